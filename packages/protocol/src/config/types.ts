@@ -1,0 +1,114 @@
+// What the two configuration files say, checked and with defaults filled in. Durations in ms, sizes in bytes.
+
+export type StallPolicy = number | 'forever' | 'fail';
+export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'kernel-nbd' | 'none';
+export type AttachChoice = 'none' | 'all' | readonly string[];
+
+/** A finding about a file that does not stop it from being used. */
+export interface ConfigWarning {
+  readonly file: string;
+  /** 1-based; 0: the file as a whole. */
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface ServerInterfaceConfig {
+  readonly name: string;
+  readonly address: string;
+  /** Prefix length given as `A/LEN`, or null: that of the interface which has the address. */
+  readonly prefixLength: number | null;
+  readonly port: number;
+}
+
+export interface ServerVolumeConfig {
+  readonly name: string;
+  readonly type: 'auto' | 'file' | 'block' | 'memory' | 'null';
+  readonly path: string | null;
+  readonly sizeBytes: number | null;
+  readonly blockSizeBytes: 512 | 4096;
+  readonly readonly: boolean;
+  readonly universe: number;
+  /** null: all clients. */
+  readonly clients: readonly string[] | null;
+  readonly shared: boolean;
+  readonly id: string | null;
+  readonly line: number;
+}
+
+export interface ServerClientConfig {
+  readonly name: string;
+  readonly key: string;
+}
+
+export interface RssrvConfig {
+  readonly file: string;
+  readonly namespace: {
+    readonly name: string;
+    readonly namespaceid: number;
+    readonly namespacekey: string | null;
+    readonly explore: 'yes' | 'signed' | 'no';
+  };
+  readonly server: { readonly name: string; readonly serverid: number; readonly serverkey: string | null; readonly logLevel: string };
+  readonly interfaces: readonly ServerInterfaceConfig[];
+  readonly volumes: readonly ServerVolumeConfig[];
+  readonly clients: readonly ServerClientConfig[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+export interface ClientInterfaceConfig {
+  readonly name: string;
+  readonly address: string;
+  readonly prefixLength: number | null;
+  /** For display and as default of its paths' target port. */
+  readonly port: number;
+}
+
+/** One `[server]` section: one interface of a server. */
+export interface ClientServerConfig {
+  readonly name: string;
+  readonly address: string;
+  /** Set in the section itself; null: the interface's, namespace's or default port decides (targetPort). */
+  readonly port: number | null;
+  readonly serverkey: string | null;
+  /** Order among all `[server]` sections of the file, from 0. */
+  readonly position: number;
+}
+
+export interface VolumeOverride {
+  readonly name: string;
+  readonly stall: StallPolicy | null;
+  readonly attach: boolean | null;
+  readonly device: DeviceChoice | null;
+  readonly logSizeBytes: number | null;
+  readonly readonly: boolean | null;
+  readonly path: string | null;
+}
+
+export interface ClientNamespaceConfig {
+  readonly name: string;
+  readonly namespaceid: number;
+  readonly nodename: string;
+  readonly nodekey: string;
+  readonly namespacekey: string | null;
+  readonly port: number | null;
+  readonly stall: StallPolicy;
+  readonly attach: AttachChoice;
+  readonly device: DeviceChoice;
+  readonly paths: 'auto' | 'all';
+  readonly heartbeatMs: number;
+  readonly suspectMs: number;
+  readonly deadMs: number;
+  readonly digest: boolean;
+  readonly logSizeBytes: number;
+  readonly servers: readonly ClientServerConfig[];
+  readonly volumes: readonly VolumeOverride[];
+}
+
+export interface RscltConfig {
+  readonly file: string;
+  readonly defaultPort: number | null;
+  readonly nbdGroup: string | null;
+  readonly interfaces: readonly ClientInterfaceConfig[];
+  readonly namespaces: readonly ClientNamespaceConfig[];
+  readonly warnings: readonly ConfigWarning[];
+}

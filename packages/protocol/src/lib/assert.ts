@@ -1,0 +1,12 @@
+// Our own mistakes: an assertion that fails ends the process (the supervisor restarts it). Never used on what a peer or a person sent.
+
+export class AssertionError extends Error {}
+
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message);
+}
+
+/** For the branch of a switch that the types say cannot be reached. */
+export function unreachable(value: never): never {
+  throw new AssertionError(`Unreachable value ${String(value)}`);
+}

@@ -1,0 +1,24 @@
+// Time as a port: everything that waits or measures takes a Clock, so that tests and the simulator own time.
+// Monotonic milliseconds are for intervals, wall milliseconds only for people (logs, "since").
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since an arbitrary start; never goes back. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970-01-01 UTC; may jump. */
+  wallMs(): number;
+  /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled before. */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, fire) {
+    const timeout = setTimeout(fire, delayMs);
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};

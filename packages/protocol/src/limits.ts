@@ -1,0 +1,121 @@
+// Every bound and time-out of the protocol and of the programs, unit in the name. Nothing else in the tree may hold a magic bound.
+// The relations between them are checked when this module is loaded: a wrong set of numbers does not start.
+
+import { assert } from './lib/assert.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+// --- frames
+export const SECTOR_BYTES = 512;
+export const HEADER_BYTES = 16;
+export const DIGEST_BYTES = 4;
+export const BODY_MAX_BYTES = MIB;
+export const IO_MAX_SECTORS = BODY_MAX_BYTES / SECTOR_BYTES;
+/** Largest message body after the handshake; a longer list comes in several frames (flag MORE). */
+export const MESSAGE_MAX_BYTES = 64 * KIB;
+/** Largest message body before the proof. */
+export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
+/** Volumes must be addressable by a double without loss. */
+export const VOLUME_MAX_BYTES = 2 ** 53 - MIB;
+export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
+export const COUNT_MAX = 0xffff;
+export const SEQ_MODULUS = 0x10000;
+/** Result of an IOCTL that may not run twice: kept in the slot. */
+export const SLOT_RESULT_MAX_BYTES = 512;
+
+// --- session
+export const SLOTS = 256;
+/** Kept for LIST, OPEN, CLOSE and FLUSH. */
+export const SLOTS_RESERVED = 8;
+/** Quarantined slots at which the worst suspect path is fenced at once (S6). */
+export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
+/** Share of the unreserved slots that one volume may hold while another has work. */
+export const VOLUME_SLOT_SHARE = 0.75;
+export const WINDOW_BYTES = 32 * MIB;
+export const PATHS_PER_TRUNK_MAX = 64;
+export const DEAD_PATHS_NAMED_MAX = 128;
+export const HANDLES_PER_SESSION_MAX = 1024;
+export const SERVERS_PER_CLIENT_MAX = 256;
+export const INTERFACES_MAX = 8;
+export const CLIENTS_MAX = 4096;
+export const VOLUMES_MAX = 16384;
+export const NAME_MAX_BYTES = 63;
+/** Segments into which the client cuts large I/O. */
+export const SEGMENT_BYTES = 256 * KIB;
+/** Size of one output buffer: the largest frame, and room to go on batching behind it. */
+export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
+/** Filled output at which a batch is sent without waiting for the end of the event. */
+export const OUTPUT_BATCH_BYTES = 256 * KIB;
+/** Output queued on one path at which READs wait in the session instead of being executed. */
+export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
+/** Output queued on one path at which a peer that reads nothing loses the path. */
+export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
+export const OUTPUT_BUFFERS_POOLED_MAX = 16;
+export const RECEIVE_BUFFER_BYTES = 256 * KIB;
+
+// --- handshake
+export const PROOF_TIMEOUT_MS = 5_000;
+export const UNPROVEN_PER_ADDRESS_MAX = 16;
+export const UNPROVEN_MAX = 256;
+export const FAILED_PROOFS_WINDOW_MS = 60_000;
+export const FAILED_PROOFS_PER_ADDRESS_MAX = 10;
+export const NONCE_BYTES = 32;
+export const MAC_BYTES = 32;
+export const SESSION_ID_BYTES = 16;
+export const KEY_RECOMMENDED_MIN_CHARS = 16;
+
+// --- liveness (defaults; heartbeat, suspect and dead can be set per namespace)
+export const HEARTBEAT_INTERVAL_MS = 1_000;
+export const SUSPECT_AFTER_MS = 200;
+export const SUSPECT_SRTT_FACTOR = 8;
+export const DEAD_AFTER_MS = 3_000;
+export const CONNECT_TIMEOUT_MS = 3_000;
+export const RECONNECT_MIN_MS = 200;
+export const RECONNECT_MAX_MS = 5_000;
+export const PROBATION_DEATHS = 3;
+export const PROBATION_WINDOW_MS = 60_000;
+export const PROBATION_MS = 30_000;
+/** How long the server keeps a session none of whose paths lives. */
+export const SESSION_LINGER_MS = 600_000;
+
+// --- processes
+export const SPARE_WORKERS = 1;
+export const WORKER_START_TIMEOUT_MS = 10_000;
+/** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
+export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
+export const DAEMON_START_TIMEOUT_MS = 30_000;
+export const FIRST_CONTACT_WAIT_MS = 3_000;
+export const SYNC_INTERVAL_MS = 5_000;
+
+// --- file backend (docs/adr: sync or pool)
+export const SLOW_CALL_US = 120;
+export const POOL_RUN_REQUESTS = 512;
+export const ZERO_STEP_BYTES = 16 * MIB;
+export const SYNC_BATCH_MAX_MS = 4;
+export const EXTENTS_PER_ANSWER_MAX = 1024;
+
+// --- local interfaces
+export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
+export const CONTROL_CONNECTIONS_MAX = 64;
+export const CONTROL_TIMEOUT_MS = 60_000;
+export const UNIX_PATH_MAX_BYTES = 107;
+export const NBD_CONNECTIONS_MAX = 256;
+export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
+/** Requests, and bytes of them, that one NBD connection may have out before it is not read any more. */
+export const NBD_REQUESTS_OUT_MAX = 256;
+export const NBD_BYTES_OUT_MAX = 64 * MIB;
+export const EVENTS_KEPT = 1_000;
+
+assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');
+assert(PATHS_PER_TRUNK_MAX < SLOTS, 'More paths than slots');
+assert(OUTPUT_BUFFER_BYTES >= HEADER_BYTES + BODY_MAX_BYTES + 2 * DIGEST_BYTES, 'An output buffer must hold the largest frame');
+assert(
+  OUTPUT_QUEUED_MAX_BYTES + SLOTS * MESSAGE_MAX_BYTES < OUTPUT_HARD_MAX_BYTES,
+  'A well-behaved peer must never meet the hard output bound',
+);
+assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
+assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
+assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
+assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
+assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');

@@ -1,0 +1,64 @@
+// A clock that stands still until the test moves it. Timers fire in order of their time, ties in order of creation.
+
+import type { Clock, Timer } from '../lib/clock.ts';
+
+interface Pending {
+  dueMs: number;
+  order: number;
+  fire: () => void;
+}
+
+export class FakeClock implements Clock {
+  private nowMs = 0;
+  private order = 0;
+  private readonly startWallMs: number;
+  private pending: Pending[] = [];
+
+  constructor(startWallMs = Date.UTC(2010, 8, 14, 15, 2, 32)) {
+    this.startWallMs = startWallMs;
+  }
+
+  monotonicMs(): number {
+    return this.nowMs;
+  }
+
+  wallMs(): number {
+    return this.startWallMs + this.nowMs;
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    const entry: Pending = { dueMs: this.nowMs + Math.max(0, delayMs), order: this.order++, fire };
+    this.pending.push(entry);
+    return {
+      cancel: () => {
+        this.pending = this.pending.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  /** Number of timers that have neither fired nor been cancelled. */
+  get timersPending(): number {
+    return this.pending.length;
+  }
+
+  /** Moves time on by `durationMs`, firing every timer that falls due on the way. */
+  advance(durationMs: number): void {
+    const endMs = this.nowMs + durationMs;
+    for (;;) {
+      const next = this.earliest();
+      if (next === undefined || next.dueMs > endMs) break;
+      this.pending = this.pending.filter((other) => other !== next);
+      this.nowMs = Math.max(this.nowMs, next.dueMs);
+      next.fire();
+    }
+    this.nowMs = endMs;
+  }
+
+  private earliest(): Pending | undefined {
+    let best: Pending | undefined;
+    for (const entry of this.pending) {
+      if (best === undefined || entry.dueMs < best.dueMs || (entry.dueMs === best.dueMs && entry.order < best.order)) best = entry;
+    }
+    return best;
+  }
+}

@@ -1,0 +1,108 @@
+// THE table of frames: number, name, direction, body, what answers it, whether it may run twice.
+// Codec, log names, statistics, docs and fuzzers are driven by it. Numbers are never reused.
+
+/** `io`: the 16-byte header says it all (lba, count); `message`: a MessagePack body of `length` bytes. */
+export type FrameShape = 'io' | 'message';
+/** Body of an I/O frame: none, count x 512 bytes with the request, or count x 512 bytes with an OK answer. */
+export type IoBody = 'none' | 'request' | 'answer';
+
+export interface FrameEntry {
+  readonly op: number;
+  readonly name: string;
+  readonly from: 'client' | 'server' | 'both';
+  readonly shape: FrameShape;
+  readonly body: IoBody;
+  /** Op of the frame that answers it; null: nothing does. Slotted requests are answered by their own op with ANSWER set. */
+  readonly answeredBy: number | null;
+  /** Occupies a slot (handle, slot and seq mean something). */
+  readonly slotted: boolean;
+  /** `copy`: a copy of a done request is run again; `never`: answered from the slot; `-`: not a slotted request. */
+  readonly again: 'copy' | 'never' | '-';
+  readonly since: number;
+}
+
+export const ANSWER = 0x80;
+
+export const OP = {
+  HELLO: 0x01,
+  CHALLENGE: 0x02,
+  PROOF: 0x03,
+  WELCOME: 0x04,
+  REFUSE: 0x05,
+  BYE: 0x06,
+  PING: 0x10,
+  PONG: 0x11,
+  FENCE: 0x12,
+  FENCED: 0x13,
+  NOTIFY: 0x14,
+  LIST: 0x20,
+  OPEN: 0x21,
+  CLOSE: 0x22,
+  READ: 0x30,
+  WRITE: 0x31,
+  FLUSH: 0x32,
+  DISCARD: 0x33,
+  ZERO: 0x34,
+  IOCTL: 0x35,
+} as const;
+
+export const FLAG = {
+  /** WRITE, ZERO, DISCARD: durable when answered. */
+  FUA: 0x01,
+  /** A further answer frame of the same request follows. */
+  MORE: 0x02,
+  /** DISCARD, ZERO: count is in MiB. */
+  WIDE: 0x04,
+  /** ZERO: the range stays allocated. */
+  NO_HOLE: 0x08,
+} as const;
+
+function message(op: number, name: string, from: FrameEntry['from'], answeredBy: number | null): FrameEntry {
+  return { op, name, from, shape: 'message', body: 'none', answeredBy, slotted: false, again: '-', since: 1 };
+}
+
+function request(op: number, name: string, shape: FrameShape, body: IoBody, again: 'copy' | 'never'): FrameEntry {
+  return { op, name, from: 'client', shape, body, answeredBy: op | ANSWER, slotted: true, again, since: 1 };
+}
+
+export const FRAMES: readonly FrameEntry[] = [
+  message(OP.HELLO, 'HELLO', 'client', OP.CHALLENGE),
+  message(OP.CHALLENGE, 'CHALLENGE', 'server', OP.PROOF),
+  message(OP.PROOF, 'PROOF', 'client', OP.WELCOME),
+  message(OP.WELCOME, 'WELCOME', 'server', null),
+  message(OP.REFUSE, 'REFUSE', 'server', null),
+  message(OP.BYE, 'BYE', 'both', null),
+  message(OP.PING, 'PING', 'both', OP.PONG),
+  message(OP.PONG, 'PONG', 'both', null),
+  message(OP.FENCE, 'FENCE', 'client', OP.FENCED),
+  message(OP.FENCED, 'FENCED', 'server', null),
+  message(OP.NOTIFY, 'NOTIFY', 'server', null),
+  request(OP.LIST, 'LIST', 'message', 'none', 'copy'),
+  request(OP.OPEN, 'OPEN', 'message', 'none', 'never'),
+  request(OP.CLOSE, 'CLOSE', 'message', 'none', 'never'),
+  request(OP.READ, 'READ', 'io', 'answer', 'copy'),
+  request(OP.WRITE, 'WRITE', 'io', 'request', 'never'),
+  request(OP.FLUSH, 'FLUSH', 'io', 'none', 'never'),
+  request(OP.DISCARD, 'DISCARD', 'io', 'none', 'never'),
+  request(OP.ZERO, 'ZERO', 'io', 'none', 'never'),
+  request(OP.IOCTL, 'IOCTL', 'message', 'none', 'copy'),
+];
+
+/** Index by op number (without the answer bit): one array look-up on the data path. */
+const BY_OP: readonly (FrameEntry | undefined)[] = (() => {
+  const table: (FrameEntry | undefined)[] = new Array<FrameEntry | undefined>(ANSWER).fill(undefined);
+  for (const entry of FRAMES) table[entry.op] = entry;
+  return table;
+})();
+
+/** The entry of an op as it stands in a header (answer bit ignored), or undefined for an unknown number. */
+export function frameEntry(op: number): FrameEntry | undefined {
+  return BY_OP[op & ~ANSWER];
+}
+
+/** Name for logs: `READ`, `READ answer`, `op 0x7f`. */
+export function frameName(op: number): string {
+  const entry = frameEntry(op);
+  if (entry === undefined) return `op 0x${op.toString(16)}`;
+  return (op & ANSWER) === 0 ? entry.name : `${entry.name} answer`;
+}

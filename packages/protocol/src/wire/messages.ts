@@ -1,0 +1,148 @@
+// Bodies of the message frames: what they hold, how they become bytes, and the guards every received one goes through.
+// MessagePack without records; a value that is not exactly of its form is refused with the field's name, never with its content.
+
+/** Feature names. A frame's flags and layouts beyond version 1 exist only when both sides named the feature. */
+export interface Hello {
+  readonly versions: readonly number[];
+  readonly features: readonly string[];
+  readonly namespaceid: number;
+  readonly node: string;
+  /** Only grows, from the client's state directory. */
+  readonly instance: number;
+  readonly machine: string;
+  readonly boot: string;
+  readonly interface: string;
+  readonly nonce: Uint8Array;
+}
+
+export interface Challenge {
+  readonly version: number;
+  readonly features: readonly string[];
+  readonly server: string;
+  readonly serverid: number;
+  /** New with every start of the listener: 32 hex digits. */
+  readonly instance: string;
+  readonly nonce: Uint8Array;
+}
+
+export interface Proof {
+  /** Session to join, or null for a new one. */
+  readonly session: Uint8Array | null;
+  /** Numbers of the paths this client holds dead. */
+  readonly dead: readonly number[];
+}
+
+export interface ServerInterface {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Welcome {
+  readonly session: Uint8Array;
+  readonly path: number;
+  readonly slots: number;
+  readonly windowBytes: number;
+  readonly interfaces: readonly ServerInterface[];
+  /** Generation of the server's list (volumes, sizes, interfaces). */
+  readonly generation: number;
+}
+
+/** REFUSE and BYE. `code` is one of lib/errors.ts, or a newer one, which is shown as it is. */
+export interface Farewell {
+  readonly code: string;
+  readonly sentence: string;
+}
+
+/** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields are the sender's own. */
+export interface Heartbeat {
+  readonly number: number;
+  readonly clockMs: number;
+  /** PINGs heard by the sender on this path. */
+  readonly heard: number;
+  /** PONG of a server: age of the oldest request being executed, ms; 0: none. */
+  readonly oldestMs: number;
+  /** Generation of the server's list; 0 from a client. */
+  readonly generation: number;
+}
+
+export interface Holder {
+  readonly node: string;
+  readonly address: string;
+  readonly sinceMs: number;
+}
+
+export interface VolumeEntry {
+  readonly name: string;
+  readonly id: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  readonly holders: readonly Holder[];
+}
+
+export interface ListAnswer {
+  readonly generation: number;
+  readonly interfaces: readonly ServerInterface[];
+  /** May go on in further frames (flag MORE). */
+  readonly volumes: readonly VolumeEntry[];
+}
+
+export interface OpenRequest {
+  readonly name: string;
+  readonly universe: number;
+  readonly readonly: boolean;
+}
+
+export interface OpenAnswer {
+  readonly handle: number;
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  readonly canDiscard: boolean;
+  /** Verifier: storage id and holder's epoch. */
+  readonly identity: string;
+  /** Verifier: the storage's life. */
+  readonly life: string;
+}
+
+/** Body of an answer whose status is not OK (LIST, OPEN, CLOSE, IOCTL). */
+export interface FailureAnswer {
+  readonly sentence: string;
+  readonly holders: readonly Holder[];
+}
+
+export const IOCTL = {
+  /** Answer: IdentifyAnswer. */
+  IDENTIFY: 1,
+  /** Request: ExtentsRequest; answer: ExtentsAnswer. */
+  EXTENTS: 2,
+} as const;
+
+export interface IdentifyAnswer {
+  readonly name: string;
+  readonly id: string;
+  readonly type: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly readonly: boolean;
+  readonly canDiscard: boolean;
+  readonly canExtents: boolean;
+}
+
+export interface ExtentsRequest {
+  readonly lba: number;
+  readonly sectors: number;
+}
+
+export const EXTENT = { DATA: 0, HOLE: 1 } as const;
+
+/** Extents from the asked lba on, in order, without gaps; may cover less than asked for, never nothing. */
+export interface ExtentsAnswer {
+  /** Pairs: sectors, state (EXTENT). */
+  readonly extents: readonly number[];
+}

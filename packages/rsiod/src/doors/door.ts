@@ -1,0 +1,53 @@
+// What a door sees of an attached volume, and what the daemon sees of a door. One folder per kind of door.
+// A door never validates twice: the volume checks range, alignment and rights and answers with a status.
+
+import type { Status } from '@rsio/protocol/wire/status';
+
+export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
+
+/**
+ * One request of a door. The door owns and re-uses the object; from `submit` until `done` it and the bytes of `buffer` belong
+ * to the volume. `done` is called exactly once, never from within `submit`.
+ */
+export interface VolumeIo {
+  op: VolumeOp;
+  positionBytes: number;
+  lengthBytes: number;
+  /** read: filled; write: sent. Unused otherwise. */
+  buffer: Buffer;
+  bufferOffset: number;
+  fua: boolean;
+  /** zero: no hole is made. */
+  keepAllocated: boolean;
+  done(status: Status): void;
+}
+
+export interface Extent {
+  readonly lengthBytes: number;
+  readonly hole: boolean;
+}
+
+/** An attached volume as doors see it. */
+export interface DoorVolume {
+  /** Namespace and volume name as the configuration and the server call them. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly readonly: boolean;
+  readonly canDiscard: boolean;
+  submit(io: VolumeIo): void;
+  /** Allocation from `positionBytes` on; may cover less than asked for, never nothing when the status is OK. */
+  extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
+  /** Doors count those who use the volume, so that a detach can be refused with their names. */
+  readonly users: Set<string>;
+}
+
+export interface Door {
+  start(): Promise<void>;
+  /** Lets no new request in, answers what is under way, closes. */
+  stop(): Promise<void>;
+  /** Users of a volume, for people: `nbd client pid 4711`. */
+  usersOf(volume: DoorVolume): readonly string[];
+}
