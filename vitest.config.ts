@@ -1,9 +1,34 @@
+// Two suites: unit tests beside the sources, in parallel, and tests with real processes, one file at a time with longer time-outs.
+// Both resolve the packages to their sources; the integration tests start the daemons from bin/, that is from the build.
+
 import { defineConfig } from 'vitest/config';
 
 const conditions = ['@rsio/source'];
+const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions } },
-  test: { include: ['packages/*/src/**/*.test.ts'] },
+  test: {
+    projects: [
+      {
+        ...resolution,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.mjs'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          name: 'integration',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/dist/**'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
 });

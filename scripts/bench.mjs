@@ -1,0 +1,8 @@
+// `npm run bench`: measures the server against nbdkit; arguments after `--` are the bench's own (`--quick`).
+// Leaves the measuring to bench/.
+
+import { runCompiled } from './run-compiled.mjs';
+
+const BENCH = 'bench/dist/main.js';
+
+await runCompiled('The bench', BENCH);

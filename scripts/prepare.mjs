@@ -1,0 +1,98 @@
+// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles. What is done already is skipped.
+// Leaves running anything to start, test, bench and check. Invariant: when a step returns, its result is complete and fits the sources.
+// Progress goes to stderr, and only when there was something to do; the second run needs no network.
+
+import './node-version.mjs';
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PNPM = 'pnpm@12.21.0';
+/** Without a terminal pnpm would rather fail than replace modules that another pnpm laid out; hence confirmModulesPurge. */
+const INSTALL = ['--yes', PNPM, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
+const STAMP = join(ROOT, 'node_modules/.rsio-installed');
+
+/** Path of a tool that the packages brought. */
+export function tool(name) {
+  return join(ROOT, 'node_modules/.bin', name);
+}
+
+/** Seconds since `startMs` (of performance.now) as people read them. */
+export function secondsSince(startMs) {
+  return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
+}
+
+/** Installs, unless exactly this lock file and these package files were installed before. Ends the process when that fails. */
+export function install() {
+  const wanted = installedFingerprint();
+  if (isInstalled(wanted)) return;
+  const startMs = performance.now();
+  console.error(`rsio: installing packages with ${PNPM} (once)`);
+  const result = spawnSync('npx', INSTALL, { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  if (result.status !== 0) fail('The packages could not be installed: see above, then try again', result);
+  writeFileSync(STAMP, wanted);
+  console.error(`rsio: packages installed in ${secondsSince(startMs)}`);
+}
+
+/** Compiles what changed. Ends the process when it does not compile. */
+export function build() {
+  const before = builtAtMs();
+  const startMs = performance.now();
+  const pretty = process.stderr.isTTY ? ['--pretty'] : [];
+  const result = spawnSync(tool('tsc'), ['-b', ...pretty], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  if (result.status !== 0) fail('The sources do not compile: see above', result);
+  if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
+}
+
+/** Everything that `npm start`, `npm test` and `npm run bench` need. */
+export function prepare() {
+  install();
+  build();
+}
+
+function isInstalled(wanted) {
+  if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== wanted) return false;
+  return (
+    existsSync(tool('tsc')) && workspaceFolders().every((folder) => !hasDependencies(folder) || existsSync(join(folder, 'node_modules')))
+  );
+}
+
+/** A hash over everything that decides what is installed. */
+function installedFingerprint() {
+  const hash = createHash('sha256').update(`${PNPM} ${process.platform} ${process.arch}\n`);
+  const files = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json'].map((name) => join(ROOT, name));
+  for (const folder of workspaceFolders()) files.push(join(folder, 'package.json'));
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+function workspaceFolders() {
+  const packages = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name));
+  return [...packages, join(ROOT, 'test'), join(ROOT, 'bench')].filter((folder) => existsSync(join(folder, 'package.json'))).sort();
+}
+
+function hasDependencies(folder) {
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
+}
+
+/** When the compiler last wrote something; 0 before the first time. */
+function builtAtMs() {
+  const infos = workspaceFolders().map((folder) => join(folder, 'dist/.tsbuildinfo'));
+  return Math.max(0, ...infos.filter((file) => existsSync(file)).map((file) => statSync(file).mtimeMs));
+}
+
+function fail(sentence, result) {
+  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  const cause = result.error === undefined ? '' : ` (${result.error.message})`;
+  console.error(`rsio: ${sentence}${cause} [E_NOT_BUILT]`);
+  process.exit(1);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) prepare();

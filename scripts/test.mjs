@@ -1,0 +1,67 @@
+// `npm test`: builds, runs the unit tests, then the tests with real processes, and sums them up; arguments are vitest's name filters.
+// Invariant: the very last line is `N passed, N failed`, and the exit code is 0 exactly when nothing failed and something passed.
+// Leaves the static checks to check.mjs. A suite over its time budget draws a warning, not a failure.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
+import { SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
+
+const SUITES = [
+  { name: 'unit', budgetSeconds: 60 },
+  { name: 'integration', budgetSeconds: 660 },
+];
+
+const filters = process.argv.slice(2);
+let ended = false;
+process.on('exit', (code) => {
+  // The build, or this script itself, failed: the last line must say so too.
+  if (!ended && code !== 0) console.log('0 passed, 1 failed');
+});
+
+prepare();
+const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
+const sums = SUITES.map((suite) => runSuite(suite));
+rmSync(folder, { recursive: true, force: true });
+report(sums);
+
+function runSuite({ name, budgetSeconds }) {
+  const startMs = performance.now();
+  const file = join(folder, `${name}.json`);
+  const result = spawnSync(
+    tool('vitest'),
+    ['run', '--project', name, '--reporter=default', `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`].concat(
+      filters.length > 0 ? ['--passWithNoTests', ...filters] : [],
+    ),
+    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
+  );
+  const summary = readSummary(file) ?? { passed: 0, failed: 0, skipped: [] };
+  if (result.status !== 0 && summary.failed === 0) {
+    console.log(`${name}: vitest ended with ${result.signal ?? `code ${result.status}`} although no test failed: counted as one failure`);
+    summary.failed = 1;
+  }
+  const overBudget = performance.now() - startMs > budgetSeconds * 1000;
+  return { name, ...summary, line: `${secondsSince(startMs)}${overBudget ? `, warning: over its budget of ${budgetSeconds} s` : ''}` };
+}
+
+function readSummary(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function report(sums) {
+  for (const { name, reason } of sums.flatMap(({ skipped }) => skipped)) console.log(`skipped: ${name}: ${reason ?? 'no reason given'}`);
+  for (const { name, passed, failed, skipped, line } of sums) {
+    console.log(`${name}: ${passed} passed, ${failed} failed, ${skipped.length} skipped in ${line}`);
+  }
+  const passed = sums.reduce((sum, suite) => sum + suite.passed, 0);
+  const failed = sums.reduce((sum, suite) => sum + suite.failed, 0);
+  ended = true;
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
