@@ -54,12 +54,30 @@ export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const OUTPUT_BUFFERS_POOLED_MAX = 16;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 
+// --- messages: what one may hold (lists of paths, slots, extents: with their subject)
+export const MESSAGE_DEPTH_MAX = 8;
+export const VERSIONS_OFFERED_MAX = 16;
+export const FEATURES_OFFERED_MAX = 32;
+export const INTERFACES_NAMED_MAX = 64;
+export const VOLUMES_PER_FRAME_MAX = 1024;
+/** Holders of one volume that a message names; there may be more. */
+export const HOLDERS_NAMED_MAX = 32;
+/** Feature names, addresses, ids. */
+export const SHORT_TEXT_MAX_CHARS = 64;
+/** A verifier's parts, a backend's own words. */
+export const TOKEN_MAX_CHARS = 128;
+export const SENTENCE_MAX_CHARS = 400;
+export const UNIVERSE_MAX = 3;
+export const LBA_MAX = 2 ** 48 - 1;
+
 // --- handshake
 export const PROOF_TIMEOUT_MS = 5_000;
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
 export const FAILED_PROOFS_WINDOW_MS = 60_000;
 export const FAILED_PROOFS_PER_ADDRESS_MAX = 10;
+/** Addresses remembered; past it the one whose last failure is oldest is forgotten. */
+export const FAILED_PROOFS_ADDRESSES_MAX = 4096;
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
@@ -71,6 +89,8 @@ export const SUSPECT_AFTER_MS = 200;
 export const SUSPECT_SRTT_FACTOR = 8;
 export const DEAD_AFTER_MS = 3_000;
 export const CONNECT_TIMEOUT_MS = 3_000;
+/** How long a closed connection may take to send its last words. */
+export const LAST_WORDS_TIMEOUT_MS = 1_000;
 export const RECONNECT_MIN_MS = 200;
 export const RECONNECT_MAX_MS = 5_000;
 export const PROBATION_DEATHS = 3;
@@ -95,9 +115,35 @@ export const ZERO_STEP_BYTES = 16 * MIB;
 export const SYNC_BATCH_MAX_MS = 4;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
 
+// --- configuration
+export const PORT_DEFAULT = 5_000;
+export const PORT_MAX = 65_535;
+export const NAMESPACEID_MAX = 65_535;
+export const SERVERID_MAX = 255;
+export const KEY_MAX_CHARS = 256;
+export const PATH_MAX_BYTES = 4_095;
+export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
+/** `[server]` sections of one client: each server has one per interface. */
+export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
+export const NAMESPACES_PER_CLIENT_MAX = 256;
+export const HEARTBEAT_MIN_MS = 50;
+export const HEARTBEAT_MAX_MS = 60_000;
+export const SUSPECT_MIN_MS = 10;
+export const DEAD_MAX_MS = 600_000;
+export const STALL_MS = 600_000;
+export const STALL_MIN_MS = 100;
+/** A week; a timer cannot wait longer than 2^31 ms. */
+export const STALL_MAX_MS = 604_800_000;
+export const REPLAY_LOG_BYTES = 64 * MIB;
+export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
+
 // --- local interfaces
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
+/** Answers may list every volume of a namespace, so they may be longer than requests. */
+export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
+/** Requests of one control connection whose answers are not yet written; past it the connection is not read. */
+export const CONTROL_REQUESTS_OUT_MAX = 16;
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const UNIX_PATH_MAX_BYTES = 107;
 export const NBD_CONNECTIONS_MAX = 256;
@@ -105,7 +151,31 @@ export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
 /** Requests, and bytes of them, that one NBD connection may have out before it is not read any more. */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
+/** Data of one NBD option that is kept; a longer one is dropped as it comes and refused. */
+export const NBD_OPTION_MAX_BYTES = 16 * KIB;
+/** Replies with less data than this are copied into the batch; others go out of their own buffer. */
+export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
+/** Idle data buffers that the NBD door keeps for all its connections together. */
+export const NBD_POOLED_BYTES_MAX = 64 * MIB;
+/** Batches on their way to one NBD client at which further replies are gathered until one has left. */
+export const NBD_BATCHES_SENDING_MAX = 2;
+export const NBD_BATCHES_POOLED_MAX = 16;
+/** An NBD client that has not chosen an export within this loses its connection. */
+export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
+/** How long a stopping NBD door waits for what is under way. */
+export const NBD_STOP_TIMEOUT_MS = 10_000;
 export const EVENTS_KEPT = 1_000;
+/** Time between the two samples from which `rsconfig -m stats` computes rates. */
+export const STATS_SAMPLE_MS = 1_000;
+
+// --- logs
+/** Lines that wait for the log file; past it lines are dropped and counted. */
+export const LOG_BUFFER_MAX_BYTES = MIB;
+/** A longer line is cut by the log readers. */
+export const LOG_LINE_MAX_BYTES = 64 * KIB;
+export const LOG_READ_BYTES = 64 * KIB;
+export const LOG_POLL_MS = 250;
+export const LOG_FIELD_DEPTH_MAX = 4;
 
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');
 assert(PATHS_PER_TRUNK_MAX < SLOTS, 'More paths than slots');
@@ -117,5 +187,6 @@ assert(
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
 assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
+assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');

@@ -1,0 +1,49 @@
+// A log record (one line of JSON) as people read it. The one time format of logs and commands is here too.
+// Invariant: whatever the bytes of the record are, the result is one line without control characters, and nothing is hidden:
+// what is not a record is printed as it is.
+//
+//   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
+
+import { escapeControls } from './printable.ts';
+
+const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
+/** Past it a Date is invalid. */
+const TIME_MAX_MS = 8.64e15;
+
+interface LogRecord {
+  readonly node: string;
+  readonly time: number;
+  readonly level: string;
+  readonly path: string;
+  readonly msg: string;
+}
+
+/** `2010_09_14-15:02:32 (GMT)`; `wallMs` is milliseconds since 1970. */
+export function formatTime(wallMs: number): string {
+  const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
+  return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
+}
+
+/** One line for one record, without line end. */
+export function formatLogLine(line: string): string {
+  const record = parseRecord(line);
+  if (record === undefined) return escapeControls(line);
+  const level = record.level.toUpperCase();
+  return escapeControls(`${record.node}@rsio ${formatTime(record.time)} ${level} (${record.path}): ${record.msg}`);
+}
+
+function parseRecord(line: string): LogRecord | undefined {
+  if (!line.startsWith('{')) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { node, time, level, path, msg } = value as Record<string, unknown>;
+  if (typeof node !== 'string' || typeof msg !== 'string') return undefined;
+  if (typeof level !== 'string' || !LEVELS.has(level)) return undefined;
+  if (typeof time !== 'number' || !(Math.abs(time) <= TIME_MAX_MS)) return undefined;
+  return { node, time, level, path: typeof path === 'string' ? path : 'main', msg };
+}
