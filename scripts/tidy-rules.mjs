@@ -1,0 +1,92 @@
+// The rules of docs/STYLE.md that formatter, linter and compiler cannot check, as a pure function: path and text in, problems out.
+// Leaves finding and reading the files to tidy.mjs. Each rule says what to do instead, and has a test that breaks it.
+
+/** Layers of the protocol package: .oxlintrc.json has one entry for each. */
+const PROTOCOL_FOLDERS = ['lib', 'wire', 'auth', 'trunk', 'explorer', 'config', 'control', 'testing'];
+const HEADER_MIN_LINES = 2;
+const HEADER_MAX_LINES = 6;
+/** Written in two halves so that this file passes its own rule. */
+const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
+const HOME_PATH = /(?<![\w.~$}-])\/(?:home|Users)\/[A-Za-z]/;
+
+/** Problems of one file as `{line, text}`. `path` is relative to the repository; `machinePaths` are folders of this very machine. */
+export function problemsOf(path, text, machinePaths = []) {
+  const lines = text.split('\n');
+  const problems = [...wordProblems(lines, machinePaths)];
+  if (isCode(path)) {
+    problems.push(...nameProblems(path), ...headerProblems(lines));
+    lines.forEach((line, index) => {
+      for (const found of codeLineProblems(path, line)) problems.push({ line: index + 1, text: found });
+    });
+  }
+  return problems.sort((a, b) => a.line - b.line);
+}
+
+function isCode(path) {
+  return /\.(ts|mjs)$/.test(path);
+}
+
+function isTest(path) {
+  return /\.test\.(ts|mjs)$/.test(path);
+}
+
+function* wordProblems(lines, machinePaths) {
+  for (const [index, line] of lines.entries()) {
+    if (UNFINISHED.test(line)) yield { line: index + 1, text: 'Unfinished work is marked here: finish it, or open an issue' };
+    if (HOME_PATH.test(line) || machinePaths.some((folder) => line.includes(folder))) {
+      yield { line: index + 1, text: "A path of somebody's own machine: use a path relative to the repository or a temporary folder" };
+    }
+  }
+}
+
+function* nameProblems(path) {
+  const parts = path.split('/');
+  const file = parts.pop();
+  if (file !== 'vitest.config.ts' && !/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.d)?\.(ts|mjs)$/.test(file)) {
+    yield { line: 1, text: `File name ${file} is not kebab-case` };
+  }
+  if (/^index\./.test(file)) yield { line: 1, text: 'A file is named by a noun, and nothing is re-exported: no index files' };
+  for (const folder of parts) {
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(folder)) yield { line: 1, text: `Folder name ${folder} is not kebab-case` };
+  }
+  const layer = /^packages\/protocol\/src\/([^/]+)\//.exec(path)?.[1];
+  if (layer !== undefined && !PROTOCOL_FOLDERS.includes(layer)) {
+    yield { line: 1, text: `Folder ${layer} is no layer: add it to .oxlintrc.json, scripts/tidy-rules.mjs and docs/ARCHITECTURE.md` };
+  }
+}
+
+function* headerProblems(lines) {
+  const first = lines[0]?.startsWith('#!') ? 1 : 0;
+  let count = 0;
+  while (lines[first + count]?.startsWith('//')) count += 1;
+  if (count < HEADER_MIN_LINES || count > HEADER_MAX_LINES) {
+    const wanted = `${HEADER_MIN_LINES} to ${HEADER_MAX_LINES}`;
+    yield {
+      line: 1,
+      text: `The file begins with ${count} comment lines: begin with ${wanted}: what for, what it leaves to others, what it keeps true`,
+    };
+  }
+}
+
+function* codeLineProblems(path, line) {
+  const specifier = /(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/.exec(line)?.[1];
+  if (specifier !== undefined) yield* importProblems(path, specifier);
+  if (/^export \* /.test(line)) yield 'No barrel files: import from where the thing is';
+  if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is switched off without a reason: write `-- why` behind it';
+  if (isTest(path)) yield* testLineProblems(line);
+}
+
+function* importProblems(path, specifier) {
+  const ending = path.endsWith('.ts') ? '.ts' : '.mjs';
+  if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending)) yield `Relative import ${specifier} does not end in ${ending}`;
+  const usesTesting = /(^|\/)testing\//.test(specifier);
+  const isProduct = /^(packages\/[^/]+\/src|bench)\//.test(path) && !isTest(path) && !path.includes('/testing/');
+  if (usesTesting && isProduct) yield `Only tests import from testing/: ${specifier}`;
+}
+
+function* testLineProblems(line) {
+  const switched = /\b(?:it|test|describe|suite)(?:\.\w+)*\.(only|skip|skipIf|runIf|todo|fails)\b/.exec(line)?.[1];
+  if (switched === 'only') yield 'A test that is run alone hides the others: remove .only';
+  else if (switched !== undefined) yield `.${switched} gives no reason: call context.skip(condition, 'reason') in the test`;
+  if (/\bskip\(\s*\)/.test(line)) yield "skip() gives no reason: say what is missing, context.skip('needs nbdkit')";
+}

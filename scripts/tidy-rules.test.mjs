@@ -1,0 +1,66 @@
+// Every rule of tidy is broken once here, and must be seen; a clean file must pass.
+// As it holds what the rules look for, tidy leaves this one file out.
+
+import { expect, test } from 'vitest';
+import { problemsOf } from './tidy-rules.mjs';
+
+const HEADER = '// What it is for.\n// What it leaves to others.\n\n';
+const SOURCE = 'packages/protocol/src/lib/thing.ts';
+const TEST = 'packages/protocol/src/lib/thing.test.ts';
+
+const found = (path, body) => problemsOf(path, HEADER + body).map(({ text }) => text);
+
+test('a clean file passes', () => {
+  expect(found(SOURCE, "import { a } from './a.ts';\nimport { b } from '@rsio/protocol/wire/b';\nexport const c = a + b;\n")).toEqual([]);
+  expect(found(TEST, "import { F } from '../testing/fake.ts';\ntest('x', (context) => context.skip('needs nbdkit'));\n")).toEqual([]);
+});
+
+test.each([
+  ['one line', '// One.\n'],
+  ['seven lines', '// x\n'.repeat(7)],
+  ['none', 'export const a = 1;\n'],
+])('a header of %s is refused', (_, text) => {
+  expect(problemsOf(SOURCE, text)).toHaveLength(1);
+});
+
+test('a header may stand below a shebang line', () => {
+  expect(problemsOf('scripts/thing.mjs', `#!/usr/bin/env node\n${HEADER}`)).toEqual([]);
+});
+
+test.each([
+  'packages/protocol/src/lib/fooBar.ts',
+  'packages/protocol/src/lib/index.ts',
+  'packages/rssrv/src/BackEnds/file.ts',
+  'packages/protocol/src/misc/file.ts',
+])('the name %s is refused', (path) => {
+  expect(found(path, '')).toHaveLength(1);
+});
+
+test.each([
+  ['unfinished work', SOURCE, '// TODO: later\n'],
+  ['a home path', SOURCE, `const a = '/home/anna/rsio';\n`],
+  ['a relative import without ending', SOURCE, "import { a } from './a';\n"],
+  ['a relative import of compiled code', SOURCE, "import { a } from '../a.js';\n"],
+  ['a dynamic import without ending', SOURCE, "const a = await import('./a');\n"],
+  ['testing/ in a product file', SOURCE, "import { a } from '../testing/fake.ts';\n"],
+  ['testing/ in a program', 'packages/rsiod/src/daemon.ts', "import { a } from '@rsio/protocol/testing/fake';\n"],
+  ['a barrel', SOURCE, "export * from './a.ts';\n"],
+  ['a rule switched off silently', SOURCE, '// oxlint-disable-next-line no-eval\n'],
+  ['only', TEST, `test.only('x', () => {});\n`],
+  ['skip', TEST, `test.skip('x', () => {});\n`],
+  ['skipIf', TEST, `describe.skipIf(true)('x', () => {});\n`],
+  ['skip without reason', TEST, `test('x', (context) => context.skip());\n`],
+])('%s is refused', (_, path, body) => {
+  expect(found(path, body)).toHaveLength(1);
+});
+
+test('a rule switched off with a reason passes', () => {
+  expect(found(SOURCE, '// oxlint-disable-next-line no-eval -- the input is our own\n')).toEqual([]);
+});
+
+test('documents are searched for words only', () => {
+  expect(problemsOf('docs/A_b.md', 'test.only, index.ts\n')).toEqual([]);
+  expect(problemsOf('docs/a.md', 'see /srv/checkout/rsio/docs\n', ['/srv/checkout/rsio/'])).toEqual([
+    { line: 1, text: expect.any(String) },
+  ]);
+});
