@@ -74,7 +74,7 @@ function installedFingerprint() {
 
 function workspaceFolders() {
   const packages = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name));
-  return [...packages, join(ROOT, 'test'), join(ROOT, 'bench')].filter((folder) => existsSync(join(folder, 'package.json'))).sort();
+  return [...packages, join(ROOT, 'test'), join(ROOT, 'bench')].filter((folder) => existsSync(join(folder, 'package.json')));
 }
 
 function hasDependencies(folder) {

@@ -45,7 +45,7 @@ function* nameProblems(path) {
   if (file !== 'vitest.config.ts' && !/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.d)?\.(ts|mjs)$/.test(file)) {
     yield { line: 1, text: `File name ${file} is not kebab-case` };
   }
-  if (/^index\./.test(file)) yield { line: 1, text: 'A file is named by a noun, and nothing is re-exported: no index files' };
+  if (file.startsWith('index.')) yield { line: 1, text: 'A file is named by a noun, and nothing is re-exported: no index files' };
   for (const folder of parts) {
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(folder)) yield { line: 1, text: `Folder name ${folder} is not kebab-case` };
   }
@@ -71,7 +71,7 @@ function* headerProblems(lines) {
 function* codeLineProblems(path, line) {
   const specifier = /(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/.exec(line)?.[1];
   if (specifier !== undefined) yield* importProblems(path, specifier);
-  if (/^export \* /.test(line)) yield 'No barrel files: import from where the thing is';
+  if (line.startsWith('export * ')) yield 'No barrel files: import from where the thing is';
   if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is switched off without a reason: write `-- why` behind it';
   if (isTest(path)) yield* testLineProblems(line);
 }
