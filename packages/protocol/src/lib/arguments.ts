@@ -1,0 +1,127 @@
+// The frame all programs share: options, --root, --help, --version, exit codes (0 success, 1 failure, 2 wrong usage) and the one line
+// on stderr that an error is: `program: what happened: what to do [E_CODE]`. What a program does is its own `main`.
+// Invariant: nothing that a file, a peer or a person wrote reaches the terminal with control characters in an error line.
+
+import { resolve } from 'node:path';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { errnoName, RsError, toRsError } from './errors.ts';
+import { escapeControls } from './printable.ts';
+import { programVersion } from './version.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+type Value<O> = O extends { readonly type: 'boolean' } ? boolean : string;
+type Values<O extends Options> = {
+  readonly [K in keyof O]?: O[K] extends { readonly multiple: true } ? readonly Value<O[K]>[] : Value<O[K]>;
+};
+
+export interface ProgramSpec<O extends Options> {
+  readonly name: string;
+  /** Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. */
+  readonly help: string;
+  /** As for `parseArgs` of node:util. */
+  readonly options: O;
+  /** Whether words that are no options are taken. */
+  readonly positionals: boolean;
+}
+
+export interface Invocation<O extends Options> {
+  readonly values: Values<O>;
+  readonly positionals: readonly string[];
+  /** Absolute prefix of every path. */
+  readonly root: string;
+  /** Writes to stdout as it is. */
+  out(text: string): void;
+  /** One line on stderr: `program: sentence`. */
+  note(sentence: string): void;
+  /** One line on stderr: `program: message [E_CODE]`. */
+  report(code: string, message: string): void;
+}
+
+/** The exit code, 0 when nothing is returned. An error that is thrown is reported; E_USAGE makes 2 of it, others 1. */
+export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
+
+/** Where a program runs: the process, or a test. */
+export interface Surroundings {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const FRAME_OPTIONS = { root: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } } as const;
+
+const FRAME_HELP = `  --root DIR        prefix of every path: /etc, /dev, /run, /var (or RSIO_ROOT; default /)
+  --help            print this and end
+  --version         print the version and end
+`;
+
+/** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */
+export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    // Who reads has gone (`| head`): no error of ours, and nothing is left to say.
+    stream.on('error', (error) => process.exit(errnoName(error) === 'EPIPE' ? (process.exitCode ?? 0) : 1));
+  }
+  const surroundings: Surroundings = {
+    argv: process.argv.slice(2),
+    env: process.env,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  };
+  void executeProgram(spec, main, surroundings).then((code) => {
+    process.exitCode = code;
+  });
+}
+
+/** The same in given surroundings; returns the exit code and never rejects. */
+export async function executeProgram<O extends Options>(
+  spec: ProgramSpec<O>,
+  main: ProgramMain<O>,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { out, err, env } = surroundings;
+  const note = (sentence: string) => err(`${spec.name}: ${escapeControls(sentence)}\n`);
+  const report = (code: string, message: string) => note(`${message} [${code}]`);
+  try {
+    const { values, positionals } = parse(spec, surroundings.argv);
+    if (values.help === true) {
+      out(`${spec.help}${FRAME_HELP}`);
+      return 0;
+    }
+    if (values.version === true) {
+      out(`${spec.name} (RSIO) ${programVersion()}\n`);
+      return 0;
+    }
+    const root = rootOf(spec.name, values.root, env['RSIO_ROOT']);
+    return (await main({ values: values as Values<O>, positionals, root, out, note, report })) ?? 0;
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    report(error.code, error.message);
+    return error.kind === 'usage' ? 2 : 1;
+  }
+}
+
+interface Parsed {
+  readonly values: { readonly root?: string; readonly help?: boolean; readonly version?: boolean };
+  readonly positionals: readonly string[];
+}
+
+function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[]): Parsed {
+  try {
+    return parseArgs({ args: [...argv], options: { ...spec.options, ...FRAME_OPTIONS }, allowPositionals: spec.positionals });
+  } catch (thrown) {
+    throw new RsError('E_USAGE', `${usageSentence(thrown)}: see ${spec.name} --help`);
+  }
+}
+
+// The first sentence of Node's own text is the finding; what follows is advice that does not fit our programs.
+function usageSentence(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const [sentence = text] = text.split(/\.\s/, 1);
+  return sentence.replace(/\.$/, '').replaceAll("'", '');
+}
+
+function rootOf(name: string, option: string | undefined, variable: string | undefined): string {
+  if (option === '') throw new RsError('E_USAGE', `--root is empty: name a folder, see ${name} --help`);
+  return resolve(option ?? (variable === undefined || variable === '' ? '/' : variable));
+}

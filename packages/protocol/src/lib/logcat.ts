@@ -1,0 +1,49 @@
+// rsclogcat and rsslogcat: one program that differs in whose log it reads.
+
+import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
+import { systemClock } from './clock.ts';
+import { RsError } from './errors.ts';
+import { LogReader } from './log-reader.ts';
+
+interface LogcatProgram {
+  readonly name: string;
+  readonly daemon: string;
+  /** The log below an absolute root. */
+  readonly file: (root: string) => string;
+}
+
+const OPTIONS = { follow: { type: 'boolean', short: 'f' }, lines: { type: 'string', short: 'n' } } as const;
+
+export function runLogcat(program: LogcatProgram): void {
+  const spec: ProgramSpec<typeof OPTIONS> = {
+    name: program.name,
+    help: `usage: ${program.name} [-f] [-n N] [--root DIR]
+Prints the log of ${program.daemon}.
+  -f, --follow      go on with what is added, also when the log is rotated
+  -n, --lines N     begin with the last N lines (default: all)
+`,
+    options: OPTIONS,
+    positionals: false,
+  };
+  runProgram(spec, (invocation) => printLog(program, invocation));
+}
+
+async function printLog(program: LogcatProgram, invocation: Invocation<typeof OPTIONS>): Promise<undefined> {
+  const { values, root, out } = invocation;
+  const { follow = false } = values;
+  const lines = values.lines === undefined ? null : countOf(program.name, values.lines);
+  const reader = new LogReader({ file: program.file(root), daemon: program.daemon, lines, follow, clock: systemClock, out });
+  const stop = () => reader.stop();
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    await reader.run();
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+function countOf(name: string, text: string): number {
+  const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(count)) throw new RsError('E_USAGE', `-n ${text} is no number of lines: give a whole number from 0, see ${name} --help`);
+  return count;
+}
