@@ -47,7 +47,7 @@ export const SEGMENT_BYTES = 256 * KIB;
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
 /** Filled output at which a batch is sent without waiting for the end of the event. */
 export const OUTPUT_BATCH_BYTES = 256 * KIB;
-/** Output queued on one path at which READs wait in the session instead of being executed. */
+/** Output queued on one path at which the server lets READs wait, and the client prefers to hold requests back. */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /** Output queued on one path at which a peer that reads nothing loses the path. */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
@@ -62,9 +62,11 @@ export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
 /** Holders of one volume that a message names; there may be more. */
 export const HOLDERS_NAMED_MAX = 32;
-/** Feature names, addresses, ids. */
+/** So short that a HELLO with all of its features fits before the proof. */
+export const FEATURE_NAME_MAX_CHARS = 32;
+/** Error codes, addresses. */
 export const SHORT_TEXT_MAX_CHARS = 64;
-/** A verifier's parts, a backend's own words. */
+/** Ids, a verifier's parts, types. */
 export const TOKEN_MAX_CHARS = 128;
 export const SENTENCE_MAX_CHARS = 400;
 export const UNIVERSE_MAX = 3;
@@ -93,6 +95,12 @@ export const CONNECT_TIMEOUT_MS = 3_000;
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
 export const RECONNECT_MIN_MS = 200;
 export const RECONNECT_MAX_MS = 5_000;
+/** An OPEN that was refused after the volume had been open is tried again after this. */
+export const REOPEN_RETRY_MS = 1_000;
+/** How often a trunk looks at its paths while requests are out. */
+export const LIVENESS_TICK_MS = 50;
+/** A server that has heard nothing from a path for this long closes it. */
+export const SERVER_DEAD_AFTER_MS = 15_000;
 export const PROBATION_DEATHS = 3;
 export const PROBATION_WINDOW_MS = 60_000;
 export const PROBATION_MS = 30_000;
@@ -105,13 +113,24 @@ export const WORKER_START_TIMEOUT_MS = 10_000;
 /** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 export const DAEMON_START_TIMEOUT_MS = 30_000;
+/** A daemon that did not become ready in time is asked to end, and killed after this. */
+export const DAEMON_END_GRACE_MS = 2_000;
 export const FIRST_CONTACT_WAIT_MS = 3_000;
 export const SYNC_INTERVAL_MS = 5_000;
 
 // --- file backend (docs/adr: sync or pool)
 export const SLOW_CALL_US = 120;
+/** Copying cached data takes time too: this many bytes more lengthen the bound by one microsecond. */
+export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const POOL_RUN_REQUESTS = 512;
 export const ZERO_STEP_BYTES = 16 * MIB;
+/** One write of zeros, where the storage cannot zero by itself. */
+export const ZERO_WRITE_BYTES = MIB;
+/** A range helper that owes an answer for longer is killed. */
+export const RANGE_HELPER_TIMEOUT_MS = 10_000;
+/** Descriptors whose advisory locks one helper takes. */
+export const LOCKS_PER_HELPER_MAX = 64;
+export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 export const SYNC_BATCH_MAX_MS = 4;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
 

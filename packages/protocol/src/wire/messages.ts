@@ -1,4 +1,4 @@
-// Bodies of the message frames: what they hold, how they become bytes, and the guards every received one goes through.
+// Bodies of the message frames: what they hold. How they become bytes is in message-codec.ts, what may be in a field in guards.ts.
 // MessagePack without records; a value that is not exactly of its form is refused with the field's name, never with its content.
 
 /** Feature names. A frame's flags and layouts beyond version 1 exist only when both sides named the feature. */
@@ -25,6 +25,7 @@ export interface Challenge {
   readonly nonce: Uint8Array;
 }
 
+/** Followed by its macs: 32 bytes, or 64 when it joins a session (auth/handshake-frames.ts). */
 export interface Proof {
   /** Session to join, or null for a new one. */
   readonly session: Uint8Array | null;
@@ -38,6 +39,7 @@ export interface ServerInterface {
   readonly port: number;
 }
 
+/** Followed by its mac, 32 bytes. */
 export interface Welcome {
   readonly session: Uint8Array;
   readonly path: number;

@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { chooseFeatures, chooseVersion } from './features.ts';
+
+test('the highest common version is chosen, in whatever order they stand', () => {
+  expect(chooseVersion([1, 4, 2], [3, 2, 1])).toBe(2);
+  expect(chooseVersion([7], [1, 2])).toBe(null);
+});
+
+test('the common features are chosen, each once, in our own order', () => {
+  expect(chooseFeatures(['later', 'digest', 'digest', 'b'], ['b', 'digest', 'c'])).toEqual(['b', 'digest']);
+  expect(chooseFeatures([], ['digest'])).toEqual([]);
+});

@@ -1,0 +1,118 @@
+// Guards: each takes a value of unknown origin and gives it back checked, or throws E_PROTOCOL naming the field and what it must be.
+// Which fields a message has is left to message-codec.ts. Invariant: what a guard gives is rebuilt (nothing of the received object or
+// of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
+
+import { isIP } from 'node:net';
+import { RsError } from '../lib/errors.ts';
+import { FEATURE_NAME_MAX_CHARS, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '../limits.ts';
+
+/** `field` is what an error calls the value: `HELLO: field node`. */
+export type Guard<T> = (value: unknown, field: string) => T;
+
+/** A guard for each field; its order is the order on the wire. */
+export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
+
+function wrong(field: string, expected: string): never {
+  throw new RsError('E_PROTOCOL', `${field} must be ${expected}`);
+}
+
+export function integer(min: number, max: number): Guard<number> {
+  return (value, field) => {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+      return wrong(field, `a whole number from ${min} to ${max}`);
+    }
+    // Minus zero is zero.
+    return value + 0;
+  };
+}
+
+export const counter = integer(0, Number.MAX_SAFE_INTEGER);
+
+/** A time or an age; may have a fraction. */
+export const milliseconds: Guard<number> = (value, field) => {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > Number.MAX_SAFE_INTEGER) {
+    return wrong(field, 'a number of milliseconds that is not negative');
+  }
+  return value + 0;
+};
+
+export const flag: Guard<boolean> = (value, field) => (typeof value === 'boolean' ? value : wrong(field, 'true or false'));
+
+export function oneOf<T extends number>(...choices: readonly T[]): Guard<T> {
+  return (value, field) => choices.find((choice) => choice === value) ?? wrong(field, choices.join(' or '));
+}
+
+export function bytesOf(lengthBytes: number): Guard<Buffer> {
+  return (value, field) =>
+    value instanceof Uint8Array && value.length === lengthBytes ? Buffer.from(value) : wrong(field, `${lengthBytes} bytes`);
+}
+
+export function orNull<T>(guard: Guard<T>): Guard<T | null> {
+  return (value, field) => (value === null ? null : guard(value, field));
+}
+
+function matching(pattern: RegExp, maxChars: number, expected: string): Guard<string> {
+  return (value, field) => (typeof value === 'string' && value.length <= maxChars && pattern.test(value) ? value : wrong(field, expected));
+}
+
+const nameForm = matching(
+  /^[A-Za-z0-9_.-]+$/,
+  NAME_MAX_BYTES,
+  `a name of 1 to ${NAME_MAX_BYTES} characters out of A-Z a-z 0-9 _ . -, but not . or ..`,
+);
+
+/** Names of nodes, servers, interfaces and volumes. */
+export const name: Guard<string> = (value, field) => (value === '.' || value === '..' ? nameForm('', field) : nameForm(value, field));
+
+/** Ids and verifiers: printable ASCII without blanks. */
+export const token = matching(/^[!-~]+$/, TOKEN_MAX_CHARS, `1 to ${TOKEN_MAX_CHARS} printable characters without blanks`);
+
+export const featureName = matching(/^[a-z0-9-]+$/, FEATURE_NAME_MAX_CHARS, `a feature name of 1 to ${FEATURE_NAME_MAX_CHARS} characters`);
+
+export const errorCode = matching(/^[A-Z][A-Z0-9_]*$/, SHORT_TEXT_MAX_CHARS, 'an error code');
+
+export const listenerInstance = matching(/^[0-9a-f]{32}$/, 32, '32 hexadecimal digits');
+
+export const ipAddress: Guard<string> = (value, field) =>
+  typeof value === 'string' && value.length <= SHORT_TEXT_MAX_CHARS && isIP(value) !== 0 ? value : wrong(field, 'an IP address');
+
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
+
+/** A peer's words as they may stand on a screen and in a log: no control or direction characters, one line, at most `maxChars`. */
+export function cleanText(text: string, maxChars: number): string {
+  return text.slice(0, maxChars).replace(UNPRINTABLE, ' ').trim();
+}
+
+/** Words for people: cleaned and cut, not refused, since a strange sentence is better than none. */
+export function text(maxChars: number): Guard<string> {
+  return (value, field) => (typeof value === 'string' ? cleanText(value, maxChars) : wrong(field, 'text'));
+}
+
+export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: string): Guard<T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length < min || value.length > max) return wrong(field, `a list of ${min} to ${max} ${expected}`);
+    return value.map((item: unknown, index) => guard(item, `${field}[${index}]`));
+  };
+}
+
+/** A list of which only the first `max` items matter; a longer one is cut at both ends of the wire. */
+export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
+  const bounded = listOf(guard, 0, max, expected);
+  return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);
+}
+
+/**
+ * An object with the fields of `schema`, in its order: from a decoded map, or from a message to be encoded. Fields that the schema
+ * does not know are a newer peer's and left out.
+ */
+export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
+  const fields = Object.entries<Guard<unknown>>(schema);
+  return (value, field) => {
+    if (typeof value !== 'object' || value === null) return wrong(field, 'a map');
+    const rebuilt = fields.map(([key, guard]): [string, unknown] => {
+      const given: unknown = value instanceof Map ? value.get(key) : Reflect.get(value, key);
+      return [key, guard(given, `${field}${separator}${key}`)];
+    });
+    return Object.fromEntries(rebuilt) as T;
+  };
+}

@@ -1,0 +1,258 @@
+// Bodies of message frames to bytes and back, table by table: the order of a schema's fields is their order on the wire.
+// The frame's header is left to the encoder. Invariant: both ways pass the same guards, so nothing that a peer would refuse is sent,
+// and nothing of what was received gets further than its form allows; an error names the field and never its content.
+
+import { Packr } from 'msgpackr';
+import { assert } from '../lib/assert.ts';
+import { RsError } from '../lib/errors.ts';
+import {
+  BODY_MAX_BYTES,
+  DEAD_PATHS_NAMED_MAX,
+  EXTENTS_PER_ANSWER_MAX,
+  FEATURES_OFFERED_MAX,
+  HOLDERS_NAMED_MAX,
+  INTERFACES_NAMED_MAX,
+  LBA_MAX,
+  MESSAGE_MAX_BYTES,
+  NONCE_BYTES,
+  SENTENCE_MAX_CHARS,
+  SESSION_ID_BYTES,
+  SHORT_TEXT_MAX_CHARS,
+  SLOTS_RESERVED,
+  UNIVERSE_MAX,
+  VERSIONS_OFFERED_MAX,
+  VOLUME_MAX_BYTES,
+  VOLUMES_PER_FRAME_MAX,
+} from '../limits.ts';
+import {
+  bytesOf,
+  counter,
+  errorCode,
+  featureName,
+  firstOf,
+  flag,
+  type Guard,
+  integer,
+  ipAddress,
+  listenerInstance,
+  listOf,
+  milliseconds,
+  name,
+  oneOf,
+  orNull,
+  record,
+  type Schema,
+  text,
+  token,
+} from './guards.ts';
+import { scanValue } from './message-scan.ts';
+import {
+  type Challenge,
+  EXTENT,
+  type ExtentsAnswer,
+  type ExtentsRequest,
+  type FailureAnswer,
+  type Farewell,
+  type Heartbeat,
+  type Hello,
+  type Holder,
+  type IdentifyAnswer,
+  type ListAnswer,
+  type OpenAnswer,
+  type OpenRequest,
+  type Proof,
+  type ServerInterface,
+  type VolumeEntry,
+  type Welcome,
+} from './messages.ts';
+
+const U16_MAX = 0xffff;
+const U32_MAX = 0xffffffff;
+const SERVERID_MAX = 0xff;
+
+// Maps come out as Map, so that no key means anything to the language; numbers above 2^32 may come as float64 or as uint64.
+const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
+
+interface Codec<T> {
+  /** The body's bytes. Throws E_INTERNAL when the message breaks its own form. */
+  encode(message: T): Buffer;
+  /** Reads a body of `length` bytes at `offset`; the message keeps nothing of `bytes`. Throws E_PROTOCOL. */
+  decode(bytes: Buffer, offset: number, length: number): T;
+}
+
+function codec<T>(label: string, schema: Schema<T>): Codec<T> {
+  const guard: Guard<T> = record(schema, ': field ');
+  return {
+    encode: (message) => pack(guard, label, message),
+    decode: (bytes, offset, length) => guard(unpack(label, bytes, offset, length), label),
+  };
+}
+
+function unpack(label: string, bytes: Buffer, offset: number, length: number): unknown {
+  try {
+    if (scanValue(bytes, offset, offset + length) === offset + length) return msgpack.unpack(bytes.subarray(offset, offset + length));
+  } catch {
+    // The decoder's own error repeats what was received.
+  }
+  throw new RsError('E_PROTOCOL', `${label}: body of ${length} bytes must be one MessagePack map without extension types`);
+}
+
+function pack<T>(guard: Guard<T>, label: string, message: T): Buffer {
+  try {
+    return msgpack.pack(guard(message, label));
+  } catch (thrown) {
+    throw thrown instanceof RsError ? new RsError('E_INTERNAL', thrown.message, {}, thrown) : thrown;
+  }
+}
+
+const port = integer(1, U16_MAX);
+const serverInterface = record<ServerInterface>({ name, address: ipAddress, port });
+const interfaces = listOf(serverInterface, 0, INTERFACES_NAMED_MAX, 'interfaces');
+const features = listOf(featureName, 0, FEATURES_OFFERED_MAX, 'feature names');
+const holder = record<Holder>({ node: name, address: text(SHORT_TEXT_MAX_CHARS), sinceMs: milliseconds });
+const holders = firstOf(holder, HOLDERS_NAMED_MAX, 'holders');
+const blockSize = oneOf(512, 4096);
+const universe = integer(0, UNIVERSE_MAX);
+const volumeBytes = integer(0, VOLUME_MAX_BYTES);
+const sentence = text(SENTENCE_MAX_CHARS);
+const version = integer(1, U16_MAX);
+const nonce = bytesOf(NONCE_BYTES);
+const sessionId = bytesOf(SESSION_ID_BYTES);
+const pathNumber = integer(0, U32_MAX);
+
+export const { encode: encodeHello, decode: decodeHello } = codec<Hello>('HELLO', {
+  versions: listOf(version, 1, VERSIONS_OFFERED_MAX, 'versions'),
+  features,
+  namespaceid: integer(0, U16_MAX),
+  node: name,
+  instance: counter,
+  machine: token,
+  boot: token,
+  interface: name,
+  nonce,
+});
+
+export const { encode: encodeChallenge, decode: decodeChallenge } = codec<Challenge>('CHALLENGE', {
+  version,
+  features,
+  server: name,
+  serverid: integer(0, SERVERID_MAX),
+  instance: listenerInstance,
+  nonce,
+});
+
+export const { encode: encodeProof, decode: decodeProof } = codec<Proof>('PROOF', {
+  session: orNull(sessionId),
+  dead: listOf(pathNumber, 0, DEAD_PATHS_NAMED_MAX, 'path numbers'),
+});
+
+export const { encode: encodeWelcome, decode: decodeWelcome } = codec<Welcome>('WELCOME', {
+  session: sessionId,
+  path: pathNumber,
+  slots: integer(SLOTS_RESERVED + 1, U16_MAX),
+  windowBytes: integer(2 * BODY_MAX_BYTES, Number.MAX_SAFE_INTEGER),
+  interfaces,
+  generation: counter,
+});
+
+export const { encode: encodeFarewell, decode: decodeFarewell } = codec<Farewell>('REFUSE or BYE', { code: errorCode, sentence });
+
+export const { encode: encodeHeartbeat, decode: decodeHeartbeat } = codec<Heartbeat>('PING or PONG', {
+  number: counter,
+  clockMs: milliseconds,
+  heard: counter,
+  oldestMs: milliseconds,
+  generation: counter,
+});
+
+const volume = record<VolumeEntry>({
+  name,
+  id: token,
+  universe,
+  sizeBytes: volumeBytes,
+  blockSizeBytes: blockSize,
+  readonly: flag,
+  shared: flag,
+  holders,
+});
+
+const listAnswer = codec<ListAnswer>('LIST answer', {
+  generation: counter,
+  interfaces,
+  volumes: listOf(volume, 0, VOLUMES_PER_FRAME_MAX, 'volumes'),
+});
+
+export const decodeListAnswer = listAnswer.decode;
+
+/**
+ * The bodies of the frames that answer LIST (all but the last are sent with MORE), each of MESSAGE_MAX_BYTES at most. The first names
+ * the interfaces, the others none: whoever reads them puts the lists one behind the other.
+ */
+export function encodeListAnswers(answer: ListAnswer): Buffer[] {
+  const bodies: Buffer[] = [];
+  let part: ListAnswer = { ...answer, volumes: [] };
+  let volumes: VolumeEntry[] = [];
+  // Two more for the count of a longer list.
+  let filledBytes = listAnswer.encode(part).length + 2;
+  for (const entry of answer.volumes) {
+    const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
+    if (filledBytes + entryBytes > MESSAGE_MAX_BYTES || volumes.length === VOLUMES_PER_FRAME_MAX) {
+      bodies.push(listAnswer.encode({ ...part, volumes }));
+      part = { ...part, interfaces: [] };
+      volumes = [];
+      filledBytes = listAnswer.encode(part).length + 2;
+    }
+    volumes.push(entry);
+    filledBytes += entryBytes;
+  }
+  bodies.push(listAnswer.encode({ ...part, volumes }));
+  for (const body of bodies) assert(body.length <= MESSAGE_MAX_BYTES, 'A LIST answer is larger than a message may be');
+  return bodies;
+}
+
+export const { encode: encodeOpenRequest, decode: decodeOpenRequest } = codec<OpenRequest>('OPEN', { name, universe, readonly: flag });
+
+export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<OpenAnswer>('OPEN answer', {
+  handle: integer(0, U16_MAX),
+  id: token,
+  sizeBytes: volumeBytes,
+  blockSizeBytes: blockSize,
+  readonly: flag,
+  shared: flag,
+  canDiscard: flag,
+  identity: token,
+  life: token,
+});
+
+export const { encode: encodeFailureAnswer, decode: decodeFailureAnswer } = codec<FailureAnswer>('failure answer', { sentence, holders });
+
+export const { encode: encodeIdentifyAnswer, decode: decodeIdentifyAnswer } = codec<IdentifyAnswer>('IDENTIFY answer', {
+  name,
+  id: token,
+  type: token,
+  sizeBytes: volumeBytes,
+  blockSizeBytes: blockSize,
+  readonly: flag,
+  canDiscard: flag,
+  canExtents: flag,
+});
+
+export const { encode: encodeExtentsRequest, decode: decodeExtentsRequest } = codec<ExtentsRequest>('EXTENTS', {
+  lba: integer(0, LBA_MAX),
+  sectors: integer(1, LBA_MAX),
+});
+
+const extentSectors = integer(1, LBA_MAX);
+const extentState = oneOf(EXTENT.DATA, EXTENT.HOLE);
+const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
+
+/** Pairs of sectors and state. */
+const extents: Guard<number[]> = (value, field) => {
+  const numbers = extentNumbers(value, field);
+  numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));
+  // An odd list ends with a pair whose state is missing.
+  if (numbers.length % 2 !== 0) extentState(undefined, `${field}[${numbers.length}]`);
+  return numbers;
+};
+
+export const { encode: encodeExtentsAnswer, decode: decodeExtentsAnswer } = codec<ExtentsAnswer>('EXTENTS answer', { extents });
