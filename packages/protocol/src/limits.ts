@@ -93,6 +93,8 @@ export const DEAD_AFTER_MS = 3_000;
 export const CONNECT_TIMEOUT_MS = 3_000;
 /** How long a closed connection may take to send its last words. */
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
+/** A path that only waited for its trunk's first handshake tries again after this. */
+export const JOIN_RETRY_MS = 100;
 export const RECONNECT_MIN_MS = 200;
 export const RECONNECT_MAX_MS = 5_000;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
@@ -209,3 +211,5 @@ assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < D
 assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
+assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
+assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');

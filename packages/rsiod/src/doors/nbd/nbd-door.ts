@@ -1,0 +1,238 @@
+// The NBD door: a Unix socket on which attached volumes are exported. The only file here that knows what a socket is.
+// Leaves the protocol to nbd-connection.ts and files to socket-file.ts.
+// Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
+
+import { createServer, connect, type Server, Socket } from 'node:net';
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/limits';
+import type { Door, DoorVolume } from '../door.ts';
+import { DataBuffers } from './data-buffers.ts';
+import { exportName } from './export-names.ts';
+import { NbdConnection } from './nbd-connection.ts';
+import type { NbdVolumes } from './nbd-handshake.ts';
+import type { NbdPools } from './nbd-transmission.ts';
+import { BatchPool, type NbdTransport } from './nbd-transport.ts';
+import { checkSocketPath, openToGroup, removeStaleSocket, SOCKET_UMASK, socketExists } from './socket-file.ts';
+
+export interface DoorLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export interface NbdDoorOptions {
+  readonly socketPath: string;
+  /** Group that may use the socket (nbd-group), or null: the owner only. */
+  readonly group: string | null;
+  readonly volumes: NbdVolumes;
+  readonly log: DoorLog;
+  readonly clock: Clock;
+}
+
+interface Client {
+  readonly number: number;
+  readonly connection: NbdConnection;
+  volume: DoorVolume | null;
+  timer: Timer | null;
+}
+
+export class NbdDoor implements Door {
+  private readonly options: NbdDoorOptions;
+  private readonly pools: NbdPools = { data: new DataBuffers(), batches: new BatchPool(), schedule: setImmediate };
+  /** One for all sockets: what was received is taken before the next read. */
+  private readonly receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+  private readonly clients = new Set<Client>();
+  private server: Server | null = null;
+  private accepted = 0;
+  private whenEmpty: (() => void) | null = null;
+
+  constructor(options: NbdDoorOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Listens. E_SOCKET_PATH: path too long, or taken by something that is no socket; E_ALREADY_RUNNING: somebody listens there;
+   * E_CONFIG, E_RIGHTS: the group; E_SYSTEM: the system refused.
+   */
+  async start(): Promise<void> {
+    const { socketPath, group, log } = this.options;
+    checkSocketPath(socketPath);
+    if (socketExists(socketPath)) {
+      if (await isListenedTo(socketPath)) {
+        throw new RsError('E_ALREADY_RUNNING', `Another daemon serves ${socketPath}: stop it first`, { path: socketPath });
+      }
+      removeStaleSocket(socketPath);
+    }
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket));
+    await listen(server, socketPath);
+    this.server = server;
+    server.on('error', (error) => log.warn(`NBD socket ${socketPath}: ${error.message}`));
+    if (group === null) return;
+    try {
+      openToGroup(socketPath, group);
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { server } = this;
+    this.server = null;
+    server?.close();
+    for (const client of [...this.clients]) client.connection.drain();
+    if (this.clients.size === 0) return;
+    await this.emptyOrTimeout();
+    for (const client of [...this.clients]) client.connection.abort();
+  }
+
+  usersOf(volume: DoorVolume): readonly string[] {
+    let count = 0;
+    for (const client of this.clients) if (client.volume === volume) count++;
+    return count === 0 ? [] : [this.userName(count)];
+  }
+
+  private userName(count: number): string {
+    return `${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`;
+  }
+
+  private emptyOrTimeout(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.options.clock.after(NBD_STOP_TIMEOUT_MS, resolve);
+      this.whenEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  private accept(socket: Socket): void {
+    const { log, volumes, clock } = this.options;
+    if (this.server === null || this.clients.size >= NBD_CONNECTIONS_MAX) {
+      log.warn(`NBD connection refused: ${this.clients.size} of at most ${NBD_CONNECTIONS_MAX} are open`);
+      socket.destroy();
+      return;
+    }
+    const number = ++this.accepted;
+    const receive = (bytes: Buffer, end: number): void => connection.receive(bytes, 0, end);
+    const opened = withReceiveBuffer(socket, this.receiveBuffer, receive) ?? withDataEvents(socket, receive);
+    const connection: NbdConnection = new NbdConnection(transportOf(opened), volumes, this.pools, {
+      serving: (volume) => this.serving(client, volume),
+      broken: (reason) => log.warn(`NBD connection ${number} closed: ${reason}`),
+      finished: () => this.finished(client),
+    });
+    const client: Client = { number, connection, volume: null, timer: null };
+    client.timer = clock.after(NBD_HANDSHAKE_TIMEOUT_MS, () => {
+      log.warn(`NBD connection ${number} closed: no export chosen within ${NBD_HANDSHAKE_TIMEOUT_MS} ms`);
+      connection.abort();
+    });
+    this.clients.add(client);
+    opened.on('end', () => connection.inputEnd());
+    // What went wrong with a local socket is always the same, the client is gone; 'close' follows.
+    opened.on('error', () => {});
+    opened.on('close', () => connection.closed());
+    connection.start();
+    opened.resume();
+  }
+
+  private serving(client: Client, volume: DoorVolume): void {
+    client.timer?.cancel();
+    this.changeUsers(volume, () => {
+      client.volume = volume;
+    });
+    this.options.log.info(`NBD connection ${client.number} uses ${exportName(volume)}`);
+  }
+
+  private finished(client: Client): void {
+    client.timer?.cancel();
+    const { volume } = client;
+    if (volume === null) this.clients.delete(client);
+    else {
+      this.changeUsers(volume, () => this.clients.delete(client));
+      this.options.log.info(`NBD connection ${client.number} to ${exportName(volume)} has ended`);
+    }
+    if (this.clients.size === 0) this.whenEmpty?.();
+  }
+
+  /** The volume's set names the users of all doors; this door's part of it is always what usersOf says. */
+  private changeUsers(volume: DoorVolume, change: () => void): void {
+    for (const user of this.usersOf(volume)) volume.users.delete(user);
+    change();
+    for (const user of this.usersOf(volume)) volume.users.add(user);
+  }
+}
+
+/** True when somebody accepts connections there. */
+function isListenedTo(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect({ path });
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', (error) => {
+      const errno = errnoName(error);
+      if (errno === 'ECONNREFUSED' || errno === 'ENOENT') resolve(false);
+      else if (errno === 'EAGAIN') resolve(true);
+      else reject(new RsError('E_SYSTEM', `Cannot tell whether ${path} is in use: ${errno ?? error.message}`, { path }, error));
+    });
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const errno = errnoName(error);
+      const code = errno === 'EADDRINUSE' ? 'E_ALREADY_RUNNING' : 'E_SYSTEM';
+      reject(new RsError(code, `Cannot listen on ${path}: ${errno ?? error.message}`, { path }, error));
+    });
+    // The file is made within the call: no one else's file gets this mask.
+    const before = process.umask(SOCKET_UMASK);
+    try {
+      server.listen(path, resolve);
+    } finally {
+      process.umask(before);
+    }
+  });
+}
+
+type Receive = (bytes: Buffer, end: number) => void;
+
+/**
+ * The accepted connection as a socket that receives into `buffer`. Node offers that for outgoing connections only, so the handle is moved to a
+ * new socket (works on Node 20, 22, 24; undocumented, hence every step is checked). It saves an allocation and a copy per read, which
+ * counts for writes. Undefined: cannot be done here, `accepted` is as it was.
+ */
+function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
+  const handle: unknown = Reflect.get(accepted, '_handle');
+  if (typeof handle !== 'object' || handle === null || typeof Reflect.get(handle, 'useUserBuffer') !== 'function') return undefined;
+  const callback = (bytes: number): boolean => {
+    receive(buffer, bytes);
+    return true;
+  };
+  const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
+  const moved = new Socket(options);
+  if (Reflect.get(moved, '_handle') !== handle) return undefined;
+  // Without its handle the old socket closes nothing; destroying it counts it out of the server.
+  Reflect.set(accepted, '_handle', null);
+  accepted.destroy();
+  return moved;
+}
+
+function withDataEvents(accepted: Socket, receive: Receive): Socket {
+  accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length));
+  return accepted;
+}
+
+function transportOf(socket: Socket): NbdTransport {
+  return {
+    write: (bytes, sent) => void socket.write(bytes, sent),
+    cork: () => socket.cork(),
+    uncork: () => socket.uncork(),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+    // Both ways: a client that keeps its side open must not keep the connection.
+    end: () => void socket.end(() => socket.destroy()),
+    destroy: () => void socket.destroy(),
+  };
+}

@@ -1,0 +1,46 @@
+// The one table from the outcome of a volume's request to what an NBD client is told. NBD knows eight error numbers, no more:
+// whatever has no number of its own there reads as EIO, and the sentence of the status goes along where the reply has room for it.
+
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+
+export const NBD_ERRNO = {
+  OK: 0,
+  EPERM: 1,
+  EIO: 5,
+  ENOMEM: 12,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EOVERFLOW: 75,
+  ENOTSUP: 95,
+  ESHUTDOWN: 108,
+} as const;
+
+const BY_STATUS = {
+  [STATUS.OK]: NBD_ERRNO.OK,
+  [STATUS.IO_ERROR]: NBD_ERRNO.EIO,
+  [STATUS.PAST_END]: NBD_ERRNO.EINVAL,
+  [STATUS.MISALIGNED]: NBD_ERRNO.EINVAL,
+  [STATUS.BAD_REQUEST]: NBD_ERRNO.EINVAL,
+  [STATUS.READ_ONLY]: NBD_ERRNO.EPERM,
+  [STATUS.NO_SPACE]: NBD_ERRNO.ENOSPC,
+  [STATUS.STALE]: NBD_ERRNO.EIO,
+  [STATUS.UNSUPPORTED]: NBD_ERRNO.ENOTSUP,
+  [STATUS.UNKNOWN_VOLUME]: NBD_ERRNO.EIO,
+  [STATUS.NO_RIGHTS]: NBD_ERRNO.EPERM,
+  [STATUS.HELD]: NBD_ERRNO.EIO,
+  [STATUS.TOO_MANY_HANDLES]: NBD_ERRNO.EIO,
+  [STATUS.OUTCOME_UNKNOWN]: NBD_ERRNO.EIO,
+  [STATUS.TAKEN]: NBD_ERRNO.EIO,
+  [STATUS.OUT_OF_MEMORY]: NBD_ERRNO.ENOMEM,
+  [STATUS.SHUTTING_DOWN]: NBD_ERRNO.ESHUTDOWN,
+  [STATUS.VOLUME_UNAVAILABLE]: NBD_ERRNO.EIO,
+} as const satisfies Record<Status, number>;
+
+/**
+ * NBD error number of a status. Past the end a request that would change something is out of space, one that only asks is
+ * invalid; a status of a newer peer reads as EIO.
+ */
+export function nbdErrno(status: Status, changes: boolean): number {
+  if (status === STATUS.PAST_END && changes) return NBD_ERRNO.ENOSPC;
+  return BY_STATUS[status] ?? NBD_ERRNO.EIO;
+}

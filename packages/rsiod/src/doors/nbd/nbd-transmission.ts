@@ -1,0 +1,241 @@
+// The transmission phase of one connection: requests from the decoder to the volume, outcomes back as replies. Leaves the bytes to nbd-codec.ts,
+// judging to request-rules.ts and the volume, sending to reply-output.ts, and the connection's life to nbd-connection.ts.
+// Invariants: a request is counted from its header until its reply has left (or never will); its data buffer goes back to the pool
+// exactly once, and never while the volume or the socket has it, also when the connection has died meanwhile.
+
+import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { Extent } from '../door.ts';
+import { DATA_OFFSET, type DataBuffers } from './data-buffers.ts';
+import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
+import {
+  errorChunkBytes,
+  type HeaderVerdict,
+  type NbdRequestHeader,
+  type RequestSink,
+  writeDataChunkPrefix,
+  writeErrorChunk,
+  writeOffsetErrorChunk,
+  writeSimpleReply,
+} from './nbd-codec.ts';
+import { COMMAND, DATA_CHUNK_PREFIX_BYTES, SIMPLE_REPLY_BYTES } from './nbd-constants.ts';
+import { nbdErrno } from './nbd-errno.ts';
+import type { Transmission } from './nbd-handshake.ts';
+import { NbdRequest, type RequestOwner } from './nbd-request.ts';
+import type { BatchPool, NbdTransport } from './nbd-transport.ts';
+import { type OutputOwner, ReplyOutput } from './reply-output.ts';
+import { carriesData, refusalOf } from './request-rules.ts';
+
+export interface TransmissionHost {
+  /** The client asked to disconnect: answer what is under way, then close. */
+  disconnectAsked(): void;
+  badRequest(magic: number): void;
+  /** A reply has left: what was held back may be taken now. */
+  roomAgain(): void;
+  /** Nothing is under way any more. */
+  settled(): void;
+}
+
+/** What connections share. */
+export interface NbdPools {
+  readonly data: DataBuffers;
+  readonly batches: BatchPool;
+  /** Calls `fire` once, at the end of this turn of the loop. */
+  readonly schedule: (fire: () => void) => void;
+}
+
+const NO_PAYLOAD = Buffer.alloc(0);
+
+export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
+  payloadTarget: Buffer = NO_PAYLOAD;
+  payloadOffset = DATA_OFFSET;
+  private readonly agreed: Transmission;
+  private readonly host: TransmissionHost;
+  private readonly data: DataBuffers;
+  private readonly output: ReplyOutput;
+  private readonly idle: NbdRequest[] = [];
+  /** The WRITE whose payload is coming. */
+  private receiving: NbdRequest | null = null;
+  private requestsOut = 0;
+  private bytesOut = 0;
+  private dead = false;
+
+  constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionHost) {
+    this.agreed = agreed;
+    this.host = host;
+    this.data = pools.data;
+    this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
+  }
+
+  /** Requests whose replies have not left. */
+  get underWay(): number {
+    return this.requestsOut;
+  }
+
+  header(header: NbdRequestHeader): HeaderVerdict {
+    if (header.type === COMMAND.DISC) {
+      this.host.disconnectAsked();
+      return 'stop';
+    }
+    if (this.requestsOut >= NBD_REQUESTS_OUT_MAX) return 'hold';
+    const refusal = refusalOf(header, this.agreed);
+    const dataBytes = refusal === null && carriesData(header.type) ? header.lengthBytes : 0;
+    if (this.bytesOut + dataBytes > NBD_BYTES_OUT_MAX) return 'hold';
+    const request = this.idle.pop() ?? new NbdRequest(this);
+    request.take(header);
+    this.requestsOut++;
+    if (refusal !== null) {
+      this.answerError(request, refusal.errno, refusal.sentence);
+      return header.type === COMMAND.WRITE ? 'drop' : 'next';
+    }
+    if (dataBytes > 0) {
+      request.buffer = this.data.take(dataBytes);
+      request.bufferOffset = DATA_OFFSET;
+      request.dataBytes = dataBytes;
+      this.bytesOut += dataBytes;
+    }
+    if (header.type === COMMAND.WRITE) {
+      this.receiving = request;
+      this.payloadTarget = request.buffer;
+      return 'payload';
+    }
+    this.execute(request);
+    return 'next';
+  }
+
+  payload(): void {
+    const request = this.receiving;
+    if (request === null) return;
+    this.forgetReceiving();
+    this.execute(request);
+  }
+
+  badRequest(magic: number): void {
+    this.host.badRequest(magic);
+  }
+
+  /** No more requests come: one whose payload is still missing will never be executed. */
+  noMoreInput(): void {
+    const request = this.receiving;
+    if (request === null) return;
+    this.forgetReceiving();
+    this.drop(request);
+  }
+
+  /** The connection is gone: nothing is answered any more; what the volume has comes back in its time. */
+  die(): void {
+    this.dead = true;
+    this.noMoreInput();
+    this.output.close();
+  }
+
+  completed(request: NbdRequest, status: Status): void {
+    if (this.dead) this.drop(request);
+    else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.changes), statusEntry(status).sentence);
+    else if (request.type === COMMAND.READ) this.answerRead(request);
+    else this.answerDone(request);
+  }
+
+  extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void {
+    if (this.dead) {
+      this.drop(request);
+      return;
+    }
+    // Where nothing is known of holes everything counts as allocated: better than a failing copy.
+    if (status !== STATUS.OK && status !== STATUS.UNSUPPORTED) {
+      this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
+      return;
+    }
+    const known = status === STATUS.OK ? extents : [];
+    const descriptors = allocationDescriptors(known, request.lengthBytes, request.one);
+    const batch = this.output.room(BLOCK_STATUS_MAX_BYTES);
+    this.output.commit(writeBlockStatus(batch.bytes, batch.fill, request, descriptors), request.dataBytes);
+    this.recycle(request);
+  }
+
+  largeLeft(request: NbdRequest, failed: boolean): void {
+    const { dataBytes } = request;
+    this.recycle(request);
+    this.left(1, dataBytes, failed);
+  }
+
+  left(requests: number, dataBytes: number, failed: boolean): void {
+    this.requestsOut -= requests;
+    this.bytesOut -= dataBytes;
+    // Only a reply that really went out lets more requests in: a client that is gone must not have what it left behind in the
+    // socket executed late, after those of its successor.
+    if (!failed && !this.dead) this.host.roomAgain();
+    if (this.requestsOut === 0) this.host.settled();
+  }
+
+  private execute(request: NbdRequest): void {
+    const { volume } = this.agreed;
+    if (request.type === COMMAND.BLOCK_STATUS) volume.extents(request.positionBytes, request.lengthBytes, request.extentsDone);
+    else volume.submit(request);
+  }
+
+  private answerRead(request: NbdRequest): void {
+    const { lengthBytes } = request;
+    if (lengthBytes >= NBD_REPLY_COPY_MAX_BYTES) {
+      const start = DATA_OFFSET - this.readPrefixBytes();
+      this.writeReadPrefix(request.buffer, start, request);
+      request.reply = request.buffer.subarray(start, DATA_OFFSET + lengthBytes);
+      this.output.sendLarge(request);
+      return;
+    }
+    const batch = this.output.room(this.readPrefixBytes() + lengthBytes);
+    const at = this.writeReadPrefix(batch.bytes, batch.fill, request);
+    request.buffer.copy(batch.bytes, at, DATA_OFFSET, DATA_OFFSET + lengthBytes);
+    this.output.commit(at + lengthBytes, request.dataBytes);
+    this.recycle(request);
+  }
+
+  private readPrefixBytes(): number {
+    return this.agreed.structured ? DATA_CHUNK_PREFIX_BYTES : SIMPLE_REPLY_BYTES;
+  }
+
+  private writeReadPrefix(into: Buffer, at: number, request: NbdRequest): number {
+    if (!this.agreed.structured) return writeSimpleReply(into, at, request, 0);
+    return writeDataChunkPrefix(into, at, request, request.offsetHigh, request.offsetLow, request.lengthBytes);
+  }
+
+  /** Success without data: a simple reply is legal also where structured ones were agreed on, and shorter. */
+  private answerDone(request: NbdRequest): void {
+    const batch = this.output.room(SIMPLE_REPLY_BYTES);
+    this.output.commit(writeSimpleReply(batch.bytes, batch.fill, request, 0), request.dataBytes);
+    this.recycle(request);
+  }
+
+  private answerError(request: NbdRequest, errno: number, sentence: string): void {
+    if (this.agreed.structured) {
+      const words = Buffer.from(sentence, 'utf8');
+      const isRead = request.type === COMMAND.READ;
+      const { bytes, fill } = this.output.room(errorChunkBytes(words, isRead));
+      const behind = isRead
+        ? writeOffsetErrorChunk(bytes, fill, request, errno, words, request.offsetHigh, request.offsetLow)
+        : writeErrorChunk(bytes, fill, request, errno, words);
+      this.output.commit(behind, request.dataBytes);
+    } else {
+      const { bytes, fill } = this.output.room(SIMPLE_REPLY_BYTES);
+      this.output.commit(writeSimpleReply(bytes, fill, request, errno), request.dataBytes);
+    }
+    this.recycle(request);
+  }
+
+  private drop(request: NbdRequest): void {
+    const { dataBytes } = request;
+    this.recycle(request);
+    this.left(1, dataBytes, true);
+  }
+
+  private recycle(request: NbdRequest): void {
+    const buffer = request.releaseBuffer();
+    if (buffer !== null) this.data.put(buffer);
+    this.idle.push(request);
+  }
+
+  private forgetReceiving(): void {
+    this.receiving = null;
+    this.payloadTarget = NO_PAYLOAD;
+  }
+}
