@@ -1,0 +1,105 @@
+// Pid files: exclusive while their process lives, taken over when it does not, whatever a crash or a reboot left behind.
+// The race between several starters is in daemon-process.test.ts, with real processes.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { acquirePidFile } from './pid-file.ts';
+
+let folder = '';
+let path = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-pid-'));
+  path = join(folder, 'pid');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const acquire = () => acquirePidFile(path, 'rsiod');
+
+/** What a live holder writes: this process's own identity. */
+function ownText(): string {
+  const file = acquirePidFile(join(folder, 'own'), 'rsiod');
+  const text = readFileSync(join(folder, 'own'), 'utf8');
+  file.release();
+  return text;
+}
+
+function deadPid(): number {
+  return spawnSync(process.execPath, ['--version']).pid;
+}
+
+const lines = () => ownText().split('\n');
+
+const STALE: readonly (readonly [string, () => string])[] = [
+  ['of a process that ended', () => [deadPid(), ...lines().slice(1)].join('\n')],
+  ['whose pid another process has now', () => [process.pid, '1', ...lines().slice(2)].join('\n')],
+  ['of another boot', () => [...lines().slice(0, 2), '00000000-0000-4000-8000-000000000000', ''].join('\n')],
+  ['that is empty', () => ''],
+  ['that is garbage', () => 'rsiod was here\0'],
+];
+
+test('a pid file holds the pid in its first line and is gone after release', () => {
+  const file = acquire();
+  expect(readFileSync(path, 'utf8').split('\n')[0]).toBe(String(process.pid));
+  expect(readdirSync(folder)).toEqual(['pid']);
+  file.release();
+  file.release();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('makes its folder', () => {
+  path = join(folder, 'run', 'rsio', 'rsiod', 'pid');
+  acquire();
+  expect(readFileSync(path, 'utf8')).toMatch(/^\d+\n/);
+});
+
+test('a live holder is named with pid and file', () => {
+  acquire();
+  expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING', context: { pid: process.pid, path } }));
+  expect(acquire).toThrow(`rsiod is already running as pid ${process.pid} (${path})`);
+  expect(readdirSync(folder)).toEqual(['pid']);
+});
+
+test.each(STALE)('a file %s is replaced', (_, text) => {
+  writeFileSync(path, text());
+  const file = acquire();
+  expect(readFileSync(path, 'utf8')).toBe(ownText());
+  expect(readdirSync(folder)).toEqual(['pid']);
+  file.release();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+const claimOf = (text: string) => `${path}.stale-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
+
+test('a claim left by a starter that crashed does not block the next', () => {
+  writeFileSync(path, 'stale');
+  writeFileSync(claimOf('stale'), 'stale too');
+  acquire();
+  expect(readFileSync(path, 'utf8')).toBe(ownText());
+  expect(readdirSync(folder)).toEqual(['pid']);
+});
+
+test('while a live starter has the claim, nobody else replaces the file', () => {
+  writeFileSync(path, 'stale');
+  writeFileSync(claimOf('stale'), ownText());
+  expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING' }));
+  expect(readFileSync(path, 'utf8')).toBe('stale');
+});
+
+test("release leaves another process's file alone", () => {
+  const file = acquire();
+  writeFileSync(path, '1\n1\n0\n');
+  file.release();
+  expect(readFileSync(path, 'utf8')).toBe('1\n1\n0\n');
+});
+
+test('a path that cannot be written is a sentence, not a stack', () => {
+  writeFileSync(path, '');
+  path = join(path, 'below-a-file', 'pid');
+  expect(acquire).toThrow(expect.objectContaining({ code: 'E_SYSTEM', message: expect.stringContaining(path) as unknown }));
+});
