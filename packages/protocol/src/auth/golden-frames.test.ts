@@ -1,0 +1,129 @@
+// Frames byte for byte, as docs/PROTOCOL.md shows them: a change here is a change of the protocol. The macs were computed a second
+// time by another program.
+
+import { expect, test } from 'vitest';
+import { OP } from '../wire/frames.ts';
+import { writeMessageHeader } from '../wire/header.ts';
+import { encodeHeartbeat } from '../wire/message-codec.ts';
+import { ClientHandshake } from './handshake-client.ts';
+import { handshakeFrame } from './handshake-frames.ts';
+import { buildWelcome, refuseFrame, ServerHandshake } from './handshake-server.ts';
+
+/** `length` bytes that count up from `first`. */
+function counting(first: number, length: number): Buffer {
+  return Buffer.from(Array.from({ length }, (_, index) => first + index));
+}
+
+const SESSION = counting(0x40, 16);
+
+function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'hello' | 'challenge' | 'proof' | 'welcome', Buffer> {
+  const client = new ClientHandshake(
+    {
+      nodekey: '0xbig2',
+      serverkey: null,
+      hello: {
+        versions: [1],
+        features: ['digest'],
+        namespaceid: 200,
+        node: 'big-2',
+        instance: 7,
+        machine: '00112233445566778899aabbccddeeff',
+        boot: 'b0075afe-0000-4000-8000-000000000001',
+        interface: 'if0',
+      },
+    },
+    (lengthBytes) => counting(0x00, lengthBytes),
+  );
+  const server = new ServerHandshake(
+    {
+      namespaceid: 200,
+      server: 'big-9',
+      serverid: 1,
+      instance: 'ffeeddccbbaa99887766554433221100',
+      serverkey: null,
+      versions: [1],
+      features: ['digest'],
+    },
+    (lengthBytes) => counting(0x20, lengthBytes),
+  );
+  const hello = client.start();
+  const challenged = server.onHello(hello, () => '0xbig2');
+  if (challenged.kind !== 'challenge') throw new Error(challenged.logReason);
+  client.onChallenge(challenged.frame);
+  const proof = client.proof(join, join === null ? [] : [2]);
+  const proven = server.onProof(proof, () => join?.secret ?? null);
+  if (proven.kind === 'refuse') throw new Error(proven.logReason);
+  const welcome = buildWelcome(proven.welcomeKey, proven.transcript, {
+    session: SESSION,
+    path: 1,
+    slots: 256,
+    windowBytes: 33554432,
+    interfaces: [
+      { name: 'if1', address: '192.168.45.10', port: 5000 },
+      { name: 'if2', address: '192.168.46.10', port: 5000 },
+    ],
+    generation: 3,
+  });
+  client.onWelcome(welcome);
+  return { hello, challenge: challenged.frame, proof, welcome };
+}
+
+/** A frame with an empty body, its number in aux. */
+function bare(op: number, aux: number): Buffer {
+  const frame = Buffer.alloc(16);
+  writeMessageHeader(frame, 0, op, 0, 0, 0, 0, 0, aux);
+  return frame;
+}
+
+const first = handshake(null);
+const joined = handshake({ session: SESSION, secret: counting(0x80, 32) });
+
+// PING's header is like one of the handshake's: no slot, no aux.
+const FRAMES: readonly (readonly [string, Buffer, string])[] = [
+  [
+    'HELLO',
+    first.hello,
+    '0100000000000000000000cb0000000089a876657273696f6e739101a8666561747572657391a6646967657374ab6e616d6573706163656964ccc8a46e6f6465a56269672d32a8696e7374616e636507a76d616368696e65d9203030313132323333343435353636373738383939616162626363646465656666a4626f6f74d92462303037356166652d303030302d343030302d383030302d303030303030303030303031a9696e74657266616365a3696630a56e6f6e6365c420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f',
+  ],
+  [
+    'CHALLENGE',
+    first.challenge,
+    '0200000000000000000000850000000086a776657273696f6e01a8666561747572657391a6646967657374a6736572766572a56269672d39a8736572766572696401a8696e7374616e6365d9206666656564646363626261613939383837373636353534343333323231313030a56e6f6e6365c420202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f',
+  ],
+  [
+    'PROOF of a new session',
+    first.proof,
+    '0300000000000000000000300000000082a773657373696f6ec0a46465616490b144ed691751db13e0516ba6e1c33bcf2611b5fa83663deb35673275a454f1af',
+  ],
+  [
+    'WELCOME to a new session',
+    first.welcome,
+    '0400000000000000000000c30000000086a773657373696f6ec410404142434445464748494a4b4c4d4e4fa47061746801a5736c6f7473cd0100ab77696e646f774279746573ce02000000aa696e74657266616365739283a46e616d65a3696631a761646472657373ad3139322e3136382e34352e3130a4706f7274cd138883a46e616d65a3696632a761646472657373ad3139322e3136382e34362e3130a4706f7274cd1388aa67656e65726174696f6e03746be51900b3c9e761dd3efaf93e0a1a2c8123bdd012f63073af99f2d8eb7e1c',
+  ],
+  [
+    'PROOF that joins a session',
+    joined.proof,
+    '0300000000000000000000620000000082a773657373696f6ec410404142434445464748494a4b4c4d4e4fa4646561649102beb6fc5b561cdb083d099413b53499d87d8ab2f58936a59e3ae8f041cf3949b661b298671c8b10077dbbc9195d025af1225f6055da4440de42633d20ddfd0acd',
+  ],
+  [
+    'WELCOME to a join',
+    joined.welcome,
+    '0400000000000000000000c30000000086a773657373696f6ec410404142434445464748494a4b4c4d4e4fa47061746801a5736c6f7473cd0100ab77696e646f774279746573ce02000000aa696e74657266616365739283a46e616d65a3696631a761646472657373ad3139322e3136382e34352e3130a4706f7274cd138883a46e616d65a3696632a761646472657373ad3139322e3136382e34362e3130a4706f7274cd1388aa67656e65726174696f6e03417f14dc54ccc99884c4e45cf852c62e125a39378adfa5ad2a3e70fd5d0a3125',
+  ],
+  [
+    'REFUSE',
+    refuseFrame({ code: 'E_NAMESPACE', sentence: 'Server big-9 serves namespaceid 200, not 201' }),
+    '0500000000000000000000490000000082a4636f6465ab455f4e414d455350414345a873656e74656e6365d92c536572766572206269672d3920736572766573206e616d6573706163656964203230302c206e6f7420323031',
+  ],
+  [
+    'PING',
+    handshakeFrame(OP.PING, encodeHeartbeat({ number: 5, clockMs: 1234.5, heard: 4, oldestMs: 0, generation: 3 })),
+    '1000000000000000000000370000000085a66e756d62657205a7636c6f636b4d73cb40934a0000000000a5686561726404a86f6c646573744d7300aa67656e65726174696f6e03',
+  ],
+  ['FENCE of path 2', bare(OP.FENCE, 2), '12000000000000000000000000000002'],
+  ['FENCED for path 2', bare(OP.FENCED, 2), '13000000000000000000000000000002'],
+];
+
+test.each(FRAMES)('%s', (_name, frame, golden) => {
+  expect(frame.toString('hex')).toBe(golden);
+});

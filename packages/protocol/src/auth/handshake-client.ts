@@ -1,0 +1,149 @@
+// The client's side of the handshake on one connection: frames in, frames out, no socket, no time. When to give up waiting and what to do
+// after a refusal is left to the path. Invariant: `onWelcome` returns only when the server has proved that it knows K (and for a join
+// the session's secret) for exactly the HELLO and CHALLENGE seen here; a step that throws ends the handshake.
+
+import { createHash } from 'node:crypto';
+import { assert } from '../lib/assert.ts';
+import { type ErrorCode, RsError } from '../lib/errors.ts';
+import { MAC_BYTES, NONCE_BYTES } from '../limits.ts';
+import { OP } from '../wire/frames.ts';
+import { decodeChallenge, decodeFarewell, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
+import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
+import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
+import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
+
+export interface ClientIdentity {
+  readonly nodekey: string;
+  /** null: none is set for this server. */
+  readonly serverkey: string | null;
+  readonly hello: Omit<Hello, 'nonce'>;
+}
+
+/** The session to join: its id, and the secret of its first handshake. */
+export interface SessionToJoin {
+  readonly session: Uint8Array;
+  readonly secret: Buffer;
+}
+
+type Stage = 'new' | 'greeted' | 'challenged' | 'proved' | 'welcome' | 'over';
+
+/** Codes of a REFUSE that mean to us what they mean to the server. */
+const REFUSALS: readonly ErrorCode[] = [
+  'E_AUTH',
+  'E_VERSION',
+  'E_NAMESPACE',
+  'E_NO_SESSION',
+  'E_LIMIT',
+  'E_REPLACED',
+  'E_OTHER_MACHINE',
+  'E_SHUTTING_DOWN',
+  'E_DRAINING',
+];
+
+export class ClientHandshake {
+  private readonly identity: ClientIdentity;
+  private readonly random: RandomBytes;
+  private readonly key: Buffer;
+  private readonly transcriptHash = createHash('sha256');
+  private stage: Stage = 'new';
+  private transcript: Buffer = Buffer.alloc(0);
+  private server = '';
+  private joining: SessionToJoin | null = null;
+
+  constructor(identity: ClientIdentity, random: RandomBytes) {
+    this.identity = identity;
+    this.random = random;
+    this.key = baseKey(identity.nodekey, identity.serverkey, identity.hello.namespaceid);
+  }
+
+  /** The HELLO frame. */
+  start(): Buffer {
+    this.leave('new');
+    const frame = handshakeFrame(OP.HELLO, encodeHello({ ...this.identity.hello, nonce: this.random(NONCE_BYTES) }));
+    this.transcriptHash.update(frame);
+    this.stage = 'greeted';
+    return frame;
+  }
+
+  /**
+   * Takes the frame that answers HELLO. The namespace needs no look here: it is in T and in K, a server of another cannot prove itself.
+   * Throws E_PROTOCOL; E_VERSION for a choice that was not offered; for a REFUSE the error it names.
+   */
+  onChallenge(frame: Buffer): Challenge {
+    this.leave('greeted');
+    throwIfRefused(frame);
+    const body = handshakeBody(frame, OP.CHALLENGE);
+    const challenge = decodeChallenge(body, 0, body.length);
+    const { versions, features } = this.identity.hello;
+    if (!versions.includes(challenge.version)) {
+      throw new RsError('E_VERSION', `Server ${challenge.server} chose version ${challenge.version}, offered: ${versions.join(', ')}`);
+    }
+    if (!challenge.features.every((feature) => features.includes(feature))) {
+      throw new RsError('E_PROTOCOL', `Server ${challenge.server} chose a feature that was not offered`);
+    }
+    this.transcript = this.transcriptHash.update(frame).digest();
+    this.server = challenge.server;
+    this.stage = 'challenged';
+    return challenge;
+  }
+
+  /** The PROOF frame: for a new session (`join` null), or to join one. `dead`: numbers of the session's paths held dead. */
+  proof(join: SessionToJoin | null, dead: readonly number[]): Buffer {
+    this.leave('challenged');
+    this.joining = join;
+    let body = encodeProof({ session: join === null ? null : join.session, dead });
+    if (join !== null) body = Buffer.concat([body, mac(joinKey(this.key, join.secret), 'join', this.transcript, body)]);
+    const frame = handshakeFrame(OP.PROOF, body, mac(this.key, 'client', this.transcript, body));
+    this.stage = 'proved';
+    return frame;
+  }
+
+  /**
+   * Takes the frame that answers PROOF. Throws E_AUTH when the server cannot prove itself, E_PROTOCOL, and for a REFUSE the error it
+   * names.
+   */
+  onWelcome(frame: Buffer): Welcome {
+    this.leave('proved');
+    throwIfRefused(frame);
+    const body = handshakeBody(frame, OP.WELCOME);
+    const messageBytes = Math.max(body.length - MAC_BYTES, 0);
+    const message = body.subarray(0, messageBytes);
+    const key = this.joining === null ? this.key : joinKey(this.key, this.joining.secret);
+    // The mac comes first: nothing of an unproven server's body is even decoded.
+    if (!macIsRight(mac(key, 'server', this.transcript, message), body.subarray(messageBytes))) {
+      throw new RsError(
+        'E_AUTH',
+        `Server ${this.server} could not prove that it knows the key of node ${this.identity.hello.node}: check nodekey and serverkey on both sides`,
+      );
+    }
+    const welcome = decodeWelcome(message, 0, message.length);
+    if (this.joining !== null && Buffer.compare(welcome.session, this.joining.session) !== 0) {
+      throw new RsError('E_PROTOCOL', `Server ${this.server} welcomed to another session than the one joined`);
+    }
+    this.stage = 'welcome';
+    return welcome;
+  }
+
+  /** Secret of the session that a first handshake began, for later joins; after `onWelcome`. */
+  get sessionSecret(): Buffer {
+    assert(this.stage === 'welcome' && this.joining === null, 'A session secret comes of a first handshake that is through');
+    return sessionSecret(this.key, this.transcript);
+  }
+
+  /** A step begins: until it is through, the handshake is over. */
+  private leave(expected: Stage): void {
+    assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
+    this.stage = 'over';
+  }
+}
+
+/** REFUSE is not authenticated: whoever catches the error may show it and try again later, and may not take it as final. */
+function throwIfRefused(frame: Buffer): void {
+  if (frame[0] !== OP.REFUSE) return;
+  const body = handshakeBody(frame, OP.REFUSE);
+  const { code: peerCode, sentence } = decodeFarewell(body, 0, body.length);
+  const known = REFUSALS.find((refusal) => refusal === peerCode);
+  const said = sentence === '' ? peerCode : sentence;
+  const message = known === undefined ? `Server refused the connection (${peerCode}): ${said}` : `Server refused the connection: ${said}`;
+  throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode });
+}

@@ -1,0 +1,52 @@
+// Whole frames of the handshake: header and body in one Buffer, since T is taken over both. What the bodies say is left to the
+// state machines. Invariant: a frame before the proof is HANDSHAKE_MESSAGE_MAX_BYTES of body at most, and its header has exactly one
+// form (all fields but op and length are zero), so that no bit of it can be changed unnoticed.
+//
+//   HELLO, CHALLENGE, REFUSE     MessagePack
+//   PROOF                        MessagePack | [mac "join" under J: only when it joins] | mac "client" under K
+//   WELCOME                      MessagePack | mac "server" under K, or under J when it answers a join
+//
+// Each mac covers T and everything that stands before it in the body.
+
+import { assert } from '../lib/assert.ts';
+import { RsError } from '../lib/errors.ts';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
+import { frameName } from '../wire/frames.ts';
+import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
+
+/** Source of unpredictable bytes: node:crypto's randomBytes, or a seeded one in tests and the simulator. */
+export type RandomBytes = (lengthBytes: number) => Buffer;
+
+export function handshakeFrame(op: number, ...bodyParts: readonly Buffer[]): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const frame = Buffer.concat([header, ...bodyParts]);
+  const lengthBytes = frame.length - HEADER_BYTES;
+  assert(lengthBytes <= HANDSHAKE_MESSAGE_MAX_BYTES, `${frameName(op)} of ${lengthBytes} bytes is too large for the handshake`);
+  writeMessageHeader(frame, 0, op, 0, 0, 0, 0, lengthBytes, 0);
+  return frame;
+}
+
+/** The body of a whole frame that must be `op`; a view, not a copy. Throws E_PROTOCOL. */
+export function handshakeBody(frame: Buffer, op: number): Buffer {
+  const expected = frameName(op);
+  if (frame.length < HEADER_BYTES) throw new RsError('E_PROTOCOL', `${expected} expected, got ${frame.length} bytes without a header`);
+  const header = emptyHeader();
+  readHeader(frame, 0, header);
+  if (header.op !== op) throw new RsError('E_PROTOCOL', `${expected} expected, got ${frameName(header.op)}`);
+  const lengthBytes = frame.length - HEADER_BYTES;
+  if (lengthBytes > HANDSHAKE_MESSAGE_MAX_BYTES) {
+    throw new RsError('E_PROTOCOL', `${expected}: body of ${lengthBytes} bytes, at most ${HANDSHAKE_MESSAGE_MAX_BYTES} before the proof`);
+  }
+  if (header.length !== lengthBytes || (header.flags | header.handle | header.slot | header.seq | header.aux) !== 0) {
+    throw new RsError('E_PROTOCOL', `${expected}: header must hold the body's length and else zeros`);
+  }
+  return frame.subarray(HEADER_BYTES);
+}
+
+/** Puts a decoded frame together again, byte for byte as it came; the body is copied. */
+export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
+  const frame = Buffer.alloc(HEADER_BYTES + header.length);
+  writeMessageHeader(frame, 0, header.op, header.flags, header.handle, header.slot, header.seq, header.length, header.aux);
+  body.copy(frame, HEADER_BYTES, offset, offset + header.length);
+  return frame;
+}

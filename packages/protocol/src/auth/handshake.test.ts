@@ -1,0 +1,398 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { RsError } from '../lib/errors.ts';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
+import { OP } from '../wire/frames.ts';
+import { emptyHeader, readHeader } from '../wire/header.ts';
+import { encodeProof } from '../wire/message-codec.ts';
+import type { Hello, Welcome } from '../wire/messages.ts';
+import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
+import { handshakeFrame, type RandomBytes, wholeFrame } from './handshake-frames.ts';
+import { buildWelcome, type Proven, refuseFrame, type SecretLookup, ServerHandshake, type ServerIdentity } from './handshake-server.ts';
+import { baseKey, mac } from './keys.ts';
+
+const CLIENT: ClientIdentity = {
+  nodekey: '0xbig2',
+  serverkey: null,
+  hello: {
+    versions: [1, 2],
+    features: ['digest', 'extra'],
+    namespaceid: 200,
+    node: 'big-2',
+    instance: 1,
+    machine: 'machine-1',
+    boot: 'boot-1',
+    interface: 'if0',
+  },
+};
+const SERVER: ServerIdentity = {
+  namespaceid: 200,
+  server: 'big-9',
+  serverid: 1,
+  instance: '0123456789abcdef0123456789abcdef',
+  serverkey: null,
+  versions: [1, 2],
+  features: ['digest'],
+};
+const SESSION = Buffer.alloc(16, 0x5e);
+const WELCOME: Welcome = {
+  session: SESSION,
+  path: 1,
+  slots: 256,
+  windowBytes: 32 * 1024 * 1024,
+  interfaces: [{ name: 'if1', address: '192.168.45.10', port: 5000 }],
+  generation: 3,
+};
+
+/** Bytes that are never the same twice and the same in every run. */
+function seededRandom(seed: string): RandomBytes {
+  let count = 0;
+  return (lengthBytes) => createHash('sha256').update(`${seed} ${count++}`).digest().subarray(0, lengthBytes);
+}
+
+interface Setup {
+  client?: Partial<ClientIdentity>;
+  hello?: Partial<Hello>;
+  server?: Partial<ServerIdentity>;
+  keys?: ReadonlyMap<string, string>;
+  join?: SessionToJoin;
+  dead?: readonly number[];
+  secretOf?: SecretLookup;
+  welcome?: Welcome;
+  seed?: string;
+  /** Sees, and may change, every frame on its way. */
+  between?: (op: number, frame: Buffer) => Buffer;
+}
+
+interface Outcome {
+  /** What the server's side came to; a code when it refused. */
+  server: Proven | string;
+  logReason: string;
+  isFailedProof: boolean;
+  /** What the client's side came to; a code when it threw. */
+  client: Welcome | string;
+  message: string;
+  sessionSecret: Buffer | null;
+}
+
+const KEYS: ReadonlyMap<string, string> = new Map([['big-2', '0xbig2']]);
+
+function run(setup: Setup = {}): Outcome {
+  const outcome: Outcome = { server: 'none', logReason: '', isFailedProof: false, client: 'none', message: '', sessionSecret: null };
+  const between = setup.between ?? ((_op, frame) => frame);
+  const identity: ClientIdentity = { ...CLIENT, ...setup.client, hello: { ...CLIENT.hello, ...setup.hello } };
+  const client = new ClientHandshake(identity, seededRandom(`client ${setup.seed}`));
+  const server = new ServerHandshake({ ...SERVER, ...setup.server }, seededRandom(`server ${setup.seed}`));
+  const answer = (op: number, take: () => { frame: Buffer } | Proven | ReturnType<ServerHandshake['onHello']>): Buffer => {
+    const step = take();
+    if ('frame' in step) return between(op, step.frame);
+    if (step.kind === 'refuse') {
+      Object.assign(outcome, { server: step.code, logReason: step.logReason, isFailedProof: step.isFailedProof });
+      return between(OP.REFUSE, refuseFrame(step));
+    }
+    outcome.server = step;
+    return between(op, buildWelcome(step.welcomeKey, step.transcript, setup.welcome ?? WELCOME));
+  };
+  try {
+    const hello = between(OP.HELLO, client.start());
+    client.onChallenge(answer(OP.CHALLENGE, () => server.onHello(hello, (node) => (setup.keys ?? KEYS).get(node) ?? null)));
+    const proof = between(OP.PROOF, client.proof(setup.join ?? null, setup.dead ?? []));
+    outcome.client = client.onWelcome(answer(OP.WELCOME, () => server.onProof(proof, setup.secretOf ?? (() => null))));
+    outcome.sessionSecret = setup.join === undefined ? client.sessionSecret : null;
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    outcome.client = thrown.code;
+    outcome.message = thrown.message;
+  }
+  return outcome;
+}
+
+function proven(outcome: Outcome): Proven {
+  if (typeof outcome.server === 'string') throw new Error(`The server refused: ${outcome.server} ${outcome.logReason}`);
+  return outcome.server;
+}
+
+/** A first handshake, and what is needed to join its session. */
+function firstThenJoin(): { join: SessionToJoin; secretOf: SecretLookup } {
+  const first = proven(run({ seed: 'first' }));
+  if (first.kind !== 'new') throw new Error('A first handshake began no session');
+  const { sessionSecret } = first;
+  const secretOf: SecretLookup = (session, node) => (SESSION.equals(session) && node === 'big-2' ? sessionSecret : null);
+  return { join: { session: SESSION, secret: sessionSecret }, secretOf };
+}
+
+describe('a handshake with the right key', () => {
+  test('proves both sides, with the highest common version and the common features', () => {
+    const outcome = run({ client: { serverkey: 'swordfish' }, server: { serverkey: 'swordfish' } });
+    expect(outcome.client).toEqual(WELCOME);
+    const server = proven(outcome);
+    expect(server).toMatchObject({
+      kind: 'new',
+      version: 2,
+      features: ['digest'],
+      hello: CLIENT.hello,
+      proof: { session: null, dead: [] },
+    });
+    expect(server.kind === 'new' && server.sessionSecret).toEqual(outcome.sessionSecret);
+  });
+
+  test('chooses version 1 when one side has no later one', () => {
+    expect(run({ hello: { versions: [1] } }).server).toMatchObject({ version: 1 });
+    expect(run({ server: { versions: [1], features: [] } }).server).toMatchObject({ version: 1, features: [] });
+  });
+
+  test('joins a session, naming dead paths', () => {
+    const { join, secretOf } = firstThenJoin();
+    const outcome = run({ join, secretOf, dead: [3, 0xffffffff] });
+    expect(outcome.client).toEqual(WELCOME);
+    expect(outcome.server).toMatchObject({ kind: 'join', session: SESSION, proof: { dead: [3, 0xffffffff] } });
+  });
+
+  test('what WELCOME needs in another process survives JSON', () => {
+    const server = proven(run());
+    const { welcomeKey, transcript } = JSON.parse(JSON.stringify(server)) as Proven;
+    expect(buildWelcome(welcomeKey, transcript, WELCOME)).toEqual(buildWelcome(server.welcomeKey, server.transcript, WELCOME));
+  });
+
+  test('every frame of it stays within the bound before the proof, the largest choice of names included', () => {
+    const long = { hello: { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), interface: 'i'.repeat(63) } };
+    const between = (_op: number, frame: Buffer): Buffer => {
+      expect(frame.length - HEADER_BYTES).toBeLessThanOrEqual(HANDSHAKE_MESSAGE_MAX_BYTES);
+      return frame;
+    };
+    expect(run({ ...long, keys: new Map([['n'.repeat(63), '0xbig2']]), between }).client).toEqual(WELCOME);
+  });
+
+  test('a frame put together again from header and body is the same frame', () => {
+    const between = (_op: number, frame: Buffer): Buffer => {
+      const header = emptyHeader();
+      readHeader(frame, 0, header);
+      return wholeFrame(header, Buffer.concat([Buffer.alloc(5), frame.subarray(HEADER_BYTES)]), 5);
+    };
+    expect(run({ between }).client).toEqual(WELCOME);
+  });
+});
+
+describe('refusals', () => {
+  test('unknown name and wrong key look alike from outside, not in the log', () => {
+    const unknown = run({ hello: { node: 'nobody' } });
+    const wrong = run({ client: { nodekey: '0xother' } });
+    expect(unknown).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', logReason: 'unknown node nobody', isFailedProof: true });
+    expect(wrong).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', logReason: 'wrong key for node big-2', isFailedProof: true });
+    expect(unknown.message).toBe(wrong.message);
+  });
+
+  test('unknown and known names get frames of the same lengths', () => {
+    const lengths = (setup: Setup): number[] => {
+      const seen: number[] = [];
+      run({ ...setup, between: (_op, frame) => (seen.push(frame.length), frame) });
+      return seen;
+    };
+    expect(lengths({ hello: { node: 'big-3' } })).toEqual(lengths({ client: { nodekey: '0xother' } }));
+  });
+
+  test('another namespace and no common version are said before any key is looked at', () => {
+    const namespace = run({ hello: { namespaceid: 201 } });
+    expect(namespace).toMatchObject({ client: 'E_NAMESPACE', isFailedProof: false });
+    expect(namespace.message).toContain('Server big-9 serves namespaceid 200, not 201');
+    const version = run({ hello: { versions: [7, 9] } });
+    expect(version).toMatchObject({ client: 'E_VERSION', isFailedProof: false });
+    expect(version.message).toContain('speaks protocol version 1, 2, the client 7, 9');
+  });
+
+  test('a serverkey on one side only, or another one, proves nothing', () => {
+    expect(run({ client: { serverkey: 'a' } }).client).toBe('E_AUTH');
+    expect(run({ server: { serverkey: 'a' } }).client).toBe('E_AUTH');
+    expect(run({ client: { serverkey: 'a' }, server: { serverkey: 'b' } }).client).toBe('E_AUTH');
+  });
+
+  test('joining a session that is gone is refused as such, only to who proved the node key, and is no failed proof', () => {
+    const { join } = firstThenJoin();
+    expect(run({ join, secretOf: () => null })).toMatchObject({ client: 'E_NO_SESSION', isFailedProof: false });
+    expect(run({ join, secretOf: () => null, client: { nodekey: '0xother' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
+    expect(run({ join, secretOf: () => null, hello: { node: 'nobody' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
+  });
+
+  test('joining with a wrong secret fails, in the same words as a wrong key', () => {
+    const { join, secretOf } = firstThenJoin();
+    const outcome = run({ join: { ...join, secret: Buffer.alloc(32) }, secretOf });
+    expect(outcome).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', isFailedProof: true });
+    expect(outcome.logReason).toContain('secret of the session');
+    expect(outcome.message).toBe(run({ client: { nodekey: '0xother' } }).message);
+  });
+
+  test('a server that does not know the secret, or welcomes to another session, is not believed', () => {
+    const { join, secretOf } = firstThenJoin();
+    const forged = (outcome: Outcome): string => (typeof outcome.client === 'string' ? outcome.client : 'welcome');
+    const plainKey = proven(run({ seed: 'same' })).welcomeKey;
+    const between = (op: number, frame: Buffer): Buffer =>
+      op === OP.WELCOME ? buildWelcome(plainKey, proven(run({ seed: 'same', join, secretOf })).transcript, WELCOME) : frame;
+    expect(forged(run({ seed: 'same', join, secretOf, between }))).toBe('E_AUTH');
+    expect(forged(run({ join, secretOf, welcome: { ...WELCOME, session: Buffer.alloc(16) } }))).toBe('E_PROTOCOL');
+  });
+
+  test.each([
+    ['E_LIMIT', 'Too many', 'E_LIMIT', 'Server refused the connection: Too many'],
+    ['E_REPLACED', '', 'E_REPLACED', 'Server refused the connection: E_REPLACED'],
+    ['E_NEWER', 'a\u001b[2Jb', 'E_PROTOCOL', 'Server refused the connection (E_NEWER): a [2Jb'],
+    ['E_INTERNAL', 'x', 'E_PROTOCOL', 'Server refused the connection (E_INTERNAL): x'],
+  ])('REFUSE %s is thrown at either step', (code, sentence, thrown, message) => {
+    const body = Buffer.concat([Buffer.from([0x82, 0xa4]), Buffer.from('code'), fixText(code), fixText('sentence'), fixText(sentence)]);
+    for (const step of [OP.CHALLENGE, OP.WELCOME]) {
+      const between = (op: number, frame: Buffer): Buffer => (op === step ? handshakeFrame(OP.REFUSE, body) : frame);
+      expect(run({ between })).toMatchObject({ client: thrown, message });
+    }
+  });
+
+  test('a choice that was not offered ends the handshake', () => {
+    const other = (identity: Partial<ServerIdentity>): Buffer => {
+      let challenge: Buffer = Buffer.alloc(0);
+      run({
+        hello: { versions: [1, 2, 3], features: ['digest', 'extra', 'third'] },
+        server: { versions: [1, 2, 3], features: ['digest', 'third'], ...identity },
+        between: (op, frame) => (op === OP.CHALLENGE ? (challenge = frame) : frame),
+      });
+      return challenge;
+    };
+    const outcome = (challenge: Buffer): unknown => run({ between: (op, frame) => (op === OP.CHALLENGE ? challenge : frame) }).client;
+    expect(outcome(other({ features: [] }))).toBe('E_VERSION');
+    expect(outcome(other({ versions: [2] }))).toBe('E_PROTOCOL');
+  });
+});
+
+function fixText(text: string): Buffer {
+  return Buffer.concat([Buffer.from([0xa0 | text.length]), Buffer.from(text)]);
+}
+
+describe('somebody between', () => {
+  const { join, secretOf } = firstThenJoin();
+
+  test.each([
+    ['HELLO', OP.HELLO],
+    ['CHALLENGE', OP.CHALLENGE],
+    ['PROOF', OP.PROOF],
+    ['WELCOME', OP.WELCOME],
+  ])('every single bit of %s that is changed ends the handshake', (_name, target) => {
+    for (const setup of [{}, { join, secretOf, dead: [4] }]) {
+      let bits = 0;
+      run({ ...setup, between: (op, frame) => (op === target && (bits = frame.length * 8), frame) });
+      expect(bits).toBeGreaterThan(HEADER_BYTES * 8);
+      for (let bit = 0; bit < bits; bit++) {
+        const between = (op: number, frame: Buffer): Buffer => {
+          if (op !== target) return frame;
+          const changed = Buffer.from(frame);
+          changed[bit >> 3]! ^= 1 << (bit & 7);
+          return changed;
+        };
+        const outcome = run({ ...setup, between });
+        expect(['E_AUTH', 'E_PROTOCOL', 'E_VERSION', 'E_NAMESPACE']).toContain(outcome.client);
+        if (target !== OP.WELCOME) expect(typeof outcome.server).toBe('string');
+      }
+    }
+  });
+
+  test('cannot talk version or features down', () => {
+    const weaker =
+      (change: Partial<Hello>) =>
+      (op: number, frame: Buffer): Buffer =>
+        op === OP.HELLO
+          ? new ClientHandshake({ ...CLIENT, hello: { ...CLIENT.hello, ...change } }, seededRandom('client undefined')).start()
+          : frame;
+    for (const change of [{ versions: [1] }, { features: [] }]) {
+      expect(run({ between: weaker(change) })).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', logReason: 'wrong key for node big-2' });
+    }
+    expect(run({ between: weaker({}) }).client).toEqual(WELCOME);
+  });
+
+  test('a PROOF or WELCOME of another connection is of no use', () => {
+    const recorded = new Map<number, Buffer>();
+    run({ seed: 'recorded', between: (op, frame) => (recorded.set(op, frame), frame) });
+    for (const target of [OP.PROOF, OP.WELCOME]) {
+      const between = (op: number, frame: Buffer): Buffer => (op === target ? recorded.get(op)! : frame);
+      expect(run({ seed: 'later', between }).client).toBe('E_AUTH');
+      expect(run({ seed: 'recorded', between }).client).toEqual(WELCOME);
+    }
+  });
+
+  test('a whole recorded client, HELLO and PROOF, meets another challenge', () => {
+    const recorded = new Map<number, Buffer>();
+    run({ seed: 'recorded', between: (op, frame) => (recorded.set(op, frame), frame) });
+    const server = new ServerHandshake(SERVER, seededRandom('another'));
+    expect(server.onHello(recorded.get(OP.HELLO)!, () => '0xbig2').kind).toBe('challenge');
+    expect(server.onProof(recorded.get(OP.PROOF)!, () => null)).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
+  });
+
+  test("a client's own PROOF does not prove the server", () => {
+    let proof: Buffer = Buffer.alloc(0);
+    const between = (op: number, frame: Buffer): Buffer => {
+      if (op === OP.PROOF) proof = frame;
+      return op === OP.WELCOME ? handshakeFrame(OP.WELCOME, proof.subarray(HEADER_BYTES)) : frame;
+    };
+    expect(run({ between }).client).toBe('E_AUTH');
+  });
+
+  test('garbage in place of any frame is E_PROTOCOL or E_AUTH, whatever the state', () => {
+    const garbage = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .tuple(fc.constantFrom(...Object.values(OP)), fc.uint8Array({ maxLength: 200 }))
+        .map(([op, bytes]) => handshakeFrame(op, Buffer.from(bytes))),
+      fc.integer({ min: HANDSHAKE_MESSAGE_MAX_BYTES + 1, max: 4000 }).map((length) => Buffer.alloc(HEADER_BYTES + length, 1)),
+    );
+    const targets = fc.constantFrom(OP.HELLO, OP.CHALLENGE, OP.PROOF, OP.WELCOME);
+    fc.assert(
+      fc.property(targets, garbage, fc.boolean(), (target, frame, joins) => {
+        const setup: Setup = joins ? { join, secretOf } : {};
+        const outcome = run({ ...setup, between: (op, sent) => (op === target ? frame : sent) });
+        expect(['E_AUTH', 'E_PROTOCOL']).toContain(outcome.client);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('a PROOF that is under the right key but not of its form', () => {
+  /** What the server makes of `body` followed by a right mac under K. */
+  function judged(body: Buffer): unknown {
+    const { secretOf } = firstThenJoin();
+    const hello = new ClientHandshake(CLIENT, seededRandom('c')).start();
+    const server = new ServerHandshake(SERVER, seededRandom('s'));
+    const challenge = server.onHello(hello, () => '0xbig2');
+    if (challenge.kind !== 'challenge') throw new Error('No CHALLENGE');
+    const transcript = createHash('sha256').update(hello).update(challenge.frame).digest();
+    const seal = mac(baseKey('0xbig2', null, 200), 'client', transcript, body);
+    try {
+      const result = server.onProof(handshakeFrame(OP.PROOF, body, seal), secretOf);
+      return result.kind === 'refuse' ? result.code : result.kind;
+    } catch (thrown) {
+      return thrown instanceof RsError ? thrown.code : thrown;
+    }
+  }
+
+  test('is refused', () => {
+    expect(judged(encodeProof({ session: null, dead: [] }))).toBe('new');
+    expect(judged(Buffer.concat([encodeProof({ session: null, dead: [] }), Buffer.alloc(32)]))).toBe('E_PROTOCOL');
+    expect(judged(encodeProof({ session: SESSION, dead: [] }))).toBe('E_AUTH');
+    expect(judged(Buffer.concat([encodeProof({ session: SESSION, dead: [] }), Buffer.alloc(32)]))).toBe('E_AUTH');
+    expect(judged(Buffer.alloc(0))).toBe('E_PROTOCOL');
+    expect(judged(Buffer.from([0xc7, 0x01, 0x72, 0x00]))).toBe('E_PROTOCOL');
+  });
+});
+
+test('a step out of turn is our own mistake and throws', () => {
+  const client = new ClientHandshake(CLIENT, seededRandom('c'));
+  expect(() => client.proof(null, [])).toThrow(/in stage new/);
+  expect(() => client.sessionSecret).toThrow(/first handshake/);
+  const server = new ServerHandshake(SERVER, seededRandom('s'));
+  expect(() => server.onProof(Buffer.alloc(0), () => null)).toThrow(/where none was asked for/);
+});
+
+test('a step that failed cannot be tried again', () => {
+  const client = new ClientHandshake(CLIENT, seededRandom('c'));
+  const hello = client.start();
+  const server = new ServerHandshake(SERVER, seededRandom('s'));
+  const answer = server.onHello(hello, () => '0xbig2');
+  expect(() => client.onChallenge(Buffer.alloc(16))).toThrow(/CHALLENGE expected/);
+  expect(answer.kind === 'challenge' && (() => client.onChallenge(answer.frame))).toThrow(/in stage over/);
+});

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
+
+const T = Buffer.alloc(32, 7);
+
+test('every input of a key changes it', () => {
+  const keys = [
+    baseKey('0xbig2', null, 200),
+    baseKey('0xbig3', null, 200),
+    baseKey('0xbig2', null, 201),
+    baseKey('0xbig2', '', 200),
+    baseKey('0xbig2', 'server', 200),
+    baseKey('0xbig2s', 'erver', 200),
+    baseKey('0xbig2server', null, 200),
+  ];
+  keys.push(sessionSecret(keys[0]!, T), sessionSecret(keys[0]!, Buffer.alloc(32, 8)), joinKey(keys[0]!, T), joinKey(keys[1]!, T));
+  expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(keys.length);
+  for (const key of keys) expect(key.length).toBe(32);
+});
+
+// Computed with another implementation of RFC 5869 and RFC 2104.
+test('known values', () => {
+  const key = baseKey('0xbig2', 'swordfish', 200);
+  expect(key.toString('hex')).toBe('b1e1784e18db203ccda495883778b216be394a6953dd4bba9cc6dd5a0f596138');
+  const secret = sessionSecret(key, T);
+  expect(secret.toString('hex')).toBe('5b3a9bdf43e3fcc9a94fd9f6740d0607307b20a177d7744e0a849dc2b56a4bef');
+  expect(joinKey(key, secret).toString('hex')).toBe('10105a3bbcd46b5cf3c81b89c6d262fbaf933d31d25b4931b6e9eb54adb5e8f3');
+  expect(mac(key, 'client', T, Buffer.from('body')).toString('hex')).toBe(
+    '93e359080dd9723750d8a21bdf25ac1e6c24560798f20eda4f3ef4d792888928',
+  );
+});
+
+test('a mac is right only whole, under its key, label, transcript and body', () => {
+  const key = baseKey('0xbig2', null, 200);
+  const body = Buffer.from('body');
+  const right = mac(key, 'client', T, body);
+  expect(macIsRight(right, Buffer.from(right))).toBe(true);
+  expect(macIsRight(right, right.subarray(1))).toBe(false);
+  expect(macIsRight(right, Buffer.alloc(0))).toBe(false);
+  expect(macIsRight(right, mac(key, 'server', T, body))).toBe(false);
+  expect(macIsRight(right, mac(key, 'client', body, T))).toBe(false);
+  expect(macIsRight(right, mac(T, 'client', T, body))).toBe(false);
+});

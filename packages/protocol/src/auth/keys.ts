@@ -1,0 +1,53 @@
+// Keys and macs of the handshake, from the key texts of the configuration to 32 bytes. Which frame carries which mac is left to the
+// handshake. Invariant: no key is used for two purposes (info and label differ), and macs are compared in constant time.
+//
+//   K = HKDF(ikm: length | nodekey [length | serverkey], salt: namespaceid u16, info: "rsio key 1")      lengths u32, in bytes of UTF-8
+//   S = HKDF(ikm: K, salt: T of the session's first handshake, info: "rsio session 1")                   never sent
+//   J = HKDF(ikm: K, salt: S, info: "rsio join 1")                                                       all HKDF-SHA-256, big-endian
+
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { MAC_BYTES } from '../limits.ts';
+
+const KEY_BYTES = 32;
+
+/** `client`: PROOF; `join`: PROOF that joins a session; `server`: WELCOME. */
+export type MacLabel = 'client' | 'join' | 'server';
+
+function derive(material: Buffer, salt: Buffer, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', material, salt, info, KEY_BYTES));
+}
+
+/** Length first, so that no two pairs of keys give the same bytes. */
+function lengthPrefixed(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+/** K: what a node and a server share. `serverkey` is null where none is set; both sides must have it or neither. */
+export function baseKey(nodekey: string, serverkey: string | null, namespaceid: number): Buffer {
+  const salt = Buffer.alloc(2);
+  salt.writeUInt16BE(namespaceid);
+  const parts = serverkey === null ? [nodekey] : [nodekey, serverkey];
+  return derive(Buffer.concat(parts.map(lengthPrefixed)), salt, 'rsio key 1');
+}
+
+/** S: known only to who took part in the session's first handshake with K. */
+export function sessionSecret(key: Buffer, firstTranscript: Buffer): Buffer {
+  return derive(key, firstTranscript, 'rsio session 1');
+}
+
+/** J: keys a join of the session. */
+export function joinKey(key: Buffer, secret: Buffer): Buffer {
+  return derive(key, secret, 'rsio join 1');
+}
+
+/** HMAC-SHA-256(key, label | T | what stands in the body before the mac). */
+export function mac(key: Buffer, label: MacLabel, transcript: Buffer, bodyBefore: Buffer): Buffer {
+  return createHmac('sha256', key).update(label).update(transcript).update(bodyBefore).digest();
+}
+
+export function macIsRight(expected: Buffer, given: Buffer): boolean {
+  return given.length === MAC_BYTES && timingSafeEqual(expected, given);
+}
