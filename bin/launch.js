@@ -1,0 +1,18 @@
+// Runs a compiled program of this checkout in place. CommonJS, with the package.json beside it, because every supported Node takes a
+// file without ending for CommonJS. Symbolic links to a launcher work: node resolves them before this file is looked for.
+
+const { existsSync } = require('node:fs');
+const { resolve } = require('node:path');
+const { pathToFileURL } = require('node:url');
+
+exports.launch = function launch(program, path) {
+  const file = resolve(__dirname, '../packages', path);
+  if (!existsSync(file)) {
+    console.error(`${program}: The programs are not built: run npm run build in ${resolve(__dirname, '..')} [E_NOT_BUILT]`);
+    process.exit(1);
+  }
+  import(pathToFileURL(file).href).catch((error) => {
+    console.error(`${program}: ${error.stack}`);
+    process.exit(1);
+  });
+};
