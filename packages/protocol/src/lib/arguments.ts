@@ -51,7 +51,7 @@ export interface Surroundings {
 
 const FRAME_OPTIONS = { root: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } } as const;
 
-const FRAME_HELP = `  --root DIR        prefix of every path: /etc, /dev, /run, /var (or RSIO_ROOT; default /)
+const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; default /)
   --help            print this and end
   --version         print the version and end
 `;

@@ -12,6 +12,8 @@ export interface Clock {
   wallMs(): number;
   /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled before. */
   after(delayMs: number, fire: () => void): Timer;
+  /** Calls `fire` once, when what runs now has ended and before anything else is received. */
+  soon(fire: () => void): void;
 }
 
 export const systemClock: Clock = {
@@ -21,4 +23,5 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
+  soon: (fire) => queueMicrotask(fire),
 };

@@ -36,6 +36,10 @@ export class FakeClock implements Clock {
     };
   }
 
+  soon(fire: () => void): void {
+    this.after(0, fire);
+  }
+
   /** Number of timers that have neither fired nor been cancelled. */
   get timersPending(): number {
     return this.pending.length;

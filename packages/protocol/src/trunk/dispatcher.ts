@@ -1,0 +1,227 @@
+// Requests of one session: which goes when and over which path, what goes out again when a path falls silent or dies, and what an
+// answer means. Knows paths only as places to send; which of them live is the trunk's. Invariants: docs/PROTOCOL.md S1-S4 and O1,
+// client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
+
+import { assert } from '../lib/assert.ts';
+import { OUTPUT_QUEUED_MAX_BYTES, SLOTS_RESERVED, VOLUME_SLOT_SHARE } from '../limits.ts';
+import { ANSWER, FLAG, frameEntry, frameName, OP } from '../wire/frames.ts';
+import type { Header } from '../wire/header.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Attachment } from './attachment.ts';
+import type { Path } from './path.ts';
+import type { Request } from './request.ts';
+import { choosePath } from './scheduler.ts';
+import { Slots } from './slots.ts';
+
+export class Dispatcher {
+  readonly attachments: Attachment[] = [];
+  private slots = new Slots(1);
+  private windowBytes = 0;
+  private windowUsedBytes = 0;
+  /** LIST, OPEN and CLOSE, which go before data and may use the reserved slots. */
+  private control: Request[] = [];
+  /** Slots whose request no unsuspected path owes an answer. */
+  private resends: number[] = [];
+  private turn = 0;
+
+  get quarantined(): number {
+    return this.slots.quarantined;
+  }
+
+  quarantinedOn(path: number): number {
+    return this.slots.quarantinedOn(path);
+  }
+
+  /** A new session: what was out goes back to its attachment, or is sent again as the session's own. */
+  restart(slotCount: number, windowBytes: number, reason: string): void {
+    const unanswered = this.slots.restart();
+    this.slots = new Slots(slotCount);
+    this.windowBytes = windowBytes;
+    this.windowUsedBytes = 0;
+    this.resends = [];
+    this.control = [...unanswered.filter((request) => request.attachment === null), ...this.control];
+    for (const attachment of this.attachments) {
+      const mine = unanswered.filter((request) => request.attachment === attachment);
+      attachment.sessionLost(mine, reason);
+    }
+  }
+
+  /** Takes out every request that is here, sent or not: the trunk ends. */
+  takeAll(): Request[] {
+    const all = [...this.slots.restart(), ...this.control, ...this.attachments.flatMap((attachment) => attachment.takeAll())];
+    this.control = [];
+    this.resends = [];
+    return all;
+  }
+
+  add(request: Request): void {
+    request.slot = -1;
+    request.answers.length = 0;
+    if (request.attachment === null) this.control.push(request);
+    else request.attachment.add(request);
+  }
+
+  /** Sends whatever may be sent; the caller flushes the paths. */
+  send(paths: readonly Path[]): void {
+    this.sendResends(paths);
+    this.sendControl(paths);
+    this.sendData(paths);
+  }
+
+  /** A path fell silent, died or was born: finds the requests that no unsuspected path owes an answer. */
+  findResends(paths: readonly Path[]): void {
+    const good = new Set(paths.filter((path) => !path.suspect).map((path) => path.number));
+    this.resends = this.slots.unserved((path) => good.has(path));
+  }
+
+  /** Nothing sent on this path can be executed any more (S5). */
+  fenced(path: number): void {
+    this.slots.fenced(path);
+  }
+
+  private sendResends(paths: readonly Path[]): void {
+    if (this.resends.length === 0) return;
+    const later: number[] = [];
+    for (const slot of this.resends) {
+      const request = this.slots.requestOf(slot);
+      if (request === null) continue;
+      const path = choosePath(paths, this.slots.copiesOf(slot), OUTPUT_QUEUED_MAX_BYTES);
+      if (path === null || path.suspect) {
+        later.push(slot);
+        continue;
+      }
+      path.resent++;
+      this.sendCopy(request, slot, path);
+    }
+    this.resends = later;
+  }
+
+  private sendControl(paths: readonly Path[]): void {
+    while (this.control.length > 0 && this.slots.hasRoom(true)) {
+      const path = choosePath(paths, [], OUTPUT_QUEUED_MAX_BYTES);
+      if (path === null) return;
+      this.sendNew(this.control.shift()!, path);
+    }
+  }
+
+  /** One request of each attachment in turn, until slots, window or paths are used up. */
+  private sendData(paths: readonly Path[]): void {
+    const count = this.attachments.length;
+    let idle = 0;
+    while (idle < count) {
+      const attachment = this.attachments[this.turn++ % count]!;
+      if (attachment.hasSendable && this.mayHold(attachment) && this.sendNext(attachment, paths)) idle = 0;
+      else idle++;
+    }
+  }
+
+  private sendNext(attachment: Attachment, paths: readonly Path[]): boolean {
+    const request = attachment.peek();
+    if (!this.slots.hasRoom(request.op === OP.FLUSH)) return false;
+    if (this.windowUsedBytes + request.bodyBytes > this.windowBytes) return false;
+    const path = choosePath(paths, [], OUTPUT_QUEUED_MAX_BYTES);
+    if (path === null) return false;
+    attachment.next();
+    attachment.slotsHeld++;
+    this.sendNew(request, path);
+    return true;
+  }
+
+  /** One volume holds at most its share of the slots while another has work. */
+  private mayHold(attachment: Attachment): boolean {
+    if (attachment.slotsHeld < (this.slots.size - SLOTS_RESERVED) * VOLUME_SLOT_SHARE) return true;
+    return !this.attachments.some((other) => other !== attachment && (other.hasSendable || other.slotsHeld > 0));
+  }
+
+  private sendNew(request: Request, path: Path): void {
+    const slot = this.slots.take(request);
+    this.windowUsedBytes += request.bodyBytes;
+    this.sendCopy(request, slot, path);
+  }
+
+  private sendCopy(request: Request, slot: number, path: Path): void {
+    this.slots.addCopy(slot, path.number);
+    const handle = request.attachment === null ? request.handle : request.attachment.handle;
+    path.say(request, slot, this.slots.seqOf(slot), handle);
+  }
+
+  /** The body of an answer begins to come in parts: a READ's goes straight into its request's buffer, if no other path does so already. */
+  answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
+    const request = this.expected(path, header);
+    if (request === null || request.op !== OP.READ) return;
+    if (paths.some((other) => other.receivingSlot === header.slot)) return;
+    path.receivingSlot = header.slot;
+    path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
+  }
+
+  /** A whole answer frame came on `path`. */
+  answer(path: Path, header: Header, body: Buffer, offset: number, paths: readonly Path[]): void {
+    const slot = header.slot;
+    const received = path.receivingSlot === slot;
+    path.receivingSlot = -1;
+    const request = this.expected(path, header);
+    if (path.connection.closed) return;
+    const isMessage = frameEntry(header.op)?.shape === 'message';
+    if (isMessage && !keepPart(path, header, body, offset)) return;
+    path.answered(this.slots.bodyBytesOf(slot));
+    const kind = this.slots.answer(slot, header.seq, path.number);
+    if (kind === 'extra' || request === null) {
+      path.parts.delete(slot);
+      return;
+    }
+    if (request.op === OP.READ && header.handle === STATUS.OK && !received) {
+      body.copy(request.buffer, request.bufferOffset, offset, offset + request.bodyBytes);
+    }
+    forgetReceivers(slot, paths);
+    if (isMessage) {
+      request.answers = path.parts.get(slot) ?? [];
+      path.parts.delete(slot);
+    }
+    this.finish(request, slot, header.handle);
+  }
+
+  /** The request this answer is for; null when its result has come. Breaks the path when it owes no such answer (S3). */
+  private expected(path: Path, header: Header): Request | null {
+    if (!this.slots.owes(header.slot, header.seq, path.number)) {
+      path.violation(`${frameName(header.op)} for slot ${header.slot} seq ${header.seq}, of which this path owes none`);
+      return null;
+    }
+    const request = this.slots.requestOf(header.slot);
+    if (request === null) return null;
+    const sameSize = request.op !== OP.READ || header.handle !== STATUS.OK || header.count === request.count;
+    if ((header.op & ~ANSWER) === request.op && sameSize) return request;
+    path.violation(`${frameName(header.op)} of ${header.count} sectors in slot ${header.slot}, which holds ${frameName(request.op)} of ${request.count}`);
+    return null;
+  }
+
+  private finish(request: Request, slot: number, status: number): void {
+    this.windowUsedBytes -= request.bodyBytes;
+    request.slot = -1;
+    this.slots.settle(slot);
+    const attachment = request.attachment;
+    if (attachment !== null) {
+      attachment.slotsHeld--;
+      attachment.answered(request);
+    }
+    const owner = request.owner;
+    assert(owner !== null, 'A request has no owner');
+    owner.requestDone(request, status);
+  }
+}
+
+/** Keeps the part of a message answer; false: further parts follow. */
+function keepPart(path: Path, header: Header, body: Buffer, offset: number): boolean {
+  const parts = path.parts.get(header.slot) ?? [];
+  parts.push(Buffer.from(body.subarray(offset, offset + header.length)));
+  path.parts.set(header.slot, parts);
+  return (header.flags & FLAG.MORE) === 0;
+}
+
+/** The result is there: an answer still coming in on another path must not touch the request's buffer any more. */
+function forgetReceivers(slot: number, paths: readonly Path[]): void {
+  for (const path of paths) {
+    if (path.receivingSlot !== slot) continue;
+    path.receivingSlot = -1;
+    path.connection.decoder.discardBody();
+  }
+}

@@ -1,0 +1,270 @@
+// Keeps one path up between one client interface and one server interface: connects, proves, hands the connection to the trunk of the
+// server it met, and begins again when the path goes down, waiting longer each time; a path that dies too often is on probation.
+// Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+//
+//   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
+//     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
+
+import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.ts';
+import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
+import { Backoff } from '../lib/backoff.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
+import { checkMove, type StateTable } from '../lib/state-table.ts';
+import {
+  BODY_MAX_BYTES,
+  HANDSHAKE_MESSAGE_MAX_BYTES,
+  JOIN_RETRY_MS,
+  MESSAGE_MAX_BYTES,
+  PROBATION_DEATHS,
+  PROBATION_MS,
+  PROBATION_WINDOW_MS,
+  PROOF_TIMEOUT_MS,
+  RECONNECT_MAX_MS,
+  RECONNECT_MIN_MS,
+} from '../limits.ts';
+import { FEATURE } from '../wire/features.ts';
+import type { Header } from '../wire/header.ts';
+import type { Challenge } from '../wire/messages.ts';
+import { Connection, type ConnectionHandler, type ConnectionPools } from './connection.ts';
+import type { Path } from './path.ts';
+import type { Connector, PathTransport } from './path-transport.ts';
+import type { PathObserver, Presentation, Trunk } from './trunk.ts';
+
+export type PathState = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
+
+const STATES: StateTable<PathState> = {
+  down: ['connecting', 'retired'],
+  connecting: ['proving', 'down', 'retired'],
+  proving: ['up', 'down', 'retired'],
+  up: ['suspect', 'down', 'probation', 'retired'],
+  suspect: ['up', 'down', 'probation', 'retired'],
+  probation: ['connecting', 'retired'],
+  retired: [],
+};
+
+export interface Endpoints {
+  readonly localAddress: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface SupervisorPorts {
+  readonly clock: Clock;
+  readonly connector: Connector;
+  readonly random: RandomBytes;
+  readonly pools: ConnectionPools;
+  /** The trunk to the server that presents itself so; throws an RsError for a server that must not be used. */
+  trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
+  stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
+}
+
+export class PathSupervisor implements ConnectionHandler, PathObserver {
+  readonly endpoints: Endpoints;
+  state: PathState = 'down';
+  sinceMs: number;
+  path: Path | null = null;
+  trunk: Trunk | null = null;
+  lastError: RsError | null = null;
+  lastErrorMs: number | null = null;
+  deaths = 0;
+  private readonly ports: SupervisorPorts;
+  private readonly identity: ClientIdentity;
+  private readonly backoff: Backoff;
+  private readonly recentDeathsMs: number[] = [];
+  private timer: Timer | null = null;
+  private connecting: { cancel(): void } | null = null;
+  private connection: Connection | null = null;
+  private handshake: ClientHandshake | null = null;
+  private challenge: Challenge | null = null;
+  private presentation: Presentation | null = null;
+  /** The next connection is tried at once: this one only waited for the trunk's first handshake. */
+  private hurry = false;
+
+  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
+    this.endpoints = endpoints;
+    this.identity = identity;
+    this.ports = ports;
+    this.sinceMs = ports.clock.wallMs();
+    const unit = (): number => ports.random(4).readUInt32BE(0) / 2 ** 32;
+    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, unit);
+  }
+
+  get retries(): number {
+    return this.backoff.retries;
+  }
+
+  /** Begins, or tries at once what waits for its turn. */
+  start(): void {
+    if (this.state !== 'down' && this.state !== 'probation') return;
+    this.timer?.cancel();
+    this.connect();
+  }
+
+  /** Ends for good. */
+  retire(reason: string): void {
+    if (this.state === 'retired') return;
+    this.timer?.cancel();
+    this.connecting?.cancel();
+    this.move('retired', reason);
+    this.leaveTrunk();
+    this.connection?.close(reason, false);
+    this.path?.connection.finish(reason);
+  }
+
+  private connect(): void {
+    const { localAddress, address, port } = this.endpoints;
+    this.move('connecting', '');
+    this.connecting = this.ports.connector.connect(
+      localAddress,
+      address,
+      port,
+      (transport) => this.connected(transport),
+      (reason) => this.fail(new RsError('E_UNREACHABLE', `No connection from ${localAddress} to ${address} port ${port}: ${reason}`)),
+    );
+  }
+
+  private connected(transport: PathTransport): void {
+    this.connecting = null;
+    this.move('proving', '');
+    const connection = new Connection(transport, this.ports.pools, this);
+    connection.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    connection.decoder.ioMaxBytes = 0;
+    this.connection = connection;
+    this.handshake = new ClientHandshake(this.identity, this.ports.random);
+    this.challenge = null;
+    this.presentation = null;
+    this.say(this.handshake.start());
+    this.timer = this.ports.clock.after(PROOF_TIMEOUT_MS, () => {
+      this.fail(new RsError('E_TIMEOUT', `${this.endpoints.address} port ${this.endpoints.port} did not finish the handshake within ${PROOF_TIMEOUT_MS} ms`));
+    });
+  }
+
+  private say(frame: Buffer): void {
+    this.connection?.encoder.raw(frame);
+    this.connection?.encoder.flush();
+  }
+
+  // --- ConnectionHandler, while proving
+
+  bodyBegins(): void {}
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    try {
+      const whole = wholeFrame(header, body, offset);
+      if (this.challenge === null) this.challenged(whole);
+      else this.welcomed(whole);
+    } catch (error) {
+      this.fail(toRsError(error));
+    }
+  }
+
+  received(): void {}
+
+  drained(): void {}
+
+  closed(reason: string): void {
+    if (this.state === 'proving') this.fail(new RsError('E_RESET', `${this.endpoints.address} port ${this.endpoints.port} ended the handshake: ${reason}`));
+  }
+
+  private challenged(frame: Buffer): void {
+    const challenge = this.handshake!.onChallenge(frame);
+    this.challenge = challenge;
+    const trunk = this.ports.trunkFor(this, challenge);
+    this.trunk = trunk;
+    const presentation = trunk.present(challenge);
+    this.presentation = presentation;
+    if (presentation.kind === 'wait') {
+      this.hurry = true;
+      this.fail(new RsError('E_TIMEOUT', 'Another path of this server is proven first'));
+      return;
+    }
+    const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
+    this.say(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
+  }
+
+  private welcomed(frame: Buffer): void {
+    const handshake = this.handshake!;
+    const welcome = handshake.onWelcome(frame);
+    const { trunk, challenge, presentation, connection } = this;
+    if (trunk === null || challenge === null || presentation === null || connection === null) return;
+    if (presentation.kind === 'join' && trunk.session?.id.equals(presentation.session) !== true) {
+      this.fail(new RsError('E_NO_SESSION', 'The session was replaced while this path was joining it'));
+      return;
+    }
+    this.timer?.cancel();
+    this.backoff.reset();
+    connection.decoder.messageMaxBytes = MESSAGE_MAX_BYTES;
+    connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
+    connection.decoder.digest = challenge.features.includes(FEATURE.DIGEST);
+    connection.encoder.digest = connection.decoder.digest;
+    this.connection = null;
+    this.presentation = null;
+    this.move('up', '');
+    this.path =
+      presentation.kind === 'join'
+        ? trunk.join(connection, welcome, presentation.dead, this)
+        : trunk.begin(connection, welcome, handshake.sessionSecret, challenge.instance, this);
+  }
+
+  // --- PathObserver, while up
+
+  pathSuspect(path: Path, suspect: boolean, reason: string): void {
+    if (path === this.path) this.move(suspect ? 'suspect' : 'up', reason);
+  }
+
+  pathDown(path: Path, reason: string): void {
+    if (path !== this.path) return;
+    this.path = null;
+    if (this.state === 'retired') return;
+    const nowMs = this.ports.clock.monotonicMs();
+    this.deaths++;
+    this.recentDeathsMs.push(nowMs);
+    while (this.recentDeathsMs.length > 0 && nowMs - this.recentDeathsMs[0]! > PROBATION_WINDOW_MS) this.recentDeathsMs.shift();
+    this.note(new RsError('E_RESET', reason));
+    const flaps = this.recentDeathsMs.length >= PROBATION_DEATHS && this.trunk !== null && this.trunk.paths.length > 0;
+    this.move(flaps ? 'probation' : 'down', reason);
+    this.retryIn(flaps ? PROBATION_MS : this.backoff.nextMs());
+  }
+
+  private fail(error: RsError): void {
+    if (this.state !== 'connecting' && this.state !== 'proving') return;
+    this.connecting = null;
+    this.timer?.cancel();
+    if (error.code === 'E_NO_SESSION' && this.presentation?.kind === 'join') {
+      this.trunk?.refused(this.presentation.session);
+      this.hurry = true;
+    }
+    this.leaveTrunk();
+    if (!this.hurry) this.note(error);
+    this.move('down', error.message);
+    const connection = this.connection;
+    this.connection = null;
+    connection?.close(error.message, false);
+    this.retryIn(this.hurry ? JOIN_RETRY_MS : this.backoff.nextMs());
+    this.hurry = false;
+  }
+
+  private leaveTrunk(): void {
+    if (this.presentation?.kind === 'first') this.trunk?.firstFailed();
+    this.presentation = null;
+  }
+
+  private note(error: RsError): void {
+    this.lastError = error;
+    this.lastErrorMs = this.ports.clock.wallMs();
+  }
+
+  private retryIn(delayMs: number): void {
+    this.timer = this.ports.clock.after(delayMs, () => this.connect());
+  }
+
+  private move(to: PathState, reason: string): void {
+    const from = this.state;
+    if (from === to) return;
+    checkMove(STATES, from, to, `Path ${this.endpoints.localAddress} to ${this.endpoints.address}`);
+    this.state = to;
+    this.sinceMs = this.ports.clock.wallMs();
+    this.ports.stateChanged(this, from, to, reason);
+  }
+}

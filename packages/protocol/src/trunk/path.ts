@@ -1,0 +1,177 @@
+// The client's end of one living path: encodes requests, keeps what it carries, answers heartbeats, and hands answers to its trunk.
+// It knows nothing of slots' meaning; it is born after WELCOME and dies once, for good: a new connection is a new path.
+
+import type { Clock } from '../lib/clock.ts';
+import { ANSWER, frameName, OP } from '../wire/frames.ts';
+import type { Header } from '../wire/header.ts';
+import { decodeFarewell, decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
+import type { Connection, ConnectionHandler } from './connection.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { REQUEST_COST_BYTES } from './scheduler.ts';
+import type { Request } from './request.ts';
+
+export interface PathOwner {
+  answerBegins(path: Path, header: Header): void;
+  answer(path: Path, header: Header, body: Buffer, offset: number): void;
+  fenced(path: Path, number: number): void;
+  generationSeen(generation: number): void;
+  /** All frames of one receive event were given. */
+  pathReceived(path: Path): void;
+  /** There is room for more output. */
+  pathDrained(path: Path): void;
+  pathClosed(path: Path, reason: string): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Path implements ConnectionHandler {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly heartbeat: Heartbeat;
+  suspect = false;
+  unansweredBytes = 0;
+  waitingSinceMs: number | null = null;
+  /** Slot whose READ answer is being received into its request's buffer; -1: none. */
+  receivingSlot = -1;
+  /** Parts of answers that go on (flag MORE), by slot. */
+  readonly parts = new Map<number, Buffer[]>();
+  requests = 0;
+  resent = 0;
+  private unanswered = 0;
+  private readonly owner: PathOwner;
+  private readonly clock: Clock;
+
+  constructor(number: number, connection: Connection, heartbeatMs: number, clock: Clock, owner: PathOwner) {
+    this.number = number;
+    this.connection = connection;
+    this.owner = owner;
+    this.clock = clock;
+    this.heartbeat = new Heartbeat(heartbeatMs, clock.monotonicMs());
+    connection.handler = this;
+  }
+
+  get queuedBytes(): number {
+    return this.connection.encoder.queuedBytes;
+  }
+
+  get lastReceivedMs(): number {
+    return this.heartbeat.lastReceivedMs;
+  }
+
+  get roundTripMs(): number | null {
+    return this.heartbeat.roundTripMs;
+  }
+
+  /** Says a request frame; it leaves with the next flush. */
+  say(request: Request, slot: number, seq: number, handle: number): void {
+    const encoder = this.connection.encoder;
+    if (this.unanswered++ === 0) this.waitingSinceMs = this.clock.monotonicMs();
+    this.unansweredBytes += request.bodyBytes + REQUEST_COST_BYTES;
+    this.requests++;
+    switch (request.op) {
+      case OP.READ:
+      case OP.FLUSH:
+      case OP.DISCARD:
+      case OP.ZERO:
+        encoder.io(request.op, request.flags, handle, slot, seq, request.lba, request.count);
+        return;
+      case OP.WRITE: {
+        const at = encoder.beginIo(request.bodyBytes);
+        request.buffer.copy(encoder.buffer, at, request.bufferOffset, request.bufferOffset + request.bodyBytes);
+        encoder.endIo(OP.WRITE, request.flags, handle, slot, seq, request.lba, request.count, request.bodyBytes);
+        return;
+      }
+      default:
+        encoder.message(request.op, request.flags, handle, slot, seq, request.aux, request.message);
+    }
+  }
+
+  /** A copy of `request` on this path was answered. */
+  answered(bodyBytes: number): void {
+    this.unanswered--;
+    this.unansweredBytes -= bodyBytes + REQUEST_COST_BYTES;
+    if (this.unanswered === 0) this.waitingSinceMs = null;
+  }
+
+  fence(path: number): void {
+    this.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, path, NOTHING);
+  }
+
+  ping(nowMs: number): void {
+    const message = this.heartbeat.ping(nowMs, 0, 0);
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(message));
+    this.connection.encoder.flush();
+  }
+
+  flush(): void {
+    this.connection.encoder.flush();
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(header: Header): void {
+    if ((header.op & ANSWER) !== 0) this.owner.answerBegins(this, header);
+  }
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    if ((header.op & ANSWER) !== 0) {
+      this.owner.answer(this, header, body, offset);
+      return;
+    }
+    try {
+      this.control(header, body, offset);
+    } catch (error) {
+      this.violation(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  received(): void {
+    this.heartbeat.received(this.clock.monotonicMs());
+    this.owner.pathReceived(this);
+  }
+
+  drained(): void {
+    this.owner.pathDrained(this);
+  }
+
+  closed(reason: string): void {
+    this.owner.pathClosed(this, reason);
+  }
+
+  /** The server broke the protocol on this path. */
+  violation(what: string): void {
+    this.connection.close(`Protocol error of the server: ${what}`, true);
+  }
+
+  private control(header: Header, body: Buffer, offset: number): void {
+    const nowMs = this.clock.monotonicMs();
+    switch (header.op) {
+      case OP.PING: {
+        const ping = decodeHeartbeat(body, offset, header.length);
+        const pong = this.heartbeat.onPing(ping, nowMs, 0, 0);
+        this.owner.generationSeen(ping.generation);
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        return;
+      }
+      case OP.PONG: {
+        const pong = decodeHeartbeat(body, offset, header.length);
+        this.heartbeat.onPong(pong, nowMs);
+        this.owner.generationSeen(pong.generation);
+        return;
+      }
+      case OP.FENCED:
+        this.owner.fenced(this, header.aux);
+        return;
+      case OP.NOTIFY:
+        this.owner.generationSeen(header.aux);
+        return;
+      case OP.BYE: {
+        const bye = decodeFarewell(body, offset, header.length);
+        this.connection.close(`${bye.sentence} [${bye.code}]`, false);
+        return;
+      }
+      default:
+        this.violation(`${frameName(header.op)} was not to be sent here`);
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// The server's side of the slot rules (docs/PROTOCOL.md, S1): for each slot the last request's tag, whether it is executing or done,
+// what came of it, and which paths are owed an answer. Invariant: a request is given out as `new` at most once, and every copy is
+// answered exactly once, on the path that brought it.
+//
+//   idle|done --seq + 1--> executing --finish--> done        same seq: a copy; anything else: stale
+
+import { assert } from '../lib/assert.ts';
+import { SEQ_MODULUS } from '../limits.ts';
+import type { Header } from '../wire/header.ts';
+
+/**
+ * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy, answer it now from the slot, or read again.
+ * `stale`: drop it. `violation`: no correct client sends this.
+ */
+export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
+
+interface Entry {
+  seq: number;
+  state: 'idle' | 'executing' | 'done';
+  op: number;
+  flags: number;
+  handle: number;
+  /** Sectors of I/O requests, words 2 and 3 of message requests: a copy must be the same request. */
+  lba: number;
+  count: number;
+  status: number;
+  /** Small result of a message request that may not run twice. */
+  result: Buffer | null;
+  resultAux: number;
+  startedMs: number;
+  bodyBytes: number;
+  readonly owed: number[];
+}
+
+export class SlotTable {
+  readonly size: number;
+  private readonly entries: Entry[] = [];
+  private executingSlots = 0;
+  private executingBytesNow = 0;
+  staleDropped = 0;
+
+  constructor(size: number) {
+    this.size = size;
+    for (let index = 0; index < size; index++) {
+      this.entries.push({
+        seq: 0,
+        state: 'idle',
+        op: 0,
+        flags: 0,
+        handle: 0,
+        lba: 0,
+        count: 0,
+        status: 0,
+        result: null,
+        resultAux: 0,
+        startedMs: 0,
+        bodyBytes: 0,
+        owed: [],
+      });
+    }
+  }
+
+  /** Requests given out as `new` and not finished. */
+  get executing(): number {
+    return this.executingSlots;
+  }
+
+  get executingBytes(): number {
+    return this.executingBytesNow;
+  }
+
+  /** Takes a request that came whole on `path`; `bodyBytes`: what it moves either way. */
+  receive(header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
+    const entry = this.entries[header.slot];
+    if (entry === undefined) return 'violation';
+    if (header.seq === (entry.seq + 1) % SEQ_MODULUS) return this.begin(entry, header, path, bodyBytes, nowMs);
+    if (header.seq !== entry.seq || entry.state === 'idle') {
+      this.staleDropped++;
+      return 'stale';
+    }
+    const isSame =
+      entry.op === header.op &&
+      entry.flags === header.flags &&
+      entry.handle === header.handle &&
+      entry.lba === header.lba &&
+      entry.count === header.count;
+    if (!isSame) return 'violation';
+    if (entry.state === 'done') return 'done';
+    // Two unanswered copies of one tag on one path (S2).
+    if (entry.owed.includes(path)) return 'violation';
+    entry.owed.push(path);
+    return 'executing';
+  }
+
+  /** The execution ended: gives the paths that are owed an answer, in order of arrival; the caller answers those still open. */
+  finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
+    const entry = this.at(slot);
+    assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
+    entry.state = 'done';
+    entry.status = status;
+    entry.result = result;
+    entry.resultAux = resultAux;
+    this.executingSlots--;
+    this.executingBytesNow -= entry.bodyBytes;
+    return entry.owed.splice(0);
+  }
+
+  /** As `finish`, for a request that ended within the call that received it: only the path that brought it is owed the answer. */
+  finishAtOnce(slot: number, status: number): void {
+    const entry = this.at(slot);
+    entry.state = 'done';
+    entry.status = status;
+    entry.result = null;
+    entry.owed.length = 0;
+    this.executingSlots--;
+    this.executingBytesNow -= entry.bodyBytes;
+  }
+
+  outcome(slot: number): { readonly status: number; readonly result: Buffer | null; readonly resultAux: number } {
+    const entry = this.at(slot);
+    assert(entry.state === 'done', `Slot ${slot} has no outcome: it is ${entry.state}`);
+    return entry;
+  }
+
+  /** Age of the oldest executing request, ms; 0: none. */
+  oldestMs(nowMs: number): number {
+    if (this.executingSlots === 0) return 0;
+    let oldest = 0;
+    for (const entry of this.entries) if (entry.state === 'executing') oldest = Math.max(oldest, nowMs - entry.startedMs);
+    return oldest;
+  }
+
+  /** Whether anything of this handle is executing, apart from the request in `exceptSlot`. */
+  isExecuting(handle: number, exceptSlot: number): boolean {
+    return this.entries.some((entry, slot) => slot !== exceptSlot && entry.state === 'executing' && entry.handle === handle);
+  }
+
+  private begin(entry: Entry, header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
+    if (entry.state === 'executing') return 'violation';
+    entry.seq = header.seq;
+    entry.state = 'executing';
+    entry.op = header.op;
+    entry.flags = header.flags;
+    entry.handle = header.handle;
+    entry.lba = header.lba;
+    entry.count = header.count;
+    entry.result = null;
+    entry.startedMs = nowMs;
+    entry.bodyBytes = bodyBytes;
+    entry.owed.push(path);
+    this.executingSlots++;
+    this.executingBytesNow += bodyBytes;
+    return 'new';
+  }
+
+  private at(slot: number): Entry {
+    const entry = this.entries[slot];
+    assert(entry !== undefined, `No slot ${slot}`);
+    return entry;
+  }
+}

@@ -1,0 +1,264 @@
+// All paths between this client and one server, and the session they share: which paths live, which are suspect, dead or fenced, and
+// what a new session takes up from the old one. What goes over the paths is the dispatcher's. One pump: events only record, `pump`
+// moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
+
+import type { Clock, Timer } from '../lib/clock.ts';
+import { LIVENESS_TICK_MS, SLOTS_QUARANTINE_MAX } from '../limits.ts';
+import type { Header } from '../wire/header.ts';
+import type { Challenge, Welcome } from '../wire/messages.ts';
+import type { Attachment } from './attachment.ts';
+import type { Connection } from './connection.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { judgePath, type LivenessTimes } from './failover.ts';
+import { Fences } from './fences.ts';
+import { Path, type PathOwner } from './path.ts';
+import type { Request } from './request.ts';
+import { choosePath } from './scheduler.ts';
+
+export interface TrunkEvents {
+  /** A session began; `again`: it replaces one, and attachments wait in phase `opening`. */
+  sessionBegan(again: boolean): void;
+  /** The server's list has changed since it was last asked for. */
+  listChanged(): void;
+}
+
+/** Who keeps a path up, and is told what becomes of it. */
+export interface PathObserver {
+  pathSuspect(path: Path, suspect: boolean, reason: string): void;
+  pathDown(path: Path, reason: string): void;
+}
+
+interface Session {
+  readonly id: Buffer;
+  readonly secret: Buffer;
+  readonly serverInstance: string;
+  readonly slots: number;
+  readonly windowBytes: number;
+}
+
+/** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
+export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
+
+export class Trunk implements PathOwner {
+  paths: readonly Path[] = [];
+  session: Session | null = null;
+  private readonly clock: Clock;
+  private readonly times: LivenessTimes;
+  private readonly events: TrunkEvents;
+  private readonly dispatcher = new Dispatcher();
+  private readonly fences = new Fences();
+  private readonly observers = new Map<Path, PathObserver>();
+  private generation = 0;
+  private firstHandshake = false;
+  private sessionRefused = false;
+  private pumpAsked = false;
+  private timer: Timer | null = null;
+  private lastTickMs = 0;
+  private ended = false;
+
+  constructor(clock: Clock, times: LivenessTimes, events: TrunkEvents) {
+    this.clock = clock;
+    this.times = times;
+    this.events = events;
+  }
+
+  get attachments(): readonly Attachment[] {
+    return this.dispatcher.attachments;
+  }
+
+  /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
+  present(challenge: Challenge): Presentation {
+    const session = this.session;
+    const joins = session !== null && session.serverInstance === challenge.instance && !this.sessionRefused;
+    if (joins) return { kind: 'join', session: session.id, secret: session.secret, dead: this.fences.named() };
+    if (this.firstHandshake) return { kind: 'wait' };
+    this.firstHandshake = true;
+    return { kind: 'first' };
+  }
+
+  /** The connection that was to be the first came to nothing. */
+  firstFailed(): void {
+    this.firstHandshake = false;
+  }
+
+  /** The server does not know the session any more: the next handshake begins a new one. */
+  refused(sessionId: Buffer): void {
+    if (this.session?.id.equals(sessionId) === true) this.sessionRefused = true;
+  }
+
+  /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
+  begin(connection: Connection, welcome: Welcome, secret: Buffer, serverInstance: string, observer: PathObserver): Path {
+    const again = this.session !== null;
+    this.firstHandshake = false;
+    this.sessionRefused = false;
+    for (const path of this.paths) path.connection.close('The session was replaced by a new one', true);
+    this.fences.restart();
+    this.session = { id: Buffer.from(welcome.session), secret, serverInstance, slots: welcome.slots, windowBytes: welcome.windowBytes };
+    this.generation = welcome.generation;
+    this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session');
+    const path = this.adopt(connection, welcome.path, observer);
+    this.events.sessionBegan(again);
+    return path;
+  }
+
+  /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
+  join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathObserver): Path {
+    for (const number of named) if (this.fences.fenced(number)) this.dispatcher.fenced(number);
+    return this.adopt(connection, welcome.path, observer);
+  }
+
+  addAttachment(attachment: Attachment): void {
+    this.dispatcher.attachments.push(attachment);
+  }
+
+  /** Takes an attachment out that has nothing out; requests that waited in it are given back unanswered. */
+  removeAttachment(attachment: Attachment): Request[] {
+    const list = this.dispatcher.attachments;
+    const at = list.indexOf(attachment);
+    if (at >= 0) list.splice(at, 1);
+    return attachment.takeAll();
+  }
+
+  /** Takes a request of an attachment, or (attachment null) one of the session's own. */
+  submit(request: Request): void {
+    request.submittedMs = this.clock.monotonicMs();
+    this.dispatcher.add(request);
+    this.wantPump();
+  }
+
+  /** Asks for a pump when what runs now has ended, so that all requests of one event leave in one batch. */
+  wantPump(): void {
+    if (this.pumpAsked || this.ended) return;
+    this.pumpAsked = true;
+    this.clock.soon(() => {
+      this.pumpAsked = false;
+      this.pump();
+    });
+  }
+
+  /** Ends at once: every request still here is answered with `status`. */
+  end(status: number, reason: string): void {
+    this.ended = true;
+    this.timer?.cancel();
+    const left = this.dispatcher.takeAll();
+    for (const path of this.paths) path.connection.finish(reason);
+    for (const request of left) request.owner?.requestDone(request, status);
+  }
+
+  // --- PathOwner
+
+  answerBegins(path: Path, header: Header): void {
+    this.dispatcher.answerBegins(path, header, this.paths);
+  }
+
+  answer(path: Path, header: Header, body: Buffer, offset: number): void {
+    this.dispatcher.answer(path, header, body, offset, this.paths);
+  }
+
+  fenced(path: Path, number: number): void {
+    if (this.fences.fenced(number)) this.dispatcher.fenced(number);
+    else path.violation(`FENCED for path ${number}, which was not asked for`);
+  }
+
+  generationSeen(generation: number): void {
+    if (generation === 0 || generation === this.generation) return;
+    this.generation = generation;
+    this.events.listChanged();
+  }
+
+  pathReceived(path: Path): void {
+    if (path.suspect) {
+      path.suspect = false;
+      this.observers.get(path)?.pathSuspect(path, false, 'It delivers again');
+    }
+    this.wantPump();
+  }
+
+  pathDrained(): void {
+    this.wantPump();
+  }
+
+  pathClosed(path: Path, reason: string): void {
+    path.receivingSlot = -1;
+    this.paths = this.paths.filter((other) => other !== path);
+    this.fences.died(path.number);
+    this.dispatcher.findResends(this.paths);
+    const observer = this.observers.get(path);
+    this.observers.delete(path);
+    observer?.pathDown(path, reason);
+    this.wantPump();
+  }
+
+  private adopt(connection: Connection, number: number, observer: PathObserver): Path {
+    const path = new Path(number, connection, this.times.heartbeatMs, this.clock, this);
+    this.observers.set(path, observer);
+    this.paths = [...this.paths, path];
+    this.dispatcher.findResends(this.paths);
+    if (this.timer === null) this.startTicking();
+    this.wantPump();
+    return path;
+  }
+
+  private pump(): void {
+    if (this.paths.length === 0 || this.ended) return;
+    this.askFences();
+    this.dispatcher.send(this.paths);
+    for (const path of this.paths) path.flush();
+  }
+
+  private askFences(): void {
+    if (this.fences.count === 0) return;
+    const on = choosePath(this.paths, [], Number.POSITIVE_INFINITY);
+    if (on === null) return;
+    for (const number of this.fences.unasked()) {
+      on.fence(number);
+      this.fences.asked(number, on.number);
+    }
+  }
+
+  private startTicking(): void {
+    this.lastTickMs = this.clock.monotonicMs();
+    this.timer = this.clock.after(LIVENESS_TICK_MS, () => this.tick());
+  }
+
+  private tick(): void {
+    this.timer = null;
+    if (this.paths.length === 0 || this.ended) return;
+    const nowMs = this.clock.monotonicMs();
+    const lateMs = nowMs - this.lastTickMs - LIVENESS_TICK_MS;
+    if (lateMs > LIVENESS_TICK_MS) for (const path of this.paths) path.heartbeat.excuse(lateMs, nowMs);
+    for (const path of this.paths) this.look(path, nowMs);
+    if (this.dispatcher.quarantined > SLOTS_QUARANTINE_MAX) this.fenceWorst();
+    this.wantPump();
+    if (this.paths.length > 0) this.startTicking();
+  }
+
+  private look(path: Path, nowMs: number): void {
+    if (path.heartbeat.isDue(nowMs)) path.ping(nowMs);
+    const others = this.paths.filter((other) => other !== path);
+    const verdict = judgePath(path, others, this.times, nowMs);
+    if (verdict === 'keep') return;
+    const reason = `Nothing was received for ${Math.round(nowMs - path.lastReceivedMs)} ms`;
+    if (verdict === 'dead') {
+      path.connection.close(reason, true);
+      return;
+    }
+    path.suspect = true;
+    this.dispatcher.findResends(this.paths);
+    this.observers.get(path)?.pathSuspect(path, true, `${reason} while others deliver`);
+  }
+
+  /** S6: a suspect path that holds too many slots is not waited for. */
+  private fenceWorst(): void {
+    let worst: Path | null = null;
+    let most = 0;
+    for (const path of this.paths) {
+      const held = path.suspect ? this.dispatcher.quarantinedOn(path.number) : 0;
+      if (held > most) {
+        worst = path;
+        most = held;
+      }
+    }
+    worst?.connection.close(`It holds ${most} slots in quarantine while others deliver`, true);
+  }
+}

@@ -1,0 +1,192 @@
+// Bytes in, frames out: resumable at every byte, whatever the cuts. A frame that lies whole in the received bytes is given from there,
+// without a copy; a body that comes in parts goes where the sink says (an answered READ: its request's own buffer) or into a pooled buffer.
+// Invariant: what `frame` gets is a whole frame whose length was checked before memory was taken, and is valid only during the call.
+
+import { crc32 } from 'node:zlib';
+import type { BufferPool } from '../lib/buffer-pool.ts';
+import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, MESSAGE_MAX_BYTES } from '../limits.ts';
+import { frameEntry, frameName } from './frames.ts';
+import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
+
+export interface FrameSink {
+  /** A body of which only a part has come begins. May call `receiveInto`, or `stop`. */
+  bodyBegins(header: Header): void;
+  /** A whole frame: the body is `bodyLengthBytes(header)` bytes at `offset` (nothing to look at after `discardBody`). May call `stop`. */
+  frame(header: Header, body: Buffer, offset: number): void;
+  /** The stream cannot be read on: the decoder has stopped. */
+  malformed(reason: string): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Decoder {
+  /** Header and body are each followed by a CRC-32. May be changed between frames. */
+  digest = false;
+  /** Largest bodies that are accepted. */
+  messageMaxBytes = MESSAGE_MAX_BYTES;
+  ioMaxBytes = BODY_MAX_BYTES;
+  private readonly sink: FrameSink;
+  private readonly pool: BufferPool;
+  private readonly header = emptyHeader();
+  private readonly stash = Buffer.alloc(HEADER_BYTES + DIGEST_BYTES);
+  private readonly trailer = Buffer.alloc(DIGEST_BYTES);
+  private stashed = 0;
+  private stopped = false;
+  // The body that is being received in parts; bodyBytes < 0: none is.
+  private bodyBytes = -1;
+  private bodyReceived = 0;
+  private trailerBytes = 0;
+  private target: Buffer = NOTHING;
+  private targetOffset = 0;
+  private pooled: Buffer | null = null;
+  private discarding = false;
+
+  constructor(sink: FrameSink, pool: BufferPool) {
+    this.sink = sink;
+    this.pool = pool;
+  }
+
+  get isStopped(): boolean {
+    return this.stopped;
+  }
+
+  /** Takes `length` received bytes of `chunk` from `start`; they may be overwritten when it returns. */
+  push(chunk: Buffer, start: number, length: number): void {
+    const end = start + length;
+    let at = start;
+    while (at < end && !this.stopped) {
+      if (this.bodyBytes >= 0) at = this.continueBody(chunk, at, end);
+      else at = this.stashed > 0 ? this.continueHeader(chunk, at, end) : this.whole(chunk, at, end);
+    }
+  }
+
+  /** In `bodyBegins`: the body is received at `offset` of `buffer`. */
+  receiveInto(buffer: Buffer, offset: number): void {
+    this.target = buffer;
+    this.targetOffset = offset;
+  }
+
+  /** The rest of the body being received is read and thrown away; its target is not touched any more. */
+  discardBody(): void {
+    if (this.bodyBytes < 0) return;
+    this.discarding = true;
+    this.releaseBody();
+  }
+
+  /** Nothing more is decoded, the rest of the bytes being pushed included. */
+  stop(): void {
+    this.stopped = true;
+    this.releaseBody();
+  }
+
+  private get headerBytes(): number {
+    return this.digest ? HEADER_BYTES + DIGEST_BYTES : HEADER_BYTES;
+  }
+
+  /** At a frame's first byte: the fast way when it lies whole in the chunk. */
+  private whole(chunk: Buffer, at: number, end: number): number {
+    const headerBytes = this.headerBytes;
+    if (end - at < headerBytes) return this.continueHeader(chunk, at, end);
+    if (!this.acceptHeader(chunk, at)) return end;
+    const bodyAt = at + headerBytes;
+    const bodyBytes = this.bodyBytes;
+    const next = bodyAt + bodyBytes + this.trailerBytes;
+    if (next > end) return this.beginBody(bodyAt);
+    if (this.trailerBytes > 0 && crc32(chunk.subarray(bodyAt, bodyAt + bodyBytes)) !== chunk.readUInt32BE(bodyAt + bodyBytes)) {
+      this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
+      return end;
+    }
+    this.bodyBytes = -1;
+    this.sink.frame(this.header, chunk, bodyAt);
+    return next;
+  }
+
+  private continueHeader(chunk: Buffer, at: number, end: number): number {
+    const headerBytes = this.headerBytes;
+    const take = Math.min(headerBytes - this.stashed, end - at);
+    chunk.copy(this.stash, this.stashed, at, at + take);
+    this.stashed += take;
+    if (this.stashed < headerBytes) return at + take;
+    this.stashed = 0;
+    if (!this.acceptHeader(this.stash, 0)) return end;
+    if (this.bodyBytes === 0) {
+      this.bodyBytes = -1;
+      this.sink.frame(this.header, NOTHING, 0);
+      return at + take;
+    }
+    return this.beginBody(at + take);
+  }
+
+  /** Reads and checks a header; on true `bodyBytes` and `trailerBytes` are those of its frame. */
+  private acceptHeader(buffer: Buffer, at: number): boolean {
+    if (this.digest && crc32(buffer.subarray(at, at + HEADER_BYTES)) !== buffer.readUInt32BE(at + HEADER_BYTES)) {
+      this.fail("A header's CRC-32 does not match");
+      return false;
+    }
+    readHeader(buffer, at, this.header);
+    const bodyBytes = bodyLengthBytes(this.header);
+    if (bodyBytes < 0) {
+      this.fail(`${frameName(this.header.op)}: no such frame`);
+      return false;
+    }
+    const maxBytes = frameEntry(this.header.op)?.shape === 'message' ? this.messageMaxBytes : this.ioMaxBytes;
+    if (bodyBytes > maxBytes) {
+      this.fail(`${frameName(this.header.op)}: body of ${bodyBytes} bytes, at most ${maxBytes}`);
+      return false;
+    }
+    this.bodyBytes = bodyBytes;
+    this.trailerBytes = this.digest && bodyBytes > 0 ? DIGEST_BYTES : 0;
+    return true;
+  }
+
+  private beginBody(bodyAt: number): number {
+    this.bodyReceived = 0;
+    this.discarding = false;
+    this.target = NOTHING;
+    this.sink.bodyBegins(this.header);
+    if (!this.stopped && this.target === NOTHING) {
+      this.pooled = this.pool.take(this.bodyBytes);
+      this.receiveInto(this.pooled, 0);
+    }
+    return bodyAt;
+  }
+
+  private continueBody(chunk: Buffer, at: number, end: number): number {
+    const bodyTake = Math.min(Math.max(this.bodyBytes - this.bodyReceived, 0), end - at);
+    if (bodyTake > 0 && !this.discarding) chunk.copy(this.target, this.targetOffset + this.bodyReceived, at, at + bodyTake);
+    const trailerDone = Math.max(this.bodyReceived - this.bodyBytes, 0);
+    const trailerTake = Math.min(this.trailerBytes - trailerDone, end - at - bodyTake);
+    if (trailerTake > 0) chunk.copy(this.trailer, trailerDone, at + bodyTake, at + bodyTake + trailerTake);
+    this.bodyReceived += bodyTake + trailerTake;
+    if (this.bodyReceived === this.bodyBytes + this.trailerBytes) this.finishBody();
+    return at + bodyTake + trailerTake;
+  }
+
+  private finishBody(): void {
+    const target = this.target;
+    const offset = this.targetOffset;
+    if (this.trailerBytes > 0 && !this.discarding && crc32(target.subarray(offset, offset + this.bodyBytes)) !== this.trailer.readUInt32BE(0)) {
+      this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
+      return;
+    }
+    // The pooled buffer is taken out first: the sink may stop the decoder, which must not give it back while the sink reads it.
+    const pooled = this.pooled;
+    this.pooled = null;
+    this.bodyBytes = -1;
+    this.target = NOTHING;
+    this.sink.frame(this.header, target, offset);
+    if (pooled !== null) this.pool.give(pooled);
+  }
+
+  private releaseBody(): void {
+    if (this.pooled !== null) this.pool.give(this.pooled);
+    this.pooled = null;
+    this.target = NOTHING;
+    this.targetOffset = 0;
+  }
+
+  private fail(reason: string): void {
+    this.stop();
+    this.sink.malformed(reason);
+  }
+}

@@ -1,0 +1,190 @@
+// The server's end of one path of a session: answers heartbeats, holds back READs while the client lets answers pile up, and passes
+// whole requests on. A READ held back counts as not yet received: it is looked at when there is room again, and forgotten with the path.
+
+import { assert } from '@rsio/protocol/lib/assert';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
+import { HEARTBEAT_INTERVAL_MS, OUTPUT_QUEUED_MAX_BYTES, SERVER_DEAD_AFTER_MS, SLOTS, SYNC_BATCH_MAX_MS } from '@rsio/protocol/limits';
+import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/trunk/connection';
+import { Heartbeat } from '@rsio/protocol/trunk/heartbeat';
+import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
+import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+
+export interface ServerPathOwner {
+  /** A whole slotted request; its body is valid only during the call. */
+  request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
+  fence(path: ServerPath, number: number): void;
+  /** Age of the oldest executing request, ms. */
+  oldestMs(): number;
+  generation(): number;
+  pathClosed(path: ServerPath, reason: string): void;
+}
+
+/** How many frames are taken between two looks at the clock. */
+const FRAMES_PER_LOOK = 16;
+const EMPTY = Buffer.alloc(0);
+
+export class ServerPath implements ConnectionHandler {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly interfaceName: string;
+  private readonly owner: ServerPathOwner;
+  private readonly clock: Clock;
+  private readonly heartbeat: Heartbeat;
+  private readonly held = new FixedQueue<Header>(SLOTS);
+  private framesTaken = 0;
+  private eventStartMs = 0;
+  private turnAsked = false;
+
+  constructor(number: number, interfaceName: string, transport: PathTransport, pools: ConnectionPools, clock: Clock, owner: ServerPathOwner) {
+    this.number = number;
+    this.interfaceName = interfaceName;
+    this.owner = owner;
+    this.clock = clock;
+    this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
+    this.connection = new Connection(transport, pools, this);
+  }
+
+  /** Looked at every heartbeat interval. */
+  tick(nowMs: number): void {
+    if (nowMs - this.heartbeat.lastReceivedMs > SERVER_DEAD_AFTER_MS) {
+      this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
+      return;
+    }
+    if (!this.heartbeat.isDue(nowMs)) return;
+    const ping = this.heartbeat.ping(nowMs, this.owner.oldestMs(), this.owner.generation());
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(ping));
+    this.connection.encoder.flush();
+  }
+
+  notify(generation: number): void {
+    this.connection.encoder.message(OP.NOTIFY, 0, 0, 0, 0, generation, EMPTY);
+    this.connection.encoder.flush();
+  }
+
+  /** Last words, then the end. */
+  bye(code: string, sentence: string): void {
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.finish(sentence);
+  }
+
+  violation(what: string): void {
+    this.connection.close(`Protocol error of the client: ${what}`, true);
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(header: Header): void {
+    this.check(header);
+  }
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    if (!this.check(header)) return;
+    if (header.op === OP.READ) {
+      if (this.mustHold()) this.hold(header);
+      else this.owner.request(this, header, body, offset);
+      return;
+    }
+    if (frameEntry(header.op)?.slotted === true) {
+      this.owner.request(this, header, body, offset);
+      return;
+    }
+    try {
+      this.control(header, body, offset);
+    } catch (error) {
+      this.violation(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  received(): void {
+    const nowMs = this.clock.monotonicMs();
+    this.heartbeat.received(nowMs);
+    this.framesTaken = 0;
+    this.connection.encoder.flush();
+    if (this.connection.overflows) this.connection.close('The client does not read its answers', true);
+  }
+
+  drained(): void {
+    this.takeHeld();
+  }
+
+  closed(reason: string): void {
+    this.held.clear();
+    this.owner.pathClosed(this, reason);
+  }
+
+  /** Answers of requests that ended outside of a receive event. */
+  flushSoon(): void {
+    if (this.turnAsked) return;
+    this.turnAsked = true;
+    this.clock.soon(() => {
+      this.turnAsked = false;
+      if (!this.connection.closed) this.connection.encoder.flush();
+    });
+  }
+
+  /** Takes READs that were held back, as far as there is room and time. */
+  private takeHeld(): void {
+    this.framesTaken = 0;
+    while (this.held.length > 0 && !this.connection.closed) {
+      if (this.mustWait()) break;
+      this.owner.request(this, this.held.shift()!, EMPTY, 0);
+    }
+    if (!this.connection.closed) this.connection.encoder.flush();
+  }
+
+  /** READs keep their order among themselves, and the loop turns between long batches. */
+  private mustHold(): boolean {
+    return this.held.length > 0 || this.mustWait();
+  }
+
+  private mustWait(): boolean {
+    if (this.connection.encoder.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) return true;
+    if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
+    const nowMs = this.clock.monotonicMs();
+    if (this.framesTaken === 1) this.eventStartMs = nowMs;
+    if (nowMs - this.eventStartMs <= SYNC_BATCH_MAX_MS) return false;
+    this.clock.after(0, () => this.takeHeld());
+    return true;
+  }
+
+  private hold(header: Header): void {
+    if (this.held.isFull) {
+      this.violation(`More than ${SLOTS} READs unanswered on one path`);
+      return;
+    }
+    this.held.push({ ...header });
+  }
+
+  /** Whether a client may send this frame at all; a request for slots, or a frame of the handshake, out of place ends the path. */
+  private check(header: Header): boolean {
+    const entry = frameEntry(header.op);
+    assert(entry !== undefined, 'The decoder lets unknown ops through');
+    const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;
+    if (!isFine) this.violation(`${frameName(header.op)} was not to be sent here`);
+    return isFine;
+  }
+
+  private control(header: Header, body: Buffer, offset: number): void {
+    const nowMs = this.clock.monotonicMs();
+    switch (header.op) {
+      case OP.PING: {
+        const pong = this.heartbeat.onPing(decodeHeartbeat(body, offset, header.length), nowMs, this.owner.oldestMs(), this.owner.generation());
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        return;
+      }
+      case OP.PONG:
+        this.heartbeat.onPong(decodeHeartbeat(body, offset, header.length), nowMs);
+        return;
+      case OP.FENCE:
+        this.owner.fence(this, header.aux);
+        return;
+      default: {
+        const bye = decodeFarewell(body, offset, header.length);
+        this.connection.close(`The client said: ${bye.sentence}`, false);
+      }
+    }
+  }
+}

@@ -1,0 +1,177 @@
+// A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
+// here a handle is given to it. Invariants: a handle number is used once per session; a handle that is closing starts nothing; CLOSE is
+// answered when its backend is closed.
+
+import { toRsError } from '@rsio/protocol/lib/errors';
+import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/protocol/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import {
+  decodeExtentsRequest,
+  decodeOpenRequest,
+  encodeExtentsAnswer,
+  encodeFailureAnswer,
+  encodeIdentifyAnswer,
+  encodeListAnswers,
+  encodeOpenAnswer,
+} from '@rsio/protocol/wire/message-codec';
+import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { Backend } from './backends/backend.ts';
+import type { OpenVolume } from './request.ts';
+import type { ServedVolume } from './served-volume.ts';
+
+/** The listener's answer to a wish to open a volume. */
+export type Grant =
+  | { readonly granted: true; readonly volume: ServedVolume; readonly readonly: boolean; readonly identity: string; readonly life: string }
+  | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
+
+export interface VolumePorts {
+  list(): Promise<ListAnswer>;
+  grant(request: OpenRequest): Promise<Grant>;
+  /** The client has closed the volume: its hold ends. (A hold outlives its session: only CLOSE, a new instance or a take-over ends it.) */
+  release(volumeId: string): Promise<void>;
+  openBackend(volume: ServedVolume): Promise<Backend>;
+}
+
+export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
+
+const HANDLE_MAX = 0xffff;
+
+export class SessionVolumes {
+  private readonly ports: VolumePorts;
+  private readonly open = new Map<number, OpenVolume>();
+  private nextHandle = 1;
+
+  constructor(ports: VolumePorts) {
+    this.ports = ports;
+  }
+
+  get(handle: number): OpenVolume | undefined {
+    return this.open.get(handle);
+  }
+
+  /** Answers a message request, now or later, exactly once. `isExecuting`: whether other requests of a handle are. */
+  answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
+    this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
+      const error = toRsError(thrown);
+      const status = error.code === 'E_PROTOCOL' ? STATUS.BAD_REQUEST : error.code === 'E_VOLUME' ? STATUS.VOLUME_UNAVAILABLE : STATUS.IO_ERROR;
+      answered(status, [encodeFailureAnswer({ sentence: error.message, holders: [] })], 0);
+    });
+  }
+
+  /** Flushes and closes everything; errors of a flush were said by the backend. */
+  async closeAll(): Promise<void> {
+    for (const open of [...this.open.values()]) await this.close(open);
+  }
+
+  private async closeForClient(open: OpenVolume): Promise<Status> {
+    const status = await this.close(open);
+    const isHeldOn = [...this.open.values()].some((other) => other.volume.id === open.volume.id);
+    if (!isHeldOn) await this.ports.release(open.volume.id);
+    return status;
+  }
+
+  private async run(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): Promise<void> {
+    switch (header.op) {
+      case OP.LIST:
+        answered(STATUS.OK, encodeListAnswers(await this.ports.list()), 0);
+        return;
+      case OP.OPEN:
+        await this.answerOpen(decodeOpenRequest(body, 0, body.length), answered);
+        return;
+      case OP.CLOSE: {
+        const open = this.open.get(header.handle);
+        if (open === undefined) refuse(answered, STATUS.STALE);
+        else if (isExecuting(header.handle)) refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
+        else answered(await this.closeForClient(open), [], 0);
+        return;
+      }
+      default:
+        this.ioctl(header, body, answered);
+    }
+  }
+
+  private async answerOpen(request: OpenRequest, answered: Answered): Promise<void> {
+    if (this.open.size >= HANDLES_PER_SESSION_MAX || this.nextHandle > HANDLE_MAX) {
+      refuse(answered, STATUS.TOO_MANY_HANDLES);
+      return;
+    }
+    const grant = await this.ports.grant(request);
+    if (!grant.granted) {
+      answered(grant.status, [encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders })], 0);
+      return;
+    }
+    const { volume } = grant;
+    let backend: Backend;
+    try {
+      backend = await this.ports.openBackend(volume);
+    } catch (error) {
+      await this.ports.release(volume.id);
+      throw error;
+    }
+    const readonly = grant.readonly || backend.capabilities.readonly;
+    const open: OpenVolume = { handle: this.nextHandle++, volume, backend, readonly, writeThrough: volume.shared && !readonly, closing: false };
+    this.open.set(open.handle, open);
+    const body = encodeOpenAnswer({
+      handle: open.handle,
+      id: volume.id,
+      sizeBytes: backend.sizeBytes,
+      blockSizeBytes: volume.blockSizeBytes,
+      readonly,
+      shared: volume.shared,
+      canDiscard: backend.capabilities.canDiscard,
+      identity: grant.identity,
+      life: grant.life,
+    });
+    answered(STATUS.OK, [body], 0);
+  }
+
+  private async close(open: OpenVolume): Promise<Status> {
+    if (open.closing) return STATUS.STALE;
+    open.closing = true;
+    const status = open.readonly ? STATUS.OK : await new Promise<Status>((resolve) => open.backend.flush(resolve));
+    await open.backend.close();
+    this.open.delete(open.handle);
+    return status;
+  }
+
+  private ioctl(header: Header, body: Buffer, answered: Answered): void {
+    const open = this.open.get(header.handle);
+    if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
+    else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
+    else if (header.aux === IOCTL.EXTENTS) extents(open, body, answered);
+    else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
+  }
+}
+
+function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
+  answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
+}
+
+function identify({ volume, backend, readonly }: OpenVolume): Buffer {
+  const { canDiscard, canExtents } = backend.capabilities;
+  return encodeIdentifyAnswer({
+    name: volume.name,
+    id: volume.id,
+    type: volume.type,
+    sizeBytes: backend.sizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
+    readonly,
+    canDiscard,
+    canExtents,
+  });
+}
+
+function extents({ backend }: OpenVolume, body: Buffer, answered: Answered): void {
+  const request = decodeExtentsRequest(body, 0, body.length);
+  const positionBytes = request.lba * SECTOR_BYTES;
+  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > backend.sizeBytes) {
+    refuse(answered, STATUS.PAST_END);
+    return;
+  }
+  backend.extents(positionBytes, request.sectors * SECTOR_BYTES, (status, pairs) => {
+    if (status === STATUS.OK) answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
+    else refuse(answered, status);
+  });
+}

@@ -1,0 +1,325 @@
+// The server's side of one session: its paths, its slot table and its open volumes. Sans-I/O: transports, clock, backends and the
+// listener's words come in as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once;
+// every copy is answered on the path that brought it; after `end` nothing starts any more and everything started has ended.
+
+import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import type { Log } from '@rsio/protocol/lib/log';
+import { HEARTBEAT_INTERVAL_MS, PATHS_PER_TRUNK_MAX, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
+import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
+import { SlotTable } from '@rsio/protocol/trunk/slot-table';
+import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { WOULD_WAIT } from './backends/backend.ts';
+import { execute, isFua, type OpenVolume, validate } from './request.ts';
+import { ServerPath, type ServerPathOwner } from './server-path.ts';
+import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
+
+export interface SessionPorts extends VolumePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pools: ConnectionPools;
+  /** No path is left: the worker decides how long the session may stay. */
+  pathsChanged(count: number): void;
+}
+
+/** What the listener settled about a proven connection. */
+export interface Admission {
+  /** For the WELCOME: hex. */
+  readonly welcomeKey: string;
+  readonly transcript: string;
+  readonly interfaceName: string;
+  readonly digest: boolean;
+  /** Numbers of the paths that the client holds dead. */
+  readonly dead: readonly number[];
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export class Session implements ServerPathOwner {
+  readonly id: Buffer;
+  private readonly ports: SessionPorts;
+  private readonly volumes: SessionVolumes;
+  private readonly slots = new SlotTable(SLOTS);
+  private readonly paths = new Map<number, ServerPath>();
+  private interfaces: readonly ServerInterface[];
+  private listGeneration: number;
+  private nextPath = 0;
+  /** READs being read again for a late copy, and message requests under way: not in the slot table, and to be waited for all the same. */
+  private besideSlots = 0;
+  private ending = false;
+  private whenIdle: (() => void) | null = null;
+  private ticker: Timer;
+
+  constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts) {
+    this.id = id;
+    this.interfaces = interfaces;
+    this.listGeneration = generation;
+    this.ports = ports;
+    this.volumes = new SessionVolumes(ports);
+    this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
+  }
+
+  /** A proven connection becomes a path: the dead ones it names are closed first, then WELCOME goes out. */
+  admit(transport: PathTransport, admission: Admission): void {
+    for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
+    const number = this.nextPath++;
+    const path = new ServerPath(number, admission.interfaceName, transport, this.ports.pools, this.ports.clock, this);
+    if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
+      path.bye(this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT', this.ending ? 'The session is ending' : `More than ${PATHS_PER_TRUNK_MAX} paths`);
+      return;
+    }
+    this.paths.set(number, path);
+    const welcome = { session: this.id, path: number, slots: SLOTS, windowBytes: WINDOW_BYTES, interfaces: this.interfaces, generation: this.listGeneration };
+    const { encoder, decoder } = path.connection;
+    encoder.raw(buildWelcome(admission.welcomeKey, admission.transcript, welcome));
+    encoder.flush();
+    encoder.digest = admission.digest;
+    decoder.digest = admission.digest;
+    this.pathLog(path).info(`started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
+    this.ports.pathsChanged(this.paths.size);
+  }
+
+  /** The server's list changed: clients ask for it when they see the new number. */
+  listChanged(interfaces: readonly ServerInterface[], generation: number): void {
+    this.interfaces = interfaces;
+    this.listGeneration = generation;
+    for (const path of this.paths.values()) path.notify(generation);
+  }
+
+  /**
+   * Ends the session: nothing new starts; what was begun is answered; everything written is flushed and the volumes are closed;
+   * then every path gets a BYE. Resolves when all that is so.
+   */
+  async end(code: string, sentence: string): Promise<void> {
+    this.ending = true;
+    await new Promise<void>((resolve) => {
+      this.whenIdle = resolve;
+      this.checkIdle();
+    });
+    await this.volumes.closeAll();
+    this.ticker.cancel();
+    for (const path of [...this.paths.values()]) path.bye(code, sentence);
+  }
+
+  // --- ServerPathOwner
+
+  oldestMs(): number {
+    return this.slots.oldestMs(this.ports.clock.monotonicMs());
+  }
+
+  generation(): number {
+    return this.listGeneration;
+  }
+
+  fence(path: ServerPath, number: number): void {
+    if (number >= this.nextPath || number === path.number) {
+      path.violation(`FENCE for path ${number}, which cannot be dead`);
+      return;
+    }
+    this.paths.get(number)?.connection.close('The client has fenced this path', true);
+    path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
+  }
+
+  pathClosed(path: ServerPath, reason: string): void {
+    if (!this.paths.delete(path.number)) return;
+    this.pathLog(path).info(`ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
+    this.ports.pathsChanged(this.paths.size);
+  }
+
+  request(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    if (this.ending) return;
+    const bodyBytes = header.op === OP.READ || header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
+    switch (this.slots.receive(header, path.number, bodyBytes, this.ports.clock.monotonicMs())) {
+      case 'new':
+        if (this.slots.executingBytes <= WINDOW_BYTES) {
+          this.begin(path, header, body, offset);
+        } else {
+          this.slots.finishAtOnce(header.slot, STATUS.BAD_REQUEST);
+          path.violation(`More than the window of ${WINDOW_BYTES} bytes is unanswered`);
+        }
+        return;
+      case 'done':
+        this.again(path, header, body, offset);
+        return;
+      case 'violation':
+        path.violation(`${frameName(header.op)} in slot ${header.slot} seq ${header.seq} is not to be sent now`);
+        return;
+      case 'executing':
+      case 'stale':
+    }
+  }
+
+  private begin(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    switch (header.op) {
+      case OP.READ:
+        this.read(path, header, true);
+        return;
+      case OP.WRITE:
+      case OP.FLUSH:
+      case OP.DISCARD:
+      case OP.ZERO:
+        this.change(path, header, body, offset);
+        return;
+      default:
+        this.message(header, body, offset, null);
+    }
+  }
+
+  /** A copy of a request that is done: answered from the slot, or (READ, LIST, IOCTL) by doing it again, which leaves the slot done. */
+  private again(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    const { status, result, resultAux } = this.slots.outcome(header.slot);
+    if (header.op === OP.READ && status === STATUS.OK) {
+      this.read(path, header, false);
+    } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
+      if (this.besideSlots < SLOTS) this.message(header, body, offset, path);
+      else path.violation(`More than ${SLOTS} requests are run again at one time`);
+    } else if (result !== null) {
+      path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
+    } else {
+      answerIo(path, header, status);
+    }
+  }
+
+  /** READ: at once into the path's output where the storage is fast, else by way of a buffer. `first`: not a copy of a done one. */
+  private read(path: ServerPath, header: Header, first: boolean): void {
+    const open = this.volumes.get(header.handle);
+    const invalid = validate(open, header.op, header.flags, header.lba, header.count);
+    if (open === undefined || invalid !== STATUS.OK) {
+      if (first) this.slots.finishAtOnce(header.slot, invalid);
+      answerIo(path, header, invalid);
+      return;
+    }
+    const { encoder } = path.connection;
+    const lengthBytes = header.count * SECTOR_BYTES;
+    const at = encoder.beginIo(lengthBytes);
+    const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
+    if (status === WOULD_WAIT) {
+      this.readLater(open, path, { ...header }, first);
+      return;
+    }
+    if (first) this.slots.finishAtOnce(header.slot, status);
+    if (status === STATUS.OK) encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
+    else answerIo(path, header, status);
+  }
+
+  private readLater(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
+    const lengthBytes = header.count * SECTOR_BYTES;
+    if (!first && this.besideSlots >= SLOTS) {
+      path.violation(`More than ${SLOTS} requests are run again at one time`);
+      return;
+    }
+    if (!first) this.besideSlots++;
+    const buffer = this.ports.pools.bodies.take(lengthBytes);
+    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (status) => {
+      if (!first) this.besideSlots--;
+      const owed = first ? this.slots.finish(header.slot, status) : [path.number];
+      for (const number of owed) {
+        const to = this.paths.get(number);
+        if (to === undefined) continue;
+        answerRead(to, header, status, buffer, lengthBytes);
+        to.flushSoon();
+      }
+      this.ports.pools.bodies.give(buffer);
+      this.checkIdle();
+    });
+  }
+
+  /** WRITE, FLUSH, DISCARD, ZERO. */
+  private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    const open = this.volumes.get(header.handle);
+    const invalid = validate(open, header.op, header.flags, header.lba, header.count);
+    if (open === undefined || invalid !== STATUS.OK) {
+      this.slots.finishAtOnce(header.slot, invalid);
+      answerIo(path, header, invalid);
+      return;
+    }
+    const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
+    if (header.op === OP.WRITE && !isFua(open, header.flags)) {
+      const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
+      if (status !== WOULD_WAIT) {
+        this.slots.finishAtOnce(header.slot, status);
+        answerIo(path, header, status);
+        return;
+      }
+    }
+    this.changeLater(open, { ...header }, body, offset, lengthBytes);
+  }
+
+  private changeLater(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
+    const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
+    if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
+    execute(open, header, buffer, (status) => {
+      if (lengthBytes > 0) this.ports.pools.bodies.give(buffer);
+      for (const number of this.slots.finish(header.slot, status)) {
+        const to = this.paths.get(number);
+        if (to === undefined) continue;
+        answerIo(to, header, status);
+        to.flushSoon();
+      }
+      this.checkIdle();
+    });
+  }
+
+  /** LIST, OPEN, CLOSE, IOCTL. `only`: run again for a copy on that path; null: the slot's own execution. */
+  private message(header: Header, body: Buffer, offset: number, only: ServerPath | null): void {
+    const kept = { ...header };
+    if (only !== null) this.besideSlots++;
+    const request = Buffer.from(body.subarray(offset, offset + header.length));
+    this.volumes.answer(kept, request, (handle) => this.slots.isExecuting(handle, kept.slot), (status, bodies, aux) => {
+      const last = bodies[bodies.length - 1] ?? EMPTY;
+      const owed = only === null ? this.slots.finish(kept.slot, status, last, aux) : [only.number];
+      if (only !== null) this.besideSlots--;
+      for (const number of owed) {
+        const to = this.paths.get(number);
+        if (to !== undefined) answerMessage(to, kept, status, bodies, aux);
+      }
+      this.checkIdle();
+    });
+  }
+
+  private checkIdle(): void {
+    if (this.whenIdle === null || this.slots.executing > 0 || this.besideSlots > 0) return;
+    const resolve = this.whenIdle;
+    this.whenIdle = null;
+    resolve();
+  }
+
+  private tick(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const path of [...this.paths.values()]) path.tick(nowMs);
+    this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
+  }
+
+  private pathLog(path: ServerPath): Log {
+    return this.ports.log.child({ path: `${path.number}-${path.interfaceName}-rx0` });
+  }
+}
+
+function answerIo(path: ServerPath, header: Header, status: Status | number): void {
+  path.connection.encoder.io(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count);
+}
+
+function answerRead(path: ServerPath, header: Header, status: Status, body: Buffer, lengthBytes: number): void {
+  if (status !== STATUS.OK) {
+    answerIo(path, header, status);
+    return;
+  }
+  const { encoder } = path.connection;
+  const at = encoder.beginIo(lengthBytes);
+  body.copy(encoder.buffer, at, 0, lengthBytes);
+  encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
+}
+
+function answerMessage(path: ServerPath, header: Header, status: Status, bodies: readonly Buffer[], aux: number): void {
+  const { encoder } = path.connection;
+  const last = bodies.length - 1;
+  for (let index = 0; index < last; index++) {
+    encoder.message(header.op | ANSWER, FLAG.MORE, status, header.slot, header.seq, aux, bodies[index]!);
+  }
+  encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, aux, bodies[last] ?? EMPTY);
+  path.flushSoon();
+}
