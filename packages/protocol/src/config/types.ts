@@ -59,8 +59,10 @@ export interface ClientInterfaceConfig {
   readonly name: string;
   readonly address: string;
   readonly prefixLength: number | null;
-  /** For display and as default of its paths' target port. */
+  /** For display; the target port of a path is decided by targetPort. */
   readonly port: number;
+  /** Set in the section itself, or null. */
+  readonly portGiven: number | null;
 }
 
 /** One `[server]` section: one interface of a server. */

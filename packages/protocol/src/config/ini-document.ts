@@ -1,0 +1,114 @@
+// Line-preserving model of an ini file. Every text parses, and printing gives it back byte for byte; what the lines mean and
+// whether they are right is for the readers of the two files. Sections with the same header stay apart, in order.
+// A document is never changed: editing (ini-edit.ts) makes a new one out of its lines.
+//
+//   lines     every line with its own end        sections   header line + content lines (neither blank nor comment)
+
+export type LineEnd = '' | '\n' | '\r\n';
+
+export interface IniLine {
+  /** Without its end. */
+  readonly raw: string;
+  readonly end: LineEnd;
+}
+
+/** A line that is neither blank, comment nor header. */
+export interface IniContent {
+  /** 1-based. */
+  readonly line: number;
+  /** Trimmed, and whole: for sections whose lines are no entries (`[clients]`). */
+  readonly text: string;
+  /** What stands before the first `=`, trimmed; null without `=`. */
+  readonly key: string | null;
+  /** What stands after the first `=`, trimmed; '' without `=`. */
+  readonly value: string;
+}
+
+/** `unclosed`: no `]`; `trailing`: something follows it; `empty`: nothing within. */
+export type HeaderFault = 'unclosed' | 'trailing' | 'empty';
+
+export interface IniSection {
+  /** First word of the header: `namespace` in `[namespace osl]`. */
+  readonly type: string;
+  /** The rest of the header, trimmed; null when there is none. */
+  readonly name: string | null;
+  /** 1-based, of the header. */
+  readonly line: number;
+  /** A faulty header begins a section all the same, so that its lines are not taken for the section above. */
+  readonly fault: HeaderFault | null;
+  readonly contents: readonly IniContent[];
+}
+
+export interface IniDocument {
+  readonly lines: readonly IniLine[];
+  /** Content above the first header. */
+  readonly preamble: readonly IniContent[];
+  readonly sections: readonly IniSection[];
+}
+
+export function parseIni(text: string): IniDocument {
+  return documentOf(splitLines(text));
+}
+
+export function printIni(document: IniDocument): string {
+  return document.lines.map(({ raw, end }) => raw + end).join('');
+}
+
+/** The document that consists of these lines. */
+export function documentOf(lines: readonly IniLine[]): IniDocument {
+  const preamble: IniContent[] = [];
+  const sections: IniSection[] = [];
+  let contents = preamble;
+  lines.forEach(({ raw }, index) => {
+    const text = raw.trim();
+    if (text === '' || isComment(text)) return;
+    if (text.startsWith('[')) {
+      contents = [];
+      sections.push({ ...parseHeader(text), line: index + 1, contents });
+    } else {
+      contents.push(parseContent(text, index + 1));
+    }
+  });
+  return { lines, preamble, sections };
+}
+
+/** True when a trimmed line would be read as a comment. */
+export function isComment(text: string): boolean {
+  return text.startsWith('#') || text.startsWith(';');
+}
+
+function splitLines(text: string): IniLine[] {
+  const lines: IniLine[] = [];
+  let start = 0;
+  while (start < text.length) {
+    const feed = text.indexOf('\n', start);
+    if (feed < 0) {
+      lines.push({ raw: text.slice(start), end: '' });
+      break;
+    }
+    const end: LineEnd = feed > start && text[feed - 1] === '\r' ? '\r\n' : '\n';
+    lines.push({ raw: text.slice(start, feed + 1 - end.length), end });
+    start = feed + 1;
+  }
+  return lines;
+}
+
+function parseHeader(text: string): { type: string; name: string | null; fault: HeaderFault | null } {
+  const close = text.indexOf(']');
+  const inner = text.slice(1, close < 0 ? undefined : close).trim();
+  const type = /^\S*/.exec(inner)?.[0] ?? '';
+  const name = inner.slice(type.length).trim();
+  return { type, name: name === '' ? null : name, fault: headerFault(text, close, type) };
+}
+
+function headerFault(text: string, close: number, type: string): HeaderFault | null {
+  if (close < 0) return 'unclosed';
+  if (close < text.length - 1) return 'trailing';
+  return type === '' ? 'empty' : null;
+}
+
+function parseContent(text: string, line: number): IniContent {
+  const equals = text.indexOf('=');
+  if (equals < 0) return { line, text, key: null, value: '' };
+  return { line, text, key: text.slice(0, equals).trim(), value: text.slice(equals + 1).trim() };
+}

@@ -1,0 +1,33 @@
+// Finds what a mistyped word most likely meant, by edit distance. Pure; whether the nearest is near enough to be believed is the
+// caller's to say in its sentence.
+
+/** Longer words are not compared: no key or section is that long. */
+const COMPARED_MAX_CHARS = 40;
+
+/** The candidate with the smallest edit distance, the first of several; undefined without candidates. */
+export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
+  const compared = word.slice(0, COMPARED_MAX_CHARS).toLowerCase();
+  let nearest: string | undefined;
+  let shortest = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const distance = editDistance(compared, candidate.toLowerCase());
+    if (distance < shortest) {
+      shortest = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column++) {
+      const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      current.push(Math.min(replace, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}

@@ -1,0 +1,78 @@
+// Every path the programs use, below a root prefix, so that several "hosts" fit on one machine. Nothing here touches the disk.
+// A relative root is taken from the current directory: ask before changing it.
+
+import { posix } from 'node:path';
+import { RsError } from '../lib/errors.ts';
+import { UNIX_PATH_MAX_BYTES } from '../limits.ts';
+
+export type DaemonProgram = 'rssrv' | 'rsiod';
+
+export interface DaemonPaths {
+  /** '' is the real root. */
+  readonly root: string;
+  readonly configFile: string;
+  readonly runDir: string;
+  readonly controlSocket: string;
+  readonly pidFile: string;
+  readonly logDir: string;
+  readonly logFile: string;
+  /** What outlives a boot. */
+  readonly stateDir: string;
+  readonly devDir: string;
+}
+
+export interface RssrvPaths extends DaemonPaths {
+  /** Ids of the volumes that have none in the file. */
+  readonly volumesFile: string;
+}
+
+export interface RsiodPaths extends DaemonPaths {
+  readonly nbdSocket: string;
+  readonly attachedFile: string;
+}
+
+const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvsc/rssrvcfg', rsiod: '/etc/rscltcfg' };
+
+/** The prefix without trailing slash; '' for the real root ('' or '/'). */
+export function normalizeRoot(root: string): string {
+  const absolute = posix.resolve('/', root === '' ? '/' : posix.resolve(root));
+  return absolute === '/' ? '' : absolute;
+}
+
+export function daemonPaths(root: string, program: DaemonProgram): DaemonPaths {
+  const prefix = normalizeRoot(root);
+  const runDir = `${prefix}/run/rsio/${program}`;
+  const logDir = `${prefix}/var/log/rsio`;
+  return {
+    root: prefix,
+    configFile: prefix + CONFIG_FILES[program],
+    runDir,
+    controlSocket: `${runDir}/control`,
+    pidFile: `${runDir}/pid`,
+    logDir,
+    logFile: `${logDir}/${program}.log`,
+    stateDir: `${prefix}/var/lib/rsio/${program}`,
+    devDir: `${prefix}/dev`,
+  };
+}
+
+export function rssrvPaths(root: string): RssrvPaths {
+  const paths = daemonPaths(root, 'rssrv');
+  return { ...paths, volumesFile: `${paths.stateDir}/volumes.json` };
+}
+
+export function rsiodPaths(root: string): RsiodPaths {
+  const paths = daemonPaths(root, 'rsiod');
+  return { ...paths, nbdSocket: `${paths.runDir}/nbd`, attachedFile: `${paths.runDir}/attached.json` };
+}
+
+/** Refuses with E_SOCKET_PATH what does not fit into a socket address; Node would cut it silently and listen elsewhere. */
+export function checkSocketPath(path: string): void {
+  const lengthBytes = Buffer.byteLength(path);
+  if (lengthBytes <= UNIX_PATH_MAX_BYTES) return;
+  throw new RsError(
+    'E_SOCKET_PATH',
+    `Socket path ${path} has ${lengthBytes} bytes, at most ${UNIX_PATH_MAX_BYTES} are possible: use a shorter --root`,
+    { path, lengthBytes, limitBytes: UNIX_PATH_MAX_BYTES },
+  );
+}

@@ -1,0 +1,77 @@
+// The table is whole: every default is a value of its own type, every help a sentence, every key of the manual is there.
+// What each type accepts is tested with the files that use it.
+
+import { describe, expect, test } from 'vitest';
+import { nearestWord } from './nearest.ts';
+import { type ConfigFileName, type FileSchema, SCHEMA, schemaRows } from './schema.ts';
+
+describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
+  const schema: FileSchema = SCHEMA[file];
+  const entries = Object.entries(schema).flatMap(([section, { keys }]) =>
+    Object.entries(keys).map(([key, entry]) => ({ section, key, entry })),
+  );
+
+  test('defaults are values of their types, and needed keys have none', () => {
+    for (const { section, key, entry } of entries) {
+      const where = `${section}.${key}`;
+      if (entry.default !== null) expect(() => entry.type.parse(entry.default ?? ''), where).not.toThrow();
+      if (entry.required) expect(entry.default, where).toBeNull();
+    }
+  });
+
+  test('help is one sentence without full stop, and says what is allowed', () => {
+    for (const { section, key, entry } of entries) {
+      expect(entry.help, `${section}.${key}`).toMatch(/^[A-Z/].*[^.]$/);
+      expect(entry.type.allowed, `${section}.${key}`).not.toBe('');
+    }
+  });
+
+  test('secrets are keys, and all keys are secret', () => {
+    for (const { key, entry } of entries) expect(entry.type.secret, key).toBe(key.endsWith('key'));
+  });
+
+  test('rows give the whole table in order', () => {
+    expect(schemaRows(file).map((row) => `${row.section}.${row.key}`)).toEqual(entries.map(({ section, key }) => `${section}.${key}`));
+  });
+});
+
+test('Rows carry type, range, default and help', () => {
+  expect(schemaRows('rscltcfg').find(({ section, key }) => section === 'defaults' && key === 'stall')).toEqual({
+    file: 'rscltcfg',
+    section: 'defaults',
+    key: 'stall',
+    kind: 'stall',
+    allowed: 'forever, fail, or a whole number followed by ms, s, m or h, such as 200ms or 3s, from 100ms to 168h',
+    required: false,
+    default: '10m',
+    help: 'How long I/O waits when no path is left, before it fails',
+  });
+});
+
+test('The keys of the manual', () => {
+  const keysOf = (file: ConfigFileName) =>
+    Object.entries(SCHEMA[file]).map(([section, { keys }]) => `${section}: ${Object.keys(keys).join(' ')}`);
+  expect(keysOf('rssrvcfg')).toEqual([
+    'namespace: namespaceid protocol port namespacekey explore',
+    'server: serverid serverkey log-level',
+    'interface: address port protocol',
+    'volume: path size type blocksize readonly universe clients shared id',
+    'clients: ',
+  ]);
+  expect(keysOf('rscltcfg')).toEqual([
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest log-size nbd-group',
+    'interface: address port protocol',
+    'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest log-size',
+    'server: address port protocol serverkey',
+    'volume: stall attach device log-size readonly path',
+  ]);
+});
+
+test('The nearest word', () => {
+  const words = ['address', 'port', 'protocol'];
+  expect(nearestWord('adress', words)).toBe('address');
+  expect(nearestWord('PORT', words)).toBe('port');
+  expect(nearestWord('prtocol', words)).toBe('protocol');
+  expect(nearestWord('x'.repeat(100_000), words)).toBeDefined();
+  expect(nearestWord('a', [])).toBeUndefined();
+});

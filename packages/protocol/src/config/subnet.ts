@@ -1,0 +1,67 @@
+// Subnet arithmetic on IP addresses, IPv4 and IPv6. Pure; which candidate paths follow from it is the explorer's business.
+// Invariant: addresses of different families are never on one subnet, an IPv4 address written as IPv6 (::ffff:a.b.c.d) included.
+
+import { isIPv4 } from 'node:net';
+import { assert } from '../lib/assert.ts';
+
+/** Hosts under test share 127/8; so that they have several subnets, it counts as /24. */
+const LOOPBACK_PREFIX_LENGTH = 24;
+
+/**
+ * The prefix length that counts for an address of this machine: the one given in the file (`A/LEN`), else /24 in 127/8, else that
+ * of the interface which has the address; null when neither is known.
+ */
+export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
+  if (given !== null) return given;
+  return isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : ofInterface;
+}
+
+/** True when `other` lies in the subnet of `address` with this prefix length. */
+export function sameSubnet(address: string, prefixLength: number, other: string): boolean {
+  const left = addressBytes(address);
+  const right = addressBytes(other);
+  if (left.length !== right.length) return false;
+  for (let index = 0; index * 8 < prefixLength && index < left.length; index++) {
+    const bits = Math.min(8, prefixLength - index * 8);
+    const mask = (0xff << (8 - bits)) & 0xff;
+    if ((((left[index] ?? 0) ^ (right[index] ?? 0)) & mask) !== 0) return false;
+  }
+  return true;
+}
+
+/** One text for all spellings of an address, for use as a key. */
+export function addressKey(address: string): string {
+  return Buffer.from(addressBytes(address)).toString('hex');
+}
+
+/** True unless the address is unspecified, multicast or broadcast. */
+export function isSingleHost(address: string): boolean {
+  const bytes = addressBytes(address);
+  const first = bytes[0] ?? 0;
+  if (bytes.length === 4) return first !== 0 && first < 224;
+  return first !== 0xff && bytes.some((byte) => byte !== 0);
+}
+
+function isLoopback4(address: string): boolean {
+  return isIPv4(address) && address.startsWith('127.');
+}
+
+/** 4 or 16 bytes of a valid address without zone (the caller checked it). */
+function addressBytes(address: string): readonly number[] {
+  if (isIPv4(address)) return address.split('.').map(Number);
+  const [head = '', tail] = address.split('::');
+  const left = groupBytes(head);
+  const right = groupBytes(tail ?? '');
+  const missing = 16 - left.length - right.length;
+  assert(missing >= 0 && (tail !== undefined || missing === 0), `Not an address: ${address}`);
+  return [...left, ...Array.from({ length: missing }, () => 0), ...right];
+}
+
+function groupBytes(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}
