@@ -86,6 +86,7 @@ export function statusOfErrno(errno: string | undefined): Status {
       return STATUS.READ_ONLY;
     case 'ENOMEM':
       return STATUS.OUT_OF_MEMORY;
+    case 'ENOTSUP':
     case 'EOPNOTSUPP':
     case 'ENOTTY':
       return STATUS.UNSUPPORTED;

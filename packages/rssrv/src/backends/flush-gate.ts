@@ -1,0 +1,52 @@
+// Runs one sync at a time and answers together those who asked before it began: a flush covers everything written before it
+// was asked for, so one that comes while a sync runs waits for the next one and is never answered by the running one.
+// A failed sync is remembered: the kernel reports a lost write once per descriptor and would say OK to the next sync, so no
+// later flush of this backend is answered OK.
+
+import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
+import type { IoDone } from './backend.ts';
+import type { IoEnd } from './positioned-io.ts';
+
+export class FlushGate {
+  private readonly sync: (end: IoEnd) => void;
+  private readonly onError: (errno: string) => void;
+  private running = false;
+  private waiting: IoDone[] = [];
+  private failure: Status = STATUS.OK;
+
+  /** `sync` makes durable what was written before it was called. */
+  constructor(sync: (end: IoEnd) => void, onError: (errno: string) => void) {
+    this.sync = sync;
+    this.onError = onError;
+  }
+
+  /** `done` is never called before this returns. */
+  flush(done: IoDone): void {
+    if (this.failure !== STATUS.OK) {
+      setImmediate(done, this.failure);
+      return;
+    }
+    this.waiting.push(done);
+    if (!this.running) this.start();
+  }
+
+  private start(): void {
+    const covered = this.waiting;
+    this.waiting = [];
+    this.running = true;
+    this.sync((errno) => {
+      this.running = false;
+      if (errno !== null) {
+        this.failure = statusOfErrno(errno);
+        this.onError(errno);
+        // What these wait for may be among what was lost.
+        covered.push(...this.waiting);
+        this.waiting = [];
+      }
+      const status = this.failure;
+      // The next sync first: an answer may ask for a flush again, and must not start a second one beside it.
+      if (this.waiting.length > 0) this.start();
+      for (const done of covered) done(status);
+    });
+  }
+}

@@ -1,0 +1,69 @@
+// A volume of nothing: reads give zeros, writes are forgotten. For measuring the protocol without storage; data written to it
+// is lost at once, which is why it exists only where a configuration says `type = null`.
+
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './backend.ts';
+
+export class NullBackend implements Backend {
+  readonly sizeBytes: number;
+  readonly capabilities: BackendCapabilities;
+  private running = 0;
+  private whenIdle: (() => void) | null = null;
+
+  constructor(sizeBytes: number, readonly: boolean) {
+    this.sizeBytes = sizeBytes;
+    this.capabilities = { type: 'null', readonly, canDiscard: true, canZeroFast: true, canExtents: true };
+  }
+
+  tryRead(target: Buffer, offset: number, lengthBytes: number): Status {
+    target.fill(0, offset, offset + lengthBytes);
+    return STATUS.OK;
+  }
+
+  tryWrite(): Status {
+    return STATUS.OK;
+  }
+
+  read(target: Buffer, offset: number, lengthBytes: number, _positionBytes: number, done: IoDone): void {
+    target.fill(0, offset, offset + lengthBytes);
+    this.later(done);
+  }
+
+  write(_source: Buffer, _offset: number, _lengthBytes: number, _positionBytes: number, _fua: boolean, done: IoDone): void {
+    this.later(done);
+  }
+
+  flush(done: IoDone): void {
+    this.later(done);
+  }
+
+  discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
+    this.later(done);
+  }
+
+  zero(_positionBytes: number, _lengthBytes: number, _keepAllocated: boolean, _fua: boolean, done: IoDone): void {
+    this.later(done);
+  }
+
+  extents(_positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
+    this.later((status) => done(status, [lengthBytes / SECTOR_BYTES, EXTENT.HOLE]));
+  }
+
+  async close(): Promise<void> {
+    if (this.running === 0) return;
+    await new Promise<void>((resolve) => {
+      this.whenIdle = resolve;
+    });
+  }
+
+  private later(done: IoDone): void {
+    this.running++;
+    setImmediate(() => {
+      done(STATUS.OK);
+      this.running--;
+      if (this.running === 0) this.whenIdle?.();
+    });
+  }
+}

@@ -1,0 +1,26 @@
+// From a volume as the listener settled it to its backend. The one place that knows all kinds.
+
+import { unreachable } from '@rsio/protocol/lib/assert';
+import type { ServedVolume } from '../served-volume.ts';
+import type { Backend } from './backend.ts';
+import { openBlockDevice } from './block-backend.ts';
+import { openMemory } from './memory-backend.ts';
+import { NullBackend } from './null-backend.ts';
+import type { BackendPorts } from './ports.ts';
+import { openRegularFile } from './regular-file.ts';
+
+/** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
+export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  switch (volume.type) {
+    case 'file':
+      return openRegularFile(volume, ports);
+    case 'block':
+      return openBlockDevice(volume, ports);
+    case 'memory':
+      return openMemory(volume, ports);
+    case 'null':
+      return new NullBackend(volume.sizeBytes, volume.readonly);
+    default:
+      return unreachable(volume.type);
+  }
+}

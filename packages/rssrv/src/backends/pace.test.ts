@@ -1,0 +1,52 @@
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US } from '@rsio/protocol/limits';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { Pace } from './pace.ts';
+
+function call(pace: Pace, clock: FakeClock, tookUs: number, lengthBytes = 512): boolean {
+  if (!pace.enter()) return false;
+  clock.advance(tookUs / 1000);
+  pace.leave(lengthBytes);
+  return true;
+}
+
+function pooledInARow(pace: Pace, clock: FakeClock): number {
+  let count = 0;
+  while (!call(pace, clock, 1)) count++;
+  return count;
+}
+
+test('fast calls stay on the loop', () => {
+  const clock = new FakeClock();
+  const pace = new Pace(clock, 'sync');
+  for (let index = 0; index < 10_000; index++) expect(call(pace, clock, SLOW_CALL_US - 1)).toBe(true);
+});
+
+test('one slow call sends exactly one run of requests to the pool, then the storage is probed', () => {
+  const clock = new FakeClock();
+  const pace = new Pace(clock, 'sync');
+  expect(call(pace, clock, SLOW_CALL_US + 10)).toBe(true);
+  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
+  expect(call(pace, clock, 1)).toBe(true);
+});
+
+test('a probe that is slow begins the next run', () => {
+  const clock = new FakeClock();
+  const pace = new Pace(clock, 'pool');
+  for (let run = 0; run < 3; run++) {
+    let pooled = 0;
+    while (!call(pace, clock, SLOW_CALL_US * 10)) pooled++;
+    expect(pooled).toBe(POOL_RUN_REQUESTS);
+  }
+});
+
+test('long calls may take longer, because copying takes time', () => {
+  const clock = new FakeClock();
+  const pace = new Pace(clock, 'sync');
+  const lengthBytes = 1024 * 1024;
+  const allowedUs = SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US;
+  call(pace, clock, allowedUs - 5, lengthBytes);
+  expect(pooledInARow(pace, clock)).toBe(0);
+  call(pace, clock, allowedUs + 5, lengthBytes);
+  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
+});

@@ -1,0 +1,14 @@
+// What a backend is given from outside: time, the range helper shared by all backends of a process, and where it reports the
+// system errors that its caller only sees as a status.
+
+import type { Clock } from '@rsio/protocol/lib/clock';
+import type { RangeHelper } from './range-helper.ts';
+
+export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
+
+export interface BackendPorts {
+  readonly clock: Clock;
+  readonly helper: RangeHelper;
+  /** The storage failed: `errno` is a name such as `EIO`, or `SHORT_READ` where the file has become shorter than the volume. */
+  readonly onError: (operation: BackendOperation, errno: string) => void;
+}

@@ -1,0 +1,241 @@
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBackend } from './open-backend.ts';
+import { RangeHelper } from './range-helper.ts';
+import { rangeScriptArguments } from './range-script.ts';
+import { promised, servedVolume, temporaryDirectory, testPorts } from './testing.ts';
+
+const { DATA, HOLE } = EXTENT;
+const CHUNK_BYTES = 256 * 1024;
+const WAIT_MS = 5_000;
+let directory = '';
+let files = 0;
+
+beforeAll(() => {
+  directory = temporaryDirectory();
+});
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+/** data, hole, data: a chunk each. */
+function sparseFile(): string {
+  const file = path.join(directory, `s${++files}`);
+  fs.writeFileSync(file, Buffer.alloc(3 * CHUNK_BYTES, 7));
+  const descriptor = fs.openSync(file, 'w+');
+  fs.ftruncateSync(descriptor, 3 * CHUNK_BYTES);
+  for (const chunk of [0, 2]) fs.writeSync(descriptor, Buffer.alloc(CHUNK_BYTES, 7), 0, CHUNK_BYTES, chunk * CHUNK_BYTES);
+  fs.closeSync(descriptor);
+  return file;
+}
+
+function script(name: string, text: string): string {
+  const file = path.join(directory, name);
+  fs.writeFileSync(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  return file;
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadlineMs = Date.now() + WAIT_MS;
+  while (!condition()) {
+    if (Date.now() > deadlineMs) throw new Error(`Waited ${WAIT_MS} ms in vain until ${what}`);
+    await pause(5);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+test('extents of a sparse file, with sector precision', async () => {
+  const file = sparseFile();
+  const chunk = CHUNK_BYTES / 512;
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
+  expect(backend.capabilities).toMatchObject({ canDiscard: true, canZeroFast: true, canExtents: true });
+  const io = promised(backend);
+  expect(await io.extents(0, 3 * CHUNK_BYTES)).toEqual([chunk, DATA, chunk, HOLE, chunk, DATA]);
+  expect(await io.extents(CHUNK_BYTES + 512, CHUNK_BYTES)).toEqual([chunk - 1, HOLE, 1, DATA]);
+  expect(await io.extents(2 * CHUNK_BYTES, 512)).toEqual([1, DATA]);
+  await backend.close();
+});
+
+test('a discard and a zero make holes, a zero that stays allocated does not', async () => {
+  const file = sparseFile();
+  const before = fs.statSync(file).blocks;
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
+  const io = promised(backend);
+  expect(await io.zero(0, CHUNK_BYTES, true, true)).toBe(STATUS.OK);
+  expect(fs.statSync(file).blocks).toBeGreaterThanOrEqual(before);
+  expect(await io.zero(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(await io.discard(2 * CHUNK_BYTES, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.statSync(file).blocks).toBe(0);
+  expect(fs.statSync(file).size).toBe(3 * CHUNK_BYTES);
+  expect(await io.extents(0, 3 * CHUNK_BYTES)).toEqual([(3 * CHUNK_BYTES) / 512, HOLE]);
+  await backend.close();
+});
+
+test('opening leaves a file as it was', async () => {
+  const file = sparseFile();
+  const before = fs.statSync(file);
+  const content = fs.readFileSync(file);
+  await (await openBackend(servedVolume({ path: file, sizeBytes: 4096 }), testPorts())).close();
+  expect(fs.statSync(file)).toMatchObject({ size: before.size, blocks: before.blocks });
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test.each([
+  ['perl is missing', { command: '/nowhere/perl' }],
+  ['the architecture is unknown', { architecture: 'mips' }],
+])('where %s, everything is data, a discard does nothing, zeros are written', async (_, helper) => {
+  const file = sparseFile();
+  const ports = testPorts(helper);
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), ports);
+  expect(backend.capabilities).toMatchObject({ canDiscard: false, canZeroFast: false, canExtents: false });
+  const io = promised(backend);
+  expect(await io.discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.readFileSync(file)[0]).toBe(7);
+  expect(await io.extents(0, 3 * CHUNK_BYTES)).toEqual([(3 * CHUNK_BYTES) / 512, DATA]);
+  expect(await io.zero(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.readFileSync(file).subarray(0, CHUNK_BYTES).equals(Buffer.alloc(CHUNK_BYTES))).toBe(true);
+  expect(ports.errors).toEqual([]);
+  expect(ports.lost).toHaveLength(1);
+  await backend.close();
+});
+
+test('perl is looked for by PATH', async () => {
+  const before = process.env['PATH'];
+  const file = sparseFile();
+  const ports = testPorts();
+  try {
+    process.env['PATH'] = directory;
+    const backend = await openBackend(servedVolume({ path: file, sizeBytes: 4096 }), ports);
+    expect(backend.capabilities.canDiscard).toBe(false);
+    await backend.close();
+  } finally {
+    process.env['PATH'] = before;
+  }
+  expect(ports.lost[0]).toContain('ENOENT');
+});
+
+test('a helper that does not answer is killed, and what waits is answered only when it is dead', async () => {
+  const pidFile = path.join(directory, 'pid');
+  const clock = new FakeClock();
+  const lost: string[] = [];
+  const command = script('silent', `echo $$ > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; read line; echo 0 1 1; exec sleep 60`);
+  const helper = new RangeHelper({ clock, command, onLost: (reason) => lost.push(reason) });
+  const descriptor = fs.openSync(sparseFile(), 'r+');
+  const range = await helper.attach(descriptor, true, 'probe');
+  const pid = Number(fs.readFileSync(pidFile, 'latin1'));
+  const answers: [string | null, boolean][] = [];
+  for (let request = 0; request < 2; request++) range?.punch(0, 4096, (errno) => answers.push([errno, isRunning(pid)]));
+  clock.advance(RANGE_HELPER_TIMEOUT_MS - 1);
+  expect(lost).toEqual([]);
+  clock.advance(1);
+  expect(lost).toEqual([`it did not answer within ${RANGE_HELPER_TIMEOUT_MS} ms`]);
+  // The second one was never given to the helper.
+  expect(answers.map(([errno]) => errno)).toEqual(['LOST']);
+  await until('the helper is dead', () => answers.length === 2);
+  expect(answers[1]).toEqual(['LOST', false]);
+  expect(clock.timersPending).toBe(0);
+  expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
+  fs.closeSync(descriptor);
+});
+
+test('a helper that dies in the middle leaves the work to the fallback', async () => {
+  const file = sparseFile();
+  const ports = testPorts({ command: script('dying', 'read line; echo 0 1 1; read line; exit 3') });
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), ports);
+  expect(await promised(backend).zero(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.readFileSync(file).subarray(0, CHUNK_BYTES).equals(Buffer.alloc(CHUNK_BYTES))).toBe(true);
+  expect(ports.lost).toEqual(['it ended with status 3']);
+  expect(ports.errors).toEqual([]);
+  await backend.close();
+});
+
+test('what a store refuses is done otherwise, what fails is an error', async () => {
+  const file = sparseFile();
+  const answering = (errno: number) => script(`errno${errno}`, `read line; echo 0 1 1; while read line; do echo ${errno}; done`);
+  const refused = testPorts({ command: answering(95) });
+  const refusing = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), refused);
+  for (const keep of [true, false]) expect(await promised(refusing).zero(0, 512, keep)).toBe(STATUS.OK);
+  expect(await promised(refusing).discard(0, 512)).toBe(STATUS.OK);
+  expect(await promised(refusing).extents(0, 1024)).toEqual([2, DATA]);
+  expect(refused.errors).toEqual([]);
+  await refusing.close();
+  const failed = testPorts({ command: answering(5) });
+  const failing = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), failed);
+  expect(await promised(failing).zero(0, 512)).toBe(STATUS.IO_ERROR);
+  expect(await promised(failing).discard(0, 512)).toBe(STATUS.IO_ERROR);
+  await expect(promised(failing).extents(0, 512)).rejects.toThrow(String(STATUS.IO_ERROR));
+  expect(failed.errors).toEqual(['zero EIO', 'discard EIO', 'extents EIO']);
+  await failing.close();
+});
+
+test('one helper serves several volumes, each its own file, and a new one starts when all were closed', async () => {
+  const [one, two] = [sparseFile(), sparseFile()];
+  const ports = testPorts();
+  for (let round = 0; round < 2; round++) {
+    const first = await openBackend(servedVolume({ path: one, sizeBytes: 3 * CHUNK_BYTES }), ports);
+    const second = await openBackend(servedVolume({ path: two, sizeBytes: 3 * CHUNK_BYTES }), ports);
+    await first.close();
+    expect(await promised(second).discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+    await second.close();
+  }
+  expect(fs.readFileSync(one)[0]).toBe(7);
+  expect(fs.readFileSync(two)[0]).toBe(0);
+  expect(ports.lost).toEqual([]);
+});
+
+test('the helper works on the opened file, also when its name has become another one', async () => {
+  const file = sparseFile();
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
+  const moved = `${file}.moved`;
+  fs.renameSync(file, moved);
+  fs.copyFileSync(moved, file);
+  expect(await promised(backend).discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  await backend.close();
+  expect(fs.readFileSync(file)[0]).toBe(7);
+  expect(fs.readFileSync(moved)[0]).toBe(0);
+});
+
+test('the helper ends with the process that started it, however that ends', async () => {
+  const [flag, text, dashes, , ...calls] = rangeScriptArguments(process.arch, 0) ?? [];
+  const fifo = path.join(directory, 'fifo');
+  spawnSync('mkfifo', [fifo]);
+  // Its input never ends, because it holds both ends of it: only the parent-death signal can tell it.
+  const program = `
+    const [flag, text, dashes, ...calls] = ${JSON.stringify([flag, text, dashes, ...calls])};
+    const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');
+    const { spawn } = require('node:child_process');
+    const child = spawn('perl', [flag, text, dashes, String(process.pid), ...calls], { stdio: [input, 'pipe', 'inherit'] });
+    child.stdout.once('data', () => console.log(child.pid));
+    require('node:fs').writeSync(input, 'close 1\\n');`;
+  const parent = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let pid = 0;
+  parent.stdout.on('data', (piece: Buffer) => {
+    pid = Number(piece.toString());
+  });
+  try {
+    await until('the helper has answered', () => pid > 0);
+    expect(isRunning(pid)).toBe(true);
+  } finally {
+    parent.kill('SIGKILL');
+  }
+  await until('the helper is gone', () => !isRunning(pid));
+});
+
+test('a helper whose parent is gone before it begins does nothing', () => {
+  const args = rangeScriptArguments(process.arch, 1) ?? [];
+  const child = spawnSync('perl', args, { input: 'close 1\n', timeout: WAIT_MS });
+  expect(child.status).toBe(0);
+  expect(child.stdout.toString()).toBe('');
+});

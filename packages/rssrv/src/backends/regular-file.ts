@@ -1,0 +1,25 @@
+// A volume in a regular file: at once while its content is cached, through the pool while it is not.
+
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { ServedVolume } from '../served-volume.ts';
+import type { Backend } from './backend.ts';
+import { openFile } from './opened-file.ts';
+import { Pace } from './pace.ts';
+import type { BackendPorts } from './ports.ts';
+
+/** Throws E_VOLUME naming volume and path. */
+export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  return openFile(
+    volume,
+    {
+      type: 'file',
+      pace: new Pace(ports.clock, 'sync'),
+      volatile: false,
+      inspect: (stats) => {
+        if (!stats.isFile()) throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is no regular file: set its type`);
+        return { sizeBytes: Number(stats.size), canPunch: 'probe' };
+      },
+    },
+    ports,
+  );
+}

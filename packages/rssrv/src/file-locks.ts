@@ -1,0 +1,63 @@
+// Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a
+// lock belongs to the open file, not to who asked for it: a short-lived perl child that inherits the descriptors takes the
+// locks, and this process holds them until it closes its descriptors or ends, however it ends.
+
+import { spawn } from 'node:child_process';
+import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/protocol/limits';
+
+/** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
+export type LockOutcome = 'held' | 'taken' | 'unavailable';
+
+export interface LockRequest {
+  readonly descriptor: number;
+  /** A shared lock goes together with other shared ones. */
+  readonly shared: boolean;
+}
+
+const LOCK_SHARED = 1;
+const LOCK_EXCLUSIVE = 2;
+
+// 4: do not wait; errno 11 (EAGAIN): somebody else holds it.
+const SCRIPT = String.raw`
+my $fd = 3;
+for my $mode (@ARGV) {
+  my $opened = open(my $file, '<&=', $fd++);
+  print !$opened ? 'unavailable' : flock($file, $mode | 4) ? 'held' : $! == 11 ? 'taken' : 'unavailable', "\n";
+}
+`;
+
+/** Outcomes in the order of the requests. */
+export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
+  const outcomes: LockOutcome[] = [];
+  for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {
+    outcomes.push(...(await takeSome(requests.slice(start, start + LOCKS_PER_HELPER_MAX), command)));
+  }
+  return outcomes;
+}
+
+async function takeSome(requests: readonly LockRequest[], command: string): Promise<LockOutcome[]> {
+  const modes = requests.map((request) => String(request.shared ? LOCK_SHARED : LOCK_EXCLUSIVE));
+  const lines = (await run(command, ['-e', SCRIPT, '--', ...modes], requests)).split('\n');
+  return requests.map((_, index) => {
+    const line = lines[index];
+    return line === 'held' || line === 'taken' ? line : 'unavailable';
+  });
+}
+
+/** What the child printed until its end; as much as there was when it could not start or took too long. */
+function run(command: string, args: readonly string[], requests: readonly LockRequest[]): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'ignore', ...requests.map((request) => request.descriptor)],
+      timeout: LOCK_HELPER_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    });
+    child.stdout?.setEncoding('latin1');
+    child.stdout?.on('data', (piece: string) => {
+      text += piece;
+    });
+    child.on('error', () => resolve(text));
+    child.on('close', () => resolve(text));
+  });
+}

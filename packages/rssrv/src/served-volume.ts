@@ -1,0 +1,19 @@
+// What the listener tells a worker about a volume: plain data, sent as it is over the channel between the processes.
+// Everything is settled here (type, size, id); a worker decides nothing about a volume any more.
+
+export interface ServedVolume {
+  readonly name: string;
+  readonly universe: number;
+  /** Lower-case UUID. */
+  readonly id: string;
+  readonly type: 'file' | 'block' | 'memory' | 'null';
+  /** File or device that holds the content (memory: the listener's file in memory); null: there is none. */
+  readonly path: string | null;
+  /** A multiple of `blockSizeBytes`, at least one block. */
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: 512 | 4096;
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  /** Names of the clients that may use it; null: all. */
+  readonly clients: readonly string[] | null;
+}

@@ -1,0 +1,198 @@
+// Opens what one configured volume stands on, for the listener: finds out its type, creates and grows files, makes memory
+// files, and says in a sentence what is wrong. The listener keeps the descriptor, so that a write-back error between two
+// workers is not lost and the lock on it is held. Order: open, lock (volumes.ts), then settle the size: nothing of a file that
+// somebody else serves is changed.
+
+import type { BigIntStats } from 'node:fs';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm, stat, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { VOLUME_MAX_BYTES } from '@rsio/protocol/limits';
+import { blockDeviceFacts, deviceName } from './backends/block-device.ts';
+import { syncDirectory } from './durable-file.ts';
+import { takeLocks } from './file-locks.ts';
+import type { ServedVolume } from './served-volume.ts';
+
+export interface Storage {
+  readonly volume: ServerVolumeConfig;
+  readonly id: string;
+  readonly type: ServedVolume['type'];
+  readonly path: string | null;
+  /** Held as long as the volume is served; null: type null. */
+  readonly handle: FileHandle | null;
+  readonly created: boolean;
+}
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
+const CREATED_MODE = 0o600;
+
+/** An E_VOLUME: `what` is wrong with the volume, `remedy` is what to do. */
+export function volumeError(volume: ServerVolumeConfig, what: string, remedy: string, cause?: unknown): RsError {
+  const errno = errnoName(cause);
+  return new RsError(
+    'E_VOLUME',
+    `Volume ${volume.name}: ${what}${errno === undefined ? '' : ` (${errno})`}: ${remedy}`,
+    { volume: volume.name, path: volume.path, errno },
+    cause,
+  );
+}
+
+/** Opens (files: creates where missing) the storage of a volume. Throws E_VOLUME. */
+export async function openStorage(volume: ServerVolumeConfig, id: string, memoryDirectory: string): Promise<Storage> {
+  if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
+  if (volume.type === 'memory' || volume.type === 'null') {
+    if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} has no size of its own`, 'set size =');
+    if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, created: false };
+    return openMemoryFile(volume, id, memoryDirectory);
+  }
+  if (volume.path === null) throw volumeError(volume, 'it has no path', 'set path =');
+  if (!path.isAbsolute(volume.path)) throw volumeError(volume, `path ${volume.path} is not absolute`, 'begin it with /');
+  const stats = await statOrNull(volume, volume.path);
+  if (stats === null && volume.type !== 'block') return createFile(volume, id, volume.path);
+  if (stats?.isBlockDevice() === true && volume.type !== 'file') return openDevice(volume, id, volume.path);
+  if (stats?.isFile() === true && volume.type !== 'block') return openExisting(volume, id, volume.path);
+  const wanted = volume.type === 'auto' ? 'regular file or block device' : volume.type === 'file' ? 'regular file' : 'block device';
+  throw volumeError(volume, `${volume.path} is no ${wanted}`, 'correct path = or type =');
+}
+
+/** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
+export async function storageIdentity(storage: Storage): Promise<string | null> {
+  if (storage.handle === null) return null;
+  const stats = await storage.handle.stat({ bigint: true });
+  return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * The size served, in bytes, a multiple of the block size. The configured size counts, and a smaller file is grown to it; a
+ * larger file keeps its size and only its beginning is served. Without a configured size: the file's or device's, rounded
+ * down to whole blocks. Throws E_VOLUME, also when the path no longer names the opened file.
+ */
+export async function settleSize(storage: Storage): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
+  const { volume, handle } = storage;
+  if (handle === null || storage.path === null) return { sizeBytes: volume.sizeBytes ?? 0, grownFromBytes: null };
+  const stats = await handle.stat({ bigint: true });
+  const named = await statOrNull(volume, storage.path);
+  if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
+    throw volumeError(volume, `${storage.path} was replaced while it was being opened`, 'start rssrv again');
+  }
+  const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
+  const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
+  checkSize(volume, sizeBytes, storage.path);
+  if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
+  if (stats.isBlockDevice()) {
+    throw volumeError(volume, `device ${storage.path} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
+  }
+  try {
+    // By name: the descriptor of a read-only volume cannot do it.
+    await truncate(storage.path, sizeBytes);
+    await handle.sync();
+  } catch (thrown) {
+    throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
+  }
+  return { sizeBytes, grownFromBytes: presentBytes };
+}
+
+/** Gives the storage up; memory is gone with it. */
+export async function releaseStorage(storage: Storage): Promise<void> {
+  if (storage.type === 'memory' && storage.path !== null) await rm(storage.path, { force: true });
+  await storage.handle?.close();
+}
+
+function checkSize(volume: ServerVolumeConfig, sizeBytes: number, what: string): void {
+  const { blockSizeBytes } = volume;
+  if (sizeBytes < blockSizeBytes) {
+    throw volumeError(volume, `${what} is less than one block of ${blockSizeBytes} bytes`, 'set a larger size =');
+  }
+  if (sizeBytes % blockSizeBytes !== 0) {
+    throw volumeError(volume, `${what} is ${sizeBytes} bytes, no multiple of the block size ${blockSizeBytes}`, 'round size =');
+  }
+  if (sizeBytes > VOLUME_MAX_BYTES) {
+    throw volumeError(volume, `${what} is ${sizeBytes} bytes, more than ${VOLUME_MAX_BYTES}`, 'set a smaller size =');
+  }
+}
+
+async function statOrNull(volume: ServerVolumeConfig, file: string): Promise<BigIntStats | null> {
+  try {
+    return await stat(file, { bigint: true });
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return null;
+    throw volumeError(volume, `${file} cannot be looked at`, 'see that rssrv may read its directories', thrown);
+  }
+}
+
+async function createFile(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
+  if (volume.sizeBytes === null) throw volumeError(volume, `${file} does not exist and has no size`, 'create it, or set size =');
+  const directory = path.dirname(file);
+  if ((await statOrNull(volume, directory)) === null) {
+    throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
+  }
+  try {
+    const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
+    // Without this the file, and every write flushed to it, may be missing after a crash of the machine.
+    await syncDirectory(directory);
+    return { volume, id, type: 'file', path: file, handle, created: true };
+  } catch (thrown) {
+    throw volumeError(volume, `${file} cannot be created`, `see that rssrv may write to ${directory} and that there is space`, thrown);
+  }
+}
+
+async function openExisting(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
+  try {
+    const handle = await open(file, volume.readonly ? O_RDONLY : O_RDWR);
+    return { volume, id, type: 'file', path: file, handle, created: false };
+  } catch (thrown) {
+    const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
+    throw volumeError(volume, `${file} cannot be opened`, remedy, thrown);
+  }
+}
+
+async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
+  try {
+    // Exclusive: refused while the device is mounted or part of something, and nobody mounts it while it is served.
+    const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
+    return { volume, id, type: 'block', path: device, handle, created: false };
+  } catch (thrown) {
+    const busy = errnoName(thrown) === 'EBUSY';
+    const remedy = busy ? 'unmount it, or stop what uses it' : 'see that the device is there and that rssrv may use it';
+    throw volumeError(volume, `device ${device} cannot be opened`, remedy, thrown);
+  }
+}
+
+function deviceSize(volume: ServerVolumeConfig, stats: BigIntStats): number {
+  try {
+    return blockDeviceFacts(stats.rdev).sizeBytes;
+  } catch (thrown) {
+    throw volumeError(volume, `the size of device ${volume.path} cannot be read from /sys`, 'see that the device is there', thrown);
+  }
+}
+
+/** Always a new file: what a listener that ended badly left behind belongs to a life of the volume that is over. */
+async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory: string): Promise<Storage> {
+  const file = path.join(directory, `rsio-${id}`);
+  try {
+    await removeLeftover(volume, file);
+    const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
+    return { volume, id, type: 'memory', path: file, handle, created: true };
+  } catch (thrown) {
+    if (thrown instanceof RsError) throw thrown;
+    throw volumeError(volume, `${file} cannot be made`, `see that ${directory} is there and that rssrv may write to it`, thrown);
+  }
+}
+
+async function removeLeftover(volume: ServerVolumeConfig, file: string): Promise<void> {
+  if ((await statOrNull(volume, file)) === null) return;
+  const handle = await open(file, O_RDWR);
+  try {
+    const [outcome] = await takeLocks([{ descriptor: handle.fd, shared: false }]);
+    if (outcome === 'taken') throw volumeError(volume, `another rssrv has id ${id(file)} in memory`, 'give one of them another id =');
+    await rm(file, { force: true });
+  } finally {
+    await handle.close();
+  }
+}
+
+function id(file: string): string {
+  return path.basename(file).slice('rsio-'.length);
+}

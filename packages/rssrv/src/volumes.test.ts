@@ -1,0 +1,241 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { takeLocks } from './file-locks.ts';
+import { type PreparedVolumes, prepareVolumes } from './volumes.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+let directory = '';
+let prepared: PreparedVolumes[] = [];
+let logged: string[] = [];
+const log = {
+  info: (_facts: object, message: string) => void logged.push(message),
+  warn: (_facts: object, message: string) => void logged.push(message),
+};
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+  fs.mkdirSync(path.join(directory, 'shm'));
+  prepared = [];
+  logged = [];
+});
+afterEach(async () => {
+  for (const one of prepared) await one.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+const inDirectory = (name: string): string => path.join(directory, name);
+const idsFile = (): string => inDirectory('state/rssrv/volumes.json');
+
+function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
+  return {
+    name: 'oracle',
+    type: 'auto',
+    path: inDirectory('oracle.img'),
+    sizeBytes: null,
+    blockSizeBytes: 512,
+    readonly: false,
+    universe: 0,
+    clients: null,
+    shared: false,
+    id: null,
+    line: 1,
+    ...changes,
+  };
+}
+
+async function prepare(...volumes: ServerVolumeConfig[]): Promise<PreparedVolumes> {
+  const config: RssrvConfig = {
+    file: 'rssrvcfg',
+    namespace: { name: 'osl', namespaceid: 200, namespacekey: null, explore: 'yes' },
+    server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info' },
+    interfaces: [],
+    volumes,
+    clients: [],
+    warnings: [],
+  };
+  const result = await prepareVolumes(config, { idsFile: idsFile(), memoryDirectory: inDirectory('shm') }, log);
+  prepared.push(result);
+  return result;
+}
+
+/** The message of the only failure. */
+async function failureOf(...volumes: ServerVolumeConfig[]): Promise<string> {
+  const { failures } = await prepare(...volumes);
+  expect(failures).toHaveLength(1);
+  expect(failures[0]?.error.code).toBe('E_VOLUME');
+  return failures[0]?.error.message ?? '';
+}
+
+test('a missing file is created sparse with its size, for its owner only', async () => {
+  const { volumes, failures } = await prepare(volume({ sizeBytes: 1024 * 1024 }));
+  expect(failures).toEqual([]);
+  expect(volumes).toEqual([
+    {
+      name: 'oracle',
+      universe: 0,
+      id: expect.stringMatching(UUID),
+      type: 'file',
+      path: inDirectory('oracle.img'),
+      sizeBytes: 1024 * 1024,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      clients: null,
+    },
+  ]);
+  expect(fs.statSync(inDirectory('oracle.img'))).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });
+  expect(logged).toEqual([expect.stringContaining('Created')]);
+});
+
+test.each([false, true])('a smaller file is grown and keeps its content (readonly: %s)', async (readonly) => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(1000, 7));
+  const { volumes } = await prepare(volume({ sizeBytes: 4096, readonly }));
+  expect(volumes[0]?.sizeBytes).toBe(4096);
+  const content = fs.readFileSync(inDirectory('oracle.img'));
+  expect(content.equals(Buffer.concat([Buffer.alloc(1000, 7), Buffer.alloc(3096)]))).toBe(true);
+});
+
+test('a larger file is never cut, and only its beginning is served', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
+  const { volumes } = await prepare(volume({ sizeBytes: 4096 }));
+  expect(volumes[0]?.sizeBytes).toBe(4096);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
+});
+
+test('without a size the whole blocks of the file are served', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
+  const { volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
+  expect(volumes[0]?.sizeBytes).toBe(8192);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
+});
+
+test('each bad volume says what is wrong and what to do, and the others are served', async () => {
+  fs.writeFileSync(inDirectory('small'), Buffer.alloc(100));
+  const named = (name: string, changes: Partial<ServerVolumeConfig>) => volume({ name, path: inDirectory(name), ...changes });
+  const { volumes, failures } = await prepare(
+    named('nodir', { path: inDirectory('no/such/file'), sizeBytes: 512 }),
+    named('nosize', {}),
+    named('nopath', { path: null, sizeBytes: 512 }),
+    named('relative', { path: 'x/y', sizeBytes: 512 }),
+    named('small', {}),
+    named('odd', { sizeBytes: 700 }),
+    named('directory', { path: directory, sizeBytes: 512 }),
+    named('nodevice', { path: inDirectory('small'), type: 'block' }),
+    named('memory', { type: 'memory', path: null }),
+    named('toolong', { path: inDirectory('small/file'), sizeBytes: 512 }),
+    named('good', { sizeBytes: 512 }),
+  );
+  expect(volumes.map((served) => served.name)).toEqual(['good']);
+  const messages = Object.fromEntries(failures.map(({ name, error }) => [name, error.message]));
+  expect(messages).toEqual({
+    nodir: `Volume nodir: directory ${inDirectory('no/such')} does not exist: create it, or correct path =`,
+    nosize: `Volume nosize: ${inDirectory('nosize')} does not exist and has no size: create it, or set size =`,
+    nopath: 'Volume nopath: it has no path: set path =',
+    relative: 'Volume relative: path x/y is not absolute: begin it with /',
+    small: `Volume small: ${inDirectory('small')} is less than one block of 512 bytes: set a larger size =`,
+    odd: 'Volume odd: size is 700 bytes, no multiple of the block size 512: round size =',
+    directory: `Volume directory: ${directory} is no regular file or block device: correct path = or type =`,
+    nodevice: `Volume nodevice: ${inDirectory('small')} is no block device: correct path = or type =`,
+    memory: 'Volume memory: type memory has no size of its own: set size =',
+    toolong: `Volume toolong: ${inDirectory('small/file')} cannot be looked at (ENOTDIR): see that rssrv may read its directories`,
+  });
+  expect(fs.existsSync(inDirectory('nosize'))).toBe(false);
+});
+
+test('one file is not served as two volumes, also by another name, unless both are read-only', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
+  fs.symlinkSync('oracle.img', inDirectory('alias'));
+  const alias = volume({ name: 'alias', path: inDirectory('alias') });
+  expect(await failureOf(volume({}), alias)).toContain('is already volume oracle');
+  await prepared.pop()?.close();
+  const { volumes } = await prepare(volume({ readonly: true }), { ...alias, readonly: true });
+  expect(volumes).toHaveLength(2);
+});
+
+test('a file that another rssrv serves is refused and not grown; when that has ended it is free', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  expect(await failureOf(volume({ sizeBytes: 8192 }))).toMatch(/oracle\.img is locked: stop the other/);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(4096);
+  await first.close();
+  expect((await prepare(volume({ sizeBytes: 8192 }))).failures).toEqual([]);
+});
+
+test('the lock is one that other programs see, and does not go to children', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  const probe = () => spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status;
+  expect(probe()).toBe(1);
+  const child = spawnSync('ls', ['-l', '/proc/self/fd']).stdout.toString();
+  expect(child).not.toContain('oracle.img');
+  await first.close();
+  expect(probe()).toBe(0);
+});
+
+test('locks of many descriptors, and without perl', async () => {
+  const descriptors = Array.from({ length: 130 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
+  const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
+  expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
+  const again = fs.openSync(inDirectory('lock100'), 'r');
+  expect(await takeLocks([{ descriptor: again, shared: true }])).toEqual(['taken']);
+  expect(await takeLocks(requests.slice(0, 2), '/nowhere/perl')).toEqual(['unavailable', 'unavailable']);
+  for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
+});
+
+test('a memory volume is a sparse file that is gone after close, and is new after a bad end', async () => {
+  const memory = volume({ type: 'memory', path: null, sizeBytes: 1024 * 1024, id: 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee' });
+  const file = inDirectory('shm/rsio-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee');
+  fs.writeFileSync(file, 'left behind');
+  const first = await prepare(memory);
+  expect(first.volumes[0]).toMatchObject({ type: 'memory', path: file, sizeBytes: 1024 * 1024 });
+  expect(fs.statSync(file)).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });
+  fs.writeFileSync(file, 'in use', { flag: 'r+' });
+  expect(await failureOf(memory)).toContain('another rssrv has id aaaaaaaa-');
+  expect(fs.readFileSync(file).subarray(0, 6).toString()).toBe('in use');
+  await first.close();
+  expect(fs.existsSync(file)).toBe(false);
+});
+
+test('ids are made once and stay over restarts, changes of order and removals', async () => {
+  const nothing = { type: 'null', path: null, sizeBytes: 512 } as const;
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => volume({ name, ...nothing })) as [ServerVolumeConfig, ...ServerVolumeConfig[]];
+  const other = { ...a, universe: 1 };
+  const idsOf = async (...volumes: (ServerVolumeConfig | undefined)[]) =>
+    new Map((await prepare(...volumes.filter((one) => one !== undefined))).volumes.map((one) => [`${one.name}@${one.universe}`, one.id]));
+  const first = await idsOf(a, b, other);
+  expect(new Set(first.values()).size).toBe(3);
+  const text = fs.readFileSync(idsFile(), 'utf8');
+  await idsOf(b);
+  expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
+  const second = await idsOf(c, other, b, a);
+  for (const [key, id] of first) expect(second.get(key)).toBe(id);
+  expect(fs.statSync(idsFile()).mode & 0o777).toBe(0o600);
+  expect(fs.readdirSync(path.dirname(idsFile()))).toEqual(['volumes.json']);
+});
+
+test('a configured id is taken as it is, without the file; two volumes cannot have the same', async () => {
+  const id = 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee';
+  const one = volume({ type: 'null', path: null, sizeBytes: 512, id });
+  expect((await prepare(one)).volumes[0]?.id).toBe(id.toLowerCase());
+  expect(fs.existsSync(idsFile())).toBe(false);
+  expect(await failureOf(one, { ...one, name: 'twin' })).toContain('which volume oracle has');
+});
+
+test.each([
+  ['nothing', '', 'it is no JSON'],
+  ['half of it', '{"version":1,"volu', 'it is no JSON'],
+  ['no version', '{"volumes":{}}', 'it has no version'],
+  ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is no UUID'],
+  ['a list', '{"version":1,"volumes":[]}', 'it has no volumes'],
+  ['a newer format', '{"version":2,"volumes":{}}', 'has format 2, this rssrv knows up to 1'],
+])('volumes.json with %s stops the start and is left alone', async (_, text, what) => {
+  fs.mkdirSync(path.dirname(idsFile()), { recursive: true });
+  fs.writeFileSync(idsFile(), text);
+  const error = await prepare(volume({ sizeBytes: 512 })).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining(what) });
+  expect(error).toMatchObject({ message: expect.stringContaining(idsFile()) });
+  expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
+  expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
+});
