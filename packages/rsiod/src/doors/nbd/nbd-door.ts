@@ -27,6 +27,8 @@ export interface NbdDoorOptions {
   readonly volumes: NbdVolumes;
   readonly log: DoorLog;
   readonly clock: Clock;
+  /** False: never moves a connection's handle to receive in place (withReceiveBuffer). */
+  readonly receiveInPlace?: boolean;
 }
 
 interface Client {
@@ -92,6 +94,11 @@ export class NbdDoor implements Door {
     return count === 0 ? [] : [this.userName(count)];
   }
 
+  /** Pooled buffers in use, for statistics: 0 when nothing is under way. */
+  get buffersInUse(): number {
+    return this.pools.data.inUse + this.pools.batches.inUse;
+  }
+
   private userName(count: number): string {
     return `${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`;
   }
@@ -107,7 +114,7 @@ export class NbdDoor implements Door {
   }
 
   private accept(socket: Socket): void {
-    const { log, volumes, clock } = this.options;
+    const { log, volumes, clock, receiveInPlace = true } = this.options;
     if (this.server === null || this.clients.size >= NBD_CONNECTIONS_MAX) {
       log.warn(`NBD connection refused: ${this.clients.size} of at most ${NBD_CONNECTIONS_MAX} are open`);
       socket.destroy();
@@ -115,7 +122,8 @@ export class NbdDoor implements Door {
     }
     const number = ++this.accepted;
     const receive = (bytes: Buffer, end: number): void => connection.receive(bytes, 0, end);
-    const opened = withReceiveBuffer(socket, this.receiveBuffer, receive) ?? withDataEvents(socket, receive);
+    const moved = receiveInPlace ? withReceiveBuffer(socket, this.receiveBuffer, receive) : undefined;
+    const opened = moved ?? withDataEvents(socket, receive);
     const connection: NbdConnection = new NbdConnection(transportOf(opened), volumes, this.pools, {
       serving: (volume) => this.serving(client, volume),
       broken: (reason) => log.warn(`NBD connection ${number} closed: ${reason}`),

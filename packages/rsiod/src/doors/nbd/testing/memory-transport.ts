@@ -1,0 +1,81 @@
+// An NbdTransport in memory: what is written stays there until the test lets it leave, which shows a buffer that was used again too early.
+
+import type { NbdTransport } from '../nbd-transport.ts';
+
+interface Pending {
+  readonly bytes: Buffer;
+  readonly sent: (failed?: Error | null) => void;
+}
+
+export class MemoryTransport implements NbdTransport {
+  /** Everything that left. */
+  readonly left: Buffer[] = [];
+  /** System calls that a socket would have made. */
+  calls = 0;
+  paused = false;
+  ended = false;
+  destroyed = false;
+  private readonly waiting: Pending[] = [];
+  private corked = false;
+  private written = false;
+
+  get waitingBytes(): number {
+    return this.waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  write(bytes: Buffer, sent: (failed?: Error | null) => void): void {
+    this.waiting.push({ bytes, sent });
+    this.written = true;
+    if (!this.corked) this.count();
+  }
+
+  cork(): void {
+    this.corked = true;
+  }
+
+  uncork(): void {
+    this.corked = false;
+    this.count();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+
+  /** Lets up to `most` writes leave; the content counts as it is now, as with a socket. */
+  deliver(most = Number.POSITIVE_INFINITY): void {
+    for (let i = 0; i < most; i++) {
+      const pending = this.waiting.shift();
+      if (pending === undefined) return;
+      this.left.push(Buffer.from(pending.bytes));
+      pending.sent(null);
+    }
+  }
+
+  /** What a socket does with unsent writes when it is closed. */
+  failWrites(): void {
+    for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
+  }
+
+  /** Takes what has left. */
+  takeLeft(): Buffer {
+    return Buffer.concat(this.left.splice(0));
+  }
+
+  private count(): void {
+    if (this.written) this.calls++;
+    this.written = false;
+  }
+}

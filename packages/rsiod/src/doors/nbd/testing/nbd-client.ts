@@ -1,0 +1,111 @@
+// The client's side of NBD for tests, written apart from the server's codec so that a mistake there is not made twice. Pure.
+
+export const REQUEST_MAGIC = 0x25609513;
+
+export function optionBytes(option: number, data: Buffer = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(16);
+  header.write('IHAVEOPT', 'latin1');
+  header.writeUInt32BE(option, 8);
+  header.writeUInt32BE(data.length, 12);
+  return Buffer.concat([header, data]);
+}
+
+export function u32(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, i * 4);
+  return bytes;
+}
+
+export function u16(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 2);
+  for (const [i, value] of values.entries()) bytes.writeUInt16BE(value, i * 2);
+  return bytes;
+}
+
+/** Data of INFO and GO. */
+export function named(name: string, asked: readonly number[] = []): Buffer {
+  const text = Buffer.from(name);
+  return Buffer.concat([u32(text.length), text, u16(asked.length, ...asked)]);
+}
+
+/** Data of LIST_META_CONTEXT and SET_META_CONTEXT. */
+export function contexts(name: string, queries: readonly string[]): Buffer {
+  const text = Buffer.from(name);
+  const parts = queries.flatMap((query) => [u32(Buffer.byteLength(query)), Buffer.from(query)]);
+  return Buffer.concat([u32(text.length), text, u32(queries.length), ...parts]);
+}
+
+export interface ClientRequest {
+  readonly type: number;
+  readonly cookie: number;
+  readonly offset?: number | bigint;
+  readonly length?: number;
+  readonly flags?: number;
+  readonly data?: Buffer;
+}
+
+export function requestBytes(request: ClientRequest): Buffer {
+  const header = Buffer.alloc(28);
+  header.writeUInt32BE(REQUEST_MAGIC, 0);
+  header.writeUInt16BE(request.flags ?? 0, 4);
+  header.writeUInt16BE(request.type, 6);
+  header.writeBigUInt64BE(BigInt(request.cookie), 8);
+  header.writeBigUInt64BE(BigInt(request.offset ?? 0), 16);
+  header.writeUInt32BE(request.length ?? request.data?.length ?? 0, 24);
+  return Buffer.concat([header, request.data ?? Buffer.alloc(0)]);
+}
+
+export interface OptionAnswer {
+  readonly option: number;
+  readonly type: number;
+  readonly data: Buffer;
+}
+
+/** Splits the answers to options; throws when the bytes are not exactly answers. */
+export function optionAnswers(bytes: Buffer): OptionAnswer[] {
+  const answers: OptionAnswer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes.readBigUInt64BE(at) !== 0x3e889045565a9n) throw new Error(`No option reply at ${at}`);
+    const length = bytes.readUInt32BE(at + 16);
+    if (at + 20 + length > bytes.length) throw new Error('Option reply cut short');
+    const data = bytes.subarray(at + 20, at + 20 + length);
+    answers.push({ option: bytes.readUInt32BE(at + 8), type: bytes.readUInt32BE(at + 12), data });
+    at += 20 + length;
+  }
+  return answers;
+}
+
+export interface Reply {
+  readonly cookie: number;
+  readonly errno: number;
+  /** Chunk type; null: a simple reply. */
+  readonly chunk: number | null;
+  readonly data: Buffer;
+}
+
+/** Splits replies; `readBytes`: length of the data behind the simple reply to a READ, by cookie. */
+export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = new Map()): Reply[] {
+  const found: Reply[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const magic = bytes.readUInt32BE(at);
+    const cookie = Number(bytes.readBigUInt64BE(at + 8));
+    if (magic === 0x67446698) {
+      const errno = bytes.readUInt32BE(at + 4);
+      const length = errno === 0 ? (readBytes.get(cookie) ?? 0) : 0;
+      found.push({ cookie, errno, chunk: null, data: cut(bytes, at + 16, length) });
+      at += 16 + length;
+    } else if (magic === 0x668e33ef) {
+      const chunk = bytes.readUInt16BE(at + 6);
+      const data = cut(bytes, at + 20, bytes.readUInt32BE(at + 16));
+      if (bytes.readUInt16BE(at + 4) !== 1) throw new Error('A chunk that is not the last');
+      found.push({ cookie, errno: chunk >= 0x8000 ? data.readUInt32BE(0) : 0, chunk, data });
+      at += 20 + data.length;
+    } else throw new Error(`No reply at ${at}: 0x${magic.toString(16)}`);
+  }
+  return found;
+}
+
+function cut(bytes: Buffer, start: number, length: number): Buffer {
+  if (start + length > bytes.length) throw new Error('Reply cut short');
+  return bytes.subarray(start, start + length);
+}
