@@ -240,6 +240,13 @@ describe('wrong keys and values', () => {
     ]);
   });
 
+  test('a mistyped needed key is not also a missing one', () => {
+    expect(problemsOf(NAMESPACE.replace('nodename', 'nodname').replace('nodekey =', 'nodekey'))).toEqual([
+      expect.stringMatching(/^3 Unknown key "nodname" in \[namespace n\]: did you mean nodename\?/),
+      '4 Line nodekey in [namespace n] has no "=": allowed is KEY = VALUE',
+    ]);
+  });
+
   test('a refused key is not shown', () => {
     expect(problemsOf(NAMESPACE.replace('nodekey = ', 'nodekey = hunter2 '))).toEqual([
       '4 Wrong value for nodekey: allowed is 1 to 256 printable ASCII characters without white space',

@@ -174,7 +174,7 @@ describe('wrong keys and values', () => {
       '9 Wrong value "1 # one" for port: allowed is a whole number from 1 to 65535; a comment needs a line of its own',
     ],
     ['[interface x]\naddress = 10.0.0.2\nprotocol = udp', '9 Wrong value "udp" for protocol: allowed is tcp'],
-    ['[interface x]\naddress = 10.0.0.2\nport 7', '9 Line "port" in [interface x] has no "=": allowed is KEY = VALUE'],
+    ['[interface x]\naddress = 10.0.0.2\nport 7', '9 Line port in [interface x] has no "=": allowed is KEY = VALUE'],
     [
       '[interface x]\naddress = 10.0.0.2\nport = 1\nport = 2',
       '10 Duplicate key port in [interface x] (first in line 9): remove one of them',
@@ -380,6 +380,7 @@ namespacekey ${secret}
 [server s]
 serverid = 1
 serverkey = ${secret} ${secret}
+${secret}
 [interface i]
 address = 10.0.0.1
 [clients]
@@ -389,7 +390,7 @@ b ${secret} ${secret}
 / ${secret}
 `;
     const problems = problemsOf(text);
-    expect(problems).toHaveLength(8);
+    expect(problems).toHaveLength(9);
     expect(problems.join('\n')).not.toContain('hunter2');
   });
 });

@@ -26,6 +26,8 @@ export class SectionReader<K extends KeyTable> {
   readonly #findings: Findings;
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
+  /** Keys that a faulty line most likely meant: reported with that line, and not as missing besides. */
+  readonly #meant = new Set<string>();
 
   constructor(section: IniSection, keys: K, schema: FileSchema, findings: Findings) {
     this.section = section;
@@ -36,7 +38,7 @@ export class SectionReader<K extends KeyTable> {
     this.#findings = findings;
     for (const content of section.contents) this.#readContent(content);
     for (const [key, entry] of Object.entries(keys)) {
-      if (entry.required && !this.#lines.has(key)) {
+      if (entry.required && !this.#lines.has(key) && !this.#meant.has(key)) {
         findings.problem(section.line, `No ${key} in ${headerOf(section)}: add "${key} = ..." (${entry.type.allowed})`);
       }
     }
@@ -67,9 +69,14 @@ export class SectionReader<K extends KeyTable> {
 
   #readContent(content: IniContent): void {
     if (content.key === null) {
-      // Only the first word: what follows may be a key whose `=` was forgotten.
-      const word = quoteText(content.text.split(/\s/)[0] ?? '');
-      this.#findings.problem(content.line, `Line ${word} in ${headerOf(this.section)} has no "=": allowed is KEY = VALUE`);
+      // Shown only where it is a known word: the line may be a secret, or hold one whose `=` was forgotten.
+      const word = content.text.split(/\s/)[0] ?? '';
+      const known = Object.hasOwn(this.#keys, word);
+      if (known) this.#meant.add(word);
+      this.#findings.problem(
+        content.line,
+        `Line${known ? ` ${word}` : ''} in ${headerOf(this.section)} has no "=": allowed is KEY = VALUE`,
+      );
       return;
     }
     const entry = Object.hasOwn(this.#keys, content.key) ? this.#keys[content.key] : undefined;
@@ -105,7 +112,9 @@ export class SectionReader<K extends KeyTable> {
     const homes = Object.entries(this.#schema).filter(([, { keys }]) => Object.hasOwn(keys, key));
     if (homes.length > 0) return `Key ${key} does not belong in ${here}: it is allowed in ${homes.map(([type]) => `[${type}]`).join(', ')}`;
     const allowed = Object.keys(this.#keys);
-    return `Unknown key ${quoteText(key)} in ${here}: did you mean ${nearestWord(key, allowed)}? Allowed are ${allowed.join(', ')}`;
+    const meant = nearestWord(key, allowed) ?? '';
+    this.#meant.add(meant);
+    return `Unknown key ${quoteText(key)} in ${here}: did you mean ${meant}? Allowed are ${allowed.join(', ')}`;
   }
 }
 

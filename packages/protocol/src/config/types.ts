@@ -1,4 +1,5 @@
 // What the two configuration files say, checked and with defaults filled in. Durations in ms, sizes in bytes.
+// How the files are written is in schema.ts, how they are read in rssrvcfg.ts and rscltcfg.ts.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'kernel-nbd' | 'none';
