@@ -161,7 +161,7 @@ function parseRequest(line: string): Request {
   return { id, method, params };
 }
 
-function dispatch(handlers: Partial<ControlHandlers>, method: string, params: unknown): Promise<unknown> | unknown {
+function dispatch(handlers: Partial<ControlHandlers>, method: string, params: unknown): unknown {
   if (!isControlMethod(method) || handlers[method] === undefined) {
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { method });

@@ -1,3 +1,6 @@
+// Control server and client together over real sockets in a temporary folder, and each alone against a peer that misbehaves.
+// Time-outs run on a fake clock; what the real sockets do is waited for, never slept for.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Cuts the bytes of a control connection into lines. A line past the bound loses the stream: nothing after it can be trusted.
+// Cuts the bytes of a control connection into lines; what the lines say is left to both ends.
+// A line past the bound loses the stream: nothing after it can be trusted, and no more of it is kept.
 
 const LINE_END = 0x0a;
 

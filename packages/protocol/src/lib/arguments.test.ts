@@ -1,3 +1,6 @@
+// The frame of the programs, run with given arguments and environment: what reaches main, what is printed, which exit code.
+// Processes of their own are started by the tests of the programs.
+
 import { describe, expect, test } from 'vitest';
 import { executeProgram, type ProgramMain, type ProgramSpec } from './arguments.ts';
 import { RsError } from './errors.ts';

@@ -31,11 +31,11 @@ export interface Invocation<O extends Options> {
   /** Absolute prefix of every path. */
   readonly root: string;
   /** Writes to stdout as it is. */
-  out(text: string): void;
+  readonly out: (text: string) => void;
   /** One line on stderr: `program: sentence`. */
-  note(sentence: string): void;
+  readonly note: (sentence: string) => void;
   /** One line on stderr: `program: message [E_CODE]`. */
-  report(code: string, message: string): void;
+  readonly report: (code: string, message: string) => void;
 }
 
 /** The exit code, 0 when nothing is returned. An error that is thrown is reported; E_USAGE makes 2 of it, others 1. */
@@ -45,8 +45,8 @@ export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Prom
 export interface Surroundings {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  out(text: string): void;
-  err(text: string): void;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
 }
 
 const FRAME_OPTIONS = { root: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } } as const;

@@ -46,6 +46,6 @@ function cleanValue(value: unknown, depth: number): unknown {
 }
 
 function cleanError(error: Error, depth: number): Record<string, unknown> {
-  const own = cleanValue({ ...error }, depth + 1);
+  const own = cleanValue(Object.fromEntries(Object.entries(error)), depth + 1);
   return { ...(typeof own === 'object' ? own : {}), name: error.name, message: error.message, stack: error.stack };
 }

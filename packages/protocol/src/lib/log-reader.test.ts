@@ -1,3 +1,6 @@
+// The log reader on real files in a temporary folder; its intervals pass on a fake clock.
+// Rotation and truncation happen between intervals, as they do under a daemon.
+
 import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,6 @@
+// The log on real files: what is in them, what is kept out, what happens when they cannot be written.
+// Several processes and the end of a process are tried with child processes.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// rsclogcat and rsslogcat: one program that differs in whose log it reads.
+// rsclogcat and rsslogcat: one program that differs in whose log it reads. Reading is log-reader.ts.
+// Invariant: SIGINT is the ordinary end of following, exit 0.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from './clock.ts';

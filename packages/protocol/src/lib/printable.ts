@@ -1,9 +1,8 @@
 // Text that came from elsewhere (peers, files, people), made fit for one line of a terminal.
 // Invariant: the result holds no control character, so nothing can forge a line or drive the terminal.
 
-// C0, DEL, C1, line and paragraph separators, and the marks that turn the direction of text.
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+// C0, DEL and C1, line and paragraph separators, and the marks that turn the direction of text.
+const CONTROL = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

@@ -1,4 +1,5 @@
 // The version that all programs show: that of the workspace, which every package carries.
+// It is read from package.json when asked for, so that it is written down once.
 
 import { readFileSync } from 'node:fs';
 

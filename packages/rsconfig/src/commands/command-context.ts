@@ -1,0 +1,19 @@
+// What a command of rsconfig works with: the daemon to ask, and where to print.
+// Commands know neither sockets nor the process, so that tests can give their own.
+
+import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
+import type { Clock } from '@rsio/protocol/lib/clock';
+
+export interface CommandContext {
+  readonly call: <M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']) => Promise<ControlMethods[M]['result']>;
+  readonly clock: Clock;
+  readonly configFile: string;
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+  readonly report: (code: string, message: string) => void;
+}
+
+/** For `--json`: what the daemon said, unchanged. */
+export function printJson(context: CommandContext, result: unknown): void {
+  context.out(`${JSON.stringify(result, null, 2)}\n`);
+}

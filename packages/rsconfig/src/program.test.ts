@@ -1,0 +1,246 @@
+// rsconfig from its arguments to what it prints, against a real control socket with handlers of the test.
+// The texts themselves are tested in format.test.ts.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
+import type { AttachOutcome, ControlMethods } from '@rsio/protocol/control/methods';
+import { executeProgram } from '@rsio/protocol/lib/arguments';
+import { quietLog } from '@rsio/protocol/lib/log';
+import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { rsconfig, rsconfigSpec } from './program.ts';
+import { attachment, namespace, rep, server } from './testing/views.ts';
+
+let root: string;
+let daemon: ControlServer | null;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'rsio-rc-'));
+  daemon = null;
+});
+
+afterEach(async () => {
+  await daemon?.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
+  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), handlers, quietLog);
+}
+
+async function run(argv: readonly string[], clock = new FakeClock()) {
+  let out = '';
+  let err = '';
+  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, clock), {
+    argv,
+    env: { RSIO_ROOT: root },
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+}
+
+const local = { attachments: [attachment()] };
+const query = { namespaces: [namespace()] };
+const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [] };
+const stats = { paths: [], volumes: [] };
+const events = { events: [] };
+
+describe('views', () => {
+  test.each([
+    [[], 'osl:oracle@0\n'],
+    [['-l'], 'osl:oracle@0\n'],
+    [['-lv'], 'osl:oracle@0\n    b: /dev/av0/oracle\n'],
+    [['-lvvv'], 'osl:oracle@0\n    c: /dev/av0/roracle          31457280 blocks,  1 server(s)\n    b: /dev/av0/oracle\n'],
+    [['--local', '-v'], 'osl:oracle@0\n    b: /dev/av0/oracle\n'],
+    [['-m', 'status'], '0 if0 IP(TCP) 192.168.10.1/5000\n    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n'],
+  ])('%j', async (argv, out) => {
+    await serve({ local: () => local, status: () => status });
+    expect(await run(argv)).toEqual({ code: 0, out, err: '' });
+  });
+
+  test.each([
+    [['-q'], 5],
+    [['-qv'], 7],
+    [['-qvv'], 16],
+    [['-qvvv'], 17],
+    [['-q', '-v', '-v'], 16],
+  ])('%j asks the servers anew and prints %d lines', async (argv, lines) => {
+    const asked: unknown[] = [];
+    await serve({
+      query: (params) => {
+        asked.push(params);
+        return query;
+      },
+    });
+    const { code, out } = await run(argv);
+    expect(code).toBe(0);
+    expect(out.split('\n')).toHaveLength(lines + 1);
+    expect(asked).toEqual([{ refresh: true }]);
+  });
+
+  test.each([
+    [['--json'], local],
+    [['-qvv', '--json'], query],
+    [['-m', 'status', '-v', '--json'], status],
+    [['-m', 'stats', '--json'], stats],
+    [['events', '--json'], events],
+  ])('%j prints what the daemon said, and nothing else', async (argv, expected) => {
+    await serve({ local: () => local, query: () => query, status: () => status, stats: () => stats, events: () => events });
+    const { code, out, err } = await run(argv);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out)).toEqual(expected);
+  });
+
+  test.each<[string[], Partial<ControlHandlers>, string]>([
+    [['-l'], { local: () => ({ attachments: [] }) }, 'No volume is attached'],
+    [['-q'], { query: () => ({ namespaces: [] }) }, 'No namespace is configured: add one to ROOT/etc/rscltcfg'],
+    [['-m', 'status'], { status: () => ({ interfaces: [], waiting: [] }) }, 'No interface is configured: add one to ROOT/etc/rscltcfg'],
+    [['events'], { events: () => events }, 'No state has changed'],
+  ])('%j of nothing says so on stderr, exit 0', async (argv, handlers, remark) => {
+    await serve(handlers);
+    const { code, out, err } = await run(argv);
+    expect({ code, out }).toEqual({ code: 0, out: '' });
+    expect(err).toContain(`rsconfig: ${remark.replace('ROOT', root)}`);
+  });
+
+  test('a server out of reach, one that offers nothing and a waiting volume are remarked, stdout keeps its format', async () => {
+    const waiting = [{ volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: 0, untilMs: null, requests: 1 }];
+    const servers = [server({ volumes: [] }), server({ position: 1, name: 'big-7', state: 'down', volumes: [] })];
+    await serve({ query: () => ({ namespaces: [namespace({ servers })] }), status: () => ({ ...status, waiting }) });
+    expect(await run(['-q'])).toEqual({
+      code: 0,
+      out: '000 osl\n  clt: big-6\n  srv: 000 big-5\n  srv: 001 big-7\n',
+      err: 'rsconfig: Server big-5 of osl offers no volume to big-6: see [volume] in its rssrvcfg\nrsconfig: Server big-7 of osl is down: see rsconfig -m status -v\n',
+    });
+    expect((await run(['-m', 'status'])).err).toBe('rsconfig: osl:oracle@0 waits for a path to big-9: see rsconfig -m status -v\n');
+    expect((await run(['-m', 'status', '-v'])).err).toBe('');
+  });
+
+  test('-m stats takes two samples a second apart', async () => {
+    const clock = new FakeClock();
+    let samples = 0;
+    const path = { ...rep(), requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0 };
+    await serve({ stats: () => ({ paths: [{ ...path, requests: 50 * samples++ }], volumes: [] }) });
+    const running = run(['-m', 'stats'], clock);
+    await expect.poll(() => clock.timersPending, { timeout: 5_000, interval: 2 }).toBe(1);
+    clock.advance(STATS_SAMPLE_MS);
+    const { out, code } = await running;
+    expect(code).toBe(0);
+    expect(out).toContain('requests: 50 total, 50/s');
+  });
+
+  test('events asks for all that are kept', async () => {
+    const asked: unknown[] = [];
+    await serve({
+      events: (params) => {
+        asked.push(params);
+        return { events: [{ atMs: 0, object: 'osl', from: 'a', to: 'up', reason: 'r' }] };
+      },
+    });
+    expect(await run(['events'])).toEqual({ code: 0, out: '1970_01_01-00:00:00 (GMT) osl: a -> connected: r\n', err: '' });
+    expect(asked).toEqual([{ count: EVENTS_KEPT }]);
+  });
+});
+
+describe('attaching and detaching', () => {
+  const good: AttachOutcome = { volume: 'osl:oracle@0', done: true, already: false, device: '/dev/av0/oracle', error: null };
+  const held: AttachOutcome = {
+    volume: 'osl:data@0',
+    done: false,
+    already: false,
+    device: null,
+    error: { code: 'E_HELD', message: 'Held by venus 192.168.45.21 for 3 h: ask for it' },
+  };
+
+  async function attaching(outcomes: readonly AttachOutcome[]) {
+    const asked: (ControlMethods['attach']['params'] | ControlMethods['detach']['params'])[] = [];
+    const answer = (params: ControlMethods['attach']['params'] | ControlMethods['detach']['params']) => {
+      asked.push(params);
+      return { outcomes };
+    };
+    await serve({ attach: answer, detach: answer });
+    return asked;
+  }
+
+  test('-a prints a line each, refusals go to stderr, exit 1', async () => {
+    const asked = await attaching([held, good]);
+    expect(await run(['-a'])).toEqual({
+      code: 1,
+      out: 'osl:oracle@0 attached /dev/av0/oracle\n',
+      err: 'rsconfig: osl:data@0: Held by venus 192.168.45.21 for 3 h: ask for it [E_HELD]\n',
+    });
+    expect(asked).toEqual([{ names: [], readOnly: false, server: null }]);
+  });
+
+  test('already so is success', async () => {
+    await attaching([{ ...good, already: true }]);
+    expect(await run(['-a', 'oracle'])).toEqual({ code: 0, out: 'osl:oracle@0 attached /dev/av0/oracle\n', err: '' });
+  });
+
+  test('options and names reach the daemon', async () => {
+    const asked = await attaching([{ ...good, device: null }]);
+    await run(['-a', 'oracle', 'osl:events@1', '--read-only', '--server', 'big-9']);
+    const { out } = await run(['-d', 'oracle', '--force']);
+    expect(out).toBe('osl:oracle@0 detached\n');
+    expect(asked).toEqual([
+      { names: ['oracle', 'osl:events@1'], readOnly: true, server: 'big-9' },
+      { names: ['oracle'], force: true },
+    ]);
+  });
+
+  test('nothing to do is remarked', async () => {
+    await attaching([]);
+    expect(await run(['-a'])).toEqual({ code: 0, out: '', err: 'rsconfig: No volume is offered to this client: see rsconfig -q\n' });
+    expect((await run(['-d'])).err).toBe('rsconfig: No volume is attached: see rsconfig -l\n');
+  });
+
+  test('--json prints the outcomes, the exit code stays', async () => {
+    await attaching([held]);
+    const { code, out } = await run(['-a', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toEqual({ outcomes: [held] });
+  });
+});
+
+describe('what goes wrong', () => {
+  test.each([
+    [['-q', '-l'], '-q and -l exclude each other: give one'],
+    [['-m', 'top'], 'Unknown -m top: give status or stats'],
+    [['-a', '-v'], '-v goes with -l, -q and -m status only'],
+    [['-m', 'stats', '-v'], '-v goes with -l, -q and -m status only'],
+    [['-d', '--read-only'], '--read-only goes with -a only'],
+    [['-l', '--server', 'x'], '--server goes with -a only'],
+    [['-a', '--force'], '--force goes with -d only'],
+    [['-q', 'osl'], 'Unexpected word osl: names go with -a and -d'],
+    [['oracle'], 'Unknown command oracle: to attach a volume of that name say rsconfig -a oracle'],
+    [['events', 'x'], 'Unexpected word x: names go with -a and -d'],
+    [['-a', ''], 'A name is empty: give oracle, osl:oracle or osl:oracle@0'],
+    [['-a', '--server', ''], '--server is empty: give the name of a server'],
+  ])('%j is wrong usage', async (argv, message) => {
+    expect(await run(argv)).toEqual({ code: 2, out: '', err: `rsconfig: ${message}, see rsconfig --help [E_USAGE]\n` });
+  });
+
+  test('--take-over is not an option of this version', async () => {
+    expect(await run(['-a', 'oracle', '--take-over'])).toMatchObject({ code: 2, out: '' });
+  });
+
+  test('without rsiod one line says how to start it', async () => {
+    const socket = join(root, 'run/rsio/rsiod/control');
+    const err = `rsconfig: rsiod does not run, nothing listens on ${socket}: start it with: rsiod --root ${root} [E_NOT_RUNNING]\n`;
+    for (const argv of [[], ['-q'], ['-a'], ['-m', 'stats'], ['events']]) expect(await run(argv)).toEqual({ code: 1, out: '', err });
+  });
+
+  test('--help names every option', async () => {
+    const { out } = await run(['--help']);
+    for (const option of Object.keys(rsconfigSpec.options)) expect(out).toContain(`--${option}`);
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+});

@@ -1,0 +1,28 @@
+// What a person should be told when a view is empty or lacks something. Pure.
+// Invariant: these are sentences for stderr, so that stdout keeps its format for programs that read it.
+
+import type { NamespaceView, ServerView, StatusView } from '@rsio/protocol/control/methods';
+
+export function queryRemarks(namespaces: readonly NamespaceView[], configFile: string): string[] {
+  if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
+  return namespaces.flatMap((namespace) => {
+    if (namespace.servers.length === 0)
+      return [`Namespace ${namespace.name} has no server: add a [server NAME] section below it in ${configFile}`];
+    return namespace.servers.flatMap((server) => serverRemarks(namespace, server));
+  });
+}
+
+function serverRemarks(namespace: NamespaceView, server: ServerView): string[] {
+  if (server.state !== 'connected') return [`Server ${server.name} of ${namespace.name} is ${server.state}: see rsconfig -m status -v`];
+  if (server.volumes.length > 0) return [];
+  return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
+}
+
+export function statusRemarks(status: StatusView, configFile: string): string[] {
+  if (status.interfaces.length === 0) return [`No interface is configured: add one to ${configFile}`];
+  const idle = status.interfaces.filter((view) => view.reps.length === 0);
+  return [
+    ...idle.map((view) => `Interface ${view.name} has no path: no [server] address is on its subnet, see ${configFile}`),
+    ...status.waiting.map((view) => `${view.volume} waits for ${view.waitsFor}: see rsconfig -m status -v`),
+  ];
+}

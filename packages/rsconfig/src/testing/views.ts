@@ -1,0 +1,80 @@
+// Views as a daemon gives them, for the tests of rsconfig.
+// Each is complete; a test changes what it is about.
+
+import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/protocol/control/methods';
+
+export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
+
+export function volume(changes: Partial<VolumeView> = {}): VolumeView {
+  return {
+    name: 'tvol1',
+    universe: 0,
+    id: '7d444840-9dc0-11d1-b245-5ffdce74fad2',
+    blocks: 2_097_152,
+    blockSizeBytes: 512,
+    readonly: false,
+    shared: false,
+    holders: [],
+    ...changes,
+  };
+}
+
+export function path(changes: Partial<PathView> = {}): PathView {
+  return {
+    number: 6,
+    interface: 'if0',
+    localAddress: '192.168.10.1',
+    address: '192.168.10.9',
+    port: 5000,
+    state: 'up',
+    tx: 'ok',
+    rx: 'ok',
+    sinceMs: AT_MS,
+    lastError: null,
+    lastErrorMs: null,
+    retries: 0,
+    roundTripMs: 0.2116,
+    ...changes,
+  };
+}
+
+export function rep(changes: Partial<RepView> = {}): RepView {
+  return { ...path(changes), position: 0, section: 'big-9-1', ...changes };
+}
+
+export function server(changes: Partial<ServerView> = {}): ServerView {
+  return {
+    position: 0,
+    name: 'big-5',
+    sections: ['big-5-1'],
+    serverid: 1,
+    instance: '0011223344556677',
+    state: 'connected',
+    addresses: [{ section: 'big-5-1', address: '192.168.10.9', port: 5000 }],
+    limits: { slots: 256, windowBytes: 33_554_432 },
+    volumes: [volume(), volume({ name: 'ora_db', blocks: 10_485_760 })],
+    paths: [path()],
+    ...changes,
+  };
+}
+
+export function namespace(changes: Partial<NamespaceView> = {}): NamespaceView {
+  return { position: 0, name: 'osl', namespaceid: 200, nodename: 'big-6', servers: [server()], ...changes };
+}
+
+export function attachment(changes: Partial<AttachmentView> = {}): AttachmentView {
+  return {
+    namespace: 'osl',
+    name: 'oracle',
+    universe: 0,
+    id: '7d444840-9dc0-11d1-b245-5ffdce74fad2',
+    state: 'attached',
+    readonly: false,
+    blocks: 31_457_280,
+    blockSizeBytes: 512,
+    servers: 1,
+    rawDevice: '/dev/av0/roracle',
+    blockDevice: '/dev/av0/oracle',
+    ...changes,
+  };
+}

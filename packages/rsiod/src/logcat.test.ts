@@ -1,0 +1,99 @@
+// rsclogcat as a process: its output, its end by SIGINT, a reader that goes away, its errors.
+// rsslogcat is the same program on another file; how lines look and how rotation is followed is tested in @rsio/protocol.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const PROGRAM = fileURLToPath(new URL('./logcat.ts', import.meta.url));
+const RECORD = {
+  level: 'info',
+  time: Date.UTC(2010, 8, 14, 15, 2, 32),
+  node: 'big-2',
+  path: '6-if0-tx0',
+  msg: 'started transmit for rep 192.168.45.10/5000',
+};
+const LINE = 'big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000\n';
+
+let root: string;
+let file: string;
+let started: ChildProcess[];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'rsio-lc-'));
+  mkdirSync(join(root, 'var/log/rsio'), { recursive: true });
+  file = join(root, 'var/log/rsio/rsiod.log');
+  started = [];
+});
+
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  rmSync(root, { recursive: true, force: true });
+});
+
+function start(argv: readonly string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=@rsio/source', PROGRAM, ...argv], {
+    env: { ...process.env, RSIO_ROOT: root },
+  });
+  started.push(child);
+  const run = { child, out: '', err: '', ended: once(child, 'close').then(([code, signal]) => code ?? signal) };
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    run.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    run.err += text;
+  });
+  return run;
+}
+
+const PATIENCE = { timeout: 20_000 };
+
+test('prints the log and ends; -n takes the last lines', PATIENCE, async () => {
+  writeFileSync(file, `first\n${JSON.stringify(RECORD)}\n`);
+  const all = start([]);
+  const last = start(['-n', '1']);
+  expect([await all.ended, all.out, all.err]).toEqual([0, `first\n${LINE}`, '']);
+  expect([await last.ended, last.out]).toEqual([0, LINE]);
+});
+
+test('-f follows; SIGINT ends it with exit 0', PATIENCE, async () => {
+  writeFileSync(file, 'first\n');
+  const run = start(['-f', '-n0']);
+  // Appended again and again: when the program has come to follow cannot be seen from outside.
+  await expect
+    .poll(
+      () => {
+        appendFileSync(file, `${JSON.stringify(RECORD)}\n`);
+        return run.out;
+      },
+      { timeout: 15_000, interval: 100 },
+    )
+    .toContain(LINE);
+  expect(run.out).not.toContain('first');
+  run.child.kill('SIGINT');
+  expect([await run.ended, run.err]).toEqual([0, '']);
+});
+
+test('a reader that goes away is no error', PATIENCE, async () => {
+  writeFileSync(file, `${JSON.stringify(RECORD)}\n`.repeat(50_000));
+  const run = start([]);
+  run.child.stdout?.once('data', () => run.child.stdout?.destroy());
+  expect([await run.ended, run.err]).toEqual([0, '']);
+});
+
+test('a missing log and a wrong count say what to do', PATIENCE, async () => {
+  const missing = start([]);
+  const wrong = start(['-n', 'many']);
+  expect([await missing.ended, missing.err]).toEqual([
+    1,
+    `rsclogcat: No log ${file}: start rsiod, or name its root with --root DIR [E_NO_LOG]\n`,
+  ]);
+  expect([await wrong.ended, wrong.err]).toEqual([
+    2,
+    'rsclogcat: -n many is no number of lines: give a whole number from 0, see rsclogcat --help [E_USAGE]\n',
+  ]);
+});

@@ -1,0 +1,7 @@
+// Entry point of rsslogcat, which prints the log of rssrv: importing it runs the program in this process.
+// The program itself is lib/logcat.ts of @rsio/protocol.
+
+import { daemonPaths } from '@rsio/protocol/config/root-paths';
+import { runLogcat } from '@rsio/protocol/lib/logcat';
+
+runLogcat({ name: 'rsslogcat', daemon: 'rssrv', file: (root) => daemonPaths(root, 'rssrv').logFile });
