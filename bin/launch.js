@@ -2,13 +2,13 @@
 // file without ending for CommonJS. Symbolic links to a launcher work: node resolves them before this file is looked for.
 
 const { existsSync } = require('node:fs');
-const { resolve } = require('node:path');
+const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-exports.launch = function launch(program, path) {
-  const file = resolve(__dirname, '../packages', path);
+exports.launch = function launch(program, target) {
+  const file = path.resolve(__dirname, '../packages', target);
   if (!existsSync(file)) {
-    console.error(`${program}: The programs are not built: run npm run build in ${resolve(__dirname, '..')} [E_NOT_BUILT]`);
+    console.error(`${program}: The programs are not built: run npm run build in ${path.resolve(__dirname, '..')} [E_NOT_BUILT]`);
     process.exit(1);
   }
   import(pathToFileURL(file).href).catch((error) => {
