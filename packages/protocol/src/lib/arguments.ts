@@ -58,10 +58,9 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
 
 /** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    // Who reads has gone (`| head`): no error of ours, and nothing is left to say.
-    stream.on('error', (error) => process.exit(errnoName(error) === 'EPIPE' ? (process.exitCode ?? 0) : 1));
-  }
+  // Who reads has gone (`| head`): no error of ours, and nothing is left to print. A daemon must outlive its terminal, though.
+  process.stdout.on('error', (error) => process.exit(errnoName(error) === 'EPIPE' ? (process.exitCode ?? 0) : 1));
+  process.stderr.on('error', () => {});
   const surroundings: Surroundings = {
     argv: process.argv.slice(2),
     env: process.env,
