@@ -227,10 +227,12 @@ test('the helper ends with the process that started it, however that ends', asyn
   try {
     await until('the helper has answered', () => pid > 0);
     expect(isRunning(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await until('the helper is gone', () => !isRunning(pid));
   } finally {
     parent.kill('SIGKILL');
+    if (pid > 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
   }
-  await until('the helper is gone', () => !isRunning(pid));
 });
 
 test('a helper whose parent is gone before it begins does nothing', () => {
