@@ -1,3 +1,6 @@
+// The attempt limit against a clock that stands still until the test moves it: who waits, for how long, and what is forgotten.
+// Leaves to the listener's tests what happens to a connection that must wait.
+
 import { expect, test } from 'vitest';
 import { FAILED_PROOFS_ADDRESSES_MAX, FAILED_PROOFS_PER_ADDRESS_MAX, FAILED_PROOFS_WINDOW_MS } from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -37,6 +40,7 @@ test('the table is bounded: the address whose last failure is oldest is forgotte
   for (let i = 0; i < FAILED_PROOFS_ADDRESSES_MAX - 2; i++) limit.failed(`10.${i}`);
   limit.failed('busy');
   limit.failed('one more');
+  limit.failed('two more');
   expect(limit.size).toBe(FAILED_PROOFS_ADDRESSES_MAX);
   expect(limit.waitMs('early')).toBe(0);
   expect(limit.waitMs('busy')).toBeGreaterThan(0);

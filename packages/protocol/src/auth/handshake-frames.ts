@@ -1,18 +1,18 @@
 // Whole frames of the handshake: header and body in one Buffer, since T is taken over both. What the bodies say is left to the
 // state machines. Invariant: a frame before the proof is HANDSHAKE_MESSAGE_MAX_BYTES of body at most, and its header has exactly one
 // form (all fields but op and length are zero), so that no bit of it can be changed unnoticed.
-//
-//   HELLO, CHALLENGE, REFUSE     MessagePack
-//   PROOF                        MessagePack | [mac "join" under J: only when it joins] | mac "client" under K
-//   WELCOME                      MessagePack | mac "server" under K, or under J when it answers a join
-//
-// Each mac covers T and everything that stands before it in the body.
 
 import { assert } from '../lib/assert.ts';
 import { RsError } from '../lib/errors.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
 import { frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
+
+// Bodies; each mac covers T and everything that stands before it in the body:
+//
+//   HELLO, CHALLENGE, REFUSE     MessagePack
+//   PROOF                        MessagePack | [mac "join" under J: only when it joins] | mac "client" under K
+//   WELCOME                      MessagePack | mac "server" under K, or under J when it answers a join
 
 /** Source of unpredictable bytes: node:crypto's randomBytes, or a seeded one in tests and the simulator. */
 export type RandomBytes = (lengthBytes: number) => Buffer;

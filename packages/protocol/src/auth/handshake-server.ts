@@ -1,11 +1,6 @@
 // The server's side of the handshake on one connection, in the listener: frames in, frames out, no socket, no time. Limits of attempts,
 // deadlines and early bytes are left to the listener. Invariants: nothing of a PROOF is decoded before its mac is right; until then
 // a stranger learns neither whether a name nor whether a session exists.
-//
-// Why a join carries two macs. Its own key J needs the session's secret, which is gone with the session, so a PROOF with that mac
-// alone could not be checked any more, and E_NO_SESSION would have to be told to anybody who asks. So every PROOF ends in a mac under K,
-// which covers all before it: it is what the attempt limit counts, and after it E_NO_SESSION is said to the node itself. The mac under J
-// then tells the process that began the session from another one that has the same nodekey.
 
 import { createHash } from 'node:crypto';
 import { assert } from '../lib/assert.ts';
@@ -142,6 +137,10 @@ export class ServerHandshake {
     return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
   }
 
+  // Why a join carries two macs. Its own key J needs the session's secret, which is gone with the session, so a PROOF with that mac alone
+  // could not be checked any more, and E_NO_SESSION would have to be told to anybody who asks. So every PROOF ends in a mac under K, which
+  // covers all before it: it is what the attempt limit counts, and after it E_NO_SESSION is said to the node itself. The mac under J then
+  // tells the process that began the session from another one that has the same nodekey.
   private joinSession(
     agreed: Agreed,
     proof: Proof,

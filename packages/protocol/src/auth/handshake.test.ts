@@ -1,3 +1,6 @@
+// Both sides of the handshake against each other, with a place between them where every frame can be seen, changed or replaced.
+// Leaves single keys and macs to keys.test.ts. Invariant: all randomness is seeded by name, so a failure comes again.
+
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -5,12 +8,10 @@ import { RsError } from '../lib/errors.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader, readHeader } from '../wire/header.ts';
-import { encodeProof } from '../wire/message-codec.ts';
 import type { Hello, Welcome } from '../wire/messages.ts';
 import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
 import { handshakeFrame, type RandomBytes, wholeFrame } from './handshake-frames.ts';
 import { buildWelcome, type Proven, refuseFrame, type SecretLookup, ServerHandshake, type ServerIdentity } from './handshake-server.ts';
-import { baseKey, mac } from './keys.ts';
 
 const CLIENT: ClientIdentity = {
   nodekey: '0xbig2',
@@ -273,24 +274,28 @@ describe('somebody between', () => {
     ['CHALLENGE', OP.CHALLENGE],
     ['PROOF', OP.PROOF],
     ['WELCOME', OP.WELCOME],
-  ])('every single bit of %s that is changed ends the handshake', (_name, target) => {
-    for (const setup of [{}, { join, secretOf, dead: [4] }]) {
-      let bits = 0;
-      run({ ...setup, between: (op, frame) => (op === target && (bits = frame.length * 8), frame) });
-      expect(bits).toBeGreaterThan(HEADER_BYTES * 8);
-      for (let bit = 0; bit < bits; bit++) {
-        const between = (op: number, frame: Buffer): Buffer => {
-          if (op !== target) return frame;
-          const changed = Buffer.from(frame);
-          changed[bit >> 3]! ^= 1 << (bit & 7);
-          return changed;
-        };
-        const outcome = run({ ...setup, between });
-        expect(['E_AUTH', 'E_PROTOCOL', 'E_VERSION', 'E_NAMESPACE']).toContain(outcome.client);
-        if (target !== OP.WELCOME) expect(typeof outcome.server).toBe('string');
+  ])(
+    'every single bit of %s that is changed ends the handshake',
+    (_name, target) => {
+      for (const setup of [{}, { join, secretOf, dead: [4] }]) {
+        let bits = 0;
+        run({ ...setup, between: (op, frame) => (op === target && (bits = frame.length * 8), frame) });
+        expect(bits).toBeGreaterThan(HEADER_BYTES * 8);
+        for (let bit = 0; bit < bits; bit++) {
+          const between = (op: number, frame: Buffer): Buffer => {
+            if (op !== target) return frame;
+            const changed = Buffer.from(frame);
+            changed[bit >> 3]! ^= 1 << (bit & 7);
+            return changed;
+          };
+          const outcome = run({ ...setup, between });
+          expect(['E_AUTH', 'E_PROTOCOL', 'E_VERSION', 'E_NAMESPACE']).toContain(outcome.client);
+          if (target !== OP.WELCOME) expect(typeof outcome.server).toBe('string');
+        }
       }
-    }
-  });
+    },
+    60_000,
+  );
 
   test('cannot talk version or features down', () => {
     const weaker =
@@ -349,34 +354,6 @@ describe('somebody between', () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe('a PROOF that is under the right key but not of its form', () => {
-  /** What the server makes of `body` followed by a right mac under K. */
-  function judged(body: Buffer): unknown {
-    const { secretOf } = firstThenJoin();
-    const hello = new ClientHandshake(CLIENT, seededRandom('c')).start();
-    const server = new ServerHandshake(SERVER, seededRandom('s'));
-    const challenge = server.onHello(hello, () => '0xbig2');
-    if (challenge.kind !== 'challenge') throw new Error('No CHALLENGE');
-    const transcript = createHash('sha256').update(hello).update(challenge.frame).digest();
-    const seal = mac(baseKey('0xbig2', null, 200), 'client', transcript, body);
-    try {
-      const result = server.onProof(handshakeFrame(OP.PROOF, body, seal), secretOf);
-      return result.kind === 'refuse' ? result.code : result.kind;
-    } catch (thrown) {
-      return thrown instanceof RsError ? thrown.code : thrown;
-    }
-  }
-
-  test('is refused', () => {
-    expect(judged(encodeProof({ session: null, dead: [] }))).toBe('new');
-    expect(judged(Buffer.concat([encodeProof({ session: null, dead: [] }), Buffer.alloc(32)]))).toBe('E_PROTOCOL');
-    expect(judged(encodeProof({ session: SESSION, dead: [] }))).toBe('E_AUTH');
-    expect(judged(Buffer.concat([encodeProof({ session: SESSION, dead: [] }), Buffer.alloc(32)]))).toBe('E_AUTH');
-    expect(judged(Buffer.alloc(0))).toBe('E_PROTOCOL');
-    expect(judged(Buffer.from([0xc7, 0x01, 0x72, 0x00]))).toBe('E_PROTOCOL');
   });
 });
 

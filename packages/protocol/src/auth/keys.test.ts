@@ -1,3 +1,6 @@
+// Keys and macs against known values from another implementation, and each input on its own.
+// Leaves which frame carries which mac to handshake.test.ts.
+
 import { expect, test } from 'vitest';
 import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
 

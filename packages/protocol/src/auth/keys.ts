@@ -1,12 +1,14 @@
 // Keys and macs of the handshake, from the key texts of the configuration to 32 bytes. Which frame carries which mac is left to the
 // handshake. Invariant: no key is used for two purposes (info and label differ), and macs are compared in constant time.
-//
-//   K = HKDF(ikm: length | nodekey [length | serverkey], salt: namespaceid u16, info: "rsio key 1")      lengths u32, in bytes of UTF-8
-//   S = HKDF(ikm: K, salt: T of the session's first handshake, info: "rsio session 1")                   never sent
-//   J = HKDF(ikm: K, salt: S, info: "rsio join 1")                                                       all HKDF-SHA-256, big-endian
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../limits.ts';
+
+// All by HKDF-SHA-256; numbers are big-endian:
+//
+//   K = HKDF(ikm: length | nodekey [length | serverkey], salt: namespaceid u16, info: "rsio key 1")     length: u32, bytes of UTF-8
+//   S = HKDF(ikm: K, salt: T of the session's first handshake, info: "rsio session 1")                  never sent
+//   J = HKDF(ikm: K, salt: S, info: "rsio join 1")
 
 const KEY_BYTES = 32;
 

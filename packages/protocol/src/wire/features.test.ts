@@ -1,3 +1,6 @@
+// The choice of version and features out of what both sides have.
+// Leaves what happens without a common version to the handshake's tests.
+
 import { expect, test } from 'vitest';
 import { chooseFeatures, chooseVersion } from './features.ts';
 

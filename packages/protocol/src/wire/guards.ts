@@ -2,7 +2,6 @@
 // Which fields a message has is left to message-codec.ts. Invariant: what a guard gives is rebuilt (nothing of the received object or
 // of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
 
-import { isIP } from 'node:net';
 import { RsError } from '../lib/errors.ts';
 import { FEATURE_NAME_MAX_CHARS, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '../limits.ts';
 
@@ -73,8 +72,16 @@ export const errorCode = matching(/^[A-Z][A-Z0-9_]*$/, SHORT_TEXT_MAX_CHARS, 'an
 
 export const listenerInstance = matching(/^[0-9a-f]{32}$/, 32, '32 hexadecimal digits');
 
-export const ipAddress: Guard<string> = (value, field) =>
-  typeof value === 'string' && value.length <= SHORT_TEXT_MAX_CHARS && isIP(value) !== 0 ? value : wrong(field, 'an IP address');
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
+const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
+const IPV6_CHARACTERS = /^[0-9a-fA-F:.]+$/;
+
+/** IPv4, or IPv6 without a zone, which means nothing on another machine. */
+export const ipAddress: Guard<string> = (value, field) => {
+  if (typeof value !== 'string' || value.length > SHORT_TEXT_MAX_CHARS) return wrong(field, 'an IP address');
+  const isAddress = IPV4.test(value) || (IPV6_CHARACTERS.test(value) && URL.canParse(`tcp://[${value}]`));
+  return isAddress ? value : wrong(field, 'an IP address');
+};
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 

@@ -75,9 +75,9 @@ const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMap
 
 interface Codec<T> {
   /** The body's bytes. Throws E_INTERNAL when the message breaks its own form. */
-  encode(message: T): Buffer;
+  readonly encode: (message: T) => Buffer;
   /** Reads a body of `length` bytes at `offset`; the message keeps nothing of `bytes`. Throws E_PROTOCOL. */
-  decode(bytes: Buffer, offset: number, length: number): T;
+  readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
 function codec<T>(label: string, schema: Schema<T>): Codec<T> {
@@ -196,7 +196,7 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
-    if (filledBytes + entryBytes > MESSAGE_MAX_BYTES || volumes.length === VOLUMES_PER_FRAME_MAX) {
+    if (filledBytes + entryBytes > MESSAGE_MAX_BYTES) {
       bodies.push(listAnswer.encode({ ...part, volumes }));
       part = { ...part, interfaces: [] };
       volumes = [];

@@ -64,7 +64,8 @@ function scan(bytes: Buffer, at: number, end: number, depth: number): number {
 }
 
 function scanEntries(bytes: Buffer, at: number, end: number, count: number, isMap: boolean, depth: number): number {
-  if (depth === MESSAGE_DEPTH_MAX || count * (isMap ? 2 : 1) > end - at) return WRONG;
+  if (depth === MESSAGE_DEPTH_MAX) return WRONG;
+  // However many are claimed: each takes a byte at least, and the first that is not there ends it.
   let next = at;
   for (let entry = 0; entry < count && next !== WRONG; entry++) {
     if (isMap) {

@@ -1,0 +1,100 @@
+// What the server makes of a PROOF that is composed by hand, under the right key or not.
+// Leaves the whole exchange, and changes on the way, to handshake.test.ts.
+
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { RsError } from '../lib/errors.ts';
+import { OP } from '../wire/frames.ts';
+import { encodeHello, encodeProof } from '../wire/message-codec.ts';
+import { handshakeFrame } from './handshake-frames.ts';
+import { ServerHandshake } from './handshake-server.ts';
+import { baseKey, joinKey, mac } from './keys.ts';
+
+const SESSION = Buffer.alloc(16, 0x5e);
+const SECRET = Buffer.alloc(32, 9);
+const HELLO = handshakeFrame(
+  OP.HELLO,
+  encodeHello({
+    versions: [1],
+    features: [],
+    namespaceid: 200,
+    node: 'big-2',
+    instance: 1,
+    machine: 'machine-1',
+    boot: 'boot-1',
+    interface: 'if0',
+    nonce: Buffer.alloc(32, 1),
+  }),
+);
+const IDENTITY = {
+  namespaceid: 200,
+  server: 'big-9',
+  serverid: 1,
+  instance: '0123456789abcdef0123456789abcdef',
+  serverkey: null,
+  versions: [1],
+  features: [],
+};
+
+/** Code of a refusal or error, else the kind of proof, for a PROOF whose body is `compose(transcript)` and a mac under `nodekey`. */
+function judged(known: string | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
+  // Both the nonce and the key of unknown names are 32 times 7.
+  const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
+  const challenge = server.onHello(HELLO, () => known);
+  if (challenge.kind !== 'challenge') throw new Error(challenge.logReason);
+  const transcript = createHash('sha256').update(HELLO).update(challenge.frame).digest();
+  const body = compose(transcript);
+  const frame = handshakeFrame(OP.PROOF, body, mac(baseKey(nodekey, null, 200), 'client', transcript, body));
+  try {
+    const result = server.onProof(frame, (session, node) => (SESSION.equals(session) && node === 'big-2' ? SECRET : null));
+    return result.kind === 'refuse' ? result.code : result.kind;
+  } catch (thrown) {
+    if (thrown instanceof RsError) return thrown.code;
+    throw thrown;
+  }
+}
+
+const begins = encodeProof({ session: null, dead: [] });
+const joins = encodeProof({ session: SESSION, dead: [1] });
+const key = baseKey('0xbig2', null, 200);
+
+test('a PROOF of the right form is taken', () => {
+  expect(judged('0xbig2', '0xbig2', () => begins)).toBe('new');
+  const joinMac = (transcript: Buffer): Buffer => mac(joinKey(key, SECRET), 'join', transcript, joins);
+  expect(judged('0xbig2', '0xbig2', (transcript) => Buffer.concat([joins, joinMac(transcript)]))).toBe('join');
+});
+
+test('a mac for joining without a session to join is E_PROTOCOL', () => {
+  expect(judged('0xbig2', '0xbig2', () => Buffer.concat([begins, Buffer.alloc(32)]))).toBe('E_PROTOCOL');
+});
+
+test('a join needs the mac for joining, whole, right, and not the one under the node key', () => {
+  const withMac = (make: (transcript: Buffer) => Buffer): string =>
+    judged('0xbig2', '0xbig2', (transcript) => Buffer.concat([joins, make(transcript)]));
+  expect(withMac(() => Buffer.alloc(0))).toBe('E_AUTH');
+  expect(withMac(() => Buffer.alloc(32))).toBe('E_AUTH');
+  expect(withMac((transcript) => mac(key, 'join', transcript, joins))).toBe('E_AUTH');
+  expect(withMac((transcript) => mac(joinKey(key, SECRET), 'join', transcript, joins).subarray(1))).toBe('E_AUTH');
+  expect(withMac((transcript) => mac(joinKey(key, SECRET), 'join', transcript, begins))).toBe('E_AUTH');
+});
+
+test('a session of another node, or one that never was, is E_NO_SESSION', () => {
+  const other = encodeProof({ session: Buffer.alloc(16), dead: [] });
+  expect(judged('0xbig2', '0xbig2', () => Buffer.concat([other, Buffer.alloc(32)]))).toBe('E_NO_SESSION');
+});
+
+test('a body that is no message is E_PROTOCOL, even under the right key', () => {
+  expect(judged('0xbig2', '0xbig2', () => Buffer.alloc(0))).toBe('E_PROTOCOL');
+  expect(judged('0xbig2', '0xbig2', () => Buffer.from([0xc7, 0x01, 0x72, 0x00]))).toBe('E_PROTOCOL');
+});
+
+test('an unknown name is refused even to who guesses the key made up for it', () => {
+  expect(judged(null, Buffer.alloc(32, 7).toString('hex'), () => begins)).toBe('E_AUTH');
+});
+
+test('a PROOF without room for a mac is a failed proof', () => {
+  const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
+  server.onHello(HELLO, () => '0xbig2');
+  const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.alloc(31)), () => null);
+  expect(refusal).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
+});
