@@ -10,6 +10,7 @@ import { RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from '../limits.ts';
 import { loadRscltConfig, loadRssrvConfig, readConfigFile } from './load-config.ts';
 
+const MAKE_FIFO = 'mkfifo';
 let dir = '';
 
 beforeAll(() => {
@@ -86,7 +87,7 @@ describe('refused', () => {
   });
 
   test('a FIFO, without waiting for a writer', () => {
-    execFileSync('mkfifo', [join(dir, 'fifo')]);
+    execFileSync(MAKE_FIFO, [join(dir, 'fifo')]);
     expect(refusal(join(dir, 'fifo'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is no regular file') });
   });
 

@@ -1,5 +1,5 @@
-// Finds what a mistyped word most likely meant, by edit distance. Pure; whether the nearest is near enough to be believed is the
-// caller's to say in its sentence.
+// Finds what a mistyped word most likely meant, by edit distance. Pure; the nearest may still be far, and what to say then is
+// the caller's.
 
 /** Longer words are not compared: no key or section is that long. */
 const COMPARED_MAX_CHARS = 40;
@@ -17,6 +17,11 @@ export function nearestWord(word: string, candidates: readonly string[]): string
     }
   }
   return nearest;
+}
+
+/** True when the word differs so little that it can hardly have meant anything else. */
+export function isMistyped(word: string, meant: string): boolean {
+  return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }
 
 function editDistance(from: string, to: string): number {

@@ -24,6 +24,11 @@ export interface DaemonPaths {
 export interface RssrvPaths extends DaemonPaths {
   /** Ids of the volumes that have none in the file. */
   readonly volumesFile: string;
+  readonly holdersFile: string;
+  /** Workers and lives of volumes: cleared by a boot. */
+  readonly recordsFile: string;
+  /** Files of memory volumes, on a memory file system. */
+  readonly memoryDir: string;
 }
 
 export interface RsiodPaths extends DaemonPaths {
@@ -58,7 +63,13 @@ export function daemonPaths(root: string, program: DaemonProgram): DaemonPaths {
 
 export function rssrvPaths(root: string): RssrvPaths {
   const paths = daemonPaths(root, 'rssrv');
-  return { ...paths, volumesFile: `${paths.stateDir}/volumes.json` };
+  return {
+    ...paths,
+    volumesFile: `${paths.stateDir}/volumes.json`,
+    holdersFile: `${paths.stateDir}/holders.json`,
+    recordsFile: `${paths.runDir}/records.json`,
+    memoryDir: '/dev/shm',
+  };
 }
 
 export function rsiodPaths(root: string): RsiodPaths {

@@ -247,6 +247,13 @@ describe('wrong keys and values', () => {
     ]);
   });
 
+  test('an unknown key that is no misprint hides nothing', () => {
+    expect(problemsOf(`${NAMESPACE}[server s]\nfoo = 1`)).toEqual([
+      expect.stringMatching(/^5 No address in/),
+      expect.stringMatching(/^6 Unknown key "foo"/),
+    ]);
+  });
+
   test('a refused key is not shown', () => {
     expect(problemsOf(NAMESPACE.replace('nodekey = ', 'nodekey = hunter2 '))).toEqual([
       '4 Wrong value for nodekey: allowed is 1 to 256 printable ASCII characters without white space',

@@ -2,7 +2,7 @@
 // What each type accepts is tested with the files that use it.
 
 import { describe, expect, test } from 'vitest';
-import { nearestWord } from './nearest.ts';
+import { isMistyped, nearestWord } from './nearest.ts';
 import { type ConfigFileName, type FileSchema, SCHEMA, schemaRows } from './schema.ts';
 
 describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
@@ -74,4 +74,6 @@ test('The nearest word', () => {
   expect(nearestWord('prtocol', words)).toBe('protocol');
   expect(nearestWord('x'.repeat(100_000), words)).toBeDefined();
   expect(nearestWord('a', [])).toBeUndefined();
+  expect(isMistyped('adress', 'address')).toBe(true);
+  expect(isMistyped('foo', 'port')).toBe(false);
 });
