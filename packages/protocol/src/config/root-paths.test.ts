@@ -18,6 +18,9 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     stateDir: '/var/lib/rsio/rssrv',
     devDir: '/dev',
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
+    holdersFile: '/var/lib/rsio/rssrv/holders.json',
+    recordsFile: '/run/rsio/rssrv/records.json',
+    memoryDir: '/dev/shm',
   });
 });
 

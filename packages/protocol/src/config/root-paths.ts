@@ -40,7 +40,7 @@ const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvs
 
 /** The prefix without trailing slash; '' for the real root ('' or '/'). */
 export function normalizeRoot(root: string): string {
-  const absolute = posix.resolve('/', root === '' ? '/' : posix.resolve(root));
+  const absolute = posix.resolve(root === '' ? '/' : root);
   return absolute === '/' ? '' : absolute;
 }
 

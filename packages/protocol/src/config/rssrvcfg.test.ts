@@ -53,14 +53,10 @@ function problemsOf(text: string): readonly string[] {
   return [];
 }
 
-function warningsOf(text: string): readonly string[] {
-  return parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
-}
+const warningsOf = (text: string) => parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
 
 /** HEAD has 6 lines: what is added begins in line 7. */
-function problemsBelowHead(text: string): readonly string[] {
-  return problemsOf(HEAD + text);
-}
+const problemsBelowHead = (text: string) => problemsOf(HEAD + text);
 
 describe('the sample', () => {
   test('is read', () => {
@@ -275,8 +271,9 @@ describe('duplicates', () => {
   });
 
   test('two spellings of an IPv6 address', () => {
-    const text = '[interface x]\naddress = fd00::1\n[interface y]\naddress = fd00:0:0::0:1';
-    expect(problemsBelowHead(text)).toEqual([expect.stringMatching(/^10 Duplicate address .* \(first in line 8\)/)]);
+    expect(problemsBelowHead('[interface x]\naddress = fd00::1\n[interface y]\naddress = fd00:0:0::0:1')).toEqual([
+      expect.stringMatching(/^10 Duplicate address .* \(first in line 8\)/),
+    ]);
   });
 
   test('one id twice', () => {
@@ -396,8 +393,6 @@ b ${secret} ${secret}
 });
 
 test('All problems are reported at once, in the order of the lines', () => {
-  const lines = problemsOf('[namespace n]\nport = x\nfoo = 1\n[volum v]\n[interface i]\naddress = 1\n').map((problem) =>
-    Number(problem.split(' ')[0]),
-  );
-  expect(lines).toEqual([1, 2, 3, 4, 6, 0]);
+  const problems = problemsOf('[namespace n]\nport = x\nfoo = 1\n[volum v]\n[interface i]\naddress = 1\n');
+  expect(problems.map((problem) => Number.parseInt(problem, 10))).toEqual([1, 2, 3, 4, 6, 0]);
 });
