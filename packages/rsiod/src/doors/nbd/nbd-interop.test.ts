@@ -1,0 +1,167 @@
+// The door against NBD clients that nobody here wrote. A program that is missing skips its tests and names its Debian package.
+
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, it, type TestAPI } from 'vitest';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { NbdDoor } from './nbd-door.ts';
+import { MemoryVolume } from './testing/memory-volume.ts';
+
+const MIB = 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+const run = promisify(execFile);
+
+let folder: string;
+let door: NbdDoor;
+let oracle: MemoryVolume;
+let archive: MemoryVolume;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'nbd-interop-'));
+  oracle = new MemoryVolume({ sizeBytes: 16 * MIB });
+  archive = new MemoryVolume({ name: 'archive', universe: 1, readonly: true, sizeBytes: 8 * MIB, blockSizeBytes: 4096 });
+  const log = { info: () => {}, warn: () => {} };
+  door = new NbdDoor({ socketPath: join(folder, 'nbd'), group: null, volumes: { list: () => [oracle, archive] }, log, clock: systemClock });
+  await door.start();
+});
+
+afterEach(async () => {
+  await door.stop();
+  const left = door.buffersInUse;
+  rmSync(folder, { recursive: true, force: true });
+  expect(left).toBe(0);
+});
+
+function uri(name: string): string {
+  return `nbd+unix:///${name}?socket=${join(folder, 'nbd')}`;
+}
+
+/** A test that is skipped, naming the package, where the program is missing. */
+function withTool(tool: string, debianPackage: string, isThere = exists(tool)): (title: string, body: () => Promise<void>) => void {
+  const test: TestAPI = it;
+  return (title, body) => {
+    if (isThere) test(`${tool}: ${title}`, body, TIMEOUT_MS);
+    else test.skip(`${tool}: ${title} (missing: install ${debianPackage})`, body);
+  };
+}
+
+function exists(tool: string): boolean {
+  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined;
+}
+
+async function tool(program: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await run(program, args, { timeout: TIMEOUT_MS, cwd: folder, maxBuffer: 16 * MIB });
+  return stdout;
+}
+
+const hasFioNbd = spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout?.includes('nbd') === true;
+const nbdinfo = withTool('nbdinfo', 'libnbd-bin');
+const nbdcopy = withTool('nbdcopy', 'libnbd-bin');
+const qemuImg = withTool('qemu-img', 'qemu-utils');
+const qemuIo = withTool('qemu-io', 'qemu-utils');
+const fio = withTool('fio', 'fio', hasFioNbd);
+
+nbdinfo('lists the exports', async () => {
+  const list = await tool('nbdinfo', '--list', uri(''));
+  expect(list.match(/export="[^"]*"/g)).toEqual(['export="osl/oracle"', 'export="osl/archive@1"']);
+  expect(list).toContain('description: Volume oracle of namespace osl, universe 0');
+});
+
+nbdinfo('shows size, block sizes and abilities under every name', async () => {
+  for (const name of ['osl/archive@1', 'osl/archive', 'archive']) {
+    const info = JSON.parse(await tool('nbdinfo', '--json', uri(name))) as { exports: Record<string, unknown>[] };
+    expect(info.exports[0]).toMatchObject({
+      'export-size': 8 * MIB,
+      contexts: ['base:allocation'],
+      is_read_only: true,
+      can_multi_conn: true,
+      can_flush: true,
+      can_trim: false,
+      block_size_minimum: 4096,
+      block_size_preferred: 4096,
+      block_size_maximum: 32 * MIB,
+    });
+  }
+});
+
+nbdinfo('is refused an unknown export with what is attached', async () => {
+  const failure = run('nbdinfo', [uri('nothing')], { env: { ...process.env, LIBNBD_DEBUG: '1' }, timeout: TIMEOUT_MS });
+  await expect(failure).rejects.toMatchObject({ stderr: expect.stringContaining('attached are osl/oracle, osl/archive@1') as string });
+});
+
+nbdinfo('maps allocation', async () => {
+  oracle.submit({
+    op: 'write',
+    positionBytes: MIB,
+    lengthBytes: MIB,
+    buffer: Buffer.alloc(MIB, 1),
+    bufferOffset: 0,
+    fua: false,
+    keepAllocated: false,
+    done: () => {},
+  });
+  const map = JSON.parse(await tool('nbdinfo', '--map', '--json', uri('oracle'))) as { offset: number; length: number; type: number }[];
+  expect(map.map(({ offset, length, type }) => [offset, length, type])).toEqual([[0, MIB, 3], [MIB, MIB, 0], [2 * MIB, 14 * MIB, 3]]); // biome-ignore format: table
+});
+
+nbdcopy('copies there and back over several connections', async () => {
+  const image = Buffer.alloc(16 * MIB);
+  for (let at = 0; at < image.length; at += 4096) if (at % 12288 !== 0) image.writeUInt32BE(at * 7 + 1, at);
+  writeFileSync(join(folder, 'in.img'), image);
+  await tool('nbdcopy', '--flush', 'in.img', uri('oracle'));
+  expect(oracle.content.equals(image)).toBe(true);
+  await tool('nbdcopy', uri('oracle'), 'out.img');
+  expect(readFileSync(join(folder, 'out.img')).equals(image)).toBe(true);
+});
+
+qemuImg('converts to the volume and finds it equal', async () => {
+  writeFileSync(join(folder, 'in.img'), Buffer.concat([Buffer.alloc(5 * MIB, 'qemu'), Buffer.alloc(11 * MIB)]));
+  await tool('qemu-img', 'convert', '-n', '-f', 'raw', '-O', 'raw', 'in.img', uri('oracle'));
+  expect(await tool('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', 'in.img', uri('oracle'))).toContain('Images are identical');
+  expect(JSON.parse(await tool('qemu-img', 'info', '--output=json', uri('osl/oracle')))).toMatchObject({ 'virtual-size': 16 * MIB });
+});
+
+qemuIo('writes, zeroes, discards, forces and flushes', async () => {
+  const script = [
+    'write -P 7 0 1M',
+    'read -P 7 0 1M',
+    'write -z -u 64k 64k',
+    'read -P 0 64k 64k',
+    'write -z 256k 64k',
+    'discard 512k 128k',
+    'write -f -P 9 0 4k',
+  ];
+  const output = await tool(
+    'qemu-io',
+    '-t',
+    'writeback',
+    '-f',
+    'raw',
+    uri('oracle'),
+    ...[...script, 'read -P 9 0 4k', 'flush'].flatMap((line) => ['-c', line]),
+  );
+  expect(output).not.toMatch(/fail|error/i);
+  expect(oracle.seen).toContain(`write 0+${MIB}`);
+  expect(oracle.seen).toContain('write 0+4096 fua');
+  expect(oracle.seen).toContain(`zero ${256 * 1024}+${64 * 1024} keep`);
+  expect(oracle.seen).toContain(`discard ${512 * 1024}+${128 * 1024}`);
+  expect(oracle.seen).toContain('flush 0+0');
+});
+
+qemuIo('may not write to a read-only volume', async () => {
+  await expect(tool('qemu-io', '-f', 'raw', uri('archive'), '-c', 'write 0 4k')).rejects.toThrow(/read-only|Permission denied/i);
+  expect(archive.seen).toEqual([]);
+});
+
+fio('verifies what it wrote', async () => {
+  // fio knows an engine's options only after the engine.
+  const common = ['--name=job', '--ioengine=nbd', `--uri=${uri('oracle')}`, '--thread', '--size=16m', '--output-format=json'];
+  const job = ['--rw=randwrite', '--bsrange=512-256k', '--iodepth=64', '--verify=crc32c', '--verify_fatal=1', '--fsync=64'];
+  const output = await tool('fio', ...common, ...job);
+  const { jobs } = JSON.parse(output.slice(output.indexOf('{'))) as { jobs: { error: number; read: { total_ios: number } }[] };
+  expect(jobs[0]?.error).toBe(0);
+  expect(jobs[0]?.read.total_ios).toBeGreaterThan(50);
+});
