@@ -7,6 +7,8 @@ const HEADER_MIN_LINES = 2;
 const HEADER_MAX_LINES = 6;
 /** Written in two halves so that this file passes its own rule. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
+/** Helpers of tests: a folder testing/, or a file testing.ts. */
+const TESTING = /(^|\/)testing(\/|\.ts$)/;
 const HOME_PATH = /(?<![\w.~$}-])\/(?:home|Users)\/[A-Za-z]/;
 
 /** Problems of one file as `{line, text}`. `path` is relative to the repository; `machinePaths` are folders of this very machine. */
@@ -79,9 +81,9 @@ function* codeLineProblems(path, line) {
 function* importProblems(path, specifier) {
   const ending = path.endsWith('.ts') ? '.ts' : '.mjs';
   if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending)) yield `Relative import ${specifier} does not end in ${ending}`;
-  const usesTesting = /(^|\/)testing\//.test(specifier);
-  const isProduct = /^(packages\/[^/]+\/src|bench)\//.test(path) && !isTest(path) && !path.includes('/testing/');
-  if (usesTesting && isProduct) yield `Only tests import from testing/: ${specifier}`;
+  const usesTesting = TESTING.test(specifier);
+  const isProduct = /^(packages\/[^/]+\/src|bench)\//.test(path) && !isTest(path) && !TESTING.test(path);
+  if (usesTesting && isProduct) yield `Only tests import helpers of tests: ${specifier}`;
 }
 
 function* testLineProblems(line) {

@@ -44,6 +44,7 @@ test.each([
   ['a dynamic import without ending', SOURCE, "const a = await import('./a');\n"],
   ['testing/ in a product file', SOURCE, "import { a } from '../testing/fake.ts';\n"],
   ['testing/ in a program', 'packages/rsiod/src/daemon.ts', "import { a } from '@rsio/protocol/testing/fake';\n"],
+  ['testing.ts in a product file', 'packages/rssrv/src/volumes.ts', "import { a } from './backends/testing.ts';\n"],
   ['a barrel', SOURCE, "export * from './a.ts';\n"],
   ['a rule switched off silently', SOURCE, '// oxlint-disable-next-line no-eval\n'],
   ['only', TEST, `test.only('x', () => {});\n`],
