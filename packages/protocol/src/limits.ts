@@ -113,11 +113,17 @@ export const SESSION_LINGER_MS = 600_000;
 export const SPARE_WORKERS = 1;
 export const WORKER_START_TIMEOUT_MS = 10_000;
 /** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
+/** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
+export const OLD_SESSION_WAIT_MS = 3_000;
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that did not become ready in time is asked to end, and killed after this. */
 export const DAEMON_END_GRACE_MS = 2_000;
 export const FIRST_CONTACT_WAIT_MS = 3_000;
+/** How long rsconfig -a and -d wait for the server, and how long a list may take that was asked for. */
+export const ATTACH_WAIT_MS = 10_000;
+export const DETACH_WAIT_MS = 10_000;
+export const LIST_WAIT_MS = 2_000;
 export const SYNC_INTERVAL_MS = 5_000;
 
 // --- file backend (docs/adr: sync or pool)

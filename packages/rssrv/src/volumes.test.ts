@@ -12,8 +12,8 @@ let directory = '';
 let prepared: PreparedVolumes[] = [];
 let logged: string[] = [];
 const log = {
-  info: (_facts: object, message: string) => void logged.push(message),
-  warn: (_facts: object, message: string) => void logged.push(message),
+  info: (message: string) => void logged.push(message),
+  warn: (message: string) => void logged.push(message),
 };
 
 beforeEach(() => {

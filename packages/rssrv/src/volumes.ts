@@ -4,6 +4,7 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { type RsError, toRsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
 import { type LockOutcome, takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
 import { volumeIds, volumeKey } from './volume-ids.ts';
@@ -16,11 +17,8 @@ export interface VolumePaths {
   readonly memoryDirectory: string;
 }
 
-/** pino's form. */
-export interface VolumeLog {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-}
+/** What is said while volumes are prepared. */
+export type VolumeLog = Pick<Log, 'info' | 'warn'>;
 
 export interface VolumeFailure {
   readonly name: string;
@@ -110,12 +108,12 @@ async function settle(storage: Storage, lock: LockOutcome | undefined, log: Volu
   const { volume, id, type, path } = storage;
   if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
   if (lock === 'unavailable') {
-    log.warn({ volume: volume.name, path }, `${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`);
+    log.warn(`${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`, { volume: volume.name });
   }
   const { sizeBytes, grownFromBytes } = await settleSize(storage);
   if (grownFromBytes !== null && type === 'file') {
     const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
-    log.info({ volume: volume.name, path, sizeBytes }, `${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`);
+    log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
   }
   const { name, universe, blockSizeBytes, readonly, shared, clients } = volume;
   return { name, universe, id, type, path, sizeBytes, blockSizeBytes, readonly, shared, clients };

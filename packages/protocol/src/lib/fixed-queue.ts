@@ -41,6 +41,11 @@ export class FixedQueue<T> {
     return item;
   }
 
+  /** The items, first in first. */
+  toArray(): T[] {
+    return Array.from({ length: this.count }, (_unused, index) => this.ring[(this.head + index) % this.capacity] as T);
+  }
+
   clear(): void {
     while (this.count > 0) this.shift();
   }

@@ -44,6 +44,9 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
+    // Of attachments that were closed while requests were out.
+    const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.includes(attachment));
+    for (const request of orphans) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
   /** Takes out every request that is here, sent or not: the trunk ends. */

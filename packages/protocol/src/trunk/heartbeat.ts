@@ -51,6 +51,11 @@ export class Heartbeat {
     return nowMs - this.sentAtMs >= this.intervalMs;
   }
 
+  /** Time since the last PING was sent. */
+  sinceSentMs(nowMs: number): number {
+    return nowMs - this.sentAtMs;
+  }
+
   /** The next PING; `oldestMs` and `generation` as wire/messages.ts says. */
   ping(nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.sent++;

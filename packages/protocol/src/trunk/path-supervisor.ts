@@ -49,6 +49,17 @@ export interface Endpoints {
   readonly port: number;
 }
 
+export interface PathTotals {
+  readonly requests: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly unansweredBytes: number;
+  /** Requests sent here after another path fell silent or died. */
+  readonly resent: number;
+  readonly deaths: number;
+  readonly roundTripMs: number | null;
+}
+
 export interface SupervisorPorts {
   readonly clock: Clock;
   readonly connector: Connector;
@@ -68,6 +79,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   lastError: RsError | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
+  /** Of earlier connections. */
+  private past: PathTotals = { requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null };
   private readonly ports: SupervisorPorts;
   private readonly identity: ClientIdentity;
   private readonly backoff: Backoff;
@@ -88,6 +101,20 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.sinceMs = ports.clock.wallMs();
     const unit = (): number => ports.random(4).readUInt32BE(0) / 2 ** 32;
     this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, unit);
+  }
+
+  /** Sums over all connections of this candidate. */
+  get totals(): PathTotals {
+    const { path, past } = this;
+    return {
+      requests: past.requests + (path?.requests ?? 0),
+      sentBytes: past.sentBytes + (path?.connection.sentBytes ?? 0),
+      receivedBytes: past.receivedBytes + (path?.connection.receivedBytes ?? 0),
+      unansweredBytes: path?.unansweredBytes ?? 0,
+      resent: past.resent + (path?.resent ?? 0),
+      deaths: this.deaths,
+      roundTripMs: path?.roundTripMs ?? null,
+    };
   }
 
   get retries(): number {
@@ -215,6 +242,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
 
   pathDown(path: Path, reason: string): void {
     if (path !== this.path) return;
+    this.past = { ...this.totals, unansweredBytes: 0 };
     this.path = null;
     if (this.state === 'retired') return;
     const nowMs = this.ports.clock.monotonicMs();
@@ -235,9 +263,10 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
       this.trunk?.refused(this.presentation.session);
       this.hurry = true;
     }
+    const isWaiting = this.presentation?.kind === 'wait';
     this.leaveTrunk();
     if (!this.hurry) this.note(error);
-    this.move('down', error.message);
+    this.move('down', isWaiting ? '' : error.message);
     const connection = this.connection;
     this.connection = null;
     connection?.close(error.message, false);

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { LIVENESS_TICK_MS, SLOTS_QUARANTINE_MAX } from '../limits.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, Welcome } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Connection } from './connection.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -122,6 +123,11 @@ export class Trunk implements PathOwner {
   /** Takes a request of an attachment, or (attachment null) one of the session's own. */
   submit(request: Request): void {
     request.submittedMs = this.clock.monotonicMs();
+    const phase = request.attachment?.phase;
+    if (this.ended || phase === 'closed' || phase === 'failed') {
+      this.clock.soon(() => request.owner?.requestDone(request, phase === 'failed' ? STATUS.TAKEN : STATUS.IO_ERROR));
+      return;
+    }
     this.dispatcher.add(request);
     this.wantPump();
   }
@@ -234,7 +240,9 @@ export class Trunk implements PathOwner {
   }
 
   private look(path: Path, nowMs: number): void {
-    if (path.heartbeat.isDue(nowMs)) path.ping(nowMs);
+    // A path that owes answers is asked whether it lives before it is suspected: slow storage is not a dead path.
+    const isQuiet = path.waitingSinceMs !== null && nowMs - path.lastReceivedMs >= this.times.suspectMs / 2;
+    if (path.heartbeat.isDue(nowMs) || (isQuiet && path.heartbeat.sinceSentMs(nowMs) >= this.times.suspectMs / 2)) path.ping(nowMs);
     const others = this.paths.filter((other) => other !== path);
     const verdict = judgePath(path, others, this.times, nowMs);
     if (verdict === 'keep') return;

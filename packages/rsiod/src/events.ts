@@ -1,0 +1,19 @@
+// The last state changes, for `rsconfig events`: bounded, oldest forgotten first.
+
+import type { EventView } from '@rsio/protocol/control/methods';
+import { EVENTS_KEPT } from '@rsio/protocol/limits';
+import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
+
+export class EventList {
+  private readonly kept = new FixedQueue<EventView>(EVENTS_KEPT);
+
+  add(event: EventView): void {
+    if (this.kept.isFull) this.kept.shift();
+    this.kept.push(event);
+  }
+
+  /** The last `count`, oldest first. */
+  last(count: number): EventView[] {
+    return this.kept.toArray().slice(-count);
+  }
+}

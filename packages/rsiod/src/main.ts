@@ -1,0 +1,62 @@
+// rsiod: makes servers' volumes usable here. Arguments, configuration, life as a daemon; the work is in daemon.ts.
+
+import { mkdirSync } from 'node:fs';
+import { loadRscltConfig } from '@rsio/protocol/config/load-config';
+import { type RsiodPaths, rsiodPaths } from '@rsio/protocol/config/root-paths';
+import type { RscltConfig } from '@rsio/protocol/config/types';
+import { runProgram } from '@rsio/protocol/lib/arguments';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
+import { openLog } from '@rsio/protocol/lib/log';
+import { ClientDaemon } from './daemon.ts';
+import { nextIdentity } from './identity.ts';
+
+const HELP = `Usage: rsiod [--foreground] [--check]
+Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes back to the prompt when paths were tried.
+
+  --foreground      stay, and log to stderr too
+  --check           check the configuration file and end
+`;
+
+function warningsOf(config: RscltConfig): string[] {
+  return config.warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
+}
+
+async function run(daemon: Daemon, config: RscltConfig, paths: RsiodPaths, foreground: boolean): Promise<void> {
+  mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
+  const toStderr = foreground ? { copy: (line: string) => process.stderr.write(`${line}\n`) } : {};
+  const log = openLog({ file: paths.logFile, node: config.namespaces[0]?.nodename ?? 'rsiod', ...toStderr });
+  const warn = (sentence: string): void => {
+    log.warn(sentence);
+    daemon.warn(`Warning: ${sentence}`);
+  };
+  for (const warning of warningsOf(config)) warn(warning);
+  const identity = await nextIdentity(paths.stateDir);
+  const client = new ClientDaemon({ config, paths, identity, clock: systemClock, log, warn });
+  const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
+  daemon.onReload(() => log.reopen());
+  await client.start();
+  log.info(`Up: instance ${identity.instance} of node ${config.namespaces[0]?.nodename ?? ''}`);
+  daemon.ready();
+  const reason = await stopped;
+  log.info(`Ends: ${reason}`);
+  await client.stop('The client is shutting down');
+  log.info('Has ended');
+  log.close();
+}
+
+runProgram(
+  { name: 'rsiod', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, positionals: false },
+  async ({ values, root, out, note }) => {
+    const paths = rsiodPaths(root);
+    const config = loadRscltConfig(paths.configFile);
+    if (values.check === true) {
+      for (const warning of warningsOf(config)) note(`Warning: ${warning}`);
+      const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
+      out(`${paths.configFile}: ${config.interfaces.length} interfaces, ${config.namespaces.length} namespaces and ${servers} server interfaces: good\n`);
+      return;
+    }
+    const foreground = values.foreground === true;
+    await startDaemon({ program: 'rsiod', foreground, pidFile: paths.pidFile, note, main: (daemon) => run(daemon, config, paths, foreground) });
+  },
+);

@@ -1,0 +1,130 @@
+// The daemon's state as the control methods show it (protocol's control/methods.ts). Reads, never changes.
+
+import type { AttachmentView, InterfaceView, NamespaceView, PathView, ServerView, StatsView, StatusView, WaitingView } from '@rsio/protocol/control/methods';
+import type { RscltConfig } from '@rsio/protocol/config/types';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import type { LocalInterface, Namespace, Route } from './namespace.ts';
+import { labelOf } from './offers.ts';
+import type { Server } from './server.ts';
+import type { Volume } from './volume.ts';
+
+export function pathView({ local, remote, port, supervisor }: Route, deadMs: number, nowMs: number): PathView {
+  const { path, state } = supervisor;
+  return {
+    number: path?.number ?? null,
+    interface: local.name,
+    localAddress: local.address,
+    address: remote.address,
+    port,
+    state,
+    tx: path === null ? '-' : path.heartbeat.tx(nowMs, deadMs),
+    rx: path === null ? '-' : path.heartbeat.rx(nowMs, deadMs),
+    sinceMs: supervisor.sinceMs,
+    lastError: supervisor.lastError === null ? null : supervisor.lastError.message,
+    lastErrorMs: supervisor.lastErrorMs,
+    retries: supervisor.retries,
+    roundTripMs: path?.roundTripMs ?? null,
+  };
+}
+
+/** Sections that lead to one server are one; a section whose server was never met stands for itself. */
+function serverGroups(namespace: Namespace): { server: Server | null; sections: string[] }[] {
+  const groups: { server: Server | null; sections: string[] }[] = [];
+  for (const section of namespace.config.servers) {
+    const server = namespace.routes.find((route) => route.remote === section && route.server !== null)?.server ?? null;
+    const group = server === null ? undefined : groups.find((one) => one.server === server);
+    if (group === undefined) groups.push({ server, sections: [section.name] });
+    else group.sections.push(section.name);
+  }
+  return groups;
+}
+
+export function namespaceView(namespace: Namespace, position: number, clock: Clock): NamespaceView {
+  const { name, namespaceid, nodename } = namespace.config;
+  const servers = serverGroups(namespace).map(({ server, sections }, index) => serverView(namespace, server, sections, index, clock));
+  return { position, name, namespaceid, nodename, servers };
+}
+
+function serverView(namespace: Namespace, server: Server | null, sections: string[], position: number, clock: Clock): ServerView {
+  const routes = namespace.routes.filter((route) => sections.includes(route.remote.name));
+  const session = server?.trunk.session ?? null;
+  const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
+  const nowMs = clock.monotonicMs();
+  return {
+    position,
+    name: server?.name ?? sections[0] ?? '',
+    sections,
+    serverid: server?.serverid ?? null,
+    instance: session?.serverInstance ?? null,
+    state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
+    addresses: namespace.config.servers
+      .filter((section) => sections.includes(section.name))
+      .map((section) => ({ section: section.name, address: section.address, port: routes.find((route) => route.remote === section)?.port ?? section.port ?? 0 })),
+    limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
+    volumes: (server?.volumes ?? []).map((volume) => ({
+      name: volume.name,
+      universe: volume.universe,
+      id: volume.id,
+      blocks: volume.sizeBytes / SECTOR_BYTES,
+      blockSizeBytes: SECTOR_BYTES,
+      readonly: volume.readonly,
+      shared: volume.shared,
+      holders: volume.holders,
+    })),
+    paths: routes.map((route) => pathView(route, namespace.config.deadMs, nowMs)),
+  };
+}
+
+export function attachmentView(volume: Volume, device: string | null, servers: number): AttachmentView {
+  return {
+    namespace: volume.namespace,
+    name: volume.name,
+    universe: volume.universe,
+    id: volume.id,
+    state: waitsFor(volume) === null ? 'attached' : 'waiting',
+    readonly: volume.readonly,
+    blocks: volume.sizeBytes / SECTOR_BYTES,
+    blockSizeBytes: SECTOR_BYTES,
+    servers,
+    rawDevice: null,
+    blockDevice: device ?? '-',
+  };
+}
+
+/** Why the volume's I/O cannot go on just now, or null. */
+function waitsFor(volume: Volume): string | null {
+  const { attachment, trunk } = volume;
+  if (trunk.paths.length === 0) return 'a path to its server';
+  return attachment.phase === 'ready' ? null : attachment.reason;
+}
+
+export function statusView(config: RscltConfig, locals: readonly LocalInterface[], namespaces: readonly Namespace[], volumes: readonly Volume[], clock: Clock): StatusView {
+  const nowMs = clock.monotonicMs();
+  const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
+    position,
+    name: one.name,
+    address: one.address,
+    port: one.port,
+    reps: namespaces
+      .flatMap((namespace) => namespace.routes.map((route) => ({ route, deadMs: namespace.config.deadMs })))
+      .filter(({ route }) => route.local === locals[position])
+      .map(({ route, deadMs }) => ({ ...pathView(route, deadMs, nowMs), position: route.remote.position, section: route.remote.name })),
+  }));
+  return { interfaces, waiting: volumes.flatMap((volume) => waitingView(volume, clock)) };
+}
+
+function waitingView(volume: Volume, clock: Clock): WaitingView[] {
+  const reason = waitsFor(volume);
+  if (reason === null || volume.waitingSinceMs === null) return [];
+  const sinceMs = clock.wallMs() - (clock.monotonicMs() - volume.waitingSinceMs);
+  return [{ volume: labelOf(volume), waitsFor: reason, sinceMs, untilMs: null, requests: volume.outstanding }];
+}
+
+export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {
+  const routes = namespaces.flatMap((namespace) => namespace.routes);
+  return {
+    paths: routes.map(({ local, remote, supervisor }) => ({ interface: local.name, address: remote.address, state: supervisor.state, ...supervisor.totals })),
+    volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
+  };
+}

@@ -1,0 +1,216 @@
+// An attached volume as its doors use it: cuts their I/O into segments for the trunk, puts the answers together, and counts.
+// Range, alignment and rights are checked here, once. Invariant: every `submit` ends in exactly one `done`, never from within itself.
+
+import { assert } from '@rsio/protocol/lib/assert';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { COUNT_MAX, SECTOR_BYTES, SEGMENT_BYTES, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
+import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
+import { callSession } from '@rsio/protocol/trunk/session-call';
+import type { Trunk } from '@rsio/protocol/trunk/trunk';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { DoorVolume, Extent, VolumeIo } from './doors/door.ts';
+import { VolumeCounters } from './volume-counters.ts';
+
+/** One door I/O whose segments are out. */
+class Gathering {
+  io: VolumeIo | null = null;
+  left = 0;
+  status = 0;
+  startedMs = 0;
+}
+
+class Segment extends Request {
+  gathering: Gathering | null = null;
+}
+
+/** Largest DISCARD or ZERO in one request, MiB: so that a request ends within bounded time. */
+const WIDE_COUNT_MAX = 1024;
+const NOTHING = Buffer.alloc(0);
+
+export class Volume implements DoorVolume, RequestOwner {
+  readonly namespace: string;
+  readonly users = new Set<string>();
+  readonly counters: VolumeCounters;
+  readonly attachment: Attachment;
+  readonly trunk: Trunk;
+  outstanding = 0;
+  /** Since when something is outstanding without any completion; null: nothing is. */
+  waitingSinceMs: number | null = null;
+  private readonly clock: Clock;
+  private readonly freeSegments: Segment[] = [];
+  private readonly freeGatherings: Gathering[] = [];
+  private whenIdle: (() => void)[] = [];
+
+  constructor(namespace: string, attachment: Attachment, trunk: Trunk, clock: Clock) {
+    this.namespace = namespace;
+    this.attachment = attachment;
+    this.trunk = trunk;
+    this.clock = clock;
+    this.counters = new VolumeCounters();
+  }
+
+  get name(): string {
+    return this.attachment.name;
+  }
+
+  get universe(): number {
+    return this.attachment.universe;
+  }
+
+  get sizeBytes(): number {
+    return this.opened.sizeBytes;
+  }
+
+  get blockSizeBytes(): number {
+    return this.opened.blockSizeBytes;
+  }
+
+  get readonly(): boolean {
+    return this.opened.readonly;
+  }
+
+  get canDiscard(): boolean {
+    return this.opened.canDiscard;
+  }
+
+  get id(): string {
+    return this.opened.id;
+  }
+
+  submit(io: VolumeIo): void {
+    const invalid = this.validate(io);
+    const gathering = this.freeGatherings.pop() ?? new Gathering();
+    gathering.io = io;
+    gathering.left = 0;
+    gathering.status = invalid;
+    gathering.startedMs = this.clock.monotonicMs();
+    if (this.outstanding++ === 0) this.waitingSinceMs = gathering.startedMs;
+    if (invalid === STATUS.OK) this.cut(gathering, io);
+    // Nothing to send (refused, or of no length): it ends when what runs now has ended.
+    if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
+  }
+
+  extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
+    const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux: IOCTL.EXTENTS, body }, ({ status, bodies }) => {
+      const [first] = bodies;
+      if (status !== STATUS.OK || first === undefined) done(status === STATUS.OK ? STATUS.IO_ERROR : (status as Status), []);
+      else done(STATUS.OK, extentsOf(first));
+    });
+  }
+
+  /** Calls `idle` when nothing is outstanding: now, or later. */
+  onIdle(idle: () => void): void {
+    if (this.outstanding === 0) idle();
+    else this.whenIdle.push(idle);
+  }
+
+  requestDone(request: Request, status: number): void {
+    assert(request instanceof Segment && request.gathering !== null, 'A segment of no I/O was answered');
+    const { gathering } = request;
+    request.gathering = null;
+    request.buffer = NOTHING;
+    this.freeSegments.push(request);
+    if (status !== STATUS.OK && gathering.status === STATUS.OK) gathering.status = status;
+    gathering.left--;
+    if (gathering.left === 0) this.end(gathering);
+  }
+
+  private end(gathering: Gathering): void {
+    const { io, status, startedMs } = gathering;
+    assert(io !== null, 'An I/O ended twice');
+    gathering.io = null;
+    this.freeGatherings.push(gathering);
+    const nowMs = this.clock.monotonicMs();
+    this.counters.ended(io, status, nowMs - startedMs, nowMs - (this.waitingSinceMs ?? nowMs));
+    this.outstanding--;
+    this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
+    io.done(status as Status);
+    if (this.outstanding === 0 && this.whenIdle.length > 0) for (const idle of this.whenIdle.splice(0)) idle();
+  }
+
+  private validate(io: VolumeIo): Status {
+    if (io.op === 'flush') return STATUS.OK;
+    if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
+    const block = this.blockSizeBytes;
+    if (io.positionBytes % block !== 0 || io.lengthBytes % block !== 0) return STATUS.MISALIGNED;
+    return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  }
+
+  private cut(gathering: Gathering, io: VolumeIo): void {
+    switch (io.op) {
+      case 'flush':
+        this.send(gathering, OP.FLUSH, 0, 0, 0, 0, 0);
+        return;
+      case 'read':
+      case 'write':
+        this.cutData(gathering, io);
+        return;
+      default:
+        this.cutRange(gathering, io);
+    }
+  }
+
+  private cutData(gathering: Gathering, io: VolumeIo): void {
+    const op = io.op === 'read' ? OP.READ : OP.WRITE;
+    const flags = io.op === 'write' && io.fua ? FLAG.FUA : 0;
+    for (let done = 0; done < io.lengthBytes; done += SEGMENT_BYTES) {
+      const bytes = Math.min(SEGMENT_BYTES, io.lengthBytes - done);
+      this.send(gathering, op, flags, (io.positionBytes + done) / SECTOR_BYTES, bytes / SECTOR_BYTES, bytes, done);
+    }
+  }
+
+  /** DISCARD, ZERO: in MiB as far as that goes, the rest in sectors. */
+  private cutRange(gathering: Gathering, io: VolumeIo): void {
+    const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
+    const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.keepAllocated ? FLAG.NO_HOLE : 0);
+    const blockSectors = this.blockSizeBytes / SECTOR_BYTES;
+    const countMax = COUNT_MAX - (COUNT_MAX % blockSectors);
+    let lba = io.positionBytes / SECTOR_BYTES;
+    let left = io.lengthBytes / SECTOR_BYTES;
+    while (left > 0) {
+      const wide = Math.min(Math.floor(left / WIDE_UNIT_SECTORS), WIDE_COUNT_MAX);
+      const sectors = wide > 0 ? wide * WIDE_UNIT_SECTORS : Math.min(left, countMax);
+      this.send(gathering, op, wide > 0 ? flags | FLAG.WIDE : flags, lba, wide > 0 ? wide : sectors, 0, 0);
+      lba += sectors;
+      left -= sectors;
+    }
+  }
+
+  private send(gathering: Gathering, op: number, flags: number, lba: number, count: number, bodyBytes: number, at: number): void {
+    const segment = this.freeSegments.pop() ?? new Segment();
+    const { io } = gathering;
+    assert(io !== null, 'A segment of no I/O');
+    segment.gathering = gathering;
+    segment.op = op;
+    segment.flags = flags;
+    segment.lba = lba;
+    segment.count = count;
+    segment.bodyBytes = bodyBytes;
+    segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
+    segment.bufferOffset = io.bufferOffset + at;
+    segment.owner = this;
+    segment.attachment = this.attachment;
+    gathering.left++;
+    this.trunk.submit(segment);
+  }
+
+  private get opened(): OpenAnswer {
+    const { volume } = this.attachment;
+    assert(volume !== null, `Volume ${this.attachment.name} is shown before it was open`);
+    return volume;
+  }
+}
+
+function extentsOf(body: Buffer): Extent[] {
+  const { extents } = decodeExtentsAnswer(body, 0, body.length);
+  const found: Extent[] = [];
+  for (let index = 0; index + 1 < extents.length; index += 2) {
+    found.push({ lengthBytes: extents[index]! * SECTOR_BYTES, hole: extents[index + 1] === EXTENT.HOLE });
+  }
+  return found;
+}

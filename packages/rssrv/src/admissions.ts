@@ -1,0 +1,185 @@
+// Which proven client gets a session, and what must end before it may (docs/PROTOCOL.md S9, H4): one session per node, a new one only
+// when the process of the old one is gone. Sessions live here, with the secret their joins are checked against.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Proven } from '@rsio/protocol/auth/handshake-server';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS } from '@rsio/protocol/limits';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import type { Hello } from '@rsio/protocol/wire/messages';
+import type { Asked, ClientIdentity, FromWorker, ToWorker } from './channel.ts';
+import type { Holders } from './holders.ts';
+import type { Admission } from './session.ts';
+import type { Worker } from './workers.ts';
+
+type Answer = Extract<ToWorker, { type: 'told' }>['answer'];
+
+export interface AdmissionPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly holders: Holders;
+  takeWorker(): Worker;
+  /** The `begin` message for a session's worker. */
+  beginMessage(session: string, client: ClientIdentity): ToWorker;
+  /** Answers what a session's worker asks. */
+  answer(session: ServedSession, asked: Asked): Promise<Answer>;
+  /** The session's process is gone. */
+  sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
+  refuse(socket: Socket, error: RsError): void;
+}
+
+export interface ServedSession {
+  readonly id: string;
+  readonly secret: Buffer;
+  readonly client: ClientIdentity;
+  readonly worker: Worker;
+  /** Volumes that its process has been granted. */
+  readonly volumeIds: Set<string>;
+  /** When its last path went, or null: it has paths. */
+  silentSinceMs: number | null;
+}
+
+/** A session whose last path went this long ago does not keep an instance on another machine out. */
+const SILENT_ENOUGH_MS = 3_000;
+
+export class Admissions {
+  private readonly ports: AdmissionPorts;
+  private readonly byNode = new Map<string, ServedSession>();
+  /** Nodes whose old session is being ended: a second newcomer is told to come again. */
+  private readonly inTransition = new Set<string>();
+  private isClosed = false;
+
+  constructor(ports: AdmissionPorts) {
+    this.ports = ports;
+  }
+
+  get sessions(): ServedSession[] {
+    return [...this.byNode.values()];
+  }
+
+  /** For the handshake: the secret of a session this node may join. */
+  secretOf(session: Uint8Array, node: string): Buffer | null {
+    const served = this.byNode.get(node);
+    return served !== undefined && !served.worker.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
+  }
+
+  /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
+  admit(socket: Socket, proven: Proven, interfaceName: string): void {
+    const admission: Admission = {
+      welcomeKey: proven.welcomeKey,
+      transcript: proven.transcript,
+      interfaceName,
+      digest: proven.features.includes(FEATURE.DIGEST),
+      dead: proven.proof.dead,
+    };
+    const { node } = proven.hello;
+    if (proven.kind === 'join') {
+      const served = this.byNode.get(node);
+      if (served === undefined) this.ports.refuse(socket, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
+      else served.worker.tell({ type: 'path', admission }, socket);
+      return;
+    }
+    if (this.inTransition.has(node)) {
+      this.ports.refuse(socket, new RsError('E_DRAINING', `The last session of node ${node} is just being ended: try again`));
+      return;
+    }
+    this.inTransition.add(node);
+    this.begin(socket, proven.hello, proven.sessionSecret, admission)
+      .catch((thrown: unknown) => this.ports.refuse(socket, toRsError(thrown)))
+      .finally(() => this.inTransition.delete(node));
+  }
+
+  /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
+  async close(code: string, sentence: string): Promise<void> {
+    this.isClosed = true;
+    await Promise.all(this.sessions.map((session) => session.worker.end(code, sentence)));
+  }
+
+  private async begin(socket: Socket, hello: Hello, secret: Buffer, admission: Admission): Promise<void> {
+    const client: ClientIdentity = {
+      node: hello.node,
+      instance: hello.instance,
+      machine: hello.machine,
+      boot: hello.boot,
+      address: socket.remoteAddress ?? '',
+    };
+    this.checkNewcomer(client);
+    const old = this.byNode.get(client.node);
+    if (old !== undefined) await this.endOld(old, client);
+    await this.ports.holders.noteInstance(client);
+    if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
+    const id = randomBytes(SESSION_ID_BYTES).toString('hex');
+    const served: ServedSession = { id, secret, client, worker: this.ports.takeWorker(), volumeIds: new Set(), silentSinceMs: null };
+    this.byNode.set(client.node, served);
+    served.worker.onMessage = (message) => this.heard(served, message);
+    void served.worker.ended.then((isClean) => this.gone(served, isClean));
+    served.worker.tell(this.ports.beginMessage(id, client));
+    served.worker.tell({ type: 'path', admission }, socket);
+    this.ports.log.info(`Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.worker.pid}`);
+  }
+
+  /** H4: which instance of a node may have a session. */
+  private checkNewcomer(client: ClientIdentity): void {
+    if (!this.ports.holders.isCurrent(client)) {
+      throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
+    }
+    const old = this.byNode.get(client.node);
+    if (old === undefined || (old.client.machine === client.machine && old.client.instance <= client.instance)) return;
+    const isSilent = old.silentSinceMs !== null && this.ports.clock.monotonicMs() - old.silentSinceMs >= SILENT_ENOUGH_MS;
+    if (isSilent) return;
+    throw new RsError('E_OTHER_MACHINE', `Node ${client.node} is in use from ${old.client.address}: stop rsiod there, or use another nodename here`);
+  }
+
+  /** S9: a new session begins when the old one's process is gone. */
+  private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
+    const isOther = old.client.instance !== client.instance || old.client.machine !== client.machine;
+    const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
+    const ended = old.worker.end(code, isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session');
+    const { clock } = this.ports;
+    const inTime = await new Promise<boolean>((resolve) => {
+      const timer = clock.after(OLD_SESSION_WAIT_MS, () => resolve(false));
+      void ended.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+    if (!inTime) throw new RsError('E_DRAINING', `The old server process ${old.worker.pid} of node ${client.node} still has I/O running`);
+  }
+
+  private heard(session: ServedSession, message: FromWorker): void {
+    if (message.type === 'paths') this.pathsChanged(session, message.count);
+    if (message.type !== 'ask') return;
+    this.ports
+      .answer(session, message.asked)
+      .catch((thrown: unknown) => {
+        this.ports.log.error(`Node ${session.client.node}: ${toRsError(thrown).message}`);
+        return null;
+      })
+      .then((answer) => session.worker.tell({ type: 'told', number: message.number, answer }))
+      .catch(() => undefined);
+  }
+
+  private pathsChanged(session: ServedSession, count: number): void {
+    if (count > 0) {
+      session.silentSinceMs = null;
+      return;
+    }
+    const sinceMs = this.ports.clock.monotonicMs();
+    session.silentSinceMs = sinceMs;
+    this.ports.clock.after(SESSION_LINGER_MS, () => {
+      if (session.silentSinceMs === sinceMs && !session.worker.gone) void session.worker.end('E_NO_SESSION', 'It had no path for too long');
+    });
+  }
+
+  private gone(session: ServedSession, isClean: boolean): void {
+    if (this.byNode.get(session.client.node) === session) this.byNode.delete(session.client.node);
+    const { log } = this.ports;
+    if (isClean) log.info(`Process ${session.worker.pid} of node ${session.client.node} has ended`);
+    else log.warn(`Process ${session.worker.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
+    this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
+  }
+}

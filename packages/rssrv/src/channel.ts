@@ -1,0 +1,41 @@
+// What listener and worker say to each other over the channel between the processes. Plain data; sockets ride along with `path`.
+
+import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Admission } from './session.ts';
+import type { Grant } from './session-volumes.ts';
+
+/** A client as the listener proved it. */
+export interface ClientIdentity {
+  readonly node: string;
+  readonly instance: number;
+  readonly machine: string;
+  readonly boot: string;
+  readonly address: string;
+}
+
+export type ToWorker =
+  | {
+      readonly type: 'begin';
+      readonly session: string;
+      readonly client: ClientIdentity;
+      readonly interfaces: readonly ServerInterface[];
+      readonly generation: number;
+      readonly log: { readonly file: string; readonly node: string; readonly level: string; readonly copy: boolean };
+    }
+  | { readonly type: 'path'; readonly admission: Admission }
+  | { readonly type: 'told'; readonly number: number; readonly answer: ListAnswer | Grant | null }
+  | { readonly type: 'end'; readonly code: string; readonly sentence: string }
+  | { readonly type: 'reopen-log' };
+
+export type Asked =
+  | { readonly what: 'list' }
+  | { readonly what: 'grant'; readonly request: OpenRequest }
+  | { readonly what: 'release'; readonly volumeId: string };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'ask'; readonly number: number; readonly asked: Asked }
+  | { readonly type: 'paths'; readonly count: number }
+  /** Everything has ended: exits next. */
+  | { readonly type: 'ended' };
+

@@ -1,0 +1,127 @@
+// A connection that has not proven itself yet: HELLO, CHALLENGE, PROOF, within a time and in small frames, and not a byte more. What is
+// proven leaves as a paused socket that nothing was read from since its PROOF; everything else is refused and closed.
+// Invariant: a byte that comes early closes the connection, so that handing the socket over loses none.
+
+import type { Socket } from 'node:net';
+import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
+import { type NodeLookup, type Proven, type Refusal, refuseFrame, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import type { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, LAST_WORDS_TIMEOUT_MS, PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { Decoder } from '@rsio/protocol/wire/decoder';
+import type { Header } from '@rsio/protocol/wire/header';
+
+export interface DoorwayPorts {
+  readonly clock: Clock;
+  readonly pool: BufferPool;
+  readonly lookup: NodeLookup;
+  readonly secretOf: SecretLookup;
+  /** The socket is paused, has no listeners, and belongs to the callee. */
+  proven(socket: Socket, proven: Proven): void;
+  refused(socket: Socket, refusal: Refusal): void;
+  /** It ended without a refusal: garbage, silence, or the peer left. */
+  broken(socket: Socket, reason: string): void;
+}
+
+export class Doorway {
+  private readonly socket: Socket;
+  private readonly ports: DoorwayPorts;
+  private readonly handshake: ServerHandshake;
+  private readonly decoder: Decoder;
+  private readonly timer: Timer;
+  private isChallenged = false;
+  private outcome: Proven | null = null;
+  private isOver = false;
+
+  constructor(socket: Socket, handshake: ServerHandshake, ports: DoorwayPorts) {
+    this.socket = socket;
+    this.handshake = handshake;
+    this.ports = ports;
+    this.decoder = new Decoder(
+      {
+        bodyBegins: () => undefined,
+        frame: (header, body, offset) => this.frame(header, body, offset),
+        malformed: (reason) => this.broken(reason),
+      },
+      ports.pool,
+    );
+    this.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    this.decoder.ioMaxBytes = 0;
+    this.timer = ports.clock.after(PROOF_TIMEOUT_MS, () => this.broken(`It did not prove itself within ${PROOF_TIMEOUT_MS} ms`));
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.data(chunk));
+    socket.on('error', (error) => this.broken(error.message));
+    socket.on('close', () => this.broken('The client left before it was proven'));
+  }
+
+  private data(chunk: Buffer): void {
+    if (this.isOver) return;
+    if (this.outcome !== null) {
+      this.broken('It sent a byte before it was welcomed');
+      return;
+    }
+    this.decoder.push(chunk, 0, chunk.length);
+    const { outcome } = this;
+    if (outcome === null || this.isOver) return;
+    this.leave();
+    this.socket.pause();
+    this.ports.proven(this.socket, outcome);
+  }
+
+  private frame(header: Header, body: Buffer, offset: number): void {
+    if (this.outcome !== null) {
+      this.broken('It sent a frame before it was welcomed');
+      return;
+    }
+    try {
+      const frame = wholeFrame(header, body, offset);
+      if (this.isChallenged) this.prove(frame);
+      else this.greet(frame);
+    } catch (error) {
+      this.broken(toRsError(error).message);
+    }
+  }
+
+  private greet(frame: Buffer): void {
+    this.isChallenged = true;
+    const answer = this.handshake.onHello(frame, this.ports.lookup);
+    if (answer.kind === 'refuse') this.refuse(answer);
+    else this.socket.write(answer.frame);
+  }
+
+  private prove(frame: Buffer): void {
+    const answer = this.handshake.onProof(frame, this.ports.secretOf);
+    if (answer.kind === 'refuse') this.refuse(answer);
+    else this.outcome = answer;
+  }
+
+  private refuse(refusal: Refusal): void {
+    if (this.isOver) return;
+    this.leave();
+    sayRefusal(this.socket, refusal);
+    this.ports.refused(this.socket, refusal);
+  }
+
+  private broken(reason: string): void {
+    if (this.isOver) return;
+    this.leave();
+    this.socket.on('error', () => undefined);
+    this.socket.destroy();
+    this.ports.broken(this.socket, reason);
+  }
+
+  private leave(): void {
+    this.isOver = true;
+    this.decoder.stop();
+    this.timer.cancel();
+    this.socket.removeAllListeners();
+  }
+}
+
+/** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
+export function sayRefusal(socket: Socket, refusal: Pick<Refusal, 'code' | 'sentence'>): void {
+  socket.on('error', () => undefined);
+  socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());
+  socket.end(refuseFrame(refusal), () => socket.destroy());
+}

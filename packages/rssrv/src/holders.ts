@@ -1,0 +1,138 @@
+// Who holds which volume, and which instance of a node is the last (docs/PROTOCOL.md H1, H2, H4). Kept durably before anything is granted:
+// a hold survives restarts, and ends only by CLOSE or by a new instance of the same node, never by time.
+// Invariant: a volume that is not shared has one writer, or readers only; each change of writer adds one to its epoch.
+
+import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from './channel.ts';
+import type { ServedVolume } from './served-volume.ts';
+import type { Grant } from './session-volumes.ts';
+import { StateFile } from './state-file.ts';
+
+interface Hold {
+  readonly node: string;
+  readonly machine: string;
+  readonly instance: number;
+  readonly address: string;
+  readonly sinceMs: number;
+  readonly readonly: boolean;
+}
+
+interface VolumeHolds {
+  epoch: number;
+  holds: Hold[];
+}
+
+interface Content {
+  readonly volumes: Readonly<Record<string, VolumeHolds>>;
+  /** `node machine` -> highest instance seen. */
+  readonly instances: Readonly<Record<string, number>>;
+}
+
+const VERSION = 1;
+
+export class Holders {
+  private readonly file: StateFile<Content>;
+  private readonly volumes = new Map<string, VolumeHolds>();
+  private readonly instances = new Map<string, number>();
+  private readonly wallMs: () => number;
+
+  constructor(path: string, wallMs: () => number) {
+    this.wallMs = wallMs;
+    this.file = new StateFile<Content>(path, VERSION, () => ({
+      volumes: Object.fromEntries(this.volumes),
+      instances: Object.fromEntries(this.instances),
+    }));
+  }
+
+  /** Throws E_SYSTEM when the state file cannot be used. */
+  async load(): Promise<void> {
+    const content = await this.file.load(acceptContent);
+    if (content === null) return;
+    for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
+    for (const [key, instance] of Object.entries(content.instances)) this.instances.set(key, instance);
+  }
+
+  of(volumeId: string): Holder[] {
+    return (this.volumes.get(volumeId)?.holds ?? []).map(({ node, address, sinceMs }) => ({ node, address, sinceMs }));
+  }
+
+  /** False: a later instance of this node was seen on the same machine; this one is refused for ever. */
+  isCurrent(client: ClientIdentity): boolean {
+    return client.instance >= (this.instances.get(instanceKey(client)) ?? 0);
+  }
+
+  /** A proven instance; durable when it resolves. */
+  async noteInstance(client: ClientIdentity): Promise<void> {
+    if (this.instances.get(instanceKey(client)) === client.instance) return;
+    this.instances.set(instanceKey(client), client.instance);
+    await this.file.save();
+  }
+
+  /** Asks for a hold; a grant is durable when it resolves. `life`: the storage's. */
+  async grant(volume: ServedVolume, client: ClientIdentity, request: OpenRequest, life: string): Promise<Grant> {
+    const readonly = request.readonly || volume.readonly;
+    const entry = this.volumes.get(volume.id) ?? { epoch: 0, holds: [] };
+    const others = entry.holds.filter((hold) => hold.node !== client.node);
+    if (!volume.shared && !(readonly && others.every((hold) => hold.readonly)) && others.length > 0) return this.refuse(volume, others);
+    const own = entry.holds.find((hold) => hold.node === client.node);
+    const isSame = own !== undefined && own.instance === client.instance && own.machine === client.machine && own.readonly === readonly;
+    if (!isSame) {
+      const { node, machine, instance, address } = client;
+      entry.holds = [...others, { node, machine, instance, address, sinceMs: this.wallMs(), readonly }];
+      entry.epoch++;
+      this.volumes.set(volume.id, entry);
+      await this.file.save();
+    }
+    // Readers join and leave without touching each other's identity; a writer's is its epoch.
+    const identity = readonly ? `${volume.id}.readonly` : volume.shared ? `${volume.id}.shared` : `${volume.id}.${entry.epoch}`;
+    return { granted: true, volume, readonly, identity, life };
+  }
+
+  async release(volumeId: string, client: ClientIdentity): Promise<void> {
+    const entry = this.volumes.get(volumeId);
+    if (entry === undefined) return;
+    const left = entry.holds.filter((hold) => hold.node !== client.node || hold.instance !== client.instance);
+    if (left.length === entry.holds.length) return;
+    entry.holds = left;
+    entry.epoch++;
+    await this.file.save();
+  }
+
+  private refuse(volume: ServedVolume, others: readonly Hold[]): Grant {
+    const [first] = others;
+    const since = first === undefined ? '' : new Date(first.sinceMs).toISOString().replace('T', ' ').slice(0, 19);
+    const sentence = `Volume ${volume.name} is held by ${first?.node ?? '?'} at ${first?.address ?? '?'} since ${since} (GMT): detach it there with rsconfig -d ${volume.name}`;
+    return { granted: false, status: STATUS.HELD, sentence, holders: others.map(({ node, address, sinceMs }) => ({ node, address, sinceMs })) };
+  }
+}
+
+function instanceKey(client: ClientIdentity): string {
+  return `${client.node} ${client.machine}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isHold(value: unknown): value is Hold {
+  if (!isRecord(value)) return false;
+  const texts = [value['node'], value['machine'], value['address']];
+  const numbers = [value['instance'], value['sinceMs']];
+  return texts.every((text) => typeof text === 'string') && numbers.every(Number.isSafeInteger) && typeof value['readonly'] === 'boolean';
+}
+
+function acceptContent(value: unknown): Content | null {
+  if (!isRecord(value) || !isRecord(value['volumes']) || !isRecord(value['instances'])) return null;
+  const volumes: Record<string, VolumeHolds> = {};
+  for (const [id, entry] of Object.entries(value['volumes'])) {
+    if (!isRecord(entry) || !Number.isSafeInteger(entry['epoch']) || !Array.isArray(entry['holds']) || !entry['holds'].every(isHold)) return null;
+    volumes[id] = { epoch: Number(entry['epoch']), holds: entry['holds'] };
+  }
+  const instances: Record<string, number> = {};
+  for (const [key, instance] of Object.entries(value['instances'])) {
+    if (!Number.isSafeInteger(instance)) return null;
+    instances[key] = Number(instance);
+  }
+  return { volumes, instances };
+}

@@ -1,0 +1,117 @@
+// What the listener keeps in RUN, which a boot clears: its workers (pid and start time), so that the next listener ends those still
+// there (S10), and the life of each volume's storage, which an unclean end of a worker renews (docs/PROTOCOL.md, verifiers).
+
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { StateFile } from './state-file.ts';
+
+interface WorkerRecord {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+interface Content {
+  readonly workers: readonly WorkerRecord[];
+  /** Volume id -> unclean ends. */
+  readonly lives: Readonly<Record<string, number>>;
+  /** Unclean ends of a listener: they touch every volume. */
+  readonly listenerEnds: number;
+}
+
+const VERSION = 1;
+const LOOK_AGAIN_MS = 50;
+
+export class RunRecords {
+  private readonly file: StateFile<Content>;
+  private readonly workers = new Map<number, WorkerRecord>();
+  private readonly lives = new Map<string, number>();
+  private listenerEnds = 0;
+  private readonly bootId: string;
+
+  constructor(path: string, bootId: string) {
+    this.bootId = bootId;
+    this.file = new StateFile<Content>(path, VERSION, () => ({
+      workers: [...this.workers.values()],
+      lives: Object.fromEntries(this.lives),
+      listenerEnds: this.listenerEnds,
+    }));
+  }
+
+  /**
+   * Ends workers that an earlier listener left behind and waits until they are gone. Throws E_DRAINING naming a process that does
+   * not go within WORKER_DRAIN_TIMEOUT_MS (its storage does not answer).
+   */
+  async takeOver(clock: Clock, log: Log): Promise<void> {
+    const content = await this.file.load(acceptContent);
+    if (content === null) return;
+    for (const [id, ends] of Object.entries(content.lives)) this.lives.set(id, ends);
+    this.listenerEnds = content.listenerEnds;
+    if (content.workers.length === 0) return;
+    this.listenerEnds++;
+    log.warn(`The last rssrv left ${content.workers.length} server processes: they are ended first`);
+    const endMs = clock.monotonicMs() + WORKER_DRAIN_TIMEOUT_MS;
+    for (const worker of content.workers) {
+      if (isThere(worker)) process.kill(worker.pid, 'SIGKILL');
+    }
+    for (let left = content.workers.filter(isThere); left.length > 0; left = left.filter(isThere)) {
+      if (clock.monotonicMs() > endMs) {
+        throw new RsError('E_DRAINING', `Old server process ${left[0]?.pid} still has I/O running: find out why its storage does not answer`);
+      }
+      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+    }
+    await this.file.save();
+  }
+
+  async workerStarted(pid: number): Promise<void> {
+    this.workers.set(pid, { pid, startTime: startTimeOf(pid) ?? '' });
+    await this.file.save();
+  }
+
+  /** `volumeIds`: what a worker that ended uncleanly had open. */
+  async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
+    this.workers.delete(pid);
+    for (const id of volumeIds) this.lives.set(id, (this.lives.get(id) ?? 0) + 1);
+    await this.file.save();
+  }
+
+  lifeOf(volumeId: string): string {
+    return `${this.bootId}.${this.listenerEnds}.${this.lives.get(volumeId) ?? 0}`;
+  }
+}
+
+/** Start time of a process in clock ticks since boot, from /proc; null: there is no such process (or only its remains). */
+function startTimeOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command's name in parentheses may hold anything: fields count from after the last one.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? null : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function isThere(worker: WorkerRecord): boolean {
+  return startTimeOf(worker.pid) === worker.startTime;
+}
+
+/** The kernel's id of this boot. */
+export async function readBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+function acceptContent(value: unknown): Content | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { workers, lives, listenerEnds } = value as Partial<Record<keyof Content, unknown>>;
+  if (!Array.isArray(workers) || typeof lives !== 'object' || lives === null || typeof listenerEnds !== 'number') return null;
+  const records: WorkerRecord[] = [];
+  for (const worker of workers as unknown[]) {
+    if (typeof worker !== 'object' || worker === null || !('pid' in worker) || !('startTime' in worker)) return null;
+    records.push({ pid: Number(worker.pid), startTime: String(worker.startTime) });
+  }
+  return { workers: records, lives: Object.fromEntries(Object.entries(lives).map(([id, ends]) => [id, Number(ends)])), listenerEnds };
+}

@@ -1,0 +1,114 @@
+// The process of one client's session: the session over real sockets and storage, and the channel to the listener. It ends when it is
+// told to (with everything flushed), or when the channel closes, because without its listener it may not go on (S10).
+
+import type { Socket } from 'node:net';
+import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { WINDOW_BYTES } from '@rsio/protocol/limits';
+import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
+import { OutputPool } from '@rsio/protocol/wire/encoder';
+import type { ListAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { openBackend } from './backends/open-backend.ts';
+import { RangeHelper } from './backends/range-helper.ts';
+import type { Asked, FromWorker, ToWorker } from './channel.ts';
+import { Session } from './session.ts';
+import type { Grant } from './session-volumes.ts';
+
+type Told = Extract<ToWorker, { type: 'told' }>['answer'];
+
+class WorkerProcess {
+  private session: Session | null = null;
+  private log: DaemonLog | null = null;
+  private readonly helper = new RangeHelper({
+    clock: systemClock,
+    onLost: (reason) => this.log?.warn(`No holes and no fast zeroing from now on: ${reason}`),
+  });
+  private readonly asked = new Map<number, (answer: Told) => void>();
+  private askNumber = 0;
+
+  hear(message: ToWorker, socket: Socket | undefined): void {
+    switch (message.type) {
+      case 'begin':
+        this.begin(message);
+        return;
+      case 'path':
+        if (socket !== undefined) this.session?.admit(adoptSocket(socket), message.admission);
+        return;
+      case 'told':
+        this.asked.get(message.number)?.(message.answer);
+        this.asked.delete(message.number);
+        return;
+      case 'end':
+        void this.end(message.code, message.sentence);
+        return;
+      case 'reopen-log':
+        this.log?.reopen();
+    }
+  }
+
+  /** Nobody is there any more to be answered: what was begun ends and is flushed, nothing new starts. */
+  async end(code: string, sentence: string): Promise<void> {
+    await this.session?.end(code, sentence);
+    this.say({ type: 'ended' });
+    // Last words leave the sockets, and the message the channel, before the process goes.
+    setTimeout(() => process.exit(0), LAST_WORDS_MS);
+  }
+
+  say(message: FromWorker): void {
+    if (process.connected) process.send?.(message);
+  }
+
+  private begin(message: Extract<ToWorker, { type: 'begin' }>): void {
+    const { file, node, level, copy } = message.log;
+    const toStderr = copy ? { copy: (line: string) => process.stderr.write(`${line}\n`) } : {};
+    const log = openLog({ file, node, level: level as LogLevel, ...toStderr });
+    this.log = log;
+    this.session = new Session(Buffer.from(message.session, 'hex'), message.interfaces, message.generation, {
+      clock: systemClock,
+      log,
+      pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
+      pathsChanged: (count) => this.say({ type: 'paths', count }),
+      list: async () => listOr(await this.ask({ what: 'list' })),
+      grant: async (request) => grantOr(await this.ask({ what: 'grant', request })),
+      release: async (volumeId) => {
+        await this.ask({ what: 'release', volumeId });
+      },
+      openBackend: (volume) =>
+        openBackend(volume, {
+          clock: systemClock,
+          helper: this.helper,
+          onError: (operation, errno) => log.error(`Volume ${volume.name}: ${operation} failed with ${errno}`, { volume: volume.name }),
+        }),
+    });
+  }
+
+  private ask(asked: Asked): Promise<Told> {
+    const number = this.askNumber++;
+    return new Promise((resolve) => {
+      this.asked.set(number, resolve);
+      this.say({ type: 'ask', number, asked });
+    });
+  }
+}
+
+const LAST_WORDS_MS = 20;
+const NOTHING: ListAnswer = { generation: 0, interfaces: [], volumes: [] };
+
+function listOr(told: Told): ListAnswer {
+  return told !== null && 'volumes' in told ? told : NOTHING;
+}
+
+function grantOr(told: Told): Grant {
+  if (told !== null && 'granted' in told) return told;
+  return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not keep the holder: see its log', holders: [] };
+}
+
+const worker = new WorkerProcess();
+process.on('message', (message, handle) => worker.hear(message as ToWorker, handle as Socket | undefined));
+process.on('disconnect', () => void worker.end('E_SHUTTING_DOWN', 'The server has lost its listener'));
+// The listener decides: a terminal's Ctrl-C reaches the whole group.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+worker.say({ type: 'ready' });

@@ -1,0 +1,125 @@
+// The server processes: one per session, and a spare one kept ready because starting one costs 50 ms. Each has a channel to the
+// listener; when that closes, the worker ends. Invariant (S9): what `ended` resolves is that the process is gone, with everything it
+// had begun, and that sockets on their way to it are closed unread.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Log } from '@rsio/protocol/lib/log';
+import { SPARE_WORKERS, WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import type { FromWorker, ToWorker } from './channel.ts';
+
+const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** Threads for storage that is not cached: what was measured best for reads of 8 KiB. */
+const STORAGE_THREADS = '8';
+
+export class Worker {
+  readonly pid: number;
+  /** Resolves when the process is gone; true: it ended as it was told to, with everything flushed. */
+  readonly ended: Promise<boolean>;
+  onMessage: (message: FromWorker) => void = () => {};
+  private readonly child: ChildProcess;
+  private readonly clock: Clock;
+  private readonly onTheirWay = new Set<Socket>();
+  private isClean = false;
+  private isGone = false;
+
+  /** `copiesLog`: the process writes its log lines to stderr too (foreground). */
+  constructor(clock: Clock, log: Log, copiesLog: boolean) {
+    this.clock = clock;
+    this.child = fork(fileURLToPath(WORKER_MODULE), [], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, UV_THREADPOOL_SIZE: STORAGE_THREADS },
+    });
+    this.pid = this.child.pid ?? 0;
+    this.child.on('message', (message) => {
+      const said = message as FromWorker;
+      if (said.type === 'ended') this.isClean = true;
+      this.onMessage(said);
+    });
+    this.child.stderr?.on('data', (chunk: Buffer) => {
+      process.stderr.write(chunk);
+      // Its own log lines are in the file already; what else it says is why it died.
+      if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
+    });
+    this.ended = new Promise<boolean>((resolve) => {
+      const gone = (): void => {
+        this.isGone = true;
+        for (const socket of this.onTheirWay) socket.destroy();
+        resolve(this.isClean);
+      };
+      // 'close' comes when nobody has the pipe any more: the process, and the helper that makes holes for it, are gone.
+      this.child.on('close', gone);
+      this.child.on('error', (error) => {
+        log.error(`Server process ${this.pid}: ${error.message}`);
+        if (this.child.pid === undefined) gone();
+      });
+    });
+  }
+
+  get gone(): boolean {
+    return this.isGone;
+  }
+
+  tell(message: ToWorker, socket?: Socket): void {
+    if (this.isGone || !this.child.connected) {
+      socket?.destroy();
+      return;
+    }
+    if (socket === undefined) {
+      this.child.send(message, () => undefined);
+      return;
+    }
+    this.onTheirWay.add(socket);
+    socket.once('close', () => this.onTheirWay.delete(socket));
+    this.child.send(message, socket, { keepOpen: false }, (error) => {
+      if (error !== null) socket.destroy();
+    });
+  }
+
+  /** Tells the process to answer what it began, flush and end; past WORKER_DRAIN_TIMEOUT_MS it is killed. Resolves when it is gone. */
+  async end(code: string, sentence: string): Promise<void> {
+    this.tell({ type: 'end', code, sentence });
+    const timer = this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.child.kill('SIGKILL'));
+    await this.ended;
+    timer.cancel();
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+}
+
+/** Spare workers, started ahead. */
+export class WorkerPool {
+  private readonly start: () => Worker;
+  private spares: Worker[] = [];
+  private stopped = false;
+
+  /** `start` makes and records a worker. */
+  constructor(start: () => Worker) {
+    this.start = start;
+  }
+
+  fill(): void {
+    this.spares = this.spares.filter((worker) => !worker.gone);
+    while (!this.stopped && this.spares.length < SPARE_WORKERS) this.spares.push(this.start());
+  }
+
+  /** A worker for a new session; the next spare is started when the loop turns. */
+  take(): Worker {
+    this.spares = this.spares.filter((worker) => !worker.gone);
+    const worker = this.spares.shift() ?? this.start();
+    setImmediate(() => this.fill());
+    return worker;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    const spares = this.spares;
+    this.spares = [];
+    for (const worker of spares) worker.kill();
+    await Promise.all(spares.map((worker) => worker.ended));
+  }
+}
