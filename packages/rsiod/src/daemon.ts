@@ -128,10 +128,7 @@ export class ClientDaemon {
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       pathChanged: ({ local, remote, port, supervisor }, from, to, reason) => {
         note(`path ${local.name} ${remote.address}/${port}`, from, to, reason);
-        // The path's number is known when this event's work is done.
-        if (to === 'up' && from === 'proving') {
-          clock.soon(() => log.child({ path: `${supervisor.path?.number ?? 0}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`));
-        }
+        if (to === 'up' && from === 'proving') log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
       },
       events: {
         sessionBegan: (server, again) => {

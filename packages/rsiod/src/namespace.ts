@@ -100,12 +100,19 @@ export class Namespace {
       pools,
       trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
       stateChanged: (supervisor, from, to, reason) => {
-        const pathLog = log.child({ path: `${supervisor.path?.number ?? 0}-${local.name}-tx0` });
+        const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         if (to === 'down' && reason !== '') pathLog.warn(`rep ${remote.address}/${port} is down: ${reason}`);
         else if (to !== 'connecting' && to !== 'proving' && to !== 'up') pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
+        if (from === 'up' || from === 'suspect') this.pathLost(route());
         this.ports.pathChanged(route(), from, to, reason);
       },
     });
+  }
+
+  /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
+  private pathLost(lost: Route): void {
+    if (lost.server === null || lost.server.isConnected) return;
+    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.start();
   }
 
   private trunkFor(route: Route, challenge: Challenge): Trunk {

@@ -9,6 +9,7 @@ import type { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, LAST_WORDS_TIMEOUT_MS, PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { stopReading } from '@rsio/protocol/trunk/tcp-transport';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import type { Header } from '@rsio/protocol/wire/header';
 
@@ -64,8 +65,11 @@ export class Doorway {
     this.decoder.push(chunk, 0, chunk.length);
     const { outcome } = this;
     if (outcome === null || this.isOver) return;
+    if (!stopReading(this.socket)) {
+      this.broken('It sent a byte before it was welcomed');
+      return;
+    }
     this.leave();
-    this.socket.pause();
     this.ports.proven(this.socket, outcome);
   }
 

@@ -19,8 +19,8 @@ interface Hold {
 }
 
 interface VolumeHolds {
-  epoch: number;
-  holds: Hold[];
+  readonly epoch: number;
+  readonly holds: readonly Hold[];
 }
 
 interface Content {
@@ -79,13 +79,12 @@ export class Holders {
     const isSame = own !== undefined && own.instance === client.instance && own.machine === client.machine && own.readonly === readonly;
     if (!isSame) {
       const { node, machine, instance, address } = client;
-      entry.holds = [...others, { node, machine, instance, address, sinceMs: this.wallMs(), readonly }];
-      entry.epoch++;
-      this.volumes.set(volume.id, entry);
-      await this.file.save();
+      const hold = { node, machine, instance, address, sinceMs: this.wallMs(), readonly };
+      await this.change(volume.id, { epoch: entry.epoch + 1, holds: [...others, hold] });
     }
+    const epoch = this.volumes.get(volume.id)?.epoch ?? 0;
     // Readers join and leave without touching each other's identity; a writer's is its epoch.
-    const identity = readonly ? `${volume.id}.readonly` : volume.shared ? `${volume.id}.shared` : `${volume.id}.${entry.epoch}`;
+    const identity = readonly ? `${volume.id}.readonly` : volume.shared ? `${volume.id}.shared` : `${volume.id}.${epoch}`;
     return { granted: true, volume, readonly, identity, life };
   }
 
@@ -94,9 +93,22 @@ export class Holders {
     if (entry === undefined) return;
     const left = entry.holds.filter((hold) => hold.node !== client.node || hold.instance !== client.instance);
     if (left.length === entry.holds.length) return;
-    entry.holds = left;
-    entry.epoch++;
-    await this.file.save();
+    await this.change(volumeId, { epoch: entry.epoch + 1, holds: left });
+  }
+
+  /** Durable when it resolves; what cannot be kept is not so. */
+  private async change(volumeId: string, to: VolumeHolds): Promise<void> {
+    const before = this.volumes.get(volumeId);
+    this.volumes.set(volumeId, to);
+    try {
+      await this.file.save();
+    } catch (error) {
+      if (this.volumes.get(volumeId) === to) {
+        if (before === undefined) this.volumes.delete(volumeId);
+        else this.volumes.set(volumeId, before);
+      }
+      throw error;
+    }
   }
 
   private refuse(volume: ServedVolume, others: readonly Hold[]): Grant {

@@ -299,7 +299,7 @@ export class Session implements ServerPathOwner {
   }
 }
 
-function answerIo(path: ServerPath, header: Header, status: Status | number): void {
+function answerIo(path: ServerPath, header: Header, status: number): void {
   path.connection.encoder.io(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count);
 }
 

@@ -53,7 +53,7 @@ class WorkerProcess {
     await this.session?.end(code, sentence);
     this.say({ type: 'ended' });
     // Last words leave the sockets, and the message the channel, before the process goes.
-    setTimeout(() => process.exit(0), LAST_WORDS_MS);
+    systemClock.after(LAST_WORDS_MS, () => process.exit(0));
   }
 
   say(message: FromWorker): void {

@@ -79,6 +79,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   lastError: RsError | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
+  /** Number of the last path, for the log. */
+  lastNumber = 0;
   /** Of earlier connections. */
   private past: PathTotals = { requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null };
   private readonly ports: SupervisorPorts;
@@ -227,6 +229,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     connection.encoder.digest = connection.decoder.digest;
     this.connection = null;
     this.presentation = null;
+    this.lastNumber = welcome.path;
     this.move('up', '');
     this.path =
       presentation.kind === 'join'

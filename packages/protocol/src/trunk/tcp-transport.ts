@@ -114,6 +114,18 @@ export function adoptSocket(socket: net.Socket): PathTransport {
   return transport;
 }
 
+/**
+ * Stops reading for good, so that the socket can be sent to another process: pausing alone lets Node read on into its own buffer, and
+ * such bytes would be lost. False: bytes have come already, the socket cannot be handed over.
+ */
+export function stopReading(socket: net.Socket): boolean {
+  socket.pause();
+  const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
+  handle?.readStop?.();
+  if (handle !== null) handle.reading = false;
+  return socket.readableLength === 0;
+}
+
 /** A transport over 'data' events, for connections that are still to be proven or have no handle of their own. */
 export function dataTransport(socket: net.Socket): PathTransport {
   const transport = new TcpTransport(socket);
