@@ -1,0 +1,74 @@
+// The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a lab network. Tests of
+// the files themselves write their own text.
+
+import type { Host } from './host.ts';
+import type { LabNetwork } from './lab.ts';
+
+export interface ServerConfigOptions {
+  /** Section name (`oracle`) -> its keys. */
+  readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
+  readonly clients?: Readonly<Record<string, string>>;
+}
+
+export interface ClientConfigOptions {
+  /** Default big-2. */
+  readonly node?: string;
+  readonly key?: string;
+  readonly namespaceid?: number;
+  /** Position of its addresses in the subnets; two clients on one network need two. */
+  readonly client?: number;
+  /** Keys of `[defaults]`. */
+  readonly defaults?: Readonly<Record<string, string>>;
+  /** Where the server is looked for; default the network's. */
+  readonly serverAddresses?: readonly string[];
+}
+
+const SERVER_NAME = 'big-9';
+
+export function keyOf(node: string): string {
+  return `0x${node}-secret-of-the-lab`;
+}
+
+export function serverConfig(network: LabNetwork, options: ServerConfigOptions): string {
+  const clients = options.clients ?? { 'big-2': keyOf('big-2'), venus: keyOf('venus') };
+  return [
+    section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
+    section(`server ${SERVER_NAME}`, { serverid: '1' }),
+    ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
+    ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, keys)),
+    `[clients]\n${Object.entries(clients)
+      .map(([name, key]) => `${name} ${key}\n`)
+      .join('')}`,
+  ].join('\n');
+}
+
+export function clientConfig(network: LabNetwork, options: ClientConfigOptions = {}): string {
+  const node = options.node ?? 'big-2';
+  const addresses = options.serverAddresses ?? network.serverAddresses;
+  return [
+    section('defaults', { protocol: 'tcp', port: String(network.port), ...options.defaults }),
+    ...network.clientAddresses(options.client).map((address, index) => section(`interface if${index}`, { address })),
+    section('namespace osl', { namespaceid: String(options.namespaceid ?? 200), nodename: node, nodekey: options.key ?? keyOf(node) }),
+    ...addresses.map((address, index) => section(`server ${SERVER_NAME}-${index + 1}`, { address })),
+  ].join('\n');
+}
+
+/** Writes the server's file and starts rssrv. */
+export async function startServer(host: Host, network: LabNetwork, options: ServerConfigOptions): Promise<void> {
+  host.writeConfig('rssrv', serverConfig(network, options));
+  await host.start('rssrv');
+}
+
+/** Writes the client's file, starts rsiod and waits until all its paths are up. */
+export async function startClient(host: Host, network: LabNetwork, options: ClientConfigOptions = {}): Promise<void> {
+  host.writeConfig('rsiod', clientConfig(network, options));
+  await host.start('rsiod');
+  await host.pathsUp(network.subnets.length);
+}
+
+function section(heading: string, keys: Readonly<Record<string, string>>): string {
+  return `[${heading}]\n${Object.entries(keys)
+    .map(([key, value]) => `${key} = ${value}\n`)
+    .join('')}`;
+}

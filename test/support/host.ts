@@ -1,0 +1,199 @@
+// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. Made by lab.ts, which
+// also cleans it. Every process of the host, and of no other, carries RSIO_TEST_HOST=ROOT in its environment: so they are found whatever
+// became of their parents, and nothing else is ever signalled.
+
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  type DaemonProgram,
+  daemonPaths,
+  type RsiodPaths,
+  type RssrvPaths,
+  rsiodPaths,
+  rssrvPaths,
+} from '@rsio/protocol/config/root-paths';
+import { callControl } from '@rsio/protocol/control/control-client';
+import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
+import { errnoName } from '@rsio/protocol/lib/errors';
+import { launcher, type Running, type RunResult, run, start, wellOf } from './programs.ts';
+import { waitFor } from './wait-for.ts';
+
+const MARK = 'RSIO_TEST_HOST';
+/** Longer than the daemons' own bounds for starting and draining. */
+const DAEMON_START_MS = 35_000;
+const DAEMON_END_MS = 25_000;
+const CONFIG_MODE = 0o600;
+
+export class Host {
+  readonly root: string;
+  readonly rssrvPaths: RssrvPaths;
+  readonly rsiodPaths: RsiodPaths;
+
+  constructor() {
+    this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
+    this.rssrvPaths = rssrvPaths(this.root);
+    this.rsiodPaths = rsiodPaths(this.root);
+  }
+
+  /** Writes /etc/dvsc/rssrvcfg or /etc/rscltcfg below the root. */
+  writeConfig(program: DaemonProgram, text: string): void {
+    const file = daemonPaths(this.root, program).configFile;
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, text, { mode: CONFIG_MODE });
+    chmodSync(file, CONFIG_MODE);
+  }
+
+  /** Absolute path of a file below the root; its folder is made. */
+  file(name: string): string {
+    const file = path.join(this.root, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    return file;
+  }
+
+  /** Starts a daemon as a person does, and returns when the prompt is back: up, or with exit code 1 and a reason. */
+  tryStart(program: DaemonProgram): Promise<RunResult> {
+    return this.run(program, [], DAEMON_START_MS);
+  }
+
+  /** Starts a daemon that must come up. */
+  async start(program: DaemonProgram): Promise<RunResult> {
+    const result = await this.tryStart(program);
+    wellOf(program, result);
+    return result;
+  }
+
+  /** Of the running daemon. Throws when there is none. */
+  pid(program: DaemonProgram): number {
+    return Number.parseInt(readFileSync(daemonPaths(this.root, program).pidFile, 'utf8'), 10);
+  }
+
+  /** SIGTERM to the daemon; resolves when it is gone. Returns how long that took, in ms. */
+  stop(program: DaemonProgram): Promise<number> {
+    return this.end(program, 'SIGTERM');
+  }
+
+  /** SIGKILL to the daemon alone; resolves when it is gone. */
+  kill(program: DaemonProgram): Promise<number> {
+    return this.end(program, 'SIGKILL');
+  }
+
+  /** Server processes of the running rssrv that have a session, in the order in which they began it; spare ones are not among them. */
+  workers(): number[] {
+    const began = [...this.log('rssrv').matchAll(/began a session, process (\d+)/g)].map(([, pid]) => Number(pid));
+    return began.filter((pid) => this.processes().includes(pid));
+  }
+
+  /** Every living process of this host: daemons, server processes, helpers, commands. */
+  processes(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => pid !== process.pid && this.owns(pid));
+  }
+
+  /** All messages of a daemon's log so far, one per line, without time and level. */
+  log(program: DaemonProgram): string {
+    return textOrEmpty(daemonPaths(this.root, program).logFile)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(messageOf)
+      .join('\n');
+  }
+
+  /** Runs a launcher under this root to its end. */
+  run(program: string, args: readonly string[] = [], timeoutMs = 30_000): Promise<RunResult> {
+    return run(launcher(program), ['--root', this.root, ...args], { timeoutMs, env: this.environment() });
+  }
+
+  /** Runs a launcher under this root beside the test, at most a minute. */
+  beside(program: string, args: readonly string[]): Running {
+    return start(launcher(program), ['--root', this.root, ...args], { timeoutMs: 60_000, env: this.environment() });
+  }
+
+  /** `rsconfig ARGS`; whatever its exit code. */
+  rsconfig(...args: readonly string[]): Promise<RunResult> {
+    return this.run('rsconfig', args);
+  }
+
+  /** `rsconfig ARGS` that must succeed; returns stdout. */
+  async rsconfigWell(...args: readonly string[]): Promise<string> {
+    return wellOf(`rsconfig ${args.join(' ')}`, await this.rsconfig(...args));
+  }
+
+  /** Asks rsiod over its control socket, as rsconfig does. */
+  call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
+    return callControl(this.rsiodPaths.controlSocket, method, params);
+  }
+
+  /** NBD URI of an export (`osl/oracle`, `oracle`); '' for the list of exports. */
+  nbdUri(name: string): string {
+    return `nbd+unix:///${name}?socket=${this.rsiodPaths.nbdSocket}`;
+  }
+
+  /** Resolves when `count` paths of rsiod are up. */
+  async pathsUp(count: number, deadlineMs = 10_000): Promise<void> {
+    const isUp = async (): Promise<boolean> => {
+      const { interfaces } = await this.call('status', {});
+      return interfaces.flatMap(({ reps }) => reps).filter(({ state }) => state === 'up').length === count;
+    };
+    await waitFor(isUp, deadlineMs, `${count} paths up`);
+  }
+
+  /** Ends every process of this host and removes its root and its memory volumes. */
+  async clean(): Promise<void> {
+    const memoryFiles = this.memoryFiles();
+    const none = (): boolean => {
+      const left = this.processes();
+      for (const pid of left) signal(pid, 'SIGKILL');
+      return left.length === 0;
+    };
+    await waitFor(none, DAEMON_END_MS, `No process of ${this.root}`);
+    for (const file of memoryFiles) rmSync(file, { force: true });
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  private async end(program: DaemonProgram, how: NodeJS.Signals): Promise<number> {
+    const pid = this.pid(program);
+    const startMs = performance.now();
+    process.kill(pid, how);
+    await waitFor(() => !this.owns(pid), DAEMON_END_MS, `${program} ends after ${how}`);
+    return performance.now() - startMs;
+  }
+
+  private environment(): Record<string, string> {
+    return { [MARK]: this.root };
+  }
+
+  private owns(pid: number): boolean {
+    // A zombie has no environment any more.
+    return textOrEmpty(`/proc/${pid}/environ`).split('\0').includes(`${MARK}=${this.root}`);
+  }
+
+  private memoryFiles(): string[] {
+    const text = textOrEmpty(this.rssrvPaths.volumesFile) + textOrEmpty(this.rssrvPaths.configFile);
+    const ids = text.toLowerCase().match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? [];
+    return ids.map((id) => path.join(this.rssrvPaths.memoryDir, `rsio-${id}`));
+  }
+}
+
+function textOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function messageOf(line: string): string {
+  const record: unknown = JSON.parse(line);
+  return typeof record === 'object' && record !== null && 'msg' in record ? String(record.msg) : line;
+}
+
+function signal(pid: number, how: NodeJS.Signals): void {
+  try {
+    process.kill(pid, how);
+  } catch (error) {
+    if (errnoName(error) !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,124 @@
+// Programs that a test runs: to their end (run), or beside the test (start). Output is kept, time is bounded, and what still runs when
+// the lab is cleaned is killed by its pid. Leaves the daemons, which outlive the command that starts them, to host.ts.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { TestContext } from 'vitest';
+
+export interface RunOptions {
+  /** Then it is killed, and the result says so; default 30 s. */
+  readonly timeoutMs?: number;
+  readonly cwd?: string;
+  /** Added to the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunResult {
+  /** null: ended by a signal. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+  readonly elapsedMs: number;
+}
+
+/** A program that runs beside the test. */
+export interface Running {
+  readonly pid: number;
+  readonly ended: Promise<RunResult>;
+  /** What it has printed so far. */
+  stdout(): string;
+  kill(signal?: NodeJS.Signals): void;
+}
+
+const RUN_TIMEOUT_MS = 30_000;
+const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
+const children = new Set<ChildProcess>();
+
+/** Path of a launcher of this project: rssrv, rsiod, rsconfig, rsclogcat, rsslogcat. */
+export function launcher(program: string): string {
+  return `${BIN}${program}`;
+}
+
+/** Starts a program without shell. Rejections of `ended` mean that it could not be started at all. */
+export function start(program: string, args: readonly string[], options: RunOptions = {}): Running {
+  const startMs = performance.now();
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  children.add(child);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    child.kill('SIGKILL');
+  }, options.timeoutMs ?? RUN_TIMEOUT_MS);
+  const texts = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8');
+    child[name].on('data', (text: string) => {
+      texts[name] += text;
+    });
+  }
+  const ended = new Promise<RunResult>((resolve, reject) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      children.delete(child);
+    };
+    child.on('error', (error) => {
+      over();
+      reject(error);
+    });
+    child.on('close', (code, signal) => {
+      over();
+      resolve({ code, signal, ...texts, timedOut, elapsedMs: performance.now() - startMs });
+    });
+  });
+  // Who only starts a program and cleans up afterwards must not be told by an unhandled rejection.
+  ended.catch(() => undefined);
+  return { pid: child.pid ?? 0, ended, stdout: () => texts.stdout, kill: (signal = 'SIGKILL') => void child.kill(signal) };
+}
+
+/** Runs a program to its end, whatever its exit code. */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return start(program, args, options).ended;
+}
+
+/** Runs a program that must succeed; returns its stdout. Throws with command, exit code and all it said. */
+export async function runWell(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  return wellOf(`${program} ${args.join(' ')}`, await run(program, args, options));
+}
+
+/** stdout of a program that ended well. Throws otherwise. */
+export function wellOf(what: string, result: RunResult): string {
+  if (result.code === 0) return result.stdout;
+  const end = result.timedOut
+    ? `did not end within ${Math.round(result.elapsedMs)} ms`
+    : `ended with ${result.signal ?? `code ${result.code}`}`;
+  throw new Error(`${what} ${end}\n${result.stdout}${result.stderr}`);
+}
+
+/** Kills what was started and still runs. */
+export async function endPrograms(): Promise<void> {
+  const closed = [...children].map((child) => new Promise((resolve) => child.once('close', resolve)));
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all(closed);
+}
+
+/** Skips the test, naming the Debian package, when the program is missing. */
+export function needTool(context: TestContext, program: string, debianPackage: string): void {
+  context.skip(!isThere(program), `needs ${program}: install ${debianPackage}`);
+}
+
+/** As needTool; fio can be there without its NBD engine. */
+export function needFio(context: TestContext): void {
+  needTool(context, 'fio', 'fio');
+  const engines = spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout;
+  context.skip(!/^\s*nbd$/m.test(engines), 'needs fio with its nbd engine: install fio and libnbd0');
+}
+
+function isThere(program: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
+}

@@ -1,0 +1,30 @@
+// Waiting for something that other processes bring about: looked at again and again until a deadline, never slept for.
+// Invariant: it settles within the deadline, and a failure says what was waited for and what was seen last.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const LOOK_AGAIN_MS = 20;
+
+/**
+ * Resolves with the first result of `condition` that is neither false, null nor undefined. Rejects after `deadlineMs`, naming `what`
+ * and the last error that `condition` threw.
+ */
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  deadlineMs: number,
+  what: string,
+): Promise<Exclude<T, false | null | undefined>> {
+  const endMs = performance.now() + deadlineMs;
+  let failure: unknown;
+  for (;;) {
+    try {
+      const result = await condition();
+      if (result !== false && result !== null && result !== undefined) return result as Exclude<T, false | null | undefined>;
+      failure = undefined;
+    } catch (error) {
+      failure = error;
+    }
+    if (performance.now() > endMs) throw new Error(`${what}: not so within ${deadlineMs} ms`, { cause: failure });
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
