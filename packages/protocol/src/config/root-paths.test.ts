@@ -1,9 +1,8 @@
-// Every path below a root, written out, and the limit of socket paths.
+// Every path below a root, written out.
 // Nothing here touches the disk.
 
-import { describe, expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
-import { checkSocketPath, normalizeRoot, rsiodPaths, rssrvPaths } from './root-paths.ts';
+import { expect, test } from 'vitest';
+import { normalizeRoot, rsiodPaths, rssrvPaths } from './root-paths.ts';
 
 test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
   expect(normalizeRoot(root)).toBe('');
@@ -42,24 +41,4 @@ test.each(['/tmp/r', '/tmp/r/', '/tmp//x/../r'])('everything of rsiod is below %
 
 test('A relative root is taken from the current directory', () => {
   expect(normalizeRoot('r')).toBe(`${process.cwd()}/r`);
-});
-
-describe('socket paths', () => {
-  test('of 107 bytes pass', () => {
-    expect(() => checkSocketPath(`/${'a'.repeat(106)}`)).not.toThrow();
-  });
-
-  test.each([`/${'a'.repeat(107)}`, `/${'ä'.repeat(54)}`])('over 107 bytes are refused with path, length and limit: %s', (path) => {
-    const lengthBytes = Buffer.byteLength(path);
-    try {
-      checkSocketPath(path);
-    } catch (thrown) {
-      if (!(thrown instanceof RsError)) throw thrown;
-      expect(thrown.code).toBe('E_SOCKET_PATH');
-      expect(thrown.message).toBe(`Socket path ${path} has ${lengthBytes} bytes, at most 107 are possible: use a shorter --root`);
-      expect(thrown.context).toEqual({ path, lengthBytes, limitBytes: 107 });
-      return;
-    }
-    throw new Error('Nothing was refused');
-  });
 });

@@ -2,8 +2,6 @@
 // A relative root is taken from the current directory: ask before changing it.
 
 import { posix } from 'node:path';
-import { RsError } from '../lib/errors.ts';
-import { UNIX_PATH_MAX_BYTES } from '../limits.ts';
 
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
@@ -75,15 +73,4 @@ export function rssrvPaths(root: string): RssrvPaths {
 export function rsiodPaths(root: string): RsiodPaths {
   const paths = daemonPaths(root, 'rsiod');
   return { ...paths, nbdSocket: `${paths.runDir}/nbd`, attachedFile: `${paths.runDir}/attached.json` };
-}
-
-/** Refuses with E_SOCKET_PATH what does not fit into a socket address; Node would cut it silently and listen elsewhere. */
-export function checkSocketPath(path: string): void {
-  const lengthBytes = Buffer.byteLength(path);
-  if (lengthBytes <= UNIX_PATH_MAX_BYTES) return;
-  throw new RsError(
-    'E_SOCKET_PATH',
-    `Socket path ${path} has ${lengthBytes} bytes, at most ${UNIX_PATH_MAX_BYTES} are possible: use a shorter --root`,
-    { path, lengthBytes, limitBytes: UNIX_PATH_MAX_BYTES },
-  );
 }

@@ -34,7 +34,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
     if (errno === 'EADDRINUSE') throw alreadyRunning(path);
     if (errno === 'EACCES' || errno === 'EPERM')
       throw new RsError('E_RIGHTS', `May not make socket ${path}: run as root, or choose another --root`, { path });
-    throw error;
+    if (errno === undefined) throw error;
+    throw new RsError('E_SYSTEM', `Cannot make socket ${path}: ${errno}: see to the folder it is to be in`, { path }, error);
   }
 }
 

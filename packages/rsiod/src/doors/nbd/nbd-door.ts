@@ -1,10 +1,10 @@
 // The NBD door: a Unix socket on which attached volumes are exported. The only file here that knows what a socket is.
-// Leaves the protocol to nbd-connection.ts and files to socket-file.ts.
+// Leaves the protocol to nbd-connection.ts, the socket's place to lib/unix-socket.ts and its group to socket-group.ts.
 // Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
 
-import { createServer, connect, type Server, Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
 import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
@@ -13,7 +13,7 @@ import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
 import type { NbdPools } from './nbd-transmission.ts';
 import { BatchPool, type NbdTransport } from './nbd-transport.ts';
-import { checkSocketPath, openToGroup, removeStaleSocket, SOCKET_UMASK, socketExists } from './socket-file.ts';
+import { openToGroup } from './socket-group.ts';
 
 export interface DoorLog {
   info(message: string): void;
@@ -53,20 +53,13 @@ export class NbdDoor implements Door {
   }
 
   /**
-   * Listens. E_SOCKET_PATH: path too long, or taken by something that is no socket; E_ALREADY_RUNNING: somebody listens there;
+   * Listens. E_SOCKET_PATH: path too long; E_ALREADY_RUNNING: somebody listens there;
    * E_CONFIG, E_RIGHTS: the group; E_SYSTEM: the system refused.
    */
   async start(): Promise<void> {
     const { socketPath, group, log } = this.options;
-    checkSocketPath(socketPath);
-    if (socketExists(socketPath)) {
-      if (await isListenedTo(socketPath)) {
-        throw new RsError('E_ALREADY_RUNNING', `Another daemon serves ${socketPath}: stop it first`, { path: socketPath });
-      }
-      removeStaleSocket(socketPath);
-    }
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket));
-    await listen(server, socketPath);
+    await listenOnSocket(server, socketPath);
     this.server = server;
     server.on('error', (error) => log.warn(`NBD socket ${socketPath}: ${error.message}`));
     if (group === null) return;
@@ -171,38 +164,7 @@ export class NbdDoor implements Door {
 }
 
 /** True when somebody accepts connections there. */
-function isListenedTo(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = connect({ path });
-    probe.on('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on('error', (error) => {
-      const errno = errnoName(error);
-      if (errno === 'ECONNREFUSED' || errno === 'ENOENT') resolve(false);
-      else if (errno === 'EAGAIN') resolve(true);
-      else reject(new RsError('E_SYSTEM', `Cannot tell whether ${path} is in use: ${errno ?? error.message}`, { path }, error));
-    });
-  });
-}
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const errno = errnoName(error);
-      const code = errno === 'EADDRINUSE' ? 'E_ALREADY_RUNNING' : 'E_SYSTEM';
-      reject(new RsError(code, `Cannot listen on ${path}: ${errno ?? error.message}`, { path }, error));
-    });
-    // The file is made within the call: no one else's file gets this mask.
-    const before = process.umask(SOCKET_UMASK);
-    try {
-      server.listen(path, resolve);
-    } finally {
-      process.umask(before);
-    }
-  });
-}
 
 type Receive = (bytes: Buffer, end: number) => void;
 
