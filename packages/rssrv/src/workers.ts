@@ -72,8 +72,9 @@ export class Worker {
       return;
     }
     this.onTheirWay.add(socket);
-    socket.once('close', () => this.onTheirWay.delete(socket));
     this.child.send(message, socket, { keepOpen: false }, (error) => {
+      // Sent: Node has taken the handle out of the socket and closes it when the process has it, or has died with it unread.
+      this.onTheirWay.delete(socket);
       if (error !== null) socket.destroy();
     });
   }
