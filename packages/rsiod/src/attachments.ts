@@ -98,7 +98,8 @@ export class Attachments {
       const [offer] = choice.offers;
       if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) continue;
       const outcome = await this.attachOne(choice.label, () => chooseVolume(this.offers, choice.label, null), false);
-      if (outcome.error !== null) this.ports.log.warn(`${outcome.volume} was not attached: ${outcome.error.message} [${outcome.error.code}]`);
+      if (outcome.error !== null)
+        this.ports.log.warn(`${outcome.volume} was not attached: ${outcome.error.message} [${outcome.error.code}]`);
     }
   }
 
@@ -140,7 +141,10 @@ export class Attachments {
   private async open(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {
     const offer = choice.offers.find(({ isConnected }) => isConnected);
     if (offer === undefined) {
-      throw new RsError('E_NO_PATH', `No path to server ${choice.offers[0]?.server ?? '?'}, which offers ${choice.label}: rsconfig -m status -v says why`);
+      throw new RsError(
+        'E_NO_PATH',
+        `No path to server ${choice.offers[0]?.server ?? '?'}, which offers ${choice.label}: rsconfig -m status -v says why`,
+      );
     }
     const override = offer.config.volumes.find((volume) => volume.name === offer.name);
     const attachment = new Attachment(offer.name, offer.universe, readOnly || override?.readonly === true);
@@ -150,7 +154,12 @@ export class Attachments {
       const timer = clock.after(ATTACH_WAIT_MS, () => {
         this.wishes.delete(attachment);
         from.opener.close(attachment, () => undefined);
-        reject(new RsError('E_TIMEOUT', `Server ${from.name} did not open ${choice.label} within ${ATTACH_WAIT_MS / 1000} s: rsconfig -m status -v says what is slow`));
+        reject(
+          new RsError(
+            'E_TIMEOUT',
+            `Server ${from.name} did not open ${choice.label} within ${ATTACH_WAIT_MS / 1000} s: rsconfig -m status -v says what is slow`,
+          ),
+        );
       });
       const settle = (then: () => void): void => {
         timer.cancel();
@@ -177,7 +186,10 @@ export class Attachments {
     } catch (thrown) {
       const error = toRsError(thrown);
       // A name that is offered but not attached: it is detached already.
-      if (error.code === 'E_UNKNOWN_VOLUME' && distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0) {
+      if (
+        error.code === 'E_UNKNOWN_VOLUME' &&
+        distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
+      ) {
         return { volume: name, done: true, already: true, device: null, error: null };
       }
       return failure(label, error);
@@ -188,7 +200,10 @@ export class Attachments {
     const users = this.ports.doors().flatMap((door) => door.usersOf(volume));
     if (users.length > 0 && !force) throw new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
     if (volume.trunk.paths.length === 0 && !force) {
-      throw new RsError('E_NO_PATH', 'There is no path to its server, which must be told: wait for one (rsconfig -m status -v), or use --force');
+      throw new RsError(
+        'E_NO_PATH',
+        'There is no path to its server, which must be told: wait for one (rsconfig -m status -v), or use --force',
+      );
     }
     this.leaving.add(volume);
     try {
@@ -203,9 +218,11 @@ export class Attachments {
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     const server = this.serverOf(volume);
-    await this.within(`close ${label}`, (done) => (server === undefined ? done() : server.opener.close(volume.attachment, done))).catch((error: unknown) => {
-      if (!force) throw error;
-    });
+    await this.within(`close ${label}`, (done) => (server === undefined ? done() : server.opener.close(volume.attachment, done))).catch(
+      (error: unknown) => {
+        if (!force) throw error;
+      },
+    );
     this.ports.log.info(`Detached ${label}`);
   }
 
@@ -216,7 +233,9 @@ export class Attachments {
         resolve(STATUS.OK);
         return;
       }
-      const timer = this.ports.clock.after(DETACH_WAIT_MS, () => reject(new RsError('E_TIMEOUT', `The server did not flush ${label} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)));
+      const timer = this.ports.clock.after(DETACH_WAIT_MS, () =>
+        reject(new RsError('E_TIMEOUT', `The server did not flush ${label} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
+      );
       volume.submit({
         op: 'flush',
         positionBytes: 0,
@@ -232,12 +251,17 @@ export class Attachments {
       });
     });
     if (status === STATUS.OK) return;
-    throw new RsError('E_VOLUME', `The last flush failed (${statusEntry(status).sentence}): what was written since the last good one may be lost; use --force to detach all the same`);
+    throw new RsError(
+      'E_VOLUME',
+      `The last flush failed (${statusEntry(status).sentence}): what was written since the last good one may be lost; use --force to detach all the same`,
+    );
   }
 
   private within(what: string, begin: (done: () => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = this.ports.clock.after(DETACH_WAIT_MS, () => reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)));
+      const timer = this.ports.clock.after(DETACH_WAIT_MS, () =>
+        reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
+      );
       begin(() => {
         timer.cancel();
         resolve();
@@ -259,7 +283,11 @@ export class Attachments {
   private unambiguous(choice: Choice<ServerOffer>, all: readonly Choice<ServerOffer>[]): Choice<ServerOffer> {
     const rivals = all.filter((other) => other.label === choice.label);
     if (rivals.length === 1) return choice;
-    return chooseVolume(rivals.flatMap((rival) => rival.offers), choice.label, null);
+    return chooseVolume(
+      rivals.flatMap((rival) => rival.offers),
+      choice.label,
+      null,
+    );
   }
 }
 

@@ -60,7 +60,13 @@ export class ClientDaemon {
       doors: () => [this.door],
       deviceOf: (volume) => this.deviceOf(volume),
     });
-    this.door = new NbdDoor({ socketPath: paths.nbdSocket, group: config.nbdGroup, volumes: { list: () => this.attachments.shown }, log, clock });
+    this.door = new NbdDoor({
+      socketPath: paths.nbdSocket,
+      group: config.nbdGroup,
+      volumes: { list: () => this.attachments.shown },
+      log,
+      clock,
+    });
     const ports = this.namespacePorts();
     this.namespaces = config.namespaces.map((one) => new Namespace(config, one, this.locals, identity, ports));
   }
@@ -119,7 +125,8 @@ export class ClientDaemon {
 
   private namespacePorts(): NamespacePorts {
     const { clock, log } = this.options;
-    const note = (object: string, from: string, to: string, reason: string): void => this.events.add({ atMs: clock.wallMs(), object, from, to, reason });
+    const note = (object: string, from: string, to: string, reason: string): void =>
+      this.events.add({ atMs: clock.wallMs(), object, from, to, reason });
     return {
       clock,
       log,
@@ -128,7 +135,8 @@ export class ClientDaemon {
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       pathChanged: ({ local, remote, port, supervisor }, from, to, reason) => {
         note(`path ${local.name} ${remote.address}/${port}`, from, to, reason);
-        if (to === 'up' && from === 'proving') log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
+        if (to === 'up' && from === 'proving')
+          log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
       },
       events: {
         sessionBegan: (server, again) => {
@@ -139,7 +147,10 @@ export class ClientDaemon {
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment);
           if (again) log.info(`Volume ${attachment.name} of server ${server.name} is open again`);
-          if (newLife) log.warn(`Volume ${attachment.name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`);
+          if (newLife)
+            log.warn(
+              `Volume ${attachment.name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`,
+            );
           note(`volume ${attachment.name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
         },
         openFailed: (server, attachment, status, sentence) => {
@@ -171,7 +182,9 @@ export class ClientDaemon {
         if (refresh) await lists();
         return { namespaces: this.namespaces.map((namespace, position) => namespaceView(namespace, position, clock)) };
       },
-      local: () => ({ attachments: this.attachments.list.map((volume) => attachmentView(volume, this.deviceOf(volume), this.serversOf(volume))) }),
+      local: () => ({
+        attachments: this.attachments.list.map((volume) => attachmentView(volume, this.deviceOf(volume), this.serversOf(volume))),
+      }),
       attach: async ({ names, readOnly, server }) => {
         await lists();
         return { outcomes: await this.attachments.attach(names, readOnly, server) };
@@ -189,7 +202,9 @@ export class ClientDaemon {
 }
 
 function isSettled({ routes, servers }: Namespace): boolean {
-  const isTrying = routes.some(({ supervisor }) => (supervisor.state === 'connecting' || supervisor.state === 'proving') && supervisor.retries === 0);
+  const isTrying = routes.some(
+    ({ supervisor }) => (supervisor.state === 'connecting' || supervisor.state === 'proving') && supervisor.retries === 0,
+  );
   const isWaiting = routes.some(({ supervisor }) => supervisor.state === 'down' && supervisor.lastError === null);
   return !isTrying && !isWaiting && [...servers.values()].every((server) => server.isListed || !server.isConnected);
 }

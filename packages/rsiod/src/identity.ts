@@ -38,7 +38,10 @@ async function readKept(file: string): Promise<Kept | null> {
     if (errnoName(error) === 'ENOENT') return null;
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new RsError('E_SYSTEM', `State file ${file} cannot be used: restore it, or move it away and detach this node's volumes at the servers`);
+  throw new RsError(
+    'E_SYSTEM',
+    `State file ${file} cannot be used: restore it, or move it away and detach this node's volumes at the servers`,
+  );
 }
 
 async function keep(file: string, kept: Kept): Promise<void> {

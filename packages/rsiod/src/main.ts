@@ -53,10 +53,18 @@ runProgram(
     if (values.check === true) {
       for (const warning of warningsOf(config)) note(`Warning: ${warning}`);
       const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
-      out(`${paths.configFile}: ${config.interfaces.length} interfaces, ${config.namespaces.length} namespaces and ${servers} server interfaces: good\n`);
+      out(
+        `${paths.configFile}: ${config.interfaces.length} interfaces, ${config.namespaces.length} namespaces and ${servers} server interfaces: good\n`,
+      );
       return;
     }
     const foreground = values.foreground === true;
-    await startDaemon({ program: 'rsiod', foreground, pidFile: paths.pidFile, note, main: (daemon) => run(daemon, config, paths, foreground) });
+    await startDaemon({
+      program: 'rsiod',
+      foreground,
+      pidFile: paths.pidFile,
+      note,
+      main: (daemon) => run(daemon, config, paths, foreground),
+    });
   },
 );

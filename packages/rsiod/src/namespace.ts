@@ -53,7 +53,13 @@ export class Namespace {
   readonly servers = new Map<number, Server>();
   private readonly ports: NamespacePorts;
 
-  constructor(whole: RscltConfig, config: ClientNamespaceConfig, locals: readonly LocalInterface[], identity: Identity, ports: NamespacePorts) {
+  constructor(
+    whole: RscltConfig,
+    config: ClientNamespaceConfig,
+    locals: readonly LocalInterface[],
+    identity: Identity,
+    ports: NamespacePorts,
+  ) {
     this.config = config;
     this.ports = ports;
     this.routes = pairCandidates(locals, config.servers, config.paths).map(({ local, remote }) => {
@@ -78,7 +84,13 @@ export class Namespace {
     return this.config.servers.filter((server) => !this.routes.some((route) => route.remote === server));
   }
 
-  private supervisorOf(local: LocalInterface, remote: ClientServerConfig, port: number, identity: Identity, route: () => Route): PathSupervisor {
+  private supervisorOf(
+    local: LocalInterface,
+    remote: ClientServerConfig,
+    port: number,
+    identity: Identity,
+    route: () => Route,
+  ): PathSupervisor {
     const { clock, connector, random, pools, log } = this.ports;
     const { namespaceid, nodename, nodekey, digest } = this.config;
     const client: ClientIdentity = {
@@ -118,7 +130,8 @@ export class Namespace {
   private trunkFor(route: Route, challenge: Challenge): Trunk {
     let server = this.servers.get(challenge.serverid);
     if (server === undefined) {
-      if (this.servers.size >= SERVERS_PER_CLIENT_MAX) throw new RsError('E_LIMIT', `More than ${SERVERS_PER_CLIENT_MAX} servers in namespace ${this.config.name}`);
+      if (this.servers.size >= SERVERS_PER_CLIENT_MAX)
+        throw new RsError('E_LIMIT', `More than ${SERVERS_PER_CLIENT_MAX} servers in namespace ${this.config.name}`);
       const { heartbeatMs, suspectMs, deadMs } = this.config;
       server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
         ...this.ports.events,

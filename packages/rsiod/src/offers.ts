@@ -41,7 +41,8 @@ const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
-  if (volume === undefined) throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE`);
+  if (volume === undefined)
+    throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE`);
   const named = offers.filter(
     (offer) =>
       offer.name === volume &&

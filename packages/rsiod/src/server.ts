@@ -61,7 +61,10 @@ export class Server {
     const { session, paths } = this.trunk;
     const isAnother = session !== null && session.serverInstance !== challenge.instance && challenge.server !== this.name;
     if (isAnother && paths.length > 0) {
-      throw new RsError('E_PROTOCOL', `Servers ${this.name} and ${challenge.server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`);
+      throw new RsError(
+        'E_PROTOCOL',
+        `Servers ${this.name} and ${challenge.server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
+      );
     }
     this.name = challenge.server;
   }

@@ -1,6 +1,15 @@
 // The daemon's state as the control methods show it (protocol's control/methods.ts). Reads, never changes.
 
-import type { AttachmentView, InterfaceView, NamespaceView, PathView, ServerView, StatsView, StatusView, WaitingView } from '@rsio/protocol/control/methods';
+import type {
+  AttachmentView,
+  InterfaceView,
+  NamespaceView,
+  PathView,
+  ServerView,
+  StatsView,
+  StatusView,
+  WaitingView,
+} from '@rsio/protocol/control/methods';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
@@ -60,7 +69,11 @@ function serverView(namespace: Namespace, server: Server | null, sections: strin
     state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
     addresses: namespace.config.servers
       .filter((section) => sections.includes(section.name))
-      .map((section) => ({ section: section.name, address: section.address, port: routes.find((route) => route.remote === section)?.port ?? section.port ?? 0 })),
+      .map((section) => ({
+        section: section.name,
+        address: section.address,
+        port: routes.find((route) => route.remote === section)?.port ?? section.port ?? 0,
+      })),
     limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
     volumes: (server?.volumes ?? []).map((volume) => ({
       name: volume.name,
@@ -99,7 +112,13 @@ function waitsFor(volume: Volume): string | null {
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-export function statusView(config: RscltConfig, locals: readonly LocalInterface[], namespaces: readonly Namespace[], volumes: readonly Volume[], clock: Clock): StatusView {
+export function statusView(
+  config: RscltConfig,
+  locals: readonly LocalInterface[],
+  namespaces: readonly Namespace[],
+  volumes: readonly Volume[],
+  clock: Clock,
+): StatusView {
   const nowMs = clock.monotonicMs();
   const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
     position,
@@ -124,7 +143,12 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
 export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {
   const routes = namespaces.flatMap((namespace) => namespace.routes);
   return {
-    paths: routes.map(({ local, remote, supervisor }) => ({ interface: local.name, address: remote.address, state: supervisor.state, ...supervisor.totals })),
+    paths: routes.map(({ local, remote, supervisor }) => ({
+      interface: local.name,
+      address: remote.address,
+      state: supervisor.state,
+      ...supervisor.totals,
+    })),
     volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
   };
 }

@@ -119,7 +119,9 @@ export class Admissions {
     void served.worker.ended.then((isClean) => this.gone(served, isClean));
     served.worker.tell(this.ports.beginMessage(id, client));
     served.worker.tell({ type: 'path', admission }, socket);
-    this.ports.log.info(`Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.worker.pid}`);
+    this.ports.log.info(
+      `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.worker.pid}`,
+    );
   }
 
   /** H4: which instance of a node may have a session. */
@@ -131,14 +133,20 @@ export class Admissions {
     if (old === undefined || (old.client.machine === client.machine && old.client.instance <= client.instance)) return;
     const isSilent = old.silentSinceMs !== null && this.ports.clock.monotonicMs() - old.silentSinceMs >= SILENT_ENOUGH_MS;
     if (isSilent) return;
-    throw new RsError('E_OTHER_MACHINE', `Node ${client.node} is in use from ${old.client.address}: stop rsiod there, or use another nodename here`);
+    throw new RsError(
+      'E_OTHER_MACHINE',
+      `Node ${client.node} is in use from ${old.client.address}: stop rsiod there, or use another nodename here`,
+    );
   }
 
   /** S9: a new session begins when the old one's process is gone. */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = old.client.instance !== client.instance || old.client.machine !== client.machine;
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
-    const ended = old.worker.end(code, isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session');
+    const ended = old.worker.end(
+      code,
+      isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session',
+    );
     const { clock } = this.ports;
     const inTime = await new Promise<boolean>((resolve) => {
       const timer = clock.after(OLD_SESSION_WAIT_MS, () => resolve(false));

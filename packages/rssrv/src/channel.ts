@@ -38,4 +38,3 @@ export type FromWorker =
   | { readonly type: 'paths'; readonly count: number }
   /** Everything has ended: exits next. */
   | { readonly type: 'ended' };
-

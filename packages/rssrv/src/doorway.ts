@@ -4,7 +4,14 @@
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
-import { type NodeLookup, type Proven, type Refusal, refuseFrame, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import {
+  type NodeLookup,
+  type Proven,
+  type Refusal,
+  refuseFrame,
+  type SecretLookup,
+  ServerHandshake,
+} from '@rsio/protocol/auth/handshake-server';
 import type { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { toRsError } from '@rsio/protocol/lib/errors';

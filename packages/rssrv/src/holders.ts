@@ -115,7 +115,12 @@ export class Holders {
     const [first] = others;
     const since = first === undefined ? '' : new Date(first.sinceMs).toISOString().replace('T', ' ').slice(0, 19);
     const sentence = `Volume ${volume.name} is held by ${first?.node ?? '?'} at ${first?.address ?? '?'} since ${since} (GMT): detach it there with rsconfig -d ${volume.name}`;
-    return { granted: false, status: STATUS.HELD, sentence, holders: others.map(({ node, address, sinceMs }) => ({ node, address, sinceMs })) };
+    return {
+      granted: false,
+      status: STATUS.HELD,
+      sentence,
+      holders: others.map(({ node, address, sinceMs }) => ({ node, address, sinceMs })),
+    };
   }
 }
 
@@ -138,7 +143,8 @@ function acceptContent(value: unknown): Content | null {
   if (!isRecord(value) || !isRecord(value['volumes']) || !isRecord(value['instances'])) return null;
   const volumes: Record<string, VolumeHolds> = {};
   for (const [id, entry] of Object.entries(value['volumes'])) {
-    if (!isRecord(entry) || !Number.isSafeInteger(entry['epoch']) || !Array.isArray(entry['holds']) || !entry['holds'].every(isHold)) return null;
+    if (!isRecord(entry) || !Number.isSafeInteger(entry['epoch']) || !Array.isArray(entry['holds']) || !entry['holds'].every(isHold))
+      return null;
     volumes[id] = { epoch: Number(entry['epoch']), holds: entry['holds'] };
   }
   const instances: Record<string, number> = {};

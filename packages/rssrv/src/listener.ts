@@ -105,7 +105,9 @@ export class Listener {
       throw error;
     }
     this.pool.fill();
-    log.info(`Server ${config.server.name} serves ${this.prepared.volumes.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`);
+    log.info(
+      `Server ${config.server.name} serves ${this.prepared.volumes.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`,
+    );
   }
 
   /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
@@ -172,7 +174,9 @@ export class Listener {
   private startWorker(): Worker {
     const { clock, log, foreground } = this.options;
     const worker = new Worker(clock, log, foreground);
-    this.records?.workerStarted(worker.pid).catch((error: Error) => log.error(`Process ${worker.pid} could not be recorded: ${error.message}`));
+    this.records
+      ?.workerStarted(worker.pid)
+      .catch((error: Error) => log.error(`Process ${worker.pid} could not be recorded: ${error.message}`));
     void worker.ended.then(() => this.records?.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
     return worker;
   }
@@ -194,10 +198,17 @@ export class Listener {
       case 'list':
         return this.list(session.client.node);
       case 'grant': {
-        const volume = this.visible(session.client.node).find((one) => one.name === asked.request.name && one.universe === asked.request.universe);
+        const volume = this.visible(session.client.node).find(
+          (one) => one.name === asked.request.name && one.universe === asked.request.universe,
+        );
         if (volume === undefined) return this.unknown(asked.request.name);
         const life = this.records?.lifeOf(volume.id) ?? '';
-        const grant = await this.holders.grant(volume, session.client, asked.request, volume.type === 'memory' ? this.identity.instance : life);
+        const grant = await this.holders.grant(
+          volume,
+          session.client,
+          asked.request,
+          volume.type === 'memory' ? this.identity.instance : life,
+        );
         if (grant.granted) session.volumeIds.add(volume.id);
         return grant;
       }
@@ -243,9 +254,19 @@ function listenError(error: Error, config: ServerInterfaceConfig): RsError {
     case 'EADDRINUSE':
       return new RsError('E_ADDRESS_IN_USE', `Cannot listen on ${place}: another program does: stop it, or set another port`, {}, error);
     case 'EADDRNOTAVAIL':
-      return new RsError('E_ADDRESS_MISSING', `Cannot listen on ${place}: this machine does not have the address: correct it, or bring the interface up`, {}, error);
+      return new RsError(
+        'E_ADDRESS_MISSING',
+        `Cannot listen on ${place}: this machine does not have the address: correct it, or bring the interface up`,
+        {},
+        error,
+      );
     case 'EACCES':
-      return new RsError('E_RIGHTS', `Cannot listen on ${place}: no right to use this port: run as root, or set a port from 1024 on`, {}, error);
+      return new RsError(
+        'E_RIGHTS',
+        `Cannot listen on ${place}: no right to use this port: run as root, or set a port from 1024 on`,
+        {},
+        error,
+      );
     default:
       return new RsError('E_SYSTEM', `Cannot listen on ${place}: ${error.message}`, {}, error);
   }

@@ -49,10 +49,18 @@ runProgram(
     if (values.check === true) {
       for (const warning of warningsOf(config)) note(`Warning: ${warning}`);
       const { server, volumes, clients, interfaces } = config;
-      out(`${paths.configFile}: server ${server.name} with ${interfaces.length} interfaces, ${volumes.length} volumes and ${clients.length} clients: good\n`);
+      out(
+        `${paths.configFile}: server ${server.name} with ${interfaces.length} interfaces, ${volumes.length} volumes and ${clients.length} clients: good\n`,
+      );
       return;
     }
     const foreground = values.foreground === true;
-    await startDaemon({ program: 'rssrv', foreground, pidFile: paths.pidFile, note, main: (daemon) => serve(daemon, config, paths, foreground) });
+    await startDaemon({
+      program: 'rssrv',
+      foreground,
+      pidFile: paths.pidFile,
+      note,
+      main: (daemon) => serve(daemon, config, paths, foreground),
+    });
   },
 );

@@ -59,7 +59,10 @@ export class RunRecords {
     }
     for (let left = content.workers.filter(isThere); left.length > 0; left = left.filter(isThere)) {
       if (clock.monotonicMs() > endMs) {
-        throw new RsError('E_DRAINING', `Old server process ${left[0]?.pid} still has I/O running: find out why its storage does not answer`);
+        throw new RsError(
+          'E_DRAINING',
+          `Old server process ${left[0]?.pid} still has I/O running: find out why its storage does not answer`,
+        );
       }
       await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
     }

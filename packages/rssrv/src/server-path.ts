@@ -38,7 +38,14 @@ export class ServerPath implements ConnectionHandler {
   private eventStartMs = 0;
   private turnAsked = false;
 
-  constructor(number: number, interfaceName: string, transport: PathTransport, pools: ConnectionPools, clock: Clock, owner: ServerPathOwner) {
+  constructor(
+    number: number,
+    interfaceName: string,
+    transport: PathTransport,
+    pools: ConnectionPools,
+    clock: Clock,
+    owner: ServerPathOwner,
+  ) {
     this.number = number;
     this.interfaceName = interfaceName;
     this.owner = owner;
@@ -171,7 +178,12 @@ export class ServerPath implements ConnectionHandler {
     const nowMs = this.clock.monotonicMs();
     switch (header.op) {
       case OP.PING: {
-        const pong = this.heartbeat.onPing(decodeHeartbeat(body, offset, header.length), nowMs, this.owner.oldestMs(), this.owner.generation());
+        const pong = this.heartbeat.onPing(
+          decodeHeartbeat(body, offset, header.length),
+          nowMs,
+          this.owner.oldestMs(),
+          this.owner.generation(),
+        );
         this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
         return;
       }

@@ -55,7 +55,8 @@ export class SessionVolumes {
   answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
     this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
       const error = toRsError(thrown);
-      const status = error.code === 'E_PROTOCOL' ? STATUS.BAD_REQUEST : error.code === 'E_VOLUME' ? STATUS.VOLUME_UNAVAILABLE : STATUS.IO_ERROR;
+      const status =
+        error.code === 'E_PROTOCOL' ? STATUS.BAD_REQUEST : error.code === 'E_VOLUME' ? STATUS.VOLUME_UNAVAILABLE : STATUS.IO_ERROR;
       answered(status, [encodeFailureAnswer({ sentence: error.message, holders: [] })], 0);
     });
   }
@@ -83,7 +84,8 @@ export class SessionVolumes {
       case OP.CLOSE: {
         const open = this.open.get(header.handle);
         if (open === undefined) refuse(answered, STATUS.STALE);
-        else if (isExecuting(header.handle)) refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
+        else if (isExecuting(header.handle))
+          refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
         else answered(await this.closeForClient(open), [], 0);
         return;
       }
@@ -111,7 +113,14 @@ export class SessionVolumes {
       throw error;
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
-    const open: OpenVolume = { handle: this.nextHandle++, volume, backend, readonly, writeThrough: volume.shared && !readonly, closing: false };
+    const open: OpenVolume = {
+      handle: this.nextHandle++,
+      volume,
+      backend,
+      readonly,
+      writeThrough: volume.shared && !readonly,
+      closing: false,
+    };
     this.open.set(open.handle, open);
     const body = encodeOpenAnswer({
       handle: open.handle,
@@ -171,7 +180,8 @@ function extents({ backend }: OpenVolume, body: Buffer, answered: Answered): voi
     return;
   }
   backend.extents(positionBytes, request.sectors * SECTOR_BYTES, (status, pairs) => {
-    if (status === STATUS.OK) answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
+    if (status === STATUS.OK)
+      answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
     else refuse(answered, status);
   });
 }

@@ -69,11 +69,21 @@ export class Session implements ServerPathOwner {
     const number = this.nextPath++;
     const path = new ServerPath(number, admission.interfaceName, transport, this.ports.pools, this.ports.clock, this);
     if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
-      path.bye(this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT', this.ending ? 'The session is ending' : `More than ${PATHS_PER_TRUNK_MAX} paths`);
+      path.bye(
+        this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT',
+        this.ending ? 'The session is ending' : `More than ${PATHS_PER_TRUNK_MAX} paths`,
+      );
       return;
     }
     this.paths.set(number, path);
-    const welcome = { session: this.id, path: number, slots: SLOTS, windowBytes: WINDOW_BYTES, interfaces: this.interfaces, generation: this.listGeneration };
+    const welcome = {
+      session: this.id,
+      path: number,
+      slots: SLOTS,
+      windowBytes: WINDOW_BYTES,
+      interfaces: this.interfaces,
+      generation: this.listGeneration,
+    };
     const { encoder, decoder } = path.connection;
     encoder.raw(buildWelcome(admission.welcomeKey, admission.transcript, welcome));
     encoder.flush();
@@ -269,16 +279,21 @@ export class Session implements ServerPathOwner {
     const kept = { ...header };
     if (only !== null) this.besideSlots++;
     const request = Buffer.from(body.subarray(offset, offset + header.length));
-    this.volumes.answer(kept, request, (handle) => this.slots.isExecuting(handle, kept.slot), (status, bodies, aux) => {
-      const last = bodies[bodies.length - 1] ?? EMPTY;
-      const owed = only === null ? this.slots.finish(kept.slot, status, last, aux) : [only.number];
-      if (only !== null) this.besideSlots--;
-      for (const number of owed) {
-        const to = this.paths.get(number);
-        if (to !== undefined) answerMessage(to, kept, status, bodies, aux);
-      }
-      this.checkIdle();
-    });
+    this.volumes.answer(
+      kept,
+      request,
+      (handle) => this.slots.isExecuting(handle, kept.slot),
+      (status, bodies, aux) => {
+        const last = bodies[bodies.length - 1] ?? EMPTY;
+        const owed = only === null ? this.slots.finish(kept.slot, status, last, aux) : [only.number];
+        if (only !== null) this.besideSlots--;
+        for (const number of owed) {
+          const to = this.paths.get(number);
+          if (to !== undefined) answerMessage(to, kept, status, bodies, aux);
+        }
+        this.checkIdle();
+      },
+    );
   }
 
   private checkIdle(): void {

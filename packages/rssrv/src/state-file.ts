@@ -32,7 +32,8 @@ export class StateFile<T> {
     } catch {
       throw this.damaged('it is not JSON');
     }
-    if (typeof parsed !== 'object' || parsed === null || !('version' in parsed) || !('content' in parsed)) throw this.damaged('it has no version');
+    if (typeof parsed !== 'object' || parsed === null || !('version' in parsed) || !('content' in parsed))
+      throw this.damaged('it has no version');
     if (parsed.version !== this.version) throw this.damaged(`its version is ${String(parsed.version)}, this program knows ${this.version}`);
     const content = accept(parsed.content);
     if (content === null) throw this.damaged('its content is not of the expected form');
@@ -41,13 +42,19 @@ export class StateFile<T> {
 
   /** Writes what is true now. */
   save(): Promise<void> {
-    this.writing = this.writing.catch(() => undefined).then(() => replaceFile(this.path, `${JSON.stringify({ version: this.version, content: this.encode() })}\n`));
+    this.writing = this.writing
+      .catch(() => undefined)
+      .then(() => replaceFile(this.path, `${JSON.stringify({ version: this.version, content: this.encode() })}\n`));
     return this.writing;
   }
 
   private damaged(why: string): RsError {
-    return new RsError('E_SYSTEM', `State file ${this.path} cannot be used: ${why}: restore it, or move it away if what it knows may be forgotten`, {
-      file: this.path,
-    });
+    return new RsError(
+      'E_SYSTEM',
+      `State file ${this.path} cannot be used: ${why}: restore it, or move it away if what it knows may be forgotten`,
+      {
+        file: this.path,
+      },
+    );
   }
 }

@@ -26,7 +26,9 @@ export function pairCandidates<L extends LocalInterface, R extends RemoteInterfa
 ): Candidate<L, R>[] {
   const every = locals.flatMap((local) => remotes.map((remote) => ({ local, remote }))).filter(isOneFamily);
   if (choice === 'all') return every;
-  const near = every.filter(({ local, remote }) => local.prefixLength !== null && sameSubnet(local.address, local.prefixLength, remote.address));
+  const near = every.filter(
+    ({ local, remote }) => local.prefixLength !== null && sameSubnet(local.address, local.prefixLength, remote.address),
+  );
   if (near.length > 0) return near;
   return every.filter(({ local, remote }) => locals.indexOf(local) === remotes.indexOf(remote));
 }

@@ -17,7 +17,9 @@ describe('socket paths', () => {
     } catch (thrown) {
       if (!(thrown instanceof RsError)) throw thrown;
       expect(thrown.code).toBe('E_SOCKET_PATH');
-      expect(thrown.message).toBe(`Socket path ${path} has ${lengthBytes} bytes, more than the 107 the system takes: choose a shorter --root`);
+      expect(thrown.message).toBe(
+        `Socket path ${path} has ${lengthBytes} bytes, more than the 107 the system takes: choose a shorter --root`,
+      );
       expect(thrown.context).toEqual({ path, bytes: lengthBytes });
       return;
     }

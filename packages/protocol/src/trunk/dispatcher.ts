@@ -193,7 +193,9 @@ export class Dispatcher {
     if (request === null) return null;
     const sameSize = request.op !== OP.READ || header.handle !== STATUS.OK || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
-    path.violation(`${frameName(header.op)} of ${header.count} sectors in slot ${header.slot}, which holds ${frameName(request.op)} of ${request.count}`);
+    path.violation(
+      `${frameName(header.op)} of ${header.count} sectors in slot ${header.slot}, which holds ${frameName(request.op)} of ${request.count}`,
+    );
     return null;
   }
 

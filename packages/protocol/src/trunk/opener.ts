@@ -81,7 +81,11 @@ export class Opener {
     }
     const before = attachment.volume;
     if (before !== null && before.identity !== answer.identity) {
-      this.fail(attachment, STATUS.TAKEN, `Volume ${attachment.name} was given to another client meanwhile: nothing is sent again; attach it anew`);
+      this.fail(
+        attachment,
+        STATUS.TAKEN,
+        `Volume ${attachment.name} was given to another client meanwhile: nothing is sent again; attach it anew`,
+      );
       return;
     }
     attachment.opened(answer);

@@ -165,7 +165,12 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.presentation = null;
     this.say(this.handshake.start());
     this.timer = this.ports.clock.after(PROOF_TIMEOUT_MS, () => {
-      this.fail(new RsError('E_TIMEOUT', `${this.endpoints.address} port ${this.endpoints.port} did not finish the handshake within ${PROOF_TIMEOUT_MS} ms`));
+      this.fail(
+        new RsError(
+          'E_TIMEOUT',
+          `${this.endpoints.address} port ${this.endpoints.port} did not finish the handshake within ${PROOF_TIMEOUT_MS} ms`,
+        ),
+      );
     });
   }
 
@@ -193,7 +198,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   drained(): void {}
 
   closed(reason: string): void {
-    if (this.state === 'proving') this.fail(new RsError('E_RESET', `${this.endpoints.address} port ${this.endpoints.port} ended the handshake: ${reason}`));
+    if (this.state === 'proving')
+      this.fail(new RsError('E_RESET', `${this.endpoints.address} port ${this.endpoints.port} ended the handshake: ${reason}`));
   }
 
   private challenged(frame: Buffer): void {

@@ -165,7 +165,11 @@ export class Decoder {
   private finishBody(): void {
     const target = this.target;
     const offset = this.targetOffset;
-    if (this.trailerBytes > 0 && !this.discarding && crc32(target.subarray(offset, offset + this.bodyBytes)) !== this.trailer.readUInt32BE(0)) {
+    if (
+      this.trailerBytes > 0 &&
+      !this.discarding &&
+      crc32(target.subarray(offset, offset + this.bodyBytes)) !== this.trailer.readUInt32BE(0)
+    ) {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
       return;
     }

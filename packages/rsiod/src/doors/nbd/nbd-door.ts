@@ -165,7 +165,6 @@ export class NbdDoor implements Door {
 
 /** True when somebody accepts connections there. */
 
-
 type Receive = (bytes: Buffer, end: number) => void;
 
 /**
