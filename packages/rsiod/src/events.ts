@@ -1,4 +1,5 @@
 // The last state changes, for `rsconfig events`: bounded, oldest forgotten first.
+// Leaves to the daemon what is an event, and to the log what must be kept longer.
 
 import type { EventView } from '@rsio/protocol/control/methods';
 import { EVENTS_KEPT } from '@rsio/protocol/limits';

@@ -1,4 +1,5 @@
 // rsiod: makes servers' volumes usable here. Arguments, configuration, life as a daemon; the work is in daemon.ts.
+// Invariant: the instance number is counted up before any server hears of this daemon.
 
 import { mkdirSync } from 'node:fs';
 import { loadRscltConfig } from '@rsio/protocol/config/load-config';

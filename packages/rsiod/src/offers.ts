@@ -1,4 +1,5 @@
 // What the servers offer, and what a name given by a person means. Pure. Two offers are one volume only if their ids are equal.
+// Invariant: a name that fits two volumes is refused with both, never guessed.
 
 import { RsError } from '@rsio/protocol/lib/errors';
 

@@ -1,4 +1,5 @@
 // The daemon's state as the control methods show it (protocol's control/methods.ts). Reads, never changes.
+// Leaves layout and wording for people to rsconfig.
 
 import type {
   AttachmentView,

@@ -1,4 +1,5 @@
 // What an attached volume has done so far: counts, bytes, latencies, and the longest time without any completion while something waited.
+// Leaves clock and outstanding requests to the volume. Counters only grow; whoever wants a rate takes two samples.
 
 import type { VolumeStats } from '@rsio/protocol/control/methods';
 import { Histogram } from '@rsio/protocol/lib/histogram';

@@ -1,4 +1,5 @@
 // What listener and worker say to each other over the channel between the processes. Plain data; sockets ride along with `path`.
+// Leaves sending to workers.ts and worker.ts. Invariant: each `ask` is answered by one `told` of the same number, null when it failed.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Admission } from './session.ts';

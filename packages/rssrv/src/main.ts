@@ -1,4 +1,5 @@
 // rssrv: offers volumes to clients. Arguments, configuration, life as a daemon; the work is the listener's.
+// Invariant: the caller's prompt comes back only when clients can connect.
 
 import { mkdirSync } from 'node:fs';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';

@@ -1,3 +1,6 @@
+// Volumes from configuration to served: files made, grown, locked and refused, memory volumes, ids kept. The oracles are the file system
+// and flock(1) of util-linux. Leaves reading and writing to the backends' tests.
+
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

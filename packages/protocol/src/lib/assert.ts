@@ -1,4 +1,5 @@
-// Our own mistakes: an assertion that fails ends the process (the supervisor restarts it). Never used on what a peer or a person sent.
+// Our own mistakes: an assertion that fails ends the process (the supervisor restarts it). Never used on what a peer or a person sent:
+// that is refused with an RsError (errors.ts), and the process goes on.
 
 export class AssertionError extends Error {}
 

@@ -1,4 +1,5 @@
 // Waiting longer after each failure: doubling from a minimum to a maximum, with jitter so that many clients do not come back at once.
+// Leaves the waiting to the caller: it says how long, and has no timer and no randomness of its own.
 
 export class Backoff {
   private readonly minMs: number;

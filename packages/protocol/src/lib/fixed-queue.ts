@@ -1,4 +1,5 @@
 // First in, first out, over a ring of fixed capacity: nothing is allocated after the constructor and the bound cannot be overlooked.
+// Invariant: an item that left is not referenced any more. What to do when it is full is the caller's decision, made before `push`.
 
 import { assert } from './assert.ts';
 

@@ -1,4 +1,5 @@
 // State machines as tables: which move is allowed stands in one place, and a move that is not there is our own mistake.
+// Leaves the state itself, and what happens at a move, to the machine.
 
 import { assert } from './assert.ts';
 

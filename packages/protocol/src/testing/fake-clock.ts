@@ -1,4 +1,5 @@
 // A clock that stands still until the test moves it. Timers fire in order of their time, ties in order of creation.
+// Invariant: a timer sees its own time as now, and what it starts on the way fires in the same move when it falls due.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

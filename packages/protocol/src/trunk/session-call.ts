@@ -1,4 +1,5 @@
 // One LIST, OPEN, CLOSE or IOCTL as a call with an answer: for the control plane, where an object per request does not matter.
+// Leaves sending it again over other paths and sessions to the trunk.
 
 import { assert } from '../lib/assert.ts';
 import { frameName } from '../wire/frames.ts';

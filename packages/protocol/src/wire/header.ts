@@ -1,9 +1,7 @@
-// The 16-byte header of every frame, big-endian:
-//
+// The 16-byte header of every frame, big-endian; its two shapes:
 //  byte 0    1      2..3           4..5   6..7   8..13            14..15
 //       op   flags  handle/status  slot   seq    lba (u48)        count (u16)       I/O frames
 //       op   flags  handle/status  slot   seq    length (u32) at 8..11, aux (u32)   message frames
-//
 // A Header object is written over by each read: nobody keeps one beyond the call that got it.
 
 import { IO_MAX_SECTORS, SECTOR_BYTES, WIDE_UNIT_SECTORS } from '../limits.ts';

@@ -1,4 +1,5 @@
 // Status numbers of answers: each maps one to one to an errno and a sentence. Numbers are never reused.
+// Leaves the numbers of local interfaces to their doors (NBD knows fewer), and sentences about one object to who knows it.
 
 export const STATUS = {
   OK: 0,

@@ -1,3 +1,6 @@
+// Block devices: what /sys says, from a tree made by hand, and a loop device, whose image file read directly is the oracle.
+// Leaves what block devices share with files to file-backend.test.ts.
+
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -5,7 +8,7 @@ import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { POOL_RUN_REQUESTS } from '@rsio/protocol/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import { openStorage, releaseStorage, settleSize, storageIdentity } from '../volume-storage.ts';
 import { WOULD_WAIT } from './backend.ts';
 import { blockDeviceFacts, deviceName } from './block-device.ts';
@@ -26,6 +29,10 @@ afterAll(() => {
   if (device !== null) spawnSync('losetup', ['--detach', device]);
   fs.rmSync(directory, { recursive: true, force: true });
 });
+
+function needLoopDevice(context: TestContext): void {
+  context.skip(device === null, 'needs a loop device: run as root where the kernel has loop, and install mount (losetup)');
+}
 
 function sysDevice(name: string, files: Record<string, string>): void {
   for (const [file, text] of Object.entries(files)) {
@@ -55,7 +62,8 @@ test('size and abilities come from /sys, those of a partition from its disk', ()
   expect(() => blockDeviceFacts(0x820n, sys)).toThrow('ENOENT');
 });
 
-test.skipIf(device === null)('a block device is read, written, zeroed and flushed, and begins in the pool', async () => {
+test('a block device is read, written, zeroed and flushed, and begins in the pool', async (context) => {
+  needLoopDevice(context);
   const ports = testPorts();
   const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), ports);
   const io = promised(backend);
@@ -82,7 +90,8 @@ test.skipIf(device === null)('a block device is read, written, zeroed and flushe
   await backend.close();
 });
 
-test.skipIf(device === null)('a block device is settled with its own size, held exclusively, and never asked to grow', async () => {
+test('a block device is settled with its own size, held exclusively, and never asked to grow', async (context) => {
+  needLoopDevice(context);
   const volume: ServerVolumeConfig = {
     name: 'disk',
     type: 'auto',

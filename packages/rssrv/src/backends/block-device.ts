@@ -1,4 +1,5 @@
 // What Linux says about a block device under /sys/dev/block. Read only; knows no volumes.
+// Leaves opening the device, and what follows from these facts, to block-backend.ts and volume-storage.ts.
 
 import fs from 'node:fs';
 import path from 'node:path';

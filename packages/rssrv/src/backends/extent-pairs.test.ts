@@ -1,3 +1,6 @@
+// Extents in bytes turned into sectors: examples, and with fast-check any layout against a map of single bytes.
+// Leaves asking the file system to range-helper.test.ts.
+
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import fc from 'fast-check';

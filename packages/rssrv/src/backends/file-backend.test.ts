@@ -1,3 +1,6 @@
+// The file backend (and the null backend) against a model of the volume's bytes, and against storage that refuses, fails, is slow or was
+// cut behind its back. Leaves holes to range-helper.test.ts, block devices to block-backend.test.ts.
+
 import fs from 'node:fs';
 import path from 'node:path';
 import { POOL_RUN_REQUESTS, SECTOR_BYTES, ZERO_STEP_BYTES } from '@rsio/protocol/limits';

@@ -1,3 +1,6 @@
+// The flush gate over syncs that the test ends one by one: which sync answers which flush.
+// Leaves real fsync calls to file-backend.test.ts.
+
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import { FlushGate } from './flush-gate.ts';

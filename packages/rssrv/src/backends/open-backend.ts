@@ -1,4 +1,5 @@
 // From a volume as the listener settled it to its backend. The one place that knows all kinds.
+// Leaves finding out the kind, creating, growing and locking to volume-storage.ts.
 
 import { unreachable } from '@rsio/protocol/lib/assert';
 import type { ServedVolume } from '../served-volume.ts';

@@ -1,3 +1,6 @@
+// When calls leave the loop for the pool and come back, on a clock that only the test moves.
+// Leaves the calls themselves to file-backend.test.ts.
+
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { expect, test } from 'vitest';

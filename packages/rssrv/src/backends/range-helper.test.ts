@@ -1,3 +1,6 @@
+// The range helper as a real process on sparse files, whose blocks and bytes as stat and read show them are the oracle; and a helper
+// that dies, hangs, refuses or is orphaned. Leaves turning bytes into sectors to extent-pairs.test.ts.
+
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

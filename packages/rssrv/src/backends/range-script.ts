@@ -1,7 +1,7 @@
 // The program of the range helper: what Node cannot ask of the kernel (fallocate, SEEK_DATA, SEEK_HOLE), in perl, which every
 // Debian system has. One line in, one line out, one system call at a time; the commands are drawn below.
 // Invariant: it never outlives the process that started it (parent-death signal, and the end of its input).
-//
+
 //   open ID PATH writable|readonly known|probe   ->  0 canPunch canExtents
 //   punch ID POSITION LENGTH                     ->  0            makes a hole, the size stays
 //   zero ID POSITION LENGTH                      ->  0            zeros that stay allocated

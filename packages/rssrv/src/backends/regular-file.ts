@@ -1,4 +1,5 @@
 // A volume in a regular file: at once while its content is cached, through the pool while it is not.
+// Leaves reading and writing to file-backend.ts; this says only what a regular file is to it.
 
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { ServedVolume } from '../served-volume.ts';

@@ -1,4 +1,5 @@
 // What the tests of the backends share: a directory of their own, a volume in it, promises over the callbacks.
+// Leaves removing the directory to the test that asked for it.
 
 import fs from 'node:fs';
 import os from 'node:os';

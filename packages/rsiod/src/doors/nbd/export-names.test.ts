@@ -1,3 +1,6 @@
+// Export names against attached volumes made by hand: which volume a name finds, and what is said when it finds none.
+// Leaves how names travel to nbd-handshake.test.ts.
+
 import { describe, expect, it } from 'vitest';
 import type { DoorVolume } from '../door.ts';
 import { exportDescription, exportName, findExport } from './export-names.ts';

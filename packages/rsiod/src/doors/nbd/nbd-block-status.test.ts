@@ -1,3 +1,6 @@
+// Replies to BLOCK_STATUS from extents given by hand, down to golden bytes laid out as the NBD protocol document says.
+// Leaves finding the extents to the volume, and real clients to test/interop.
+
 import { describe, expect, it } from 'vitest';
 import { EXTENTS_PER_ANSWER_MAX, OUTPUT_BATCH_BYTES } from '@rsio/protocol/limits';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';

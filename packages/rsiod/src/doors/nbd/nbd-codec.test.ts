@@ -1,3 +1,6 @@
+// The request decoder against golden bytes and against requests that testing/nbd-client.ts wrote, whole, byte by byte and in random
+// cuts; replies against golden bytes. Leaves what a request does to nbd-connection.test.ts.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VOLUME_MAX_BYTES } from '@rsio/protocol/limits';

@@ -1,3 +1,6 @@
+// Every status against the errno numbers that the NBD protocol document allows, written out here once more.
+// Leaves where in a reply the number stands to nbd-codec.test.ts.
+
 import { describe, expect, it } from 'vitest';
 import { STATUS, STATUSES, type Status } from '@rsio/protocol/wire/status';
 import { NBD_ERRNO, nbdErrno } from './nbd-errno.ts';

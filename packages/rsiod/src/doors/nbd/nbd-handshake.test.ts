@@ -1,3 +1,6 @@
+// Negotiation option by option against golden bytes and the answers as testing/nbd-client.ts reads them; any option data, in any cuts,
+// with fast-check. Leaves transmission to nbd-connection.test.ts.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NBD_OPTION_MAX_BYTES } from '@rsio/protocol/limits';

@@ -1,6 +1,6 @@
 // What one connection sends: small replies are gathered in a batch, data of large ones leaves from its own buffer, all with one system call
 // per turn of the loop. Invariant: every request counted in is counted out exactly once, by `left`, when its reply has left or never will.
-//
+
 // When to send: completions come in bursts, several per event of a path and several paths per turn, each burst in an event of its own. A
 // microtask would run between two such events; setImmediate runs once after all of them, in the same turn, so it costs depth 1
 // nothing. While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open one: a client that reads slowly

@@ -1,4 +1,5 @@
 // An NbdTransport in memory: what is written stays there until the test lets it leave, which shows a buffer that was used again too early.
+// Leaves what arrives to the test, which hands it to the connection itself.
 
 import type { NbdTransport } from '../nbd-transport.ts';
 

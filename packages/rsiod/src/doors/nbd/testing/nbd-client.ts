@@ -1,4 +1,5 @@
 // The client's side of NBD for tests, written apart from the server's codec so that a mistake there is not made twice. Pure.
+// Invariant: bytes that are not exactly what the NBD protocol allows are thrown at, never skipped.
 
 export const REQUEST_MAGIC = 0x25609513;
 
