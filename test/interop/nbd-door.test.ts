@@ -1,18 +1,16 @@
-// The door against NBD clients that nobody here wrote. A program that is missing skips its tests and names its Debian package.
+// The NBD door alone, over a volume in memory, against NBD clients that nobody here wrote. The oracles: what those programs say, and the
+// volume's own content and record of what it was asked. Leaves volumes behind real servers to nbd-programs.test.ts.
 
-import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, it, type TestAPI } from 'vitest';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { NbdDoor } from './nbd-door.ts';
-import { MemoryVolume } from './testing/memory-volume.ts';
+import { NbdDoor } from '@rsio/rsiod/doors/nbd/nbd-door';
+import { MemoryVolume } from '@rsio/rsiod/doors/nbd/testing/memory-volume';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { needFio, needTool, run, runWell } from '../support/programs.ts';
 
 const MIB = 1024 * 1024;
-const TIMEOUT_MS = 60_000;
-const run = promisify(execFile);
 
 let folder: string;
 let door: NbdDoor;
@@ -39,38 +37,19 @@ function uri(name: string): string {
   return `nbd+unix:///${name}?socket=${join(folder, 'nbd')}`;
 }
 
-/** A test that is skipped, naming the package, where the program is missing. */
-function withTool(tool: string, debianPackage: string, isThere = exists(tool)): (title: string, body: () => Promise<void>) => void {
-  const test: TestAPI = it;
-  return (title, body) => {
-    if (isThere) test(`${tool}: ${title}`, body, TIMEOUT_MS);
-    else test.skip(`${tool}: ${title} (missing: install ${debianPackage})`, body);
-  };
+function tool(program: string, ...args: readonly string[]): Promise<string> {
+  return runWell(program, args, { cwd: folder });
 }
 
-function exists(tool: string): boolean {
-  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined;
-}
-
-async function tool(program: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await run(program, args, { timeout: TIMEOUT_MS, cwd: folder, maxBuffer: 16 * MIB });
-  return stdout;
-}
-
-const hasFioNbd = spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout?.includes('nbd') === true;
-const nbdinfo = withTool('nbdinfo', 'libnbd-bin');
-const nbdcopy = withTool('nbdcopy', 'libnbd-bin');
-const qemuImg = withTool('qemu-img', 'qemu-utils');
-const qemuIo = withTool('qemu-io', 'qemu-utils');
-const fio = withTool('fio', 'fio', hasFioNbd);
-
-nbdinfo('lists the exports', async () => {
+it('nbdinfo lists the exports', async (context) => {
+  needTool(context, 'nbdinfo', 'libnbd-bin');
   const list = await tool('nbdinfo', '--list', uri(''));
   expect(list.match(/export="[^"]*"/g)).toEqual(['export="osl/oracle"', 'export="osl/archive@1"']);
   expect(list).toContain('description: Volume oracle of namespace osl, universe 0');
 });
 
-nbdinfo('shows size, block sizes and abilities under every name', async () => {
+it('nbdinfo shows size, block sizes and abilities under every name', async (context) => {
+  needTool(context, 'nbdinfo', 'libnbd-bin');
   for (const name of ['osl/archive@1', 'osl/archive', 'archive']) {
     const info = JSON.parse(await tool('nbdinfo', '--json', uri(name))) as { exports: Record<string, unknown>[] };
     expect(info.exports[0]).toMatchObject({
@@ -87,12 +66,15 @@ nbdinfo('shows size, block sizes and abilities under every name', async () => {
   }
 });
 
-nbdinfo('is refused an unknown export with what is attached', async () => {
-  const failure = run('nbdinfo', [uri('nothing')], { env: { ...process.env, LIBNBD_DEBUG: '1' }, timeout: TIMEOUT_MS });
-  await expect(failure).rejects.toMatchObject({ stderr: expect.stringContaining('attached are osl/oracle, osl/archive@1') as string });
+it('nbdinfo is refused an unknown export with what is attached', async (context) => {
+  needTool(context, 'nbdinfo', 'libnbd-bin');
+  const { code, stderr } = await run('nbdinfo', [uri('nothing')], { env: { LIBNBD_DEBUG: '1' } });
+  expect(code).toBe(1);
+  expect(stderr).toContain('attached are osl/oracle, osl/archive@1');
 });
 
-nbdinfo('maps allocation', async () => {
+it('nbdinfo maps allocation', async (context) => {
+  needTool(context, 'nbdinfo', 'libnbd-bin');
   oracle.submit({
     op: 'write',
     positionBytes: MIB,
@@ -107,7 +89,8 @@ nbdinfo('maps allocation', async () => {
   expect(map.map(({ offset, length, type }) => [offset, length, type])).toEqual([[0, MIB, 3], [MIB, MIB, 0], [2 * MIB, 14 * MIB, 3]]); // biome-ignore format: table
 });
 
-nbdcopy('copies there and back over several connections', async () => {
+it('nbdcopy copies there and back over several connections', async (context) => {
+  needTool(context, 'nbdcopy', 'libnbd-bin');
   const image = Buffer.alloc(16 * MIB);
   for (let at = 0; at < image.length; at += 4096) if (at % 12288 !== 0) image.writeUInt32BE(at * 7 + 1, at);
   writeFileSync(join(folder, 'in.img'), image);
@@ -117,14 +100,16 @@ nbdcopy('copies there and back over several connections', async () => {
   expect(readFileSync(join(folder, 'out.img')).equals(image)).toBe(true);
 });
 
-qemuImg('converts to the volume and finds it equal', async () => {
+it('qemu-img converts to the volume and finds it equal', async (context) => {
+  needTool(context, 'qemu-img', 'qemu-utils');
   writeFileSync(join(folder, 'in.img'), Buffer.concat([Buffer.alloc(5 * MIB, 'qemu'), Buffer.alloc(11 * MIB)]));
   await tool('qemu-img', 'convert', '-n', '-f', 'raw', '-O', 'raw', 'in.img', uri('oracle'));
   expect(await tool('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', 'in.img', uri('oracle'))).toContain('Images are identical');
   expect(JSON.parse(await tool('qemu-img', 'info', '--output=json', uri('osl/oracle')))).toMatchObject({ 'virtual-size': 16 * MIB });
 });
 
-qemuIo('writes, zeroes, discards, forces and flushes', async () => {
+it('qemu-io writes, zeroes, discards, forces and flushes', async (context) => {
+  needTool(context, 'qemu-io', 'qemu-utils');
   const script = [
     'write -P 7 0 1M',
     'read -P 7 0 1M',
@@ -151,12 +136,14 @@ qemuIo('writes, zeroes, discards, forces and flushes', async () => {
   expect(oracle.seen).toContain('flush 0+0');
 });
 
-qemuIo('may not write to a read-only volume', async () => {
+it('qemu-io may not write to a read-only volume', async (context) => {
+  needTool(context, 'qemu-io', 'qemu-utils');
   await expect(tool('qemu-io', '-f', 'raw', uri('archive'), '-c', 'write 0 4k')).rejects.toThrow(/read-only|Permission denied/i);
   expect(archive.seen).toEqual([]);
 });
 
-fio('verifies what it wrote', async () => {
+it('fio verifies what it wrote', async (context) => {
+  needFio(context);
   // fio knows an engine's options only after the engine.
   const common = ['--name=job', '--ioengine=nbd', `--uri=${uri('oracle')}`, '--thread', '--size=16m', '--output-format=json'];
   const job = ['--rw=randwrite', '--bsrange=512-256k', '--iodepth=64', '--verify=crc32c', '--verify_fatal=1', '--fsync=64'];
