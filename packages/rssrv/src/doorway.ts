@@ -72,7 +72,7 @@ export class Doorway {
     this.decoder.push(chunk, 0, chunk.length);
     const { outcome } = this;
     if (outcome === null || this.isOver) return;
-    if (!stopReading(this.socket)) {
+    if (!this.decoder.isBetweenFrames || !stopReading(this.socket)) {
       this.broken('It sent a byte before it was welcomed');
       return;
     }

@@ -50,6 +50,11 @@ export class Decoder {
     return this.stopped;
   }
 
+  /** No part of a frame has come that is not whole yet. */
+  get isBetweenFrames(): boolean {
+    return this.stashed === 0 && this.bodyBytes < 0;
+  }
+
   /** Takes `length` received bytes of `chunk` from `start`; they may be overwritten when it returns. */
   push(chunk: Buffer, start: number, length: number): void {
     const end = start + length;

@@ -1,0 +1,338 @@
+// What a stranger can send before it has proven itself: what becomes of its connection, and that nobody else notices.
+// Limits that count (connections and failures per address) are tried from addresses of their own.
+
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
+import {
+  FAILED_PROOFS_PER_ADDRESS_MAX,
+  HANDSHAKE_MESSAGE_MAX_BYTES,
+  PROOF_TIMEOUT_MS,
+  UNPROVEN_PER_ADDRESS_MAX,
+} from '@rsio/protocol/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { useLab } from '../support/lab.ts';
+import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { Scene } from './scene.ts';
+
+const lab = useLab('file');
+let scene: Scene;
+
+beforeAll(async () => {
+  scene = await Scene.begin(lab);
+});
+
+afterEach(() => scene.wellBehaved());
+
+const PROOF_SENTENCE = "Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides";
+
+const origins = new WeakMap<RawClient, string>();
+
+/** The server has ended the connection and said nothing. */
+async function expectDropped(peer: RawClient, reason: RegExp): Promise<void> {
+  await peer.ended();
+  expect(peer.frames).toEqual([]);
+  await logged(peer, reason);
+}
+
+/** What the server's log says about the peer's address. */
+async function logged(peer: RawClient, reason: RegExp): Promise<void> {
+  const lines = (): string[] =>
+    scene.host
+      .log('rssrv')
+      .split('\n')
+      .filter((line) => line.includes(` ${origins.get(peer)} `));
+  await waitFor(() => lines().some((line) => reason.test(line)), 2_000, `The log gives ${reason} as the reason`);
+}
+
+async function stranger(identity = scene.identity()): Promise<RawClient> {
+  const place = scene.fromElsewhere();
+  const peer = await scene.connect(place, identity);
+  origins.set(peer, place.from ?? '');
+  return peer;
+}
+
+describe('bytes that are no handshake', () => {
+  it('garbage', async () => {
+    const peer = await stranger();
+    peer.send(Buffer.alloc(64, 0xee));
+    await expectDropped(peer, /op 0xee: no such frame/);
+  });
+
+  it('an HTTP request', async () => {
+    const peer = await stranger();
+    peer.send(Buffer.from('GET / HTTP/1.1\r\nHost: big-9\r\n\r\n'));
+    await expectDropped(peer, /op 0x47: no such frame/);
+  });
+
+  it('one byte, then the end', async () => {
+    const peer = await stranger();
+    peer.socket.end(Buffer.from([OP.HELLO]));
+    await expectDropped(peer, /left before it was proven/);
+  });
+
+  it('a frame of the largest permitted body is read, one byte more is not waited for', async () => {
+    const whole = await stranger();
+    whole.send(handshakeFrame(OP.HELLO, Buffer.alloc(HANDSHAKE_MESSAGE_MAX_BYTES, 0xc1)));
+    await expectDropped(whole, /HELLO: body of 2048 bytes must be one MessagePack map/);
+    const over = await stranger();
+    over.send(frameBytes({ op: OP.HELLO, length: HANDSHAKE_MESSAGE_MAX_BYTES + 1 }));
+    await expectDropped(over, /HELLO: body of 2049 bytes, at most 2048/);
+  });
+
+  it('a HELLO that claims four gigabytes', async () => {
+    const peer = await stranger();
+    peer.send(frameBytes({ op: OP.HELLO, length: 0xffffffff }));
+    await expectDropped(peer, /body of 4294967295 bytes, at most 2048/);
+  });
+
+  it('a READ, and a WRITE with its body', async () => {
+    const reader = await stranger();
+    reader.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
+    await expectDropped(reader, /HELLO expected, got READ/);
+    const writer = await stranger();
+    writer.request({ op: OP.WRITE, handle: 1, seq: 1, count: 1, body: Buffer.alloc(512) });
+    await expectDropped(writer, /WRITE: body of 512 bytes, at most 0/);
+  });
+
+  it('a READ in place of PROOF', async () => {
+    const peer = await stranger();
+    await peer.greet();
+    peer.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
+    await expectDropped(peer, /PROOF expected, got READ/);
+  });
+
+  it('PROOF before HELLO, HELLO twice', async () => {
+    const early = await stranger();
+    early.send(handshakeFrame(OP.PROOF, randomBytes(48)));
+    await expectDropped(early, /HELLO expected, got PROOF/);
+    const twice = await stranger();
+    await twice.greet();
+    const another = await RawClient.connect(scene.fromElsewhere(), scene.identity());
+    twice.send(another.handshake.start());
+    await expectDropped(twice, /PROOF expected, got HELLO/);
+    another.close();
+  });
+});
+
+describe('a handshake that goes wrong', () => {
+  it('a version the server does not speak: REFUSE names both', async () => {
+    const peer = await stranger(scene.identity('venus', { versions: [9, 7] }));
+    peer.send(peer.handshake.start());
+    const { code, sentence } = await peer.farewell();
+    expect(code).toBe('E_VERSION');
+    expect(sentence).toBe('Server big-9 speaks protocol version 1, the client 9, 7: update the older of the two');
+    await peer.ended();
+  });
+
+  it('another namespaceid: REFUSE names both', async () => {
+    const peer = await stranger({ ...scene.identity(), namespaceid: 201 });
+    peer.send(peer.handshake.start());
+    expect(await peer.farewell()).toEqual({
+      code: 'E_NAMESPACE',
+      sentence: "Server big-9 serves namespaceid 200, not 201: correct namespaceid or the server's address",
+    });
+    await peer.ended();
+  });
+
+  it('an unknown node and a wrong key look alike from outside; the log tells them apart', async () => {
+    const unknown = await stranger(scene.identity('nobody'));
+    const wrong = await stranger({ ...scene.identity(), nodekey: 'wrong' });
+    for (const peer of [unknown, wrong]) {
+      await peer.greet();
+      peer.prove(null);
+      expect(await peer.farewell()).toEqual({ code: 'E_AUTH', sentence: PROOF_SENTENCE });
+      await peer.ended();
+    }
+    await logged(unknown, /unknown node nobody/);
+    await logged(wrong, /wrong key for node venus/);
+  });
+
+  it('a PROOF recorded from another connection proves nothing', async () => {
+    const victim = await stranger();
+    await victim.greet();
+    const proof = victim.prove(null);
+    const thief = await stranger();
+    await thief.greet();
+    thief.send(proof);
+    expect((await thief.farewell()).code).toBe('E_AUTH');
+    victim.close();
+  });
+
+  it('a whole recorded client, HELLO and PROOF, proves nothing', async () => {
+    const victim = await stranger();
+    const hello = victim.handshake.start();
+    victim.send(hello);
+    victim.handshake.onChallenge(asBytes(await victim.next()));
+    const proof = victim.prove(null);
+    const thief = await stranger();
+    thief.send(hello);
+    expect((await thief.next()).op).toBe(OP.CHALLENGE);
+    thief.send(proof);
+    expect((await thief.farewell()).code).toBe('E_AUTH');
+    victim.close();
+  });
+
+  it('joining with a wrong secret is refused in the words of a wrong key', async () => {
+    const first = await scene.login();
+    const peer = await stranger();
+    await peer.greet();
+    peer.prove({ session: first.welcome.session, secret: Buffer.alloc(32) });
+    expect(await peer.farewell()).toEqual({ code: 'E_AUTH', sentence: PROOF_SENTENCE });
+    await logged(peer, /node venus does not know the secret of the session/);
+    await first.call({ op: OP.LIST });
+    first.close();
+  });
+
+  it("joining another node's session: there is no such session for this node, be it known or not", async () => {
+    const venus = await scene.login('venus');
+    for (const session of [venus.session, { session: randomBytes(16), secret: venus.session.secret }]) {
+      const mars = await stranger(scene.identity('mars'));
+      await mars.greet();
+      mars.prove(session);
+      expect(await mars.farewell()).toEqual({ code: 'E_NO_SESSION', sentence: 'Server big-9 has no such session: begin a new one' });
+    }
+    await venus.call({ op: OP.LIST });
+    venus.close();
+  });
+
+  it('an older instance of the node, and another machine while the first lives', async () => {
+    const old = await stranger(scene.identity('mars', { instance: 3 }));
+    await old.greet();
+    old.prove(null);
+    await old.welcomedBy(null);
+    const older = await stranger(scene.identity('mars', { instance: 2 }));
+    await older.greet();
+    older.prove(null);
+    expect((await older.farewell()).code).toBe('E_REPLACED');
+    const elsewhere = await stranger(scene.identity('mars', { instance: 3, machine: 'another-machine' }));
+    await elsewhere.greet();
+    elsewhere.prove(null);
+    const { code, sentence } = await elsewhere.farewell();
+    expect(code).toBe('E_OTHER_MACHINE');
+    expect(sentence).toContain(`Node mars is in use from ${origins.get(old)}`);
+    await old.call({ op: OP.LIST });
+    old.close();
+  });
+
+  it('a byte between HELLO and CHALLENGE, or behind PROOF, closes the connection before WELCOME', async () => {
+    const early = await stranger();
+    early.send(early.handshake.start(), Buffer.from([0]));
+    early.handshake.onChallenge(asBytes(await early.next()));
+    early.prove(null);
+    await expectDropped(early, /no such frame|expected/);
+    for (const extra of [Buffer.from([OP.READ]), frameBytes({ op: OP.LIST, seq: 1 })]) {
+      const peer = await stranger();
+      await peer.greet();
+      peer.send(peer.handshake.proof(null, []), extra);
+      await expectDropped(peer, /before it was welcomed/);
+    }
+  });
+
+  it('a client that resets, or leaves, right behind its PROOF', async () => {
+    for (const leave of [(peer: RawClient) => peer.reset(), (peer: RawClient) => peer.socket.end(), (peer: RawClient) => peer.close()]) {
+      for (let time = 0; time < 5; time++) {
+        const peer = await stranger(scene.identity('mars', { instance: 3 }));
+        await peer.greet();
+        peer.prove(null);
+        await new Promise((resolve) => peer.socket.write('', resolve));
+        leave(peer);
+      }
+    }
+  });
+});
+
+describe('too many, too often, too slow', () => {
+  it('a silent peer and one that says HELLO and no more are closed after PROOF_TIMEOUT_MS', async () => {
+    const silent = await stranger();
+    const halfway = await stranger();
+    const startMs = performance.now();
+    await halfway.greet();
+    const reason = /did not prove itself within 5000 ms/;
+    await Promise.all([silent.ended(PROOF_TIMEOUT_MS + 3_000), halfway.ended(PROOF_TIMEOUT_MS + 3_000)]);
+    expect(performance.now() - startMs).toBeGreaterThan(PROOF_TIMEOUT_MS - 500);
+    await expectDropped(silent, reason);
+    await expectDropped(halfway, reason);
+  });
+
+  it('the 17th unproven connection of an address is refused; other addresses are not, and a place that is left is free', async () => {
+    const place = scene.fromElsewhere();
+    const waiting: RawClient[] = [];
+    for (let count = 0; count < UNPROVEN_PER_ADDRESS_MAX; count++) waiting.push(await scene.connect(place));
+    await waiting[UNPROVEN_PER_ADDRESS_MAX - 1]!.greet();
+    const over = await scene.connect(place);
+    expect((await over.farewell()).code).toBe('E_LIMIT');
+    await over.ended();
+    const elsewhere = await stranger();
+    await elsewhere.greet();
+    waiting[0]!.close();
+    await waitFor(
+      async () => {
+        const peer = await scene.connect(place);
+        try {
+          await peer.greet();
+          return true;
+        } finally {
+          peer.close();
+        }
+      },
+      3_000,
+      'The place is free again',
+    );
+    for (const peer of [...waiting, elsewhere]) peer.close();
+  });
+
+  it('after FAILED_PROOFS_PER_ADDRESS_MAX failures the address is refused at the door, and no other', async () => {
+    const place = scene.fromElsewhere();
+    const wrong = { ...scene.identity(), nodekey: 'wrong' };
+    for (let count = 0; count < FAILED_PROOFS_PER_ADDRESS_MAX; count++) {
+      const peer = await scene.connect(place, wrong);
+      await peer.greet();
+      peer.prove(null);
+      expect((await peer.farewell()).code).toBe('E_AUTH');
+    }
+    const right = await scene.connect(place);
+    expect((await right.farewell()).code).toBe('E_LIMIT');
+    await right.ended();
+    const elsewhere = await stranger();
+    await elsewhere.greet();
+    elsewhere.close();
+  });
+
+  it('proofs that succeed, and connections that are broken off, are never counted as failures', async () => {
+    const place = scene.fromElsewhere();
+    for (let count = 0; count <= FAILED_PROOFS_PER_ADDRESS_MAX; count++) {
+      const peer = await RawClient.login(place, scene.identity());
+      peer.close();
+      const garbage = await scene.connect(place);
+      garbage.send(Buffer.alloc(16, 0xff));
+      await garbage.ended();
+    }
+    const last = await RawClient.login(place, scene.identity());
+    await last.call({ op: OP.LIST });
+    last.close();
+  });
+
+  it('1,000 connections that come and go', async () => {
+    const place = scene.fromElsewhere();
+    for (let round = 0; round < 20; round++) {
+      const peers = await Promise.all(Array.from({ length: 50 }, () => scene.connect(place)));
+      for (const [index, peer] of peers.entries()) {
+        if (index % 3 === 0) peer.reset();
+        else if (index % 3 === 1) peer.close();
+        else peer.socket.end(Buffer.from([1, 2, 3]));
+      }
+    }
+    await waitFor(
+      async () => {
+        const peer = await scene.connect(place);
+        await peer.greet();
+        peer.close();
+        return true;
+      },
+      5_000,
+      'The address is let in again',
+    );
+  });
+});

@@ -1,0 +1,108 @@
+// The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
+// offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
+
+import { rmSync } from 'node:fs';
+import { expect } from 'vitest';
+import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import type { Lab, LabNetwork } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { type RawAddress, RawClient, type RawIdentity } from '../support/raw-peer.ts';
+
+export const NAMESPACEID = 200;
+
+/** Nodes that raw clients log in as: one each where tests need two at a time. */
+export const RAW_NODES = ['venus', 'mars', 'pluto'] as const;
+const GOOD_NODE = 'big-2';
+
+const SECTORS = 4096;
+export const VOLUME_SECTORS = SECTORS;
+
+const CHECK_BYTES = 64 * 1024;
+
+export class Scene {
+  readonly host: Host;
+  readonly server: RawAddress;
+  private readonly network: LabNetwork;
+  private readonly nbd: NbdIo;
+  private readonly listenerPid: number;
+  private offenders = 0;
+
+  private constructor(host: Host, network: LabNetwork, nbd: NbdIo) {
+    this.host = host;
+    this.network = network;
+    this.nbd = nbd;
+    this.server = { address: network.serverAddresses[0] ?? '', port: network.port };
+    this.listenerPid = host.pid('rssrv');
+  }
+
+  static async begin(lab: Lab): Promise<Scene> {
+    const host = lab.host();
+    const network = await lab.network(2);
+    const size = String(SECTORS * 512);
+    const memory = { type: 'memory', size };
+    const config = serverConfig(network, {
+      clients: Object.fromEntries([GOOD_NODE, ...RAW_NODES].map((node) => [node, keyOf(node)])),
+      volumes: {
+        oracle: { ...memory, clients: GOOD_NODE },
+        plain: memory,
+        other: memory,
+        big: { type: 'memory', size: '64m' },
+        blocks: { ...memory, blocksize: '4096' },
+        constant: { ...memory, readonly: 'yes' },
+        file: { path: host.file('storage/file.img'), size: '64m' },
+        moving: { path: host.file('storage/moving.img'), size },
+      },
+    });
+    // Why a connection was dropped before the proof is said at this level.
+    host.writeConfig('rssrv', config.replace('serverid = 1', 'serverid = 1\nlog-level = debug'));
+    await host.start('rssrv');
+    host.writeConfig('rsiod', clientConfig(network));
+    await host.start('rsiod');
+    await host.pathsUp(2);
+    await host.rsconfigWell('-a', 'oracle');
+    const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    lab.onClean(() => nbd.close());
+    return new Scene(host, network, nbd);
+  }
+
+  /** The server at an address of the offender's own, so that what it is blamed for hits no other test. */
+  fromElsewhere(): RawAddress {
+    const subnet = this.network.subnets[0];
+    return { ...this.server, from: subnet?.address(60 + this.offenders++) ?? '' };
+  }
+
+  identity(node: string = RAW_NODES[0], hello: RawIdentity['hello'] = {}): RawIdentity {
+    return { node, nodekey: keyOf(node), namespaceid: NAMESPACEID, hello };
+  }
+
+  /** A raw client of a new session. */
+  login(node: string = RAW_NODES[0]): Promise<RawClient> {
+    return RawClient.login(this.server, this.identity(node));
+  }
+
+  /** A connected raw client that has said nothing yet. */
+  connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
+    return RawClient.connect(from, identity);
+  }
+
+  /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are let in. */
+  async wellBehaved(): Promise<void> {
+    await this.nbd.verify(0, CHECK_BYTES);
+    const { paths } = await this.host.call('stats', {});
+    expect(paths.map(({ state, deaths }) => ({ state, deaths }))).toEqual([
+      { state: 'up', deaths: 0 },
+      { state: 'up', deaths: 0 },
+    ]);
+    expect(this.host.pid('rssrv')).toBe(this.listenerPid);
+    const newcomer = await this.login('pluto');
+    await newcomer.call({ op: 0x20 });
+    newcomer.close();
+    expect(this.host.log('rssrv')).not.toMatch(/died|E_INTERNAL|AssertionError|TypeError/);
+  }
+
+  /** Takes a volume's file away. */
+  remove(file: string): void {
+    rmSync(this.host.file(file));
+  }
+}

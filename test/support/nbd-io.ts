@@ -1,0 +1,93 @@
+// One export of rsiod's NBD socket for tests that want single reads and writes: one request at a time, simple replies.
+// For whole programs over NBD (qemu-io, fio) use those. Invariant: every wait ends at a deadline.
+
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import { named, optionBytes, replies, requestBytes, u32 } from '@rsio/rsiod/doors/nbd/testing/nbd-client';
+
+const GREETING_BYTES = 18;
+const FIXED_NEWSTYLE_NO_ZEROES = 3;
+const OPTION_GO = 7;
+const OPTION_REPLY_HEADER_BYTES = 20;
+const REPLY_ACK = 1;
+const COMMAND = { READ: 0, WRITE: 1 } as const;
+const REPLY_BYTES = 16;
+const DEADLINE_MS = 10_000;
+
+export class NbdIo {
+  private readonly socket: net.Socket;
+  private received: Buffer = Buffer.alloc(0);
+  private wake: () => void = () => undefined;
+  private cookie = 0;
+
+  private constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      this.received = Buffer.concat([this.received, chunk]);
+      this.wake();
+    });
+    socket.on('close', () => this.wake());
+  }
+
+  /** Opens an export: `osl/oracle`. */
+  static async open(socketPath: string, name: string): Promise<NbdIo> {
+    const nbd = new NbdIo(net.connect(socketPath));
+    await nbd.take(GREETING_BYTES);
+    nbd.socket.write(Buffer.concat([u32(FIXED_NEWSTYLE_NO_ZEROES), optionBytes(OPTION_GO, named(name))]));
+    for (;;) {
+      const header = await nbd.take(OPTION_REPLY_HEADER_BYTES);
+      const type = header.readUInt32BE(12);
+      const data = await nbd.take(header.readUInt32BE(16));
+      if (type === REPLY_ACK) return nbd;
+      if (type >= 0x80000000) throw new Error(`Export ${name} was refused: ${data.toString()}`);
+    }
+  }
+
+  /** Throws for an errno. */
+  async read(offset: number, length: number): Promise<Buffer> {
+    await this.request(COMMAND.READ, offset, length);
+    return this.take(length);
+  }
+
+  /** Throws for an errno. */
+  async write(offset: number, data: Buffer): Promise<void> {
+    await this.request(COMMAND.WRITE, offset, data.length, data);
+  }
+
+  /** Writes fresh content and reads it back. Throws when it differs. */
+  async verify(offset: number, length: number): Promise<void> {
+    const data = randomBytes(length);
+    await this.write(offset, data);
+    if (!(await this.read(offset, length)).equals(data)) throw new Error(`Bytes ${offset} + ${length} read back differently`);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  private async request(type: number, offset: number, length: number, data?: Buffer): Promise<void> {
+    const cookie = ++this.cookie;
+    this.socket.write(requestBytes({ type, cookie, offset, length, ...(data === undefined ? {} : { data }) }));
+    const [reply] = replies(await this.take(REPLY_BYTES));
+    if (reply?.cookie !== cookie) throw new Error(`Reply ${reply?.cookie} to request ${cookie}`);
+    if (reply.errno !== 0) throw new Error(`Errno ${reply.errno} at ${offset} + ${length}`);
+  }
+
+  private async take(length: number): Promise<Buffer> {
+    const timer = setTimeout(() => this.socket.destroy(), DEADLINE_MS);
+    try {
+      while (this.received.length < length) {
+        if (this.socket.destroyed) throw new Error(`The NBD connection ended, or gave no ${length} bytes within ${DEADLINE_MS} ms`);
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    const taken = this.received.subarray(0, length);
+    this.received = this.received.subarray(length);
+    return taken;
+  }
+}
