@@ -4,12 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
-import { prefixLengthOf } from '@rsio/protocol/config/subnet';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
+import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { programVersion } from '@rsio/protocol/lib/version';
 import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';

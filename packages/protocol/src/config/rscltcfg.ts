@@ -4,13 +4,13 @@
 
 import { printDuration, printEndpoint, quoteText } from '../lib/units.ts';
 import { assert } from '../lib/assert.ts';
+import { addressKey } from '../lib/subnet.ts';
 import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../limits.ts';
 import { Findings, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from './ini-document.ts';
 import { SCHEMA } from './schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
-import { addressKey } from './subnet.ts';
 import type { ClientInterfaceConfig, ClientNamespaceConfig, ClientServerConfig, RscltConfig, VolumeOverride } from './types.ts';
 
 const schema = SCHEMA.rscltcfg;

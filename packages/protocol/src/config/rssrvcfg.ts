@@ -4,13 +4,13 @@
 import { posix } from 'node:path';
 import { assert } from '../lib/assert.ts';
 import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../lib/units.ts';
+import { addressKey } from '../lib/subnet.ts';
 import { CLIENTS_MAX, INTERFACES_MAX, VOLUMES_MAX } from '../limits.ts';
 import { Findings, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
 import { SCHEMA } from './schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
-import { addressKey } from './subnet.ts';
 import type { RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig } from './types.ts';
 import { isKeyText, keyText } from './value-types.ts';
 

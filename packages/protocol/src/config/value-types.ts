@@ -21,7 +21,7 @@ import {
   refuse,
   SIZE_ALLOWED,
 } from '../lib/units.ts';
-import { isSingleHost } from './subnet.ts';
+import { isSingleHost } from '../lib/subnet.ts';
 import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {

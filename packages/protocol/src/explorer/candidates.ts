@@ -1,7 +1,7 @@
 // Candidate paths: which client interface may reach which server interface. Pure. Pairs on a common subnet; without any, the i-th with
 // the i-th; `all`: every pair.
 
-import { sameSubnet } from '../config/subnet.ts';
+import { sameSubnet } from '../lib/subnet.ts';
 
 export interface LocalInterface {
   readonly address: string;

@@ -2,7 +2,7 @@
 // Invariant: addresses of different families are never on one subnet, an IPv4 address written as IPv6 (::ffff:a.b.c.d) included.
 
 import { isIPv4 } from 'node:net';
-import { assert } from '../lib/assert.ts';
+import { assert } from './assert.ts';
 
 /** Hosts under test share 127/8; so that they have several subnets, it counts as /24. */
 const LOOPBACK_PREFIX_LENGTH = 24;
