@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
-import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS } from '@rsio/protocol/limits';
@@ -40,6 +40,8 @@ export interface ServedSession {
   readonly volumeIds: Set<string>;
   /** When its last path went, or null: it has paths. */
   silentSinceMs: number | null;
+  /** Ends it when it stays without path. */
+  linger: Timer | null;
 }
 
 /** A session whose last path went this long ago does not keep an instance on another machine out. */
@@ -113,7 +115,8 @@ export class Admissions {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const served: ServedSession = { id, secret, client, worker: this.ports.takeWorker(), volumeIds: new Set(), silentSinceMs: null };
+    const worker = this.ports.takeWorker();
+    const served: ServedSession = { id, secret, client, worker, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
     served.worker.onMessage = (message) => this.heard(served, message);
     void served.worker.ended.then((isClean) => this.gone(served, isClean));
@@ -172,18 +175,20 @@ export class Admissions {
   }
 
   private pathsChanged(session: ServedSession, count: number): void {
-    if (count > 0) {
-      session.silentSinceMs = null;
-      return;
-    }
-    const sinceMs = this.ports.clock.monotonicMs();
-    session.silentSinceMs = sinceMs;
-    this.ports.clock.after(SESSION_LINGER_MS, () => {
-      if (session.silentSinceMs === sinceMs && !session.worker.gone) void session.worker.end('E_NO_SESSION', 'It had no path for too long');
-    });
+    session.linger?.cancel();
+    session.linger = null;
+    session.silentSinceMs = null;
+    if (count > 0) return;
+    session.silentSinceMs = this.ports.clock.monotonicMs();
+    session.linger = this.ports.clock.after(
+      SESSION_LINGER_MS,
+      () => void session.worker.end('E_NO_SESSION', 'It had no path for too long'),
+    );
   }
 
   private gone(session: ServedSession, isClean: boolean): void {
+    // A timer that is left keeps the listener's process from ending.
+    session.linger?.cancel();
     if (this.byNode.get(session.client.node) === session) this.byNode.delete(session.client.node);
     const { log } = this.ports;
     if (isClean) log.info(`Process ${session.worker.pid} of node ${session.client.node} has ended`);
