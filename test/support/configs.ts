@@ -18,7 +18,7 @@ export interface ClientConfigOptions {
   readonly namespaceid?: number;
   /** Position of its addresses in the subnets; two clients on one network need two. */
   readonly client?: number;
-  /** Keys of `[defaults]`. */
+  /** Keys of `[defaults]`; devices are NBD sockets, so that no test makes nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
   /** Where the server is looked for; default the network's. */
   readonly serverAddresses?: readonly string[];
@@ -47,7 +47,7 @@ export function clientConfig(network: LabNetwork, options: ClientConfigOptions =
   const node = options.node ?? 'big-2';
   const addresses = options.serverAddresses ?? network.serverAddresses;
   return [
-    section('defaults', { protocol: 'tcp', port: String(network.port), ...options.defaults }),
+    section('defaults', { protocol: 'tcp', port: String(network.port), device: 'nbd-socket', ...options.defaults }),
     ...network.clientAddresses(options.client).map((address, index) => section(`interface if${index}`, { address })),
     section('namespace osl', { namespaceid: String(options.namespaceid ?? 200), nodename: node, nodekey: options.key ?? keyOf(node) }),
     ...addresses.map((address, index) => section(`server ${SERVER_NAME}-${index + 1}`, { address })),

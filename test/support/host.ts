@@ -78,10 +78,12 @@ export class Host {
     return this.end(program, 'SIGKILL');
   }
 
-  /** Server processes of the running rssrv that have a session, in the order in which they began it; spare ones are not among them. */
-  workers(): number[] {
-    const began = [...this.log('rssrv').matchAll(/began a session, process (\d+)/g)].map(([, pid]) => Number(pid));
-    return began.filter((pid) => this.processes().includes(pid));
+  /** Pid of the server process of a node's session. Throws when it has none. */
+  worker(node: string): number {
+    const began = [...this.log('rssrv').matchAll(/^Node (\S+) .*began a session, process (\d+)/gm)];
+    const last = began.findLast(([, name]) => name === node);
+    if (last === undefined) throw new Error(`Node ${node} has begun no session`);
+    return Number(last[2]);
   }
 
   /** Every living process of this host: daemons, server processes, helpers, commands. */

@@ -1,0 +1,119 @@
+// Daemons that end and come back under I/O: told to, killed, or alone among their processes. What the client's user sees is a pause, and
+// what is left behind is nothing. fio is the judge: no I/O error, every block as it was written.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { needFio } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const VOLUME = 'osl:oracle@0';
+const EXPORT = 'osl/oracle';
+/** Far less than the bound after which a process that drains is killed. */
+const PROMPT_MS = 5_000;
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(2);
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
+  await startClient(client, network);
+  await client.rsconfigWell('-a');
+});
+
+/** Resolves when `count` more writes than now were answered. */
+async function writesGoOn(count: number): Promise<void> {
+  const { writes } = await volumeStats(client, VOLUME);
+  await waitFor(async () => (await volumeStats(client, VOLUME)).writes >= writes + count, 20_000, `${count} more writes are answered`);
+}
+
+async function waitsForServer(): Promise<void> {
+  await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 10_000, 'The volume waits');
+}
+
+it('rssrv told to end does so at once although a client has a session, and leaves nothing', async () => {
+  const elapsedMs = await server.stop('rssrv');
+  expect(elapsedMs).toBeLessThan(PROMPT_MS);
+  expect(server.processes()).toEqual([]);
+  expect(existsSync(server.rssrvPaths.pidFile)).toBe(false);
+  expect(server.log('rssrv')).toMatch(/Has ended$/);
+  report('SIGTERM of rssrv', { 'ms until it was gone': elapsedMs });
+});
+
+it('rssrv restarted under fio: what was begun is answered and flushed, the client waits, says so, and goes on', async (context) => {
+  needFio(context);
+  const { outcome } = startFio(client, EXPORT, { seconds: 7 });
+  await writesGoOn(500);
+  const endedMs = await server.stop('rssrv');
+  expect(endedMs).toBeLessThan(PROMPT_MS);
+  await waitsForServer();
+  expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(
+    /^osl:oracle@0 waits for .+\n {4}since: .+ {2}until: .+ {2}requests: [1-9]/m,
+  );
+  await server.start('rssrv');
+  await writesGoOn(500);
+  const { verifyReads, slowestMs } = await outcome;
+  const stats = await volumeStats(client, VOLUME);
+  expect(stats.errors).toBe(0);
+  // An end with everything flushed begins no new life of the storage: there is nothing the server cannot vouch for.
+  expect(server.log('rssrv')).not.toContain('begins a new life');
+  expect(client.log('rsiod')).not.toContain('cannot vouch');
+  report('rssrv restarted', { 'ms until it was gone': endedMs, 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });
+});
+
+it('rssrv killed alone under fio: its processes end, a new one starts, the client goes on', async (context) => {
+  needFio(context);
+  const { outcome } = startFio(client, EXPORT, { seconds: 7 });
+  await writesGoOn(500);
+  const worker = server.worker('big-2');
+  await server.kill('rssrv');
+  await waitFor(() => server.processes().length === 0, PROMPT_MS, 'The processes of a killed rssrv are gone');
+  await server.start('rssrv');
+  await writesGoOn(500);
+  const { verifyReads, slowestMs } = await outcome;
+  const stats = await volumeStats(client, VOLUME);
+  expect(stats.errors).toBe(0);
+  expect(server.worker('big-2')).not.toBe(worker);
+  report('rssrv killed', { 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });
+});
+
+it('rsiod told to end releases its volumes and leaves nothing', async () => {
+  const venus = lab.host();
+  await startClient(venus, network, { node: 'venus', client: 1 });
+  expect(await venus.rsconfigWell('-qvv')).toContain('holder: big-2');
+  const elapsedMs = await client.stop('rsiod');
+  expect(elapsedMs).toBeLessThan(PROMPT_MS);
+  expect(client.processes()).toEqual([]);
+  const { pidFile, controlSocket, nbdSocket } = client.rsiodPaths;
+  expect([pidFile, controlSocket, nbdSocket].filter((file) => existsSync(file))).toEqual([]);
+  expect(await venus.rsconfigWell('-qvv')).toContain('holder: -');
+  expect(await venus.rsconfigWell('-a')).toContain('osl:oracle@0 attached');
+  report('SIGTERM of rsiod', { 'ms until it was gone': elapsedMs });
+});
+
+it('rsiod killed and started again replaces its old instance and attaches again', async (context) => {
+  needFio(context);
+  const worker = server.worker('big-2');
+  await client.kill('rsiod');
+  expect(existsSync(client.rsiodPaths.nbdSocket)).toBe(true);
+  const startMs = performance.now();
+  await client.start('rsiod');
+  expect(await client.rsconfigWell('-a')).toBe(`${VOLUME} attached ${client.nbdUri(EXPORT)}\n`);
+  report('rsiod killed', { 'ms until it was attached again': performance.now() - startMs });
+  expect(client.log('rsiod')).toContain('Up: instance 2 of node big-2');
+  expect(server.worker('big-2')).not.toBe(worker);
+  await waitFor(() => !existsSync(`/proc/${worker}`), PROMPT_MS, 'The old server process is gone');
+  expect(readFileSync(client.rsiodPaths.pidFile, 'utf8')).toContain(String(client.pid('rsiod')));
+  const { verifyReads } = await startFio(client, EXPORT, { seconds: 2 }).outcome;
+  expect(verifyReads).toBeGreaterThan(100);
+});

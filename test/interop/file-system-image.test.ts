@@ -1,0 +1,43 @@
+// A real file system as a volume: an ext4 image of this project's docs goes through server, protocol and client to programs that know
+// nothing of any of it, and comes out byte for byte; what is changed through the client is there on the server, and sound.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { needTool, runWell } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+
+const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
+const MIB = 1024 * 1024;
+
+const lab = useLab();
+
+it('an ext4 image is served, copied out equal, and sound after it was written through the client', async (context) => {
+  needTool(context, 'mke2fs', 'e2fsprogs');
+  needTool(context, 'nbdcopy', 'libnbd-bin');
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const image = server.file('docs.img');
+  await runWell('mke2fs', ['-q', '-t', 'ext4', '-d', DOCS, image, '48m']);
+  const original = readFileSync(image);
+  await startServer(server, network, { volumes: { docs: { path: image } } });
+  await startClient(client, network);
+  expect(await client.rsconfigWell('-a')).toBe(`osl:docs@0 attached ${client.nbdUri('osl/docs')}\n`);
+  const copy = client.file('copy.img');
+  const startMs = performance.now();
+  await runWell('nbdcopy', [client.nbdUri('docs'), copy]);
+  report('ext4 image out', { 'MB/s': original.length / MIB / ((performance.now() - startMs) / 1000) });
+  expect(readFileSync(copy).equals(original)).toBe(true);
+  await runWell('e2fsck', ['-fn', copy]);
+
+  const marker = client.file('marker.md');
+  writeFileSync(marker, 'Written through the client\n');
+  await runWell('debugfs', ['-w', '-R', `write ${marker} marker.md`, copy]);
+  await runWell('nbdcopy', ['--flush', copy, client.nbdUri('osl/docs')]);
+  await client.rsconfigWell('-d');
+  await server.stop('rssrv');
+  await runWell('e2fsck', ['-fn', image]);
+  expect(await runWell('debugfs', ['-R', 'cat marker.md', image])).toBe('Written through the client\n');
+  expect(await runWell('debugfs', ['-R', 'cat HACKING.md', image])).toBe(readFileSync(`${DOCS}HACKING.md`, 'utf8'));
+});

@@ -1,0 +1,169 @@
+// Programs nobody here wrote, on the NBD socket of real daemons, while one of two paths is reset every second: no I/O error, and every
+// byte as it was written. What NBD itself allows is tested beside the door; here the whole way to the server's file is.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { whileCutting } from '../support/cutting.ts';
+import { startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { type PathCutter, pathCutter, relayCutter } from '../support/path-cutter.ts';
+import { needFio, needTool, runWell } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+
+const MIB = 1024 * 1024;
+const VOLUME_BYTES = 64 * MIB;
+const EXPORT = 'osl/oracle';
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+let cutter: PathCutter;
+let uri: string;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  const network = await lab.network(2);
+  cutter = await pathCutter(lab, network);
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
+  await startClient(client, network, { serverAddresses: cutter.serverAddresses });
+  await client.rsconfigWell('-a');
+  uri = client.nbdUri(EXPORT);
+});
+
+function tool(program: string, ...args: readonly string[]): Promise<string> {
+  return runWell(program, args, { cwd: client.root, timeoutMs: 40_000 });
+}
+
+function sha256(data: Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** Data, with a hole in each MiB. */
+function patchyImage(): Buffer {
+  const image = Buffer.alloc(VOLUME_BYTES);
+  for (let at = 0; at < VOLUME_BYTES; at += MIB) randomBytes(MIB / 2).copy(image, at);
+  return image;
+}
+
+async function reportGap(title: string, numbers: Readonly<Record<string, number>>): Promise<void> {
+  const stats = await volumeStats(client, 'osl:oracle@0');
+  expect(stats.errors).toBe(0);
+  report(`${title} (${cutter.means})`, { ...numbers, 'longest gap ms': stats.longestGapMs });
+}
+
+it('nbdinfo lists the export and maps data and holes', async (context) => {
+  needTool(context, 'nbdinfo', 'libnbd-bin');
+  writeFileSync(client.file('image'), patchyImage());
+  await tool('nbdcopy', '--destination-is-zero', 'image', uri);
+  const counted = await whileCutting(cutter, 2, async () => {
+    const list = await tool('nbdinfo', '--list', client.nbdUri(''));
+    expect(list.match(/export="[^"]*"/g)).toEqual(['export="osl/oracle"']);
+    expect(list).toContain(`export-size: ${VOLUME_BYTES}`);
+    const extents = JSON.parse(await tool('nbdinfo', '--map', '--json', uri)) as { offset: number; length: number; type: number }[];
+    const mapped = extents.map(({ offset, length, type }) => [offset, length, type]);
+    const expected = Array.from({ length: 128 }, (_, index) => [(index * MIB) / 2, MIB / 2, index % 2 === 0 ? 0 : 3]);
+    expect(mapped).toEqual(expected);
+  });
+  await reportGap('nbdinfo', { ...counted });
+});
+
+it('nbdcopy in and out loses nothing', async (context) => {
+  needTool(context, 'nbdcopy', 'libnbd-bin');
+  const counted = await whileCutting(cutter, 2, async (round) => {
+    const image = patchyImage();
+    writeFileSync(client.file('in'), image);
+    await tool('nbdcopy', '--flush', 'in', uri);
+    await tool('nbdcopy', uri, 'out');
+    expect(sha256(readFileSync(client.file('out'))), `what came back in round ${round}`).toBe(sha256(image));
+    expect(sha256(readFileSync(server.file('oracle.img'))), `the server's file in round ${round}`).toBe(sha256(image));
+  });
+  await reportGap('nbdcopy', { ...counted });
+});
+
+it('qemu-img converts to the volume and finds it equal', async (context) => {
+  needTool(context, 'qemu-img', 'qemu-utils');
+  const counted = await whileCutting(cutter, 2, async () => {
+    writeFileSync(client.file('in'), patchyImage());
+    await tool('qemu-img', 'convert', '-n', '-W', '-f', 'raw', '-O', 'raw', 'in', uri);
+    expect(await tool('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', 'in', uri)).toContain('Images are identical');
+  });
+  const other = patchyImage();
+  other.writeUInt8((other[MIB] ?? 0) ^ 1, MIB);
+  writeFileSync(client.file('in'), other);
+  await expect(tool('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', 'in', uri)).rejects.toThrow('Content mismatch');
+  await reportGap('qemu-img', { ...counted });
+});
+
+it('qemu-io writes patterns, discards, zeroes, forces and flushes', async (context) => {
+  needTool(context, 'qemu-io', 'qemu-utils');
+  const counted = await whileCutting(cutter, 2, async (round) => {
+    const pattern = (round % 250) + 1;
+    const script = [
+      `write -P ${pattern} 0 8M`,
+      'flush',
+      'write -z -u 1M 1M',
+      'write -z 3M 512k',
+      `write -f -P 254 5M 64k`,
+      'discard 6M 1M',
+      `aio_write -P 253 10M 4M`,
+      'aio_write -P 252 20M 4M',
+      'aio_flush',
+      `read -P ${pattern} 0 1M`,
+      'read -P 0 1M 1M',
+      'read -P 0 3M 512k',
+      'read -P 254 5M 64k',
+      `read -P ${pattern} 7M 1M`,
+      'read -P 253 10M 4M',
+      'read -P 252 20M 4M',
+      'flush',
+    ];
+    const output = await tool('qemu-io', '-t', 'none', '-d', 'unmap', '-f', 'raw', uri, ...script.flatMap((line) => ['-c', line]));
+    expect(output).not.toMatch(/fail|error/i);
+  });
+  const stats = await volumeStats(client, 'osl:oracle@0');
+  expect(stats).toMatchObject({ discards: counted.rounds, zeroes: 2 * counted.rounds });
+  expect(stats.flushes).toBeGreaterThanOrEqual(2 * counted.rounds);
+  await reportGap('qemu-io', { ...counted });
+});
+
+it('fio verifies every block while the paths are reset by turns', async (context) => {
+  needFio(context);
+  let outcome = { writes: 0, verifyReads: 0, flushes: 0, slowestMs: 0 };
+  const counted = await whileCutting(cutter, 5, async () => {
+    outcome = await startFio(client, EXPORT, { seconds: 8 }).outcome;
+  });
+  expect(outcome.verifyReads).toBeGreaterThan(500);
+  await reportGap('fio, one path every second', { ...counted, ...outcome });
+});
+
+it('fio verifies every block while all paths are reset at once', async (context) => {
+  needFio(context);
+  const both: PathCutter = { ...cutter, cut: async () => (await cutter.cut(0)) + (await cutter.cut(1)) };
+  let outcome = { writes: 0, verifyReads: 0, flushes: 0, slowestMs: 0 };
+  const counted = await whileCutting(both, 4, async () => {
+    outcome = await startFio(client, EXPORT, { seconds: 5 }).outcome;
+  });
+  expect(outcome.verifyReads).toBeGreaterThan(100);
+  await reportGap('fio, all paths every second', { ...counted, ...outcome });
+});
+
+it('fio verifies every block through relays that are reset', async (context) => {
+  needFio(context);
+  const network = await lab.network(2);
+  const host = lab.host();
+  const relays = await relayCutter(lab, network);
+  await startServer(lab.host(), network, { volumes: { oracle: { type: 'memory', size: '64m' } } });
+  await startClient(host, network, { serverAddresses: relays.serverAddresses });
+  await host.rsconfigWell('-a');
+  let verifyReads = 0;
+  const counted = await whileCutting(relays, 2, async () => {
+    ({ verifyReads } = await startFio(host, EXPORT, { seconds: 3 }).outcome);
+  });
+  expect(verifyReads).toBeGreaterThan(100);
+  report('fio through relays', { ...counted, verifyReads });
+});

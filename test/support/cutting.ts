@@ -1,0 +1,38 @@
+// Work that goes on while one path of two is reset every second, the one and the other in turn. It is repeated until both have been
+// reset in the middle of it, so that a fast machine does not get away unharmed.
+
+import type { PathCutter } from './path-cutter.ts';
+
+const CUT_EVERY_MS = 1_000;
+const ROUNDS_MAX_MS = 30_000;
+
+export interface CutCount {
+  /** Connections that were reset. */
+  readonly cuts: number;
+  /** How often the work was done. */
+  readonly rounds: number;
+}
+
+/** Rejects with what `work` rejected with, or when fewer than `cutsMin` connections were reset in 30 s. */
+export async function whileCutting(cutter: PathCutter, cutsMin: number, work: (round: number) => Promise<unknown>): Promise<CutCount> {
+  const endMs = performance.now() + ROUNDS_MAX_MS;
+  let cuts = 0;
+  let turn = 0;
+  let cutting = Promise.resolve();
+  const timer = setInterval(() => {
+    cutting = cutting.then(async () => {
+      cuts += await cutter.cut(turn++ % cutter.serverAddresses.length);
+    });
+  }, CUT_EVERY_MS);
+  let rounds = 0;
+  try {
+    while (cuts < cutsMin) {
+      if (performance.now() > endMs) throw new Error(`Only ${cuts} of ${cutsMin} connections were reset (${cutter.means})`);
+      await work(rounds++);
+    }
+  } finally {
+    clearInterval(timer);
+    await cutting;
+  }
+  return { cuts, rounds };
+}

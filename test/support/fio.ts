@@ -1,0 +1,70 @@
+// fio on an NBD export, as the judge of whether data came back as it was written: it writes blocks with checksums, reads them back while
+// it goes on writing, and stops at the first difference or I/O error. Leaves faults to the test.
+
+import type { Host } from './host.ts';
+import { type Running, start, wellOf } from './programs.ts';
+
+export interface FioOptions {
+  /** At most; it may end earlier when everything is written and verified. */
+  readonly seconds: number;
+  /** Part of the volume it uses; default 32m. */
+  readonly size?: string;
+  readonly blockSize?: string;
+  readonly depth?: number;
+  /** Where in the volume its part begins; default 0. */
+  readonly offset?: string;
+}
+
+export interface FioOutcome {
+  readonly writes: number;
+  readonly verifyReads: number;
+  readonly flushes: number;
+  /** Slowest single I/O. */
+  readonly slowestMs: number;
+}
+
+interface FioDirection {
+  readonly total_ios: number;
+  readonly clat_ns: { readonly max: number };
+}
+
+interface FioJob {
+  readonly error: number;
+  readonly read: FioDirection;
+  readonly write: FioDirection;
+  readonly sync: { readonly total_ios: number };
+}
+
+const SPARE_SECONDS = 20;
+
+/** Starts fio beside the test; `outcome` rejects with all fio said when one I/O failed or one block differs. */
+export function startFio(
+  host: Host,
+  name: string,
+  options: FioOptions,
+): { readonly running: Running; readonly outcome: Promise<FioOutcome> } {
+  const { seconds, size = '32m', blockSize = '4k-128k', depth = 32, offset = '0' } = options;
+  // fio knows an engine's options only behind the engine.
+  const args = [
+    ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
+    ...['--rw=randwrite', `--bsrange=${blockSize}`, `--size=${size}`, `--offset=${offset}`, `--iodepth=${depth}`, '--fsync=128'],
+    ...['--verify=crc32c', '--verify_fatal=1', '--verify_backlog=256', '--verify_state_save=0'],
+    ...['--time_based', `--runtime=${seconds}`, '--random_generator=tausworthe64'],
+  ];
+  const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });
+  return { running, outcome: outcomeOf(running) };
+}
+
+async function outcomeOf(running: Running): Promise<FioOutcome> {
+  const result = await running.ended;
+  const stdout = wellOf('fio', result);
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };
+  const [job] = jobs;
+  if (job === undefined || job.error !== 0) throw new Error(`fio met error ${job?.error ?? '?'}\n${stdout}${result.stderr}`);
+  return {
+    writes: job.write.total_ios,
+    verifyReads: job.read.total_ios,
+    flushes: job.sync.total_ios,
+    slowestMs: Math.max(job.read.clat_ns.max, job.write.clat_ns.max) / 1e6,
+  };
+}

@@ -1,0 +1,71 @@
+// Resets paths of a trunk in the middle of what they do: with `ss -K`, which destroys the kernel's sockets, or through relays where that
+// is not permitted. Which one it is decides where the client must look for the server: at `addresses` and `port`.
+
+import net from 'node:net';
+import { errnoName } from '@rsio/protocol/lib/errors';
+import { CutProxy } from './cut-proxy.ts';
+import type { Lab, LabNetwork } from './lab.ts';
+import { run } from './programs.ts';
+import { waitFor } from './wait-for.ts';
+
+const RELAY_HOST = 30;
+const PROBE_HOST = 40;
+const PROBE_MS = 1_000;
+
+export interface PathCutter {
+  /** For people: how it cuts. */
+  readonly means: string;
+  /** Server addresses to write into the client's file. */
+  readonly serverAddresses: readonly string[];
+  /** Resets the connections to server address `index`; returns how many there were. */
+  cut(index: number): Promise<number>;
+}
+
+export async function pathCutter(lab: Lab, network: LabNetwork): Promise<PathCutter> {
+  if (await canDestroySockets(network)) {
+    const cut = (index: number): Promise<number> => destroySockets(network.serverAddresses[index] ?? '', network.port);
+    return { means: 'ss -K', serverAddresses: network.serverAddresses, cut };
+  }
+  return relayCutter(lab, network);
+}
+
+/** Relays at 127.A.B.30 in every subnet. */
+export async function relayCutter(lab: Lab, network: LabNetwork): Promise<PathCutter> {
+  const { port } = network;
+  const serverAddresses = network.subnets.map((subnet) => subnet.address(RELAY_HOST));
+  const relays = network.serverAddresses.map((address) => new CutProxy({ address, port }));
+  for (const [index, relay] of relays.entries()) {
+    await relay.start({ address: serverAddresses[index] ?? '', port });
+    lab.onClean(() => relay.close());
+  }
+  return { means: 'relays', serverAddresses, cut: async (index) => relays[index]?.cut() ?? 0 };
+}
+
+/** `ss -K` says "Invalid argument" for what it passed over and ends with 0 whatever it did: what it killed is what it prints. */
+async function destroySockets(address: string, port: number): Promise<number> {
+  const { stdout } = await run('ss', ['-K', '-H', '-n', '-t', 'state', 'established', 'dst', address, 'dport', '=', String(port)]);
+  return stdout.split('\n').filter((line) => line.trim() !== '').length;
+}
+
+async function canDestroySockets(network: LabNetwork): Promise<boolean> {
+  const address = network.subnets[0]?.address(PROBE_HOST) ?? '';
+  const server = net.createServer((socket) => socket.on('error', () => undefined).resume());
+  try {
+    await new Promise<void>((resolve) => server.listen({ host: address, port: network.port }, resolve));
+    const client = net.connect({ host: address, port: network.port });
+    let isCut = false;
+    client.on('error', () => {
+      isCut = true;
+    });
+    await new Promise((resolve) => client.once('connect', resolve));
+    await destroySockets(address, network.port);
+    await waitFor(() => isCut, PROBE_MS, 'ss -K cuts a connection').catch(() => undefined);
+    client.destroy();
+    return isCut;
+  } catch (error) {
+    if (errnoName(error) === 'ENOENT') return false;
+    throw error;
+  } finally {
+    server.close();
+  }
+}
