@@ -13,7 +13,7 @@ export default defineConfig({
         ...resolution,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.mjs'],
+          include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },

@@ -1,0 +1,83 @@
+// A server started for the bench: pinned to one core, waited for until it takes connections, ended when the bench ends.
+// Invariant: who started it can always stop it, and stopping ends within a bounded time.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import { setTimeout as after } from 'node:timers/promises';
+import { RsError } from '@rsio/protocol/lib/errors';
+
+const START_TIMEOUT_MS = 10_000;
+const START_POLL_MS = 20;
+const END_TIMEOUT_MS = 10_000;
+const SAID_MAX_CHARS = 2_000;
+
+export class Child {
+  readonly pid: number;
+  private readonly name: string;
+  private readonly process: ChildProcess;
+  private said = '';
+
+  /** taskset becomes the program: the process has its pid. */
+  constructor(name: string, core: number, command: string, args: readonly string[]) {
+    this.name = name;
+    this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.pid = this.process.pid ?? 0;
+    this.process.on('error', (error) => {
+      this.said = error.message;
+    });
+    this.process.stderr?.on('data', (chunk: Buffer) => {
+      this.said = `${this.said}${chunk.toString()}`.slice(-SAID_MAX_CHARS);
+    });
+  }
+
+  /** Resolves when the address takes connections. */
+  async listening(host: string, port: number): Promise<void> {
+    const deadlineMs = performance.now() + START_TIMEOUT_MS;
+    while (!(await connects(host, port))) {
+      if (this.hasEnded || performance.now() > deadlineMs) {
+        throw new RsError(
+          'E_UNREACHABLE',
+          `${this.name} does not listen on ${host} port ${port}: ${this.said.trim() || 'it said nothing'}`,
+        );
+      }
+      await after(START_POLL_MS);
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.hasEnded) return;
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), END_TIMEOUT_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  private get hasEnded(): boolean {
+    return this.pid === 0 || this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+}
+
+async function connects(host: string, port: number): Promise<boolean> {
+  const socket = net.connect({ host, port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A port of the address that nobody listens on just now. */
+export async function freePort(host: string): Promise<number> {
+  const server = net.createServer().listen({ host, port: 0 });
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new RsError('E_SYSTEM', `No port is free on ${host}`);
+  return address.port;
+}
