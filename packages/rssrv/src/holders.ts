@@ -2,12 +2,13 @@
 // a hold survives restarts, and ends only by CLOSE or by a new instance of the same node, never by time.
 // Invariant: a volume that is not shared has one writer, or readers only; each change of writer adds one to its epoch.
 
+import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
+import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
-import { StateFile } from './state-file.ts';
 
 interface Hold {
   readonly node: string;
@@ -29,7 +30,11 @@ interface Content {
   readonly instances: Readonly<Record<string, number>>;
 }
 
-const VERSION = 1;
+const FORM: StateForm<Content> = {
+  version: 1,
+  accepts: isContent,
+  remedy: 'restore it, or move it away if every client that holds a volume has ended',
+};
 
 export class Holders {
   private readonly file: StateFile<Content>;
@@ -39,7 +44,7 @@ export class Holders {
 
   constructor(path: string, wallMs: () => number) {
     this.wallMs = wallMs;
-    this.file = new StateFile<Content>(path, VERSION, () => ({
+    this.file = new StateFile<Content>(path, FORM, () => ({
       volumes: Object.fromEntries(this.volumes),
       instances: Object.fromEntries(this.instances),
     }));
@@ -47,7 +52,7 @@ export class Holders {
 
   /** Throws E_SYSTEM when the state file cannot be used. */
   async load(): Promise<void> {
-    const content = await this.file.load(acceptContent);
+    const content = await this.file.load();
     if (content === null) return;
     for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
     for (const [key, instance] of Object.entries(content.instances)) this.instances.set(key, instance);
@@ -128,29 +133,16 @@ function instanceKey(client: ClientIdentity): string {
   return `${client.node} ${client.machine}`;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function isHold(value: unknown): value is Hold {
   if (!isRecord(value)) return false;
-  const texts = [value['node'], value['machine'], value['address']];
-  const numbers = [value['instance'], value['sinceMs']];
-  return texts.every((text) => typeof text === 'string') && numbers.every(Number.isSafeInteger) && typeof value['readonly'] === 'boolean';
+  const { node, machine, instance, address, sinceMs, readonly } = value;
+  return [node, machine, address].every(isText) && [instance, sinceMs].every(isWhole) && typeof readonly === 'boolean';
 }
 
-function acceptContent(value: unknown): Content | null {
-  if (!isRecord(value) || !isRecord(value['volumes']) || !isRecord(value['instances'])) return null;
-  const volumes: Record<string, VolumeHolds> = {};
-  for (const [id, entry] of Object.entries(value['volumes'])) {
-    if (!isRecord(entry) || !Number.isSafeInteger(entry['epoch']) || !Array.isArray(entry['holds']) || !entry['holds'].every(isHold))
-      return null;
-    volumes[id] = { epoch: Number(entry['epoch']), holds: entry['holds'] };
-  }
-  const instances: Record<string, number> = {};
-  for (const [key, instance] of Object.entries(value['instances'])) {
-    if (!Number.isSafeInteger(instance)) return null;
-    instances[key] = Number(instance);
-  }
-  return { volumes, instances };
+function isVolumeHolds(value: unknown): value is VolumeHolds {
+  return isRecord(value) && isWhole(value['epoch']) && isListOf(value['holds'], isHold);
+}
+
+function isContent(value: unknown): value is Content {
+  return isRecord(value) && isRecordOf(value['volumes'], isVolumeHolds) && isRecordOf(value['instances'], isWhole);
 }

@@ -12,6 +12,7 @@ import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
+import { bootId } from '@rsio/protocol/lib/process-facts';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { ListAnswer, ServerInterface } from '@rsio/protocol/wire/messages';
@@ -20,7 +21,7 @@ import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ClientIdentity } from './channel.ts';
 import { Doorway, sayRefusal } from './doorway.ts';
 import { Holders } from './holders.ts';
-import { readBootId, RunRecords } from './run-records.ts';
+import { RunRecords } from './run-records.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
 import { type PreparedVolumes, prepareVolumes } from './volumes.ts';
@@ -90,7 +91,7 @@ export class Listener {
   /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
   async start(): Promise<void> {
     const { config, paths, clock, log, warn } = this.options;
-    this.records = new RunRecords(paths.recordsFile, await readBootId());
+    this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.takeOver(clock, log);
     await this.holders.load();
     this.prepared = await prepareVolumes(config, { idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir }, log);

@@ -1,13 +1,13 @@
 // What the listener keeps in RUN, which a boot clears: its workers (pid and start time), so that the next listener ends those still
 // there (S10), and the life of each volume's storage, which an unclean end of a worker renews (docs/PROTOCOL.md, verifiers).
 
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
+import { startTicksOf } from '@rsio/protocol/lib/process-facts';
+import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
+import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
 import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
-import { StateFile } from './state-file.ts';
 
 interface WorkerRecord {
   readonly pid: number;
@@ -22,7 +22,11 @@ interface Content {
   readonly listenerEnds: number;
 }
 
-const VERSION = 1;
+const FORM: StateForm<Content> = {
+  version: 1,
+  accepts: isContent,
+  remedy: 'detach the volumes of this server at its clients, end all its processes, and remove the file',
+};
 const LOOK_AGAIN_MS = 50;
 
 export class RunRecords {
@@ -34,7 +38,7 @@ export class RunRecords {
 
   constructor(path: string, bootId: string) {
     this.bootId = bootId;
-    this.file = new StateFile<Content>(path, VERSION, () => ({
+    this.file = new StateFile<Content>(path, FORM, () => ({
       workers: [...this.workers.values()],
       lives: Object.fromEntries(this.lives),
       listenerEnds: this.listenerEnds,
@@ -46,7 +50,7 @@ export class RunRecords {
    * not go within WORKER_DRAIN_TIMEOUT_MS (its storage does not answer).
    */
   async takeOver(clock: Clock, log: Log): Promise<void> {
-    const content = await this.file.load(acceptContent);
+    const content = await this.file.load();
     if (content === null) return;
     for (const [id, ends] of Object.entries(content.lives)) this.lives.set(id, ends);
     this.listenerEnds = content.listenerEnds;
@@ -70,7 +74,7 @@ export class RunRecords {
   }
 
   async workerStarted(pid: number): Promise<void> {
-    this.workers.set(pid, { pid, startTime: startTimeOf(pid) ?? '' });
+    this.workers.set(pid, { pid, startTime: startTicksOf(pid) ?? '' });
     await this.file.save();
   }
 
@@ -86,35 +90,15 @@ export class RunRecords {
   }
 }
 
-/** Start time of a process in clock ticks since boot, from /proc; null: there is no such process (or only its remains). */
-function startTimeOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command's name in parentheses may hold anything: fields count from after the last one.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
-}
-
 function isThere(worker: WorkerRecord): boolean {
-  return startTimeOf(worker.pid) === worker.startTime;
+  return startTicksOf(worker.pid) === worker.startTime;
 }
 
-/** The kernel's id of this boot. */
-export async function readBootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+function isWorkerRecord(value: unknown): value is WorkerRecord {
+  return isRecord(value) && isWhole(value['pid']) && isText(value['startTime']);
 }
 
-function acceptContent(value: unknown): Content | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const { workers, lives, listenerEnds } = value as Partial<Record<keyof Content, unknown>>;
-  if (!Array.isArray(workers) || typeof lives !== 'object' || lives === null || typeof listenerEnds !== 'number') return null;
-  const records: WorkerRecord[] = [];
-  for (const worker of workers as unknown[]) {
-    if (typeof worker !== 'object' || worker === null || !('pid' in worker) || !('startTime' in worker)) return null;
-    records.push({ pid: Number(worker.pid), startTime: String(worker.startTime) });
-  }
-  return { workers: records, lives: Object.fromEntries(Object.entries(lives).map(([id, ends]) => [id, Number(ends)])), listenerEnds };
+function isContent(value: unknown): value is Content {
+  if (!isRecord(value)) return false;
+  return isListOf(value['workers'], isWorkerRecord) && isRecordOf(value['lives'], isWhole) && isWhole(value['listenerEnds']);
 }

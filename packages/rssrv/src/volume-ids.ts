@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { replaceFile } from '@rsio/protocol/lib/durable-file';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
-import { replaceFile } from './durable-file.ts';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

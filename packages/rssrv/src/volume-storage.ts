@@ -8,10 +8,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { syncDirectory } from '@rsio/protocol/lib/durable-file';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/protocol/limits';
 import { blockDeviceFacts, deviceName } from './backends/block-device.ts';
-import { syncDirectory } from './durable-file.ts';
 import { takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
 

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoName, RsError } from './errors.ts';
+import { bootId, startTicksOf } from './process-facts.ts';
 
 /** Each attempt lost means that another process made progress; a claim left by a crash adds one level. */
 const ATTEMPTS_MAX = 16;
@@ -140,20 +141,9 @@ function isHidden(pid: number): boolean {
   return false;
 }
 
-/** The process that has this number now; undefined when there is none, or only its remains. */
 function describe(pid: number): Owner | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The name in brackets may hold anything, brackets too; state is the third field, the start time the 22nd.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state] = fields;
-  const startTicks = fields[19];
-  if (startTicks === undefined || state === 'Z' || state === 'X') return undefined;
-  return { pid, startTicks, bootId: bootId() };
-}
-
-function bootId(): string {
-  return (readIfThere('/proc/sys/kernel/random/boot_id') ?? '0').trim();
+  const startTicks = startTicksOf(pid);
+  return startTicks === undefined ? undefined : { pid, startTicks, bootId: bootId() };
 }
 
 function fileError(path: string, thrown: unknown): unknown {

@@ -1,0 +1,44 @@
+// Facts about processes against a real child that lives under a misleading name, one that is a zombie, and one that is gone.
+// Leaves what follows from them to pid-file.test.ts.
+
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { afterEach, expect, test, vi } from 'vitest';
+import { bootId, startTicksOf } from './process-facts.ts';
+
+const children: ChildProcess[] = [];
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function start(program: string, args: readonly string[]): ChildProcess & { readonly pid: number } {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  if (child.pid === undefined) throw new Error(`${program} did not start`);
+  return Object.assign(child, { pid: child.pid });
+}
+
+test('the boot id is the same for everybody', () => {
+  expect(bootId()).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  expect(bootId()).toBe(execFileSync('cat', ['/proc/sys/kernel/random/boot_id'], { encoding: 'utf8' }).trim());
+});
+
+test('a process started later has later ticks, whatever it is called', async () => {
+  const own = Number(startTicksOf(process.pid));
+  const child = start('sh', ['-c', 'printf ") R 1 (" > /proc/$$/comm; echo named; read -r line']);
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  expect(readFileSync(`/proc/${child.pid}/comm`, 'utf8')).toContain(') R 1 (');
+  const ticks = startTicksOf(child.pid);
+  expect(Number(ticks)).toBeGreaterThanOrEqual(own);
+  expect(startTicksOf(child.pid)).toBe(ticks);
+});
+
+test('a process that ended has no start time, also while its parent has not looked at it', async () => {
+  // exec leaves the parent of the child without anybody who waits for it.
+  const parent = start('sh', ['-c', 'true & echo $!; exec sleep 60']);
+  const pid = await new Promise<number>((resolve) => parent.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
+  await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), { timeout: 10_000, interval: 5 });
+  expect(startTicksOf(pid)).toBeUndefined();
+  expect(startTicksOf(spawnSync('true').pid)).toBeUndefined();
+});

@@ -1,0 +1,99 @@
+// State files on a real file system: what is kept comes back, concurrent changes end with the last, and a file that cannot be understood
+// or written leaves the old content where it is. Leaves what survives a power failure to the kernel: no test here can see it.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { StateFile, type StateForm } from './state-file.ts';
+import { isListOf, isRecord, isRecordOf, isText, isWhole } from './state-values.ts';
+
+const FORM: StateForm<readonly string[]> = {
+  version: 3,
+  accepts: (content): content is readonly string[] => isListOf(content, isText),
+  remedy: 'buy a new one',
+};
+
+let folder = '';
+let path = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-state-'));
+  path = join(folder, 'below', 'state.json');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function holding(...content: string[]): StateFile<readonly string[]> {
+  return new StateFile(path, FORM, () => content);
+}
+
+test('what was saved is loaded, by its owner only', async () => {
+  expect(await holding().load()).toBeNull();
+  await holding('a', 'b').save();
+  expect(await holding().load()).toEqual(['a', 'b']);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readdirSync(join(folder, 'below'))).toEqual(['state.json']);
+});
+
+test('each save that resolved is on disk with all changes made before it was asked for', async () => {
+  const content: string[] = [];
+  const file = new StateFile(path, FORM, () => content);
+  const saves = ['a', 'b', 'c', 'd'].map(async (item) => {
+    content.push(item);
+    await file.save();
+    return JSON.parse(readFileSync(path, 'utf8')) as { content: string[] };
+  });
+  for (const [index, seen] of (await Promise.all(saves)).entries()) expect(seen.content).toContain('abcd'[index]);
+  expect(await holding().load()).toEqual(['a', 'b', 'c', 'd']);
+});
+
+test('a save that fails rejects, leaves the old content and nothing else, and does not stop the next', async () => {
+  await holding('old').save();
+  let bad = true;
+  const file = new StateFile(path, FORM, () => {
+    if (bad) throw new Error('not now');
+    return ['new'];
+  });
+  await expect(file.save()).rejects.toThrow('not now');
+  expect(await holding().load()).toEqual(['old']);
+  bad = false;
+  await file.save();
+  expect(await holding().load()).toEqual(['new']);
+});
+
+test('a replacement that fails leaves what was there, and nothing of the attempt', async () => {
+  mkdirSync(join(path, 'in-the-way'), { recursive: true });
+  await expect(holding('new').save()).rejects.toThrow(path);
+  expect(readdirSync(join(folder, 'below'))).toEqual(['state.json']);
+  expect(readdirSync(path)).toEqual(['in-the-way']);
+});
+
+test.each([
+  ['', 'it is not JSON'],
+  ['{"version":3,"content":["a"', 'it is not JSON'],
+  ['["a"]', 'it has no version'],
+  ['{"version":3}', 'it has no version'],
+  ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
+  ['{"version":3,"content":["a",1]}', 'its content is not of the expected form'],
+])('%s is refused with its reason and the remedy, and stays', async (text, why) => {
+  await holding('old').save();
+  writeFileSync(path, text);
+  await expect(holding().load()).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: `State file ${path} cannot be used: ${why}: buy a new one`,
+    context: { file: path },
+  });
+  expect(readFileSync(path, 'utf8')).toBe(text);
+});
+
+test('guards tell JSON values apart', () => {
+  const values: unknown[] = [null, true, 1, 1.5, 2 ** 53, 'a', [], ['a'], {}, { a: 'a' }];
+  const accepted = (guard: (value: unknown) => boolean) => values.filter(guard);
+  expect(accepted(isWhole)).toEqual([1]);
+  expect(accepted(isText)).toEqual(['a']);
+  expect(accepted(isRecord)).toEqual([{}, { a: 'a' }]);
+  expect(accepted((value) => isRecordOf(value, isWhole))).toEqual([{}]);
+  expect(accepted((value) => isListOf(value, isWhole))).toEqual([[]]);
+  expect(accepted((value) => isListOf(value, isText))).toEqual([[], ['a']]);
+});

@@ -1,0 +1,62 @@
+// A small JSON state file with a version: read once at start, replaced durably at each change, one change after the other.
+// Invariant: a change is on disk when its promise resolves; a file that cannot be understood is refused, never replaced.
+
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from './durable-file.ts';
+import { errnoName, RsError } from './errors.ts';
+import { isRecord } from './state-values.ts';
+
+export interface StateForm<T> {
+  readonly version: number;
+  readonly accepts: (content: unknown) => content is T;
+  /** What to do when the file cannot be used; follows a colon. */
+  readonly remedy: string;
+}
+
+export class StateFile<T> {
+  private readonly path: string;
+  private readonly form: StateForm<T>;
+  private readonly current: () => T;
+  private writing: Promise<void> = Promise.resolve();
+
+  /** `current`: what is true when a write begins. */
+  constructor(path: string, form: StateForm<T>, current: () => T) {
+    this.path = path;
+    this.form = form;
+    this.current = current;
+  }
+
+  /** The content, or null when there is none yet. Throws E_SYSTEM naming file and remedy, or the system error of reading. */
+  async load(): Promise<T | null> {
+    let text: string;
+    try {
+      text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if (errnoName(error) === 'ENOENT') return null;
+      throw error;
+    }
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      throw this.damaged('it is not JSON');
+    }
+    if (!isRecord(parsed) || !('version' in parsed) || !('content' in parsed)) throw this.damaged('it has no version');
+    const { version, content } = parsed;
+    if (version !== this.form.version) throw this.damaged(`its version is ${String(version)}, this program knows ${this.form.version}`);
+    if (!this.form.accepts(content)) throw this.damaged('its content is not of the expected form');
+    return content;
+  }
+
+  /** Writes what is true now. Throws system errors; the old content stays then. */
+  save(): Promise<void> {
+    const write = (): Promise<void> =>
+      replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content: this.current() })}\n`);
+    this.writing = this.writing.catch(() => undefined).then(write);
+    return this.writing;
+  }
+
+  private damaged(why: string): RsError {
+    return new RsError('E_SYSTEM', `State file ${this.path} cannot be used: ${why}: ${this.form.remedy}`, { file: this.path });
+  }
+}
