@@ -13,7 +13,6 @@ import type {
 } from '@rsio/protocol/control/methods';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import type { LocalInterface, Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import type { Server } from './server.ts';
@@ -80,8 +79,8 @@ function serverView(namespace: Namespace, server: Server | null, sections: strin
       name: volume.name,
       universe: volume.universe,
       id: volume.id,
-      blocks: volume.sizeBytes / SECTOR_BYTES,
-      blockSizeBytes: SECTOR_BYTES,
+      blocks: volume.sizeBytes / volume.blockSizeBytes,
+      blockSizeBytes: volume.blockSizeBytes,
       readonly: volume.readonly,
       shared: volume.shared,
       holders: volume.holders,
@@ -98,8 +97,8 @@ export function attachmentView(volume: Volume, device: string | null, servers: n
     id: volume.id,
     state: waitsFor(volume) === null ? 'attached' : 'waiting',
     readonly: volume.readonly,
-    blocks: volume.sizeBytes / SECTOR_BYTES,
-    blockSizeBytes: SECTOR_BYTES,
+    blocks: volume.sizeBytes / volume.blockSizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
     servers,
     rawDevice: null,
     blockDevice: device ?? '-',
