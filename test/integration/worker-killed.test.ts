@@ -1,0 +1,59 @@
+// kill -9 of one client's server process under load: its client goes on by itself, and another client of the same server notices
+// nothing. Both run fio with verification on volumes of their own.
+
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { startFio } from '../support/fio.ts';
+import { useLab } from '../support/lab.ts';
+import { needFio } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const FIO_SECONDS = 7;
+
+const lab = useLab();
+
+it('a killed server process costs its client a pause, and the other client nothing', async (context) => {
+  needFio(context);
+  const [server, hit, spared, network] = [lab.host(), lab.host(), lab.host(), await lab.network(2)];
+  const volumes = {
+    oracle: { path: server.file('oracle.img'), size: '64m', clients: 'big-2' },
+    archive: { path: server.file('archive.img'), size: '64m', clients: 'venus' },
+  };
+  await startServer(server, network, { volumes });
+  await startClient(hit, network);
+  await startClient(spared, network, { node: 'venus', client: 1 });
+  await hit.rsconfigWell('-a', 'oracle');
+  await spared.rsconfigWell('-a', 'archive');
+  const runs = [startFio(hit, 'osl/oracle', { seconds: FIO_SECONDS }), startFio(spared, 'osl/archive', { seconds: FIO_SECONDS })];
+  const writesOfHit = async (): Promise<number> => (await volumeStats(hit, 'osl:oracle@0')).writes;
+  await waitFor(async () => (await writesOfHit()) > 500, 20_000, 'fio writes');
+  const [workerOfHit, workerOfSpared] = [server.worker('big-2'), server.worker('venus')];
+  const { paths: pathsBefore } = await spared.call('stats', {});
+  const before = await writesOfHit();
+  process.kill(workerOfHit, 'SIGKILL');
+  await waitFor(async () => (await writesOfHit()) > before + 500, 20_000, 'fio of the client that was hit goes on');
+  const [ofHit, ofSpared] = await Promise.all(runs.map(({ outcome }) => outcome));
+  expect(ofHit?.verifyReads).toBeGreaterThan(500);
+  expect(ofSpared?.verifyReads).toBeGreaterThan(500);
+  const hitStats = await volumeStats(hit, 'osl:oracle@0');
+  const sparedStats = await volumeStats(spared, 'osl:archive@0');
+  expect([hitStats.errors, sparedStats.errors]).toEqual([0, 0]);
+  expect(server.worker('big-2')).not.toBe(workerOfHit);
+  expect(server.worker('venus')).toBe(workerOfSpared);
+  // The storage's owner learns that unflushed writes are in question; the other client had no path die.
+  expect(server.log('rssrv')).toContain(`Process ${workerOfHit} of node big-2 died: the storage of its volumes begins a new life`);
+  expect(hit.log('rsiod')).toContain('cannot vouch for writes');
+  expect(spared.log('rsiod')).not.toContain('cannot vouch');
+  const { paths } = await spared.call('stats', {});
+  expect(paths.map(({ deaths }) => deaths)).toEqual(pathsBefore.map(({ deaths }) => deaths));
+  const { events } = await spared.call('events', { count: 1_000 });
+  expect(events.filter(({ to }) => to === 'waiting')).toEqual([]);
+  report('kill -9 of a server process', {
+    'longest gap ms of the client hit': hitStats.longestGapMs,
+    'of the other': sparedStats.longestGapMs,
+    'slowest I/O ms of the client hit': ofHit?.slowestMs ?? 0,
+    'of the other client': ofSpared?.slowestMs ?? 0,
+  });
+});
