@@ -1,13 +1,15 @@
 // The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
 // offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
 
-import { rmSync } from 'node:fs';
 import { expect } from 'vitest';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
+import { OP } from '@rsio/protocol/wire/frames';
 import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import type { Lab, LabNetwork } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { type RawAddress, RawClient, type RawIdentity } from '../support/raw-peer.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 export const NAMESPACEID = 200;
 
@@ -18,6 +20,8 @@ const GOOD_NODE = 'big-2';
 const SECTORS = 4096;
 export const VOLUME_SECTORS = SECTORS;
 
+/** Slots from here on are those of joined paths, one each. */
+const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
 
 export class Scene {
@@ -27,6 +31,7 @@ export class Scene {
   private readonly nbd: NbdIo;
   private readonly listenerPid: number;
   private offenders = 0;
+  private logRead = 0;
 
   private constructor(host: Host, network: LabNetwork, nbd: NbdIo) {
     this.host = host;
@@ -47,6 +52,7 @@ export class Scene {
         oracle: { ...memory, clients: GOOD_NODE },
         plain: memory,
         other: memory,
+        spare: memory,
         big: { type: 'memory', size: '64m' },
         blocks: { ...memory, blocksize: '4096' },
         constant: { ...memory, readonly: 'yes' },
@@ -81,12 +87,19 @@ export class Scene {
     return RawClient.login(this.server, this.identity(node));
   }
 
+  /** A further path of a client's session; it uses slots of its own. */
+  async join(session: RawClient): Promise<RawClient> {
+    const path = await RawClient.login(this.server, session.identity, session);
+    path.homeSlot = FIRST_JOIN_SLOT + (path.welcome.path % PATHS_PER_TRUNK_MAX);
+    return path;
+  }
+
   /** A connected raw client that has said nothing yet. */
   connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
     return RawClient.connect(from, identity);
   }
 
-  /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are let in. */
+  /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are greeted. */
   async wellBehaved(): Promise<void> {
     await this.nbd.verify(0, CHECK_BYTES);
     const { paths } = await this.host.call('stats', {});
@@ -95,14 +108,32 @@ export class Scene {
       { state: 'up', deaths: 0 },
     ]);
     expect(this.host.pid('rssrv')).toBe(this.listenerPid);
-    const newcomer = await this.login('pluto');
-    await newcomer.call({ op: 0x20 });
+    const newcomer = await this.connect();
+    await newcomer.greet();
     newcomer.close();
     expect(this.host.log('rssrv')).not.toMatch(/died|E_INTERNAL|AssertionError|TypeError/);
   }
 
-  /** Takes a volume's file away. */
-  remove(file: string): void {
-    rmSync(this.host.file(file));
+  /** A new client gets a session and a volume. */
+  async servesNewcomers(): Promise<void> {
+    const newcomer = await this.login('pluto');
+    const { handle } = await newcomer.open('spare');
+    await newcomer.verify(handle, 0, 8);
+    await newcomer.call({ op: OP.CLOSE, handle });
+    newcomer.close();
+  }
+
+  /** The server has closed this path of a session, for this reason, and answered nothing on it. */
+  async expectClosed(path: RawClient, reason: RegExp): Promise<void> {
+    await path.ended();
+    expect(path.frames.filter(({ op }) => op !== OP.PING)).toEqual([]);
+    await this.logged(reason);
+  }
+
+  /** The server's log has a new line like this; lines that were waited for before do not count. */
+  async logged(line: RegExp): Promise<void> {
+    const news = (): string => this.host.log('rssrv').slice(this.logRead);
+    const found = await waitFor(() => line.exec(news()), 2_000, `The server's log says ${line}`);
+    this.logRead += found.index + found[0].length;
   }
 }

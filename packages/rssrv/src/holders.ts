@@ -81,10 +81,12 @@ export class Holders {
     const others = entry.holds.filter((hold) => hold.node !== client.node);
     if (!volume.shared && !(readonly && others.every((hold) => hold.readonly)) && others.length > 0) return this.refuse(volume, others);
     const own = entry.holds.find((hold) => hold.node === client.node);
-    const isSame = own !== undefined && own.instance === client.instance && own.machine === client.machine && own.readonly === readonly;
-    if (!isSame) {
+    const isOwn = own !== undefined && own.instance === client.instance && own.machine === client.machine;
+    // A second handle for reading only does not make a reader of who writes by the first.
+    const onlyReads = readonly && !(isOwn && !own.readonly);
+    if (!isOwn || own.readonly !== onlyReads) {
       const { node, machine, instance, address } = client;
-      const hold = { node, machine, instance, address, sinceMs: this.wallMs(), readonly };
+      const hold = { node, machine, instance, address, sinceMs: this.wallMs(), readonly: onlyReads };
       await this.change(volume.id, { epoch: entry.epoch + 1, holds: [...others, hold] });
     }
     const epoch = this.volumes.get(volume.id)?.epoch ?? 0;

@@ -68,12 +68,22 @@ export class SessionVolumes {
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
-    const isHeldOn = [...this.open.values()].some((other) => other.volume.id === open.volume.id);
-    if (!isHeldOn) await this.ports.release(open.volume.id);
+    await this.releaseUnlessOpen(open.volume.id);
     return status;
   }
 
+  /** The hold ends with the last handle of its volume. */
+  private async releaseUnlessOpen(volumeId: string): Promise<void> {
+    const isOpen = [...this.open.values()].some(({ volume }) => volume.id === volumeId);
+    if (!isOpen) await this.ports.release(volumeId);
+  }
+
   private async run(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): Promise<void> {
+    const isBodiless = header.op === OP.LIST || header.op === OP.CLOSE;
+    if (header.flags !== 0 || (isBodiless && body.length > 0)) {
+      refuse(answered, STATUS.BAD_REQUEST);
+      return;
+    }
     switch (header.op) {
       case OP.LIST:
         answered(STATUS.OK, encodeListAnswers(await this.ports.list()), 0);
@@ -109,7 +119,7 @@ export class SessionVolumes {
     try {
       backend = await this.ports.openBackend(volume);
     } catch (error) {
-      await this.ports.release(volume.id);
+      await this.releaseUnlessOpen(volume.id);
       throw error;
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
