@@ -2,7 +2,7 @@
 // Limits that count (connections and failures per address) are tried from addresses of their own.
 
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import {
   FAILED_PROOFS_PER_ADDRESS_MAX,
@@ -22,6 +22,8 @@ let scene: Scene;
 beforeAll(async () => {
   scene = await Scene.begin(lab);
 });
+
+afterAll(() => scene.servesNewcomers());
 
 afterEach(() => scene.wellBehaved());
 

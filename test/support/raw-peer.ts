@@ -176,6 +176,8 @@ export interface RawAddress {
 export class RawClient extends RawConnection {
   readonly identity: RawIdentity;
   readonly handshake: ClientHandshake;
+  /** Slot of requests that name none. */
+  homeSlot = 0;
   private welcomed: { welcome: Welcome; secret: Buffer } | null = null;
   private readonly seqs = new Map<number, number>();
 
@@ -249,9 +251,9 @@ export class RawClient extends RawConnection {
     return ((this.seqs.get(slot) ?? 0) + 1) % SEQ_MODULUS;
   }
 
-  /** Sends a request in its slot (0 unless given) as a new one, and waits for the answer. */
+  /** Sends a request as a new one of its slot, and waits for the answer. */
   async call(request: RawRequest): Promise<RawFrame> {
-    const slot = request.slot ?? 0;
+    const slot = request.slot ?? this.homeSlot;
     const seq = this.nextSeq(slot);
     this.seqs.set(slot, seq);
     this.request({ ...request, slot, seq });

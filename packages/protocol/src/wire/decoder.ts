@@ -4,7 +4,7 @@
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '../lib/buffer-pool.ts';
-import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, MESSAGE_MAX_BYTES } from '../limits.ts';
+import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '../limits.ts';
 import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
@@ -131,7 +131,9 @@ export class Decoder {
     readHeader(buffer, at, this.header);
     const bodyBytes = bodyLengthBytes(this.header);
     if (bodyBytes < 0) {
-      this.fail(`${frameName(this.header.op)}: no such frame`);
+      this.fail(
+        `${frameName(this.header.op)}: ${this.isTooLong() ? `${this.header.count} sectors, at most ${IO_MAX_SECTORS}` : 'no such frame'}`,
+      );
       return false;
     }
     const maxBytes = frameEntry(this.header.op)?.shape === 'message' ? this.messageMaxBytes : this.ioMaxBytes;
@@ -142,6 +144,11 @@ export class Decoder {
     this.bodyBytes = bodyBytes;
     this.trailerBytes = this.digest && bodyBytes > 0 ? DIGEST_BYTES : 0;
     return true;
+  }
+
+  /** The frame exists, and only its count is wrong. */
+  private isTooLong(): boolean {
+    return frameEntry(this.header.op)?.shape === 'io' && this.header.count > IO_MAX_SECTORS;
   }
 
   private beginBody(bodyAt: number): number {
