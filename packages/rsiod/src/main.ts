@@ -2,13 +2,14 @@
 // Invariant: the instance number is counted up before any server hears of this daemon.
 
 import { mkdirSync } from 'node:fs';
-import { loadRscltConfig } from '@rsio/protocol/config/load-config';
+import { loadRscltConfig, warningSentences } from '@rsio/protocol/config/load-config';
 import { type RsiodPaths, rsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import { runProgram } from '@rsio/protocol/lib/arguments';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { openLog } from '@rsio/protocol/lib/log';
+import { runService, warner } from '@rsio/protocol/lib/daemon-service';
+import { copyToStderr, openLog } from '@rsio/protocol/lib/log';
 import { ClientDaemon } from './daemon.ts';
 import { nextIdentity } from './identity.ts';
 
@@ -19,31 +20,23 @@ Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes b
   --check           check the configuration file and end
 `;
 
-function warningsOf(config: RscltConfig): string[] {
-  return config.warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
-}
-
 async function run(daemon: Daemon, config: RscltConfig, paths: RsiodPaths, foreground: boolean): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const toStderr = foreground ? { copy: (line: string) => process.stderr.write(`${line}\n`) } : {};
-  const log = openLog({ file: paths.logFile, node: config.namespaces[0]?.nodename ?? 'rsiod', ...toStderr });
-  const warn = (sentence: string): void => {
-    log.warn(sentence);
-    daemon.warn(`Warning: ${sentence}`);
-  };
-  for (const warning of warningsOf(config)) warn(warning);
+  const node = config.namespaces[0]?.nodename ?? 'rsiod';
+  const log = openLog({ file: paths.logFile, node, copy: foreground ? copyToStderr : undefined });
+  const warn = warner(daemon, log);
+  warningSentences(config.warnings).forEach(warn);
   const identity = await nextIdentity(paths.stateDir);
   const client = new ClientDaemon({ config, paths, identity, clock: systemClock, log, warn });
-  const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
-  daemon.onReload(() => log.reopen());
-  await client.start();
-  log.info(`Up: instance ${identity.instance} of node ${config.namespaces[0]?.nodename ?? ''}`);
-  daemon.ready();
-  const reason = await stopped;
-  log.info(`Ends: ${reason}`);
-  await client.stop('The client is shutting down');
-  log.info('Has ended');
-  log.close();
+  const service = {
+    start: async () => {
+      await client.start();
+      log.info(`Up: instance ${identity.instance} of node ${node}`);
+    },
+    stop: (reason: string) => client.stop(reason),
+    reopenLogs: () => log.reopen(),
+  };
+  await runService(daemon, log, service, 'The client is shutting down');
 }
 
 runProgram(
@@ -52,7 +45,7 @@ runProgram(
     const paths = rsiodPaths(root);
     const config = loadRscltConfig(paths.configFile);
     if (values.check === true) {
-      for (const warning of warningsOf(config)) note(`Warning: ${warning}`);
+      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
       out(
         `${paths.configFile}: ${config.interfaces.length} interfaces, ${config.namespaces.length} namespaces and ${servers} server interfaces: good\n`,

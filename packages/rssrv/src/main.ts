@@ -2,13 +2,14 @@
 // Invariant: the caller's prompt comes back only when clients can connect.
 
 import { mkdirSync } from 'node:fs';
-import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
+import { loadRssrvConfig, warningSentences } from '@rsio/protocol/config/load-config';
 import { type RssrvPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
 import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { runProgram } from '@rsio/protocol/lib/arguments';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { runService, warner } from '@rsio/protocol/lib/daemon-service';
+import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { Listener } from './listener.ts';
 
 const HELP = `Usage: rssrv [--foreground] [--check]
@@ -18,28 +19,13 @@ Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back 
   --check           check the configuration file and end
 `;
 
-function warningsOf(config: RssrvConfig): string[] {
-  return config.warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
-}
-
 async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, foreground: boolean): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const toStderr = foreground ? { copy: (line: string) => process.stderr.write(`${line}\n`) } : {};
-  const log = openLog({ file: paths.logFile, node: config.server.name, level: config.server.logLevel as LogLevel, ...toStderr });
-  for (const warning of warningsOf(config)) {
-    log.warn(warning);
-    daemon.warn(`Warning: ${warning}`);
-  }
+  const { name, logLevel } = config.server;
+  const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy: foreground ? copyToStderr : undefined });
+  warningSentences(config.warnings).forEach(warner(daemon, log));
   const listener = new Listener({ config, paths, clock: systemClock, log, foreground, warn: (sentence) => daemon.warn(sentence) });
-  const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
-  daemon.onReload(() => listener.reopenLogs());
-  await listener.start();
-  daemon.ready();
-  const reason = await stopped;
-  log.info(`Ends: ${reason}`);
-  await listener.stop('The server is shutting down');
-  log.info('Has ended');
-  log.close();
+  await runService(daemon, log, listener, 'The server is shutting down');
 }
 
 runProgram(
@@ -48,7 +34,7 @@ runProgram(
     const paths = rssrvPaths(root);
     const config = loadRssrvConfig(paths.configFile);
     if (values.check === true) {
-      for (const warning of warningsOf(config)) note(`Warning: ${warning}`);
+      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const { server, volumes, clients, interfaces } = config;
       out(
         `${paths.configFile}: server ${server.name} with ${interfaces.length} interfaces, ${volumes.length} volumes and ${clients.length} clients: good\n`,

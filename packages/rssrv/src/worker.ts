@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { WINDOW_BYTES } from '@rsio/protocol/limits';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -62,8 +62,7 @@ class WorkerProcess {
 
   private begin(message: Extract<ToWorker, { type: 'begin' }>): void {
     const { file, node, level, copy } = message.log;
-    const toStderr = copy ? { copy: (line: string) => process.stderr.write(`${line}\n`) } : {};
-    const log = openLog({ file, node, level: level as LogLevel, ...toStderr });
+    const log = openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
     this.log = log;
     this.session = new Session(Buffer.from(message.session, 'hex'), message.interfaces, message.generation, {
       clock: systemClock,

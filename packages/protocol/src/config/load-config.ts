@@ -41,6 +41,11 @@ export function loadRscltConfig(path: string): RscltConfig {
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
+/** Warnings as sentences that name their place. */
+export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
+  return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
+}
+
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {

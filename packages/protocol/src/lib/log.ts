@@ -39,7 +39,7 @@ export interface LogOptions {
   /** Default `info`. */
   readonly level?: LogLevel;
   /** In the foreground: gets each line as a person reads it, without line end. */
-  readonly copy?: (line: string) => void;
+  readonly copy?: ((line: string) => void) | undefined;
   /** Told once when the file cannot be written. Default: stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
@@ -124,6 +124,11 @@ class PinoLog implements Log {
     if (fields === undefined) this.logger[level]({}, message);
     else this.logger[level](cleanFields(fields), message);
   }
+}
+
+/** The usual `copy` of a daemon in the foreground. */
+export function copyToStderr(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** Says nothing: for tests. */

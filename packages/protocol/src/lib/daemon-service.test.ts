@@ -1,0 +1,74 @@
+// The life of a service under a daemon whose signals the test gives: the order of what is said and done, and a start that fails.
+// Leaves real processes and signals to daemon-process.test.ts.
+
+import { beforeEach, expect, test } from 'vitest';
+import type { Daemon } from './daemon-process.ts';
+import { runService, type Service, warner } from './daemon-service.ts';
+import { type DaemonLog, quietLog } from './log.ts';
+
+let seen: string[] = [];
+let stop: (reason: string) => void = () => {};
+let reload: () => void = () => {};
+
+beforeEach(() => {
+  seen = [];
+});
+
+const daemon: Daemon = {
+  ready: () => void seen.push('ready'),
+  warn: (sentence) => void seen.push(`terminal: ${sentence}`),
+  onStop: (hook) => {
+    stop = hook;
+  },
+  onReload: (hook) => {
+    reload = hook;
+  },
+};
+
+const log: DaemonLog = {
+  ...quietLog,
+  info: (message) => void seen.push(`log: ${message}`),
+  warn: (message) => void seen.push(`log: ${message}`),
+  setLevel: () => {},
+  reopen: () => {},
+  flushSync: () => {},
+  close: () => void seen.push('log closed'),
+};
+
+const service: Service = {
+  start: async () => void seen.push('start'),
+  stop: async (reason) => void seen.push(`stop: ${reason}`),
+  reopenLogs: () => void seen.push('reopen'),
+};
+
+test('starts, is ready, reopens, ends with its farewell, closes the log', async () => {
+  const life = runService(daemon, log, service, 'Good night');
+  await Promise.resolve();
+  reload();
+  stop('SIGTERM');
+  await life;
+  expect(seen).toEqual(['start', 'ready', 'reopen', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
+});
+
+test('a stop that comes during the start waits for it', async () => {
+  let started: () => void = () => {};
+  const slow = { ...service, start: () => new Promise<void>((resolve) => (started = resolve)) };
+  const life = runService(daemon, log, slow, 'Good night');
+  stop('SIGINT');
+  await Promise.resolve();
+  expect(seen).toEqual([]);
+  started();
+  await life;
+  expect(seen).toEqual(['ready', 'log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed']);
+});
+
+test('a start that fails is never ready', async () => {
+  const failing = { ...service, start: () => Promise.reject(new Error('no address')) };
+  await expect(runService(daemon, log, failing, '')).rejects.toThrow('no address');
+  expect(seen).toEqual([]);
+});
+
+test('a warning is heard in the log and at the terminal', () => {
+  warner(daemon, log)('Everybody can read the keys');
+  expect(seen).toEqual(['log: Everybody can read the keys', 'terminal: Warning: Everybody can read the keys']);
+});

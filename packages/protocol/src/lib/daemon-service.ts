@@ -1,0 +1,34 @@
+// What rssrv and rsiod do alike between start and end: who hears a warning, and one life with its lines in the log.
+// Leaves processes and signals to daemon-process.ts, and the work to the service.
+// Invariant: the daemon is ready only after the service has started, and the log is closed only after it has stopped.
+
+import type { Daemon } from './daemon-process.ts';
+import type { DaemonLog } from './log.ts';
+
+export interface Service {
+  /** Rejects with what stands in the way; nothing is left behind then. */
+  start(): Promise<void>;
+  /** `reason`: a sentence for those who are connected. */
+  stop(reason: string): Promise<void>;
+  reopenLogs(): void;
+}
+
+/** A warning for the log and, while somebody waits at a terminal, for them too. */
+export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => void {
+  return (sentence) => {
+    log.warn(sentence);
+    daemon.warn(`Warning: ${sentence}`);
+  };
+}
+
+/** Runs the service until the daemon is told to stop; closes the log. `farewell` is what `stop` is given. Rejects with what `start` does. */
+export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
+  const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
+  daemon.onReload(() => service.reopenLogs());
+  await service.start();
+  daemon.ready();
+  log.info(`Ends: ${await stopped}`);
+  await service.stop(farewell);
+  log.info('Has ended');
+  log.close();
+}
