@@ -1,0 +1,75 @@
+// Finds addresses in 127/8 that no other lab uses: 127.45 and 127.46, else the next pair, else all of them at another port.
+// Invariant: who holds the cable's address holds the pair; so two labs that start together never get the same one.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { Cable } from './cable.ts';
+
+const PORTS = [5000, 15_000];
+const FIRST_NETWORK = 45;
+const PAIRS = 10;
+
+export interface LabAddresses {
+  readonly port: number;
+  /** if0 and if1 of the client. */
+  readonly client: readonly [string, string];
+  /** if1 and if2 of the server. */
+  readonly server: readonly [string, string];
+  /** Where the client finds if2 of the server: the near end of the cable. */
+  readonly cable: string;
+}
+
+export interface Claim {
+  readonly addresses: LabAddresses;
+  readonly cable: Cable;
+}
+
+/** The first free pair, with the cable plugged. Throws E_ADDRESS_IN_USE, naming what was tried. */
+export async function claimAddresses(): Promise<Claim> {
+  for (const port of PORTS) {
+    for (let pair = 0; pair < PAIRS; pair += 1) {
+      const addresses = addressesOf(FIRST_NETWORK + 2 * pair, port);
+      const cable = await claim(addresses);
+      if (cable !== null) return { addresses, cable };
+    }
+  }
+  const last = FIRST_NETWORK + 2 * PAIRS - 1;
+  throw new RsError(
+    'E_ADDRESS_IN_USE',
+    `Ports ${PORTS.join(' and ')} of 127.${FIRST_NETWORK}.0.10 to 127.${last}.0.10 are all in use: end other labs, or what listens there (ss -ltn)`,
+  );
+}
+
+function addressesOf(network: number, port: number): LabAddresses {
+  const [first, second] = [`127.${network}.0`, `127.${network + 1}.0`];
+  return { port, client: [`${first}.20`, `${second}.20`], server: [`${first}.10`, `${second}.10`], cable: `${second}.11` };
+}
+
+async function claim({ port, server, cable: near }: LabAddresses): Promise<Cable | null> {
+  const cable = await unlessInUse(Cable.plug({ address: near, port }, { address: server[1], port }));
+  if (cable === null) return null;
+  for (const address of server) {
+    if ((await unlessInUse(tryToListen(address, port))) !== null) continue;
+    await cable.unplug();
+    return null;
+  }
+  return cable;
+}
+
+async function tryToListen(host: string, port: number): Promise<true> {
+  const server = createServer().listen({ host, port });
+  await once(server, 'listening');
+  server.close();
+  await once(server, 'close');
+  return true;
+}
+
+async function unlessInUse<T>(attempt: Promise<T>): Promise<T | null> {
+  try {
+    return await attempt;
+  } catch (thrown) {
+    if (errnoName(thrown) === 'EADDRINUSE') return null;
+    throw thrown;
+  }
+}

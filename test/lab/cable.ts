@@ -1,0 +1,80 @@
+// The "cable of if1": a TCP relay between the client's second interface and the server's, so that the lab can cut that path without
+// rights over the machine's network. Leaves the bytes as they are. Invariant: while it is cut nothing passes, and who connects is reset.
+
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+
+export interface EndPoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export class Cable {
+  private readonly far: EndPoint;
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  private cutNow = false;
+
+  private constructor(server: Server, far: EndPoint) {
+    this.server = server;
+    this.far = far;
+    server.on('connection', (near) => this.join(near));
+  }
+
+  /** Takes connections at `near` and passes them on to `far`. Rejects with the system's error, EADDRINUSE among them. */
+  static async plug(near: EndPoint, far: EndPoint): Promise<Cable> {
+    const server = createServer();
+    const cable = new Cable(server, far);
+    server.listen({ host: near.address, port: near.port });
+    await once(server, 'listening');
+    return cable;
+  }
+
+  get isCut(): boolean {
+    return this.cutNow;
+  }
+
+  /** Resets every connection, and from now on every new one. */
+  cut(): void {
+    this.cutNow = true;
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  mend(): void {
+    this.cutNow = false;
+  }
+
+  async unplug(): Promise<void> {
+    this.cut();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  private join(near: Socket): void {
+    this.keep(near);
+    if (this.cutNow) {
+      near.resetAndDestroy();
+      return;
+    }
+    // From the client's own address, so that the server sees who it is.
+    const { remoteAddress } = near;
+    const local = remoteAddress === undefined ? {} : { localAddress: remoteAddress };
+    const far = connect({ host: this.far.address, port: this.far.port, ...local });
+    this.keep(far);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.setNoDelay(true);
+      from.pipe(to);
+      from.on('close', () => to.destroy());
+    }
+  }
+
+  private keep(socket: Socket): void {
+    this.sockets.add(socket);
+    // An error is followed by close, which is all that matters here.
+    socket.on('error', () => {});
+    socket.on('close', () => this.sockets.delete(socket));
+  }
+}

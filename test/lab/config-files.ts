@@ -1,0 +1,68 @@
+// The two configuration files of the lab, as a person would write them. Pure text; one root serves both, as the daemons' files differ.
+
+import type { LabAddresses } from './addresses.ts';
+
+export const NAMESPACE = 'osl';
+/** The volume with the image, and the one that is written to. */
+export const DOCS = 'docs';
+export const SCRATCH = 'scratch';
+
+const NODE = 'big-2';
+const KEY = '0xbig2-for-the-lab-only';
+
+export interface VolumeFiles {
+  readonly docs: string;
+  readonly scratch: string;
+}
+
+export function serverConfig({ port, server }: LabAddresses, files: VolumeFiles): string {
+  return `[namespace ${NAMESPACE}]
+namespaceid = 200
+protocol    = tcp
+port        = ${port}
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address     = ${server[0]}
+
+[interface if2]
+address     = ${server[1]}
+
+[volume ${DOCS}]
+path        = ${files.docs}
+
+[volume ${SCRATCH}]
+path        = ${files.scratch}
+size        = 64m
+
+[clients]
+${NODE} ${KEY}
+`;
+}
+
+export function clientConfig({ port, client, server, cable }: LabAddresses): string {
+  return `[defaults]
+protocol      = tcp
+port          = ${port}
+
+[interface if0]
+address       = ${client[0]}
+
+[interface if1]
+address       = ${client[1]}
+
+[namespace ${NAMESPACE}]
+namespaceid   = 200
+nodename      = ${NODE}
+nodekey       = ${KEY}
+
+[server big-9-1]
+address       = ${server[0]}
+
+# The lab's cable: a relay to ${server[1]} that can be cut
+[server big-9-2]
+address       = ${cable}
+`;
+}

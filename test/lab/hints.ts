@@ -1,0 +1,36 @@
+// What the person can try while the lab runs, ready to paste. Pure text; only tools that are there are named.
+
+import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';
+
+export interface HintOptions {
+  readonly root: string;
+  readonly nbdSocket: string;
+  readonly docsFile: string;
+  readonly hasTool: (name: string) => boolean;
+}
+
+/** The address of a volume for NBD clients. */
+export function nbdUri(volume: string, nbdSocket: string): string {
+  return `nbd+unix:///${NAMESPACE}/${volume}?socket=${nbdSocket}`;
+}
+
+export function hintLines({ root, nbdSocket, docsFile, hasTool }: HintOptions): string[] {
+  const own = ['rsconfig', 'rsconfig -qvvv', 'rsconfig -m stats', 'rsconfig events', 'rsclogcat -f', 'rsslogcat -n 20'].map((line) => {
+    const [program = '', ...args] = line.split(' ');
+    return [`bin/${program}`, '--root', root, ...args].join(' ');
+  });
+  const docs = nbdUri(DOCS, nbdSocket);
+  const fio = ['fio --name=verify --ioengine=nbd', `--uri='${nbdUri(SCRATCH, nbdSocket)}'`];
+  const load = ['--rw=randwrite --bs=8k --iodepth=16 --size=64m --loops=20 --verify=crc32c'];
+  const foreign = [
+    { tool: 'nbdinfo', debianPackage: 'libnbd-bin', line: `nbdinfo --list 'nbd+unix:///?socket=${nbdSocket}'` },
+    { tool: 'qemu-img', debianPackage: 'qemu-utils', line: `qemu-img compare -f raw -F raw '${docs}' ${docsFile}` },
+    { tool: 'fio', debianPackage: 'fio', line: [...fio, ...load].join(' ') },
+  ];
+  const missing = foreign.filter(({ tool }) => !hasTool(tool)).map(({ tool, debianPackage }) => `${tool} (Debian: ${debianPackage})`);
+  return [
+    ...own,
+    ...foreign.filter(({ tool }) => hasTool(tool)).map(({ line }) => line),
+    ...(missing.length === 0 ? [] : [`# also good to have: ${missing.join(', ')}`]),
+  ];
+}

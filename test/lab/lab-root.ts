@@ -1,0 +1,34 @@
+// The folder below which the lab's daemons live: made empty, taken away whole. Leaves what is in it to the others.
+// Invariant: nothing of a person's is removed: a folder that is given must be empty or not exist.
+
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { rsiodPaths } from '@rsio/protocol/config/root-paths';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { checkSocketPath } from '@rsio/protocol/lib/unix-socket';
+
+export interface LabRoot {
+  readonly path: string;
+  remove(): void;
+}
+
+/** Throws E_USAGE when the folder is not empty, E_SOCKET_PATH when it is too long for the sockets in it. */
+export function makeLabRoot(given: string | undefined): LabRoot {
+  const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-lab-'))) : takeFolder(resolve(given));
+  const remove = (): void => rmSync(path, { recursive: true, force: true });
+  try {
+    checkSocketPath(rsiodPaths(path).controlSocket);
+  } catch (thrown) {
+    remove();
+    throw thrown;
+  }
+  for (const folder of ['etc/dvsc', 'storage']) mkdirSync(join(path, folder), { recursive: true });
+  return { path, remove };
+}
+
+function takeFolder(path: string): string {
+  mkdirSync(path, { recursive: true });
+  if (readdirSync(path).length > 0) throw new RsError('E_USAGE', `Folder ${path} is not empty: give --root an empty or new one`);
+  return path;
+}

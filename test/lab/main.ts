@@ -1,0 +1,122 @@
+// The hands-on lab, `npm start`: a server and a client as separate processes on this machine, the main job done step by step.
+// Here: arguments, signals, exit codes (0; 1 a step failed; 2 wrong usage; 130 ended by a person in the middle). The steps are lab.ts.
+// Invariant: however it ends, except by SIGKILL, the daemons are stopped and the root is removed first.
+
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { Lab } from './lab.ts';
+import { makeLabRoot } from './lab-root.ts';
+import { Screen, seconds, wantsColour } from './screen.ts';
+
+const HELP = `Usage: npm start -- [--once] [--root DIR] [--bare]
+Shows a server and a client at work on this machine, then leaves both running to be tried out, until Ctrl-C.
+
+  --once            end when the steps are done (also without a terminal)
+  --root DIR        use this empty or new folder, which is removed at the end
+  --bare            use nothing but Node, even where better tools are there
+  --help            print this and end
+`;
+
+const OPTIONS = {
+  once: { type: 'boolean' },
+  root: { type: 'string' },
+  bare: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+/** The compiled file is test/dist/lab/main.js. */
+const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+const STEPS_TIMEOUT_MS = 180_000;
+const INTERRUPTED = 130;
+
+function optionsOf(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS }).values;
+}
+
+type Options = ReturnType<typeof optionsOf>;
+
+/** What a person, the terminal or the clock can end the lab by. */
+function abortOnSignals(): AbortController {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
+  // Who reads has gone (`| head`): end in order, without a word.
+  process.stdout.on('error', () => controller.abort());
+  return controller;
+}
+
+async function run({ root: given, once, bare }: Options): Promise<number> {
+  const screen = new Screen({
+    out: (text) => process.stdout.write(text),
+    colour: wantsColour(process.stdout.isTTY, process.env),
+  });
+  const startMs = performance.now();
+  const stays = once !== true && process.stdin.isTTY && process.stdout.isTTY;
+  const controller = abortOnSignals();
+  const { signal } = controller;
+  const root = makeLabRoot(given);
+  const lab = new Lab({ root, repository: REPOSITORY, screen, signal, bare: bare === true });
+  let code = 0;
+  try {
+    screen.line(`The RSIO lab: a server and a client on this machine, everything below ${root.path}`);
+    await withDeadline(controller, () => lab.runSteps());
+    if (stays) await lab.leaveRunning();
+  } catch (thrown) {
+    code = signal.aborted && !(signal.reason instanceof RsError) ? INTERRUPTED : 1;
+    if (code === 1) {
+      screen.bad(`\nThis step failed: ${describe(signal.aborted ? signal.reason : thrown)}`);
+      await lab.showLogs();
+    }
+  }
+  screen.line('');
+  try {
+    await lab.end();
+  } catch (thrown) {
+    screen.bad(describe(thrown));
+    code = 1;
+  }
+  const outcome = code === 0 ? 'All done, nothing left behind' : code === 1 ? 'Failed' : 'Interrupted, nothing left behind';
+  if (code === 0) screen.good(`${outcome} (${seconds(performance.now() - startMs)})`);
+  else screen.bad(outcome);
+  return code;
+}
+
+async function withDeadline(controller: AbortController, work: () => Promise<void>): Promise<void> {
+  const timer = setTimeout(() => {
+    controller.abort(new RsError('E_TIMEOUT', `The steps took longer than ${seconds(STEPS_TIMEOUT_MS)}: see the logs below`));
+  }, STEPS_TIMEOUT_MS);
+  try {
+    await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function describe(thrown: unknown): string {
+  const { message, code } = toRsError(thrown);
+  return `${message} [${code}]`;
+}
+
+/** Gives the exit code. */
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = optionsOf(process.argv.slice(2));
+  } catch (thrown) {
+    process.stderr.write(`lab: ${toRsError(thrown).message}: see npm start -- --help [E_USAGE]\n`);
+    return 2;
+  }
+  if (options.help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  try {
+    return await run(options);
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    process.stderr.write(`lab: ${describe(error)}\n`);
+    return error.kind === 'usage' ? 2 : 1;
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,84 @@
+// Ends a daemon of the lab: the way a person would, by the pid in its pid file, then makes sure that it and all it had started are gone.
+// Invariant: only processes are signalled that are the daemon or its descendants; every wait is bounded.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as after } from 'node:timers/promises';
+
+/** A daemon answers what it began and flushes: it may take this long before it is killed. */
+const END_TIMEOUT_MS = 25_000;
+const KILLED_TIMEOUT_MS = 5_000;
+const POLL_MS = 20;
+
+interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  /** With the pid, names one process and no later one of the same number. */
+  readonly startTicks: string;
+}
+
+/** The daemon's pid, or null when it is not running. */
+export function pidOf(pidFile: string): number | null {
+  let text: string;
+  try {
+    text = readFileSync(pidFile, 'utf8');
+  } catch {
+    return null;
+  }
+  const pid = Number(text.split('\n', 1)[0]);
+  return entryOf(pid) === undefined ? null : pid;
+}
+
+/** Ends the process and its descendants. Gives the pids that had to be killed. */
+export async function endTree(pid: number): Promise<number[]> {
+  const family = familyOf(pid);
+  signal(pid, 'SIGTERM');
+  const late = await remainder(family, END_TIMEOUT_MS);
+  for (const { pid: one } of late) signal(one, 'SIGKILL');
+  await remainder(late, KILLED_TIMEOUT_MS);
+  return late.map((one) => one.pid);
+}
+
+async function remainder(family: readonly ProcessEntry[], timeoutMs: number): Promise<ProcessEntry[]> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    const alive = family.filter(isAlive);
+    if (alive.length === 0 || performance.now() > deadlineMs) return alive;
+    await after(POLL_MS);
+  }
+}
+
+function isAlive({ pid, startTicks }: ProcessEntry): boolean {
+  return entryOf(pid)?.startTicks === startTicks;
+}
+
+function familyOf(pid: number): ProcessEntry[] {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => entryOf(Number(name)) ?? []);
+  const family = all.filter((one) => one.pid === pid);
+  // The list grows while it is walked: children of children come last.
+  for (const member of family) family.push(...all.filter((one) => one.parent === member.pid));
+  return family;
+}
+
+/** Undefined when there is no such process, or only its exit code is left. */
+function entryOf(pid: number): ProcessEntry | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The name in brackets may hold anything: count from behind it.
+  const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if (state === 'Z' || state === 'X') return undefined;
+  return { pid, parent: Number(parent), startTicks: rest[17] ?? '' };
+}
+
+function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // Gone already: that is what was wanted.
+  }
+}
