@@ -1,4 +1,5 @@
-// The two configuration files of the lab, as a person would write them. Pure text; one root serves both, as the daemons' files differ.
+// The two configuration files of the lab, as a person would write them. Pure text; leaves writing it to the lab.
+// One root serves both daemons, as each has files of its own.
 
 import type { LabAddresses } from './addresses.ts';
 

@@ -1,4 +1,5 @@
-// What the person can try while the lab runs, ready to paste. Pure text; only tools that are there are named.
+// What the person can try while the lab runs, ready to paste. Pure text; leaves printing it to the lab.
+// Invariant: only tools that are there are in a line to paste.
 
 import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';
 
