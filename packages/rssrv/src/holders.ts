@@ -4,6 +4,7 @@
 
 import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
 import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
+import { formatTime } from '@rsio/protocol/lib/log-line';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
@@ -120,8 +121,8 @@ export class Holders {
 
   private refuse(volume: ServedVolume, others: readonly Hold[]): Grant {
     const [first] = others;
-    const since = first === undefined ? '' : new Date(first.sinceMs).toISOString().replace('T', ' ').slice(0, 19);
-    const sentence = `Volume ${volume.name} is held by ${first?.node ?? '?'} at ${first?.address ?? '?'} since ${since} (GMT): detach it there with rsconfig -d ${volume.name}`;
+    const since = first === undefined ? '?' : formatTime(first.sinceMs);
+    const sentence = `Volume ${volume.name} is held by ${first?.node ?? '?'} at ${first?.address ?? '?'} since ${since}: detach it there with rsconfig -d ${volume.name}`;
     return {
       granted: false,
       status: STATUS.HELD,
