@@ -1,0 +1,115 @@
+// What goes wrong before any I/O, and what a person is told: at the prompt, in `-m status -v` and in both logs. From outside, a wrong key
+// and an unknown name look alike; the server's log tells them apart.
+
+import net from 'node:net';
+import { expect, it } from 'vitest';
+import { type ClientConfigOptions, clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { report } from '../support/report.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** rsiod waits 3 s for a first server; starting node and writing the state come on top. */
+const UP_WITHOUT_SERVER_MS = 6_000;
+
+const lab = useLab();
+const memory = { oracle: { type: 'memory', size: '1m' } };
+
+it('a second daemon on one root is refused, and the first goes on', async () => {
+  const [host, network] = [lab.host(), await lab.network(1)];
+  await startServer(host, network, { volumes: memory });
+  await startClient(host, network);
+  for (const program of ['rssrv', 'rsiod'] as const) {
+    const pid = host.pid(program);
+    const second = await host.tryStart(program);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(new RegExp(`^${program}: .*${pid}.*: .+ \\[E_ALREADY_RUNNING\\]\\n$`));
+    expect(host.pid(program)).toBe(pid);
+  }
+  expect(await host.rsconfigWell('-q')).toContain('oracle');
+});
+
+it('rsconfig without rsiod says how to start it', async () => {
+  const { code, stdout, stderr } = await lab.host().rsconfig('-q');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^rsconfig: rsiod does not run.*: start it with: rsiod .*\[E_NOT_RUNNING\]\n$/);
+});
+
+it('an rssrv whose address is taken says which and ends, leaving nothing', async () => {
+  const [one, two, network] = [lab.host(), lab.host(), await lab.network(2)];
+  await startServer(one, network, { volumes: memory });
+  two.writeConfig('rssrv', serverConfig(network, { volumes: memory }));
+  const second = await two.tryStart('rssrv');
+  expect(second.code).toBe(1);
+  expect(second.stderr).toMatch(new RegExp(`^rssrv: .*${network.serverAddresses[0]}.*${network.port}.*: .+ \\[E_ADDRESS_IN_USE\\]\\n$`));
+  expect(two.processes()).toEqual([]);
+});
+
+it('wrong key, unknown name and wrong namespaceid have a clear reason on both sides', async () => {
+  const [server, network] = [lab.host(), await lab.network(1)];
+  await startServer(server, network, { volumes: memory });
+  const start = async (options: ClientConfigOptions): Promise<Host> => {
+    const host = lab.host();
+    host.writeConfig('rsiod', clientConfig(network, options));
+    const { code, stderr } = await host.tryStart('rsiod');
+    expect(code).toBe(0);
+    expect(stderr).toContain('No server of namespace osl is in reach');
+    return host;
+  };
+  const [wrongKey, unknown, wrongNamespace] = await Promise.all([
+    start({ client: 0, key: '0xanother-secret-of-somebody' }),
+    start({ client: 1, node: 'mars' }),
+    start({ client: 2, namespaceid: 201 }),
+  ]);
+  const errorOf = async (host: Host): Promise<string> => {
+    const status = await host.rsconfigWell('-m', 'status', '-v');
+    expect(status).toMatch(/ (down|connecting|proving|probation) tx: - rx: -\n/);
+    return /error: (.+), \d{4}_/.exec(status)?.[1] ?? status;
+  };
+  const errors = [await errorOf(wrongKey), await errorOf(unknown), await errorOf(wrongNamespace)];
+  expect(errors[0]).toMatch(/proof: check nodename, nodekey/);
+  expect(errors[1], 'from outside unknown name and wrong key look alike').toBe(errors[0]?.replaceAll('big-2', 'mars'));
+  expect(errors[2]).toMatch(/20[01]/);
+  for (const [index, host] of [wrongKey, unknown, wrongNamespace].entries()) expect(host.log('rsiod')).toContain(errors[index]);
+  const log = server.log('rssrv');
+  const said = (client: number): string => {
+    const address = network.clientAddresses(client)[0] ?? '';
+    return log.split('\n').find((line) => line.startsWith(`Refused ${address} on if1: `)) ?? `nothing about ${address}`;
+  };
+  expect(said(0)).toMatch(/big-2.*key|key.*big-2/i);
+  expect(said(1)).toMatch(/mars/);
+  expect(said(1)).not.toMatch(/wrong key/i);
+  expect(said(2)).toMatch(/201/);
+  report('refusals', { 'wrong key': errors[0] ?? '', 'wrong namespaceid': errors[2] ?? '' });
+});
+
+it('rsiod before a server that takes connections and says nothing comes up all the same', async () => {
+  const [client, network] = [lab.host(), await lab.network(1)];
+  const silent = net.createServer((socket) => socket.on('error', () => undefined).resume());
+  await new Promise<void>((resolve) => silent.listen({ host: network.serverAddresses[0], port: network.port }, resolve));
+  lab.onClean(() => silent.close());
+  client.writeConfig('rsiod', clientConfig(network));
+  const { code, stderr, elapsedMs } = await client.tryStart('rsiod');
+  expect(code).toBe(0);
+  expect(stderr).toContain('Warning: No server of namespace osl is in reach');
+  expect(elapsedMs).toBeLessThan(UP_WITHOUT_SERVER_MS);
+  report('rsiod before a silent server', { 'ms until the prompt': elapsedMs });
+});
+
+it('rsiod without a server in reach comes up with a warning, and connects when one appears', async () => {
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  client.writeConfig('rsiod', clientConfig(network));
+  const { code, stderr, elapsedMs } = await client.tryStart('rsiod');
+  expect(code).toBe(0);
+  expect(stderr).toContain('Warning: No server of namespace osl is in reach');
+  expect(elapsedMs).toBeLessThan(UP_WITHOUT_SERVER_MS);
+  const status = await client.rsconfigWell('-m', 'status');
+  expect(status.match(/ (down|connecting) tx: - rx: -$/gm)).toHaveLength(2);
+  await startServer(server, network, { volumes: memory });
+  const startMs = performance.now();
+  await client.pathsUp(2);
+  const connectedMs = performance.now() - startMs;
+  await waitFor(async () => (await client.rsconfigWell('-q')).includes('oracle'), 5_000, 'The list is there');
+  expect(await client.rsconfigWell('-a')).toContain('osl:oracle@0 attached');
+  report('rsiod before its server', { 'ms until the prompt': elapsedMs, 'ms from server to paths': connectedMs });
+});
