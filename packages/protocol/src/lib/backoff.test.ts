@@ -1,0 +1,23 @@
+// Waiting longer each time, within its bounds.
+
+import { expect, test } from 'vitest';
+import { Backoff } from './backoff.ts';
+
+test('doubles from the minimum to the maximum, and begins again after a reset', () => {
+  const backoff = new Backoff(200, 5000, () => 1);
+  expect([1, 2, 3, 4, 5, 6, 7].map(() => backoff.nextMs())).toEqual([200, 400, 800, 1600, 3200, 5000, 5000]);
+  expect(backoff.retries).toBe(7);
+  backoff.reset();
+  expect([backoff.retries, backoff.nextMs()]).toEqual([0, 200]);
+});
+
+test('jitter takes a quarter at most', () => {
+  const backoff = new Backoff(200, 5000, () => 0);
+  expect([backoff.nextMs(), backoff.nextMs()]).toEqual([150, 300]);
+});
+
+test('stays at the maximum however often it failed', () => {
+  const backoff = new Backoff(200, 5000, () => 1);
+  for (let times = 0; times < 5000; times++) backoff.nextMs();
+  expect(backoff.nextMs()).toBe(5000);
+});

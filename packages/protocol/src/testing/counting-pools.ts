@@ -1,0 +1,44 @@
+// Pools that know what they have lent: a test that ends with something lent has found a leak. What comes back is destroyed, so that
+// whoever still reads it is seen.
+
+import { BufferPool } from '../lib/buffer-pool.ts';
+import { BODY_MAX_BYTES } from '../limits.ts';
+import { OutputPool } from '../wire/encoder.ts';
+
+type Output = Parameters<OutputPool['give']>[0];
+
+export class CountingBufferPool extends BufferPool {
+  readonly lent = new Set<Buffer>();
+
+  constructor() {
+    super(4 * BODY_MAX_BYTES);
+  }
+
+  override take(lengthBytes: number): Buffer {
+    const buffer = super.take(lengthBytes);
+    this.lent.add(buffer);
+    return buffer;
+  }
+
+  override give(buffer: Buffer): void {
+    if (!this.lent.delete(buffer)) throw new Error('A buffer was given back that is not lent');
+    buffer.fill(0xb1, 0, Math.min(buffer.length, 8192));
+    super.give(buffer);
+  }
+}
+
+export class CountingOutputPool extends OutputPool {
+  readonly lent = new Set<object>();
+
+  override take(): Output {
+    const output = super.take();
+    this.lent.add(output);
+    return output;
+  }
+
+  override give(output: Output): void {
+    if (!this.lent.delete(output)) throw new Error('An output buffer was given back that is not lent');
+    output.bytes.fill(0xb2, 0, 8192);
+    super.give(output);
+  }
+}

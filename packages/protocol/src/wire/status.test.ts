@@ -1,0 +1,35 @@
+// Status numbers: each once, at its own place, with an errno and a sentence of its own; unknown ones keep their number.
+
+import { expect, test } from 'vitest';
+import { STATUS, STATUSES, statusEntry, statusOfErrno } from './status.ts';
+
+test('every status stands at its number, under its name', () => {
+  expect(STATUSES.map(({ status }) => status)).toEqual(STATUSES.map((_entry, index) => index));
+  expect(Object.fromEntries(STATUSES.map(({ name, status }) => [name, status]))).toEqual(STATUS);
+});
+
+test('errno and sentence are one to one', () => {
+  for (const key of ['errno', 'sentence'] as const) expect(new Set(STATUSES.map((entry) => entry[key])).size).toBe(STATUSES.length);
+  for (const { sentence } of STATUSES) expect(sentence).toMatch(/^[A-Z].*[^.]$/);
+});
+
+test('an unknown status reads as an I/O error and keeps its number', () => {
+  expect(statusEntry(999)).toMatchObject({ status: 999, name: 'STATUS_999', errno: 'EIO' });
+  expect(statusEntry(STATUS.STALE).name).toBe('STALE');
+});
+
+test('errors of the storage become what a client can tell apart', () => {
+  const expected: readonly (readonly [string | undefined, number])[] = [
+    ['ENOSPC', STATUS.NO_SPACE],
+    ['EDQUOT', STATUS.NO_SPACE],
+    ['EFBIG', STATUS.NO_SPACE],
+    ['EROFS', STATUS.READ_ONLY],
+    ['EBADF', STATUS.READ_ONLY],
+    ['ENOMEM', STATUS.OUT_OF_MEMORY],
+    ['EOPNOTSUPP', STATUS.UNSUPPORTED],
+    ['EIO', STATUS.IO_ERROR],
+    ['EUNHEARDOF', STATUS.IO_ERROR],
+    [undefined, STATUS.IO_ERROR],
+  ];
+  for (const [errno, status] of expected) expect([errno, statusOfErrno(errno)]).toEqual([errno, status]);
+});
