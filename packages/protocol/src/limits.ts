@@ -19,6 +19,8 @@ export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
 /** Volumes must be addressable by a double without loss. */
 export const VOLUME_MAX_BYTES = 2 ** 53 - MIB;
 export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
+/** Largest DISCARD or ZERO of a client, in such units: so that a request ends within bounded time. */
+export const WIDE_COUNT_MAX = 1024;
 export const COUNT_MAX = 0xffff;
 export const SEQ_MODULUS = 0x10000;
 /** Result of an IOCTL that may not run twice: kept in the slot. */
@@ -53,6 +55,8 @@ export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const OUTPUT_BUFFERS_POOLED_MAX = 16;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
+/** Parts of answers that come in several frames (a list of all volumes), kept for one path. */
+export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
 
 // --- messages: what one may hold (lists of paths, slots, extents: with their subject)
 export const MESSAGE_DEPTH_MAX = 8;
@@ -76,6 +80,8 @@ export const LBA_MAX = 2 ** 48 - 1;
 export const PROOF_TIMEOUT_MS = 5_000;
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
+/** Memory kept for bodies before the proof: they are small. */
+export const UNPROVEN_POOL_BYTES = 64 * KIB;
 export const FAILED_PROOFS_WINDOW_MS = 60_000;
 export const FAILED_PROOFS_PER_ADDRESS_MAX = 10;
 /** Addresses remembered; past it the one whose last failure is oldest is forgotten. */
@@ -112,10 +118,18 @@ export const SESSION_LINGER_MS = 600_000;
 // --- processes
 export const SPARE_WORKERS = 1;
 export const WORKER_START_TIMEOUT_MS = 10_000;
-/** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 /** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
 export const OLD_SESSION_WAIT_MS = 3_000;
+/** A session whose last path went this long ago does not keep an instance on another machine out. */
+export const SESSION_SILENT_MS = 3_000;
+/** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
+/** Last words leave a worker's sockets, and its last message the channel, before the process goes. */
+export const WORKER_LAST_WORDS_MS = 20;
+/** How often a listener looks whether the workers of its predecessor are gone. */
+export const OLD_WORKER_POLL_MS = 50;
+/** How often a starting rsiod looks whether its servers were reached. */
+export const FIRST_CONTACT_POLL_MS = 20;
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that did not become ready in time is asked to end, and killed after this. */
 export const DAEMON_END_GRACE_MS = 2_000;
@@ -124,7 +138,6 @@ export const FIRST_CONTACT_WAIT_MS = 3_000;
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
 export const LIST_WAIT_MS = 2_000;
-export const SYNC_INTERVAL_MS = 5_000;
 
 // --- file backend (docs/adr: sync or pool)
 export const SLOW_CALL_US = 120;

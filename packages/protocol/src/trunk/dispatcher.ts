@@ -3,8 +3,8 @@
 // client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '../lib/assert.ts';
-import { OUTPUT_QUEUED_MAX_BYTES, SLOTS_RESERVED, VOLUME_SLOT_SHARE } from '../limits.ts';
-import { ANSWER, FLAG, frameEntry, frameName, OP } from '../wire/frames.ts';
+import { OUTPUT_QUEUED_MAX_BYTES, SLOTS, SLOTS_QUARANTINE_MAX, SLOTS_RESERVED, VOLUME_SLOT_SHARE } from '../limits.ts';
+import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
@@ -24,22 +24,27 @@ export class Dispatcher {
   private resends: number[] = [];
   private turn = 0;
 
-  get quarantined(): number {
-    return this.slots.quarantined;
+  /** Too many slots wait for copies that nobody answers (S6); the bound is that of SLOTS, and less for a server that grants fewer. */
+  get isQuarantineLarge(): boolean {
+    return this.slots.quarantined > (this.slots.size * SLOTS_QUARANTINE_MAX) / SLOTS;
   }
 
   quarantinedOn(path: number): number {
     return this.slots.quarantinedOn(path);
   }
 
-  /** A new session: what was out goes back to its attachment, or is sent again as the session's own. */
+  /**
+   * A new session: what was out goes back to its attachment, LIST is sent again. OPEN and CLOSE spoke of the old session's handles, whose
+   * numbers mean others now: they are answered STALE, sent or not.
+   */
   restart(slotCount: number, windowBytes: number, reason: string): void {
     const unanswered = this.slots.restart();
     this.slots = new Slots(slotCount);
     this.windowBytes = windowBytes;
     this.windowUsedBytes = 0;
     this.resends = [];
-    this.control = [...unanswered.filter((request) => request.attachment === null), ...this.control];
+    const own = [...unanswered.filter((request) => request.attachment === null), ...this.control];
+    this.control = own.filter((request) => !isOfHandles(request));
     for (const attachment of this.attachments) {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
@@ -47,6 +52,7 @@ export class Dispatcher {
     // Of attachments that were closed while requests were out.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.includes(attachment));
     for (const request of orphans) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of own) if (isOfHandles(request)) request.owner?.requestDone(request, STATUS.STALE);
   }
 
   /** Takes out every request that is here, sent or not: the trunk ends. */
@@ -165,11 +171,11 @@ export class Dispatcher {
     const request = this.expected(path, header);
     if (path.connection.closed) return;
     const isMessage = frameEntry(header.op)?.shape === 'message';
-    if (isMessage && !keepPart(path, header, body, offset)) return;
+    if (isMessage && !path.keepPart(header, body, offset)) return;
     path.answered(this.slots.bodyBytesOf(slot));
     const kind = this.slots.answer(slot, header.seq, path.number);
     if (kind === 'extra' || request === null) {
-      path.parts.delete(slot);
+      path.takeParts(slot);
       return;
     }
     if (request.op === OP.READ && header.handle === STATUS.OK && !received) {
@@ -177,8 +183,8 @@ export class Dispatcher {
     }
     forgetReceivers(slot, paths);
     if (isMessage) {
-      request.answers = path.parts.get(slot) ?? [];
-      path.parts.delete(slot);
+      request.answers = path.takeParts(slot);
+      request.answerAux = header.aux;
     }
     this.finish(request, slot, header.handle);
   }
@@ -214,12 +220,9 @@ export class Dispatcher {
   }
 }
 
-/** Keeps the part of a message answer; false: further parts follow. */
-function keepPart(path: Path, header: Header, body: Buffer, offset: number): boolean {
-  const parts = path.parts.get(header.slot) ?? [];
-  parts.push(Buffer.from(body.subarray(offset, offset + header.length)));
-  path.parts.set(header.slot, parts);
-  return (header.flags & FLAG.MORE) === 0;
+/** The session's own requests that mean handles. */
+function isOfHandles(request: Request): boolean {
+  return request.op === OP.OPEN || request.op === OP.CLOSE;
 }
 
 /** The result is there: an answer still coming in on another path must not touch the request's buffer any more. */

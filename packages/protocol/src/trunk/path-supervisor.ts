@@ -9,7 +9,7 @@ import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.t
 import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
+import { RsError } from '../lib/errors.ts';
 import { checkMove, type StateTable } from '../lib/state-table.ts';
 import {
   BODY_MAX_BYTES,
@@ -189,7 +189,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
       if (this.challenge === null) this.challenged(whole);
       else this.welcomed(whole);
     } catch (error) {
-      this.fail(toRsError(error));
+      if (!(error instanceof RsError)) throw error;
+      this.fail(error);
     }
   }
 
@@ -225,6 +226,10 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     if (trunk === null || challenge === null || presentation === null || connection === null) return;
     if (presentation.kind === 'join' && trunk.session?.id.equals(presentation.session) !== true) {
       this.fail(new RsError('E_NO_SESSION', 'The session was replaced while this path was joining it'));
+      return;
+    }
+    if (presentation.kind === 'join' && !trunk.isNumberFree(welcome.path)) {
+      this.fail(new RsError('E_PROTOCOL', `The server gave path number ${welcome.path} twice`));
       return;
     }
     this.timer?.cancel();

@@ -2,7 +2,9 @@
 // It knows nothing of slots' meaning; it is born after WELCOME and dies once, for good: a new connection is a new path.
 
 import type { Clock } from '../lib/clock.ts';
-import { ANSWER, frameName, OP } from '../wire/frames.ts';
+import { RsError } from '../lib/errors.ts';
+import { ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
+import { ANSWER, FLAG, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
@@ -33,11 +35,12 @@ export class Path implements ConnectionHandler {
   waitingSinceMs: number | null = null;
   /** Slot whose READ answer is being received into its request's buffer; -1: none. */
   receivingSlot = -1;
-  /** Parts of answers that go on (flag MORE), by slot. */
-  readonly parts = new Map<number, Buffer[]>();
   requests = 0;
   resent = 0;
   private unanswered = 0;
+  /** Parts of answers that go on (flag MORE), by slot, and their bytes. */
+  private readonly parts = new Map<number, Buffer[]>();
+  private partsBytes = 0;
   private readonly owner: PathOwner;
   private readonly clock: Clock;
 
@@ -93,6 +96,27 @@ export class Path implements ConnectionHandler {
     if (this.unanswered === 0) this.waitingSinceMs = null;
   }
 
+  /** Keeps the part of a message answer; false: further parts follow, or the path was closed because it keeps too much. */
+  keepPart(header: Header, body: Buffer, offset: number): boolean {
+    this.partsBytes += header.length;
+    if (this.partsBytes > ANSWER_PARTS_MAX_BYTES) {
+      this.violation(`${frameName(header.op)} goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
+      return false;
+    }
+    const parts = this.parts.get(header.slot) ?? [];
+    parts.push(Buffer.from(body.subarray(offset, offset + header.length)));
+    this.parts.set(header.slot, parts);
+    return (header.flags & FLAG.MORE) === 0;
+  }
+
+  /** The parts kept for a slot's answer, taken out. */
+  takeParts(slot: number): Buffer[] {
+    const parts = this.parts.get(slot) ?? [];
+    for (const part of parts) this.partsBytes -= part.length;
+    this.parts.delete(slot);
+    return parts;
+  }
+
   fence(path: number): void {
     this.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, path, NOTHING);
   }
@@ -114,14 +138,13 @@ export class Path implements ConnectionHandler {
   }
 
   frame(header: Header, body: Buffer, offset: number): void {
-    if ((header.op & ANSWER) !== 0) {
-      this.owner.answer(this, header, body, offset);
-      return;
-    }
     try {
-      this.control(header, body, offset);
+      if ((header.op & ANSWER) !== 0) this.owner.answer(this, header, body, offset);
+      else this.control(header, body, offset);
     } catch (error) {
-      this.violation(error instanceof Error ? error.message : String(error));
+      // A body that is not of its form; anything else is our own mistake and must not pass for the server's.
+      if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
+      this.violation(error.message);
     }
   }
 

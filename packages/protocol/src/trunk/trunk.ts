@@ -3,7 +3,7 @@
 // moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
 import type { Clock, Timer } from '../lib/clock.ts';
-import { LIVENESS_TICK_MS, SLOTS_QUARANTINE_MAX } from '../limits.ts';
+import { LIVENESS_TICK_MS } from '../limits.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, Welcome } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
@@ -102,9 +102,14 @@ export class Trunk implements PathOwner {
     return path;
   }
 
+  /** Whether a WELCOME may name this path number: it is neither a living path's nor that of one not yet fenced. */
+  isNumberFree(number: number): boolean {
+    return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
+  }
+
   /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathObserver): Path {
-    for (const number of named) if (this.fences.fenced(number)) this.dispatcher.fenced(number);
+    for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     return this.adopt(connection, welcome.path, observer);
   }
 
@@ -162,8 +167,9 @@ export class Trunk implements PathOwner {
   }
 
   fenced(path: Path, number: number): void {
-    if (this.fences.fenced(number)) this.dispatcher.fenced(number);
-    else path.violation(`FENCED for path ${number}, which was not asked for`);
+    const kind = this.fences.answered(number, path.number);
+    if (kind === 'fenced') this.dispatcher.fenced(number);
+    else if (kind === 'violation') path.violation(`FENCED for path ${number}, which was not asked for`);
   }
 
   generationSeen(generation: number): void {
@@ -175,6 +181,7 @@ export class Trunk implements PathOwner {
   pathReceived(path: Path): void {
     if (path.suspect) {
       path.suspect = false;
+      this.dispatcher.findResends(this.paths);
       this.observers.get(path)?.pathSuspect(path, false, 'It delivers again');
     }
     this.wantPump();
@@ -217,8 +224,7 @@ export class Trunk implements PathOwner {
     const on = choosePath(this.paths, [], Number.POSITIVE_INFINITY);
     if (on === null) return;
     for (const number of this.fences.unasked()) {
-      on.fence(number);
-      this.fences.asked(number, on.number);
+      if (this.fences.ask(number, on.number)) on.fence(number);
     }
   }
 
@@ -234,7 +240,7 @@ export class Trunk implements PathOwner {
     const lateMs = nowMs - this.lastTickMs - LIVENESS_TICK_MS;
     if (lateMs > LIVENESS_TICK_MS) for (const path of this.paths) path.heartbeat.excuse(lateMs, nowMs);
     for (const path of this.paths) this.look(path, nowMs);
-    if (this.dispatcher.quarantined > SLOTS_QUARANTINE_MAX) this.fenceWorst();
+    if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
     this.wantPump();
     if (this.paths.length > 0) this.startTicking();
   }
@@ -252,6 +258,7 @@ export class Trunk implements PathOwner {
       return;
     }
     path.suspect = true;
+    this.fences.distrust(path.number);
     this.dispatcher.findResends(this.paths);
     this.observers.get(path)?.pathSuspect(path, true, `${reason} while others deliver`);
   }
