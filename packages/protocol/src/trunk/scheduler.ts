@@ -13,16 +13,18 @@ export const REQUEST_COST_BYTES = 512;
 
 /** The path to use, or null: hold the request back. `carried`: paths that already have a copy of it. */
 export function choosePath<P extends PathPicture>(paths: readonly P[], carried: readonly number[], queuedMaxBytes: number): P | null {
+  const mayBeSuspect = areAllSuspect(paths);
   let best: P | null = null;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    if (path.queuedBytes > queuedMaxBytes || carried.includes(path.number)) continue;
-    if (best === null || isBetter(path, best)) best = path;
+    if ((path.suspect && !mayBeSuspect) || path.queuedBytes > queuedMaxBytes || carried.includes(path.number)) continue;
+    if (best === null || path.unansweredBytes < best.unansweredBytes) best = path;
   }
   return best;
 }
 
-function isBetter(path: PathPicture, than: PathPicture): boolean {
-  if (path.suspect !== than.suspect) return than.suspect;
-  return path.unansweredBytes < than.unansweredBytes;
+/** A good path that is full, or has a copy, is waited for: what went to a suspect one instead would wait for its death. */
+function areAllSuspect(paths: readonly PathPicture[]): boolean {
+  for (let index = 0; index < paths.length; index++) if (!paths[index]!.suspect) return false;
+  return true;
 }
