@@ -126,6 +126,7 @@ export class Attachment {
     this.resends = [];
     this.sendable = [];
     this.sendableHead = 0;
+    for (const request of all) this.overlaps.leave(request, () => {});
     return all;
   }
 
