@@ -78,8 +78,9 @@ export class Heartbeat {
     this.smoothedMs = this.smoothedMs === null ? tripMs : this.smoothedMs + (tripMs - this.smoothedMs) * SRTT_GAIN;
   }
 
-  /** Does what we send arrive? Judged by what the peer says it has heard. */
+  /** Does what we send arrive? Judged by what the peer says it has heard; while nothing is heard from it, nobody can tell. */
   tx(nowMs: number, deadMs: number): Direction {
+    if (this.rx(nowMs, deadMs) === 'fail') return '-';
     return nowMs - this.peerHeardAllMs > deadMs ? 'fail' : 'ok';
   }
 

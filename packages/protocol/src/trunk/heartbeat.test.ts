@@ -1,0 +1,109 @@
+// Two ends of a path exchanging heartbeats, with faults one way: who hears and is not heard, and what the round trip is.
+
+import { describe, expect, test } from 'vitest';
+import { Heartbeat } from './heartbeat.ts';
+
+const INTERVAL_MS = 1000;
+const DEAD_MS = 3000;
+
+interface Fault {
+  readonly there: boolean;
+  readonly back: boolean;
+}
+
+/** Runs both ends for `durationMs`; messages travel at once, or not at all. */
+function exchange(client: Heartbeat, server: Heartbeat, fromMs: number, durationMs: number, fault: Fault): number {
+  let nowMs = fromMs;
+  for (; nowMs <= fromMs + durationMs; nowMs += 100) {
+    for (const [from, to, lost, lostBack] of [
+      [client, server, fault.there, fault.back],
+      [server, client, fault.back, fault.there],
+    ] as const) {
+      if (!from.isDue(nowMs)) continue;
+      const ping = from.ping(nowMs, 0, 0);
+      if (lost) continue;
+      to.received(nowMs);
+      const pong = to.onPing(ping, nowMs, 0, 0);
+      if (lostBack) continue;
+      from.received(nowMs);
+      from.onPong(pong, nowMs);
+    }
+  }
+  return nowMs;
+}
+
+function ends(): readonly [Heartbeat, Heartbeat] {
+  return [new Heartbeat(INTERVAL_MS, 0), new Heartbeat(INTERVAL_MS, 0)];
+}
+
+describe('directions', () => {
+  test('both are well while both hear', () => {
+    const [client, server] = ends();
+    const nowMs = exchange(client, server, 0, 20_000, { there: false, back: false });
+    for (const end of [client, server]) expect([end.tx(nowMs, DEAD_MS), end.rx(nowMs, DEAD_MS)]).toEqual(['ok', 'ok']);
+  });
+
+  test('who hears and is not heard has tx fail and rx ok', () => {
+    const [client, server] = ends();
+    const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
+    const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
+    expect([client.tx(nowMs, DEAD_MS), client.rx(nowMs, DEAD_MS)]).toEqual(['fail', 'ok']);
+  });
+
+  // Once it said tx fail too, as if both directions were broken.
+  test('who hears nothing has rx fail, and cannot know of tx', () => {
+    const [client, server] = ends();
+    const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
+    const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
+    expect([server.tx(nowMs, DEAD_MS), server.rx(nowMs, DEAD_MS)]).toEqual(['-', 'fail']);
+  });
+
+  test('a healed direction is well again', () => {
+    const [client, server] = ends();
+    const healMs = exchange(client, server, 0, 8000, { there: true, back: false });
+    const nowMs = exchange(client, server, healMs, 2500, { there: false, back: false });
+    expect([client.tx(nowMs, DEAD_MS), client.rx(nowMs, DEAD_MS)]).toEqual(['ok', 'ok']);
+  });
+
+  test('a stall of our own is not blamed on the peer', () => {
+    const [client, server] = ends();
+    const nowMs = exchange(client, server, 0, 3000, { there: false, back: false });
+    client.excuse(10_000, nowMs + 10_000);
+    expect([client.tx(nowMs + 10_000, DEAD_MS), client.rx(nowMs + 10_000, DEAD_MS)]).toEqual(['ok', 'ok']);
+    expect(client.lastReceivedMs).toBeLessThanOrEqual(nowMs + 10_000);
+  });
+});
+
+describe('PING and PONG', () => {
+  test('the first PING is due at once, the next after the interval', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 50);
+    expect(heartbeat.isDue(50)).toBe(true);
+    expect(heartbeat.ping(50, 7, 3)).toEqual({ number: 1, clockMs: 50, heard: 0, oldestMs: 7, generation: 3 });
+    expect([heartbeat.isDue(1049), heartbeat.isDue(1050), heartbeat.sinceSentMs(1049)]).toEqual([false, true, 999]);
+  });
+
+  test('a PONG repeats number and clock, and carries the own fields', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 0);
+    const pong = heartbeat.onPing({ number: 9, clockMs: 123, heard: 0, oldestMs: 1, generation: 1 }, 5, 77, 4);
+    expect(pong).toEqual({ number: 9, clockMs: 123, heard: 1, oldestMs: 77, generation: 4 });
+  });
+
+  test('the round trip is smoothed', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 0);
+    expect(heartbeat.roundTripMs).toBeNull();
+    const pong = (clockMs: number) => ({ number: 1, clockMs, heard: 1, oldestMs: 0, generation: 0 });
+    heartbeat.ping(0, 0, 0);
+    heartbeat.onPong(pong(0), 8);
+    expect(heartbeat.roundTripMs).toBe(8);
+    heartbeat.onPong(pong(100), 116);
+    expect(heartbeat.roundTripMs).toBe(9);
+  });
+
+  test('a PONG that answers nothing we sent, or comes from the future, moves no round trip', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 0);
+    heartbeat.ping(0, 0, 0);
+    heartbeat.onPong({ number: 2, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }, 5);
+    heartbeat.onPong({ number: 1, clockMs: 6, heard: 0, oldestMs: 0, generation: 0 }, 5);
+    expect(heartbeat.roundTripMs).toBeNull();
+  });
+});
