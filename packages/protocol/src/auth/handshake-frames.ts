@@ -5,7 +5,7 @@
 import { assert } from '../lib/assert.ts';
 import { RsError } from '../lib/errors.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
-import { frameName } from '../wire/frames.ts';
+import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
 // Bodies; each mac covers T and everything that stands before it in the body:
@@ -43,8 +43,10 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
   return frame.subarray(HEADER_BYTES);
 }
 
-/** Puts a decoded frame together again, byte for byte as it came; the body is copied. */
+/** Puts a decoded frame together again, byte for byte as it came; the body is copied. Throws E_PROTOCOL for a frame that is no message. */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
+  // Its `length` would be some other field, which nobody has checked.
+  if (frameEntry(header.op)?.shape !== 'message') throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);
   writeMessageHeader(frame, 0, header.op, header.flags, header.handle, header.slot, header.seq, header.length, header.aux);
   body.copy(frame, HEADER_BYTES, offset, offset + header.length);
