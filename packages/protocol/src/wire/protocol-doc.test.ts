@@ -1,0 +1,183 @@
+// docs/PROTOCOL.md against the tables it shows: frames, flags, statuses, ioctls, the fields of every message in their order, headers, and
+// every number that is given with the name of its bound. Exact handshake frames are compared in auth/golden-doc.test.ts.
+
+import { Packr } from 'msgpackr';
+import { describe, expect, test } from 'vitest';
+import { ERRORS } from '../lib/errors.ts';
+import * as limits from '../limits.ts';
+import { codeOf, readDocument, tableOf } from '../testing/document.ts';
+import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
+import { writeIoHeader } from './header.ts';
+import * as codec from './message-codec.ts';
+import { EXTENT, IOCTL } from './messages.ts';
+import { STATUSES } from './status.ts';
+
+const page = readDocument('PROTOCOL.md');
+const hex = (number: number): string => `0x${number.toString(16).padStart(2, '0')}`;
+const unpacker = new Packr({ useRecords: false, mapsAsObjects: true });
+
+function bodyText({ shape, body }: FrameEntry): string {
+  if (shape === 'message') return 'message';
+  return { none: 'none', request: 'in the request', answer: 'in the answer' }[body];
+}
+
+function frameRow(entry: FrameEntry): string[] {
+  const { op, name, from, shape, answeredBy, slotted, again } = entry;
+  const copy = { copy: 'runs again', never: 'never runs again', '-': '-' }[again];
+  const answer = answeredBy === null ? '-' : frameName(answeredBy);
+  return [hex(op), name, from, shape === 'io' ? 'I/O' : 'message', bodyText(entry), answer, slotted ? 'yes' : 'no', copy];
+}
+
+test('frames', () => {
+  expect(tableOf(page, '## Frames')).toEqual(FRAMES.map(frameRow));
+});
+
+test('flags', () => {
+  const rows = tableOf(page, '### Flags').map(([value, name]) => [value, name]);
+  expect(rows).toEqual(Object.entries(FLAG).map(([name, value]) => [hex(value), name]));
+});
+
+test('statuses', () => {
+  expect(tableOf(page, '### Status')).toEqual(STATUSES.map(({ status, name, errno, sentence }) => [String(status), name, errno, sentence]));
+});
+
+test('ioctls', () => {
+  const rows = tableOf(page, '### IOCTL').map(([number, name]) => [number, name]);
+  expect(rows).toEqual(Object.entries(IOCTL).map(([name, number]) => [String(number), name]));
+});
+
+test('the two headers', () => {
+  const headers = [Buffer.alloc(16), Buffer.alloc(16)] as const;
+  writeIoHeader(headers[0], 0, OP.READ, 0, 1, 3, 1, 4096, 16);
+  writeIoHeader(headers[1], 0, OP.READ | ANSWER, 0, 0, 3, 1, 4096, 16);
+  const blocks = codeOf(page, '## Frame');
+  expect(blocks.at(-1)).toEqual(headers.map((header) => header.toString('hex')));
+});
+
+const nonce = Buffer.alloc(32);
+const holder = { node: 'venus', address: '10.0.0.1', sinceMs: 1 };
+const port = { name: 'if1', address: '10.0.0.1', port: 5000 };
+const volume = {
+  name: 'oracle',
+  id: 'id',
+  universe: 0,
+  sizeBytes: 512,
+  blockSizeBytes: 512,
+  readonly: false,
+  shared: false,
+  holders: [holder],
+};
+const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
+const welcome = codec.encodeWelcome({
+  session: Buffer.alloc(16),
+  path: 0,
+  slots: 256,
+  windowBytes: 2 ** 25,
+  interfaces: [port],
+  generation: 1,
+});
+
+/** The map at `path` within a body. */
+function part(body: Buffer, ...path: readonly (string | number)[]): object {
+  return path.reduce<object>((value, key) => Reflect.get(value, key) as object, unpacker.unpack(body) as object);
+}
+
+const MESSAGES: readonly (readonly [string, object])[] = [
+  [
+    '### HELLO',
+    part(
+      codec.encodeHello({
+        nonce,
+        interface: 'if0',
+        boot: 'b',
+        machine: 'm',
+        instance: 1,
+        node: 'big-2',
+        namespaceid: 1,
+        features: [],
+        versions: [1],
+      }),
+    ),
+  ],
+  [
+    '### CHALLENGE',
+    part(codec.encodeChallenge({ version: 1, features: [], server: 'big-9', serverid: 1, instance: 'a'.repeat(32), nonce })),
+  ],
+  ['### PROOF', part(codec.encodeProof({ session: null, dead: [] }))],
+  ['### WELCOME', part(welcome)],
+  ['#### Interface', part(welcome, 'interfaces', 0)],
+  ['### REFUSE and BYE', part(codec.encodeFarewell({ code: 'E_LIMIT', sentence: '' }))],
+  ['### PING and PONG', part(codec.encodeHeartbeat({ number: 1, clockMs: 1, heard: 1, oldestMs: 0, generation: 0 }))],
+  ['### LIST answer', part(list)],
+  ['#### Volume', part(list, 'volumes', 0)],
+  ['#### Holder', part(list, 'volumes', 0, 'holders', 0)],
+  ['### OPEN', part(codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }))],
+  [
+    '### OPEN answer',
+    part(codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l' })),
+  ],
+  ['### Failure answer', part(codec.encodeFailureAnswer({ sentence: '', holders: [] }))],
+  [
+    '#### IDENTIFY answer',
+    part(codec.encodeIdentifyAnswer({ ...volume, type: 'file', blockSizeBytes: 512, canDiscard: true, canExtents: true })),
+  ],
+  ['#### EXTENTS', part(codec.encodeExtentsRequest({ lba: 0, sectors: 1 }))],
+  ['#### EXTENTS answer', part(codec.encodeExtentsAnswer({ extents: [1, EXTENT.DATA] }))],
+];
+
+describe('fields in the order on the wire', () => {
+  test.each(MESSAGES)('%s', (heading, message) => {
+    expect(tableOf(page, heading).map(([field]) => field)).toEqual(Object.keys(message));
+  });
+
+  test('every message body is on the page', () => {
+    const headings = page
+      .split('\n## Message bodies\n')[1]
+      ?.split('\n## ')[0]
+      ?.match(/^#{3,4} .*$/gm);
+    const bodiless = ['### FENCE, FENCED and NOTIFY', '### CLOSE', '### IOCTL'];
+    expect(headings?.toSorted()).toEqual([...MESSAGES.map(([heading]) => heading), ...bodiless].toSorted());
+  });
+});
+
+const BOUNDS: ReadonlyMap<string, number> = new Map(
+  Object.entries(limits).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : [])),
+);
+const FACTORS: Readonly<Record<string, number>> = { ms: 1, s: 1000, KiB: 1024, MiB: 1024 ** 2 };
+
+/** Numbers that the page gives for a bound: `3 s (NAME)` in text, `| NAME | 3 s |` in a table. */
+function statedBounds(): { name: string; value: number; text: string }[] {
+  const unit = '(\\s+(?:ms|s|bytes|KiB|MiB)\\b)?';
+  const inText = [...page.matchAll(new RegExp(`(\\d[\\d,]*)${unit}\\s+\\(\`([A-Z][A-Z0-9_]+)\`\\)`, 'g'))];
+  const inTable = [...page.matchAll(new RegExp(`^\\| \`([A-Z][A-Z0-9_]+)\` \\| (\\d[\\d,]*)${unit} \\|`, 'gm'))];
+  const stated = (name: string, digits: string, unitText: string | undefined, text: string) => ({
+    name,
+    value: Number(digits.replaceAll(',', '')) * (FACTORS[unitText?.trim() ?? ''] ?? 1),
+    text,
+  });
+  return [
+    ...inText.map(([text, digits, unitText, name]) => stated(name!, digits!, unitText, text)),
+    ...inTable.map(([text, name, digits, unitText]) => stated(name!, digits!, unitText, text)),
+  ];
+}
+
+describe('bounds', () => {
+  const stated = statedBounds();
+
+  test('every number is that of limits.ts', () => {
+    expect(stated.filter(({ name, value }) => BOUNDS.get(name) !== value)).toEqual([]);
+    expect(stated.length).toBeGreaterThan(60);
+  });
+
+  test('every bound that is named has its number', () => {
+    const named = [...page.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g)].map(([, name]) => name!);
+    const known = new Set([...stated.map(({ name }) => name), ...Object.keys(ERRORS)]);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  test('every code that is named is one', () => {
+    const codes = [...page.matchAll(/\bE_[A-Z_]+/g)].map(([code]) => code);
+    expect(codes.filter((code) => !(code in ERRORS))).toEqual([]);
+    expect(codes.length).toBeGreaterThan(5);
+  });
+});

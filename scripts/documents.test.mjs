@@ -1,0 +1,69 @@
+// The pages in docs/ against the tree: every file that a page names in backticks or as a path is there, every folder with sources is in
+// the tree of docs/ARCHITECTURE.md, and no line is too wide to read. What the pages say of the code is compared beside the code.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ROOT } from './prepare.mjs';
+
+const LINE_MAX_CHARS = 160;
+const FOLDERS = ['packages', 'scripts', 'docs', 'test', 'bench', 'bin'];
+const LEFT_OUT = new Set(['node_modules', 'dist']);
+
+/** Paths of all files below a folder, relative to the repository. */
+function filesBelow(folder) {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (LEFT_OUT.has(entry.name)) return [];
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+}
+
+const files = FOLDERS.flatMap(filesBelow);
+const pages = files.filter((file) => /^docs\/(adr\/)?[^/]+\.md$/.test(file));
+
+/** Files that a page names: `trunk/slots.ts`, docs/STYLE.md. */
+function namedIn(text) {
+  const inBackticks = [...text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g)];
+  const asPaths = [...text.matchAll(/\bdocs\/[\w./-]+\.md\b/g)].map(([path]) => [path, path]);
+  return [...new Set([...inBackticks, ...asPaths].map(([, path]) => path))];
+}
+
+test('there are pages', () => {
+  expect(pages).toEqual(expect.arrayContaining(['docs/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/adr/0001-sans-io-core.md']));
+});
+
+describe.each(pages)('%s', (page) => {
+  const text = readFileSync(join(ROOT, page), 'utf8');
+
+  test('names only files that are there', () => {
+    const missing = namedIn(text).filter(
+      (path) => !path.includes('name.test.ts') && !files.some((file) => `/${file}`.endsWith(`/${path}`)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test(`no line is longer than ${LINE_MAX_CHARS} characters`, () => {
+    const long = text.split('\n').flatMap((line, index) => (line.length > LINE_MAX_CHARS ? [index + 1] : []));
+    expect(long).toEqual([]);
+  });
+});
+
+test('the tree of docs/ARCHITECTURE.md has every folder with sources, and no other', () => {
+  const block = readFileSync(join(ROOT, 'docs/ARCHITECTURE.md'), 'utf8').split('## The tree\n```\n')[1].split('\n```')[0];
+  const shown = [];
+  const parents = [];
+  for (const line of block.split('\n')) {
+    const [, indent, name] = /^( *)(\S+\/)?/.exec(line);
+    if (name === undefined) continue;
+    parents.length = indent.length / 2;
+    parents.push(name);
+    shown.push(parents.join('').replace(/\/$/, ''));
+  }
+  const sources = files.filter((file) => file.startsWith('packages/') && file.endsWith('.ts') && file.includes('/src/'));
+  const folders = [...new Set(sources.map((file) => file.split('/').slice(0, -1).join('/')))];
+  const helpers = /\/testing$/;
+  expect(folders.filter((folder) => !shown.includes(folder) && !helpers.test(folder))).toEqual([]);
+  const all = new Set(files.flatMap((file) => file.split('/').map((_, depth, parts) => parts.slice(0, depth).join('/'))));
+  expect(shown.filter((folder) => !all.has(folder))).toEqual([]);
+});
