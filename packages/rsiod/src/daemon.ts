@@ -11,7 +11,7 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { programVersion } from '@rsio/protocol/lib/version';
-import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -119,7 +119,7 @@ export class ClientDaemon {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
     while (clock.monotonicMs() < endMs && !this.namespaces.every(isSettled)) {
-      await new Promise<void>((resolve) => clock.after(20, resolve));
+      await new Promise<void>((resolve) => clock.after(FIRST_CONTACT_POLL_MS, resolve));
     }
   }
 

@@ -3,7 +3,7 @@
 
 import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { COUNT_MAX, SECTOR_BYTES, SEGMENT_BYTES, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
+import { COUNT_MAX, SECTOR_BYTES, SEGMENT_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
 import { callSession } from '@rsio/protocol/trunk/session-call';
@@ -27,8 +27,6 @@ class Segment extends Request {
   gathering: Gathering | null = null;
 }
 
-/** Largest DISCARD or ZERO in one request, MiB: so that a request ends within bounded time. */
-const WIDE_COUNT_MAX = 1024;
 const NOTHING = Buffer.alloc(0);
 
 export class Volume implements DoorVolume, RequestOwner {

@@ -7,7 +7,7 @@ import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS } from '@rsio/protocol/limits';
+import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import type { Asked, ClientIdentity, FromWorker, ToWorker } from './channel.ts';
@@ -43,9 +43,6 @@ export interface ServedSession {
   /** Ends it when it stays without path. */
   linger: Timer | null;
 }
-
-/** A session whose last path went this long ago does not keep an instance on another machine out. */
-const SILENT_ENOUGH_MS = 3_000;
 
 export class Admissions {
   private readonly ports: AdmissionPorts;
@@ -134,7 +131,7 @@ export class Admissions {
     }
     const old = this.byNode.get(client.node);
     if (old === undefined || (old.client.machine === client.machine && old.client.instance <= client.instance)) return;
-    const isSilent = old.silentSinceMs !== null && this.ports.clock.monotonicMs() - old.silentSinceMs >= SILENT_ENOUGH_MS;
+    const isSilent = old.silentSinceMs !== null && this.ports.clock.monotonicMs() - old.silentSinceMs >= SESSION_SILENT_MS;
     if (isSilent) return;
     throw new RsError(
       'E_OTHER_MACHINE',

@@ -13,7 +13,7 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
-import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { ListAnswer, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -38,9 +38,6 @@ export interface ListenerOptions {
   readonly warn: (sentence: string) => void;
 }
 
-/** Memory kept for bodies before the proof: they are small. */
-const HANDSHAKE_POOL_BYTES = 64 * 1024;
-
 export class Listener {
   private readonly options: ListenerOptions;
   private readonly identity: ServerIdentity;
@@ -49,7 +46,7 @@ export class Listener {
   private readonly admissions: Admissions;
   private readonly pool: WorkerPool;
   private readonly attempts: AttemptLimit;
-  private readonly bodies = new BufferPool(HANDSHAKE_POOL_BYTES);
+  private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   private readonly unproven = new Map<string, number>();
   private unprovenCount = 0;
   private servers: net.Server[] = [];

@@ -7,7 +7,7 @@ import type { Log } from '@rsio/protocol/lib/log';
 import { startTicksOf } from '@rsio/protocol/lib/process-facts';
 import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
 import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
-import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { OLD_WORKER_POLL_MS, WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
 
 interface WorkerRecord {
   readonly pid: number;
@@ -27,7 +27,6 @@ const FORM: StateForm<Content> = {
   accepts: isContent,
   remedy: 'detach the volumes of this server at its clients, end all its processes, and remove the file',
 };
-const LOOK_AGAIN_MS = 50;
 
 export class RunRecords {
   private readonly file: StateFile<Content>;
@@ -68,7 +67,7 @@ export class RunRecords {
           `Old server process ${left[0]?.pid} still has I/O running: find out why its storage does not answer`,
         );
       }
-      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+      await new Promise<void>((resolve) => clock.after(OLD_WORKER_POLL_MS, resolve));
     }
     await this.file.save();
   }

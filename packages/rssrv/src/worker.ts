@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
-import { WINDOW_BYTES } from '@rsio/protocol/limits';
+import { WINDOW_BYTES, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
@@ -52,8 +52,7 @@ class WorkerProcess {
   async end(code: string, sentence: string): Promise<void> {
     await this.session?.end(code, sentence);
     this.say({ type: 'ended' });
-    // Last words leave the sockets, and the message the channel, before the process goes.
-    systemClock.after(LAST_WORDS_MS, () => process.exit(0));
+    systemClock.after(WORKER_LAST_WORDS_MS, () => process.exit(0));
   }
 
   say(message: FromWorker): void {
@@ -92,7 +91,6 @@ class WorkerProcess {
   }
 }
 
-const LAST_WORDS_MS = 20;
 const NOTHING: ListAnswer = { generation: 0, interfaces: [], volumes: [] };
 
 function listOr(told: Told): ListAnswer {

@@ -16,6 +16,7 @@ import {
   MESSAGE_MAX_BYTES,
   NONCE_BYTES,
   SENTENCE_MAX_CHARS,
+  SERVERID_MAX,
   SESSION_ID_BYTES,
   SHORT_TEXT_MAX_CHARS,
   SLOTS_RESERVED,
@@ -68,7 +69,6 @@ import {
 
 const U16_MAX = 0xffff;
 const U32_MAX = 0xffffffff;
-const SERVERID_MAX = 0xff;
 
 // Maps come out as Map, so that no key means anything to the language; numbers above 2^32 may come as float64 or as uint64.
 const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
