@@ -1,88 +1,247 @@
-// Two ends of a path in memory: what one end sends the other receives when the test pumps, in cuts the test chooses.
-// A side may be cut off one way (bytes vanish) or reset, as a network would.
+// A connection in memory as a network shapes it: bytes take time, come in cuts, stand still one way and come late, after a close too.
+// As a socket does, an end reads the sender's buffer some time after `send`, so that a buffer that is used again too early is seen;
+// and what it hands to a handler is destroyed after the call. Invariant: each direction is a stream: nothing overtakes, nothing is lost
+// but its tail.
 
+import type { Clock, Timer } from '../lib/clock.ts';
 import type { PathTransport, TransportHandler } from '../trunk/path-transport.ts';
 
-type Cut = (lengthBytes: number) => number;
+export interface LinkShape {
+  /** How long a send waits before the network has its bytes, and how long these travel, ms. */
+  takeMs(): number;
+  travelMs(): number;
+  /** Bytes of the next piece that is received at once; the rest of what has come follows `restMs` later. */
+  cut(lengthBytes: number): number;
+  restMs(): number;
+}
 
-export class MemoryEnd implements PathTransport {
-  handler: TransportHandler | null = null;
-  readonly localAddress: string;
-  readonly remoteAddress: string;
-  readonly remotePort = 5000;
-  /** Bytes on their way to the other end. */
-  readonly underWay: Buffer[] = [];
-  /** Bytes sent from here vanish. */
-  black = false;
-  isClosed = false;
-  /** The other end must still be told. */
-  closing: string | null = null;
-  private readonly dones: (() => void)[] = [];
+/** Nothing takes time and nothing is cut. */
+export const IDEAL_LINK: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes) => lengthBytes, restMs: () => 0 };
 
-  constructor(localAddress: string, remoteAddress: string) {
-    this.localAddress = localAddress;
-    this.remoteAddress = remoteAddress;
+/** Bytes that the network takes from a sender while the direction stands still. */
+const STANDING_MAX_BYTES = 64 * 1024;
+
+interface Send {
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly lengthBytes: number;
+  readonly done: () => void;
+  readonly dueMs: number;
+}
+
+interface Arrival {
+  /** null: the end of the stream. */
+  bytes: Buffer | null;
+  readonly reason: string;
+  dueMs: number;
+}
+
+/** One direction: sends that were not taken yet, then what is under way. */
+class Direction {
+  isStanding = false;
+  private readonly clock: Clock;
+  private readonly shape: LinkShape;
+  private readonly receiver: () => MemoryEnd;
+  private sends: Send[] = [];
+  private readonly arrivals: Arrival[] = [];
+  private timer: Timer | null = null;
+  private timerDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock, shape: LinkShape, receiver: () => MemoryEnd) {
+    this.clock = clock;
+    this.shape = shape;
+    this.receiver = receiver;
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
-    if (!this.black && !this.isClosed) this.underWay.push(Buffer.from(buffer.subarray(start, start + lengthBytes)));
-    this.dones.push(done);
+    const dueMs = Math.max(this.sends.at(-1)?.dueMs ?? 0, this.clock.monotonicMs() + this.shape.takeMs());
+    this.sends.push({ buffer, start, lengthBytes, done, dueMs });
+    this.pump();
   }
 
-  destroy(reset: boolean): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    if (reset) this.underWay.length = 0;
-    if (!this.black) this.closing = reset ? 'ECONNRESET: the connection was reset' : 'The peer closed the connection';
+  /** No more is sent; `drop`: what was not taken yet does not go out either. */
+  close(reason: string, drop: boolean): void {
+    const left = this.sends;
+    this.sends = [];
+    for (const send of left) {
+      if (!drop) this.take(send);
+      this.clock.soon(send.done);
+    }
+    this.arrive(null, reason);
+    this.pump();
   }
 
-  end(): void {
-    this.destroy(false);
+  stand(isStanding: boolean): void {
+    this.isStanding = isStanding;
+    this.pump();
   }
 
-  /** Completes the sends made so far. */
-  completeSends(): void {
-    for (const done of this.dones.splice(0)) done();
+  /** What is under way is lost, and so are its listener's hopes. */
+  clear(): void {
+    this.arrivals.length = 0;
+    for (const send of this.sends.splice(0)) this.clock.soon(send.done);
+  }
+
+  /** Asks for a look at what is due; never from within the call. */
+  pump(): void {
+    const nextMs = Math.min(
+      this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
+      this.canDeliver() ? this.arrivals[0]!.dueMs : Number.POSITIVE_INFINITY,
+    );
+    if (nextMs >= this.timerDueMs || nextMs === Number.POSITIVE_INFINITY) return;
+    this.timer?.cancel();
+    this.timerDueMs = nextMs;
+    this.timer = this.clock.after(nextMs - this.clock.monotonicMs(), () => this.look());
+  }
+
+  private look(): void {
+    this.timer = null;
+    this.timerDueMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.clock.monotonicMs();
+    while (this.canTake() && this.sends[0]!.dueMs <= nowMs) {
+      const send = this.sends.shift()!;
+      this.take(send);
+      send.done();
+    }
+    while (this.canDeliver() && this.arrivals[0]!.dueMs <= nowMs) this.deliver(this.arrivals[0]!);
+    this.pump();
+  }
+
+  private canTake(): boolean {
+    if (this.sends.length === 0) return false;
+    return !this.isStanding || this.arrivals.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0) < STANDING_MAX_BYTES;
+  }
+
+  private canDeliver(): boolean {
+    return this.arrivals.length > 0 && !this.isStanding && this.receiver().handler !== null;
+  }
+
+  private take({ buffer, start, lengthBytes }: Send): void {
+    this.arrive(Buffer.from(buffer.subarray(start, start + lengthBytes)), '');
+  }
+
+  private arrive(bytes: Buffer | null, reason: string): void {
+    const dueMs = Math.max(this.arrivals.at(-1)?.dueMs ?? 0, this.clock.monotonicMs() + this.shape.travelMs());
+    this.arrivals.push({ bytes, reason, dueMs });
+  }
+
+  private deliver(arrival: Arrival): void {
+    const { bytes, reason } = arrival;
+    const end = this.receiver();
+    if (bytes === null) {
+      this.arrivals.shift();
+      end.peerClosed(reason);
+      return;
+    }
+    const take = Math.max(1, Math.min(bytes.length, this.shape.cut(bytes.length)));
+    const piece = Buffer.alloc(take + 2, 0xdb);
+    bytes.copy(piece, 1, 0, take);
+    if (take === bytes.length) {
+      this.arrivals.shift();
+    } else {
+      arrival.bytes = bytes.subarray(take);
+      arrival.dueMs += this.shape.restMs();
+    }
+    end.peerSent(piece, 1, take);
+    piece.fill(0xdb);
   }
 }
 
-/** A connection of two ends; `pump` moves what is under way until nothing moves any more. */
+export class MemoryEnd implements PathTransport {
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  isClosed = false;
+  private readonly out: () => Direction;
+  private readonly into: () => Direction;
+  private taker: TransportHandler | null = null;
+
+  constructor(localAddress: string, remoteAddress: string, remotePort: number, out: () => Direction, into: () => Direction) {
+    this.localAddress = localAddress;
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+    this.out = out;
+    this.into = into;
+  }
+
+  /** While it is null, nothing is read: the bytes wait. */
+  get handler(): TransportHandler | null {
+    return this.taker;
+  }
+
+  set handler(handler: TransportHandler | null) {
+    this.taker = handler;
+    if (handler !== null) this.into().pump();
+  }
+
+  send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
+    if (this.isClosed) throw new Error('A closed end was given something to send');
+    this.out().send(buffer, start, lengthBytes, done);
+  }
+
+  destroy(reset: boolean): void {
+    this.close(reset ? 'ECONNRESET: the connection was reset' : 'The peer closed the connection', reset);
+  }
+
+  end(): void {
+    this.close('The peer closed the connection', false);
+  }
+
+  peerSent(bytes: Buffer, offset: number, lengthBytes: number): void {
+    if (!this.isClosed) this.handler?.onBytes(bytes, offset, lengthBytes);
+  }
+
+  peerClosed(reason: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.out().clear();
+    this.handler?.onClosed(reason);
+  }
+
+  private close(reason: string, reset: boolean): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.out().close(reason, reset);
+  }
+}
+
 export class MemoryLink {
   readonly client: MemoryEnd;
   readonly server: MemoryEnd;
-  private readonly cut: Cut;
+  private readonly there: Direction;
+  private readonly back: Direction;
 
-  constructor(clientAddress = '127.45.0.20', serverAddress = '127.45.0.10', cut: Cut = (lengthBytes) => lengthBytes) {
-    this.client = new MemoryEnd(clientAddress, serverAddress);
-    this.server = new MemoryEnd(serverAddress, clientAddress);
-    this.cut = cut;
+  constructor(clock: Clock, shape: LinkShape = IDEAL_LINK, clientAddress = '127.45.0.20', serverAddress = '127.45.0.10', port = 5000) {
+    this.client = new MemoryEnd(
+      clientAddress,
+      serverAddress,
+      port,
+      () => this.there,
+      () => this.back,
+    );
+    this.server = new MemoryEnd(
+      serverAddress,
+      clientAddress,
+      40_000,
+      () => this.back,
+      () => this.there,
+    );
+    this.there = new Direction(clock, shape, () => this.server);
+    this.back = new Direction(clock, shape, () => this.client);
   }
 
-  /** Moves one thing in each direction; false when nothing was to be moved. */
-  step(): boolean {
-    const there = this.move(this.client, this.server);
-    const back = this.move(this.server, this.client);
-    return there || back;
+  get isOver(): boolean {
+    return this.client.isClosed && this.server.isClosed;
   }
 
-  private move(from: MemoryEnd, to: MemoryEnd): boolean {
-    from.completeSends();
-    const next = from.underWay[0];
-    if (next !== undefined) {
-      const take = Math.max(1, Math.min(next.length, this.cut(next.length)));
-      const piece = Buffer.from(next.subarray(0, take));
-      if (take === next.length) from.underWay.shift();
-      else from.underWay[0] = next.subarray(take);
-      if (!to.isClosed) to.handler?.onBytes(piece, 0, piece.length);
-      return true;
-    }
-    if (from.closing === null) return false;
-    const reason = from.closing;
-    from.closing = null;
-    if (!to.isClosed) {
-      to.isClosed = true;
-      to.handler?.onClosed(reason);
-    }
-    return true;
+  /** A direction stands still, or goes on: what was sent meanwhile comes late. */
+  stand(direction: 'there' | 'back', isStanding: boolean): void {
+    this[direction].stand(isStanding);
+  }
+
+  /** The network resets the connection: each end hears of it when its own direction brings it, after what is under way. */
+  reset(): void {
+    this.there.close('ECONNRESET: the connection was reset', true);
+    this.back.close('ECONNRESET: the connection was reset', true);
   }
 }

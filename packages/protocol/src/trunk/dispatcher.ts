@@ -35,16 +35,17 @@ export class Dispatcher {
 
   /**
    * A new session: what was out goes back to its attachment, LIST is sent again. OPEN and CLOSE spoke of the old session's handles, whose
-   * numbers mean others now: they are answered STALE, sent or not.
+   * numbers mean others now: they are answered STALE, sent or not. `again`: there was an old session.
    */
-  restart(slotCount: number, windowBytes: number, reason: string): void {
+  restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
     this.slots = new Slots(slotCount);
     this.windowBytes = windowBytes;
     this.windowUsedBytes = 0;
     this.resends = [];
     const own = [...unanswered.filter((request) => request.attachment === null), ...this.control];
-    this.control = own.filter((request) => !isOfHandles(request));
+    const isOver = (request: Request): boolean => again && (request.op === OP.OPEN || request.op === OP.CLOSE);
+    this.control = own.filter((request) => !isOver(request));
     for (const attachment of this.attachments) {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
@@ -52,7 +53,7 @@ export class Dispatcher {
     // Of attachments that were closed while requests were out.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.includes(attachment));
     for (const request of orphans) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
-    for (const request of own) if (isOfHandles(request)) request.owner?.requestDone(request, STATUS.STALE);
+    for (const request of own) if (isOver(request)) request.owner?.requestDone(request, STATUS.STALE);
   }
 
   /** Takes out every request that is here, sent or not: the trunk ends. */
@@ -218,11 +219,6 @@ export class Dispatcher {
     assert(owner !== null, 'A request has no owner');
     owner.requestDone(request, status);
   }
-}
-
-/** The session's own requests that mean handles. */
-function isOfHandles(request: Request): boolean {
-  return request.op === OP.OPEN || request.op === OP.CLOSE;
 }
 
 /** The result is there: an answer still coming in on another path must not touch the request's buffer any more. */

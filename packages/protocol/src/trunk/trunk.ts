@@ -96,7 +96,7 @@ export class Trunk implements PathOwner {
     this.fences.restart();
     this.session = { id: Buffer.from(welcome.session), secret, serverInstance, slots: welcome.slots, windowBytes: welcome.windowBytes };
     this.generation = welcome.generation;
-    this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session');
+    this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);
     const path = this.adopt(connection, welcome.path, observer);
     this.events.sessionBegan(again);
     return path;

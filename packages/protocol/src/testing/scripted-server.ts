@@ -1,0 +1,144 @@
+// The server's end of connections as a test plays it: the handshake is done by itself, then every frame is written down and nothing is
+// answered but what the test says.
+
+import { wholeFrame } from '../auth/handshake-frames.ts';
+import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
+import type { ErrorCode } from '../lib/errors.ts';
+import { Connection } from '../trunk/connection.ts';
+import { FEATURE } from '../wire/features.ts';
+import { ANSWER } from '../wire/frames.ts';
+import { bodyLengthBytes, type Header } from '../wire/header.ts';
+import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
+import type { MemoryEnd } from './memory-transport.ts';
+import type { SeededRandom } from './seeded-random.ts';
+
+export interface HeardFrame {
+  readonly header: Header;
+  readonly body: Buffer;
+}
+
+/** One connection, from its first byte. */
+export class ScriptedPath {
+  readonly connection: Connection;
+  readonly heard: HeardFrame[] = [];
+  proven: Proven | null = null;
+  closedReason: string | null = null;
+  private readonly handshake: ServerHandshake;
+  private isChallenged = false;
+
+  constructor(end: MemoryEnd, handshake: ServerHandshake, server: ScriptedServer) {
+    this.handshake = handshake;
+    this.connection = new Connection(end, server.pools, {
+      bodyBegins: () => {},
+      frame: (header, body, offset) => {
+        if (this.proven === null) this.prove(wholeFrame(header, body, offset), server);
+        else this.heard.push({ header: { ...header }, body: Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header))) });
+      },
+      received: () => {},
+      drained: () => {},
+      closed: (reason) => {
+        this.closedReason = reason;
+      },
+    });
+  }
+
+  /** Slotted requests of one op that were heard. */
+  requests(op: number): HeardFrame[] {
+    return this.heard.filter(({ header }) => header.op === op);
+  }
+
+  answerIo({ header }: HeardFrame, status: number, body: Buffer = Buffer.alloc(0)): void {
+    const { encoder } = this.connection;
+    const at = encoder.beginIo(body.length);
+    body.copy(encoder.buffer, at);
+    encoder.endIo(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, body.length);
+    encoder.flush();
+  }
+
+  answerMessage({ header }: HeardFrame, status: number, body: Buffer, flags = 0): void {
+    this.connection.encoder.message(header.op | ANSWER, flags, status, header.slot, header.seq, 0, body);
+    this.connection.encoder.flush();
+  }
+
+  say(op: number, aux: number, body: Buffer = Buffer.alloc(0)): void {
+    this.connection.encoder.message(op, 0, 0, 0, 0, aux, body);
+    this.connection.encoder.flush();
+  }
+
+  private prove(frame: Buffer, server: ScriptedServer): void {
+    const outcome = this.isChallenged
+      ? this.handshake.onProof(frame, () => server.secret)
+      : this.handshake.onHello(frame, () => server.nodekey);
+    this.isChallenged = true;
+    if (outcome.kind === 'challenge') this.raw(outcome.frame);
+    else if (outcome.kind === 'refuse') this.raw(refuseFrame(outcome));
+    else {
+      this.proven = outcome;
+      server.proven(this, outcome);
+    }
+  }
+
+  private raw(frame: Buffer): void {
+    this.connection.encoder.raw(frame);
+    this.connection.encoder.flush();
+  }
+
+  welcome(session: Buffer, number: number, slots: number): void {
+    const welcome = { session, path: number, slots, windowBytes: 32 * 1024 * 1024, interfaces: [], generation: 1 };
+    const { welcomeKey, transcript, features } = this.proven!;
+    this.connection.encoder.raw(buildWelcome(welcomeKey, transcript, welcome));
+    const isDigest = features.includes(FEATURE.DIGEST);
+    this.connection.encoder.flush();
+    this.connection.encoder.digest = isDigest;
+    this.connection.decoder.digest = isDigest;
+  }
+
+  refuse(code: ErrorCode, sentence: string): void {
+    this.raw(refuseFrame({ code, sentence }));
+    this.connection.finish(sentence);
+  }
+}
+
+export class ScriptedServer {
+  readonly nodekey = '0123456789abcdef';
+  readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
+  /** Every connection, in the order in which they came. */
+  readonly connections: ScriptedPath[] = [];
+  /** Those that were welcomed, by path number. */
+  readonly paths: ScriptedPath[] = [];
+  secret: Buffer | null = null;
+  session = Buffer.alloc(16, 1);
+  slots = 256;
+  digest = true;
+  instance = 'a'.repeat(32);
+  /** Decides about a proven connection; by default it is welcomed at once. */
+  decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
+  private readonly random: SeededRandom;
+
+  constructor(random: SeededRandom) {
+    this.random = random;
+  }
+
+  accept(end: MemoryEnd): void {
+    const features = this.digest ? [FEATURE.DIGEST] : [];
+    const identity = { namespaceid: 1, server: 'server', serverid: 1, instance: this.instance, serverkey: null, versions: [1], features };
+    this.connections.push(new ScriptedPath(end, new ServerHandshake(identity, this.random.bytes), this));
+  }
+
+  proven(path: ScriptedPath, proven: Proven): void {
+    if (proven.kind === 'new') this.secret = proven.sessionSecret;
+    this.decide(path, proven);
+  }
+
+  welcome(path: ScriptedPath): void {
+    path.welcome(this.session, this.paths.length, this.slots);
+    this.paths.push(path);
+  }
+
+  /** The process is gone: its paths are reset, the next handshake begins a session anew. */
+  loseSession(): void {
+    this.secret = null;
+    this.session = Buffer.alloc(16, this.session[0]! + 1);
+    for (const path of this.paths.splice(0)) path.connection.close('The session is lost', true);
+  }
+}

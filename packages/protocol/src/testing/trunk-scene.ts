@@ -1,0 +1,111 @@
+// A trunk with its supervisors over a network in memory, and the server's end in the test's hands.
+
+import type { RsError } from '../lib/errors.ts';
+import { Attachment } from '../trunk/attachment.ts';
+import { PathSupervisor, type PathState } from '../trunk/path-supervisor.ts';
+import { Request, type RequestOwner } from '../trunk/request.ts';
+import { Trunk } from '../trunk/trunk.ts';
+import { FEATURE } from '../wire/features.ts';
+import type { OpenAnswer } from '../wire/messages.ts';
+import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
+import { FakeClock } from './fake-clock.ts';
+import { MemoryNetwork } from './memory-network.ts';
+import { IDEAL_LINK, type LinkShape } from './memory-transport.ts';
+import { ScriptedServer } from './scripted-server.ts';
+import { SeededRandom } from './seeded-random.ts';
+
+export const OPEN_ANSWER: OpenAnswer = {
+  handle: 3,
+  id: 'id',
+  sizeBytes: 1 << 30,
+  blockSizeBytes: 512,
+  readonly: false,
+  shared: false,
+  canDiscard: true,
+  identity: 'identity',
+  life: 'life',
+};
+
+export class TrunkScene implements RequestOwner {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly server = new ScriptedServer(this.random);
+  readonly network: MemoryNetwork;
+  readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
+  readonly supervisors: PathSupervisor[] = [];
+  readonly moves: string[] = [];
+  readonly errors: RsError[] = [];
+  readonly sessions: boolean[] = [];
+  readonly done: { readonly request: Request; readonly status: number }[] = [];
+  readonly trunk: Trunk;
+  readonly attachment = new Attachment('oracle', 0, false);
+  listChanges = 0;
+
+  constructor(paths: number, shape: LinkShape = IDEAL_LINK) {
+    this.network = new MemoryNetwork(this.clock, shape, (end) => this.server.accept(end));
+    this.trunk = new Trunk(
+      this.clock,
+      { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
+      { sessionBegan: (again) => this.sessions.push(again), listChanged: () => this.listChanges++ },
+    );
+    for (let index = 0; index < paths; index++) this.addPath(index);
+  }
+
+  /** The paths are up, one after the other, and the attachment is open. */
+  start(): this {
+    for (const supervisor of this.supervisors) {
+      supervisor.start();
+      this.clock.advance(1);
+    }
+    this.trunk.addAttachment(this.attachment);
+    this.attachment.opened(OPEN_ANSWER);
+    return this;
+  }
+
+  get states(): PathState[] {
+    return this.supervisors.map(({ state }) => state);
+  }
+
+  submit(op: number, fields: Partial<Request> = {}): Request {
+    const request = Object.assign(new Request(), { op, owner: this, attachment: this.attachment, ...fields });
+    this.trunk.submit(request);
+    return request;
+  }
+
+  statusOf(request: Request): number | null {
+    return this.done.find((entry) => entry.request === request)?.status ?? null;
+  }
+
+  requestDone(request: Request, status: number): void {
+    this.done.push({ request, status });
+  }
+
+  private addPath(index: number): void {
+    const [localAddress, address] = [`127.45.0.${index + 1}`, `127.45.1.${index + 1}`];
+    this.network.addRoute(localAddress, address);
+    const hello = {
+      versions: [1],
+      features: [FEATURE.DIGEST],
+      namespaceid: 1,
+      node: 'node',
+      instance: 1,
+      machine: 'm',
+      boot: 'b',
+      interface: 'if0',
+    };
+    this.supervisors.push(
+      new PathSupervisor(
+        { localAddress, address, port: 5000 },
+        { nodekey: this.server.nodekey, serverkey: null, hello },
+        {
+          clock: this.clock,
+          connector: this.network,
+          random: this.random.bytes,
+          pools: this.pools,
+          trunkFor: () => this.trunk,
+          stateChanged: (_supervisor, from, to) => this.moves.push(`${index}: ${from} > ${to}`),
+        },
+      ),
+    );
+  }
+}

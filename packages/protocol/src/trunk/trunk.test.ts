@@ -1,0 +1,384 @@
+// A trunk and its paths against a server that the test plays: what goes over which path, what is sent again when, what an answer may
+// do and what closes the path. The same against a real server, with everything at random, is rssrv's session.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import { AssertionError } from '../lib/assert.ts';
+import { RsError } from '../lib/errors.ts';
+import { ANSWER_PARTS_MAX_BYTES, MESSAGE_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES } from '../limits.ts';
+import { TrunkScene } from '../testing/trunk-scene.ts';
+import { FLAG, OP } from '../wire/frames.ts';
+import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Request } from './request.ts';
+
+const EMPTY = Buffer.alloc(0);
+
+function read(scene: TrunkScene, count = 1): Request {
+  return scene.submit(OP.READ, { count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, 0xaa) });
+}
+
+function write(scene: TrunkScene, lba = 0, count = 1): Request {
+  return scene.submit(OP.WRITE, { lba, count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, lba) });
+}
+
+describe('sending', () => {
+  test('requests of one event leave in one batch, spread over the paths', () => {
+    const scene = new TrunkScene(2).start();
+    for (let lba = 0; lba < 4; lba++) write(scene, lba);
+    scene.clock.advance(1);
+    expect(scene.server.paths.map((path) => path.requests(OP.WRITE).map(({ header }) => header.lba))).toEqual([
+      [0, 2],
+      [1, 3],
+    ]);
+    expect(scene.server.paths[0]?.requests(OP.WRITE)[1]?.body).toEqual(Buffer.alloc(SECTOR_BYTES, 2));
+  });
+
+  test('an answer ends the request, outside of submit', () => {
+    const scene = new TrunkScene(1).start();
+    const request = read(scene, 2);
+    expect(scene.done).toEqual([]);
+    scene.clock.advance(1);
+    const [path] = scene.server.paths;
+    path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(2 * SECTOR_BYTES, 7));
+    scene.clock.advance(1);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(2 * SECTOR_BYTES, 7));
+  });
+
+  test('a full output holds requests back, also from the suspect path beside it', () => {
+    const scene = new TrunkScene(2).start();
+    const big = OUTPUT_QUEUED_MAX_BYTES / 4 / SECTOR_BYTES;
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    const second = scene.server.paths[1]!;
+    second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    // The good path delivers something now and then; the other becomes suspect, but is not dead yet.
+    for (let times = 0; times < 5; times++) {
+      second.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    expect(scene.states).toEqual(['suspect', 'up']);
+    scene.network.routes[1]!.stand('there', true);
+    const sentBefore = scene.supervisors.map(({ totals }) => totals.requests);
+    for (let lba = 0; lba < 20; lba++) write(scene, lba * big, big);
+    scene.clock.advance(10);
+    expect(scene.supervisors[0]!.totals.requests).toBe(sentBefore[0]);
+    expect(scene.supervisors[1]!.totals.requests).toBeLessThan(sentBefore[1]! + 8);
+  });
+});
+
+describe('a path that dies', () => {
+  test('its requests go out again elsewhere at once; the dead one is fenced', () => {
+    const scene = new TrunkScene(2).start();
+    const request = read(scene);
+    scene.clock.advance(1);
+    const [first, second] = scene.server.paths;
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.READ).length).toBe(1);
+    expect(second!.requests(OP.FENCE).map(({ header }) => header.aux)).toEqual([0]);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    scene.clock.advance(1);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+  });
+
+  // Once: "Protocol error of the server: FENCED for path 0, which was not asked for".
+  test('a FENCED that comes after the WELCOME of a join which named the same path closes nothing', () => {
+    const scene = new TrunkScene(2).start();
+    const [first, second] = scene.server.paths;
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.FENCE).length).toBe(1);
+    scene.clock.advance(500);
+    expect(scene.states).toEqual(['up', 'up']);
+    expect(scene.server.paths[2]?.proven?.proof.dead).toEqual([0]);
+    second!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(scene.states).toEqual(['up', 'up']);
+    second!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(second!.closedReason).not.toBeNull();
+  });
+
+  test('what was asked on a path that falls silent is asked on another too', () => {
+    const scene = new TrunkScene(3).start();
+    const [first, second, third] = scene.server.paths;
+    scene.network.routes[0]!.reach = 'refused';
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.FENCE).length).toBe(1);
+    scene.network.routes[1]!.stand('back', true);
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    for (let times = 0; times < 5; times++) {
+      third!.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    expect(scene.states[1]).toBe('suspect');
+    expect(third!.requests(OP.FENCE).map(({ header }) => header.aux)).toEqual([0]);
+  });
+
+  test('a READ that came in part there is received whole elsewhere', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.clock.advance(11);
+    scene.network.routes[0]!.stand('back', true);
+    scene.supervisors[0]!.path!.connection.close('carrier lost', true);
+    scene.clock.advance(100);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+  });
+
+  test('requests that went to a suspect path for lack of a better one go elsewhere as soon as a path is well again', () => {
+    const scene = new TrunkScene(3).start();
+    const [first, second, third] = scene.server.paths;
+    for (let times = 0; times < 3; times++) read(scene);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    scene.network.routes[1]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      third!.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    expect(scene.states).toEqual(['suspect', 'suspect', 'up']);
+    scene.network.routes[2]!.reach = 'refused';
+    third!.connection.close('reset', true);
+    scene.clock.advance(1);
+    const request = write(scene, 77);
+    scene.clock.advance(1);
+    const [carrier, other] = first!.requests(OP.WRITE).length > 0 ? [0, second!] : [1, first!];
+    scene.network.routes[1 - carrier]!.stand('back', false);
+    other.say(OP.NOTIFY, 1);
+    scene.clock.advance(1);
+    expect(scene.states[1 - carrier]).toBe('up');
+    expect(other.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([77]);
+    expect(scene.statusOf(request)).toBeNull();
+  });
+});
+
+describe('a misbehaving server loses the path, nothing else', () => {
+  function closedBy(act: (scene: TrunkScene) => void): string {
+    const scene = new TrunkScene(1).start();
+    act(scene);
+    scene.clock.advance(1);
+    expect(scene.states).toEqual(['down']);
+    return scene.supervisors[0]!.lastError?.message ?? '';
+  }
+
+  test('an answer nobody asked for', () => {
+    const reason = closedBy((scene) => {
+      write(scene);
+      scene.clock.advance(1);
+      const [path] = scene.server.paths;
+      const [request] = path!.requests(OP.WRITE);
+      path!.answerIo({ ...request!, header: { ...request!.header, seq: 2 } }, STATUS.OK);
+    });
+    expect(reason).toBe('Protocol error of the server: WRITE answer for slot 0 seq 2, of which this path owes none');
+  });
+
+  test('the same answer twice', () => {
+    closedBy((scene) => {
+      const request = write(scene);
+      scene.clock.advance(1);
+      const [path] = scene.server.paths;
+      for (let times = 0; times < 2; times++) path!.answerIo(path!.requests(OP.WRITE)[0]!, STATUS.OK);
+      scene.clock.advance(1);
+      expect(scene.statusOf(request)).toBe(STATUS.OK);
+    });
+  });
+
+  test('data of another length than was asked for, whole or in parts', () => {
+    for (const bytes of [SECTOR_BYTES, 64 * SECTOR_BYTES]) {
+      closedBy((scene) => {
+        const request = read(scene, 2);
+        scene.clock.advance(1);
+        const [path] = scene.server.paths;
+        const [asked] = path!.requests(OP.READ);
+        path!.answerIo({ ...asked!, header: { ...asked!.header, count: bytes / SECTOR_BYTES } }, STATUS.OK, Buffer.alloc(bytes, 1));
+        scene.clock.advance(1);
+        expect(request.buffer).toEqual(Buffer.alloc(2 * SECTOR_BYTES, 0xaa));
+      });
+    }
+  });
+
+  test('an answer of another op, a frame of the handshake, a FENCED that was not asked for', () => {
+    expect(
+      closedBy((scene) => {
+        write(scene);
+        scene.clock.advance(1);
+        const [path] = scene.server.paths;
+        const [request] = path!.requests(OP.WRITE);
+        path!.answerIo({ ...request!, header: { ...request!.header, op: OP.FLUSH } }, STATUS.OK);
+      }),
+    ).toContain('which holds WRITE');
+    closedBy((scene) => scene.server.paths[0]!.say(OP.WELCOME, 0));
+    closedBy((scene) => scene.server.paths[0]!.say(OP.FENCED, 0));
+    closedBy((scene) => scene.server.paths[0]!.say(OP.OPEN, 0));
+    closedBy((scene) => scene.server.paths[0]!.say(OP.PING, 0, Buffer.from('rubbish')));
+  });
+
+  test('an answer without end', () => {
+    const reason = closedBy((scene) => {
+      scene.submit(OP.LIST, { attachment: null });
+      scene.clock.advance(1);
+      const [path] = scene.server.paths;
+      const part = Buffer.alloc(MESSAGE_MAX_BYTES);
+      for (let bytes = 0; bytes <= ANSWER_PARTS_MAX_BYTES && path!.closedReason === null; bytes += part.length) {
+        path!.answerMessage(path!.requests(OP.LIST)[0]!, STATUS.OK, part, FLAG.MORE);
+        if (bytes % (1 << 20) === 0) scene.clock.advance(0);
+      }
+    });
+    expect(reason).toContain(`goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
+  });
+
+  test('a path number that is in use', () => {
+    const scene = new TrunkScene(2);
+    scene.server.decide = (path) => {
+      path.welcome(scene.server.session, 0, 256);
+      scene.server.paths.push(path);
+    };
+    scene.start();
+    expect(scene.states).toEqual(['up', 'down']);
+    expect(scene.supervisors[1]!.lastError?.code).toBe('E_PROTOCOL');
+  });
+
+  test('an answer whose body its reader cannot read', () => {
+    const reason = closedBy((scene) => {
+      const owner = {
+        requestDone: () => {
+          throw new RsError('E_PROTOCOL', 'LIST answer: wrong');
+        },
+      };
+      scene.submit(OP.LIST, { attachment: null, owner });
+      scene.clock.advance(1);
+      scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, Buffer.from('rubbish'));
+    });
+    expect(reason).toBe('Protocol error of the server: LIST answer: wrong');
+  });
+
+  // Once it passed for an error of the server, and the client went on with whatever was broken.
+  test('but our own mistakes are not blamed on it', () => {
+    const scene = new TrunkScene(1).start();
+    const owner = {
+      requestDone: () => {
+        throw new AssertionError('Our own mistake');
+      },
+    };
+    scene.submit(OP.LIST, { attachment: null, owner });
+    scene.clock.advance(1);
+    scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, EMPTY);
+    expect(() => scene.clock.advance(1)).toThrow('Our own mistake');
+  });
+});
+
+describe('a new session', () => {
+  test('takes up what the old one left: LIST again, READ and WRITE when the volume is open again', () => {
+    const scene = new TrunkScene(1).start();
+    const list = scene.submit(OP.LIST, { attachment: null });
+    const request = write(scene, 5);
+    scene.clock.advance(1);
+    scene.server.loseSession();
+    scene.clock.advance(500);
+    expect(scene.sessions).toEqual([false, true]);
+    const [path] = scene.server.paths;
+    expect([path!.requests(OP.LIST).length, path!.requests(OP.WRITE).length]).toEqual([1, 0]);
+    expect([scene.statusOf(list), scene.statusOf(request)]).toEqual([null, null]);
+    expect(scene.attachment.phase).toBe('opening');
+  });
+
+  // Once they were sent again: an OPEN whose answer nobody takes leaks its handle and its hold, and a CLOSE names a handle that may be
+  // another volume's by now.
+  test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends neither', () => {
+    const scene = new TrunkScene(1).start();
+    const open = scene.submit(OP.OPEN, { attachment: null });
+    const close = scene.submit(OP.CLOSE, { attachment: null, handle: 3 });
+    scene.clock.advance(1);
+    expect(scene.server.paths[0]!.requests(OP.CLOSE).length).toBe(1);
+    scene.server.loseSession();
+    scene.clock.advance(1);
+    const waiting = scene.submit(OP.CLOSE, { attachment: null, handle: 3 });
+    scene.clock.advance(500);
+    expect([open, close, waiting].map((request) => scene.statusOf(request))).toEqual([STATUS.STALE, STATUS.STALE, STATUS.STALE]);
+    expect([scene.server.paths[0]!.requests(OP.OPEN), scene.server.paths[0]!.requests(OP.CLOSE)]).toEqual([[], []]);
+  });
+
+  test('an OPEN that waited for the first session is sent in it', () => {
+    const scene = new TrunkScene(1);
+    const open = scene.submit(OP.OPEN, { attachment: null });
+    scene.start();
+    scene.clock.advance(1);
+    expect(scene.statusOf(open)).toBeNull();
+    expect(scene.server.paths[0]!.requests(OP.OPEN).length).toBe(1);
+  });
+});
+
+describe('frames that come in one piece with the WELCOME', () => {
+  test('are read as what they are, digests and all', () => {
+    const scene = new TrunkScene(1);
+    scene.server.decide = (path) => {
+      scene.server.welcome(path);
+      path.say(OP.NOTIFY, 9);
+      path.say(OP.PING, 0, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 9 }));
+    };
+    scene.start();
+    expect(scene.states).toEqual(['up']);
+    expect(scene.listChanges).toBe(1);
+    expect(scene.server.paths[0]!.requests(OP.PONG).length).toBe(1);
+  });
+
+  test('also when one of them ends the path', () => {
+    const scene = new TrunkScene(1);
+    scene.server.decide = (path) => {
+      scene.server.welcome(path);
+      path.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+    };
+    scene.start();
+    expect(scene.states).toEqual(['down']);
+    expect(scene.supervisors[0]!.lastError?.message).toContain('Good bye');
+    expect(scene.trunk.paths).toEqual([]);
+  });
+});
+
+describe('the end', () => {
+  test('answers everything at once, and nothing moves or ticks afterwards', () => {
+    const scene = new TrunkScene(2).start();
+    const requests = [read(scene), write(scene), scene.submit(OP.LIST, { attachment: null })];
+    scene.clock.advance(1);
+    requests.push(write(scene), read(scene));
+    scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end');
+    for (const supervisor of scene.supervisors) supervisor.retire('The end');
+    expect(requests.map((request) => scene.statusOf(request))).toEqual(requests.map(() => STATUS.SHUTTING_DOWN));
+    const late = read(scene);
+    scene.clock.advance(1000);
+    expect(scene.statusOf(late)).toBe(STATUS.IO_ERROR);
+    expect([scene.states, scene.clock.timersPending]).toEqual([['retired', 'retired'], 0]);
+    expect([scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0]);
+  });
+
+  test('may come from within an answer', () => {
+    const scene = new TrunkScene(1).start();
+    const owner = { requestDone: () => scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end') };
+    scene.submit(OP.FLUSH, { owner });
+    const other = read(scene);
+    scene.clock.advance(1);
+    const [path] = scene.server.paths;
+    path!.answerIo(path!.requests(OP.FLUSH)[0]!, STATUS.OK);
+    path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    scene.clock.advance(1);
+    expect(scene.statusOf(other)).toBe(STATUS.SHUTTING_DOWN);
+    expect(other.buffer).toEqual(Buffer.alloc(SECTOR_BYTES, 0xaa));
+  });
+});
