@@ -3,6 +3,7 @@
 
 import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
 import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
 import { HEARTBEAT_INTERVAL_MS, OUTPUT_QUEUED_MAX_BYTES, SERVER_DEAD_AFTER_MS, SLOTS, SYNC_BATCH_MAX_MS } from '@rsio/protocol/limits';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/trunk/connection';
@@ -101,7 +102,8 @@ export class ServerPath implements ConnectionHandler {
     try {
       this.control(header, body, offset);
     } catch (error) {
-      this.violation(error instanceof Error ? error.message : String(error));
+      if (!(error instanceof RsError)) throw error;
+      this.violation(error.message);
     }
   }
 

@@ -51,6 +51,7 @@ export class Session implements ServerPathOwner {
   /** READs being read again for a late copy, and message requests under way: not in the slot table, and to be waited for all the same. */
   private besideSlots = 0;
   private ending = false;
+  private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
 
@@ -102,9 +103,14 @@ export class Session implements ServerPathOwner {
 
   /**
    * Ends the session: nothing new starts; what was begun is answered; everything written is flushed and the volumes are closed;
-   * then every path gets a BYE. Resolves when all that is so.
+   * then every path gets a BYE. Resolves when all that is so; asked a second time, with the first.
    */
-  async end(code: string, sentence: string): Promise<void> {
+  end(code: string, sentence: string): Promise<void> {
+    this.ended ??= this.endOnce(code, sentence);
+    return this.ended;
+  }
+
+  private async endOnce(code: string, sentence: string): Promise<void> {
     this.ending = true;
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
@@ -136,6 +142,7 @@ export class Session implements ServerPathOwner {
 
   pathClosed(path: ServerPath, reason: string): void {
     if (!this.paths.delete(path.number)) return;
+    this.slots.forget(path.number);
     this.pathLog(path).info(`ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
     this.ports.pathsChanged(this.paths.size);
   }

@@ -92,7 +92,7 @@ export class SlotTable {
     return 'executing';
   }
 
-  /** The execution ended: gives the paths that are owed an answer, in order of arrival; the caller answers those still open. */
+  /** The execution ended: gives the paths that are owed an answer, in order of arrival. */
   finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
     const entry = this.at(slot);
     assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
@@ -114,6 +114,14 @@ export class SlotTable {
     entry.owed.length = 0;
     this.executingSlots--;
     this.executingBytesNow -= entry.bodyBytes;
+  }
+
+  /** A path is closed: nobody is owed an answer on it any more. */
+  forget(path: number): void {
+    for (const { owed } of this.entries) {
+      const at = owed.indexOf(path);
+      if (at >= 0) owed.splice(at, 1);
+    }
   }
 
   outcome(slot: number): { readonly status: number; readonly result: Buffer | null; readonly resultAux: number } {
