@@ -77,6 +77,8 @@ export class Doorway {
       return;
     }
     this.leave();
+    // It waits for its process now; a reset meanwhile shows when it is written to there.
+    this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }
 

@@ -8,6 +8,7 @@ import { ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handsh
 import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/protocol/config/types';
+import { assert } from '@rsio/protocol/lib/assert';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
@@ -114,6 +115,8 @@ export class Listener {
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     await this.prepared?.close();
+    // Without processes left in the records, the next start knows that this end was clean.
+    await this.records?.saved();
   }
 
   reopenLogs(): void {
@@ -171,11 +174,10 @@ export class Listener {
 
   private startWorker(): Worker {
     const { clock, log, foreground } = this.options;
-    const worker = new Worker(clock, log, foreground);
-    this.records
-      ?.workerStarted(worker.pid)
-      .catch((error: Error) => log.error(`Process ${worker.pid} could not be recorded: ${error.message}`));
-    void worker.ended.then(() => this.records?.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
+    const { records } = this;
+    assert(records !== null, 'A process is started before the records are there');
+    const worker = new Worker(clock, log, foreground, (pid) => records.workerStarted(pid));
+    void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
     return worker;
   }
 

@@ -84,6 +84,11 @@ export class RunRecords {
     await this.file.save();
   }
 
+  /** Resolves when all that was noted so far is in the file. */
+  saved(): Promise<void> {
+    return this.file.save();
+  }
+
   lifeOf(volumeId: string): string {
     return `${this.bootId}.${this.listenerEnds}.${this.lives.get(volumeId) ?? 0}`;
   }

@@ -25,14 +25,20 @@ export class Worker {
   private isClean = false;
   private isGone = false;
 
+  /** Settles when the process stands in RUN's records; nothing is given to it before. */
+  readonly recorded: Promise<void>;
+
   /** `copiesLog`: the process writes its log lines to stderr too (foreground). */
-  constructor(clock: Clock, log: Log, copiesLog: boolean) {
+  constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, UV_THREADPOOL_SIZE: STORAGE_THREADS },
     });
     this.pid = this.child.pid ?? 0;
+    this.recorded = record(this.pid);
+    // Whoever uses the process sees the error; a spare one's is nobody's yet.
+    this.recorded.catch(() => undefined);
     this.child.on('message', (message) => {
       const said = message as FromWorker;
       if (said.type === 'ended') this.isClean = true;
