@@ -214,7 +214,7 @@ export class Lab {
     const { screen } = this.options;
     if (this.cable.isCut) {
       this.cable.mend();
-      screen.good('The cable of if1 is mended');
+      screen.good('The cable of if1 is mended (a path that died three times in a minute stays in probation for half a minute)');
     } else {
       this.cable.cut();
       screen.bad('The cable of if1 is cut: see bin/rsconfig -m status');
