@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { bootId, startTicksOf } from './process-facts.ts';
 
+const UNTIL = { timeout: 10_000, interval: 5 };
 const children: ChildProcess[] = [];
 
 afterEach(() => {
@@ -35,10 +36,13 @@ test('a process started later has later ticks, whatever it is called', async () 
 });
 
 test('a process that ended has no start time, also while its parent has not looked at it', async () => {
-  // exec leaves the parent of the child without anybody who waits for it.
-  const parent = start('sh', ['-c', 'true & echo $!; exec sleep 60']);
+  // The child ends only after exec has put a program in its parent's place that waits for nobody.
+  const parent = start('sh', ['-c', 'exec 3<&0; (read -r line <&3) & echo $!; exec sleep 60']);
   const pid = await new Promise<number>((resolve) => parent.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
-  await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), { timeout: 10_000, interval: 5 });
+  await vi.waitUntil(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', UNTIL);
+  expect(Number(startTicksOf(pid))).toBeGreaterThan(0);
+  parent.stdin?.write('\n');
+  await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), UNTIL);
   expect(startTicksOf(pid)).toBeUndefined();
   expect(startTicksOf(spawnSync('true').pid)).toBeUndefined();
 });
