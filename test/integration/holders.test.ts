@@ -1,4 +1,5 @@
 // Two clients and one volume: who may have it, what the other is told, and how several may have it at a time.
+// Holds that outlive their client are in end-and-restart.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';

@@ -17,6 +17,7 @@ import { callControl } from '@rsio/protocol/control/control-client';
 import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
 import { errnoName } from '@rsio/protocol/lib/errors';
 import { launcher, type Running, type RunResult, run, start, wellOf } from './programs.ts';
+import { Reaper } from './reaper.ts';
 import { waitFor } from './wait-for.ts';
 
 const MARK = 'RSIO_TEST_HOST';
@@ -29,11 +30,13 @@ export class Host {
   readonly root: string;
   readonly rssrvPaths: RssrvPaths;
   readonly rsiodPaths: RsiodPaths;
+  private readonly reaper: Reaper;
 
   constructor() {
     this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
     this.rssrvPaths = rssrvPaths(this.root);
     this.rsiodPaths = rsiodPaths(this.root);
+    this.reaper = new Reaper(`${MARK}=${this.root}`, this.root, this.rssrvPaths.memoryDir);
   }
 
   /** Writes /etc/dvsc/rssrvcfg or /etc/rscltcfg below the root. */
@@ -153,6 +156,7 @@ export class Host {
     await waitFor(none, DAEMON_END_MS, `No process of ${this.root}`);
     for (const file of memoryFiles) rmSync(file, { force: true });
     rmSync(this.root, { recursive: true, force: true });
+    this.reaper.dismiss();
   }
 
   private async end(program: DaemonProgram, how: NodeJS.Signals): Promise<number> {

@@ -2,10 +2,15 @@
 // stands on that.
 
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from './configs.ts';
 import { Lab } from './lab.ts';
+import { start } from './programs.ts';
 import { waitFor } from './wait-for.ts';
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 it('leaves no process, root or memory volume behind, also of daemons that were killed', async () => {
   const lab = new Lab();
@@ -25,6 +30,20 @@ it('leaves no process, root or memory volume behind, also of daemons that were k
   } finally {
     await lab.clean();
   }
+});
+
+it('leaves nothing behind when the test process itself is killed', async () => {
+  const id = '5a0f6e0c-5c1d-4f2e-9d3b-0123456789ac';
+  const execArgv = ['--conditions=@rsio/source', '--import', TSX];
+  const test = start(process.execPath, [...execArgv, fileURLToPath(new URL('./doomed-test.ts', import.meta.url)), id]);
+  const { root, pid } = JSON.parse(await waitFor(() => test.stdout().endsWith('\n') && test.stdout(), 20_000, 'The server runs')) as {
+    root: string;
+    pid: number;
+  };
+  expect([root, `/proc/${pid}`, `/dev/shm/rsio-${id}`].map((file) => existsSync(file))).toEqual([true, true, true]);
+  test.kill('SIGKILL');
+  await test.ended;
+  await waitFor(() => [root, `/proc/${pid}`, `/dev/shm/rsio-${id}`].every((file) => !existsSync(file)), 10_000, 'All of it is gone');
 });
 
 it('says what it waited for', async () => {
