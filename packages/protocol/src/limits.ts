@@ -143,6 +143,8 @@ export const LIST_WAIT_MS = 2_000;
 export const SLOW_CALL_US = 120;
 /** Copying cached data takes time too: this many bytes more lengthen the bound by one microsecond. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
+/** Fast calls in a row after which one slow call changes nothing. */
+export const SLOW_CALL_EXCUSED_AFTER = 512;
 export const POOL_RUN_REQUESTS = 512;
 export const ZERO_STEP_BYTES = 16 * MIB;
 /** One write of zeros, where the storage cannot zero by itself. */
