@@ -8,6 +8,7 @@ import { assert } from '@rsio/protocol/lib/assert';
 import { errnoName } from '@rsio/protocol/lib/errors';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from './backend.ts';
+import { CompletionGroup } from './completion-group.ts';
 import { FlushGate } from './flush-gate.ts';
 import type { Pace } from './pace.ts';
 import type { BackendOperation, BackendPorts } from './ports.ts';
@@ -39,6 +40,7 @@ export class FileBackend implements Backend {
   private readonly onError: BackendPorts['onError'];
   private readonly gate: FlushGate;
   private readonly ranges: RangeOperations;
+  private readonly ended = new CompletionGroup();
   private running = 0;
   private closing: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
@@ -152,7 +154,7 @@ export class FileBackend implements Backend {
   /** Counts an operation in; what it returns counts it out and answers. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
-    return (errno) => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno));
+    return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
   }
 
   private enter(): void {

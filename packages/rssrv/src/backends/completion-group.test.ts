@@ -1,0 +1,37 @@
+// Which completions are called together, and when. Whether that makes answers leave together is the session's, and the bench's to measure.
+
+import { expect, test } from 'vitest';
+import { CompletionGroup } from './completion-group.ts';
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+test('what ended in one turn of the loop is called together, in order, with nothing between', async () => {
+  const group = new CompletionGroup();
+  const called: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    group.add(() => {
+      called.push(name);
+      queueMicrotask(() => called.push('microtask'));
+    });
+  }
+  expect(called).toEqual([]);
+  await turn();
+  expect(called).toEqual(['a', 'b', 'c', 'microtask', 'microtask', 'microtask']);
+});
+
+test('what is added by a call is called in the next turn', async () => {
+  const group = new CompletionGroup();
+  const called: string[] = [];
+  group.add(() => {
+    called.push('first');
+    group.add(() => called.push('second'));
+  });
+  await turn();
+  expect(called).toEqual(['first']);
+  await turn();
+  expect(called).toEqual(['first', 'second']);
+});
