@@ -128,7 +128,7 @@ it.each([
 ])('Ctrl-C while %s ends everything', async (_, heading) => {
   const machine = new Machine();
   const lab = machine.lab('--bare');
-  await waitFor(() => lab.stdout().includes(heading), LAB_TIMEOUT_MS, `The lab comes to step ${heading.trim()}`);
+  await Promise.race([lab.ended, waitFor(() => lab.stdout().includes(heading), LAB_TIMEOUT_MS, `The lab comes to step ${heading.trim()}`)]);
   lab.kill('SIGINT');
   const { code, stdout } = await lab.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
