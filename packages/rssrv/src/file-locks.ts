@@ -3,6 +3,7 @@
 // locks, and this process holds them until it closes its descriptors or ends, however it ends.
 
 import { spawn } from 'node:child_process';
+import { systemClock } from '@rsio/protocol/lib/clock';
 import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/protocol/limits';
 
 /** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
@@ -50,14 +51,18 @@ function run(command: string, args: readonly string[], requests: readonly LockRe
     let text = '';
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...requests.map((request) => request.descriptor)],
-      timeout: LOCK_HELPER_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
     });
+    // Not spawn's own time-out: that is not cleared when the program is not there, and holds the process up at its end.
+    const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => child.kill('SIGKILL'));
+    const end = (): void => {
+      timer.cancel();
+      resolve(text);
+    };
     child.stdout?.setEncoding('latin1');
     child.stdout?.on('data', (piece: string) => {
       text += piece;
     });
-    child.on('error', () => resolve(text));
-    child.on('close', () => resolve(text));
+    child.on('error', end);
+    child.on('close', end);
   });
 }
