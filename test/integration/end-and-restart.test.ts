@@ -9,7 +9,7 @@ import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
-import { volumeStats } from '../support/volume-stats.ts';
+import { untilWriting, volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
@@ -31,12 +31,6 @@ beforeEach(async () => {
   await client.rsconfigWell('-a');
 });
 
-/** Resolves when `count` more writes than now were answered. */
-async function writesGoOn(count: number): Promise<void> {
-  const { writes } = await volumeStats(client, VOLUME);
-  await waitFor(async () => (await volumeStats(client, VOLUME)).writes >= writes + count, 20_000, `${count} more writes are answered`);
-}
-
 async function waitsForServer(): Promise<void> {
   await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 10_000, 'The volume waits');
 }
@@ -52,8 +46,8 @@ it('rssrv told to end does so at once although a client has a session, and leave
 
 it('rssrv restarted under fio: what was begun is answered and flushed, the client waits, says so, and goes on', async (context) => {
   needFio(context);
-  const { outcome } = startFio(client, EXPORT, { seconds: 7 });
-  await writesGoOn(500);
+  const fio = startFio(client, EXPORT, { seconds: 7 });
+  await untilWriting(client, VOLUME, fio);
   const endedMs = await server.stop('rssrv');
   expect(endedMs).toBeLessThan(PROMPT_MS);
   await waitsForServer();
@@ -61,8 +55,8 @@ it('rssrv restarted under fio: what was begun is answered and flushed, the clien
     /^osl:oracle@0 waits for .+\n {4}since: .+ {2}until: .+ {2}requests: [1-9]/m,
   );
   await server.start('rssrv');
-  await writesGoOn(500);
-  const { verifyReads, slowestMs } = await outcome;
+  await untilWriting(client, VOLUME, fio);
+  const { verifyReads, slowestMs } = await fio.outcome;
   const stats = await volumeStats(client, VOLUME);
   expect(stats.errors).toBe(0);
   // An end with everything flushed begins no new life of the storage: there is nothing the server cannot vouch for.
@@ -73,14 +67,14 @@ it('rssrv restarted under fio: what was begun is answered and flushed, the clien
 
 it('rssrv killed alone under fio: its processes end, a new one starts, the client goes on', async (context) => {
   needFio(context);
-  const { outcome } = startFio(client, EXPORT, { seconds: 7 });
-  await writesGoOn(500);
+  const fio = startFio(client, EXPORT, { seconds: 7 });
+  await untilWriting(client, VOLUME, fio);
   const worker = server.worker('big-2');
   await server.kill('rssrv');
   await waitFor(() => server.processes().length === 0, PROMPT_MS, 'The processes of a killed rssrv are gone');
   await server.start('rssrv');
-  await writesGoOn(500);
-  const { verifyReads, slowestMs } = await outcome;
+  await untilWriting(client, VOLUME, fio);
+  const { verifyReads, slowestMs } = await fio.outcome;
   const stats = await volumeStats(client, VOLUME);
   expect(stats.errors).toBe(0);
   expect(server.worker('big-2')).not.toBe(worker);

@@ -2,7 +2,9 @@
 // Counters begin when the volume is attached.
 
 import type { StatsView, VolumeStats } from '@rsio/protocol/control/methods';
+import type { RunningFio } from './fio.ts';
 import type { Host } from './host.ts';
+import { waitFor } from './wait-for.ts';
 
 /** `volume` is its whole name, `osl:oracle@0`. Throws when it is not attached. */
 export async function volumeStats(host: Host, volume: string): Promise<VolumeStats> {
@@ -10,4 +12,28 @@ export async function volumeStats(host: Host, volume: string): Promise<VolumeSta
   const stats = volumes.find((one) => one.volume === volume);
   if (stats === undefined) throw new Error(`${volume} is not among ${volumes.map((one) => one.volume).join(', ')}`);
   return stats;
+}
+
+const WRITING_DEADLINE_MS = 20_000;
+/** Writes between two looks: reading back what was written, fio writes none. */
+const WRITES_BETWEEN_LOOKS = 20;
+
+/**
+ * Resolves in the middle of writing, so that what strikes next strikes unanswered writes: `count` more writes than now were answered, and
+ * many of them between the last two looks. Rejects when fio ends before.
+ */
+export async function untilWriting(host: Host, volume: string, fio: RunningFio, count = 300): Promise<void> {
+  const writes = async (): Promise<number> => {
+    const { volumes } = await host.call('stats', {});
+    return volumes.find((one) => one.volume === volume)?.writes ?? 0;
+  };
+  const first = await writes();
+  let last = first;
+  const isWriting = async (): Promise<boolean> => {
+    const before = last;
+    last = await writes();
+    return last >= first + count && last >= before + WRITES_BETWEEN_LOOKS;
+  };
+  const ended = fio.outcome.then(() => Promise.reject(new Error(`fio ended before ${volume} was being written`)));
+  await Promise.race([ended, waitFor(isWriting, WRITING_DEADLINE_MS, `${volume} is being written, ${count} times and on`)]);
 }
