@@ -19,6 +19,7 @@ import { FULL_PLAN, type Plan, QUICK_PLAN, type Workload } from './workload.ts';
 
 const HELP = `Usage: npm run bench -- [--quick] [--json FILE]
 Measures rssrv against nbdkit: reads and writes of cached data on one core each.
+The file they serve (512 MiB) is made in the temporary directory (TMPDIR): what writes cost depends on its file system.
 
   --quick           8 KiB random reads only, half a minute
   --json FILE       write the figures of all rounds to FILE too
