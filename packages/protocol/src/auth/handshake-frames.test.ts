@@ -1,4 +1,5 @@
 // Frames put together again for the transcript.
+// Leaves the handshake itself to handshake.test.ts.
 
 import { expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';

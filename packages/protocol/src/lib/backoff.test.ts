@@ -1,4 +1,5 @@
 // Waiting longer each time, within its bounds.
+// The randomness is the test's; nothing waits.
 
 import { expect, test } from 'vitest';
 import { Backoff } from './backoff.ts';

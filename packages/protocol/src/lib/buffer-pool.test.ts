@@ -1,4 +1,5 @@
 // Sizes, re-use and the bound on what is kept.
+// Leaves when a buffer is given back to those who take it.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // The ring against a plain list, over any order of operations.
+// Leaves what is done about a full queue to its users.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

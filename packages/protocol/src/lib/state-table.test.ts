@@ -1,4 +1,5 @@
 // A table of moves, and what is not in it.
+// Leaves the tables themselves to the machines that have them.
 
 import { expect, test } from 'vitest';
 import { AssertionError } from './assert.ts';

@@ -1,4 +1,5 @@
 // Randomness that a seed decides, so that a failure comes again: everything a test leaves to chance is asked of one of these.
+// Leaves choosing and printing the seed to the test. Not for secrets.
 
 export class SeededRandom {
   private state: number;

@@ -1,4 +1,5 @@
 // A trunk with its supervisors over a network in memory, and the server's end in the test's hands.
+// Leaves what the server answers, and when, to the test.
 
 import type { RsError } from '../lib/errors.ts';
 import { Attachment } from '../trunk/attachment.ts';

@@ -1,4 +1,5 @@
 // Phases of an attachment and the order in which a new session takes up what the old one left (R2 iii-iv), with O1 throughout.
+// Leaves slots and paths to slots.test.ts and trunk.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../lib/assert.ts';

@@ -1,4 +1,5 @@
 // The judgement on a path, from pictures: who is suspected when, and who is not.
+// Leaves what is done about a judgement to trunk.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // Dead paths until they are confirmed (S5).
+// Leaves the frames that ask and confirm to trunk.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_PATHS_NAMED_MAX } from '../limits.ts';

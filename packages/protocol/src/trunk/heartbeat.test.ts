@@ -1,4 +1,5 @@
 // Two ends of a path exchanging heartbeats, with faults one way: who hears and is not heard, and what the round trip is.
+// Leaves what follows from silence to failover.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';

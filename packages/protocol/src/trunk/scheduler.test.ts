@@ -1,4 +1,5 @@
 // The choice of a path, from pictures.
+// Leaves counting what is unanswered to the paths.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // The server's slots, rule by rule (S1, S2): what each kind of request is received as, and who is owed an answer.
+// Leaves executing and answering to the session's tests.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../lib/assert.ts';

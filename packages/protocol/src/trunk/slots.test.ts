@@ -1,4 +1,5 @@
 // The client's slots, rule by rule (S2-S6). How both ends keep them together, whatever the network does, is in slot-rules.test.ts.
+// Leaves which path carries a copy to scheduler.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../lib/assert.ts';

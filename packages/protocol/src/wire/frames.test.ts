@@ -1,4 +1,5 @@
 // THE table: every op once, numbers unique and fitting beside the answer bit, names for logs, and what the protocol says of each.
+// The oracle is the same table written out once more; docs/PROTOCOL.md is compared in protocol-doc.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { ANSWER, FLAG, FRAMES, frameEntry, frameName, OP } from './frames.ts';

@@ -1,4 +1,5 @@
 // The header byte for byte: golden bytes of both shapes, every field at its bounds, and lengths from the header alone.
+// Leaves bodies to the tests of encoder and decoder.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // Status numbers: each once, at its own place, with an errno and a sentence of its own; unknown ones keep their number.
+// Leaves the numbers of NBD to nbd-errno.test.ts.
 
 import { expect, test } from 'vitest';
 import { STATUS, STATUSES, statusEntry, statusOfErrno } from './status.ts';
