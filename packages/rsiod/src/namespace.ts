@@ -114,7 +114,8 @@ export class Namespace {
       stateChanged: (supervisor, from, to, reason) => {
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         if (to === 'down' && reason !== '') pathLog.warn(`rep ${remote.address}/${port} is down: ${reason}`);
-        else if (to === 'suspect' || to === 'probation' || to === 'retired') pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
+        else if (to === 'suspect' || to === 'probation' || to === 'retired')
+          pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
         if (from === 'up' || from === 'suspect') this.pathLost(route());
         this.ports.pathChanged(route(), from, to, reason);
       },

@@ -46,7 +46,8 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
 /** Puts a decoded frame together again, byte for byte as it came; the body is copied. Throws E_PROTOCOL for a frame that is no message. */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
   // Its `length` would be some other field, which nobody has checked.
-  if (frameEntry(header.op)?.shape !== 'message') throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
+  if (frameEntry(header.op)?.shape !== 'message')
+    throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);
   writeMessageHeader(frame, 0, header.op, header.flags, header.handle, header.slot, header.seq, header.length, header.aux);
   body.copy(frame, HEADER_BYTES, offset, offset + header.length);
