@@ -23,6 +23,8 @@ export class Child {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.process.pid ?? 0;
+    // Whoever leaves the bench in a hurry leaves no server behind.
+    process.once('exit', () => this.process.kill('SIGTERM'));
     this.process.on('error', (error) => {
       this.said = error.message;
     });

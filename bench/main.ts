@@ -40,7 +40,15 @@ interface Pair {
 /** What ends when the bench does, last first. */
 const endings: (() => Promise<void> | void)[] = [];
 
-async function endAll(): Promise<void> {
+let ended: Promise<void> | null = null;
+
+/** Asked for by a signal and by the failure that it causes, it runs once: nothing is removed while its user still ends. */
+function endAll(): Promise<void> {
+  ended ??= endInTurn();
+  return ended;
+}
+
+async function endInTurn(): Promise<void> {
   for (let ending = endings.pop(); ending !== undefined; ending = endings.pop()) await ending();
 }
 
@@ -147,7 +155,8 @@ async function main(): Promise<number> {
     return 0;
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
-    process.stderr.write(`bench: ${message} [${code}]\n`);
+    // After a signal, what fails fails because of it.
+    if (ended === null) process.stderr.write(`bench: ${message} [${code}]\n`);
     return 1;
   } finally {
     await endAll();

@@ -1,4 +1,5 @@
-// Which completions are called together, and when. Whether that makes answers leave together is the session's, and the bench's to measure.
+// Which completions are called together, and when.
+// That answers then leave together is the session's, and the bench's to measure.
 
 import { expect, test } from 'vitest';
 import { CompletionGroup } from './completion-group.ts';
