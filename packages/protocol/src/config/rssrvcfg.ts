@@ -126,8 +126,9 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const blockSizeBytes = reader.value('blocksize');
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
+  const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
   // A line that is there but wrong was reported by the reader.
-  if (!pathless && !reader.isSet('path'))
+  if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
     findings.problem(reader.line, `${about} of type ${type} has no size: add "size = ..." (such as 1g)`);

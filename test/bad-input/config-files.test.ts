@@ -1,0 +1,319 @@
+// Mistakes in the two configuration files, as a person meets them who starts the daemon: one line with program, file, line, what is wrong,
+// what is allowed and the code; exit 1; and nothing runs or is left half-done. Other obstacles to a start are in start.test.ts.
+
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
+import { CONFIG_FILE_MAX_BYTES } from '@rsio/protocol/limits';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { run } from '../support/programs.ts';
+
+const lab = useLab();
+
+const RSSRVCFG = `[namespace osl]
+namespaceid = 200
+port        = 5000
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address     = 127.45.0.10
+
+[volume oracle]
+type        = memory
+size        = 1m
+
+[clients]
+big-2 0xbig2-0123456789abcdef
+`;
+
+const RSCLTCFG = `[defaults]
+port          = 5000
+
+[interface if0]
+address       = 127.45.0.20
+
+[namespace osl]
+namespaceid   = 200
+nodename      = big-2
+nodekey       = 0xbig-2-0123456789abcdef
+
+[server big-9-1]
+address       = 127.45.0.10
+`;
+
+const TEXTS: Readonly<Record<DaemonProgram, string>> = { rssrv: RSSRVCFG, rsiod: RSCLTCFG };
+
+/** The daemon does not start, in these words, and nothing is left. `how`: `--check` says the same. */
+async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: 'start' | '--check' = 'start'): Promise<void> {
+  const file = daemonPaths(host.root, program).configFile;
+  const before = filesOf(host.root);
+  const result = how === 'start' ? await host.tryStart(program) : await host.run(program, ['--check']);
+  expect(result.stdout).toBe('');
+  expect(result.stderr).toMatch(/^[^\n]*\n$/);
+  expect(result.stderr.replace(`${program}: `, '').replaceAll(file, 'FILE').trimEnd()).toMatch(line);
+  expect(result.code).toBe(1);
+  expect(host.processes()).toEqual([]);
+  expect(filesOf(host.root)).toEqual(before);
+}
+
+function filesOf(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort();
+}
+
+type Mistake = readonly [what: string, from: string, to: string, line: RegExp];
+
+function mistakes(program: DaemonProgram, cases: readonly Mistake[]): void {
+  it.each(cases)('%s', async (_what, from, to, line) => {
+    const host = lab.host();
+    const text = TEXTS[program].replace(from, to);
+    expect(text).not.toBe(TEXTS[program]);
+    host.writeConfig(program, text);
+    await expectRefused(host, program, line);
+  });
+}
+
+describe('rssrvcfg', () => {
+  mistakes('rssrv', [
+    [
+      'an unknown key',
+      'port   ',
+      'prot   ',
+      /^FILE:3: Unknown key "prot" in \[namespace osl\]: did you mean port\? Allowed are .* \[E_CONFIG\]$/,
+    ],
+    [
+      'a number past its range',
+      '= 200',
+      '= 65536',
+      /^FILE:2: Wrong value "65536" for namespaceid: allowed is a whole number from 0 to 65535 \[E_CONFIG\]$/,
+    ],
+    ['a port of 0', '= 5000', '= 0', /^FILE:3: Wrong value "0" for port: allowed is a whole number from 1 to 65535 \[E_CONFIG\]$/],
+    [
+      'a serverid past its range',
+      'serverid = 1',
+      'serverid = 256',
+      /^FILE:6: Wrong value "256" for serverid: allowed is a whole number from 0 to 255/,
+    ],
+    ['a needed key that is missing', 'serverid = 1', '', /^FILE:5: No serverid in \[server big-9\]: add "serverid = \.\.\."/],
+    [
+      'a key twice',
+      'serverid = 1',
+      'serverid = 1\nserverid = 2',
+      /^FILE:7: Duplicate key serverid in \[server big-9\] \(first in line 6\): remove one of them/,
+    ],
+    [
+      'an address that is none',
+      '127.45.0.10',
+      '127.45.0.300',
+      /^FILE:9: Wrong value "127\.45\.0\.300" for address: allowed is .*IPv4.*of one host \[E_CONFIG\]$/,
+    ],
+    ['a size that is none', '1m', '1 megabyte', /^FILE:13: Wrong value "1 megabyte" for size: allowed is /],
+    [
+      'a size that is no multiple of the block size',
+      '1m',
+      '1000',
+      /^FILE:13: Volume "?oracle"? has size 1000: allowed are multiples of its blocksize 512/,
+    ],
+    ['a volume without a path', 'type        = memory', 'type = file', /^FILE:11: Volume "?oracle"? has no path: add "path = \.\.\."/],
+    [
+      'a type that is none',
+      '= memory',
+      '= floppy',
+      /^FILE:12: Wrong value "floppy" for type: allowed is auto, file, block, memory or null/,
+    ],
+    ['an unknown section', '[volume', '[volum', /^FILE:11: Unknown section \[volum oracle\]: did you mean \[volume\]\? Allowed are /],
+    ['a section without a name', '[volume oracle]', '[volume]', /^FILE:11: .*: allowed is \[volume NAME\]/],
+    ['a header that is not closed', '[server big-9]', '[server big-9', /^FILE:5: Section header .*: allowed are /],
+    [
+      'a missing section',
+      '[server big-9]\nserverid = 1\n',
+      '',
+      /^FILE: No section \[server NAME\]: add it, there must be one \[E_CONFIG\]$/,
+    ],
+    [
+      'no interface',
+      '[interface if1]\naddress     = 127.45.0.10\n',
+      '',
+      /^FILE: No section \[interface NAME\]: add one for each address to listen on/,
+    ],
+    [
+      'two servers',
+      '[server big-9]\nserverid = 1',
+      '[server big-9]\nserverid = 1\n[server b]\nserverid = 2',
+      /^FILE:7: Second section \[server b\] \(first in line 5\): allowed is one/,
+    ],
+    [
+      'two interfaces with one address',
+      '[volume',
+      '[interface if2]\naddress = 127.45.0.10\n[volume',
+      /^FILE:12: Duplicate address 127\.45\.0\.10.* \(first in line 9\)/,
+    ],
+    [
+      'a volume that is the raw device of another',
+      '[clients]',
+      '[volume roracle]\ntype = null\nsize = 1m\n[clients]',
+      /^FILE:15: .*: roracle is the raw device of oracle; rename one or use another universe/,
+    ],
+    [
+      'a client line with =',
+      'big-2 0x',
+      'big-2 = 0x',
+      /^FILE:16: Line of client big-2 in \[clients\] has "=" between name and key: allowed is/,
+    ],
+    [
+      'a client without a key',
+      'big-2 0xbig2-0123456789abcdef',
+      'big-2',
+      /^FILE:16: Line in \[clients\] is one word: allowed is NAME, white space, KEY/,
+    ],
+    ['a client twice', 'big-2 0x', 'big-2 0x1\nbig-2 0x', /^FILE:17: Duplicate .*big-2.* \(first in line 16\)/],
+    [
+      'text above the first section',
+      '[namespace osl]',
+      'hello\n[namespace osl]',
+      /^FILE:1: Text above the first section: allowed are comments, then/,
+    ],
+    ['control characters, which do not reach the terminal', 'port   ', '\u001b[31mprot', /^FILE:3: Unknown key "[^\u001b]*prot"/],
+  ]);
+
+  it('of several mistakes the first is said', async () => {
+    const host = lab.host();
+    host.writeConfig('rssrv', RSSRVCFG.replace('= 5000', '= x').replace('serverid = 1', 'serverid = y'));
+    await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/);
+    await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/, '--check');
+  });
+
+  it('a key never stands in an error', async () => {
+    const host = lab.host();
+    host.writeConfig('rssrv', RSSRVCFG.replace('serverid = 1', 'serverid = 1\nserverkey = top secret'));
+    await expectRefused(
+      host,
+      'rssrv',
+      /^FILE:7: Wrong value for serverkey: allowed is 1 to 256 printable ASCII characters without white space \[E_CONFIG\]$/,
+    );
+  });
+});
+
+describe('rscltcfg', () => {
+  mistakes('rsiod', [
+    ['an unknown key', 'nodename ', 'nodname ', /^FILE:9: Unknown key "nodname" in \[namespace osl\]: did you mean nodename\?/],
+    [
+      'a wrong value',
+      'port          = 5000',
+      'port = many',
+      /^FILE:2: Wrong value "many" for port: allowed is a whole number from 1 to 65535/,
+    ],
+    [
+      'a key that is missing',
+      'nodekey       = 0xbig-2-0123456789abcdef\n',
+      '',
+      /^FILE:7: No nodekey in \[namespace osl\]: add "nodekey = \.\.\."/,
+    ],
+    ['a duration without unit', '[interface if0]', 'dead = 3\n[interface if0]', /^FILE:4: Wrong value "3" for dead: allowed is/],
+    [
+      'times that do not fit together',
+      '[interface if0]',
+      'suspect = 2s\n[interface if0]',
+      /^FILE:4: suspect 2s with heartbeat 1s: suspect must be below heartbeat/,
+    ],
+    [
+      'dead too near the heartbeat',
+      '[interface if0]',
+      'dead = 2s\n[interface if0]',
+      /^FILE:4: dead 2s with heartbeat 1s: dead must be above twice the heartbeat/,
+    ],
+    [
+      'a server above its namespace',
+      '[defaults]',
+      '[server s]\naddress = 127.0.0.1\n[defaults]',
+      /^FILE:1: Section \[server s\] belongs to no namespace: put it below the \[namespace NAME\]/,
+    ],
+    [
+      'a server twice',
+      '[server big-9-1]',
+      '[server big-9-0]\naddress = 127.45.0.10\n[server big-9-1]',
+      /^FILE:15: Duplicate address 127\.45\.0\.10.* \(first in line 13\): allowed is one \[server\] section for each/,
+    ],
+    ['an address with a port', '127.45.0.20', '127.45.0.20:5000', /^FILE:5: Wrong value "127\.45\.0\.20:5000" for address/],
+    [
+      'a wrong stall',
+      '[interface if0]',
+      'stall = never\n[interface if0]',
+      /^FILE:4: Wrong value "never" for stall: allowed is forever, fail, or/,
+    ],
+    ['a name with a blank', '= big-2', '= big 2', /^FILE:9: Wrong value "big 2" for nodename: allowed is/],
+  ]);
+});
+
+describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
+  const fileOf = (host: Host): string => daemonPaths(host.root, program).configFile;
+
+  it('is not there', async () => {
+    await expectRefused(lab.host(), program, /^No configuration file FILE: .*\(see (rssrvcfg|rscltcfg)\(5\)\) \[E_NO_CONFIG\]$/);
+  });
+
+  it('is a link to nowhere, a folder, a FIFO', async () => {
+    const host = lab.host();
+    host.writeConfig(program, '');
+    const file = fileOf(host);
+    rmSync(file);
+    symlinkSync('/nowhere/at/all', file);
+    await expectRefused(host, program, /^No configuration file FILE: .* \[E_NO_CONFIG\]$/);
+    rmSync(file);
+    mkdirSync(file);
+    await expectRefused(host, program, /^Configuration FILE is no regular file: put the configuration file there \[E_CONFIG\]$/);
+    rmSync(file, { recursive: true });
+    expect((await run('mkfifo', [file])).code).toBe(0);
+    await expectRefused(host, program, /^Configuration FILE is no regular file: put the configuration file there \[E_CONFIG\]$/);
+    // The lab reads the file when it cleans up.
+    rmSync(file);
+  });
+
+  it('is empty, binary, or far too large', async () => {
+    const host = lab.host();
+    host.writeConfig(program, '');
+    if (program === 'rssrv')
+      await expectRefused(host, program, /^FILE: No section \[namespace NAME\]: add it, there must be one \[E_CONFIG\]$/);
+    writeFileSync(fileOf(host), Buffer.from('[namespace osl]\nnamespaceid = 200\n\xff\xfe', 'latin1'));
+    await expectRefused(host, program, /^FILE:3: Text is not UTF-8: save the file as UTF-8 \[E_CONFIG\]$/);
+    truncateSync(fileOf(host), CONFIG_FILE_MAX_BYTES + 1);
+    await expectRefused(
+      host,
+      program,
+      /^Configuration file FILE has 16777217 bytes, allowed are 16777216: it must be another kind of file \[E_CONFIG\]$/,
+    );
+  });
+
+  // Root may read everything.
+  if (process.getuid?.() !== 0) {
+    it('may not be read', async () => {
+      const host = lab.host();
+      host.writeConfig(program, TEXTS[program]);
+      chmodSync(fileOf(host), 0);
+      await expectRefused(host, program, /^No right to read FILE: run as root or as the owner of the file \[E_RIGHTS\]$/);
+    });
+  }
+
+  it('is good, which --check says without starting anything; that everybody can read the keys is a warning', async () => {
+    const host = lab.host();
+    host.writeConfig(program, TEXTS[program]);
+    const good = await host.run(program, ['--check']);
+    expect(good).toMatchObject({ code: 0, stderr: '' });
+    expect(good.stdout).toMatch(/: (server big-9 with )?1 interfaces, .*: good\n$/);
+    chmodSync(fileOf(host), 0o644);
+    const open = await host.run(program, ['--check']);
+    expect(open.code).toBe(0);
+    expect(open.stderr).toBe(
+      `${program}: Warning: Everybody can read the keys in ${fileOf(host)} (mode 0644): run chmod 600 ${fileOf(host)}\n`,
+    );
+    expect(host.processes()).toEqual([]);
+    expect(filesOf(host.root)).toEqual([fileOf(host)]);
+    expect(existsSync(daemonPaths(host.root, program).runDir)).toBe(false);
+  });
+});

@@ -1,0 +1,160 @@
+// Proven clients that take without end or give without end: the server's memory stays bounded, the offender is held back or loses its
+// path, and the other client's I/O goes on meanwhile, not only afterwards.
+
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { BODY_MAX_BYTES, IO_MAX_SECTORS, OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { useLab } from '../support/lab.ts';
+import { frameBytes, RawClient } from '../support/raw-peer.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { Scene } from './scene.ts';
+
+const MIB = 1024 * 1024;
+/** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */
+const GROWTH_MAX_BYTES = 2 * OUTPUT_QUEUED_MAX_BYTES + 64 * MIB;
+
+const lab = useLab('file');
+let scene: Scene;
+let offender: RawClient;
+let handle: number;
+let worker: number;
+
+beforeAll(async () => {
+  scene = await Scene.begin(lab);
+});
+
+afterAll(() => scene.servesNewcomers());
+
+beforeEach(async () => {
+  offender = await scene.login('venus');
+  ({ handle } = await offender.open('big'));
+  worker = scene.host.worker('venus');
+});
+
+afterEach(async () => {
+  offender.close();
+  await scene.wellBehaved();
+});
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}
+
+function read(slot: number, seq = 1): Buffer {
+  return frameBytes({ op: OP.READ, handle, slot, seq, count: IO_MAX_SECTORS });
+}
+
+/** Resolves when the server takes nothing more from the socket: what is unsent stays so. */
+async function settles(look: () => number): Promise<void> {
+  let last = -1;
+  let same = 0;
+  await waitFor(
+    () => {
+      const now = look();
+      same = now === last ? same + 1 : 0;
+      last = now;
+      return same >= 5;
+    },
+    10_000,
+    'It settles',
+  );
+}
+
+it('a client that does not read its answers: READs are held back, and answered when it reads', async () => {
+  const before = residentBytes(worker);
+  offender.socket.pause();
+  const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slot !== offender.homeSlot);
+  offender.send(...slots.map((slot) => read(slot)));
+  await settles(() => Math.round(residentBytes(worker) / MIB));
+  await scene.wellBehaved();
+  expect(residentBytes(worker) - before).toBeLessThan(GROWTH_MAX_BYTES);
+  offender.socket.resume();
+  for (const slot of slots) {
+    const answer = await offender.answer(slot);
+    expect(answer).toMatchObject({ handle: STATUS.OK, count: IO_MAX_SECTORS });
+    expect(answer.body.length).toBe(BODY_MAX_BYTES);
+  }
+  await offender.verify(handle, 0, 8);
+});
+
+it('a client that does not read and asks for more than all slots: the path is closed', async () => {
+  offender.socket.pause();
+  const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
+  for (let round = 0; round < 3; round++) offender.send(...slots.map((slot) => read(slot, slot === 0 ? 2 : 1)));
+  await scene.logged(
+    /ended path for rep .*: Protocol error of the client: (More than 256 READs unanswered on one path|READ in slot \d+ seq \d is not to be sent now)/,
+  );
+  await waitFor(() => residentBytes(worker) > 0, 1_000, 'The worker lives');
+});
+
+it('more bytes unanswered than the window: the path is closed', async () => {
+  const count = IO_MAX_SECTORS;
+  const body = Buffer.alloc(BODY_MAX_BYTES, 7);
+  // Written through to a file, each takes its time; all of them are there before the first is answered.
+  const file = await offender.open('file');
+  const writes = (2 * WINDOW_BYTES) / BODY_MAX_BYTES;
+  const before = residentBytes(worker);
+  for (let slot = 1; slot <= writes; slot++) {
+    offender.request({ op: OP.WRITE, flags: FLAG.FUA, handle: file.handle, slot, seq: 1, lba: slot * count, count, body });
+  }
+  await scene.logged(/Protocol error of the client: More than the window of 33554432 bytes is unanswered/);
+  expect(residentBytes(worker) - before).toBeLessThan(GROWTH_MAX_BYTES + 2 * WINDOW_BYTES);
+});
+
+it('20,000 PINGs in one go are answered, one PONG each', async () => {
+  const pings = 20_000;
+  const ping = (number: number): Buffer =>
+    frameBytes({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: number, heard: 0, oldestMs: 0, generation: 0 }) });
+  offender.send(...Array.from({ length: pings }, (_, number) => ping(number)));
+  const pongs = (): number => offender.frames.filter(({ op }) => op === OP.PONG).length;
+  await scene.wellBehaved();
+  await waitFor(() => pongs() === pings, 10_000, `${pings} PONGs`);
+  offender.frames.length = 0;
+  await offender.verify(handle, 0, 8);
+});
+
+it('copies of a done READ, one after the other: each is read again, and the slot stays done', async () => {
+  await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
+  for (let copy = 0; copy < 500; copy++) {
+    offender.request({ op: OP.READ, handle, slot: 5, seq: 1, count: 8 });
+    expect((await offender.answer(5)).body.length).toBe(8 * SECTOR_BYTES);
+  }
+  await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
+});
+
+it('64 paths that each stop within a largest WRITE: nothing is written, memory is bounded', async () => {
+  const before = residentBytes(worker);
+  const paths: RawClient[] = [];
+  for (let count = 1; count < 64; count++) paths.push(await scene.join(offender));
+  const write = frameBytes({
+    op: OP.WRITE,
+    handle,
+    slot: 9,
+    seq: 1,
+    lba: 8192,
+    count: IO_MAX_SECTORS,
+    body: Buffer.alloc(BODY_MAX_BYTES, 5),
+  });
+  for (const path of paths) path.send(write.subarray(0, write.length - 1));
+  await waitFor(() => paths.every((path) => path.socket.writableLength === 0), 10_000, 'All was taken');
+  await scene.wellBehaved();
+  expect(residentBytes(worker) - before).toBeLessThan(GROWTH_MAX_BYTES + 64 * BODY_MAX_BYTES);
+  for (const path of paths) path.reset();
+  const read = await offender.call({ op: OP.READ, handle, lba: 8192, count: 1 });
+  expect(read.body.equals(Buffer.alloc(SECTOR_BYTES))).toBe(true);
+});
+
+it('300 paths that are proven and reset at once', async () => {
+  for (let round = 0; round < 10; round++) {
+    const paths = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
+    const twice = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
+    for (const path of [...paths, ...twice]) path.reset();
+    // They are gone for the server before the next ones come: a session has 64 at most.
+    offender.request(...[...paths, ...twice].map((path) => ({ op: OP.FENCE, aux: path.welcome.path })));
+    for (let fenced = 0; fenced < 30; fenced++) await offender.next(({ op }) => op === OP.FENCED);
+  }
+  await offender.verify(handle, 0, 8);
+});

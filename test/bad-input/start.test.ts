@@ -1,0 +1,237 @@
+// Obstacles to a start that are not in the configuration file: addresses, rights, sockets, another daemon, wrong usage. One line says what
+// stands in the way; nothing is left half-done; and who was there before goes on.
+
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UNIX_PATH_MAX_BYTES } from '@rsio/protocol/limits';
+import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import type { RunResult } from '../support/programs.ts';
+
+const lab = useLab();
+const MEMORY_ID = '0b7d3c1e-2f6a-4d58-8e19-5a4c7b9d0e21';
+const VOLUMES = { oracle: { type: 'memory', size: '1m', id: MEMORY_ID } };
+
+function expectOneLine({ code, stdout, stderr }: RunResult, line: RegExp, exitCode = 1): void {
+  expect(stdout).toBe('');
+  const lines = stderr.split('\n').filter((one) => one !== '' && !one.includes(': Warning: '));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(line);
+  expect(code).toBe(exitCode);
+}
+
+/** No process, no pid file, no socket, no memory volume. */
+function expectNothingLeft(host: Host): void {
+  expect(host.processes()).toEqual([]);
+  for (const { runDir } of [host.rssrvPaths, host.rsiodPaths]) {
+    const left = existsSync(runDir) ? readdirSync(runDir).filter((name) => name !== 'records.json') : [];
+    expect(left).toEqual([]);
+  }
+  expect(existsSync(`/dev/shm/rsio-${MEMORY_ID}`)).toBe(false);
+}
+
+function isListening(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: address, port });
+    socket.on('connect', () => resolve(true));
+    socket.on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+describe('rssrv', () => {
+  it('the second of its addresses is in use: the first is given back', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    const [first = '', second = ''] = network.serverAddresses;
+    const other = net.createServer();
+    await new Promise<void>((resolve) => other.listen(network.port, second, resolve));
+    lab.onClean(() => other.close());
+    host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
+    expectOneLine(
+      await host.tryStart('rssrv'),
+      new RegExp(
+        `^rssrv: Cannot listen on ${second} port ${network.port} \\(interface if2\\): another program does: stop it, or set another port \\[E_ADDRESS_IN_USE\\]$`,
+      ),
+    );
+    expectNothingLeft(host);
+    expect(await isListening(first, network.port)).toBe(false);
+  });
+
+  it('an address that the machine does not have', async () => {
+    const host = lab.host();
+    const network = await lab.network(1);
+    const config = serverConfig(network, { volumes: VOLUMES }).replace(network.serverAddresses[0] ?? '', '198.51.100.7');
+    host.writeConfig('rssrv', config);
+    expectOneLine(
+      await host.tryStart('rssrv'),
+      /^rssrv: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if1\): this machine does not have the address: correct it, or bring the interface up \[E_ADDRESS_MISSING\]$/,
+    );
+    expectNothingLeft(host);
+  });
+
+  // Root may use every port.
+  if (process.getuid?.() !== 0) {
+    it('a port for which it has no right', async () => {
+      const host = lab.host();
+      const network = await lab.network(1);
+      host.writeConfig('rssrv', serverConfig({ ...network, port: 80 }, { volumes: VOLUMES }));
+      expectOneLine(await host.tryStart('rssrv'), /no right to use this port: run as root, or set a port from 1024 on \[E_RIGHTS\]$/);
+      expectNothingLeft(host);
+    });
+  }
+
+  it('a second one on the same root: the first goes on', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    await startServer(host, network, { volumes: VOLUMES });
+    await startClient(host, network);
+    await host.rsconfigWell('-a');
+    const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    lab.onClean(() => nbd.close());
+    for (const program of ['rssrv', 'rsiod'] as const) {
+      const pid = host.pid(program);
+      expectOneLine(
+        await host.tryStart(program),
+        new RegExp(
+          `^${program}: ${program} is already running as pid ${pid} \\(.*/pid\\): stop it first, or choose another --root \\[E_ALREADY_RUNNING\\]$`,
+        ),
+      );
+      expect(host.pid(program)).toBe(pid);
+      await nbd.verify(0, 65536);
+    }
+    const { paths } = await host.call('stats', {});
+    expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
+  });
+
+  it("another server's volume file: it says so, and serves the rest", async () => {
+    const [one, two] = [lab.host(), lab.host()];
+    const network = await lab.network(1);
+    const shared = { path: one.file('storage/shared.img'), size: '1m' };
+    await startServer(one, network, { volumes: { oracle: shared } });
+    const elsewhere = await lab.network(1);
+    two.writeConfig('rssrv', serverConfig(elsewhere, { volumes: { oracle: shared, own: { type: 'memory', size: '1m' } } }));
+    const result = await two.tryStart('rssrv');
+    expect(result.code).toBe(0);
+    expect(result.stderr).toMatch(
+      /^rssrv: .*oracle.*shared\.img is locked: stop the other rssrv or program that uses it.* \[E_VOLUME\]\n$/m,
+    );
+    await startClient(two, elsewhere);
+    expect(await two.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);
+  });
+
+  it('what stands where its folders should be', async () => {
+    const host = lab.host();
+    const network = await lab.network(1);
+    host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
+    writeFileSync(path.join(host.root, 'run'), 'no folder');
+    expectOneLine(
+      await host.tryStart('rssrv'),
+      /^rssrv: Pid file .*\/pid cannot be written \((ENOTDIR|EEXIST)\): check its folder \[E_SYSTEM\]$/,
+    );
+    expect(host.processes()).toEqual([]);
+  });
+
+  it('a volume that cannot be opened stops neither the server nor the others', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    mkdirSync(path.join(host.root, 'folder'));
+    const volumes = { bad: { path: path.join(host.root, 'folder') }, lost: { path: '/nowhere/lost.img', size: '1m' }, ...VOLUMES };
+    host.writeConfig('rssrv', serverConfig(network, { volumes }));
+    const result = await host.tryStart('rssrv');
+    expect(result.code).toBe(0);
+    expect(result.stderr).toMatch(/^rssrv: .*bad.*folder.*: .* \[E_VOLUME\]$/m);
+    expect(result.stderr).toMatch(/^rssrv: Volume lost: directory \/nowhere does not exist: create it, or correct path = \[E_VOLUME\]$/m);
+    await startClient(host, network);
+    expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached .*\n$/);
+  });
+});
+
+describe('rsiod', () => {
+  it('a root whose socket paths are too long', async () => {
+    const host = lab.host();
+    const network = await lab.network(1);
+    const root = path.join(host.root, 'r'.repeat(UNIX_PATH_MAX_BYTES));
+    mkdirSync(path.join(root, 'etc'), { recursive: true });
+    writeFileSync(path.join(root, 'etc/rscltcfg'), clientConfig(network), { mode: 0o600 });
+    const result = await host.run('rsiod', ['--root', root]);
+    expectOneLine(
+      result,
+      /^rsiod: Socket path .* has \d+ bytes, more than the 107 the system takes: choose a shorter --root \[E_SOCKET_PATH\]$/,
+    );
+    expect(host.processes()).toEqual([]);
+    expect(readdirSync(path.join(root, 'run/rsio/rsiod'))).toEqual([]);
+  });
+
+  it('no server in reach is a warning: it is up after 3 s at most, and answers', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    host.writeConfig('rsiod', clientConfig(network));
+    const result = await host.tryStart('rsiod');
+    expect(result.code).toBe(0);
+    expect(result.stderr).toContain('rsiod: Warning: No server of namespace osl is in reach: trying on; rsconfig -m status -v says why\n');
+    const status = await host.rsconfigWell('-m', 'status', '-v');
+    expect(status).toMatch(/ECONNREFUSED: nobody listens there/);
+  });
+
+  it('an interface address that the machine does not have: its path says so, the other one works', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    await startServer(host, network, { volumes: VOLUMES });
+    const [, second = ''] = network.clientAddresses();
+    const config = clientConfig(network, { defaults: { paths: 'all' } }).replace(second, '198.51.100.7');
+    host.writeConfig('rsiod', config);
+    await host.start('rsiod');
+    const status = await host.rsconfigWell('-m', 'status', '-v');
+    expect(status).toMatch(
+      /^1 if1 IP\(TCP\) 198\.51\.100\.7\/\d+\n {4}rep: .* (down|connecting) tx: - rx: -\n.*\n {8}error: No connection from 198\.51\.100\.7 to .*EADDRNOTAVAIL: this machine does not have the local address/m,
+    );
+    expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached/);
+  });
+
+  it('a wrong key, and an unknown name: the client is told the same, in its status', async () => {
+    for (const options of [{ key: 'wrong' }, { node: 'nobody' }, { namespaceid: 201 }]) {
+      const host = lab.host();
+      const network = await lab.network(1);
+      await startServer(host, network, { volumes: VOLUMES });
+      host.writeConfig('rsiod', clientConfig(network, options));
+      expect((await host.tryStart('rsiod')).code).toBe(0);
+      const reason =
+        options.namespaceid === 201
+          ? "Server refused the connection: Server big-9 serves namespaceid 200, not 201: correct namespaceid or the server's address"
+          : "Server refused the connection: Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides";
+      expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(`error: ${reason}, `);
+      await lab.clean();
+    }
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    ['rssrv', ['--frobnicate'], /^rssrv: Unknown option --frobnicate: see rssrv --help \[E_USAGE\]$/],
+    ['rssrv', ['word'], /^rssrv: Unexpected argument word.*: see rssrv --help \[E_USAGE\]$/],
+    ['rssrv', ['--check=yes'], /^rssrv: .*--check.*: see rssrv --help \[E_USAGE\]$/],
+    ['rsiod', ['--root'], /^rsiod: .*--root.*: see rsiod --help \[E_USAGE\]$/],
+    ['rsiod', ['--root', ''], /^rsiod: --root is empty: name a folder, see rsiod --help \[E_USAGE\]$/],
+    ['rsconfig', ['-q', '-l'], /^rsconfig: -q and -l exclude each other: give one, see rsconfig --help \[E_USAGE\]$/],
+    ['rsconfig', ['-m', 'weather'], /^rsconfig: Unknown -m weather: give status or stats, see rsconfig --help \[E_USAGE\]$/],
+  ])('%s %s', async (program, args, line) => {
+    const host = lab.host();
+    expectOneLine(await host.run(program, args), line, 2);
+    expectNothingLeft(host);
+  });
+
+  it('rsconfig without rsiod', async () => {
+    const host = lab.host();
+    for (const args of [['-q'], ['-a'], ['-m', 'status'], ['events']]) {
+      expectOneLine(
+        await host.rsconfig(...args),
+        /^rsconfig: rsiod does not run, nothing listens on .*\/control: start it with: rsiod --root .* \[E_NOT_RUNNING\]$/,
+      );
+    }
+  });
+});
