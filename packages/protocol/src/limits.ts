@@ -57,6 +57,8 @@ export const OUTPUT_BUFFERS_POOLED_MAX = 16;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 /** Parts of answers that come in several frames (a list of all volumes), kept for one path. */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
+/** What a part takes besides its own bytes, so that empty ones have a bound too. */
+export const ANSWER_PART_COST_BYTES = 256;
 
 // --- messages: what one may hold (lists of paths, slots, extents: with their subject)
 export const MESSAGE_DEPTH_MAX = 8;

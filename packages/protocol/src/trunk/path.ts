@@ -3,7 +3,7 @@
 
 import type { Clock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
-import { ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
+import { ANSWER_PART_COST_BYTES, ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
@@ -98,7 +98,7 @@ export class Path implements ConnectionHandler {
 
   /** Keeps the part of a message answer; false: further parts follow, or the path was closed because it keeps too much. */
   keepPart(header: Header, body: Buffer, offset: number): boolean {
-    this.partsBytes += header.length;
+    this.partsBytes += header.length + ANSWER_PART_COST_BYTES;
     if (this.partsBytes > ANSWER_PARTS_MAX_BYTES) {
       this.violation(`${frameName(header.op)} goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
       return false;
@@ -112,7 +112,7 @@ export class Path implements ConnectionHandler {
   /** The parts kept for a slot's answer, taken out. */
   takeParts(slot: number): Buffer[] {
     const parts = this.parts.get(slot) ?? [];
-    for (const part of parts) this.partsBytes -= part.length;
+    for (const part of parts) this.partsBytes -= part.length + ANSWER_PART_COST_BYTES;
     this.parts.delete(slot);
     return parts;
   }
@@ -151,6 +151,7 @@ export class Path implements ConnectionHandler {
   received(): void {
     this.heartbeat.received(this.clock.monotonicMs());
     this.owner.pathReceived(this);
+    if (this.connection.overflows) this.connection.close('The server does not read what is sent to it', true);
   }
 
   drained(): void {
