@@ -122,7 +122,8 @@ export function stopReading(socket: net.Socket): boolean {
   socket.pause();
   const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   handle?.readStop?.();
-  if (handle !== null) handle.reading = false;
+  // A stream fills its buffer after each chunk, also when paused: a handle that is marked as reading is not started again by that.
+  if (handle !== null) handle.reading = true;
   return socket.readableLength === 0;
 }
 
