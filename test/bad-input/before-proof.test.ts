@@ -92,7 +92,11 @@ describe('bytes that are no handshake', () => {
   it('a READ, and a WRITE with its body', async () => {
     const reader = await stranger();
     reader.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
-    await expectDropped(reader, /HELLO expected, got READ/);
+    await expectDropped(reader, /READ does not belong to the handshake/);
+    const huge = await stranger();
+    // Where a message has its length, this one says 4 GiB.
+    huge.request({ op: OP.READ, handle: 1, seq: 1, lba: 0xffffffff0000 });
+    await expectDropped(huge, /READ does not belong to the handshake/);
     const writer = await stranger();
     writer.request({ op: OP.WRITE, handle: 1, seq: 1, count: 1, body: Buffer.alloc(512) });
     await expectDropped(writer, /WRITE: body of 512 bytes, at most 0/);
@@ -102,7 +106,7 @@ describe('bytes that are no handshake', () => {
     const peer = await stranger();
     await peer.greet();
     peer.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
-    await expectDropped(peer, /PROOF expected, got READ/);
+    await expectDropped(peer, /READ does not belong to the handshake/);
   });
 
   it('PROOF before HELLO, HELLO twice', async () => {
