@@ -1,17 +1,13 @@
 // A trunk and its paths against a server that the test plays: what goes over which path, what is sent again when, what an answer may
-// do and what closes the path. The same against a real server, with everything at random, is rssrv's session.test.ts.
+// do. What a server may not do is in trunk-peer.test.ts. The same against a real server, with everything at random, is rssrv's session.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { AssertionError } from '../lib/assert.ts';
-import { RsError } from '../lib/errors.ts';
-import { ANSWER_PARTS_MAX_BYTES, MESSAGE_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES } from '../limits.ts';
+import { OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES } from '../limits.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
-import { FLAG, OP } from '../wire/frames.ts';
+import { OP } from '../wire/frames.ts';
 import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Request } from './request.ts';
-
-const EMPTY = Buffer.alloc(0);
 
 function read(scene: TrunkScene, count = 1): Request {
   return scene.submit(OP.READ, { count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, 0xaa) });
@@ -142,6 +138,56 @@ describe('a path that dies', () => {
     expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
   });
 
+  test('a READ of which two answers come in parts at the same time gets the whole of one', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      second!.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    // The one that was begun first goes on slower, and is overtaken.
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', true);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', true);
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+    request.buffer.fill(0x5b);
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(100);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 0x5b));
+    expect(scene.states).toEqual(['up', 'up']);
+  });
+
+  test('silence costs no request more than the time until the path is suspect', () => {
+    const scene = new TrunkScene(2).start();
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    const [, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('there', true);
+    for (let times = 0; times < 25; times++) {
+      second!.say(OP.NOTIFY, 1);
+      scene.clock.advance(10);
+    }
+    expect(scene.states).toEqual(['suspect', 'up']);
+    expect(second!.requests(OP.READ).length).toBe(2);
+  });
+
   test('requests that went to a suspect path for lack of a better one go elsewhere as soon as a path is well again', () => {
     const scene = new TrunkScene(3).start();
     const [first, second, third] = scene.server.paths;
@@ -166,121 +212,6 @@ describe('a path that dies', () => {
     expect(scene.states[1 - carrier]).toBe('up');
     expect(other.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([77]);
     expect(scene.statusOf(request)).toBeNull();
-  });
-});
-
-describe('a misbehaving server loses the path, nothing else', () => {
-  function closedBy(act: (scene: TrunkScene) => void): string {
-    const scene = new TrunkScene(1).start();
-    act(scene);
-    scene.clock.advance(1);
-    expect(scene.states).toEqual(['down']);
-    return scene.supervisors[0]!.lastError?.message ?? '';
-  }
-
-  test('an answer nobody asked for', () => {
-    const reason = closedBy((scene) => {
-      write(scene);
-      scene.clock.advance(1);
-      const [path] = scene.server.paths;
-      const [request] = path!.requests(OP.WRITE);
-      path!.answerIo({ ...request!, header: { ...request!.header, seq: 2 } }, STATUS.OK);
-    });
-    expect(reason).toBe('Protocol error of the server: WRITE answer for slot 0 seq 2, of which this path owes none');
-  });
-
-  test('the same answer twice', () => {
-    closedBy((scene) => {
-      const request = write(scene);
-      scene.clock.advance(1);
-      const [path] = scene.server.paths;
-      for (let times = 0; times < 2; times++) path!.answerIo(path!.requests(OP.WRITE)[0]!, STATUS.OK);
-      scene.clock.advance(1);
-      expect(scene.statusOf(request)).toBe(STATUS.OK);
-    });
-  });
-
-  test('data of another length than was asked for, whole or in parts', () => {
-    for (const bytes of [SECTOR_BYTES, 64 * SECTOR_BYTES]) {
-      closedBy((scene) => {
-        const request = read(scene, 2);
-        scene.clock.advance(1);
-        const [path] = scene.server.paths;
-        const [asked] = path!.requests(OP.READ);
-        path!.answerIo({ ...asked!, header: { ...asked!.header, count: bytes / SECTOR_BYTES } }, STATUS.OK, Buffer.alloc(bytes, 1));
-        scene.clock.advance(1);
-        expect(request.buffer).toEqual(Buffer.alloc(2 * SECTOR_BYTES, 0xaa));
-      });
-    }
-  });
-
-  test('an answer of another op, a frame of the handshake, a FENCED that was not asked for', () => {
-    expect(
-      closedBy((scene) => {
-        write(scene);
-        scene.clock.advance(1);
-        const [path] = scene.server.paths;
-        const [request] = path!.requests(OP.WRITE);
-        path!.answerIo({ ...request!, header: { ...request!.header, op: OP.FLUSH } }, STATUS.OK);
-      }),
-    ).toContain('which holds WRITE');
-    closedBy((scene) => scene.server.paths[0]!.say(OP.WELCOME, 0));
-    closedBy((scene) => scene.server.paths[0]!.say(OP.FENCED, 0));
-    closedBy((scene) => scene.server.paths[0]!.say(OP.OPEN, 0));
-    closedBy((scene) => scene.server.paths[0]!.say(OP.PING, 0, Buffer.from('rubbish')));
-  });
-
-  test('an answer without end', () => {
-    const reason = closedBy((scene) => {
-      scene.submit(OP.LIST, { attachment: null });
-      scene.clock.advance(1);
-      const [path] = scene.server.paths;
-      const part = Buffer.alloc(MESSAGE_MAX_BYTES);
-      for (let bytes = 0; bytes <= ANSWER_PARTS_MAX_BYTES && path!.closedReason === null; bytes += part.length) {
-        path!.answerMessage(path!.requests(OP.LIST)[0]!, STATUS.OK, part, FLAG.MORE);
-        if (bytes % (1 << 20) === 0) scene.clock.advance(0);
-      }
-    });
-    expect(reason).toContain(`goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
-  });
-
-  test('a path number that is in use', () => {
-    const scene = new TrunkScene(2);
-    scene.server.decide = (path) => {
-      path.welcome(scene.server.session, 0, 256);
-      scene.server.paths.push(path);
-    };
-    scene.start();
-    expect(scene.states).toEqual(['up', 'down']);
-    expect(scene.supervisors[1]!.lastError?.code).toBe('E_PROTOCOL');
-  });
-
-  test('an answer whose body its reader cannot read', () => {
-    const reason = closedBy((scene) => {
-      const owner = {
-        requestDone: () => {
-          throw new RsError('E_PROTOCOL', 'LIST answer: wrong');
-        },
-      };
-      scene.submit(OP.LIST, { attachment: null, owner });
-      scene.clock.advance(1);
-      scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, Buffer.from('rubbish'));
-    });
-    expect(reason).toBe('Protocol error of the server: LIST answer: wrong');
-  });
-
-  // Once it passed for an error of the server, and the client went on with whatever was broken.
-  test('but our own mistakes are not blamed on it', () => {
-    const scene = new TrunkScene(1).start();
-    const owner = {
-      requestDone: () => {
-        throw new AssertionError('Our own mistake');
-      },
-    };
-    scene.submit(OP.LIST, { attachment: null, owner });
-    scene.clock.advance(1);
-    scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, EMPTY);
-    expect(() => scene.clock.advance(1)).toThrow('Our own mistake');
   });
 });
 
@@ -313,6 +244,16 @@ describe('a new session', () => {
     scene.clock.advance(500);
     expect([open, close, waiting].map((request) => scene.statusOf(request))).toEqual([STATUS.STALE, STATUS.STALE, STATUS.STALE]);
     expect([scene.server.paths[0]!.requests(OP.OPEN), scene.server.paths[0]!.requests(OP.CLOSE)]).toEqual([[], []]);
+  });
+
+  test("knows nothing of the old one's dead paths", () => {
+    const scene = new TrunkScene(2).start();
+    scene.server.paths[0]!.connection.close('reset', true);
+    scene.clock.advance(1);
+    scene.server.loseSession();
+    scene.clock.advance(500);
+    expect(scene.states).toEqual(['up', 'up']);
+    for (const path of scene.server.paths) expect([path.requests(OP.FENCE), path.proven?.proof.dead]).toEqual([[], []]);
   });
 
   test('an OPEN that waited for the first session is sent in it', () => {
