@@ -105,6 +105,7 @@ export class Opener {
       this.fail(attachment, status, sentence);
       return;
     }
+    if (this.trunk.isEnded) return;
     attachment.reason = sentence;
     this.events.waits(attachment, sentence);
     this.clock.after(REOPEN_RETRY_MS, () => this.open(attachment));

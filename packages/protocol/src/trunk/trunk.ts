@@ -67,6 +67,11 @@ export class Trunk implements PathOwner {
     return this.dispatcher.attachments;
   }
 
+  /** Nothing is sent any more; what is submitted is answered with an error. */
+  get isEnded(): boolean {
+    return this.ended;
+  }
+
   /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
   present(challenge: Challenge): Presentation {
     const session = this.session;
