@@ -43,7 +43,7 @@ export class Session implements ServerPathOwner {
   readonly id: Buffer;
   private readonly ports: SessionPorts;
   private readonly volumes: SessionVolumes;
-  private readonly slots = new SlotTable(SLOTS);
+  private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
@@ -55,7 +55,9 @@ export class Session implements ServerPathOwner {
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
 
-  constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts) {
+  /** `slotCount`: what WELCOME grants. */
+  constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
+    this.slots = new SlotTable(slotCount);
     this.id = id;
     this.interfaces = interfaces;
     this.listGeneration = generation;
@@ -80,7 +82,7 @@ export class Session implements ServerPathOwner {
     const welcome = {
       session: this.id,
       path: number,
-      slots: SLOTS,
+      slots: this.slots.size,
       windowBytes: WINDOW_BYTES,
       interfaces: this.interfaces,
       generation: this.listGeneration,
