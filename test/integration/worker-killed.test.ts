@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import { useLab } from '../support/lab.ts';
+import { pathCutter } from '../support/path-cutter.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { untilWriting, volumeStats } from '../support/volume-stats.ts';
@@ -61,4 +62,27 @@ it('a killed server process costs its client a pause, and the other client nothi
     'slowest I/O ms of the client hit': ofHit.slowestMs,
     'of the other client': ofSpared.slowestMs,
   });
+});
+
+it('all paths reset and the server process killed at once, three times: the client goes on each time', async (context) => {
+  needFio(context);
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const cutter = await pathCutter(lab, network);
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
+  await startClient(client, network, { serverAddresses: cutter.serverAddresses, defaults: { digest: 'on' } });
+  await client.rsconfigWell('-a');
+  const fio = startFio(client, 'osl/oracle', { seconds: 5 });
+  for (let kill = 0; kill < KILLS; kill++) {
+    await untilWriting(client, 'osl:oracle@0', fio);
+    const worker = server.worker('big-2');
+    await cutter.cut(0);
+    await cutter.cut(1);
+    process.kill(worker, 'SIGKILL');
+    await waitFor(() => server.worker('big-2') !== worker, 20_000, 'There is a new server process');
+  }
+  await untilWriting(client, 'osl:oracle@0', fio);
+  const { verifyReads, slowestMs } = await fio.outcome;
+  const { errors, longestGapMs } = await volumeStats(client, 'osl:oracle@0');
+  expect(errors).toBe(0);
+  report('all paths reset and kill -9', { 'longest gap ms': longestGapMs, verifyReads, slowestMs });
 });
