@@ -98,6 +98,28 @@ describe('a path that dies', () => {
     expect(second!.closedReason).not.toBeNull();
   });
 
+  test('its slots are not used again before FENCED, whatever the client knows of its end', () => {
+    const scene = new TrunkScene(2);
+    // One for data: the others are reserved.
+    scene.server.slots = 9;
+    scene.start();
+    scene.network.routes[0]!.reach = 'refused';
+    const first = write(scene, 1);
+    scene.clock.advance(1);
+    const [dying, other] = scene.server.paths;
+    scene.supervisors[0]!.path!.connection.close('carrier lost', true);
+    scene.clock.advance(1);
+    other!.answerIo(other!.requests(OP.WRITE)[0]!, STATUS.OK);
+    scene.clock.advance(1);
+    expect([dying!.requests(OP.WRITE).length, scene.statusOf(first)]).toEqual([1, STATUS.OK]);
+    write(scene, 2);
+    scene.clock.advance(100);
+    expect(other!.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([1]);
+    other!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(other!.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([1, 2]);
+  });
+
   test('what was asked on a path that falls silent is asked on another too', () => {
     const scene = new TrunkScene(3).start();
     const [first, second, third] = scene.server.paths;

@@ -1,0 +1,170 @@
+// A client as a test plays it, against a real session: paths that are admitted without a handshake, requests with any slot, seq and
+// flags, and every frame that comes back written down.
+
+import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
+import { Connection } from '@rsio/protocol/trunk/connection';
+import { OutputPool } from '@rsio/protocol/wire/encoder';
+import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
+import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
+import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import type { Backend, IoDone } from '../backends/backend.ts';
+import { WOULD_WAIT } from '../backends/backend.ts';
+import { Session } from '../session.ts';
+
+export interface Tag {
+  readonly slot: number;
+  readonly seq: number;
+}
+
+/** Storage whose operations end when the test says so; `begun` names them in order. */
+export class HeldStorage {
+  readonly begun: string[] = [];
+  readonly waiting: IoDone[] = [];
+  isClosed = false;
+  isFast = false;
+  fill = 0;
+
+  readonly backend: Backend = {
+    sizeBytes: 1 << 20,
+    capabilities: { type: 'memory', readonly: false, canDiscard: true, canZeroFast: true, canExtents: true },
+    tryRead: (target, offset, lengthBytes) => {
+      if (!this.isFast) return WOULD_WAIT;
+      this.begun.push('READ');
+      target.fill(this.fill, offset, offset + lengthBytes);
+      return 0;
+    },
+    tryWrite: () => WOULD_WAIT,
+    read: (target, offset, lengthBytes, _positionBytes, done) => {
+      const { fill } = this;
+      this.hold('READ', (status) => {
+        target.fill(fill, offset, offset + lengthBytes);
+        done(status);
+      });
+    },
+    write: (_source, _offset, _lengthBytes, _positionBytes, _fua, done) => this.hold('WRITE', done),
+    flush: (done) => this.hold('FLUSH', done),
+    discard: (_positionBytes, _lengthBytes, done) => this.hold('DISCARD', done),
+    zero: (_positionBytes, _lengthBytes, _keep, _fua, done) => this.hold('ZERO', done),
+    extents: (_positionBytes, _lengthBytes, done) => this.hold('EXTENTS', (status) => done(status, [1, 0])),
+    close: async () => {
+      this.isClosed = true;
+    },
+  };
+
+  /** The oldest operation ends. */
+  finish(status = 0): void {
+    this.waiting.shift()?.(status as 0);
+  }
+
+  private hold(name: string, done: IoDone): void {
+    this.begun.push(name);
+    this.waiting.push(done);
+  }
+}
+
+export class RawPath {
+  readonly connection: Connection;
+  /** What came back: `WRITE answer 1/1 status 0`. */
+  readonly heard: string[] = [];
+  readonly bodies: Buffer[] = [];
+  closedReason: string | null = null;
+
+  constructor(link: MemoryLink) {
+    this.connection = new Connection(
+      link.client,
+      { bodies: new BufferPool(0), outputs: new OutputPool() },
+      {
+        bodyBegins: () => {},
+        frame: (header, body, offset) => this.frame(header, Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header)))),
+        received: () => {},
+        drained: () => {},
+        closed: (reason) => {
+          this.closedReason = reason;
+        },
+      },
+    );
+  }
+
+  io(op: number, { slot, seq }: Tag, lba = 0, count = op === OP.FLUSH ? 0 : 1, handle = 1, flags = 0): void {
+    const { encoder } = this.connection;
+    const bodyBytes = op === OP.WRITE ? count * 512 : 0;
+    encoder.beginIo(bodyBytes);
+    encoder.endIo(op, flags, handle, slot, seq, lba, count, bodyBytes);
+    encoder.flush();
+  }
+
+  message(op: number, { slot, seq }: Tag, body: Buffer, handle = 0, aux = 0): void {
+    this.connection.encoder.message(op, 0, handle, slot, seq, aux, body);
+    this.connection.encoder.flush();
+  }
+
+  private frame(header: Header, body: Buffer): void {
+    if (header.op === OP.WELCOME || header.op === OP.PING) return;
+    const isAnswer = (header.op & ANSWER) !== 0;
+    this.heard.push(`${frameName(header.op)} ${isAnswer ? `${header.slot}/${header.seq} status ${header.handle}` : header.aux}`);
+    this.bodies.push(body);
+  }
+}
+
+export class SessionScene {
+  readonly clock = new FakeClock();
+  readonly storage = new HeldStorage();
+  readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
+  readonly released: string[] = [];
+  readonly session: Session;
+
+  constructor() {
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => log };
+    const volume = {
+      name: 'oracle',
+      universe: 0,
+      id: 'id',
+      type: 'memory',
+      path: null,
+      sizeBytes: 1 << 20,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      clients: null,
+    } as const;
+    this.session = new Session(Buffer.alloc(16), [], 1, {
+      clock: this.clock,
+      log,
+      pools: this.pools,
+      pathsChanged: () => {},
+      list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
+      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life' }),
+      release: async (volumeId) => {
+        this.released.push(volumeId);
+      },
+      openBackend: () => Promise.resolve(this.storage.backend),
+    });
+  }
+
+  path(dead: readonly number[] = []): RawPath {
+    const link = new MemoryLink(this.clock);
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', interfaceName: 'if0', digest: false, dead });
+    return new RawPath(link);
+  }
+
+  /** Everything that is under way arrives, and promises run. */
+  async turn(): Promise<void> {
+    for (let times = 0; times < 3; times++) {
+      this.clock.advance(1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Opens the volume over `path` in slot 255; the handle is 1. */
+  async open(path: RawPath): Promise<void> {
+    path.message(OP.OPEN, { slot: 255, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+    await this.turn();
+    const { handle } = decodeOpenAnswer(path.bodies[0]!, 0, path.bodies[0]!.length);
+    if (handle !== 1) throw new Error(`The first handle is ${handle}`);
+    path.heard.length = 0;
+    path.bodies.length = 0;
+  }
+}
