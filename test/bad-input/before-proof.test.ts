@@ -236,15 +236,17 @@ describe('a handshake that goes wrong', () => {
     }
   });
 
-  it('a client that resets, or leaves, right behind its PROOF', async () => {
-    for (const leave of [(peer: RawClient) => peer.reset(), (peer: RawClient) => peer.socket.end(), (peer: RawClient) => peer.close()]) {
-      for (let time = 0; time < 5; time++) {
-        const peer = await stranger(scene.identity('mars', { instance: 3 }));
-        await peer.greet();
-        peer.prove(null);
-        await new Promise((resolve) => peer.socket.write('', resolve));
-        leave(peer);
-      }
+  it('a client that resets, or leaves, right behind its PROOF, also when no process is ready for it', async () => {
+    for (let time = 0; time < 30; time++) {
+      const peer = await stranger(scene.identity('mars', { instance: 3 }));
+      await peer.greet();
+      peer.prove(null);
+      await new Promise((resolve) => peer.socket.write('', resolve));
+      if (time % 3 === 0) peer.reset();
+      else if (time % 3 === 1) peer.close();
+      else peer.socket.end();
+      // Now and then the last session has ended, and the next one's process is just being started.
+      await new Promise((resolve) => setTimeout(resolve, (time * 7) % 60));
     }
   });
 });

@@ -112,7 +112,7 @@ export class Admissions {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const worker = await this.recordedWorker();
+    const worker = await this.usableWorker();
     const served: ServedSession = { id, secret, client, worker, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
     served.worker.onMessage = (message) => this.heard(served, message);
@@ -124,11 +124,11 @@ export class Admissions {
     );
   }
 
-  /** A process that stands in the records: an unrecorded one would be unknown to the next listener (S10). */
-  private async recordedWorker(): Promise<Worker> {
+  /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
+  private async usableWorker(): Promise<Worker> {
     const worker = this.ports.takeWorker();
     try {
-      await worker.recorded;
+      await worker.usable;
       if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     } catch (error) {
       worker.kill();

@@ -6,8 +6,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { SPARE_WORKERS, WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { SPARE_WORKERS, WORKER_DRAIN_TIMEOUT_MS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { FromWorker, ToWorker } from './channel.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -25,8 +26,11 @@ export class Worker {
   private isClean = false;
   private isGone = false;
 
-  /** Settles when the process stands in RUN's records; nothing is given to it before. */
-  readonly recorded: Promise<void>;
+  /**
+   * Settles when the process stands in RUN's records and listens to its channel; nothing is given to it before. A socket that came
+   * before anybody listens would be read by nobody, and its reset would end the process. Rejects when the process goes first.
+   */
+  readonly usable: Promise<void>;
 
   /** `copiesLog`: the process writes its log lines to stderr too (foreground). */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
@@ -36,11 +40,22 @@ export class Worker {
       env: { ...process.env, UV_THREADPOOL_SIZE: STORAGE_THREADS },
     });
     this.pid = this.child.pid ?? 0;
-    this.recorded = record(this.pid);
+    const starting = clock.after(WORKER_START_TIMEOUT_MS, () => {
+      log.error(`Server process ${this.pid} did not come up within ${WORKER_START_TIMEOUT_MS / 1000} s: it is ended`);
+      this.kill();
+    });
+    const listens = new Promise<void>((resolve, reject) => {
+      this.child.on('message', (message) => {
+        if ((message as FromWorker).type === 'ready') resolve();
+      });
+      this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
+    });
+    this.usable = Promise.all([record(this.pid), listens]).then(() => undefined);
     // Whoever uses the process sees the error; a spare one's is nobody's yet.
-    this.recorded.catch(() => undefined);
+    this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const said = message as FromWorker;
+      if (said.type === 'ready') starting.cancel();
       if (said.type === 'ended') this.isClean = true;
       this.onMessage(said);
     });
@@ -52,6 +67,7 @@ export class Worker {
     this.ended = new Promise<boolean>((resolve) => {
       const gone = (): void => {
         this.isGone = true;
+        starting.cancel();
         for (const socket of this.onTheirWay) socket.destroy();
         resolve(this.isClean);
       };
