@@ -195,6 +195,32 @@ describe('a path that dies', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
+  test('a READ whose second answer begins to come after the first is not written over by it', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      second!.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(6);
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+  });
+
   test('silence costs no request more than the time until the path is suspect', () => {
     const scene = new TrunkScene(2).start();
     read(scene);
