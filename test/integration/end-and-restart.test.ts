@@ -16,6 +16,8 @@ const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 /** Far less than the bound after which a process that drains is killed. */
 const PROMPT_MS = 5_000;
+/** The doors wait for their requests for five seconds, the volumes for ten. */
+const WAITING_END_MS = 16_000;
 
 const lab = useLab();
 let server: Host;
@@ -110,4 +112,23 @@ it('rsiod killed and started again replaces its old instance and attaches again'
   expect(readFileSync(client.rsiodPaths.pidFile, 'utf8')).toContain(String(client.pid('rsiod')));
   const { verifyReads } = await startFio(client, EXPORT, { seconds: 2 }).outcome;
   expect(verifyReads).toBeGreaterThan(100);
+});
+
+it('rsiod told to end takes its server process with it', async () => {
+  const worker = server.worker('big-2');
+  await client.stop('rsiod');
+  await waitFor(() => !existsSync(`/proc/${worker}`), PROMPT_MS, 'The server process of a client that said BYE is gone');
+});
+
+it('rsiod told to end while I/O waits for a server that is gone answers it with an error and ends', async (context) => {
+  needFio(context);
+  const fio = startFio(client, EXPORT, { seconds: 20 });
+  await untilWriting(client, VOLUME, fio);
+  const failed = expect(fio.outcome).rejects.toThrow();
+  await server.kill('rssrv');
+  await waitsForServer();
+  const elapsedMs = await client.stop('rsiod');
+  await failed;
+  expect(elapsedMs).toBeLessThan(WAITING_END_MS);
+  report('SIGTERM of rsiod with I/O that waits', { 'ms until it was gone': elapsedMs });
 });

@@ -23,8 +23,6 @@ export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
 export const WIDE_COUNT_MAX = 1024;
 export const COUNT_MAX = 0xffff;
 export const SEQ_MODULUS = 0x10000;
-/** Result of an IOCTL that may not run twice: kept in the slot. */
-export const SLOT_RESULT_MAX_BYTES = 512;
 
 // --- session
 export const SLOTS = 256;
@@ -139,6 +137,8 @@ export const FIRST_CONTACT_WAIT_MS = 3_000;
 /** How long rsconfig -a and -d wait for the server, and how long a list may take that was asked for. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
+/** A daemon that ends gives its volumes this long to be flushed and closed. */
+export const STOP_WAIT_MS = 10_000;
 export const LIST_WAIT_MS = 2_000;
 
 // --- file backend (docs/adr: sync or pool)
@@ -207,7 +207,7 @@ export const NBD_BATCHES_POOLED_MAX = 16;
 /** An NBD client that has not chosen an export within this loses its connection. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 /** How long a stopping NBD door waits for what is under way. */
-export const NBD_STOP_TIMEOUT_MS = 10_000;
+export const NBD_STOP_TIMEOUT_MS = 5_000;
 export const EVENTS_KEPT = 1_000;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;

@@ -6,7 +6,7 @@ import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS } from '@rsio/protocol/limits';
+import { ATTACH_WAIT_MS, DETACH_WAIT_MS, STOP_WAIT_MS } from '@rsio/protocol/limits';
 import { Attachment } from '@rsio/protocol/trunk/attachment';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Door } from './doors/door.ts';
@@ -110,6 +110,19 @@ export class Attachments {
     return outcomes;
   }
 
+  /** Detaches everything, as far as that goes within STOP_WAIT_MS. */
+  async stop(): Promise<void> {
+    const { clock, log } = this.ports;
+    // Detaching takes volumes out of the list.
+    const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
+    const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
+      const timer = clock.after(STOP_WAIT_MS, () => resolve(null));
+      all.then(resolve, reject).finally(() => timer.cancel());
+    });
+    if (outcomes === null) log.warn(`Not everything could be detached within ${STOP_WAIT_MS / 1000} s: it stays held by this node`);
+    for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
+  }
+
   // --- told by the servers
 
   opened(attachment: Attachment): void {
@@ -206,8 +219,9 @@ export class Attachments {
       );
     }
     this.leaving.add(volume);
+    const isReachable = volume.trunk.paths.length > 0;
     try {
-      await this.flush(volume, label);
+      if (isReachable) await this.flush(volume, label);
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);
@@ -217,13 +231,18 @@ export class Attachments {
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
-    const server = this.serverOf(volume);
-    await this.within(`close ${label}`, (done) => (server === undefined ? done() : server.opener.close(volume.attachment, done))).catch(
-      (error: unknown) => {
-        if (!force) throw error;
-      },
-    );
+    await this.closeAtServer(volume, label, isReachable).catch((error: unknown) => {
+      if (!force) throw error;
+    });
     this.ports.log.info(`Detached ${label}`);
+  }
+
+  /** An unreachable server is told when a path is back; nobody waits for that. */
+  private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
+    const server = this.serverOf(volume);
+    if (server === undefined) return;
+    if (isReachable) await this.within(`close ${label}`, (done) => server.opener.close(volume.attachment, done));
+    else server.opener.close(volume.attachment, () => undefined);
   }
 
   private async flush(volume: Volume, label: string): Promise<void> {

@@ -99,9 +99,7 @@ export class ClientDaemon {
   /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
   async stop(reason: string): Promise<void> {
     await this.door.stop();
-    for (const outcome of await this.attachments.detach([], true)) {
-      if (outcome.error !== null) this.options.log.warn(`${outcome.volume}: ${outcome.error.message}`);
-    }
+    await this.attachments.stop();
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
     await this.control?.close();
   }

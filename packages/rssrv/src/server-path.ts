@@ -17,6 +17,8 @@ export interface ServerPathOwner {
   /** A whole slotted request; its body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
+  /** A BYE: the client ends its session. */
+  clientEnds(sentence: string): void;
   /** Age of the oldest executing request, ms. */
   oldestMs(): number;
   generation(): number;
@@ -198,6 +200,7 @@ export class ServerPath implements ConnectionHandler {
       default: {
         const bye = decodeFarewell(body, offset, header.length);
         this.connection.close(`The client said: ${bye.sentence}`, false);
+        this.owner.clientEnds(bye.sentence);
       }
     }
   }

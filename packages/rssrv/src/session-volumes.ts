@@ -42,6 +42,7 @@ export class SessionVolumes {
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private nextHandle = 1;
+  private opening = 0;
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
@@ -89,7 +90,7 @@ export class SessionVolumes {
         answered(STATUS.OK, encodeListAnswers(await this.ports.list()), 0);
         return;
       case OP.OPEN:
-        await this.answerOpen(decodeOpenRequest(body, 0, body.length), answered);
+        await this.openWithinLimits(decodeOpenRequest(body, 0, body.length), answered);
         return;
       case OP.CLOSE: {
         const open = this.open.get(header.handle);
@@ -104,11 +105,21 @@ export class SessionVolumes {
     }
   }
 
-  private async answerOpen(request: OpenRequest, answered: Answered): Promise<void> {
-    if (this.open.size >= HANDLES_PER_SESSION_MAX || this.nextHandle > HANDLE_MAX) {
+  /** OPENs under way count too: each may become a handle. */
+  private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
+    if (this.open.size + this.opening >= HANDLES_PER_SESSION_MAX || this.nextHandle + this.opening > HANDLE_MAX) {
       refuse(answered, STATUS.TOO_MANY_HANDLES);
       return;
     }
+    this.opening++;
+    try {
+      await this.answerOpen(request, answered);
+    } finally {
+      this.opening--;
+    }
+  }
+
+  private async answerOpen(request: OpenRequest, answered: Answered): Promise<void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
       answered(grant.status, [encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders })], 0);

@@ -52,6 +52,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     log,
     pools: { bodies: new BufferPool(0), outputs: new OutputPool() },
     pathsChanged: () => {},
+    clientEnds: () => undefined,
     list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
     grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', life: 'life' }),
     release: () => Promise.resolve(),

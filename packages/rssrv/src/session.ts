@@ -24,6 +24,8 @@ export interface SessionPorts extends VolumePorts {
   readonly pools: ConnectionPools;
   /** No path is left: the worker decides how long the session may stay. */
   pathsChanged(count: number): void;
+  /** The client said BYE: the session may end. */
+  clientEnds(sentence: string): void;
 }
 
 /** What the listener settled about a proven connection. */
@@ -140,6 +142,10 @@ export class Session implements ServerPathOwner {
     }
     this.paths.get(number)?.connection.close('The client has fenced this path', true);
     path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
+  }
+
+  clientEnds(sentence: string): void {
+    if (!this.ending) this.ports.clientEnds(sentence);
   }
 
   pathClosed(path: ServerPath, reason: string): void {

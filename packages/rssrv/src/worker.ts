@@ -4,8 +4,9 @@
 import type { Socket } from 'node:net';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import { systemClock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
-import { WINDOW_BYTES, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import { WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
@@ -55,6 +56,14 @@ class WorkerProcess {
     systemClock.after(WORKER_LAST_WORDS_MS, () => process.exit(0));
   }
 
+  /** Without its listener it may not go on (S10): nothing asked of it is answered any more, and storage that hangs is not waited for. */
+  orphaned(): void {
+    for (const told of this.asked.values()) told(null);
+    this.asked.clear();
+    systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
+    void this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
+  }
+
   say(message: FromWorker): void {
     if (process.connected) process.send?.(message);
   }
@@ -68,7 +77,8 @@ class WorkerProcess {
       log,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       pathsChanged: (count) => this.say({ type: 'paths', count }),
-      list: async () => listOr(await this.ask({ what: 'list' })),
+      clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
+      list: async () => listFrom(await this.ask({ what: 'list' })),
       grant: async (request) => grantOr(await this.ask({ what: 'grant', request })),
       release: async (volumeId) => {
         await this.ask({ what: 'release', volumeId });
@@ -84,6 +94,7 @@ class WorkerProcess {
 
   private ask(asked: Asked): Promise<Told> {
     const number = this.askNumber++;
+    if (!process.connected) return Promise.resolve(null);
     return new Promise((resolve) => {
       this.asked.set(number, resolve);
       this.say({ type: 'ask', number, asked });
@@ -91,10 +102,9 @@ class WorkerProcess {
   }
 }
 
-const NOTHING: ListAnswer = { generation: 0, interfaces: [], volumes: [] };
-
-function listOr(told: Told): ListAnswer {
-  return told !== null && 'volumes' in told ? told : NOTHING;
+function listFrom(told: Told): ListAnswer {
+  if (told !== null && 'volumes' in told) return told;
+  throw new RsError('E_SYSTEM', 'The server could not read its list: see its log');
 }
 
 function grantOr(told: Told): Grant {
@@ -104,7 +114,7 @@ function grantOr(told: Told): Grant {
 
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.hear(message as ToWorker, handle as Socket | undefined));
-process.on('disconnect', () => void worker.end('E_SHUTTING_DOWN', 'The server has lost its listener'));
+process.on('disconnect', () => worker.orphaned());
 // The listener decides: a terminal's Ctrl-C reaches the whole group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);

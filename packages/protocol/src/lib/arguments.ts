@@ -69,6 +69,8 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
   };
   void executeProgram(spec, main, surroundings).then((code) => {
     process.exitCode = code;
+    // A daemon that failed may still have timers and sockets: it ends all the same. (Writes to files and pipes are done by now.)
+    if (code !== 0) process.exit();
   });
 }
 

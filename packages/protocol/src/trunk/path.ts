@@ -6,7 +6,7 @@ import { RsError } from '../lib/errors.ts';
 import { ANSWER_PART_COST_BYTES, ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
-import { decodeFarewell, decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { REQUEST_COST_BYTES } from './scheduler.ts';
@@ -125,6 +125,12 @@ export class Path implements ConnectionHandler {
     const message = this.heartbeat.ping(nowMs, 0, 0);
     this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(message));
     this.connection.encoder.flush();
+  }
+
+  /** Last words of a client that ends: its server need not keep the session. */
+  bye(code: string, sentence: string): void {
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.finish(sentence);
   }
 
   flush(): void {

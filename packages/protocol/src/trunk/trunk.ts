@@ -157,7 +157,7 @@ export class Trunk implements PathOwner {
     this.ended = true;
     this.timer?.cancel();
     const left = this.dispatcher.takeAll();
-    for (const path of this.paths) path.connection.finish(reason);
+    for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
     for (const request of left) request.owner?.requestDone(request, status);
   }
 

@@ -246,6 +246,7 @@ export class MemoryListener {
         log: NO_LOG,
         pools,
         pathsChanged: () => {},
+        clientEnds: () => undefined,
         list: async () => {
           await shortly();
           return { generation: 1, interfaces: [], volumes: [] };

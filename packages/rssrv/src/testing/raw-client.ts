@@ -135,6 +135,7 @@ export class SessionScene {
       log,
       pools: this.pools,
       pathsChanged: () => {},
+      clientEnds: () => undefined,
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life' }),
       release: async (volumeId) => {
