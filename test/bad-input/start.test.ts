@@ -204,7 +204,9 @@ describe('rsiod', () => {
         options.namespaceid === 201
           ? "Server refused the connection: Server big-9 serves namespaceid 200, not 201: correct namespaceid or the server's address"
           : "Server refused the connection: Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides";
-      expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(`error: ${reason}, `);
+      expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(
+        `error: ${reason} [${options.namespaceid === 201 ? 'E_NAMESPACE' : 'E_AUTH'}], `,
+      );
       await lab.clean();
     }
   });

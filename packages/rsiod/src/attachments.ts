@@ -47,6 +47,7 @@ export class Attachments {
   private readonly ports: AttachmentsPorts;
   private readonly volumes: Volume[] = [];
   private readonly leaving = new Set<Volume>();
+  private readonly opening = new Map<string, Promise<Volume>>();
   private readonly wishes = new Map<Attachment, Wish>();
 
   constructor(ports: AttachmentsPorts) {
@@ -144,11 +145,21 @@ export class Attachments {
       const choice = choose();
       label = choice.label;
       const attached = this.find(choice);
-      const volume = attached ?? (await this.open(choice, readOnly));
+      const volume = attached ?? (await this.openOnce(choice, readOnly));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.deviceOf(volume), error: null };
     } catch (thrown) {
       return failure(label, toRsError(thrown));
     }
+  }
+
+  /** Whoever asks for a volume that is just being opened waits for the same opening. */
+  private openOnce(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {
+    const key = `${choice.label} ${choice.offers[0]?.id ?? ''}`;
+    const underWay = this.opening.get(key);
+    if (underWay !== undefined) return underWay;
+    const opening = this.open(choice, readOnly).finally(() => this.opening.delete(key));
+    this.opening.set(key, opening);
+    return opening;
   }
 
   private async open(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {

@@ -30,7 +30,7 @@ export function pathView({ local, remote, port, supervisor }: Route, deadMs: num
     tx: path === null ? '-' : path.heartbeat.tx(nowMs, deadMs),
     rx: path === null ? '-' : path.heartbeat.rx(nowMs, deadMs),
     sinceMs: supervisor.sinceMs,
-    lastError: supervisor.lastError === null ? null : `${supervisor.lastError.message} [${supervisor.lastError.code}]`,
+    lastError: supervisor.lastErrorSentence,
     lastErrorMs: supervisor.lastErrorMs,
     retries: supervisor.retries,
     roundTripMs: path?.roundTripMs ?? null,

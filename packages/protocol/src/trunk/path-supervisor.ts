@@ -77,6 +77,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   path: Path | null = null;
   trunk: Trunk | null = null;
   lastError: RsError | null = null;
+  /** The same for people, with its code. */
+  lastErrorSentence: string | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
   /** Number of the last path, for the log. */
@@ -263,7 +265,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.deaths++;
     this.recentDeathsMs.push(nowMs);
     while (this.recentDeathsMs.length > 0 && nowMs - this.recentDeathsMs[0]! > PROBATION_WINDOW_MS) this.recentDeathsMs.shift();
-    this.note(new RsError('E_RESET', reason));
+    this.note(new RsError('E_RESET', reason), reason);
     const flaps = this.recentDeathsMs.length >= PROBATION_DEATHS && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
     this.retryIn(flaps ? PROBATION_MS : this.backoff.nextMs());
@@ -279,8 +281,9 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     }
     const isWaiting = this.presentation?.kind === 'wait';
     this.leaveTrunk();
-    if (!this.hurry) this.note(error);
-    this.move('down', isWaiting ? '' : error.message);
+    const reason = `${error.message} [${error.code}]`;
+    if (!this.hurry) this.note(error, reason);
+    this.move('down', isWaiting ? '' : reason);
     const connection = this.connection;
     this.connection = null;
     connection?.close(error.message, false);
@@ -293,8 +296,9 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.presentation = null;
   }
 
-  private note(error: RsError): void {
+  private note(error: RsError, sentence: string): void {
     this.lastError = error;
+    this.lastErrorSentence = sentence;
     this.lastErrorMs = this.ports.clock.wallMs();
   }
 
