@@ -9,6 +9,8 @@ export interface FioOptions {
   readonly seconds: number;
   /** Part of the volume it uses; default 32m. */
   readonly size?: string;
+  /** Blocks written before they are read back and compared; default 1024. */
+  readonly verifyBacklog?: number;
 }
 
 export interface FioOutcome {
@@ -32,32 +34,37 @@ interface FioJob {
 }
 
 const SPARE_SECONDS = 20;
+/** Its exit code after SIGINT, when nothing went wrong; the job's error tells what did. */
+const STOPPED = 128;
 
 export interface RunningFio {
   /** Rejects with all fio said when one I/O failed or one block differs. */
   readonly outcome: Promise<FioOutcome>;
+  /** Ends it before its time: what was written last is not read back any more. */
+  stop(): void;
 }
 
 /** Starts fio beside the test. */
 export function startFio(host: Host, name: string, options: FioOptions): RunningFio {
   // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
-  const { seconds, size = '32m' } = options;
+  const { seconds, size = '32m', verifyBacklog = 1024 } = options;
   // fio knows an engine's options only behind the engine.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
     ...['--rw=randwrite', '--bsrange=4k-128k', `--size=${size}`, '--iodepth=32', '--fsync=128'],
-    ...['--verify=crc32c', '--verify_fatal=1', '--verify_backlog=1024', '--verify_state_save=0'],
+    ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${verifyBacklog}`, '--verify_state_save=0'],
     ...['--time_based', `--runtime=${seconds}`, '--randrepeat=0'],
   ];
-  const outcome = outcomeOf(start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root }));
+  const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });
+  const outcome = outcomeOf(running);
   // A test that fails before it asks must fail with its own error.
   outcome.catch(() => undefined);
-  return { outcome };
+  return { outcome, stop: () => running.kill('SIGINT') };
 }
 
 async function outcomeOf(running: Running): Promise<FioOutcome> {
   const result = await running.ended;
-  const stdout = wellOf('fio', result);
+  const stdout = result.code === STOPPED ? result.stdout : wellOf('fio', result);
   const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };
   const [job] = jobs;
   if (job === undefined || job.error !== 0) throw new Error(`fio met error ${job?.error ?? '?'}\n${stdout}${result.stderr}`);

@@ -3,12 +3,11 @@
 
 import net from 'node:net';
 import { errnoName } from '@rsio/protocol/lib/errors';
-import { CutProxy } from './cut-proxy.ts';
+import { chaosProxies } from './chaos-proxy.ts';
 import type { Lab, LabNetwork } from './lab.ts';
 import { run } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
-const RELAY_HOST = 30;
 const PROBE_HOST = 40;
 const PROBE_MS = 1_000;
 
@@ -29,16 +28,9 @@ export async function pathCutter(lab: Lab, network: LabNetwork): Promise<PathCut
   return relayCutter(lab, network);
 }
 
-/** Relays at 127.A.B.30 in every subnet. */
 export async function relayCutter(lab: Lab, network: LabNetwork): Promise<PathCutter> {
-  const { port } = network;
-  const serverAddresses = network.subnets.map((subnet) => subnet.address(RELAY_HOST));
-  const relays = network.serverAddresses.map((address) => new CutProxy({ address, port }));
-  for (const [index, relay] of relays.entries()) {
-    await relay.start({ address: serverAddresses[index] ?? '', port });
-    lab.onClean(() => relay.close());
-  }
-  return { means: 'relays', serverAddresses, cut: async (index) => relays[index]?.cut() ?? 0 };
+  const { proxies, serverAddresses } = await chaosProxies(lab, network);
+  return { means: 'relays', serverAddresses, cut: async (index) => proxies[index]?.cut() ?? 0 };
 }
 
 /** `ss -K` says "Invalid argument" for what it passed over and ends with 0 whatever it did: what it killed is what it prints. */
