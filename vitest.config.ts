@@ -1,5 +1,5 @@
-// Two suites: unit tests beside the sources, in parallel, and tests with real processes, one file at a time with longer time-outs.
-// Both resolve the packages to their sources; the integration tests start the daemons from bin/, that is from the build.
+// Three suites: unit tests beside the sources, in parallel; the simulator's seeds; and tests with real processes, one file at a time with
+// longer time-outs. All resolve the packages to their sources; the integration tests start the daemons from bin/, that is from the build.
 
 import { defineConfig } from 'vitest/config';
 
@@ -21,9 +21,17 @@ export default defineConfig({
       {
         ...resolution,
         test: {
+          name: 'sim',
+          include: ['test/sim/**/*.test.ts'],
+          testTimeout: 300_000,
+        },
+      },
+      {
+        ...resolution,
+        test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/dist/**'],
+          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -1,0 +1,53 @@
+// `pnpm sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit (`--minutes N`), in a
+// process per core. Ends with exit code 1 when something was not as it must be, and says which seed shows it.
+
+import { runCampaign } from './campaign.ts';
+import { runSeed } from './run-seed.ts';
+import { resultLine } from './sums.ts';
+
+const USAGE = `Usage: pnpm sim --seed S [--trace] | --seeds A-B | --minutes N [--from S]
+  --seed S      run one seed; --trace prints what happens. The last line is the same each time.
+  --seeds A-B   run these seeds
+  --minutes N   run consecutive seeds for so long, from seed S on (1)`;
+
+interface Arguments {
+  readonly seed: number | null;
+  readonly trace: boolean;
+  readonly from: number;
+  readonly to: number;
+  readonly minutes: number | null;
+}
+
+/** null: they make no sense. */
+function parse(words: readonly string[]): Arguments | null {
+  let [seed, minutes, from, to, trace]: [number | null, number | null, number, number, boolean] = [null, null, 1, 0, false];
+  for (let at = 0; at < words.length; at++) {
+    const value = words[at + 1] ?? '';
+    const range = /^(\d+)-(\d+)$/.exec(value);
+    if (words[at] === '--trace') trace = true;
+    else if (words[at] === '--seed' && /^\d+$/.test(value)) seed = Number(words[++at]);
+    else if (words[at] === '--from' && /^\d+$/.test(value)) from = Number(words[++at]);
+    else if (words[at] === '--minutes' && Number(value) > 0) minutes = Number(words[++at]);
+    else if (words[at] === '--seeds' && range !== null) [from, to, at] = [Number(range[1]), Number(range[2]), at + 1];
+    else if (words[at] !== '--') return null;
+  }
+  const modes = [seed !== null, minutes !== null, to > 0].filter(Boolean).length;
+  return modes === 1 ? { seed, trace, from, to, minutes } : null;
+}
+
+async function runOne(seed: number, trace: boolean): Promise<boolean> {
+  const result = await runSeed(seed, trace ? { trace: (line) => console.log(line) } : {});
+  for (const breach of result.breaches) console.log(`seed ${seed}: ${breach}`);
+  console.log(resultLine(result));
+  return result.breaches.length === 0;
+}
+
+const given = parse(process.argv.slice(2));
+if (given === null) {
+  console.error(USAGE);
+  process.exitCode = 2;
+} else {
+  const isFine =
+    given.seed === null ? await runCampaign(given.from, given.to, given.minutes, console.log) : await runOne(given.seed, given.trace);
+  process.exitCode = isFine ? 0 : 1;
+}

@@ -1,0 +1,27 @@
+// Tells of every protocol error that one end finds in the other: in a world in which both ends are ours and no bit flips there is none.
+// Leaves what becomes of it to the world. One world at a time in a program.
+
+import { Path } from '@rsio/protocol/trunk/path';
+import { Decoder } from '@rsio/protocol/wire/decoder';
+import { ServerPath } from '@rsio/rssrv/server-path';
+import { override } from './override.ts';
+
+let tell: (sentence: string) => void = () => undefined;
+
+/** From now on `told` is told. */
+export function whenPeerErrs(told: (sentence: string) => void): void {
+  tell = told;
+}
+
+const FINDERS = [
+  [Path, 'violation', 'The client finds that the server errs'],
+  [ServerPath, 'violation', 'The server finds that the client errs'],
+  [Decoder, 'fail', 'A stream cannot be decoded'],
+] as const;
+
+for (const [owner, name, sentence] of FINDERS) {
+  override<object, [string], void>(owner, name, (original) => (self, what) => {
+    tell(`${sentence}: ${what}`);
+    original(self, what);
+  });
+}

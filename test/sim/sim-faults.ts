@@ -1,0 +1,260 @@
+// What befalls a simulated world: one misfortune after another, of any kind, on any route, process or storage, each for a while.
+// All kinds come in every world; how often is the world's shape. Invariant: each trouble that begins also ends, by itself or by `heal`.
+
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SimClient } from './sim-client.ts';
+import type { SimClock, SimProcess } from './sim-clock.ts';
+import type { Direction, SimNetwork, SimRoute } from './sim-network.ts';
+import type { SimServer } from './sim-server.ts';
+import type { Fault, SimStorage } from './sim-storage.ts';
+import { EVENT, type Trace } from './trace.ts';
+
+/** What can be struck. */
+export interface Targets {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly servers: readonly SimServer[];
+  readonly clients: readonly SimClient[];
+  readonly storages: readonly SimStorage[];
+  readonly trace: Trace;
+}
+
+export interface FaultCounts {
+  faults: number;
+  processCrashes: number;
+  listenerCrashes: number;
+  clientCrashes: number;
+  pauses: number;
+}
+
+export class SimFaults {
+  readonly counts: FaultCounts = { faults: 0, processCrashes: 0, listenerCrashes: 0, clientCrashes: 0, pauses: 0 };
+  private readonly targets: Targets;
+  private readonly gapMs: number;
+  private readonly kinds: readonly (readonly [number, string, () => void])[];
+  private readonly weight: number;
+  private readonly healing = new Set<() => void>();
+  private isOver = false;
+
+  /** `gapMs`: mean time between two misfortunes. */
+  constructor(targets: Targets, gapMs: number) {
+    this.targets = targets;
+    this.gapMs = gapMs;
+    this.kinds = [
+      [8, 'reset', () => this.route().reset()],
+      [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
+      [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
+      [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
+      [3, 'one way is lost', () => this.route().lose(this.direction())],
+      [2, 'black hole', () => this.blackHole(this.route())],
+      [2, 'unreachable', () => this.unreachable(this.route())],
+      [2, 'slow route', () => this.slowRoute(this.route())],
+      [2, 'all routes of a client stand still', () => this.allStand()],
+      [3, 'the client gives a path up', () => this.giveUp()],
+      [4, 'server process killed', () => this.killSession()],
+      [1, 'server process ended', () => this.endSession()],
+      [1, 'listener killed', () => this.killListener()],
+      [1, 'client killed', () => this.killClient()],
+      [2, 'server process stands still', () => this.pauseSession()],
+      [1, 'listener stands still', () => this.pause(this.server().listener, 2000)],
+      [2, 'client stands still', () => this.pause(this.client().process, 4000)],
+      [1, 'clock jumps', () => this.jump()],
+      [3, 'slow storage', () => this.slowStorage()],
+      [2, 'failing storage', () => this.failStorage()],
+    ];
+    this.weight = this.kinds.reduce((sum, [weight]) => sum + weight, 0);
+    this.next();
+  }
+
+  /** Ends every trouble; no other begins. */
+  heal(): void {
+    this.isOver = true;
+    for (const end of [...this.healing]) end();
+    const nowMs = this.targets.clock.monotonicMs();
+    for (const route of this.targets.network.routes) {
+      // What was lost without a word stays lost: those connections are for the two ends to give up.
+      route.stand('there', false);
+      route.stand('back', false);
+      route.goodSinceMs = Math.min(route.goodSinceMs, nowMs);
+    }
+  }
+
+  private next(): void {
+    const { clock, random } = this.targets;
+    clock.after(random.unit() * 2 * this.gapMs, () => {
+      if (this.isOver) return;
+      this.befall();
+      this.next();
+    });
+  }
+
+  private befall(): void {
+    const { random, trace } = this.targets;
+    let left = random.unit() * this.weight;
+    const at = this.kinds.findIndex(([weight]) => (left -= weight) < 0);
+    const [, name, happen] = this.kinds[at]!;
+    this.counts.faults++;
+    trace.note(EVENT.FAULT, at, 0, 0);
+    if (trace.isOn) trace.say(`-- ${name}`);
+    happen();
+  }
+
+  /** `end` runs after up to `maxMs`, or when all is healed. */
+  private forAWhile(maxMs: number, end: () => void): void {
+    const { clock, random } = this.targets;
+    const once = (): void => {
+      if (this.healing.delete(once)) end();
+    };
+    this.healing.add(once);
+    // Short ones are common, long ones come too.
+    clock.after(1 + maxMs * random.unit() * random.unit(), once);
+  }
+
+  private troubled(route: SimRoute, maxMs: number, end: () => void): void {
+    route.troubleBegins();
+    this.forAWhile(maxMs, () => {
+      end();
+      route.troubleEnds(this.targets.clock.monotonicMs());
+    });
+  }
+
+  private standStill(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
+    for (const direction of directions) route.stand(direction, true);
+    this.troubled(route, maxMs, () => {
+      for (const direction of directions) route.stand(direction, false);
+    });
+  }
+
+  private blackHole(route: SimRoute): void {
+    route.lose('there');
+    route.lose('back');
+    route.reach = 'silent';
+    this.troubled(route, 8000, () => {
+      route.reach = 'open';
+    });
+  }
+
+  private unreachable(route: SimRoute): void {
+    route.reach = this.targets.random.pick(['refused', 'silent'] as const);
+    route.reset();
+    this.troubled(route, 4000, () => {
+      route.reach = 'open';
+    });
+  }
+
+  private slowRoute(route: SimRoute): void {
+    const { random } = this.targets;
+    const { usual } = route;
+    route.shape = random.chance(0.5)
+      ? { ...usual, bytesPerMs: usual.bytesPerMs / random.int(10, 200) }
+      : { ...usual, latencyMs: usual.latencyMs + random.int(5, 300), jitterMs: usual.jitterMs * 4 };
+    this.troubled(route, 5000, () => {
+      route.shape = usual;
+    });
+  }
+
+  private allStand(): void {
+    const { random, network } = this.targets;
+    const { localAddress } = this.route();
+    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
+    for (const route of network.routes) if (route.localAddress === localAddress) this.standStill(route, directions, 6000);
+  }
+
+  /** The client gives a path up while its requests are under way: they come late, and maybe what is to fence them comes later still. */
+  private giveUp(): void {
+    const { random, clock } = this.targets;
+    const client = this.client();
+    const { supervisor, local, remote } = random.pick(client.namespace.routes);
+    const routes = this.targets.network.routes.filter(({ localAddress }) => localAddress === local.address);
+    for (const route of routes) if (route.address === remote.address || random.chance(0.3)) this.standStill(route, ['there'], 1500);
+    const { process } = client;
+    clock.after(random.unit() * 300, () => {
+      if (!process.isKilled && !process.isPaused) supervisor.path?.connection.close('The client lost its carrier', true);
+    });
+  }
+
+  private killSession(): void {
+    const sessions = [...this.server().sessions.values()];
+    if (sessions.length === 0) return;
+    this.counts.processCrashes++;
+    this.targets.random.pick(sessions).kill();
+  }
+
+  private endSession(): void {
+    const sessions = [...this.server().sessions.values()].filter(({ isEnding, process }) => !isEnding && !process.isPaused);
+    if (sessions.length > 0) this.targets.random.pick(sessions).end('E_SHUTTING_DOWN', 'The session is ended');
+  }
+
+  private killListener(): void {
+    const server = this.server();
+    if (!server.isListening) return;
+    this.counts.listenerCrashes++;
+    this.counts.processCrashes += server.sessions.size;
+    server.killListener(this.targets.random.int(1, 1500));
+  }
+
+  private killClient(): void {
+    const client = this.client();
+    if (client.process.isKilled) return;
+    this.counts.clientCrashes++;
+    client.kill(this.targets.random.int(1, 500));
+  }
+
+  private pauseSession(): void {
+    const sessions = [...this.server().sessions.values()];
+    if (sessions.length > 0) this.pause(this.targets.random.pick(sessions).process, 8000);
+  }
+
+  private pause(process: SimProcess, maxMs: number): void {
+    if (process.isKilled || process.isPaused) return;
+    this.counts.pauses++;
+    process.pause();
+    this.forAWhile(maxMs, () => process.resume());
+  }
+
+  private jump(): void {
+    const { random } = this.targets;
+    const process = random.chance(0.5) ? this.client().process : this.server().listener;
+    process.wallJumpMs += random.int(-3_600_000, 3_600_000);
+  }
+
+  private slowStorage(): void {
+    const storage = this.storage();
+    storage.slowFactor = this.targets.random.int(2, 60);
+    storage.troubleBegins();
+    this.forAWhile(3000, () => {
+      storage.slowFactor = 1;
+      storage.troubleEnds();
+    });
+  }
+
+  private failStorage(): void {
+    const { random } = this.targets;
+    const storage = this.storage();
+    storage.fault = random.pick<Fault>(['read', 'write', 'flush', 'full']);
+    this.forAWhile(500, () => {
+      storage.fault = 'none';
+    });
+  }
+
+  private route(): SimRoute {
+    return this.targets.random.pick(this.targets.network.routes);
+  }
+
+  private direction(): Direction {
+    return this.targets.random.pick(['there', 'back'] as const);
+  }
+
+  private server(): SimServer {
+    return this.targets.random.pick(this.targets.servers);
+  }
+
+  private client(): SimClient {
+    return this.targets.random.pick(this.targets.clients);
+  }
+
+  private storage(): SimStorage {
+    return this.targets.random.pick(this.targets.storages);
+  }
+}

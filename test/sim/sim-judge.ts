@@ -1,0 +1,136 @@
+// Judges a simulated world: while it runs, whether an I/O hangs although it could be served; at the end, whether everything was answered
+// and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
+// Invariant: it looks, and changes nothing.
+
+import type { Trunk } from '@rsio/protocol/trunk/trunk';
+import type { SimClient, Use } from './sim-client.ts';
+import type { SimServer } from './sim-server.ts';
+import type { SimWorld } from './sim-world.ts';
+
+interface DispatcherInside {
+  readonly slots: { readonly size: number; readonly freeCount: number; readonly quarantined: number };
+  readonly windowUsedBytes: number;
+}
+
+const LOOK_MS = 100;
+/**
+ * An I/O that waits for longer, while some route between its client and its server is in order, storage is fast and no process stands
+ * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
+ */
+const HANG_MS = 25_000;
+
+/** What is watched of one volume's use. */
+interface Watch {
+  readonly client: SimClient;
+  readonly server: SimServer;
+  readonly use: Use;
+  /** Since when nothing stands in the way of its I/O; infinity: something does. */
+  goodSinceMs: number;
+}
+
+export class Judge {
+  private readonly world: SimWorld;
+  private readonly breaches: string[];
+  private readonly watches: Watch[];
+  private nextLookMs = 0;
+  private isHanging = false;
+
+  constructor(world: SimWorld, breaches: string[]) {
+    this.world = world;
+    this.breaches = breaches;
+    this.watches = world.clients.flatMap((client) =>
+      client.uses.map((use) => ({
+        client,
+        server: world.servers.find(({ serverid }) => serverid === use.serverid)!,
+        use,
+        goodSinceMs: Number.POSITIVE_INFINITY,
+      })),
+    );
+  }
+
+  /** Everything is answered and every slot free. */
+  get isQuiet(): boolean {
+    return this.world.users.every((user) => !user.isBusy) && this.trunks.every((trunk) => occupied(trunk) === 0);
+  }
+
+  /** Looks for what hangs; cheap when it is not time yet. */
+  look(): void {
+    const nowMs = this.world.clock.monotonicMs();
+    if (nowMs < this.nextLookMs || this.isHanging) return;
+    this.nextLookMs = nowMs + LOOK_MS;
+    for (const watch of this.watches) this.lookAt(watch, nowMs);
+  }
+
+  /** After the last misfortune and the time to recover. */
+  quiet(): void {
+    for (const user of this.world.users) {
+      if (user.outstanding > 0) this.breaches.push(`${user.name}: ${user.outstanding} I/Os are unanswered at the end: ${user.oldest}`);
+    }
+    for (const trunk of this.trunks) {
+      const { slots, windowUsedBytes } = insideOf(trunk);
+      if (occupied(trunk) > 0) this.breaches.push(`${occupied(trunk)} slots are not free at the end, ${slots.quarantined} in quarantine`);
+      if (windowUsedBytes !== 0) this.breaches.push(`The window is ${windowUsedBytes} bytes at the end`);
+    }
+    for (const server of this.world.servers) {
+      for (const { session, node } of server.sessions.values()) {
+        const open: Map<number, unknown> = Reflect.get(Reflect.get(session, 'volumes'), 'open');
+        const executing: number = Reflect.get(session, 'slots').executing;
+        if (open.size > this.world.shape.volumes) this.breaches.push(`${server.name} has ${open.size} handles open for ${node}`);
+        if (executing !== 0) this.breaches.push(`${executing} requests are executing at ${server.name} at the end`);
+      }
+    }
+  }
+
+  /** After every client and server has ended in order. */
+  closed(): void {
+    for (const client of this.world.clients) {
+      const { bodies, outputs } = client.pools;
+      if (bodies.lent.size > 0) this.breaches.push(`${bodies.lent.size} body buffers of ${client.name} are not back`);
+      if (outputs.lent.size > 0) this.breaches.push(`${outputs.lent.size} output buffers of ${client.name} are not back`);
+      if (client.process.timersPending > 0) this.breaches.push(`${client.process.timersPending} timers of ${client.name} are left`);
+    }
+    for (const server of this.world.servers) {
+      if (server.sessions.size > 0) this.breaches.push(`${server.sessions.size} sessions of ${server.name} do not end`);
+      if (server.listener.timersPending > 0) this.breaches.push(`${server.listener.timersPending} timers of ${server.name} are left`);
+    }
+  }
+
+  private get trunks(): Trunk[] {
+    return this.world.clients.flatMap(({ namespace }) => [...namespace.servers.values()].map(({ trunk }) => trunk));
+  }
+
+  private lookAt(watch: Watch, nowMs: number): void {
+    const { client, server, use } = watch;
+    if (!this.isGood(watch)) {
+      watch.goodSinceMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (watch.goodSinceMs === Number.POSITIVE_INFINITY) watch.goodSinceMs = nowMs;
+    const waitedMs = nowMs - Math.max(use.user.oldestMs, watch.goodSinceMs);
+    if (waitedMs <= HANG_MS) return;
+    this.isHanging = true;
+    this.breaches.push(
+      `${client.name} to ${server.name}: an I/O waits for ${Math.round(waitedMs)} ms although nothing stands in its way: ${use.user.oldest}`,
+    );
+  }
+
+  private isGood({ client, server, use }: Watch): boolean {
+    if (!client.isGood || !server.isGood || !use.user.storage.isGood) return false;
+    const locals = client.namespace.routes.map(({ local, remote }) => `${local.address} ${remote.address}`);
+    return this.world.network.routes.some(
+      (route) =>
+        route.goodSinceMs !== Number.POSITIVE_INFINITY &&
+        route.address.startsWith(`127.46.${server.serverid}.`) &&
+        locals.includes(`${route.localAddress} ${route.address}`),
+    );
+  }
+}
+
+function insideOf(trunk: Trunk): DispatcherInside {
+  return Reflect.get(trunk, 'dispatcher');
+}
+
+function occupied(trunk: Trunk): number {
+  const { slots } = insideOf(trunk);
+  return slots.size - slots.freeCount;
+}

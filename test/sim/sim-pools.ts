@@ -1,0 +1,63 @@
+// Pools of one simulated process that know what they have lent: an end with something lent has found a leak. What comes back is destroyed,
+// so that whoever still reads it is seen. The memory itself is shared by all worlds of this program: processes come and go often here.
+
+import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { OutputPool } from '@rsio/protocol/wire/encoder';
+
+type Output = Parameters<OutputPool['give']>[0];
+
+const MIB = 1024 * 1024;
+const SPOILED_MAX_BYTES = 2048;
+const bodies = new BufferPool(32 * MIB);
+const outputs = new OutputPool();
+
+export class SimBufferPool extends BufferPool {
+  readonly lent = new Set<Buffer>();
+
+  constructor() {
+    super(0);
+  }
+
+  override take(lengthBytes: number): Buffer {
+    const buffer = bodies.take(lengthBytes);
+    this.lent.add(buffer);
+    return buffer;
+  }
+
+  override give(buffer: Buffer): void {
+    if (!this.lent.delete(buffer)) throw new Error('A buffer was given back that is not lent');
+    buffer.fill(0xb1, 0, Math.min(buffer.length, SPOILED_MAX_BYTES));
+    bodies.give(buffer);
+  }
+}
+
+export class SimOutputPool extends OutputPool {
+  readonly lent = new Set<{ readonly bytes: Buffer }>();
+
+  override take(): Output {
+    const output = outputs.take();
+    this.lent.add(output);
+    return output;
+  }
+
+  override give(output: Output): void {
+    if (!this.lent.delete(output)) throw new Error('An output buffer was given back that is not lent');
+    output.bytes.fill(0xb2, 0, SPOILED_MAX_BYTES);
+    outputs.give(output);
+  }
+
+  /** The process is dead, and nothing of it is under way any more: its memory is free. */
+  reclaim(): void {
+    for (const { bytes } of this.lent) outputs.give({ bytes, sendsUnderWay: 0 });
+    this.lent.clear();
+  }
+}
+
+export interface SimPools {
+  readonly bodies: SimBufferPool;
+  readonly outputs: SimOutputPool;
+}
+
+export function simPools(): SimPools {
+  return { bodies: new SimBufferPool(), outputs: new SimOutputPool() };
+}

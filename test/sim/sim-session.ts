@@ -1,0 +1,187 @@
+// The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
+// behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
+
+import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { ServedVolume } from '@rsio/rssrv/served-volume';
+import { type Admission, Session } from '@rsio/rssrv/session';
+import type { Grant } from '@rsio/rssrv/session-volumes';
+import { SimProcess, type SimClock } from './sim-clock.ts';
+import type { SimEnd } from './sim-link.ts';
+import { simPools } from './sim-pools.ts';
+import type { SimBackend, SimStorage } from './sim-storage.ts';
+
+interface Hold {
+  node: string;
+  instance: number;
+  epoch: number;
+}
+
+/** What the sessions of one server share. */
+export interface SessionHost {
+  readonly random: SeededRandom;
+  /** Volumes by name. */
+  readonly storages: ReadonlyMap<string, SimStorage>;
+  readonly holds: Map<string, Hold>;
+  /** Slots that a session grants. */
+  readonly slots: number;
+  /** Longest time of a step of the control plane, ms. */
+  readonly controlMs: number;
+  /** A promise was given, or settled: the world lets promises move. */
+  promised(): void;
+  /** Processes that were told to end: their promises may move at every event. */
+  readonly ending: Set<SimSession>;
+  /** Numbers the lives of processes, growing. */
+  nextLife(): number;
+}
+
+export const NO_LOG: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => NO_LOG,
+};
+
+export class SimSession {
+  readonly id: string;
+  readonly life: number;
+  readonly node: string;
+  /** Of the client. */
+  readonly instance: number;
+  readonly secret: Buffer;
+  readonly process: SimProcess;
+  readonly session: Session;
+  readonly pools = simPools();
+  /** Called when the process is gone. */
+  readonly whenGone: (() => void)[] = [];
+  isEnding = false;
+  /** Its listener is dead: it will exit. */
+  isOrphan = false;
+  private readonly clock: SimClock;
+  private readonly host: SessionHost;
+  private readonly backends: SimBackend[] = [];
+
+  constructor(clock: SimClock, host: SessionHost, node: string, instance: number, secret: Buffer) {
+    this.clock = clock;
+    this.host = host;
+    this.life = host.nextLife();
+    this.node = node;
+    this.instance = instance;
+    this.secret = secret;
+    this.process = new SimProcess(clock);
+    const id = host.random.bytes(16);
+    this.id = id.toString('hex');
+    this.session = new Session(id, [], 1, this.ports(), host.slots);
+    this.process.whenKilled = () => this.gone();
+  }
+
+  /** A proven socket comes from the listener. */
+  take(end: SimEnd, delayMs: number, admission: Admission): void {
+    end.owner = this.process;
+    this.process.after(delayMs, () => {
+      // Closed meanwhile: whoever reads from it finds that out by itself, so it is admitted all the same.
+      if (!end.isClosed) this.session.admit(end, admission);
+    });
+  }
+
+  /** Answers what it began, closes, and is gone when that is done. */
+  end(code: string, sentence: string): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.host.ending.add(this);
+    this.process.after(0, () => void this.session.end(code, sentence).then(() => this.process.after(0, () => this.kill())));
+    this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.kill());
+  }
+
+  kill(): void {
+    this.process.kill();
+  }
+
+  /** Everything lent that has not come back. */
+  get leaks(): string[] {
+    const { bodies, outputs } = this.pools;
+    const found: string[] = [];
+    if (bodies.lent.size > 0) found.push(`${bodies.lent.size} body buffers of a server process are not back`);
+    if (outputs.lent.size > 0) found.push(`${outputs.lent.size} output buffers of a server process are not back`);
+    return found;
+  }
+
+  private gone(): void {
+    this.host.ending.delete(this);
+    for (const backend of this.backends) backend.killed();
+    this.pools.outputs.reclaim();
+    for (const gone of this.whenGone) gone();
+  }
+
+  private ports(): ConstructorParameters<typeof Session>[3] {
+    const { process, host, pools } = this;
+    return {
+      clock: process,
+      log: NO_LOG,
+      pools,
+      pathsChanged: () => undefined,
+      clientEnds: () => {
+        if (!this.isEnding) process.after(0, () => this.end('E_SHUTTING_DOWN', 'The client has ended'));
+      },
+      list: () => this.shortly(() => ({ generation: 1, interfaces: [], volumes: [] })),
+      grant: ({ name }) => this.shortly(() => this.grant(name)),
+      release: (volumeId) =>
+        this.shortly(() => {
+          host.holds.delete(volumeId);
+        }),
+      openBackend: ({ name }) =>
+        this.shortly(() => {
+          const storage = host.storages.get(name);
+          if (storage === undefined) throw new RsError('E_VOLUME', `No storage ${name}`);
+          const backend = storage.open(process, this.life);
+          this.backends.push(backend);
+          return backend;
+        }),
+    };
+  }
+
+  /** A step of the control plane: takes a while, and not at all when the process dies meanwhile. */
+  private shortly<T>(give: () => T): Promise<T> {
+    const { process, host } = this;
+    host.promised();
+    return new Promise((resolve, reject) => {
+      process.after(host.random.unit() * host.controlMs, () => {
+        host.promised();
+        try {
+          resolve(give());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** H1, H4: one holder; a later instance of its node takes the hold over, with a new epoch. */
+  private grant(name: string): Grant {
+    const { host, node, instance } = this;
+    const storage = host.storages.get(name);
+    if (storage === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${name}`, holders: [] };
+    const hold = host.holds.get(name) ?? { node, instance, epoch: 1 };
+    if (hold.node !== node) return { granted: false, status: STATUS.HELD, sentence: `Volume ${name} is held`, holders: [] };
+    if (hold.instance !== instance) hold.epoch++;
+    hold.instance = instance;
+    host.holds.set(name, hold);
+    const volume: ServedVolume = {
+      name,
+      universe: 0,
+      id: name,
+      type: 'memory',
+      path: null,
+      sizeBytes: storage.content.length,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      clients: null,
+    };
+    return { granted: true, volume, readonly: false, identity: `${name}.${hold.epoch}`, life: 'life' };
+  }
+}

@@ -1,0 +1,90 @@
+// What world a seed makes: how many of everything, how fast, how troubled. All are drawn here, from one source of randomness.
+// Small numbers on purpose: few slots and sequence numbers that wrap after two or four uses, because what is used again too early shows
+// only then.
+
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
+import type { RouteShape } from './sim-network.ts';
+import type { StorageShape } from './sim-storage.ts';
+import type { UserShape } from './sim-user.ts';
+
+export interface WorldShape {
+  readonly servers: number;
+  readonly clients: number;
+  /** Interfaces of each client and of each server: paths of a trunk are their product. */
+  readonly locals: number;
+  readonly remotes: number;
+  /** Per client and server. */
+  readonly volumes: number;
+  readonly sectors: number;
+  readonly slots: number;
+  readonly seqModulus: number;
+  readonly digest: boolean;
+  readonly times: LivenessTimes;
+  readonly faultGapMs: number;
+  readonly handOverMs: number;
+  readonly controlMs: number;
+  readonly user: UserShape;
+  readonly storage: StorageShape;
+}
+
+/** I/Os of one world, all users together. */
+const WORLD_IOS = 4000;
+const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
+
+const TIMES: readonly LivenessTimes[] = [
+  { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
+  { heartbeatMs: 500, suspectMs: 100, deadMs: 1500 },
+  { heartbeatMs: 250, suspectMs: 60, deadMs: 800 },
+];
+
+export function drawShape(random: SeededRandom): WorldShape {
+  const servers = random.chance(0.25) ? 2 : 1;
+  const clients = random.pick([1, 1, 1, 2, 3]);
+  const [locals, remotes] = random.pick([
+    [1, 1],
+    [1, 2],
+    [2, 1],
+    [1, 2],
+    [2, 2],
+    [1, 3],
+    [2, 3],
+    [2, 4],
+  ] as const);
+  const volumes = random.pick([1, 1, 2, 3]);
+  const isLarge = random.chance(0.05);
+  const users = servers * clients * volumes;
+  return {
+    servers,
+    clients,
+    locals,
+    remotes,
+    volumes,
+    sectors: isLarge ? LARGE_VOLUME_SECTORS : random.pick([64, 256, 512]),
+    slots: random.pick([256, 256, 64, 40, 16, 10]),
+    seqModulus: random.pick([2, 2, 4, 0x10000]),
+    digest: random.chance(0.2),
+    times: random.pick(TIMES),
+    faultGapMs: random.pick([100, 200, 400, 1000]),
+    handOverMs: random.pick([1, 15]),
+    controlMs: random.pick([1, 20]),
+    user: {
+      ios: Math.ceil(WORLD_IOS / users / (isLarge ? 4 : 1)),
+      depth: random.pick([1, 4, 16, 32, 48]),
+      smallSectors: random.pick([1, 4, 8]),
+      largeSectors: isLarge ? LARGE_VOLUME_SECTORS / 2 : 48,
+      thinkMs: random.pick([1, 5, 20]),
+    },
+    storage: { fast: random.pick([1, 0.9, 0.5, 0]), effectMs: random.pick([0.5, 3, 10]), endMs: random.pick([0.5, 3, 10]) },
+  };
+}
+
+export function drawRoute(random: SeededRandom): RouteShape {
+  return {
+    latencyMs: random.pick([0.05, 0.2, 1, 5]),
+    jitterMs: random.pick([0.05, 0.5, 5]),
+    bytesPerMs: random.pick([20_000, 125_000, 1_250_000]),
+    cutChance: random.pick([0.01, 0.1, 0.4]),
+  };
+}

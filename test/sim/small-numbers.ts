@@ -1,0 +1,42 @@
+// Sequence numbers that wrap early: with 2^16 a slot that is used again too soon would not show in any run of reasonable length.
+// Wraps the slot tables of both ends, so that production code holds no switch for it. Leaves which modulus to the seed.
+
+import { SEQ_MODULUS } from '@rsio/protocol/limits';
+import { SlotTable } from '@rsio/protocol/trunk/slot-table';
+import { Slots } from '@rsio/protocol/trunk/slots';
+
+interface Numbered {
+  seq: number;
+}
+
+let modulus = SEQ_MODULUS;
+
+/** From now on, in this program; a power of two. */
+export function setSeqModulus(to: number): void {
+  modulus = to;
+}
+
+// oxlint-disable-next-line typescript/unbound-method -- called with its object below
+const take = Slots.prototype.take;
+Slots.prototype.take = function (this: Slots, request) {
+  const index = take.call(this, request);
+  const slots: Numbered[] = Reflect.get(this, 'slots');
+  const slot = slots[index]!;
+  slot.seq %= modulus;
+  return index;
+};
+
+// oxlint-disable-next-line typescript/unbound-method -- called with its object below
+const receive = SlotTable.prototype.receive;
+SlotTable.prototype.receive = function (this: SlotTable, header, path, bodyBytes, nowMs) {
+  const entries: Numbered[] = Reflect.get(this, 'entries');
+  const entry = entries[header.slot];
+  // What follows is made to follow in the numbers that the table counts in.
+  const isNext = entry !== undefined && header.seq === (entry.seq + 1) % modulus;
+  if (isNext) entry.seq = (header.seq + SEQ_MODULUS - 1) % SEQ_MODULUS;
+  const before = entry?.seq;
+  const receipt = receive.call(this, header, path, bodyBytes, nowMs);
+  // Refused all the same: the slot is as it was.
+  if (isNext && receipt !== 'new' && entry.seq === before) entry.seq = (header.seq + modulus - 1) % modulus;
+  return receipt;
+};
