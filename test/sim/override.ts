@@ -1,0 +1,43 @@
+// Changes a method of a class from outside: how the zoo breaks production code that has no branch for it, and how the simulator makes
+// a constant small. Invariant: what is overridden exists, so that a mutant whose method was renamed is an error and not a survivor.
+
+type Method<Self, Args extends unknown[], Result> = (self: Self, ...args: Args) => Result;
+
+export interface Overridable {
+  readonly name: string;
+  readonly prototype: object;
+}
+
+/** Puts another method in a class's place and gives what undoes it; `Self` names the private members that the new one touches. */
+export function override<Self extends object, Args extends unknown[], Result>(
+  owner: Overridable,
+  name: string,
+  make: (original: Method<Self, Args, Result>) => Method<Self, Args, Result>,
+): () => void {
+  const before = descriptorOf(owner, name);
+  const inner: unknown = before.value;
+  if (typeof inner !== 'function') throw new Error(`${owner.name}.${name} is no method: the override must follow the code`);
+  const changed = make((self, ...args) => Reflect.apply(inner, self, args));
+  const value = function (this: Self, ...args: Args): Result {
+    return changed(this, ...args);
+  };
+  Object.defineProperty(owner.prototype, name, { ...before, value });
+  return () => Object.defineProperty(owner.prototype, name, before);
+}
+
+/** The same for a getter. */
+export function overrideGetter<Self extends object, Value>(owner: Overridable, name: string, get: (self: Self) => Value): () => void {
+  const before = descriptorOf(owner, name);
+  if (before.get === undefined) throw new Error(`${owner.name}.${name} is no getter: the override must follow the code`);
+  const value = function (this: Self): Value {
+    return get(this);
+  };
+  Object.defineProperty(owner.prototype, name, { ...before, get: value });
+  return () => Object.defineProperty(owner.prototype, name, before);
+}
+
+function descriptorOf(owner: Overridable, name: string): PropertyDescriptor {
+  const before = Object.getOwnPropertyDescriptor(owner.prototype, name);
+  if (before === undefined) throw new Error(`${owner.name} has no ${name}: the override must follow the code`);
+  return before;
+}
