@@ -1,0 +1,194 @@
+// `npm run gaps`: how long I/O pauses when one path of two fails. Real daemons, each path through a chaos proxy, 8 KiB random reads at depth
+// 32 from this process over the NBD socket; what counts is the longest time without any answer, from the fault until it is healed.
+// Leaves judging data to the tests. Invariant: a read that fails ends the run with an error; nothing is left behind.
+
+import { randomInt } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { NbdClient } from '../lab/nbd-client.ts';
+import { chaosProxies, type ChaosProxy } from '../support/chaos-proxy.ts';
+import { startClient, startServer } from '../support/configs.ts';
+import { Lab } from '../support/lab.ts';
+
+const HELP = `Usage: npm run gaps -- [--runs N] [--json]
+Measures the longest pause of I/O when one path of two fails: 8 KiB random reads, 32 out, N runs for each fault (default 5).
+
+  --json            the figures of all runs as JSON instead of the table
+  --help            print this and end
+`;
+
+const BLOCK_BYTES = 8 * 1024;
+const VOLUME_MIB = 64;
+const BLOCKS = (VOLUME_MIB * 1024 * 1024) / BLOCK_BYTES;
+const DEPTH = 32;
+const WARM_UP_MS = 1_500;
+const BEFORE_MS = 1_000;
+/** Past the death of a silent path. */
+const FAULT_MS = 4_000;
+
+interface Fault {
+  readonly name: string;
+  readonly goalMs: number;
+  strike(proxy: ChaosProxy): void;
+}
+
+const FAULTS: readonly Fault[] = [
+  { name: 'reset', goalMs: 50, strike: (proxy) => void proxy.cut() },
+  { name: 'silent, client to server', goalMs: 500, strike: (proxy) => proxy.set({ toServer: { swallow: true } }) },
+  { name: 'silent, server to client', goalMs: 500, strike: (proxy) => proxy.set({ toClient: { swallow: true } }) },
+  { name: 'silent both ways', goalMs: 500, strike: (proxy) => proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } }) },
+];
+
+/** Of one stretch of time, ms. */
+interface Pause {
+  readonly longestGapMs: number;
+  readonly slowestReadMs: number;
+  /** Longest stall of this process, which carries load and proxies: the figures are no finer than that. */
+  readonly ownStallMs: number;
+  readonly reads: number;
+}
+
+interface Run {
+  readonly before: Pause;
+  readonly during: Pause;
+}
+
+class Load {
+  private readonly nbd: NbdClient;
+  private readonly stalls = monitorEventLoopDelay({ resolution: 1 });
+  private stopping = false;
+  private lastMs = performance.now();
+  private longestGapMs = 0;
+  private slowestReadMs = 0;
+  private reads = 0;
+  readonly ended: Promise<unknown>;
+
+  constructor(nbd: NbdClient) {
+    this.nbd = nbd;
+    this.stalls.enable();
+    this.ended = Promise.all(Array.from({ length: DEPTH }, () => this.lane()));
+    // Who measures meets the error at the end.
+    this.ended.catch(() => undefined);
+  }
+
+  /** What was since the last call. */
+  take(): Pause {
+    const longestGapMs = Math.max(this.longestGapMs, performance.now() - this.lastMs);
+    const { slowestReadMs, reads } = this;
+    const ownStallMs = this.stalls.max / 1e6;
+    this.stalls.reset();
+    this.longestGapMs = 0;
+    this.slowestReadMs = 0;
+    this.reads = 0;
+    return { longestGapMs, slowestReadMs, ownStallMs, reads };
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.ended;
+    this.stalls.disable();
+    await this.nbd.close();
+  }
+
+  private async lane(): Promise<void> {
+    while (!this.stopping) {
+      const startMs = performance.now();
+      await this.nbd.read(randomInt(BLOCKS) * BLOCK_BYTES, BLOCK_BYTES);
+      const nowMs = performance.now();
+      this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.lastMs);
+      this.slowestReadMs = Math.max(this.slowestReadMs, nowMs - startMs);
+      this.lastMs = nowMs;
+      this.reads++;
+    }
+  }
+}
+
+/** Fresh daemons for each run, so that no path is on probation and every path is of the same age. */
+async function measure(fault: Fault): Promise<Run> {
+  const lab = new Lab();
+  try {
+    const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+    const { proxies, serverAddresses } = await chaosProxies(lab, network);
+    await startServer(server, network, { volumes: { oracle: { type: 'memory', size: `${VOLUME_MIB}m` } } });
+    await startClient(client, network, { serverAddresses });
+    await client.rsconfigWell('-a');
+    const load = new Load(await NbdClient.open(client.rsiodPaths.nbdSocket, 'osl/oracle', new AbortController().signal));
+    await sleep(WARM_UP_MS);
+    load.take();
+    await sleep(BEFORE_MS);
+    const before = load.take();
+    const hit = proxies[randomInt(2)] as ChaosProxy;
+    fault.strike(hit);
+    await sleep(FAULT_MS);
+    const during = load.take();
+    hit.heal();
+    await load.stop();
+    return { before, during };
+  } finally {
+    await lab.clean();
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+function row({ name, goalMs }: Fault, runs: readonly Run[]): string[] {
+  const gaps = runs.map(({ during }) => during.longestGapMs);
+  const worst = (value: (run: Run) => number): string => Math.max(...runs.map(value)).toFixed(0);
+  const rate = median(runs.map(({ before }) => before.reads / (BEFORE_MS / 1000)));
+  return [
+    name,
+    gaps.map((ms) => ms.toFixed(0)).join(' '),
+    `${median(gaps).toFixed(0)}, ${Math.max(...gaps).toFixed(0)}`,
+    `${goalMs}: ${Math.max(...gaps) <= goalMs ? 'met' : 'MISSED'}`,
+    worst(({ during }) => during.slowestReadMs),
+    worst(({ before }) => before.longestGapMs),
+    worst(({ during }) => during.ownStallMs),
+    rate.toFixed(0),
+  ];
+}
+
+const HEADINGS = ['fault', 'longest gap, each run', 'median, worst', 'goal', 'slowest read', 'gap before', 'own stall', 'reads/s before'];
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  return rows
+    .map(
+      (cells) =>
+        `${cells
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
+const options = { runs: { type: 'string', default: '5' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+const { values } = parseArgs({ options });
+const runCount = Number(values.runs);
+if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCount > 1_000) {
+  process.stdout.write(HELP);
+  process.exitCode = values.help === true ? 0 : 2;
+} else {
+  const results = new Map(FAULTS.map((fault) => [fault, [] as Run[]]));
+  // Round by round, so that what else the machine does meets every fault.
+  for (let run = 0; run < runCount; run++) for (const [fault, runs] of results) runs.push(await measure(fault));
+  if (values.json === true) {
+    process.stdout.write(
+      `${JSON.stringify(
+        [...results].map(([{ name, goalMs }, runs]) => ({ fault: name, goalMs, runs })),
+        null,
+        2,
+      )}\n`,
+    );
+  } else {
+    process.stdout.write(
+      'Longest time without any I/O, ms: 8 KiB random reads, 32 out, one path of two hit; gaps from the fault on for 4 s\n',
+    );
+    process.stdout.write(table([HEADINGS, ...[...results].map(([fault, runs]) => row(fault, runs))]));
+    process.stdout.write('own stall: the longest time in which this process, load and proxies, got no processor; no gap is known finer than that\n');
+  }
+}

@@ -1,0 +1,299 @@
+// Real daemons over two paths, each through a chaos proxy: every fault in turn on one of them while fio writes and verifies, then healed.
+// No I/O error, every block as it was written, the states that people see, and both paths back. What is measured is printed.
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RepView } from '@rsio/protocol/control/methods';
+import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { type ChaosProxy, chaosProxies, type Faults } from '../support/chaos-proxy.ts';
+import { startClient, startServer } from '../support/configs.ts';
+import { type RunningFio, startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { needFio } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { untilWriting, volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const VOLUME = 'osl:oracle@0';
+const EXPORT = 'osl/oracle';
+const ARCHIVE = 'osl:archive@0';
+/** Longer than any test: fio is stopped when all was seen. */
+const FIO_SECONDS = 50;
+const SEEN_DEADLINE_MS = 10_000;
+const BACK_DEADLINE_MS = 25_000;
+const WRITES_MEANWHILE = 200;
+const BOTH_SILENT_MS = 5_000;
+const STOPPED_MS = 10_000;
+const KIB = 1024;
+
+interface Ordeal {
+  readonly fault: string;
+  readonly faults: Faults;
+  /** Every connection of the path is reset when the fault begins. */
+  readonly cut?: boolean;
+  /** What `rsconfig -m status` shows of the path while the fault lasts. */
+  readonly shows: (path: RepView) => boolean;
+  /** Whether the connection dies of it; left out: it may. */
+  readonly dies?: boolean;
+}
+
+const ORDEALS: readonly Ordeal[] = [
+  {
+    fault: 'reset, new connections refused',
+    faults: { newcomers: 'refuse' },
+    cut: true,
+    shows: ({ state, tx, rx, lastError }) => state === 'down' && tx === '-' && rx === '-' && lastError !== null,
+    dies: true,
+  },
+  {
+    fault: 'reset, new connections swallowed',
+    faults: { newcomers: 'swallow' },
+    cut: true,
+    shows: ({ state, tx, rx }) => state === 'proving' && tx === '-' && rx === '-',
+    dies: true,
+  },
+  {
+    fault: 'silent from client to server',
+    faults: { toServer: { swallow: true } },
+    shows: ({ state, tx, rx }) => state === 'suspect' && tx === 'fail' && rx === 'ok',
+  },
+  {
+    fault: 'silent from server to client',
+    faults: { toClient: { swallow: true } },
+    shows: ({ state, tx, rx }) => state === 'suspect' && tx === '-' && rx === 'fail',
+    dies: true,
+  },
+  {
+    fault: 'silent both ways',
+    faults: { toServer: { swallow: true }, toClient: { swallow: true } },
+    shows: ({ state, tx, rx }) => state === 'suspect' && tx === '-' && rx === 'fail',
+    dies: true,
+  },
+  {
+    fault: 'standing still from client to server, shortly',
+    faults: { toServer: { standStill: true } },
+    shows: ({ state }) => state === 'suspect',
+    dies: false,
+  },
+  {
+    fault: 'standing still from server to client, shortly',
+    faults: { toClient: { standStill: true } },
+    shows: ({ state }) => state === 'suspect',
+    dies: false,
+  },
+  {
+    fault: 'standing still both ways until given up, all of it delivered late',
+    faults: { toServer: { standStill: true }, toClient: { standStill: true } },
+    shows: ({ state }) => state === 'proving',
+    dies: true,
+  },
+  {
+    fault: '80 ms of delay each way',
+    faults: { toServer: { delayMs: 80 }, toClient: { delayMs: 80 } },
+    shows: ({ roundTripMs }) => roundTripMs !== null && roundTripMs > 20,
+    dies: false,
+  },
+  {
+    fault: 'throttled to 400 kB/s each way',
+    faults: { toServer: { bytesPerSecond: 400_000 }, toClient: { bytesPerSecond: 400_000 } },
+    shows: ({ state }) => state === 'up' || state === 'suspect',
+    dies: false,
+  },
+];
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+let proxies: ChaosProxy[];
+let first: ChaosProxy;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(2);
+});
+
+async function startBoth(defaults: Readonly<Record<string, string>> = {}): Promise<void> {
+  const chaos = await chaosProxies(lab, network);
+  ({ proxies } = chaos);
+  first = proxies[0] as ChaosProxy;
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
+  await startClient(client, network, { serverAddresses: chaos.serverAddresses, defaults });
+  await client.rsconfigWell('-a');
+}
+
+async function path(index: number): Promise<RepView> {
+  const { interfaces } = await client.call('status', {});
+  const rep = interfaces[index]?.reps[0];
+  if (rep === undefined) throw new Error(`Interface ${index} has no path`);
+  return rep;
+}
+
+async function deaths(index: number): Promise<number> {
+  const { paths } = await client.call('stats', {});
+  return paths[index]?.deaths ?? 0;
+}
+
+/** Waits until the path shows so; rejects when fio ends before, and says what it showed last. */
+async function shows(index: number, fio: RunningFio, condition: (path: RepView) => boolean): Promise<string> {
+  let last: RepView | undefined;
+  const ended = fio.outcome.then(() => Promise.reject(new Error('fio ended too early')));
+  const seen = waitFor(
+    async () => {
+      last = await path(index);
+      return condition(last);
+    },
+    SEEN_DEADLINE_MS,
+    'The path shows the fault',
+  ).catch((error: unknown) => {
+    throw new Error(`The path shows ${JSON.stringify(last)}`, { cause: error });
+  });
+  await Promise.race([seen, ended]);
+  return `${last?.state} tx: ${last?.tx} rx: ${last?.rx}`;
+}
+
+function verifyingFio(host: Host, context: TestContext): RunningFio {
+  needFio(context);
+  return startFio(host, EXPORT, { seconds: FIO_SECONDS, verifyBacklog: 128 });
+}
+
+/** fio has done enough after all was healed to have read back what was written before. */
+async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<Record<string, number>> {
+  await untilWriting(host, volume, fio, 3 * WRITES_MEANWHILE);
+  fio.stop();
+  const { verifyReads, slowestMs } = await fio.outcome;
+  expect(verifyReads).toBeGreaterThan(3 * WRITES_MEANWHILE - 128);
+  const { errors, longestGapMs } = await volumeStats(host, volume);
+  expect(errors).toBe(0);
+  return { 'longest gap ms': longestGapMs, verifyReads, slowestMs };
+}
+
+/** Each interface of the server has as many connections as there are clients: none is left of paths that died. */
+async function nothingLeft(clients = 1): Promise<void> {
+  const counts = (): number[] => network.serverAddresses.map((address) => connectionsAt(address, network.port));
+  const wanted = network.serverAddresses.map(() => clients);
+  await waitFor(() => String(counts()) === String(wanted), BACK_DEADLINE_MS, `${clients} connections at each interface of the server`);
+}
+
+/** Established connections whose local end is this one. */
+function connectionsAt(address: string, port: number): number {
+  const hex = Buffer.from(address.split('.').map(Number)).reverse().toString('hex');
+  const local = `${hex}:${port.toString(16).padStart(4, '0')} `.toUpperCase();
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => /^ *\d+: /.test(line) && line.includes(`: ${local}`) && / 01 /.test(line)).length;
+}
+
+for (const ordeal of ORDEALS) {
+  it(`one path ${ordeal.fault}: fio goes on and verifies, and the path comes back`, async (context) => {
+    await startBoth();
+    const fio = verifyingFio(client, context);
+    await untilWriting(client, VOLUME, fio);
+    first.set(ordeal.faults);
+    if (ordeal.cut === true) expect(first.cut()).toBe(1);
+    const seen = await shows(0, fio, ordeal.shows);
+    await untilWriting(client, VOLUME, fio, WRITES_MEANWHILE);
+    expect((await path(1)).state).toBe('up');
+    const diedMeanwhile = await deaths(0);
+    const healedMs = performance.now();
+    first.heal();
+    await client.pathsUp(2, BACK_DEADLINE_MS);
+    const backMs = performance.now() - healedMs;
+    const outcome = await verified(client, fio);
+    if (ordeal.dies !== undefined) expect((await deaths(0)) > 0).toBe(ordeal.dies);
+    expect(await deaths(1)).toBe(0);
+    await nothingLeft();
+    report(`one path ${ordeal.fault}`, { seen, ...outcome, 'deaths meanwhile': diedMeanwhile, 'ms until it was back': backMs });
+  });
+}
+
+for (const way of ['toServer', 'toClient'] as const) {
+  it(`a bit flipped ${way} with digest = on: the path is closed and says why, data stays right`, async (context) => {
+    await startBoth({ digest: 'on' });
+    const fio = verifyingFio(client, context);
+    await untilWriting(client, VOLUME, fio);
+    first.set({ [way]: { flip: { byte: 500_000 } } });
+    const [host, program] = way === 'toServer' ? ([server, 'rssrv'] as const) : ([client, 'rsiod'] as const);
+    await waitFor(() => first.stats[way].flipped === 1, SEEN_DEADLINE_MS, 'A bit is flipped');
+    await waitFor(async () => (await deaths(0)) === 1, SEEN_DEADLINE_MS, 'The path is closed');
+    await waitFor(() => /CRC-32 does not match/.test(host.log(program)), SEEN_DEADLINE_MS, `The log of ${program} says why`);
+    if (way === 'toClient') expect((await path(0)).lastError).toContain('CRC-32 does not match');
+    await client.pathsUp(2, BACK_DEADLINE_MS);
+    report(`a bit flipped ${way} with digests`, await verified(client, fio));
+    await nothingLeft();
+  });
+}
+
+it('a bit flipped without digests stays: nobody notices', async () => {
+  await startBoth();
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, EXPORT);
+  const data = randomBytes(256 * KIB);
+  for (const proxy of proxies) proxy.set({ toServer: { flip: { byte: 100_000 } } });
+  await nbd.write(0, data);
+  for (const proxy of proxies) proxy.heal();
+  const flipped = proxies.reduce((sum, { stats }) => sum + stats.toServer.flipped, 0);
+  const stored = await nbd.read(0, data.length);
+  nbd.close();
+  expect(flipped).toBeGreaterThan(0);
+  expect(data.filter((byte, at) => byte !== stored[at]).length).toBe(flipped);
+  expect((await deaths(0)) + (await deaths(1))).toBe(0);
+});
+
+it('both paths silent for five seconds: I/O waits, says so, and goes on', async (context) => {
+  await startBoth();
+  const fio = verifyingFio(client, context);
+  await untilWriting(client, VOLUME, fio);
+  for (const proxy of proxies) proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } });
+  const startMs = performance.now();
+  await waitFor(async () => (await client.call('status', {})).waiting.length === 1, SEEN_DEADLINE_MS, 'The volume waits');
+  const waitsMs = performance.now() - startMs;
+  await waitFor(() => performance.now() - startMs >= BOTH_SILENT_MS, SEEN_DEADLINE_MS, 'Five seconds are over');
+  for (const proxy of proxies) proxy.heal();
+  const healedMs = performance.now();
+  await client.pathsUp(2, BACK_DEADLINE_MS);
+  const backMs = performance.now() - healedMs;
+  const outcome = await verified(client, fio);
+  await nothingLeft();
+  report('both paths silent for 5 s', { ...outcome, 'ms until it said so': waitsMs, 'ms until both were back': backMs });
+});
+
+it('a server process and a client daemon stand still for ten seconds: both go on, in the sessions they had', async (context) => {
+  const venus = lab.host();
+  const file = (name: string, clients: string): Record<string, string> => ({ path: server.file(name), size: '64m', clients });
+  await startServer(server, network, { volumes: { oracle: file('oracle.img', 'big-2'), archive: file('archive.img', 'venus') } });
+  await startClient(client, network);
+  await startClient(venus, network, { node: 'venus', client: 1 });
+  await client.rsconfigWell('-a', 'oracle');
+  await venus.rsconfigWell('-a', 'archive');
+  const processes = server.processes().sort(byNumber);
+  const workers = [server.worker('big-2'), server.worker('venus')];
+  const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { seconds: FIO_SECONDS, verifyBacklog: 128 })] as const;
+  await untilWriting(client, VOLUME, fios[0]);
+  await untilWriting(venus, ARCHIVE, fios[1]);
+  // The client of the one is up and its server process stands still; the other's server process is up, and its daemon stands still.
+  const still = [server.worker('big-2'), venus.pid('rsiod')];
+  for (const pid of still) process.kill(pid, 'SIGSTOP');
+  try {
+    await sleep(STOPPED_MS);
+  } finally {
+    for (const pid of still) process.kill(pid, 'SIGCONT');
+  }
+  const contMs = performance.now();
+  await Promise.all([client.pathsUp(2, BACK_DEADLINE_MS), venus.pathsUp(2, BACK_DEADLINE_MS)]);
+  const backMs = performance.now() - contMs;
+  const ofWorker = await verified(client, fios[0]);
+  const ofDaemon = await verified(venus, fios[1], ARCHIVE);
+  expect([server.worker('big-2'), server.worker('venus')]).toEqual(workers);
+  expect(server.processes().sort(byNumber)).toEqual(processes);
+  await nothingLeft(2);
+  report('a server process stopped for 10 s', { ...ofWorker, 'ms until all paths were up': backMs });
+  report('a client daemon stopped for 10 s', ofDaemon);
+});
+
+function byNumber(a: number, b: number): number {
+  return a - b;
+}
