@@ -93,9 +93,15 @@ export const KEY_RECOMMENDED_MIN_CHARS = 16;
 
 // --- liveness (defaults; heartbeat, suspect and dead can be set per namespace)
 export const HEARTBEAT_INTERVAL_MS = 1_000;
-export const SUSPECT_AFTER_MS = 200;
+export const SUSPECT_AFTER_MS = HEARTBEAT_INTERVAL_MS / 5;
 export const SUSPECT_SRTT_FACTOR = 8;
-export const DEAD_AFTER_MS = 3_000;
+export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
+/** Heartbeats without a sign after which a direction of a path is shown as failed; less than `dead`, so that it shows while the path lives. */
+export const DIRECTION_FAIL_HEARTBEATS = 2;
+/** How often a trunk looks at its paths: so often within `suspect`, but within these bounds. */
+export const LIVENESS_TICKS_PER_SUSPECT = 4;
+export const LIVENESS_TICK_MIN_MS = 5;
+export const LIVENESS_TICK_MAX_MS = 50;
 export const CONNECT_TIMEOUT_MS = 3_000;
 /** How long a closed connection may take to send its last words. */
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
@@ -103,10 +109,13 @@ export const LAST_WORDS_TIMEOUT_MS = 1_000;
 export const JOIN_RETRY_MS = 100;
 export const RECONNECT_MIN_MS = 200;
 export const RECONNECT_MAX_MS = 5_000;
+/** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */
+export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
+/** A path that was up for this long has shown that it works: when it breaks, it is tried again within RECONNECT_FIRST_MS. */
+export const PATH_SETTLED_MS = HEARTBEAT_INTERVAL_MS;
+export const RECONNECT_FIRST_MS = 20;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
 export const REOPEN_RETRY_MS = 1_000;
-/** How often a trunk looks at its paths while requests are out. */
-export const LIVENESS_TICK_MS = 50;
 /** A server that has heard nothing from a path for this long closes it. */
 export const SERVER_DEAD_AFTER_MS = 15_000;
 export const PROBATION_DEATHS = 3;
@@ -236,3 +245,6 @@ assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && FIRST_HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'First tries are short ones');
+assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
+assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');

@@ -178,7 +178,7 @@ export class ClientDaemon {
       }),
       query: async ({ refresh }) => {
         if (refresh) await lists();
-        return { namespaces: this.namespaces.map((namespace, position) => namespaceView(namespace, position, clock)) };
+        return { namespaces: this.namespaces.map((namespace, position) => namespaceView(namespace, position)) };
       },
       local: () => ({
         attachments: this.attachments.list.map((volume) => attachmentView(volume, this.deviceOf(volume), this.serversOf(volume))),

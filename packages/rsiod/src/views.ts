@@ -18,7 +18,7 @@ import { labelOf } from './offers.ts';
 import type { Server } from './server.ts';
 import type { Volume } from './volume.ts';
 
-export function pathView({ local, remote, port, supervisor }: Route, deadMs: number, nowMs: number): PathView {
+export function pathView({ local, remote, port, supervisor }: Route): PathView {
   const { path, state } = supervisor;
   return {
     number: path?.number ?? null,
@@ -27,8 +27,7 @@ export function pathView({ local, remote, port, supervisor }: Route, deadMs: num
     address: remote.address,
     port,
     state,
-    tx: path === null ? '-' : path.heartbeat.tx(nowMs, deadMs),
-    rx: path === null ? '-' : path.heartbeat.rx(nowMs, deadMs),
+    ...supervisor.directions,
     sinceMs: supervisor.sinceMs,
     lastError: supervisor.lastErrorSentence,
     lastErrorMs: supervisor.lastErrorMs,
@@ -49,17 +48,16 @@ function serverGroups(namespace: Namespace): { server: Server | null; sections: 
   return groups;
 }
 
-export function namespaceView(namespace: Namespace, position: number, clock: Clock): NamespaceView {
+export function namespaceView(namespace: Namespace, position: number): NamespaceView {
   const { name, namespaceid, nodename } = namespace.config;
-  const servers = serverGroups(namespace).map(({ server, sections }, index) => serverView(namespace, server, sections, index, clock));
+  const servers = serverGroups(namespace).map(({ server, sections }, index) => serverView(namespace, server, sections, index));
   return { position, name, namespaceid, nodename, servers };
 }
 
-function serverView(namespace: Namespace, server: Server | null, sections: string[], position: number, clock: Clock): ServerView {
+function serverView(namespace: Namespace, server: Server | null, sections: string[], position: number): ServerView {
   const routes = namespace.routes.filter((route) => sections.includes(route.remote.name));
   const session = server?.trunk.session ?? null;
   const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
-  const nowMs = clock.monotonicMs();
   return {
     position,
     name: server?.name ?? sections[0] ?? '',
@@ -85,7 +83,7 @@ function serverView(namespace: Namespace, server: Server | null, sections: strin
       shared: volume.shared,
       holders: volume.holders,
     })),
-    paths: routes.map((route) => pathView(route, namespace.config.deadMs, nowMs)),
+    paths: routes.map(pathView),
   };
 }
 
@@ -119,16 +117,15 @@ export function statusView(
   volumes: readonly Volume[],
   clock: Clock,
 ): StatusView {
-  const nowMs = clock.monotonicMs();
   const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
     position,
     name: one.name,
     address: one.address,
     port: one.port,
     reps: namespaces
-      .flatMap((namespace) => namespace.routes.map((route) => ({ route, deadMs: namespace.config.deadMs })))
-      .filter(({ route }) => route.local === locals[position])
-      .map(({ route, deadMs }) => ({ ...pathView(route, deadMs, nowMs), position: route.remote.position, section: route.remote.name })),
+      .flatMap((namespace) => namespace.routes)
+      .filter((route) => route.local === locals[position])
+      .map((route) => ({ ...pathView(route), position: route.remote.position, section: route.remote.name })),
   }));
   return { interfaces, waiting: volumes.flatMap((volume) => waitingView(volume, clock)) };
 }

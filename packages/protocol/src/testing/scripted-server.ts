@@ -6,8 +6,9 @@ import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '../auth
 import type { ErrorCode } from '../lib/errors.ts';
 import { Connection } from '../trunk/connection.ts';
 import { FEATURE } from '../wire/features.ts';
-import { ANSWER } from '../wire/frames.ts';
+import { ANSWER, OP } from '../wire/frames.ts';
 import { bodyLengthBytes, type Header } from '../wire/header.ts';
+import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -31,8 +32,12 @@ export class ScriptedPath {
     this.connection = new Connection(end, server.pools, {
       bodyBegins: () => {},
       frame: (header, body, offset) => {
-        if (this.proven === null) this.prove(wholeFrame(header, body, offset), server);
-        else this.heard.push({ header: { ...header }, body: Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header))) });
+        if (this.proven === null) {
+          this.prove(wholeFrame(header, body, offset), server);
+          return;
+        }
+        this.heard.push({ header: { ...header }, body: Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header))) });
+        if (server.answersPings && header.op === OP.PING) this.pong();
       },
       received: () => {},
       drained: () => {},
@@ -63,6 +68,14 @@ export class ScriptedPath {
   say(op: number, aux: number, body: Buffer = Buffer.alloc(0)): void {
     this.connection.encoder.message(op, 0, 0, 0, 0, aux, body);
     this.connection.encoder.flush();
+  }
+
+  /** Answers the last PING that was heard, once more if it was answered before. */
+  pong(): void {
+    const ping = this.requests(OP.PING).at(-1);
+    const heard = this.requests(OP.PING).length;
+    const { number, clockMs } = ping === undefined ? { number: 0, clockMs: 0 } : decodeHeartbeat(ping.body, 0, ping.body.length);
+    this.say(OP.PONG, 0, encodeHeartbeat({ number, clockMs, heard, oldestMs: 0, generation: 0 }));
   }
 
   private prove(frame: Buffer, server: ScriptedServer): void {
@@ -110,6 +123,8 @@ export class ScriptedServer {
   session = Buffer.alloc(16, 1);
   slots = 256;
   digest = true;
+  /** Every PING is answered at once; else a test says `pong` itself. */
+  answersPings = false;
   instance = 'a'.repeat(32);
   /** Decides about a proven connection; by default it is welcomed at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);

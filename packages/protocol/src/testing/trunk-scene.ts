@@ -14,6 +14,7 @@ import { MemoryNetwork } from './memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from './memory-transport.ts';
 import { ScriptedServer } from './scripted-server.ts';
 import { SeededRandom } from './seeded-random.ts';
+import { StallingClock } from './stalling-clock.ts';
 
 export const OPEN_ANSWER: OpenAnswer = {
   handle: 3,
@@ -29,6 +30,8 @@ export const OPEN_ANSWER: OpenAnswer = {
 
 export class TrunkScene implements RequestOwner {
   readonly clock = new FakeClock();
+  /** The client's; everything else goes by `clock`. */
+  readonly clientClock = new StallingClock(this.clock);
   readonly random = new SeededRandom(1);
   readonly server = new ScriptedServer(this.random);
   readonly network: MemoryNetwork;
@@ -45,7 +48,7 @@ export class TrunkScene implements RequestOwner {
   constructor(paths: number, shape: LinkShape = IDEAL_LINK) {
     this.network = new MemoryNetwork(this.clock, shape, (end) => this.server.accept(end));
     this.trunk = new Trunk(
-      this.clock,
+      this.clientClock,
       { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
       { sessionBegan: (again) => this.sessions.push(again), listChanged: () => this.listChanges++ },
     );
@@ -99,7 +102,7 @@ export class TrunkScene implements RequestOwner {
         { localAddress, address, port: 5000 },
         { nodekey: this.server.nodekey, serverkey: null, hello },
         {
-          clock: this.clock,
+          clock: this.clientClock,
           connector: this.network,
           random: this.random.bytes,
           pools: this.pools,

@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';
 
 const INTERVAL_MS = 1000;
-const DEAD_MS = 3000;
 
 interface Fault {
   readonly there: boolean;
@@ -41,14 +40,14 @@ describe('directions', () => {
   test('both are well while both hear', () => {
     const [client, server] = ends();
     const nowMs = exchange(client, server, 0, 20_000, { there: false, back: false });
-    for (const end of [client, server]) expect([end.tx(nowMs, DEAD_MS), end.rx(nowMs, DEAD_MS)]).toEqual(['ok', 'ok']);
+    for (const end of [client, server]) expect([end.tx(nowMs), end.rx(nowMs)]).toEqual(['ok', 'ok']);
   });
 
   test('who hears and is not heard has tx fail and rx ok', () => {
     const [client, server] = ends();
     const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
     const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
-    expect([client.tx(nowMs, DEAD_MS), client.rx(nowMs, DEAD_MS)]).toEqual(['fail', 'ok']);
+    expect([client.tx(nowMs), client.rx(nowMs)]).toEqual(['fail', 'ok']);
   });
 
   // Once it said tx fail too, as if both directions were broken.
@@ -56,22 +55,23 @@ describe('directions', () => {
     const [client, server] = ends();
     const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
     const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
-    expect([server.tx(nowMs, DEAD_MS), server.rx(nowMs, DEAD_MS)]).toEqual(['-', 'fail']);
+    expect([server.tx(nowMs), server.rx(nowMs)]).toEqual(['-', 'fail']);
   });
 
   test('a healed direction is well again', () => {
     const [client, server] = ends();
     const healMs = exchange(client, server, 0, 8000, { there: true, back: false });
     const nowMs = exchange(client, server, healMs, 2500, { there: false, back: false });
-    expect([client.tx(nowMs, DEAD_MS), client.rx(nowMs, DEAD_MS)]).toEqual(['ok', 'ok']);
+    expect([client.tx(nowMs), client.rx(nowMs)]).toEqual(['ok', 'ok']);
   });
 
   test('a stall of our own is not blamed on the peer', () => {
     const [client, server] = ends();
     const nowMs = exchange(client, server, 0, 3000, { there: false, back: false });
     client.excuse(10_000, nowMs + 10_000);
-    expect([client.tx(nowMs + 10_000, DEAD_MS), client.rx(nowMs + 10_000, DEAD_MS)]).toEqual(['ok', 'ok']);
+    expect([client.tx(nowMs + 10_000), client.rx(nowMs + 10_000)]).toEqual(['ok', 'ok']);
     expect(client.lastReceivedMs).toBeLessThanOrEqual(nowMs + 10_000);
+    expect(client.lastProofMs).toBeLessThanOrEqual(nowMs + 10_000);
   });
 });
 
@@ -92,12 +92,32 @@ describe('PING and PONG', () => {
   test('the round trip is smoothed', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     expect(heartbeat.roundTripMs).toBeNull();
-    const pong = (clockMs: number) => ({ number: 1, clockMs, heard: 1, oldestMs: 0, generation: 0 });
-    heartbeat.ping(0, 0, 0);
+    const pong = (clockMs: number) => ({ number: heartbeat.ping(0, 0, 0).number, clockMs, heard: 1, oldestMs: 0, generation: 0 });
     heartbeat.onPong(pong(0), 8);
     expect(heartbeat.roundTripMs).toBe(8);
     heartbeat.onPong(pong(100), 116);
     expect(heartbeat.roundTripMs).toBe(9);
+  });
+
+  test('a short trip soon makes the long one of an outage forgotten', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 0);
+    const pong = (tripMs: number): void => {
+      const { number } = heartbeat.ping(0, 0, 0);
+      heartbeat.onPong({ number, clockMs: 5000 - tripMs, heard: 1, oldestMs: 0, generation: 0 }, 5000);
+    };
+    pong(1);
+    pong(2000);
+    expect(heartbeat.roundTripMs).toBeGreaterThan(200);
+    for (let times = 0; times < 5; times++) pong(1);
+    expect(heartbeat.roundTripMs).toBeLessThan(10);
+  });
+
+  test('a trip across a stall of our own is not measured', () => {
+    const heartbeat = new Heartbeat(INTERVAL_MS, 0);
+    heartbeat.ping(10, 0, 0);
+    heartbeat.excuse(5000, 5010);
+    heartbeat.onPong({ number: 1, clockMs: 10, heard: 1, oldestMs: 0, generation: 0 }, 5011);
+    expect(heartbeat.roundTripMs).toBeNull();
   });
 
   test('a PONG that answers nothing we sent, or comes from the future, moves no round trip', () => {

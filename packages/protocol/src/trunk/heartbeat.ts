@@ -1,29 +1,40 @@
 // Heartbeats of one path, seen from one end: when to PING, what the answers say about each direction, and the round trip.
 // Pure over the times it is given. A PING carries how many PINGs its sender has heard, so that each side tells its sending (tx)
-// from its receiving (rx): who hears but is not heard has a one-way fault.
+// from its receiving (rx): who hears but is not heard has a one-way fault. Any byte shows that the peer is heard; only an answer or a
+// PONG is a proof that it hears us.
 
+import { DIRECTION_FAIL_HEARTBEATS } from '../limits.ts';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
 
 export type Direction = 'ok' | 'fail' | '-';
 
-const SRTT_GAIN = 1 / 8;
+/** A longer trip moves the average little; a shorter one much, so that the delays of an outage are soon forgotten. */
+const SRTT_GAIN_UP = 1 / 8;
+const SRTT_GAIN_DOWN = 1 / 2;
 
 export class Heartbeat {
   private readonly intervalMs: number;
   private sent = 0;
   private heard = 0;
-  /** PINGs of ours the peer says it has heard, and when that number last grew or all were heard. */
+  /** Number of the last PING that was answered: a second PONG to it measures nothing. */
+  private ponged = 0;
+  /** PINGs of ours the peer says it has heard. */
   private peerHeard = 0;
-  private peerHeardAllMs: number;
+  private proofMs: number;
+  private peerHeardMs: number;
   private sentAtMs: number;
   private receivedMs: number;
+  /** PINGs sent before this measure no round trip: our own loop stood still. */
+  private tripsFromMs: number;
   private smoothedMs: number | null = null;
 
   constructor(intervalMs: number, nowMs: number) {
     this.intervalMs = intervalMs;
     this.sentAtMs = nowMs - intervalMs;
     this.receivedMs = nowMs;
-    this.peerHeardAllMs = nowMs;
+    this.proofMs = nowMs;
+    this.peerHeardMs = nowMs;
+    this.tripsFromMs = nowMs;
   }
 
   /** Smoothed round trip, ms; null before the first answer. */
@@ -36,15 +47,32 @@ export class Heartbeat {
     return this.receivedMs;
   }
 
+  /** When the last proof came that the peer hears us: an answer or a PONG. */
+  get lastProofMs(): number {
+    return this.proofMs;
+  }
+
+  /** When the peer last showed in any way that it hears us: also by the number of PINGs that it says it has heard. */
+  get lastHeardMs(): number {
+    return Math.max(this.proofMs, this.peerHeardMs);
+  }
+
   /** Any byte counts as life. */
   received(nowMs: number): void {
     this.receivedMs = nowMs;
   }
 
+  /** An answer or a PONG came, or a part of one. */
+  proved(nowMs: number): void {
+    this.proofMs = nowMs;
+  }
+
   /** Our own event loop stood still: the peer is not blamed for it. */
   excuse(stallMs: number, nowMs: number): void {
     this.receivedMs = Math.min(nowMs, this.receivedMs + stallMs);
-    this.peerHeardAllMs = Math.min(nowMs, this.peerHeardAllMs + stallMs);
+    this.proofMs = Math.min(nowMs, this.proofMs + stallMs);
+    this.peerHeardMs = Math.min(nowMs, this.peerHeardMs + stallMs);
+    this.tripsFromMs = nowMs;
   }
 
   isDue(nowMs: number): boolean {
@@ -73,23 +101,31 @@ export class Heartbeat {
   /** A PONG came. One that answers nothing we sent is ignored. */
   onPong(pong: HeartbeatMessage, nowMs: number): void {
     this.noteHeard(pong.heard, nowMs);
-    if (pong.number > this.sent || pong.clockMs > nowMs) return;
+    if (pong.number > this.sent || pong.number <= this.ponged) return;
+    this.ponged = pong.number;
+    if (pong.clockMs > nowMs || pong.clockMs < this.tripsFromMs) return;
     const tripMs = nowMs - pong.clockMs;
-    this.smoothedMs = this.smoothedMs === null ? tripMs : this.smoothedMs + (tripMs - this.smoothedMs) * SRTT_GAIN;
+    const oldMs = this.smoothedMs ?? tripMs;
+    this.smoothedMs = oldMs + (tripMs - oldMs) * (tripMs > oldMs ? SRTT_GAIN_UP : SRTT_GAIN_DOWN);
   }
 
-  /** Does what we send arrive? Judged by what the peer says it has heard; while nothing is heard from it, nobody can tell. */
-  tx(nowMs: number, deadMs: number): Direction {
-    if (this.rx(nowMs, deadMs) === 'fail') return '-';
-    return nowMs - this.peerHeardAllMs > deadMs ? 'fail' : 'ok';
+  /** Does what we send arrive? Judged by what the peer shows to have heard; while nothing is heard from it, nobody can tell. */
+  tx(nowMs: number): Direction {
+    if (this.rx(nowMs) === 'fail') return '-';
+    return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';
   }
 
-  rx(nowMs: number, deadMs: number): Direction {
-    return nowMs - this.receivedMs > deadMs ? 'fail' : 'ok';
+  rx(nowMs: number): Direction {
+    return this.isOld(this.receivedMs, nowMs) ? 'fail' : 'ok';
+  }
+
+  private isOld(sinceMs: number, nowMs: number): boolean {
+    return nowMs - sinceMs > this.intervalMs * DIRECTION_FAIL_HEARTBEATS;
   }
 
   private noteHeard(peerHeard: number, nowMs: number): void {
-    if (peerHeard > this.peerHeard || peerHeard >= this.sent) this.peerHeardAllMs = nowMs;
-    if (peerHeard > this.peerHeard) this.peerHeard = peerHeard;
+    if (peerHeard <= this.peerHeard) return;
+    this.peerHeard = peerHeard;
+    this.peerHeardMs = nowMs;
   }
 }

@@ -1,5 +1,6 @@
 // Keeps one path up between one client interface and one server interface: connects, proves, hands the connection to the trunk of the
-// server it met, and begins again when the path goes down, waiting longer each time; a path that dies too often is on probation.
+// server it met, and begins again when the path goes down: at once after a good life, else waiting longer each time; a path that dies too
+// often is on probation. A server that breaks every connection soon after WELCOME is met ever more rarely, whoever asks for haste.
 // Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
 //
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
@@ -16,10 +17,12 @@ import {
   HANDSHAKE_MESSAGE_MAX_BYTES,
   JOIN_RETRY_MS,
   MESSAGE_MAX_BYTES,
+  PATH_SETTLED_MS,
   PROBATION_DEATHS,
   PROBATION_MS,
   PROBATION_WINDOW_MS,
   PROOF_TIMEOUT_MS,
+  RECONNECT_FIRST_MS,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
 } from '../limits.ts';
@@ -27,6 +30,8 @@ import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge } from '../wire/messages.ts';
 import { Connection, type ConnectionHandler, type ConnectionPools } from './connection.ts';
+import type { FirstHolder } from './first-handshake.ts';
+import type { Direction } from './heartbeat.ts';
 import type { Path } from './path.ts';
 import type { Connector, PathTransport } from './path-transport.ts';
 import type { PathObserver, Presentation, Trunk } from './trunk.ts';
@@ -70,7 +75,14 @@ export interface SupervisorPorts {
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
 
-export class PathSupervisor implements ConnectionHandler, PathObserver {
+export interface Directions {
+  readonly tx: Direction;
+  readonly rx: Direction;
+}
+
+const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
+
+export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHolder {
   readonly endpoints: Endpoints;
   state: PathState = 'down';
   sinceMs: number;
@@ -88,7 +100,16 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   private readonly ports: SupervisorPorts;
   private readonly identity: ClientIdentity;
   private readonly backoff: Backoff;
-  private readonly recentDeathsMs: number[] = [];
+  private readonly unit: () => number;
+  /** Deaths for which the path may be to blame, and in which session. */
+  private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
+  private upSinceMs = 0;
+  /** Lives in a row that were shorter than PATH_SETTLED_MS. */
+  private shortLives = 0;
+  /** When the next try would be due without probation. */
+  private retryAtMs = 0;
+  /** Of the last path, when it died. */
+  private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
   private connection: Connection | null = null;
@@ -103,8 +124,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.identity = identity;
     this.ports = ports;
     this.sinceMs = ports.clock.wallMs();
-    const unit = (): number => ports.random(4).readUInt32BE(0) / 2 ** 32;
-    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, unit);
+    this.unit = () => ports.random(4).readUInt32BE(0) / 2 ** 32;
+    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, this.unit);
   }
 
   /** Sums over all connections of this candidate. */
@@ -121,15 +142,37 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     };
   }
 
+  /** Tries in a row that came to nothing, or to a short life. */
   get retries(): number {
-    return this.backoff.retries;
+    return this.path === null ? this.backoff.retries : 0;
   }
 
-  /** Begins, or tries at once what waits for its turn. */
+  /** What works of a living path; of a dead one, what did not when it died. */
+  get directions(): Directions {
+    return this.path === null ? this.lastDirections : directionsOf(this.path, this.ports.clock.monotonicMs());
+  }
+
+  /** Begins, or tries at once what waits for its turn, whatever became of it before. */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
     this.connect();
+  }
+
+  /** There is reason to hope, or need: probation ends, and what waits is tried at once, unless its last lives were short ones. */
+  hasten(): void {
+    if (this.shortLives === 0) this.start();
+    else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
+  }
+
+  /** What is known from elsewhere (no carrier): a path that is up becomes suspect. */
+  distrust(reason: string): void {
+    if (this.path !== null) this.trunk?.distrust(this.path, reason);
+  }
+
+  /** What is known from elsewhere (the address is gone): a path that is up is reset. */
+  cut(reason: string): void {
+    this.path?.connection.close(reason, true);
   }
 
   /** Ends for good. */
@@ -166,14 +209,12 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.challenge = null;
     this.presentation = null;
     this.say(this.handshake.start());
-    this.timer = this.ports.clock.after(PROOF_TIMEOUT_MS, () => {
-      this.fail(
-        new RsError(
-          'E_TIMEOUT',
-          `${this.endpoints.address} port ${this.endpoints.port} did not finish the handshake within ${PROOF_TIMEOUT_MS} ms`,
-        ),
-      );
-    });
+    this.timer = this.ports.clock.after(PROOF_TIMEOUT_MS, () => this.failLate(PROOF_TIMEOUT_MS, ''));
+  }
+
+  private failLate(afterMs: number, more: string): void {
+    const { address, port } = this.endpoints;
+    this.fail(new RsError('E_TIMEOUT', `${address} port ${port} did not finish the handshake within ${Math.round(afterMs)} ms${more}`));
   }
 
   private say(frame: Buffer): void {
@@ -210,7 +251,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.challenge = challenge;
     const trunk = this.ports.trunkFor(this, challenge);
     this.trunk = trunk;
-    const presentation = trunk.present(challenge);
+    const presentation = trunk.present(challenge, this);
     this.presentation = presentation;
     if (presentation.kind === 'wait') {
       this.hurry = true;
@@ -235,7 +276,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
       return;
     }
     this.timer?.cancel();
-    this.backoff.reset();
+    this.upSinceMs = this.ports.clock.monotonicMs();
+    this.lastDirections = UNKNOWN_DIRECTIONS;
     connection.decoder.messageMaxBytes = MESSAGE_MAX_BYTES;
     connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
     connection.decoder.digest = challenge.features.includes(FEATURE.DIGEST);
@@ -248,27 +290,56 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
       presentation.kind === 'join'
         ? trunk.join(connection, welcome, presentation.dead, this)
         : trunk.begin(connection, welcome, handshake.sessionSecret, challenge.instance, this);
+    this.forgiveSessionEnd();
+  }
+
+  /** A path that died with its session, or shortly before, is not to blame. */
+  private forgiveSessionEnd(): void {
+    const last = this.recentDeaths.at(-1);
+    const session = this.trunk?.session?.id;
+    if (last !== undefined && session !== undefined && last.session?.equals(session) !== true) this.recentDeaths.pop();
+  }
+
+  // --- FirstHolder, while proving
+
+  overtaken(afterMs: number): void {
+    this.failLate(afterMs, ': another path goes first');
   }
 
   // --- PathObserver, while up
 
   pathSuspect(path: Path, suspect: boolean, reason: string): void {
-    if (path === this.path) this.move(suspect ? 'suspect' : 'up', reason);
+    if (path !== this.path) return;
+    if (suspect) this.note(new RsError('E_TIMEOUT', reason), `Suspect: ${reason}`);
+    this.move(suspect ? 'suspect' : 'up', reason);
   }
 
   pathDown(path: Path, reason: string): void {
     if (path !== this.path) return;
+    const nowMs = this.ports.clock.monotonicMs();
     this.past = { ...this.totals, unansweredBytes: 0 };
+    this.lastDirections = path.isBlameless ? UNKNOWN_DIRECTIONS : failuresOf(path, nowMs);
     this.path = null;
     if (this.state === 'retired') return;
-    const nowMs = this.ports.clock.monotonicMs();
     this.deaths++;
-    this.recentDeathsMs.push(nowMs);
-    while (this.recentDeathsMs.length > 0 && nowMs - this.recentDeathsMs[0]! > PROBATION_WINDOW_MS) this.recentDeathsMs.shift();
+    const isSettled = nowMs - this.upSinceMs >= PATH_SETTLED_MS;
+    this.shortLives = isSettled ? 0 : this.shortLives + 1;
+    if (isSettled) this.backoff.reset();
+    const delayMs = isSettled ? RECONNECT_FIRST_MS * this.unit() : this.backoff.nextMs();
+    this.retryAtMs = nowMs + delayMs;
     this.note(new RsError('E_RESET', reason), reason);
-    const flaps = this.recentDeathsMs.length >= PROBATION_DEATHS && this.trunk !== null && this.trunk.paths.length > 0;
+    const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
-    this.retryIn(flaps ? PROBATION_MS : this.backoff.nextMs());
+    // Who is told of the move may have hastened it.
+    if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
+  }
+
+  /** True: it has died too often of late. */
+  private countDeath(path: Path, nowMs: number): boolean {
+    const deaths = this.recentDeaths;
+    if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
+    while (deaths.length > 0 && nowMs - deaths[0]!.atMs > PROBATION_WINDOW_MS) deaths.shift();
+    return !path.isBlameless && deaths.length >= PROBATION_DEATHS;
   }
 
   private fail(error: RsError): void {
@@ -292,7 +363,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   }
 
   private leaveTrunk(): void {
-    if (this.presentation?.kind === 'first') this.trunk?.firstFailed();
+    if (this.presentation?.kind === 'first') this.trunk?.firstFailed(this);
     this.presentation = null;
   }
 
@@ -303,6 +374,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
   }
 
   private retryIn(delayMs: number): void {
+    this.timer?.cancel();
     this.timer = this.ports.clock.after(delayMs, () => this.connect());
   }
 
@@ -314,4 +386,14 @@ export class PathSupervisor implements ConnectionHandler, PathObserver {
     this.sinceMs = this.ports.clock.wallMs();
     this.ports.stateChanged(this, from, to, reason);
   }
+}
+
+function directionsOf({ heartbeat }: Path, nowMs: number): Directions {
+  return { tx: heartbeat.tx(nowMs), rx: heartbeat.rx(nowMs) };
+}
+
+/** What is left to say of a path that has died: a direction that was well tells nothing any more. */
+function failuresOf(path: Path, nowMs: number): Directions {
+  const { tx, rx } = directionsOf(path, nowMs);
+  return { tx: tx === 'fail' ? tx : '-', rx: rx === 'fail' ? rx : '-' };
 }

@@ -17,8 +17,8 @@ export interface PathOwner {
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
   generationSeen(generation: number): void;
-  /** All frames of one receive event were given. */
-  pathReceived(path: Path): void;
+  /** All frames of one receive event were given; `isProof`: an answer or a PONG was among them. */
+  pathReceived(path: Path, isProof: boolean): void;
   /** There is room for more output. */
   pathDrained(path: Path): void;
   pathClosed(path: Path, reason: string): void;
@@ -31,6 +31,8 @@ export class Path implements ConnectionHandler {
   readonly connection: Connection;
   readonly heartbeat: Heartbeat;
   suspect = false;
+  /** It ends, or ended, for a reason that says nothing about the path: the session's end, a BYE, a peer that is slow on all paths. */
+  isBlameless = false;
   unansweredBytes = 0;
   waitingSinceMs: number | null = null;
   /** Slot whose READ answer is being received into its request's buffer; -1: none. */
@@ -38,6 +40,12 @@ export class Path implements ConnectionHandler {
   requests = 0;
   resent = 0;
   private unanswered = 0;
+  private movedMs: number;
+  /** More was queued when output last left. */
+  private hasWaited = false;
+  /** What was received in this event, or is still coming, shows that the server hears us. */
+  private isProof = false;
+  private isAnswerComing = false;
   /** Parts of answers that go on (flag MORE), by slot, and their bytes. */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
@@ -49,7 +57,8 @@ export class Path implements ConnectionHandler {
     this.connection = connection;
     this.owner = owner;
     this.clock = clock;
-    this.heartbeat = new Heartbeat(heartbeatMs, clock.monotonicMs());
+    this.movedMs = clock.monotonicMs();
+    this.heartbeat = new Heartbeat(heartbeatMs, this.movedMs);
     connection.handler = this;
   }
 
@@ -61,8 +70,28 @@ export class Path implements ConnectionHandler {
     return this.heartbeat.lastReceivedMs;
   }
 
+  get lastProofMs(): number {
+    return this.heartbeat.lastProofMs;
+  }
+
+  get lastHeardMs(): number {
+    return this.heartbeat.lastHeardMs;
+  }
+
+  /** When output that had to wait for the link last moved: a PING behind it has only now set out. */
+  get lastMovedMs(): number {
+    return this.movedMs;
+  }
+
   get roundTripMs(): number | null {
     return this.heartbeat.roundTripMs;
+  }
+
+  /** Our own event loop stood still for `stallMs`: nothing that was not seen meanwhile is the path's fault. */
+  excuse(stallMs: number, nowMs: number): void {
+    this.heartbeat.excuse(stallMs, nowMs);
+    this.movedMs = Math.min(nowMs, this.movedMs + stallMs);
+    if (this.waitingSinceMs !== null) this.waitingSinceMs = Math.min(nowMs, this.waitingSinceMs + stallMs);
   }
 
   /** Says a request frame; it leaves with the next flush. */
@@ -140,13 +169,20 @@ export class Path implements ConnectionHandler {
   // --- ConnectionHandler
 
   bodyBegins(header: Header): void {
-    if ((header.op & ANSWER) !== 0) this.owner.answerBegins(this, header);
+    if ((header.op & ANSWER) === 0) return;
+    this.isAnswerComing = true;
+    this.owner.answerBegins(this, header);
   }
 
   frame(header: Header, body: Buffer, offset: number): void {
+    this.isAnswerComing = false;
     try {
-      if ((header.op & ANSWER) !== 0) this.owner.answer(this, header, body, offset);
-      else this.control(header, body, offset);
+      if ((header.op & ANSWER) === 0) {
+        this.control(header, body, offset);
+        return;
+      }
+      this.isProof = true;
+      this.owner.answer(this, header, body, offset);
     } catch (error) {
       // A body that is not of its form; anything else is our own mistake and must not pass for the server's.
       if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
@@ -155,12 +191,19 @@ export class Path implements ConnectionHandler {
   }
 
   received(): void {
-    this.heartbeat.received(this.clock.monotonicMs());
-    this.owner.pathReceived(this);
+    const nowMs = this.clock.monotonicMs();
+    const isProof = this.isProof || this.isAnswerComing;
+    this.isProof = false;
+    this.heartbeat.received(nowMs);
+    if (isProof) this.heartbeat.proved(nowMs);
+    this.owner.pathReceived(this, isProof);
     if (this.connection.overflows) this.connection.close('The server does not read what is sent to it', true);
   }
 
   drained(): void {
+    const isWaiting = this.queuedBytes > 0;
+    if (isWaiting || this.hasWaited) this.movedMs = this.clock.monotonicMs();
+    this.hasWaited = isWaiting;
     this.owner.pathDrained(this);
   }
 
@@ -185,11 +228,13 @@ export class Path implements ConnectionHandler {
       }
       case OP.PONG: {
         const pong = decodeHeartbeat(body, offset, header.length);
+        this.isProof = true;
         this.heartbeat.onPong(pong, nowMs);
         this.owner.generationSeen(pong.generation);
         return;
       }
       case OP.FENCED:
+        this.isProof = true;
         this.owner.fenced(this, header.aux);
         return;
       case OP.NOTIFY:
@@ -197,6 +242,7 @@ export class Path implements ConnectionHandler {
         return;
       case OP.BYE: {
         const bye = decodeFarewell(body, offset, header.length);
+        this.isBlameless = true;
         this.connection.close(`${bye.sentence} [${bye.code}]`, false);
         return;
       }

@@ -132,7 +132,7 @@ describe('a path that dies', () => {
     read(scene);
     scene.clock.advance(1);
     for (let times = 0; times < 5; times++) {
-      third!.say(OP.NOTIFY, 1);
+      third!.pong();
       scene.clock.advance(100);
     }
     expect(scene.states[1]).toBe('suspect');
@@ -172,7 +172,7 @@ describe('a path that dies', () => {
     const [first, second] = scene.server.paths;
     scene.network.routes[0]!.stand('back', true);
     for (let times = 0; times < 5; times++) {
-      second!.say(OP.NOTIFY, 1);
+      second!.pong();
       scene.clock.advance(100);
     }
     // The one that was begun first goes on slower, and is overtaken.
@@ -207,7 +207,7 @@ describe('a path that dies', () => {
     const [first, second] = scene.server.paths;
     scene.network.routes[0]!.stand('back', true);
     for (let times = 0; times < 5; times++) {
-      second!.say(OP.NOTIFY, 1);
+      second!.pong();
       scene.clock.advance(100);
     }
     second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
@@ -229,7 +229,7 @@ describe('a path that dies', () => {
     const [, second] = scene.server.paths;
     scene.network.routes[0]!.stand('there', true);
     for (let times = 0; times < 25; times++) {
-      second!.say(OP.NOTIFY, 1);
+      second!.pong();
       scene.clock.advance(10);
     }
     expect(scene.states).toEqual(['suspect', 'up']);
@@ -244,7 +244,7 @@ describe('a path that dies', () => {
     scene.network.routes[0]!.stand('back', true);
     scene.network.routes[1]!.stand('back', true);
     for (let times = 0; times < 5; times++) {
-      third!.say(OP.NOTIFY, 1);
+      third!.pong();
       scene.clock.advance(100);
     }
     expect(scene.states).toEqual(['suspect', 'suspect', 'up']);
@@ -255,7 +255,7 @@ describe('a path that dies', () => {
     scene.clock.advance(1);
     const [carrier, other] = first!.requests(OP.WRITE).length > 0 ? [0, second!] : [1, first!];
     scene.network.routes[1 - carrier]!.stand('back', false);
-    other.say(OP.NOTIFY, 1);
+    other.pong();
     scene.clock.advance(1);
     expect(scene.states[1 - carrier]).toBe('up');
     expect(other.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([77]);

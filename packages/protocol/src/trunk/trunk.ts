@@ -2,16 +2,17 @@
 // what a new session takes up from the old one. What goes over the paths is the dispatcher's. One pump: events only record, `pump`
 // moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
-import type { Clock, Timer } from '../lib/clock.ts';
-import { LIVENESS_TICK_MS } from '../limits.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, Welcome } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Connection } from './connection.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { judgePath, type LivenessTimes } from './failover.ts';
+import type { LivenessTimes } from './failover.ts';
 import { Fences } from './fences.ts';
+import { FirstHandshake, type FirstHolder } from './first-handshake.ts';
+import { Liveness, type LivenessOwner } from './liveness.ts';
 import { Path, type PathOwner } from './path.ts';
 import type { Request } from './request.ts';
 import { choosePath } from './scheduler.ts';
@@ -40,7 +41,7 @@ interface Session {
 /** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
 export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
 
-export class Trunk implements PathOwner {
+export class Trunk implements PathOwner, LivenessOwner {
   paths: readonly Path[] = [];
   session: Session | null = null;
   private readonly clock: Clock;
@@ -50,17 +51,17 @@ export class Trunk implements PathOwner {
   private readonly fences = new Fences();
   private readonly observers = new Map<Path, PathObserver>();
   private generation = 0;
-  private firstHandshake = false;
+  private readonly firstHandshake = new FirstHandshake();
+  private readonly liveness: Liveness;
   private sessionRefused = false;
   private pumpAsked = false;
-  private timer: Timer | null = null;
-  private lastTickMs = 0;
   private ended = false;
 
   constructor(clock: Clock, times: LivenessTimes, events: TrunkEvents) {
     this.clock = clock;
     this.times = times;
     this.events = events;
+    this.liveness = new Liveness(clock, times, this);
   }
 
   get attachments(): readonly Attachment[] {
@@ -73,18 +74,16 @@ export class Trunk implements PathOwner {
   }
 
   /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
-  present(challenge: Challenge): Presentation {
+  present(challenge: Challenge, holder: FirstHolder): Presentation {
     const session = this.session;
     const joins = session !== null && session.serverInstance === challenge.instance && !this.sessionRefused;
     if (joins) return { kind: 'join', session: session.id, secret: session.secret, dead: this.fences.named() };
-    if (this.firstHandshake) return { kind: 'wait' };
-    this.firstHandshake = true;
-    return { kind: 'first' };
+    return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
   }
 
   /** The connection that was to be the first came to nothing. */
-  firstFailed(): void {
-    this.firstHandshake = false;
+  firstFailed(holder: FirstHolder): void {
+    this.firstHandshake.failed(holder);
   }
 
   /** The server does not know the session any more: the next handshake begins a new one. */
@@ -95,9 +94,9 @@ export class Trunk implements PathOwner {
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, serverInstance: string, observer: PathObserver): Path {
     const again = this.session !== null;
-    this.firstHandshake = false;
+    this.firstHandshake.succeeded();
     this.sessionRefused = false;
-    for (const path of this.paths) path.connection.close('The session was replaced by a new one', true);
+    this.closeAll('The session was replaced by a new one');
     this.fences.restart();
     this.session = { id: Buffer.from(welcome.session), secret, serverInstance, slots: welcome.slots, windowBytes: welcome.windowBytes };
     this.generation = welcome.generation;
@@ -155,7 +154,7 @@ export class Trunk implements PathOwner {
   /** Ends at once: every request still here is answered with `status`. */
   end(status: number, reason: string): void {
     this.ended = true;
-    this.timer?.cancel();
+    this.liveness.stop();
     const left = this.dispatcher.takeAll();
     for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
     for (const request of left) request.owner?.requestDone(request, status);
@@ -183,11 +182,11 @@ export class Trunk implements PathOwner {
     this.events.listChanged();
   }
 
-  pathReceived(path: Path): void {
-    if (path.suspect) {
+  pathReceived(path: Path, isProof: boolean): void {
+    if (isProof && path.suspect) {
       path.suspect = false;
       this.dispatcher.findResends(this.paths);
-      this.observers.get(path)?.pathSuspect(path, false, 'It delivers again');
+      this.observers.get(path)?.pathSuspect(path, false, 'It answers again');
     }
     this.wantPump();
   }
@@ -207,12 +206,29 @@ export class Trunk implements PathOwner {
     this.wantPump();
   }
 
+  // --- LivenessOwner
+
+  /** Nothing new goes there while another path can take it, and what is out goes out again elsewhere; an answer or a PONG clears it. */
+  distrust(path: Path, reason: string): void {
+    if (path.suspect || !this.paths.includes(path)) return;
+    path.suspect = true;
+    this.fences.distrust(path.number);
+    this.dispatcher.findResends(this.paths);
+    this.observers.get(path)?.pathSuspect(path, true, reason);
+    this.wantPump();
+  }
+
+  lookedAt(): void {
+    if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
+    this.wantPump();
+  }
+
   private adopt(connection: Connection, number: number, observer: PathObserver): Path {
     const path = new Path(number, connection, this.times.heartbeatMs, this.clock, this);
     this.observers.set(path, observer);
     this.paths = [...this.paths, path];
     this.dispatcher.findResends(this.paths);
-    if (this.timer === null) this.startTicking();
+    this.liveness.start();
     this.wantPump();
     return path;
   }
@@ -233,39 +249,12 @@ export class Trunk implements PathOwner {
     }
   }
 
-  private startTicking(): void {
-    this.lastTickMs = this.clock.monotonicMs();
-    this.timer = this.clock.after(LIVENESS_TICK_MS, () => this.tick());
-  }
-
-  private tick(): void {
-    this.timer = null;
-    if (this.paths.length === 0 || this.ended) return;
-    const nowMs = this.clock.monotonicMs();
-    const lateMs = nowMs - this.lastTickMs - LIVENESS_TICK_MS;
-    if (lateMs > LIVENESS_TICK_MS) for (const path of this.paths) path.heartbeat.excuse(lateMs, nowMs);
-    for (const path of this.paths) this.look(path, nowMs);
-    if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
-    this.wantPump();
-    if (this.paths.length > 0) this.startTicking();
-  }
-
-  private look(path: Path, nowMs: number): void {
-    // A path that owes answers is asked whether it lives before it is suspected: slow storage is not a dead path.
-    const isQuiet = path.waitingSinceMs !== null && nowMs - path.lastReceivedMs >= this.times.suspectMs / 2;
-    if (path.heartbeat.isDue(nowMs) || (isQuiet && path.heartbeat.sinceSentMs(nowMs) >= this.times.suspectMs / 2)) path.ping(nowMs);
-    const others = this.paths.filter((other) => other !== path);
-    const verdict = judgePath(path, others, this.times, nowMs);
-    if (verdict === 'keep') return;
-    const reason = `Nothing was received for ${Math.round(nowMs - path.lastReceivedMs)} ms`;
-    if (verdict === 'dead') {
+  /** The session's end says nothing about its paths. */
+  private closeAll(reason: string): void {
+    for (const path of this.paths) {
+      path.isBlameless = true;
       path.connection.close(reason, true);
-      return;
     }
-    path.suspect = true;
-    this.fences.distrust(path.number);
-    this.dispatcher.findResends(this.paths);
-    this.observers.get(path)?.pathSuspect(path, true, `${reason} while others deliver`);
   }
 
   /** S6: a suspect path that holds too many slots is not waited for. */
