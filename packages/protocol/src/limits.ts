@@ -33,6 +33,8 @@ export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /** Share of the unreserved slots that one volume may hold while another has work. */
 export const VOLUME_SLOT_SHARE = 0.75;
 export const WINDOW_BYTES = 32 * MIB;
+/** READs that the server reads again for late copies, in bytes of all together: they are outside of the window. */
+export const REREAD_MAX_BYTES = 8 * MIB;
 export const PATHS_PER_TRUNK_MAX = 64;
 export const DEAD_PATHS_NAMED_MAX = 128;
 export const HANDLES_PER_SESSION_MAX = 1024;
@@ -107,13 +109,13 @@ export const CONNECT_TIMEOUT_MS = 3_000;
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
 /** A path that only waited for its trunk's first handshake tries again after this. */
 export const JOIN_RETRY_MS = 100;
-export const RECONNECT_MIN_MS = 200;
-export const RECONNECT_MAX_MS = 5_000;
 /** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 /** A path that was up for this long has shown that it works: when it breaks, it is tried again within RECONNECT_FIRST_MS. */
 export const PATH_SETTLED_MS = HEARTBEAT_INTERVAL_MS;
 export const RECONNECT_FIRST_MS = 20;
+export const RECONNECT_MIN_MS = 200;
+export const RECONNECT_MAX_MS = 5_000;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
 export const REOPEN_RETRY_MS = 1_000;
 /** A server that has heard nothing from a path for this long closes it. */
@@ -187,6 +189,8 @@ export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
 /** A week; a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
+/** With `stall = fail`: so long a lost connection may take to come back, and a volume to be opened again, before its I/O fails. */
+export const STALL_FAIL_GRACE_MS = 1_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
 
@@ -218,6 +222,12 @@ export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 /** How long a stopping NBD door waits for what is under way. */
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 export const EVENTS_KEPT = 1_000;
+/** How often carriers are looked at where no program tells of changes: requests of a path without carrier go elsewhere within 100 ms. */
+export const CARRIER_POLL_MS = 100;
+export const MONITOR_RESTART_MIN_MS = 100;
+export const MONITOR_RESTART_MAX_MS = 30_000;
+export const IP_LIST_TIMEOUT_MS = 5_000;
+export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 
@@ -238,13 +248,15 @@ assert(
   'A well-behaved peer must never meet the hard output bound',
 );
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
+assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must be allowed to be read again');
+assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
 assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
+assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && FIRST_HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'First tries are short ones');
+assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
+assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
-assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && FIRST_HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'First tries are short ones');
-assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
-assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');

@@ -13,6 +13,7 @@ import type { Door } from './doors/door.ts';
 import type { Namespace } from './namespace.ts';
 import { chooseVolume, type Choice, distinctVolumes, labelOf, type Offer } from './offers.ts';
 import type { Server } from './server.ts';
+import type { StallWord } from './stall.ts';
 import { Volume } from './volume.ts';
 
 export interface ServerOffer extends Offer {
@@ -27,6 +28,8 @@ export interface AttachmentsPorts {
   doors(): readonly Door[];
   /** The device a person uses: block node or NBD URI; null: the volume has no door. */
   deviceOf(volume: Volume): string | null;
+  /** What the stall policy made of a volume. */
+  stalled(volume: Volume, word: StallWord): void;
 }
 
 interface Wish {
@@ -192,7 +195,9 @@ export class Attachments {
       this.wishes.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
       from.opener.add(attachment);
     });
-    const volume = new Volume(offer.namespace, attachment, from.trunk, clock);
+    const policy = override?.stall ?? offer.config.stall;
+    const said = (stalled: Volume, word: StallWord): void => this.ports.stalled(stalled, word);
+    const volume = new Volume(offer.namespace, attachment, from.trunk, clock, policy, said);
     this.volumes.push(volume);
     log.info(`Attached ${choice.label} of server ${from.name}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`);
     return volume;
@@ -230,9 +235,10 @@ export class Attachments {
       );
     }
     this.leaving.add(volume);
-    const isReachable = volume.trunk.paths.length > 0;
+    const isReachable = volume.attachment.standing !== 'halted';
     try {
-      if (isReachable) await this.flush(volume, label);
+      if (isReachable || !force) await this.flush(volume, label);
+      else volume.giveUp();
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);

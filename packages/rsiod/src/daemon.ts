@@ -20,7 +20,12 @@ import { NbdDoor } from './doors/nbd/nbd-door.ts';
 import { EventList } from './events.ts';
 import type { Identity } from './identity.ts';
 import { type LocalInterface, Namespace, type NamespacePorts } from './namespace.ts';
-import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
+import { labelOf } from './offers.ts';
+import type { StallWord } from './stall.ts';
+import type { InterfaceEvent } from './sys/interface-table.ts';
+import { InterfaceWatcher } from './sys/interface-watcher.ts';
+import { machineInterfaces } from './sys/machine-interfaces.ts';
+import { attachmentView, namespaceView, stallNotice, statsView, statusView } from './views.ts';
 import type { Volume } from './volume.ts';
 
 export interface ClientDaemonOptions {
@@ -40,6 +45,7 @@ export class ClientDaemon {
   private readonly attachments: Attachments;
   private readonly door: NbdDoor;
   private readonly events = new EventList();
+  private readonly watcher: InterfaceWatcher;
   private readonly startedMs: number;
   private control: ControlServer | null = null;
 
@@ -59,6 +65,7 @@ export class ClientDaemon {
       namespaces: () => this.namespaces,
       doors: () => [this.door],
       deviceOf: (volume) => this.deviceOf(volume),
+      stalled: (volume, word) => this.stalled(volume, word),
     });
     this.door = new NbdDoor({
       socketPath: paths.nbdSocket,
@@ -67,6 +74,10 @@ export class ClientDaemon {
       log,
       clock,
     });
+    this.watcher = new InterfaceWatcher(
+      this.locals.map(({ address }) => address),
+      { clock, log, source: machineInterfaces, changed: (event) => this.interfaceChanged(event) },
+    );
     const ports = this.namespacePorts();
     this.namespaces = config.namespaces.map((one) => new Namespace(config, one, this.locals, identity, ports));
   }
@@ -81,6 +92,7 @@ export class ClientDaemon {
       await this.door.stop();
       throw error;
     }
+    this.watcher.start();
     for (const namespace of this.namespaces) {
       namespace.start();
       for (const { name, address } of namespace.unreached) {
@@ -98,6 +110,7 @@ export class ClientDaemon {
 
   /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
   async stop(reason: string): Promise<void> {
+    this.watcher.stop();
     await this.door.stop();
     await this.attachments.stop();
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
@@ -119,6 +132,25 @@ export class ClientDaemon {
     while (clock.monotonicMs() < endMs && !this.namespaces.every(isSettled)) {
       await new Promise<void>((resolve) => clock.after(FIRST_CONTACT_POLL_MS, resolve));
     }
+  }
+
+  /** Says aloud, once each time, that a volume's I/O waits, that it was given up, and that it goes on. */
+  private stalled(volume: Volume, word: StallWord): void {
+    const { clock, log } = this.options;
+    const { from, to, sentence } = stallNotice(volume, word);
+    this.events.add({ atMs: clock.wallMs(), object: `volume ${volume.name}`, from, to, reason: sentence });
+    const line = `Volume ${labelOf(volume)}: ${sentence}`;
+    if (word === 'gave-up') log.error(line);
+    else if (word === 'waits') log.warn(line);
+    else log.info(line);
+  }
+
+  private interfaceChanged(event: InterfaceEvent): void {
+    const { clock, log } = this.options;
+    const { address, change, sentence } = event;
+    this.events.add({ atMs: clock.wallMs(), object: `interface ${address}`, from: '-', to: change, reason: sentence });
+    log.warn(sentence);
+    for (const namespace of this.namespaces) namespace.interfaceChanged(event);
   }
 
   private namespacePorts(): NamespacePorts {
@@ -149,7 +181,8 @@ export class ClientDaemon {
             log.warn(
               `Volume ${attachment.name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`,
             );
-          note(`volume ${attachment.name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
+          if (!again || newLife)
+            note(`volume ${attachment.name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
         },
         openFailed: (server, attachment, status, sentence) => {
           note(`volume ${attachment.name}`, '-', 'failed', sentence);

@@ -11,11 +11,14 @@ import type {
   StatusView,
   WaitingView,
 } from '@rsio/protocol/control/methods';
-import type { RscltConfig } from '@rsio/protocol/config/types';
+import type { RscltConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import { printDuration } from '@rsio/protocol/lib/units';
+import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
 import type { LocalInterface, Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import type { Server } from './server.ts';
+import type { StallWord } from './stall.ts';
 import type { Volume } from './volume.ts';
 
 export function pathView({ local, remote, port, supervisor }: Route): PathView {
@@ -105,9 +108,37 @@ export function attachmentView(volume: Volume, device: string | null, servers: n
 
 /** Why the volume's I/O cannot go on just now, or null. */
 function waitsFor(volume: Volume): string | null {
-  const { attachment, trunk } = volume;
-  if (trunk.paths.length === 0) return 'a path to its server';
+  const { attachment, trunk, stall } = volume;
+  if (trunk.paths.length === 0) {
+    return stall.gaveUp ? 'a path to its server: I/O was given up, its outcome is unknown' : 'a path to its server';
+  }
   return attachment.phase === 'ready' ? null : attachment.reason;
+}
+
+/** What is said of a volume when its stall policy says `word`. */
+export function stallNotice(volume: Volume, word: StallWord): { from: string; to: string; sentence: string } {
+  const { policy } = volume.stall;
+  const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
+  switch (word) {
+    case 'waits':
+      return {
+        from: 'open',
+        to: 'waiting',
+        sentence: `I/O waits${limit} for ${waitsFor(volume) ?? 'its server'} (stall = ${policyText(policy)})`,
+      };
+    case 'gave-up':
+      return {
+        from: 'waiting',
+        to: 'given-up',
+        sentence: `I/O that waited${limit} is answered with an error, its outcome is unknown; the volume goes on by itself when its server is back (stall = ${policyText(policy)})`,
+      };
+    case 'goes-on':
+      return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
+  }
+}
+
+function policyText(policy: StallPolicy): string {
+  return typeof policy === 'number' ? printDuration(policy) : policy;
 }
 
 export function statusView(
@@ -133,8 +164,17 @@ export function statusView(
 function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume);
   if (reason === null || volume.waitingSinceMs === null) return [];
-  const sinceMs = clock.wallMs() - (clock.monotonicMs() - volume.waitingSinceMs);
-  return [{ volume: labelOf(volume), waitsFor: reason, sinceMs, untilMs: null, requests: volume.outstanding }];
+  const toWallMs = clock.wallMs() - clock.monotonicMs();
+  const { untilMs } = volume.stall;
+  return [
+    {
+      volume: labelOf(volume),
+      waitsFor: reason,
+      sinceMs: toWallMs + volume.waitingSinceMs,
+      untilMs: untilMs === null ? null : toWallMs + untilMs,
+      requests: volume.outstanding,
+    },
+  ];
 }
 
 export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {

@@ -1,10 +1,12 @@
 // An attached volume as its doors use it: cuts their I/O into segments for the trunk, puts the answers together, and counts.
-// Range, alignment and rights are checked here, once. Invariant: every `submit` ends in exactly one `done`, never from within itself.
+// Range, alignment and rights are checked here, once; how long I/O may wait without a path is stall.ts's. Invariants: every `submit` ends in
+// exactly one `done`, never from within itself; what was given up is not sent again, and its buffers are touched by nobody here any more.
 
 import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { COUNT_MAX, SECTOR_BYTES, SEGMENT_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
-import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import type { StallPolicy } from '@rsio/protocol/config/types';
+import type { Attachment, AttachmentWatcher } from '@rsio/protocol/trunk/attachment';
 import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
 import { callSession } from '@rsio/protocol/trunk/session-call';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
@@ -13,6 +15,8 @@ import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/m
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { DoorVolume, Extent, VolumeIo } from './doors/door.ts';
+import type { StallWord } from './stall.ts';
+import { StallWatch } from './stall-watch.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
 /** One door I/O whose segments are out. */
@@ -29,12 +33,13 @@ class Segment extends Request {
 
 const NOTHING = Buffer.alloc(0);
 
-export class Volume implements DoorVolume, RequestOwner {
+export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
   readonly namespace: string;
   readonly users = new Set<string>();
   readonly counters: VolumeCounters;
   readonly attachment: Attachment;
   readonly trunk: Trunk;
+  readonly stall: StallWatch;
   outstanding = 0;
   /** Since when something is outstanding without any completion; null: nothing is. */
   waitingSinceMs: number | null = null;
@@ -43,12 +48,23 @@ export class Volume implements DoorVolume, RequestOwner {
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
 
-  constructor(namespace: string, attachment: Attachment, trunk: Trunk, clock: Clock) {
+  /** `said`: told what the stall policy makes of it, for log and events. */
+  constructor(
+    namespace: string,
+    attachment: Attachment,
+    trunk: Trunk,
+    clock: Clock,
+    policy: StallPolicy = 'forever',
+    said: (volume: Volume, word: StallWord) => void = () => undefined,
+  ) {
     this.namespace = namespace;
     this.attachment = attachment;
     this.trunk = trunk;
     this.clock = clock;
     this.counters = new VolumeCounters();
+    this.stall = new StallWatch(policy, { clock, giveUp: () => this.giveUp(), said: (word) => said(this, word) });
+    attachment.watcher = this;
+    this.standingChanged();
   }
 
   get name(): string {
@@ -86,7 +102,7 @@ export class Volume implements DoorVolume, RequestOwner {
     gathering.left = 0;
     gathering.status = invalid;
     gathering.startedMs = this.clock.monotonicMs();
-    if (this.outstanding++ === 0) this.waitingSinceMs = gathering.startedMs;
+    this.begins(gathering.startedMs);
     if (invalid === STATUS.OK) this.cut(gathering, io);
     // Nothing to send (refused, or of no length): it ends when what runs now has ended.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
@@ -94,11 +110,23 @@ export class Volume implements DoorVolume, RequestOwner {
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
     const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    this.begins(this.clock.monotonicMs());
     callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux: IOCTL.EXTENTS, body }, ({ status, bodies }) => {
+      this.ended(this.clock.monotonicMs());
       const [first] = bodies;
       if (status !== STATUS.OK || first === undefined) done(status === STATUS.OK ? STATUS.IO_ERROR : (status as Status), []);
       else done(STATUS.OK, extentsOf(first));
+      this.tellIdle();
     });
+  }
+
+  standingChanged(): void {
+    this.stall.standing(this.attachment.standing, this.outstanding > 0);
+  }
+
+  /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
+  giveUp(): void {
+    for (const request of this.trunk.giveUp(this.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
   /** Calls `idle` when nothing is outstanding: now, or later. */
@@ -125,9 +153,23 @@ export class Volume implements DoorVolume, RequestOwner {
     this.freeGatherings.push(gathering);
     const nowMs = this.clock.monotonicMs();
     this.counters.ended(io, status, nowMs - startedMs, nowMs - (this.waitingSinceMs ?? nowMs));
+    this.ended(nowMs);
+    io.done(status as Status);
+    this.tellIdle();
+  }
+
+  private begins(nowMs: number): void {
+    if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
+    if (!this.stall.isReady) this.stall.submitted();
+  }
+
+  private ended(nowMs: number): void {
     this.outstanding--;
     this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
-    io.done(status as Status);
+    if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();
+  }
+
+  private tellIdle(): void {
     if (this.outstanding === 0 && this.whenIdle.length > 0) for (const idle of this.whenIdle.splice(0)) idle();
   }
 

@@ -21,6 +21,14 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
+/** Told when an attachment's standing may have changed; it must not act on the attachment before the call has returned. */
+export interface AttachmentWatcher {
+  standingChanged(): void;
+}
+
+/** `halted`: nothing can be sent; `recovering`: only what a new session takes up; `over`: it has failed or is closed. */
+export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
+
 export class Attachment {
   readonly name: string;
   readonly universe: number;
@@ -33,6 +41,8 @@ export class Attachment {
   /** An OPEN is under way or planned. */
   openAsked = false;
   slotsHeld = 0;
+  watcher: AttachmentWatcher | null = null;
+  private isReachable = false;
   private readonly overlaps = new OverlapTracker();
   /** May be sent now, apart from the phase. */
   private sendable: Request[] = [];
@@ -52,6 +62,18 @@ export class Attachment {
     return this.phase === 'resending' && this.resends.length > 0;
   }
 
+  get standing(): Standing {
+    if (this.phase === 'failed' || this.phase === 'closed') return 'over';
+    if (!this.isReachable || this.phase === 'opening') return 'halted';
+    return this.phase === 'resending' ? 'recovering' : 'ready';
+  }
+
+  /** The trunk has a path, or none. */
+  setReachable(isReachable: boolean): void {
+    this.isReachable = isReachable;
+    this.watcher?.standingChanged();
+  }
+
   get handle(): number {
     return this.volume?.handle ?? 0;
   }
@@ -60,6 +82,7 @@ export class Attachment {
     checkMove(PHASES, this.phase, phase, `Attachment ${this.name}`);
     this.phase = phase;
     this.reason = reason;
+    this.watcher?.standingChanged();
   }
 
   /** A new request; it stays here until `next` gives it out. */
@@ -118,6 +141,14 @@ export class Attachment {
     this.volume = volume;
     this.moveTo('resending', 'Requests of the last session are sent again');
     this.leaveResending();
+  }
+
+  /** Its I/O is given up: what is here is taken out; `sent` are those that were out, which stand in nobody's way any more. */
+  giveUp(sent: readonly Request[]): Request[] {
+    const waiting = this.takeAll();
+    this.resendsOut = 0;
+    for (const request of sent) this.overlaps.leave(request, () => {});
+    return waiting;
   }
 
   /** Everything that is here and not out, taken out: the attachment ends. */

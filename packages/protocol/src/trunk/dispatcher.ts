@@ -64,6 +64,19 @@ export class Dispatcher {
     return all;
   }
 
+  /** Takes out every request of an attachment; no late answer of those that were sent touches its buffer, and none is sent again. */
+  giveUp(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
+    const given = this.slots.giveUp((request) => request.attachment === attachment);
+    for (const { slot } of given) forgetReceivers(slot, paths);
+    const sent = given.map(({ request }) => request);
+    return { sent, waiting: attachment.giveUp(sent) };
+  }
+
+  /** There is a path again, or none any more. */
+  setReachable(isReachable: boolean): void {
+    for (const attachment of this.attachments) attachment.setReachable(isReachable);
+  }
+
   add(request: Request): void {
     request.slot = -1;
     request.answers.length = 0;

@@ -1,6 +1,6 @@
 // Opens the attachments of a trunk, and opens them again in every new session. A first OPEN that is refused fails the attachment; one that
 // had been open waits and is tried again, because its I/O waits too. Invariant (R1): when the volume is not the same any more (another
-// identity), nothing of the attachment is sent again.
+// identity), nothing of the attachment is sent again. A CLOSE that was lost with its session is said in the next one: the hold would stay.
 
 import type { Clock } from '../lib/clock.ts';
 import { REOPEN_RETRY_MS } from '../limits.ts';
@@ -49,20 +49,23 @@ export class Opener {
     const left = this.trunk.removeAttachment(attachment);
     attachment.moveTo('closed', 'Detached');
     for (const request of left) request.owner?.requestDone(request, STATUS.IO_ERROR);
-    if (phase !== 'ready' || handle === 0) closed();
-    else callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, closed);
+    if (phase === 'ready' || phase === 'resending') this.release(attachment, handle, closed);
+    else closed();
   }
 
   private open(attachment: Attachment): void {
     if (attachment.phase !== 'opening' || attachment.openAsked || this.trunk.session === null) return;
     attachment.openAsked = true;
     const session = this.trunk.session;
-    const body = encodeOpenRequest({ name: attachment.name, universe: attachment.universe, readonly: attachment.readonly });
+    const body = openRequestOf(attachment);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
-      if (this.trunk.session !== session) return;
+      if (this.trunk.session !== session) {
+        if (attachment.phase === 'closed') this.releaseAnew(attachment, () => undefined);
+        return;
+      }
       if (attachment.phase !== 'opening') {
-        if (status === STATUS.OK) this.giveBack(bodies[0]);
+        if (status === STATUS.OK) this.giveBack(attachment, bodies[0], () => undefined);
         return;
       }
       attachment.openAsked = false;
@@ -93,11 +96,36 @@ export class Opener {
     this.events.opened(attachment, before !== null, before !== null && before.life !== answer.life);
   }
 
-  /** It was closed here before its OPEN was answered. */
-  private giveBack(body: Buffer | undefined): void {
-    if (body === undefined) return;
+  /** Tells the server that a closed attachment's handle is not needed any more, so that the hold ends. */
+  private release(attachment: Attachment, handle: number, closed: () => void): void {
+    const { session } = this.trunk;
+    callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status }) => {
+      if (status === STATUS.STALE && this.trunk.session !== session) this.releaseAnew(attachment, closed);
+      else closed();
+    });
+  }
+
+  /**
+   * The session was lost before CLOSE or OPEN of a closed attachment was answered: the hold may be there still, and handles of the old
+   * session are gone. A volume is named only by OPEN: so it is opened once more, which a hold of this node allows, and closed.
+   */
+  private releaseAnew(attachment: Attachment, closed: () => void): void {
+    const { session } = this.trunk;
+    callSession(this.trunk, { op: OP.OPEN, attachment: null, body: openRequestOf(attachment) }, ({ status, bodies }) => {
+      if (this.trunk.session !== session) this.releaseAnew(attachment, closed);
+      else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], closed);
+      else closed();
+    });
+  }
+
+  /** It was opened after it had been closed here. */
+  private giveBack(attachment: Attachment, body: Buffer | undefined, closed: () => void): void {
+    if (body === undefined) {
+      closed();
+      return;
+    }
     const { handle } = decodeOpenAnswer(body, 0, body.length);
-    callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
+    this.release(attachment, handle, closed);
   }
 
   private refused(attachment: Attachment, status: number, sentence: string): void {
@@ -116,4 +144,8 @@ export class Opener {
     for (const request of this.trunk.removeAttachment(attachment)) request.owner?.requestDone(request, status);
     this.events.failed(attachment, status, sentence);
   }
+}
+
+function openRequestOf({ name, universe, readonly }: Attachment): Buffer {
+  return encodeOpenRequest({ name, universe, readonly });
 }

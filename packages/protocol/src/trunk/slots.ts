@@ -118,6 +118,21 @@ export class Slots {
     this.free.push(index);
   }
 
+  /** Gives up the requests for which `isOver` says true: their slots stay quarantined; who gives up must see to a new session. */
+  giveUp(isOver: (request: Request) => boolean): { readonly slot: number; readonly request: Request }[] {
+    const given: { slot: number; request: Request }[] = [];
+    for (let index = 0; index < this.size; index++) {
+      const slot = this.at(index);
+      const { request } = slot;
+      if (request === null || !isOver(request)) continue;
+      slot.request = null;
+      request.slot = -1;
+      this.quarantinedCount++;
+      given.push({ slot: index, request });
+    }
+    return given;
+  }
+
   /** The server has said that nothing of this path can be executed any more (S5): its copies count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {

@@ -56,6 +56,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   private sessionRefused = false;
   private pumpAsked = false;
   private ended = false;
+  private hadSession = false;
 
   constructor(clock: Clock, times: LivenessTimes, events: TrunkEvents) {
     this.clock = clock;
@@ -93,7 +94,8 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, serverInstance: string, observer: PathObserver): Path {
-    const again = this.session !== null;
+    const again = this.hadSession;
+    this.hadSession = true;
     this.firstHandshake.succeeded();
     this.sessionRefused = false;
     this.closeAll('The session was replaced by a new one');
@@ -119,6 +121,7 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   addAttachment(attachment: Attachment): void {
     this.dispatcher.attachments.push(attachment);
+    attachment.setReachable(this.paths.length > 0);
   }
 
   /** Takes an attachment out that has nothing out; requests that waited in it are given back unanswered. */
@@ -127,6 +130,16 @@ export class Trunk implements PathOwner, LivenessOwner {
     const at = list.indexOf(attachment);
     if (at >= 0) list.splice(at, 1);
     return attachment.takeAll();
+  }
+
+  /**
+   * Gives up everything of an attachment and hands it back unanswered. Of what was sent nobody knows whether it was, is or will be
+   * executed, nor which seq the server's slot has: only a new session (S9) settles that, so this one is left.
+   */
+  giveUp(attachment: Attachment): Request[] {
+    const { sent, waiting } = this.dispatcher.giveUp(attachment, this.paths);
+    if (sent.length > 0) this.leaveSession();
+    return [...sent, ...waiting];
   }
 
   /** Takes a request of an attachment, or (attachment null) one of the session's own. */
@@ -200,6 +213,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.paths = this.paths.filter((other) => other !== path);
     this.fences.died(path.number);
     this.dispatcher.findResends(this.paths);
+    if (this.paths.length === 0 && !this.ended) this.dispatcher.setReachable(false);
     const observer = this.observers.get(path);
     this.observers.delete(path);
     observer?.pathDown(path, reason);
@@ -227,10 +241,17 @@ export class Trunk implements PathOwner, LivenessOwner {
     const path = new Path(number, connection, this.times.heartbeatMs, this.clock, this);
     this.observers.set(path, observer);
     this.paths = [...this.paths, path];
+    if (this.paths.length === 1) this.dispatcher.setReachable(true);
     this.dispatcher.findResends(this.paths);
     this.liveness.start();
     this.wantPump();
     return path;
+  }
+
+  /** No path joins the old session any more; the next handshake begins a new one. */
+  private leaveSession(): void {
+    this.session = null;
+    this.closeAll('The session is left, because requests of it were given up');
   }
 
   private pump(): void {

@@ -1,0 +1,98 @@
+// CLOSE across sessions: a closed attachment's hold ends at the server also when the session was lost before CLOSE or OPEN was answered.
+// The server is a script; what a real one does with the hold is in test/integration/holders.test.ts.
+
+import { expect, test } from 'vitest';
+import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
+import { OP } from '../wire/frames.ts';
+import { encodeOpenAnswer } from '../wire/message-codec.ts';
+import { STATUS } from '../wire/status.ts';
+import { Attachment } from './attachment.ts';
+import { Opener } from './opener.ts';
+
+/** Enough to come back, and not so long that the silent script counts as dead. */
+const UP_AGAIN_MS = 1_000;
+const EMPTY = Buffer.alloc(0);
+
+class OpenerScene {
+  readonly scene = new TrunkScene(1).start();
+  readonly attachment = new Attachment('archive', 0, false);
+  readonly opener = new Opener(this.scene.trunk, this.scene.clock, { opened: () => {}, failed: () => {}, waits: () => {} });
+  closed = 0;
+
+  constructor() {
+    this.opener.add(this.attachment);
+    this.scene.clock.advance(1);
+  }
+
+  answerOpen(handle: number): void {
+    const path = this.scene.server.paths.at(-1)!;
+    path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, handle }));
+    this.scene.clock.advance(1);
+  }
+
+  answerClose(): void {
+    const path = this.scene.server.paths.at(-1)!;
+    path.answerMessage(path.requests(OP.CLOSE).at(-1)!, STATUS.OK, EMPTY);
+    this.scene.clock.advance(1);
+  }
+
+  close(): void {
+    this.opener.close(this.attachment, () => this.closed++);
+    this.scene.clock.advance(1);
+  }
+
+  loseSession(): void {
+    this.scene.server.loseSession();
+    this.scene.clock.advance(UP_AGAIN_MS);
+  }
+
+  /** OPENs and handles of CLOSEs heard in the session of now. */
+  get heard(): (string | number)[] {
+    const frames = this.scene.server.paths.flatMap(({ heard }) => heard.map(({ header }) => header));
+    return frames.filter(({ op }) => op === OP.OPEN || op === OP.CLOSE).map(({ op, handle }) => (op === OP.OPEN ? 'OPEN' : handle));
+  }
+}
+
+test('CLOSE goes by the handle, and is over when it is answered', () => {
+  const world = new OpenerScene();
+  world.answerOpen(9);
+  world.close();
+  expect([world.heard, world.closed]).toEqual([['OPEN', 9], 0]);
+  world.answerClose();
+  expect(world.closed).toBe(1);
+});
+
+test('a CLOSE lost with its session: the volume is opened in the next one and closed by its new handle, however often that takes', () => {
+  const world = new OpenerScene();
+  world.answerOpen(9);
+  world.close();
+  world.loseSession();
+  expect([world.heard, world.closed]).toEqual([['OPEN'], 0]);
+  world.loseSession();
+  world.answerOpen(4);
+  expect(world.heard).toEqual(['OPEN', 4]);
+  world.loseSession();
+  world.answerOpen(2);
+  world.answerClose();
+  expect([world.heard, world.closed]).toEqual([['OPEN', 2], 1]);
+});
+
+test('a volume that somebody else holds by then is let be', () => {
+  const world = new OpenerScene();
+  world.answerOpen(9);
+  world.close();
+  world.loseSession();
+  const path = world.scene.server.paths.at(-1)!;
+  path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.HELD, EMPTY);
+  world.scene.clock.advance(UP_AGAIN_MS);
+  expect([world.heard, world.closed]).toEqual([['OPEN'], 1]);
+});
+
+test('closed while its first OPEN was out, which the session took with it: the hold may be there, and is given back', () => {
+  const world = new OpenerScene();
+  world.close();
+  expect(world.closed).toBe(1);
+  world.loseSession();
+  world.answerOpen(5);
+  expect(world.heard).toEqual(['OPEN', 5]);
+});

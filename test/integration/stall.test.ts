@@ -1,0 +1,136 @@
+// The stall policy end to end: what the user of an NBD device is told when the server is gone for longer than `stall`, what people are
+// told meanwhile, and that the volume goes on by itself with its content as it was acknowledged.
+
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const VOLUME = 'osl:oracle@0';
+const BLOCK = 4096;
+/** What the machine may add to a time that is waited for. */
+const SLACK_MS = 3_000;
+const BACK_MS = 30_000;
+const EIO = /Errno 5 /;
+
+const lab = useLab();
+
+interface Scene {
+  readonly server: Host;
+  readonly client: Host;
+  readonly network: LabNetwork;
+  readonly nbd: NbdIo;
+}
+
+async function scene(stall: string): Promise<Scene> {
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
+  await startClient(client, network, { defaults: { stall } });
+  await client.rsconfigWell('-a');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  return { server, client, network, nbd };
+}
+
+/** How long until an I/O was refused with EIO, in ms. */
+async function msUntilEio(io: Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await expect(io).rejects.toThrow(EIO);
+  return performance.now() - startMs;
+}
+
+function filled(value: number): Buffer {
+  return Buffer.alloc(BLOCK, value);
+}
+
+it('stall = 2s: EIO after two seconds, status says until when, and the volume goes on by itself with what was acknowledged', async () => {
+  const { server, client, nbd } = await scene('2s');
+  await nbd.write(0, filled(1));
+  await server.kill('rssrv');
+  const waiting = msUntilEio(nbd.write(BLOCK, filled(2)));
+  const view = await waitFor(async () => (await client.call('status', {})).waiting[0], 2_000, 'The volume waits');
+  expect(view).toMatchObject({ volume: VOLUME, requests: 1 });
+  expect(view.untilMs! - view.sinceMs).toBeGreaterThan(1_000);
+  expect(view.untilMs! - view.sinceMs).toBeLessThan(2_500);
+  expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(
+    /osl:oracle@0 waits for a path.+\n {4}since: .+ {2}until: \d.+ {2}requests: 1/,
+  );
+  const elapsedMs = await waiting;
+  expect(elapsedMs).toBeGreaterThan(1_500);
+  expect(elapsedMs).toBeLessThan(2_000 + SLACK_MS);
+  // I/O that comes now has its own two seconds; nothing is said a second time.
+  const secondMs = await msUntilEio(nbd.read(0, BLOCK));
+  expect(secondMs).toBeGreaterThan(1_900);
+  expect(client.log('rsiod').match(/is answered with an error, its outcome is unknown/g)).toHaveLength(1);
+  await server.start('rssrv');
+  await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
+  const unknown = await nbd.read(BLOCK, BLOCK);
+  expect([0, 2].map((value) => unknown.equals(filled(value)))).toContain(true);
+  await nbd.verify(BLOCK, BLOCK);
+  expect(client.log('rsiod')).toContain(`Volume ${VOLUME}: I/O goes on`);
+  const { events } = await client.call('events', { count: 100 });
+  expect(events.filter(({ object }) => object === 'volume oracle').map(({ to }) => to)).toEqual(
+    expect.arrayContaining(['waiting', 'given-up', 'open']),
+  );
+});
+
+it('a server process that stands still: the WRITE given up is never executed over a newer one', async () => {
+  const { server, client, nbd } = await scene('1s');
+  await nbd.write(0, filled(1));
+  const worker = server.worker('big-2');
+  process.kill(worker, 'SIGSTOP');
+  // Silence is noticed after three seconds; then the policy counts.
+  const elapsedMs = await msUntilEio(nbd.write(0, filled(2)));
+  expect(elapsedMs).toBeLessThan(4_000 + SLACK_MS);
+  process.kill(worker, 'SIGCONT');
+  const isBack = (): Promise<boolean> =>
+    nbd.write(0, filled(3)).then(
+      () => true,
+      () => false,
+    );
+  await waitFor(isBack, BACK_MS, 'The volume goes on');
+  expect(server.worker('big-2')).not.toBe(worker);
+  await waitFor(() => !server.processes().includes(worker), BACK_MS, 'The old server process is gone');
+  expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
+  expect(client.log('rsiod')).not.toContain('cannot vouch');
+});
+
+it('stall = fail: EIO as soon as a lost server could have been back, and at once from then on', async () => {
+  const { server, nbd } = await scene('fail');
+  await nbd.write(0, filled(1));
+  await server.stop('rssrv');
+  expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(1_000 + SLACK_MS);
+  expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(500);
+  await server.start('rssrv');
+  await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
+});
+
+it('stall = forever: it waits, says so, and daemon and commands answer meanwhile', async () => {
+  const { server, client, nbd } = await scene('forever');
+  await server.stop('rssrv');
+  const write = nbd.write(0, filled(1)).then(
+    () => 'written',
+    () => 'failed',
+  );
+  await waitFor(async () => (await client.call('status', {})).waiting[0]?.untilMs === null, 5_000, 'The volume waits for ever');
+  expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('until: for ever');
+  const refused = await client.rsconfig('-d', 'oracle');
+  expect([refused.code, refused.stderr]).toEqual([expect.any(Number), expect.stringContaining('in use')]);
+  // Forced, it is detached, and what waited is answered.
+  await client.rsconfigWell('-d', 'oracle', '--force');
+  expect(await write).toBe('failed');
+  expect(await client.stop('rsiod')).toBeLessThan(10_000);
+});
+
+it('SIGTERM while I/O waits for ever: the daemon ends', async () => {
+  const { server, client, nbd } = await scene('forever');
+  await server.kill('rssrv');
+  const write = nbd.write(0, filled(1)).then(
+    () => 'written',
+    () => 'failed',
+  );
+  await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 5_000, 'The volume waits');
+  expect(await client.stop('rsiod')).toBeLessThan(12_000);
+  expect(await write).toBe('failed');
+});
