@@ -18,6 +18,7 @@ import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
 import type { Identity } from './identity.ts';
 import { Server, type ServerEvents } from './server.ts';
+import type { InterfaceEvent } from './sys/interface-table.ts';
 
 /** A client interface, with what is known of its subnet. */
 export interface LocalInterface {
@@ -79,6 +80,16 @@ export class Namespace {
     for (const route of this.routes) route.supervisor.retire(reason);
   }
 
+  /** Something has happened to the interface of an address: its paths need not be silent first, nor wait for their turn. */
+  interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
+    for (const { local, supervisor } of this.routes) {
+      if (local.address !== address) continue;
+      if (change === 'carrier-lost') supervisor.distrust(sentence);
+      else if (change === 'address-gone') supervisor.cut(sentence);
+      else supervisor.wayOpened();
+    }
+  }
+
   /** Sections that no candidate path leads to: nobody could say why they stay silent. */
   get unreached(): ClientServerConfig[] {
     return this.config.servers.filter((server) => !this.routes.some((route) => route.remote === server));
@@ -125,7 +136,7 @@ export class Namespace {
   /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
-    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.start();
+    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.hasten();
   }
 
   private trunkFor(route: Route, challenge: Challenge): Trunk {
@@ -137,7 +148,7 @@ export class Namespace {
       server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
         ...this.ports.events,
         sessionBegan: (began, again) => {
-          for (const other of this.routes) if (other.server === began) other.supervisor.start();
+          for (const other of this.routes) if (other.server === began) other.supervisor.hasten();
           this.ports.events.sessionBegan(began, again);
         },
       });

@@ -8,6 +8,13 @@ import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
 
 export type Direction = 'ok' | 'fail' | '-';
 
+export interface Directions {
+  readonly tx: Direction;
+  readonly rx: Direction;
+}
+
+export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
+
 /** A longer trip moves the average little; a shorter one much, so that the delays of an outage are soon forgotten. */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
@@ -117,6 +124,16 @@ export class Heartbeat {
 
   rx(nowMs: number): Direction {
     return this.isOld(this.receivedMs, nowMs) ? 'fail' : 'ok';
+  }
+
+  directions(nowMs: number): Directions {
+    return { tx: this.tx(nowMs), rx: this.rx(nowMs) };
+  }
+
+  /** What is left to say when the path has died: a direction that was well tells nothing any more. */
+  failures(nowMs: number): Directions {
+    const { tx, rx } = this.directions(nowMs);
+    return { tx: tx === 'fail' ? tx : '-', rx: rx === 'fail' ? rx : '-' };
   }
 
   private isOld(sinceMs: number, nowMs: number): boolean {

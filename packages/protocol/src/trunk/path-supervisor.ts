@@ -31,7 +31,7 @@ import type { Header } from '../wire/header.ts';
 import type { Challenge } from '../wire/messages.ts';
 import { Connection, type ConnectionHandler, type ConnectionPools } from './connection.ts';
 import type { FirstHolder } from './first-handshake.ts';
-import type { Direction } from './heartbeat.ts';
+import { type Directions, UNKNOWN_DIRECTIONS } from './heartbeat.ts';
 import type { Path } from './path.ts';
 import type { Connector, PathTransport } from './path-transport.ts';
 import type { PathObserver, Presentation, Trunk } from './trunk.ts';
@@ -74,13 +74,6 @@ export interface SupervisorPorts {
   trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
-
-export interface Directions {
-  readonly tx: Direction;
-  readonly rx: Direction;
-}
-
-const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
 export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHolder {
   readonly endpoints: Endpoints;
@@ -149,7 +142,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
 
   /** What works of a living path; of a dead one, what did not when it died. */
   get directions(): Directions {
-    return this.path === null ? this.lastDirections : directionsOf(this.path, this.ports.clock.monotonicMs());
+    return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
   /** Begins, or tries at once what waits for its turn, whatever became of it before. */
@@ -163,6 +156,13 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   hasten(): void {
     if (this.shortLives === 0) this.start();
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
+  }
+
+  /** The way there is open again: as `hasten`, and an attempt that waits for an answer begins anew. */
+  wayOpened(): void {
+    this.connecting?.cancel();
+    if (this.connecting === null) this.hasten();
+    else this.connect();
   }
 
   /** What is known from elsewhere (no carrier): a path that is up becomes suspect. */
@@ -318,7 +318,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     if (path !== this.path) return;
     const nowMs = this.ports.clock.monotonicMs();
     this.past = { ...this.totals, unansweredBytes: 0 };
-    this.lastDirections = path.isBlameless ? UNKNOWN_DIRECTIONS : failuresOf(path, nowMs);
+    this.lastDirections = path.isBlameless ? UNKNOWN_DIRECTIONS : path.heartbeat.failures(nowMs);
     this.path = null;
     if (this.state === 'retired') return;
     this.deaths++;
@@ -386,14 +386,4 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.sinceMs = this.ports.clock.wallMs();
     this.ports.stateChanged(this, from, to, reason);
   }
-}
-
-function directionsOf({ heartbeat }: Path, nowMs: number): Directions {
-  return { tx: heartbeat.tx(nowMs), rx: heartbeat.rx(nowMs) };
-}
-
-/** What is left to say of a path that has died: a direction that was well tells nothing any more. */
-function failuresOf(path: Path, nowMs: number): Directions {
-  const { tx, rx } = directionsOf(path, nowMs);
-  return { tx: tx === 'fail' ? tx : '-', rx: rx === 'fail' ? rx : '-' };
 }

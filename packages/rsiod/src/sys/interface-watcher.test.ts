@@ -1,0 +1,114 @@
+// The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
+
+import { type Log, quietLog } from '@rsio/protocol/lib/log';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from '@rsio/protocol/limits';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { type InterfaceSource, InterfaceWatcher } from './interface-watcher.ts';
+import type { IpFact } from './ip-lines.ts';
+
+const ADDRESS = '4: eth0    inet 192.168.10.1/24 scope global eth0';
+const UP = '4: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500';
+const NO_CARRIER = '4: eth0: <NO-CARRIER,BROADCAST,UP> mtu 1500';
+
+class Scene implements InterfaceSource {
+  readonly clock = new FakeClock();
+  readonly changes: string[] = [];
+  readonly said: string[] = [];
+  readonly monitors: { onLine: (line: string) => void; ended: (reason: string, isAbsent: boolean) => void }[] = [];
+  lines: string[] | null = [ADDRESS, UP];
+  facts: IpFact[] = [];
+  stopped = 0;
+  looks = 0;
+  readonly watcher: InterfaceWatcher;
+
+  constructor(address = '192.168.10.1') {
+    const log: Log = { ...quietLog, info: (message) => this.said.push(message), warn: (message) => this.said.push(message) };
+    const changed = ({ change }: { change: string }): void => void this.changes.push(change);
+    this.watcher = new InterfaceWatcher([address], { clock: this.clock, log, source: this, changed });
+  }
+
+  async start(): Promise<this> {
+    this.watcher.start();
+    await Promise.resolve();
+    await Promise.resolve();
+    return this;
+  }
+
+  monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void } {
+    this.monitors.push({ onLine, ended });
+    return { stop: () => this.stopped++ };
+  }
+
+  list(): Promise<string[]> {
+    return this.lines === null ? Promise.reject(new Error('no list')) : Promise.resolve(this.lines);
+  }
+
+  look(): IpFact[] {
+    this.looks++;
+    return this.facts;
+  }
+}
+
+test('a line of the monitor becomes a change', async () => {
+  const scene = await new Scene().start();
+  scene.monitors[0]!.onLine(NO_CARRIER);
+  scene.monitors[0]!.onLine('what is this');
+  scene.monitors[0]!.onLine(UP);
+  expect(scene.changes).toEqual(['carrier-lost', 'carrier-back']);
+});
+
+test('a monitor that ends is started again, ever more slowly, and the list tells what was missed', async () => {
+  const scene = await new Scene().start();
+  scene.monitors[0]!.ended('exit code 1', false);
+  scene.lines = [UP];
+  scene.clock.advance(MONITOR_RESTART_MIN_MS);
+  await Promise.resolve();
+  await Promise.resolve();
+  expect([scene.monitors.length, scene.changes]).toEqual([2, ['address-gone']]);
+  // From now on each ends at once.
+  for (let passedMs = 0; passedMs < 2000; passedMs += 10) {
+    if (scene.monitors.length > scene.said.length) scene.monitors.at(-1)!.ended('exit code 1', false);
+    scene.clock.advance(10);
+  }
+  expect(scene.monitors.length).toBeLessThan(7);
+  expect(scene.monitors.length).toBeGreaterThan(4);
+  expect(scene.said[0]).toMatch(/^ip monitor has ended \(exit code 1\): it is started again in \d+ ms$/);
+});
+
+test('without iproute2 it says so once and looks at the carriers', () => {
+  const scene = new Scene();
+  scene.lines = null;
+  scene.watcher.start();
+  scene.facts = [
+    { kind: 'address', device: 'eth0', address: '192.168.10.1', isThere: true },
+    { kind: 'link', device: 'eth0', hasCarrier: true },
+  ];
+  scene.monitors[0]!.ended('spawn ip ENOENT', true);
+  scene.clock.advance(1000);
+  expect(scene.changes).toEqual([]);
+  // The C library does not name addresses of interfaces without carrier: that is not their end.
+  scene.facts = [{ kind: 'link', device: 'eth0', hasCarrier: false }];
+  scene.clock.advance(CARRIER_POLL_MS);
+  expect([scene.changes, scene.said.length, scene.monitors.length]).toEqual([['carrier-lost'], 1, 1]);
+});
+
+test('a list that cannot be had is made up for by what the C library knows', async () => {
+  const scene = new Scene();
+  scene.lines = null;
+  scene.facts = [{ kind: 'address', device: 'eth0', address: '192.168.10.1', isThere: true }];
+  await scene.start();
+  scene.monitors[0]!.onLine(NO_CARRIER);
+  expect([scene.looks, scene.changes]).toEqual([1, ['carrier-lost']]);
+});
+
+test('nothing runs for loopback addresses, and nothing after the stop', async () => {
+  const idle = await new Scene('127.45.0.1').start();
+  expect(idle.monitors).toEqual([]);
+  const scene = await new Scene().start();
+  scene.watcher.stop();
+  scene.monitors[0]!.onLine(NO_CARRIER);
+  scene.monitors[0]!.ended('SIGKILL', false);
+  scene.clock.advance(60_000);
+  expect([scene.stopped, scene.monitors.length, scene.changes, scene.said]).toEqual([1, 1, [], []]);
+});

@@ -1,0 +1,97 @@
+// Watches the interfaces of the client's addresses: a child process `ip monitor` tells of changes, started again with growing pauses when
+// it ends; where there is no iproute2, the carriers are looked at in /sys instead. What a change means is interface-table.ts's, what is
+// done about it the owner's. Invariant: after each start of the monitor everything is listed once, so nothing is missed in between.
+
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { Backoff } from '@rsio/protocol/lib/backoff';
+import type { Log } from '@rsio/protocol/lib/log';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from '@rsio/protocol/limits';
+import { type InterfaceEvent, InterfaceTable } from './interface-table.ts';
+import { type IpFact, readIpLine } from './ip-lines.ts';
+
+/** What the watcher asks of the machine; sys/machine-interfaces.ts has the real one. */
+export interface InterfaceSource {
+  /** Starts `ip monitor`; `ended` is called once, with `isAbsent` when there is no such program. */
+  monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
+  /** Lines of `ip address` and `ip link`; throws when they cannot be had. */
+  list(): Promise<string[]>;
+  /** The same as far as /sys and the C library know: addresses of interfaces that are up, carriers of all. */
+  look(): IpFact[];
+}
+
+export interface WatcherPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly source: InterfaceSource;
+  changed(event: InterfaceEvent): void;
+}
+
+export class InterfaceWatcher {
+  private readonly table: InterfaceTable;
+  private readonly ports: WatcherPorts;
+  private readonly backoff = new Backoff(MONITOR_RESTART_MIN_MS, MONITOR_RESTART_MAX_MS, () => 0);
+  private monitor: { stop(): void } | null = null;
+  private timer: Timer | null = null;
+  private isStopped = false;
+
+  constructor(addresses: Iterable<string>, ports: WatcherPorts) {
+    this.table = new InterfaceTable(addresses);
+    this.ports = ports;
+  }
+
+  /** Begins, unless there is nothing but loopback addresses. */
+  start(): void {
+    if (!this.table.isEmpty) this.startMonitor();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.timer?.cancel();
+    this.monitor?.stop();
+    this.monitor = null;
+  }
+
+  private startMonitor(): void {
+    const { source, clock, log } = this.ports;
+    const startMs = clock.monotonicMs();
+    this.monitor = source.monitor(
+      (line) => {
+        const fact = readIpLine(line);
+        if (fact !== null) this.tell(this.table.take(fact));
+      },
+      (reason, isAbsent) => {
+        this.monitor = null;
+        if (this.isStopped) return;
+        if (isAbsent) {
+          log.info('There is no program ip (iproute2): the carriers of interfaces are looked at every 100 ms instead');
+          this.poll();
+          return;
+        }
+        if (clock.monotonicMs() - startMs > MONITOR_RESTART_MAX_MS) this.backoff.reset();
+        const restartMs = this.backoff.nextMs();
+        log.warn(`ip monitor has ended (${reason}): it is started again in ${Math.round(restartMs)} ms`);
+        this.timer = clock.after(restartMs, () => this.startMonitor());
+      },
+    );
+    source.list().then(
+      (lines) => this.tell(this.table.takeAll(lines.map(readIpLine).filter((fact) => fact !== null))),
+      () => this.look(),
+    );
+  }
+
+  /** Not every address that is there is seen so: none is said to be gone. */
+  private look(): void {
+    for (const fact of this.ports.source.look()) this.tell(this.table.take(fact));
+  }
+
+  private poll(): void {
+    const { clock } = this.ports;
+    this.look();
+    this.timer = clock.after(CARRIER_POLL_MS, () => this.poll());
+  }
+
+  private tell(events: readonly InterfaceEvent[]): void {
+    if (this.isStopped) return;
+    for (const event of events) this.ports.changed(event);
+  }
+}
