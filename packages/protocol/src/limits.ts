@@ -112,7 +112,7 @@ export const JOIN_RETRY_MS = 100;
 /** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 /** A path that was up for this long has shown that it works: when it breaks, it is tried again within RECONNECT_FIRST_MS. */
-export const PATH_SETTLED_MS = HEARTBEAT_INTERVAL_MS;
+export const PATH_SETTLED_MS = 1_000;
 export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 200;
 export const RECONNECT_MAX_MS = 5_000;

@@ -1,4 +1,5 @@
 // The one handshake that may begin a session: who may, who waits, and that one fallen silent blocks nobody for long.
+// Leaves what a server makes of two beginnings to rssrv's own tests.
 
 import { describe, expect, test } from 'vitest';
 import { FIRST_HANDSHAKE_PATIENCE_MS, JOIN_RETRY_MS, PROOF_TIMEOUT_MS } from '../limits.ts';

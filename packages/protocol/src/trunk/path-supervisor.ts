@@ -1,7 +1,6 @@
 // Keeps one path up between one client interface and one server interface: connects, proves, hands the connection to the trunk of the
 // server it met, and begins again when the path goes down: at once after a good life, else waiting longer each time; a path that dies too
-// often is on probation. A server that breaks every connection soon after WELCOME is met ever more rarely, whoever asks for haste.
-// Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+// often is on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
 //
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
 //     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again

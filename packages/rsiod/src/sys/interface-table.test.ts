@@ -1,4 +1,5 @@
 // What changes of which address follow from facts as they come, and that each is told once.
+// Leaves how the facts are read to ip-lines.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { InterfaceTable } from './interface-table.ts';

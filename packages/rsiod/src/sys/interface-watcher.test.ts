@@ -1,4 +1,5 @@
 // The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
+// Leaves what the lines mean to ip-lines.test.ts and interface-table.test.ts.
 
 import { type Log, quietLog } from '@rsio/protocol/lib/log';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from '@rsio/protocol/limits';

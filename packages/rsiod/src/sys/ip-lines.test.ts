@@ -1,4 +1,5 @@
 // Lines as iproute2 writes them, and whatever else may come.
+// Leaves what follows from them to interface-table.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
