@@ -44,6 +44,7 @@ export class SimFaults {
     this.kinds = [
       [8, 'reset', () => this.route().reset()],
       [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
+      [4, 'one way of the connections stands still', () => this.stall(this.route(), [this.direction()], 4000)],
       [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
       [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
       [3, 'one way is lost', () => this.route().lose(this.direction())],
@@ -78,6 +79,29 @@ export class SimFaults {
       route.stand('back', false);
       route.goodSinceMs = Math.min(route.goodSinceMs, nowMs);
     }
+    if (this.targets.random.chance(0.5)) this.leaveOneRoute();
+  }
+
+  /** Each client keeps one route to each server; of the others nothing is ever heard again. */
+  private leaveOneRoute(): void {
+    const { network, servers, clients, random } = this.targets;
+    for (const { serverid } of servers) {
+      for (const { namespace } of clients) {
+        const locals = new Set(namespace.routes.map(({ local }) => local.address));
+        const routes = network.routes.filter(
+          ({ localAddress, address }) => locals.has(localAddress) && address.startsWith(`127.46.${serverid}.`),
+        );
+        const kept = random.pick(routes);
+        for (const route of routes) if (route !== kept) this.cutOff(route);
+      }
+    }
+  }
+
+  private cutOff(route: SimRoute): void {
+    route.lose('there');
+    route.lose('back');
+    route.reach = this.targets.random.pick(['refused', 'silent'] as const);
+    route.troubleBegins();
   }
 
   private next(): void {
@@ -126,6 +150,14 @@ export class SimFaults {
     });
   }
 
+  /** Only of the connections that there are. */
+  private stall(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
+    const ends = directions.map((direction) => route.stall(direction));
+    this.troubled(route, maxMs, () => {
+      for (const end of ends) end();
+    });
+  }
+
   private blackHole(route: SimRoute): void {
     route.lose('there');
     route.lose('back');
@@ -167,7 +199,10 @@ export class SimFaults {
     const client = this.client();
     const { supervisor, local, remote } = random.pick(client.namespace.routes);
     const routes = this.targets.network.routes.filter(({ localAddress }) => localAddress === local.address);
-    for (const route of routes) if (route.address === remote.address || random.chance(0.3)) this.standStill(route, ['there'], 1500);
+    for (const route of routes) {
+      if (route.address === remote.address) this.stall(route, ['there'], 3000);
+      else if (random.chance(0.3)) this.standStill(route, ['there'], 1500);
+    }
     const { process } = client;
     clock.after(random.unit() * 300, () => {
       if (!process.isKilled && !process.isPaused) supervisor.path?.connection.close('The client lost its carrier', true);

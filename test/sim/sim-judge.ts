@@ -8,7 +8,7 @@ import type { SimServer } from './sim-server.ts';
 import type { SimWorld } from './sim-world.ts';
 
 interface DispatcherInside {
-  readonly slots: { readonly size: number; readonly freeCount: number; readonly quarantined: number };
+  readonly slots: { readonly size: number; readonly freeCount: number; readonly quarantined: number; quarantinedOn(path: number): number };
   readonly windowUsedBytes: number;
 }
 
@@ -19,6 +19,12 @@ const LOOK_MS = 100;
  */
 const HANG_MS = 25_000;
 
+/** The same while a path is up the whole time: what another path owes is asked for again as soon as that is suspect. */
+const HANG_WITH_PATH_MS = 8_000;
+
+/** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
+const QUARANTINE_MS = 500;
+
 /** What is watched of one volume's use. */
 interface Watch {
   readonly client: SimClient;
@@ -26,12 +32,16 @@ interface Watch {
   readonly use: Use;
   /** Since when nothing stands in the way of its I/O; infinity: something does. */
   goodSinceMs: number;
+  /** The same, with a path that is up all the while. */
+  pathSinceMs: number;
 }
 
 export class Judge {
   private readonly world: SimWorld;
   private readonly breaches: string[];
   private readonly watches: Watch[];
+  /** Since when a suspect path is let hold too many slots. */
+  private readonly crowded = new Map<Trunk, number>();
   private nextLookMs = 0;
   private isHanging = false;
 
@@ -44,6 +54,7 @@ export class Judge {
         server: world.servers.find(({ serverid }) => serverid === use.serverid)!,
         use,
         goodSinceMs: Number.POSITIVE_INFINITY,
+        pathSinceMs: Number.POSITIVE_INFINITY,
       })),
     );
   }
@@ -59,6 +70,9 @@ export class Judge {
     if (nowMs < this.nextLookMs || this.isHanging) return;
     this.nextLookMs = nowMs + LOOK_MS;
     for (const watch of this.watches) this.lookAt(watch, nowMs);
+    for (const client of this.world.clients) {
+      for (const { trunk } of client.namespace.servers.values()) this.lookAtSlots(trunk, client.isGood, nowMs);
+    }
   }
 
   /** After the last misfortune and the time to recover. */
@@ -95,6 +109,22 @@ export class Judge {
     }
   }
 
+  private lookAtSlots(trunk: Trunk, isGood: boolean, nowMs: number): void {
+    const { slots } = insideOf(trunk);
+    const holder = trunk.paths.find((path) => path.suspect && slots.quarantinedOn(path.number) > 0);
+    if (!isGood || holder === undefined || slots.quarantined <= slots.size / 4) {
+      this.crowded.delete(trunk);
+      return;
+    }
+    const sinceMs = this.crowded.get(trunk) ?? nowMs;
+    this.crowded.set(trunk, sinceMs);
+    if (nowMs - sinceMs <= QUARANTINE_MS) return;
+    this.crowded.delete(trunk);
+    this.breaches.push(
+      `S6: ${slots.quarantined} of ${slots.size} slots are in quarantine for ${Math.round(nowMs - sinceMs)} ms, path ${holder.number} is suspect and holds ${slots.quarantinedOn(holder.number)}`,
+    );
+  }
+
   private get trunks(): Trunk[] {
     return this.world.clients.flatMap(({ namespace }) => [...namespace.servers.values()].map(({ trunk }) => trunk));
   }
@@ -103,14 +133,35 @@ export class Judge {
     const { client, server, use } = watch;
     if (!this.isGood(watch)) {
       watch.goodSinceMs = Number.POSITIVE_INFINITY;
+      watch.pathSinceMs = Number.POSITIVE_INFINITY;
       return;
     }
+    if (!this.hasPath(watch)) watch.pathSinceMs = Number.POSITIVE_INFINITY;
+    else if (watch.pathSinceMs === Number.POSITIVE_INFINITY) watch.pathSinceMs = nowMs;
     if (watch.goodSinceMs === Number.POSITIVE_INFINITY) watch.goodSinceMs = nowMs;
-    const waitedMs = nowMs - Math.max(use.user.oldestMs, watch.goodSinceMs);
-    if (waitedMs <= HANG_MS) return;
+    const { oldestMs, oldest } = use.user;
+    const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
+    const besidePathMs = nowMs - Math.max(oldestMs, watch.pathSinceMs);
+    if (waitedMs <= HANG_MS && besidePathMs <= HANG_WITH_PATH_MS) return;
     this.isHanging = true;
-    this.breaches.push(
-      `${client.name} to ${server.name}: an I/O waits for ${Math.round(waitedMs)} ms although nothing stands in its way: ${use.user.oldest}`,
+    const although = besidePathMs > HANG_WITH_PATH_MS ? 'a path is up' : 'nothing stands in its way';
+    const forMs = Math.round(Math.max(waitedMs, besidePathMs));
+    this.breaches.push(`${client.name} to ${server.name}: an I/O waits for ${forMs} ms although ${although}: ${oldest}`);
+  }
+
+  /** A path is up, on a route in order, and nothing of its connection was lost. */
+  private hasPath({ client, server }: Watch): boolean {
+    return client.namespace.routes.some(
+      ({ local, remote, supervisor }) =>
+        supervisor.state === 'up' &&
+        this.world.network.routes.some(
+          (route) =>
+            route.localAddress === local.address &&
+            route.address === remote.address &&
+            route.goodSinceMs !== Number.POSITIVE_INFINITY &&
+            route.address.startsWith(`127.46.${server.serverid}.`) &&
+            route.living.some((link) => !link.isLost && link.client === supervisor.path?.connection.transport),
+        ),
     );
   }
 

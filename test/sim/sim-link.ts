@@ -15,6 +15,9 @@ const STANDING_MAX_BYTES = 64 * 1024;
 /** How often a batch is taken later than at once, and how much later at most. */
 const LATE_TAKE_CHANCE = 0.1;
 const LATE_TAKE_MAX_MS = 5;
+/** A long batch arrives bit by bit: what the network carries in this time at once, but never less than a packet. */
+const SLICE_MS = 2;
+const SLICE_MIN_BYTES = 1460;
 const SPOILED = 0xdb;
 const RESET = 'ECONNRESET: the connection was reset';
 const CLOSED = 'The peer closed the connection';
@@ -138,9 +141,13 @@ class Stream {
       this.underWayBytes += lengthBytes;
       return;
     }
-    const bytes = underWay.take(lengthBytes);
-    buffer.copy(bytes, 0, start, start + lengthBytes);
-    this.arrive(bytes, lengthBytes, '');
+    const sliceBytes = Math.max(SLICE_MIN_BYTES, Math.ceil(this.route.shape.bytesPerMs * SLICE_MS));
+    for (let at = 0; at < lengthBytes; at += sliceBytes) {
+      const takenBytes = Math.min(sliceBytes, lengthBytes - at);
+      const bytes = underWay.take(takenBytes);
+      buffer.copy(bytes, 0, start + at, start + at + takenBytes);
+      this.arrive(bytes, takenBytes, '');
+    }
   }
 
   private arrive(bytes: Buffer | null, lengthBytes: number, reason: string): void {
@@ -276,6 +283,8 @@ export class SimEnd implements PathTransport, ProcessEnd {
 export class SimLink {
   readonly client: SimEnd;
   readonly server: SimEnd;
+  /** Something of it is lost for ever: it is for its two ends to find that out. */
+  isLost = false;
   private readonly there: Stream;
   private readonly back: Stream;
 
@@ -324,6 +333,7 @@ export class SimLink {
   }
 
   lose(direction: Direction): void {
+    this.isLost = true;
     this[direction].lose();
   }
 

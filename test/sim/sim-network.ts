@@ -61,6 +61,15 @@ export class SimRoute {
     for (const link of this.living) link.stand(direction, isStanding);
   }
 
+  /** As `stand`, but a new connection works at once: TCP repeats to the old ones ever more seldom. Gives what ends it. */
+  stall(direction: Direction): () => void {
+    const links = [...this.living];
+    for (const link of links) link.stand(direction, true);
+    return () => {
+      for (const link of links) link.stand(direction, this.standing[direction]);
+    };
+  }
+
   /** What is under way one way, and all that follows, is lost; a new connection works again. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);

@@ -84,7 +84,7 @@ export function drawRoute(random: SeededRandom): RouteShape {
   return {
     latencyMs: random.pick([0.05, 0.2, 1, 5]),
     jitterMs: random.pick([0.05, 0.5, 5]),
-    bytesPerMs: random.pick([20_000, 125_000, 1_250_000]),
+    bytesPerMs: random.pick([2_000, 20_000, 125_000, 1_250_000]),
     cutChance: random.pick([0.01, 0.1, 0.4]),
   };
 }

@@ -9,6 +9,10 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/backend';
 import type { SimProcess } from './sim-clock.ts';
 
+/** Of what does not go at once, how much takes far longer than the rest, as on any disk: so that late copies meet what is executing. */
+const LATE_CHANCE = 0.01;
+const LATE_MAX_MS = 1500;
+
 export interface StorageShape {
   /** Share of operations that go at once. */
   readonly fast: number;
@@ -36,6 +40,10 @@ export class SimStorage {
   readonly changing = new Set<Range>();
   readonly random: SeededRandom;
   readonly shape: StorageShape;
+  /** When the last sync that succeeded began; minus one: none did. */
+  syncedMs = -1;
+  /** Sectors changed since the last sync: one byte each. */
+  private readonly dirty: Buffer;
   fault: Fault = 'none';
   /** When the last operation failed; minus one: none did. */
   failedMs = -1;
@@ -47,6 +55,7 @@ export class SimStorage {
 
   constructor(sectors: number, shape: StorageShape, random: SeededRandom) {
     this.content = Buffer.alloc(sectors * SECTOR_BYTES);
+    this.dirty = Buffer.alloc(sectors);
     this.shape = shape;
     this.random = random;
   }
@@ -76,8 +85,19 @@ export class SimStorage {
     this.changing.add(range);
   }
 
-  /** Content changes; `source` null: zeros. */
-  change(life: number, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
+  /** A sync has succeeded. */
+  synced(beganMs: number): void {
+    this.syncedMs = Math.max(this.syncedMs, beganMs);
+    this.dirty.fill(0);
+  }
+
+  isDirty(firstSector: number, sectors: number): boolean {
+    return this.dirty.subarray(firstSector, firstSector + sectors).includes(1);
+  }
+
+  /** Content changes; `source` null: zeros; `fua`: on disk. */
+  change(life: number, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number, fua: boolean): void {
+    this.dirty.fill(fua ? 0 : 1, positionBytes / SECTOR_BYTES, (positionBytes + lengthBytes) / SECTOR_BYTES);
     if (source === null) this.content.fill(0, positionBytes, positionBytes + lengthBytes);
     else source.copy(this.content, positionBytes, offset, offset + lengthBytes);
     if (source !== null) this.watch?.executes(life, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes);
@@ -134,7 +154,7 @@ export class SimBackend implements Backend {
     const range = rangeOf(positionBytes, lengthBytes);
     this.storage.begin(range);
     const status = this.storage.outcome('change', this.process.monotonicMs());
-    this.apply(status, positionBytes, lengthBytes, source, offset);
+    this.apply(status, positionBytes, lengthBytes, source, offset, false);
     this.storage.changing.delete(range);
     return status;
   }
@@ -144,14 +164,18 @@ export class SimBackend implements Backend {
     this.later(() => this.storage.content.copy(target, offset, positionBytes, positionBytes + lengthBytes), status, done);
   }
 
-  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, _fua: boolean, done: IoDone): void {
-    this.changeLater(positionBytes, lengthBytes, source, offset, done);
+  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+    this.changeLater(positionBytes, lengthBytes, source, offset, fua, done);
   }
 
   flush(done: IoDone): void {
+    const beganMs = this.process.monotonicMs();
+    const outcome = this.storage.outcome('flush', beganMs);
     this.later(
-      () => undefined,
-      this.storage.outcome('flush', this.process.monotonicMs()),
+      () => {
+        if (outcome === STATUS.OK) this.storage.synced(beganMs);
+      },
+      outcome,
       (status) => {
         this.storage.promised();
         done(status);
@@ -160,11 +184,11 @@ export class SimBackend implements Backend {
   }
 
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
-    this.changeLater(positionBytes, lengthBytes, null, 0, done);
+    this.changeLater(positionBytes, lengthBytes, null, 0, false, done);
   }
 
-  zero(positionBytes: number, lengthBytes: number, _keepAllocated: boolean, _fua: boolean, done: IoDone): void {
-    this.changeLater(positionBytes, lengthBytes, null, 0, done);
+  zero(positionBytes: number, lengthBytes: number, _keepAllocated: boolean, fua: boolean, done: IoDone): void {
+    this.changeLater(positionBytes, lengthBytes, null, 0, fua, done);
   }
 
   extents(_positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
@@ -188,18 +212,18 @@ export class SimBackend implements Backend {
   }
 
   /** Of a change that fails, a first part may be there all the same. */
-  private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
+  private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number, fua: boolean): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;
-    if (doneBytes > 0) this.storage.change(this.life, positionBytes, doneBytes, source, offset);
+    if (doneBytes > 0) this.storage.change(this.life, positionBytes, doneBytes, source, offset, fua);
   }
 
-  private changeLater(positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number, done: IoDone): void {
+  private changeLater(positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number, fua: boolean, done: IoDone): void {
     const range = rangeOf(positionBytes, lengthBytes);
     this.storage.begin(range);
     const outcome = this.storage.outcome('change', this.process.monotonicMs());
     this.later(
-      () => this.apply(outcome, positionBytes, lengthBytes, source, offset),
+      () => this.apply(outcome, positionBytes, lengthBytes, source, offset, fua),
       outcome,
       (status) => {
         this.storage.changing.delete(range);
@@ -211,13 +235,12 @@ export class SimBackend implements Backend {
   /** `effect` runs at some time before the end, and `done` at the end; neither after the process was killed. */
   private later(effect: () => void, status: Status, done: IoDone): void {
     this.checkAlive();
-    const { random, shape, slowFactor } = this.storage;
     this.running++;
     this.pending.add(effect);
-    this.process.after(random.unit() * shape.effectMs * slowFactor, () => {
+    this.process.after(this.effectMs(), () => {
       this.pending.delete(effect);
       effect();
-      this.process.after(random.unit() * shape.endMs * slowFactor, () => {
+      this.process.after(this.endMs(), () => {
         this.running--;
         if (status !== STATUS.OK) this.storage.failedMs = this.process.monotonicMs();
         done(status);
@@ -226,6 +249,16 @@ export class SimBackend implements Backend {
         this.whenIdle();
       });
     });
+  }
+
+  private effectMs(): number {
+    const { random, shape, slowFactor } = this.storage;
+    return random.chance(LATE_CHANCE) ? random.unit() * LATE_MAX_MS : random.unit() * shape.effectMs * slowFactor;
+  }
+
+  private endMs(): number {
+    const { random, shape, slowFactor } = this.storage;
+    return random.unit() * shape.endMs * slowFactor;
   }
 
   private checkAlive(): void {

@@ -2,7 +2,7 @@
 // and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered is seen.
 // It outlives client processes: what was out when one died has an unknown outcome.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/doors/door';
@@ -25,6 +25,8 @@ export interface UserShape {
 }
 
 const SPOILED = 0x5b;
+/** Of a user's I/O: so much comes when no misfortune befalls the world any more. */
+const LAST_SHARE = 0.2;
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
 
@@ -83,6 +85,11 @@ export class SimUser {
 
   get outstanding(): number {
     return this.out.size;
+  }
+
+  /** Some of its I/O is still to come, but not much. */
+  get isNearlyDone(): boolean {
+    return this.left < this.shape.ios * LAST_SHARE;
   }
 
   get isBusy(): boolean {
@@ -157,11 +164,24 @@ export class SimUser {
     const count = io.lengthBytes / SECTOR_BYTES;
     if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK);
     if (status === STATUS.OK) {
+      this.judgeDurable(io, lba, count);
       if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset);
       return;
     }
     if (this.isExcused(io, status)) return;
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
+  }
+
+  /** O2: what FLUSH covers, and what has FUA, is durable when answered. */
+  private judgeDurable(io: UserIo, lba: number, count: number): void {
+    const { storage, oracle } = this;
+    if (io.op === 'flush' && storage.syncedMs < io.submittedMs)
+      oracle.breach(
+        `O2: a flush submitted at ${io.submittedMs.toFixed(1)} ms was answered, the last sync began at ${storage.syncedMs.toFixed(1)} ms`,
+      );
+    // Of a longer one, the first segment may be overwritten before the last is answered.
+    if (io.fua && io.lengthBytes <= SEGMENT_BYTES && storage.isDirty(lba, count))
+      oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
   }
 
   /** An error is the storage's own, or it was invented on the way. */
@@ -191,7 +211,7 @@ export class SimUser {
     const { random, shape } = this;
     const io = this.take();
     io.op = OPS[random.int(0, OPS.length - 1)]!;
-    const most = random.chance(0.02) ? shape.largeSectors : shape.smallSectors;
+    const most = random.chance(0.1) ? shape.largeSectors : shape.smallSectors;
     const count = io.op === 'flush' ? 0 : random.int(1, most);
     // Half of all near the beginning, so that they meet.
     const room = random.chance(0.5) ? Math.min(32, this.oracle.sectors - count) : this.oracle.sectors - count;

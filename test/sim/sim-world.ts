@@ -13,12 +13,15 @@ import type { SessionHost, SimSession } from './sim-session.ts';
 import { drawRoute, drawShape, type WorldShape } from './sim-shape.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
+import { whenPeerErrs } from './peer-errors.ts';
 import { setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
 
 const NODEKEY = '0123456789abcdef';
 /** A world whose users are not through by then is healed all the same. */
 const TROUBLED_MAX_MS = 600_000;
+/** After the last misfortune the users go on for so long at most. */
+const CALM_MAX_MS = 120_000;
 /** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
 export const RECOVERY_MAX_MS = 60_000;
 /** Time that ends need: last words, drains. */
@@ -52,6 +55,7 @@ export class SimWorld {
     this.random = random;
     this.shape = drawShape(random);
     setSeqModulus(this.shape.seqModulus);
+    whenPeerErrs((sentence) => void this.breaches.push(sentence));
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
     this.network = new SimNetwork(clock, random);
     for (let index = 0; index < this.shape.servers; index++) this.addServer(index);
@@ -67,10 +71,12 @@ export class SimWorld {
   /** Runs the seed; gives everything that was not as it must be. */
   async run(): Promise<string[]> {
     const { clock } = this;
-    await this.runWhile(() => this.users.some((user) => user.isBusy) && clock.monotonicMs() < TROUBLED_MAX_MS);
-    for (const user of this.users) user.stop();
+    await this.runWhile(() => !this.users.every((user) => user.isNearlyDone) && clock.monotonicMs() < TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
     this.faults.heal();
+    const endMs = clock.monotonicMs() + CALM_MAX_MS;
+    await this.runWhile(() => this.users.some((user) => user.isBusy) && clock.monotonicMs() < endMs);
+    for (const user of this.users) user.stop();
     const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
     await this.runWhile(() => !this.judge.isQuiet && clock.monotonicMs() < lastMs);
     this.judge.quiet();
