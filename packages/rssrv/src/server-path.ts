@@ -37,6 +37,8 @@ export class ServerPath implements ConnectionHandler {
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
+  /** A READ that came too early to be read again: it is taken before those held back. */
+  private deferred: Header | null = null;
   private framesTaken = 0;
   private eventStartMs = 0;
   private turnAsked = false;
@@ -123,6 +125,7 @@ export class ServerPath implements ConnectionHandler {
 
   closed(reason: string): void {
     this.held.clear();
+    this.deferred = null;
     this.owner.pathClosed(this, reason);
   }
 
@@ -134,6 +137,20 @@ export class ServerPath implements ConnectionHandler {
       this.turnAsked = false;
       if (!this.connection.closed) this.connection.encoder.flush();
     });
+  }
+
+  /** The session cannot take this READ now: it counts as not yet received, and no other overtakes it. */
+  defer(header: Header): void {
+    this.deferred = { ...header };
+  }
+
+  /** There is room in the session: takes what it deferred, and what waits behind that. */
+  takeDeferred(): void {
+    const { deferred } = this;
+    if (deferred === null) return;
+    this.deferred = null;
+    this.owner.request(this, deferred, EMPTY, 0);
+    if (this.deferred === null) this.takeHeld();
   }
 
   /** Takes READs that were held back, as far as there is room and time. */
@@ -152,6 +169,7 @@ export class ServerPath implements ConnectionHandler {
   }
 
   private mustWait(): boolean {
+    if (this.deferred !== null) return true;
     if (this.connection.encoder.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();

@@ -5,7 +5,7 @@
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import type { Log } from '@rsio/protocol/lib/log';
-import { HEARTBEAT_INTERVAL_MS, PATHS_PER_TRUNK_MAX, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { HEARTBEAT_INTERVAL_MS, PATHS_PER_TRUNK_MAX, REREAD_MAX_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
 import { SlotTable } from '@rsio/protocol/trunk/slot-table';
@@ -15,6 +15,7 @@ import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from './backends/backend.ts';
 import { execute, isFua, type OpenVolume, validate } from './request.ts';
+import { Reruns } from './reruns.ts';
 import { ServerPath, type ServerPathOwner } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
@@ -50,8 +51,9 @@ export class Session implements ServerPathOwner {
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
   private nextPath = 0;
-  /** READs being read again for a late copy, and message requests under way: not in the slot table, and to be waited for all the same. */
-  private besideSlots = 0;
+  /** READs, and message requests, that are run again for late copies: not in the slot table, and to be waited for all the same. */
+  private readonly rereads = new Reruns(SLOTS, REREAD_MAX_BYTES);
+  private readonly messageReruns = new Reruns(SLOTS, 0);
   private ending = false;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
@@ -151,6 +153,8 @@ export class Session implements ServerPathOwner {
   pathClosed(path: ServerPath, reason: string): void {
     if (!this.paths.delete(path.number)) return;
     this.slots.forget(path.number);
+    this.rereads.forget(path.number);
+    this.messageReruns.forget(path.number);
     this.pathLog(path).info(`ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
     this.ports.pathsChanged(this.paths.size);
   }
@@ -190,7 +194,7 @@ export class Session implements ServerPathOwner {
         this.change(path, header, body, offset);
         return;
       default:
-        this.message(header, body, offset, null);
+        this.message(header, body, offset, true);
     }
   }
 
@@ -200,8 +204,10 @@ export class Session implements ServerPathOwner {
     if (header.op === OP.READ && status === STATUS.OK) {
       this.read(path, header, false);
     } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
-      if (this.besideSlots < SLOTS) this.message(header, body, offset, path);
-      else path.violation(`More than ${SLOTS} requests are run again at one time`);
+      const kind = this.messageReruns.begin(header, path.number, 0);
+      if (kind === 'begun') this.message(header, body, offset, false);
+      else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are run again at one time`);
+      else if (kind === 'twice') this.askedTwice(path, header);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
     } else {
@@ -233,15 +239,10 @@ export class Session implements ServerPathOwner {
 
   private readLater(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
     const lengthBytes = header.count * SECTOR_BYTES;
-    if (!first && this.besideSlots >= SLOTS) {
-      path.violation(`More than ${SLOTS} requests are run again at one time`);
-      return;
-    }
-    if (!first) this.besideSlots++;
+    if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (status) => {
-      if (!first) this.besideSlots--;
-      const owed = first ? this.slots.finish(header.slot, status) : [path.number];
+      const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
       for (const number of owed) {
         const to = this.paths.get(number);
         if (to === undefined) continue;
@@ -249,8 +250,21 @@ export class Session implements ServerPathOwner {
         to.flushSoon();
       }
       this.ports.pools.bodies.give(buffer);
+      if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     });
+  }
+
+  /** False: a run under way answers this copy too, or it is held back as not yet received, because too much is read again already. */
+  private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
+    const kind = this.rereads.begin(header, path.number, lengthBytes);
+    if (kind === 'full') path.defer(header);
+    else if (kind === 'twice') this.askedTwice(path, header);
+    return kind === 'begun';
+  }
+
+  private askedTwice(path: ServerPath, header: Header): void {
+    path.violation(`A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is owed already`);
   }
 
   /** WRITE, FLUSH, DISCARD, ZERO. */
@@ -289,10 +303,9 @@ export class Session implements ServerPathOwner {
     });
   }
 
-  /** LIST, OPEN, CLOSE, IOCTL. `only`: run again for a copy on that path; null: the slot's own execution. */
-  private message(header: Header, body: Buffer, offset: number, only: ServerPath | null): void {
+  /** LIST, OPEN, CLOSE, IOCTL. `first`: the slot's own execution, and not a run for copies of a done one. */
+  private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
-    if (only !== null) this.besideSlots++;
     const request = Buffer.from(body.subarray(offset, offset + header.length));
     this.volumes.answer(
       kept,
@@ -300,8 +313,7 @@ export class Session implements ServerPathOwner {
       (handle) => this.slots.isExecuting(handle, kept.slot),
       (status, bodies, aux) => {
         const last = bodies[bodies.length - 1] ?? EMPTY;
-        const owed = only === null ? this.slots.finish(kept.slot, status, last, aux) : [only.number];
-        if (only !== null) this.besideSlots--;
+        const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.messageReruns.end(kept);
         for (const number of owed) {
           const to = this.paths.get(number);
           if (to !== undefined) answerMessage(to, kept, status, bodies, aux);
@@ -312,7 +324,7 @@ export class Session implements ServerPathOwner {
   }
 
   private checkIdle(): void {
-    if (this.whenIdle === null || this.slots.executing > 0 || this.besideSlots > 0) return;
+    if (this.whenIdle === null || this.slots.executing + this.rereads.count + this.messageReruns.count > 0) return;
     const resolve = this.whenIdle;
     this.whenIdle = null;
     resolve();

@@ -64,11 +64,9 @@ export class Dispatcher {
     return all;
   }
 
-  /** Takes out every request of an attachment; no late answer of those that were sent touches its buffer, and none is sent again. */
-  giveUp(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
-    const given = this.slots.giveUp((request) => request.attachment === attachment);
-    for (const { slot } of given) forgetReceivers(slot, paths);
-    const sent = given.map(({ request }) => request);
+  /** Takes out every request of an attachment; the caller leaves the session when any was sent, so that no answer comes any more. */
+  giveUp(attachment: Attachment): { readonly sent: Request[]; readonly waiting: Request[] } {
+    const sent = this.slots.giveUp((request) => request.attachment === attachment);
     return { sent, waiting: attachment.giveUp(sent) };
   }
 

@@ -119,8 +119,8 @@ export class Slots {
   }
 
   /** Gives up the requests for which `isOver` says true: their slots stay quarantined; who gives up must see to a new session. */
-  giveUp(isOver: (request: Request) => boolean): { readonly slot: number; readonly request: Request }[] {
-    const given: { slot: number; request: Request }[] = [];
+  giveUp(isOver: (request: Request) => boolean): Request[] {
+    const given: Request[] = [];
     for (let index = 0; index < this.size; index++) {
       const slot = this.at(index);
       const { request } = slot;
@@ -128,7 +128,7 @@ export class Slots {
       slot.request = null;
       request.slot = -1;
       this.quarantinedCount++;
-      given.push({ slot: index, request });
+      given.push(request);
     }
     return given;
   }

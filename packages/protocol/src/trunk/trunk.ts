@@ -137,7 +137,7 @@ export class Trunk implements PathOwner, LivenessOwner {
    * executed, nor which seq the server's slot has: only a new session (S9) settles that, so this one is left.
    */
   giveUp(attachment: Attachment): Request[] {
-    const { sent, waiting } = this.dispatcher.giveUp(attachment, this.paths);
+    const { sent, waiting } = this.dispatcher.giveUp(attachment);
     if (sent.length > 0) this.leaveSession();
     return [...sent, ...waiting];
   }
