@@ -135,6 +135,14 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
+/** A pause is not the fault's when the machine was so busy that I/O paused as long without it. */
+function verdict(goalMs: number, runs: readonly Run[]): string {
+  const missed = runs.filter(({ during }) => during.longestGapMs > goalMs);
+  const isClear = missed.some(({ before, during }) => during.longestGapMs - Math.max(before.longestGapMs, during.ownStallMs) > goalMs);
+  if (missed.length === 0) return 'met';
+  return isClear ? 'MISSED' : 'unclear, machine busy';
+}
+
 function row({ name, goalMs }: Fault, runs: readonly Run[]): string[] {
   const gaps = runs.map(({ during }) => during.longestGapMs);
   const worst = (value: (run: Run) => number): string => Math.max(...runs.map(value)).toFixed(0);
@@ -143,7 +151,7 @@ function row({ name, goalMs }: Fault, runs: readonly Run[]): string[] {
     name,
     gaps.map((ms) => ms.toFixed(0)).join(' '),
     `${median(gaps).toFixed(0)}, ${Math.max(...gaps).toFixed(0)}`,
-    `${goalMs}: ${Math.max(...gaps) <= goalMs ? 'met' : 'MISSED'}`,
+    `${goalMs}: ${verdict(goalMs, runs)}`,
     worst(({ during }) => during.slowestReadMs),
     worst(({ before }) => before.longestGapMs),
     worst(({ during }) => during.ownStallMs),
@@ -155,15 +163,8 @@ const HEADINGS = ['fault', 'longest gap, each run', 'median, worst', 'goal', 'sl
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  return rows
-    .map(
-      (cells) =>
-        `${cells
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const lines = rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
 const options = { runs: { type: 'string', default: '5' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const;
@@ -177,18 +178,14 @@ if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCo
   // Round by round, so that what else the machine does meets every fault.
   for (let run = 0; run < runCount; run++) for (const [fault, runs] of results) runs.push(await measure(fault));
   if (values.json === true) {
-    process.stdout.write(
-      `${JSON.stringify(
-        [...results].map(([{ name, goalMs }, runs]) => ({ fault: name, goalMs, runs })),
-        null,
-        2,
-      )}\n`,
-    );
+    const figures = [...results].map(([{ name, goalMs }, runs]) => ({ fault: name, goalMs, runs }));
+    process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
   } else {
+    const rows = [...results].map(([fault, runs]) => row(fault, runs));
+    process.stdout.write('Longest time without any I/O, ms, from the fault on for 4 s: 8 KiB random reads, 32 out, one path of two hit\n');
+    process.stdout.write(table([HEADINGS, ...rows]));
     process.stdout.write(
-      'Longest time without any I/O, ms: 8 KiB random reads, 32 out, one path of two hit; gaps from the fault on for 4 s\n',
+      'own stall: the longest time in which this process, load and proxies, got no processor; no gap is known finer than that\n',
     );
-    process.stdout.write(table([HEADINGS, ...[...results].map(([fault, runs]) => row(fault, runs))]));
-    process.stdout.write('own stall: the longest time in which this process, load and proxies, got no processor; no gap is known finer than that\n');
   }
 }
