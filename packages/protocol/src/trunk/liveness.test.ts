@@ -63,6 +63,7 @@ describe('a suspect path', () => {
     }
     serverPing(scene, 0);
     scene.clock.advance(DEAD_AFTER_MS - 2300 + 100);
+    expect(scene.moves).not.toContain('0: suspect > up');
     expect(scene.states[0]).not.toBe('suspect');
     expect(scene.supervisors[0]!.lastError?.message).toMatch(/hears nothing of this path, though it sends \(tx\)$/);
   });
