@@ -40,6 +40,12 @@ async function msUntilEio(io: Promise<unknown>): Promise<number> {
   return performance.now() - startMs;
 }
 
+/** The server processes outlive their listener by a moment, in which they answer what they have. */
+async function killAll(server: Host): Promise<void> {
+  await server.kill('rssrv');
+  await waitFor(() => server.processes().length === 0, SLACK_MS, 'No process of the server is left');
+}
+
 function filled(value: number): Buffer {
   return Buffer.alloc(BLOCK, value);
 }
@@ -47,7 +53,7 @@ function filled(value: number): Buffer {
 it('stall = 2s: EIO after two seconds, status says until when, and the volume goes on by itself with what was acknowledged', async () => {
   const { server, client, nbd } = await scene('2s');
   await nbd.write(0, filled(1));
-  await server.kill('rssrv');
+  await killAll(server);
   const waiting = msUntilEio(nbd.write(BLOCK, filled(2)));
   const view = await waitFor(async () => (await client.call('status', {})).waiting[0], 2_000, 'The volume waits');
   expect(view).toMatchObject({ volume: VOLUME, requests: 1 });
@@ -125,7 +131,7 @@ it('stall = forever: it waits, says so, and daemon and commands answer meanwhile
 
 it('SIGTERM while I/O waits for ever: the daemon ends', async () => {
   const { server, client, nbd } = await scene('forever');
-  await server.kill('rssrv');
+  await killAll(server);
   const write = nbd.write(0, filled(1)).then(
     () => 'written',
     () => 'failed',
