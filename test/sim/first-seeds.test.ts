@@ -1,5 +1,5 @@
 // Consecutive seeds of the simulator, first half. A seed that fails replays with `pnpm sim --seed N --trace`.
-// Seeds that once found something stand in found-seeds.test.ts.
+// The second half is in second-seeds.test.ts, so that each half has a core of its own.
 
 import { test } from 'vitest';
 import { expectSeeds } from './seed-range.ts';

@@ -186,11 +186,6 @@ export class SimProcess implements Clock {
     this.clock.soonIn(this, fire);
   }
 
-  /** Runs `fire` as an event of this process, as soon as it gets to it; not a timer of its own. */
-  event(delayMs: number, fire: () => void): void {
-    this.after(delayMs, fire);
-  }
-
   pause(): void {
     this.isPaused = true;
   }

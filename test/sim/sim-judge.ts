@@ -19,8 +19,11 @@ const LOOK_MS = 100;
  */
 const HANG_MS = 25_000;
 
-/** The same while a path is up the whole time: what another path owes is asked for again as soon as that is suspect. */
-const HANG_WITH_PATH_MS = 8_000;
+/**
+ * While a path is up the whole time, some I/O ends within this: what another path owes is asked for again as soon as that is suspect, and
+ * slots that it keeps are free when it is dead. (One I/O among many may wait longer: for its turn.)
+ */
+const GAP_WITH_PATH_MS = 6_000;
 
 /** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
 const QUARANTINE_MS = 500;
@@ -139,14 +142,16 @@ export class Judge {
     if (!this.hasPath(watch)) watch.pathSinceMs = Number.POSITIVE_INFINITY;
     else if (watch.pathSinceMs === Number.POSITIVE_INFINITY) watch.pathSinceMs = nowMs;
     if (watch.goodSinceMs === Number.POSITIVE_INFINITY) watch.goodSinceMs = nowMs;
-    const { oldestMs, oldest } = use.user;
+    const { oldestMs, oldest, endedMs } = use.user;
     const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
-    const besidePathMs = nowMs - Math.max(oldestMs, watch.pathSinceMs);
-    if (waitedMs <= HANG_MS && besidePathMs <= HANG_WITH_PATH_MS) return;
+    const gapMs = nowMs - Math.max(oldestMs, endedMs, watch.pathSinceMs);
+    if (waitedMs <= HANG_MS && gapMs <= GAP_WITH_PATH_MS) return;
     this.isHanging = true;
-    const although = besidePathMs > HANG_WITH_PATH_MS ? 'a path is up' : 'nothing stands in its way';
-    const forMs = Math.round(Math.max(waitedMs, besidePathMs));
-    this.breaches.push(`${client.name} to ${server.name}: an I/O waits for ${forMs} ms although ${although}: ${oldest}`);
+    const what =
+      gapMs > GAP_WITH_PATH_MS
+        ? `no I/O ends for ${Math.round(gapMs)} ms although a path is up`
+        : `an I/O waits for ${Math.round(waitedMs)} ms although nothing stands in its way`;
+    this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
   }
 
   /** A path is up, on a route in order, and nothing of its connection was lost. */

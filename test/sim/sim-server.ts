@@ -64,11 +64,6 @@ export class SimServer implements SimHost {
     listener.after(0, () => this.prove(link.server));
   }
 
-  /** The process of a session is killed: its sockets are closed by the kernel, what it had begun has ended. */
-  killSession(session: SimSession): void {
-    session.kill();
-  }
-
   /** The listener is killed; the processes notice and exit (S10), and another listener starts after `downMs`. */
   killListener(downMs: number): void {
     if (!this.isListening) return;

@@ -1,7 +1,7 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
 // behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
@@ -34,6 +34,7 @@ export interface SessionHost {
   promised(): void;
   /** Processes that were told to end: their promises may move at every event. */
   readonly ending: Set<SimSession>;
+  breach(sentence: string): void;
   /** Numbers the lives of processes, growing. */
   nextLife(): number;
 }
@@ -93,7 +94,9 @@ export class SimSession {
     if (this.isEnding) return;
     this.isEnding = true;
     this.host.ending.add(this);
-    this.process.after(0, () => void this.session.end(code, sentence).then(() => this.process.after(0, () => this.kill())));
+    this.process.after(0, () => {
+      void this.session.end(code, sentence).then(() => this.process.after(WORKER_LAST_WORDS_MS, () => this.ended()));
+    });
     this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.kill());
   }
 
@@ -101,13 +104,12 @@ export class SimSession {
     this.process.kill();
   }
 
-  /** Everything lent that has not come back. */
-  get leaks(): string[] {
-    const { bodies, outputs } = this.pools;
-    const found: string[] = [];
-    if (bodies.lent.size > 0) found.push(`${bodies.lent.size} body buffers of a server process are not back`);
-    if (outputs.lent.size > 0) found.push(`${outputs.lent.size} output buffers of a server process are not back`);
-    return found;
+  /** All is closed: what was lent must be back, apart from last words that are still under way. */
+  private ended(): void {
+    const left = this.pools.bodies.lent.size;
+    if (left > 0)
+      this.host.breach(`${left} body buffers of the server process of ${this.node}, life ${this.life}, are not back at its end`);
+    this.kill();
   }
 
   private gone(): void {

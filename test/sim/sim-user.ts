@@ -61,6 +61,8 @@ export class SimUser {
   /** The client process of now. */
   process: SimProcess | null = null;
   completed = 0;
+  /** When an I/O last ended. */
+  endedMs = 0;
   private readonly out = new Set<UserIo>();
   private readonly free: UserIo[] = [];
   private readonly shape: UserShape;
@@ -148,6 +150,7 @@ export class SimUser {
     }
     io.isOut = false;
     this.completed++;
+    this.endedMs = this.clock.monotonicMs();
     this.trace.note(EVENT.ANSWERED, io.positionBytes, status, io.number);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${io.op} ${io.positionBytes / SECTOR_BYTES} number ${io.number}: status ${status}`);
     this.judge(io, status);

@@ -101,6 +101,7 @@ export class SimWorld {
       slots: shape.slots,
       controlMs: shape.controlMs,
       ending: this.ending,
+      breach: (sentence) => void this.breaches.push(sentence),
       promised: () => {
         this.hasPromise = true;
       },

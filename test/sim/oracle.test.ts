@@ -1,0 +1,107 @@
+// The oracle says each kind of breach when it happens, and nothing when all is well: a checker that cannot catch a planted fault is a defect.
+// Leaves whole worlds to the seeds.
+
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { beforeEach, expect, test } from 'vitest';
+import { Oracle } from './oracle.ts';
+
+const SECTORS = 8;
+let oracle: Oracle;
+let content: Buffer;
+
+beforeEach(() => {
+  oracle = new Oracle(1, SECTORS);
+  content = Buffer.alloc(SECTORS * SECTOR_BYTES);
+});
+
+function written(lba: number, count: number): { number: number; body: Buffer } {
+  const body = Buffer.alloc(count * SECTOR_BYTES);
+  return { number: oracle.change(lba, count, body, 0), body };
+}
+
+function execute(life: number, lba: number, body: Buffer): void {
+  body.copy(content, lba * SECTOR_BYTES);
+  oracle.executes(life, lba, content, lba * SECTOR_BYTES, body.length);
+}
+
+function read(lba: number, count: number): void {
+  const ticket = new Uint32Array(count);
+  oracle.issueRead(lba, count, ticket);
+  oracle.readDone(ticket, lba, count, content, lba * SECTOR_BYTES);
+}
+
+test('what was written, zeroed, or is under way may be read', () => {
+  read(0, SECTORS);
+  const first = written(2, 3);
+  read(0, SECTORS);
+  execute(1, 2, first.body);
+  read(0, SECTORS);
+  oracle.changed(first.number, 2, 3, true);
+  read(0, SECTORS);
+  const zeros = oracle.change(3, 1, null, 0);
+  content.fill(0, 3 * SECTOR_BYTES, 4 * SECTOR_BYTES);
+  read(0, SECTORS);
+  oracle.changed(zeros, 3, 1, true);
+  read(0, SECTORS);
+  expect(oracle.breaches).toEqual([]);
+});
+
+test('a write that failed may show or not, and then it stays', () => {
+  const old = written(0, 1);
+  execute(1, 0, old.body);
+  oracle.changed(old.number, 0, 1, true);
+  const failed = written(0, 1);
+  oracle.changed(failed.number, 0, 1, false);
+  read(0, 1);
+  failed.body.copy(content, 0);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([]);
+  old.body.copy(content, 0);
+  read(0, 1);
+  expect(oracle.breaches).toHaveLength(1);
+});
+
+test('an answered write that is not there', () => {
+  const { number } = written(1, 1);
+  oracle.changed(number, 1, 1, true);
+  read(1, 1);
+  expect(oracle.breaches).toEqual([expect.stringContaining('O2: sector 1 shows zeros')]);
+});
+
+test('an older write again after a newer one was read', () => {
+  const [first, second] = [written(0, 1), written(0, 1)];
+  execute(1, 0, first.body);
+  execute(1, 0, second.body);
+  read(0, 1);
+  first.body.copy(content, 0);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([expect.stringContaining('shows write 1')]);
+});
+
+test('bytes of no write, or of another sector', () => {
+  const { body } = written(0, 1);
+  body.copy(content, SECTOR_BYTES);
+  read(1, 1);
+  content[2 * SECTOR_BYTES + 100] = 1;
+  read(2, 1);
+  expect(oracle.breaches).toHaveLength(2);
+});
+
+test('a write executed twice in one life of the process, but not in two', () => {
+  const { body } = written(0, 1);
+  execute(1, 0, body);
+  execute(2, 0, body);
+  expect(oracle.breaches).toEqual([]);
+  execute(2, 0, body);
+  expect(oracle.breaches).toEqual([expect.stringContaining('executed twice')]);
+});
+
+test('a write executed after its answer was told, and out of order', () => {
+  const [first, second] = [written(0, 1), written(0, 1)];
+  execute(1, 0, second.body);
+  execute(1, 0, first.body);
+  expect(oracle.breaches).toEqual([expect.stringContaining('O1')]);
+  oracle.changed(second.number, 0, 1, true);
+  execute(2, 0, second.body);
+  expect(oracle.breaches[1]).toContain('S4');
+});
