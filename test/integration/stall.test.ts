@@ -114,6 +114,9 @@ it('stall = fail: EIO as soon as a lost server could have been back, and at once
 
 it('stall = forever: it waits, says so, and daemon and commands answer meanwhile', async () => {
   const { server, client, nbd } = await scene('forever');
+  const holders = async (): Promise<number | undefined> =>
+    (await client.call('query', { refresh: true })).namespaces[0]?.servers[0]?.volumes[0]?.holders.length;
+  expect(await holders()).toBe(1);
   await server.stop('rssrv');
   const write = nbd.write(0, filled(1)).then(
     () => 'written',
@@ -126,6 +129,9 @@ it('stall = forever: it waits, says so, and daemon and commands answer meanwhile
   // Forced, it is detached, and what waited is answered.
   await client.rsconfigWell('-d', 'oracle', '--force');
   expect(await write).toBe('failed');
+  // The server hears of it as soon as it is back: the hold ends, though its handle was gone with the session.
+  await server.start('rssrv');
+  await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
   expect(await client.stop('rsiod')).toBeLessThan(10_000);
 });
 
