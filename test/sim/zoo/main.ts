@@ -1,0 +1,24 @@
+// `pnpm zoo`: prints a table of the mutants, each with the first seed that found it and what the oracle said; arguments are names of
+// mutants, none means all. Invariant: exit code 0 exactly when every mutant was found and the unbroken code passed the same seeds.
+
+import { availableParallelism } from 'node:os';
+import { huntFile, runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
+
+const JOBS_MAX = 2;
+const BREACH_MAX_CHARS = 90;
+
+function line({ name, rule, found, seed, breach, elapsedMs }: Verdict): string {
+  const said = breach.replaceAll(/\s+/g, ' ').slice(0, BREACH_MAX_CHARS);
+  const where = found ? `seed ${seed}` : 'SURVIVED';
+  return `${name.padEnd(22)}${rule.padEnd(5)}${where.padEnd(10)}${`${(elapsedMs / 1000).toFixed(1)} s`.padStart(7)}  ${said}`;
+}
+
+const startMs = performance.now();
+const jobs = Math.min(JOBS_MAX, availableParallelism());
+const report = await runZoo(huntFile(), jobs, process.argv.slice(2), (verdict) => console.log(line(verdict)));
+const { unbroken, unbrokenSeeds, verdicts, survivors } = report;
+const passes = unbroken.seed === null && unbroken.breach === '';
+console.log(`unbroken code: seeds 1 to ${unbrokenSeeds} ${passes ? 'pass' : `FAIL: seed ${unbroken.seed ?? '?'}: ${unbroken.breach}`}`);
+for (const { name, breaks } of verdicts.filter(({ found }) => !found)) console.log(`${name} lives after ${ZOO_SEEDS} seeds: ${breaks}`);
+console.log(`${verdicts.length - survivors} of ${verdicts.length} found in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
+process.exitCode = survivors === 0 && passes && verdicts.length > 0 ? 0 : 1;

@@ -1,0 +1,9 @@
+// The mutation zoo: production code broken on purpose, one rule of docs/PROTOCOL.md at a time. A mutant that the simulator's ordinary
+// workload and ordinary seeds do not find is a defect of the simulator. Leaves running them to zoo.ts.
+
+import { CLIENT_MUTANTS } from './client-mutants.ts';
+import { LISTENER_MUTANTS } from './listener-mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { SERVER_MUTANTS } from './server-mutants.ts';
+
+export const MUTANTS: readonly Mutant[] = [...CLIENT_MUTANTS, ...SERVER_MUTANTS, ...LISTENER_MUTANTS];
