@@ -8,6 +8,7 @@ import type { RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { programVersion } from '@rsio/protocol/lib/version';
@@ -224,6 +225,12 @@ export class ClientDaemon {
       status: () => statusView(config, this.locals, this.namespaces, this.attachments.list, clock),
       stats: () => statsView(this.namespaces, this.attachments.list),
       events: ({ count }) => ({ events: this.events.last(count) }),
+      reload: () => {
+        throw new RsError('E_NOT_BUILT', 'The configuration cannot be read anew yet: restart rsiod');
+      },
+      probe: () => {
+        throw new RsError('E_NOT_BUILT', 'Paths cannot be measured yet');
+      },
     };
   }
 

@@ -63,7 +63,7 @@ export class Namespace {
   ) {
     this.config = config;
     this.ports = ports;
-    this.routes = pairCandidates(locals, config.servers, config.paths).map(({ local, remote }) => {
+    this.routes = pairCandidates(locals, config.servers, config.paths === 'all' ? 'all' : 'auto').map(({ local, remote }) => {
       const port = targetPort(whole, config, remote, local);
       const route: Route = { local, remote, port, server: null, supervisor: this.supervisorOf(local, remote, port, identity, () => route) };
       return route;

@@ -68,7 +68,7 @@ const namespaceid = types.integer(0, NAMESPACEID_MAX);
 const protocol = types.choice('tcp');
 const stall = types.stall(STALL_MIN_MS, STALL_MAX_MS);
 const device = types.choice('auto', 'block', 'raw', 'nbd-socket', 'kernel-nbd', 'none');
-const paths = types.choice('auto', 'all');
+const paths = types.choice('auto', 'all', 'configured');
 const heartbeat = types.duration(HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
 const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);
 const dead = types.duration(HEARTBEAT_MIN_MS, DEAD_MAX_MS);
@@ -160,7 +160,7 @@ export const SCHEMA = {
         stall: withDefault(stall, printDuration(STALL_MS), 'How long I/O waits when no path is left, before it fails'),
         attach: withDefault(types.attachChoice, 'none', 'Volumes attached when the daemon starts'),
         device: withDefault(device, 'auto', 'How an attached volume is shown on this machine'),
-        paths: withDefault(paths, 'auto', 'Which pairs of interfaces become paths: those on a common subnet, or all'),
+        paths: withDefault(paths, 'auto', 'Which pairs of interfaces become paths: those on a common subnet, all, or only those with [server] sections'),
         heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), 'Interval of heartbeats on a path'),
         suspect: withDefault(
           suspect,

@@ -3,6 +3,8 @@
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'kernel-nbd' | 'none';
+/** `configured`: as `auto`, but only server interfaces that the file names, whatever servers say of others. */
+export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
 /** A finding about a file that does not stop it from being used. */
@@ -97,7 +99,7 @@ export interface ClientNamespaceConfig {
   readonly stall: StallPolicy;
   readonly attach: AttachChoice;
   readonly device: DeviceChoice;
-  readonly paths: 'auto' | 'all';
+  readonly paths: PathsChoice;
   readonly heartbeatMs: number;
   readonly suspectMs: number;
   readonly deadMs: number;

@@ -166,6 +166,44 @@ export interface EventView {
   readonly reason: string;
 }
 
+/** One path, measured on a connection of its own. What is null could not be measured: `error` or a remark says why. */
+export interface ProbeView {
+  readonly interface: string;
+  readonly localAddress: string;
+  /** Of rscltcfg; of an interface that only the server names: SERVER-INTERFACE. */
+  readonly section: string;
+  readonly address: string;
+  readonly port: number;
+  /** Until the TCP connection stood. */
+  readonly reachMs: number | null;
+  /** From there until both sides had proved themselves. */
+  readonly handshakeMs: number | null;
+  readonly server: string | null;
+  readonly serverid: number | null;
+  /** Best of several. */
+  readonly roundTripMs: number | null;
+  readonly sendBytesPerSecond: number | null;
+  readonly receiveBytesPerSecond: number | null;
+  /** Largest packet that is known to go through. */
+  readonly mtuBytes: number | null;
+  /** Device that has the local address. */
+  readonly device: string | null;
+  /** Device that the bytes really went through. */
+  readonly leavesBy: string | null;
+  /** Why the path cannot be used. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** Sentences for people, with remedies. */
+  readonly remarks: readonly string[];
+}
+
+/** A pair of end points that is no path, with the reason. */
+export interface LeftOutView {
+  readonly interface: string | null;
+  readonly section: string;
+  readonly address: string;
+  readonly reason: string;
+}
+
 export interface DaemonView {
   readonly program: string;
   readonly version: string;
@@ -186,6 +224,13 @@ export interface ControlMethods {
   status: { params: Record<string, never>; result: StatusView };
   stats: { params: Record<string, never>; result: StatsView };
   events: { params: { count: number }; result: { events: readonly EventView[] } };
+  /** Reads the configuration file anew. An error says why nothing of it was taken; a sentence for each change that was. */
+  reload: { params: Record<string, never>; result: { applied: readonly string[] } };
+  /** Measures the paths of an interface (its name or address) to a server interface (its section's name or address); null: of all. */
+  probe: {
+    params: { interface: string | null; remote: string | null };
+    result: { paths: readonly ProbeView[]; leftOut: readonly LeftOutView[] };
+  };
 }
 
 export type ControlMethodName = keyof ControlMethods;

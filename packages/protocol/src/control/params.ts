@@ -39,6 +39,8 @@ const PARAMS: { readonly [M in ControlMethodName]: Fields<ControlMethods[M]['par
   status: {},
   stats: {},
   events: { count: eventCount },
+  reload: {},
+  probe: { interface: nameOrNull, remote: nameOrNull },
 };
 
 export function isControlMethod(name: unknown): name is ControlMethodName {
