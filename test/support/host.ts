@@ -30,9 +30,12 @@ export class Host {
   readonly root: string;
   readonly rssrvPaths: RssrvPaths;
   readonly rsiodPaths: RsiodPaths;
+  private readonly command: readonly string[];
   private readonly reaper: Reaper;
 
-  constructor() {
+  /** `command`: what every launcher is run by, with its arguments; empty: by nothing. */
+  constructor(command: readonly string[] = []) {
+    this.command = command;
     this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
     this.rssrvPaths = rssrvPaths(this.root);
     this.rsiodPaths = rsiodPaths(this.root);
@@ -108,12 +111,14 @@ export class Host {
 
   /** Runs a launcher under this root to its end. */
   run(program: string, args: readonly string[] = [], timeoutMs = 30_000): Promise<RunResult> {
-    return run(launcher(program), ['--root', this.root, ...args], { timeoutMs, env: this.environment() });
+    const [first = '', ...rest] = this.commandLine(program, args);
+    return run(first, rest, { timeoutMs, env: this.environment() });
   }
 
   /** Runs a launcher under this root beside the test, at most a minute. */
   beside(program: string, args: readonly string[]): Running {
-    return start(launcher(program), ['--root', this.root, ...args], { timeoutMs: 60_000, env: this.environment() });
+    const [first = '', ...rest] = this.commandLine(program, args);
+    return start(first, rest, { timeoutMs: 60_000, env: this.environment() });
   }
 
   /** `rsconfig ARGS`; whatever its exit code. */
@@ -165,6 +170,10 @@ export class Host {
     process.kill(pid, how);
     await waitFor(() => !this.owns(pid), DAEMON_END_MS, `${program} ends after ${how}`);
     return performance.now() - startMs;
+  }
+
+  private commandLine(program: string, args: readonly string[]): string[] {
+    return [...this.command, launcher(program), '--root', this.root, ...args];
   }
 
   private environment(): Record<string, string> {

@@ -23,8 +23,9 @@ export class Lab {
   private readonly hosts: Host[] = [];
   private readonly undo: (() => unknown)[] = [];
 
-  host(): Host {
-    const host = new Host();
+  /** `command`: what its programs are run by, such as `ip netns exec NAME`. */
+  host(command: readonly string[] = []): Host {
+    const host = new Host(command);
     this.hosts.push(host);
     return host;
   }

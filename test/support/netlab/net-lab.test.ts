@@ -1,0 +1,71 @@
+// The network lab itself: machines in it reach each other over cards of their own, and nothing of it is left, also when the test process
+// is killed half-way. Every other test of test/netlab stands on that.
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../configs.ts';
+import { NbdIo } from '../nbd-io.ts';
+import { start } from '../programs.ts';
+import { waitFor } from '../wait-for.ts';
+import { NetLab, useNetLab } from './net-lab.ts';
+import { namespaces } from './netns.ts';
+import { twoMachines } from './two-machines.ts';
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const BURST_BYTES = 4 * 1024 * 1024;
+const lab = useNetLab();
+
+async function namespacesOf(pid: number): Promise<string[]> {
+  return (await namespaces()).filter((name) => name.startsWith(`rsio-lab-${pid}-`));
+}
+
+it('joins two machines by two subnets, and traffic goes over both cards', async (context) => {
+  await lab.need(context);
+  const { server, client, network } = await twoMachines(lab, 2);
+  await startServer(server.host, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
+  await startClient(client.host, network);
+  await client.host.rsconfigWell('-a', 'oracle');
+  const devices = ['eth0', 'eth1'];
+  const before = await Promise.all(devices.map((device) => client.counters(device)));
+  const nbd = await NbdIo.open(client.host.rsiodPaths.nbdSocket, 'osl/oracle');
+  await nbd.verify(0, BURST_BYTES);
+  nbd.close();
+  for (const [index, device] of devices.entries()) {
+    const { sentBytes, receivedBytes } = await client.counters(device);
+    expect(sentBytes - (before[index]?.sentBytes ?? 0)).toBeGreaterThan(BURST_BYTES / 8);
+    expect(receivedBytes - (before[index]?.receivedBytes ?? 0)).toBeGreaterThan(BURST_BYTES / 8);
+  }
+});
+
+it('leaves no namespace, root or process behind', async (context) => {
+  await lab.need(context);
+  const own = new NetLab();
+  try {
+    const { server, network } = await twoMachines(own, 1);
+    await startServer(server.host, network, { volumes: { oracle: { type: 'memory', size: '1m' } } });
+    const { root } = server.host;
+    expect(await namespacesOf(process.pid)).toHaveLength(3);
+    await own.clean();
+    expect(await namespacesOf(process.pid)).toEqual([]);
+    expect(existsSync(root)).toBe(false);
+    expect(server.host.processes()).toEqual([]);
+  } finally {
+    await own.clean();
+  }
+});
+
+it('leaves nothing behind when the test process itself is killed', async (context) => {
+  await lab.need(context);
+  const execArgv = ['--conditions=@rsio/source', '--import', TSX];
+  const doomed = start(process.execPath, [...execArgv, fileURLToPath(new URL('./doomed-test.ts', import.meta.url))]);
+  const said = await waitFor(() => doomed.stdout().endsWith('\n') && doomed.stdout(), 20_000, 'The server runs');
+  const { root, pid } = JSON.parse(said) as { root: string; pid: number };
+  expect([root, `/proc/${pid}`].map((file) => existsSync(file))).toEqual([true, true]);
+  expect(await namespacesOf(doomed.pid)).toHaveLength(3);
+  doomed.kill('SIGKILL');
+  await doomed.ended;
+  await waitFor(() => [root, `/proc/${pid}`].every((file) => !existsSync(file)), 10_000, 'Root and daemon are gone');
+  await waitFor(async () => (await namespacesOf(doomed.pid)).length === 0, 10_000, 'The namespaces are gone');
+});

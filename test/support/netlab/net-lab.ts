@@ -1,0 +1,124 @@
+// Machines with network cards of their own for one test: each a network namespace with a Host (a root, daemons) in it, joined by Ethernet
+// segments. A segment is a bridge in one more namespace, a cable a veth pair. All of it is gone after the test, whatever happened in it.
+// Usage: `const lab = useNetLab()`, then `await lab.need(context)`, `lab.segment()`, `lab.machine('client')`, `machine.plug(...)`.
+
+import type { ChildProcess } from 'node:child_process';
+import { afterEach, type TestContext } from 'vitest';
+import type { Host } from '../host.ts';
+import { Lab } from '../lab.ts';
+import { type RunResult, run, runWell, wellOf } from '../programs.ts';
+import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetLab } from './netns.ts';
+
+/** One Ethernet: whoever is plugged in hears all others. */
+export interface Segment {
+  readonly bridge: string;
+}
+
+export interface Counters {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+export class Machine {
+  readonly host: Host;
+  private readonly namespace: string;
+  private readonly switchName: string;
+
+  constructor(host: Host, namespace: string, switchName: string) {
+    this.host = host;
+    this.namespace = namespace;
+    this.switchName = switchName;
+  }
+
+  /** A card that is up and cabled to a segment; `address` with its prefix length, `192.168.45.10/24`. */
+  async plug(segment: Segment, device: string, address: string): Promise<void> {
+    // Named after the card's machine, which makes it unique: a device's name may have 15 bytes.
+    const port = `p${this.namespace.split('-')[3]}-${device}`;
+    const cable = ['link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', this.namespace];
+    await runWell('ip', ['-n', this.switchName, ...cable]);
+    await runWell('ip', ['-n', this.switchName, 'link', 'set', port, 'master', segment.bridge, 'up']);
+    await this.ip('link', 'set', device, 'up');
+    await this.ip('address', 'add', address, 'broadcast', '+', 'dev', device);
+  }
+
+  /** `ip ARGS` on this machine, which must succeed; returns its output. */
+  ip(...args: readonly string[]): Promise<string> {
+    return runWell('ip', ['-n', this.namespace, ...args]);
+  }
+
+  /** A program on this machine, whatever its exit code. */
+  run(program: string, ...args: readonly string[]): Promise<RunResult> {
+    return run('ip', ['netns', 'exec', this.namespace, program, ...args]);
+  }
+
+  /** Lines for a shell on this machine, which must succeed as a whole. */
+  async shell(script: string): Promise<string> {
+    return wellOf(script, await this.run('sh', '-ec', script));
+  }
+
+  async counters(device: string): Promise<Counters> {
+    const [link] = JSON.parse(await this.ip('-json', '-statistics', 'link', 'show', 'dev', device)) as {
+      stats64: { rx: { bytes: number }; tx: { bytes: number } };
+    }[];
+    if (link === undefined) throw new Error(`No interface ${device}`);
+    return { receivedBytes: link.stats64.rx.bytes, sentBytes: link.stats64.tx.bytes };
+  }
+}
+
+export class NetLab {
+  private readonly lab = new Lab();
+  private readonly names: string[] = [];
+  private reaper: ChildProcess | undefined;
+  private switchName = '';
+  private segments = 0;
+
+  /** Skips the test where the machine allows no network lab. */
+  async need(context: TestContext): Promise<void> {
+    const reason = await whyNoNetLab();
+    context.skip(reason !== null, reason ?? '');
+  }
+
+  async segment(): Promise<Segment> {
+    const bridge = `br${this.segments++}`;
+    const name = await this.switchNamespace();
+    await runWell('ip', ['-n', name, 'link', 'add', bridge, 'type', 'bridge']);
+    await runWell('ip', ['-n', name, 'link', 'set', bridge, 'up']);
+    return { bridge };
+  }
+
+  async machine(label: string): Promise<Machine> {
+    const switchName = await this.switchNamespace();
+    const namespace = await this.namespace(label);
+    return new Machine(this.lab.host(['ip', 'netns', 'exec', namespace]), namespace, switchName);
+  }
+
+  async clean(): Promise<void> {
+    try {
+      await this.lab.clean();
+    } finally {
+      for (const name of this.names.splice(0)) await removeNamespace(name);
+      this.switchName = '';
+      this.reaper?.kill('SIGKILL');
+      this.reaper = undefined;
+    }
+  }
+
+  private async switchNamespace(): Promise<string> {
+    if (this.switchName === '') this.switchName = await this.namespace('switch');
+    return this.switchName;
+  }
+
+  private async namespace(label: string): Promise<string> {
+    this.reaper ??= startNamespaceReaper();
+    const name = await addNamespace(label);
+    this.names.push(name);
+    return name;
+  }
+}
+
+/** A network lab for each test of a file. */
+export function useNetLab(): NetLab {
+  const lab = new NetLab();
+  afterEach(() => lab.clean());
+  return lab;
+}

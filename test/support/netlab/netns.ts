@@ -1,0 +1,91 @@
+// Network namespaces of this test process: made, found again, removed. Every name carries the pid: what a killed test left behind is
+// seen for what it is at the next start. Leaves what is in a namespace (cards, cables, daemons) to net-lab.ts.
+// Invariant: only namespaces with such a name are touched, and nothing of the machine's own network ever is.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { errnoName } from '@rsio/protocol/lib/errors';
+import { type RunResult, run, runWell } from '../programs.ts';
+
+const PREFIX = 'rsio-lab';
+const NAME = new RegExp(`^${PREFIX}-(\\d+)-\\S+`);
+let count = 0;
+let reason: Promise<string | null> | undefined;
+
+/** Why this machine allows no network lab; null: it does. Tried out once, which also removes what killed tests have left. */
+export function whyNoNetLab(): Promise<string | null> {
+  reason ??= tryOut();
+  return reason;
+}
+
+/** A new namespace with its loopback interface up; returns its name. */
+export async function addNamespace(label: string): Promise<string> {
+  count += 1;
+  const name = `${PREFIX}-${process.pid}-${count}-${label}`;
+  await runWell('ip', ['netns', 'add', name]);
+  await runWell('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+  return name;
+}
+
+/** Ends what runs in a namespace and removes it with all that is in it. One that is gone already is no error. */
+export async function removeNamespace(name: string): Promise<void> {
+  const { stdout } = await run('ip', ['netns', 'pids', name]);
+  for (const pid of stdout.split('\n').filter((line) => line !== '')) endProcess(Number(pid));
+  const { code, stderr } = await run('ip', ['netns', 'del', name]);
+  if (code !== 0 && (await namespaces()).includes(name)) throw new Error(`Namespace ${name} could not be removed: ${stderr}`);
+}
+
+/** Names of all namespaces of network labs on this machine. */
+export async function namespaces(): Promise<string[]> {
+  const { stdout } = await run('ip', ['netns', 'list']);
+  return stdout.split('\n').flatMap((line) => NAME.exec(line)?.[0] ?? []);
+}
+
+/**
+ * A shell outside of the terminal's process group which removes this process's namespaces when the process is gone, however it went:
+ * its input ends then. Kill it when all is clean.
+ */
+export function startNamespaceReaper(): ChildProcess {
+  const script = `cat > /dev/null; sleep 1
+for name in $(ip netns list | grep -o "^${PREFIX}-$1-[^ ]*"); do
+  for pid in $(ip netns pids "$name"); do kill -KILL "$pid"; done
+  ip netns del "$name"
+done`;
+  const shell = spawn('sh', ['-c', script, 'sh', String(process.pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  shell.unref();
+  return shell;
+}
+
+async function tryOut(): Promise<string | null> {
+  if (process.getuid?.() !== 0) return 'needs root: network namespaces of its own';
+  try {
+    for (const name of await namespaces()) {
+      if (!existsSync(`/proc/${NAME.exec(name)?.[1]}`)) await removeNamespace(name);
+    }
+    const name = await addNamespace('probe');
+    const link = ['-n', name, 'link', 'add'];
+    const steps = [
+      await run('ip', [...link, 'v0', 'type', 'veth', 'peer', 'name', 'v1']),
+      await run('ip', [...link, 'b0', 'type', 'bridge']),
+      await run('ip', ['netns', 'exec', name, 'ip', 'route']),
+    ];
+    await removeNamespace(name);
+    const failed = steps.find(({ code }) => code !== 0);
+    return failed === undefined ? null : `needs network namespaces with veth and bridge: ${sentenceOf(failed)}`;
+  } catch (error) {
+    if (errnoName(error) === 'ENOENT') return 'needs ip: install iproute2';
+    return `needs network namespaces: ${error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error)}`;
+  }
+}
+
+function sentenceOf({ stderr }: RunResult): string {
+  return stderr.trim().replaceAll('\n', ' ');
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoName(error) !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,47 @@
+// The usual scene of a network lab: a server and a client, each with a card in every one of some subnets, 192.168.45.0/24 and so on as in
+// the manual. Leaves configuration and daemons to the test.
+
+import type { LabNetwork } from '../lab.ts';
+import type { Machine, NetLab, Segment } from './net-lab.ts';
+
+const PREFIX_LENGTH = 24;
+const PORT = 5000;
+const FIRST_SUBNET = 45;
+const SERVER_HOST = 10;
+const CLIENT_HOST = 20;
+
+export interface TwoMachines {
+  readonly server: Machine;
+  readonly client: Machine;
+  /** In order of the subnets; the cards are eth0, eth1 and so on. */
+  readonly segments: readonly Segment[];
+  readonly network: LabNetwork;
+}
+
+export async function twoMachines(lab: NetLab, subnetCount: number): Promise<TwoMachines> {
+  const server = await lab.machine('server');
+  const client = await lab.machine('client');
+  const network = subnetsOf(subnetCount);
+  const segments: Segment[] = [];
+  for (const [index, address] of network.serverAddresses.entries()) {
+    const segment = await lab.segment();
+    await server.plug(segment, `eth${index}`, `${address}/${PREFIX_LENGTH}`);
+    await client.plug(segment, `eth${index}`, `${network.clientAddresses()[index]}/${PREFIX_LENGTH}`);
+    segments.push(segment);
+  }
+  return { server, client, segments, network };
+}
+
+/** Addresses only; nothing to give back, as the machines' namespaces have them to themselves. */
+export function subnetsOf(subnetCount: number): LabNetwork {
+  const subnets = Array.from({ length: subnetCount }, (_, index) => ({
+    address: (host: number) => `192.168.${FIRST_SUBNET + index}.${host}`,
+    release: async () => undefined,
+  }));
+  return {
+    port: PORT,
+    subnets,
+    serverAddresses: subnets.map((subnet) => subnet.address(SERVER_HOST)),
+    clientAddresses: (client = 0) => subnets.map((subnet) => subnet.address(CLIENT_HOST + client)),
+  };
+}
