@@ -119,7 +119,7 @@ export class Listener {
     await this.records?.saved();
   }
 
-  reopenLogs(): void {
+  reload(): void {
     this.options.log.reopen();
     for (const session of this.admissions.sessions) session.worker.tell({ type: 'reopen-log' });
   }

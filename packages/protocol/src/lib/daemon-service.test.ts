@@ -38,16 +38,16 @@ const log: DaemonLog = {
 const service: Service = {
   start: async () => void seen.push('start'),
   stop: async (reason) => void seen.push(`stop: ${reason}`),
-  reopenLogs: () => void seen.push('reopen'),
+  reload: () => void seen.push('reload'),
 };
 
-test('starts, is ready, reopens, ends with its farewell, closes the log', async () => {
+test('starts, is ready, reloads, ends with its farewell, closes the log', async () => {
   const life = runService(daemon, log, service, 'Good night');
   await Promise.resolve();
   reload();
   stop('SIGTERM');
   await life;
-  expect(seen).toEqual(['start', 'ready', 'reopen', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
+  expect(seen).toEqual(['start', 'ready', 'reload', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
 });
 
 test('a stop that comes during the start waits for it', async () => {

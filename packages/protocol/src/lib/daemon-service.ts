@@ -10,7 +10,8 @@ export interface Service {
   start(): Promise<void>;
   /** `reason`: a sentence for those who are connected. */
   stop(reason: string): Promise<void>;
-  reopenLogs(): void;
+  /** SIGHUP: opens the logs anew and reads the configuration again; says by itself what became of it. */
+  reload(): void;
 }
 
 /** A warning for the log and, while somebody waits at a terminal, for them too. */
@@ -24,7 +25,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
 /** Runs the service until the daemon is told to stop; closes the log. `farewell` is what `stop` is given. Rejects with what `start` does. */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
-  daemon.onReload(() => service.reopenLogs());
+  daemon.onReload(() => service.reload());
   await service.start();
   daemon.ready();
   log.info(`Ends: ${await stopped}`);
