@@ -126,6 +126,51 @@ export const PROBATION_MS = 30_000;
 /** How long the server keeps a session none of whose paths lives. */
 export const SESSION_LINGER_MS = 600_000;
 
+// --- exploration (UDP)
+/** Largest datagram that UDP can carry over IPv4. */
+export const DATAGRAM_MAX_BYTES = 65_507;
+/** Headers of IPv4 and UDP before a datagram: it goes through an MTU of so many bytes more. */
+export const DATAGRAM_HEADERS_BYTES = 28;
+/** Every request is padded to this at least, and every answer fits in it, so that nobody can be flooded through a server. */
+export const BEACON_REQUEST_BYTES = 1_360;
+export const BEACON_MESSAGE_MAX_BYTES = 1_300;
+export const BEACON_NONCE_BYTES = 16;
+/** How long an exploration listens; the requests are sent BEACON_ROUNDS times in its first half. */
+export const BEACON_WAIT_MS = 1_000;
+export const BEACON_ROUNDS = 3;
+/** Addresses that are asked besides the broadcasts. */
+export const BEACON_TARGETS_MAX = 256;
+/** Answers that an exploration takes; what comes later is counted. */
+export const BEACON_ANSWERS_MAX = 1_024;
+/** Findings of one kind; past it they are counted. */
+export const FINDINGS_PER_KIND_MAX = 16;
+/** Answers of a server to one address: at once, and each second after that. */
+export const BEACON_BURST_PER_SOURCE = 64;
+export const BEACON_RATE_PER_SOURCE = 16;
+/** Answers of a server to all together: at once, and each second after that. */
+export const BEACON_BURST = 1_024;
+export const BEACON_RATE = 256;
+/** Addresses whose answers are counted; past it the one that asked longest ago is forgotten. */
+export const BEACON_SOURCES_MAX = 4_096;
+
+// --- probes
+export const PROBE_CONNECTIONS_MAX = 4;
+/** A server ends a probe connection after this time, or this many bytes both ways. */
+export const PROBE_TIME_MAX_MS = 10_000;
+export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
+export const PROBE_SLOTS = 16;
+export const PROBE_WINDOW_BYTES = PROBE_SLOTS * SEGMENT_BYTES;
+export const PROBE_PINGS = 8;
+/** How long a burst asks for data, each way. */
+export const PROBE_BURST_MS = 200;
+/** A burst has so much under way as the rate seen so far moves in this time, and this at least. */
+export const PROBE_AHEAD_MS = 50;
+export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;
+export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
+/** A probe waits this long for any one answer. */
+export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
+export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
+
 // --- processes
 export const SPARE_WORKERS = 1;
 export const WORKER_START_TIMEOUT_MS = 10_000;
@@ -176,6 +221,8 @@ export const PORT_MAX = 65_535;
 export const NAMESPACEID_MAX = 65_535;
 export const SERVERID_MAX = 255;
 export const KEY_MAX_CHARS = 256;
+/** What is read of a file or of stdin that is to hold one key. */
+export const INPUT_MAX_BYTES = 4 * KIB;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
 /** `[server]` sections of one client: each server has one per interface. */
@@ -231,6 +278,15 @@ export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 
+// --- the curses tool
+export const SCREEN_COLUMNS_MIN = 80;
+export const SCREEN_ROWS_MIN = 24;
+/** How often its status page asks rsiod. */
+export const STATUS_REFRESH_MS = 1_000;
+export const FIELD_TEXT_MAX_CHARS = 4_096;
+/** Product of changed lines of two files up to which their differences are computed line by line; past it all of them are shown. */
+export const DIFF_CELLS_MAX = 4_000_000;
+
 // --- logs
 /** Lines that wait for the log file; past it lines are dropped and counted. */
 export const LOG_BUFFER_MAX_BYTES = MIB;
@@ -260,3 +316,10 @@ assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');
+assert(8 + BEACON_MESSAGE_MAX_BYTES + MAC_BYTES <= BEACON_REQUEST_BYTES, 'An answer must never be larger than its request');
+assert(
+  2 * PROBE_BURST_MAX_BYTES + 2 * PROBE_WINDOW_BYTES < PROBE_BYTES_MAX &&
+    2 * (PROBE_BURST_MS + PROBE_ANSWER_TIMEOUT_MS) < PROBE_TIME_MAX_MS,
+  'A well-behaved probe must never meet its bounds',
+);

@@ -1,132 +1,142 @@
-// The command line of rsconfig: options, help and which command they mean. Nothing is asked of the daemon here.
+// The command line of rsconfig: which command of the table it means, with which options and words. Nothing is asked of the daemon
+// here, and no command is known by name.
 // Invariant: a combination that has no meaning is refused, never half understood.
 
-import type { Invocation } from '@rsio/protocol/lib/arguments';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { isMistyped, nearestWord } from '@rsio/protocol/config/nearest';
+import { assert } from '@rsio/protocol/lib/assert';
+import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './command.ts';
+import { COMMANDS } from './command-table.ts';
 
-export const OPTIONS = {
-  query: { type: 'boolean', short: 'q' },
-  local: { type: 'boolean', short: 'l' },
-  attach: { type: 'boolean', short: 'a' },
-  detach: { type: 'boolean', short: 'd' },
-  monitor: { type: 'string', short: 'm' },
-  verbose: { type: 'boolean', short: 'v', multiple: true },
-  'read-only': { type: 'boolean' },
-  server: { type: 'string' },
-  force: { type: 'boolean' },
-  json: { type: 'boolean' },
-} as const;
+interface ParsedOption {
+  readonly type: 'boolean' | 'string';
+  readonly short?: string;
+  readonly multiple?: boolean;
+}
 
-export const HELP = `usage: rsconfig [-l[v[v]]]                     volumes attached here
-       rsconfig -q[v[v[v]]]                   what namespaces and servers offer
-       rsconfig -a [NAME...] [--read-only] [--server S]
-       rsconfig -d [NAME...] [--force]
-       rsconfig -m status [-v]                interfaces and paths
-       rsconfig -m stats                      counters, rates, latencies
-       rsconfig events                        the last changes of state
-Asks and steers rsiod. NAME is oracle, osl:oracle or osl:oracle@0; without one,
--a and -d mean all volumes.
-  -l, --local       -lv: block device; -lvv: raw device, size, servers
-  -q, --query       -qv: addresses, state; -qvv: ids, limits, holders;
-                    -qvvv: paths
-  -a, --attach      make volumes local devices
-  --read-only       with -a: only read; several clients may do so at a time
-  --server S        with -a: the volume of server S, when NAME means several
-  -d, --detach      take the devices away
-  --force           with -d: also when they are in use
-  -m, --monitor X   status or stats
-  -v, --verbose     more, with -l, -q and -m status
-  --json            print what rsiod said, for programs
-`;
+/** What parseArgs is to take: the options of all commands. */
+export const OPTIONS: Readonly<Record<string, ParsedOption>> = optionsOf(COMMANDS);
 
-export type Command =
-  | { readonly name: 'local' | 'query' | 'status'; readonly json: boolean; readonly verbosity: number }
-  | { readonly name: 'stats' | 'events'; readonly json: boolean }
-  | {
-      readonly name: 'attach';
-      readonly json: boolean;
-      readonly names: readonly string[];
-      readonly readOnly: boolean;
-      readonly server: string | null;
-    }
-  | { readonly name: 'detach'; readonly json: boolean; readonly names: readonly string[]; readonly force: boolean };
-
-type Values = Invocation<typeof OPTIONS>['values'];
-type CommandName = Command['name'];
-
-/** Options that belong to some commands only. */
-const BELONGS: readonly {
-  readonly option: keyof Values;
-  readonly shown: string;
-  readonly to: readonly CommandName[];
-  readonly words: string;
-}[] = [
-  { option: 'verbose', shown: '-v', to: ['local', 'query', 'status'], words: '-l, -q and -m status' },
-  { option: 'read-only', shown: '--read-only', to: ['attach'], words: '-a' },
-  { option: 'server', shown: '--server', to: ['attach'], words: '-a' },
-  { option: 'force', shown: '--force', to: ['detach'], words: '-d' },
-];
+export interface Chosen {
+  readonly command: Command;
+  /** What follows the command's own words. */
+  readonly words: readonly string[];
+}
 
 /** Throws E_USAGE. */
-export function commandOf(values: Values, positionals: readonly string[]): Command {
-  const modes = modesOf(values);
-  const [mode, second] = modes;
-  if (mode !== undefined && second !== undefined) throw usage(`${mode.shown} and ${second.shown} exclude each other: give one`);
-  const words = [...positionals];
-  const name = mode === undefined ? wordCommand(words) : mode.name;
-  for (const { option, shown, to, words: allowed } of BELONGS) {
-    if (values[option] !== undefined && !to.includes(name)) throw usage(`${shown} goes with ${allowed} only`);
+export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
+  const { command, words } = chosenBy(values, positionals);
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }
-  const [word] = words;
-  if (word !== undefined && name !== 'attach' && name !== 'detach') throw usage(`Unexpected word ${word}: names go with -a and -d`);
-  if (words.includes('')) throw usage('A name is empty: give oracle, osl:oracle or osl:oracle@0');
-  return commandNamed(name, values, words);
+  checkWords(command, words);
+  return { command, words };
 }
 
-function commandNamed(name: CommandName, values: Values, names: readonly string[]): Command {
-  const json = values.json ?? false;
-  switch (name) {
-    case 'attach':
-      if (values.server === '') throw usage('--server is empty: give the name of a server');
-      return { name, json, names, readOnly: values['read-only'] ?? false, server: values.server ?? null };
-    case 'detach':
-      return { name, json, names, force: values.force ?? false };
-    case 'stats':
-    case 'events':
-      return { name, json };
-    default:
-      return { name, json, verbosity: values.verbose?.length ?? 0 };
+/** For the help: the commands that are meant, all `interface` ones for that word alone; none when nothing names one. Throws E_USAGE. */
+export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
+  if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
+  const family = COMMANDS.filter(({ call }) => call.by === 'words' && call.words.startsWith(`${positionals[0]} `));
+  return positionals.length === 1 && family.length > 0 ? family : [chosenBy(values, positionals).command];
+}
+
+function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
+  const { monitor } = values;
+  // In the order the person gave them, for the sentence.
+  const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
+  if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
+  if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };
+  if (mode !== undefined) return { command: entry(({ call }) => shownCall(call) === mode), words: positionals };
+  if (positionals.length === 0) return { command: entry(({ call }) => call.by === 'option' && call.short === 'l'), words: [] };
+  return wordCommand(positionals);
+}
+
+function entry(isMeant: (command: Command) => boolean): Command {
+  const command = COMMANDS.find(isMeant);
+  assert(command !== undefined, 'No such command in the table');
+  return command;
+}
+
+function monitorCommand(what: string): Command {
+  const known = COMMANDS.flatMap(({ call }) => (call.by === 'monitor' ? [call.word] : []));
+  if (!known.includes(what)) throw usageError(`Unknown -m ${what}: give ${listed(known, 'or')}`);
+  return entry(({ call }) => call.by === 'monitor' && call.word === what);
+}
+
+/** The command that the first words name. */
+function wordCommand(positionals: readonly string[]): Chosen {
+  const calls = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
+  const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));
+  if (words !== undefined) {
+    return { command: entry(({ call }) => call.by === 'words' && call.words === words), words: positionals.slice(words.split(' ').length) };
   }
+  const [first = '', second] = positionals;
+  const family = calls.filter((known) => known.startsWith(`${first} `));
+  if (family.length > 0) {
+    throw usageError(
+      `${second === undefined ? `Incomplete command ${first}` : `Unknown command ${first} ${second}`}: give ${listed(family, 'or')}`,
+    );
+  }
+  const meant = nearestWord(
+    first,
+    calls.map((known) => known.split(' ')[0] ?? ''),
+  );
+  if (meant !== undefined && isMistyped(first, meant)) throw usageError(`Unknown command ${first}: did you mean ${meant}?`);
+  throw usageError(`Unknown command ${first}: to attach a volume of that name say rsconfig -a ${first}`);
 }
 
-interface Mode {
-  readonly name: CommandName;
-  readonly shown: string;
+/** `-q` for the option that calls a command, undefined for every other option. */
+function modeOf(name: string): string | undefined {
+  if (name === 'monitor') return '-m';
+  const call = COMMANDS.find((command) => command.call.by === 'option' && command.call.option === name)?.call;
+  return call === undefined ? undefined : shownCall(call);
 }
 
-function modesOf(values: Values): Mode[] {
-  const modes: Mode[] = [];
-  if (values.query === true) modes.push({ name: 'query', shown: '-q' });
-  if (values.local === true) modes.push({ name: 'local', shown: '-l' });
-  if (values.attach === true) modes.push({ name: 'attach', shown: '-a' });
-  if (values.detach === true) modes.push({ name: 'detach', shown: '-d' });
-  if (values.monitor !== undefined) modes.push({ name: monitorOf(values.monitor), shown: '-m' });
-  return modes;
+function strayOption(name: string): Error {
+  const owners = COMMANDS.filter(({ options }) => Object.hasOwn(options, name));
+  const short = owners[0]?.options[name]?.short;
+  const shown = short === undefined ? `--${name}` : `-${short}`;
+  return usageError(
+    `${shown} goes with ${listed(
+      owners.map(({ call }) => shownCall(call)),
+      'and',
+    )} only`,
+  );
 }
 
-function monitorOf(what: string): 'status' | 'stats' {
-  if (what === 'status' || what === 'stats') return what;
-  throw usage(`Unknown -m ${what}: give status or stats`);
+function checkWords(command: Command, words: readonly string[]): void {
+  const { operands, synopsis } = command;
+  const stray = words[operands?.max ?? 0];
+  if (stray !== undefined) {
+    throw usageError(
+      `Unexpected word ${stray}: ${operands === undefined ? 'names go with -a and -d' : `say rsconfig ${oneLine(synopsis)}`}`,
+    );
+  }
+  if (words.length < (operands?.min ?? 0))
+    throw usageError(`Too few words for ${shownCall(command.call)}: say rsconfig ${oneLine(synopsis)}`);
 }
 
-/** The command that the first word names; takes it off the words. */
-function wordCommand(words: string[]): CommandName {
-  const word = words.shift();
-  if (word === undefined) return 'local';
-  if (word === 'events') return word;
-  throw usage(`Unknown command ${word}: to attach a volume of that name say rsconfig -a ${word}`);
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ');
 }
 
-function usage(sentence: string): RsError {
-  return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
+function optionsOf(commands: readonly Command[]): Record<string, ParsedOption> {
+  const all: Record<string, ParsedOption> = { monitor: { type: 'string', short: 'm' } };
+  const add = (name: string, option: ParsedOption): void => {
+    const other = all[name];
+    assert(other === undefined || JSON.stringify(other) === JSON.stringify(option), `Option ${name} means two things`);
+    all[name] = option;
+  };
+  for (const { call, options } of commands) {
+    if (call.by === 'option') add(call.option, { type: 'boolean', short: call.short });
+    for (const [name, spec] of Object.entries(options)) add(name, parsedOption(spec));
+  }
+  return all;
+}
+
+function parsedOption({ kind, short }: OptionSpec): ParsedOption {
+  return {
+    type: kind === 'text' ? 'string' : 'boolean',
+    ...(short === undefined ? {} : { short }),
+    ...(kind === 'count' ? { multiple: true } : {}),
+  };
 }

@@ -31,10 +31,10 @@ async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
   daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), handlers, quietLog);
 }
 
-async function run(argv: readonly string[], clock = new FakeClock()) {
+async function run(argv: readonly string[], clock = new FakeClock(), input = '') {
   let out = '';
   let err = '';
-  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, clock), {
+  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, { clock, input: async () => input }), {
     argv,
     env: { RSIO_ROOT: root },
     out: (text) => {
@@ -242,5 +242,18 @@ describe('what goes wrong', () => {
     const { out } = await run(['--help']);
     for (const option of Object.keys(rsconfigSpec.options)) expect(out).toContain(`--${option}`);
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('COMMAND --help tells of that command only', async () => {
+    const { code, out } = await run(['-a', '--help']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^usage: rsconfig -a \[NAME...\] \[--read-only\] \[--server S\]\nMakes volumes local devices.\n {2}-a, --attach /);
+    expect(out).not.toContain('--force');
+    expect((await run(['events', '--help'])).out).toMatch(/^usage: rsconfig events\n/);
+    expect(await run(['evnts', '--help'])).toMatchObject({ code: 2, out: '' });
+  });
+
+  test('a mistyped command is recognized', async () => {
+    expect((await run(['evnts'])).err).toContain('Unknown command evnts: did you mean events?');
   });
 });

@@ -4,45 +4,46 @@
 import { rsiodPaths } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
+import { INPUT_MAX_BYTES } from '@rsio/protocol/limits';
 import { type Clock, systemClock } from '@rsio/protocol/lib/clock';
-import { type Command, commandOf, HELP, OPTIONS } from './args.ts';
-import { attach, detach } from './commands/attach.ts';
-import type { CommandContext } from './commands/command-context.ts';
-import { showEvents, showLocal, showQuery, showStats, showStatus } from './commands/views.ts';
+import { commandOf, commandsMeant, OPTIONS } from './args.ts';
+import { readStdin } from './input.ts';
+import type { OptionValues } from './command.ts';
+import { helpOf, overview } from './help.ts';
 
-export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = { name: 'rsconfig', help: HELP, options: OPTIONS, positionals: true };
+export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = { name: 'rsconfig', help, options: OPTIONS, positionals: true };
 
-/** Returns the exit code. Throws E_USAGE and what callControl throws. */
-export async function rsconfig(invocation: Invocation<typeof OPTIONS>, clock: Clock = systemClock): Promise<number> {
-  const command = commandOf(invocation.values, invocation.positionals);
-  const { controlSocket, configFile } = rsiodPaths(invocation.root);
+/** What of the process a command may use besides its output. */
+export interface Ports {
+  readonly clock: Clock;
+  /** All of stdin. */
+  readonly input: () => Promise<string>;
+}
+
+const PROCESS_PORTS: Ports = { clock: systemClock, input: () => readStdin(INPUT_MAX_BYTES) };
+
+/** Returns the exit code. Throws E_USAGE and what the command throws. */
+export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Ports = PROCESS_PORTS): Promise<number | undefined> {
+  const { command, words } = commandOf(invocation.values, invocation.positionals);
+  const paths = rsiodPaths(invocation.root);
   const { out, note, report } = invocation;
-  return runCommand(
-    { call: (method, params) => callControl(controlSocket, method, params), clock, configFile, out, note, report },
-    command,
+  return command.run(
+    {
+      call: (method, params) => callControl(paths.controlSocket, method, params),
+      ...ports,
+      paths,
+      configFile: paths.configFile,
+      out,
+      note,
+      report,
+    },
+    invocation.values,
+    words,
   );
 }
 
-async function runCommand(context: CommandContext, command: Command): Promise<number> {
-  switch (command.name) {
-    case 'attach':
-      return attach(context, command);
-    case 'detach':
-      return detach(context, command);
-    case 'local':
-      await showLocal(context, command);
-      return 0;
-    case 'query':
-      await showQuery(context, command);
-      return 0;
-    case 'status':
-      await showStatus(context, command);
-      return 0;
-    case 'stats':
-      await showStats(context, command);
-      return 0;
-    case 'events':
-      await showEvents(context, command);
-      return 0;
-  }
+/** Of the commands that the rest of the command line means, of all when it means none. */
+function help(values: OptionValues, positionals: readonly string[]): string {
+  const meant = commandsMeant(values, positionals);
+  return meant.length === 0 ? overview() : helpOf(meant);
 }

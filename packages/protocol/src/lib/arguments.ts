@@ -17,8 +17,11 @@ type Values<O extends Options> = {
 
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
-  /** Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. */
-  readonly help: string;
+  /**
+   * Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. A function is
+   * given what else stands in the command line, and may throw E_USAGE.
+   */
+  readonly help: string | ((values: Values<O>, positionals: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
   /** Whether words that are no options are taken. */
@@ -86,7 +89,7 @@ export async function executeProgram<O extends Options>(
   try {
     const { values, positionals } = parse(spec, surroundings.argv);
     if (values.help === true) {
-      out(`${spec.help}${FRAME_HELP}`);
+      out(`${typeof spec.help === 'string' ? spec.help : spec.help(values as Values<O>, positionals)}${FRAME_HELP}`);
       return 0;
     }
     if (values.version === true) {

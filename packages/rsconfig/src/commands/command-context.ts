@@ -1,12 +1,17 @@
 // What a command of rsconfig works with: the daemon to ask, and where to print.
 // Commands know neither sockets nor the process, so that tests can give their own.
 
+import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
 import type { Clock } from '@rsio/protocol/lib/clock';
 
 export interface CommandContext {
   readonly call: <M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
+  /** All of stdin. */
+  readonly input: () => Promise<string>;
+  /** Of rsiod under the given root. */
+  readonly paths: RsiodPaths;
   readonly configFile: string;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
@@ -14,6 +19,6 @@ export interface CommandContext {
 }
 
 /** For `--json`: what the daemon said, unchanged. */
-export function printJson(context: CommandContext, result: unknown): void {
+export function printJson(context: CommandContext, result: unknown): undefined {
   context.out(`${JSON.stringify(result, null, 2)}\n`);
 }

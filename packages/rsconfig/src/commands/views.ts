@@ -2,58 +2,85 @@
 // Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
 
 import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
+import { defineCommand, JSON_OPTION, VERBOSE_OPTION } from '../command.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../format.ts';
 import { formatStats } from '../format-stats.ts';
 import { queryRemarks, statusRemarks } from '../remarks.ts';
-import { type CommandContext, printJson } from './command-context.ts';
+import { printJson } from './command-context.ts';
 
-interface ViewOptions {
-  readonly json: boolean;
-}
+export const LOCAL = defineCommand({
+  call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
+  synopsis: '[-l[v[v]]]',
+  summary: 'volumes attached here',
+  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  run: async (context, { verbose, json }) => {
+    const result = await context.call('local', {});
+    if (json) return printJson(context, result);
+    context.out(formatLocal(result.attachments, verbose));
+    if (result.attachments.length === 0)
+      context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
+  },
+});
 
-interface VerboseViewOptions extends ViewOptions {
-  /** Number of v's. */
-  readonly verbosity: number;
-}
+export const QUERY = defineCommand({
+  call: {
+    by: 'option',
+    option: 'query',
+    short: 'q',
+    help: '-qv: addresses, state; -qvv: ids, limits, holders;\n-qvvv: paths',
+  },
+  synopsis: '-q[v[v[v]]]',
+  summary: 'what namespaces and servers offer',
+  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  run: async (context, { verbose, json }) => {
+    const result = await context.call('query', { refresh: true });
+    if (json) return printJson(context, result);
+    context.out(formatQuery(result.namespaces, verbose));
+    for (const remark of queryRemarks(result.namespaces, context.configFile)) context.note(remark);
+  },
+});
 
-export async function showLocal(context: CommandContext, { json, verbosity }: VerboseViewOptions): Promise<void> {
-  const result = await context.call('local', {});
-  if (json) return printJson(context, result);
-  context.out(formatLocal(result.attachments, verbosity));
-  if (result.attachments.length === 0)
-    context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
-}
+export const STATUS = defineCommand({
+  call: { by: 'monitor', word: 'status' },
+  synopsis: '-m status [-v]',
+  summary: 'interfaces and paths',
+  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  run: async (context, { verbose, json }) => {
+    const result = await context.call('status', {});
+    if (json) return printJson(context, result);
+    context.out(formatStatus(result, verbose));
+    // The longer form has the waiting volumes in its text.
+    const view = verbose === 0 ? result : { ...result, waiting: [] };
+    for (const remark of statusRemarks(view, context.configFile)) context.note(remark);
+  },
+});
 
-export async function showQuery(context: CommandContext, { json, verbosity }: VerboseViewOptions): Promise<void> {
-  const result = await context.call('query', { refresh: true });
-  if (json) return printJson(context, result);
-  context.out(formatQuery(result.namespaces, verbosity));
-  for (const remark of queryRemarks(result.namespaces, context.configFile)) context.note(remark);
-}
+export const STATS = defineCommand({
+  call: { by: 'monitor', word: 'stats' },
+  synopsis: '-m stats',
+  summary: 'counters, rates, latencies',
+  options: { json: JSON_OPTION },
+  run: async (context, { json }) => {
+    const before = await context.call('stats', {});
+    if (json) return printJson(context, before);
+    const beforeMs = context.clock.monotonicMs();
+    await new Promise<void>((resolve) => void context.clock.after(STATS_SAMPLE_MS, resolve));
+    const now = await context.call('stats', {});
+    context.out(formatStats(before, now, context.clock.monotonicMs() - beforeMs));
+    if (now.paths.length === 0) context.note(`No path: see rsconfig -m status and ${context.configFile}`);
+    if (now.volumes.length === 0) context.note('No volume is attached: attach one with rsconfig -a NAME');
+  },
+});
 
-export async function showStatus(context: CommandContext, { json, verbosity }: VerboseViewOptions): Promise<void> {
-  const result = await context.call('status', {});
-  if (json) return printJson(context, result);
-  context.out(formatStatus(result, verbosity));
-  // The longer form has the waiting volumes in its text.
-  const view = verbosity === 0 ? result : { ...result, waiting: [] };
-  for (const remark of statusRemarks(view, context.configFile)) context.note(remark);
-}
-
-export async function showStats(context: CommandContext, { json }: ViewOptions): Promise<void> {
-  const before = await context.call('stats', {});
-  if (json) return printJson(context, before);
-  const beforeMs = context.clock.monotonicMs();
-  await new Promise<void>((resolve) => void context.clock.after(STATS_SAMPLE_MS, resolve));
-  const now = await context.call('stats', {});
-  context.out(formatStats(before, now, context.clock.monotonicMs() - beforeMs));
-  if (now.paths.length === 0) context.note(`No path: see rsconfig -m status and ${context.configFile}`);
-  if (now.volumes.length === 0) context.note('No volume is attached: attach one with rsconfig -a NAME');
-}
-
-export async function showEvents(context: CommandContext, { json }: ViewOptions): Promise<void> {
-  const result = await context.call('events', { count: EVENTS_KEPT });
-  if (json) return printJson(context, result);
-  context.out(formatEvents(result.events));
-  if (result.events.length === 0) context.note('No state has changed since rsiod was started');
-}
+export const EVENTS = defineCommand({
+  call: { by: 'words', words: 'events' },
+  synopsis: 'events',
+  summary: 'the last changes of state',
+  options: { json: JSON_OPTION },
+  run: async (context, { json }) => {
+    const result = await context.call('events', { count: EVENTS_KEPT });
+    if (json) return printJson(context, result);
+    context.out(formatEvents(result.events));
+    if (result.events.length === 0) context.note('No state has changed since rsiod was started');
+  },
+});
