@@ -160,7 +160,11 @@ export const SCHEMA = {
         stall: withDefault(stall, printDuration(STALL_MS), 'How long I/O waits when no path is left, before it fails'),
         attach: withDefault(types.attachChoice, 'none', 'Volumes attached when the daemon starts'),
         device: withDefault(device, 'auto', 'How an attached volume is shown on this machine'),
-        paths: withDefault(paths, 'auto', 'Which pairs of interfaces become paths: those on a common subnet, all, or only those with [server] sections'),
+        paths: withDefault(
+          paths,
+          'auto',
+          'Which pairs of interfaces become paths: those on a common subnet, all, or only those with [server] sections',
+        ),
         heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), 'Interval of heartbeats on a path'),
         suspect: withDefault(
           suspect,
