@@ -47,6 +47,8 @@ export function clientConfig({ port, client, server, cable }: LabAddresses): str
   return `[defaults]
 protocol      = tcp
 port          = ${port}
+# The server lists both of its addresses: around the cable there shall be no path
+paths         = configured
 
 [interface if0]
 address       = ${client[0]}

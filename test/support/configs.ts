@@ -20,7 +20,7 @@ export interface ClientConfigOptions {
   readonly client?: number;
   /** Keys of `[defaults]`; devices are NBD sockets, so that no test makes nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** Where the server is looked for; default the network's. */
+  /** Where the server is looked for; default the network's. Given: there only, whatever else the server says it has. */
   readonly serverAddresses?: readonly string[];
 }
 
@@ -46,8 +46,9 @@ export function serverConfig(network: LabNetwork, options: ServerConfigOptions):
 export function clientConfig(network: LabNetwork, options: ClientConfigOptions = {}): string {
   const node = options.node ?? 'big-2';
   const addresses = options.serverAddresses ?? network.serverAddresses;
+  const paths = options.serverAddresses === undefined ? {} : { paths: 'configured' };
   return [
-    section('defaults', { protocol: 'tcp', port: String(network.port), device: 'nbd-socket', ...options.defaults }),
+    section('defaults', { protocol: 'tcp', port: String(network.port), device: 'nbd-socket', ...paths, ...options.defaults }),
     ...network.clientAddresses(options.client).map((address, index) => section(`interface if${index}`, { address })),
     section('namespace osl', { namespaceid: String(options.namespaceid ?? 200), nodename: node, nodekey: options.key ?? keyOf(node) }),
     ...addresses.map((address, index) => section(`server ${SERVER_NAME}-${index + 1}`, { address })),
