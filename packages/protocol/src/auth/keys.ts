@@ -1,4 +1,4 @@
-// Keys and macs of the handshake, from the key texts of the configuration to 32 bytes. Which frame carries which mac is left to the
+// Keys and macs of the handshake and of exploration, from the key texts of the configuration to 32 bytes. Which frame carries which mac is left to the
 // handshake. Invariant: no key is used for two purposes (info and label differ), and macs are compared in constant time.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
@@ -9,6 +9,7 @@ import { MAC_BYTES } from '../limits.ts';
 //   K = HKDF(ikm: length | nodekey [length | serverkey], salt: namespaceid u16, info: "rsio key 1")     length: u32, bytes of UTF-8
 //   S = HKDF(ikm: K, salt: T of the session's first handshake, info: "rsio session 1")                  never sent
 //   J = HKDF(ikm: K, salt: S, info: "rsio join 1")
+//   B = HKDF(ikm: length | namespacekey, salt: none, info: "rsio beacon 1")
 
 const KEY_BYTES = 32;
 
@@ -43,6 +44,16 @@ export function sessionSecret(key: Buffer, firstTranscript: Buffer): Buffer {
 /** J: keys a join of the session. */
 export function joinKey(key: Buffer, secret: Buffer): Buffer {
   return derive(key, secret, 'rsio join 1');
+}
+
+/** B: signs exploration. Without a namespaceid in it, since a client may ask before it knows one. */
+export function beaconKey(namespacekey: string): Buffer {
+  return derive(lengthPrefixed(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
+}
+
+/** HMAC-SHA-256(B, everything in the datagram before the mac): its kind, and so its direction, included. */
+export function beaconMac(key: Buffer, datagramBefore: Buffer): Buffer {
+  return createHmac('sha256', key).update(datagramBefore).digest();
 }
 
 /** HMAC-SHA-256(key, label | T | what stands in the body before the mac). */

@@ -6,6 +6,8 @@ export const PROTOCOL_VERSIONS: readonly number[] = [1];
 export const FEATURE = {
   /** Header and body of every frame after the handshake are each followed by a CRC-32. */
   DIGEST: 'digest',
+  /** The connection measures a path and never becomes one: the listener serves it by itself. */
+  PROBE: 'probe',
 } as const;
 
 /** The highest version that both have, or null. */

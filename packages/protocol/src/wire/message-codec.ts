@@ -80,7 +80,8 @@ interface Codec<T> {
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
-function codec<T>(label: string, schema: Schema<T>): Codec<T> {
+/** Also for messages that go in datagrams (explorer/beacon.ts). */
+export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {
     encode: (message) => pack(guard, label, message),
