@@ -29,6 +29,8 @@ export interface ValueType<T> {
   /** Form and range in words, to follow "allowed is". */
   readonly allowed: string;
   readonly secret: boolean;
+  /** All there are, where these can be counted: for screens that offer them. */
+  readonly words?: readonly string[];
   parse(text: string): T;
 }
 
@@ -70,18 +72,21 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
 
 /** One of some words, each of which stands for a value. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
-  const allowed = orList(Object.keys(table));
-  return plain(kind, allowed, (text) => {
+  const all = Object.keys(table);
+  const allowed = orList(all);
+  const parse = (text: string): T[keyof T] => {
     // Own keys only: `constructor` is no word of any table.
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
-  });
+  };
+  return { ...plain(kind, allowed, parse), words: all };
 }
 
 /** One of some words, which stand for themselves. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
-  return plain('enum', allowed, (text) => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed));
+  const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
+  return { ...plain('enum', allowed, parse), words: allowedWords };
 }
 
 export const yesNo: ValueType<boolean> = words('boolean', { yes: true, no: false });
