@@ -125,6 +125,8 @@ export const PROBATION_WINDOW_MS = 60_000;
 export const PROBATION_MS = 30_000;
 /** How long the server keeps a session none of whose paths lives. */
 export const SESSION_LINGER_MS = 600_000;
+/** A path on an interface that left the server's list is closed by the server after this, if its client did not retire it before. */
+export const UNLISTED_PATH_MS = 5_000;
 
 // --- exploration (UDP)
 /** Largest datagram that UDP can carry over IPv4. */
@@ -227,6 +229,8 @@ export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
 /** `[server]` sections of one client: each server has one per interface. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
+/** End points that a client remembers a server to have named; past it the oldest is forgotten. */
+export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
 export const HEARTBEAT_MAX_MS = 60_000;
@@ -277,6 +281,7 @@ export const IP_LIST_TIMEOUT_MS = 5_000;
 export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
+export const WATCH_INTERVAL_MS = 1_000;
 
 // --- the curses tool
 export const SCREEN_COLUMNS_MIN = 80;
@@ -310,6 +315,7 @@ assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A
 assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && FIRST_HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'First tries are short ones');
 assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
 assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');
+assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface are made before those on the old one are closed');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');

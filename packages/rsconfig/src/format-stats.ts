@@ -52,7 +52,8 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   ];
 }
 
-function perSecond(now: number, before: number | undefined, seconds: number): number {
+/** Rate of a counter between two samples; what was not there before counts from zero. */
+export function perSecond(now: number, before: number | undefined, seconds: number): number {
   // A counter that went back was restarted.
   const since = before === undefined || before > now ? now : now - before;
   return seconds > 0 ? since / seconds : 0;

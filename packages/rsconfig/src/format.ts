@@ -95,7 +95,7 @@ export function stateName(state: string): string {
 }
 
 /** `192.168.10.9/5000`, `[fd00::1]/5000`. */
-function endPoint(address: string, port: number): string {
+export function endPoint(address: string, port: number): string {
   return `${address.includes(':') ? `[${address}]` : address}/${port}`;
 }
 

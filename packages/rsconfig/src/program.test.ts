@@ -213,7 +213,7 @@ describe('attaching and detaching', () => {
 describe('what goes wrong', () => {
   test.each([
     [['-q', '-l'], '-q and -l exclude each other: give one'],
-    [['-m', 'top'], 'Unknown -m top: give status or stats'],
+    [['-m', 'top'], 'Unknown -m top: give status, stats or test'],
     [['-a', '-v'], '-v goes with -l, -q and -m status only'],
     [['-m', 'stats', '-v'], '-v goes with -l, -q and -m status only'],
     [['-d', '--read-only'], '--read-only goes with -a only'],

@@ -1,0 +1,76 @@
+// Two looks at the daemon become what happened between them: rates for each path, and what waits. Pure; when the looks are taken is
+// watch.ts, how it is shown watch-picture.ts. Invariant: a path is in a sample exactly when -m status shows it, in its order.
+
+import type { Direction, PathStateName, PathStats, StatsView, StatusView, WaitingView } from '@rsio/protocol/control/methods';
+import { perSecond } from '../format-stats.ts';
+
+/** What rsiod said at one moment. */
+export interface Look {
+  readonly atMs: number;
+  readonly monotonicMs: number;
+  readonly status: StatusView;
+  readonly stats: StatsView;
+}
+
+export interface PathSample {
+  readonly interface: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: PathStateName;
+  readonly tx: Direction;
+  readonly rx: Direction;
+  readonly sentBytesPerSecond: number;
+  readonly receivedBytesPerSecond: number;
+  readonly requestsPerSecond: number;
+  readonly roundTripMs: number | null;
+}
+
+export interface WatchSample {
+  /** Wall clock. */
+  readonly atMs: number;
+  readonly paths: readonly PathSample[];
+  readonly waiting: readonly WaitingView[];
+}
+
+/** What happened from `before` to `now`. */
+export function sampleOf(before: Look, now: Look): WatchSample {
+  const seconds = (now.monotonicMs - before.monotonicMs) / 1_000;
+  const earlier = countersByPath(before.stats);
+  const counters = countersByPath(now.stats);
+  const seen = new Map<string, number>();
+  const paths = now.status.interfaces.flatMap((view) =>
+    view.reps.map((rep): PathSample => {
+      const key = nthKey(seen, view.name, rep.address);
+      const count = counters.get(key);
+      const then = earlier.get(key);
+      const rate = (of: (stats: PathStats) => number): number =>
+        count === undefined ? 0 : perSecond(of(count), then === undefined ? undefined : of(then), seconds);
+      return {
+        interface: view.name,
+        address: rep.address,
+        port: rep.port,
+        state: rep.state,
+        tx: rep.tx,
+        rx: rep.rx,
+        sentBytesPerSecond: rate(({ sentBytes }) => sentBytes),
+        receivedBytesPerSecond: rate(({ receivedBytes }) => receivedBytes),
+        requestsPerSecond: rate(({ requests }) => requests),
+        roundTripMs: rep.roundTripMs,
+      };
+    }),
+  );
+  return { atMs: now.atMs, paths, waiting: now.status.waiting };
+}
+
+// Counters have no port; where two servers share an address, both views list their paths in the same order.
+function countersByPath({ paths }: StatsView): Map<string, PathStats> {
+  const seen = new Map<string, number>();
+  return new Map(paths.map((path) => [nthKey(seen, path.interface, path.address), path]));
+}
+
+function nthKey(seen: Map<string, number>, name: string, address: string): string {
+  const pair = `${name} ${address}`;
+  const nth = seen.get(pair) ?? 0;
+  seen.set(pair, nth + 1);
+  return `${pair} ${nth}`;
+}

@@ -1,0 +1,26 @@
+// What a command works with, for the tests of single commands: nothing is printed, no daemon runs.
+// A test gives what it is about.
+
+import { rsiodPaths } from '@rsio/protocol/config/root-paths';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import type { CommandContext } from '../commands/command-context.ts';
+
+/** `call` takes any method and gives any result: the test answers for the daemon. */
+interface Given extends Partial<Omit<CommandContext, 'call'>> {
+  readonly call?: (method: string, params: unknown) => Promise<unknown>;
+}
+
+export function contextOf({ call, ...given }: Given): CommandContext {
+  const paths = rsiodPaths('/tmp/no-such-root');
+  return {
+    clock: new FakeClock(),
+    paths,
+    configFile: paths.configFile,
+    input: () => Promise.resolve(''),
+    out: () => undefined,
+    note: () => undefined,
+    report: () => undefined,
+    ...given,
+    call: (call ?? (() => Promise.reject(new Error('No daemon')))) as CommandContext['call'],
+  };
+}
