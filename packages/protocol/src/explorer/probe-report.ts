@@ -1,0 +1,88 @@
+// What is probed, with what, and what a probe tells: shared by those who run probes (probe.ts, examine.ts) and those who show them.
+// Invariant: what was not measured is null, never zero.
+
+import type { RandomBytes } from '../auth/handshake-frames.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Connector } from '../trunk/path-transport.ts';
+import type { LeftOut } from './candidates.ts';
+import type { DatagramSockets } from './datagram-sockets.ts';
+import type { Finding } from './finding.ts';
+import type { ByteCounters, MachineInterface } from './interfaces.ts';
+
+export interface ProbeLocal {
+  readonly name: string;
+  readonly address: string;
+  /** Of its subnet; null: not known. */
+  readonly prefixLength: number | null;
+}
+
+export interface ProbeRemote {
+  /** As the server, or the configuration, calls it. */
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ProbeCandidate {
+  readonly local: ProbeLocal;
+  readonly remote: ProbeRemote;
+}
+
+/** What is needed for a whole handshake; `serverkey` null: none is set. */
+export interface ProbeLogin {
+  readonly nodename: string;
+  readonly nodekey: string;
+  readonly serverkey: string | null;
+}
+
+/** What the server must be; a field that is null is not looked at. */
+export interface ProbeExpectation {
+  readonly namespaceid: number | null;
+  readonly serverid: number | null;
+}
+
+export interface ProbePorts {
+  readonly connector: Connector;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  /** null: MTU is not measured. */
+  readonly sockets: DatagramSockets | null;
+  /** Of namespacekey, for the MTU's beacons. */
+  readonly namespacekey: string | null;
+  /** This machine's interfaces, and the counters of all its devices by name. */
+  readonly machine: readonly MachineInterface[];
+  readonly counters: () => ReadonlyMap<string, ByteCounters>;
+}
+
+export interface ProbedServer {
+  readonly server: string;
+  readonly serverid: number;
+  readonly instance: string;
+  /** It knows the keys; false: without login data nothing was proved. */
+  readonly isProved: boolean;
+}
+
+export interface ProbeReport {
+  readonly candidate: ProbeCandidate;
+  /** Why the candidate cannot be a path; null: it can, as far as was looked. */
+  readonly failure: string | null;
+  /** How long TCP took to connect; null: it did not. */
+  readonly connectMs: number | null;
+  readonly server: ProbedServer | null;
+  readonly roundTripMs: number | null;
+  readonly readBytesPerSecond: number | null;
+  readonly writeBytesPerSecond: number | null;
+  /** Largest MTU of which it was shown that it goes through. */
+  readonly mtuBytes: number | null;
+  /** Device by which the data really left, and by which it came; null: not known (no login, same machine, counters that say nothing). */
+  readonly leavesBy: string | null;
+  readonly arrivesBy: string | null;
+  readonly findings: readonly Finding[];
+}
+
+export interface Examination {
+  readonly reports: readonly ProbeReport[];
+  /** What no candidate was made of, and why. */
+  readonly leftOut: readonly LeftOut<ProbeLocal, ProbeRemote>[];
+  readonly findings: readonly Finding[];
+}
