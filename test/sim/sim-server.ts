@@ -12,7 +12,7 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimEnd, SimLink } from './sim-link.ts';
 import type { SimHost } from './sim-network.ts';
-import { SimSession, type SessionHost } from './sim-session.ts';
+import { ARRIVED_AT, SimSession, type SessionHost } from './sim-session.ts';
 import { EVENT, type Trace } from './trace.ts';
 
 export interface ServerPorts {
@@ -210,7 +210,7 @@ export class SimServer implements SimHost {
     session.take(end, this.ports.random.unit() * this.ports.handOverMs, {
       welcomeKey,
       transcript,
-      interfaceName: 'if0',
+      arrivedAt: ARRIVED_AT,
       digest: features.includes(FEATURE.DIGEST),
       dead: proof.dead,
     });

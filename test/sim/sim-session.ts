@@ -47,6 +47,9 @@ export const NO_LOG: Log = {
   child: () => NO_LOG,
 };
 
+/** Every path comes in by it. */
+export const ARRIVED_AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
+
 export class SimSession {
   readonly id: string;
   readonly life: number;
@@ -76,7 +79,7 @@ export class SimSession {
     this.process = new SimProcess(clock);
     const id = host.random.bytes(16);
     this.id = id.toString('hex');
-    this.session = new Session(id, [], 1, this.ports(), host.slots);
+    this.session = new Session(id, [ARRIVED_AT], 1, this.ports(), host.slots);
     this.process.whenKilled = () => this.gone();
   }
 

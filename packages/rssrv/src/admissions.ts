@@ -9,7 +9,7 @@ import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
-import type { Hello } from '@rsio/protocol/wire/messages';
+import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Asked, ClientIdentity, FromWorker, ToWorker } from './channel.ts';
 import type { Holders } from './holders.ts';
 import type { Admission } from './session.ts';
@@ -24,6 +24,8 @@ export interface AdmissionPorts {
   takeWorker(): Worker;
   /** The `begin` message for a session's worker. */
   beginMessage(session: string, client: ClientIdentity): ToWorker;
+  /** Whether the configuration still has this client: it may have changed since the proof. */
+  isClient(node: string): boolean;
   /** Answers what a session's worker asks. */
   answer(session: ServedSession, asked: Asked): Promise<Answer>;
   /** The session's process is gone. */
@@ -66,11 +68,11 @@ export class Admissions {
   }
 
   /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
-  admit(socket: Socket, proven: Proven, interfaceName: string): void {
+  admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {
       welcomeKey: proven.welcomeKey,
       transcript: proven.transcript,
-      interfaceName,
+      arrivedAt,
       digest: proven.features.includes(FEATURE.DIGEST),
       dead: proven.proof.dead,
     };
@@ -91,6 +93,11 @@ export class Admissions {
       .finally(() => this.inTransition.delete(node));
   }
 
+  /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
+  dismiss(node: string, sentence: string): void {
+    void this.byNode.get(node)?.worker.end('E_AUTH', sentence);
+  }
+
   /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
@@ -109,10 +116,10 @@ export class Admissions {
     const old = this.byNode.get(client.node);
     if (old !== undefined) await this.endOld(old, client);
     await this.ports.holders.noteInstance(client);
-    if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    this.checkStillOpen(client.node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const worker = await this.usableWorker();
+    const worker = await this.usableWorker(client);
     const served: ServedSession = { id, secret, client, worker, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
     served.worker.onMessage = (message) => this.heard(served, message);
@@ -124,12 +131,18 @@ export class Admissions {
     );
   }
 
+  /** What may have changed while a newcomer waited. */
+  private checkStillOpen(node: string): void {
+    if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was taken out of the server's clients`);
+  }
+
   /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
-  private async usableWorker(): Promise<Worker> {
+  private async usableWorker({ node }: ClientIdentity): Promise<Worker> {
     const worker = this.ports.takeWorker();
     try {
       await worker.usable;
-      if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+      this.checkStillOpen(node);
     } catch (error) {
       worker.kill();
       throw error;

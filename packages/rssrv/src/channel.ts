@@ -26,7 +26,9 @@ export type ToWorker =
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'told'; readonly number: number; readonly answer: ListAnswer | Grant | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
-  | { readonly type: 'reopen-log' };
+  /** The server's list is another one: paths on interfaces that it lacks end in time. */
+  | { readonly type: 'list-changed'; readonly interfaces: readonly ServerInterface[]; readonly generation: number }
+  | { readonly type: 'reopen-log'; readonly level: string };
 
 export type Asked =
   | { readonly what: 'list' }

@@ -3,16 +3,16 @@
 // Invariant: nothing is served before the processes of an earlier listener are gone (S10), and nothing after `stop` was asked for.
 
 import { randomBytes } from 'node:crypto';
-import net from 'node:net';
+import type { Socket } from 'node:net';
 import { ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
-import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/protocol/config/types';
+import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
+import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { assert } from '@rsio/protocol/lib/assert';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
-import type { DaemonLog } from '@rsio/protocol/lib/log';
+import type { DaemonLog, LogLevel } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
@@ -21,7 +21,10 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ClientIdentity } from './channel.ts';
 import { Doorway, sayRefusal } from './doorway.ts';
+import { type Entrance, Entrances } from './entrances.ts';
 import { Holders } from './holders.ts';
+import type { ReloadPlan } from './reload-plan.ts';
+import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
@@ -41,8 +44,11 @@ export interface ListenerOptions {
 
 export class Listener {
   private readonly options: ListenerOptions;
+  /** What the server runs by: changed as a whole. */
+  private config: RssrvConfig;
   private readonly identity: ServerIdentity;
-  private readonly interfaces: readonly ServerInterface[];
+  private readonly entrances: Entrances;
+  private readonly reloader: Reloader;
   private readonly holders: Holders;
   private readonly admissions: Admissions;
   private readonly pool: WorkerPool;
@@ -50,14 +56,17 @@ export class Listener {
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   private readonly unproven = new Map<string, number>();
   private unprovenCount = 0;
-  private servers: net.Server[] = [];
   private records: RunRecords | null = null;
   private prepared: PreparedVolumes | null = null;
-  private readonly generation = 1;
+  /** Of the list that clients get. */
+  private generation = 1;
+  private isServing = false;
+  private isReloadWanted = false;
 
   constructor(options: ListenerOptions) {
     const { config, paths, clock, log } = options;
     this.options = options;
+    this.config = config;
     this.identity = {
       namespaceid: config.namespace.namespaceid,
       server: config.server.name,
@@ -67,7 +76,13 @@ export class Listener {
       versions: PROTOCOL_VERSIONS,
       features: [FEATURE.DIGEST],
     };
-    this.interfaces = config.interfaces.map(({ name, address, port }) => ({ name, address, port }));
+    this.entrances = new Entrances(log, (socket, entrance) => this.connected(socket, entrance));
+    this.reloader = new Reloader({
+      log,
+      current: () => this.config,
+      load: () => loadRssrvConfig(paths.configFile),
+      apply: (plan, next) => this.apply(plan, next),
+    });
     this.holders = new Holders(paths.holdersFile, () => clock.wallMs());
     this.attempts = new AttemptLimit(clock);
     this.pool = new WorkerPool(() => this.startWorker());
@@ -77,6 +92,7 @@ export class Listener {
       holders: this.holders,
       takeWorker: () => this.pool.take(),
       beginMessage: (session, client) => this.beginMessage(session, client),
+      isClient: (node) => this.keyOf(node) !== null,
       answer: (session, asked) => this.answer(session, asked),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, error) => {
@@ -88,7 +104,8 @@ export class Listener {
 
   /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
   async start(): Promise<void> {
-    const { config, paths, clock, log, warn } = this.options;
+    const { paths, clock, log, warn } = this.options;
+    const { config } = this;
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.takeOver(clock, log);
     await this.holders.load();
@@ -98,12 +115,14 @@ export class Listener {
       warn(`${error.message} [${error.code}]`);
     }
     try {
-      for (const one of config.interfaces) this.servers.push(await this.listen(one));
+      await this.entrances.open(config.interfaces);
     } catch (error) {
       await this.stop('The server could not start');
       throw error;
     }
     this.pool.fill();
+    this.isServing = true;
+    if (this.isReloadWanted) this.reloader.ask();
     log.info(
       `Server ${config.server.name} serves ${this.prepared.volumes.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`,
     );
@@ -111,7 +130,9 @@ export class Listener {
 
   /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
   async stop(sentence: string): Promise<void> {
-    for (const server of this.servers) server.close();
+    this.isServing = false;
+    this.entrances.closeAll();
+    await this.reloader.idle();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     await this.prepared?.close();
@@ -119,23 +140,44 @@ export class Listener {
     await this.records?.saved();
   }
 
+  /** SIGHUP: logs are opened anew at once, the configuration is read when the server is up. */
   reload(): void {
     this.options.log.reopen();
-    for (const session of this.admissions.sessions) session.worker.tell({ type: 'reopen-log' });
+    this.tellLogs();
+    this.isReloadWanted = true;
+    if (this.isServing) this.reloader.ask();
   }
 
-  private async listen(config: ServerInterfaceConfig): Promise<net.Server> {
-    const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, config.name));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(listenError(error, config)));
-      server.listen({ host: config.address, port: config.port, ipv6Only: true }, resolve);
-    });
-    server.removeAllListeners('error');
-    server.on('error', (error) => this.options.log.error(`Interface ${config.name}: ${error.message}`));
-    return server;
+  /** All of the plan, or, when a new interface cannot be listened on, nothing. */
+  private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
+    await this.entrances.open(plan.opened);
+    this.config = next;
+    this.entrances.keep(next.interfaces);
+    for (const node of plan.removedClients) {
+      this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
+    }
+    if (plan.isListChanged) {
+      this.generation++;
+      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation } as const;
+      for (const session of this.admissions.sessions) session.worker.tell(message);
+    }
+    this.options.log.setLevel(next.server.logLevel as LogLevel);
+    this.tellLogs();
   }
 
-  private connected(socket: net.Socket, interfaceName: string): void {
+  private tellLogs(): void {
+    for (const session of this.admissions.sessions) session.worker.tell({ type: 'reopen-log', level: this.config.server.logLevel });
+  }
+
+  private get interfaces(): ServerInterface[] {
+    return this.config.interfaces.map(toInterface);
+  }
+
+  private keyOf(node: string): string | null {
+    return this.config.clients.find((client) => client.name === node)?.key ?? null;
+  }
+
+  private connected(socket: Socket, entrance: Entrance): void {
     const address = socket.remoteAddress ?? '';
     const fromAddress = this.unproven.get(address) ?? 0;
     const { log } = this.options;
@@ -151,23 +193,30 @@ export class Listener {
       if (left === 0) this.unproven.delete(address);
       else this.unproven.set(address, left);
     };
+    const { name } = entrance.config;
+    let key: string | null = null;
     new Doorway(socket, new ServerHandshake(this.identity, randomBytes), {
       clock: this.options.clock,
       pool: this.bodies,
-      lookup: (node) => this.options.config.clients.find((client) => client.name === node)?.key ?? null,
+      lookup: (node) => {
+        key = this.keyOf(node);
+        return key;
+      },
       secretOf: (session, node) => this.admissions.secretOf(session, node),
       proven: (proved, proven) => {
         leave();
-        this.admissions.admit(proved, proven, interfaceName);
+        const isOutdated = entrance.isClosed || this.keyOf(proven.hello.node) !== key;
+        if (isOutdated) sayRefusal(proved, { code: 'E_DRAINING', sentence: 'The configuration of the server has just changed: try again' });
+        else this.admissions.admit(proved, proven, toInterface(entrance.config));
       },
       refused: (_socket, refusal) => {
         leave();
         if (refusal.isFailedProof) this.attempts.failed(address);
-        log.warn(`Refused ${address} on ${interfaceName}: ${refusal.logReason} [${refusal.code}]`);
+        log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`);
       },
       broken: (_socket, reason) => {
         leave();
-        log.debug(`Dropped ${address} on ${interfaceName}: ${reason}`);
+        log.debug(`Dropped ${address} on ${name}: ${reason}`);
       },
     });
   }
@@ -182,14 +231,15 @@ export class Listener {
   }
 
   private beginMessage(session: string, client: ClientIdentity): Parameters<Worker['tell']>[0] {
-    const { config, paths, foreground } = this.options;
+    const { paths, foreground } = this.options;
+    const { name, logLevel } = this.config.server;
     return {
       type: 'begin',
       session,
       client,
       interfaces: this.interfaces,
       generation: this.generation,
-      log: { file: paths.logFile, node: config.server.name, level: config.server.logLevel, copy: foreground },
+      log: { file: paths.logFile, node: name, level: logLevel, copy: foreground },
     };
   }
 
@@ -248,26 +298,6 @@ export class Listener {
   }
 }
 
-function listenError(error: Error, config: ServerInterfaceConfig): RsError {
-  const place = `${config.address} port ${config.port} (interface ${config.name})`;
-  switch (errnoName(error)) {
-    case 'EADDRINUSE':
-      return new RsError('E_ADDRESS_IN_USE', `Cannot listen on ${place}: another program does: stop it, or set another port`, {}, error);
-    case 'EADDRNOTAVAIL':
-      return new RsError(
-        'E_ADDRESS_MISSING',
-        `Cannot listen on ${place}: this machine does not have the address: correct it, or bring the interface up`,
-        {},
-        error,
-      );
-    case 'EACCES':
-      return new RsError(
-        'E_RIGHTS',
-        `Cannot listen on ${place}: no right to use this port: run as root, or set a port from 1024 on`,
-        {},
-        error,
-      );
-    default:
-      return new RsError('E_SYSTEM', `Cannot listen on ${place}: ${error.message}`, {}, error);
-  }
+function toInterface({ name, address, port }: ServerInterface): ServerInterface {
+  return { name, address, port };
 }

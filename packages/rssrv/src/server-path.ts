@@ -5,13 +5,22 @@ import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
-import { HEARTBEAT_INTERVAL_MS, OUTPUT_QUEUED_MAX_BYTES, SERVER_DEAD_AFTER_MS, SLOTS, SYNC_BATCH_MAX_MS } from '@rsio/protocol/limits';
+import { addressKey } from '@rsio/protocol/lib/subnet';
+import {
+  HEARTBEAT_INTERVAL_MS,
+  OUTPUT_QUEUED_MAX_BYTES,
+  SERVER_DEAD_AFTER_MS,
+  SLOTS,
+  SYNC_BATCH_MAX_MS,
+  UNLISTED_PATH_MS,
+} from '@rsio/protocol/limits';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/trunk/connection';
 import { Heartbeat } from '@rsio/protocol/trunk/heartbeat';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 
 export interface ServerPathOwner {
   /** A whole slotted request; its body is valid only during the call. */
@@ -32,7 +41,7 @@ const EMPTY = Buffer.alloc(0);
 export class ServerPath implements ConnectionHandler {
   readonly number: number;
   readonly connection: Connection;
-  readonly interfaceName: string;
+  readonly arrivedAt: ServerInterface;
   private readonly owner: ServerPathOwner;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
@@ -42,17 +51,19 @@ export class ServerPath implements ConnectionHandler {
   private framesTaken = 0;
   private eventStartMs = 0;
   private turnAsked = false;
+  /** Since when its interface is not on the server's list; null: it is. */
+  private unlistedSinceMs: number | null = null;
 
   constructor(
     number: number,
-    interfaceName: string,
+    arrivedAt: ServerInterface,
     transport: PathTransport,
     pools: ConnectionPools,
     clock: Clock,
     owner: ServerPathOwner,
   ) {
     this.number = number;
-    this.interfaceName = interfaceName;
+    this.arrivedAt = arrivedAt;
     this.owner = owner;
     this.clock = clock;
     this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
@@ -65,10 +76,24 @@ export class ServerPath implements ConnectionHandler {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
+    // Not at once: a client that finds its other interface on the new list makes that path first, and its I/O never waits. Not never: it
+    // may be a client that goes by its own file, and nothing but this ends the paths of an interface that is to be taken away.
+    if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
+      this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was taken out of the server's configuration`);
+      return;
+    }
     if (!this.heartbeat.isDue(nowMs)) return;
     const ping = this.heartbeat.ping(nowMs, this.owner.oldestMs(), this.owner.generation());
     this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(ping));
     this.connection.encoder.flush();
+  }
+
+  /** What the server's list names now; a path whose interface it does not name ends within UNLISTED_PATH_MS. */
+  listed(interfaces: readonly ServerInterface[]): void {
+    const { address, port } = this.arrivedAt;
+    const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
+    if (isListed) this.unlistedSinceMs = null;
+    else this.unlistedSinceMs ??= this.clock.monotonicMs();
   }
 
   notify(generation: number): void {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, IO_MAX_SECTORS, OUTPUT_QUEUED_MAX_BYTES } from '@rsio/protocol/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
-import { RawPath, SessionScene } from './testing/raw-client.ts';
+import { AT, RawPath, SessionScene } from './testing/raw-client.ts';
 
 const READS = 24;
 const SILENT_BEATS = 3;
@@ -13,7 +13,7 @@ const SILENT_BEATS = 3;
 test('READs are held back, heartbeats and writes go on, and every READ is answered once in the end', async () => {
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
-  scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', interfaceName: 'if0', digest: false, dead: [] });
+  scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, dead: [] });
   const path = new RawPath(link);
   const { handler } = path.connection;
   let pings = 0;

@@ -15,6 +15,7 @@ import { type Backend, type IoDone, WOULD_WAIT } from './backends/backend.ts';
 import { Session } from './session.ts';
 
 const HANDLE = 1;
+const AT = { name: 'if1', address: '127.0.0.1', port: 5000 };
 const VOLUME = {
   name: 'oracle',
   universe: 0,
@@ -47,7 +48,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
   const lines: string[] = [];
   const say = (line: string): void => void lines.push(line);
   const log: Log = { debug: say, info: say, warn: say, error: say, child: () => log };
-  const session = new Session(Buffer.alloc(16), [], 1, {
+  const session = new Session(Buffer.alloc(16), [AT], 1, {
     clock: new FakeClock(),
     log,
     pools: { bodies: new BufferPool(0), outputs: new OutputPool() },
@@ -70,7 +71,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     },
     end: () => {},
   };
-  session.admit(transport, { welcomeKey: '00', transcript: '00', interfaceName: 'if1', digest: false, dead: [] });
+  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, dead: [] });
   const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
   const header = Buffer.alloc(HEADER_BYTES);
   writeMessageHeader(header, 0, OP.OPEN, 0, 0, 0, 1, body.length, 0);

@@ -34,7 +34,8 @@ export interface Admission {
   /** For the WELCOME: hex. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  readonly interfaceName: string;
+  /** The server's interface that it came in by. */
+  readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** Numbers of the paths that the client holds dead. */
   readonly dead: readonly number[];
@@ -74,7 +75,7 @@ export class Session implements ServerPathOwner {
   admit(transport: PathTransport, admission: Admission): void {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
     const number = this.nextPath++;
-    const path = new ServerPath(number, admission.interfaceName, transport, this.ports.pools, this.ports.clock, this);
+    const path = new ServerPath(number, admission.arrivedAt, transport, this.ports.pools, this.ports.clock, this);
     if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
       path.bye(
         this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT',
@@ -83,6 +84,7 @@ export class Session implements ServerPathOwner {
       return;
     }
     this.paths.set(number, path);
+    path.listed(this.interfaces);
     const welcome = {
       session: this.id,
       path: number,
@@ -100,11 +102,14 @@ export class Session implements ServerPathOwner {
     this.ports.pathsChanged(this.paths.size);
   }
 
-  /** The server's list changed: clients ask for it when they see the new number. */
+  /** The server's list changed: clients ask for it when they see the new number, and retire the paths that are not on it. */
   listChanged(interfaces: readonly ServerInterface[], generation: number): void {
     this.interfaces = interfaces;
     this.listGeneration = generation;
-    for (const path of this.paths.values()) path.notify(generation);
+    for (const path of this.paths.values()) {
+      path.listed(interfaces);
+      path.notify(generation);
+    }
   }
 
   /**
@@ -337,7 +342,7 @@ export class Session implements ServerPathOwner {
   }
 
   private pathLog(path: ServerPath): Log {
-    return this.ports.log.child({ path: `${path.number}-${path.interfaceName}-rx0` });
+    return this.ports.log.child({ path: `${path.number}-${path.arrivedAt.name}-rx0` });
   }
 }
 

@@ -53,7 +53,7 @@ function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
 async function prepare(...volumes: ServerVolumeConfig[]): Promise<PreparedVolumes> {
   const config: RssrvConfig = {
     file: 'rssrvcfg',
-    namespace: { name: 'osl', namespaceid: 200, namespacekey: null, explore: 'yes' },
+    namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes' },
     server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info' },
     interfaces: [],
     volumes,

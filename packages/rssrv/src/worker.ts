@@ -44,8 +44,12 @@ class WorkerProcess {
       case 'end':
         void this.end(message.code, message.sentence);
         return;
+      case 'list-changed':
+        this.session?.listChanged(message.interfaces, message.generation);
+        return;
       case 'reopen-log':
         this.log?.reopen();
+        this.log?.setLevel(message.level as LogLevel);
     }
   }
 

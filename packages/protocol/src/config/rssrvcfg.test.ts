@@ -63,7 +63,7 @@ describe('the sample', () => {
     const config = parseRssrvConfig(SAMPLE, FILE);
     expect(config).toEqual({
       file: FILE,
-      namespace: { name: 'osl', namespaceid: 200, namespacekey: null, explore: 'yes' },
+      namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes' },
       server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info' },
       interfaces: [
         { name: 'if1', address: '192.168.45.10', prefixLength: null, port: 5000 },
@@ -142,7 +142,9 @@ id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
       { name: 'a', address: '10.0.0.1', prefixLength: 16, port: 7000 },
       { name: 'b', address: 'fd00::1', prefixLength: null, port: 6000 },
     ]);
+    expect(parseRssrvConfig(namespace('port = 6000\n') + interfaces, 'f').namespace.port).toBe(6000);
     expect(parseRssrvConfig(namespace('') + interfaces, 'f').interfaces[1]?.port).toBe(5000);
+    expect(parseRssrvConfig(namespace('') + interfaces, 'f').namespace.port).toBe(5000);
   });
 
   test('the namespace may come last', () => {

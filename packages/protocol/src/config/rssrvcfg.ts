@@ -44,6 +44,7 @@ export function parseRssrvConfig(text: string, file: string): RssrvConfig {
     namespace: {
       name: namespaces[0].name,
       namespaceid,
+      port: namespaces[0].value('port'),
       namespacekey: namespaces[0].value('namespacekey'),
       explore: namespaces[0].value('explore'),
     },

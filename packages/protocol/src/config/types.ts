@@ -48,6 +48,8 @@ export interface RssrvConfig {
   readonly namespace: {
     readonly name: string;
     readonly namespaceid: number;
+    /** Of interfaces that name none; beacons are answered there. */
+    readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
   };

@@ -10,6 +10,7 @@ import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
 import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Backend, IoDone } from '../backends/backend.ts';
 import { WOULD_WAIT } from '../backends/backend.ts';
 import { Session } from '../session.ts';
@@ -64,6 +65,8 @@ export class HeldStorage {
     this.waiting.push(done);
   }
 }
+
+export const AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
 
 export class RawPath {
   readonly connection: Connection;
@@ -130,7 +133,7 @@ export class SessionScene {
       shared: false,
       clients: null,
     } as const;
-    this.session = new Session(Buffer.alloc(16), [], 1, {
+    this.session = new Session(Buffer.alloc(16), [AT], 1, {
       clock: this.clock,
       log,
       pools: this.pools,
@@ -145,9 +148,9 @@ export class SessionScene {
     });
   }
 
-  path(dead: readonly number[] = []): RawPath {
+  path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT): RawPath {
     const link = new MemoryLink(this.clock);
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', interfaceName: 'if0', digest: false, dead });
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, dead });
     return new RawPath(link);
   }
 

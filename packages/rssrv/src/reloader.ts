@@ -1,0 +1,80 @@
+// SIGHUP: reads the configuration anew and has it applied, whole or not at all; every outcome is said in the log. What changes is decided in
+// reload-plan.ts, and done by the listener. Invariant: one reload at a time, and the last SIGHUP's file is read after that SIGHUP.
+
+import type { ConfigProblem } from '@rsio/protocol/config/findings';
+import type { RssrvConfig } from '@rsio/protocol/config/types';
+import { warningSentences } from '@rsio/protocol/config/load-config';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
+
+export interface ReloadPorts {
+  readonly log: Log;
+  /** What the server runs by. */
+  current(): RssrvConfig;
+  /** What the file says. Throws when it is wrong or cannot be read. */
+  load(): RssrvConfig;
+  /** Throws when something stands in the way; nothing is changed then. */
+  apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
+}
+
+const KEPT = 'the server goes on by the configuration it has';
+
+export class Reloader {
+  private readonly ports: ReloadPorts;
+  private running: Promise<void> | null = null;
+  private isAskedAgain = false;
+
+  constructor(ports: ReloadPorts) {
+    this.ports = ports;
+  }
+
+  /** Reloads now, or once more when the reload under way has ended. */
+  ask(): void {
+    this.isAskedAgain = true;
+    this.running ??= this.run().finally(() => {
+      this.running = null;
+    });
+  }
+
+  /** Resolves when no reload is under way. */
+  async idle(): Promise<void> {
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (this.isAskedAgain) {
+      this.isAskedAgain = false;
+      try {
+        await this.reload();
+      } catch (thrown) {
+        const error = toRsError(thrown);
+        for (const sentence of sentencesOf(error)) this.ports.log.error(`Reload: ${sentence} [${error.code}]`);
+        this.ports.log.error(`Reload refused: ${KEPT}`);
+      }
+    }
+  }
+
+  private async reload(): Promise<void> {
+    const { log } = this.ports;
+    const next = this.ports.load();
+    const plan = reloadPlan(this.ports.current(), next);
+    if (plan.kind === 'refuse') {
+      for (const sentence of plan.sentences) log.error(`Reload: ${sentence} [E_CONFIG]`);
+      log.error(`Reload refused: ${KEPT}`);
+      return;
+    }
+    await this.ports.apply(plan, next);
+    for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
+    log.info(plan.changes.length === 0 ? 'Reload: nothing has changed' : `Reload: ${plan.changes.join('; ')}`);
+  }
+}
+
+/** All that is wrong with a file, or the one sentence of any other error. */
+function sentencesOf(error: RsError): string[] {
+  const { file, problems } = error.context;
+  if (typeof file !== 'string' || !Array.isArray(problems)) return [error.message];
+  return (problems as readonly ConfigProblem[]).map(({ line, message }) =>
+    line === 0 ? `${file}: ${message}` : `${file}:${line}: ${message}`,
+  );
+}
