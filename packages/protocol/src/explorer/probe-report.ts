@@ -3,7 +3,9 @@
 
 import type { RandomBytes } from '../auth/handshake-frames.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { ErrorCode } from '../lib/errors.ts';
 import type { Connector } from '../trunk/path-transport.ts';
+import type { ServerInterface } from '../wire/messages.ts';
 import type { LeftOut } from './candidates.ts';
 import type { DatagramSockets } from './datagram-sockets.ts';
 import type { Finding } from './finding.ts';
@@ -60,12 +62,19 @@ export interface ProbedServer {
   readonly instance: string;
   /** It knows the keys; false: without login data nothing was proved. */
   readonly isProved: boolean;
+  /** All of them, as its WELCOME says; null: not proved. */
+  readonly interfaces: readonly ServerInterface[] | null;
 }
 
 export interface ProbeReport {
   readonly candidate: ProbeCandidate;
   /** Why the candidate cannot be a path; null: it can, as far as was looked. */
   readonly failure: string | null;
+  /**
+   * Of what kind the failure is, for remedies: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, what a
+   * REFUSE or the handshake said (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), E_PROTOCOL; null exactly when `failure` is.
+   */
+  readonly failureCode: ErrorCode | null;
   /** How long TCP took to connect; null: it did not. */
   readonly connectMs: number | null;
   readonly server: ProbedServer | null;
