@@ -164,7 +164,7 @@ describe('editing', () => {
     const block = ['\r\n', '[interface if9]\r\n', 'address       = ::9\r\n'];
     const spaced = parseIni(SAMPLE.with(10, 'address       = ::1').join(''));
     const expected = SAMPLE.with(10, 'address       = ::1').toSpliced(7, 0, ...block);
-    expect(changed(appendSection(spaced, 'interface', 'if9', [['address', '::9']], 1))).toEqual(expected);
+    expect(changed(appendSection(spaced, 'interface', 'if9', [['address', '::9']], { after: 1 }))).toEqual(expected);
   });
 
   test('appends a client line', () => {

@@ -41,7 +41,7 @@ export function removeEntry(document: IniDocument, sectionIndex: number, key: st
       .contents.filter((content) => content.key === key)
       .map(({ line }) => line - 1),
   );
-  return doomed.size === 0 ? document : documentOf(document.lines.filter((_, index) => !doomed.has(index)));
+  return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
 /** Adds one line (such as one of `[clients]`) below the last content of the section. */
@@ -53,17 +53,63 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/**
- * Adds a section: at the end of the file, or below the last content of section `afterIndex` (comments further down stay with the
- * section they stand above). One empty line sets it apart.
- */
+/** Where a new section goes, and what it looks like where nothing in the document is a model. */
+export interface SectionPlace {
+  /** Index of the section it follows; -1: above all others; without it: the end of the file. */
+  readonly after?: number;
+  /** Columns of a key up to its `=`; without it, those of the longest key. */
+  readonly keyColumns?: number;
+}
+
+/** Adds a section, one empty line apart from its neighbours. Comments above another section stay with that. */
 export function appendSection(
   document: IniDocument,
   type: string,
   name: string | null,
   entries: readonly (readonly [key: string, value: string])[],
-  afterIndex?: number,
+  { after, keyColumns }: SectionPlace = {},
 ): IniDocument {
+  const header = headerText(type, name);
+  for (const [key, value] of entries) checkEntry(key, value);
+  const width = keyColumns ?? 1 + Math.max(0, ...entries.map(([key]) => key.length));
+  const neighbour = after === undefined || after < 0 ? undefined : sectionAt(document, after);
+  const style = (neighbour && styleOf(document, neighbour)) ?? styleOf(document) ?? { ...PLAIN_STYLE, width };
+  const block = [header, ...entries.map(([key, value]) => printEntry(key, value, style))];
+  const above = after === undefined ? document.lines.length - 1 : after < 0 ? topLine(document) : lastAttachedLine(document, after);
+  const isApart = above < 0 || isBlank(document, above);
+  const isLast = above + 1 >= document.lines.length;
+  return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
+}
+
+/** Changes nothing but the name in the header. */
+export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
+  const section = sectionAt(document, sectionIndex);
+  headerText(section.type, name);
+  const old = lineAt(document, section.line - 1);
+  const open = old.raw.indexOf('[') + 1;
+  const start = section.name === null ? -1 : old.raw.indexOf(section.name, old.raw.indexOf(section.type, open) + section.type.length);
+  assert(section.name !== null && start > open, 'Only a section with a name has another one');
+  const raw = old.raw.slice(0, start) + name + old.raw.slice(start + section.name.length);
+  return documentOf(document.lines.with(section.line - 1, { raw, end: old.end }));
+}
+
+/**
+ * Removes a section with the comments that belong to it: those directly above its header, and those directly below its last entry.
+ * Of the gaps around it the longer one stays. Comments that stand alone stay.
+ */
+export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
+  let first = firstAttachedLine(document, sectionIndex);
+  let last = lastAttachedLine(document, sectionIndex);
+  const end = document.lines.length;
+  const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
+  // The longer gap stays; at the beginning and at the end of the file none does.
+  if (first === above) last += below;
+  else if (last + 1 + below === end) first -= above;
+  else last += Math.min(above, below);
+  return withoutLines(document, (index) => index >= first && index <= last);
+}
+
+function headerText(type: string, name: string | null): string {
   const header = name === null ? type : `${type} ${name}`;
   if (!/^\S+( \S(.*\S)?)?$/.test(header) || /[[\]\r\n]/.test(header)) {
     throw new RsError(
@@ -71,12 +117,7 @@ export function appendSection(
       `Wrong section header ${quoteText(header)}: allowed is TYPE or TYPE NAME without brackets or line breaks`,
     );
   }
-  for (const [key, value] of entries) checkEntry(key, value);
-  const style = styleOf(document) ?? { ...PLAIN_STYLE, width: 1 + Math.max(0, ...entries.map(([key]) => key.length)) };
-  const block = [`[${header}]`, ...entries.map(([key, value]) => printEntry(key, value, style))];
-  const after = afterIndex === undefined ? document.lines.length - 1 : lastLineOf(sectionAt(document, afterIndex));
-  const apart = after >= 0 && lineAt(document, after).raw.trim() !== '';
-  return insertAfter(document, after, apart ? ['', ...block] : block);
+  return `[${header}]`;
 }
 
 function checkEntry(key: string, value: string): void {
@@ -106,6 +147,42 @@ function lastLineOf(section: IniSection): number {
   return (section.contents.at(-1)?.line ?? section.line) - 1;
 }
 
+function isBlank(document: IniDocument, index: number): boolean {
+  return lineAt(document, index).raw.trim() === '';
+}
+
+/** How many blank lines follow each other from line `index` on, upwards or downwards. */
+function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
+  let count = 0;
+  while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
+  return count;
+}
+
+function isCommentLine(document: IniDocument, index: number): boolean {
+  const line = document.lines[index];
+  return line !== undefined && isComment(line.raw.trim());
+}
+
+/** 0-based index of the first of the comment lines directly above the header; of the header itself when there are none. */
+function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
+  let first = sectionAt(document, sectionIndex).line - 1;
+  while (isCommentLine(document, first - 1)) first -= 1;
+  return first;
+}
+
+/** 0-based index of the last line of the section: comments directly below its last content are its own unless a header follows them. */
+function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
+  const own = lastLineOf(sectionAt(document, sectionIndex));
+  let last = own;
+  while (isCommentLine(document, last + 1)) last += 1;
+  return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
+}
+
+/** 0-based index of the last line above the first section with its comments, -1 when it begins the file. */
+function topLine(document: IniDocument): number {
+  return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
+}
+
 /** Inserts lines below line `index` (-1: at the top), which keep the file's line end, also that of a last line without one. */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
@@ -117,6 +194,14 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
   }
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
+}
+
+/** A file without final newline stays without. */
+function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
+  const rest = document.lines.filter((_, index) => !isDoomed(index));
+  const last = rest.at(-1);
+  if (last !== undefined && document.lines.at(-1)?.end === '') rest[rest.length - 1] = { raw: last.raw, end: '' };
+  return documentOf(rest);
 }
 
 function replaceValue(raw: string, value: string): string {
