@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
 
 const LINE_MAX_CHARS = 160;
-const FOLDERS = ['packages', 'scripts', 'docs', 'test', 'bench', 'bin'];
+const FOLDERS = ['packages', 'scripts', 'docs', 'test', 'bench', 'bin', 'packaging'];
 const LEFT_OUT = new Set(['node_modules', 'dist']);
 
 /** Paths of all files below a folder, relative to the repository. */

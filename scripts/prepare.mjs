@@ -17,6 +17,10 @@ const INSTALL = ['--yes', PNPM, 'install', '--frozen-lockfile', '--config.confir
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 const STAMP = join(ROOT, 'node_modules/.rsio-installed');
+export const PAGES = join(ROOT, 'docs/man');
+export const MANUAL = join(ROOT, 'dist/man');
+/** Written when the manual is complete. */
+export const MANUAL_STAMP = join(MANUAL, '.made');
 
 /** Path of a tool that the packages brought. */
 export function tool(name) {
@@ -47,6 +51,7 @@ export function build() {
   const pretty = process.stderr.isTTY ? ['--pretty'] : [];
   const result = spawnSync(tool('tsc'), ['-b', ...pretty], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   if (result.status !== 0) fail('The sources do not compile: see above', result);
+  makeManual();
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
 
@@ -80,6 +85,16 @@ function workspaceFolders() {
 function hasDependencies(folder) {
   const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
+}
+
+/** The manual pages, when one of them or what makes them has changed. */
+function makeManual() {
+  const script = join(ROOT, 'scripts/man.mjs');
+  const sources = [PAGES, script, join(ROOT, 'scripts/man-pages.mjs'), ...readdirSync(PAGES).map((name) => join(PAGES, name))];
+  const madeAtMs = existsSync(MANUAL_STAMP) ? statSync(MANUAL_STAMP).mtimeMs : 0;
+  if (sources.every((file) => statSync(file).mtimeMs <= madeAtMs)) return;
+  const result = spawnSync(process.execPath, [script, '--roff'], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  if (result.status !== 0) fail('The manual pages could not be made: see above', result);
 }
 
 /** When the compiler last wrote something; 0 before the first time. */

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs this checkout for the whole machine, below DESTDIR when that is given: links to its launchers, the manual, systemd units,
+# log rotation, shell completion. `npm run build` first. Starts nothing, and touches no configuration. `--remove` takes all of it away.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(dirname "$here")
+dest=${DESTDIR:-}
+
+sbin=$dest/usr/sbin
+man=$dest/usr/share/man
+units=$dest/usr/lib/systemd/system
+rotation=$dest/etc/logrotate.d
+completions=$dest/usr/share/bash-completion/completions
+programs='rssrv rsiod rsconfig crsio rsclogcat rsslogcat'
+
+pages() {
+  cd "$checkout/dist/man" && ls man*/*
+}
+
+if [ ! -d "$checkout/dist/man" ]; then
+  echo "install.sh: Nothing is built: run npm run build in $checkout" >&2
+  exit 1
+fi
+
+if [ "${1:-}" = --remove ]; then
+  for program in $programs; do rm -f "$sbin/$program"; done
+  for page in $(pages); do rm -f "$man/$page"; done
+  rm -f "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig"
+  exit 0
+fi
+
+mkdir -p "$sbin" "$units" "$rotation" "$completions"
+"$checkout/bin/rsconfig" completion bash > "$completions/rsconfig"
+for program in $programs; do ln -sf "$checkout/bin/$program" "$sbin/$program"; done
+for page in $(pages); do install -D -m 644 "$checkout/dist/man/$page" "$man/$page"; done
+install -m 644 "$here/rssrv.service" "$here/rsiod.service" "$units/"
+install -m 644 "$here/rsio.logrotate" "$rotation/rsio"

@@ -1,0 +1,116 @@
+// The manual as text: markdown to roff, and the parts of the markdown that are made from tables of the program (keys of the two files,
+// commands of rsconfig). Pure; files are man.mjs's. Invariant: what stands between the markers is made, what stands outside is kept.
+// A page uses headings, paragraphs, indented code and lists; a list item whose first line ends in a colon becomes a tagged paragraph.
+
+import { marked } from 'marked';
+import markedMan from 'marked-man';
+
+const BEGIN = /^<!-- made from (\S+): npm run man -->$/;
+const END = '<!-- end -->';
+const MANUAL = 'RSIO Manual';
+const LINE_CHARS = 150;
+
+marked.use(markedMan, {
+  breaks: false,
+  renderer: {
+    list: (body) => `${body}`,
+    listitem: (text) => {
+      const [first, ...rest] = text.replace(/^\s*\.P\s/, '').split('\n');
+      if (first.endsWith(':')) return ['.TP', first.slice(0, -1), ...rest, ''].join('\n');
+      return ['.IP \\(bu 2', first, ...rest, ''].join('\n');
+    },
+  },
+});
+
+/** Roff of a page. `version` is the project's; the date is left out, so that the same text always gives the same page. */
+export function roffOf(markdown, version) {
+  const [, name, section] = /^# (\S+)\((\d)\)$/m.exec(markdown);
+  const lines = marked.parse(markdown.replaceAll(/^<!-- .* -->\n/gm, '')).split('\n');
+  lines[0] = `.TH "${name.toUpperCase()}" "${section}" "" "RSIO ${version}" "${MANUAL}"`;
+  return `${withoutBlankLines(lines).join('\n')}\n`;
+}
+
+/** A blank line is vertical space in roff; only within code it is meant. */
+function withoutBlankLines(lines) {
+  let isCode = false;
+  return lines.filter((line) => {
+    if (line === '.nf') isCode = true;
+    if (line === '.fi') isCode = false;
+    return isCode || line.trim() !== '';
+  });
+}
+
+/** The page with its made parts made anew; `parts` is name -> markdown. Throws for a name that is not among them. */
+export function withParts(markdown, parts) {
+  const lines = [];
+  let isMade = false;
+  for (const line of markdown.split('\n')) {
+    const name = BEGIN.exec(line)?.[1];
+    if (line === END) isMade = false;
+    if (!isMade) lines.push(line);
+    if (name === undefined) continue;
+    if (parts[name] === undefined) throw new Error(`No part ${name}: give one of ${Object.keys(parts).join(', ')}`);
+    lines.push('', ...parts[name].trim().split('\n'), '');
+    isMade = true;
+  }
+  return lines.join('\n');
+}
+
+/** Sections and keys of a configuration file. `schema`: type of section -> entry, as in schema.ts. */
+export function keysPart(schema) {
+  const sections = Object.entries(schema).map(([type, section]) => {
+    const keys = Object.entries(section.keys).map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
+    return [headingOf(type, section), ...(keys.length > 0 ? [keys.join('\n')] : [])].join('\n\n');
+  });
+  return sections.join('\n\n');
+}
+
+const OCCURS = { once: 'Once', 'at most once': 'At most once', 'any number': 'Any number of times' };
+
+function headingOf(type, { named, occurs, below, lines, help }) {
+  const place = below === null ? '' : `, below a [${below}] section`;
+  const form = lines === null ? '' : ` Each line: ${lines}.`;
+  return `### [${named ? `${type} NAME` : type}]\n\n${wrapped(`${OCCURS[occurs]}${place}. ${escaped(help)}.${form}`)}`;
+}
+
+function keySentences({ type, required, default: preset, help }) {
+  const otherwise = required ? ' Needed.' : preset === null ? '' : ` Default: \`${preset}\`.`;
+  return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
+}
+
+/** Commands of rsconfig, as its table has them. */
+export function commandsPart(commands) {
+  return commands.map(commandEntry).join('\n\n');
+}
+
+function commandEntry({ call, synopsis, summary, details, options }) {
+  const mode = call.by === 'option' ? [optionItem([call.option, { short: call.short, help: call.help }])] : [];
+  const items = [...mode, ...Object.entries(options).map(optionItem)].join('\n');
+  const paragraphs = [`### \`rsconfig ${synopsis.replaceAll(/\s+/g, ' ')}\``, sentence(summary)];
+  if (details !== undefined) paragraphs.push(wrapped(escaped(details).trim().replaceAll(/\s+/g, ' ')));
+  if (items !== '') paragraphs.push(items);
+  return paragraphs.join('\n\n');
+}
+
+function optionItem([name, { short, value, help }]) {
+  const long = `\`--${name}\`${value === undefined ? '' : ` *${value}*`}`;
+  return item(`${short === undefined ? '' : `\`-${short}\`, `}${long}`, sentence(help));
+}
+
+function item(term, sentences) {
+  return `* ${term}:\n  ${wrapped(sentences).replaceAll('\n', '\n  ')}`;
+}
+
+function sentence(words) {
+  const text = escaped(words).trim().replaceAll(/\s+/g, ' ');
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
+}
+
+function wrapped(text) {
+  return text.replaceAll(new RegExp(`(.{1,${LINE_CHARS}})(?: |$)`, 'g'), '$1\n').trimEnd();
+}
+
+/** Text from a table is no markdown. */
+function escaped(text) {
+  return text.replaceAll(/[\\`*_<>]/g, '\\$&');
+}

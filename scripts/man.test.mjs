@@ -1,0 +1,138 @@
+// The manual against the programs: what is made from tables is up to date, options are those of --help, every page that is named is there,
+// and man shows each without a warning. Runs the programs from their sources; needs man (Debian: man-db) for the last.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandsPart, keysPart, roffOf, withParts } from './man-pages.mjs';
+import { PAGES, ROOT } from './prepare.mjs';
+
+const LINE_MAX_CHARS = 160;
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const pages = new Map(readdirSync(PAGES).map((name) => [name.replace(/\.md$/, ''), readFileSync(join(PAGES, name), 'utf8')]));
+
+let folder = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-man-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function source(path) {
+  return import(join(ROOT, 'packages', path));
+}
+
+async function parts() {
+  const { SCHEMA } = await source('protocol/src/config/schema.ts');
+  const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+  return { rssrvcfg: keysPart(SCHEMA.rssrvcfg), rscltcfg: keysPart(SCHEMA.rscltcfg), rsconfig: commandsPart(COMMANDS) };
+}
+
+/** stdout of a program run from its source. */
+function help(file) {
+  const child = spawn(process.execPath, ['--conditions=@rsio/source', '--import', TSX, join(ROOT, 'packages', file), '--help']);
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  return new Promise((resolve) => {
+    child.once('close', () => resolve(text));
+  });
+}
+
+/** Long options with their value, `--root DIR`, of a help text or of the OPTIONS of a page. */
+function optionsIn(text) {
+  const plain = text.replaceAll(/[`*]/g, '');
+  return new Set([...plain.matchAll(/(?:^ +|^\* |, )((?:-\w, )?--[a-z-]+(?: [A-Z]+)?)/gm)].map(([, option]) => option));
+}
+
+function section(page, name) {
+  return pages.get(page).split(`## ${name}\n`)[1].split(/^## /m)[0];
+}
+
+test('there is a page for every program and file', () => {
+  const expected = 'crsio.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5';
+  expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
+});
+
+describe.each([...pages.keys()])('%s', (page) => {
+  const text = pages.get(page);
+
+  test('has what is made from the tables as they are now: else run npm run man', async () => {
+    expect(text).toBe(withParts(text, await parts()));
+  });
+
+  test('begins with its name, and names only pages that are there', () => {
+    const [, name, number] = /^# (\S+)\((\d)\)\n\n## NAME\n\n/.exec(text);
+    expect(`${name}.${number}`).toBe(page);
+    const own = [...text.matchAll(/\b((?:c?rs)\w*)\((\d)\)/g)].map(([, other, where]) => `${other}.${where}`);
+    expect(own.filter((other) => !pages.has(other) && other !== 'rsslogcat.8')).toEqual([]);
+  });
+
+  test(`no line is longer than ${LINE_MAX_CHARS} characters`, () => {
+    expect(text.split('\n').filter((line) => line.length > LINE_MAX_CHARS)).toEqual([]);
+  });
+
+  test('man shows it without a warning', (context) => {
+    context.skip(spawnSync('man', ['--version']).status !== 0, 'needs man: install man-db');
+    const file = join(folder, page);
+    writeFileSync(file, roffOf(text, '1.2.3'));
+    const env = { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80', MANPAGER: 'cat' };
+    const { status, stdout, stderr } = spawnSync('man', ['--warnings', '-l', file], { encoding: 'utf8', env });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/RSIO 1\.2\.3/);
+    const markup = stdout.split('\n').filter((line) => /`|<!--|\*\w|\\f/.test(line));
+    expect(markup).toEqual([]);
+  });
+});
+
+test.each([
+  ['rssrv', 'rssrv.8', 'rssrv/src/main.ts'],
+  ['rsiod', 'rsiod.8', 'rsiod/src/main.ts'],
+  ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],
+  ['rsslogcat', 'rsclogcat.8', 'rssrv/src/logcat.ts'],
+  ['crsio', 'crsio.8', 'crsio/src/main.ts'],
+])('%s --help and its page have the same options', async (_, page, file) => {
+  const options = optionsIn(await help(file));
+  expect(options).toContain('--root DIR');
+  expect(optionsIn(section(page, 'OPTIONS'))).toEqual(options);
+});
+
+test('a page with lists, code and dots becomes roff', () => {
+  const page = '# x(8)\n\n## NAME\n\nx - y\n\n## OPTIONS\n\n* `--root` *DIR*:\n  Prefix.\n* Free.\n\nText:\n\n    .a\n\n    b\n';
+  expect(roffOf(page, '1').split('\n')).toEqual([
+    '.TH "X" "8" "" "RSIO 1" "RSIO Manual"',
+    '.SH NAME',
+    '.P',
+    'x \\- y',
+    '.SH OPTIONS',
+    '.TP',
+    '\\fB\\-\\-root\\fP \\fIDIR\\fR',
+    'Prefix\\.',
+    '.IP \\(bu 2',
+    'Free\\.',
+    '.P',
+    'Text:',
+    '.RS 2',
+    '.nf',
+    '\\|\\.a',
+    '',
+    'b',
+    '.fi',
+    '.RE',
+    '',
+  ]);
+});
+
+test('only what stands between the markers is made anew', () => {
+  const page = 'a\n<!-- made from keys: npm run man -->\nold\n<!-- end -->\nb\n';
+  const made = withParts(page, { keys: 'new' });
+  expect(made).toBe('a\n<!-- made from keys: npm run man -->\n\nnew\n\n<!-- end -->\nb\n');
+  expect(withParts(made, { keys: 'new' })).toBe(made);
+  expect(() => withParts(page, {})).toThrow('No part keys');
+});

@@ -1,0 +1,89 @@
+// What packaging/ brings onto a machine: it names programs, options, files and pages that there are, and systemd and logrotate
+// understand it. Nothing outside of a temporary folder is touched.
+
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { launcher, needTool, run, runWell } from '../support/programs.ts';
+
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+const DAEMONS: readonly DaemonProgram[] = ['rssrv', 'rsiod'];
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rsio-p-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function packaged(name: string): string {
+  return readFileSync(path.join(PROJECT, 'packaging', name), 'utf8');
+}
+
+/** Values of a key of a unit. */
+function values(unit: string, key: string): string[] {
+  return [...packaged(unit).matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value);
+}
+
+it.each(DAEMONS)('%s.service starts the program, and knows its files and pages', async (program) => {
+  const unit = `${program}.service`;
+  const { pidFile, configFile } = daemonPaths('/', program);
+  expect(values(unit, 'PIDFile')).toEqual([pidFile]);
+  expect(values(unit, 'ConditionPathExists')).toEqual([configFile]);
+  const [commandLine = ''] = values(unit, 'ExecStart');
+  const [command = '', ...options] = commandLine.split(' ');
+  expect(path.basename(command)).toBe(program);
+  const help = await runWell(launcher(program), ['--help']);
+  for (const option of options) expect(help).toContain(option);
+  const pages = [...(values(unit, 'Documentation')[0] ?? '').matchAll(/man:(\w+)\((\d)\)/g)].map(
+    ([, name, section]) => `${name}.${section}`,
+  );
+  expect(pages).toContain(`${program}.8`);
+  expect(pages.filter((page) => !existsSync(path.join(PROJECT, 'docs/man', `${page}.md`)))).toEqual([]);
+});
+
+it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
+  needTool(context, 'systemd-analyze', 'systemd');
+  const file = path.join(folder, `${program}.service`);
+  // In its place a program that is there: the unit is looked at, not this machine.
+  writeFileSync(file, packaged(`${program}.service`).replace(/^ExecStart=\S+/m, `ExecStart=${launcher(program)}`));
+  const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);
+  const about = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(`${program}.service`));
+  expect({ code, about }).toEqual({ code: 0, about: [] });
+});
+
+it('logrotate rotates the logs that the daemons write, and tells the daemons', () => {
+  const text = packaged('rsio.logrotate');
+  const [, files = ''] = /^(\/.*) \{$/m.exec(text) ?? [];
+  expect(files.split(' ')).toEqual(DAEMONS.map((program) => daemonPaths('/', program).logFile));
+  const [, daemons = ''] = /for daemon in (.*); do/.exec(text) ?? [];
+  expect(daemons.split(' ')).toEqual(DAEMONS);
+  for (const program of DAEMONS) expect(daemonPaths('/', program).pidFile).toBe(`/run/rsio/${program}/pid`);
+});
+
+it('logrotate understands its file', async (context) => {
+  needTool(context, 'logrotate', 'logrotate');
+  const file = path.join(folder, 'rsio');
+  writeFileSync(file, packaged('rsio.logrotate'), { mode: 0o644 });
+  const { code, stderr } = await run('logrotate', ['--debug', '--state', path.join(folder, 'state'), file]);
+  expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
+});
+
+it('the script that rotation runs signals only a process that is the daemon', async () => {
+  const [, script = ''] = /postrotate\n([^]*?) +endscript/.exec(packaged('rsio.logrotate')) ?? [];
+  const runDir = path.join(folder, 'run');
+  for (const program of DAEMONS) mkdirSync(path.join(runDir, program), { recursive: true });
+  const lines = [
+    `bash -c 'exec -a rssrv sleep 30' & daemon=$!`,
+    `bash -c 'exec -a stranger sleep 30' & stranger=$!`,
+    `echo $daemon > ${runDir}/rssrv/pid; echo $stranger > ${runDir}/rsiod/pid`,
+    script.replaceAll('/run/rsio', runDir),
+    'wait $daemon; kill -KILL $stranger && echo stranger lives',
+  ];
+  const { stdout } = await run('bash', ['-c', lines.join('\n')]);
+  expect(stdout).toBe('stranger lives\n');
+});
