@@ -144,8 +144,9 @@ function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: num
 
 /** Reads a datagram; the message keeps nothing of `bytes`. Throws nothing, whatever the bytes. */
 export function decodeBeacon(bytes: Buffer, key: Buffer | null): Beacon {
-  if (bytes.length < PREFIX_BYTES) return { kind: 'drop', reason: MAGIC.subarray(0, bytes.length).equals(bytes) ? 'truncated' : 'foreign' };
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return { kind: 'drop', reason: 'foreign' };
+  const start = bytes.subarray(0, MAGIC.length);
+  if (!start.equals(MAGIC.subarray(0, start.length))) return { kind: 'drop', reason: 'foreign' };
+  if (bytes.length < PREFIX_BYTES) return { kind: 'drop', reason: 'truncated' };
   if (bytes[5] !== FORM_VERSION) return { kind: 'drop', reason: 'version' };
   const kind = bytes[4]! & ~SIGNED;
   if (kind !== KIND.DISCOVER && kind !== KIND.OFFER) return { kind: 'drop', reason: 'malformed' };

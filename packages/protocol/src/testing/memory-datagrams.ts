@@ -1,0 +1,65 @@
+// Datagrams in memory: sockets on addresses, and a delay for every datagram. Several may have the same address and port, as on a broadcast
+// address: each hears. What a test does to it: lose datagrams, refuse addresses.
+
+import { RsError } from '../lib/errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { DatagramHandler, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/datagram-sockets.ts';
+
+interface Bound {
+  readonly at: DatagramPeer;
+  readonly handler: DatagramHandler;
+}
+
+const FIRST_FREE_PORT = 40_000;
+
+export class MemoryDatagrams implements DatagramSockets {
+  /** Everything that was sent. */
+  readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
+  /** Addresses that cannot be bound. */
+  readonly missing = new Set<string>();
+  /** True: this datagram is lost. */
+  loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;
+  /** Why this datagram cannot be sent; null: it can. */
+  refuses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => string | null = () => null;
+  private readonly clock: Clock;
+  private readonly delayMs: number;
+  private readonly sockets = new Set<Bound>();
+  private nextPort = FIRST_FREE_PORT;
+
+  constructor(clock: Clock, delayMs = 1) {
+    this.clock = clock;
+    this.delayMs = delayMs;
+  }
+
+  /** Sockets that are open. */
+  get openSockets(): number {
+    return this.sockets.size;
+  }
+
+  open({ address, port }: DatagramPeer, handler: DatagramHandler): Promise<DatagramSocket> {
+    if (this.missing.has(address)) return Promise.reject(new RsError('E_SYSTEM', `bind EADDRNOTAVAIL ${address}`));
+    const bound = { at: { address, port: port === 0 ? this.nextPort++ : port }, handler };
+    this.sockets.add(bound);
+    return Promise.resolve({
+      send: (datagram, to, failed) => this.send(datagram, bound.at, to, failed),
+      close: () => void this.sockets.delete(bound),
+    });
+  }
+
+  /** Also for what nobody has bound: a datagram as a stranger sends it. */
+  send(datagram: Buffer, from: DatagramPeer, to: DatagramPeer, failed: (reason: string) => void): void {
+    const reason = this.refuses(datagram, from, to);
+    if (reason !== null) {
+      this.clock.after(0, () => failed(reason));
+      return;
+    }
+    const bytes = Buffer.from(datagram);
+    this.sent.push({ datagram: bytes, from, to });
+    if (this.loses(bytes, from, to)) return;
+    this.clock.after(this.delayMs, () => {
+      for (const { at, handler } of this.sockets) {
+        if (at.address === to.address && at.port === to.port) handler.onDatagram(Buffer.from(bytes), from);
+      }
+    });
+  }
+}
