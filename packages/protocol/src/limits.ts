@@ -162,6 +162,8 @@ export const PROBE_TIME_MAX_MS = 10_000;
 export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
 export const PROBE_SLOTS = 16;
 export const PROBE_WINDOW_BYTES = PROBE_SLOTS * SEGMENT_BYTES;
+/** READ data that a server says in one turn of its loop, and lets pile up for one probe. */
+export const PROBE_TURN_BYTES = 4 * SEGMENT_BYTES;
 export const PROBE_PINGS = 8;
 /** How long a burst asks for data, each way. */
 export const PROBE_BURST_MS = 200;
@@ -223,6 +225,13 @@ export const PORT_MAX = 65_535;
 export const NAMESPACEID_MAX = 65_535;
 export const SERVERID_MAX = 255;
 export const KEY_MAX_CHARS = 256;
+/** Half a configuration that somebody began to save so long ago was left behind by a crash. */
+export const CONFIG_SAVE_MAX_MS = 30_000;
+/** A tool that finds the file changed, or being saved, begins anew so often, after this. */
+export const CONFIG_RETRIES = 40;
+export const CONFIG_RETRY_MS = 25;
+/** Symbolic links that lead to a configuration file, one to the next. */
+export const CONFIG_LINKS_MAX = 16;
 /** What is read of a file or of stdin that is to hold one key. */
 export const INPUT_MAX_BYTES = 4 * KIB;
 export const PATH_MAX_BYTES = 4_095;
@@ -282,6 +291,15 @@ export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
+/** Paths that `rsconfig doctor` tries, one after the other. */
+export const DOCTOR_PATHS_MAX = 64;
+/** How long a question of doctor to `ip` may take. */
+export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
+/** Below these, doctor says that a bound of the system hurts. */
+export const DOCTOR_OPEN_FILES_MIN = 1_024;
+export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
+/** First number of the routing tables that doctor's remedies use. */
+export const ROUTE_TABLE_FIRST = 101;
 
 // --- the curses tool
 export const SCREEN_COLUMNS_MIN = 80;
@@ -322,6 +340,7 @@ assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(PROBE_TURN_BYTES + SEGMENT_BYTES < OUTPUT_QUEUED_MAX_BYTES, 'A probe that reads its answers is never closed for them');
 assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');
 assert(8 + BEACON_MESSAGE_MAX_BYTES + MAC_BYTES <= BEACON_REQUEST_BYTES, 'An answer must never be larger than its request');
 assert(

@@ -39,17 +39,24 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** Throws E_CONFIG with `context` {file, problems} if there was any problem; what concerns the whole file comes last. */
-  throwIfAny(): void {
-    const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.POSITIVE_INFINITY : line);
-    const problems = this.#problems.toSorted((left, right) =>
-      position(left) < position(right) ? -1 : position(left) > position(right) ? 1 : 0,
-    );
-    const first = problems[0];
-    if (first === undefined) return;
-    const place = first.line === 0 ? this.file : `${this.file}:${first.line}`;
-    throw new RsError('E_CONFIG', `${place}: ${first.message}`, { file: this.file, problems });
+  /** In the order of the lines; what concerns the whole file comes last. */
+  get problems(): readonly ConfigProblem[] {
+    const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
+    return this.#problems.toSorted((left, right) => position(left) - position(right));
   }
+
+  /** Throws E_CONFIG with `context` {file, problems} if there was any problem. */
+  throwIfAny(): void {
+    throwProblems(this.file, this.problems);
+  }
+}
+
+/** Throws E_CONFIG with `context` {file, problems} if there is any. */
+export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
+  const first = problems[0];
+  if (first === undefined) return;
+  const place = first.line === 0 ? file : `${file}:${first.line}`;
+  throw new RsError('E_CONFIG', `${place}: ${first.message}`, { file, problems });
 }
 
 /** Remembers where things were first named, and reports the second of a kind. */

@@ -6,12 +6,19 @@ import { printDuration, printEndpoint, quoteText } from '../lib/units.ts';
 import { assert } from '../lib/assert.ts';
 import { addressKey } from '../lib/subnet.ts';
 import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../limits.ts';
-import { Findings, Uniques } from './findings.ts';
+import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from './ini-document.ts';
 import { SCHEMA } from './schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
-import type { ClientInterfaceConfig, ClientNamespaceConfig, ClientServerConfig, RscltConfig, VolumeOverride } from './types.ts';
+import type {
+  ClientInterfaceConfig,
+  ClientNamespaceConfig,
+  ClientServerConfig,
+  ConfigWarning,
+  RscltConfig,
+  VolumeOverride,
+} from './types.ts';
 
 const schema = SCHEMA.rscltcfg;
 type Sections = typeof schema;
@@ -44,8 +51,23 @@ export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, s
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
+/** All that is to be said about a file; `config` is null when there is a problem. */
+export interface RscltExamination {
+  readonly config: RscltConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
 /** `file` is only the name used in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
 export function parseRscltConfig(text: string, file: string): RscltConfig {
+  const { config, problems } = examineRscltConfig(text, file);
+  throwProblems(file, problems);
+  assert(config !== null, 'No configuration and no problem');
+  return config;
+}
+
+/** Throws nothing; `file` is only the name used in messages. */
+export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
   const defaults = readDefaults(sections, findings);
@@ -60,8 +82,9 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
     assert(group !== undefined, 'A namespace without its sections');
     checkServers(group, namespace, interfaces, defaultPort, findings);
   }
-  findings.throwIfAny();
-  return { file, defaultPort, nbdGroup: defaults.value('nbd-group'), interfaces, namespaces, warnings: findings.warnings };
+  const { problems, warnings } = findings;
+  const config = { file, defaultPort, nbdGroup: defaults.value('nbd-group'), interfaces, namespaces, warnings };
+  return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 
 function readDefaults(sections: readonly IniSection[], findings: Findings): Reader<'defaults'> {

@@ -14,6 +14,7 @@ export const ERRORS = {
   E_USAGE: { kind: 'usage', retry: false },
   E_CONFIG: { kind: 'config', retry: false },
   E_NO_CONFIG: { kind: 'config', retry: false },
+  E_CHANGED: { kind: 'config', retry: true },
   E_RIGHTS: { kind: 'rights', retry: false },
   E_ADDRESS_IN_USE: { kind: 'network', retry: false },
   E_ADDRESS_MISSING: { kind: 'network', retry: true },
