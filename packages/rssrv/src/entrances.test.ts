@@ -1,4 +1,5 @@
 // Listening sockets on loopback addresses of this test's own: all or none, kept ones undisturbed, and errors that name the interface.
+// What happens to connections is left to test/integration.
 
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';

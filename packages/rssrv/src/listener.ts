@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import { type Proven, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
@@ -12,6 +12,7 @@ import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { assert } from '@rsio/protocol/lib/assert';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog, LogLevel } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
@@ -22,6 +23,7 @@ import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ClientIdentity } from './channel.ts';
 import { Doorway, sayRefusal } from './doorway.ts';
 import { type Entrance, Entrances } from './entrances.ts';
+import { Probes } from './probes.ts';
 import { Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
 import { Reloader } from './reloader.ts';
@@ -51,6 +53,7 @@ export class Listener {
   private readonly reloader: Reloader;
   private readonly holders: Holders;
   private readonly admissions: Admissions;
+  private readonly probes: Probes;
   private readonly pool: WorkerPool;
   private readonly attempts: AttemptLimit;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
@@ -74,7 +77,7 @@ export class Listener {
       instance: randomBytes(16).toString('hex'),
       serverkey: config.server.serverkey,
       versions: PROTOCOL_VERSIONS,
-      features: [FEATURE.DIGEST],
+      features: [FEATURE.DIGEST, FEATURE.PROBE],
     };
     this.entrances = new Entrances(log, (socket, entrance) => this.connected(socket, entrance));
     this.reloader = new Reloader({
@@ -95,11 +98,9 @@ export class Listener {
       isClient: (node) => this.keyOf(node) !== null,
       answer: (session, asked) => this.answer(session, asked),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
-      refuse: (socket, error) => {
-        log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
-        sayRefusal(socket, { code: error.code, sentence: error.message });
-      },
+      refuse: (socket, error) => this.refuse(socket, error),
     });
+    this.probes = new Probes(clock, log);
   }
 
   /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
@@ -133,6 +134,7 @@ export class Listener {
     this.isServing = false;
     this.entrances.closeAll();
     await this.reloader.idle();
+    this.probes.close('E_SHUTTING_DOWN', sentence);
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     await this.prepared?.close();
@@ -206,8 +208,8 @@ export class Listener {
       proven: (proved, proven) => {
         leave();
         const isOutdated = entrance.isClosed || this.keyOf(proven.hello.node) !== key;
-        if (isOutdated) sayRefusal(proved, { code: 'E_DRAINING', sentence: 'The configuration of the server has just changed: try again' });
-        else this.admissions.admit(proved, proven, toInterface(entrance.config));
+        if (isOutdated) this.refuse(proved, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
+        else this.admit(proved, proven, entrance);
       },
       refused: (_socket, refusal) => {
         leave();
@@ -219,6 +221,25 @@ export class Listener {
         log.debug(`Dropped ${address} on ${name}: ${reason}`);
       },
     });
+  }
+
+  /** A probe never comes near sessions: it is served here. */
+  private admit(socket: Socket, proven: Proven, { config }: Entrance): void {
+    if (!proven.features.includes(FEATURE.PROBE)) {
+      this.admissions.admit(socket, proven, toInterface(config));
+      return;
+    }
+    try {
+      const { interfaces, generation } = this;
+      this.probes.admit(socket, proven, config.name, { interfaces, generation });
+    } catch (error) {
+      this.refuse(socket, toRsError(error));
+    }
+  }
+
+  private refuse(socket: Socket, error: RsError): void {
+    this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
+    sayRefusal(socket, { code: error.code, sentence: error.message });
   }
 
   private startWorker(): Worker {

@@ -1,4 +1,5 @@
 // What a changed rssrvcfg asks for: read from real files' text, so that the reader and the plan agree about what a file says.
+// That it is done as planned is shown in test/integration.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/protocol/config/rssrvcfg';

@@ -1,4 +1,5 @@
 // The order and the words of reloads, with a configuration and a listener that the test gives.
+// What a plan holds is left to reload-plan.test.ts.
 
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/protocol/config/rssrvcfg';

@@ -1,4 +1,5 @@
 // Paths on an interface that leaves the server's list: NOTIFY first, time for the client to retire them, then BYE; the others stay.
+// How the listener comes to tell a session is left to test/integration.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS, UNLISTED_PATH_MS } from '@rsio/protocol/limits';

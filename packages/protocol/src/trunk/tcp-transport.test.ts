@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { stopReading } from './tcp-transport.ts';
+import { adoptSocket, stopReading } from './tcp-transport.ts';
 
 let server: net.Server;
 const open: net.Socket[] = [];
@@ -55,4 +55,21 @@ test('a socket that has read more already cannot be handed over', async () => {
   client.write('proof and a request');
   await once(accepted, 'readable');
   expect(stopReading(accepted)).toBe(false);
+});
+
+test('a socket that was stopped can be taken over in this process too, with all that came meanwhile', async () => {
+  const [client, accepted] = await pair();
+  const stopped = new Promise<boolean>((resolve) => accepted.once('data', () => resolve(stopReading(accepted))));
+  client.write('proof');
+  await stopped;
+  client.write('request');
+  const transport = adoptSocket(accepted);
+  const heard = new Promise<string>((resolve) => {
+    transport.handler = {
+      onBytes: (bytes, offset, lengthBytes) => resolve(bytes.toString('latin1', offset, offset + lengthBytes)),
+      onClosed: () => undefined,
+    };
+  });
+  expect(await heard).toBe('request');
+  transport.destroy(false);
 });

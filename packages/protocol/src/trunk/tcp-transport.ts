@@ -89,14 +89,15 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket that has not been read from in this process (or is paused and has nothing buffered): the caller
- * must not use it any more. Reading begins when the event loop turns.
+ * Takes over a connected socket that has not been read from in this process (or is paused, also by `stopReading`, and has nothing
+ * buffered): the caller must not use it any more. Reading begins when the event loop turns.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
-  const owned = socket as unknown as { _handle: unknown };
+  const owned = socket as unknown as { _handle: { reading?: boolean } | null };
   const handle = owned._handle;
-  if (typeof handle !== 'object' || handle === null || socket.readableLength > 0) return dataTransport(socket);
+  if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
+  handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
   let transport: TcpTransport | null = null;
   const adopted = new SocketOverHandle({
