@@ -25,8 +25,9 @@ export interface Chosen {
 /** Throws E_USAGE. */
 export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
   const { command, words } = chosenBy(values, positionals);
-  for (const [name, value] of Object.entries(values)) {
-    if (value !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
+  // The other values are those that every program takes, such as --root.
+  for (const name of Object.keys(OPTIONS)) {
+    if (values[name] !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }
   checkWords(command, words);
   return { command, words };

@@ -53,6 +53,11 @@ const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1
 const stats = { paths: [], volumes: [] };
 const events = { events: [] };
 
+test('--root goes with every command', async () => {
+  await serve({ local: async () => local });
+  expect(await run(['--root', root, '-lv'])).toEqual({ code: 0, out: 'osl:oracle@0\n    b: /dev/av0/oracle\n', err: '' });
+});
+
 describe('views', () => {
   test.each([
     [[], 'osl:oracle@0\n'],
