@@ -57,19 +57,30 @@ test('a socket that has read more already cannot be handed over', async () => {
   expect(stopReading(accepted)).toBe(false);
 });
 
+/** What comes first on a socket that was taken over: bytes, or why it was closed. */
+async function heardBy(socket: net.Socket): Promise<string> {
+  const transport = adoptSocket(socket);
+  const heard = await new Promise<string>((resolve) => {
+    transport.handler = {
+      onBytes: (bytes, offset, lengthBytes) => resolve(bytes.toString('latin1', offset, offset + lengthBytes)),
+      onClosed: (reason) => resolve(`closed: ${reason}`),
+    };
+  });
+  transport.destroy(false);
+  return heard;
+}
+
 test('a socket that was stopped can be taken over in this process too, with all that came meanwhile', async () => {
   const [client, accepted] = await pair();
   const stopped = new Promise<boolean>((resolve) => accepted.once('data', () => resolve(stopReading(accepted))));
   client.write('proof');
   await stopped;
   client.write('request');
-  const transport = adoptSocket(accepted);
-  const heard = new Promise<string>((resolve) => {
-    transport.handler = {
-      onBytes: (bytes, offset, lengthBytes) => resolve(bytes.toString('latin1', offset, offset + lengthBytes)),
-      onClosed: () => undefined,
-    };
-  });
-  expect(await heard).toBe('request');
-  transport.destroy(false);
+  expect(await heardBy(accepted)).toBe('request');
+});
+
+test('a socket that reads already, as one from another process does, can be taken over', async () => {
+  const [client, accepted] = await pair();
+  client.write('request');
+  expect(await heardBy(accepted)).toBe('request');
 });

@@ -93,10 +93,12 @@ const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOpti
  * buffered): the caller must not use it any more. Reading begins when the event loop turns.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
-  const owned = socket as unknown as { _handle: { reading?: boolean } | null };
+  const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
+  // Whatever the mark says: a socket from another process reads already, and starting twice is an error (EALREADY).
+  handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
   let transport: TcpTransport | null = null;
