@@ -154,6 +154,9 @@ export const BEACON_BURST = 1_024;
 export const BEACON_RATE = 256;
 /** Addresses whose answers are counted; past it the one that asked longest ago is forgotten. */
 export const BEACON_SOURCES_MAX = 4_096;
+/** How often a server logs what it did not answer, at most, and looks again at its interfaces' speeds and MTUs. */
+export const BEACON_DROPS_LOG_MS = 60_000;
+export const BEACON_FACTS_MS = 10_000;
 
 // --- probes
 export const PROBE_CONNECTIONS_MAX = 4;

@@ -9,6 +9,8 @@ import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
 import type { RssrvConfig } from '@rsio/protocol/config/types';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/protocol/lib/assert';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
@@ -21,6 +23,7 @@ import type { ListAnswer, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ClientIdentity } from './channel.ts';
+import { Beacons } from './beacons.ts';
 import { Doorway, sayRefusal } from './doorway.ts';
 import { type Entrance, Entrances } from './entrances.ts';
 import { Probes } from './probes.ts';
@@ -54,6 +57,7 @@ export class Listener {
   private readonly holders: Holders;
   private readonly admissions: Admissions;
   private readonly probes: Probes;
+  private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly attempts: AttemptLimit;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
@@ -101,6 +105,8 @@ export class Listener {
       refuse: (socket, error) => this.refuse(socket, error),
     });
     this.probes = new Probes(clock, log);
+    const { instance } = this.identity;
+    this.beacons = new Beacons({ clock, log, sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance });
   }
 
   /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
@@ -122,6 +128,10 @@ export class Listener {
       throw error;
     }
     this.pool.fill();
+    for (const sentence of await this.beacons.follow(config)) {
+      log.warn(sentence);
+      warn(`Warning: ${sentence}`);
+    }
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
@@ -135,6 +145,7 @@ export class Listener {
     this.entrances.closeAll();
     await this.reloader.idle();
     this.probes.close('E_SHUTTING_DOWN', sentence);
+    this.beacons.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     await this.prepared?.close();
@@ -163,6 +174,7 @@ export class Listener {
       const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation } as const;
       for (const session of this.admissions.sessions) session.worker.tell(message);
     }
+    for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
     this.options.log.setLevel(next.server.logLevel as LogLevel);
     this.tellLogs();
   }
