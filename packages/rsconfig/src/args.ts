@@ -136,8 +136,8 @@ function optionsOf(commands: readonly Command[]): Record<string, ParsedOption> {
 
 function parsedOption({ kind, short }: OptionSpec): ParsedOption {
   return {
-    type: kind === 'text' ? 'string' : 'boolean',
+    type: kind === 'text' || kind === 'list' ? 'string' : 'boolean',
     ...(short === undefined ? {} : { short }),
-    ...(kind === 'count' ? { multiple: true } : {}),
+    ...(kind === 'count' || kind === 'list' ? { multiple: true } : {}),
   };
 }

@@ -6,8 +6,8 @@ import { RsError } from '@rsio/protocol/lib/errors';
 import type { CommandContext } from './commands/command-context.ts';
 
 export interface OptionSpec {
-  /** `flag`: there or not; `count`: how often it is there; `text`: takes a value. */
-  readonly kind: 'flag' | 'count' | 'text';
+  /** `flag`: there or not; `count`: how often it is there; `text`: takes a value; `list`: takes one each time it is there. */
+  readonly kind: 'flag' | 'count' | 'text' | 'list';
   readonly short?: string;
   /** Stands for the value in the help: `S` in `--server S`. */
   readonly value?: string;
@@ -17,7 +17,14 @@ export interface OptionSpec {
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
-type Given<S extends OptionSpec> = S['kind'] extends 'flag' ? boolean : S['kind'] extends 'count' ? number : string | null;
+interface GivenByKind {
+  readonly flag: boolean;
+  readonly count: number;
+  readonly text: string | null;
+  readonly list: readonly string[];
+}
+
+type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
 /** `-q`, one of the words after `-m`, or words such as `interface add`. */
@@ -28,7 +35,7 @@ export type CommandCall =
 
 export interface CommandSpec<O extends OptionSpecs> {
   readonly call: CommandCall;
-  /** What follows `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`; at most 64 columns a line. */
+  /** What follows `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`; at most 60 columns a line. */
   readonly synopsis: string;
   /** A few words: what it does. */
   readonly summary: string;
@@ -37,6 +44,11 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly options: O;
   /** How many words it takes besides its own; without this none. */
   readonly operands?: { readonly min: number; readonly max: number };
+  /**
+   * For the completion: `files`, or a shell command that prints what its words may be. In it `"${ask[@]}"` is rsconfig with --root as it
+   * was given.
+   */
+  readonly completes?: string;
   /** Returns the exit code, 0 when nothing is returned. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
@@ -49,7 +61,7 @@ export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
 
 export type OptionValues = Readonly<Record<string, unknown>>;
 
-export const JSON_OPTION = { kind: 'flag', help: 'print what rsiod said, for programs' } as const satisfies OptionSpec;
+export const JSON_OPTION = { kind: 'flag', help: 'print JSON, for programs' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'more, with -l, -q and -m status' } as const satisfies OptionSpec;
 
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {
@@ -63,10 +75,17 @@ export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>)
   };
 }
 
-function givenValue(kind: OptionSpec['kind'], value: unknown): boolean | number | string | null {
-  if (kind === 'flag') return value === true;
-  if (kind === 'count') return Array.isArray(value) ? value.length : 0;
-  return typeof value === 'string' ? value : null;
+function givenValue(kind: OptionSpec['kind'], value: unknown): GivenByKind[OptionSpec['kind']] {
+  switch (kind) {
+    case 'flag':
+      return value === true;
+    case 'count':
+      return Array.isArray(value) ? value.length : 0;
+    case 'text':
+      return typeof value === 'string' ? value : null;
+    case 'list':
+      return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  }
 }
 
 /** How a command is named in sentences: `-q`, `-m status`, `interface add`. */
