@@ -177,6 +177,8 @@ export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
 /** A probe waits this long for any one answer. */
 export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
 export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
+/** How often a datagram of one size is sent at most, to show that it goes through. */
+export const PROBE_DATAGRAM_TRIES = 3;
 
 // --- processes
 export const SPARE_WORKERS = 1;
@@ -228,6 +230,8 @@ export const PORT_MAX = 65_535;
 export const NAMESPACEID_MAX = 65_535;
 export const SERVERID_MAX = 255;
 export const KEY_MAX_CHARS = 256;
+/** Length of a key that `rsconfig key new` makes: more than 150 bits of 30 letters. */
+export const KEY_NEW_CHARS = 32;
 /** Half a configuration that somebody began to save so long ago was left behind by a crash. */
 export const CONFIG_SAVE_MAX_MS = 30_000;
 /** A tool that finds the file changed, or being saved, begins anew so often, after this. */
@@ -294,6 +298,8 @@ export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
+/** How long the resolver may take to tell the address of a host that a person named. */
+export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
 /** Paths that `rsconfig doctor` tries, one after the other. */
 export const DOCTOR_PATHS_MAX = 64;
 /** How long a question of doctor to `ip` may take. */
@@ -322,6 +328,7 @@ export const LOG_READ_BYTES = 64 * KIB;
 export const LOG_POLL_MS = 250;
 export const LOG_FIELD_DEPTH_MAX = 4;
 
+assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');
 assert(PATHS_PER_TRUNK_MAX < SLOTS, 'More paths than slots');
 assert(OUTPUT_BUFFER_BYTES >= HEADER_BYTES + BODY_MAX_BYTES + 2 * DIGEST_BYTES, 'An output buffer must hold the largest frame');

@@ -77,12 +77,17 @@ export interface ProbeReport {
   readonly failureCode: ErrorCode | null;
   /** How long TCP took to connect; null: it did not. */
   readonly connectMs: number | null;
+  /** From there to CHALLENGE, or with login data to WELCOME; null: not so far. */
+  readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
+  /** Best of several. */
   readonly roundTripMs: number | null;
   readonly readBytesPerSecond: number | null;
   readonly writeBytesPerSecond: number | null;
   /** Largest MTU of which it was shown that it goes through. */
   readonly mtuBytes: number | null;
+  /** Device that has the local address; null: this machine does not have it. */
+  readonly device: string | null;
   /** Device by which the data really left, and by which it came; null: not known (no login, same machine, counters that say nothing). */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;

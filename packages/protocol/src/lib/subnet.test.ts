@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressKey, isSingleHost, prefixLengthOf, sameSubnet } from './subnet.ts';
+import { addressKey, isSingleHost, networkOf, prefixLengthOf, sameSubnet } from './subnet.ts';
 
 describe('sameSubnet', () => {
   test.each([
@@ -58,4 +58,16 @@ test('Unspecified, multicast and broadcast addresses are no single host', () => 
   for (const address of ['0.0.0.0', '0.1.2.3', '224.0.0.1', '255.255.255.255', '::', 'ff02::1'])
     expect(isSingleHost(address), address).toBe(false);
   for (const address of ['127.0.0.1', '223.255.255.255', '::1', 'fe80::1']) expect(isSingleHost(address), address).toBe(true);
+});
+
+test.each([
+  ['192.168.45.20', 24, '192.168.45.0/24'],
+  ['192.168.45.130', 25, '192.168.45.128/25'],
+  ['10.9.8.7', 0, '0.0.0.0/0'],
+  ['10.9.8.7', 32, '10.9.8.7/32'],
+  ['fd00:1::20', 64, 'fd00:1::/64'],
+  ['fd00:1:2:3:4:5:6:7', 128, 'fd00:1:2:3:4:5:6:7/128'],
+  ['fd00::1', 0, '::/0'],
+])('the subnet of %s/%i is %s', (address, prefixLength, network) => {
+  expect(networkOf(address, prefixLength)).toBe(network);
 });

@@ -29,6 +29,16 @@ export function sameSubnet(address: string, prefixLength: number, other: string)
   return true;
 }
 
+/** The subnet of an address, as `192.168.45.0/24`. */
+export function networkOf(address: string, prefixLength: number): string {
+  const bytes = addressBytes(address).map(
+    (byte, index) => byte & (0xff << Math.min(8, Math.max(0, (index + 1) * 8 - prefixLength))) & 0xff,
+  );
+  if (bytes.length === 4) return `${bytes.join('.')}/${prefixLength}`;
+  const groups = Array.from({ length: 8 }, (_, group) => (((bytes[group * 2] ?? 0) << 8) | (bytes[group * 2 + 1] ?? 0)).toString(16));
+  return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
+}
+
 /** One text for all spellings of an address, for use as a key. */
 export function addressKey(address: string): string {
   return Buffer.from(addressBytes(address)).toString('hex');

@@ -1,0 +1,63 @@
+// The daemon: running, of this version, with this file, open to its owner only, and of the same opinion about the paths.
+// Leaves the paths themselves to reach.ts and proof.ts.
+
+import { formatTime } from '@rsio/protocol/lib/log-line';
+import { endPoint, stateName } from '../../format.ts';
+import type { DaemonFacts, DoctorFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { pathName, splitSentence } from '../words.ts';
+
+const OTHERS = 0o077;
+
+export function checkDaemon(facts: DoctorFacts): Finding[] {
+  const findings = new FindingList('rsiod');
+  const { daemon } = facts;
+  if (daemon.trouble !== null) trouble(findings, facts, daemon.trouble);
+  if (daemon.socketMode !== null && (daemon.socketMode & OTHERS) !== 0) {
+    const what = `Others than its owner can command rsiod (mode ${(daemon.socketMode & 0o777).toString(8).padStart(4, '0')})`;
+    findings.error('control socket', what, daemon.socket, 'let its owner alone open it', [`chmod 600 ${daemon.socket}`]);
+  }
+  if (daemon.view === null) return findings.list;
+  const { view } = daemon;
+  const where = `rsiod, pid ${view.pid}`;
+  if (view.version !== facts.version) {
+    const what = `It is of version ${view.version}, rsconfig of ${facts.version}`;
+    findings.warning('rsiod', what, where, `restart it: kill ${view.pid}, then ${facts.startCommand}; attached volumes wait meanwhile`);
+  }
+  olderFile(findings, facts, daemon);
+  if (!daemon.isNbdSocketThere) {
+    const remedy = `restart it: kill ${view.pid}, then ${facts.startCommand}`;
+    findings.error('NBD socket', 'It is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
+  }
+  otherOpinions(findings, facts);
+  if (findings.list.length === 0) findings.ok('rsiod', `Runs as pid ${view.pid}, version ${view.version}, with this file`);
+  return findings.list;
+}
+
+function trouble(findings: FindingList, { daemon, startCommand }: DoctorFacts, { code, message }: { code: string; message: string }): void {
+  const { what, remedy } = splitSentence(message, 'look at its log with rsclogcat');
+  if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, `start it: ${startCommand}`, [startCommand]);
+  else if (code === 'E_RIGHTS') findings.warning('rsiod', what, daemon.socket, remedy);
+  else findings.error('rsiod', what, daemon.socket, remedy);
+}
+
+function olderFile(findings: FindingList, { file }: DoctorFacts, { view, configuredMs }: DaemonFacts): void {
+  if (view === null || configuredMs === null || file.modifiedMs === null || file.modifiedMs <= configuredMs) return;
+  const what = `It works with an older file: this one was changed ${formatTime(file.modifiedMs)}, rsiod read it ${formatTime(configuredMs)}`;
+  const remedy = file.config === null ? 'correct the file first, then let rsiod read it' : 'let it read the file again';
+  findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`kill -HUP ${view.pid}`]);
+}
+
+/** Paths that worked just now and are not up in the daemon. */
+function otherOpinions(findings: FindingList, { paths, daemon }: DoctorFacts): void {
+  for (const path of paths) {
+    if (path.report === null || path.report.failureCode !== null || path.unreached !== null) continue;
+    const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
+    const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);
+    if (rep === undefined || rep.state === 'up') continue;
+    const since = `${stateName(rep.state)} since ${formatTime(rep.sinceMs)}`;
+    const what = `It can be used, yet rsiod has it as ${since}${rep.lastError === null ? '' : `, last error: ${rep.lastError}`}`;
+    const remedy = 'rsiod tries it again by itself; if it does not stay up, look at rsconfig events and rsclogcat';
+    findings.warning(pathName(path), what, `${view?.name} -> ${endPoint(rep.address, rep.port)}`, remedy);
+  }
+}

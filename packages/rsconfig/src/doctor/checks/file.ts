@@ -1,0 +1,49 @@
+// The configuration file: there, readable, right; and whether others can read or change it.
+// Leaves whether what it says fits this machine to the other checks.
+
+import type { DoctorFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { splitSentence } from '../words.ts';
+
+const WORLD_READABLE = 0o004;
+const OTHERS_WRITABLE = 0o022;
+const SEE_MANUAL = 'correct the line, see rscltcfg(5)';
+
+export function checkFile({ file }: DoctorFacts): Finding[] {
+  const findings = new FindingList('file');
+  const at = (line: number): string => (line === 0 ? file.path : `${file.path}:${line}`);
+  if (file.trouble !== null) {
+    const { what, remedy } = splitSentence(file.trouble.message, 'check the file');
+    findings.error('configuration file', what, file.path, remedy);
+  }
+  for (const { line, message } of file.problems) {
+    const { what, remedy } = splitSentence(message, SEE_MANUAL);
+    findings.error('configuration file', what, at(line), remedy);
+  }
+  for (const { line, message } of file.warnings) {
+    const { what, remedy } = splitSentence(message, SEE_MANUAL);
+    findings.warning('configuration file', what, at(line), remedy);
+  }
+  if (file.config !== null) {
+    const { interfaces, namespaces } = file.config;
+    const servers = namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
+    findings.ok(file.path, `Right: ${interfaces.length} interfaces, ${namespaces.length} namespaces, ${servers} server interfaces`);
+  }
+  return findings.list;
+}
+
+/** Rights of the file with the keys. */
+export function checkRights({ file }: DoctorFacts): Finding[] {
+  const findings = new FindingList('rights');
+  if (file.mode === null) return [];
+  const mode = (file.mode & 0o777).toString(8).padStart(4, '0');
+  const remedy = [`chmod 600 ${file.path}`];
+  if ((file.mode & WORLD_READABLE) !== 0) {
+    findings.warning('key file', `Everybody can read the keys in it (mode ${mode})`, file.path, 'let its owner alone read it', remedy);
+  }
+  if ((file.mode & OTHERS_WRITABLE) !== 0) {
+    findings.error('key file', `Others than its owner can change it (mode ${mode})`, file.path, 'let its owner alone write it', remedy);
+  }
+  if (findings.list.length === 0) findings.ok(file.path, `Only who may has the keys (mode ${mode})`);
+  return findings.list;
+}

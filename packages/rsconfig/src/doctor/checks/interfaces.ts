@@ -1,0 +1,81 @@
+// The interfaces that the file names: their addresses exist on this machine, their cables are alive, and each has a cable of its own.
+// Leaves which way traffic really goes to routes.ts.
+
+import type { ClientInterfaceConfig } from '@rsio/protocol/config/types';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { DoctorFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { placeOf } from '../place.ts';
+import { listOf } from '../words.ts';
+
+interface OnMachine {
+  readonly configured: ClientInterfaceConfig;
+  readonly machine: MachineInterface;
+}
+
+export function checkInterfaces(facts: DoctorFacts): Finding[] {
+  const findings = new FindingList('interfaces');
+  const found: OnMachine[] = [];
+  for (const configured of facts.file.config?.interfaces ?? []) {
+    const machine = interfaceOf(configured.address, facts.machine.interfaces);
+    if (machine === null) missing(findings, facts, configured);
+    else found.push({ configured, machine });
+  }
+  for (const { configured, machine } of found) {
+    if (machine.hasCarrier) findings.ok(`interface ${configured.name}`, described(machine));
+    else withoutCarrier(findings, facts, configured, machine);
+  }
+  sharedDevices(findings, facts, found);
+  differingSpeeds(findings, facts, found);
+  for (const one of facts.leftOut.filter(({ type }) => type === 'interface')) {
+    const where = placeOf(facts.file, { type: 'interface', name: one.object });
+    const remedy = 'let the servers have an interface in its subnet, say paths = all in the file, or remove it from the file';
+    findings.warning(`interface ${one.object}`, `No path begins at ${one.address}: ${one.reason}`, where, remedy);
+  }
+  return findings.list;
+}
+
+function missing(findings: FindingList, { file, machine }: DoctorFacts, { name, address }: ClientInterfaceConfig): void {
+  const own = machine.interfaces.filter(({ isLoopback }) => !isLoopback).map((one) => `${one.address} (${one.device})`);
+  const instead = own.length === 0 ? 'it has none but the loopback' : `it has ${listOf(own)}`;
+  const what = `This machine does not have address ${address}: ${instead}`;
+  const remedy = `set ${address} on a card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add`;
+  findings.error(`interface ${name}`, what, placeOf(file, { type: 'interface', name }, 'address'), remedy);
+}
+
+function withoutCarrier(findings: FindingList, { file }: DoctorFacts, { name }: ClientInterfaceConfig, machine: MachineInterface): void {
+  const what = `${machine.device}, which has ${machine.address}, has no carrier`;
+  const remedy = 'plug in its cable, switch on the port of the switch, or switch on the card';
+  const where = `${machine.device}, ${placeOf(file, { type: 'interface', name })}`;
+  findings.error(`interface ${name}`, what, where, remedy, [`ip link set dev ${machine.device} up`]);
+}
+
+function described({ address, prefixLength, device, linkMbps, mtuBytes }: MachineInterface): string {
+  const speed = linkMbps === null ? '' : `, ${linkMbps} Mbit/s`;
+  const mtu = mtuBytes === null ? '' : `, MTU ${mtuBytes}`;
+  return `${address}/${prefixLength} on ${device}${speed}${mtu}`;
+}
+
+function sharedDevices(findings: FindingList, { file }: DoctorFacts, found: readonly OnMachine[]): void {
+  const cables = found.filter(({ machine }) => !machine.isLoopback);
+  for (const device of new Set(cables.map(({ machine }) => machine.device))) {
+    const names = cables.filter(({ machine }) => machine.device === device).map(({ configured }) => configured.name);
+    const [, second] = names;
+    if (second === undefined) continue;
+    const what = `They are all on ${device}: one cable carries them, and when it fails, all fail`;
+    const remedy = `give each interface an address on a card of its own, or keep one: rsconfig interface remove ${second}`;
+    findings.warning(`interfaces ${listOf(names)}`, what, placeOf(file, { type: 'interface', name: second }, 'address'), remedy);
+  }
+}
+
+function differingSpeeds(findings: FindingList, { file }: DoctorFacts, found: readonly OnMachine[]): void {
+  const known = found.flatMap(({ configured, machine }) =>
+    machine.linkMbps === null ? [] : [{ name: configured.name, device: machine.device, mbps: machine.linkMbps }],
+  );
+  const slowest = known.toSorted((left, right) => left.mbps - right.mbps)[0];
+  if (slowest === undefined || known.every(({ mbps }) => mbps === slowest.mbps)) return;
+  const speeds = listOf(known.map(({ name, device, mbps }) => `${name} (${device}) ${mbps} Mbit/s`));
+  const remedy = `if ${slowest.device} should be as fast as the others, check its cable and switch port, and what ethtool ${slowest.device} says`;
+  const where = `${slowest.device}, ${placeOf(file, { type: 'interface', name: slowest.name })}`;
+  findings.warning('link speeds', `The links differ: ${speeds}`, where, remedy);
+}

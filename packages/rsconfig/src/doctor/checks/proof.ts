@@ -1,0 +1,101 @@
+// Who answers at the end of each path: an RSIO server, of this namespace, that accepts this node's key; and whether two servers claim one
+// id. Leaves paths that nobody answers on to reach.ts. Invariant: one cause is told once for each server, not for each path.
+
+import type { DoctorFacts, PathFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { placeOf } from '../place.ts';
+import { listOf, pathName, serverName, splitSentence } from '../words.ts';
+
+export function checkProof(facts: DoctorFacts): Finding[] {
+  const findings = new FindingList('proof');
+  const told = new Set<string>();
+  for (const path of facts.paths) {
+    const { report } = path;
+    if (report === null || report.failureCode === null || report.connectMs === null) continue;
+    // A refusal for the namespace comes before the server has said who it is; its sentence does.
+    const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
+    const key = `${path.namespace} ${who} ${report.failureCode}`;
+    if (!told.has(key)) failed(findings, facts, path);
+    told.add(key);
+  }
+  claimedTwice(findings, facts);
+  for (const [instance, paths] of byInstance(facts)) {
+    const [first] = paths;
+    const isProved = paths.some(({ report }) => report?.server?.instance === instance && report.server.isProved);
+    if (isProved && first !== undefined) findings.ok(serverName(first), `Knows the key of node ${first.nodename}, and proved that it does`);
+  }
+  return findings.list;
+}
+
+function failed(findings: FindingList, { file, version }: DoctorFacts, path: PathFacts): void {
+  const { failure, failureCode, server } = path.report ?? {};
+  const inNamespace = (key: string): string => placeOf(file, { type: 'namespace', name: path.namespace }, key);
+  switch (failureCode) {
+    case 'E_AUTH':
+      findings.error(
+        serverName(path),
+        `It does not accept node ${path.nodename} with this key, or has not the same key itself`,
+        inNamespace('nodekey'),
+        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; kill -HUP makes rssrv read it again`,
+      );
+      return;
+    case 'E_NAMESPACE': {
+      const { what } = splitSentence(failure ?? '', '');
+      const remedy = 'correct namespaceid, or the address of the server';
+      findings.error(server === null ? pathName(path) : serverName(path), what, inNamespace('namespaceid'), remedy);
+      return;
+    }
+    case 'E_VERSION': {
+      const { what } = splitSentence(failure ?? '', '');
+      findings.error(serverName(path), what, `rsconfig ${version}`, 'update the older of the two');
+      return;
+    }
+    case 'E_LIMIT': {
+      const { what } = splitSentence(failure ?? '', '');
+      findings.error(serverName(path), what, null, 'wait a minute; if wrong keys were tried from here, correct them first');
+      return;
+    }
+    case 'E_TIMEOUT':
+    case 'E_PROTOCOL':
+    case 'E_RESET':
+      findings.error(
+        pathName(path),
+        `Something takes the connection, but does not answer as an RSIO server (${failure})`,
+        placeOf(file, { type: 'server', name: path.section, namespace: path.namespace }, 'address'),
+        `check the address and port ${path.port}; if it is rssrv, look at rsslogcat on the server`,
+      );
+      return;
+    default: {
+      const { what, remedy } = splitSentence(failure ?? 'It failed', 'look at rsslogcat on the server');
+      findings.error(pathName(path), what, null, remedy);
+    }
+  }
+}
+
+function claimedTwice(findings: FindingList, facts: DoctorFacts): void {
+  const claims = new Map<string, { readonly path: PathFacts; readonly serverid: number; readonly instances: Set<string> }>();
+  for (const path of facts.paths) {
+    const server = path.report?.server ?? null;
+    if (server === null) continue;
+    const key = `${path.namespace} ${server.serverid}`;
+    const claim = claims.get(key) ?? { path, serverid: server.serverid, instances: new Set() };
+    claim.instances.add(server.instance);
+    claims.set(key, claim);
+  }
+  for (const { path, serverid, instances } of claims.values()) {
+    if (instances.size < 2) continue;
+    const owners = facts.paths.filter(({ report, namespace }) => report?.server?.serverid === serverid && namespace === path.namespace);
+    const names = listOf([...new Set(owners.map(({ report, address }) => `${report?.server?.server} at ${address}`))]);
+    const what = `${instances.size} servers of namespace ${path.namespace} claim it: ${names}`;
+    findings.error(`serverid ${serverid}`, what, null, 'give each its own serverid in its rssrvcfg, and restart the one that was changed');
+  }
+}
+
+function byInstance({ paths }: DoctorFacts): Map<string, PathFacts[]> {
+  const found = new Map<string, PathFacts[]>();
+  for (const path of paths) {
+    const instance = path.report?.server?.instance;
+    if (instance !== undefined) found.set(instance, [...(found.get(instance) ?? []), path]);
+  }
+  return found;
+}

@@ -1,0 +1,72 @@
+// Whether each server interface can be reached from the interface that is to reach it; each way of not being reached has its own remedy.
+// Leaves who answers there to proof.ts. Invariant: an address or cable of this machine that is missing is interfaces.ts' finding alone.
+
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/limits';
+import type { DoctorFacts, PathFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { placeOf } from '../place.ts';
+import { pathName, plural } from '../words.ts';
+
+export function checkReach(facts: DoctorFacts): Finding[] {
+  const findings = new FindingList('reach');
+  for (const path of facts.paths) {
+    if (path.unreached !== null && isCabled(facts, path)) unreached(findings, facts, path, path.unreached);
+    else if (path.report !== null && path.report.connectMs !== null) {
+      const trip = path.report.roundTripMs === null ? '' : `, round trip ${path.report.roundTripMs.toFixed(3)} ms`;
+      findings.ok(pathName(path), `Connects in ${path.report.connectMs.toFixed(1)} ms${trip}`);
+    }
+  }
+  for (const one of facts.leftOut.filter(({ type }) => type === 'server')) {
+    const where = placeOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
+    const remedy = 'put an interface of this machine into its subnet (rsconfig interface add), say paths = all in the file, or remove it';
+    findings.warning(`server section ${one.object}`, `No path goes to ${one.address}: ${one.reason}`, where, remedy);
+  }
+  if (facts.pathsNotTried > 0) {
+    const what = `${plural(facts.pathsNotTried, 'path was', 'paths were')} not tried, the file makes more than doctor tries`;
+    findings.warning('further paths', what, facts.file.path, 'try them with rsconfig -m test PATH');
+  }
+  return findings.list;
+}
+
+function isCabled({ machine }: DoctorFacts, { local }: PathFacts): boolean {
+  return interfaceOf(local, machine.interfaces)?.hasCarrier === true;
+}
+
+function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, errno: string): void {
+  const { what, remedy } = explanation(facts, path, errno);
+  const where = placeOf(facts.file, { type: 'server', name: path.section, namespace: path.namespace }, 'address');
+  findings.error(pathName(path), what, where, remedy);
+}
+
+function explanation(facts: DoctorFacts, path: PathFacts, errno: string): { readonly what: string; readonly remedy: string } {
+  const { local, address, port } = path;
+  const device = path.route?.device ?? interfaceOf(local, facts.machine.interfaces)?.device ?? local;
+  switch (errno) {
+    case 'ECONNREFUSED':
+      return {
+        what: `Connection refused: ${address} is there, but nothing listens on port ${port}`,
+        remedy: 'start rssrv on that server (rsslogcat there says why it ended), or correct the port here or there',
+      };
+    case 'ETIMEDOUT':
+      return {
+        what: `No answer within ${CONNECT_TIMEOUT_MS} ms`,
+        remedy: `check that the server is up, its cable and the switch, and that no firewall on the way drops TCP port ${port}`,
+      };
+    case 'EHOSTUNREACH':
+      return {
+        what: `Nobody with address ${address} answers on the link of ${device}`,
+        remedy: `check the address, that the server's interface is up, its cable, and that both are in one VLAN`,
+      };
+    case 'ENETUNREACH':
+      return {
+        what: `No route from ${local} to ${address}`,
+        remedy: `put both into one subnet, or add a route to ${address} by the router of ${device}`,
+      };
+    case 'EACCES':
+    case 'EPERM':
+      return { what: `This machine forbids to connect (${errno})`, remedy: 'look at its firewall: nft list ruleset, iptables -S' };
+    default:
+      return { what: `Connecting failed (${errno})`, remedy: `try it by hand: nc -s ${local} ${address} ${port}` };
+  }
+}

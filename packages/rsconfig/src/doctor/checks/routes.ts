@@ -1,0 +1,105 @@
+// Which card the traffic of each path really leaves and comes by: what the kernel says, and what the byte counters of a short burst
+// showed. With two cards in one subnet Linux sends everything by the first and answers ARP for both on either; the remedy makes it keep
+// to the card that has the address. Invariant: what was measured outweighs what the routing table says.
+
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { networkOf, sameSubnet } from '@rsio/protocol/lib/subnet';
+import { ROUTE_TABLE_FIRST } from '@rsio/protocol/limits';
+import type { DoctorFacts, PathFacts } from '../facts.ts';
+import { type Finding, FindingList } from '../finding.ts';
+import { listOf, pathName } from '../words.ts';
+
+/** A path whose local address is on a card, and the card by which its traffic really goes. */
+interface Way {
+  readonly path: PathFacts;
+  readonly own: MachineInterface;
+  readonly leavesBy: string;
+  readonly isMeasured: boolean;
+}
+
+export function checkRoutes(facts: DoctorFacts): Finding[] {
+  const findings = new FindingList('routes');
+  const ways = facts.paths.flatMap((path) => wayOf(facts, path));
+  const misled = ways.filter(({ own, leavesBy }) => leavesBy !== own.device);
+  for (const device of new Set(misled.map(({ leavesBy }) => leavesBy))) misledFinding(findings, facts, ways, misled, device);
+  for (const way of ways.filter((one) => !misled.includes(one))) arrivalFinding(findings, way);
+  if (findings.list.length > 0) return findings.list;
+  for (const device of new Set(ways.map(({ own }) => own.device))) {
+    const by = ways.filter(({ own }) => own.device === device);
+    const proof = by.every(({ isMeasured }) => isMeasured) ? ', as its byte counters show' : '';
+    findings.ok(`device ${device}`, `Carries the paths of ${listOf([...new Set(by.map(({ path }) => path.interface))])}${proof}`);
+  }
+  return findings.list;
+}
+
+/** None: the machine lacks the address, it is on the loopback, or nothing is known of the way. */
+function wayOf({ machine }: DoctorFacts, path: PathFacts): Way[] {
+  const own = interfaceOf(path.local, machine.interfaces);
+  const measured = path.report?.leavesBy ?? null;
+  const leavesBy = measured ?? path.route?.device ?? null;
+  // A server on this machine itself is reached by the loopback whatever the address.
+  if (own === null || own.isLoopback || leavesBy === null || leavesBy === 'lo') return [];
+  return [{ path, own, leavesBy, isMeasured: measured !== null }];
+}
+
+function misledFinding(findings: FindingList, facts: DoctorFacts, ways: readonly Way[], misled: readonly Way[], device: string): void {
+  const wrong = misled.filter(({ leavesBy }) => leavesBy === device);
+  const expected = listOf([...new Set(wrong.map(({ path, own }) => `${path.interface} is on ${own.device}`))]);
+  const proof = wrong.every(({ isMeasured }) => isMeasured) ? ', as the byte counters show' : '';
+  const isAll = ways.every(({ leavesBy }) => leavesBy === device) && ways.length > 1;
+  const what = isAll
+    ? `${ways.length === 2 ? 'Both paths leave' : `All ${ways.length} paths leave`} by ${device}${proof}, although ${expected}: one cable carries everything`
+    : `Traffic leaves by ${device}${proof}, although ${expected}`;
+  const object = isAll ? listOf([...new Set(ways.map(({ path }) => path.interface))]) : listOf(wrong.map(({ path }) => pathName(path)));
+  const [first] = wrong;
+  if (first === undefined) return;
+  const neighbours = ofOneSubnet(facts, first);
+  if (neighbours.length < 2) {
+    const { path, own } = first;
+    const remedy = `give the server an address in ${networkOf(path.local, own.prefixLength)}, the subnet of ${own.device}, or this machine a route to ${path.address} by ${own.device}`;
+    findings.error(object, what, `device ${device}`, remedy);
+    return;
+  }
+  const network = networkOf(first.path.local, first.own.prefixLength);
+  const remedy = `these commands make each address keep to its card until the next boot (put them also where this machine sets up its network); or give the cards addresses in different subnets, as ${network} is one for ${neighbours.length} cards`;
+  findings.error(object, what, `device ${device}`, remedy, keepToCards(facts, neighbours));
+}
+
+/** Answers that come in by another card: this machine has answered ARP for the address there. */
+function arrivalFinding(findings: FindingList, { path, own }: Way): void {
+  const arrivesBy = path.report?.arrivesBy ?? null;
+  if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
+  const what = `What the server sends to ${path.local} comes in by ${arrivesBy}, not by ${own.device}, as the byte counters show`;
+  const remedy =
+    'let each card answer ARP for its own address only; the server sends to the other card until it asks again, within a minute or so';
+  findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : ARP_COMMANDS);
+}
+
+/** The configured addresses, on different cards, that share the subnet of the path's own address. */
+function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
+  const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
+    const one = interfaceOf(address, machine.interfaces);
+    const isNear = one !== null && address.includes(':') === path.local.includes(':') && sameSubnet(path.local, own.prefixLength, address);
+    return isNear ? [one] : [];
+  });
+  return new Set(near.map(({ device }) => device)).size < 2 ? [] : near;
+}
+
+const ARP_COMMANDS = ['sysctl -w net.ipv4.conf.all.arp_ignore=1', 'sysctl -w net.ipv4.conf.all.arp_announce=2'];
+
+/** A routing table for each address, used for what comes from it. */
+function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[]): string[] {
+  const isFour = cards.every(({ address }) => !address.includes(':'));
+  const ip = isFour ? 'ip' : 'ip -6';
+  let table = ROUTE_TABLE_FIRST;
+  const commands = cards.flatMap(({ address, prefixLength, device }) => {
+    while (machine.tables.includes(table)) table += 1;
+    const number = table;
+    table += 1;
+    return [
+      `${ip} route replace ${networkOf(address, prefixLength)} dev ${device} src ${address} table ${number}`,
+      `${ip} rule add from ${address} table ${number}`,
+    ];
+  });
+  return [...commands, ...(isFour ? ARP_COMMANDS : [])];
+}

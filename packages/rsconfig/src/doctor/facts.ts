@@ -1,0 +1,110 @@
+// What doctor knows before it judges: the file, the machine, each path as it was tried, the daemon. Gathered by gather.ts, judged by
+// checks/. Invariant: plain data; what could not be found out is null, and a check says nothing of what it does not know.
+
+import type { IniDocument } from '@rsio/protocol/config/ini-document';
+import type { ConfigWarning, RscltConfig } from '@rsio/protocol/config/types';
+import type { DaemonView, NamespaceView, StatusView } from '@rsio/protocol/control/methods';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+
+export interface DoctorFacts {
+  /** `rsiod --root /tmp/lab`, as this root's daemon is started. */
+  readonly startCommand: string;
+  readonly file: FileFacts;
+  readonly machine: MachineFacts;
+  /** Every pair that the file makes a path of, up to DOCTOR_PATHS_MAX. */
+  readonly paths: readonly PathFacts[];
+  /** Pairs past that bound. */
+  readonly pathsNotTried: number;
+  readonly leftOut: readonly LeftOutFacts[];
+  /** Servers that answered beacons with an id that another one has too, answers that were not believed, and so on. */
+  readonly explored: readonly Finding[];
+  readonly daemon: DaemonFacts;
+  readonly system: SystemFacts;
+  /** Of rsconfig itself. */
+  readonly version: string;
+}
+
+export interface FileFacts {
+  readonly path: string;
+  /** null: it could not be read at all; `trouble` says why. */
+  readonly document: IniDocument | null;
+  readonly trouble: { readonly code: string; readonly message: string } | null;
+  /** What makes the file useless; empty: it is right. Line 0: the file as a whole. */
+  readonly problems: readonly { readonly line: number; readonly message: string }[];
+  readonly warnings: readonly ConfigWarning[];
+  /** null exactly when there is trouble or a problem. */
+  readonly config: RscltConfig | null;
+  /** Permission bits; null: not known. */
+  readonly mode: number | null;
+  readonly modifiedMs: number | null;
+}
+
+export interface MachineFacts {
+  readonly interfaces: readonly MachineInterface[];
+  /** Numbers of routing tables that are in use. */
+  readonly tables: readonly number[];
+}
+
+export interface PathFacts {
+  readonly namespace: string;
+  readonly nodename: string;
+  readonly interface: string;
+  readonly local: string;
+  /** Of the local subnet; null: not known. */
+  readonly prefixLength: number | null;
+  readonly section: string;
+  readonly address: string;
+  readonly port: number;
+  /** Which way the kernel sends what goes from `local` to `address`; null: it did not say. */
+  readonly route: RouteFacts | null;
+  /** Errno of connecting (ETIMEDOUT: no answer in time); null: it connected, or was not tried because this machine lacks `local`. */
+  readonly unreached: string | null;
+  /** null: not probed. */
+  readonly report: ProbeReport | null;
+}
+
+export interface RouteFacts {
+  /** null: there is none. */
+  readonly device: string | null;
+  /** Router on the way; null: none, the address is on the link. */
+  readonly gateway: string | null;
+}
+
+export interface LeftOutFacts {
+  readonly namespace: string;
+  /** Name of the interface or of the server section that has no path. */
+  readonly object: string;
+  readonly type: 'interface' | 'server';
+  readonly address: string;
+  readonly reason: string;
+}
+
+export interface DaemonFacts {
+  readonly socket: string;
+  readonly nbdSocket: string;
+  /** null: it answered; else why not. */
+  readonly trouble: { readonly code: string; readonly message: string } | null;
+  readonly view: DaemonView | null;
+  /** When it read the file it works with. */
+  readonly configuredMs: number | null;
+  readonly status: StatusView | null;
+  readonly namespaces: readonly NamespaceView[];
+  /** Permission bits of the control socket; null: there is none. */
+  readonly socketMode: number | null;
+  readonly isNbdSocketThere: boolean;
+  /** Most files it may have open, soft limit; null: not known. */
+  readonly openFilesMax: number | null;
+}
+
+export interface SystemFacts {
+  /** Programs that can use a volume's door, of those that doctor knows. */
+  readonly programs: readonly string[];
+  /** Kernel block devices for NBD are there. */
+  readonly hasKernelNbd: boolean;
+  /** Largest send and receive buffers that TCP takes by itself; null: not known. */
+  readonly sendBufferMaxBytes: number | null;
+  readonly receiveBufferMaxBytes: number | null;
+  readonly windowScaling: boolean | null;
+}

@@ -1,0 +1,53 @@
+// Gathers all that doctor judges: the file, this machine, every path tried, who answers beacons, the daemon. Nothing is judged here.
+// Invariant: bounded in time, and each longer wait is told before it begins.
+
+import type { RscltConfig } from '@rsio/protocol/config/types';
+import { explore } from '@rsio/protocol/explorer/explorer';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { targetPort } from '@rsio/protocol/config/rscltcfg';
+import { programVersion } from '@rsio/protocol/lib/version';
+import type { CommandContext } from '../commands/command-context.ts';
+import { type MachinePorts, machinePorts } from '../machine-ports.ts';
+import type { DoctorFacts } from './facts.ts';
+import { gatherDaemon, gatherSystem } from './gather-daemon.ts';
+import { gatherFile } from './gather-file.ts';
+import { tryPaths } from './gather-paths.ts';
+import { tablesInUse } from './ip-command.ts';
+
+export async function gatherFacts(context: CommandContext): Promise<DoctorFacts> {
+  const ports = machinePorts(context.clock);
+  const file = gatherFile(context.configFile);
+  const [daemon, tables] = await Promise.all([gatherDaemon(context), tablesInUse()]);
+  const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
+  const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
+  const { root } = context.paths;
+  return {
+    startCommand: root === '' ? 'rsiod' : `rsiod --root ${root}`,
+    file,
+    machine: { interfaces: ports.interfaces, tables },
+    ...tried,
+    explored,
+    daemon,
+    system: gatherSystem(),
+    version: programVersion(),
+  };
+}
+
+/** What asking the servers of each namespace for beacons brings to light. */
+async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
+  const { clock, sockets, random, interfaces } = ports;
+  const locals = config.interfaces.flatMap(({ name, address }) => {
+    const machine = interfaceOf(address, interfaces);
+    return machine === null || !machine.hasCarrier ? [] : [{ name, address, broadcast: machine.broadcast }];
+  });
+  const all: Finding[] = [];
+  for (const namespace of config.namespaces) {
+    const { namespaceid, namespacekey, servers } = namespace;
+    const port = targetPort(config, namespace, { port: null }, { portGiven: null });
+    const targets = servers.map((server) => ({ address: server.address, port: server.port ?? port }));
+    const { findings } = await explore({ locals, port, targets, namespacekey, namespaceid, clock, sockets, random });
+    all.push(...findings);
+  }
+  return all;
+}

@@ -1,0 +1,46 @@
+// What the kernel says of its routes, through iproute2: one question, one answer as JSON, bounded in time.
+// Invariant: a machine without `ip`, and an answer that is not as expected, give null: then nothing is said of routes.
+
+import { execFile } from 'node:child_process';
+import { DOCTOR_COMMAND_TIMEOUT_MS, IP_LIST_MAX_BYTES } from '@rsio/protocol/limits';
+import type { RouteFacts } from './facts.ts';
+
+/** Which way what goes from `local` to `remote` leaves. `device` null: there is no route. */
+export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
+  const answer = await askIp(['route', 'get', remote, 'from', local]);
+  if (answer === 'refused') return { device: null, gateway: null };
+  const [first] = answer ?? [];
+  const device = first?.['dev'];
+  if (typeof device !== 'string') return null;
+  const gateway = first?.['gateway'];
+  return { device, gateway: typeof gateway === 'string' ? gateway : null };
+}
+
+/** Numbers of the routing tables that rules name. */
+export async function tablesInUse(): Promise<number[]> {
+  const answers = await Promise.all([askIp(['rule', 'show']), askIp(['-6', 'rule', 'show'])]);
+  const rules = answers.flatMap((answer) => (answer === null || answer === 'refused' ? [] : answer));
+  return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
+}
+
+type Rows = readonly Readonly<Record<string, unknown>>[];
+
+function askIp(args: readonly string[]): Promise<Rows | 'refused' | null> {
+  const options = { timeout: DOCTOR_COMMAND_TIMEOUT_MS, maxBuffer: IP_LIST_MAX_BYTES, encoding: 'utf8', killSignal: 'SIGKILL' } as const;
+  return new Promise((resolve) => {
+    execFile('ip', ['-j', ...args], options, (error, stdout) => {
+      // Exit code 2: the kernel answered with an error.
+      if (error !== null) resolve(error.code === 2 ? 'refused' : null);
+      else resolve(rowsIn(stdout));
+    });
+  });
+}
+
+function rowsIn(text: string): Rows | null {
+  try {
+    const rows: unknown = JSON.parse(text);
+    return Array.isArray(rows) ? rows.filter((row): row is Rows[number] => typeof row === 'object' && row !== null) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,141 @@
+// A client in good order as doctor knows it: two interfaces on two cards, one server, rsiod running with its file. Text of the file is
+// the manual's sample. A test breaks one thing.
+
+import { parseIni } from '@rsio/protocol/config/ini-document';
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/facts.ts';
+import { AT_MS, rep } from './views.ts';
+
+export const CONFIG_FILE = '/etc/rscltcfg';
+
+export const SAMPLE = `[defaults]
+protocol      = tcp
+port          = 5000
+
+[interface if0]
+address       = 192.168.45.20
+
+[interface if1]
+address       = 192.168.46.20
+
+[namespace osl]
+namespaceid   = 200
+nodename      = big-2
+nodekey       = 0xbig-2-and-some-more
+
+[server big-9-1]
+address       = 192.168.45.10
+
+[server big-9-2]
+address       = 192.168.46.10
+`;
+
+export function fileFacts(text: string, changes: Partial<FileFacts> = {}): FileFacts {
+  const base = { path: CONFIG_FILE, document: parseIni(text), trouble: null, warnings: [], mode: 0o600, modifiedMs: AT_MS };
+  try {
+    const config = parseRscltConfig(text, CONFIG_FILE);
+    return { ...base, problems: [], warnings: config.warnings, config, ...changes };
+  } catch (error) {
+    if (!(error instanceof RsError)) throw error;
+    return { ...base, problems: error.context['problems'] as FileFacts['problems'], config: null, ...changes };
+  }
+}
+
+export function card(device: string, address: string, changes: Partial<MachineInterface> = {}): MachineInterface {
+  return {
+    device,
+    address,
+    prefixLength: 24,
+    broadcast: null,
+    mtuBytes: 1500,
+    linkMbps: 1000,
+    hasCarrier: true,
+    isLoopback: false,
+    ...changes,
+  };
+}
+
+export function report(changes: Partial<ProbeReport> = {}): ProbeReport {
+  return {
+    candidate: {
+      local: { name: 'if0', address: '192.168.45.20', prefixLength: 24 },
+      remote: { name: 'big-9-1', address: '192.168.45.10', port: 5000 },
+    },
+    failure: null,
+    failureCode: null,
+    connectMs: 0.21,
+    handshakeMs: 1.2,
+    device: 'eth0',
+    server: { server: 'big-9', serverid: 1, instance: '00112233445566770011223344556677', isProved: true, interfaces: [] },
+    roundTripMs: 0.212,
+    readBytesPerSecond: 112e6,
+    writeBytesPerSecond: 111e6,
+    mtuBytes: 1500,
+    leavesBy: null,
+    arrivesBy: null,
+    findings: [],
+    ...changes,
+  };
+}
+
+/** Of interface if`index` to the server's interface in the same subnet. */
+export function pathFacts(index: 0 | 1, changes: Partial<PathFacts> = {}): PathFacts {
+  return {
+    namespace: 'osl',
+    nodename: 'big-2',
+    interface: `if${index}`,
+    local: `192.168.${45 + index}.20`,
+    prefixLength: 24,
+    section: `big-9-${index + 1}`,
+    address: `192.168.${45 + index}.10`,
+    port: 5000,
+    route: { device: `eth${index}`, gateway: null },
+    unreached: null,
+    report: report({ leavesBy: `eth${index}`, arrivesBy: `eth${index}` }),
+    ...changes,
+  };
+}
+
+export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
+  const paths = changes.paths ?? [pathFacts(0), pathFacts(1)];
+  const interfaces = [0, 1].map((position) => ({
+    position,
+    name: `if${position}`,
+    address: `192.168.${45 + position}.20`,
+    port: 5000,
+    reps: [rep({ address: `192.168.${45 + position}.10` })],
+  }));
+  return {
+    startCommand: 'rsiod',
+    file: fileFacts(SAMPLE),
+    machine: { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')], tables: [254, 255] },
+    paths,
+    pathsNotTried: 0,
+    leftOut: [],
+    explored: [],
+    daemon: {
+      socket: '/run/rsio/rsiod/control',
+      nbdSocket: '/run/rsio/rsiod/nbd',
+      trouble: null,
+      view: { program: 'rsiod', version: '1.0.0', pid: 4711, nodename: 'big-2', startedMs: AT_MS },
+      configuredMs: AT_MS,
+      status: { interfaces, waiting: [] },
+      namespaces: [],
+      socketMode: 0o600,
+      isNbdSocketThere: true,
+      openFilesMax: 1_048_576,
+    },
+    system: {
+      programs: ['nbd-client'],
+      hasKernelNbd: true,
+      sendBufferMaxBytes: 4_194_304,
+      receiveBufferMaxBytes: 6_291_456,
+      windowScaling: true,
+    },
+    version: '1.0.0',
+    ...changes,
+  };
+}
