@@ -7,10 +7,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../configs.ts';
 import { NbdIo } from '../nbd-io.ts';
-import { start } from '../programs.ts';
+import { runWell, start } from '../programs.ts';
 import { waitFor } from '../wait-for.ts';
 import { NetLab, useNetLab } from './net-lab.ts';
-import { namespaces } from './netns.ts';
+import { namespaces, removeLeftovers } from './netns.ts';
 import { twoMachines } from './two-machines.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -68,4 +68,22 @@ it('leaves nothing behind when the test process itself is killed', async (contex
   await doomed.ended;
   await waitFor(() => [root, `/proc/${pid}`].every((file) => !existsSync(file)), 10_000, 'Root and daemon are gone');
   await waitFor(async () => (await namespacesOf(doomed.pid)).length === 0, 10_000, 'The namespaces are gone');
+});
+
+it('removes at the next start what a test has left whose reaper was killed too, and nothing else', async (context) => {
+  await lab.need(context);
+  const gone = start('true', []);
+  await gone.ended;
+  const [old, foreign] = [`rsio-lab-${gone.pid}-1-old`, `other-lab-${gone.pid}-1-old`];
+  try {
+    for (const name of [old, foreign]) await runWell('ip', ['netns', 'add', name]);
+    const machine = await lab.machine('living');
+    await removeLeftovers();
+    const list = await runWell('ip', ['netns', 'list']);
+    expect(list).not.toContain(old);
+    expect(list).toContain(foreign);
+    expect(await machine.ip('link', 'show', 'lo')).toContain('UP');
+  } finally {
+    await runWell('ip', ['netns', 'del', foreign]);
+  }
 });

@@ -18,6 +18,13 @@ export function whyNoNetLab(): Promise<string | null> {
   return reason;
 }
 
+/** Removes what test processes that are gone have left, when their reapers were killed too. */
+export async function removeLeftovers(): Promise<void> {
+  for (const name of await namespaces()) {
+    if (!existsSync(`/proc/${NAME.exec(name)?.[1]}`)) await removeNamespace(name);
+  }
+}
+
 /** A new namespace with its loopback interface up; returns its name. */
 export async function addNamespace(label: string): Promise<string> {
   count += 1;
@@ -59,9 +66,7 @@ done`;
 async function tryOut(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'needs root: network namespaces of its own';
   try {
-    for (const name of await namespaces()) {
-      if (!existsSync(`/proc/${NAME.exec(name)?.[1]}`)) await removeNamespace(name);
-    }
+    await removeLeftovers();
     const name = await addNamespace('probe');
     const link = ['-n', name, 'link', 'add'];
     const steps = [
