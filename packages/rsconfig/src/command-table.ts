@@ -3,8 +3,38 @@
 
 import type { Command } from './command.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
+import { CHECK } from './commands/check.ts';
+import { completionCommand } from './commands/completion.ts';
+import { EXPLORE } from './commands/explore.ts';
+import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
+import { KEY_NEW } from './commands/key.ts';
+import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/namespace.ts';
+import { RELOAD } from './commands/reload.ts';
+import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
 import { TEST } from './commands/test-path.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/views.ts';
 import { WATCH } from './commands/watch.ts';
 
-export const COMMANDS: readonly Command[] = [LOCAL, QUERY, ATTACH, DETACH, STATUS, STATS, TEST, EVENTS, WATCH];
+export const COMMANDS: readonly Command[] = [
+  LOCAL,
+  QUERY,
+  ATTACH,
+  DETACH,
+  STATUS,
+  STATS,
+  TEST,
+  EVENTS,
+  WATCH,
+  EXPLORE,
+  INTERFACE_ADD,
+  INTERFACE_REMOVE,
+  INTERFACE_LIST,
+  NAMESPACE_ADD,
+  NAMESPACE_REMOVE,
+  SERVER_ADD,
+  SERVER_REMOVE,
+  CHECK,
+  RELOAD,
+  KEY_NEW,
+  completionCommand(() => COMMANDS),
+];

@@ -45,8 +45,8 @@ export interface CommandSpec<O extends OptionSpecs> {
   /** How many words it takes besides its own; without this none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * For the completion: `files`, or a shell command that prints what its words may be. In it `"${ask[@]}"` is rsconfig with --root as it
-   * was given.
+   * For the completion: `files`, or a shell command that prints what its words may be. In it `"${ask[@]}"` is rsconfig under
+   * the root that was given, and `"$config"` the file.
    */
   readonly completes?: string;
   /** Returns the exit code, 0 when nothing is returned. */

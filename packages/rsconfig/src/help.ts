@@ -13,8 +13,9 @@ const SHARED = ['verbose', 'json'];
 export function overview(): string {
   return [
     ...usageLines(COMMANDS, true),
-    'Asks and steers rsiod. NAME is oracle, osl:oracle or osl:oracle@0; without one,',
-    '-a and -d mean all volumes. rsconfig COMMAND --help tells of one command only.',
+    'Asks and steers rsiod, edits its file. NAME of a volume is oracle, osl:oracle',
+    'or osl:oracle@0; without one, -a and -d mean all volumes.',
+    'rsconfig COMMAND --help tells more of one command.',
     ...optionLines(),
     '',
   ].join('\n');
@@ -36,7 +37,7 @@ function sentenceOf({ summary }: Command): string {
 
 function usageLines(commands: readonly Command[], remarked: boolean): string[] {
   return commands.map(({ synopsis, summary }, index) => {
-    const form = synopsis.replaceAll('\n', '\n                  ');
+    const form = synopsis.replaceAll('\n', `\n${' '.repeat(20)}`);
     const hasRoom = remarked && synopsis.length < FORM_COLUMNS - 1 && FORM_COLUMNS + 16 + summary.length <= 80;
     return `${index === 0 ? 'usage:' : '      '} rsconfig ${hasRoom ? form.padEnd(FORM_COLUMNS) + summary : form}`;
   });

@@ -91,6 +91,19 @@ export function removePlace(document: IniDocument, place: NamedPlace): IniDocume
   return doomed.toReversed().reduce(removeSection, document);
 }
 
+/** Names of the namespaces that have a server section of this name; null: of all. Sections without a name are left out. */
+export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
+  return document.sections.flatMap(({ type, name }, index) => {
+    const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
+    return type === 'namespace' && name !== null && isMeant ? [name] : [];
+  });
+}
+
+function isSection(document: IniDocument, index: number, type: string, name: string): boolean {
+  const section = document.sections[index];
+  return section?.type === type && section.name === name;
+}
+
 function addSection(document: IniDocument, place: NamedPlace, keys: KeyValues, after: number | undefined): IniDocument {
   checkNewName(document, place);
   const entries = inSchemaOrder(place, keys);
@@ -111,16 +124,12 @@ function indexOf(document: IniDocument, place: RscltPlace): number {
 }
 
 function indexesOf(document: IniDocument, place: RscltPlace): number[] {
-  const isMeant = ({ type, name }: IniSection): boolean => type === place.type && (place.type === 'defaults' || name === place.name);
-  const all = [...document.sections.keys()];
+  if (place.type === 'defaults') return [...document.sections.keys()].filter((index) => document.sections[index]?.type === 'defaults');
   const candidates =
     place.type === 'server' || place.type === 'volume'
       ? belongings(document, indexOf(document, { type: 'namespace', name: place.namespace }))
-      : all;
-  return candidates.filter((index) => {
-    const section = document.sections[index];
-    return section !== undefined && isMeant(section);
-  });
+      : [...document.sections.keys()];
+  return candidates.filter((index) => isSection(document, index, place.type, place.name));
 }
 
 /** Indexes of the [server] and [volume] sections of the namespace section at `home`. */

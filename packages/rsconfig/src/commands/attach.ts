@@ -18,6 +18,7 @@ export const ATTACH = defineCommand({
     json: JSON_OPTION,
   },
   operands: ANY_NUMBER,
+  completes: `"\${ask[@]}" -q | awk '$1 ~ /^[0-3]$/ && $3 == "disk" { print $2 }'`,
   run: async (context, { 'read-only': readOnly, server, json }, names) => {
     if (server === '') throw usageError('--server is empty: give the name of a server');
     checkNames(names);
@@ -34,6 +35,7 @@ export const DETACH = defineCommand({
   summary: 'takes the devices away',
   options: { force: { kind: 'flag', help: 'with -d: also when they are in use' }, json: JSON_OPTION },
   operands: ANY_NUMBER,
+  completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,
   run: async (context, { force, json }, names) => {
     checkNames(names);
     const result = await context.call('detach', { names, force });

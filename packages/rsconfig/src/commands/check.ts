@@ -1,0 +1,36 @@
+// check: everything that is wrong or doubtful in the client's file, with line numbers, before a daemon meets it.
+// Looks at the file alone; the machine and the servers are the doctor's.
+
+import { readConfigFile } from '@rsio/protocol/config/load-config';
+import { examineRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { escapeControls } from '@rsio/protocol/lib/printable';
+import { defineCommand, JSON_OPTION } from '../command.ts';
+import { printJson } from './command-context.ts';
+
+export const CHECK = defineCommand({
+  call: { by: 'words', words: 'check' },
+  synopsis: 'check [FILE]',
+  summary: 'what is wrong in the file',
+  details: `Prints each fault and warning with its line; exit code 1 when there is a fault.
+Without FILE it is the file that rsiod reads. rsconfig doctor looks at the
+machine and the servers, too.`,
+  options: { json: JSON_OPTION },
+  operands: { min: 0, max: 1 },
+  completes: 'files',
+  run: async (context, { json }, [file = context.configFile]) => {
+    const { text, warnings: ofRights } = readConfigFile(file);
+    const { problems, warnings: ofText } = examineRscltConfig(text, file);
+    const warnings = [...ofRights, ...ofText].map(({ line, message }) => ({ line, message }));
+    const exitCode = problems.length === 0 ? 0 : 1;
+    if (json) return printJson(context, { file, problems, warnings }) ?? exitCode;
+    const findings = [
+      ...problems.map((finding) => ({ ...finding, severity: 'fault' })),
+      ...warnings.map((finding) => ({ ...finding, severity: 'warning' })),
+    ].toSorted((left, right) => left.line - right.line);
+    for (const { line, message, severity } of findings) {
+      context.out(escapeControls(`${file}${line === 0 ? '' : `:${line}`}: ${severity}: ${message}`).concat('\n'));
+    }
+    if (findings.length === 0) context.out(escapeControls(`${file}: nothing is wrong`).concat('\n'));
+    return exitCode;
+  },
+});

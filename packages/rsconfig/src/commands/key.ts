@@ -1,0 +1,25 @@
+// key new: a random key that survives shells, files, telephones and people.
+
+import { randomInt } from 'node:crypto';
+import { KEY_NEW_CHARS } from '@rsio/protocol/limits';
+import { defineCommand, JSON_OPTION } from '../command.ts';
+import { printJson } from './command-context.ts';
+
+/** Without what can be mistaken for another: 0 o 1 l i; without x, so that no key looks like a number. */
+const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
+
+export const KEY_NEW = defineCommand({
+  call: { by: 'words', words: 'key new' },
+  synopsis: 'key new',
+  summary: 'prints a new random key',
+  details: `Small letters and digits only, none of which looks like another; for nodekey,
+namespacekey and serverkey alike.`,
+  options: { json: JSON_OPTION },
+  operands: { min: 0, max: 0 },
+  run: async (context, { json }) => {
+    const key = Array.from({ length: KEY_NEW_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+    if (json) return printJson(context, { key });
+    context.out(`${key}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,54 @@
+// namespace add, remove: the namespaces in the client's file, with the servers and volumes below them.
+
+import { addNamespace, removePlace } from '@rsio/protocol/config/rscltcfg-edit';
+import { defineCommand, usageError } from '../command.ts';
+import { changeConfig, givenKeys, RELOAD_OPTION } from '../config-edit.ts';
+import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
+
+export const NAMESPACE_ADD = defineCommand({
+  call: { by: 'words', words: 'namespace add' },
+  synopsis: `namespace add NAME --id N --nodename N --nodekey-file F|-
+[--namespacekey-file F|-] [--port P] [--reload]`,
+  summary: 'adds a namespace to the file',
+  details: `NAME is a label of this file; the id counts, which is the same on all servers of
+the namespace. nodename and nodekey are those of this machine in [clients] of
+the servers. Servers are added with rsconfig server add, or found with rsconfig
+join. A missing file is made.`,
+  options: {
+    id: { kind: 'text', value: 'N', help: 'number of the namespace' },
+    nodename: { kind: 'text', value: 'N', help: 'name of this machine at the servers' },
+    nodekey: keyOption('key of this machine at the servers'),
+    'nodekey-file': keyFileOption('key of this machine at the servers'),
+    namespacekey: keyOption('key that signs exploration'),
+    'namespacekey-file': keyFileOption('key that signs exploration'),
+    port: { kind: 'text', value: 'P', help: 'port of servers, instead of that of the file or 5000' },
+    reload: RELOAD_OPTION,
+  },
+  operands: { min: 1, max: 1 },
+  run: async (context, options, [name = '']) => {
+    const { id: namespaceid, nodename, port } = options;
+    if (options['nodekey-file'] === '-' && options['namespacekey-file'] === '-') throw usageError('Two keys on stdin: give one in a file');
+    const nodekey = await givenKey(context, 'nodekey', options.nodekey, options['nodekey-file']);
+    const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
+    if (namespaceid === null) throw usageError('No --id: give the namespaceid of the servers');
+    if (nodename === null) throw usageError('No --nodename: give the name of this machine at the servers');
+    if (nodekey === null) throw usageError('No key: give --nodekey-file F, or - for stdin');
+    const keys = givenKeys({ namespaceid, nodename, nodekey, namespacekey, port });
+    await changeConfig(context, (document) => addNamespace(document, name, keys), `namespace ${name} added`, options.reload);
+    return 0;
+  },
+});
+
+export const NAMESPACE_REMOVE = defineCommand({
+  call: { by: 'words', words: 'namespace remove' },
+  synopsis: 'namespace remove NAME [--reload]',
+  summary: 'removes a namespace with its servers and volumes from the file',
+  details: 'A running rsiod refuses to give up a namespace that has attached volumes.',
+  options: { reload: RELOAD_OPTION },
+  operands: { min: 1, max: 1 },
+  completes: `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`,
+  run: async (context, { reload }, [name = '']) => {
+    await changeConfig(context, (document) => removePlace(document, { type: 'namespace', name }), `namespace ${name} removed`, reload);
+    return 0;
+  },
+});
