@@ -2,12 +2,13 @@
 // Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
 // Leaves doors, control socket and configuration files to the daemon's own tests.
 
-import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
+import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/trunk/attachment';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { type LocalInterface, Namespace, type NamespacePorts } from '@rsio/rsiod/namespace';
+import { Namespace, type NamespacePorts } from '@rsio/rsiod/namespace';
+import type { LocalInterface } from '@rsio/rsiod/route-plan';
 import type { Server } from '@rsio/rsiod/server';
 import { Volume } from '@rsio/rsiod/volume';
 import { SimProcess, type SimClock } from './sim-clock.ts';
@@ -90,9 +91,8 @@ export class SimClient {
 
   private start(): Namespace {
     const config = this.config();
-    const whole: RscltConfig = { file: '', defaultPort: null, nbdGroup: null, interfaces: [], namespaces: [config], warnings: [] };
     const identity = { machine: this.name, boot: 'boot', instance: this.instance };
-    const namespace = new Namespace(whole, config, this.locals, identity, this.namespacePorts());
+    const namespace = new Namespace({ whole: { defaultPort: null }, config, locals: this.locals }, identity, this.namespacePorts());
     namespace.start();
     return namespace;
   }

@@ -20,8 +20,9 @@ import { Attachments } from './attachments.ts';
 import { NbdDoor } from './doors/nbd/nbd-door.ts';
 import { EventList } from './events.ts';
 import type { Identity } from './identity.ts';
-import { type LocalInterface, Namespace, type NamespacePorts } from './namespace.ts';
+import { Namespace, type NamespacePorts } from './namespace.ts';
 import { labelOf } from './offers.ts';
+import type { LocalInterface } from './route-plan.ts';
 import type { StallWord } from './stall.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
@@ -80,7 +81,7 @@ export class ClientDaemon {
       { clock, log, source: machineInterfaces, changed: (event) => this.interfaceChanged(event) },
     );
     const ports = this.namespacePorts();
-    this.namespaces = config.namespaces.map((one) => new Namespace(config, one, this.locals, identity, ports));
+    this.namespaces = config.namespaces.map((one) => new Namespace({ whole: config, config: one, locals: this.locals }, identity, ports));
   }
 
   /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
@@ -96,9 +97,7 @@ export class ClientDaemon {
     this.watcher.start();
     for (const namespace of this.namespaces) {
       namespace.start();
-      for (const { name, address } of namespace.unreached) {
-        warn(`Server section ${name} (${address}): no interface of this client is in its subnet; say paths = all to try all the same`);
-      }
+      for (const { name, address, reason } of namespace.leftOut) warn(`Server section ${name} (${address}): ${reason}`);
     }
     await this.firstContact();
     await this.attachments.attachWanted();
@@ -222,7 +221,7 @@ export class ClientDaemon {
         return { outcomes: await this.attachments.attach(names, readOnly, server) };
       },
       detach: async ({ names, force }) => ({ outcomes: await this.attachments.detach(names, force) }),
-      status: () => statusView(config, this.locals, this.namespaces, this.attachments.list, clock),
+      status: () => statusView(config, this.namespaces, this.attachments.list, clock),
       stats: () => statsView(this.namespaces, this.attachments.list),
       events: ({ count }) => ({ events: this.events.last(count) }),
       reload: () => {

@@ -1,20 +1,33 @@
-// A namespace over a network in memory, with the server's end in the test's hands: that its paths help each other out, and that what
-// happens to an interface reaches its paths. What one path does is the supervisor's test, what a trunk does with its paths the trunk's.
+// A namespace over a network in memory, with the server's end in the test's hands: that its paths help each other out, that they follow the
+// server's list and the configuration, and that what happens to an interface reaches its paths. What one path does is the supervisor's test, what a trunk does with its paths the trunk's.
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import { PATH_SETTLED_MS, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
+import { PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
-import { ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeListAnswers } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
-import { Namespace } from './namespace.ts';
+import { Namespace, type NamespaceSetup } from './namespace.ts';
 
 const LOCALS = ['192.168.10.1', '192.168.20.1'];
 const REMOTES = ['192.168.10.9', '192.168.20.9'];
+
+interface SceneOptions {
+  /** Lines of the namespace's section. */
+  readonly keys?: string;
+  /** Remotes with a section; default: all. */
+  readonly sections?: number;
+  /** Remotes that the server names. */
+  readonly names?: readonly string[];
+}
 
 class Scene {
   readonly clock = new FakeClock();
@@ -22,20 +35,16 @@ class Scene {
   readonly server = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.server.accept(end));
   readonly moves: string[] = [];
+  private readonly answered = new Set<HeardFrame>();
   readonly namespace: Namespace;
 
-  constructor() {
+  constructor(options: SceneOptions = {}) {
+    const { names = [] } = options;
     this.server.answersPings = true;
+    this.server.interfaces = named(names);
     for (const [index, local] of LOCALS.entries()) this.network.addRoute(local, REMOTES[index]!);
-    const interfaces = LOCALS.map((address, index) => `[interface if${index}]\naddress = ${address}/24\n`);
-    const servers = REMOTES.map((address, index) => `[server big-9-${index}]\naddress = ${address}\n`);
-    const namespace = `[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.server.nodekey}\n`;
-    const config = parseRscltConfig([...interfaces, namespace, ...servers].join('\n'), 'rscltcfg');
-    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
     this.namespace = new Namespace(
-      config,
-      config.namespaces[0]!,
-      locals,
+      this.setup(LOCALS, options),
       { instance: 1, machine: 'm', boot: 'b' },
       {
         clock: this.clock,
@@ -49,7 +58,42 @@ class Scene {
     );
     this.namespace.start();
     this.clock.advance(PATH_SETTLED_MS * 2);
-    expect(this.states).toEqual(['up', 'up']);
+    expect(this.states.every((state) => state === 'up')).toBe(true);
+  }
+
+  setup(addresses: readonly string[], { sections = REMOTES.length, keys = '' }: SceneOptions = {}): NamespaceSetup {
+    const interfaces = addresses.map((address, index) => `[interface if${index}]\naddress = ${address}/24\n`);
+    const servers = REMOTES.slice(0, sections).map((address, index) => `[server big-9-${index}]\naddress = ${address}\n`);
+    const namespace = `[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.server.nodekey}\n${keys}`;
+    const config = parseRscltConfig([...interfaces, namespace, ...servers].join('\n'), 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    return { whole: config, config: config.namespaces[0]!, locals };
+  }
+
+  /** Routes as `if0 big-9-0 up`. */
+  get routes(): string[] {
+    return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
+  }
+
+  /** The server has another list and says so on a path; the client asks for it there or elsewhere. */
+  list(names: readonly string[]): void {
+    this.server.interfaces = named(names);
+    this.server.generation++;
+    const living = this.server.paths.filter(({ closedReason }) => closedReason === null);
+    living[0]!.say(OP.NOTIFY, this.server.generation);
+    this.clock.advance(5);
+    for (const path of living) this.answerLists(path);
+    this.clock.advance(50);
+  }
+
+  private answerLists(path: ScriptedPath): void {
+    const { generation, interfaces } = this.server;
+    const [body] = encodeListAnswers({ generation, interfaces, volumes: [] });
+    for (const request of path.requests(OP.LIST)) {
+      if (this.answered.has(request)) continue;
+      this.answered.add(request);
+      path.answerMessage(request, STATUS.OK, body!);
+    }
   }
 
   get states(): string[] {
@@ -69,6 +113,10 @@ class Scene {
     }
     expect(this.states).toEqual(['probation', 'up']);
   }
+}
+
+function named(addresses: readonly string[]): ServerInterface[] {
+  return addresses.map((address) => ({ name: `e${REMOTES.indexOf(address)}`, address, port: PORT_DEFAULT }));
 }
 
 describe('the last path of a server', () => {
@@ -144,4 +192,123 @@ describe('an interface', () => {
     scene.clock.advance(2);
     expect(scene.states).toEqual(['up', 'up']);
   });
+});
+
+describe("the server's list", () => {
+  test('WELCOME names an interface without a section: it becomes a path, by itself', () => {
+    const scene = new Scene({ sections: 1, names: REMOTES });
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    expect(scene.namespace.routes.map(({ server }) => server?.serverid)).toEqual([1, 1]);
+  });
+
+  test('an interface that comes into the list becomes a path, and one that goes is retired', () => {
+    const scene = new Scene({ sections: 1, names: [REMOTES[0]!] });
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    scene.list(REMOTES);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    scene.list([REMOTES[0]!]);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    expect(scene.moves.at(-1)).toBe('if1: up > retired');
+    expect(scene.server.paths[1]!.closedReason).not.toBe(null);
+  });
+
+  test('a section whose interface goes from the list is retired, and tried again when the server is lost', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.list([REMOTES[1]!]);
+    expect(scene.routes).toEqual(['if1 big-9-1 up']);
+    scene.server.interfaces = named([REMOTES[0]!]);
+    scene.network.routes[1]!.reach = 'refused';
+    scene.server.loseSession();
+    scene.clock.advance(1000);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+  });
+
+  test('a server that moves to another address is never without a path', () => {
+    const scene = new Scene({ sections: 1, names: [REMOTES[0]!] });
+    let fewest = 2;
+    const server = [...scene.namespace.servers.values()][0]!;
+    const watch = (): void => {
+      fewest = Math.min(fewest, server.trunk.paths.length);
+      scene.clock.after(1, watch);
+    };
+    watch();
+    scene.list([REMOTES[1]!]);
+    expect([scene.routes, fewest]).toEqual([['if1 server-e1 up'], 1]);
+  });
+
+  test('changes nothing when it is empty, or with paths = configured', () => {
+    const scene = new Scene({ sections: 1, names: REMOTES, keys: 'paths = configured\n' });
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    scene.list([REMOTES[1]!]);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    const other = new Scene({ names: REMOTES });
+    other.list([]);
+    expect(other.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+  });
+
+  test('a list that changes while it is asked for is asked for again, and a server that lies about it is not asked for ever', () => {
+    const scene = new Scene({ names: REMOTES });
+    const [path] = scene.server.paths;
+    const asked = (): number => scene.server.paths.flatMap((one) => one.requests(OP.LIST)).length;
+    expect(asked()).toBe(1);
+    for (const generation of [7, 9]) path!.say(OP.NOTIFY, generation);
+    scene.clock.advance(5);
+    scene.list(REMOTES);
+    scene.clock.advance(1000);
+    expect(asked()).toBe(2);
+  });
+});
+
+describe('another configuration', () => {
+  test('makes paths of a new interface, and retires those of one that is gone', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.namespace.change(scene.setup([LOCALS[1]!]));
+    expect(scene.routes).toEqual(['if0 big-9-1 up']);
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(50);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+    expect(scene.moves.slice(-4)).toEqual([
+      'if0: up > retired',
+      'if0: down > connecting',
+      'if0: connecting > proving',
+      'if0: proving > up',
+    ]);
+  });
+
+  test('without a section: what the server lists remains a path; without any, the server is forgotten', () => {
+    const scene = new Scene({ names: REMOTES });
+    const { length } = scene.server.connections;
+    scene.namespace.change(scene.setup(LOCALS, { sections: 1 }));
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    scene.namespace.change(scene.setup(LOCALS, { sections: 0 }));
+    scene.clock.advance(1000);
+    expect([scene.routes, scene.namespace.servers.size, scene.server.connections.length]).toEqual([[], 0, length]);
+  });
+
+  test('that is the same changes nothing', () => {
+    const scene = new Scene({ names: REMOTES });
+    const before = scene.namespace.routes.map(({ supervisor }) => supervisor);
+    const { length } = scene.moves;
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(1000);
+    expect(scene.namespace.routes.map(({ supervisor }) => supervisor)).toEqual(before);
+    expect(scene.moves).toHaveLength(length);
+  });
+
+  test('with other times of liveness counts for paths that live', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.namespace.change(scene.setup(LOCALS, { keys: 'heartbeat = 100ms\nsuspect = 50ms\ndead = 300ms\n' }));
+    scene.server.answersPings = false;
+    scene.clock.advance(400);
+    expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
+  });
+});
+
+test('another server at an address that a server names as its own is refused, with both', () => {
+  const scene = new Scene({ sections: 1, names: [REMOTES[0]!] });
+  scene.server.serverid = 2;
+  scene.list(REMOTES);
+  expect(scene.namespace.routes[1]?.supervisor.lastErrorSentence).toBe(
+    'Server server (serverid 2) answers at 192.168.20.9, which serverid 1 names as its own: correct [interface] in the rssrvcfg of one of them [E_PROTOCOL]',
+  );
 });

@@ -1,9 +1,9 @@
-// One namespace of the configuration: the candidate paths to its servers, each kept up by a supervisor, and the servers met over them.
-// Invariant: a server is known by its serverid; all paths that meet it belong to its one trunk.
+// One namespace of the configuration: its routes, each kept up by a supervisor, and the servers met over them. Which routes there should be
+// is route-plan.ts's; here supervisors are started and retired until it is so, whenever the servers' lists, the client's interfaces or the
+// configuration change. Invariant: a server is known by its serverid; all paths that meet it belong to its one trunk.
 
-import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/protocol/config/types';
 import { targetPort } from '@rsio/protocol/config/rscltcfg';
-import { pairCandidates } from '@rsio/protocol/explorer/candidates';
+import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/protocol/config/types';
 import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
 import type { Clock } from '@rsio/protocol/lib/clock';
@@ -16,23 +16,29 @@ import { type PathState, PathSupervisor } from '@rsio/protocol/trunk/path-superv
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
 import type { Identity } from './identity.ts';
-import { Server, type ServerEvents } from './server.ts';
+import {
+  endPointKey,
+  type LeftOut,
+  type LocalInterface,
+  planRoutes,
+  type RemoteEnd,
+  type RouteEnds,
+  routeKey,
+  type RouteSituation,
+  type ServerPicture,
+  sectionOf,
+  sectionsByEndPoint,
+} from './route-plan.ts';
+import { remember, Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 
-/** A client interface, with what is known of its subnet. */
-export interface LocalInterface {
-  readonly name: string;
-  readonly address: string;
-  readonly prefixLength: number | null;
-  readonly portGiven: number | null;
-}
-
-/** A candidate path and who keeps it up. */
-export interface Route {
-  readonly local: LocalInterface;
-  readonly remote: ClientServerConfig;
-  readonly port: number;
+/** A path that is wanted, and who keeps it up. */
+export interface Route extends RouteEnds {
+  /** The same ends; their names may change. */
+  local: LocalInterface;
+  remote: RemoteEnd;
   readonly supervisor: PathSupervisor;
   /** The server met over it; null before the first CHALLENGE. */
   server: Server | null;
@@ -48,36 +54,74 @@ export interface NamespacePorts {
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
 
-export class Namespace {
+/** What of the configuration a namespace stands on; all of it may change while it lives, but not its name, namespaceid and nodename. */
+export interface NamespaceSetup {
+  readonly whole: Pick<RscltConfig, 'defaultPort'>;
   readonly config: ClientNamespaceConfig;
-  readonly routes: readonly Route[];
-  readonly servers = new Map<number, Server>();
-  private readonly ports: NamespacePorts;
+  readonly locals: readonly LocalInterface[];
+}
 
-  constructor(
-    whole: RscltConfig,
-    config: ClientNamespaceConfig,
-    locals: readonly LocalInterface[],
-    identity: Identity,
-    ports: NamespacePorts,
-  ) {
-    this.config = config;
+export class Namespace {
+  readonly servers = new Map<number, Server>();
+  /** Wanted paths, in order of the plan. */
+  routes: readonly Route[] = [];
+  /** What is no route, and why. */
+  leftOut: readonly LeftOut[] = [];
+  private setup: NamespaceSetup;
+  private readonly identity: Identity;
+  private readonly ports: NamespacePorts;
+  private state: 'new' | 'running' | 'stopped' = 'new';
+  private followAsked = false;
+
+  constructor(setup: NamespaceSetup, identity: Identity, ports: NamespacePorts) {
+    this.setup = setup;
+    this.identity = identity;
     this.ports = ports;
-    this.routes = pairCandidates(locals, config.servers, config.paths === 'all' ? 'all' : 'auto').map(({ local, remote }) => {
-      const port = targetPort(whole, config, remote, local);
-      const route: Route = { local, remote, port, server: null, supervisor: this.supervisorOf(local, remote, port, identity, () => route) };
-      return route;
-    });
+    this.follow();
+  }
+
+  get config(): ClientNamespaceConfig {
+    return this.setup.config;
   }
 
   start(): void {
+    this.state = 'running';
     for (const route of this.routes) route.supervisor.start();
   }
 
   /** Ends all paths; what is still under way is answered with `status`. */
   stop(status: number, reason: string): void {
+    this.state = 'stopped';
     for (const server of this.servers.values()) server.trunk.end(status, reason);
     for (const route of this.routes) route.supervisor.retire(reason);
+  }
+
+  /** Another configuration, or other facts about the client's interfaces: what lives and is still wanted goes on. */
+  change(setup: NamespaceSetup): void {
+    this.setup = setup;
+    const { heartbeatMs, suspectMs, deadMs } = setup.config;
+    for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
+    this.follow();
+    // Keys may be right now that were wrong before.
+    for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.wayOpened();
+  }
+
+  /** Servers with attached volumes to which no section of another configuration would lead. */
+  lostBy(setup: NamespaceSetup): Server[] {
+    const sections = sectionsByEndPoint(setup);
+    return [...this.servers.values()].filter(
+      (server) => server.trunk.attachments.length > 0 && sectionOf(sections, this.pictureOf(server)) === null,
+    );
+  }
+
+  /** The server that a section leads to, as far as is known, also while none of its paths is wanted. */
+  serverOf(section: ClientServerConfig): Server | null {
+    const { whole, config, locals } = this.setup;
+    const keys = locals.map((local) => endPointKey(section.address, targetPort(whole, config, section, local)));
+    const route = this.routes.find(({ remote, server }) => remote.position === section.position && server !== null);
+    return (
+      route?.server ?? [...this.servers.values()].find(({ metAt, named }) => keys.some((key) => metAt.has(key) || named.has(key))) ?? null
+    );
   }
 
   /** Something has happened to the interface of an address: its paths need not be silent first, nor wait for their turn. */
@@ -90,47 +134,108 @@ export class Namespace {
     }
   }
 
-  /** Sections that no candidate path leads to: nobody could say why they stay silent. */
-  get unreached(): ClientServerConfig[] {
-    return this.config.servers.filter((server) => !this.routes.some((route) => route.remote === server));
+  /** Makes the routes those of the plan. Does nothing when they are. */
+  private follow(): void {
+    const plan = planRoutes(this.situation());
+    const wanted = new Map(plan.wanted.map((ends) => [routeKey(ends), ends]));
+    const known = new Map(this.routes.map((route) => [routeKey(route), route]));
+    this.leftOut = plan.leftOut;
+    this.routes = [...wanted].map(([key, ends]) => this.routeFor(ends, known.get(key)));
+    if (this.state === 'running') for (const route of this.routes) if (!known.has(routeKey(route))) route.supervisor.start();
+    for (const [key, route] of known) if (!wanted.has(key)) route.supervisor.retire(this.reasonAgainst(route));
+    this.forgetServers();
   }
 
-  private supervisorOf(
-    local: LocalInterface,
-    remote: ClientServerConfig,
-    port: number,
-    identity: Identity,
-    route: () => Route,
-  ): PathSupervisor {
-    const { clock, connector, random, pools, log } = this.ports;
-    const { namespaceid, nodename, nodekey, digest } = this.config;
-    const client: ClientIdentity = {
+  /** Follows when what runs now has ended: routes do not change under those who walk them. */
+  private wantFollow(): void {
+    if (this.followAsked) return;
+    this.followAsked = true;
+    this.ports.clock.soon(() => {
+      this.followAsked = false;
+      if (this.state === 'running') this.follow();
+    });
+  }
+
+  private situation(): RouteSituation {
+    return { ...this.setup, servers: this.pictures() };
+  }
+
+  private pictures(): ServerPicture[] {
+    return [...this.servers.values()].map((server) => this.pictureOf(server));
+  }
+
+  private pictureOf(server: Server): ServerPicture {
+    const { serverid, name, interfaces, named, metAt } = server;
+    const living = this.routes.filter((route) => route.server === server && route.supervisor.path !== null);
+    return { serverid, name, interfaces, named, metAt, living };
+  }
+
+  private routeFor(ends: RouteEnds, known: Route | undefined): Route {
+    if (known !== undefined) {
+      known.local = ends.local;
+      known.remote = ends.remote;
+      known.supervisor.identity = this.identityFor(ends);
+      return known;
+    }
+    const route: Route = { ...ends, server: null, supervisor: this.supervisorOf(ends, () => route) };
+    return route;
+  }
+
+  private reasonAgainst({ local, remote, port }: Route): string {
+    if (!this.setup.locals.some(({ address }) => address === local.address))
+      return `interface ${local.name} is not in the configuration any more`;
+    const found = this.leftOut.find((one) => one.address === remote.address && (one.port ?? port) === port);
+    return found?.reason ?? (remote.serverid === null ? 'it is not in the configuration any more' : 'its server does not list it any more');
+  }
+
+  /** Those to which nothing leads any more, and on which nothing depends. */
+  private forgetServers(): void {
+    for (const [serverid, server] of this.servers) {
+      if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) continue;
+      this.servers.delete(serverid);
+      server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
+    }
+  }
+
+  private identityFor({ local, remote }: RouteEnds): ClientIdentity {
+    const { namespaceid, nodename, nodekey, digest } = this.setup.config;
+    const features = digest ? [FEATURE.DIGEST] : [];
+    return {
       nodekey,
       serverkey: remote.serverkey,
-      hello: {
-        versions: PROTOCOL_VERSIONS,
-        features: digest ? [FEATURE.DIGEST] : [],
-        namespaceid,
-        node: nodename,
-        ...identity,
-        interface: local.name,
-      },
+      hello: { versions: PROTOCOL_VERSIONS, features, namespaceid, node: nodename, ...this.identity, interface: local.name },
     };
-    return new PathSupervisor({ localAddress: local.address, address: remote.address, port }, client, {
+  }
+
+  private supervisorOf(ends: RouteEnds, route: () => Route): PathSupervisor {
+    const { clock, connector, random, pools, log } = this.ports;
+    const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
+    return new PathSupervisor(endPoints, this.identityFor(ends), {
       clock,
       connector,
       random,
       pools,
       trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
       stateChanged: (supervisor, from, to, reason) => {
+        const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         if (to === 'down' && reason !== '') pathLog.warn(`rep ${remote.address}/${port} is down: ${reason}`);
         else if (to === 'suspect' || to === 'probation' || to === 'retired')
           pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
-        if (from === 'up' || from === 'suspect') this.pathLost(route());
+        if (isAlive(to) && !isAlive(from)) this.pathLives(route());
+        if (isAlive(from)) this.pathLost(route());
+        // Which paths live decides about which may go.
+        if (isAlive(from) !== isAlive(to)) this.wantFollow();
         this.ports.pathChanged(route(), from, to, reason);
       },
     });
+  }
+
+  /** The server has proved that it is there, and so it is not elsewhere. */
+  private pathLives({ server, remote, port }: Route): void {
+    const key = endPointKey(remote.address, port);
+    for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
+    if (server !== null) remember(server.metAt, key);
   }
 
   /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
@@ -140,22 +245,36 @@ export class Namespace {
   }
 
   private trunkFor(route: Route, challenge: Challenge): Trunk {
-    let server = this.servers.get(challenge.serverid);
-    if (server === undefined) {
-      if (this.servers.size >= SERVERS_PER_CLIENT_MAX)
-        throw new RsError('E_LIMIT', `More than ${SERVERS_PER_CLIENT_MAX} servers in namespace ${this.config.name}`);
-      const { heartbeatMs, suspectMs, deadMs } = this.config;
-      server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
-        ...this.ports.events,
-        sessionBegan: (began, again) => {
-          for (const other of this.routes) if (other.server === began) other.supervisor.hasten();
-          this.ports.events.sessionBegan(began, again);
-        },
-      });
-      this.servers.set(challenge.serverid, server);
+    const { remote } = route;
+    if (remote.serverid !== null && remote.serverid !== challenge.serverid) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${challenge.server} (serverid ${challenge.serverid}) answers at ${remote.address}, which serverid ${remote.serverid} names as its own: correct [interface] in the rssrvcfg of one of them`,
+      );
     }
+    const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
     server.meet(challenge);
     route.server = server;
     return server.trunk;
   }
+
+  private newServer(challenge: Challenge): Server {
+    if (this.servers.size >= SERVERS_PER_CLIENT_MAX)
+      throw new RsError('E_LIMIT', `More than ${SERVERS_PER_CLIENT_MAX} servers in namespace ${this.config.name}`);
+    const { heartbeatMs, suspectMs, deadMs } = this.config;
+    const server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
+      ...this.ports.events,
+      sessionBegan: (began, again) => {
+        for (const other of this.routes) if (other.server === began) other.supervisor.hasten();
+        this.ports.events.sessionBegan(began, again);
+      },
+      interfacesChanged: () => this.wantFollow(),
+    });
+    this.servers.set(challenge.serverid, server);
+    return server;
+  }
+}
+
+function isAlive(state: PathState): boolean {
+  return state === 'up' || state === 'suspect';
 }

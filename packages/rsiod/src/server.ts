@@ -1,8 +1,11 @@
 // One server as this client knows it: its trunk, what it calls itself, what it offers. It exists from the first CHALLENGE on; which of the
-// configured addresses lead to it is learned there. Invariant: its list is that of the current session, or marked as old by being empty.
+// configured addresses lead to it is learned there. Invariants: its list is that of the current session, or marked as old by `isListed`;
+// its interfaces are the newest that it has named.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { END_POINTS_REMEMBERED_MAX } from '@rsio/protocol/limits';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { Opener } from '@rsio/protocol/trunk/opener';
@@ -10,8 +13,9 @@ import { callSession } from '@rsio/protocol/trunk/session-call';
 import { Trunk } from '@rsio/protocol/trunk/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
-import type { Challenge, VolumeEntry } from '@rsio/protocol/wire/messages';
+import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { endPointKey } from './route-plan.ts';
 
 export interface ServerEvents {
   sessionBegan(server: Server, again: boolean): void;
@@ -20,35 +24,67 @@ export interface ServerEvents {
   openWaits(server: Server, attachment: Attachment, sentence: string): void;
 }
 
+export interface ServerPorts extends ServerEvents {
+  /** It has named other interfaces than before. */
+  interfacesChanged(server: Server): void;
+}
+
+/** Adds a key; past END_POINTS_REMEMBERED_MAX that which was added longest ago is forgotten. */
+export function remember(keys: Set<string>, key: string): void {
+  keys.delete(key);
+  keys.add(key);
+  for (const oldest of keys) {
+    if (keys.size <= END_POINTS_REMEMBERED_MAX) return;
+    keys.delete(oldest);
+  }
+}
+
 export class Server {
   readonly serverid: number;
   name: string;
   volumes: readonly VolumeEntry[] = [];
   /** Its list has been read in this session. */
   isListed = false;
+  /** Those that it has named last. */
+  interfaces: readonly ServerInterface[] = [];
+  /** End points that it has ever named, as far as they are remembered. */
+  readonly named = new Set<string>();
+  /** End points at which it has proved itself. */
+  readonly metAt = new Set<string>();
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
+  private readonly ports: ServerPorts;
+  /** Of its list in this session: the newest heard of, and that of `interfaces`. */
+  private newestGeneration = 0;
+  private interfacesGeneration = 0;
   private listAsked = false;
   private listWaiters: (() => void)[] = [];
 
-  constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, events: ServerEvents) {
+  constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
     this.serverid = challenge.serverid;
     this.name = challenge.server;
     this.clock = clock;
+    this.ports = ports;
     this.trunk = new Trunk(clock, times, {
       sessionBegan: (again) => {
         this.isListed = false;
+        this.newestGeneration = 0;
+        this.interfacesGeneration = 0;
         this.askList();
         this.opener.openAll();
-        events.sessionBegan(this, again);
+        ports.sessionBegan(this, again);
       },
-      listChanged: () => this.askList(),
+      listChanged: (generation) => {
+        this.newestGeneration = Math.max(this.newestGeneration, generation);
+        this.askList();
+      },
+      interfacesTold: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
     });
     this.opener = new Opener(this.trunk, clock, {
-      opened: (attachment, again, newLife) => events.opened(this, attachment, again, newLife),
-      failed: (attachment, status, sentence) => events.openFailed(this, attachment, status, sentence),
-      waits: (attachment, sentence) => events.openWaits(this, attachment, sentence),
+      opened: (attachment, again, newLife) => ports.opened(this, attachment, again, newLife),
+      failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
+      waits: (attachment, sentence) => ports.openWaits(this, attachment, sentence),
     });
   }
 
@@ -85,13 +121,30 @@ export class Server {
   private askList(): void {
     if (this.listAsked) return;
     this.listAsked = true;
+    const generation = this.newestGeneration;
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
       this.listAsked = false;
-      if (status === STATUS.OK) {
-        this.volumes = bodies.flatMap((body) => decodeListAnswer(body, 0, body.length).volumes);
-        this.isListed = true;
-      }
+      if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       for (const waiter of this.listWaiters.splice(0)) waiter();
+      // It changed again while the question was on its way.
+      if (this.newestGeneration > generation) this.askList();
     });
+  }
+
+  private takeList(parts: readonly ListAnswer[]): void {
+    this.volumes = parts.flatMap(({ volumes }) => volumes);
+    this.isListed = true;
+    const [first] = parts;
+    if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
+  }
+
+  /** An older list, which came over a slower path, changes nothing; nor does one without interfaces: it has at least that of the path. */
+  private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
+    if (interfaces.length === 0 || generation < this.interfacesGeneration) return;
+    this.interfacesGeneration = generation;
+    const isSame = isDeepStrictEqual(interfaces, this.interfaces);
+    this.interfaces = interfaces;
+    for (const { address, port } of interfaces) remember(this.named, endPointKey(address, port));
+    if (!isSame) this.ports.interfacesChanged(this);
   }
 }

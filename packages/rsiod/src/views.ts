@@ -11,12 +11,13 @@ import type {
   StatusView,
   WaitingView,
 } from '@rsio/protocol/control/methods';
-import type { RscltConfig, StallPolicy } from '@rsio/protocol/config/types';
+import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { printDuration } from '@rsio/protocol/lib/units';
 import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
-import type { LocalInterface, Namespace, Route } from './namespace.ts';
+import type { Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
+import { endPointKey } from './route-plan.ts';
 import type { Server } from './server.ts';
 import type { StallWord } from './stall.ts';
 import type { Volume } from './volume.ts';
@@ -39,42 +40,45 @@ export function pathView({ local, remote, port, supervisor }: Route): PathView {
   };
 }
 
+interface ServerGroup {
+  readonly server: Server | null;
+  readonly sections: ClientServerConfig[];
+}
+
 /** Sections that lead to one server are one; a section whose server was never met stands for itself. */
-function serverGroups(namespace: Namespace): { server: Server | null; sections: string[] }[] {
-  const groups: { server: Server | null; sections: string[] }[] = [];
+function serverGroups(namespace: Namespace): ServerGroup[] {
+  const groups: ServerGroup[] = [];
   for (const section of namespace.config.servers) {
-    const server = namespace.routes.find((route) => route.remote === section && route.server !== null)?.server ?? null;
+    const server = namespace.serverOf(section);
     const group = server === null ? undefined : groups.find((one) => one.server === server);
-    if (group === undefined) groups.push({ server, sections: [section.name] });
-    else group.sections.push(section.name);
+    if (group === undefined) groups.push({ server, sections: [section] });
+    else group.sections.push(section);
   }
   return groups;
 }
 
 export function namespaceView(namespace: Namespace, position: number): NamespaceView {
   const { name, namespaceid, nodename } = namespace.config;
-  const servers = serverGroups(namespace).map(({ server, sections }, index) => serverView(namespace, server, sections, index));
+  const servers = serverGroups(namespace).map((group, index) => serverView(namespace, group, index));
   return { position, name, namespaceid, nodename, servers };
 }
 
-function serverView(namespace: Namespace, server: Server | null, sections: string[], position: number): ServerView {
-  const routes = namespace.routes.filter((route) => sections.includes(route.remote.name));
+function serverView(namespace: Namespace, { server, sections }: ServerGroup, position: number): ServerView {
+  const isOurs = ({ remote, server: met }: Route): boolean =>
+    remote.position === null
+      ? met === server || remote.serverid === server?.serverid
+      : sections.some((one) => one.position === remote.position);
+  const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
   const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
   return {
     position,
-    name: server?.name ?? sections[0] ?? '',
-    sections,
+    name: server?.name ?? sections[0]?.name ?? '',
+    sections: sections.map(({ name }) => name),
     serverid: server?.serverid ?? null,
     instance: session?.serverInstance ?? null,
     state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
-    addresses: namespace.config.servers
-      .filter((section) => sections.includes(section.name))
-      .map((section) => ({
-        section: section.name,
-        address: section.address,
-        port: routes.find((route) => route.remote === section)?.port ?? section.port ?? 0,
-      })),
+    addresses: addressesOf(sections, routes),
     limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
     volumes: (server?.volumes ?? []).map((volume) => ({
       name: volume.name,
@@ -88,6 +92,18 @@ function serverView(namespace: Namespace, server: Server | null, sections: strin
     })),
     paths: routes.map(pathView),
   };
+}
+
+/** The sections, then what was learned. */
+function addressesOf(sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
+  const named = sections.map(({ name, address, port, position }) => ({
+    section: name,
+    address,
+    port: routes.find(({ remote }) => remote.position === position)?.port ?? port ?? 0,
+  }));
+  const learned = routes.filter(({ remote }) => remote.position === null);
+  const distinct = new Map(learned.map(({ remote, port }) => [endPointKey(remote.address, port), { remote, port }]));
+  return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
 }
 
 export function attachmentView(volume: Volume, device: string | null, servers: number): AttachmentView {
@@ -141,13 +157,8 @@ function policyText(policy: StallPolicy): string {
   return typeof policy === 'number' ? printDuration(policy) : policy;
 }
 
-export function statusView(
-  config: RscltConfig,
-  locals: readonly LocalInterface[],
-  namespaces: readonly Namespace[],
-  volumes: readonly Volume[],
-  clock: Clock,
-): StatusView {
+export function statusView(config: RscltConfig, namespaces: readonly Namespace[], volumes: readonly Volume[], clock: Clock): StatusView {
+  const positions = remotePositions(namespaces);
   const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
     position,
     name: one.name,
@@ -155,10 +166,25 @@ export function statusView(
     port: one.port,
     reps: namespaces
       .flatMap((namespace) => namespace.routes)
-      .filter((route) => route.local === locals[position])
-      .map((route) => ({ ...pathView(route), position: route.remote.position, section: route.remote.name })),
+      .filter((route) => route.local.address === one.address)
+      .map((route) => ({ ...pathView(route), position: positions.get(route) ?? 0, section: route.remote.name })),
   }));
   return { interfaces, waiting: volumes.flatMap((volume) => waitingView(volume, clock)) };
+}
+
+/** The file's sections have their places there; what was learned comes behind them, in order of namespaces and servers. */
+function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
+  const positions = new Map<Route, number>();
+  let next = namespaces.reduce((sum, { config }) => sum + config.servers.length, 0);
+  for (const { routes } of namespaces) {
+    const learned = new Map<string, number>();
+    for (const route of routes) {
+      const key = endPointKey(route.remote.address, route.port);
+      if (route.remote.position === null && !learned.has(key)) learned.set(key, next++);
+      positions.set(route, route.remote.position ?? learned.get(key) ?? next);
+    }
+  }
+  return positions;
 }
 
 function waitingView(volume: Volume, clock: Clock): WaitingView[] {

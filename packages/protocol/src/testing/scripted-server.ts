@@ -9,6 +9,7 @@ import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import { bodyLengthBytes, type Header } from '../wire/header.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
+import type { ServerInterface } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -96,8 +97,8 @@ export class ScriptedPath {
     this.connection.encoder.flush();
   }
 
-  welcome(session: Buffer, number: number, slots: number): void {
-    const welcome = { session, path: number, slots, windowBytes: 32 * 1024 * 1024, interfaces: [], generation: 1 };
+  welcome(session: Buffer, number: number, slots: number, interfaces: readonly ServerInterface[] = [], generation = 1): void {
+    const welcome = { session, path: number, slots, windowBytes: 32 * 1024 * 1024, interfaces, generation };
     const { welcomeKey, transcript, features } = this.proven!;
     this.connection.encoder.raw(buildWelcome(welcomeKey, transcript, welcome));
     const isDigest = features.includes(FEATURE.DIGEST);
@@ -123,9 +124,13 @@ export class ScriptedServer {
   session = Buffer.alloc(16, 1);
   slots = 256;
   digest = true;
+  /** What WELCOME tells of its list. */
+  interfaces: readonly ServerInterface[] = [];
+  generation = 1;
   /** Every PING is answered at once; else a test says `pong` itself. */
   answersPings = false;
   instance = 'a'.repeat(32);
+  serverid = 1;
   /** Decides about a proven connection; by default it is welcomed at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
@@ -136,7 +141,15 @@ export class ScriptedServer {
 
   accept(end: MemoryEnd): void {
     const features = this.digest ? [FEATURE.DIGEST] : [];
-    const identity = { namespaceid: 1, server: 'server', serverid: 1, instance: this.instance, serverkey: null, versions: [1], features };
+    const identity = {
+      namespaceid: 1,
+      server: 'server',
+      serverid: this.serverid,
+      instance: this.instance,
+      serverkey: null,
+      versions: [1],
+      features,
+    };
     this.connections.push(new ScriptedPath(end, new ServerHandshake(identity, this.random.bytes), this));
   }
 
@@ -146,7 +159,7 @@ export class ScriptedServer {
   }
 
   welcome(path: ScriptedPath): void {
-    path.welcome(this.session, this.paths.length, this.slots);
+    path.welcome(this.session, this.paths.length, this.slots, this.interfaces, this.generation);
     this.paths.push(path);
   }
 

@@ -50,7 +50,7 @@ export class TrunkScene implements RequestOwner {
     this.trunk = new Trunk(
       this.clientClock,
       { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
-      { sessionBegan: (again) => this.sessions.push(again), listChanged: () => this.listChanges++ },
+      { sessionBegan: (again) => this.sessions.push(again), listChanged: () => this.listChanges++, interfacesTold: () => {} },
     );
     for (let index = 0; index < paths; index++) this.addPath(index);
   }

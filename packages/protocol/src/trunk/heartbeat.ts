@@ -20,7 +20,8 @@ const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
 export class Heartbeat {
-  private readonly intervalMs: number;
+  /** May change at any time; the next PING is due by the new one. */
+  intervalMs: number;
   private sent = 0;
   private heard = 0;
   /** Number of the last PING that was answered: a second PONG to it measures nothing. */

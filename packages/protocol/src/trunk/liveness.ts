@@ -15,8 +15,8 @@ export interface LivenessOwner {
 
 export class Liveness {
   private readonly clock: Clock;
-  private readonly times: LivenessTimes;
-  private readonly tickMs: number;
+  private times: LivenessTimes;
+  private tickMs: number;
   private readonly owner: LivenessOwner;
   private timer: Timer | null = null;
   private lastTickMs = 0;
@@ -26,6 +26,15 @@ export class Liveness {
     this.times = times;
     this.tickMs = tickMs(times);
     this.owner = owner;
+  }
+
+  /** From the next look on. */
+  setTimes(times: LivenessTimes): void {
+    const isRunning = this.timer !== null;
+    this.stop();
+    this.times = times;
+    this.tickMs = tickMs(times);
+    if (isRunning) this.start();
   }
 
   /** Goes on until there is no path. */

@@ -90,7 +90,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   /** Of earlier connections. */
   private past: PathTotals = { requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null };
   private readonly ports: SupervisorPorts;
-  private readonly identity: ClientIdentity;
+  /** Who this client says it is; another one counts from the next connection on. */
+  identity: ClientIdentity;
   private readonly backoff: Backoff;
   private readonly unit: () => number;
   /** Deaths for which the path may be to blame, and in which session. */

@@ -4,7 +4,7 @@
 
 import type { Clock } from '../lib/clock.ts';
 import type { Header } from '../wire/header.ts';
-import type { Challenge, Welcome } from '../wire/messages.ts';
+import type { Challenge, ServerInterface, Welcome } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Connection } from './connection.ts';
@@ -20,8 +20,10 @@ import { choosePath } from './scheduler.ts';
 export interface TrunkEvents {
   /** A session began; `again`: it replaces one, and attachments wait in phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** The server's list has changed since it was last asked for. */
-  listChanged(): void;
+  /** The server's list is of this generation now, another one than was known. */
+  listChanged(generation: number): void;
+  /** The server has named its interfaces, as they were at this generation of its list. */
+  interfacesTold(interfaces: readonly ServerInterface[], generation: number): void;
 }
 
 /** Who keeps a path up, and is told what becomes of it. */
@@ -45,7 +47,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   paths: readonly Path[] = [];
   session: Session | null = null;
   private readonly clock: Clock;
-  private readonly times: LivenessTimes;
+  private times: LivenessTimes;
   private readonly events: TrunkEvents;
   private readonly dispatcher = new Dispatcher();
   private readonly fences = new Fences();
@@ -72,6 +74,13 @@ export class Trunk implements PathOwner, LivenessOwner {
   /** Nothing is sent any more; what is submitted is answered with an error. */
   get isEnded(): boolean {
     return this.ended;
+  }
+
+  /** Other times of liveness, for paths that live too. */
+  setTimes(times: LivenessTimes): void {
+    this.times = times;
+    for (const path of this.paths) path.heartbeat.intervalMs = times.heartbeatMs;
+    this.liveness.setTimes(times);
   }
 
   /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
@@ -105,6 +114,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);
     const path = this.adopt(connection, welcome.path, observer);
     this.events.sessionBegan(again);
+    this.events.interfacesTold(welcome.interfaces, welcome.generation);
     return path;
   }
 
@@ -116,7 +126,10 @@ export class Trunk implements PathOwner, LivenessOwner {
   /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathObserver): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
-    return this.adopt(connection, welcome.path, observer);
+    const path = this.adopt(connection, welcome.path, observer);
+    this.generationSeen(welcome.generation);
+    this.events.interfacesTold(welcome.interfaces, welcome.generation);
+    return path;
   }
 
   addAttachment(attachment: Attachment): void {
@@ -192,7 +205,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   generationSeen(generation: number): void {
     if (generation === 0 || generation === this.generation) return;
     this.generation = generation;
-    this.events.listChanged();
+    this.events.listChanged(generation);
   }
 
   pathReceived(path: Path, isProof: boolean): void {
