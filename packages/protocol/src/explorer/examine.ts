@@ -1,7 +1,9 @@
 // Finds out which paths to a server work: pairs the interfaces, probes one candidate after the other (rates must not disturb each other),
-// and gives a reason for everything that is left out.
+// and gives a reason for everything that is left out. Invariant: every interface of both sides is in a report or is left out.
 
-import { RsError } from '../lib/errors.ts';
+import { considerCandidates } from './candidates.ts';
+import type { Finding } from './finding.ts';
+import { probeCandidate } from './probe.ts';
 import type { Examination, ProbeExpectation, ProbeLocal, ProbeLogin, ProbePorts, ProbeRemote, ProbeReport } from './probe-report.ts';
 
 export interface ExamineOptions {
@@ -16,6 +18,32 @@ export interface ExamineOptions {
   readonly onReport?: (report: ProbeReport, done: number, total: number) => void;
 }
 
-export function examine(options: ExamineOptions): Promise<Examination> {
-  return Promise.reject(new RsError('E_NOT_BUILT', `Examining ${options.remotes.length} interfaces is not in this version`));
+/** Never rejects for what the network or the servers do. */
+export async function examine(options: ExamineOptions): Promise<Examination> {
+  const { locals, remotes, choice, login, expected, ports, onReport } = options;
+  const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
+  const reports: ProbeReport[] = [];
+  for (const candidate of candidates) {
+    const report = await probeCandidate(candidate, login, expected, ports);
+    reports.push(report);
+    onReport?.(report, reports.length, candidates.length);
+  }
+  return { reports, leftOut, findings: oneDevice(reports) };
+}
+
+/** Several paths that share one cable without being meant to: one fault then ends them all. */
+function oneDevice(reports: readonly ProbeReport[]): Finding[] {
+  const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);
+  const isMeant = others.every(({ device }) => device === first?.device);
+  if (first === undefined || others.length === 0 || isMeant || !others.every(({ leavesBy }) => leavesBy === first.leavesBy)) return [];
+  const count = others.length === 1 ? 'Both paths leave' : `All ${others.length + 1} paths leave`;
+  return [
+    {
+      kind: 'wrong-device',
+      object: first.leavesBy ?? '',
+      count: 1,
+      sentence: `${count} by ${first.leavesBy}`,
+      remedy: 'let each interface have a subnet of its own, or route by source address: rsconfig doctor shows how',
+    },
+  ];
 }

@@ -22,6 +22,7 @@ export type FindingKind =
   | 'no-broadcast'
   | 'cannot-ask'
   | 'wrong-device'
+  | 'not-measured'
   | 'mtu';
 
 export interface Finding {

@@ -1,7 +1,7 @@
 // The machine's interfaces from facts that a test tells: subnets, broadcasts, what /sys says and what it does not say.
 
 import { describe, expect, test } from 'vitest';
-import { type InterfaceFacts, interfaceOf, machineInterfaces, readCounters, systemFacts } from './interfaces.ts';
+import { allCounters, type InterfaceFacts, interfaceOf, machineInterfaces, readCounters, systemFacts } from './interfaces.ts';
 
 const NET = '/sys/class/net';
 const LO = { device: 'lo', address: '127.0.0.1', prefixLength: 8 };
@@ -119,6 +119,8 @@ test('counters', () => {
   const files = { [`${NET}/eth0/statistics/rx_bytes`]: '12', [`${NET}/eth0/statistics/tx_bytes`]: '34' };
   expect(readCounters('eth0', facts([], files))).toEqual({ receivedBytes: 12, sentBytes: 34 });
   expect(readCounters('eth1', facts([], files))).toBeNull();
+  const all = allCounters({ ...facts([], files), devices: () => ['eth0', 'eth1'] });
+  expect([...all]).toEqual([['eth0', { receivedBytes: 12, sentBytes: 34 }]]);
 });
 
 test('the machine under this test has a loopback interface that counts bytes', () => {

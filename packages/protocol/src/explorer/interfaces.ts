@@ -91,6 +91,16 @@ export function readCounters(device: string, facts: InterfaceFacts): ByteCounter
   return receivedBytes === null || sentBytes === null ? null : { receivedBytes, sentBytes };
 }
 
+/** The counters of all devices, by name. */
+export function allCounters(facts: InterfaceFacts): Map<string, ByteCounters> {
+  return new Map(
+    facts.devices().flatMap((device) => {
+      const counters = readCounters(device, facts);
+      return counters === null ? [] : [[device, counters] as const];
+    }),
+  );
+}
+
 function describe(facts: InterfaceFacts, { device, address, prefixLength }: InterfaceAddress, isRunning: boolean): MachineInterface {
   const isLoopback = isLoopback4(address) || address === '::1';
   const linkMbps = numberIn(facts, device, 'speed');
