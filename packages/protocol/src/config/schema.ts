@@ -78,6 +78,22 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
+/** What a key means wherever it stands; a section that inherits it adds from where. */
+const HELP = {
+  stall: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
+  attach: 'Volumes attached when rsiod starts',
+  device: 'How an attached volume is shown here; in this version an export of the NBD socket, and with none nothing',
+  paths: 'Which pairs of interfaces become paths: those on a common subnet, all, or of those only what [server] sections name',
+  heartbeat: 'How often each path is asked for a sign of life',
+  suspect: 'Silence after which requests of a path are sent again on others; it must be below heartbeat',
+  dead: 'Silence after which a path is given up and connected anew; it must be above twice the heartbeat',
+  digest: 'Whether frames carry checksums (CRC-32) of their own, beyond those of TCP',
+  logSize: 'Memory per volume for writes that the server has not flushed, 0: none; in this version it has no effect',
+} as const;
+
+const OF_DEFAULTS = 'without it that of [defaults]';
+const OF_NAMESPACE = 'without it that of the namespace';
+
 const anyNumber = { named: true, occurs: 'any number', below: null, lines: null } as const;
 
 export const SCHEMA = {
@@ -88,7 +104,7 @@ export const SCHEMA = {
       help: 'The namespace this server belongs to; the name is a label of its own',
       keys: {
         namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
-        protocol: withDefault(protocol, 'tcp', 'Protocol of interfaces that set none'),
+        protocol: withDefault(protocol, 'tcp', 'Protocol of interfaces that set none; TCP is the only one'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of interfaces that set none'),
         namespacekey: optional(types.keyText, 'Signs exploration, together with the clients that have the same key'),
         explore: withDefault(
@@ -157,31 +173,23 @@ export const SCHEMA = {
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
-        stall: withDefault(stall, printDuration(STALL_MS), 'How long I/O waits when no path is left, before it fails'),
-        attach: withDefault(types.attachChoice, 'none', 'Volumes attached when the daemon starts'),
-        device: withDefault(device, 'auto', 'How an attached volume is shown on this machine'),
-        paths: withDefault(
-          paths,
-          'auto',
-          'Which pairs of interfaces become paths: those on a common subnet, all, or only those with [server] sections',
-        ),
-        heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), 'Interval of heartbeats on a path'),
-        suspect: withDefault(
-          suspect,
-          printDuration(SUSPECT_AFTER_MS),
-          'Silence after which requests are sent again on other paths; below heartbeat',
-        ),
-        dead: withDefault(dead, printDuration(DEAD_AFTER_MS), 'Silence after which a path is reset; above twice the heartbeat'),
-        digest: withDefault(types.offOn, 'off', 'Whether frames carry checksums of their own'),
-        'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), 'Memory per volume for writes not yet flushed; 0 writes through'),
-        'nbd-group': optional(types.name, 'Group of this machine that may use the NBD socket besides its owner'),
+        stall: withDefault(stall, printDuration(STALL_MS), HELP.stall),
+        attach: withDefault(types.attachChoice, 'none', HELP.attach),
+        device: withDefault(device, 'auto', HELP.device),
+        paths: withDefault(paths, 'auto', HELP.paths),
+        heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), HELP.heartbeat),
+        suspect: withDefault(suspect, printDuration(SUSPECT_AFTER_MS), HELP.suspect),
+        dead: withDefault(dead, printDuration(DEAD_AFTER_MS), HELP.dead),
+        digest: withDefault(types.offOn, 'off', HELP.digest),
+        'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), HELP.logSize),
+        'nbd-group': optional(types.name, 'Group of users that may open the NBD socket, besides the user rsiod runs as'),
       },
     },
     interface: {
       ...anyNumber,
       help: 'A network interface of this machine that paths leave by',
       keys: {
-        address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet the machine says it is on'),
+        address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine says it is on'),
         port: optional(types.port, 'Port of servers reached through it; without it that of [namespace], else of [defaults]'),
         protocol: optional(protocol, 'Protocol of its paths; without it that of [namespace], else of [defaults]'),
       },
@@ -194,17 +202,17 @@ export const SCHEMA = {
         nodename: needed(types.name, 'Name of this machine as the servers list it under [clients]'),
         nodekey: needed(types.keyText, 'Key of this machine as the servers list it under [clients]'),
         namespacekey: optional(types.keyText, 'Signs exploration, together with the servers that have the same key'),
-        protocol: optional(protocol, 'Overrides protocol of [defaults]'),
-        port: optional(types.port, 'Overrides port of [defaults]'),
-        stall: optional(stall, 'Overrides stall of [defaults]'),
-        attach: optional(types.attachChoice, 'Overrides attach of [defaults]'),
-        device: optional(device, 'Overrides device of [defaults]'),
-        paths: optional(paths, 'Overrides paths of [defaults]'),
-        heartbeat: optional(heartbeat, 'Overrides heartbeat of [defaults]'),
-        suspect: optional(suspect, 'Overrides suspect of [defaults]'),
-        dead: optional(dead, 'Overrides dead of [defaults]'),
-        digest: optional(types.offOn, 'Overrides digest of [defaults]'),
-        'log-size': optional(logSize, 'Overrides log-size of [defaults]'),
+        protocol: optional(protocol, `Protocol of its paths; ${OF_DEFAULTS}`),
+        port: optional(types.port, `Port of its servers; ${OF_DEFAULTS}`),
+        stall: optional(stall, `${HELP.stall}; ${OF_DEFAULTS}`),
+        attach: optional(types.attachChoice, `${HELP.attach}; ${OF_DEFAULTS}`),
+        device: optional(device, `${HELP.device}; ${OF_DEFAULTS}`),
+        paths: optional(paths, `${HELP.paths}; ${OF_DEFAULTS}`),
+        heartbeat: optional(heartbeat, `${HELP.heartbeat}; ${OF_DEFAULTS}`),
+        suspect: optional(suspect, `${HELP.suspect}; ${OF_DEFAULTS}`),
+        dead: optional(dead, `${HELP.dead}; ${OF_DEFAULTS}`),
+        digest: optional(types.offOn, `${HELP.digest}; ${OF_DEFAULTS}`),
+        'log-size': optional(logSize, `${HELP.logSize}; ${OF_DEFAULTS}`),
       },
     },
     server: {
@@ -215,7 +223,7 @@ export const SCHEMA = {
         address: needed(types.address, 'Address of this interface of the server'),
         port: optional(types.port, 'Port; without it that of the [interface] used, else of [namespace], else of [defaults]'),
         protocol: optional(protocol, 'Protocol; without it that of the [interface] used, else of [namespace], else of [defaults]'),
-        serverkey: optional(types.keyText, 'The key by which this server has to prove itself'),
+        serverkey: optional(types.keyText, 'Key by which this server has to prove itself, the same as in its rssrvcfg'),
       },
     },
     volume: {
@@ -223,12 +231,12 @@ export const SCHEMA = {
       below: 'namespace',
       help: 'What holds for one volume of the namespace above',
       keys: {
-        stall: optional(stall, 'Overrides stall of the namespace for this volume'),
+        stall: optional(stall, `${HELP.stall}; ${OF_NAMESPACE}`),
         attach: optional(types.yesNo, 'Whether this volume is attached when the daemon starts, whatever attach of the namespace says'),
-        device: optional(device, 'Overrides device of the namespace for this volume'),
-        'log-size': optional(logSize, 'Overrides log-size of the namespace for this volume'),
+        device: optional(device, `${HELP.device}; ${OF_NAMESPACE}`),
+        'log-size': optional(logSize, `${HELP.logSize}; ${OF_NAMESPACE}`),
         readonly: optional(types.yesNo, 'Whether this volume is attached for reading only'),
-        path: optional(types.path, 'Where this volume appears, instead of below /dev/avN'),
+        path: optional(types.path, 'Where this volume appears instead of below /dev/avN; in this version it has no effect'),
       },
     },
   },
