@@ -15,7 +15,7 @@ import { assert } from '@rsio/protocol/lib/assert';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import type { DaemonLog, LogLevel } from '@rsio/protocol/lib/log';
+import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
@@ -89,6 +89,10 @@ export class Listener {
       current: () => this.config,
       load: () => loadRssrvConfig(paths.configFile),
       apply: (plan, next) => this.apply(plan, next),
+      setLevel: (level) => {
+        log.setLevel(level);
+        this.tellLogs();
+      },
     });
     this.holders = new Holders(paths.holdersFile, () => clock.wallMs());
     this.attempts = new AttemptLimit(clock);
@@ -175,8 +179,6 @@ export class Listener {
       for (const session of this.admissions.sessions) session.worker.tell(message);
     }
     for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
-    this.options.log.setLevel(next.server.logLevel as LogLevel);
-    this.tellLogs();
   }
 
   private tellLogs(): void {

@@ -39,6 +39,7 @@ class Scene {
         this.config = next;
         this.applied.push(next.interfaces[0]?.address ?? '');
       },
+      setLevel: (level) => void this.said.push(`level ${level}`),
     });
   }
 
@@ -58,6 +59,15 @@ test('says what was applied, or that nothing changed', async () => {
     'Reload: nothing has changed',
     'Reload: interface if1 (10.0.0.1:5000) is not listened on any more; interface if1 (10.0.0.2:5000) is listened on',
   ]);
+});
+
+test('what is said is logged at the more talkative of two levels', async () => {
+  const scene = new Scene();
+  scene.text = fileWith('10.0.0.1', 'log-level = error\n');
+  await scene.reload();
+  scene.text = fileWith('10.0.0.1');
+  await scene.reload();
+  expect(scene.said).toEqual(['Reload: log-level is error', 'level error', 'level info', 'Reload: log-level is info']);
 });
 
 test('a wrong file: every problem with its line, and the old one is kept', async () => {

@@ -5,7 +5,7 @@ import type { ConfigProblem } from '@rsio/protocol/config/findings';
 import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { warningSentences } from '@rsio/protocol/config/load-config';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import type { Log } from '@rsio/protocol/lib/log';
+import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/protocol/lib/log';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 
 export interface ReloadPorts {
@@ -16,6 +16,8 @@ export interface ReloadPorts {
   load(): RssrvConfig;
   /** Throws when something stands in the way; nothing is changed then. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
+  /** Of this log and those of the sessions' processes. */
+  setLevel(level: LogLevel): void;
 }
 
 const KEPT = 'the server goes on by the configuration it has';
@@ -64,10 +66,19 @@ export class Reloader {
       log.error(`Reload refused: ${KEPT}`);
       return;
     }
+    const before = this.ports.current().server.logLevel as LogLevel;
+    const after = next.server.logLevel as LogLevel;
     await this.ports.apply(plan, next);
+    if (isMore(after, before)) this.ports.setLevel(after);
     for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
     log.info(plan.changes.length === 0 ? 'Reload: nothing has changed' : `Reload: ${plan.changes.join('; ')}`);
+    if (isMore(before, after)) this.ports.setLevel(after);
   }
+}
+
+/** Whether more is logged at `level` than at `other`: what a reload says is in the log if either lets it. */
+function isMore(level: LogLevel, other: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(other);
 }
 
 /** All that is wrong with a file, or the one sentence of any other error. */
