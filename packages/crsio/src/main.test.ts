@@ -1,4 +1,4 @@
-// crsio of this version is honest about itself: help, version, and one line with exit code 1 for everything else.
+// crsio as a program where no screen can be shown: help, version, wrong usage, and a sentence that says what to do instead.
 // Runs the real program from its source.
 
 import { spawnSync } from 'node:child_process';
@@ -14,9 +14,9 @@ function crsio(...args: string[]): { status: number | null; stdout: string; stde
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 
-test('says in one line that it is not there yet, and what to do instead', () => {
-  const stderr = 'crsio: The curses tool is not in this version: edit /etc/rscltcfg with an editor and run rsiod [E_NOT_BUILT]\n';
-  expect(crsio()).toEqual({ status: 1, stdout: '', stderr });
+test('without a terminal it says so in one line, and what to do instead', () => {
+  const instead = 'run crsio in one, or edit the file with an editor or with rsconfig, see rscltcfg(5) [E_TERMINAL]';
+  expect(crsio()).toEqual({ status: 1, stdout: '', stderr: `crsio: Standard input is no terminal: ${instead}\n` });
 });
 
 test('has help and version', () => {

@@ -1,16 +1,11 @@
-// crsio: the curses tool that edits /etc/rscltcfg. This version has only its name and its help: it says so and ends.
-// Leaves options and error lines to the frame all programs share.
+// Entry point of crsio: importing it runs the program in this process.
+// Everything else is program.ts.
 
 import { runProgram } from '@rsio/protocol/lib/arguments';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { crsio, crsioSpec } from './program.ts';
 
-const HELP = `usage: crsio [--root DIR]
-
-Edits /etc/rscltcfg in a terminal, and finds namespaces and servers for it.
-The curses tool is not in this version: edit the file with an editor, see rscltcfg(5).
-
-`;
-
-runProgram({ name: 'crsio', help: HELP, options: {}, positionals: false }, () => {
-  throw new RsError('E_NOT_BUILT', 'The curses tool is not in this version: edit /etc/rscltcfg with an editor and run rsiod');
+runProgram(crsioSpec, async (invocation) => {
+  const code = await crsio(invocation);
+  // Questions to rsiod or to the network may still be out; nobody waits for their answers any more.
+  process.exit(code);
 });

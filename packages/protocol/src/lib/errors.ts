@@ -44,6 +44,7 @@ export const ERRORS = {
   E_SOCKET_PATH: { kind: 'system', retry: false },
   E_SYSTEM: { kind: 'system', retry: true },
   E_NO_LOG: { kind: 'system', retry: false },
+  E_TERMINAL: { kind: 'system', retry: false },
   E_NOT_BUILT: { kind: 'internal', retry: false },
   E_INTERNAL: { kind: 'internal', retry: false },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,168 @@
+// Does what the model wants done outside and answers with actions. What it does it with comes in as ports, so that tests give their own.
+// Invariant: every effect that was begun ends in an action, and nothing is thrown into the event loop.
+
+import type { FileFingerprint } from '@rsio/protocol/config/config-file';
+import type { RscltConfig } from '@rsio/protocol/config/types';
+import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { STATUS_REFRESH_MS } from '@rsio/protocol/limits';
+import type { Action, Told } from './model/action.ts';
+import type { Effect } from './model/effect.ts';
+import { probeSentences } from './model/report-text.ts';
+import type { ExploreRequest, Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
+
+export interface Ports {
+  readonly clock: Clock;
+  /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
+  readFile(): StoredFile;
+  /** Throws E_CHANGED and what reading throws. */
+  saveFile(text: string, before: FileFingerprint | null): StoredFile;
+  machine(): readonly MachineInterface[];
+  explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
+  /** All servers of a namespace of the file. */
+  exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
+  /** Tries every pair of interfaces that leads to the server. */
+  examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: (report: ProbeReport) => void): Promise<Examination>;
+  call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
+  end(): void;
+}
+
+export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Action) => void): void {
+  switch (effect.kind) {
+    case 'save':
+      return dispatch(save(effect.text, effect.before, ports));
+    case 'read-file':
+      return dispatch(attempt('Not read', () => ({ kind: 'file-read', stored: ports.readFile() })));
+    case 'look-at-machine':
+      return dispatch(attempt('Interfaces of this machine', () => ({ kind: 'machine', interfaces: ports.machine() })));
+    case 'tell-daemon':
+      return answer(tellDaemon(ports), dispatch, (failure) => ({ kind: 'told', told: { kind: 'failed', failure } }));
+    case 'explore':
+      return answer(explore(effect, ports, dispatch), dispatch, (failure) => ({ kind: 'run-failed', run: effect.run, failure }));
+    case 'search':
+      return answer(search(effect, ports, dispatch), dispatch, (failure) => ({ kind: 'run-failed', run: effect.run, failure }));
+    case 'sample':
+      return answer(sample(effect.run, ports), dispatch, (failure) => ({ kind: 'sampled', run: effect.run, sample: failure }));
+    case 'sample-later':
+      ports.clock.after(STATUS_REFRESH_MS, () => dispatch({ kind: 'sample-due', run: effect.run }));
+      return;
+    case 'test-paths':
+      return answer(testPaths(effect.run, ports), dispatch, (failure) => ({ kind: 'run-failed', run: effect.run, failure }));
+    case 'attach':
+    case 'detach':
+      return answer(changeVolume(effect, ports), dispatch, (failure) => ({ kind: 'failed', what: `Not ${effect.kind}ed`, failure }));
+    case 'end':
+      return ports.end();
+  }
+}
+
+export function failureOf(thrown: unknown): Failure {
+  const { code, message } = toRsError(thrown);
+  return { code, message };
+}
+
+function answer(promise: Promise<Action>, dispatch: (action: Action) => void, failed: (failure: Failure) => Action): void {
+  promise.then(dispatch, (thrown: unknown) => dispatch(failed(failureOf(thrown))));
+}
+
+function attempt(what: string, action: () => Action): Action {
+  try {
+    return action();
+  } catch (thrown) {
+    return { kind: 'failed', what, failure: failureOf(thrown) };
+  }
+}
+
+function save(text: string, before: FileFingerprint | null, ports: Ports): Action {
+  try {
+    return { kind: 'saved', stored: ports.saveFile(text, before) };
+  } catch (thrown) {
+    const failure = failureOf(thrown);
+    if (failure.code !== 'E_CHANGED') return { kind: 'not-saved', failure, theirs: null };
+    try {
+      return { kind: 'not-saved', failure, theirs: ports.readFile() };
+    } catch (unreadable) {
+      return { kind: 'not-saved', failure: failureOf(unreadable), theirs: null };
+    }
+  }
+}
+
+async function tellDaemon(ports: Ports): Promise<Action> {
+  let told: Told;
+  try {
+    told = { kind: 'applied', changes: (await ports.call('reload', {})).applied };
+  } catch (thrown) {
+    const failure = failureOf(thrown);
+    told = failure.code === 'E_NOT_RUNNING' ? { kind: 'not-running' } : { kind: 'failed', failure };
+  }
+  return { kind: 'told', told };
+}
+
+async function explore(
+  { run, config, request }: Extract<Effect, { kind: 'explore' }>,
+  ports: Ports,
+  dispatch: (action: Action) => void,
+): Promise<Action> {
+  const exploration = await ports.explore(config, request, (server) => dispatch({ kind: 'found', run, server }));
+  return { kind: 'explored', run, exploration };
+}
+
+async function search(
+  { run, config, namespace, addresses }: Extract<Effect, { kind: 'search' }>,
+  ports: Ports,
+  dispatch: (action: Action) => void,
+): Promise<Action> {
+  const { servers, findings } = await ports.exploreNamespace(config, namespace, addresses);
+  const done: SearchedServer[] = [];
+  for (const server of servers) {
+    dispatch({ kind: 'searching', run, doing: `Trying the interfaces of ${server.server}` });
+    const examination = await ports.examine(config, namespace, server, (report) => dispatch({ kind: 'tried', run, report }));
+    done.push({ server, examination });
+  }
+  return { kind: 'searched', run, servers: done, findings: [...findings, ...done.flatMap(({ examination }) => examination.findings)] };
+}
+
+async function sample(run: number, ports: Ports): Promise<Action> {
+  const [status, stats, local, query] = await Promise.all([
+    ports.call('status', {}),
+    ports.call('stats', {}),
+    ports.call('local', {}),
+    ports.call('query', { refresh: false }),
+  ]);
+  const taken: Sample = {
+    atMs: ports.clock.monotonicMs(),
+    status,
+    stats,
+    attachments: local.attachments,
+    namespaces: query.namespaces,
+  };
+  return { kind: 'sampled', run, sample: taken };
+}
+
+async function testPaths(run: number, ports: Ports): Promise<Action> {
+  const { paths, leftOut } = await ports.call('probe', { interface: null, remote: null });
+  const out = leftOut.map(({ section, address, reason }) => `${section} ${address}: left out, ${reason}`);
+  const lines = [...paths.flatMap(probeSentences), ...out];
+  return { kind: 'tested', run, lines: lines.length === 0 ? ['rsiod has no path'] : lines };
+}
+
+async function changeVolume(
+  { kind, volume }: { readonly kind: 'attach' | 'detach'; readonly volume: string },
+  ports: Ports,
+): Promise<Action> {
+  const names = [volume];
+  const { outcomes } =
+    kind === 'attach'
+      ? await ports.call('attach', { names, readOnly: false, server: null })
+      : await ports.call('detach', { names, force: false });
+  const refused = outcomes.flatMap(({ error }) => error ?? [])[0];
+  if (refused !== undefined) return { kind: 'failed', what: `Not ${kind}ed`, failure: refused };
+  const [outcome] = outcomes;
+  if (outcome === undefined)
+    throw new RsError('E_PROTOCOL', `rsiod said nothing about ${volume}: it may be of another version, restart it`);
+  return { kind: 'done', sentence: `${outcome.volume} ${kind}ed${outcome.device === null ? '' : ` ${outcome.device}`}` };
+}

@@ -1,0 +1,26 @@
+// What a person can want, as data: list lines, actions and questions name one, and perform.ts does it.
+// Invariant: a command names what it is about by the names in the file, never by a place on the screen.
+
+import type { ExploreRequest, FormPurpose } from './state.ts';
+
+/** A section that can be removed. */
+export type Removable =
+  | { readonly kind: 'interface' | 'namespace'; readonly name: string }
+  | { readonly kind: 'server'; readonly namespace: string; readonly name: string };
+
+export type Command =
+  | { readonly do: 'open'; readonly screen: 'interfaces' | 'namespaces' | 'status' }
+  | { readonly do: 'open-namespace'; readonly name: string }
+  | { readonly do: 'edit'; readonly purpose: FormPurpose }
+  | { readonly do: 'remove' | 'remove-now'; readonly what: Removable }
+  | { readonly do: 'fill'; readonly key: string; readonly text: string }
+  | { readonly do: 'look-at-machine' }
+  | { readonly do: 'find-namespace'; readonly request: ExploreRequest }
+  | { readonly do: 'take-found'; readonly index: number }
+  | { readonly do: 'find-servers' }
+  | { readonly do: 'test-paths' }
+  | { readonly do: 'attach' | 'detach' | 'detach-now'; readonly volume: string }
+  | { readonly do: 'save' | 'save-and-leave' | 'leave' | 'end' }
+  | { readonly do: 'read-file' | 'show-difference' | 'overwrite' }
+  | { readonly do: 'accept-form' | 'drop-form' | 'back' }
+  | { readonly do: 'help' | 'actions' | 'close-popup' };

@@ -1,0 +1,175 @@
+// A form as a value: fields that a person fills, the buttons below them, and which has the focus. What may stand in a field says the schema;
+// what several fields must agree on, and where their values go, is accept.ts.
+// Invariant: a form is handed on only when every field is right by itself.
+
+import type { KeyEntry } from '@rsio/protocol/config/schema';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
+import type { Input, KeyName } from './keys.ts';
+
+/** Something that may be put into a field. */
+export interface Offer {
+  readonly text: string;
+  /** What it is, beside the text. */
+  readonly remark: string;
+}
+
+export interface Field {
+  /** Of the file; `name` is that of the section. */
+  readonly key: string;
+  readonly entry: KeyEntry<unknown>;
+  readonly edit: LineEdit;
+  readonly offers: readonly Offer[];
+  /** Rarely set: shown only when the form is open. */
+  readonly isMore: boolean;
+}
+
+export interface Form {
+  readonly title: string;
+  readonly fields: readonly Field[];
+  /** Index in what focusable() says. */
+  readonly focus: number;
+  /** Whether the fields that are rarely set show. */
+  readonly isOpen: boolean;
+  /** Whether keys can be read. */
+  readonly isShown: boolean;
+  /** What all fields said when the form came up. */
+  readonly initial: string;
+  /** Why it was not accepted, until the next change. */
+  readonly problem: string | null;
+}
+
+export type Button = 'ok' | 'cancel' | 'more';
+export type Focusable = { readonly kind: 'field'; readonly field: Field } | { readonly kind: 'button'; readonly button: Button };
+
+/** What the form makes of an input. `accept` and `cancel` are for its owner. */
+export type FormStep = { readonly kind: 'form'; readonly form: Form } | { readonly kind: Exclude<Button, 'more'> };
+
+export interface FieldSpec {
+  readonly key: string;
+  readonly entry: KeyEntry<unknown>;
+  readonly text?: string;
+  readonly offers?: readonly Offer[];
+  readonly isMore?: boolean;
+}
+
+/** A new form with the focus on the first needed field that is empty. */
+export function formOf(title: string, specs: readonly FieldSpec[]): Form {
+  const fields = specs.map(({ key, entry, text = '', offers, isMore = false }) => {
+    const words = (entry.type.words ?? []).map((word) => ({ text: word, remark: word === entry.default ? 'default' : '' }));
+    return { key, entry, edit: editOf(text), offers: offers ?? words, isMore };
+  });
+  const isOpen = fields.some(({ isMore, edit }) => isMore && edit.graphemes.length > 0);
+  const form: Form = { title, fields, focus: 0, isOpen, isShown: false, initial: sumOf(fields), problem: null };
+  const empty = focusable(form).findIndex((each) => each.kind === 'field' && each.field.entry.required && fieldText(each.field) === '');
+  return { ...form, focus: Math.max(0, empty) };
+}
+
+/** What can have the focus, from top to bottom. */
+export function focusable(form: Form): readonly Focusable[] {
+  const shown = form.fields.filter(({ isMore }) => form.isOpen || !isMore);
+  const buttons: Button[] = shown.length < form.fields.length ? ['ok', 'cancel', 'more'] : ['ok', 'cancel'];
+  return [...shown.map((field) => ({ kind: 'field', field }) as const), ...buttons.map((button) => ({ kind: 'button', button }) as const)];
+}
+
+export function focused(form: Form): Focusable {
+  return focusable(form)[form.focus] ?? { kind: 'button', button: 'ok' };
+}
+
+export function fieldText(field: Field): string {
+  return editedText(field.edit).trim();
+}
+
+/** The text of the field with this key; '' when there is none. */
+export function formText(form: Form, key: string): string {
+  const field = form.fields.find((each) => each.key === key);
+  return field === undefined ? '' : fieldText(field);
+}
+
+export function isTouched(form: Form): boolean {
+  return sumOf(form.fields) !== form.initial;
+}
+
+/** What is wrong with the field, or null. An empty one is judged only when it `mustBeThere`. */
+export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
+  const text = fieldText(field);
+  if (text === '') return field.entry.required && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
+  try {
+    field.entry.type.parse(text);
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    return `Wrong value for ${field.key}: allowed is ${field.entry.type.allowed}`;
+  }
+}
+
+/** The form with the focus on its first wrong field and the reason; the same form when all are right. */
+export function checkForm(form: Form): Form {
+  const wrong = form.fields.find((field) => fieldProblem(field, true) !== null);
+  if (wrong === undefined) return { ...form, problem: null };
+  return { ...focusOn(form, wrong.key), problem: fieldProblem(wrong, true) };
+}
+
+export function focusOn(form: Form, key: string): Form {
+  const isOpen = form.isOpen || form.fields.some((field) => field.key === key && field.isMore);
+  const opened = { ...form, isOpen };
+  const index = focusable(opened).findIndex((each) => each.kind === 'field' && each.field.key === key);
+  return { ...opened, focus: Math.max(0, index) };
+}
+
+/** Puts a text into a field, in place of what it says. */
+export function fillField(form: Form, key: string, text: string): Form {
+  return { ...form, problem: null, fields: form.fields.map((field) => (field.key === key ? { ...field, edit: editOf(text) } : field)) };
+}
+
+export function pressForm(form: Form, input: Input): FormStep {
+  const here = focused(form);
+  if (here.kind === 'field') {
+    const edit = input.kind === 'text' ? insertText(here.field.edit, input.text) : pressEdit(here.field.edit, input.key);
+    if (edit !== null)
+      return stay({ ...form, problem: null, fields: form.fields.map((field) => (field === here.field ? { ...field, edit } : field)) });
+  }
+  if (input.kind === 'text') return stay(form);
+  if (input.key === 'show') return stay({ ...form, isShown: !form.isShown });
+  if (input.key === 'escape') return { kind: 'cancel' };
+  if (input.key === 'enter' && here.kind === 'button') return pressButton(form, here.button);
+  return stay({ ...form, focus: nextFocus(form, input.key) });
+}
+
+function pressButton(form: Form, button: Button): FormStep {
+  if (button !== 'more') return { kind: button };
+  // The focus goes to the first of the fields that appear.
+  const first = form.fields.find(({ isMore }) => isMore);
+  const opened = { ...form, isOpen: true };
+  return stay(first === undefined ? opened : focusOn(opened, first.key));
+}
+
+function nextFocus(form: Form, key: KeyName): number {
+  const count = focusable(form).length;
+  const first = focusable(form).findIndex(({ kind }) => kind === 'button');
+  switch (key) {
+    case 'down':
+    case 'tab':
+    case 'enter':
+    case 'right':
+      return (form.focus + 1) % count;
+    case 'up':
+    case 'backtab':
+    case 'left':
+      return (form.focus + count - 1) % count;
+    case 'pagedown':
+      return first;
+    case 'pageup':
+      return 0;
+    default:
+      return form.focus;
+  }
+}
+
+function stay(form: Form): FormStep {
+  return { kind: 'form', form };
+}
+
+function sumOf(fields: readonly Field[]): string {
+  return fields.map((field) => editedText(field.edit)).join('\n');
+}

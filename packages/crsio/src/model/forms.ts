@@ -1,0 +1,139 @@
+// Which forms there are: their fields from the schema, filled from the document. What happens when one is accepted is accept.ts.
+// Invariant: a key that the schema has is in the form of its section, so that the two never differ.
+
+import type { RscltPlace } from '@rsio/protocol/config/rscltcfg-edit';
+import type { IniDocument, IniSection } from '@rsio/protocol/config/ini-document';
+import { type KeyEntry, type KeyTable, SCHEMA } from '@rsio/protocol/config/schema';
+import { address, keyText, name, port } from '@rsio/protocol/config/value-types';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { type FieldSpec, type Form, formOf, type Offer } from './form.ts';
+import { configOf, type FormPurpose, type FormScreen, type State } from './state.ts';
+
+const schema = SCHEMA.rscltcfg;
+type NamedSection = 'interface' | 'namespace' | 'server';
+
+/** Fields that show at once; the others when they are asked for or set. */
+const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
+  interface: ['address'],
+  namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
+  server: ['address', 'port'],
+};
+
+export function formScreen(state: State, purpose: FormPurpose): FormScreen {
+  return { kind: 'form', purpose, form: formFor(state, purpose) };
+}
+
+/** The place in the file that a form changes; null: it makes a new section, or none. */
+export function placeOf(purpose: FormPurpose): RscltPlace | null {
+  switch (purpose.kind) {
+    case 'defaults':
+      return { type: 'defaults' };
+    case 'server':
+      return purpose.name === null ? null : { type: 'server', namespace: purpose.namespace, name: purpose.name };
+    case 'interface':
+    case 'namespace':
+      return purpose.name === null ? null : { type: purpose.kind, name: purpose.name };
+    case 'explore':
+      return null;
+  }
+}
+
+function formFor(state: State, purpose: FormPurpose): Form {
+  switch (purpose.kind) {
+    case 'defaults': {
+      const section = sectionAt(state.document, { type: 'defaults' });
+      return formOf('Defaults', specsOf(schema.defaults.keys, section, null, []));
+    }
+    case 'interface': {
+      const offers = addressOffers(state);
+      const title = purpose.name === null ? 'New interface' : `Interface ${purpose.name}`;
+      return namedForm(state, purpose, title, purpose.name ?? freeName(state, 'if'), offers);
+    }
+    case 'namespace':
+      return namedForm(state, purpose, purpose.name === null ? 'New namespace' : `Namespace ${purpose.name}`, purpose.name ?? '', []);
+    case 'server': {
+      const title = purpose.name === null ? `New server interface in ${purpose.namespace}` : `Server interface ${purpose.name}`;
+      return namedForm(state, purpose, title, purpose.name ?? '', []);
+    }
+    case 'explore':
+      return formOf('Find NEW Namespace', EXPLORE_FIELDS);
+  }
+}
+
+const EXPLORE_FIELDS: readonly FieldSpec[] = [
+  {
+    key: 'address',
+    entry: optionalEntry(address, 'Address of a server in a network that a router is before; without it all on the own subnets are asked'),
+  },
+  { key: 'port', entry: optionalEntry(port, 'Port of the namespace; without it that of [defaults]') },
+  { key: 'namespacekey', entry: optionalEntry(keyText, 'Key of the namespace: only answers that are signed with it are believed') },
+];
+
+function optionalEntry(type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> {
+  return { type, required: false, default: null, help };
+}
+
+function namedForm(
+  state: State,
+  purpose: Extract<FormPurpose, { kind: NamedSection }>,
+  title: string,
+  itsName: string,
+  addresses: readonly Offer[],
+): Form {
+  const place = placeOf(purpose);
+  const section = place === null ? null : sectionAt(state.document, place);
+  const help = `${schema[purpose.kind].help}`;
+  const nameSpec: FieldSpec = {
+    key: 'name',
+    entry: { type: name, required: true, default: null, help: `Name of the section. ${help}` },
+    text: itsName,
+  };
+  return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
+}
+
+/** `first` null: all of them show at once. */
+function specsOf(keys: KeyTable, section: IniSection | null, first: readonly string[] | null, addresses: readonly Offer[]): FieldSpec[] {
+  return Object.entries(keys).map(([key, entry]) => ({
+    key,
+    entry,
+    text: section?.contents.findLast((content) => content.key === key)?.value ?? '',
+    ...(key === 'address' ? { offers: addresses } : {}),
+    isMore: first !== null && !first.includes(key),
+  }));
+}
+
+/** The section of a place; null when there is none. */
+export function sectionAt(document: IniDocument, place: RscltPlace): IniSection | null {
+  let namespace: string | null = null;
+  for (const section of document.sections) {
+    if (section.type === 'namespace') namespace = section.name;
+    const isHome = !('namespace' in place) || place.namespace === namespace;
+    const isNamed = place.type === 'defaults' || place.name === section.name;
+    if (section.type === place.type && isHome && isNamed) return section;
+  }
+  return null;
+}
+
+/** `if0`, or the first number behind it that no interface has. */
+function freeName(state: State, prefix: string): string {
+  const taken = new Set(configOf(state).interfaces.map((each) => each.name));
+  let number = 0;
+  while (taken.has(`${prefix}${number}`)) number += 1;
+  return `${prefix}${number}`;
+}
+
+/** Addresses of this machine that no interface of the file has. */
+export function addressOffers(state: State): readonly Offer[] {
+  const taken = new Set(configOf(state).interfaces.map((each) => each.address));
+  return state.machine
+    .filter((each) => !taken.has(each.address) && !each.isLoopback)
+    .map((each) => ({ text: each.address, remark: machineRemark(each) }));
+}
+
+/** `eth0, /24, 1000 Mbit/s`. */
+export function machineRemark({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
+  const facts = [device, `/${prefixLength}`];
+  if (linkMbps !== null) facts.push(`${linkMbps} Mbit/s`);
+  if (!hasCarrier) facts.push('no carrier');
+  return facts.join(', ');
+}

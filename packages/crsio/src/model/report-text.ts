@@ -1,0 +1,41 @@
+// What was measured on a pair of interfaces, as one line for a person. What was not measured is left out.
+// The same words on the search screen and on the test of paths.
+
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { ProbeView } from '@rsio/protocol/control/methods';
+
+const BYTES_PER_MB = 1e6;
+
+/** `from if0: round trip 0.21 ms, reads 912 MB/s, ...`, or the reason why it cannot be used. */
+export function reportSentence(report: ProbeReport): string {
+  const from = `from ${report.candidate.local.name}`;
+  if (report.failure !== null) return `${from}: ${report.failure}`;
+  return `${from}: ${facts(report).join(', ')}`;
+}
+
+/** The same of a path that rsiod measured. */
+export function probeSentences(view: ProbeView): string[] {
+  const ends = `${view.interface} ${view.localAddress} -> ${view.address}/${view.port}`;
+  if (view.error !== null) return [ends, `    ${view.error.message} [${view.error.code}]`];
+  const measured = facts({
+    roundTripMs: view.roundTripMs,
+    readBytesPerSecond: view.receiveBytesPerSecond,
+    writeBytesPerSecond: view.sendBytesPerSecond,
+    mtuBytes: view.mtuBytes,
+    leavesBy: view.leavesBy,
+  });
+  return [ends, `    ${measured.join(', ')}`, ...view.remarks.map((remark) => `    ${remark}`)];
+}
+
+type Facts = Pick<ProbeReport, 'roundTripMs' | 'readBytesPerSecond' | 'writeBytesPerSecond' | 'mtuBytes' | 'leavesBy'>;
+
+function facts({ roundTripMs, readBytesPerSecond, writeBytesPerSecond, mtuBytes, leavesBy }: Facts): string[] {
+  const all = [
+    roundTripMs === null ? null : `round trip ${roundTripMs.toFixed(2)} ms`,
+    readBytesPerSecond === null ? null : `reads ${Math.round(readBytesPerSecond / BYTES_PER_MB)} MB/s`,
+    writeBytesPerSecond === null ? null : `writes ${Math.round(writeBytesPerSecond / BYTES_PER_MB)} MB/s`,
+    mtuBytes === null ? null : `MTU ${mtuBytes}`,
+    leavesBy === null ? null : `leaves by ${leavesBy}`,
+  ].filter((fact) => fact !== null);
+  return all.length === 0 ? ['answers'] : all;
+}

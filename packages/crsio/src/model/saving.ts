@@ -1,0 +1,94 @@
+// Saving, reading again, and leaving: the only ways by which work can be lost, each of which asks first.
+// Invariant: a file that another program changed is overwritten only after the difference was shown and the person said so.
+
+import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import type { Told } from './action.ts';
+import { type Step, step } from './step.ts';
+import { type Failure, isUnsaved, notice, pushPopup, pushScreen, type State, type StoredFile, topScreen } from './state.ts';
+
+export function save(state: State, thenLeave: boolean, before = state.stored.fingerprint): Step {
+  if (state.saving !== null) return step(state);
+  const text = printIni(state.document);
+  return step({ ...state, saving: { thenLeave }, note: null }, { kind: 'save', text, before });
+}
+
+export function saved(state: State, stored: StoredFile): Step {
+  const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
+  // With the file as it is now there is nothing left to compare.
+  const screens = next.screens.filter(({ kind }) => kind !== 'difference');
+  const [first = next.screens[0], ...others] = screens;
+  return step({ ...next, screens: [first, ...others] }, { kind: 'tell-daemon' });
+}
+
+export function notSaved(state: State, failure: Failure, theirs: StoredFile | null): Step {
+  const next: State = { ...state, saving: null };
+  if (theirs === null) return step(pushPopup(next, notice('Not saved', `${failure.message} [${failure.code}]`)));
+  const text = `${state.configFile} is not what it was when it was read: another program changed it. Nothing was written`;
+  return step(
+    pushPopup(pushScreen(withoutDifference(next), { kind: 'difference', focus: 0, theirs }), {
+      title: 'The file was changed',
+      text,
+      choices: [
+        { label: 'Show what differs', command: { do: 'close-popup' } },
+        { label: 'Read the file anew and lose my changes', command: { do: 'read-file' } },
+        { label: 'Go on editing', command: { do: 'back' } },
+      ],
+      focus: 0,
+    }),
+  );
+}
+
+/** The file is written, and rsiod has been asked to read it; who saved to leave leaves now, unless there is something to be read. */
+export function told(before: State, outcome: Told): Step {
+  const saved = `Saved ${before.configFile}`;
+  const state: State = { ...before, saving: null };
+  if (before.saving?.thenLeave === true && outcome.kind !== 'failed' && !isUnsaved(state)) return step(state, { kind: 'end' });
+  switch (outcome.kind) {
+    case 'not-running':
+      return step({ ...state, note: `${saved}; rsiod does not run, start it with: ${state.startCommand}` });
+    case 'applied': {
+      const count = outcome.changes.length;
+      return step({ ...state, note: `${saved}; rsiod has taken it over, ${count} ${count === 1 ? 'change' : 'changes'}` });
+    }
+    case 'failed': {
+      const text = `${saved}, but rsiod did not take it over: ${outcome.failure.message} [${outcome.failure.code}]`;
+      return step(pushPopup({ ...state, note: saved }, notice('rsiod goes on with its old file', text)));
+    }
+  }
+}
+
+/** The file as it is now takes the place of the document, if the reader accepts it. */
+export function fileRead(state: State, stored: StoredFile): Step {
+  try {
+    parseRscltConfig(stored.text, state.configFile);
+  } catch (thrown) {
+    const { message, code } = toRsError(thrown);
+    return step(pushPopup(state, notice('The file is wrong', `${message} [${code}]`)));
+  }
+  const screens: State['screens'] = [{ kind: 'menu', focus: 0 }];
+  const note = `Read ${state.configFile} anew`;
+  return step({ ...state, document: parseIni(stored.text), clean: stored.text, stored, screens, popups: [], note });
+}
+
+export function leave(state: State): Step {
+  if (!isUnsaved(state)) return step(state, { kind: 'end' });
+  const popup = {
+    title: 'Leave crsio',
+    text: `What you changed is not in ${state.configFile} yet`,
+    choices: [
+      { label: 'Save and leave', command: { do: 'save-and-leave' } },
+      { label: 'Leave and lose the changes', command: { do: 'end' } },
+      { label: 'Stay', command: { do: 'close-popup' } },
+    ],
+    focus: 0,
+  } as const;
+  return step(state.popups.some(({ title }) => title === popup.title) ? state : pushPopup(state, popup));
+}
+
+function withoutDifference(state: State): State {
+  if (topScreen(state).kind !== 'difference') return state;
+  const [first, ...others] = state.screens;
+  return { ...state, screens: [first, ...others.slice(0, -1)] };
+}

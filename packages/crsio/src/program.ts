@@ -1,0 +1,95 @@
+// crsio as a program: looks whether it can work, reads the file, runs a session, and gives the terminal back whatever happens.
+// main.ts runs it. Invariant: nothing is printed while the screen is on; what has to be said comes after it.
+
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { rsiodPaths } from '@rsio/protocol/config/root-paths';
+import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { Display } from './display.ts';
+import { runEffect } from './effects.ts';
+import { startState } from './model/start.ts';
+import { isUnsaved, type StoredFile } from './model/state.ts';
+import { drawState } from './screens/frame.ts';
+import { Session } from './session.ts';
+import { systemPorts } from './system-ports.ts';
+import { charsetOf, checkTerminal } from './terminal-check.ts';
+import { SIGNS } from './widgets/border.ts';
+
+const OPTIONS = { ascii: { type: 'boolean' } } as const;
+
+const HELP = `usage: crsio [--ascii] [--root DIR]
+
+Edits /etc/rscltcfg in a terminal, and finds namespaces and servers for it.
+Everything is reached by keyboard; F1 tells about what is on the screen.
+
+  --ascii           draw with plain ASCII characters, whatever the locale
+`;
+
+export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HELP, options: OPTIONS, positionals: false };
+
+const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
+
+/** Resolves with the exit code when the person leaves. Throws E_TERMINAL and what reading the file throws. */
+export async function crsio({ values, root, note, report }: Invocation<typeof OPTIONS>): Promise<number> {
+  const { stdin, stdout, env } = process;
+  const terminal = checkTerminal({ isInputTerminal: stdin.isTTY === true, isOutputTerminal: stdout.isTTY === true, env });
+  const paths = rsiodPaths(root);
+  let leave: (code: number) => void = () => {};
+  const left = new Promise<number>((resolve) => {
+    leave = resolve;
+  });
+  const ports = systemPorts(paths, () => leave(0));
+  const stored = ports.readFile();
+  checkFile(stored, paths.configFile, note);
+  const charset = charsetOf(env, values.ascii === true);
+  const display = new Display(terminal, charset, {
+    input: (input) => session.dispatch(input),
+    resized: (size) => session.dispatch({ kind: 'resized', size }),
+  });
+  const session: Session = new Session(
+    startState({ configFile: paths.configFile, startCommand: startCommand(paths.root), stored, size: display.size }),
+    {
+      clock: ports.clock,
+      draw: (state) => display.draw(drawState(state, SIGNS[charset])),
+      run: (effect, dispatch) => runEffect(effect, ports, dispatch),
+    },
+  );
+  const lastWords: (() => void)[] = [];
+  const broke = (why: () => void): void => {
+    // The terminal first: an error of ours, or of the terminal, must not leave it unusable.
+    display.close();
+    lastWords.push(why);
+    leave(1);
+  };
+  const lost = (): string => (isUnsaved(session.state) ? ': what was changed is not saved' : '');
+  for (const signal of ENDING_SIGNALS) process.on(signal, () => broke(() => note(`Ended by ${signal}${lost()}`)));
+  process.on('uncaughtException', (error) => broke(() => reportBug(error, report)));
+  stdin.on('end', () => broke(() => note(`The terminal has gone${lost()}`)));
+  session.begin({ kind: 'look-at-machine' });
+  const code = await left;
+  display.close();
+  for (const say of lastWords.slice(0, 1)) say();
+  return code;
+}
+
+function reportBug(error: Error, report: (code: string, message: string) => void): void {
+  const { code, message } = toRsError(error);
+  report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
+}
+
+/** A file that the reader refuses is not edited here: every problem is told, the first as the error. */
+function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
+  if (fingerprint === null) return;
+  try {
+    parseRscltConfig(text, file);
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    const problems = Array.isArray(thrown.context['problems']) ? (thrown.context['problems'] as { line: number; message: string }[]) : [];
+    for (const { line, message } of problems.slice(1)) note(`${file}:${line}: ${message}`);
+    throw new RsError('E_CONFIG', `${thrown.message}; correct it with an editor, then run crsio again`, thrown.context);
+  }
+}
+
+function startCommand(root: string): string {
+  return root === '' ? 'rsiod' : `rsiod --root ${root}`;
+}

@@ -1,0 +1,75 @@
+// Draws a form: labels, fields with what they say or what holds without them, and the buttons; and the words below about the field that
+// has the focus.
+
+import { fieldProblem, fieldText, type Field, focusable, focused, type Form } from '../model/form.ts';
+import type { Signs } from '../widgets/border.ts';
+import type { Canvas } from '../widgets/canvas.ts';
+import { editWindow } from '../widgets/line-edit.ts';
+import { fit } from '../widgets/text-width.ts';
+import type { Area } from './page-view.ts';
+
+const LABEL_COLUMNS = 16;
+const FIELD_COLUMNS = 40;
+const BUTTONS = { ok: '[ OK ]', cancel: '[ Cancel ]', more: '[ More settings ]' } as const;
+
+/** Returns where the cursor stands, null on a button. */
+export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): { row: number; column: number } | null {
+  const all = focusable(form);
+  const height = area.size.rows;
+  const top = Math.max(0, Math.min(form.focus - height + 1, all.length - height));
+  let cursor: { row: number; column: number } | null = null;
+  for (const [index, each] of all.slice(top, top + height).entries()) {
+    const row = area.row + index;
+    const isFocused = index + top === form.focus;
+    canvas.put(row, area.column, isFocused ? '> ' : '  ', 'bold');
+    if (each.kind === 'button') {
+      canvas.put(row, area.column + 2, BUTTONS[each.button], isFocused ? 'inverse' : 'plain');
+      continue;
+    }
+    const column = drawField(canvas, { row, column: area.column + 2, isFocused }, form, each.field, signs);
+    if (isFocused) cursor = { row, column };
+  }
+  if (top > 0) canvas.put(area.row, area.column + area.size.columns, signs.more.above);
+  if (top + height < all.length) canvas.put(area.row + height - 1, area.column + area.size.columns, signs.more.below);
+  return cursor;
+}
+
+interface FieldPlace {
+  readonly row: number;
+  readonly column: number;
+  readonly isFocused: boolean;
+}
+
+/** Returns the column of the cursor. */
+function drawField(canvas: Canvas, { row, column, isFocused }: FieldPlace, form: Form, field: Field, signs: Signs): number {
+  const isHidden = field.entry.type.secret && !form.isShown;
+  const { text, cursorColumn } = editWindow(field.edit, FIELD_COLUMNS, isHidden ? signs.secret : null);
+  const start = column + LABEL_COLUMNS;
+  canvas.put(row, column, `${field.key}${field.entry.required ? ' *' : ''}`, 'plain', LABEL_COLUMNS - 1);
+  canvas.put(row, start - 1, '[');
+  canvas.put(row, start, fit(text, FIELD_COLUMNS), isFocused ? 'inverse' : 'underline');
+  canvas.put(row, start + FIELD_COLUMNS, ']');
+  canvas.put(row, start + FIELD_COLUMNS + 2, remarkOf(field));
+  return start + cursorColumn;
+}
+
+function remarkOf(field: Field): string {
+  if (fieldProblem(field, false) !== null) return '! wrong';
+  if (fieldText(field) !== '') return '';
+  if (field.entry.required) return 'needed';
+  return field.entry.default === null ? '' : `(${field.entry.default})`;
+}
+
+/** What is wrong with the form or the field, else what the field is and what may stand in it. */
+export function formWords(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
+  if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };
+  const here = focused(form);
+  if (here.kind === 'button') {
+    const texts = { ok: 'Takes the form over', cancel: 'Leaves the form', more: 'Shows what is rarely set' } as const;
+    return { style: 'plain', text: texts[here.button] };
+  }
+  const problem = fieldProblem(here.field, false);
+  if (problem !== null) return { style: 'problem', text: `! ${problem}` };
+  const { help, type } = here.field.entry;
+  return { style: 'plain', text: `Allowed is ${type.allowed}\n${help}` };
+}

@@ -1,0 +1,38 @@
+// The interfaces of the file, each with what the machine says about its address.
+// An address that the machine does not have now is marked, not refused: the interface may come back.
+
+import { SCHEMA } from '@rsio/protocol/config/schema';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { machineRemark } from '../model/forms.ts';
+import { configOf, type State } from '../model/state.ts';
+import { columnsOf, commandRow, type Page, type Row } from './page.ts';
+
+export function interfacesPage(state: State): Page {
+  const { interfaces } = configOf(state);
+  const lines = columnsOf(
+    interfaces.map(({ name, address, portGiven }) => {
+      const own = interfaceOf(address, state.machine);
+      const remark = own === null ? '! this machine does not have it now' : machineRemark(own);
+      return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), remark];
+    }),
+    [20, 40],
+  );
+  const rows = interfaces.map(({ name }, index): Row => {
+    const command = { do: 'edit', purpose: { kind: 'interface', name } } as const;
+    return { lines: [lines[index] ?? ''], command, remove: { do: 'remove', what: { kind: 'interface', name } } };
+  });
+  const add = { do: 'edit', purpose: { kind: 'interface', name: null } } as const;
+  return {
+    title: 'Interfaces',
+    rows: [...rows, commandRow(add, 'Add interface')],
+    actions: [
+      { label: 'Add interface', command: add },
+      { label: 'Look at the interfaces of this machine again', command: { do: 'look-at-machine' } },
+    ],
+    hint: interfaces.length === 0 ? 'Enter adds one' : 'Enter changes, F8 removes',
+    help: {
+      title: 'Interfaces',
+      text: `${SCHEMA.rscltcfg.interface.help}. Each needs a name and its address; at most eight. With two interfaces on two subnets, a cable may fail.`,
+    },
+  };
+}

@@ -1,0 +1,49 @@
+// A list screen as a value: what it says line by line, what can be chosen, what F7 offers and what F1 tells. Pages are made of the state
+// and of nothing else; page-view.ts draws them.
+
+import type { Command } from '../model/command.ts';
+import type { Choice } from '../model/state.ts';
+
+export interface Row {
+  readonly lines: readonly string[];
+  /** What Enter does; null: the row is only to be read. */
+  readonly command: Command | null;
+  /** What F8 and Delete do. */
+  readonly remove: Command | null;
+  readonly isHeading?: boolean;
+}
+
+export interface HelpText {
+  readonly title: string;
+  readonly text: string;
+}
+
+export interface Page {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** What F7 offers. */
+  readonly actions: readonly Choice[];
+  /** What to do next, in the line below. */
+  readonly hint: string;
+  readonly help: HelpText;
+}
+
+export function textRow(...lines: readonly string[]): Row {
+  return { lines, command: null, remove: null };
+}
+
+export function headingRow(text: string): Row {
+  return { lines: [text], command: null, remove: null, isHeading: true };
+}
+
+export function commandRow(command: Command, ...lines: readonly string[]): Row {
+  return { lines, command, remove: null };
+}
+
+export const EMPTY_ROW: Row = textRow('');
+
+/** Texts in columns two spaces apart, each as wide as its longest cell but not above its bound; the last one is as long as it is. */
+export function columnsOf(table: readonly (readonly string[])[], bounds: readonly number[]): string[] {
+  const widths = bounds.map((bound, index) => Math.min(bound, Math.max(0, ...table.map((cells) => cells[index]?.length ?? 0))));
+  return table.map((cells) => cells.map((cell, index) => (index === cells.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '));
+}

@@ -1,0 +1,172 @@
+// The status page: what a running rsiod says, rates of two samples, attaching and detaching; and what it says without rsiod.
+// A scripted rsiod stands behind it, and time moves only when the test says so.
+
+import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/protocol/control/methods';
+import { expect, test } from 'vitest';
+import { Walker } from '../testing/walker.ts';
+
+const PATH = {
+  number: 1,
+  localAddress: '192.168.45.20',
+  address: '192.168.45.10',
+  port: 5000,
+  tx: 'ok',
+  rx: 'ok',
+  sinceMs: 0,
+  lastError: null,
+  lastErrorMs: null,
+  retries: 0,
+  roundTripMs: 0.214,
+} as const;
+
+const status: StatusView = {
+  interfaces: [
+    {
+      position: 0,
+      name: 'if0',
+      address: '192.168.45.20',
+      port: 5000,
+      reps: [
+        { ...PATH, interface: 'if0', state: 'up', position: 0, section: 'big-9-1' },
+        {
+          ...PATH,
+          interface: 'if0',
+          address: '192.168.45.11',
+          state: 'down',
+          tx: '-',
+          rx: '-',
+          roundTripMs: null,
+          lastError: 'Connection refused',
+          position: 1,
+          section: 'big-9-2',
+        },
+      ],
+    },
+  ],
+  waiting: [{ volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: 0, untilMs: null, requests: 4 }],
+};
+
+function statsAt(receivedBytes: number): StatsView {
+  const stats = { interface: 'if0', state: 'up', requests: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null } as const;
+  return {
+    paths: [
+      { ...stats, address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes },
+      { ...stats, address: '192.168.45.11', sentBytes: 0, receivedBytes: 0 },
+    ],
+    volumes: [],
+  };
+}
+
+const volume = {
+  universe: 0,
+  id: '7d444840-9dc0-11d1-b245-5ffdce74fad2',
+  blocks: 31_457_280,
+  blockSizeBytes: 512,
+  readonly: false,
+} as const;
+const oracle: AttachmentView = {
+  ...volume,
+  namespace: 'osl',
+  name: 'oracle',
+  state: 'attached',
+  servers: 1,
+  rawDevice: null,
+  blockDevice: '/dev/av0/oracle',
+};
+const namespaces: readonly NamespaceView[] = [
+  {
+    position: 0,
+    name: 'osl',
+    namespaceid: 200,
+    nodename: 'big-2',
+    servers: [
+      {
+        position: 0,
+        name: 'big-9',
+        sections: [],
+        serverid: 1,
+        instance: null,
+        state: 'connected',
+        addresses: [],
+        limits: null,
+        volumes: [
+          { ...volume, name: 'oracle', shared: false, holders: [] },
+          { ...volume, name: 'tvol1', shared: false, holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }] },
+        ],
+        paths: [],
+      },
+    ],
+  },
+];
+
+function watching(): Walker {
+  let attachments: readonly AttachmentView[] = [oracle];
+  let receivedBytes = 0;
+  const walker = new Walker();
+  walker.world.daemon = {
+    status: () => status,
+    stats: () => {
+      receivedBytes += 80e6;
+      return statsAt(receivedBytes);
+    },
+    local: () => ({ attachments }),
+    query: () => ({ namespaces }),
+    detach: ({ names }) => {
+      attachments = [];
+      return { outcomes: [{ volume: names[0] ?? '', done: true, already: false, device: null, error: null }] };
+    },
+    attach: ({ names }) => {
+      const error = { code: 'E_HELD', message: 'Volume osl:tvol1@0 is held by venus' };
+      return { outcomes: [{ volume: names[0] ?? '', done: false, already: false, device: null, error }] };
+    },
+  };
+  return walker;
+}
+
+test('paths with both directions and rates, volumes with what they are', async () => {
+  const walker = watching();
+  await walker.choose('Status');
+  expect(walker.screen()).toMatch(/-> 192\.168\.45\.10\/5000 +connected +tx ok +rx ok +0\.21 ms/);
+  expect(walker.screen()).toContain('in  [...............]    0.0 MB/s');
+  await walker.pass(1_000);
+  expect(walker.screen()).toContain('in  [###############]   80.0 MB/s  out [####...........]   20.0 MB/s');
+  expect(walker.screen()).toMatch(/-> 192\.168\.45\.11\/5000 +down +tx - +rx - +-/);
+  expect(walker.screen()).toContain('! Connection refused');
+  expect(walker.screen()).toMatch(/osl:oracle@0 +attached +15 GiB +\/dev\/av0\/oracle/);
+  expect(walker.screen()).toMatch(/osl:tvol1@0 +not attached +15 GiB +on big-9, held by venus/);
+  expect(walker.screen()).toContain('! osl:oracle@0 waits for a path to big-9, 4 requests, until for ever');
+});
+
+test('it asks again each second, and no more when it was left', async () => {
+  const walker = watching();
+  await walker.choose('Status');
+  for (let second = 0; second < 3; second++) await walker.pass(1_000);
+  const asked = (): number => walker.calls.filter(({ method }) => method === 'status').length;
+  expect(asked()).toBe(4);
+  await walker.press('escape');
+  await walker.pass(5_000);
+  expect(asked()).toBe(4);
+});
+
+test('Enter detaches after a question, attaches at once, and shows a refusal', async () => {
+  const walker = watching();
+  await walker.choose('Status');
+  await walker.choose('osl:oracle@0');
+  expect(walker.question()).toContain('osl:oracle@0 will not be on this machine any more');
+  await walker.choose('Detach osl:oracle@0');
+  await walker.pass(1_000);
+  expect(walker.screen()).toMatch(/osl:oracle@0 +not attached/);
+  await walker.choose('osl:tvol1@0');
+  expect(walker.question()).toBe('Volume osl:tvol1@0 is held by venus [E_HELD]');
+});
+
+test('without rsiod it says so and how to start it, and shows it as soon as it runs', async () => {
+  const walker = watching();
+  const { daemon } = walker.world;
+  walker.world.daemon = null;
+  await walker.choose('Status');
+  expect(walker.words()).toContain('! rsiod does not run on this machine Start it with: rsiod');
+  walker.world.daemon = daemon;
+  await walker.pass(1_000);
+  expect(walker.screen()).toContain('connected');
+});

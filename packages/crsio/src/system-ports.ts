@@ -1,0 +1,110 @@
+// The ports of effects.ts as the program has them: the file below the root, this machine's interfaces and sockets, rsiod's control socket.
+// Leaves the order of things to effects.ts; here each port is one call of the protocol package.
+
+import { randomBytes } from 'node:crypto';
+import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-file';
+import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
+import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
+import { callControl } from '@rsio/protocol/control/control-client';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { examine } from '@rsio/protocol/explorer/examine';
+import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/exploration';
+import { explore } from '@rsio/protocol/explorer/explorer';
+import {
+  type ByteCounters,
+  interfaceOf,
+  type MachineInterface,
+  machineInterfaces,
+  readCounters,
+  systemFacts,
+} from '@rsio/protocol/explorer/interfaces';
+import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { addressKey, prefixLengthOf } from '@rsio/protocol/lib/subnet';
+import { PORT_DEFAULT } from '@rsio/protocol/limits';
+import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
+import type { Ports } from './effects.ts';
+
+const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
+
+/** `end` is called when the person leaves. */
+export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
+  return {
+    clock: systemClock,
+    readFile: () => {
+      const { document, fingerprint } = openConfigFile(configFile);
+      return { text: printIni(document), fingerprint };
+    },
+    saveFile: (text, before) => ({ text, fingerprint: saveConfigFile(configFile, parseIni(text), before).fingerprint }),
+    machine,
+    explore: (config, { address, port, namespacekey }, onFound) => {
+      const at = port ?? config.defaultPort ?? PORT_DEFAULT;
+      return explore({ ...exploreBase(config, at, address === null ? [] : [address]), namespacekey, namespaceid: null, onFound });
+    },
+    exploreNamespace: (config, name, addresses) => {
+      const { namespaceid, namespacekey, port } = namespaceOf(config, name);
+      return explore({ ...exploreBase(config, port ?? config.defaultPort ?? PORT_DEFAULT, addresses), namespacekey, namespaceid });
+    },
+    examine: (config, name, { namespaceid, serverid, interfaces }, onReport) => {
+      const namespace = namespaceOf(config, name);
+      const { nodename, nodekey, paths } = namespace;
+      const own = new Set(interfaces.map(({ address }) => addressKey(address)));
+      const serverkey =
+        namespace.servers.find(({ address, serverkey: key }) => key !== null && own.has(addressKey(address)))?.serverkey ?? null;
+      return examine({
+        locals: probeLocals(config),
+        remotes: interfaces,
+        choice: paths === 'all' ? 'all' : 'auto',
+        login: { nodename, nodekey, serverkey },
+        expected: { namespaceid, serverid },
+        ports: probePorts(namespace),
+        onReport,
+      });
+    },
+    call: (method, params) => callControl(controlSocket, method, params),
+    end,
+  };
+}
+
+type ExploreBase = Omit<ExploreOptions, 'namespacekey' | 'namespaceid'>;
+
+function exploreBase({ interfaces }: RscltConfig, port: number, addresses: readonly string[]): ExploreBase {
+  const present = machine();
+  const locals = interfaces.map(({ name, address }): ExploreLocal => {
+    return { name, address, broadcast: interfaceOf(address, present)?.broadcast ?? null };
+  });
+  const targets = addresses.map((address) => ({ address, port }));
+  return { locals, port, targets, clock: systemClock, sockets: udpSockets, random: randomBytes };
+}
+
+function probeLocals({ interfaces }: RscltConfig): ProbeLocal[] {
+  const present = machine();
+  return interfaces.map(({ name, address, prefixLength }) => {
+    return { name, address, prefixLength: prefixLengthOf(address, prefixLength, interfaceOf(address, present)?.prefixLength ?? null) };
+  });
+}
+
+function probePorts({ namespacekey }: ClientNamespaceConfig): ProbePorts {
+  return {
+    connector: tcpConnector,
+    clock: systemClock,
+    random: randomBytes,
+    sockets: udpSockets,
+    namespacekey,
+    machine: machine(),
+    counters,
+  };
+}
+
+function counters(): ReadonlyMap<string, ByteCounters> {
+  const read = systemFacts.devices().map((device) => [device, readCounters(device, systemFacts)] as const);
+  return new Map(read.flatMap(([device, counted]) => (counted === null ? [] : [[device, counted] as const])));
+}
+
+function namespaceOf(config: RscltConfig, name: string): ClientNamespaceConfig {
+  const namespace = config.namespaces.find((each) => each.name === name);
+  if (namespace === undefined) throw new RsError('E_CONFIG', `No namespace ${name} in ${config.file}: add it first`);
+  return namespace;
+}

@@ -1,0 +1,28 @@
+// Where no screen can be shown crsio says why and what to do; the signs follow the locale.
+// Facts of terminals are given, none is needed.
+
+import { expect, test } from 'vitest';
+import { charsetOf, checkTerminal } from './terminal-check.ts';
+
+const inTerminal = { isInputTerminal: true, isOutputTerminal: true };
+
+test('a terminal that can show screens is taken', () => {
+  expect(checkTerminal({ ...inTerminal, env: { TERM: 'xterm' } })).toBe('xterm');
+});
+
+test.each([
+  [{ isInputTerminal: false, isOutputTerminal: true, env: { TERM: 'xterm' } }, 'Standard input is no terminal: run crsio in one'],
+  [{ isInputTerminal: true, isOutputTerminal: false, env: { TERM: 'xterm' } }, 'Standard output is no terminal: run crsio in one'],
+  [{ ...inTerminal, env: { TERM: 'dumb' } }, 'A terminal of type dumb shows no screens: set TERM to what the terminal is'],
+  [{ ...inTerminal, env: {} }, 'TERM is not set: set TERM to what the terminal is'],
+])('%j is refused', (facts, sentence) => {
+  expect(() => checkTerminal(facts)).toThrow(sentence);
+});
+
+test('line characters where the locale has them, ASCII where it has not or is asked for', () => {
+  expect(charsetOf({ LANG: 'en_GB.UTF-8' }, false)).toBe('unicode');
+  expect(charsetOf({ LANG: 'en_GB.UTF-8' }, true)).toBe('ascii');
+  expect(charsetOf({ LC_ALL: 'C', LANG: 'en_GB.UTF-8' }, false)).toBe('ascii');
+  expect(charsetOf({ LC_ALL: '', LC_CTYPE: 'C.utf8', LANG: 'C' }, false)).toBe('unicode');
+  expect(charsetOf({}, false)).toBe('ascii');
+});

@@ -1,0 +1,33 @@
+// Whether there is a terminal that screens can be shown on, and with which signs. Pure: asked before anything is drawn.
+// Leaves restoring and drawing to display.ts.
+
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { Charset } from './widgets/border.ts';
+
+export interface TerminalFacts {
+  readonly isInputTerminal: boolean;
+  readonly isOutputTerminal: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const REMEDY = 'edit the file with an editor or with rsconfig, see rscltcfg(5)';
+
+/** The value of TERM. Throws E_TERMINAL. */
+export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: TerminalFacts): string {
+  if (!isInputTerminal || !isOutputTerminal) {
+    const which = isInputTerminal ? 'Standard output' : 'Standard input';
+    throw new RsError('E_TERMINAL', `${which} is no terminal: run crsio in one, or ${REMEDY}`);
+  }
+  const terminal = env['TERM'] ?? '';
+  if (terminal === '' || terminal === 'dumb' || terminal === 'unknown') {
+    const what = terminal === '' ? 'TERM is not set' : `A terminal of type ${terminal} shows no screens`;
+    throw new RsError('E_TERMINAL', `${what}: set TERM to what the terminal is, such as xterm, or ${REMEDY}`);
+  }
+  return terminal;
+}
+
+/** Line characters where the locale has them, as POSIX asks for it: LC_ALL, LC_CTYPE, LANG. */
+export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
+  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';
+  return !forceAscii && /utf-?8/i.test(locale) ? 'unicode' : 'ascii';
+}

@@ -1,0 +1,48 @@
+// Servers as explorations and examinations tell of them, for tests of the screens.
+// Addresses are given by the test, everything else is the same for all.
+
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+
+const PORT = 5000;
+
+/** Server big-9 of namespace osl with these addresses, heard on each. */
+export function foundServer(...addresses: readonly string[]): FoundServer {
+  return {
+    namespaceid: 200,
+    namespace: 'osl',
+    server: 'big-9',
+    serverid: 1,
+    instance: '00112233445566778899aabbccddeeff',
+    isSigned: false,
+    interfaces: addresses.map((address, index) => ({ name: `if${index + 1}`, address, port: PORT, linkMbps: null, mtuBytes: null })),
+    heard: addresses.map((from) => ({ local: 'if0', localAddress: '192.168.45.20', from, roundTripMs: 0.214 })),
+  };
+}
+
+/** A pair that was tried: it works, or fails for a reason. */
+export function probeReport(local: string, remote: string, failure: string | null = null): ProbeReport {
+  return {
+    candidate: {
+      local: { name: local, address: '192.168.45.20', prefixLength: 24 },
+      remote: { name: remote, address: remote, port: PORT },
+    },
+    failure,
+    failureCode: failure === null ? null : 'E_UNREACHABLE',
+    connectMs: 0.1,
+    handshakeMs: 1,
+    server: null,
+    roundTripMs: failure === null ? 0.214 : null,
+    readBytesPerSecond: failure === null ? 912e6 : null,
+    writeBytesPerSecond: failure === null ? 850e6 : null,
+    mtuBytes: failure === null ? 1500 : null,
+    device: null,
+    leavesBy: null,
+    arrivesBy: null,
+    findings: [],
+  };
+}
+
+export function examination(...reports: readonly ProbeReport[]): Examination {
+  return { reports, leftOut: [], findings: [] };
+}

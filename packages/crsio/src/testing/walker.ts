@@ -1,0 +1,173 @@
+// A person at crsio without a terminal: presses keys, types, sees the screen as text. Behind it stand a file in memory, servers and an rsiod
+// that the test scripts. Everything between the keyboard and these ports is the product.
+
+import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { Examination } from '@rsio/protocol/explorer/probe-report';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { type Ports, runEffect } from '../effects.ts';
+import type { KeyName } from '../model/keys.ts';
+import { startState } from '../model/start.ts';
+import type { State, StoredFile } from '../model/state.ts';
+import { drawState } from '../screens/frame.ts';
+import { Session } from '../session.ts';
+import { SIGNS } from '../widgets/border.ts';
+import type { Size } from '../widgets/canvas.ts';
+
+const FILE = '/etc/rscltcfg';
+
+/** What the walker's world answers; a test changes it at any time. */
+export interface World {
+  /** null: there is no file. */
+  file: string | null;
+  machine: readonly MachineInterface[];
+  servers: readonly FoundServer[];
+  examine: (server: FoundServer) => Examination | Promise<Examination>;
+  /** Thrown by saving. */
+  saveError: RsError | null;
+  /** Answers of rsiod by method; null: it does not run. */
+  daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
+}
+
+export class Walker {
+  readonly world: World;
+  readonly clock = new FakeClock();
+  readonly calls: { readonly method: string; readonly params: unknown }[] = [];
+  hasLeft = false;
+  readonly #session: Session;
+
+  constructor(world: Partial<World> = {}) {
+    this.world = {
+      file: null,
+      machine: [],
+      servers: [],
+      examine: () => ({ reports: [], leftOut: [], findings: [] }),
+      saveError: null,
+      daemon: null,
+      ...world,
+    };
+    const ports = this.#ports();
+    this.#session = new Session(
+      startState({ configFile: FILE, startCommand: 'rsiod', stored: storedOf(this.world.file), size: { columns: 80, rows: 24 } }),
+      {
+        clock: this.clock,
+        draw: () => {},
+        run: (effect, dispatch) => runEffect(effect, ports, dispatch),
+      },
+    );
+    this.#session.begin({ kind: 'look-at-machine' });
+  }
+
+  get state(): State {
+    return this.#session.state;
+  }
+
+  /** Presses keys, or types what is given as `{text}`; then waits until all that was begun has ended. */
+  async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
+    for (const input of inputs) {
+      this.#session.dispatch(typeof input === 'string' ? { kind: 'key', key: input } : { kind: 'text', text: input.text });
+      await settled();
+    }
+  }
+
+  /** Chooses the line of a list that contains the text, with the keyboard. */
+  async choose(label: string): Promise<void> {
+    const seen = new Set<string>();
+    for (let marked = this.#marked(); !marked.includes(label); marked = this.#marked()) {
+      if (seen.has(marked)) throw new Error(`No line to choose with ${label}:\n${this.screen()}`);
+      seen.add(marked);
+      await this.press('down');
+    }
+    await this.press('enter');
+  }
+
+  resize(size: Size): void {
+    this.#session.dispatch({ kind: 'resized', size });
+  }
+
+  /** Lets time pass. */
+  async pass(durationMs: number): Promise<void> {
+    this.clock.advance(durationMs);
+    await settled();
+  }
+
+  /** Lines without trailing spaces. */
+  screen(): string {
+    const rows = drawState(this.state, SIGNS.ascii).canvas.rows();
+    return rows
+      .map((runs) =>
+        runs
+          .map(({ text }) => text)
+          .join('')
+          .trimEnd(),
+      )
+      .join('\n');
+  }
+
+  /** What the question says that lies over the screen; null: there is none. */
+  question(): string | null {
+    return this.state.popups.at(-1)?.text ?? null;
+  }
+
+  /** What the screen says, as one line without the frame. */
+  words(): string {
+    return this.screen().replaceAll(/[|\s]+/g, ' ');
+  }
+
+  /** The line with the mark: of the question, or else of the screen. */
+  #marked(): string {
+    const popup = this.state.popups.at(-1);
+    if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';
+    const lines = this.screen().split('\n');
+    return lines.find((line) => line.startsWith('| > ')) ?? '';
+  }
+
+  #ports(): Ports {
+    const { world } = this;
+    return {
+      clock: this.clock,
+      readFile: () => storedOf(world.file),
+      saveFile: (text, before) => {
+        if (world.saveError !== null) throw world.saveError;
+        if (before?.digest !== fingerprintOf(world.file)?.digest) throw new RsError('E_CHANGED', `${FILE} was changed by somebody else`);
+        world.file = text;
+        return storedOf(text);
+      },
+      machine: () => world.machine,
+      explore: (_config, _request, onFound) => {
+        for (const server of world.servers) onFound(server);
+        return Promise.resolve({ servers: world.servers, findings: [] });
+      },
+      exploreNamespace: () => Promise.resolve({ servers: world.servers, findings: [] }),
+      examine: async (_config, _namespace, server, onReport) => {
+        const examination = await world.examine(server);
+        for (const report of examination.reports) onReport(report);
+        return examination;
+      },
+      call: (method, params) => {
+        this.calls.push({ method, params });
+        if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run'));
+        const answer = world.daemon[method];
+        return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
+      },
+      end: () => {
+        this.hasLeft = true;
+      },
+    };
+  }
+}
+
+function storedOf(text: string | null): StoredFile {
+  return { text: text ?? '', fingerprint: fingerprintOf(text) };
+}
+
+function fingerprintOf(text: string | null): { digest: string } | null {
+  return text === null ? null : { digest: text };
+}
+
+/** Everything that was begun and needs no time has ended. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

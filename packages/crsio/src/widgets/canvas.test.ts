@@ -1,0 +1,33 @@
+// The canvas: what is put on it stays in its row, wide characters take two columns, and nothing that drives a terminal comes through.
+// Properties for any text, since peers and files may hold any.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Canvas } from './canvas.ts';
+import { textWidth } from './text-width.ts';
+
+const textOf = (canvas: Canvas): string[] => canvas.rows().map((runs) => runs.map(({ text }) => text).join(''));
+
+test('text is cut at its width and at the edge', () => {
+  const canvas = new Canvas({ columns: 8, rows: 2 });
+  canvas.put(0, 2, 'abcdef', 'plain', 3);
+  canvas.put(1, 6, '日本語', 'bold');
+  canvas.put(5, 0, 'outside');
+  expect(textOf(canvas)).toEqual(['  abc   ', '      日']);
+  expect(canvas.rows()[1]).toEqual([
+    { style: 'plain', text: '      ' },
+    { style: 'bold', text: '日' },
+  ]);
+});
+
+test('any text keeps every row as wide as it is, without control characters', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 0, max: 12 }), (text, column) => {
+      const canvas = new Canvas({ columns: 10, rows: 1 });
+      canvas.put(0, column, text);
+      const [row = ''] = textOf(canvas);
+      expect(row).not.toMatch(/\p{Cc}/u);
+      expect(textWidth(row)).toBe(10);
+    }),
+  );
+});

@@ -1,0 +1,72 @@
+// A picture of the terminal as cells, on which screens draw and from which the display takes its lines. Pure: no terminal is needed to see
+// what a screen looks like. Everything that is put on it is made fit for a terminal here (lib/printable.ts).
+// Invariant: every row has exactly `columns` columns; what does not fit is cut, never wrapped.
+
+import { escapeControls } from '@rsio/protocol/lib/printable';
+import { graphemesOf, graphemeWidth } from './text-width.ts';
+
+/** Nothing is told by colour alone: each style also has its own brightness, inversion or line, or stands beside a word or sign. */
+export type Style = 'plain' | 'bold' | 'inverse' | 'underline' | 'problem';
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Neighbouring cells of one style. */
+export interface Run {
+  readonly style: Style;
+  readonly text: string;
+}
+
+interface Cell {
+  /** A grapheme; '' for the second column of a wide one. */
+  readonly text: string;
+  readonly style: Style;
+}
+
+const BLANK: Cell = { text: ' ', style: 'plain' };
+
+export class Canvas {
+  readonly size: Size;
+  readonly #cells: Cell[][];
+
+  constructor(size: Size) {
+    this.size = size;
+    this.#cells = Array.from({ length: size.rows }, () => Array.from({ length: size.columns }, () => BLANK));
+  }
+
+  /** Puts text at 0-based `row` and `column`; at most `width` columns of it, and none outside. */
+  put(row: number, column: number, text: string, style: Style = 'plain', width: number = this.size.columns): void {
+    const cells = this.#cells[row];
+    if (cells === undefined) return;
+    const end = Math.min(this.size.columns, column + width);
+    let at = column;
+    for (const grapheme of graphemesOf(escapeControls(text))) {
+      const columns = graphemeWidth(grapheme);
+      if (at + columns > end) break;
+      const before = cells[at - 1];
+      if (columns === 0 && before !== undefined) cells[at - 1] = { ...before, text: before.text + grapheme };
+      for (let offset = 0; offset < columns; offset++) cells[at + offset] = { text: offset === 0 ? grapheme : '', style };
+      at += columns;
+    }
+  }
+
+  /** Fills a rectangle with spaces. */
+  clear(row: number, column: number, size: Size, style: Style = 'plain'): void {
+    for (let offset = 0; offset < size.rows; offset++) this.put(row + offset, column, ' '.repeat(size.columns), style);
+  }
+
+  /** The rows, each as runs of one style. */
+  rows(): readonly (readonly Run[])[] {
+    return this.#cells.map((cells) => {
+      const runs: { style: Style; text: string }[] = [];
+      for (const { text, style } of cells) {
+        const last = runs.at(-1);
+        if (last?.style === style) last.text += text;
+        else runs.push({ style, text });
+      }
+      return runs;
+    });
+  }
+}

@@ -1,0 +1,91 @@
+// One line of text that a person edits, as a value: every key makes a new one. Knows no screen; editWindow() says what part of it shows
+// in so many columns and where the cursor stands.
+// Invariant: the cursor stands between grapheme clusters, and the text has no control characters and at most FIELD_TEXT_MAX_CHARS.
+
+import { FIELD_TEXT_MAX_CHARS } from '@rsio/protocol/limits';
+import type { KeyName } from '../model/keys.ts';
+import { graphemesOf, textWidth } from './text-width.ts';
+
+export interface LineEdit {
+  readonly graphemes: readonly string[];
+  /** Graphemes before the cursor. */
+  readonly cursor: number;
+}
+
+/** An edit with this text and the cursor behind it. */
+export function editOf(text: string): LineEdit {
+  const graphemes = graphemesOf(clean(text)).slice(0, FIELD_TEXT_MAX_CHARS);
+  return { graphemes, cursor: graphemes.length };
+}
+
+export function editedText(edit: LineEdit): string {
+  return edit.graphemes.join('');
+}
+
+/** Typed or pasted text goes in at the cursor; of several lines only the first that has something, without outer white space. */
+export function insertText(edit: LineEdit, text: string): LineEdit {
+  const lines = text.split(/[\r\n]+/);
+  const inserted = clean(lines.length > 1 ? (lines.find((line) => line.trim() !== '') ?? '').trim() : text);
+  const before = edit.graphemes.slice(0, edit.cursor).join('') + inserted;
+  const graphemes = graphemesOf(before + edit.graphemes.slice(edit.cursor).join(''));
+  if (inserted === '' || graphemes.length > FIELD_TEXT_MAX_CHARS) return edit;
+  // A combining mark joins what stands before it: the cursor counts what came of it.
+  return { graphemes, cursor: Math.min(graphemesOf(before).length, graphemes.length) };
+}
+
+/** The edit after this key; null when the key means nothing to a line. */
+export function pressEdit(edit: LineEdit, key: KeyName): LineEdit | null {
+  const { graphemes, cursor } = edit;
+  switch (key) {
+    case 'left':
+      return { graphemes, cursor: Math.max(0, cursor - 1) };
+    case 'right':
+      return { graphemes, cursor: Math.min(graphemes.length, cursor + 1) };
+    case 'home':
+      return { graphemes, cursor: 0 };
+    case 'end':
+      return { graphemes, cursor: graphemes.length };
+    case 'backspace':
+      return cursor === 0 ? edit : { graphemes: graphemes.toSpliced(cursor - 1, 1), cursor: cursor - 1 };
+    case 'delete':
+      return { graphemes: graphemes.toSpliced(cursor, 1), cursor };
+    case 'cut-before':
+      return { graphemes: graphemes.slice(cursor), cursor: 0 };
+    case 'cut-after':
+      return { graphemes: graphemes.slice(0, cursor), cursor };
+    case 'cut-word':
+      return cutWord(edit);
+    default:
+      return null;
+  }
+}
+
+export interface EditWindow {
+  readonly text: string;
+  /** Column of the cursor within the window. */
+  readonly cursorColumn: number;
+}
+
+/** The part of the line that shows in `width` columns: the cursor is always in it, and at most `width - 1`. */
+export function editWindow(edit: LineEdit, width: number, hidden: string | null): EditWindow {
+  const shown = hidden === null ? edit.graphemes : edit.graphemes.map(() => hidden);
+  let start = 0;
+  const columnsTo = (end: number): number => textWidth(shown.slice(start, end).join(''));
+  while (columnsTo(edit.cursor) > width - 1) start += 1;
+  let end = start;
+  while (end < shown.length && columnsTo(end + 1) <= width) end += 1;
+  return { text: shown.slice(start, end).join(''), cursorColumn: columnsTo(edit.cursor) };
+}
+
+function cutWord({ graphemes, cursor }: LineEdit): LineEdit {
+  const before = graphemes.slice(0, cursor).join('');
+  const kept = graphemesOf(before.replace(/\S*\s*$/u, ''));
+  return { graphemes: [...kept, ...graphemes.slice(cursor)], cursor: kept.length };
+}
+
+/** Without control characters and marks that turn the direction of text. */
+function clean(text: string): string {
+  return graphemesOf(text.replaceAll('\t', ' '))
+    .filter((grapheme) => !/\p{Cc}|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(grapheme))
+    .join('');
+}

@@ -1,0 +1,80 @@
+// How wide text is on a terminal, and text made to fit a width. Works on grapheme clusters: what a person sees as one character is never
+// cut in two. Leaves escaping of control characters to lib/printable.ts; a control character counts as nothing.
+// Invariant: fit() returns exactly `width` columns, truncate() at most so many.
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+// East Asian wide and full-width blocks, and what is drawn as an emoji.
+const WIDE =
+  /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
+const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})/u;
+
+/** What a person takes for characters, in order. */
+export function graphemesOf(text: string): string[] {
+  return Array.from(segmenter.segment(text), ({ segment }) => segment);
+}
+
+/** Columns of one grapheme cluster: 0, 1 or 2. */
+export function graphemeWidth(grapheme: string): number {
+  if (ZERO.test(grapheme)) return 0;
+  return WIDE.test(grapheme) ? 2 : 1;
+}
+
+export function textWidth(text: string): number {
+  return graphemesOf(text).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
+}
+
+/** The text, cut to `width` columns; what is cut off shows as `mark` at the end. */
+export function truncate(text: string, width: number, mark = '~'): string {
+  if (textWidth(text) <= width) return text;
+  let kept = '';
+  let columns = 0;
+  for (const grapheme of graphemesOf(text)) {
+    const next = columns + graphemeWidth(grapheme);
+    if (next > width - textWidth(mark)) break;
+    kept += grapheme;
+    columns = next;
+  }
+  return width < textWidth(mark) ? '' : kept + mark;
+}
+
+/** The text in exactly `width` columns, filled with spaces on the right. */
+export function fit(text: string, width: number): string {
+  const cut = truncate(text, width);
+  return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));
+}
+
+/** Lines of at most `width` columns, broken at spaces where there are any. Line breaks in the text stay. */
+export function wrap(text: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => wrapLine(line, width));
+}
+
+function wrapLine(line: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    const joined = current === '' ? word : `${current} ${word}`;
+    if (textWidth(joined) <= width) {
+      current = joined;
+      continue;
+    }
+    if (current !== '') lines.push(current);
+    const parts = chunks(word, width);
+    lines.push(...parts.slice(0, -1));
+    current = parts.at(-1) ?? '';
+  }
+  return [...lines, current];
+}
+
+function chunks(word: string, width: number): string[] {
+  const parts: string[] = [];
+  let part = '';
+  for (const grapheme of graphemesOf(word)) {
+    if (textWidth(part) + graphemeWidth(grapheme) > width && part !== '') {
+      parts.push(part);
+      part = '';
+    }
+    part += grapheme;
+  }
+  return [...parts, part];
+}
