@@ -166,7 +166,7 @@ export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
 export const PROBE_SLOTS = 16;
 export const PROBE_WINDOW_BYTES = PROBE_SLOTS * SEGMENT_BYTES;
 /** READ data that a server says in one turn of its loop, and lets pile up for one probe. */
-export const PROBE_TURN_BYTES = 4 * SEGMENT_BYTES;
+export const PROBE_TURN_BYTES = 8 * SEGMENT_BYTES;
 export const PROBE_PINGS = 8;
 /** How long a burst asks for data, each way. */
 export const PROBE_BURST_MS = 200;

@@ -1,0 +1,154 @@
+// Probe connections of a raw client to a real rssrv, while a client of the same node is attached and at work: the probe measures, and
+// nothing of the client's is touched by it.
+
+import { readFileSync } from 'node:fs';
+import { PROBE_CONNECTIONS_MAX, PROBE_SLOTS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { keyOf, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { RawClient, type RawIdentity } from '../support/raw-peer.ts';
+import { report } from '../support/report.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
+const BURST_MS = 200;
+const MIB = 1024 * 1024;
+
+const lab = useLab();
+let server: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  network = await lab.network(1);
+  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '4m' } } });
+});
+
+/** Big-2, as a stranger to its rsiod: another machine with the same key. */
+function identity(features: readonly string[] = [FEATURE.PROBE]): RawIdentity {
+  return { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200, hello: { features, machine: 'a-tool', instance: 0 } };
+}
+
+function at(): { address: string; port: number } {
+  return { address: network.serverAddresses[0] ?? '', port: network.port };
+}
+
+function probe(features?: readonly string[]): Promise<RawClient> {
+  return RawClient.login(at(), identity(features));
+}
+
+/** Keeps every slot asked for a while; gives bytes a second. */
+async function burst(client: RawClient, op: typeof OP.READ | typeof OP.WRITE): Promise<number> {
+  const body = op === OP.WRITE ? Buffer.alloc(SEGMENT_BYTES, 0x5a) : Buffer.alloc(0);
+  const startMs = performance.now();
+  const chain = async (slot: number): Promise<number> => {
+    let bytes = 0;
+    while (performance.now() - startMs < BURST_MS) {
+      const answer = await client.call({ op, slot, count: SEGMENT_SECTORS, body });
+      if (answer.handle !== STATUS.OK) throw new Error(`Status ${answer.handle}`);
+      if (op === OP.READ && !answer.body.equals(Buffer.alloc(SEGMENT_BYTES))) throw new Error('A READ of a probe holds something');
+      bytes += SEGMENT_BYTES;
+    }
+    return bytes;
+  };
+  const sums = await Promise.all(Array.from({ length: PROBE_SLOTS }, (_, slot) => chain(slot)));
+  return (sums.reduce((sum, bytes) => sum + bytes, 0) / (performance.now() - startMs)) * 1000;
+}
+
+/** What of a server a probe must not touch. */
+function picture(): Record<string, unknown> {
+  const sessions = server.log('rssrv').match(/^Node .*began a session.*$|^(?:started|ended) path.*$/gm);
+  return { sessions, holders: readFileSync(server.rssrvPaths.holdersFile, 'utf8'), processes: new Set(server.processes()) };
+}
+
+it('measures beside an attached client of the same node, whose session, worker, holds and I/O do not notice', async () => {
+  const client = lab.host();
+  await startClient(client, network);
+  await client.rsconfigWell('-a', 'oracle');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  lab.onClean(() => nbd.close());
+  const before = picture();
+  let isMeasuring = true;
+  const longest = (async (): Promise<number> => {
+    let longestMs = 0;
+    for (let times = 0; isMeasuring; times++) {
+      const startMs = performance.now();
+      await nbd.verify((times % 64) * 4096, 4096);
+      longestMs = Math.max(longestMs, performance.now() - startMs);
+    }
+    return longestMs;
+  })();
+  const one = await probe();
+  expect(one.welcome).toMatchObject({ session: Buffer.alloc(16), path: 0, slots: PROBE_SLOTS, interfaces: [{ name: 'if1' }] });
+  const ping = encodeHeartbeat({ number: 1, clockMs: 7, heard: 0, oldestMs: 0, generation: 0 });
+  one.request({ op: OP.PING, body: ping });
+  const pong = await one.next(({ op }) => op === OP.PONG);
+  expect(decodeHeartbeat(pong.body, 0, pong.body.length)).toMatchObject({ number: 1, clockMs: 7, heard: 1 });
+  const [readRate, writeRate] = [await burst(one, OP.READ), await burst(one, OP.WRITE)];
+  isMeasuring = false;
+  const longestMs = await longest;
+  one.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }) });
+  await one.ended();
+  await waitFor(
+    () => /^Probe of node big-2 from \S+ on if1 ended after .*: The client said: Measured$/m.test(server.log('rssrv')),
+    5_000,
+    'It is logged',
+  );
+  expect(picture()).toEqual(before);
+  await nbd.verify(0, 4096);
+  report('probe beside I/O', { 'MiB/s read': readRate / MIB, 'MiB/s written': writeRate / MIB, 'longest I/O, ms': longestMs });
+});
+
+it('with digests too', async () => {
+  const client = await RawClient.connect(at(), identity([FEATURE.DIGEST, FEATURE.PROBE]));
+  expect((await client.greet()).features).toEqual([FEATURE.DIGEST, FEATURE.PROBE]);
+});
+
+it('is agreed only with who offers it', async () => {
+  const client = await RawClient.connect(at(), identity([]));
+  expect((await client.greet()).features).toEqual([]);
+});
+
+describe('refused', () => {
+  it('a proof that joins a session', async () => {
+    const session = await RawClient.login(at(), { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
+    const client = await RawClient.connect(at(), identity());
+    await client.greet();
+    client.prove(session.session);
+    expect(await client.farewell()).toMatchObject({ code: 'E_PROTOCOL', sentence: expect.stringContaining('joins no session') });
+    await session.open('oracle');
+  });
+
+  it('a wrong key, in the usual words', async () => {
+    const wrong = { ...identity(), nodekey: '0xanother-secret-of-somebody' };
+    await expect(RawClient.login(at(), wrong)).rejects.toMatchObject({ code: 'E_AUTH' });
+  });
+
+  it('more than there may be at one time; when one has ended there is room again', async () => {
+    const probes = await Promise.all(Array.from({ length: PROBE_CONNECTIONS_MAX }, () => probe()));
+    await expect(probe()).rejects.toMatchObject({ code: 'E_LIMIT' });
+    probes[0]?.close();
+    await waitFor(() => probe().then(() => true), 5_000, 'There is room again');
+  });
+});
+
+it('a request for a volume ends it, and only it', async () => {
+  const session = await RawClient.login(at(), { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
+  const { handle } = await session.open('oracle');
+  const client = await probe();
+  client.request({ op: OP.OPEN, slot: 1, seq: 1, body: encodeOpenRequest({ name: 'oracle', universe: 0, readonly: true }) });
+  expect(await client.ended()).toBe('reset');
+  expect(client.frames).toEqual([]);
+  await session.verify(handle, 0, 8);
+});
+
+it('the end of the server is said to it', async () => {
+  const client = await probe();
+  await Promise.all([server.stop('rssrv'), expect(client.farewell()).resolves.toMatchObject({ code: 'E_SHUTTING_DOWN' })]);
+});
