@@ -300,6 +300,8 @@ export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
 /** How long the resolver may take to tell the address of a host that a person named. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
+/** Paths that `rsconfig join` tries, one after the other: more than its file has room for. */
+export const JOIN_PATHS_MAX = 64;
 /** Paths that `rsconfig doctor` tries, one after the other. */
 export const DOCTOR_PATHS_MAX = 64;
 /** How long a question of doctor to `ip` may take. */

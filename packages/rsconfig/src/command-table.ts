@@ -5,8 +5,10 @@ import type { Command } from './command.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
 import { CHECK } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
+import { DOCTOR } from './commands/doctor.ts';
 import { EXPLORE } from './commands/explore.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
+import { JOIN } from './commands/join.ts';
 import { KEY_NEW } from './commands/key.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/namespace.ts';
 import { RELOAD } from './commands/reload.ts';
@@ -26,6 +28,8 @@ export const COMMANDS: readonly Command[] = [
   EVENTS,
   WATCH,
   EXPLORE,
+  JOIN,
+  DOCTOR,
   INTERFACE_ADD,
   INTERFACE_REMOVE,
   INTERFACE_LIST,

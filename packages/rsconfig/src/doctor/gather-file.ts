@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { parseIni } from '@rsio/protocol/config/ini-document';
 import { readConfigFile } from '@rsio/protocol/config/load-config';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { examineRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import type { FileFacts } from './facts.ts';
 
@@ -20,14 +20,8 @@ export function gatherFile(path: string): FileFacts {
     const problems = problemsIn(context);
     return problems === null ? { ...unread, trouble: { code, message } } : { ...unread, problems };
   }
-  const document = parseIni(text);
-  try {
-    const config = parseRscltConfig(text, path);
-    return { ...unread, document, config, warnings: config.warnings };
-  } catch (thrown) {
-    const { message, context } = toRsError(thrown);
-    return { ...unread, document, problems: problemsIn(context) ?? [{ line: 0, message }] };
-  }
+  const { config, problems, warnings } = examineRscltConfig(text, path);
+  return { ...unread, document: parseIni(text), config, problems, warnings };
 }
 
 function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {

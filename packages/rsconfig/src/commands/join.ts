@@ -1,0 +1,175 @@
+// `join`: from an address, a name and a key to a working client: finds the servers, proves every path, writes the file, starts or reloads
+// rsiod, shows the paths. Finding is join/discovery.ts, proving join/trial.ts, what is written join/plan.ts.
+// Invariant: nothing is written before a login has been accepted, and what is not used is said with its reason.
+
+import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-file';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { parseName } from '@rsio/protocol/lib/units';
+import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, NAMESPACEID_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
+import { defineCommand, usageError } from '../command.ts';
+import { reloadDaemon } from '../config-edit.ts';
+import { formatStatus, toText } from '../format.ts';
+import { resolveHost } from '../hosts.ts';
+import { type Discovery, discover, type JoinTarget, notAccepted } from '../join/discovery.ts';
+import { type JoinPlan, planJoin } from '../join/plan.ts';
+import { type Trial, tryServers } from '../join/trial.ts';
+import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
+import { machinePorts } from '../machine-ports.ts';
+import { statusRemarks } from '../remarks.ts';
+import { startDaemon } from '../start-daemon.ts';
+import type { CommandContext } from './command-context.ts';
+import { findingLine } from './explore-table.ts';
+import { INTERFACE_OPTION, namedInterfaces } from './exploring-locals.ts';
+
+export const JOIN = defineCommand({
+  call: { by: 'words', words: 'join' },
+  synopsis: `join HOST[:PORT] --name N --key-file F|- [--id N]
+[--interface ADDRESS...] [--namespacekey-file F]
+[--serverkey-file F] [--label L] [--no-start]`,
+  summary: 'makes this machine a client of the servers at HOST',
+  details: `Asks HOST which namespace and interfaces it has, logs in over every pair of
+interfaces that fits, writes those that work to the file, starts rsiod (or lets
+a running one read the file), and shows the paths. Addresses that cannot be used
+are named with the reason. A file that is there keeps what it says; a namespace
+that is in it is completed. A HOST that answers no exploration (explore = no)
+must be told by --id.`,
+  options: {
+    name: { kind: 'text', value: 'N', help: 'name of this machine at the servers' },
+    key: keyOption('key of this machine at the servers'),
+    'key-file': keyFileOption('key of this machine at the servers'),
+    id: { kind: 'text', value: 'N', help: 'number of the namespace' },
+    interface: INTERFACE_OPTION,
+    namespacekey: keyOption('key that signs exploration'),
+    'namespacekey-file': keyFileOption('key that signs exploration'),
+    serverkey: keyOption('key by which the server proves itself'),
+    'serverkey-file': keyFileOption('key by which the server proves itself'),
+    label: { kind: 'text', value: 'L', help: 'what the file calls the namespace' },
+    'no-start': { kind: 'flag', help: 'only write the file' },
+  },
+  operands: { min: 1, max: 1 },
+  run: async (context, options, [host = '']) => {
+    const stdin = ['key-file', 'namespacekey-file', 'serverkey-file'] as const;
+    if (stdin.filter((name) => options[name] === '-').length > 1) throw usageError('Several keys on stdin: give the others in files');
+    const { name, id, label } = options;
+    if (name === null) throw usageError('No --name: give the name of this machine at the servers');
+    const nodekey = await givenKey(context, 'key', options.key, options['key-file']);
+    if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
+    const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
+    const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
+    const ports = machinePorts(context.clock);
+    const target: JoinTarget = {
+      host: await resolveHost(host, PORT_DEFAULT, context.clock),
+      interfaces: namedInterfaces(ports.interfaces, options.interface),
+      login: { nodename: parseName(name, '--name'), nodekey, serverkey },
+      namespacekey,
+      namespaceid: idOf(id),
+    };
+    const discovery = await discover(target, ports);
+    const trial = await tryServers(target, discovery, ports, context.note);
+    const given = label === null ? null : parseName(label, '--label');
+    return takeIn(context, target, discovery, trial, given, options['no-start']);
+  },
+});
+
+/** Writes what was proved, and makes rsiod use it. Returns the exit code. */
+async function takeIn(
+  context: CommandContext,
+  target: JoinTarget,
+  discovery: Discovery,
+  trial: Trial,
+  label: string | null,
+  noStart: boolean,
+): Promise<number> {
+  const servers = discovery.servers.map(({ server, serverid }) => `server ${server} (id ${serverid})`).join(', ');
+  context.out(
+    toText([`Found namespace ${discovery.namespace ?? ''}`.trimEnd() + ` with namespaceid ${discovery.namespaceid}: ${servers}`]),
+  );
+  context.out(toText([...trial.usable.map(usedLine), ...trial.unused, ...discovery.findings.map(findingLine)]));
+  const [refused] = trial.refusedBy;
+  if (trial.usable.length === 0 && refused !== undefined) throw notAccepted(refused);
+  if (trial.usable.length === 0) {
+    throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
+  }
+  for (const server of trial.refusedBy) context.report('E_AUTH', `Server ${server} is left out: ${notAccepted(server).message}`);
+  const plan = write(context, target, discovery, trial, label);
+  if (noStart) {
+    context.note('Next: start rsiod, then rsconfig -q shows what is offered, and rsconfig -a makes it usable');
+    return 0;
+  }
+  await useFile(context, plan);
+  return showPaths(context, trial);
+}
+
+function write(context: CommandContext, target: JoinTarget, discovery: Discovery, trial: Trial, label: string | null): JoinPlan {
+  const { configFile } = context;
+  const { document, fingerprint } = openConfigFile(configFile);
+  const { nodename, nodekey, serverkey } = target.login;
+  const { namespaceid, namespace } = discovery;
+  const identity = {
+    namespaceid,
+    label: label ?? namespace ?? `ns${namespaceid}`,
+    nodename,
+    nodekey,
+    namespacekey: target.namespacekey,
+    serverkey,
+  };
+  const plan = planJoin(
+    document,
+    trial.usable.map(({ path }) => path),
+    identity,
+    configFile,
+  );
+  for (const { device, local, reason } of plan.leftOut) context.note(`${device} (${local}) is not used: ${reason}`);
+  if (plan.added.length === 0) context.note(`${configFile} says all of this already`);
+  else {
+    saveConfigFile(configFile, plan.document, fingerprint);
+    context.out(toText([`Written to ${configFile}:`, ...plan.added.map((line) => `    ${line}`)]));
+  }
+  return plan;
+}
+
+/** A running daemon reads the file, else one is started. */
+async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
+  try {
+    await context.call('daemon', {});
+  } catch (thrown) {
+    if (toRsError(thrown).code !== 'E_NOT_RUNNING') throw thrown;
+    return startDaemon(context);
+  }
+  if (plan.added.length > 0) await reloadDaemon(context);
+}
+
+/** Waits a moment for the paths that were just proved; exit code 1 when not one of them came up. */
+async function showPaths(context: CommandContext, { usable }: Trial): Promise<number> {
+  const { clock, call, configFile } = context;
+  const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
+  for (;;) {
+    const status = await call('status', {});
+    const up = status.interfaces.flatMap(({ address: local, reps }) =>
+      reps.filter(({ state }) => state === 'up').map(({ address }) => `${local} ${address}`),
+    );
+    const missing = usable.filter(({ path }) => !up.includes(`${path.local} ${path.address}`));
+    if (missing.length > 0 && clock.monotonicMs() < endMs) {
+      await new Promise<void>((resolve) => void clock.after(FIRST_CONTACT_POLL_MS, resolve));
+      continue;
+    }
+    context.out(formatStatus(status, 0));
+    for (const remark of statusRemarks(status, configFile)) context.note(remark);
+    if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
+    context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
+    return missing.length < usable.length ? 0 : 1;
+  }
+}
+
+function usedLine({ path, report }: Trial['usable'][number]): string {
+  const trip = report.roundTripMs === null ? '' : `, round trip ${report.roundTripMs.toFixed(3)} ms`;
+  const rate = report.readBytesPerSecond === null ? '' : `, ${(report.readBytesPerSecond / 1e6).toFixed(0)} MB/s`;
+  return `${path.device} (${path.local}) -> ${path.address} of ${path.server} works${trip}${rate}`;
+}
+
+function idOf(text: string | null): number | null {
+  if (text === null) return null;
+  const id = /^\d{1,5}$/.test(text) ? Number(text) : NAMESPACEID_MAX + 1;
+  if (id > NAMESPACEID_MAX) throw usageError(`Wrong --id ${text}: give a number from 0 to ${NAMESPACEID_MAX}`);
+  return id;
+}

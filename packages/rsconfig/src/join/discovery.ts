@@ -1,0 +1,133 @@
+// Which servers join is to try: those that answered beacons in the namespace of the host that was named; or, when that host answers none,
+// the one server that a login at its address meets. Leaves proving every path to trial.ts.
+// Invariant: nothing that a beacon says is taken for proved.
+
+import { isIPv6 } from 'node:net';
+import type { DatagramPeer } from '@rsio/protocol/explorer/datagram-sockets';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import { explore } from '@rsio/protocol/explorer/explorer';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { sameSubnet } from '@rsio/protocol/lib/subnet';
+import { printEndpoint } from '@rsio/protocol/lib/units';
+import { exploringLocals } from '../commands/exploring-locals.ts';
+import { splitSentence } from '../doctor/words.ts';
+import { type MachinePorts, probePorts } from '../machine-ports.ts';
+
+export interface JoinTarget {
+  readonly host: DatagramPeer;
+  /** Of this machine, that may be used. */
+  readonly interfaces: readonly MachineInterface[];
+  readonly login: ProbeLogin;
+  readonly namespacekey: string | null;
+  /** null: the host is to tell. */
+  readonly namespaceid: number | null;
+}
+
+export interface ServerToTry {
+  readonly server: string;
+  readonly serverid: number;
+  readonly interfaces: readonly ProbeRemote[];
+  /** Addresses of this machine from which it was heard: the ones to use when no subnet is common. */
+  readonly heardOn: readonly string[];
+}
+
+export interface Discovery {
+  readonly namespaceid: number;
+  /** What the servers call the namespace; null: nobody has said. */
+  readonly namespace: string | null;
+  /** That of the host first. */
+  readonly servers: readonly ServerToTry[];
+  readonly findings: readonly Finding[];
+}
+
+/** Throws E_UNREACHABLE, E_NAMESPACE (the id must be given), and what a login at the host fails with. */
+export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
+  const { host, interfaces, namespacekey, namespaceid } = target;
+  const { clock, sockets, random } = ports;
+  const locals = exploringLocals(interfaces, [host]);
+  const options = { locals, port: host.port, targets: [host], namespacekey, namespaceid, clock, sockets, random };
+  const { servers, findings } = await explore(options);
+  const named = servers.find(({ heard }) => heard.some(({ from }) => from === host.address));
+  if (named === undefined) return askByTcp(target, findings, ports);
+  const others = servers.filter((server) => server !== named && server.namespaceid === named.namespaceid);
+  return {
+    namespaceid: named.namespaceid,
+    namespace: named.namespace,
+    servers: [named, ...others].map(toTry),
+    findings: findings.filter(({ kind }) => kind !== 'no-answer'),
+  };
+}
+
+function toTry({ server, serverid, interfaces, heard }: FoundServer): ServerToTry {
+  return { server, serverid, interfaces, heardOn: [...new Set(heard.map(({ localAddress }) => localAddress))] };
+}
+
+async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports: MachinePorts): Promise<Discovery> {
+  const { host, namespaceid, login } = target;
+  const shown = printEndpoint(host.address, host.port);
+  const { report, local } = await firstConnection(target, ports);
+  if (report.failure !== null) throw failureAt(shown, report);
+  const server = report.server;
+  if (namespaceid === null || server === null) {
+    throw new RsError('E_NAMESPACE', `${shown} answers no exploration: give its namespaceid with --id`);
+  }
+  if (server.interfaces === null) {
+    throw new RsError(
+      'E_VERSION',
+      `Server ${server.server} at ${shown} knows no probes, so that ${login.nodename} cannot log in: update it`,
+    );
+  }
+  const listed = server.interfaces;
+  // Where addresses are translated on the way, the one a person gave is right, too.
+  const isListed = listed.some(({ address, port }) => address === host.address && port === host.port);
+  const interfaces = isListed ? listed : [{ name: 'given', ...host }, ...listed];
+  const one = { server: server.server, serverid: server.serverid, interfaces, heardOn: [local] };
+  return { namespaceid, namespace: null, servers: [one], findings: findings.filter(({ kind }) => kind !== 'no-answer') };
+}
+
+/** From the interfaces in turn, those on the host's subnet first, until one connects. */
+async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise<{ report: ProbeReport; local: string }> {
+  const { host, interfaces, login, namespaceid, namespacekey } = target;
+  const alike = interfaces.filter(({ hasCarrier, address }) => hasCarrier && isIPv6(address) === isIPv6(host.address));
+  const isNear = ({ address, prefixLength }: MachineInterface): boolean => sameSubnet(address, prefixLength, host.address);
+  const ordered = [...alike.filter(isNear), ...alike.filter((one) => !isNear(one))];
+  const failures: string[] = [];
+  for (const { device, address, prefixLength } of ordered) {
+    const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
+    // Without the id the server is only asked for it: a proof needs it.
+    const report = await probeCandidate(
+      candidate,
+      namespaceid === null ? null : login,
+      { namespaceid, serverid: null },
+      probePorts(ports, namespacekey),
+    );
+    if (report.connectMs !== null) return { report, local: address };
+    failures.push(`from ${device} (${address}): ${report.failure}`);
+  }
+  const tried = failures.length === 0 ? 'this machine has no interface that is up' : failures.join('; ');
+  throw new RsError(
+    'E_UNREACHABLE',
+    `${printEndpoint(host.address, host.port)} cannot be reached: ${tried}. Check that rssrv runs there, address, port, cables and firewalls`,
+  );
+}
+
+function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsError {
+  if (failureCode === 'E_AUTH') return notAccepted(`at ${shown}`);
+  const { what } = splitSentence(failure ?? '', '');
+  if (failureCode === 'E_NAMESPACE') {
+    return new RsError('E_NAMESPACE', `${what} (asked at ${shown}, which answers no exploration): give the right one with --id`);
+  }
+  return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);
+}
+
+/** One sentence wherever it happens: the server does not tell a wrong name from a wrong key. */
+export function notAccepted(server: string): RsError {
+  return new RsError(
+    'E_AUTH',
+    `The server ${server} does not accept this name with this key: compare both with [clients] in its rssrvcfg, and serverkey where one is set; nothing was written`,
+  );
+}

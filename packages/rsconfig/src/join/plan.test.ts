@@ -1,0 +1,159 @@
+// The file that join writes, byte for byte: new, beside other namespaces, completed, and refused.
+// Leaves finding the paths to the integration tests.
+
+import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { describe, expect, test } from 'vitest';
+import { type JoinIdentity, planJoin, type UsablePath } from './plan.ts';
+
+const FILE = '/etc/rscltcfg';
+const OSL: JoinIdentity = {
+  namespaceid: 200,
+  label: 'osl',
+  nodename: 'big-2',
+  nodekey: '0xbig-2',
+  namespacekey: null,
+  serverkey: null,
+};
+
+function path(device: string, subnet: number, changes: Partial<UsablePath> = {}): UsablePath {
+  return { device, local: `192.168.${subnet}.20`, server: 'big-9', address: `192.168.${subnet}.10`, port: 5000, ...changes };
+}
+
+const TWO = [path('lo', 45), path('lo', 46)];
+
+/** The file of product.md's sample. */
+const SAMPLE = `[defaults]
+protocol      = tcp
+port          = 5000
+
+[interface if0]
+address       = 192.168.45.20
+
+[interface if1]
+address       = 192.168.46.20
+
+[namespace osl]
+namespaceid   = 200
+nodename      = big-2
+nodekey       = 0xbig-2
+
+[server big-9-1]
+address       = 192.168.45.10
+
+[server big-9-2]
+address       = 192.168.46.10
+`;
+
+function join(text: string, paths: readonly UsablePath[], identity: Partial<JoinIdentity> = {}) {
+  const plan = planJoin(parseIni(text), paths, { ...OSL, ...identity }, FILE);
+  return { ...plan, text: printIni(plan.document) };
+}
+
+test('an empty file becomes the sample', () => {
+  const { text, added, namespace } = join('', TWO);
+  expect(text).toBe(SAMPLE);
+  expect(namespace).toBe('osl');
+  expect(added).toEqual([
+    'interface if0, 192.168.45.20',
+    'interface if1, 192.168.46.20',
+    'namespace osl, id 200, as node big-2',
+    'server big-9-1, 192.168.45.10',
+    'server big-9-2, 192.168.46.10',
+  ]);
+});
+
+test('joining again adds nothing and changes no byte', () => {
+  expect(join(SAMPLE, TWO)).toMatchObject({ text: SAMPLE, added: [] });
+});
+
+test('comments, spacing and line ends of a file that is there stay', () => {
+  const old =
+    '# mine\r\n[interface net]\r\naddress=192.168.45.20\r\n\r\n[namespace other] \r\nnamespaceid = 7\r\nnodename = a\r\nnodekey = b\r\n';
+  const { text, added } = join(old, TWO);
+  expect(text.startsWith('# mine\r\n[interface net]\r\naddress=192.168.45.20\r\n\r\n[interface ')).toBe(true);
+  expect(text).toContain('[namespace other] \r\nnamespaceid = 7\r\nnodename = a\r\nnodekey = b\r\n');
+  expect(added.filter((line) => line.startsWith('interface'))).toEqual(['interface lo, 192.168.46.20']);
+  expect(parseRscltConfig(text, FILE).namespaces.map(({ name }) => name)).toEqual(['other', 'osl']);
+});
+
+describe('interface names', () => {
+  const namesOf = (paths: readonly UsablePath[], text = ''): string[] =>
+    parseRscltConfig(join(text, paths).text, FILE).interfaces.map(({ name }) => name);
+
+  test('are those of the devices where they are unique and names', () => {
+    expect(namesOf([path('eth0', 45), path('eth1', 46)])).toEqual(['eth0', 'eth1']);
+    expect(namesOf([path('eth0', 45), path('eth0', 46), path('eth1', 47)])).toEqual(['if0', 'if1', 'eth1']);
+    expect(namesOf([path('eth0@if3', 45), path('eth1', 46)])).toEqual(['if0', 'eth1']);
+  });
+
+  test('do not meet those of the file', () => {
+    const old = '[interface eth1]\naddress = 10.0.0.1\n\n[interface if0]\naddress = 10.0.1.1\n';
+    expect(namesOf([path('eth1', 45), path('eth2', 46)], old)).toEqual(['eth1', 'if0', 'if1', 'eth2']);
+  });
+
+  test('past eight interfaces the rest is left out, with the servers that only they reach', () => {
+    const paths = Array.from({ length: 9 }, (_, index) => path(`eth${index}`, 40 + index));
+    const { leftOut, text } = join('', paths);
+    expect(leftOut).toMatchObject([{ device: 'eth8', local: '192.168.48.20' }]);
+    expect(parseRscltConfig(text, FILE).namespaces[0]?.servers).toHaveLength(8);
+  });
+});
+
+test('one interface that reaches two of the server is written once, and so is a server interface that two reach', () => {
+  const config = parseRscltConfig(
+    join('', [path('eth0', 45), path('eth0', 45, { address: '192.168.45.11' }), path('eth1', 45, { local: '192.168.45.21' })]).text,
+    FILE,
+  );
+  expect(config.interfaces.map(({ address }) => address)).toEqual(['192.168.45.20', '192.168.45.21']);
+  expect(config.namespaces[0]?.servers.map(({ address }) => address)).toEqual(['192.168.45.10', '192.168.45.11']);
+});
+
+describe('ports', () => {
+  test('that of a new file is the one of the first path, and servers with another have their own', () => {
+    const { text } = join('', [path('eth0', 45, { port: 5001 }), path('eth1', 46, { port: 5002 })]);
+    expect(text).toContain('port          = 5001\n');
+    const config = parseRscltConfig(text, FILE);
+    expect(config.namespaces[0]?.servers.map(({ port }) => port)).toEqual([null, 5002]);
+  });
+
+  test('a file that is there keeps its own', () => {
+    const old = '[defaults]\nport = 6000\n\n[interface a]\naddress = 192.168.45.20\nport = 6001\n';
+    const { text } = join(old, [path('eth0', 45), path('eth1', 46, { port: 6000 })]);
+    expect(text.startsWith(old.trimEnd())).toBe(true);
+    // On interface a a section without a port would mean 6001, on the other 6000.
+    expect(parseRscltConfig(text, FILE).namespaces[0]?.servers.map(({ port }) => port)).toEqual([5000, 6000]);
+  });
+});
+
+test('keys for exploration and of servers stand where they belong', () => {
+  const [namespace] = parseRscltConfig(join('', TWO, { namespacekey: 'nk', serverkey: 'sk' }).text, FILE).namespaces;
+  expect(namespace).toMatchObject({ namespacekey: 'nk', servers: [{ serverkey: 'sk' }, { serverkey: 'sk' }] });
+});
+
+test('a namespace that is there is completed', () => {
+  const one = join('', [path('eth0', 45)]).text;
+  const { text, added } = join(one, [path('eth0', 45), path('eth1', 46)]);
+  expect(added).toEqual(['interface eth1, 192.168.46.20', 'server big-9-2, 192.168.46.10']);
+  expect(parseRscltConfig(text, FILE).namespaces).toHaveLength(1);
+});
+
+test('a second server gets sections of its own, and a label that is taken a number', () => {
+  const { text } = join(SAMPLE, [path('lo', 45, { server: 'big-8', address: '192.168.45.8' })], { namespaceid: 201 });
+  const config = parseRscltConfig(text, FILE);
+  expect(config.namespaces.map(({ name }) => name)).toEqual(['osl', 'osl-201']);
+  expect(config.namespaces[1]?.servers.map(({ name }) => name)).toEqual(['big-8-1']);
+});
+
+describe('refused', () => {
+  test('the namespace with another key or node name; no key is shown', () => {
+    expect(() => join(SAMPLE, TWO, { nodekey: '0xother' })).toThrow(
+      '/etc/rscltcfg has namespaceid 200 already, as osl with another key: correct it there, or rsconfig namespace remove osl',
+    );
+    expect(() => join(SAMPLE, TWO, { nodename: 'venus' })).toThrow('as osl with node name big-2');
+  });
+
+  test('a file with faults: the first is named', () => {
+    expect(() => join('[interface a]\naddress = nowhere\n', TWO)).toThrow('/etc/rscltcfg:2: Wrong value "nowhere" for address');
+  });
+});

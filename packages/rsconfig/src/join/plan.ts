@@ -1,0 +1,169 @@
+// What join writes: paths that were proved become sections of rscltcfg, in a new file or beside what stands there. Pure: document in,
+// document out. Invariants: what is there stays; an address that the file has already is not written again; a namespace that the file
+// has under another name or key of this machine is not touched.
+
+import type { IniDocument } from '@rsio/protocol/config/ini-document';
+import { printIni } from '@rsio/protocol/config/ini-document';
+import { examineRscltConfig, targetPort } from '@rsio/protocol/config/rscltcfg';
+import { addInterface, addNamespace, addServer, newRscltcfg, setKey } from '@rsio/protocol/config/rscltcfg-edit';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { addressKey } from '@rsio/protocol/lib/subnet';
+import { isName } from '@rsio/protocol/lib/units';
+import { INTERFACES_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
+
+/** A path that works: from an address of this machine to an interface of a server. */
+export interface UsablePath {
+  readonly device: string;
+  readonly local: string;
+  readonly server: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface JoinIdentity {
+  readonly namespaceid: number;
+  /** What the file calls the namespace when it is new there. */
+  readonly label: string;
+  readonly nodename: string;
+  readonly nodekey: string;
+  readonly namespacekey: string | null;
+  readonly serverkey: string | null;
+}
+
+export interface JoinPlan {
+  readonly document: IniDocument;
+  /** What is new, for people; empty: the file says all of it already. */
+  readonly added: readonly string[];
+  /** Interfaces of this machine for which the file has no room. */
+  readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];
+  /** Name of the namespace in the file. */
+  readonly namespace: string;
+}
+
+/** Throws E_CONFIG: the file has faults, or has the namespace with another nodename or nodekey. */
+export function planJoin(old: IniDocument, paths: readonly UsablePath[], identity: JoinIdentity, file: string): JoinPlan {
+  const isNew = old.sections.length === 0;
+  let document = old.lines.length === 0 ? newRscltcfg() : old;
+  const port = paths[0]?.port ?? PORT_DEFAULT;
+  if (isNew && port !== PORT_DEFAULT) document = setKey(document, { type: 'defaults' }, 'port', String(port));
+  const before = configOf(document, file);
+  const known = before.namespaces.find(({ namespaceid }) => namespaceid === identity.namespaceid);
+  if (known !== undefined) checkSame(known, identity, file);
+  const interfaces = addInterfaces(document, before, paths);
+  const namespace = addMissingNamespace(interfaces.document, before, known, identity);
+  const kept = paths.filter(({ local }) => !interfaces.leftOut.some((one) => one.local === local));
+  const servers = addServers(namespace.document, kept, namespace.name, identity.serverkey, file);
+  return {
+    document: servers.document,
+    added: [...interfaces.added, ...namespace.added, ...servers.added],
+    leftOut: interfaces.leftOut,
+    namespace: namespace.name,
+  };
+}
+
+function configOf(document: IniDocument, file: string): RscltConfig {
+  const { config, problems } = examineRscltConfig(printIni(document), file);
+  if (config !== null) return config;
+  const [first] = problems;
+  const place = first === undefined || first.line === 0 ? file : `${file}:${first.line}`;
+  throw new RsError('E_CONFIG', `${place}: ${first?.message ?? 'The file has faults'}`, { file, problems });
+}
+
+function checkSame(known: ClientNamespaceConfig, { nodename, nodekey }: JoinIdentity, file: string): void {
+  if (known.nodename === nodename && known.nodekey === nodekey) return;
+  const what = known.nodename === nodename ? 'another key' : `node name ${known.nodename}`;
+  throw new RsError(
+    'E_CONFIG',
+    `${file} has namespaceid ${known.namespaceid} already, as ${known.name} with ${what}: correct it there, or rsconfig namespace remove ${known.name}`,
+  );
+}
+
+function addInterfaces(
+  old: IniDocument,
+  { interfaces }: RscltConfig,
+  paths: readonly UsablePath[],
+): Pick<JoinPlan, 'document' | 'added' | 'leftOut'> {
+  let document = old;
+  const added: string[] = [];
+  const leftOut: { device: string; local: string; reason: string }[] = [];
+  const taken = new Set(interfaces.map(({ name }) => name));
+  const missing = firstOfEach(paths, ({ local }) => addressKey(local)).filter(
+    ({ local }) => !interfaces.some(({ address }) => addressKey(address) === addressKey(local)),
+  );
+  for (const { device, local } of missing) {
+    if (taken.size >= INTERFACES_MAX) {
+      leftOut.push({ device, local, reason: `the file has ${INTERFACES_MAX} interfaces, which is the most it may have` });
+      continue;
+    }
+    const isAlone = missing.filter((other) => other.device === device).length === 1;
+    const name = isAlone && isName(device) && !taken.has(device) ? device : freeName('if', 0, taken);
+    taken.add(name);
+    document = addInterface(document, name, { address: local });
+    added.push(`interface ${name}, ${local}`);
+  }
+  return { document, added, leftOut };
+}
+
+function addMissingNamespace(
+  document: IniDocument,
+  { namespaces }: RscltConfig,
+  known: ClientNamespaceConfig | undefined,
+  identity: JoinIdentity,
+): { readonly document: IniDocument; readonly name: string; readonly added: readonly string[] } {
+  if (known !== undefined) return { document, name: known.name, added: [] };
+  const { label, namespaceid, nodename, nodekey, namespacekey } = identity;
+  const isTaken = namespaces.some(({ name }) => name === label);
+  const name = isTaken ? `${label}-${namespaceid}` : label;
+  const keys = { namespaceid: String(namespaceid), nodename, nodekey, ...(namespacekey === null ? {} : { namespacekey }) };
+  return {
+    document: addNamespace(document, name, keys),
+    name,
+    added: [`namespace ${name}, id ${namespaceid}, as node ${nodename}`],
+  };
+}
+
+function addServers(
+  old: IniDocument,
+  paths: readonly UsablePath[],
+  namespace: string,
+  serverkey: string | null,
+  file: string,
+): Pick<JoinPlan, 'document' | 'added'> {
+  let document = old;
+  const added: string[] = [];
+  const config = configOf(document, file);
+  const home = config.namespaces.find(({ name }) => name === namespace);
+  const taken = new Set(home?.servers.map(({ name }) => name));
+  // What a new section without a port would mean on any interface of the file.
+  const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
+  for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
+    const isThere = home?.servers.some(
+      (one) =>
+        addressKey(one.address) === addressKey(address) &&
+        config.interfaces.some((local) => targetPort(config, home, { port: one.port }, local) === port),
+    );
+    if (isThere === true) continue;
+    const name = freeName(`${server}-`, 1, taken);
+    taken.add(name);
+    const isUsual = ports.every((usual) => usual === port);
+    document = addServer(document, namespace, name, {
+      address,
+      ...(isUsual ? {} : { port: String(port) }),
+      ...(serverkey === null ? {} : { serverkey }),
+    });
+    added.push(`server ${name}, ${address}`);
+  }
+  return { document, added };
+}
+
+function freeName(prefix: string, first: number, taken: ReadonlySet<string>): string {
+  let number = first;
+  while (taken.has(`${prefix}${number}`)) number += 1;
+  return `${prefix}${number}`;
+}
+
+function firstOfEach<T>(all: readonly T[], keyOf: (one: T) => string): T[] {
+  const keys = all.map(keyOf);
+  return all.filter((one, index) => keys.indexOf(keyOf(one)) === index);
+}

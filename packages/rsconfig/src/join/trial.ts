@@ -1,0 +1,104 @@
+// Tries every pair of interfaces to the servers that were found: a login and a short measurement on each, one after the other.
+// Leaves what is written of it to plan.ts. Invariants: every interface of a server, and every one of this machine on which a server is
+// looked for, is in a path or has a reason; a key that one server refused is not shown to it again.
+
+import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/candidates';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import { printEndpoint } from '@rsio/protocol/lib/units';
+import { JOIN_PATHS_MAX } from '@rsio/protocol/limits';
+import { type MachinePorts, probePorts } from '../machine-ports.ts';
+import type { Discovery, JoinTarget, ServerToTry } from './discovery.ts';
+import type { UsablePath } from './plan.ts';
+
+type Local = MachineInterface & { readonly name: string };
+
+export interface TriedPath {
+  readonly path: UsablePath;
+  readonly report: ProbeReport;
+}
+
+export interface Trial {
+  readonly usable: readonly TriedPath[];
+  /** What is not used, and why: sentences. */
+  readonly unused: readonly string[];
+  /** Names of servers that did not accept the login. */
+  readonly refusedBy: readonly string[];
+}
+
+/** `tells` hears each path before it is tried. */
+export async function tryServers(
+  target: JoinTarget,
+  discovery: Discovery,
+  ports: MachinePorts,
+  tells: (sentence: string) => void,
+): Promise<Trial> {
+  const usable: TriedPath[] = [];
+  const unused: string[] = [];
+  const refusedBy: string[] = [];
+  const idle = new Map(target.interfaces.filter(({ hasCarrier }) => !hasCarrier).map((one) => [localName(one), 'it has no carrier']));
+  let left = JOIN_PATHS_MAX;
+  for (const server of discovery.servers) {
+    const { candidates, leftOut } = pairsOf(target.interfaces, server);
+    for (const { local, remote, reason } of leftOut) {
+      if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
+      else if (local !== null && !local.isLoopback) idle.set(localName(local), reason);
+    }
+    for (const candidate of candidates) {
+      const name = pairName(candidate, server);
+      if (refusedBy.includes(server.server)) break;
+      if (left === 0) {
+        unused.push(`${name} was not tried: join tries at most ${JOIN_PATHS_MAX} paths`);
+        continue;
+      }
+      left -= 1;
+      tells(`Trying ${name}`);
+      const report = await probe(candidate, target, discovery.namespaceid, server, ports);
+      if (report.failureCode === 'E_AUTH') refusedBy.push(server.server);
+      else if (report.failure !== null) unused.push(`${name} cannot be used: ${report.failure}`);
+      else usable.push({ path: pathOf(candidate, server), report });
+    }
+  }
+  const used = new Set(usable.map(({ path: { device, local } }) => localName({ device, address: local })));
+  for (const [name, reason] of idle) if (!used.has(name)) unused.push(`${name} is not used: ${reason}`);
+  return { usable, unused, refusedBy };
+}
+
+/**
+ * Pairs on a common subnet. Without any, a router is between: then only the addresses that the server was heard on are tried, since from
+ * those the way is known to exist.
+ */
+function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
+  const remotes = server.interfaces;
+  const alive = interfaces.filter(({ hasCarrier }) => hasCarrier).map((one): Local => ({ ...one, name: one.device }));
+  const isNear = alive.some((local) => remotes.some((remote) => sameFamily(local, remote) && isOnLink({ local, remote })));
+  const near = isNear ? alive : alive.filter(({ address }) => server.heardOn.includes(address));
+  return considerCandidates(near, remotes, 'auto');
+}
+
+function localName({ device, address }: Pick<MachineInterface, 'device' | 'address'>): string {
+  return `${device} (${address})`;
+}
+
+function sameFamily(local: { readonly address: string }, remote: { readonly address: string }): boolean {
+  return local.address.includes(':') === remote.address.includes(':');
+}
+
+function probe(
+  candidate: ProbeCandidate,
+  { login, namespacekey }: JoinTarget,
+  namespaceid: number,
+  { serverid }: ServerToTry,
+  ports: MachinePorts,
+): Promise<ProbeReport> {
+  return probeCandidate(candidate, login, { namespaceid, serverid }, probePorts(ports, namespacekey));
+}
+
+function pathOf({ local, remote }: ProbeCandidate, { server }: ServerToTry): UsablePath {
+  return { device: local.name, local: local.address, server, address: remote.address, port: remote.port };
+}
+
+function pairName({ local, remote }: ProbeCandidate, { server }: ServerToTry): string {
+  return `${local.name} (${local.address}) -> ${printEndpoint(remote.address, remote.port)} of ${server}`;
+}
