@@ -24,11 +24,19 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
   const reports: ProbeReport[] = [];
   for (const candidate of candidates) {
-    const report = await probeCandidate(candidate, login, expected, ports);
+    const refused = reports.find(({ failureCode }) => failureCode === 'E_AUTH');
+    const probed = await probeCandidate(candidate, refused === undefined ? login : null, expected, ports);
+    const report = refused === undefined ? probed : refusedToo(probed, refused);
     reports.push(report);
     onReport?.(report, reports.length, candidates.length);
   }
   return { reports, leftOut, findings: oneDevice(reports) };
+}
+
+/** A key that was refused once is not tried again: the server locks out an address that fails too often. */
+function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
+  const isSame = report.failure === null && report.server?.instance === server?.instance;
+  return isSame ? { ...report, failure, failureCode } : report;
 }
 
 /** Several paths that share one cable without being meant to: one fault then ends them all. */

@@ -7,6 +7,7 @@ import { RsError } from '../lib/errors.ts';
 import {
   PROBE_AHEAD_MIN_BYTES,
   PROBE_AHEAD_MS,
+  PROBE_ANSWER_TIMEOUT_MS,
   PROBE_BURST_MAX_BYTES,
   PROBE_BURST_MS,
   PROBE_SLOTS,
@@ -115,5 +116,7 @@ export function burst(
   seqs: number[],
   clock: Clock,
 ): Promise<BurstResult> {
-  return link.wait((resolve) => new Burst(link, op, welcome, seqs, clock, resolve));
+  const what = op === OP.READ ? 'READs' : 'WRITEs';
+  const silence = `The data of ${what} stopped for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may not get through, compare the MTUs`;
+  return link.wait(silence, (resolve) => new Burst(link, op, welcome, seqs, clock, resolve));
 }

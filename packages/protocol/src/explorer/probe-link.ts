@@ -104,7 +104,7 @@ export class ProbeLink implements ConnectionHandler {
     const sentMs = this.clock.monotonicMs();
     encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs: sentMs, heard: 0, oldestMs: 0, generation: 0 }));
     encoder.flush();
-    return this.wait<number>((resolve) => ({
+    return this.wait<number>(`No answer to a PING within ${PROBE_ANSWER_TIMEOUT_MS} ms: look at its log`, (resolve) => ({
       frame: (header, body, offset) => {
         if (header.op !== OP.PONG) throw unexpected(header);
         if (decodeHeartbeat(body, offset, header.length).number === number) resolve(this.clock.monotonicMs() - sentMs);
@@ -114,10 +114,10 @@ export class ProbeLink implements ConnectionHandler {
   }
 
   /**
-   * Gives frames to a taker until it resolves. Rejects when the taker throws, when the connection ends, and with E_TIMEOUT when no frame
-   * came for PROBE_ANSWER_TIMEOUT_MS.
+   * Gives frames to a taker until it resolves. Rejects when the taker throws, when the connection ends, and with E_TIMEOUT and the words of
+   * `silence` when no frame came for PROBE_ANSWER_TIMEOUT_MS.
    */
-  async wait<T>(takerFor: (resolve: (value: T) => void) => FrameTaker): Promise<T> {
+  async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameTaker): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;
     const deadline: { timer: Timer | null } = { timer: null };
     try {
@@ -125,7 +125,7 @@ export class ProbeLink implements ConnectionHandler {
         const taker = takerFor(resolve);
         const restart = (): void => {
           deadline.timer?.cancel();
-          deadline.timer = this.clock.after(PROBE_ANSWER_TIMEOUT_MS, () => reject(noAnswer()));
+          deadline.timer = this.clock.after(PROBE_ANSWER_TIMEOUT_MS, () => reject(new RsError('E_TIMEOUT', silence)));
         };
         const frame: FrameTaker['frame'] = (header, body, offset) => {
           restart();
@@ -155,7 +155,7 @@ export class ProbeLink implements ConnectionHandler {
       this.connection.encoder.raw(frame);
       this.connection.encoder.flush();
     }
-    return this.wait<T>((resolve) => ({
+    return this.wait<T>(`No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: it is no rssrv, or it hangs`, (resolve) => ({
       frame: (header, body, offset) => resolve(answered(wholeFrame(header, body, offset))),
       received: () => undefined,
     }));
@@ -187,10 +187,6 @@ export class ProbeLink implements ConnectionHandler {
     this.closedBy ??= new RsError('E_RESET', `The connection ended: ${reason}`);
     this.waiting?.fail(this.closedBy);
   }
-}
-
-function noAnswer(): RsError {
-  return new RsError('E_TIMEOUT', `No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: it is no rssrv, or it hangs`);
 }
 
 export function unexpected({ op }: Header): RsError {

@@ -1,6 +1,6 @@
 // Which MTU goes through: beacons of growing size whose answers are as large. The kernel sends each with the mark not to cut it up, as long
-// as it has not learnt of a smaller MTU on the way. Invariant: a size counts only when an answer of just that size came; where a router
-// might have told the kernel to cut what comes next, a size is sent once only.
+// as it has not learnt of a smaller MTU on the way. Invariant: a size counts only when an answer of just that size came, and across routers
+// only when a larger one, sent once, did not come back: else the kernel may have cut them all up.
 
 import { beaconKey } from '../auth/keys.ts';
 import type { Timer } from '../lib/clock.ts';
@@ -19,7 +19,7 @@ import type { DatagramPeer, DatagramSocket, DatagramSockets } from './datagram-s
 import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
-  /** The largest that went through; null: the server answers no beacons, or not to us. */
+  /** The largest that went through; null: the server answers no beacons, or not to us, or routers leave it open. */
   readonly bytes: number | null;
   /** The next larger one that was tried, up to the interface's own, and did not. */
   readonly failedBytes: number | null;
@@ -51,7 +51,8 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    return { bytes, failedBytes: null };
+    // What was never refused may have been cut up, if a router has once told the kernel of a smaller MTU.
+    return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();
   }

@@ -203,8 +203,8 @@ describe('failures', () => {
     ['an answer of another seq', { handles: answerWith(0, { ...right, seq: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
     ['an answer of another length', { handles: answerWith(0, { ...right, count: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
     ['an answer to another request', { handles: wrongOp }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
-    ['falling silent on PING', { handles: (_, { op }) => op === OP.PING }, LOGIN, /^No answer within 3000 ms/, 'E_TIMEOUT'],
-    ['falling silent on READ', { handles: (_, { op }) => op === OP.READ }, LOGIN, /^No answer within 3000 ms/, 'E_TIMEOUT'],
+    ['falling silent on PING', { handles: (_, { op }) => op === OP.PING }, LOGIN, /^No answer to a PING within 3000 ms/, 'E_TIMEOUT'],
+    ['falling silent on READ', { handles: (_, { op }) => op === OP.READ }, LOGIN, /^The data of READs stopped for 3000 ms: /, 'E_TIMEOUT'],
     ['farewell', { handles: bye }, LOGIN, /^The server ended the probe: Enough \[2J of that$/, 'E_RESET'],
     ['a reset', { handles: reset }, LOGIN, /^The connection ended: ECONNRESET/, 'E_RESET'],
   ])('%s', async (_what, ways, login, failure, code) => {
@@ -348,6 +348,16 @@ describe('examine', () => {
       ['if3', 'not on a common subnet with any interface of the client'],
     ]);
     expect(result.findings.map(({ sentence }) => sentence)).toEqual(['Both paths leave by eth0']);
+  });
+
+  test('a key that was refused is not tried again', async () => {
+    const scene = new Scene();
+    scene.network.addRoute('192.168.46.20', '192.168.46.10');
+    const login = { ...LOGIN, nodekey: 'wrong' };
+    const options = { locals, remotes, choice: 'auto', login, expected: EXPECTED, ports: scene.ports } as const;
+    const { reports } = await scene.until(examine(options));
+    expect(reports.map(({ failureCode }) => failureCode)).toEqual(['E_AUTH', 'E_AUTH']);
+    expect(scene.server.heard).toEqual(['HELLO', 'PROOF', 'HELLO']);
   });
 
   test('one that fails does not end it', async () => {

@@ -45,12 +45,13 @@ export async function probeCandidate(
   const probe = new Probe(measured, login, expected, ports, findings);
   try {
     await probe.connection();
-    await probe.mtu();
   } catch (error) {
     if (!(error instanceof RsError)) throw error;
     measured.failure = error.message;
     measured.failureCode = error.code;
   }
+  // Also after a failure: data that stops may be large packets that do not get through.
+  if (measured.connectMs !== null) await probe.mtu();
   return { ...measured, findings: findings.list };
 }
 
