@@ -43,6 +43,15 @@ test('what is asked on it meanwhile is executed and answered', async () => {
   expect(second.heard).toEqual(['NOTIFY 3', 'WRITE answer 1/1 status 0']);
 });
 
+test('a further change of the list gives no more time', async () => {
+  const { scene, second } = await twoPaths();
+  for (let generation = 3; scene.clock.monotonicMs() < UNLISTED_PATH_MS + 2 * HEARTBEAT_INTERVAL_MS; generation++) {
+    scene.session.listChanged([AT], generation);
+    scene.clock.advance(HEARTBEAT_INTERVAL_MS);
+  }
+  expect(second.closedReason).not.toBeNull();
+});
+
 test('an interface that comes back in time keeps its paths, in whatever spelling and under whatever name', async () => {
   const { scene, second } = await twoPaths();
   scene.session.listChanged([AT], 3);
