@@ -6,6 +6,7 @@ import { openConfigFile, type SavedConfig, saveConfigFile } from '@rsio/protocol
 import type { IniDocument } from '@rsio/protocol/config/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/protocol/config/rscltcfg-edit';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { escapeControls } from '@rsio/protocol/lib/printable';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '@rsio/protocol/limits';
 import type { OptionSpec } from './command.ts';
 import type { CommandContext } from './commands/command-context.ts';
@@ -38,7 +39,7 @@ export function givenKeys(values: Readonly<Record<string, string | null>>): KeyV
 /** Makes the daemon read its file anew; a line for each change it took. */
 export async function reloadDaemon(context: CommandContext): Promise<void> {
   const { applied } = await context.call('reload', {});
-  for (const sentence of applied) context.out(`${sentence}\n`);
+  for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);
   if (applied.length === 0) context.note(`rsiod has taken ${context.configFile} already, nothing is new in it`);
 }
 

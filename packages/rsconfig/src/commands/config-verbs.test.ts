@@ -175,6 +175,11 @@ describe('a running rsiod', () => {
     expect((await run('reload')).err).toContain('[E_NOT_RUNNING]');
   });
 
+  test('is not trusted with the terminal', async () => {
+    await serve({ reload: () => ({ applied: ['Server \u001b[2J is new'] }) });
+    expect((await run('reload')).out).toBe('Server \\x1b[2J is new\n');
+  });
+
   test('with nothing new', async () => {
     await serve({ reload: () => ({ applied: [] }) });
     expect((await run('reload')).err).toContain('nothing is new in it');
