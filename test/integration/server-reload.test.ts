@@ -133,7 +133,11 @@ describe('interfaces', () => {
   it('a session that begins during a reload gets the new list in the end', async () => {
     await start(1);
     for (let round = 0; round < 6; round++) {
-      const [client] = await Promise.all([login(network.serverAddresses[0] ?? ''), reload(file(2 - (round % 2)))]);
+      const to = { address: network.serverAddresses[0] ?? '', port: network.port };
+      const client = await RawClient.connect(to, { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
+      await client.greet();
+      client.prove(null);
+      await Promise.all([client.welcomedBy(null), reload(file(2 - (round % 2)))]);
       const newest = (await list(client)).generation;
       const told = [client.welcome.generation, ...client.frames.filter(isNotify).map(({ aux }) => aux)];
       expect(Math.max(...told), `round ${round}`).toBe(newest);
