@@ -302,6 +302,24 @@ describe('this machine', () => {
     expect(kinds(await scene.explore({ locals: locals.slice(2) }))).toEqual([`no-broadcast tun0 ${BEACON_ROUNDS}`]);
   });
 
+  test('the loopback interface asks nobody on another machine', async () => {
+    const scene = new Scene();
+    await scene.serve(BIG_9);
+    scene.network.refuses = (_datagram, from, to) =>
+      from.address === '127.0.0.1' && to.address === '192.168.45.10' ? 'send EINVAL' : null;
+    const locals = [...LOCALS, { name: 'lo', address: '127.0.0.1', broadcast: '127.255.255.255' }];
+    const result = await scene.explore({ locals, targets: [{ address: '192.168.45.10', port: PORT }] });
+    expect(result.findings).toEqual([]);
+    expect(result.servers).toHaveLength(1);
+  });
+
+  test('families do not mix', async () => {
+    const scene = new Scene();
+    const result = await scene.explore({ targets: [{ address: 'fd00::10', port: PORT }] });
+    expect(kinds(result)).toEqual(['no-answer fd00::10 1']);
+    expect(scene.network.sent.every(({ to }) => to.address.endsWith('.255'))).toBe(true);
+  });
+
   test('no interfaces', async () => {
     expect(kinds(await new Scene().explore({ locals: [] }))).toEqual(['cannot-ask interfaces 1']);
   });

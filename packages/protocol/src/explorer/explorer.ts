@@ -4,6 +4,7 @@
 
 import { isIPv4 } from 'node:net';
 import { toRsError } from '../lib/errors.ts';
+import { isLoopback4 } from '../lib/subnet.ts';
 import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_ROUNDS, BEACON_TARGETS_MAX, BEACON_WAIT_MS } from '../limits.ts';
 import { PROTOCOL_VERSIONS } from '../wire/features.ts';
 import { Answers } from './answers.ts';
@@ -76,7 +77,7 @@ function ask(
   const nonce = random(BEACON_NONCE_BYTES);
   const message = { versions: PROTOCOL_VERSIONS, nonce, namespaceid, answerBytes: 0 };
   const datagram = encodeDiscover(message, answers.key, BEACON_REQUEST_BYTES);
-  const near = targets.filter(({ address }) => isIPv4(address) === isIPv4(local.address));
+  const near = targets.filter(({ address }) => canAsk(local.address, address));
   const peers = local.broadcast === null ? near : [{ address: local.broadcast, port }, ...near];
   if (peers.length === 0) {
     const sentence = `${local.name} (${local.address}) has no broadcast address, and no address was given that it could ask`;
@@ -89,6 +90,15 @@ function ask(
       findings.add('cannot-ask', `${local.name} -> ${peer.address}`, sentence, 'check its address, its cable and the routes');
     });
   }
+}
+
+/** The kernel sends nothing to other machines from a loopback address. */
+function canAsk(local: string, target: string): boolean {
+  return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
+}
+
+function isLoopback(address: string): boolean {
+  return isLoopback4(address) || address === '::1';
 }
 
 function tellSilent(targets: readonly DatagramPeer[], answers: Answers, findings: Findings): void {

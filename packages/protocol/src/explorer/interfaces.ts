@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import os from 'node:os';
+import { isLoopback4 } from '../lib/subnet.ts';
 
 export interface MachineInterface {
   /** As the kernel calls it: eth0. */
@@ -122,10 +123,6 @@ function hasCarrier(facts: InterfaceFacts, device: string, isRunning: boolean): 
   const carrier = facts.file(`${NET_DIR}/${device}/carrier`);
   if (carrier === null) return isRunning;
   return carrier === '1' && facts.file(`${NET_DIR}/${device}/operstate`) !== 'down';
-}
-
-function isLoopback4(address: string): boolean {
-  return isIPv4(address) && address.startsWith('127.');
 }
 
 function numberIn(facts: InterfaceFacts, device: string, name: string): number | null {

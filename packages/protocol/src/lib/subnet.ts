@@ -52,7 +52,8 @@ export function isSingleHost(address: string): boolean {
   return first !== 0xff && bytes.some((byte) => byte !== 0);
 }
 
-function isLoopback4(address: string): boolean {
+/** 127/8. */
+export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
