@@ -63,11 +63,14 @@ test('says what was applied, or that nothing changed', async () => {
 
 test('what is said is logged at the more talkative of two levels', async () => {
   const scene = new Scene();
-  scene.text = fileWith('10.0.0.1', 'log-level = error\n');
-  await scene.reload();
+  for (const level of ['error', 'fatal', 'trace']) {
+    scene.text = fileWith('10.0.0.1', `log-level = ${level}\n`);
+    await scene.reload();
+  }
   scene.text = fileWith('10.0.0.1');
   await scene.reload();
-  expect(scene.said).toEqual(['Reload: log-level is error', 'level error', 'level info', 'Reload: log-level is info']);
+  const quieter = (level: string): string[] => [`Reload: log-level is ${level}`, `level ${level}`];
+  expect(scene.said).toEqual([...quieter('error'), ...quieter('fatal'), ...quieter('trace').toReversed(), ...quieter('info')]);
 });
 
 test('a wrong file: every problem with its line, and the old one is kept', async () => {

@@ -20,6 +20,8 @@ export interface ReloadPorts {
   setLevel(level: LogLevel): void;
 }
 
+/** As the file may name them, the most talkative first. */
+const LEVELS: readonly string[] = ['trace', ...LOG_LEVELS, 'fatal'];
 const KEPT = 'the server goes on by the configuration it has';
 
 export class Reloader {
@@ -66,19 +68,19 @@ export class Reloader {
       log.error(`Reload refused: ${KEPT}`);
       return;
     }
-    const before = this.ports.current().server.logLevel as LogLevel;
-    const after = next.server.logLevel as LogLevel;
+    const before = this.ports.current().server.logLevel;
+    const after = next.server.logLevel;
     await this.ports.apply(plan, next);
-    if (isMore(after, before)) this.ports.setLevel(after);
+    if (isMore(after, before)) this.ports.setLevel(after as LogLevel);
     for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
     log.info(plan.changes.length === 0 ? 'Reload: nothing has changed' : `Reload: ${plan.changes.join('; ')}`);
-    if (isMore(before, after)) this.ports.setLevel(after);
+    if (isMore(before, after)) this.ports.setLevel(after as LogLevel);
   }
 }
 
 /** Whether more is logged at `level` than at `other`: what a reload says is in the log if either lets it. */
-function isMore(level: LogLevel, other: LogLevel): boolean {
-  return LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(other);
+function isMore(level: string, other: string): boolean {
+  return LEVELS.indexOf(level) < LEVELS.indexOf(other);
 }
 
 /** All that is wrong with a file, or the one sentence of any other error. */
