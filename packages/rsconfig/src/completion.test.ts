@@ -1,4 +1,5 @@
 // What bash offers, by the script that rsconfig prints: run in a real bash, against a root and a program of the test.
+// And that nothing a file or a server says is run by it.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

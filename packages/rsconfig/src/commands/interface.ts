@@ -1,4 +1,5 @@
 // interface add, remove, list: the interfaces in the client's file. Whether paths come of them is the explorer's and rsiod's.
+// An address that this machine does not have is taken and remarked: its card may come later.
 
 import { loadRscltConfig } from '@rsio/protocol/config/load-config';
 import { addInterface, removePlace } from '@rsio/protocol/config/rscltcfg-edit';

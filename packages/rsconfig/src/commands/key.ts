@@ -1,4 +1,5 @@
-// key new: a random key that survives shells, files, telephones and people.
+// key new: a random key that survives shells, files, telephones and people. It is printed and kept nowhere.
+// Invariant: every letter is as likely as every other.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/protocol/limits';

@@ -1,4 +1,5 @@
 // namespace add, remove: the namespaces in the client's file, with the servers and volumes below them.
+// Finding out what to add is join's; here a person knows id, name and key.
 
 import { addNamespace, removePlace } from '@rsio/protocol/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../command.ts';

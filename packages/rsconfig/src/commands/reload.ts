@@ -1,4 +1,5 @@
 // reload: a running rsiod reads its file anew, as with SIGHUP, but says what it took of it, or why nothing.
+// Leaves what may change under way to the daemon.
 
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { reloadDaemon } from '../config-edit.ts';

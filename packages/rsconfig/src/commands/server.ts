@@ -1,4 +1,5 @@
 // server add, remove: the [server] sections in the client's file, each of which is one interface of a server.
+// Invariant: which namespace is meant is never guessed where several could be.
 
 import type { IniDocument } from '@rsio/protocol/config/ini-document';
 import { addServer, namespacesWith, removePlace } from '@rsio/protocol/config/rscltcfg-edit';
