@@ -2,7 +2,7 @@
 // Invariant: a volume is in the list from the moment the server has opened it until it is flushed and closed (or lost).
 
 import type { AttachOutcome } from '@rsio/protocol/control/methods';
-import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
+import type { ClientNamespaceConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
@@ -96,11 +96,16 @@ export class Attachments {
     return outcomes;
   }
 
-  /** Attaches what the configuration wants attached at start and is not; quiet about what is not there yet. */
-  async attachWanted(): Promise<void> {
+  /**
+   * Attaches what the configuration wants attached at start and is not; quiet about what is not there yet. `before`: another
+   * configuration has just taken the place of this one; what that wanted too, a person may have detached meanwhile.
+   */
+  async attachWanted(before: readonly ClientNamespaceConfig[] = []): Promise<void> {
     for (const choice of distinctVolumes(this.offers)) {
       const [offer] = choice.offers;
       if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) continue;
+      const config = before.find(({ name }) => name === offer.namespace);
+      if (config !== undefined && isWanted({ ...offer, config })) continue;
       const outcome = await this.attachOne(choice.label, () => chooseVolume(this.offers, choice.label, null), false);
       if (outcome.error !== null)
         this.ports.log.warn(`${outcome.volume} was not attached: ${outcome.error.message} [${outcome.error.code}]`);
@@ -112,6 +117,22 @@ export class Attachments {
     const wanted = names.length > 0 ? names : this.volumes.map(labelOf);
     for (const name of wanted) outcomes.push(await this.detachOne(name, force));
     return outcomes;
+  }
+
+  /** Labels of what is attached of a namespace, or is just being attached or detached. */
+  inUse(namespace: string): string[] {
+    const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
+    const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
+    return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
+  }
+
+  /** The configuration has changed: attached volumes get the policies it gives them now. */
+  configurationChanged(): void {
+    for (const volume of this.volumes) {
+      const namespace = this.ports.namespaces().find(({ config }) => config.name === volume.namespace);
+      const policy = namespace === undefined ? volume.stall.policy : stallOf(namespace.config, volume.name);
+      if (policy !== volume.stall.policy) volume.stall.setPolicy(policy);
+    }
   }
 
   /** Detaches everything, as far as that goes within STOP_WAIT_MS. */
@@ -195,7 +216,7 @@ export class Attachments {
       this.wishes.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
       from.opener.add(attachment);
     });
-    const policy = override?.stall ?? offer.config.stall;
+    const policy = stallOf(offer.config, offer.name);
     const said = (stalled: Volume, word: StallWord): void => this.ports.stalled(stalled, word);
     const volume = new Volume(offer.namespace, attachment, from.trunk, clock, policy, said);
     this.volumes.push(volume);
@@ -334,6 +355,10 @@ function asOffer(volume: Volume): Offer {
 
 function failure(volume: string, error: RsError): AttachOutcome {
   return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
+}
+
+function stallOf(config: ClientNamespaceConfig, name: string): StallPolicy {
+  return config.volumes.find((volume) => volume.name === name)?.stall ?? config.stall;
 }
 
 function isWanted({ config, name }: ServerOffer): boolean {

@@ -2,31 +2,34 @@
 // shows and changes both. Wiring only: what each part does is its own.
 
 import { randomBytes } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
-import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { programVersion } from '@rsio/protocol/lib/version';
 import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from './attachments.ts';
+import { isSameLogin } from './config-changes.ts';
 import { NbdDoor } from './doors/nbd/nbd-door.ts';
 import { EventList } from './events.ts';
 import type { Identity } from './identity.ts';
-import { Namespace, type NamespacePorts } from './namespace.ts';
+import { localInterfaces } from './local-interfaces.ts';
+import { Namespace, type NamespacePorts, type NamespaceSetup } from './namespace.ts';
 import { labelOf } from './offers.ts';
+import { reloadConfig } from './reloader.ts';
 import type { LocalInterface } from './route-plan.ts';
 import type { StallWord } from './stall.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
-import { machineInterfaces } from './sys/machine-interfaces.ts';
+import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
 import { attachmentView, namespaceView, stallNotice, statsView, statusView } from './views.ts';
 import type { Volume } from './volume.ts';
 
@@ -42,25 +45,24 @@ export interface ClientDaemonOptions {
 
 export class ClientDaemon {
   private readonly options: ClientDaemonOptions;
-  private readonly locals: readonly LocalInterface[];
-  private readonly namespaces: readonly Namespace[];
+  private config: RscltConfig;
+  private locals: readonly LocalInterface[] = [];
+  private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
   private readonly door: NbdDoor;
   private readonly events = new EventList();
   private readonly watcher: InterfaceWatcher;
   private readonly startedMs: number;
   private control: ControlServer | null = null;
+  private state: 'starting' | 'running' | 'ending' = 'starting';
+  private reloadAsked = false;
 
   constructor(options: ClientDaemonOptions) {
     const { config, paths, identity, clock, log } = options;
     this.options = options;
     this.startedMs = clock.wallMs();
-    this.locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({
-      name,
-      address,
-      portGiven,
-      prefixLength: prefixLengthOf(address, prefixLength, prefixOfMachine(address)),
-    }));
+    this.config = config;
+    this.locals = this.localsOf(config);
     this.attachments = new Attachments({
       clock,
       log,
@@ -78,10 +80,9 @@ export class ClientDaemon {
     });
     this.watcher = new InterfaceWatcher(
       this.locals.map(({ address }) => address),
-      { clock, log, source: machineInterfaces, changed: (event) => this.interfaceChanged(event) },
+      { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
-    const ports = this.namespacePorts();
-    this.namespaces = config.namespaces.map((one) => new Namespace({ whole: config, config: one, locals: this.locals }, identity, ports));
+    this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.namespacePorts()));
   }
 
   /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
@@ -95,10 +96,10 @@ export class ClientDaemon {
       throw error;
     }
     this.watcher.start();
-    for (const namespace of this.namespaces) {
-      namespace.start();
-      for (const { name, address, reason } of namespace.leftOut) warn(`Server section ${name} (${address}): ${reason}`);
-    }
+    for (const namespace of this.namespaces) namespace.start();
+    this.state = 'running';
+    if (this.reloadAsked) this.hangUp();
+    this.sayUnreached(warn);
     await this.firstContact();
     await this.attachments.attachWanted();
     for (const namespace of this.namespaces) {
@@ -110,6 +111,7 @@ export class ClientDaemon {
 
   /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
   async stop(reason: string): Promise<void> {
+    this.state = 'ending';
     this.watcher.stop();
     await this.door.stop();
     await this.attachments.stop();
@@ -117,8 +119,81 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
+  /** SIGHUP: opens the log anew, and reads the configuration; what comes of it is in the log and the events. */
+  hangUp(): void {
+    this.options.log.reopen();
+    // What the daemon began with counts until it is running.
+    if (this.state === 'starting') this.reloadAsked = true;
+    if (this.state !== 'running') return;
+    try {
+      this.reload();
+    } catch (error) {
+      // It was said.
+      if (toRsError(error).kind === 'internal') throw error;
+    }
+  }
+
+  private reload(): string[] {
+    const { paths, log } = this.options;
+    return reloadConfig({
+      file: paths.configFile,
+      log,
+      config: () => this.config,
+      inUse: (namespace) => this.attachments.inUse(namespace),
+      lostBy: (next) => {
+        const setups = this.setupsOf(next, this.localsOf(next));
+        return this.namespaces.flatMap((namespace) => {
+          const setup = setups.find(({ config }) => isSameLogin(namespace.config, config));
+          const lost = setup === undefined ? [] : namespace.lostBy(setup);
+          return lost.map((server) => ({ namespace: namespace.config.name, server: server.name }));
+        });
+      },
+      take: (next) => this.take(next),
+      note: (...words) => this.note(...words),
+    });
+  }
+
+  /** What goes on is changed in place, so that its paths, sessions and volumes live on. */
+  private take(next: RscltConfig): void {
+    const { identity, log } = this.options;
+    const before = this.namespaces;
+    const oldConfigs = this.config.namespaces;
+    this.config = next;
+    this.locals = this.localsOf(next);
+    const setups = this.setupsOf(next, this.locals);
+    const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));
+    this.namespaces = setups.map((setup) => known(setup) ?? new Namespace(setup, identity, this.namespacePorts()));
+    for (const namespace of before) {
+      if (!this.namespaces.includes(namespace)) namespace.stop(STATUS.IO_ERROR, 'The namespace is not in the configuration any more');
+    }
+    for (const [index, namespace] of this.namespaces.entries()) {
+      if (before.includes(namespace)) namespace.change(setups[index]!);
+      else namespace.start();
+    }
+    this.watcher.watch(this.locals.map(({ address }) => address));
+    this.sayUnreached((sentence) => log.warn(sentence));
+    this.attachments.configurationChanged();
+    void this.attachments.attachWanted(oldConfigs);
+  }
+
+  /** Sections that no path leads to: nobody could say why they stay silent. */
+  private sayUnreached(say: (sentence: string) => void): void {
+    for (const { leftOut } of this.namespaces) {
+      for (const { name, address, position, reason } of leftOut)
+        if (position !== null) say(`Server section ${name} (${address}): ${reason}`);
+    }
+  }
+
+  private localsOf(config: RscltConfig): LocalInterface[] {
+    return localInterfaces(config.interfaces, machineInterfaces(systemFacts), this.locals);
+  }
+
+  private setupsOf(whole: RscltConfig, locals: readonly LocalInterface[]): NamespaceSetup[] {
+    return whole.namespaces.map((config) => ({ whole, config, locals }));
+  }
+
   private deviceOf(volume: Volume): string | null {
-    const namespace = this.options.config.namespaces.find((one) => one.name === volume.namespace);
+    const namespace = this.config.namespaces.find((one) => one.name === volume.namespace);
     const choice = namespace?.volumes.find((one) => one.name === volume.name)?.device ?? namespace?.device ?? 'auto';
     if (choice === 'none') return null;
     const universe = volume.universe === 0 ? '' : `@${volume.universe}`;
@@ -136,9 +211,9 @@ export class ClientDaemon {
 
   /** Says aloud, once each time, that a volume's I/O waits, that it was given up, and that it goes on. */
   private stalled(volume: Volume, word: StallWord): void {
-    const { clock, log } = this.options;
+    const { log } = this.options;
     const { from, to, sentence } = stallNotice(volume, word);
-    this.events.add({ atMs: clock.wallMs(), object: `volume ${volume.name}`, from, to, reason: sentence });
+    this.note(`volume ${volume.name}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
     if (word === 'gave-up') log.error(line);
     else if (word === 'waits') log.warn(line);
@@ -146,17 +221,25 @@ export class ClientDaemon {
   }
 
   private interfaceChanged(event: InterfaceEvent): void {
-    const { clock, log } = this.options;
     const { address, change, sentence } = event;
-    this.events.add({ atMs: clock.wallMs(), object: `interface ${address}`, from: '-', to: change, reason: sentence });
-    log.warn(sentence);
+    this.note(`interface ${address}`, '-', change, sentence);
+    this.options.log.warn(sentence);
+    // An address that has come may be on another subnet than was known.
+    const locals = this.localsOf(this.config);
+    if (!isDeepStrictEqual(locals, this.locals)) {
+      this.locals = locals;
+      for (const [index, setup] of this.setupsOf(this.config, locals).entries()) this.namespaces[index]?.change(setup);
+    }
     for (const namespace of this.namespaces) namespace.interfaceChanged(event);
+  }
+
+  private note(object: string, from: string, to: string, reason: string): void {
+    this.events.add({ atMs: this.options.clock.wallMs(), object, from, to, reason });
   }
 
   private namespacePorts(): NamespacePorts {
     const { clock, log } = this.options;
-    const note = (object: string, from: string, to: string, reason: string): void =>
-      this.events.add({ atMs: clock.wallMs(), object, from, to, reason });
+    const note = (...words: Parameters<typeof this.note>): void => this.note(...words);
     return {
       clock,
       log,
@@ -198,7 +281,7 @@ export class ClientDaemon {
   }
 
   private handlers(): ControlHandlers {
-    const { config, clock } = this.options;
+    const { clock } = this.options;
     const lists = (): Promise<unknown> =>
       Promise.all(this.namespaces.flatMap((namespace) => [...namespace.servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
     return {
@@ -206,7 +289,7 @@ export class ClientDaemon {
         program: 'rsiod',
         version: programVersion(),
         pid: process.pid,
-        nodename: config.namespaces[0]?.nodename ?? '',
+        nodename: this.config.namespaces[0]?.nodename ?? '',
         startedMs: this.startedMs,
       }),
       query: async ({ refresh }) => {
@@ -221,12 +304,10 @@ export class ClientDaemon {
         return { outcomes: await this.attachments.attach(names, readOnly, server) };
       },
       detach: async ({ names, force }) => ({ outcomes: await this.attachments.detach(names, force) }),
-      status: () => statusView(config, this.namespaces, this.attachments.list, clock),
+      status: () => statusView(this.config, this.namespaces, this.attachments.list, clock),
       stats: () => statsView(this.namespaces, this.attachments.list),
       events: ({ count }) => ({ events: this.events.last(count) }),
-      reload: () => {
-        throw new RsError('E_NOT_BUILT', 'The configuration cannot be read anew yet: restart rsiod');
-      },
+      reload: () => ({ applied: this.reload() }),
       probe: () => {
         throw new RsError('E_NOT_BUILT', 'Paths cannot be measured yet');
       },
@@ -244,14 +325,4 @@ function isSettled({ routes, servers }: Namespace): boolean {
   );
   const isWaiting = routes.some(({ supervisor }) => supervisor.state === 'down' && supervisor.lastError === null);
   return !isTrying && !isWaiting && [...servers.values()].every((server) => server.isListed || !server.isConnected);
-}
-
-/** Prefix length of the machine's own interface with this address, or null. */
-function prefixOfMachine(address: string): number | null {
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const one of addresses ?? []) {
-      if (one.address === address && one.cidr !== null) return Number(one.cidr.split('/')[1]);
-    }
-  }
-  return null;
 }

@@ -34,7 +34,7 @@ async function run(daemon: Daemon, config: RscltConfig, paths: RsiodPaths, foreg
       log.info(`Up: instance ${identity.instance} of node ${node}`);
     },
     stop: (reason: string) => client.stop(reason),
-    reload: () => log.reopen(),
+    reload: () => client.hangUp(),
   };
   await runService(daemon, log, service, 'The client is shutting down');
 }

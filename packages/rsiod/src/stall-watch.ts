@@ -14,7 +14,7 @@ export interface StallWatchPorts {
 }
 
 export class StallWatch {
-  readonly policy: StallPolicy;
+  policy: StallPolicy;
   /** When what waits is given up, monotonic ms; null: no time-out is running. */
   untilMs: number | null = null;
   private readonly ports: StallWatchPorts;
@@ -38,6 +38,12 @@ export class StallWatch {
   /** Since when the volume is not ready, monotonic ms; null: it is. */
   get sinceMs(): number | null {
     return this.state.sinceMs;
+  }
+
+  /** Another policy: for what waits already, too. */
+  setPolicy(policy: StallPolicy): void {
+    this.policy = policy;
+    this.take({ kind: 'standing', standing: this.state.standing, hasIo: false });
   }
 
   standing(standing: Standing, hasIo: boolean): void {

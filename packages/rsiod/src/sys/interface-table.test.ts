@@ -66,6 +66,30 @@ describe('addresses', () => {
     expect(changes(table, link('eth1', false))).toEqual([`${ONE} carrier-lost`, `${TWO} carrier-lost`]);
   });
 
+  test('that were not there when all was looked at are told when they come, once', () => {
+    const table = new InterfaceTable([ONE, TWO]);
+    expect(table.takeAll([address(ONE, 'eth0'), link('eth0', true)])).toEqual([]);
+    expect(table.take(address(TWO, 'eth1')).map(({ change, sentence }) => [change, sentence])).toEqual([
+      ['address-back', `Address ${TWO} has come to interface eth1`],
+    ]);
+    expect(changes(table, address(TWO, 'eth1'), address(ONE, 'eth0'))).toEqual([]);
+    const poor = new InterfaceTable([ONE]);
+    expect(poor.takeLook([link('eth0', true)])).toEqual([]);
+    expect(poor.takeLook([address(ONE, 'eth0'), link('eth0', true)]).map(({ change }) => change)).toEqual(['address-back']);
+  });
+
+  test('that are watched only later are known from before', () => {
+    const table = new InterfaceTable([ONE]);
+    table.takeAll([address(ONE, 'eth0'), address(TWO, 'eth1'), link('eth0', true), link('eth1', true)]);
+    expect(changes(table, link('eth1', false))).toEqual([]);
+    table.watch([TWO]);
+    expect(changes(table, link('eth1', true), link('eth0', false), address(TWO, 'eth1', false))).toEqual([
+      `${TWO} carrier-back`,
+      `${TWO} address-gone`,
+    ]);
+    expect(changes(table, address(ONE, 'eth0', false), address(ONE, 'eth0'))).toEqual([]);
+  });
+
   test('of the loopback are not watched', () => {
     expect([new InterfaceTable(['127.45.0.1', '::1']).isEmpty, new InterfaceTable(['127.45.0.1', ONE]).isEmpty]).toEqual([true, false]);
     expect(changes(new InterfaceTable(['127.0.0.1']), address('127.0.0.1', 'lo'), address('127.0.0.1', 'lo', false))).toEqual([]);

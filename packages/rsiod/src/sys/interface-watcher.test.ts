@@ -103,6 +103,16 @@ test('a list that cannot be had is made up for by what the C library knows', asy
   expect([scene.looks, scene.changes]).toEqual([1, ['carrier-lost']]);
 });
 
+test('a watcher that had nothing to watch begins when it gets an address, once', async () => {
+  const scene = await new Scene('127.45.0.1').start();
+  scene.watcher.watch(['127.45.0.1', '192.168.10.1']);
+  scene.watcher.watch(['192.168.10.1', '192.168.20.1']);
+  expect(scene.monitors).toHaveLength(1);
+  scene.monitors[0]!.onLine(ADDRESS);
+  scene.monitors[0]!.onLine(NO_CARRIER);
+  expect(scene.changes).toEqual(['carrier-lost']);
+});
+
 test('nothing runs for loopback addresses, and nothing after the stop', async () => {
   const idle = await new Scene('127.45.0.1').start();
   expect(idle.monitors).toEqual([]);

@@ -32,6 +32,7 @@ export class InterfaceWatcher {
   private readonly backoff = new Backoff(MONITOR_RESTART_MIN_MS, MONITOR_RESTART_MAX_MS, () => 0);
   private monitor: { stop(): void } | null = null;
   private timer: Timer | null = null;
+  private isRunning = false;
   private isStopped = false;
 
   constructor(addresses: Iterable<string>, ports: WatcherPorts) {
@@ -41,7 +42,16 @@ export class InterfaceWatcher {
 
   /** Begins, unless there is nothing but loopback addresses. */
   start(): void {
-    if (!this.table.isEmpty) this.startMonitor();
+    if (this.table.isEmpty) return;
+    this.isRunning = true;
+    this.startMonitor();
+  }
+
+  /** From now on these addresses, and no others. */
+  watch(addresses: Iterable<string>): void {
+    const isIdle = this.table.isEmpty;
+    this.table.watch(addresses);
+    if (isIdle && !this.isRunning) this.start();
   }
 
   stop(): void {
@@ -81,7 +91,7 @@ export class InterfaceWatcher {
 
   /** Not every address that is there is seen so: none is said to be gone. */
   private look(): void {
-    for (const fact of this.ports.source.look()) this.tell(this.table.take(fact));
+    this.tell(this.table.takeLook(this.ports.source.look()));
   }
 
   private poll(): void {

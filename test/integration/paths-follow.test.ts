@@ -1,0 +1,239 @@
+// Paths follow: the server's interfaces as its file changes, and the client's own, while I/O goes on. Real processes on loopback addresses.
+// What becomes of interfaces that lose their address or carrier needs network namespaces: test/netlab.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { clientConfig, serverConfig, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const lab = useLab();
+const VOLUMES = { oracle: { type: 'memory', size: '32m' } };
+/** So large that it is cut into segments, which spread over the paths. */
+const IO_BYTES = 1024 * 1024;
+const FOLLOW_MS = 10_000;
+
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(3);
+});
+
+/** The network as if it had these of its subnets only. */
+function part(...indexes: readonly number[]): LabNetwork {
+  const pick = <T>(list: readonly T[]): T[] => indexes.map((index) => list[index]!);
+  return {
+    port: network.port,
+    subnets: pick(network.subnets),
+    serverAddresses: pick(network.serverAddresses),
+    clientAddresses: (which) => pick(network.clientAddresses(which)),
+  };
+}
+
+/** Interfaces of the client on some subnets, `[server]` sections for others. */
+function clientFile(interfaces: LabNetwork, sections: LabNetwork, defaults: Readonly<Record<string, string>> = {}): string {
+  return clientConfig(interfaces, { serverAddresses: sections.serverAddresses, defaults: { paths: 'auto', ...defaults } });
+}
+
+async function startClient(file: string, paths: number): Promise<void> {
+  client.writeConfig('rsiod', file);
+  await client.start('rsiod');
+  await client.pathsUp(paths);
+}
+
+/** The server reads this file anew, by SIGHUP. */
+function reloadServer(file: string): void {
+  server.writeConfig('rssrv', file);
+  process.kill(server.pid('rssrv'), 'SIGHUP');
+}
+
+async function reloadClient(file: string): Promise<readonly string[]> {
+  client.writeConfig('rsiod', file);
+  return (await client.call('reload', {})).applied;
+}
+
+/** `if0 000 big-9-1 up`, in order. */
+async function reps(): Promise<string[]> {
+  const { interfaces } = await client.call('status', {});
+  return interfaces.flatMap(({ name, reps: list }) =>
+    list.map(({ position, section, state }) => `${name} ${String(position).padStart(3, '0')} ${section} ${state}`),
+  );
+}
+
+async function becomes(wanted: readonly string[]): Promise<void> {
+  let seen: string[] = [];
+  const isSo = async (): Promise<boolean> => {
+    seen = await reps();
+    return seen.join('\n') === wanted.join('\n');
+  };
+  await waitFor(isSo, FOLLOW_MS, `Paths ${wanted.join(', ')}`).catch((error: Error) => {
+    throw new Error(`${error.message}: there are ${seen.join(', ')}\n${client.log('rsiod')}`);
+  });
+}
+
+interface SteadyIo {
+  /** Resolves when so many further writes were read back. */
+  more(count: number): Promise<void>;
+  /** Rejects with the first error that any I/O met. */
+  end(): Promise<void>;
+}
+
+/** Writes and reads back one block after the other until told to end. */
+async function steadyIo(): Promise<SteadyIo> {
+  await client.rsconfigWell('-a');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  lab.onClean(() => nbd.close());
+  let done = 0;
+  let isEnding = false;
+  const run = async (): Promise<void> => {
+    for (; !isEnding; done++) await nbd.verify((done % 32) * IO_BYTES, IO_BYTES);
+  };
+  const running = run();
+  running.catch(() => undefined);
+  return {
+    more: (count) => {
+      const goal = done + count;
+      return Promise.race([running, waitFor(() => done >= goal, FOLLOW_MS, `${count} further writes`)]).then(() => undefined);
+    },
+    end: () => {
+      isEnding = true;
+      return running;
+    },
+  };
+}
+
+async function deaths(): Promise<number> {
+  const { paths } = await client.call('stats', {});
+  return paths.reduce((sum, path) => sum + path.deaths, 0);
+}
+
+describe('the server reads its file anew', () => {
+  it('an interface that comes becomes a path of a running client and carries I/O; one that goes is retired; no I/O fails', async () => {
+    await startServer(server, part(0, 1), { volumes: VOLUMES });
+    await startClient(clientFile(network, part(0, 1)), 2);
+    const io = await steadyIo();
+    await io.more(20);
+
+    reloadServer(serverConfig(network, { volumes: VOLUMES }));
+    await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-2 up', 'if2 002 big-9-if3 up']);
+    const carries = async (): Promise<boolean> => {
+      const { paths } = await client.call('stats', {});
+      return paths.some(({ address, requests }) => address === network.serverAddresses[2] && requests > 10);
+    };
+    await waitFor(carries, FOLLOW_MS, 'The new path carries requests');
+    expect(await client.rsconfigWell('-qv')).toContain(`addr: ${network.serverAddresses[2]}/${network.port} big-9-if3\n`);
+    expect(await client.rsconfigWell('-m', 'status')).toContain(`rep: 002 IP(TCP) ${network.serverAddresses[2]}/${network.port} connected`);
+
+    // Its second interface has a section in the client's file, the third has none. The names go by position: if2 is now the third's.
+    reloadServer(serverConfig(part(0, 2), { volumes: VOLUMES }));
+    await becomes(['if0 000 big-9-1 up', 'if2 002 big-9-if2 up']);
+    await io.more(20);
+    reloadServer(serverConfig(part(0), { volumes: VOLUMES }));
+    await becomes(['if0 000 big-9-1 up']);
+    await io.more(20);
+    reloadServer(serverConfig(part(1, 0), { volumes: VOLUMES }));
+    await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-2 up']);
+    await io.more(20);
+    await io.end();
+    expect(await client.rsconfigWell('events')).toMatch(/path if1 \S+: connected -> retired: server big-9 does not list it any more/);
+  });
+
+  it('all interfaces but one that the client does not know go at once: I/O waits for nobody', async () => {
+    await startServer(server, part(0), { volumes: VOLUMES });
+    await startClient(clientFile(network, part(0)), 1);
+    const io = await steadyIo();
+    await io.more(20);
+    reloadServer(serverConfig(part(1), { volumes: VOLUMES }));
+    await becomes(['if1 001 big-9-if1 up']);
+    await io.more(20);
+    await io.end();
+    // The way back is the one that the file names.
+    await server.stop('rssrv');
+    await startServer(server, part(0), { volumes: VOLUMES });
+    await becomes(['if0 000 big-9-1 up']);
+  });
+});
+
+describe('the client reads its file anew', () => {
+  it('interfaces, sections and values come and go, and no I/O fails', async () => {
+    await startServer(server, network, { volumes: VOLUMES });
+    await startClient(clientFile(part(0), part(0)), 1);
+    const io = await steadyIo();
+    await io.more(20);
+
+    expect(await reloadClient(clientFile(part(0, 1), part(0)))).toEqual(['interface if1: - -> added']);
+    await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-if2 up']);
+    const before = await deaths();
+    expect(await reloadClient(clientFile(part(0, 1), part(0, 1), { stall: '30s', heartbeat: '500ms' }))).toEqual([
+      'namespace osl: stall = 10m -> stall = 30s',
+      'namespace osl: heartbeat = 1s -> heartbeat = 500ms',
+      'server big-9-2 of namespace osl: - -> added',
+    ]);
+    // The same path under its new name.
+    await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-2 up']);
+    expect(await deaths()).toBe(before);
+    await io.more(20);
+
+    client.writeConfig('rsiod', clientFile(part(1), part(0, 1)));
+    process.kill(client.pid('rsiod'), 'SIGHUP');
+    await becomes(['if0 001 big-9-2 up']);
+    await io.more(20);
+    await io.end();
+    expect(client.log('rsiod')).toContain('Configuration: interface if1: configured -> removed\n');
+    expect(await client.rsconfigWell('events')).toMatch(/server big-9-2 of namespace osl: - -> added: The configuration was read anew/);
+  });
+
+  it('what is wrong, or cannot change, is refused with a word why, and everything goes on as it was', async () => {
+    await startServer(server, network, { volumes: VOLUMES });
+    const file = clientFile(network, network);
+    await startClient(file, 3);
+    const io = await steadyIo();
+    const before = await reps();
+    const wrong = `${file.replace('[interface if1]', '[interface if7]')}\n[server nowhere]\naddress = 300.1.2.3\n`;
+    await expect(reloadClient(wrong)).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringMatching(/Wrong value "300\.1\.2\.3"/),
+    });
+    process.kill(client.pid('rsiod'), 'SIGHUP');
+    await waitFor(
+      () =>
+        (client.log('rsiod').match(/^The configuration stays as it was: \S+rscltcfg:\d+: Wrong value "300\.1\.2\.3" for address/gm) ?? [])
+          .length === 2,
+      FOLLOW_MS,
+      'The log says twice why the file was refused',
+    );
+    await expect(reloadClient(file.slice(0, file.indexOf('[namespace')))).rejects.toMatchObject({
+      code: 'E_IN_USE',
+      message: 'Namespace osl cannot be removed while osl:oracle@0 is attached: put it back, or run rsconfig -d osl:oracle@0 first',
+    });
+    await expect(reloadClient(file.slice(0, file.indexOf('[server')))).rejects.toMatchObject({
+      code: 'E_IN_USE',
+      message: expect.stringMatching(/^No \[server\] section of namespace osl, or no \[interface\], leads to server big-9 any more/),
+    });
+    await io.more(20);
+    expect([await reps(), await deaths()]).toEqual([before, 0]);
+    await io.end();
+    expect(await client.rsconfigWell('events')).toMatch(/configuration: read -> refused: Namespace osl cannot be removed/);
+  });
+
+  it('a namespace goes when nothing of it is attached, and comes back; what is to be attached is', async () => {
+    await startServer(server, part(0), { volumes: VOLUMES });
+    const file = clientFile(part(0), part(0));
+    await startClient(file, 1);
+    expect(await reloadClient(file.slice(0, file.indexOf('[namespace')))).toEqual(['namespace osl: configured -> removed']);
+    expect(await client.call('query', { refresh: false })).toEqual({ namespaces: [] });
+    await reloadClient(clientFile(part(0), part(0), { attach: 'all' }));
+    await client.pathsUp(1);
+    const isAttached = async (): Promise<boolean> => (await client.call('local', {})).attachments.length === 1;
+    await waitFor(isAttached, FOLLOW_MS, 'The volume is attached');
+    // Read anew without a change: what a person detached stays so.
+    await client.rsconfigWell('-d');
+    expect(await reloadClient(clientFile(part(0), part(0), { attach: 'all' }))).toEqual([]);
+    expect((await client.call('local', {})).attachments).toEqual([]);
+  });
+});
