@@ -25,12 +25,22 @@ export async function removeLeftovers(): Promise<void> {
   }
 }
 
+/** The kernel's own defaults: a new namespace has what the machine's administrator has set. */
+const KERNEL_DEFAULTS =
+  'for key in rp_filter arp_ignore arp_announce arp_filter; do for of in all default; do echo 0 > /proc/sys/net/ipv4/conf/$of/$key; done; done';
+
 /** A new namespace with its loopback interface up; returns its name. */
 export async function addNamespace(label: string): Promise<string> {
   count += 1;
   const name = `${PREFIX}-${process.pid}-${count}-${label}`;
   await runWell('ip', ['netns', 'add', name]);
-  await runWell('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+  try {
+    await runWell('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+    await runWell('ip', ['netns', 'exec', name, 'sh', '-ec', KERNEL_DEFAULTS]);
+  } catch (error) {
+    await removeNamespace(name);
+    throw error;
+  }
   return name;
 }
 
@@ -72,7 +82,6 @@ async function tryOut(): Promise<string | null> {
     const steps = [
       await run('ip', [...link, 'v0', 'type', 'veth', 'peer', 'name', 'v1']),
       await run('ip', [...link, 'b0', 'type', 'bridge']),
-      await run('ip', ['netns', 'exec', name, 'ip', 'route']),
     ];
     await removeNamespace(name);
     const failed = steps.find(({ code }) => code !== 0);

@@ -1,0 +1,80 @@
+// Two cards of a client in one subnet, as Linux routes by default: everything leaves by the first, and two paths hang on one cable. Doctor
+// sees it by the byte counters, and the commands it prints, run as they stand, make each path keep to its card.
+
+import { expect, it } from 'vitest';
+import { clientConfig, serverConfig } from '../support/configs.ts';
+import type { LabNetwork } from '../support/lab.ts';
+import { type Counters, type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import { SteadyIo } from '../support/netlab/steady-io.ts';
+import { twoMachines } from '../support/netlab/two-machines.ts';
+import { needTool } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
+const SECOND = '192.168.45.21';
+/** Far more than heartbeats and address resolution make, far less than the I/O. */
+const USED_BYTES = 512 * 1024;
+/** The server sends to the old card until it asks again who has the address. */
+const CONTENT_MS = 45_000;
+
+const lab = useNetLab();
+
+/** The commands below the finding with these words, as doctor prints them. */
+function remedyOf(report: string, words: string): string[] {
+  const [, below = ''] = report.split(new RegExp(`^error: .*${words}.*\n`, 'm'));
+  const [own = ''] = below.split(/^\S/m);
+  return [...own.matchAll(/^ {8}(\S.*)$/gm)].map(([, command = '']) => command);
+}
+
+/** What I/O moves through both cards of the client: [eth0, eth1]. */
+async function movedBy(client: Machine, io: SteadyIo): Promise<Counters[]> {
+  const devices = ['eth0', 'eth1'];
+  const before = await Promise.all(devices.map((device) => client.counters(device)));
+  await io.progress(8);
+  const after = await Promise.all(devices.map((device) => client.counters(device)));
+  return after.map(({ sentBytes, receivedBytes }, index) => ({
+    sentBytes: sentBytes - (before[index]?.sentBytes ?? 0),
+    receivedBytes: receivedBytes - (before[index]?.receivedBytes ?? 0),
+  }));
+}
+
+it('doctor says that one cable carries both paths, and its remedy gives each path its own', async (context) => {
+  await lab.need(context);
+  needTool(context, 'sysctl', 'procps');
+  const { server, client, segments, network } = await twoMachines(lab, 1);
+  const [segment] = segments;
+  if (segment === undefined) throw new Error('No segment');
+  await client.plug(segment, 'eth1', `${SECOND}/24`);
+  server.host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
+  await server.host.start('rssrv');
+  const both: LabNetwork = { ...network, clientAddresses: () => [...network.clientAddresses(), SECOND] };
+  client.host.writeConfig('rsiod', clientConfig(both));
+  await client.host.start('rsiod');
+  await client.host.pathsUp(2);
+  await client.host.rsconfigWell('-a', 'oracle');
+  const io = await SteadyIo.begin(client.host, 'osl/oracle');
+
+  const [, idle] = await movedBy(client, io);
+  expect(idle?.sentBytes).toBeLessThan(USED_BYTES);
+  const { code, stdout } = await client.host.rsconfig('doctor');
+  expect({ code, stdout }).toMatchObject({ code: 1 });
+  expect(stdout).toMatch(
+    /^error: .*: Both paths leave by eth0, as the byte counters show, although if1 is on eth1: one cable carries everything$/m,
+  );
+  const commands = remedyOf(stdout, 'one cable carries everything');
+  expect(commands).not.toEqual([]);
+
+  for (const command of commands) await client.shell(command);
+  const content = async (): Promise<string | null> => {
+    const { code: rest, stdout: report } = await client.host.rsconfig('doctor');
+    return rest === 0 ? report : null;
+  };
+  const report = await waitFor(content, CONTENT_MS, 'Doctor is content');
+  expect(report).toMatch(/^ok: device eth0: Carries the paths of if0, as its byte counters show$/m);
+  expect(report).toMatch(/^ok: device eth1: Carries the paths of if1, as its byte counters show$/m);
+  for (const { sentBytes, receivedBytes } of await movedBy(client, io)) {
+    expect(sentBytes).toBeGreaterThan(USED_BYTES);
+    expect(receivedBytes).toBeGreaterThan(USED_BYTES);
+  }
+  await io.end();
+}, 120_000);

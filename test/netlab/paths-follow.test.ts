@@ -1,0 +1,99 @@
+// Interfaces come and go on both sides under I/O, and paths follow without anybody touching the client: a server interface that its file
+// gains or loses (SIGHUP), a client's card that loses its link or its address and gets it back. With real cards, in a network lab.
+
+import type { ControlMethods } from '@rsio/protocol/control/methods';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, serverConfig } from '../support/configs.ts';
+import type { LabNetwork } from '../support/lab.ts';
+import { type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import { SteadyIo } from '../support/netlab/steady-io.ts';
+import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
+
+const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
+/** Far more than a heartbeat or an address resolution makes. */
+const USED_BYTES = 256 * 1024;
+const FOLLOW_MS = 15_000;
+
+const lab = useNetLab();
+let scene: TwoMachines;
+
+beforeEach(async (context) => {
+  await lab.need(context);
+  scene = await twoMachines(lab, 3);
+});
+
+/** The same network as far as the server's file names it. */
+function named(network: LabNetwork, ...indexes: readonly number[]): LabNetwork {
+  return { ...network, serverAddresses: indexes.map((index) => network.serverAddresses[index] ?? '') };
+}
+
+/** Three cards each; the server's file names those of two at first, the client's file all of its own and these two of the server. */
+async function startWithTwo({ server, client, network }: TwoMachines): Promise<SteadyIo> {
+  await serve(server, named(network, 0, 1));
+  await server.host.start('rssrv');
+  client.host.writeConfig('rsiod', clientConfig(named(network, 0, 1)));
+  await client.host.start('rsiod');
+  await client.host.pathsUp(2);
+  await client.host.rsconfigWell('-a', 'oracle');
+  return SteadyIo.begin(client.host, 'osl/oracle');
+}
+
+async function serve(server: Machine, network: LabNetwork): Promise<void> {
+  server.host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
+}
+
+async function reload(server: Machine, network: LabNetwork): Promise<void> {
+  await serve(server, network);
+  process.kill(server.host.pid('rssrv'), 'SIGHUP');
+}
+
+async function paths(client: Machine): Promise<string[]> {
+  const { interfaces }: ControlMethods['status']['result'] = await client.host.call('status', {});
+  return interfaces.flatMap(({ reps }) => reps.map(({ localAddress, address, state }) => `${localAddress} ${address} ${state}`));
+}
+
+/** Resolves when I/O has moved bytes through a card of the client, both ways. */
+async function carries(client: Machine, device: string, io: SteadyIo): Promise<void> {
+  const before = await client.counters(device);
+  await io.progress(8);
+  const after = await client.counters(device);
+  expect(after.sentBytes - before.sentBytes, `${device} sent`).toBeGreaterThan(USED_BYTES);
+  expect(after.receivedBytes - before.receivedBytes, `${device} received`).toBeGreaterThan(USED_BYTES);
+}
+
+it('a server interface that its file gains becomes a path, and one that it loses is let go', async () => {
+  const { server, client, network } = scene;
+  const io = await startWithTwo(scene);
+  const pid = client.host.pid('rsiod');
+  await reload(server, network);
+  await client.host.pathsUp(3, FOLLOW_MS);
+  await carries(client, 'eth2', io);
+  await reload(server, named(network, 1, 2));
+  await client.host.pathsUp(2, FOLLOW_MS);
+  await io.progress();
+  expect((await paths(client)).filter((path) => path.endsWith(' up'))).toEqual([
+    '192.168.46.20 192.168.46.10 up',
+    '192.168.47.20 192.168.47.10 up',
+  ]);
+  await io.end();
+  expect(client.host.pid('rsiod')).toBe(pid);
+  expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);
+});
+
+it("a client's card that loses its link, or its address, is a path again when it has it back", async () => {
+  const { client } = scene;
+  const io = await startWithTwo(scene);
+  await client.ip('link', 'set', 'eth1', 'down');
+  await client.host.pathsUp(1, FOLLOW_MS);
+  await io.progress();
+  await client.ip('link', 'set', 'eth1', 'up');
+  await client.host.pathsUp(2, FOLLOW_MS);
+  await carries(client, 'eth1', io);
+  await client.ip('address', 'del', '192.168.46.20/24', 'dev', 'eth1');
+  await client.host.pathsUp(1, FOLLOW_MS);
+  await io.progress();
+  await client.ip('address', 'add', '192.168.46.20/24', 'broadcast', '+', 'dev', 'eth1');
+  await client.host.pathsUp(2, FOLLOW_MS);
+  await carries(client, 'eth1', io);
+  await io.end();
+});
