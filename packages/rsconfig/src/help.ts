@@ -4,7 +4,7 @@
 import { type Command, listed, type OptionSpec } from './command.ts';
 import { COMMANDS } from './command-table.ts';
 
-const FORM_COLUMNS = 30;
+const FORM_COLUMNS = 26;
 const OPTION_COLUMNS = 18;
 /** Options of many commands: at the end of the overview, once. */
 const SHARED = ['verbose', 'json'];
@@ -15,7 +15,7 @@ export function overview(): string {
     ...usageLines(COMMANDS, true),
     'Asks and steers rsiod, edits its file. NAME of a volume is oracle, osl:oracle',
     'or osl:oracle@0; without one, -a and -d mean all volumes.',
-    'rsconfig COMMAND --help tells more of one command.',
+    'rsconfig COMMAND --help tells more of one command, such as rsconfig join --help.',
     ...optionLines(),
     '',
   ].join('\n');
@@ -43,9 +43,10 @@ function usageLines(commands: readonly Command[], remarked: boolean): string[] {
   });
 }
 
+/** Of the commands that are options themselves; others have too many, and a help of their own. */
 function optionLines(): string[] {
   const lines: string[] = [];
-  for (const command of COMMANDS) {
+  for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {
     lines.push(...modeLines(command));
     for (const [name, spec] of Object.entries(command.options)) {
       if (!SHARED.includes(name)) lines.push(...optionLine(name, spec));

@@ -11,6 +11,8 @@ import { quietLog } from '@rsio/protocol/lib/log';
 import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { shownCall } from './command.ts';
+import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
 import { attachment, namespace, rep, server } from './testing/views.ts';
 
@@ -256,6 +258,21 @@ describe('what goes wrong', () => {
     expect(out).not.toContain('--force');
     expect((await run(['events', '--help'])).out).toMatch(/^usage: rsconfig events\n/);
     expect(await run(['evnts', '--help'])).toMatchObject({ code: 2, out: '' });
+  });
+
+  test.each(COMMANDS.map((command) => [shownCall(command.call), command] as const))(
+    '%s --help names each of its options',
+    async (call, command) => {
+      const { code, out } = await run([...call.split(' '), '--help']);
+      expect(code).toBe(0);
+      for (const option of Object.keys(command.options)) expect(out).toMatch(new RegExp(`^ .*--${option}\\b`, 'm'));
+      for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    },
+  );
+
+  test('a word that begins several commands has the help of all of them', async () => {
+    const { out } = await run(['interface', '--help']);
+    expect(out.match(/^.{6} rsconfig interface/gm)).toHaveLength(3);
   });
 
   test('a mistyped command is recognized', async () => {

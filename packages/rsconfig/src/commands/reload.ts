@@ -8,7 +8,7 @@ import { printJson } from './command-context.ts';
 export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
   synopsis: 'reload',
-  summary: 'makes a running rsiod use the file as it is now',
+  summary: 'makes a running rsiod read the file',
   details: `Prints a line for each change. A file with a fault, or a change that needs a
 restart, is refused as a whole, and rsiod goes on as it was.`,
   options: { json: JSON_OPTION },
