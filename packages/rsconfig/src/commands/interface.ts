@@ -15,8 +15,8 @@ export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },
   synopsis: 'interface add NAME ADDRESS[/LENGTH] [--port P] [--reload]',
   summary: 'adds an interface of this machine to the file',
-  details: `Paths leave by it to the servers on its subnet, which is the one the machine says
-it is on, or that of /LENGTH. A missing file is made.`,
+  details: `Paths leave by it to the servers on its subnet, which is the one the machine
+says it is on, or that of /LENGTH. A missing file is made.`,
   options: {
     port: { kind: 'text', value: 'P', help: 'port of servers, instead of that of the file or 5000' },
     reload: RELOAD_OPTION,
