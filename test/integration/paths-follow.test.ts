@@ -237,3 +237,38 @@ describe('the client reads its file anew', () => {
     expect((await client.call('local', {})).attachments).toEqual([]);
   });
 });
+
+describe('rsconfig -m test', () => {
+  it('measures every path, learned ones too, beside the I/O that goes on', async () => {
+    await startServer(server, part(0, 1), { volumes: VOLUMES });
+    await startClient(clientFile(part(0, 1), part(0)), 2);
+    const io = await steadyIo();
+    const { paths, leftOut } = await client.call('probe', { interface: null, remote: null });
+    expect(paths.map(({ interface: name, section, error }) => [name, section, error])).toEqual([
+      ['if0', 'big-9-1', null],
+      ['if1', 'big-9-if2', null],
+    ]);
+    for (const path of paths) {
+      expect(path).toMatchObject({ server: 'big-9', serverid: 1, device: 'lo', port: network.port });
+      const { reachMs, handshakeMs, roundTripMs, sendBytesPerSecond, receiveBytesPerSecond, mtuBytes } = path;
+      expect(
+        [reachMs, handshakeMs, roundTripMs, sendBytesPerSecond, receiveBytesPerSecond, mtuBytes].every((one) => one !== null && one > 0),
+      ).toBe(true);
+    }
+    expect(leftOut).toEqual([]);
+    await io.more(5);
+    await io.end();
+    expect([await reps(), await deaths()]).toEqual([['if0 000 big-9-1 up', 'if1 001 big-9-if2 up'], 0]);
+    expect(await client.rsconfigWell('-m', 'test', 'if1')).toMatch(/^if1 -> \S+ +big-9 /m);
+  });
+
+  it('says why a path cannot be used', async () => {
+    await startServer(server, part(0), { volumes: VOLUMES });
+    client.writeConfig('rsiod', clientFile(part(0, 1), part(0, 1)).replace(/^nodekey = .*$/m, 'nodekey = not-the-key-of-big-2'));
+    await client.start('rsiod');
+    const { code, stdout } = await client.rsconfig('-m', 'test');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/does not accept this node's proof: .*\[E_AUTH\]/);
+    expect(stdout).toMatch(/nobody listens there.*\[E_UNREACHABLE\]/);
+  });
+});

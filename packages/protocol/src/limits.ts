@@ -137,6 +137,8 @@ export const DATAGRAM_HEADERS_BYTES = 28;
 export const BEACON_REQUEST_BYTES = 1_360;
 export const BEACON_MESSAGE_MAX_BYTES = 1_300;
 export const BEACON_NONCE_BYTES = 16;
+/** Asked of the kernel for each UDP socket: a broadcast is answered by many at once. */
+export const DATAGRAM_BUFFER_BYTES = MIB;
 /** How long an exploration listens; the requests are sent BEACON_ROUNDS times in its first half. */
 export const BEACON_WAIT_MS = 1_000;
 export const BEACON_ROUNDS = 3;
@@ -174,6 +176,8 @@ export const PROBE_BURST_MS = 200;
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;
 export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
+/** Of several probes one after the other none begins later than this: who asked a daemon for them still waits. */
+export const PROBES_TIME_MAX_MS = 40_000;
 /** A probe waits this long for any one answer. */
 export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
 export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
@@ -352,6 +356,7 @@ assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'Who asks for probes must wait for the last one');
 assert(PROBE_TURN_BYTES + SEGMENT_BYTES < OUTPUT_QUEUED_MAX_BYTES, 'A probe that reads its answers is never closed for them');
 assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');
 assert(8 + BEACON_MESSAGE_MAX_BYTES + MAC_BYTES <= BEACON_REQUEST_BYTES, 'An answer must never be larger than its request');

@@ -6,10 +6,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
-import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { programVersion } from '@rsio/protocol/lib/version';
 import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
@@ -24,6 +25,7 @@ import type { Identity } from './identity.ts';
 import { localInterfaces } from './local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './namespace.ts';
 import { labelOf } from './offers.ts';
+import { PathProbes } from './path-probes.ts';
 import { reloadConfig } from './reloader.ts';
 import type { LocalInterface } from './route-plan.ts';
 import type { StallWord } from './stall.ts';
@@ -52,6 +54,7 @@ export class ClientDaemon {
   private readonly door: NbdDoor;
   private readonly events = new EventList();
   private readonly watcher: InterfaceWatcher;
+  private readonly probes: PathProbes;
   private readonly startedMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'ending' = 'starting';
@@ -82,6 +85,18 @@ export class ClientDaemon {
       this.locals.map(({ address }) => address),
       { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
+    this.probes = new PathProbes({
+      namespaces: () => this.namespaces,
+      probePorts: (namespacekey) => ({
+        connector: tcpConnector,
+        clock,
+        random: randomBytes,
+        sockets: udpSockets,
+        namespacekey,
+        machine: machineInterfaces(systemFacts),
+        counters: () => allCounters(systemFacts),
+      }),
+    });
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.namespacePorts()));
   }
 
@@ -308,9 +323,7 @@ export class ClientDaemon {
       stats: () => statsView(this.namespaces, this.attachments.list),
       events: ({ count }) => ({ events: this.events.last(count) }),
       reload: () => ({ applied: this.reload() }),
-      probe: () => {
-        throw new RsError('E_NOT_BUILT', 'Paths cannot be measured yet');
-      },
+      probe: (asked) => this.probes.measure(asked),
     };
   }
 
