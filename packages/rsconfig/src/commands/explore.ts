@@ -16,9 +16,10 @@ export const EXPLORE = defineCommand({
   synopsis: 'explore [HOST[:PORT]...] [--port P] [--interface ADDRESS...]\n[--namespacekey-file F]',
   summary: 'which servers are there, on which interfaces',
   details: `Asks by broadcast on every interface of this machine that is up, and at each
-HOST by address: that also finds servers behind a router. Shows what each server
-says of its interfaces, on which of ours it was heard, and what was wrong with other
-answers. A server with explore = no in its rssrvcfg answers nobody.`,
+HOST by address: that also finds servers behind a router. Shows what each
+server says of its interfaces, on which of ours it was heard, and what was
+wrong with other answers. A server with explore = no in its rssrvcfg answers
+nobody.`,
   options: {
     port: { kind: 'text', value: 'P', help: `port that is asked, instead of ${PORT_DEFAULT}` },
     interface: INTERFACE_OPTION,
