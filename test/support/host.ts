@@ -176,7 +176,8 @@ export class Host {
     return [...this.command, launcher(program), '--root', this.root, ...args];
   }
 
-  private environment(): Record<string, string> {
+  /** What a process of this host has in its environment: by this it is found and ended with the host. */
+  environment(): Record<string, string> {
     return { [MARK]: this.root };
   }
 

@@ -133,7 +133,7 @@ export function pressForm(form: Form, input: Input): FormStep {
   if (input.key === 'show') return stay({ ...form, isShown: !form.isShown });
   if (input.key === 'escape') return { kind: 'cancel' };
   if (input.key === 'enter' && here.kind === 'button') return pressButton(form, here.button);
-  return stay({ ...form, focus: nextFocus(form, input.key) });
+  return stay({ ...form, problem: null, focus: nextFocus(form, input.key) });
 }
 
 function pressButton(form: Form, button: Button): FormStep {

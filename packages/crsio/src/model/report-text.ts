@@ -6,7 +6,7 @@ import type { ProbeView } from '@rsio/protocol/control/methods';
 
 const BYTES_PER_MB = 1e6;
 
-/** `from if0: round trip 0.21 ms, reads 912 MB/s, ...`, or the reason why it cannot be used. */
+/** `from if0: round trip 0.21 ms, in 912 MB/s, ...`, or the reason why it cannot be used. */
 export function reportSentence(report: ProbeReport): string {
   const from = `from ${report.candidate.local.name}`;
   if (report.failure !== null) return `${from}: ${report.failure}`;
@@ -32,8 +32,8 @@ type Facts = Pick<ProbeReport, 'roundTripMs' | 'readBytesPerSecond' | 'writeByte
 function facts({ roundTripMs, readBytesPerSecond, writeBytesPerSecond, mtuBytes, leavesBy }: Facts): string[] {
   const all = [
     roundTripMs === null ? null : `round trip ${roundTripMs.toFixed(2)} ms`,
-    readBytesPerSecond === null ? null : `reads ${Math.round(readBytesPerSecond / BYTES_PER_MB)} MB/s`,
-    writeBytesPerSecond === null ? null : `writes ${Math.round(writeBytesPerSecond / BYTES_PER_MB)} MB/s`,
+    readBytesPerSecond === null ? null : `in ${Math.round(readBytesPerSecond / BYTES_PER_MB)} MB/s`,
+    writeBytesPerSecond === null ? null : `out ${Math.round(writeBytesPerSecond / BYTES_PER_MB)} MB/s`,
     mtuBytes === null ? null : `MTU ${mtuBytes}`,
     leavesBy === null ? null : `leaves by ${leavesBy}`,
   ].filter((fact) => fact !== null);

@@ -25,7 +25,7 @@ export function saved(state: State, stored: StoredFile): Step {
 export function notSaved(state: State, failure: Failure, theirs: StoredFile | null): Step {
   const next: State = { ...state, saving: null };
   if (theirs === null) return step(pushPopup(next, notice('Not saved', `${failure.message} [${failure.code}]`)));
-  const text = `${state.configFile} is not what it was when it was read: another program changed it. Nothing was written`;
+  const text = 'The file is not what it was when it was read: another program changed it. Nothing was written';
   return step(
     pushPopup(pushScreen(withoutDifference(next), { kind: 'difference', focus: 0, theirs }), {
       title: 'The file was changed',
@@ -76,7 +76,7 @@ export function leave(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'end' });
   const popup = {
     title: 'Leave crsio',
-    text: `What you changed is not in ${state.configFile} yet`,
+    text: 'What you changed is not in the file yet',
     choices: [
       { label: 'Save and leave', command: { do: 'save-and-leave' } },
       { label: 'Leave and lose the changes', command: { do: 'end' } },

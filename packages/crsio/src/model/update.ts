@@ -15,7 +15,7 @@ import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, told } from './saving.ts';
 import { type FormScreen, isUnsaved, type ListScreen, popScreen, type Popup, pushPopup, type State, topScreen, withTop } from './state.ts';
 import { type Step, step } from './step.ts';
-import { failed, sampled, sampleDue } from './watching.ts';
+import { done, failed, sampled, sampleDue } from './watching.ts';
 
 /** Lines that a page key moves. */
 const PAGE_LINES = 10;
@@ -40,7 +40,7 @@ export function update(state: State, action: Action): Step {
     case 'failed':
       return failed(state, action.what, action.failure);
     case 'done':
-      return step({ ...state, note: action.sentence });
+      return done(state, action.sentence);
     default:
       return hear(state, action);
   }

@@ -176,7 +176,7 @@ test('leaving with changes asks: stay, lose, save', async () => {
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('leave');
-  expect(walker.screen()).toContain('What you changed is not in /etc/rscltcfg yet');
+  expect(walker.screen()).toContain('What you changed is not in the file yet');
   await walker.choose('Stay');
   expect(walker.hasLeft).toBe(false);
   await walker.press('leave');

@@ -39,6 +39,14 @@ export function detach(state: State, volume: string): Step {
   return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
 }
 
+/** A volume came or went: a status page shows it at once. */
+export function done(state: State, sentence: string): Step {
+  const screen = state.screens.find(({ kind }) => kind === 'status');
+  if (screen?.kind !== 'status') return step({ ...state, note: sentence });
+  const run = state.runs + 1;
+  return step(replaceStatus({ ...state, note: sentence, runs: run }, { ...screen, run }), { kind: 'sample', run });
+}
+
 export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }

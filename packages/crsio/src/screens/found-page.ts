@@ -5,15 +5,16 @@ import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { FoundScreen } from '../model/state.ts';
 import { FOUND_HELP } from './help-text.ts';
-import { columnsOf, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
+import { ADDRESS_COLUMNS, columnsOf, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
 
-const BOUNDS = [20, 5, 24, 21];
+/** Of namespace, id, server, address. */
+const COLUMNS = [12, 5, 14, ADDRESS_COLUMNS];
 
 export function foundPage(screen: FoundScreen): Page {
   const { request, servers, findings, isRunning } = screen;
   const [heading = '', ...lines] = columnsOf(
     [['namespace', 'id', 'server', 'address', 'round trip'], ...servers.flatMap(serverCells)],
-    BOUNDS,
+    COLUMNS,
   );
   let next = 0;
   const rows = servers.map((server, index): Row => {

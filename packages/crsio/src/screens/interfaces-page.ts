@@ -5,7 +5,7 @@ import { SCHEMA } from '@rsio/protocol/config/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { machineRemark } from '../model/forms.ts';
 import { configOf, type State } from '../model/state.ts';
-import { columnsOf, commandRow, type Page, type Row } from './page.ts';
+import { ADDRESS_COLUMNS, columnsOf, commandRow, type Page, type Row } from './page.ts';
 
 export function interfacesPage(state: State): Page {
   const { interfaces } = configOf(state);
@@ -15,7 +15,7 @@ export function interfacesPage(state: State): Page {
       const remark = own === null ? '! this machine does not have it now' : machineRemark(own);
       return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), remark];
     }),
-    [20, 40],
+    [6, ADDRESS_COLUMNS],
   );
   const rows = interfaces.map(({ name }, index): Row => {
     const command = { do: 'edit', purpose: { kind: 'interface', name } } as const;

@@ -18,7 +18,7 @@ export function menuPage(state: State): Page {
       ['Save', 'F3'],
       ['Leave', 'F10'],
     ],
-    [20],
+    [0],
   );
   const commands = [
     { do: 'open', screen: 'interfaces' },

@@ -21,7 +21,7 @@ export function namespacesPage(state: State): Page {
       `as ${nodename}`,
       serverCount(servers.length),
     ]),
-    [24, 9, 24],
+    [12, 8, 12],
   );
   const rows = namespaces.map(({ name }, index): Row => {
     return {
@@ -70,7 +70,7 @@ function loginRows({ name, namespaceid, nodename, namespacekey }: ClientNamespac
 function serverRows({ name: namespace, servers }: ClientNamespaceConfig): Row[] {
   const lines = columnsOf(
     servers.map(({ name, address, port }) => [name, address + (port === null ? '' : `, port ${port}`)]),
-    [30],
+    [12],
   );
   const rows = servers.map(({ name }, index): Row => {
     return {

@@ -42,8 +42,11 @@ export function commandRow(command: Command, ...lines: readonly string[]): Row {
 
 export const EMPTY_ROW: Row = textRow('');
 
-/** Texts in columns two spaces apart, each as wide as its longest cell but not above its bound; the last one is as long as it is. */
-export function columnsOf(table: readonly (readonly string[])[], bounds: readonly number[]): string[] {
-  const widths = bounds.map((bound, index) => Math.min(bound, Math.max(0, ...table.map((cells) => cells[index]?.length ?? 0))));
+/** Texts in columns two spaces apart, each as wide as its longest cell and at least as said; the last one is as long as it is. */
+export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[]): string[] {
+  const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
   return table.map((cells) => cells.map((cell, index) => (index === cells.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '));
 }
+
+/** Columns of an IPv4 address. */
+export const ADDRESS_COLUMNS = 15;

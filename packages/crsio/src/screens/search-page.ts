@@ -5,7 +5,7 @@ import { reportSentence } from '../model/report-text.ts';
 import type { SearchScreen, ServerOutcome } from '../model/state.ts';
 import { findingRows } from './found-page.ts';
 import { SEARCH_HELP } from './help-text.ts';
-import { commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
+import { ADDRESS_COLUMNS, commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
 
 export function searchPage(screen: SearchScreen): Page {
   const { namespace, doing, outcomes } = screen;
@@ -24,13 +24,16 @@ function endedRows({ outcomes, findings }: SearchScreen): Row[] {
   const back = commandRow({ do: 'back' }, 'Go on');
   const servers = [...new Set(outcomes.map(({ server }) => server))];
   const nothing = textRow('No server of this namespace has answered: are the ids the same, and do servers explore?');
-  const rows = servers.flatMap((server) => [headingRow(server), ...outcomes.filter((each) => each.server === server).map(outcomeRow)]);
+  const rows = servers.flatMap((server) => [
+    headingRow(`Server ${server}`),
+    ...outcomes.filter((each) => each.server === server).map(outcomeRow),
+  ]);
   return [back, EMPTY_ROW, ...(servers.length === 0 ? [nothing] : rows), ...findingRows(findings)];
 }
 
 function outcomeRow({ address, section, isNew, sentences }: ServerOutcome): Row {
   const became = section === null ? 'left out' : isNew ? `added as ${section}` : `is there already as ${section}`;
-  return textRow(`${address.padEnd(15)} ${became}`, ...sentences.map((sentence) => `    ${sentence}`));
+  return textRow(`${address.padEnd(ADDRESS_COLUMNS)} ${became}`, ...sentences.map((sentence) => `    ${sentence}`));
 }
 
 function reportRow(report: SearchScreen['reports'][number]): Row {

@@ -154,7 +154,6 @@ test('Enter detaches after a question, attaches at once, and shows a refusal', a
   await walker.choose('osl:oracle@0');
   expect(walker.question()).toContain('osl:oracle@0 will not be on this machine any more');
   await walker.choose('Detach osl:oracle@0');
-  await walker.pass(1_000);
   expect(walker.screen()).toMatch(/osl:oracle@0 +not attached/);
   await walker.choose('osl:tvol1@0');
   expect(walker.question()).toBe('Volume osl:tvol1@0 is held by venus [E_HELD]');

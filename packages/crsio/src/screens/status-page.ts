@@ -20,7 +20,7 @@ export function statusPage(state: State, screen: StatusScreen): Page {
       { label: 'Test paths', command: { do: 'test-paths' } },
       { label: 'Help', command: { do: 'help' } },
     ],
-    hint: 'Enter on a volume attaches or detaches it, Esc goes back',
+    hint: screen.now === null ? 'Esc goes back' : 'Enter on a volume attaches or detaches it, Esc goes back',
     help: { title: 'Status', text: STATUS_HELP },
   };
 }
@@ -117,7 +117,7 @@ function volumeRows({ attachments, namespaces }: Sample): Row[] {
   const lines = [...attached, ...offered.filter(({ volume }, index) => !names.has(volume) && firstOf(offered, volume) === index)];
   const texts = columnsOf(
     lines.map(({ cells }) => cells),
-    [30, 18, 9],
+    [14, 12, 8],
   );
   const rows = lines.map(({ volume, isAttached }, index) =>
     commandRow({ do: isAttached ? 'detach' : 'attach', volume }, texts[index] ?? ''),

@@ -1,0 +1,182 @@
+// How the curses tool behaves where things are not as they should be: a file that changes underneath, terminals that are too small or none,
+// signals and errors, no rsiod. Each time a clear sentence, nothing lost, and the terminal as it was before.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, keyOf, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { needTool } from '../support/programs.ts';
+import { expectScreen, type Mask } from './screen-file.ts';
+import { TmuxTerminal } from './tmux-terminal.ts';
+
+const FILE = `# by hand
+[defaults]
+port = 5000
+
+[interface if0]
+address = 192.0.2.20
+
+[namespace osl]
+namespaceid = 200
+nodename = big-2
+nodekey = ${keyOf('big-2')}
+
+[server big-9-1]
+address = 192.0.2.10
+`;
+
+const lab = useLab();
+let host: Host;
+let mask: Mask;
+
+beforeEach((context) => {
+  needTool(context, 'tmux', 'tmux');
+  host = lab.host();
+  mask = [[host.root, 'ROOT']];
+});
+
+/** crsio on the file, its menu shown. */
+async function started(
+  ...options: Parameters<typeof TmuxTerminal.start> extends [unknown, ...infer Rest] ? Rest : never
+): Promise<TmuxTerminal> {
+  host.writeConfig('rsiod', FILE);
+  const terminal = await TmuxTerminal.start(host, ...options);
+  await terminal.sees('> Interfaces');
+  return terminal;
+}
+
+function file(): string {
+  return readFileSync(host.rsiodPaths.configFile, 'utf8');
+}
+
+/** Adds an interface to what is edited. */
+async function change(terminal: TmuxTerminal): Promise<void> {
+  await terminal.press('Enter');
+  await terminal.sees('> if0');
+  await terminal.press('Down', 'Enter');
+  await terminal.sees('> address');
+  await terminal.type('192.0.2.21');
+  await terminal.press('Enter', 'Enter');
+  await terminal.sees('> if1');
+}
+
+it('a file that another program changed is shown line by line before anything is written', async () => {
+  const terminal = await started();
+  await change(terminal);
+  const theirs = FILE.replace('port = 5000', 'port = 5001');
+  writeFileSync(host.rsiodPaths.configFile, theirs);
+  await terminal.press('F3');
+  expectScreen(await terminal.sees('Nothing was written'), 'file-changed', mask);
+  await terminal.press('Enter');
+  expectScreen(await terminal.sees('F7: read anew', 'Nothing was written'), 'difference', mask);
+  await terminal.press('F7');
+  await terminal.sees('> Read the file anew');
+  expect(file()).toBe(theirs);
+  await terminal.press('Down', 'Enter');
+  await terminal.sees('Saved');
+  expect(file()).toBe(FILE.replace('\n[namespace', '\n[interface if1]\naddress = 192.0.2.21\n\n[namespace'));
+  await terminal.press('F10');
+  await terminal.ended(0);
+});
+
+it('leaving with changes asks, and loses them only when it is told to', async () => {
+  const terminal = await started();
+  await change(terminal);
+  await terminal.press('F10');
+  expectScreen(await terminal.sees('> Save and leave'), 'unsaved', mask);
+  await terminal.press('Down', 'Down', 'Enter');
+  await terminal.sees('* not saved', 'Save and leave');
+  await terminal.press('F10');
+  await terminal.sees('> Save and leave');
+  await terminal.press('Down', 'Enter');
+  await terminal.ended(0);
+  expect(file()).toBe(FILE);
+});
+
+it('the screen follows the size of the terminal, and says so below 80x24', async () => {
+  const terminal = await started({ columns: 120, rows: 40 });
+  await terminal.resize(80, 24);
+  expectScreen(await terminal.sees(/^└─{78}┘$/m), 'menu', mask);
+  await terminal.resize(79, 24);
+  expect((await terminal.sees('this terminal has 79x24')).trim()).toBe('crsio needs 80x24, this terminal has 79x24: make it larger');
+  await terminal.resize(30, 5);
+  await terminal.sees('30x5', 'Interfaces');
+  await terminal.press('Enter');
+  await terminal.resize(80, 24);
+  await terminal.sees('> Interfaces', 'make it larger');
+  await terminal.press('F10');
+  await terminal.ended(0);
+});
+
+it('plain ASCII where the locale has no line characters, or when asked for', async () => {
+  const terminal = await started({ env: { LC_ALL: 'C' } });
+  expectScreen(await terminal.screen(), 'menu-ascii', mask);
+  await terminal.press('F10');
+  await terminal.ended(0);
+});
+
+it('status without rsiod says how to start it; with it paths, and a volume comes and goes', async () => {
+  const [server, network] = [lab.host(), await lab.network(1)];
+  const terminal = await started();
+  await terminal.press('Down', 'Down', 'Down', 'Down', 'Enter');
+  expectScreen(await terminal.sees('rsiod does not run'), 'status-no-rsiod', mask);
+  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
+  host.writeConfig('rsiod', clientConfig(network));
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  await terminal.sees(/connected +tx ok +rx ok/);
+  await terminal.sees(/> osl:oracle@0 +not attached/);
+  await terminal.press('Enter');
+  await terminal.sees(/> osl:oracle@0 +attached/);
+  await terminal.press('Enter');
+  await terminal.sees('> Leave it attached');
+  await terminal.press('Up', 'Enter');
+  await terminal.sees(/> osl:oracle@0 +not attached/);
+});
+
+it('a paste fills one field, the cursor moves in it, wide characters take two columns', async () => {
+  const terminal = await started();
+  await terminal.press('Down', 'Down', 'Enter');
+  await terminal.sees('New namespace');
+  await terminal.paste('名前 x\nsecond line');
+  await terminal.sees(/> name \* +\[名前 x +\] ! wrong/);
+  const at = async (): Promise<number> => Number(await terminal.fact('cursor_x'));
+  const end = await at();
+  await terminal.press('Left', 'Left', 'BSpace');
+  await terminal.sees(/\[名 x +\]/);
+  expect(end - (await at())).toBe(4);
+});
+
+it('SIGTERM gives the terminal back and says that changes are lost', async () => {
+  const terminal = await started();
+  await change(terminal);
+  await terminal.signal('SIGTERM');
+  expect(await terminal.ended(1)).toContain('crsio: Ended by SIGTERM: what was changed is not saved');
+});
+
+it('an error of the tool itself gives the terminal back and is told', async () => {
+  const planted = 'data:text/javascript,process.on(%22SIGUSR2%22,()=>{throw%20new%20Error(%22planted%22)})';
+  const terminal = await started({ env: { NODE_OPTIONS: `--import=${planted}` } });
+  await terminal.signal('SIGUSR2');
+  expect(await terminal.ended(1)).toContain('crsio failed: planted');
+});
+
+it('a terminal that shows no screens is refused in words', async () => {
+  const terminal = await TmuxTerminal.start(host, { env: { TERM: 'dumb' } });
+  const end = await terminal.ended(1);
+  expect(end.replaceAll('\n', '')).toContain('crsio: A terminal of type dumb shows no screens: set TERM to what the terminal is');
+});
+
+it('without a terminal it ends in words', async () => {
+  const sentence = /^crsio: Standard input is no terminal: run crsio in one, or edit .* \[E_TERMINAL\]\n$/;
+  expect(await host.run('crsio')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(sentence) as string });
+});
+
+it('a wrong file is told line by line, and not edited', async () => {
+  host.writeConfig('rsiod', FILE.replace('192.0.2.20', '192.0.2').replace('= 200', '= many'));
+  const terminal = await TmuxTerminal.start(host);
+  const end = (await terminal.ended(1)).replaceAll('\n', '');
+  expect(end).toContain('/etc/rscltcfg:6: Wrong value "192.0.2" for address');
+  expect(end).toContain('/etc/rscltcfg:9: Wrong value "many" for namespaceid');
+});

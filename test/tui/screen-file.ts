@@ -1,0 +1,61 @@
+// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files anew instead. The only place where what
+// differs from run to run is masked: roots, addresses and measured numbers. Columns stay where they were.
+// Invariant: nothing else of a screen is left out of the comparison.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+/** What is this run's own, and what stands for it. */
+export type Mask = readonly (readonly [found: string | RegExp, shown: string])[];
+
+const FOLDER = fileURLToPath(new URL('./screens/', import.meta.url));
+const WORD_ROWS = 3;
+const MEASURED: Mask = [
+  [/\d+\.\d\d ms/g, 'N.NN ms'],
+  [/(?<=in|out) +\d+(?:\.\d)? MB\/s/g, ' N MB/s'],
+  [/MTU \d+/g, 'MTU N'],
+];
+
+export function expectScreen(screen: string, name: string, mask: Mask): void {
+  const shown = masked(screen, [...mask, ...MEASURED]);
+  const file = `${FOLDER}${name}.txt`;
+  if (process.env['UPDATE_SCREENS'] === '1') {
+    mkdirSync(FOLDER, { recursive: true });
+    writeFileSync(file, shown);
+  }
+  expect(shown, `test/tui/screens/${name}.txt`).toBe(readFileSync(file, 'utf8'));
+}
+
+/** The words below the frame come as one line, since where they break depends on how long a root is. */
+function masked(screen: string, mask: Mask): string {
+  const lines = screen
+    .replace(/\n+$/, '')
+    .split('\n')
+    .map((line) => mask.reduce(replaceInPlace, line).trimEnd());
+  const firstWord = lines.findLastIndex((line) => /^[└+]/.test(line)) + 1;
+  const words = lines.slice(firstWord, firstWord + WORD_ROWS).map((line) => line.trim());
+  const joined = words.filter((line) => line !== '').join(' ');
+  return [...lines.slice(0, firstWord), joined, ...lines.slice(firstWord + WORD_ROWS), ''].join('\n');
+}
+
+/** Replaces, and takes up the difference in length from the next gap, or from the space before the frame. */
+function replaceInPlace(line: string, [found, shown]: Mask[number]): string {
+  const pattern = typeof found === 'string' ? new RegExp(found.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'g') : found;
+  let result = '';
+  let rest = line;
+  for (const match of line.matchAll(pattern)) {
+    const at = rest.indexOf(match[0]);
+    const tail = rest.slice(at + match[0].length);
+    result += rest.slice(0, at) + shown;
+    rest = withGap(tail, match[0].length - shown.length);
+  }
+  return result + rest;
+}
+
+function withGap(tail: string, columns: number): string {
+  const gap = / {2,}/.exec(tail);
+  if (gap === null || columns === 0) return tail;
+  const width = Math.max(1, gap[0].length + columns);
+  return tail.slice(0, gap.index) + ' '.repeat(width) + tail.slice(gap.index + gap[0].length);
+}

@@ -1,0 +1,120 @@
+// A terminal of a given size in which a program of a host runs, held by a tmux server of its own: keys go in, the screen comes out as text.
+// Waits for what the screen says, never for time. The server carries the host's mark, so that it ends with the host whatever happens.
+// What the program left behind (exit code, terminal settings) is printed in the same terminal when it has ended.
+
+import { writeFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import type { Host } from '../support/host.ts';
+import { launcher, run } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const DEADLINE_MS = 15_000;
+const TMUX_TIMEOUT_MS = 10_000;
+/** The whole window is the program's; no waiting for what may follow an Esc. */
+const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
+/** Runs the program given behind it, then prints what it left; stays so that the screen can be read. */
+const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon|-?echo( |$)" | tr -s " \\n" " "; echo; exec cat';
+
+export interface TerminalOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Instead of `crsio`: any shell words. */
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+export class TmuxTerminal {
+  readonly #host: Host;
+  readonly #socket: string;
+
+  private constructor(host: Host) {
+    this.#host = host;
+    this.#socket = host.file('tui/tmux');
+  }
+
+  /** Starts `crsio --root ROOT ARGS` in a new terminal, 80x24 unless said otherwise. */
+  static async start(host: Host, options: TerminalOptions = {}): Promise<TmuxTerminal> {
+    const terminal = new TmuxTerminal(host);
+    const config = host.file('tui/tmux.conf');
+    writeFileSync(config, TMUX_CONFIG);
+    const { args = [], env = {}, columns = 80, rows = 24 } = options;
+    const program = [
+      'env',
+      ...Object.entries(env).map(([key, value]) => `${key}=${value}`),
+      launcher('crsio'),
+      '--root',
+      host.root,
+      ...args,
+    ];
+    const size = ['-x', String(columns), '-y', String(rows)];
+    await terminal.#tmux('-f', config, 'new-session', '-d', ...size, 'sh', '-c', RUNNER, 'sh', ...program);
+    return terminal;
+  }
+
+  /** Presses keys by tmux's names: Enter, Escape, F3, Down, C-u. */
+  async press(...keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.#tmux('send-keys', key);
+  }
+
+  async type(text: string): Promise<void> {
+    await this.#tmux('send-keys', '-l', '--', text);
+  }
+
+  /** As a terminal pastes it, in brackets when the program asked for that. */
+  async paste(text: string): Promise<void> {
+    await this.#tmux('set-buffer', '--', text);
+    await this.#tmux('paste-buffer', '-p');
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#tmux('resize-window', '-x', String(columns), '-y', String(rows));
+  }
+
+  /** What shows, one line for each row. */
+  screen(): Promise<string> {
+    return this.#tmux('capture-pane', '-p');
+  }
+
+  /** A fact of the terminal by tmux's name: cursor_x, alternate_on. */
+  async fact(name: string): Promise<string> {
+    return (await this.#tmux('display-message', '-p', `#{${name}}`)).trim();
+  }
+
+  /** The screen as soon as it says this, and not the other. */
+  async sees(text: string | RegExp, not: string | null = null): Promise<string> {
+    let last = '';
+    const isThere = async (): Promise<boolean> => {
+      last = await this.screen();
+      return (typeof text === 'string' ? last.includes(text) : text.test(last)) && (not === null || !last.includes(not));
+    };
+    try {
+      await waitFor(isThere, DEADLINE_MS, `The screen says ${String(text)}`);
+    } catch (error) {
+      throw new Error(`The screen does not say ${String(text)}:\n${last}`, { cause: error });
+    }
+    return last;
+  }
+
+  /** The screen after the program has ended with this code; fails unless the terminal is as it was before. */
+  async ended(code: number): Promise<string> {
+    const end = await this.sees(/^-?icanon/m);
+    expect(end).toContain(`exit code ${code}\n`);
+    expect(end, 'settings of the terminal').toMatch(/^icanon echo ?$/m);
+    expect([await this.fact('alternate_on'), await this.fact('cursor_flag')], 'screen and cursor').toEqual(['0', '1']);
+    return end;
+  }
+
+  /** Sends a signal to the program in the terminal. */
+  async signal(name: NodeJS.Signals): Promise<void> {
+    const shell = Number(await this.fact('pane_pid'));
+    const { stdout } = await run('pgrep', ['-P', String(shell)]);
+    process.kill(Number(stdout.trim().split('\n')[0]), name);
+  }
+
+  async #tmux(...args: readonly string[]): Promise<string> {
+    const env = { ...this.#host.environment(), LC_ALL: 'C.UTF-8', TMUX: '' };
+    const result = await run('tmux', ['-S', this.#socket, ...args], { env, timeoutMs: TMUX_TIMEOUT_MS });
+    if (result.code !== 0) throw new Error(`tmux ${args.join(' ')}: ${result.stderr}`);
+    return result.stdout;
+  }
+}

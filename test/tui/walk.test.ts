@@ -1,0 +1,148 @@
+// The walk of the original hands-on lab, in a terminal of 80x24, with the keyboard only, starting without a configuration file: a real rssrv
+// is found, the file is byte for byte what the manual shows, and rsiod runs on it with two paths.
+
+import { readFileSync, statSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { needTool } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { expectScreen, type Mask } from './screen-file.ts';
+import { TmuxTerminal } from './tmux-terminal.ts';
+
+const KEY = '0xbig-2-secret-of-the-lab';
+/** What the walk's server and a new file have. */
+const PORT = 5000;
+const FREE_DEADLINE_MS = 20_000;
+
+const lab = useLab();
+
+function serverConfig([first, second]: readonly string[]): string {
+  return `[namespace osl]
+namespaceid = 200
+protocol    = tcp
+port        = ${PORT}
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address     = ${first}
+
+[interface if2]
+address     = ${second}
+
+[volume oracle]
+type        = memory
+size        = 16m
+id          = 7d444840-9dc0-11d1-b245-5ffdce74fad2
+
+[clients]
+big-2 ${KEY}
+`;
+}
+
+function expectedFile(near: readonly string[], far: readonly string[]): string {
+  return `[defaults]
+protocol      = tcp
+port          = ${PORT}
+
+[interface if0]
+address       = ${near[0]}
+
+[interface if1]
+address       = ${near[1]}
+
+[namespace osl]
+namespaceid   = 200
+nodename      = big-2
+nodekey       = ${KEY}
+
+[server big-9-1]
+address       = ${far[0]}
+
+[server big-9-2]
+address       = ${far[1]}
+`;
+}
+
+/** Broadcasts on 127/8 reach every server of this machine on the port. */
+async function isPortFree(): Promise<boolean> {
+  const hex = `:${PORT.toString(16).toUpperCase().padStart(4, '0')} `;
+  const isFree = (): boolean => !readFileSync('/proc/net/udp', 'utf8').includes(hex);
+  return waitFor(isFree, FREE_DEADLINE_MS, `UDP port ${PORT} free`).catch(() => false);
+}
+
+function maskOf(host: Host, network: LabNetwork): Mask {
+  return [
+    [host.root, 'ROOT'],
+    ...network.clientAddresses().map((address, index) => [address, `127.${45 + index}.0.20`] as const),
+    ...network.serverAddresses.map((address, index) => [address, `127.${45 + index}.0.10`] as const),
+  ];
+}
+
+it('from no file to two connected paths', async (context) => {
+  needTool(context, 'tmux', 'tmux');
+  context.skip(!(await isPortFree()), `needs UDP port ${PORT}: another server of this machine has it`);
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [near, far] = [network.clientAddresses(), network.serverAddresses];
+  server.writeConfig('rssrv', serverConfig(far));
+  await server.start('rssrv');
+  const mask = maskOf(client, network);
+  const terminal = await TmuxTerminal.start(client);
+  const shows = async (text: string | RegExp, name: string, not: string | null = null): Promise<void> =>
+    expectScreen(await terminal.sees(text, not), name, mask);
+
+  await shows('> Interfaces', 'menu-empty');
+  await terminal.press('Enter');
+  for (const [index, address] of near.entries()) {
+    await terminal.sees('Add interface');
+    if (index > 0) await terminal.press('Down');
+    await terminal.press('Enter');
+    await terminal.sees('New interface');
+    await terminal.type(address);
+    if (index === 0) await shows(address, 'interface-form');
+    await terminal.press('Enter', 'Enter');
+    await terminal.sees(new RegExp(`if${index} +${address} `));
+  }
+  await terminal.press('F3');
+  await shows('rsiod does not run', 'interfaces-saved');
+  await terminal.press('Escape');
+  await terminal.sees('> Interfaces');
+  await terminal.press('Down', 'Down', 'Enter');
+  await terminal.sees('New namespace');
+  await terminal.press('F7');
+  await shows('> Find NEW Namespace', 'namespace-actions');
+  await terminal.press('Enter');
+  await shows('Find NEW Namespace: 1 found', 'namespaces-found');
+  await terminal.press('Enter');
+  await terminal.sees(/> nodename/);
+  await terminal.type('big-2');
+  await terminal.press('Enter');
+  await terminal.type(KEY);
+  await shows('••', 'login');
+  await terminal.press('F7', 'Down');
+  await terminal.sees('> Find New Namespace Servers');
+  await terminal.press('Enter');
+  await shows('Servers of osl: 2 new', 'servers-found');
+  await terminal.press('F3');
+  await terminal.sees('rsiod does not run', '* not saved');
+  await terminal.press('Escape');
+  await shows('Namespace osl', 'namespace');
+  const file = client.rsiodPaths.configFile;
+  expect(readFileSync(file, 'utf8')).toBe(expectedFile(near, far));
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+
+  await client.start('rsiod');
+  await client.pathsUp(2);
+  expect(await client.rsconfigWell('-q')).toContain('000 osl\n  clt: big-2\n  srv: 000 big-9\n      0  oracle ');
+  expect(await client.rsconfigWell('-a')).toContain('osl:oracle@0 attached ');
+  const status = await client.rsconfigWell('-m', 'status');
+  for (const [index, address] of near.entries()) {
+    const rep = `    rep: 00${index} IP(TCP) ${far[index]}/${PORT} connected tx: ok rx: ok\n`;
+    expect(status).toContain(`${index} if${index} IP(TCP) ${address}/${PORT}\n${rep}`);
+  }
+
+  await terminal.press('Escape', 'Escape', 'F10');
+  await terminal.ended(0);
+});
