@@ -1,11 +1,13 @@
 // Paths follow: the server's interfaces as its file changes, and the client's own, while I/O goes on. Real processes on loopback addresses.
 // What becomes of interfaces that lose their address or carrier needs network namespaces: test/netlab.
 
+import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
+import { needTool } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const lab = useLab();
@@ -271,4 +273,16 @@ describe('rsconfig -m test', () => {
     expect(stdout).toMatch(/does not accept this node's proof: .*\[E_AUTH\]/);
     expect(stdout).toMatch(/nobody listens there.*\[E_UNREACHABLE\]/);
   });
+});
+
+it('the monitor of interfaces ends with rsiod, also when that is killed', async (context) => {
+  needTool(context, 'ip', 'iproute2');
+  const programs = (): string[] => client.processes().map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  for (const how of ['stop', 'kill'] as const) {
+    client.writeConfig('rsiod', `${clientConfig(part(0))}\n[interface other]\naddress = 198.51.100.7\n`);
+    await client.start('rsiod');
+    await waitFor(() => programs().includes('ip'), FOLLOW_MS, 'The monitor runs');
+    await client[how]('rsiod');
+    await waitFor(() => client.processes().length === 0, FOLLOW_MS, `No process is left after ${how}`);
+  }
 });

@@ -1,5 +1,5 @@
 // The machine's interfaces as a source for the watcher: iproute2 as a child process, /sys and the C library without it.
-// Leaves what lines mean to ip-lines.ts. The child ends with its pipe: when rsiod is gone, at the next line it writes.
+// Leaves what lines mean to ip-lines.ts. Invariant: the monitor ends with rsiod, however that ends.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,6 +12,19 @@ import { IP_LIST_MAX_BYTES, IP_LIST_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { InterfaceSource } from './interface-watcher.ts';
 import type { IpFact } from './ip-lines.ts';
 
+/** A shell stands between, as `ip monitor` does not look at its input: when that ends, rsiod is gone, and so is the monitor. */
+const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
+exec 3<&0
+ip -o monitor address link &
+monitor=$!
+{ read -r _ <&3; kill $monitor; } >/dev/null 2>&1 &
+watch=$!
+wait $monitor
+code=$?
+kill $watch
+exit $code`;
+const NOT_FOUND = 127;
+
 const NET_DIR = '/sys/class/net';
 const run = promisify(execFile);
 
@@ -22,7 +35,7 @@ async function linesOf(what: 'link' | 'address'): Promise<string[]> {
 
 export const machineInterfaces: InterfaceSource = {
   monitor(onLine, ended) {
-    const child = spawn('ip', ['-o', 'monitor', 'address', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn('/bin/sh', ['-c', MONITOR_SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'] });
     let isOver = false;
     const end = (reason: string, isAbsent: boolean): void => {
       if (isOver) return;
@@ -30,12 +43,13 @@ export const machineInterfaces: InterfaceSource = {
       ended(reason, isAbsent);
     };
     createInterface({ input: child.stdout }).on('line', onLine);
+    child.stdin.on('error', () => undefined);
     child.on('error', (error) => end(error.message, errnoName(error) === 'ENOENT'));
-    child.on('exit', (code, signal) => end(signal ?? `exit code ${code}`, false));
+    child.on('exit', (code, signal) => end(signal ?? `exit code ${code}`, code === NOT_FOUND));
     return {
       stop: () => {
         isOver = true;
-        child.kill('SIGKILL');
+        child.stdin.end();
       },
     };
   },
