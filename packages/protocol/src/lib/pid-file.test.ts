@@ -11,6 +11,7 @@ import { acquirePidFile } from './pid-file.ts';
 
 let folder = '';
 let path = '';
+const lock = () => `${path}.lock`;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-pid-'));
@@ -24,7 +25,7 @@ const acquire = () => acquirePidFile(path, 'rsiod');
 /** What a live holder writes: this process's own identity. */
 function ownText(): string {
   const file = acquirePidFile(join(folder, 'own'), 'rsiod');
-  const text = readFileSync(join(folder, 'own'), 'utf8');
+  const text = readFileSync(join(folder, 'own.lock'), 'utf8');
   file.release();
   return text;
 }
@@ -43,10 +44,10 @@ const STALE: readonly (readonly [string, () => string])[] = [
   ['that is garbage', () => 'rsiod was here\0'],
 ];
 
-test('a pid file holds the pid in its first line and is gone after release', () => {
+test('a pid file holds the pid and nothing else, and is gone after release', () => {
   const file = acquire();
-  expect(readFileSync(path, 'utf8').split('\n')[0]).toBe(String(process.pid));
-  expect(readdirSync(folder)).toEqual(['pid']);
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
+  expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
   file.release();
   file.release();
   expect(readdirSync(folder)).toEqual([]);
@@ -62,40 +63,44 @@ test('a live holder is named with pid and file', () => {
   acquire();
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING', context: { pid: process.pid, path } }));
   expect(acquire).toThrow(`rsiod is already running as pid ${process.pid} (${path})`);
-  expect(readdirSync(folder)).toEqual(['pid']);
+  expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
 });
 
 test.each(STALE)('a file %s is replaced', (_, text) => {
-  writeFileSync(path, text());
+  writeFileSync(path, '1234567\n');
+  writeFileSync(lock(), text());
   const file = acquire();
-  expect(readFileSync(path, 'utf8')).toBe(ownText());
-  expect(readdirSync(folder)).toEqual(['pid']);
+  expect(readFileSync(lock(), 'utf8')).toBe(ownText());
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
+  expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
   file.release();
   expect(readdirSync(folder)).toEqual([]);
 });
 
-const claimOf = (text: string) => `${path}.stale-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
+const claimOf = (text: string) => `${lock()}.stale-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
 
 test('a claim left by a starter that crashed does not block the next', () => {
-  writeFileSync(path, 'stale');
+  writeFileSync(lock(), 'stale');
   writeFileSync(claimOf('stale'), 'stale too');
   acquire();
-  expect(readFileSync(path, 'utf8')).toBe(ownText());
-  expect(readdirSync(folder)).toEqual(['pid']);
+  expect(readFileSync(lock(), 'utf8')).toBe(ownText());
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
+  expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
 });
 
 test('while a live starter has the claim, nobody else replaces the file', () => {
-  writeFileSync(path, 'stale');
+  writeFileSync(lock(), 'stale');
   writeFileSync(claimOf('stale'), ownText());
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING' }));
-  expect(readFileSync(path, 'utf8')).toBe('stale');
+  expect(readFileSync(lock(), 'utf8')).toBe('stale');
 });
 
 test("release leaves another process's file alone", () => {
   const file = acquire();
-  writeFileSync(path, '1\n1\n0\n');
+  writeFileSync(lock(), '1\n1\n0\n');
   file.release();
-  expect(readFileSync(path, 'utf8')).toBe('1\n1\n0\n');
+  expect(readFileSync(lock(), 'utf8')).toBe('1\n1\n0\n');
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
 });
 
 test('a path that cannot be written is a sentence, not a stack', () => {

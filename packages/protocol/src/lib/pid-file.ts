@@ -1,6 +1,6 @@
-// One daemon per root: a file that names its process, sound against crashes, reboots and re-used process numbers.
-// Three lines: pid, start time of that process (clock ticks, /proc/PID/stat), boot id. The first line is what other tools read.
-// Invariant: at most one live process holds a path. The file appears complete (link of a finished one, exclusive) and a stale one is
+// One daemon per root: a file that holds the process number and nothing else (`kill $(cat pid)` must be safe), and beside it a lock,
+// sound against crashes, reboots and re-used process numbers: pid, start time of that process (clock ticks, /proc/PID/stat), boot id.
+// Invariant: at most one live process holds a path. The lock appears complete (link of a finished one, exclusive) and a stale one is
 // replaced only under a claim to exactly that stale content, itself taken the same way; so two starters never both replace it.
 
 import { createHash } from 'node:crypto';
@@ -20,7 +20,7 @@ interface Owner {
 }
 
 export interface PidFile {
-  /** Removes the file if it still is this process's own; may be called twice. */
+  /** Removes both files if they still are this process's own; may be called twice. */
   release(): void;
 }
 
@@ -31,10 +31,12 @@ export interface PidFile {
 export function acquirePidFile(path: string, program: string): PidFile {
   const own = describe(process.pid);
   if (own === undefined) throw new RsError('E_SYSTEM', 'No /proc/self/stat: mount /proc');
+  const lock = lockOf(path);
   let holder: Owner | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    holder = take(path, own, 0);
+    holder = take(lock, own, 0);
+    if (holder === undefined) writeNumber(path, own);
   } catch (thrown) {
     throw fileError(path, thrown);
   }
@@ -50,6 +52,23 @@ export function acquirePidFile(path: string, program: string): PidFile {
     );
   }
   return { release: () => release(path, own) };
+}
+
+function lockOf(path: string): string {
+  return `${path}.lock`;
+}
+
+/** Under the lock. What a crash left is replaced whole. */
+function writeNumber(path: string, own: Owner): void {
+  const finished = `${path}.${own.pid}`;
+  try {
+    writeFileSync(finished, `${own.pid}\n`, { mode: 0o644 });
+    renameSync(finished, path);
+  } catch (thrown) {
+    rmSync(finished, { force: true });
+    rmSync(lockOf(path), { force: true });
+    throw thrown;
+  }
 }
 
 /** Undefined: `path` is ours now; else the live owner. */
@@ -88,7 +107,10 @@ function replaceStale(path: string, stale: string, finished: string, claim: stri
 
 function release(path: string, own: Owner): void {
   try {
-    if (readIfThere(path) === serialize(own)) rmSync(path, { force: true });
+    const lock = lockOf(path);
+    if (readIfThere(lock) !== serialize(own)) return;
+    rmSync(path, { force: true });
+    rmSync(lock, { force: true });
   } catch (thrown) {
     // At exit there is nobody to tell, and a file that stays is taken for what it is: stale.
     if (errnoName(thrown) === undefined) throw thrown;
