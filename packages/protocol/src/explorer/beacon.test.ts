@@ -132,6 +132,7 @@ describe('dropped', () => {
     ['a long stranger', Buffer.from('GET / HTTP/1.1\r\nHost: big-9\r\n\r\n'), 'foreign'],
     ['an answer that ends in its message', offer.subarray(0, 100), 'truncated'],
     ['a signed answer that ends in its mac', signed.subarray(0, 160), 'truncated'],
+    ['a signed answer whose mac is cut', encodeOffer(OFFER, KEY, 0).subarray(0, -10), 'truncated'],
     ['a request that is not padded', request.subarray(0, BEACON_REQUEST_BYTES - 1), 'truncated'],
     ['a message larger than one may be', changed(offer, 6, 0xff), 'oversized'],
     ['a newer form', changed(offer, 5, 2), 'version'],

@@ -3,6 +3,7 @@
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
 import { toRsError } from '../lib/errors.ts';
+import { DATAGRAM_BUFFER_BYTES } from '../limits.ts';
 
 export interface DatagramPeer {
   readonly address: string;
@@ -24,15 +25,17 @@ export interface DatagramHandler {
 
 export interface DatagramSockets {
   /**
-   * A socket on an address, which may be a broadcast address; port 0: any. Others may have the same address and port. May send to
-   * broadcast addresses. Rejects with E_SYSTEM (errno in the context) when the machine does not have the address, or the port is taken.
+   * A socket on an address, which may be a broadcast address; port 0: any that is free. Others may have the same address and port, when it
+   * was given. May send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) when the machine does not have the address, or the port is taken.
    */
   open(at: DatagramPeer, handler: DatagramHandler): Promise<DatagramSocket>;
 }
 
 export const udpSockets: DatagramSockets = {
   open(at, handler) {
-    const socket = dgram.createSocket({ type: isIPv4(at.address) ? 'udp4' : 'udp6', reuseAddr: true });
+    const type = isIPv4(at.address) ? 'udp4' : 'udp6';
+    // Where any port will do, sharing would let the kernel choose one that another exploration has.
+    const socket = dgram.createSocket({ type, reuseAddr: at.port !== 0, recvBufferSize: DATAGRAM_BUFFER_BYTES });
     return new Promise((resolve, reject) => {
       socket.once('error', (error) => {
         socket.close();

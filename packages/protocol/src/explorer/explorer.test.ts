@@ -316,7 +316,7 @@ describe('this machine', () => {
   test('families do not mix', async () => {
     const scene = new Scene();
     const result = await scene.explore({ targets: [{ address: 'fd00::10', port: PORT }] });
-    expect(kinds(result)).toEqual(['no-answer fd00::10 1']);
+    expect(kinds(result)).toEqual(['cannot-ask fd00::10 1']);
     expect(scene.network.sent.every(({ to }) => to.address.endsWith('.255'))).toBe(true);
   });
 

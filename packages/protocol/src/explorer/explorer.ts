@@ -40,7 +40,7 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   });
   for (const timer of timers) timer.cancel();
   for (const { socket } of ears) socket.close();
-  if (ears.length > 0) tellSilent(targets, answers, findings);
+  tellSilent(targets, ears, answers, findings);
   return { servers: answers.close(), findings: findings.list };
 }
 
@@ -101,10 +101,15 @@ function isLoopback(address: string): boolean {
   return isLoopback4(address) || address === '::1';
 }
 
-function tellSilent(targets: readonly DatagramPeer[], answers: Answers, findings: Findings): void {
+function tellSilent(targets: readonly DatagramPeer[], ears: readonly Ear[], answers: Answers, findings: Findings): void {
   for (const target of targets) {
-    if (answers.hasAnswered(target)) continue;
     const { address, port } = target;
+    if (answers.hasAnswered(target)) continue;
+    if (!ears.some(({ local }) => canAsk(local.address, address))) {
+      const sentence = `${address} was not asked: no interface here can`;
+      findings.add('cannot-ask', address, sentence, 'add an interface from which it can be reached');
+      continue;
+    }
     const remedy = `check that rssrv runs there with explore = yes, the namespacekey, and that UDP port ${port} is open on the way`;
     findings.add('no-answer', address, `${address} port ${port} gave no answer`, remedy);
   }

@@ -26,14 +26,25 @@ export interface BurstResult {
   readonly durationMs: number;
 }
 
+export interface BurstSetting {
+  readonly welcome: Welcome;
+  /** Last seq of each slot on this link, carried from burst to burst. */
+  readonly seqs: number[];
+  readonly clock: Clock;
+  readonly roundTripMs: number;
+}
+
 /** Requests of an ahead: so that answers come before it is used up. */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
+/** Of the time so far, at least: round trips vary. */
+const MOVING_SHARE_MIN = 0.1;
 
 class Burst implements FrameTaker {
   private readonly link: ProbeLink;
   private readonly op: number;
   private readonly clock: Clock;
+  private readonly roundTripMs: number;
   private readonly finished: (result: BurstResult) => void;
   private readonly startMs: number;
   private readonly windowBytes: number;
@@ -45,10 +56,11 @@ class Burst implements FrameTaker {
   private doneBytes = 0;
   private lastMs: number;
 
-  constructor(link: ProbeLink, op: number, welcome: Welcome, seqs: number[], clock: Clock, finished: (result: BurstResult) => void) {
+  constructor(link: ProbeLink, op: number, { welcome, seqs, clock, roundTripMs }: BurstSetting, finished: (result: BurstResult) => void) {
     this.link = link;
     this.op = op;
     this.clock = clock;
+    this.roundTripMs = roundTripMs;
     this.finished = finished;
     this.startMs = clock.monotonicMs();
     this.lastMs = this.startMs;
@@ -68,14 +80,19 @@ class Burst implements FrameTaker {
     this.outBytes -= askedBytes;
     this.doneBytes += askedBytes;
     this.lastMs = this.clock.monotonicMs();
-    const bytesPerMs = this.doneBytes / Math.max(this.lastMs - this.startMs, DURATION_MIN_MS);
-    this.aheadBytes = Math.min(Math.max(bytesPerMs * PROBE_AHEAD_MS, PROBE_AHEAD_MIN_BYTES), this.windowBytes);
+    this.aheadBytes = Math.min(Math.max(this.bytesPerMs * (PROBE_AHEAD_MS + this.roundTripMs), PROBE_AHEAD_MIN_BYTES), this.windowBytes);
   }
 
   received(): void {
     this.pump();
     if (this.outBytes > 0) return;
     this.finished({ bytes: this.doneBytes, durationMs: Math.max(this.lastMs - this.startMs, DURATION_MIN_MS) });
+  }
+
+  /** So far; the first round trip moves nothing. */
+  private get bytesPerMs(): number {
+    const elapsedMs = this.lastMs - this.startMs;
+    return this.doneBytes / Math.max(elapsedMs - this.roundTripMs, elapsedMs * MOVING_SHARE_MIN, DURATION_MIN_MS);
   }
 
   private pump(): void {
@@ -108,15 +125,9 @@ class Burst implements FrameTaker {
   }
 }
 
-/** READs or WRITEs for PROBE_BURST_MS. `seqs`: last seq of each slot on this link, carried from burst to burst. Rejects as the link does. */
-export function burst(
-  link: ProbeLink,
-  op: typeof OP.READ | typeof OP.WRITE,
-  welcome: Welcome,
-  seqs: number[],
-  clock: Clock,
-): Promise<BurstResult> {
+/** READs or WRITEs for PROBE_BURST_MS. Rejects as the link does. */
+export function burst(link: ProbeLink, op: typeof OP.READ | typeof OP.WRITE, setting: BurstSetting): Promise<BurstResult> {
   const what = op === OP.READ ? 'READs' : 'WRITEs';
   const silence = `The data of ${what} stopped for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may not get through, compare the MTUs`;
-  return link.wait(silence, (resolve) => new Burst(link, op, welcome, seqs, clock, resolve));
+  return link.wait(silence, (resolve) => new Burst(link, op, setting, resolve));
 }

@@ -146,6 +146,17 @@ describe('nothing is known', () => {
     expect(await measure(NEAR, 1500, what === 'cut short' ? null : '0xosl')).toEqual(unknown);
   });
 
+  test('where the answer comes from another address', async () => {
+    await serve(IDENTITY, NEAR.remote);
+    const voice = await network.open({ address: '192.168.45.66', port: 5000 }, { onDatagram: () => undefined, onFailed: () => undefined });
+    serving++;
+    network.loses = (datagram, from, to) => {
+      if (from.address === NEAR.remote.address) voice.send(datagram, to, () => undefined);
+      return from.address === NEAR.remote.address;
+    };
+    expect(await measure(NEAR, 1388)).toEqual(unknown);
+  });
+
   test('where an answer is to another request', async () => {
     const old: Buffer[] = [];
     await serve(IDENTITY, NEAR.remote, (answer) => (old.push(answer), old[0]!));
@@ -158,7 +169,10 @@ describe('nothing is known', () => {
   });
 });
 
-test('a probe tells of an MTU that does not get through', async () => {
+test.each([
+  ['a probe', 1, null],
+  ['a probe that fails otherwise', 7, 'E_CONFIG'],
+])('%s tells of an MTU that does not get through', async (_what, serverid, failureCode) => {
   await serve(IDENTITY, NEAR.remote);
   loseAbove(1500);
   const server = new ProbeServer({}, new SeededRandom(3));
@@ -166,9 +180,9 @@ test('a probe tells of an MTU that does not get through', async () => {
   connector.addRoute(LOCAL.address, NEAR.remote.address);
   const fixed = { prefixLength: 24, broadcast: null, linkMbps: null, hasCarrier: true, isLoopback: false };
   const machine = [{ device: 'eth0', address: LOCAL.address, mtuBytes: 9000, ...fixed }];
-  const expected = { namespaceid: 200, serverid: null };
+  const expected = { namespaceid: 200, serverid };
   const report = await until(probeCandidate(NEAR, null, expected, { ...ports(), connector, machine }));
-  expect([report.failure, report.mtuBytes]).toEqual([null, 1500]);
+  expect([report.failureCode, report.mtuBytes]).toEqual([failureCode, 1500]);
   expect(report.findings.map(({ kind, sentence }) => [kind, sentence])).toEqual([
     ['mtu', 'Packets of 4000 bytes do not get through on path if0 -> 192.168.45.10, of 1500 bytes they do; the MTU of eth0 is 9000'],
   ]);

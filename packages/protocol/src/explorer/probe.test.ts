@@ -11,6 +11,7 @@ import { SeededRandom } from '../testing/seeded-random.ts';
 import type { Connector, PathTransport } from '../trunk/path-transport.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
+import type { Header } from '../wire/header.ts';
 import { encodeFarewell } from '../wire/message-codec.ts';
 import { examine } from './examine.ts';
 import type { ByteCounters, MachineInterface } from './interfaces.ts';
@@ -23,7 +24,7 @@ const CANDIDATE = {
   local: { name: 'if0', address: '192.168.45.20', prefixLength: 24 },
   remote: { name: 'if1', address: '192.168.45.10', port: 5000 },
 };
-const NEAR: LinkShape = { ...IDEAL_LINK, travelMs: () => 5 };
+const NEAR: LinkShape = { ...IDEAL_LINK, travelMs: () => 20 };
 
 function card(device: string, address: string): MachineInterface {
   const fixed = { prefixLength: 24, broadcast: null, mtuBytes: 1500, linkMbps: 1000, hasCarrier: true, isLoopback: false };
@@ -130,28 +131,28 @@ describe('measured', () => {
     expect(report).toMatchObject({
       failure: null,
       failureCode: null,
-      connectMs: 5,
-      handshakeMs: 20,
+      connectMs: 20,
+      handshakeMs: 80,
       server: { server: 'big-9', serverid: 1, instance: '9'.repeat(32), isProved: true, interfaces: scene.server.interfaces },
-      roundTripMs: 10,
+      roundTripMs: 40,
       device: 'eth0',
       findings: [],
     });
     // A window for each round trip, but for the first ones.
-    const perSecond = PROBE_WINDOW_BYTES * 100;
+    const perSecond = PROBE_WINDOW_BYTES * 25;
     for (const rate of [report.writeBytesPerSecond ?? 0, report.readBytesPerSecond ?? 0]) {
       expect(rate).toBeLessThan(perSecond);
-      expect(rate).toBeGreaterThan(perSecond / 2);
+      expect(rate).toBeGreaterThan(perSecond / 3);
     }
     expect(scene.server.heard).toEqual(['HELLO', 'PROOF', 'PING', 'WRITE', 'READ', 'BYE']);
-    expect([scene.server.nodes, scene.server.mostSlot]).toEqual([['big-2'], PROBE_SLOTS - 1]);
+    expect([scene.server.nodes, scene.server.mostSlot, scene.server.hasLeaked]).toEqual([['big-2'], PROBE_SLOTS - 1, false]);
   });
 
   test('without login data: who is there, in a made-up name, and nothing is tried to be proved', async () => {
     const scene = new Scene();
     const report = await scene.probe(null);
     expect(report.server).toMatchObject({ server: 'big-9', isProved: false, interfaces: null });
-    expect([report.failure, report.handshakeMs, report.roundTripMs]).toEqual([null, 10, null]);
+    expect([report.failure, report.handshakeMs, report.roundTripMs]).toEqual([null, 40, null]);
     expect(scene.server.heard).toEqual(['HELLO']);
     expect(scene.server.nodes[0]).toMatch(/^probe-[0-9a-f]{12}$/);
   });
@@ -202,6 +203,7 @@ describe('failures', () => {
     ],
     ['an answer of another seq', { handles: answerWith(0, { ...right, seq: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
     ['an answer of another length', { handles: answerWith(0, { ...right, count: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
+    ['a second answer, to nothing', { handles: twice }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
     ['an answer to another request', { handles: wrongOp }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
     ['falling silent on PING', { handles: (_, { op }) => op === OP.PING }, LOGIN, /^No answer to a PING within 3000 ms/, 'E_TIMEOUT'],
     ['falling silent on READ', { handles: (_, { op }) => op === OP.READ }, LOGIN, /^The data of READs stopped for 3000 ms: /, 'E_TIMEOUT'],
@@ -212,12 +214,12 @@ describe('failures', () => {
     expect(report.failure).toMatch(failure);
     expect(report.failureCode).toBe(code);
     expect(report.failure).not.toMatch(/\p{Cc}/u);
-    expect(report.connectMs).toBe(5);
+    expect(report.connectMs).toBe(20);
   });
 
   test('what was measured before a failure stays', async () => {
     const report = await new Scene({ handles: (_, { op }) => op === OP.READ }).probe();
-    expect([report.server?.isProved, report.roundTripMs, report.readBytesPerSecond]).toEqual([true, 10, null]);
+    expect([report.server?.isProved, report.roundTripMs, report.readBytesPerSecond]).toEqual([true, 40, null]);
     expect(report.writeBytesPerSecond).toBeGreaterThan(0);
   });
 
@@ -252,7 +254,7 @@ describe('failures', () => {
     });
     network.addRoute('192.168.45.20', '192.168.45.10');
     const report = await scene.until(probeCandidate(CANDIDATE, LOGIN, EXPECTED, { ...scene.ports, connector: network }));
-    expect([report.failureCode, report.connectMs, report.server]).toEqual([code, 5, null]);
+    expect([report.failureCode, report.connectMs, report.server]).toEqual([code, 20, null]);
     expect(report.failure).toMatch(failure);
     expect(scene.clock.monotonicMs()).toBeLessThan(PROBE_ANSWER_TIMEOUT_MS + 2 * PROBE_TIME_MAX_MS);
   });
@@ -281,6 +283,16 @@ describe('the device', () => {
   test('that carried it is the one that has the address', async () => {
     const scene = new Scene();
     scene.counted = counters({ eth0: [0, 0], eth1: [0, 0] }, { eth0: [MUCH, 5], eth1: [9, 9] }, { eth0: [MUCH, MUCH], eth1: [9, 9] });
+    expect(await scene.probe()).toMatchObject({ leavesBy: 'eth0', arrivesBy: 'eth0', findings: [] });
+  });
+
+  test('that has the address counts, although a bridge above it counts more', async () => {
+    const scene = new Scene();
+    scene.counted = counters(
+      { eth0: [0, 0], br0: [0, 0] },
+      { eth0: [MUCH, 5], br0: [MUCH + 9, 5] },
+      { eth0: [MUCH, MUCH], br0: [MUCH, MUCH + 9] },
+    );
     expect(await scene.probe()).toMatchObject({ leavesBy: 'eth0', arrivesBy: 'eth0', findings: [] });
   });
 
@@ -350,6 +362,20 @@ describe('examine', () => {
     expect(result.findings.map(({ sentence }) => sentence)).toEqual(['Both paths leave by eth0']);
   });
 
+  test('two addresses on one card share it, as they are meant to', async () => {
+    const scene = new Scene();
+    scene.machine = [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')];
+    scene.network.addRoute('192.168.46.20', '192.168.46.10');
+    let countedBytes = 0;
+    const counters = (): ReadonlyMap<string, ByteCounters> => {
+      countedBytes += 1e9;
+      return new Map([['eth0', { sentBytes: countedBytes, receivedBytes: countedBytes }]]);
+    };
+    const options = { locals, remotes, choice: 'auto', login: LOGIN, expected: EXPECTED, ports: { ...scene.ports, counters } } as const;
+    const { reports, findings } = await scene.until(examine(options));
+    expect([reports.map(({ leavesBy }) => leavesBy), findings]).toEqual([['eth0', 'eth0'], []]);
+  });
+
   test('a key that was refused is not tried again', async () => {
     const scene = new Scene();
     scene.network.addRoute('192.168.46.20', '192.168.46.10');
@@ -368,23 +394,27 @@ describe('examine', () => {
   });
 });
 
-function wrongOp(
-  { encoder }: Parameters<ProbeServerWays['handles']>[0],
-  { op, slot, seq, lba, count }: { op: number; slot: number; seq: number; lba: number; count: number },
-): boolean {
+function wrongOp({ encoder }: Parameters<ProbeServerWays['handles']>[0], { op, slot, seq, lba, count }: Header): boolean {
   if (op !== OP.WRITE) return false;
   encoder.io(OP.FLUSH | ANSWER, 0, 0, slot, seq, lba, count);
   return true;
 }
 
-function bye(connection: Parameters<ProbeServerWays['handles']>[0], { op }: { op: number }): boolean {
+function twice({ encoder }: Parameters<ProbeServerWays['handles']>[0], { op, slot, seq, lba, count }: Header): boolean {
+  if (op !== OP.WRITE) return false;
+  encoder.io(OP.WRITE | ANSWER, 0, 0, slot, seq, lba, count);
+  encoder.io(OP.WRITE | ANSWER, 0, 0, slot, seq, lba, 0);
+  return true;
+}
+
+function bye(connection: Parameters<ProbeServerWays['handles']>[0], { op }: Header): boolean {
   if (op !== OP.WRITE) return false;
   connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code: 'E_LIMIT', sentence: 'Enough\u001b[2J of that' }));
   connection.finish('enough');
   return true;
 }
 
-function reset(connection: Parameters<ProbeServerWays['handles']>[0], { op }: { op: number }): boolean {
+function reset(connection: Parameters<ProbeServerWays['handles']>[0], { op }: Header): boolean {
   if (op === OP.WRITE) connection.close('enough', true);
   return op === OP.WRITE;
 }

@@ -118,12 +118,12 @@ class Probe {
       const roundTripMs = await link.ping();
       measured.roundTripMs = Math.min(roundTripMs, measured.roundTripMs ?? roundTripMs);
     }
-    const seqs: number[] = [];
+    const setting = { welcome, seqs: [], clock: ports.clock, roundTripMs: measured.roundTripMs ?? 0 };
     const before = ports.counters();
-    const written = await burst(link, OP.WRITE, welcome, seqs, ports.clock);
+    const written = await burst(link, OP.WRITE, setting);
     measured.writeBytesPerSecond = (written.bytes / written.durationMs) * 1000;
     const between = ports.counters();
-    const read = await burst(link, OP.READ, welcome, seqs, ports.clock);
+    const read = await burst(link, OP.READ, setting);
     measured.readBytesPerSecond = (read.bytes / read.durationMs) * 1000;
     const after = ports.counters();
     const { device } = measured;

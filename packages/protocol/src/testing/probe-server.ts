@@ -3,7 +3,7 @@
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
-import { PROBE_SLOTS, PROBE_WINDOW_BYTES, SECTOR_BYTES } from '../limits.ts';
+import { PROBE_SLOTS, PROBE_WINDOW_BYTES, SECTOR_BYTES, SEGMENT_BYTES } from '../limits.ts';
 import { Connection } from '../trunk/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, frameName, OP } from '../wire/frames.ts';
@@ -23,6 +23,8 @@ export interface ProbeServerWays {
   readonly handles: (connection: Connection, header: Header) => boolean;
 }
 
+const NOTHING = Buffer.alloc(SEGMENT_BYTES);
+
 export class ProbeServer {
   readonly interfaces = [{ name: 'if1', address: '192.168.45.10', port: 5000 }];
   /** Names of the frames of all connections, each run of the same as one. */
@@ -31,6 +33,8 @@ export class ProbeServer {
   openConnections = 0;
   /** The highest slot that was used. */
   mostSlot = 0;
+  /** A WRITE held something else than zeros. */
+  hasLeaked = false;
   private readonly ways: ProbeServerWays;
   private readonly random: SeededRandom;
 
@@ -83,6 +87,8 @@ export class ProbeServer {
       const { number, clockMs } = decodeHeartbeat(body, offset, header.length);
       encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs, heard: number, oldestMs: 0, generation: 1 }));
     } else if (op === OP.WRITE) {
+      const bytes = count * SECTOR_BYTES;
+      this.hasLeaked ||= body.compare(NOTHING, 0, bytes, offset, offset + bytes) !== 0;
       encoder.io(OP.WRITE | ANSWER, 0, 0, slot, seq, lba, count);
     } else if (op === OP.READ) {
       encoder.beginIo(count * SECTOR_BYTES);
