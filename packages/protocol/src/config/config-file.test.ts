@@ -62,6 +62,22 @@ function refusal(run: () => unknown): RsError {
   throw new Error('Nothing was refused');
 }
 
+/** The process ends before its call number `crashAt`: nothing is done any more. Writes are small, so that many fall in between. */
+function crashing(crashAt: number): Partial<FileSystem> {
+  let calls = 0;
+  const names = ['openSync', 'fstatSync', 'fchmodSync', 'fsyncSync', 'lstatSync', 'renameSync', 'unlinkSync', 'closeSync'] as const;
+  const wrap =
+    (run: (...args: never[]) => unknown) =>
+    (...args: never[]): unknown => {
+      if (++calls >= crashAt) throw new Error('crash');
+      return run(...args);
+    };
+  const writeSync = (descriptor: number, bytes: Buffer, offset: number): number =>
+    nodeFs.writeSync(descriptor, bytes, offset, Math.min(16, bytes.length - offset));
+  const wrapped = names.map((name) => [name, wrap(nodeFs[name] as (...args: never[]) => unknown)] as const);
+  return { ...Object.fromEntries(wrapped), writeSync: wrap(writeSync) as typeof nodeFs.writeSync };
+}
+
 function systemError(code: string): never {
   throw Object.assign(new Error(code), { code });
 }
@@ -124,6 +140,42 @@ describe('saving', () => {
     edit(add('if1', '10.0.1.1'));
     expect(readFileSync(file, 'utf8')).toContain('if1');
     expect(readdirSync(folder)).toEqual(['rscltcfg']);
+  });
+
+  test('a crash at any moment leaves the old text or the new one, whole', () => {
+    const wanted = `${OLD}\n[interface if1]\naddress = 10.0.1.1\n`;
+    const seen: string[] = [];
+    for (let crashAt = 1; seen.at(-1) !== 'saved'; crashAt++) {
+      writeFileSync(file, OLD);
+      rmSync(`${file}.new`, { force: true });
+      try {
+        edit(add('if1', '10.0.1.1'), crashing(crashAt));
+        seen.push('saved');
+      } catch (thrown) {
+        expect(thrown).toMatchObject({ message: 'crash' });
+        const text = readFileSync(file, 'utf8');
+        expect([OLD, wanted]).toContain(text);
+        seen.push(text === OLD ? 'old' : 'new');
+      }
+    }
+    // Many moments on both sides of the rename were tried.
+    expect(seen.filter((each) => each === 'old').length).toBeGreaterThan(10);
+    expect(seen.filter((each) => each === 'new').length).toBeGreaterThan(1);
+  });
+
+  test('is on the disk before the rename, and the rename after it', () => {
+    writeFileSync(file, OLD);
+    const order: string[] = [];
+    const fsyncSync = (descriptor: number): void => {
+      order.push(nodeFs.fstatSync(descriptor).isDirectory() ? 'folder' : 'file');
+      nodeFs.fsyncSync(descriptor);
+    };
+    const renameSync = (from: nodeFs.PathLike, to: nodeFs.PathLike): void => {
+      order.push('rename');
+      nodeFs.renameSync(from, to);
+    };
+    edit(add('if1', '10.0.1.1'), { fsyncSync, renameSync });
+    expect(order).toEqual(['file', 'rename', 'folder']);
   });
 
   test('writes on when the disk takes only a part', () => {
