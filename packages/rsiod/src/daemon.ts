@@ -56,6 +56,7 @@ export class ClientDaemon {
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
   private readonly startedMs: number;
+  private configuredMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'ending' = 'starting';
   private reloadAsked = false;
@@ -64,6 +65,7 @@ export class ClientDaemon {
     const { config, paths, identity, clock, log } = options;
     this.options = options;
     this.startedMs = clock.wallMs();
+    this.configuredMs = this.startedMs;
     this.config = config;
     this.locals = this.localsOf(config);
     this.attachments = new Attachments({
@@ -174,6 +176,7 @@ export class ClientDaemon {
     const before = this.namespaces;
     const oldConfigs = this.config.namespaces;
     this.config = next;
+    this.configuredMs = this.options.clock.wallMs();
     this.locals = this.localsOf(next);
     const setups = this.setupsOf(next, this.locals);
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));
@@ -306,6 +309,7 @@ export class ClientDaemon {
         pid: process.pid,
         nodename: this.config.namespaces[0]?.nodename ?? '',
         startedMs: this.startedMs,
+        configuredMs: this.configuredMs,
       }),
       query: async ({ refresh }) => {
         if (refresh) await lists();

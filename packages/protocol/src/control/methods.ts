@@ -2,19 +2,16 @@
 // One JSON object per line. Request {id, method, params}; answer {id, result} or {id, error: {code, message, context}}.
 // rsconfig, crsio, the tests and people with `nc` use the same.
 
-export type PathStateName = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
-export type Direction = 'ok' | 'fail' | '-';
+import type { Directions, PathState, PathTotals } from '../lib/path-facts.ts';
 
-export interface PathView {
+export interface PathView extends Directions {
   /** Number in the session, or null while there is none. */
   readonly number: number | null;
   readonly interface: string;
   readonly localAddress: string;
   readonly address: string;
   readonly port: number;
-  readonly state: PathStateName;
-  readonly tx: Direction;
-  readonly rx: Direction;
+  readonly state: PathState;
   readonly sinceMs: number;
   readonly lastError: string | null;
   readonly lastErrorMs: number | null;
@@ -123,17 +120,10 @@ export interface LatencyView {
   readonly maxUs: number;
 }
 
-export interface PathStats {
+export interface PathStats extends PathTotals {
   readonly interface: string;
   readonly address: string;
-  readonly state: PathStateName;
-  readonly requests: number;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
-  readonly unansweredBytes: number;
-  readonly resent: number;
-  readonly deaths: number;
-  readonly roundTripMs: number | null;
+  readonly state: PathState;
 }
 
 export interface VolumeStats {
@@ -210,6 +200,8 @@ export interface DaemonView {
   readonly pid: number;
   readonly nodename: string;
   readonly startedMs: number;
+  /** When it read the configuration that it works with. */
+  readonly configuredMs: number;
 }
 
 export interface ControlMethods {

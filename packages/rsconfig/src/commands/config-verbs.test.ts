@@ -35,7 +35,7 @@ address       = 127.45.0.10
 [server big-9-2]
 address       = 127.46.0.10
 `;
-const DAEMON = { program: 'rsiod', version: '1', pid: 1, nodename: 'big-2', startedMs: 0 };
+const DAEMON = { program: 'rsiod', version: '1', pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
 
 let root: string;
 let file: string;

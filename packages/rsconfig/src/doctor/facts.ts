@@ -9,8 +9,8 @@ import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 
 export interface DoctorFacts {
-  /** `rsiod --root /tmp/lab`, as this root's daemon is started. */
-  readonly startCommand: string;
+  /** ` --root /tmp/lab`, to stand behind a program in a command; '' for the real root. */
+  readonly rootOption: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
   /** Every pair that the file makes a path of, up to DOCTOR_PATHS_MAX. */
@@ -87,8 +87,6 @@ export interface DaemonFacts {
   /** null: it answered; else why not. */
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
-  /** When it read the file it works with. */
-  readonly configuredMs: number | null;
   readonly status: StatusView | null;
   readonly namespaces: readonly NamespaceView[];
   /** Permission bits of the control socket; null: there is none. */

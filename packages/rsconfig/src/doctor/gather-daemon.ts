@@ -3,7 +3,6 @@
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { DaemonView } from '@rsio/protocol/control/methods';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import type { CommandContext } from '../commands/command-context.ts';
 import type { DaemonFacts, SystemFacts } from './facts.ts';
@@ -22,15 +21,11 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
     const view = await call('daemon', {});
     const [status, { namespaces }] = await Promise.all([call('status', {}), call('query', { refresh: false })]);
     const openFilesMax = openFilesOf(view.pid);
-    return { ...facts, trouble: null, view, configuredMs: configuredAt(view), status, namespaces, openFilesMax };
+    return { ...facts, trouble: null, view, status, namespaces, openFilesMax };
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
-    return { ...facts, trouble: { code, message }, view: null, configuredMs: null, status: null, namespaces: [], openFilesMax: null };
+    return { ...facts, trouble: { code, message }, view: null, status: null, namespaces: [], openFilesMax: null };
   }
-}
-
-function configuredAt(view: DaemonView): number {
-  return view.startedMs;
 }
 
 export function gatherSystem(): SystemFacts {

@@ -23,7 +23,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
   const { root } = context.paths;
   return {
-    startCommand: root === '' ? 'rsiod' : `rsiod --root ${root}`,
+    rootOption: root === '' ? '' : ` --root ${root}`,
     file,
     machine: { interfaces: ports.interfaces, tables },
     ...tried,

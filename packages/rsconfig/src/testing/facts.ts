@@ -109,7 +109,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     reps: [rep({ address: `192.168.${45 + position}.10` })],
   }));
   return {
-    startCommand: 'rsiod',
+    rootOption: '',
     file: fileFacts(SAMPLE),
     machine: { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')], tables: [254, 255] },
     paths,
@@ -120,8 +120,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       socket: '/run/rsio/rsiod/control',
       nbdSocket: '/run/rsio/rsiod/nbd',
       trouble: null,
-      view: { program: 'rsiod', version: '1.0.0', pid: 4711, nodename: 'big-2', startedMs: AT_MS },
-      configuredMs: AT_MS,
+      view: { program: 'rsiod', version: '1.0.0', pid: 4711, nodename: 'big-2', startedMs: AT_MS, configuredMs: AT_MS },
       status: { interfaces, waiting: [] },
       namespaces: [],
       socketMode: 0o600,

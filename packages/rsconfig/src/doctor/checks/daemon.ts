@@ -22,11 +22,11 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   const where = `rsiod, pid ${view.pid}`;
   if (view.version !== facts.version) {
     const what = `It is of version ${view.version}, rsconfig of ${facts.version}`;
-    findings.warning('rsiod', what, where, `restart it: kill ${view.pid}, then ${facts.startCommand}; attached volumes wait meanwhile`);
+    findings.warning('rsiod', what, where, `restart it when its volumes are not in use: kill ${view.pid}, then rsiod${facts.rootOption}`);
   }
   olderFile(findings, facts, daemon);
   if (!daemon.isNbdSocketThere) {
-    const remedy = `restart it: kill ${view.pid}, then ${facts.startCommand}`;
+    const remedy = `restart it: kill ${view.pid}, then rsiod${facts.rootOption}`;
     findings.error('NBD socket', 'It is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
   }
   otherOpinions(findings, facts);
@@ -34,18 +34,18 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-function trouble(findings: FindingList, { daemon, startCommand }: DoctorFacts, { code, message }: { code: string; message: string }): void {
+function trouble(findings: FindingList, { daemon, rootOption }: DoctorFacts, { code, message }: { code: string; message: string }): void {
   const { what, remedy } = splitSentence(message, 'look at its log with rsclogcat');
-  if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, `start it: ${startCommand}`, [startCommand]);
+  if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [`rsiod${rootOption}`]);
   else if (code === 'E_RIGHTS') findings.warning('rsiod', what, daemon.socket, remedy);
   else findings.error('rsiod', what, daemon.socket, remedy);
 }
 
-function olderFile(findings: FindingList, { file }: DoctorFacts, { view, configuredMs }: DaemonFacts): void {
-  if (view === null || configuredMs === null || file.modifiedMs === null || file.modifiedMs <= configuredMs) return;
-  const what = `It works with an older file: this one was changed ${formatTime(file.modifiedMs)}, rsiod read it ${formatTime(configuredMs)}`;
+function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { view }: DaemonFacts): void {
+  if (view === null || file.modifiedMs === null || file.modifiedMs <= view.configuredMs) return;
+  const what = `It works with an older file: this one was changed ${formatTime(file.modifiedMs)}, rsiod read it ${formatTime(view.configuredMs)}`;
   const remedy = file.config === null ? 'correct the file first, then let rsiod read it' : 'let it read the file again';
-  findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`kill -HUP ${view.pid}`]);
+  findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`rsconfig${rootOption} reload`]);
 }
 
 /** Paths that worked just now and are not up in the daemon. */
