@@ -2,8 +2,9 @@
 // Leaves what the server answers, and when, to the test.
 
 import type { RsError } from '../lib/errors.ts';
+import type { PathState } from '../lib/path-facts.ts';
 import { Attachment } from '../trunk/attachment.ts';
-import { PathSupervisor, type PathState } from '../trunk/path-supervisor.ts';
+import { PathSupervisor } from '../trunk/path-supervisor.ts';
 import { Request, type RequestOwner } from '../trunk/request.ts';
 import { Trunk } from '../trunk/trunk.ts';
 import { FEATURE } from '../wire/features.ts';

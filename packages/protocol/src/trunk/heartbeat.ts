@@ -3,15 +3,9 @@
 // from its receiving (rx): who hears but is not heard has a one-way fault. Any byte shows that the peer is heard; only an answer or a
 // PONG is a proof that it hears us.
 
+import type { Direction, Directions } from '../lib/path-facts.ts';
 import { DIRECTION_FAIL_HEARTBEATS } from '../limits.ts';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
-
-export type Direction = 'ok' | 'fail' | '-';
-
-export interface Directions {
-  readonly tx: Direction;
-  readonly rx: Direction;
-}
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 

@@ -10,6 +10,7 @@ import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
+import type { Directions, PathState, PathTotals } from '../lib/path-facts.ts';
 import { checkMove, type StateTable } from '../lib/state-table.ts';
 import {
   BODY_MAX_BYTES,
@@ -30,12 +31,10 @@ import type { Header } from '../wire/header.ts';
 import type { Challenge } from '../wire/messages.ts';
 import { Connection, type ConnectionHandler, type ConnectionPools } from './connection.ts';
 import type { FirstHolder } from './first-handshake.ts';
-import { type Directions, UNKNOWN_DIRECTIONS } from './heartbeat.ts';
+import { UNKNOWN_DIRECTIONS } from './heartbeat.ts';
 import type { Path } from './path.ts';
 import type { Connector, PathTransport } from './path-transport.ts';
 import type { PathObserver, Presentation, Trunk } from './trunk.ts';
-
-export type PathState = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
 
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
@@ -51,17 +50,6 @@ export interface Endpoints {
   readonly localAddress: string;
   readonly address: string;
   readonly port: number;
-}
-
-export interface PathTotals {
-  readonly requests: number;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
-  readonly unansweredBytes: number;
-  /** Requests sent here after another path fell silent or died. */
-  readonly resent: number;
-  readonly deaths: number;
-  readonly roundTripMs: number | null;
 }
 
 export interface SupervisorPorts {

@@ -1,7 +1,8 @@
 // Two looks at the daemon become what happened between them: rates for each path, and what waits. Pure; when the looks are taken is
 // watch.ts, how it is shown watch-picture.ts. Invariant: a path is in a sample exactly when -m status shows it, in its order.
 
-import type { Direction, PathStateName, PathStats, StatsView, StatusView, WaitingView } from '@rsio/protocol/control/methods';
+import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/protocol/control/methods';
+import type { Direction, PathState } from '@rsio/protocol/lib/path-facts';
 import { perSecond } from '../format-stats.ts';
 
 /** What rsiod said at one moment. */
@@ -16,7 +17,7 @@ export interface PathSample {
   readonly interface: string;
   readonly address: string;
   readonly port: number;
-  readonly state: PathStateName;
+  readonly state: PathState;
   readonly tx: Direction;
   readonly rx: Direction;
   readonly sentBytesPerSecond: number;

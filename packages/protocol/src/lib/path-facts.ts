@@ -1,0 +1,22 @@
+// What is said of a path wherever it is spoken of: by those who keep it up, over the control socket, on screens. Types only.
+
+export type PathState = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
+
+export type Direction = 'ok' | 'fail' | '-';
+
+export interface Directions {
+  readonly tx: Direction;
+  readonly rx: Direction;
+}
+
+/** Sums over all connections of a path since the daemon's start. */
+export interface PathTotals {
+  readonly requests: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly unansweredBytes: number;
+  /** Requests sent here after another path fell silent or died. */
+  readonly resent: number;
+  readonly deaths: number;
+  readonly roundTripMs: number | null;
+}
