@@ -1,6 +1,6 @@
 // A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
 // here a handle is given to it. Invariants: a handle number is used once per session; a handle that is closing starts nothing; CLOSE is
-// answered when its backend is closed.
+// answered when its backend is closed; a hold is released when no handle of its volume is open and none is being opened.
 
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/protocol/limits';
@@ -42,7 +42,10 @@ export class SessionVolumes {
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private nextHandle = 1;
-  private opening = 0;
+  /** OPENs under way. */
+  private readonly opening = new Set<OpenRequest>();
+  /** Volumes whose hold would have been released, had not an OPEN been under way. */
+  private readonly unreleased = new Set<ServedVolume>();
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
@@ -69,14 +72,24 @@ export class SessionVolumes {
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
-    await this.releaseUnlessOpen(open.volume.id);
+    await this.releaseUnlessOpen(open.volume);
     return status;
   }
 
-  /** The hold ends with the last handle of its volume. */
-  private async releaseUnlessOpen(volumeId: string): Promise<void> {
-    const isOpen = [...this.open.values()].some(({ volume }) => volume.id === volumeId);
-    if (!isOpen) await this.ports.release(volumeId);
+  /** The hold ends with the last handle of its volume; an OPEN under way may have been granted on it already. */
+  private async releaseUnlessOpen(released: ServedVolume): Promise<void> {
+    if ([...this.open.values()].some(({ volume }) => volume.id === released.id)) return;
+    if ([...this.opening].some((request) => isFor(request, released))) this.unreleased.add(released);
+    else await this.ports.release(released.id);
+  }
+
+  /** An OPEN has ended: what waited for it is released, unless it gave a handle. */
+  private async releaseLeft(request: OpenRequest): Promise<void> {
+    for (const volume of [...this.unreleased]) {
+      if (!isFor(request, volume)) continue;
+      this.unreleased.delete(volume);
+      await this.releaseUnlessOpen(volume);
+    }
   }
 
   private async run(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): Promise<void> {
@@ -107,30 +120,35 @@ export class SessionVolumes {
 
   /** OPENs under way count too: each may become a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
-    if (this.open.size + this.opening >= HANDLES_PER_SESSION_MAX || this.nextHandle + this.opening > HANDLE_MAX) {
+    const { opening } = this;
+    if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || this.nextHandle + opening.size > HANDLE_MAX) {
       refuse(answered, STATUS.TOO_MANY_HANDLES);
       return;
     }
-    this.opening++;
+    opening.add(request);
+    let answer: () => void;
     try {
-      await this.answerOpen(request, answered);
+      answer = await this.openFor(request, answered);
     } finally {
-      this.opening--;
+      opening.delete(request);
+      await this.releaseLeft(request);
     }
+    answer();
   }
 
-  private async answerOpen(request: OpenRequest, answered: Answered): Promise<void> {
+  /** Gives what says the answer. */
+  private async openFor(request: OpenRequest, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
-      answered(grant.status, [encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders })], 0);
-      return;
+      const body = encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+      return () => answered(grant.status, [body], 0);
     }
     const { volume } = grant;
     let backend: Backend;
     try {
       backend = await this.ports.openBackend(volume);
     } catch (error) {
-      await this.releaseUnlessOpen(volume.id);
+      this.unreleased.add(volume);
       throw error;
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
@@ -154,7 +172,7 @@ export class SessionVolumes {
       identity: grant.identity,
       life: grant.life,
     });
-    answered(STATUS.OK, [body], 0);
+    return () => answered(STATUS.OK, [body], 0);
   }
 
   private async close(open: OpenVolume): Promise<Status> {
@@ -173,6 +191,10 @@ export class SessionVolumes {
     else if (header.aux === IOCTL.EXTENTS) extents(open, body, answered);
     else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
   }
+}
+
+function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {
+  return volume.name === name && volume.universe === universe;
 }
 
 function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
