@@ -259,13 +259,14 @@ export class Attachments {
     const isReachable = volume.attachment.standing !== 'halted';
     try {
       if (isReachable || !force) await this.flush(volume, label);
-      else volume.giveUp();
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);
         throw error;
       }
     }
+    // What is still out could run later, over what the next attachment writes.
+    if (force) volume.giveUp();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
