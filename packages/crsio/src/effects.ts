@@ -5,14 +5,17 @@ import type { FileFingerprint } from '@rsio/protocol/config/config-file';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { addressKey } from '@rsio/protocol/lib/subnet';
 import { STATUS_REFRESH_MS } from '@rsio/protocol/limits';
 import type { Action, Told } from './model/action.ts';
 import type { Effect } from './model/effect.ts';
 import { probeSentences } from './model/report-text.ts';
+import type { Asked } from './server-asking.ts';
 import type { ExploreRequest, Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
 
 export interface Ports {
@@ -25,6 +28,8 @@ export interface Ports {
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
   /** All servers of a namespace of the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
+  /** Asks one address by TCP for its server. */
+  ask(config: RscltConfig, namespace: string, address: string): Promise<Asked>;
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: (report: ProbeReport) => void): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
@@ -116,14 +121,30 @@ async function search(
   ports: Ports,
   dispatch: (action: Action) => void,
 ): Promise<Action> {
-  const { servers, findings } = await ports.exploreNamespace(config, namespace, addresses);
+  const explored = await ports.exploreNamespace(config, namespace, addresses);
+  const servers = [...explored.servers];
+  // Who was silent may still be there: UDP may be closed on the way, or exploration off.
+  const silent: Finding[] = [];
+  for (const address of addresses) {
+    if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
+    dispatch({ kind: 'searching', run, doing: `Asking ${address} by TCP` });
+    const asked = await ports.ask(config, namespace, address);
+    if ('server' in asked) servers.push(asked.server);
+    else silent.push(asked.finding);
+  }
   const done: SearchedServer[] = [];
   for (const server of servers) {
     dispatch({ kind: 'searching', run, doing: `Trying the interfaces of ${server.server}` });
     const examination = await ports.examine(config, namespace, server, (report) => dispatch({ kind: 'tried', run, report }));
     done.push({ server, examination });
   }
-  return { kind: 'searched', run, servers: done, findings: [...findings, ...done.flatMap(({ examination }) => examination.findings)] };
+  // What TCP said of an address is more than that UDP said nothing.
+  const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
+  const onTheWay = done.flatMap(({ examination }) => [
+    ...examination.findings,
+    ...examination.reports.flatMap((report) => report.findings),
+  ]);
+  return { kind: 'searched', run, servers: done, findings: [...heard, ...silent, ...onTheWay] };
 }
 
 async function sample(run: number, ports: Ports): Promise<Action> {

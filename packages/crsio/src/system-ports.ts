@@ -22,10 +22,11 @@ import {
 import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
-import { addressKey, prefixLengthOf } from '@rsio/protocol/lib/subnet';
+import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { PORT_DEFAULT } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
 import type { Ports } from './effects.ts';
+import { askServer, serverkeyAt } from './server-asking.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
@@ -50,9 +51,8 @@ export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () =
     examine: (config, name, { namespaceid, serverid, interfaces }, onReport) => {
       const namespace = namespaceOf(config, name);
       const { nodename, nodekey, paths } = namespace;
-      const own = new Set(interfaces.map(({ address }) => addressKey(address)));
-      const serverkey =
-        namespace.servers.find(({ address, serverkey: key }) => key !== null && own.has(addressKey(address)))?.serverkey ?? null;
+      const addresses = interfaces.map(({ address }) => address);
+      const serverkey = serverkeyAt(namespace, addresses);
       return examine({
         locals: probeLocals(config),
         remotes: interfaces,
@@ -62,6 +62,10 @@ export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () =
         ports: probePorts(namespace),
         onReport,
       });
+    },
+    ask: (config, name, address) => {
+      const namespace = namespaceOf(config, name);
+      return askServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
     },
     call: (method, params) => callControl(controlSocket, method, params),
     end,

@@ -84,6 +84,20 @@ test('what cannot be used is told with its reason, and what is there already sta
   expect(screen).not.toContain('not saved');
 });
 
+test('a server that answers no exploration is asked by TCP; one that cannot be asked is told', async () => {
+  const walker = new Walker({ file: SAMPLE });
+  const server = foundServer('192.168.45.10', '192.168.47.10');
+  walker.world.ask = (address) =>
+    address === '192.168.45.10'
+      ? { server }
+      : { finding: { kind: 'no-answer', object: address, count: 1, sentence: 'no answer within 3 s', remedy: 'check the cable' } };
+  walker.world.examine = () => examination(probeReport('if0', '192.168.45.10'), probeReport('if1', '192.168.47.10'));
+  await walker.choose('Namespaces');
+  await walker.press('enter', 'action', 'enter');
+  expect(walker.screen()).toMatch(/192\.168\.47\.10 +added as big-9-3/);
+  expect(walker.words()).toContain('! 192.168.46.10: no answer within 3 s check the cable');
+});
+
 test('a search that was left adds nothing when its answer comes late', async () => {
   const walker = new Walker({ file: SAMPLE, servers: [foundServer('192.168.47.10')] });
   let finish = (): void => {};

@@ -12,6 +12,7 @@ import type { KeyName } from '../model/keys.ts';
 import { startState } from '../model/start.ts';
 import type { State, StoredFile } from '../model/state.ts';
 import { drawState } from '../screens/frame.ts';
+import type { Asked } from '../server-asking.ts';
 import { Session } from '../session.ts';
 import { SIGNS } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';
@@ -25,6 +26,8 @@ export interface World {
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
+  /** What an address says that no exploration heard. */
+  ask: (address: string) => Asked;
   /** Thrown by saving. */
   saveError: RsError | null;
   /** Answers of rsiod by method; null: it does not run. */
@@ -44,6 +47,7 @@ export class Walker {
       machine: [],
       servers: [],
       examine: () => ({ reports: [], leftOut: [], findings: [] }),
+      ask: (address) => ({ finding: { kind: 'no-answer', object: address, count: 1, sentence: 'refused', remedy: 'look' } }),
       saveError: null,
       daemon: null,
       ...world,
@@ -146,6 +150,7 @@ export class Walker {
         for (const report of examination.reports) onReport(report);
         return examination;
       },
+      ask: (_config, _namespace, address) => Promise.resolve(world.ask(address)),
       call: (method, params) => {
         this.calls.push({ method, params });
         if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run'));

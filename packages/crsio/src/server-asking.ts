@@ -1,0 +1,59 @@
+// Asks one address by TCP, with the login data of its namespace, which server it belongs to and which interfaces that has: for servers that
+// answer no exploration, and networks that let no UDP through. Leaves trying all of those interfaces to the search.
+
+import { targetPort } from '@rsio/protocol/config/rscltcfg';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
+import { isOnLink } from '@rsio/protocol/explorer/candidates';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import { addressKey } from '@rsio/protocol/lib/subnet';
+
+/** The server at an address, or why it is not known. */
+export type Asked = { readonly server: FoundServer } | { readonly finding: Finding };
+
+export interface Asking {
+  readonly config: RscltConfig;
+  readonly namespace: ClientNamespaceConfig;
+  readonly locals: readonly ProbeLocal[];
+  readonly ports: ProbePorts;
+}
+
+/** From the interfaces in turn, those on the address's subnet first, until one connects. */
+export async function askServer({ config, namespace, locals, ports }: Asking, address: string): Promise<Asked> {
+  const { namespaceid, nodename, nodekey } = namespace;
+  const login = { nodename, nodekey, serverkey: serverkeyAt(namespace, [address]) };
+  const alike = locals.filter((local) => local.address.includes(':') === address.includes(':'));
+  const isNear = (local: ProbeLocal): boolean => isOnLink({ local, remote: { address } });
+  let last: ProbeReport | null = null;
+  for (const local of [...alike.filter(isNear), ...alike.filter((each) => !isNear(each))]) {
+    const port = portAt(config, namespace, local, address);
+    last = await probeCandidate({ local, remote: { name: 'asked', address, port } }, login, { namespaceid, serverid: null }, ports);
+    if (last.connectMs !== null) break;
+  }
+  const server = last === null || last.failure !== null ? null : serverOf(namespace, last);
+  if (server !== null) return { server };
+  const sentence =
+    last === null ? 'no interface has an address of the same family' : (last.failure ?? 'the server does not name its interfaces');
+  return { finding: { kind: 'no-answer', object: address, count: 1, sentence, remedy: 'check address, port, login data and cables' } };
+}
+
+/** The key by which the server with one of these addresses has to prove itself. */
+export function serverkeyAt({ servers }: ClientNamespaceConfig, addresses: readonly string[]): string | null {
+  const keys = new Set(addresses.map(addressKey));
+  return servers.find(({ address, serverkey }) => serverkey !== null && keys.has(addressKey(address)))?.serverkey ?? null;
+}
+
+function portAt(config: RscltConfig, namespace: ClientNamespaceConfig, local: ProbeLocal, address: string): number {
+  const port = namespace.servers.find((server) => addressKey(server.address) === addressKey(address))?.port ?? null;
+  const portGiven = config.interfaces.find(({ name }) => name === local.name)?.portGiven ?? null;
+  return targetPort(config, namespace, { port }, { portGiven });
+}
+
+function serverOf({ namespaceid, name }: ClientNamespaceConfig, { server }: ProbeReport): FoundServer | null {
+  if (server === null || server.interfaces === null) return null;
+  const interfaces = server.interfaces.map((each) => ({ ...each, linkMbps: null, mtuBytes: null }));
+  const { server: itsName, serverid, instance } = server;
+  return { namespaceid, namespace: name, server: itsName, serverid, instance, isSigned: false, interfaces, heard: [] };
+}

@@ -1,0 +1,76 @@
+// The search for servers beside a running rsiod: a server that answers no exploration, an interface that cannot be used, a wrong key; then the
+// save that rsiod takes over, and the test of its paths. A real rssrv and a real rsiod stand behind it.
+
+import { readFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { needTool } from '../support/programs.ts';
+import { TmuxTerminal } from './tmux-terminal.ts';
+
+const lab = useLab();
+let client: Host;
+let network: LabNetwork;
+let near: readonly string[];
+let far: readonly string[];
+
+/** A server with three interfaces that is silent to exploration; a client with two, which knows one of the server's. */
+beforeEach(async (context) => {
+  needTool(context, 'tmux', 'tmux');
+  const server = lab.host();
+  client = lab.host();
+  network = await lab.network(3);
+  near = network.clientAddresses();
+  far = network.serverAddresses;
+  const text = serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
+  server.writeConfig('rssrv', text.replace('port = ', 'explore = no\nport = '));
+  await server.start('rssrv');
+});
+
+function clientFile(key: string): string {
+  const whole = clientConfig(network, { key, serverAddresses: far.slice(0, 1), defaults: { paths: 'configured' } });
+  return whole.replace(`[interface if2]\naddress = ${near[2]}\n\n`, '');
+}
+
+async function search(key: string): Promise<TmuxTerminal> {
+  client.writeConfig('rsiod', clientFile(key));
+  const terminal = await TmuxTerminal.start(client);
+  await terminal.sees('> Interfaces');
+  await terminal.press('Down', 'Enter');
+  await terminal.sees('> osl');
+  await terminal.press('Enter');
+  await terminal.sees('Server interfaces');
+  await terminal.press('F7');
+  await terminal.sees('> Find New Namespace Servers');
+  await terminal.press('Enter');
+  return terminal;
+}
+
+it('a silent server is asked by TCP, one interface is left out with its reason, rsiod takes the new path over and measures it', async () => {
+  const terminal = await search(keyOf('big-2'));
+  const screen = await terminal.sees('Servers of osl: 1 new');
+  expect(screen).toMatch(new RegExp(`${far[0]} +is there already as big-9-1`));
+  expect(screen).toMatch(new RegExp(`${far[1]} +added as big-9-2`));
+  expect(screen).toMatch(new RegExp(`${far[2]} +left out *│\n│ +not on a common subnet with any interface of the client`));
+  await client.start('rsiod');
+  await client.pathsUp(1);
+  await terminal.press('F3');
+  await terminal.sees(/rsiod has taken it over, 1 change$/m);
+  await client.pathsUp(2);
+  expect(readFileSync(client.rsiodPaths.configFile, 'utf8')).toBe(`${clientFile(keyOf('big-2'))}\n[server big-9-2]\naddress = ${far[1]}\n`);
+  await terminal.press('Enter');
+  await terminal.sees('Server interfaces');
+  await terminal.press('F7', 'Down', 'Down', 'Down');
+  await terminal.sees('> Test paths');
+  await terminal.press('Enter');
+  const tested = await terminal.sees(`if1 ${near[1]} -> ${far[1]}/${network.port}`);
+  expect(tested.match(/round trip \d+\.\d\d ms, in \d+ MB\/s, out \d+ MB\/s/g)).toHaveLength(2);
+});
+
+it('a key that the server does not know is told, and nothing is added', async () => {
+  const terminal = await search('0xanother-key-than-the-servers');
+  const screen = await terminal.sees('Servers of osl: 0 new');
+  expect(screen.replaceAll(/[│\s]+/g, ' ')).toMatch(new RegExp(`! ${far[0]}: .*key`));
+  expect(screen).not.toContain('not saved');
+});
