@@ -70,9 +70,8 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
   const what = `What the server sends to ${path.local} comes in by ${arrivesBy}, not by ${own.device}, as the byte counters show`;
-  const remedy =
-    'let each card answer ARP for its own address only; the server sends to the other card until it asks again, within a minute or so';
-  findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : ARP_COMMANDS);
+  const remedy = 'let each card answer ARP for its own address only, and ask anew: that tells the server which card has the address';
+  findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 
 /** The configured addresses, on different cards, that share the subnet of the path's own address. */
@@ -85,7 +84,17 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
   return new Set(near.map(({ device }) => device)).size < 2 ? [] : near;
 }
 
-const ARP_COMMANDS = ['sysctl -w net.ipv4.conf.all.arp_ignore=1', 'sysctl -w net.ipv4.conf.all.arp_announce=2'];
+/**
+ * Each card answers for its own address only. What the server has learned before it keeps as long as traffic goes, right or wrong;
+ * a question from the right card teaches it better.
+ */
+function arpCommands(devices: readonly string[]): string[] {
+  return [
+    'sysctl -w net.ipv4.conf.all.arp_ignore=1',
+    'sysctl -w net.ipv4.conf.all.arp_announce=2',
+    ...[...new Set(devices)].map((device) => `ip neighbour flush dev ${device}`),
+  ];
+}
 
 /** A routing table for each address, used for what comes from it. */
 function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[]): string[] {
@@ -101,5 +110,5 @@ function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[
       `${ip} rule add from ${address} table ${number}`,
     ];
   });
-  return [...commands, ...(isFour ? ARP_COMMANDS : [])];
+  return [...commands, ...(isFour ? arpCommands(cards.map(({ device }) => device)) : [])];
 }
