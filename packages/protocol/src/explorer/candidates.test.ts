@@ -46,7 +46,8 @@ test('two interfaces in one subnet make all their pairs', () => {
 test('without any common subnet, by position', () => {
   const reason = 'not on a common subnet with any interface of the server, and the server has no interface at the same position';
   expect(shown([IF0, IF1], [FAR])).toEqual(['if0 far', `if1: ${reason}`]);
-  expect(shown([local('if0', '192.168.45.20', null)], [SRV1])).toEqual(['if0 srv1']);
+  expect(shown([local('if0', '192.168.45.20', null)], [SRV1, SRV2])[0]).toBe('if0 srv1');
+  expect(pairCandidates([local('if0', '192.168.45.20', null)], [SRV1, SRV2], 'auto')).toHaveLength(1);
 });
 
 test('every pair, when that is asked for', () => {

@@ -51,8 +51,9 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
   const isByPosition = near.length === 0;
   const candidates = isByPosition ? every.filter(({ local, remote }) => locals.indexOf(local) === remotes.indexOf(remote)) : near;
   const reason = reasonFor(isByPosition);
-  const localsOut = locals.filter((local) => candidates.every((candidate) => candidate.local !== local));
-  const remotesOut = remotes.filter((remote) => candidates.every((candidate) => candidate.remote !== remote));
+  const paired = new Set<L | R>(candidates.flatMap(({ local, remote }) => [local, remote]));
+  const localsOut = locals.filter((local) => !paired.has(local));
+  const remotesOut = remotes.filter((remote) => !paired.has(remote));
   return {
     candidates,
     leftOut: [

@@ -2,7 +2,16 @@
 // asks for nothing that a probe may not.
 
 import { describe, expect, test } from 'vitest';
-import { HEADER_BYTES, PROBE_ANSWER_TIMEOUT_MS, PROBE_BURST_MS, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '../limits.ts';
+import {
+  HEADER_BYTES,
+  PROBE_AHEAD_MIN_BYTES,
+  PROBE_AHEAD_MS,
+  PROBE_ANSWER_TIMEOUT_MS,
+  PROBE_BURST_MS,
+  PROBE_SLOTS,
+  PROBE_TIME_MAX_MS,
+  PROBE_WINDOW_BYTES,
+} from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { MemoryNetwork, type MemoryRoute } from '../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../testing/memory-transport.ts';
@@ -157,8 +166,7 @@ describe('measured', () => {
     expect(scene.server.nodes[0]).toMatch(/^probe-[0-9a-f]{12}$/);
   });
 
-  test('a slow link is not filled for seconds', async () => {
-    const bytesPerMs = 1200;
+  test.each([1200, 120])('a link of %d bytes/ms is not filled for seconds', async (bytesPerMs) => {
     const slow = new Scene({}, IDEAL_LINK);
     const connector = new SlowLink(slow.network, slow.clock, bytesPerMs);
     const report = await slow.until(probeCandidate(CANDIDATE, LOGIN, EXPECTED, { ...slow.ports, connector }));
@@ -166,7 +174,8 @@ describe('measured', () => {
       expect(rate).toBeGreaterThan(bytesPerMs * 900);
       expect(rate).toBeLessThanOrEqual(bytesPerMs * 1001);
     }
-    expect(slow.clock.monotonicMs() - PROBE_TIME_MAX_MS).toBeLessThan(3 * PROBE_BURST_MS);
+    const drainMs = Math.max(PROBE_AHEAD_MS, PROBE_AHEAD_MIN_BYTES / bytesPerMs);
+    expect(slow.clock.monotonicMs() - PROBE_TIME_MAX_MS).toBeLessThan(2 * (PROBE_BURST_MS + drainMs) + 50);
   });
 
   test('a server that knows no probes is not asked to begin a session', async () => {
