@@ -103,6 +103,19 @@ test.each([
   expect(optionsIn(section(page, 'OPTIONS'))).toEqual(options);
 });
 
+test('every command of rsconfig that a page shows is in its table', async () => {
+  const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+  const calls = COMMANDS.map(({ call }) =>
+    call.by === 'words' ? call.words : call.by === 'monitor' ? `-m ${call.word}` : `-${call.short}`,
+  );
+  const shown = [...pages.values()].flatMap((text) =>
+    [...text.matchAll(/(?:^ {4}|`)rsconfig (-\w(?: [a-z]+)?|[a-z]+)/gm)].map(([, call]) => call),
+  );
+  expect(shown).toEqual(expect.arrayContaining(['join', 'doctor', '-m status', '-q']));
+  const known = (call) => calls.some((one) => one === call || one.split(' ')[0] === call || call.split(' ')[0] === one);
+  expect(shown.filter((call) => !known(call))).toEqual([]);
+});
+
 test('a page with lists, code and dots becomes roff', () => {
   const page = '# x(8)\n\n## NAME\n\nx - y\n\n## OPTIONS\n\n* `--root` *DIR*:\n  Prefix.\n* Free.\n\nText:\n\n    .a\n\n    b\n';
   expect(roffOf(page, '1').split('\n')).toEqual([
