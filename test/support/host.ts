@@ -172,7 +172,8 @@ export class Host {
     return performance.now() - startMs;
   }
 
-  private commandLine(program: string, args: readonly string[]): string[] {
+  /** A launcher as it is run under this root. */
+  commandLine(program: string, args: readonly string[]): string[] {
     return [...this.command, launcher(program), '--root', this.root, ...args];
   }
 

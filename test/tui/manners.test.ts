@@ -1,7 +1,8 @@
 // How the curses tool behaves where things are not as they should be: a file that changes underneath, terminals that are too small or none,
 // signals and errors, no rsiod. Each time a clear sentence, nothing lost, and the terminal as it was before.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
@@ -171,6 +172,32 @@ it('a terminal that shows no screens is refused in words', async () => {
 it('without a terminal it ends in words', async () => {
   const sentence = /^crsio: Standard input is no terminal: run crsio in one, or edit .* \[E_TERMINAL\]\n$/;
   expect(await host.run('crsio')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(sentence) as string });
+});
+
+it('a file that one may not write is told when it is saved, one that one may not read at once', async (context) => {
+  const isRoot = process.getuid?.() === 0;
+  context.skip(!isRoot, 'needs root, to be somebody else');
+  needTool(context, 'setpriv', 'util-linux');
+  host = lab.host(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']);
+  host.writeConfig('rsiod', FILE);
+  const path = host.rsiodPaths.configFile;
+  const refused = await host.run('crsio', ['--version']);
+  context.skip(refused.code !== 0, 'needs a checkout that others may read');
+  for (const folder of [host.root, dirname(path)]) chmodSync(folder, 0o755);
+  const unread = await TmuxTerminal.start(host);
+  expect((await unread.ended(1)).replaceAll('\n', '')).toContain(
+    `crsio: No right to read ${path}: run as root or as the owner of the file`,
+  );
+  chmodSync(path, 0o644);
+  const terminal = await TmuxTerminal.start(host);
+  await terminal.sees('> Interfaces');
+  await change(terminal);
+  await terminal.press('F3');
+  await terminal.sees('Not saved');
+  await terminal.sees('No right to write');
+  await terminal.press('Escape');
+  await terminal.sees('* not saved', 'No right to write');
+  expect(file()).toBe(FILE);
 });
 
 it('a wrong file is told line by line, and not edited', async () => {

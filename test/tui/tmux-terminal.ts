@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { Host } from '../support/host.ts';
-import { launcher, run } from '../support/programs.ts';
+import { run } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const DEADLINE_MS = 15_000;
@@ -18,18 +18,19 @@ const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon
 export interface TerminalOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Instead of `crsio`: any shell words. */
   readonly columns?: number;
   readonly rows?: number;
 }
 
 export class TmuxTerminal {
+  static #count = 0;
   readonly #host: Host;
   readonly #socket: string;
 
   private constructor(host: Host) {
     this.#host = host;
-    this.#socket = host.file('tui/tmux');
+    TmuxTerminal.#count += 1;
+    this.#socket = host.file(`tui/tmux-${TmuxTerminal.#count}`);
   }
 
   /** Starts `crsio --root ROOT ARGS` in a new terminal, 80x24 unless said otherwise. */
@@ -38,14 +39,8 @@ export class TmuxTerminal {
     const config = host.file('tui/tmux.conf');
     writeFileSync(config, TMUX_CONFIG);
     const { args = [], env = {}, columns = 80, rows = 24 } = options;
-    const program = [
-      'env',
-      ...Object.entries(env).map(([key, value]) => `${key}=${value}`),
-      launcher('crsio'),
-      '--root',
-      host.root,
-      ...args,
-    ];
+    const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+    const program = ['env', ...variables, ...host.commandLine('crsio', args)];
     const size = ['-x', String(columns), '-y', String(rows)];
     await terminal.#tmux('-f', config, 'new-session', '-d', ...size, 'sh', '-c', RUNNER, 'sh', ...program);
     return terminal;

@@ -13,8 +13,8 @@ export interface DisplayEvents {
   resized(size: Size): void;
 }
 
-/** Select graphic rendition of each style; all of them show on black and on white, and without colours. */
-const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1' };
+/** Select graphic rendition of each style; all of them show on black and on white, and say the same without the one colour. */
+const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';
 

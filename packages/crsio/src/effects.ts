@@ -18,6 +18,9 @@ import { probeSentences } from './model/report-text.ts';
 import type { Asked } from './server-asking.ts';
 import type { ExploreRequest, Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
 
+/** Called after each pair of interfaces. */
+type OnReport = (report: ProbeReport, done: number, total: number) => void;
+
 export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
@@ -31,7 +34,7 @@ export interface Ports {
   /** Asks one address by TCP for its server. */
   ask(config: RscltConfig, namespace: string, address: string): Promise<Asked>;
   /** Tries every pair of interfaces that leads to the server. */
-  examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: (report: ProbeReport) => void): Promise<Examination>;
+  examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   end(): void;
 }
@@ -135,7 +138,10 @@ async function search(
   const done: SearchedServer[] = [];
   for (const server of servers) {
     dispatch({ kind: 'searching', run, doing: `Trying the interfaces of ${server.server}` });
-    const examination = await ports.examine(config, namespace, server, (report) => dispatch({ kind: 'tried', run, report }));
+    const examination = await ports.examine(config, namespace, server, (report, count, total) => {
+      dispatch({ kind: 'searching', run, doing: `Tried ${count} of ${total} pairs of interfaces with ${server.server}` });
+      dispatch({ kind: 'tried', run, report });
+    });
     done.push({ server, examination });
   }
   // What TCP said of an address is more than that UDP said nothing.

@@ -51,9 +51,13 @@ function portAt(config: RscltConfig, namespace: ClientNamespaceConfig, local: Pr
   return targetPort(config, namespace, { port }, { portGiven });
 }
 
-function serverOf({ namespaceid, name }: ClientNamespaceConfig, { server }: ProbeReport): FoundServer | null {
+function serverOf({ namespaceid, name }: ClientNamespaceConfig, { server, candidate }: ProbeReport): FoundServer | null {
   if (server === null || server.interfaces === null) return null;
-  const interfaces = server.interfaces.map((each) => ({ ...each, linkMbps: null, mtuBytes: null }));
+  const { address, port } = candidate.remote;
+  const isListed = server.interfaces.some((each) => addressKey(each.address) === addressKey(address) && each.port === port);
+  // Where addresses are translated on the way, the one that was asked is right, too.
+  const all = isListed ? server.interfaces : [{ name: 'asked', address, port }, ...server.interfaces];
+  const interfaces = all.map((each) => ({ ...each, linkMbps: null, mtuBytes: null }));
   const { server: itsName, serverid, instance } = server;
   return { namespaceid, namespace: name, server: itsName, serverid, instance, isSigned: false, interfaces, heard: [] };
 }

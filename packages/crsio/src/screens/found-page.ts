@@ -26,7 +26,7 @@ export function foundPage(screen: FoundScreen): Page {
     ? 'Nothing has answered yet'
     : 'Nothing has answered: F7 asks an address behind a router, or with a namespacekey';
   return {
-    title: isRunning ? 'Find NEW Namespace: asking ...' : `Find NEW Namespace: ${servers.length} found`,
+    title: isRunning ? `Find NEW Namespace: asking ..., ${servers.length} so far` : `Find NEW Namespace: ${servers.length} found`,
     rows: [
       textRow(`Asked: ${askedWhere(request)}`),
       EMPTY_ROW,

@@ -147,7 +147,7 @@ export class Walker {
       exploreNamespace: () => Promise.resolve({ servers: world.servers, findings: [] }),
       examine: async (_config, _namespace, server, onReport) => {
         const examination = await world.examine(server);
-        for (const report of examination.reports) onReport(report);
+        for (const [index, report] of examination.reports.entries()) onReport(report, index + 1, examination.reports.length);
         return examination;
       },
       ask: (_config, _namespace, address) => Promise.resolve(world.ask(address)),
