@@ -1,0 +1,180 @@
+// rsconfig doctor on a client in good order, and on prepared faults with real files, servers and daemons: each is named, with where it is
+// and what mends it. Leaves faults of cards and cables to the network lab, and judging alone to the unit tests.
+
+import { chmodSync, utimesSync } from 'node:fs';
+import net from 'node:net';
+import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { type ClientConfigOptions, clientConfig, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { freePort } from '../support/loopback.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly severity: 'error' | 'warning' | 'ok';
+  readonly object: string;
+  readonly what: string;
+  readonly where: string | null;
+  readonly remedy: string | null;
+  readonly commands: readonly string[];
+}
+
+const shared = useLab('file');
+const lab = useLab();
+/** On no machine: kept for documents. */
+const NOWHERE = '203.0.113.77';
+let network: LabNetwork;
+let client: Host;
+
+beforeAll(async () => {
+  network = await shared.network(2);
+  const server = shared.host();
+  server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'null', size: '1g' } } }));
+  await server.start('rssrv');
+});
+
+beforeEach(() => {
+  client = lab.host();
+});
+
+function lineOf(text: string, line: string): string {
+  return `${client.rsiodPaths.configFile}:${text.split('\n').indexOf(line) + 1}`;
+}
+
+/** Exit code, and what is not well except that rsiod does not run. */
+async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
+  client.writeConfig('rsiod', text);
+  return faults(options.daemonToo === true);
+}
+
+async function faults(daemonToo: boolean): Promise<{ code: number | null; found: Finding[] }> {
+  const { code, stdout } = await client.rsconfig('doctor', '--json');
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  return { code, found: findings.filter(({ severity, check }) => severity !== 'ok' && (daemonToo || check !== 'rsiod')) };
+}
+
+function config(options: ClientConfigOptions = {}): string {
+  return clientConfig(network, options);
+}
+
+it('a client in good order: exit code 0, nothing but good, and a last line that sums up', async () => {
+  client.writeConfig('rsiod', config());
+  await client.start('rsiod');
+  await client.pathsUp(2);
+  const { code, stdout, stderr } = await client.rsconfig('doctor');
+  expect({ code, stdout }).toMatchObject({ code: 0 });
+  expect(stderr).toBe('rsconfig: Trying 2 paths, about a second each\n');
+  expect(stdout).toMatch(/^(ok: .*\n)+0 errors, 0 warnings, \d+ things are well\n$/);
+  expect(stdout).toMatch(/^ok: server big-9: Knows the key of node big-2, and proved that it does$/m);
+});
+
+it('fault: no file', async () => {
+  const { code, found } = await faults(false);
+  expect(code).toBe(1);
+  expect(found).toMatchObject([{ severity: 'error', what: `No configuration file ${client.rsiodPaths.configFile}` }]);
+  expect(found[0]?.remedy).toContain('rsconfig join');
+});
+
+it('fault: lines of the file are wrong', async () => {
+  const text = config().replace('namespaceid = 200', 'namespaceid = 70000').replace('nodename = big-2', 'nodename = big 2');
+  const { code, found } = await examined(text);
+  expect([code, ...found.map(({ where }) => where)]).toEqual([1, lineOf(text, 'namespaceid = 70000'), lineOf(text, 'nodename = big 2')]);
+});
+
+it('fault: everybody can read the keys', async () => {
+  client.writeConfig('rsiod', config());
+  chmodSync(client.rsiodPaths.configFile, 0o644);
+  const { found } = await faults(false);
+  expect(found).toMatchObject([{ severity: 'warning', object: 'key file', commands: [`chmod 600 ${client.rsiodPaths.configFile}`] }]);
+});
+
+it('fault: the server does not accept the key; it is shown to it once only', async () => {
+  const text = config({ key: '0xnot-the-key-of-the-lab' });
+  const { code, found } = await examined(text);
+  expect(code).toBe(1);
+  expect(found).toMatchObject([{ object: 'server big-9', where: lineOf(text, 'nodekey = 0xnot-the-key-of-the-lab') }]);
+  expect(found[0]?.what).toContain('does not accept node big-2 with this key');
+  expect(found[0]?.remedy).toContain('[clients]');
+});
+
+it('fault: namespaceid of another namespace', async () => {
+  const text = config({ namespaceid: 201 });
+  const { code, found } = await examined(text);
+  expect(code).toBe(1);
+  expect(found).toMatchObject([
+    { what: expect.stringContaining('serves namespaceid 200, not 201') as string, where: lineOf(text, 'namespaceid = 201') },
+  ]);
+});
+
+it('fault: an address that this machine does not have', async () => {
+  const [, second = ''] = network.clientAddresses();
+  const text = config().replace(second, NOWHERE);
+  const { code, found } = await examined(text);
+  expect(code).toBe(1);
+  expect(found[0]).toMatchObject({ severity: 'error', object: 'interface if1', where: lineOf(text, `address = ${NOWHERE}`) });
+  expect(found[0]?.what).toMatch(/^This machine does not have address 203\.0\.113\.77: it has /);
+  // And the server interface that only it could have reached.
+  expect(found.slice(1).map(({ severity, object }) => `${severity} ${object}`)).toEqual([
+    'warning interface if1',
+    'warning server section big-9-2',
+  ]);
+});
+
+it('fault: nothing listens at the server', async () => {
+  const port = await freePort(network.serverAddresses[0] ?? '');
+  const { code, found } = await examined(config().replace(`port = ${network.port}`, `port = ${port}`));
+  expect(code).toBe(1);
+  expect(found.map(({ object, what }) => `${object}: ${what}`)).toEqual(
+    network.serverAddresses.map(
+      (address, index) =>
+        `path if${index} -> ${address}/${port}: Connection refused: ${address} is there, but nothing listens on port ${port}`,
+    ),
+  );
+  expect(found[0]?.remedy).toContain('start rssrv');
+});
+
+it('fault: what takes the connection is no RSIO server', async () => {
+  const [address = ''] = network.serverAddresses;
+  const silent = net.createServer();
+  await new Promise<void>((resolve) => silent.listen({ host: address, port: 0 }, resolve));
+  lab.onClean(() => silent.close());
+  const { port } = silent.address() as net.AddressInfo;
+  const sockets = new Set<net.Socket>();
+  silent.on('connection', (socket) => sockets.add(socket.on('error', () => undefined)));
+  lab.onClean(() => sockets.forEach((socket) => socket.destroy()));
+  const text = config({ serverAddresses: [address] }).replace(`address = ${address}`, `address = ${address}\nport = ${port}`);
+  const { code, found } = await examined(text);
+  expect(code).toBe(1);
+  const path = found.find(({ object }) => object === `path if0 -> ${address}/${port}`);
+  expect(path?.what).toContain('does not answer as an RSIO server');
+});
+
+it('fault: a server interface that no interface of this machine reaches', async () => {
+  const { found } = await examined(config({ serverAddresses: [...network.serverAddresses, NOWHERE] }));
+  expect(found).toMatchObject([{ severity: 'warning', object: 'server section big-9-3' }]);
+  expect(found[0]?.what).toContain(`No path goes to ${NOWHERE}: not on a common subnet`);
+});
+
+it('fault: rsiod does not run; and when it does, it has an older file', async () => {
+  const { code, found } = await examined(config(), { daemonToo: true });
+  expect(code).toBe(1);
+  expect(found).toMatchObject([{ object: 'rsiod', what: 'It does not run', commands: [`rsiod --root ${client.root}`] }]);
+  await client.start('rsiod');
+  await client.pathsUp(2);
+  const { configuredMs } = await client.call('daemon', {});
+  utimesSync(client.rsiodPaths.configFile, new Date(), new Date(configuredMs + 1_000));
+  const later = await faults(true);
+  expect(later.code).toBe(0);
+  expect(later.found).toMatchObject([{ severity: 'warning', object: 'rsiod', commands: [`rsconfig --root ${client.root} reload`] }]);
+  expect(later.found[0]?.what).toContain('It works with an older file');
+});
+
+it('fault: others may command rsiod', async () => {
+  client.writeConfig('rsiod', config());
+  await client.start('rsiod');
+  await client.pathsUp(2);
+  chmodSync(client.rsiodPaths.controlSocket, 0o666);
+  const { code, found } = await faults(true);
+  expect(code).toBe(1);
+  expect(found).toMatchObject([{ object: 'control socket', commands: [`chmod 600 ${client.rsiodPaths.controlSocket}`] }]);
+});

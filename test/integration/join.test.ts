@@ -1,0 +1,191 @@
+// rsconfig join on an empty root and on one that has something: the file it writes byte for byte, the client that works afterwards, and
+// every way in which nothing is written. Interfaces are named, so that nothing leaves this machine; real cards are the network lab's.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { keyOf, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { freePort } from '../support/loopback.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+
+const NODE = 'big-2';
+const NEXT = 'rsconfig: Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here';
+
+const lab = useLab();
+
+interface Scene {
+  readonly network: LabNetwork;
+  readonly server: Host;
+  readonly client: Host;
+}
+
+/** A server with two interfaces; `edit` changes its file. */
+async function scene(edit: (text: string) => string = (text) => text): Promise<Scene> {
+  const network = await lab.network(2);
+  const [server, client] = [lab.host(), lab.host()];
+  server.writeConfig('rssrv', edit(serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } })));
+  await server.start('rssrv');
+  return { network, server, client };
+}
+
+interface JoinOptions {
+  readonly key?: string;
+  readonly port?: number;
+  /** How many interfaces of the client may be used. */
+  readonly interfaces?: number;
+}
+
+function join({ network, client }: Scene, { key = keyOf(NODE), port = network.port, interfaces = 2 }: JoinOptions, ...args: string[]) {
+  const keyFile = client.file('key');
+  writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
+  const near = network.clientAddresses().slice(0, interfaces);
+  return client.rsconfig(
+    'join',
+    `${network.serverAddresses[0]}:${port}`,
+    ...['--name', NODE, '--key-file', keyFile],
+    ...near.flatMap((address) => ['--interface', address]),
+    ...args,
+  );
+}
+
+function fileOf({ client }: Scene): string {
+  return readFileSync(client.rsiodPaths.configFile, 'utf8');
+}
+
+/** As the manual's sample looks. */
+function expectedFile({ network }: Scene): string {
+  const [near, far] = [network.clientAddresses(), network.serverAddresses];
+  return `[defaults]
+protocol      = tcp
+port          = ${network.port}
+
+[interface if0]
+address       = ${near[0]}
+
+[interface if1]
+address       = ${near[1]}
+
+[namespace osl]
+namespaceid   = 200
+nodename      = ${NODE}
+nodekey       = ${keyOf(NODE)}
+
+[server big-9-1]
+address       = ${far[0]}
+
+[server big-9-2]
+address       = ${far[1]}
+`;
+}
+
+it('makes a working client of an empty root in one command', async () => {
+  const all = await scene();
+  const { code, stdout, stderr } = await join(all, {});
+  expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
+  expect(fileOf(all)).toBe(expectedFile(all));
+  const status = await all.client.rsconfigWell('-m', 'status');
+  expect(stdout.endsWith(status)).toBe(true);
+  expect(status.match(/connected tx: ok rx: ok$/gm)).toHaveLength(2);
+  expect(stderr.trimEnd().split('\n').at(-1)).toBe(NEXT);
+  expect(await all.client.rsconfigWell('-q')).toContain('oracle           disk');
+  expect(await all.client.rsconfigWell('-a')).toContain('osl:oracle@0 attached');
+});
+
+it('--no-start only writes the file, which is right', async () => {
+  const all = await scene();
+  expect(await join(all, {}, '--no-start')).toMatchObject({ code: 0 });
+  expect(existsSync(all.client.rsiodPaths.pidFile)).toBe(false);
+  await all.client.start('rsiod');
+  await all.client.pathsUp(2);
+});
+
+it('a client that runs takes a second interface up without a restart; joining once more adds nothing', async () => {
+  const all = await scene();
+  const first = await join(all, { interfaces: 1 });
+  expect(first).toMatchObject({ code: 0 });
+  expect(first.stdout).toMatch(/^if2 of big-9 \(\S+\) is not used: not on a common subnet with any interface of the client$/m);
+  const pid = all.client.pid('rsiod');
+  const second = await join(all, {});
+  expect(second).toMatchObject({ code: 0 });
+  expect(second.stdout).toContain(`    server big-9-2, ${all.network.serverAddresses[1]}\n`);
+  await all.client.pathsUp(2);
+  expect(all.client.pid('rsiod')).toBe(pid);
+  const text = fileOf(all);
+  const third = await join(all, {});
+  expect(third).toMatchObject({ code: 0 });
+  expect(third.stderr).toContain(`${all.client.rsiodPaths.configFile} says all of this already`);
+  expect(fileOf(all)).toBe(text);
+});
+
+it('where exploration is signed, the namespacekey is written too', async () => {
+  const signed = (text: string): string =>
+    text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = signed\nnamespacekey = secret-of-osl');
+  const all = await scene(signed);
+  const keyFile = all.client.file('namespacekey');
+  writeFileSync(keyFile, 'secret-of-osl\n', { mode: 0o600 });
+  expect(await join(all, {}, '--no-start', '--namespacekey-file', keyFile)).toMatchObject({ code: 0 });
+  expect(fileOf(all)).toContain('namespacekey  = secret-of-osl\n');
+});
+
+describe('a server that answers no exploration', () => {
+  const silent = (text: string): string => text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = no');
+
+  it('is joined with --id, by what a login tells of its interfaces', async () => {
+    const all = await scene(silent);
+    expect(await join(all, {}, '--id', '200', '--label', 'osl')).toMatchObject({ code: 0 });
+    expect(fileOf(all)).toBe(expectedFile(all));
+    await all.client.pathsUp(2);
+  });
+
+  it('without --id it names its own, and nothing is written', async () => {
+    const all = await scene(silent);
+    const { code, stderr } = await join(all, {});
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/big-9 serves namespaceid 200, not 0 .*: give the right one with --id \[E_NAMESPACE\]\n$/);
+    expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
+  });
+});
+
+describe('nothing is written', () => {
+  it('when the key is wrong: the server is told it once, and says no more than that', async () => {
+    const all = await scene();
+    const { code, stderr } = await join(all, { key: '0xnot-the-key' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/The server big-9 does not accept this name with this key: .*nothing was written \[E_AUTH\]\n$/);
+    expect(stderr).not.toContain('0xnot-the-key');
+    expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
+    expect(all.server.log('rssrv').match(/wrong key for node big-2/g)).toHaveLength(1);
+  });
+
+  it('when nobody is there: each interface that was tried is named', async () => {
+    const all = await scene();
+    const port = await freePort(all.network.serverAddresses[0] ?? '');
+    const { code, stderr } = await join(all, { port });
+    expect(code).toBe(1);
+    for (const address of all.network.clientAddresses()) expect(stderr).toContain(`from lo (${address}): No connection: ECONNREFUSED`);
+    expect(stderr).toMatch(/\[E_UNREACHABLE\]\n$/);
+    expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
+  });
+
+  it('when the file has the namespace with another key; comments and spacing stay', async () => {
+    const all = await scene();
+    const text = `# by hand\n[namespace mine]\nnamespaceid=200\nnodename=${NODE}\nnodekey=0xanother\n`;
+    all.client.writeConfig('rsiod', text);
+    const { code, stderr } = await join(all, {});
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/has namespaceid 200 already, as mine with another key: correct it there, .* \[E_CONFIG\]\n$/);
+    expect(fileOf(all)).toBe(text);
+  });
+});
+
+it.each([
+  [['--key', 'k'], 'No --name'],
+  [['--name', 'big-2'], 'No key'],
+  [['--name', 'big 2', '--key', 'k'], 'big 2'],
+  [['--name', 'big-2', '--key', 'k', '--id', '70000'], 'Wrong --id 70000'],
+  [['--name', 'big-2', '--key-file', '-', '--serverkey-file', '-'], 'Several keys on stdin'],
+])('wrong usage: %j', async (args, said) => {
+  const { code, stderr } = await lab.host().rsconfig('join', '127.0.0.1', ...args);
+  expect(code).toBe(2);
+  expect(stderr).toContain(said);
+});

@@ -1,0 +1,92 @@
+// rsconfig watch and -m test against real daemons: on a pipe, in a terminal, and when rsiod ends while it is watched.
+// Leaves pictures to the letter to the unit tests.
+
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { serverConfig, startClient } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { launcher, needTool, start } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const lab = useLab('file');
+let network: LabNetwork;
+let client: Host;
+
+beforeAll(async () => {
+  network = await lab.network(2);
+  const server = lab.host();
+  client = lab.host();
+  server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'null', size: '1g' } } }));
+  await server.start('rssrv');
+  await startClient(client, network);
+});
+
+describe('watch', () => {
+  it('on a pipe: a heading, then a line with its time for each path and second', async () => {
+    const { code, stdout, stderr } = await client.rsconfig('watch', '--count', '2', '--ascii');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [heading, ...lines] = stdout.trimEnd().split('\n');
+    expect(heading).toMatch(/^time +path +state +tx\/rx +tx MB\/s +rx MB\/s +req\/s trip ms +load$/);
+    expect(lines).toHaveLength(4);
+    for (const [index, line] of lines.entries()) {
+      const address = network.serverAddresses[index % 2]?.replaceAll('.', '\\.');
+      expect(line).toMatch(new RegExp(`^\\d\\d:\\d\\d:\\d\\d if${index % 2} ${address}/${network.port} +connected ok/ok +\\d`));
+    }
+  });
+
+  it('--json: a line for each second', async () => {
+    const text = await client.rsconfigWell('watch', '--count', '2', '--json');
+    const samples = text.trimEnd().split('\n');
+    expect(samples.map((line) => (JSON.parse(line) as { paths: unknown[] }).paths.length)).toEqual([2, 2]);
+  });
+
+  it('in a terminal: redrawn in place, and Ctrl-C gives the screen back', async (context) => {
+    needTool(context, 'script', 'bsdutils');
+    const command = `TERM=xterm-256color exec ${launcher('rsconfig')} --root ${client.root} watch`;
+    const watching = start('script', ['-qec', command, '/dev/null'], { timeoutMs: 20_000 });
+    await waitFor(() => watching.stdout().split('\x1b[H').length > 2, 15_000, 'two pictures');
+    // The child of script is the shell's exec: rsconfig.
+    process.kill(Number(readFileSync(`/proc/${watching.pid}/task/${watching.pid}/children`, 'utf8')), 'SIGINT');
+    const { stdout } = await watching.ended;
+    expect(stdout).toContain('2 of 2 paths connected');
+    expect(stdout.startsWith('\x1b[?1049h\x1b[?25l')).toBe(true);
+    expect(stdout.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
+  });
+
+  it('says when rsiod ends meanwhile, and how to go on', async () => {
+    const other = lab.host();
+    await startClient(other, network, { node: 'venus', client: 1 });
+    const watching = other.beside('rsconfig', ['watch']);
+    await waitFor(() => watching.stdout().includes('connected'), 10_000, 'watch shows a path');
+    await other.stop('rsiod');
+    const { code, stderr } = await watching.ended;
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'rsconfig: rsiod has ended while it was watched: rsclogcat -n 20 says why, start it again with rsiod [E_NOT_RUNNING]\n',
+    );
+    expect((await other.rsconfig('watch')).stderr).toContain(`start it with: rsiod --root ${other.root} [E_NOT_RUNNING]`);
+  });
+});
+
+describe('-m test', () => {
+  const ROW = /^(if\d) -> (\S+)\/\d+ +big-9 +\d+\.\d ms +\d+\.\d{3} +\d+\.\d +\d+\.\d +\d+ /;
+
+  it('measures every path', async () => {
+    const { code, stdout } = await client.rsconfig('-m', 'test');
+    const rows = stdout.split('\n').flatMap((line) => ROW.exec(line)?.slice(1) ?? []);
+    expect({ code, rows }).toEqual({ code: 0, rows: ['if0', network.serverAddresses[0], 'if1', network.serverAddresses[1]] });
+  });
+
+  it.each(['if1', 'remote', 'local', 'if1:remote'])('measures the one path that is named by %s', async (how) => {
+    const name = how.replace('remote', network.serverAddresses[1] ?? '').replace('local', network.clientAddresses()[1] ?? '');
+    const { paths } = JSON.parse(await client.rsconfigWell('-m', 'test', name, '--json')) as { paths: { interface: string }[] };
+    expect(paths.map((path) => path.interface)).toEqual(['if1']);
+  });
+
+  it('a path that nobody knows is wrong usage', async () => {
+    const { code, stderr } = await client.rsconfig('-m', 'test', 'if7');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/if7.* \[E_USAGE\]\n$/);
+  });
+});
