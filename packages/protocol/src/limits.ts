@@ -107,6 +107,8 @@ export const LIVENESS_TICK_MAX_MS = 50;
 export const CONNECT_TIMEOUT_MS = 3_000;
 /** How long a closed connection may take to send its last words. */
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
+/** Changes of what servers name, and of which paths live, are followed together after this. */
+export const ROUTES_FOLLOW_MS = 20;
 /** A path that only waited for its trunk's first handshake tries again after this. */
 export const JOIN_RETRY_MS = 100;
 /** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */

@@ -222,7 +222,7 @@ export class ClientDaemon {
   private async firstContact(): Promise<void> {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
-    while (clock.monotonicMs() < endMs && !this.namespaces.every(isSettled)) {
+    while (clock.monotonicMs() < endMs && !this.namespaces.every((namespace) => namespace.isSettled)) {
       await new Promise<void>((resolve) => clock.after(FIRST_CONTACT_POLL_MS, resolve));
     }
   }
@@ -334,12 +334,4 @@ export class ClientDaemon {
   private serversOf(volume: Volume): number {
     return this.attachments.offers.filter((offer) => offer.namespace === volume.namespace && offer.id === volume.id).length;
   }
-}
-
-function isSettled({ routes, servers }: Namespace): boolean {
-  const isTrying = routes.some(
-    ({ supervisor }) => (supervisor.state === 'connecting' || supervisor.state === 'proving') && supervisor.retries === 0,
-  );
-  const isWaiting = routes.some(({ supervisor }) => supervisor.state === 'down' && supervisor.lastError === null);
-  return !isTrying && !isWaiting && [...servers.values()].every((server) => server.isListed || !server.isConnected);
 }

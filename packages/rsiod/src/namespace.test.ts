@@ -312,3 +312,14 @@ test('another server at an address that a server names as its own is refused, wi
     'Server server (serverid 2) answers at 192.168.20.9, which serverid 1 names as its own: correct [interface] in the rssrvcfg of one of them [E_PROTOCOL]',
   );
 });
+
+test('a namespace that was stopped does nothing any more', () => {
+  const scene = new Scene({ sections: 1, names: [REMOTES[0]!] });
+  const [path] = scene.server.paths;
+  scene.server.interfaces = named(REMOTES);
+  scene.namespace.stop(STATUS.IO_ERROR, 'The end');
+  const { length } = scene.server.connections;
+  scene.clock.advance(60_000);
+  expect([path!.closedReason !== null, scene.server.connections.length]).toEqual([true, length]);
+  expect(scene.routes).toEqual(['if0 big-9-0 retired']);
+});

@@ -6,11 +6,11 @@ import { targetPort } from '@rsio/protocol/config/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/protocol/config/types';
 import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
-import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { PathState } from '@rsio/protocol/lib/path-facts';
-import { SERVERS_PER_CLIENT_MAX } from '@rsio/protocol/limits';
+import { ROUTES_FOLLOW_MS, SERVERS_PER_CLIENT_MAX } from '@rsio/protocol/limits';
 import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
 import type { Connector } from '@rsio/protocol/trunk/path-transport';
 import { PathSupervisor } from '@rsio/protocol/trunk/path-supervisor';
@@ -72,7 +72,7 @@ export class Namespace {
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
   private state: 'new' | 'running' | 'stopped' = 'new';
-  private followAsked = false;
+  private followTimer: Timer | null = null;
 
   constructor(setup: NamespaceSetup, identity: Identity, ports: NamespacePorts) {
     this.setup = setup;
@@ -90,9 +90,19 @@ export class Namespace {
     for (const route of this.routes) route.supervisor.start();
   }
 
+  /** Everything there is to connect to has been tried, and every server met has shown its list. */
+  get isSettled(): boolean {
+    const isOpen = ({ supervisor: { state, retries, lastError } }: Route): boolean =>
+      state === 'down' ? lastError === null : (state === 'connecting' || state === 'proving') && retries === 0;
+    const isListed = [...this.servers.values()].every((server) => server.isListed || !server.isConnected);
+    return this.followTimer === null && isListed && !this.routes.some(isOpen);
+  }
+
   /** Ends all paths; what is still under way is answered with `status`. */
   stop(status: number, reason: string): void {
     this.state = 'stopped';
+    this.followTimer?.cancel();
+    this.followTimer = null;
     for (const server of this.servers.values()) server.trunk.end(status, reason);
     for (const route of this.routes) route.supervisor.retire(reason);
   }
@@ -137,6 +147,8 @@ export class Namespace {
 
   /** Makes the routes those of the plan. Does nothing when they are. */
   private follow(): void {
+    this.followTimer?.cancel();
+    this.followTimer = null;
     const plan = planRoutes(this.situation());
     const wanted = new Map(plan.wanted.map((ends) => [routeKey(ends), ends]));
     const known = new Map(this.routes.map((route) => [routeKey(route), route]));
@@ -147,14 +159,9 @@ export class Namespace {
     this.forgetServers();
   }
 
-  /** Follows when what runs now has ended: routes do not change under those who walk them. */
+  /** Not at once: routes do not change under those who walk them, and many paths that come up together ask for one plan. */
   private wantFollow(): void {
-    if (this.followAsked) return;
-    this.followAsked = true;
-    this.ports.clock.soon(() => {
-      this.followAsked = false;
-      if (this.state === 'running') this.follow();
-    });
+    if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
   }
 
   private situation(): RouteSituation {

@@ -117,6 +117,8 @@ class Plan {
   readonly leftOut: LeftOut[] = [];
   private readonly situation: RouteSituation;
   private readonly sections: ReadonlyMap<string, ClientServerConfig>;
+  /** How many wanted routes lead to an end point. */
+  private readonly atEndPoint = new Map<string, number>();
   /** Keys of what servers name now. */
   private readonly listed: ReadonlySet<string>;
 
@@ -144,18 +146,22 @@ class Plan {
   addLearned(server: ServerPicture): void {
     const section = sectionOf(this.sections, server);
     if (section === null) return;
-    const room = { left: PATHS_PER_TRUNK_MAX - [...this.wanted.values()].filter((route) => leadsTo(route, server)).length };
+    const keys = [...new Set([...server.metAt, ...server.named])];
+    const room = { left: PATHS_PER_TRUNK_MAX - keys.reduce((sum, key) => sum + (this.atEndPoint.get(key) ?? 0), 0) };
     for (const one of server.interfaces) this.addInterface(server, section, one, room);
   }
 
   /** What a server named once and names no more, as long as it lives on without that. */
   dropUnlisted(): void {
-    const owners = new Map(this.situation.servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
+    const { servers } = this.situation;
+    const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
+    const naming = new Map<string, ServerPicture[]>();
+    for (const server of servers) for (const key of server.named) naming.set(key, [...(naming.get(key) ?? []), server]);
     for (const [key, route] of [...this.wanted]) {
       const { remote, port } = route;
       const owner = owners.get(key);
-      const servers = owner === undefined ? this.situation.servers : [owner];
-      const server = servers.find((one) => this.isUnlisted(route, one) && this.livesOn(one));
+      const suspects = owner === undefined ? (naming.get(endPointKey(remote.address, port)) ?? []) : [owner];
+      const server = suspects.find((one) => this.isUnlisted(route, one) && this.livesOn(one));
       if (server === undefined) continue;
       this.wanted.delete(key);
       const { name, address, position } = remote;
@@ -198,7 +204,10 @@ class Plan {
 
   private want(route: RouteEnds): void {
     const key = routeKey(route);
-    if (!this.wanted.has(key)) this.wanted.set(key, route);
+    if (this.wanted.has(key)) return;
+    this.wanted.set(key, route);
+    const endPoint = endPointKey(route.remote.address, route.port);
+    this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
   /** Named by this server once, and by none now. */
@@ -217,9 +226,4 @@ class Plan {
     if (this.situation.config.paths === 'all') return true;
     return isOnLink({ local, remote: { address } });
   }
-}
-
-function leadsTo({ remote, port }: RouteEnds, { metAt, named }: ServerPicture): boolean {
-  const key = endPointKey(remote.address, port);
-  return metAt.has(key) || named.has(key);
 }

@@ -41,7 +41,8 @@ export function networkOf(address: string, prefixLength: number): string {
 
 /** One text for all spellings of an address, for use as a key. */
 export function addressKey(address: string): string {
-  return Buffer.from(addressBytes(address)).toString('hex');
+  // IPv4 has one spelling only.
+  return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
 }
 
 /** True unless the address is unspecified, multicast or broadcast. */
