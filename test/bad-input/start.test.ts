@@ -220,7 +220,7 @@ describe('wrong usage', () => {
     ['rsiod', ['--root'], /^rsiod: .*--root.*: see rsiod --help \[E_USAGE\]$/],
     ['rsiod', ['--root', ''], /^rsiod: --root is empty: name a folder, see rsiod --help \[E_USAGE\]$/],
     ['rsconfig', ['-q', '-l'], /^rsconfig: -q and -l exclude each other: give one, see rsconfig --help \[E_USAGE\]$/],
-    ['rsconfig', ['-m', 'weather'], /^rsconfig: Unknown -m weather: give status or stats, see rsconfig --help \[E_USAGE\]$/],
+    ['rsconfig', ['-m', 'weather'], /^rsconfig: Unknown -m weather: give status, stats or test, see rsconfig --help \[E_USAGE\]$/],
   ])('%s %s', async (program, args, line) => {
     const host = lab.host();
     expectOneLine(await host.run(program, args), line, 2);
