@@ -1,5 +1,5 @@
 // Interfaces come and go on both sides under I/O, and paths follow without anybody touching the client: a server interface that its file
-// gains or loses (SIGHUP), a client's card that loses its link or its address and gets it back. With real cards, in a network lab.
+// gains or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a network lab.
 
 import type { ControlMethods } from '@rsio/protocol/control/methods';
 import { beforeEach, expect, it } from 'vitest';
@@ -80,9 +80,15 @@ it('a server interface that its file gains becomes a path, and one that it loses
   expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);
 });
 
-it("a client's card that loses its link, or its address, is a path again when it has it back", async () => {
+it("a client's card that loses its cable, its link or its address is a path again when it has it back", async () => {
   const { client } = scene;
   const io = await startWithTwo(scene);
+  await client.cable('eth1', 'out');
+  await client.host.pathsUp(1, FOLLOW_MS);
+  await io.progress();
+  await client.cable('eth1', 'in');
+  await client.host.pathsUp(2, FOLLOW_MS);
+  await carries(client, 'eth1', io);
   await client.ip('link', 'set', 'eth1', 'down');
   await client.host.pathsUp(1, FOLLOW_MS);
   await io.progress();
@@ -96,4 +102,17 @@ it("a client's card that loses its link, or its address, is a path again when it
   await client.host.pathsUp(2, FOLLOW_MS);
   await carries(client, 'eth1', io);
   await io.end();
+});
+
+it('a card that gets its address only after the daemon was started becomes a path', async () => {
+  const { client } = scene;
+  await client.ip('address', 'del', '192.168.46.20/24', 'dev', 'eth1');
+  const { server, network } = scene;
+  await serve(server, named(network, 0, 1));
+  await server.host.start('rssrv');
+  client.host.writeConfig('rsiod', clientConfig(named(network, 0, 1)));
+  await client.host.start('rsiod');
+  await client.host.pathsUp(1, FOLLOW_MS);
+  await client.ip('address', 'add', '192.168.46.20/24', 'broadcast', '+', 'dev', 'eth1');
+  await client.host.pathsUp(2, FOLLOW_MS);
 });

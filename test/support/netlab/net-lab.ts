@@ -32,13 +32,17 @@ export class Machine {
 
   /** A card that is up and cabled to a segment; `address` with its prefix length, `192.168.45.10/24`. */
   async plug(segment: Segment, device: string, address: string): Promise<void> {
-    // Named after the card's machine, which makes it unique: a device's name may have 15 bytes.
-    const port = `p${this.namespace.split('-')[3]}-${device}`;
+    const port = this.port(device);
     const cable = ['link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', this.namespace];
     await runWell('ip', ['-n', this.switchName, ...cable]);
     await runWell('ip', ['-n', this.switchName, 'link', 'set', port, 'master', segment.bridge, 'up']);
     await this.ip('link', 'set', device, 'up');
     await this.ip('address', 'add', address, 'broadcast', '+', 'dev', device);
+  }
+
+  /** Pulls a card's cable out at the switch, or puts it back: the card loses its carrier and keeps everything else. */
+  async cable(device: string, state: 'in' | 'out'): Promise<void> {
+    await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
   /** `ip ARGS` on this machine, which must succeed; returns its output. */
@@ -62,6 +66,11 @@ export class Machine {
     }[];
     if (link === undefined) throw new Error(`No interface ${device}`);
     return { receivedBytes: link.stats64.rx.bytes, sentBytes: link.stats64.tx.bytes };
+  }
+
+  /** The switch's end of a card's cable. A device's name may have 15 bytes: the machine's number makes it unique. */
+  private port(device: string): string {
+    return `p${this.namespace.split('-')[3]}-${device}`;
   }
 }
 
