@@ -10,7 +10,7 @@ import { defineCommand, usageError } from '../command.ts';
 import { reloadDaemon } from '../config-edit.ts';
 import { formatStatus, toText } from '../format.ts';
 import { resolveHost } from '../hosts.ts';
-import { type Discovery, discover, type JoinTarget, notAccepted } from '../join/discovery.ts';
+import { type Discovery, discover, type JoinTarget, notAccepted, notAcceptedSentence } from '../join/discovery.ts';
 import { type JoinPlan, planJoin } from '../join/plan.ts';
 import { type Trial, tryServers } from '../join/trial.ts';
 import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
@@ -90,14 +90,15 @@ async function takeIn(
   if (trial.usable.length === 0) {
     throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
   }
-  for (const server of trial.refusedBy) context.report('E_AUTH', `Server ${server} is left out: ${notAccepted(server).message}`);
+  for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
   const plan = write(context, target, discovery, trial, label);
   if (noStart) {
     context.note('Next: start rsiod, then rsconfig -q shows what is offered, and rsconfig -a makes it usable');
-    return 0;
+  } else {
+    await useFile(context, plan);
+    if (!(await showPaths(context, trial))) return 1;
   }
-  await useFile(context, plan);
-  return showPaths(context, trial);
+  return trial.refusedBy.length === 0 ? 0 : 1;
 }
 
 function write(context: CommandContext, target: JoinTarget, discovery: Discovery, trial: Trial, label: string | null): JoinPlan {
@@ -139,8 +140,8 @@ async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
   if (plan.added.length > 0) await reloadDaemon(context);
 }
 
-/** Waits a moment for the paths that were just proved; exit code 1 when not one of them came up. */
-async function showPaths(context: CommandContext, { usable }: Trial): Promise<number> {
+/** Waits a moment for the paths that were just proved; false when not one of them came up. */
+async function showPaths(context: CommandContext, { usable }: Trial): Promise<boolean> {
   const { clock, call, configFile } = context;
   const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
   for (;;) {
@@ -157,7 +158,7 @@ async function showPaths(context: CommandContext, { usable }: Trial): Promise<nu
     for (const remark of statusRemarks(status, configFile)) context.note(remark);
     if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
     context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
-    return missing.length < usable.length ? 0 : 1;
+    return missing.length < usable.length;
   }
 }
 

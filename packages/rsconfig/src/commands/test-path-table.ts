@@ -17,7 +17,7 @@ export function formatProbes(paths: readonly ProbeView[], leftOut: readonly Left
   const heading = ['path', 'server', '>reach', '>trip ms', '>tx MB/s', '>rx MB/s', '>MTU', 'leaves by'];
   const [first = '', ...lines] = alignColumns(heading, paths.map(cellsOf));
   const blocks = paths.flatMap((path, index) => [lines[index] ?? '', ...remarksOf(path)]);
-  const omitted = leftOut.map((one) => `${one.interface ?? '-'} -> ${one.address} (${one.section}) is no path: ${one.reason}`);
+  const omitted = leftOut.map((one) => `${one.interface ?? '-'} -> ${one.address} (${one.section}) is left out: ${one.reason}`);
   return toText([...(paths.length === 0 ? [] : [first]), ...blocks, ...omitted]);
 }
 

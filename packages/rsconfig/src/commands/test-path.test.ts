@@ -71,7 +71,7 @@ if1 -> 192.168.45.10/5000  big-9   0.2 ms    0.212    112.3    113.0  1500  eth0
     Leaves by eth0: see rsconfig doctor
 if1 -> 192.168.46.10/5000  -            -        -        -        -     -  -
     No answer within 3000 ms: look at\\x1b[1m the cable [E_UNREACHABLE]
-- -> 10.0.0.1 (big-9-3) is no path: not on a common subnet
+- -> 10.0.0.1 (big-9-3) is left out: not on a common subnet
 `);
 });
 

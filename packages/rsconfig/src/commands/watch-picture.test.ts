@@ -96,3 +96,9 @@ test('a name with control characters is shown, not obeyed', () => {
   expect(text).toContain('if\\x1b[2J');
   expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
 });
+
+test('without a path it says so, instead of nothing', () => {
+  const none = sample([]);
+  expect(pipeLines(none, historyOf(none), 'ascii')).toEqual(['15:02:32 No path: see rsconfig -m status, and rsconfig doctor']);
+  expect(terminalPicture(none, historyOf(none), SIZE)[2]).toContain('No path');
+});

@@ -28,6 +28,7 @@ const REQUESTS_WIDTH = 6;
 const TRIP_WIDTH = 'trip ms'.length;
 const PIPE_PLOT_COLUMNS = 10;
 const PLOT_HEADING = 'load';
+const NO_PATH = 'No path: see rsconfig -m status, and rsconfig doctor';
 
 const BARS = { unicode: ' ▁▂▃▄▅▆▇█', ascii: ' .:-=+*#@' } as const;
 export type PlotLetters = keyof typeof BARS;
@@ -65,7 +66,7 @@ export function terminalPicture(
   const lines = [
     summaryLine(sample),
     '',
-    headingLine(width),
+    sample.paths.length === 0 ? NO_PATH : headingLine(width),
     ...sample.paths.map((path) => pathLine(path, width, history.plot(path, Math.max(0, columns - fixed), letters))),
     ...(sample.waiting.length === 0 ? [] : ['', ...sample.waiting.map(waitingLine)]),
   ].map((line) => cut(line, columns));
@@ -81,6 +82,7 @@ export function pipeLines(sample: WatchSample, history: PlotHistory, letters: Pl
   const width = labelWidth(sample);
   const time = clockTime(sample.atMs);
   return [
+    ...(sample.paths.length === 0 ? [`${time} ${NO_PATH}`] : []),
     ...sample.paths.map((path) => `${time} ${pathLine(path, width, history.plot(path, PIPE_PLOT_COLUMNS, letters))}`),
     ...sample.waiting.map((view) => `${time} ${waitingLine(view)}`),
   ].map(escapeControls);

@@ -84,7 +84,7 @@ describe('interfaces', () => {
 
   test('two on one card', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], tables: [] };
-    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0', gateway: null }, report: report({ leavesBy: 'eth0' }) })];
+    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' }, report: report({ leavesBy: 'eth0' }) })];
     expect(fault({ machine, paths })).toMatchObject({ severity: 'warning', object: 'interfaces if0 and if1' });
   });
 
@@ -125,7 +125,7 @@ describe('the way', () => {
 function twins(really: 'eth0' | 'eth1', changes: Partial<DoctorFacts> = {}): Partial<DoctorFacts> {
   const file = fileFacts(SAMPLE.replaceAll('192.168.46.', '192.168.45.1'));
   const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')], tables: [101, 254] };
-  const second = { local: '192.168.45.120', address: '192.168.45.110', route: { device: really, gateway: null } };
+  const second = { local: '192.168.45.120', address: '192.168.45.110', route: { device: really } };
   const paths = [pathFacts(0), pathFacts(1, { ...second, report: report() })];
   const daemon = { ...doctorFacts().daemon, status: null };
   return { file, machine, paths, daemon, ...changes };
@@ -159,7 +159,7 @@ describe('cables', () => {
       { check: 'routes', what: expect.stringContaining('Both paths leave by eth0, as the byte counters show') as string },
     ]);
     expect(found[0]?.commands).toEqual([]);
-    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0', gateway: null } })];
+    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' } })];
     expect(faults(doctorFacts({ paths }))).toEqual([]);
   });
 
@@ -171,7 +171,7 @@ describe('cables', () => {
   });
 
   test('a server on this machine is no matter of cables', () => {
-    const paths = [pathFacts(0, { route: { device: 'lo', gateway: null }, report: report({ leavesBy: 'lo' }) })];
+    const paths = [pathFacts(0, { route: { device: 'lo' }, report: report({ leavesBy: 'lo' }) })];
     expect(faults(doctorFacts({ paths }))).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@
 
 import type { IniDocument } from '@rsio/protocol/config/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/protocol/config/types';
-import type { DaemonView, NamespaceView, StatusView } from '@rsio/protocol/control/methods';
+import type { DaemonView, StatusView } from '@rsio/protocol/control/methods';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
@@ -52,8 +52,6 @@ export interface PathFacts {
   readonly nodename: string;
   readonly interface: string;
   readonly local: string;
-  /** Of the local subnet; null: not known. */
-  readonly prefixLength: number | null;
   readonly section: string;
   readonly address: string;
   readonly port: number;
@@ -68,8 +66,6 @@ export interface PathFacts {
 export interface RouteFacts {
   /** null: there is none. */
   readonly device: string | null;
-  /** Router on the way; null: none, the address is on the link. */
-  readonly gateway: string | null;
 }
 
 export interface LeftOutFacts {
@@ -88,7 +84,6 @@ export interface DaemonFacts {
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
   readonly status: StatusView | null;
-  readonly namespaces: readonly NamespaceView[];
   /** Permission bits of the control socket; null: there is none. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;

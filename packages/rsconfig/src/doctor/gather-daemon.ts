@@ -19,12 +19,12 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   };
   try {
     const view = await call('daemon', {});
-    const [status, { namespaces }] = await Promise.all([call('status', {}), call('query', { refresh: false })]);
+    const status = await call('status', {});
     const openFilesMax = openFilesOf(view.pid);
-    return { ...facts, trouble: null, view, status, namespaces, openFilesMax };
+    return { ...facts, trouble: null, view, status, openFilesMax };
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
-    return { ...facts, trouble: { code, message }, view: null, status: null, namespaces: [], openFilesMax: null };
+    return { ...facts, trouble: { code, message }, view: null, status: null, openFilesMax: null };
   }
 }
 

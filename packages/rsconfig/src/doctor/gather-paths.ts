@@ -62,7 +62,6 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: 
       nodename: namespace.nodename,
       interface: local.name,
       local: local.address,
-      prefixLength: local.prefixLength,
       section: remote.name,
       address: remote.address,
       port,

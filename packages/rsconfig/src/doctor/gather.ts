@@ -41,13 +41,13 @@ async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Prom
     const machine = interfaceOf(address, interfaces);
     return machine === null || !machine.hasCarrier ? [] : [{ name, address, broadcast: machine.broadcast }];
   });
-  const all: Finding[] = [];
-  for (const namespace of config.namespaces) {
-    const { namespaceid, namespacekey, servers } = namespace;
-    const port = targetPort(config, namespace, { port: null }, { portGiven: null });
-    const targets = servers.map((server) => ({ address: server.address, port: server.port ?? port }));
-    const { findings } = await explore({ locals, port, targets, namespacekey, namespaceid, clock, sockets, random });
-    all.push(...findings);
-  }
-  return all;
+  const explorations = await Promise.all(
+    config.namespaces.map((namespace) => {
+      const { namespaceid, namespacekey, servers } = namespace;
+      const port = targetPort(config, namespace, { port: null }, { portGiven: null });
+      const targets = servers.map((server) => ({ address: server.address, port: server.port ?? port }));
+      return explore({ locals, port, targets, namespacekey, namespaceid, clock, sockets, random });
+    }),
+  );
+  return explorations.flatMap(({ findings }) => findings);
 }

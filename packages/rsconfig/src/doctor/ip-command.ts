@@ -8,12 +8,10 @@ import type { RouteFacts } from './facts.ts';
 /** Which way what goes from `local` to `remote` leaves. `device` null: there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
   const answer = await askIp(['route', 'get', remote, 'from', local]);
-  if (answer === 'refused') return { device: null, gateway: null };
+  if (answer === 'refused') return { device: null };
   const [first] = answer ?? [];
   const device = first?.['dev'];
-  if (typeof device !== 'string') return null;
-  const gateway = first?.['gateway'];
-  return { device, gateway: typeof gateway === 'string' ? gateway : null };
+  return typeof device === 'string' ? { device } : null;
 }
 
 /** Numbers of the routing tables that rules name. */

@@ -124,10 +124,11 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);
 }
 
-/** One sentence wherever it happens: the server does not tell a wrong name from a wrong key. */
+/** When none accepts it. The server does not tell a wrong name from a wrong key. */
 export function notAccepted(server: string): RsError {
-  return new RsError(
-    'E_AUTH',
-    `The server ${server} does not accept this name with this key: compare both with [clients] in its rssrvcfg, and serverkey where one is set; nothing was written`,
-  );
+  return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);
+}
+
+export function notAcceptedSentence(server: string): string {
+  return `The server ${server} does not accept this name with this key: compare both with [clients] in its rssrvcfg, and serverkey where one is set`;
 }
