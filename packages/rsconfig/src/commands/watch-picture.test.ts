@@ -102,3 +102,11 @@ test('without a path it says so, instead of nothing', () => {
   expect(pipeLines(none, historyOf(none), 'ascii')).toEqual(['15:02:32 No path: see rsconfig -m status, and rsconfig doctor']);
   expect(terminalPicture(none, historyOf(none), SIZE)[2]).toContain('No path');
 });
+
+test('the plot ends with the last second, also where there is room for a few only', () => {
+  const idle = sample([path({ sentBytesPerSecond: 0, receivedBytesPerSecond: 0 })]);
+  const busy = sample([path()]);
+  const line = terminalPicture(busy, historyOf(...Array.from({ length: 30 }, () => idle), busy), SIZE)[3];
+  expect(line).toHaveLength(SIZE.columns);
+  expect(line?.endsWith(' █')).toBe(true);
+});
