@@ -146,6 +146,14 @@ test('what other sections forbid is told too: a name that is taken', async () =>
   expect(walker.screen()).toMatch(/if02 +192\.168\.47\.20/);
 });
 
+test('... or an address that another interface has', async () => {
+  const walker = new Walker({ file: SAMPLE });
+  await walker.choose('Interfaces');
+  await walker.choose('Add interface');
+  await walker.press({ text: '192.168.45.20' }, 'enter', 'enter');
+  expect(walker.words()).toContain('! Duplicate address 192.168.45.20: each interface needs an address of its own');
+});
+
 test('F4 offers the addresses of this machine and the words of a setting', async () => {
   const machine = [
     {

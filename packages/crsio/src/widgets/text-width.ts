@@ -7,15 +7,19 @@ const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 // East Asian wide and full-width blocks, and what is drawn as an emoji.
 const WIDE =
   /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
+const PLAIN = /^[\x20-\x7e]*$/;
 const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})/u;
 
 /** What a person takes for characters, in order. */
 export function graphemesOf(text: string): string[] {
+  // Nearly all text is this, and needs no look at what joins what.
+  if (PLAIN.test(text)) return text.split('');
   return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
 /** Columns of one grapheme cluster: 0, 1 or 2. */
 export function graphemeWidth(grapheme: string): number {
+  if (PLAIN.test(grapheme)) return grapheme.length;
   if (ZERO.test(grapheme)) return 0;
   return WIDE.test(grapheme) ? 2 : 1;
 }
