@@ -1,4 +1,5 @@
 // Who is answered, who is not and why; that answers are bounded in size and number whatever comes.
+// Leaves the form of datagrams to beacon.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { beaconKey } from '../auth/keys.ts';

@@ -1,4 +1,5 @@
 // Which interfaces are paired, and that each that is not has its reason.
+// Leaves what is probed of them to probe.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

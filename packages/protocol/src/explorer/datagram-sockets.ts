@@ -1,4 +1,5 @@
-// UDP as a port: sockets that send and hear datagrams. node:dgram in the product, a network in memory in tests. Knows nothing of beacons.
+// UDP as a port: sockets that send and hear datagrams. node:dgram in the product, a network in memory in tests.
+// Knows nothing of beacons. Invariant: a socket that is closed, or has failed, calls its handler no more.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';

@@ -1,4 +1,5 @@
 // The machine's interfaces from facts that a test tells: subnets, broadcasts, what /sys says and what it does not say.
+// Of the machine under this test only what every Linux has is asked.
 
 import { describe, expect, test } from 'vitest';
 import { allCounters, type InterfaceFacts, interfaceOf, machineInterfaces, readCounters, systemFacts } from './interfaces.ts';

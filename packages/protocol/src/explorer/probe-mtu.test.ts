@@ -1,4 +1,5 @@
 // MTUs over a network in memory that loses what is too large, with the server's own responder at its end.
+// Leaves the rest of a probe to probe.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BEACON_REQUEST_BYTES, DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TRIES } from '../limits.ts';
