@@ -3,7 +3,7 @@
 
 import type { DoctorFacts } from '../facts.ts';
 import { type Finding, FindingList } from '../finding.ts';
-import { splitSentence } from '../words.ts';
+import { plural, splitSentence } from '../words.ts';
 
 const WORLD_READABLE = 0o004;
 const OTHERS_WRITABLE = 0o022;
@@ -27,7 +27,8 @@ export function checkFile({ file }: DoctorFacts): Finding[] {
   if (file.config !== null) {
     const { interfaces, namespaces } = file.config;
     const servers = namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
-    findings.ok(file.path, `Right: ${interfaces.length} interfaces, ${namespaces.length} namespaces, ${servers} server interfaces`);
+    const counts = [plural(interfaces.length, 'interface'), plural(namespaces.length, 'namespace'), plural(servers, 'server interface')];
+    findings.ok(file.path, `Right: ${counts.join(', ')}`);
   }
   return findings.list;
 }
