@@ -1,6 +1,7 @@
 // Who is answered, who is not and why; that answers are bounded in size and number whatever comes.
 // Leaves the form of datagrams to beacon.test.ts.
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { beaconKey } from '../auth/keys.ts';
 import {
@@ -81,6 +82,32 @@ describe('answers', () => {
     const answer = responder.answerTo(request(), '10.0.0.1', 0)!;
     expect(decodeBeacon(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
   });
+});
+
+test('whatever comes, no answer is larger, and nothing is thrown', () => {
+  const responder = new BeaconResponder(IDENTITY);
+  let nowMs = 0;
+  const spoiled = fc
+    .record({
+      size: fc.nat({ max: BEACON_REQUEST_BYTES + 300 }),
+      answerBytes: fc.nat({ max: 3000 }),
+      at: fc.nat({ max: 90 }),
+      byte: fc.nat({ max: 255 }),
+    })
+    .map(({ size, answerBytes, at, byte }) => {
+      const bytes = Buffer.from(request({ answerBytes }, null, Math.max(size, BEACON_REQUEST_BYTES)).subarray(0, size));
+      if (byte < 200 && at < size) bytes[at] = byte;
+      return bytes;
+    });
+  const anything = fc.uint8Array({ maxLength: 3000 }).map((bytes) => Buffer.from(bytes));
+  fc.assert(
+    fc.property(fc.oneof(spoiled, anything), (datagram) => {
+      nowMs += 1000;
+      expect(responder.answerTo(datagram, '10.0.0.1', nowMs)?.length ?? 0).toBeLessThanOrEqual(datagram.length);
+    }),
+    { numRuns: 1000 },
+  );
+  expect(responder.counts.answered).toBeGreaterThan(0);
 });
 
 describe('a storm of requests', () => {

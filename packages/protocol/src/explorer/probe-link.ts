@@ -7,7 +7,7 @@ import { wholeFrame } from '../auth/handshake-frames.ts';
 import { BufferPool } from '../lib/buffer-pool.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
-import { BODY_MAX_BYTES, HANDSHAKE_MESSAGE_MAX_BYTES, PROBE_ANSWER_TIMEOUT_MS, PROBE_WINDOW_BYTES } from '../limits.ts';
+import { BODY_MAX_BYTES, HANDSHAKE_MESSAGE_MAX_BYTES, PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '../limits.ts';
 import { Connection, type ConnectionHandler } from '../trunk/connection.ts';
 import type { PathTransport } from '../trunk/path-transport.ts';
 import { OutputPool } from '../wire/encoder.ts';
@@ -37,6 +37,8 @@ const NOBODY = { nodekey: '', serverkey: null };
 export class ProbeLink implements ConnectionHandler {
   readonly connection: Connection;
   private readonly clock: Clock;
+  /** For all of the probe: a server may keep each single wait short. */
+  private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
   private handshake: ClientHandshake | null = null;
@@ -44,6 +46,10 @@ export class ProbeLink implements ConnectionHandler {
 
   private constructor(transport: PathTransport, clock: Clock) {
     this.clock = clock;
+    this.deadline = clock.after(PROBE_TIME_MAX_MS, () => {
+      this.closedBy ??= new RsError('E_TIMEOUT', `The probe did not end within ${PROBE_TIME_MAX_MS} ms: the server answers too slowly`);
+      this.connection.close('The probe takes too long', true);
+    });
     const pools = { bodies: new BufferPool(PROBE_WINDOW_BYTES), outputs: new OutputPool() };
     this.connection = new Connection(transport, pools, this);
     this.connection.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
@@ -184,6 +190,7 @@ export class ProbeLink implements ConnectionHandler {
   drained(): void {}
 
   closed(reason: string): void {
+    this.deadline.cancel();
     this.closedBy ??= new RsError('E_RESET', `The connection ended: ${reason}`);
     this.waiting?.fail(this.closedBy);
   }

@@ -17,11 +17,12 @@ import { MemoryNetwork, type MemoryRoute } from '../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../testing/memory-transport.ts';
 import { ProbeServer, type ProbeServerWays } from '../testing/probe-server.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
+import type { Connection } from '../trunk/connection.ts';
 import type { Connector, PathTransport } from '../trunk/path-transport.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
-import { encodeFarewell } from '../wire/message-codec.ts';
+import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
 import { examine } from './examine.ts';
 import type { ByteCounters, MachineInterface } from './interfaces.ts';
 import { probeCandidate } from './probe.ts';
@@ -226,6 +227,15 @@ describe('failures', () => {
     expect(report.connectMs).toBe(20);
   });
 
+  test('a server that answers something else again and again is not listened to for ever', async () => {
+    const scene = new Scene({ handles: (connection, { op }) => op === OP.PING && (chatter(connection, scene.clock), true) });
+    const report = await scene.probe();
+    expect([report.failureCode, report.failure]).toEqual([
+      'E_TIMEOUT',
+      'The probe did not end within 10000 ms: the server answers too slowly',
+    ]);
+  });
+
   test('what was measured before a failure stays', async () => {
     const report = await new Scene({ handles: (_, { op }) => op === OP.READ }).probe();
     expect([report.server?.isProved, report.roundTripMs, report.readBytesPerSecond]).toEqual([true, 40, null]);
@@ -403,27 +413,36 @@ describe('examine', () => {
   });
 });
 
-function wrongOp({ encoder }: Parameters<ProbeServerWays['handles']>[0], { op, slot, seq, lba, count }: Header): boolean {
+function wrongOp({ encoder }: Connection, { op, slot, seq, lba, count }: Header): boolean {
   if (op !== OP.WRITE) return false;
   encoder.io(OP.FLUSH | ANSWER, 0, 0, slot, seq, lba, count);
   return true;
 }
 
-function twice({ encoder }: Parameters<ProbeServerWays['handles']>[0], { op, slot, seq, lba, count }: Header): boolean {
+function twice({ encoder }: Connection, { op, slot, seq, lba, count }: Header): boolean {
   if (op !== OP.WRITE) return false;
   encoder.io(OP.WRITE | ANSWER, 0, 0, slot, seq, lba, count);
   encoder.io(OP.WRITE | ANSWER, 0, 0, slot, seq, lba, 0);
   return true;
 }
 
-function bye(connection: Parameters<ProbeServerWays['handles']>[0], { op }: Header): boolean {
+/** A PONG to nothing, twice a second. */
+function chatter(connection: Connection, clock: FakeClock): void {
+  if (connection.closed) return;
+  const pong = encodeHeartbeat({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
+  connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, pong);
+  connection.encoder.flush();
+  clock.after(500, () => chatter(connection, clock));
+}
+
+function bye(connection: Connection, { op }: Header): boolean {
   if (op !== OP.WRITE) return false;
   connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code: 'E_LIMIT', sentence: 'Enough\u001b[2J of that' }));
   connection.finish('enough');
   return true;
 }
 
-function reset(connection: Parameters<ProbeServerWays['handles']>[0], { op }: Header): boolean {
+function reset(connection: Connection, { op }: Header): boolean {
   if (op === OP.WRITE) connection.close('enough', true);
   return op === OP.WRITE;
 }
