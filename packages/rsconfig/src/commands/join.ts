@@ -65,6 +65,7 @@ must be told by --id.`,
       namespaceid: idOf(id),
     };
     const discovery = await discover(target, ports);
+    context.out(toText([foundLine(discovery)]));
     const trial = await tryServers(target, discovery, ports, context.note);
     const given = label === null ? null : parseName(label, '--label');
     return takeIn(context, target, discovery, trial, given, options['no-start']);
@@ -80,10 +81,6 @@ async function takeIn(
   label: string | null,
   noStart: boolean,
 ): Promise<number> {
-  const servers = discovery.servers.map(({ server, serverid }) => `server ${server} (id ${serverid})`).join(', ');
-  context.out(
-    toText([`Found namespace ${discovery.namespace ?? ''}`.trimEnd() + ` with namespaceid ${discovery.namespaceid}: ${servers}`]),
-  );
   context.out(toText([...trial.usable.map(usedLine), ...trial.unused, ...discovery.findings.map(findingLine)]));
   const [refused] = trial.refusedBy;
   if (trial.usable.length === 0 && refused !== undefined) throw notAccepted(refused);
@@ -160,6 +157,11 @@ async function showPaths(context: CommandContext, { usable }: Trial): Promise<bo
     context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
     return missing.length < usable.length;
   }
+}
+
+function foundLine({ namespace, namespaceid, servers }: Discovery): string {
+  const shown = servers.map(({ server, serverid }) => `server ${server} (id ${serverid})`).join(', ');
+  return `Found namespace${namespace === null ? '' : ` ${namespace}`} with namespaceid ${namespaceid}: ${shown}`;
 }
 
 function usedLine({ path, report }: Trial['usable'][number]): string {
