@@ -202,6 +202,14 @@ describe('the server', () => {
     expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer as an RSIO server');
   });
 
+  test('is known, and its data does not come through: told in the words of that failure', () => {
+    const wrong = refused({ failure: 'Data stopped after the handshake: set an MTU that passes', failureCode: 'E_TIMEOUT' });
+    expect(fault({ paths: [pathFacts(0, { report: wrong })] })).toMatchObject({
+      what: 'Data stopped after the handshake',
+      remedy: 'set an MTU that passes',
+    });
+  });
+
   test('shares its id with another one', () => {
     const other = report({ server: { ...report().server!, server: 'big-8', instance: 'ff'.repeat(16) } });
     const found = faults(doctorFacts({ paths: [pathFacts(0), pathFacts(1, { report: other })] }));

@@ -58,6 +58,8 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
+      // Once it is known who answers, the failure's own words say more: data that does not come through, a server that was restarted.
+      if (server !== null) break;
       findings.error(
         pathName(path),
         `Something takes the connection, but does not answer as an RSIO server (${failure})`,
@@ -65,11 +67,10 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
         `check the address and port ${path.port}; if it is rssrv, look at rsslogcat on the server`,
       );
       return;
-    default: {
-      const { what, remedy } = splitSentence(failure ?? 'It failed', 'look at rsslogcat on the server');
-      findings.error(pathName(path), what, null, remedy);
-    }
+    default:
   }
+  const { what, remedy } = splitSentence(failure ?? 'It failed', 'look at rsslogcat on the server');
+  findings.error(pathName(path), what, null, remedy);
 }
 
 function claimedTwice(findings: FindingList, facts: DoctorFacts): void {
