@@ -1,0 +1,63 @@
+// What doctor finds only where cards are real: packets that are too large for the way, a cable that is out. Its commands are run as they
+// stand. Two cards in one subnet are one-cable.test.ts.
+
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, serverConfig } from '../support/configs.ts';
+import { type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
+
+const lab = useNetLab();
+let scene: TwoMachines;
+
+/** Two subnets, all well. */
+beforeEach(async (context) => {
+  await lab.need(context);
+  scene = await twoMachines(lab, 2);
+  const { server, client, network } = scene;
+  server.host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } }));
+  await server.host.start('rssrv');
+  client.host.writeConfig('rsiod', clientConfig(network));
+  await client.host.start('rsiod');
+  await client.host.pathsUp(2);
+});
+
+interface Finding {
+  readonly check: string;
+  readonly severity: string;
+  readonly object: string;
+  readonly what: string;
+  readonly commands: readonly string[];
+}
+
+/** What doctor finds wrong with cards, paths and servers. What it says of this machine's limits and programs is no matter of this lab. */
+async function faults(client: Machine): Promise<Finding[]> {
+  const { stdout } = await client.host.rsconfig('doctor', '--json');
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  return findings.filter(({ check, severity }) => severity !== 'ok' && !['limits', 'doors', 'rsiod'].includes(check));
+}
+
+it('finds nothing where all is well', async () => {
+  expect(await faults(scene.client)).toEqual([]);
+});
+
+it('packets of the size that a card is set to do not get through: its command mends it', async () => {
+  const { client } = scene;
+  await client.ip('link', 'set', 'dev', 'eth1', 'mtu', '9000');
+  const [fault, ...others] = await faults(client);
+  expect(others).toEqual([]);
+  expect(fault).toMatchObject({
+    severity: 'warning',
+    object: 'path if1 -> 192.168.46.10/5000',
+    what: 'Packets of 9000 bytes, the MTU of eth1, do not get through; of 1500 bytes they do',
+    commands: ['ip link set dev eth1 mtu 1500'],
+  });
+  for (const command of fault?.commands ?? []) await client.shell(command);
+  expect(await faults(client)).toEqual([]);
+});
+
+it('a cable that is out is one finding, which names the card', async () => {
+  const { client } = scene;
+  await client.cable('eth1', 'out');
+  const what = 'eth1, which has 192.168.46.20, has no carrier';
+  expect(await faults(client)).toMatchObject([{ severity: 'error', object: 'interface if1', what }]);
+});
