@@ -1,4 +1,5 @@
 // What is known of the subnets of the client's interfaces, as the machine's addresses come and go.
+// Leaves real cards to test/netlab/paths-follow.test.ts.
 
 import type { ClientInterfaceConfig } from '@rsio/protocol/config/types';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

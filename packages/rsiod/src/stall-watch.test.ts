@@ -1,4 +1,5 @@
-// The watch of a volume over a fake clock: that another policy counts for what waits already. How a policy judges is stall.test.ts's.
+// The watch of a volume over a fake clock: that another policy counts for what waits already.
+// Leaves how a policy judges to stall.test.ts.
 
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { expect, test } from 'vitest';
