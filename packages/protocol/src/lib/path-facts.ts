@@ -1,5 +1,5 @@
 // What is said of a path wherever it is spoken of: by those who keep it up, over the control socket, on screens. Types only.
-// Leaves what the words mean, and which may follow which, to trunk/path.ts.
+// Leaves what the words mean, and which may follow which, to trunk/path-supervisor.ts.
 
 export type PathState = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
 
