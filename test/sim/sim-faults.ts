@@ -61,6 +61,7 @@ export class SimFaults {
       [1, 'listener stands still', () => this.pause(this.server().listener, 2000)],
       [2, 'client stands still', () => this.pause(this.client().process, 4000)],
       [1, 'clock jumps', () => this.jump()],
+      [2, 'an interface leaves the list', () => this.unlist()],
       [3, 'slow storage', () => this.slowStorage()],
       [2, 'failing storage', () => this.failStorage()],
     ];
@@ -252,6 +253,25 @@ export class SimFaults {
     const { random } = this.targets;
     const process = random.chance(0.5) ? this.client().process : this.server().listener;
     process.wallJumpMs += random.int(-3_600_000, 3_600_000);
+  }
+
+  /** Nobody listens there any more, and clients are told; later it is as before. */
+  private unlist(): void {
+    const server = this.server();
+    const address = server.unlist();
+    if (address === null) return;
+    const routes = this.targets.network.routes.filter((route) => route.address === address);
+    for (const route of routes) {
+      route.reach = 'refused';
+      route.troubleBegins();
+    }
+    this.forAWhile(4000, () => {
+      for (const route of routes) {
+        route.reach = 'open';
+        route.troubleEnds(this.targets.clock.monotonicMs());
+      }
+      server.list(address);
+    });
   }
 
   private slowStorage(): void {

@@ -5,14 +5,15 @@
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { type Proven, type Refusal, refuseFrame, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { OLD_SESSION_WAIT_MS, PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimEnd, SimLink } from './sim-link.ts';
 import type { SimHost } from './sim-network.ts';
-import { ARRIVED_AT, SimSession, type SessionHost } from './sim-session.ts';
+import { type SimList, SimSession, type SessionHost } from './sim-session.ts';
 import { EVENT, type Trace } from './trace.ts';
 
 export interface ServerPorts {
@@ -38,13 +39,18 @@ export class SimServer implements SimHost {
   /** The listener of now. */
   listener: SimProcess;
   private readonly ports: ServerPorts;
+  /** Addresses that it listens on, those taken out of its list, and the number of the list. */
+  private readonly addresses: readonly string[];
+  private readonly unlisted = new Set<string>();
+  private generation = 1;
   private instance = 0;
   /** Nodes whose old session is being ended: a second newcomer is told to come again. */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
 
-  constructor(name: string, serverid: number, ports: ServerPorts) {
+  constructor(name: string, serverid: number, addresses: readonly string[], ports: ServerPorts) {
+    this.addresses = addresses;
     this.name = name;
     this.serverid = serverid;
     this.ports = ports;
@@ -56,6 +62,26 @@ export class SimServer implements SimHost {
     if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
     for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
     return true;
+  }
+
+  /** Takes an interface out of the list, never the last one; gives its address, or null. */
+  unlist(): string | null {
+    const listed = this.addresses.filter((address) => !this.unlisted.has(address));
+    if (listed.length < 2) return null;
+    const address = this.ports.random.pick(listed);
+    this.unlisted.add(address);
+    this.listChanged();
+    return address;
+  }
+
+  list(address: string): void {
+    this.unlisted.delete(address);
+    this.listChanged();
+  }
+
+  private listChanged(): void {
+    this.generation++;
+    for (const session of this.sessions.values()) session.listChanged();
   }
 
   accept(link: SimLink): void {
@@ -193,7 +219,11 @@ export class SimServer implements SimHost {
     if (end.isClosed) return;
     const { node, instance } = proven.hello;
     const { trace, clock } = this.ports;
-    const session = new SimSession(clock, this.ports.sessions, node, instance, proven.sessionSecret);
+    const list = (): SimList => ({
+      interfaces: this.addresses.filter((address) => !this.unlisted.has(address)).map(interfaceAt),
+      generation: this.generation,
+    });
+    const session = new SimSession(clock, this.ports.sessions, list, node, instance, proven.sessionSecret);
     this.sessions.set(node, session);
     trace.note(EVENT.SESSION, this.serverid, session.life, instance);
     if (trace.isOn) trace.say(`${this.name}: session of ${node} begins, life ${session.life}`);
@@ -210,9 +240,13 @@ export class SimServer implements SimHost {
     session.take(end, this.ports.random.unit() * this.ports.handOverMs, {
       welcomeKey,
       transcript,
-      arrivedAt: ARRIVED_AT,
+      arrivedAt: interfaceAt(end.localAddress),
       digest: features.includes(FEATURE.DIGEST),
       dead: proof.dead,
     });
   }
+}
+
+export function interfaceAt(address: string): ServerInterface {
+  return { name: `if-${address}`, address, port: PORT_DEFAULT };
 }

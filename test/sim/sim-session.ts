@@ -6,6 +6,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
 import { type Admission, Session } from '@rsio/rssrv/session';
 import type { Grant } from '@rsio/rssrv/session-volumes';
@@ -47,8 +48,11 @@ export const NO_LOG: Log = {
   child: () => NO_LOG,
 };
 
-/** Every path comes in by it. */
-export const ARRIVED_AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
+/** What a server says of its interfaces now. */
+export interface SimList {
+  readonly interfaces: readonly ServerInterface[];
+  readonly generation: number;
+}
 
 export class SimSession {
   readonly id: string;
@@ -67,11 +71,13 @@ export class SimSession {
   isOrphan = false;
   private readonly clock: SimClock;
   private readonly host: SessionHost;
+  private readonly list: () => SimList;
   private readonly backends: SimBackend[] = [];
 
-  constructor(clock: SimClock, host: SessionHost, node: string, instance: number, secret: Buffer) {
+  constructor(clock: SimClock, host: SessionHost, list: () => SimList, node: string, instance: number, secret: Buffer) {
     this.clock = clock;
     this.host = host;
+    this.list = list;
     this.life = host.nextLife();
     this.node = node;
     this.instance = instance;
@@ -79,7 +85,8 @@ export class SimSession {
     this.process = new SimProcess(clock);
     const id = host.random.bytes(16);
     this.id = id.toString('hex');
-    this.session = new Session(id, [ARRIVED_AT], 1, this.ports(), host.slots);
+    const { interfaces, generation } = list();
+    this.session = new Session(id, interfaces, generation, this.ports(), host.slots);
     this.process.whenKilled = () => this.gone();
   }
 
@@ -89,6 +96,14 @@ export class SimSession {
     this.process.after(delayMs, () => {
       // Closed meanwhile: whoever reads from it finds that out by itself, so it is admitted all the same.
       if (!end.isClosed) this.session.admit(end, admission);
+    });
+  }
+
+  /** The server's list is another one now: its process hears of it, when it can. */
+  listChanged(): void {
+    this.process.after(0, () => {
+      const { interfaces, generation } = this.list();
+      this.session.listChanged(interfaces, generation);
     });
   }
 
@@ -132,7 +147,7 @@ export class SimSession {
       clientEnds: () => {
         if (!this.isEnding) process.after(0, () => this.end('E_SHUTTING_DOWN', 'The client has ended'));
       },
-      list: () => this.shortly(() => ({ generation: 1, interfaces: [], volumes: [] })),
+      list: () => this.shortly(() => ({ ...this.list(), volumes: [] })),
       grant: ({ name }) => this.shortly(() => this.grant(name)),
       release: (volumeId) =>
         this.shortly(() => {

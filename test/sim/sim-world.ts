@@ -108,7 +108,11 @@ export class SimWorld {
       nextLife: () => ++this.lives,
     };
     const ports = { clock, random, trace, nodekey: NODEKEY, sessions, handOverMs: shape.handOverMs };
-    this.servers.push(new SimServer(`server${index}`, index + 1, ports));
+    this.servers.push(new SimServer(`server${index}`, index + 1, this.addressesOf(index + 1), ports));
+  }
+
+  private addressesOf(serverid: number): string[] {
+    return Array.from({ length: this.shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
   }
 
   private addClient(index: number): void {
@@ -117,8 +121,7 @@ export class SimWorld {
     const remotes: { name: string; address: string }[] = [];
     const uses: Use[] = [];
     for (const server of this.servers) {
-      for (let at = 0; at < shape.remotes; at++) {
-        const address = `127.46.${server.serverid}.${at + 1}`;
+      for (const address of this.addressesOf(server.serverid)) {
         remotes.push({ name: server.name, address });
         for (const local of locals) network.addRoute(local, address, server, drawRoute(random));
       }

@@ -7,7 +7,8 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import { override } from '../override.ts';
 import type { SimEnd } from '../sim-link.ts';
 import { SimServer, type ServerPorts } from '../sim-server.ts';
-import { ARRIVED_AT, SimSession } from '../sim-session.ts';
+import { interfaceAt } from '../sim-server.ts';
+import { SimSession } from '../sim-session.ts';
 import type { Mutant } from './mutant.ts';
 
 interface ServerInner {
@@ -64,5 +65,11 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
 
 function admit({ session }: SimSession, end: SimEnd, { welcomeKey, transcript, features, proof }: Proven): void {
   if (end.isClosed) return;
-  session.admit(end, { welcomeKey, transcript, arrivedAt: ARRIVED_AT, digest: features.includes(FEATURE.DIGEST), dead: proof.dead });
+  session.admit(end, {
+    welcomeKey,
+    transcript,
+    arrivedAt: interfaceAt(end.localAddress),
+    digest: features.includes(FEATURE.DIGEST),
+    dead: proof.dead,
+  });
 }
