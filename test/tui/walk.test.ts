@@ -143,6 +143,8 @@ it('from no file to two connected paths', async (context) => {
     expect(status).toContain(`${index} if${index} IP(TCP) ${address}/${PORT}\n${rep}`);
   }
 
-  await terminal.press('Escape', 'Escape', 'F10');
+  await terminal.press('Escape');
+  await terminal.sees('> Add NEW Namespace');
+  await terminal.press('F10');
   await terminal.ended(0);
 });

@@ -33,6 +33,10 @@ test('Enter comes once although blessed tells it twice', () => {
   expect(inputsOf(...events)).toEqual([{ kind: 'key', key: 'enter' }]);
 });
 
+test('two Esc in one read are one: the screen below is not left by accident', () => {
+  expect(inputsOf([undefined, { name: 'escape', sequence: '\x1b\x1b', meta: true }])).toEqual([{ kind: 'key', key: 'escape' }]);
+});
+
 test('letters, a space, a wide character, and one beyond the first plane that comes in halves', () => {
   const space: Event = [' ', { name: 'space', sequence: ' ' }];
   expect(inputsOf(letter('a'), space, ['日', undefined], ['\ud83d', undefined], ['\ude00', undefined])).toEqual(

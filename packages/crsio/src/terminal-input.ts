@@ -27,6 +27,8 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
+  // Two that came in one read.
+  'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',
   f1: 'help',

@@ -140,7 +140,7 @@ function pressList(state: State, screen: ListScreen, key: KeyName): Step {
   const row = targets[screen.focus];
   switch (key) {
     case 'escape':
-      return state.screens.length === 1 ? leave(state) : step(popScreen(state));
+      return step(popScreen(state));
     case 'enter':
       return performOr(state, row?.command ?? null);
     case 'delete':

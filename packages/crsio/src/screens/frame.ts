@@ -69,7 +69,7 @@ function keysOf(state: State): string {
     [true, 'F7 Action'],
     [canRemove, 'F8 Remove'],
     [true, 'F10 Leave'],
-    [true, 'Esc Back'],
+    [state.screens.length > 1, 'Esc Back'],
   ];
   return keys.flatMap(([isThere, text]) => (isThere ? [text] : [])).join('   ');
 }
