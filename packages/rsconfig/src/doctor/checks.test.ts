@@ -69,8 +69,13 @@ describe('the file', () => {
 describe('interfaces', () => {
   test('an address that this machine does not have', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], tables: [] };
-    const paths = [pathFacts(0), pathFacts(1, { route: null, report: null })];
-    const found = fault({ machine, paths });
+    const reason = 'not on a common subnet';
+    // What follows from it is not told again.
+    const leftOut = [
+      { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
+      { namespace: 'osl', object: 'big-9-2', type: 'server', address: '192.168.46.10', reason },
+    ] as const;
+    const found = fault({ machine, paths: [pathFacts(0)], leftOut });
     expect(found.what).toBe('This machine does not have address 192.168.46.20: it has 192.168.45.20 (eth0) and 192.168.47.20 (eth1)');
     expect(found.where).toBe('/etc/rscltcfg:9');
   });

@@ -12,8 +12,9 @@ import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { DOCTOR_PATHS_MAX } from '@rsio/protocol/limits';
 import { type MachinePorts, probePorts } from '../machine-ports.ts';
 import type { LeftOutFacts, PathFacts } from './facts.ts';
-import { routeOf } from './ip-command.ts';
+import { isUnansweredOnLink, routeOf } from './ip-command.ts';
 import { unreachedBy } from './reach.ts';
+import { plural } from './words.ts';
 
 interface Local {
   readonly name: string;
@@ -39,15 +40,16 @@ export interface TriedPaths {
 export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: (sentence: string) => void): Promise<TriedPaths> {
   const { pairs, leftOut } = pairsOf(config, ports);
   const tried = pairs.slice(0, DOCTOR_PATHS_MAX);
-  if (tried.length > 0) tells(`Trying ${tried.length} paths, about a second each`);
+  if (tried.length > 0) tells(`Trying ${plural(tried.length, 'path')}, about a second each`);
   const connected = await Promise.all(
     tried.map(async (pair) => {
       const { local, remote, port } = pair;
       const isOurs = interfaceOf(local.address, ports.interfaces) !== null;
-      const [route, unreached] = await Promise.all([
-        isOurs ? routeOf(local.address, remote.address) : null,
-        isOurs ? unreachedBy(local.address, remote.address, port) : null,
-      ]);
+      if (!isOurs) return { pair, route: null, unreached: null, isOurs };
+      const [route, reason] = await Promise.all([routeOf(local.address, remote.address), unreachedBy(local.address, remote.address, port)]);
+      // The kernel gives up asking for the address at about the same time as we do.
+      const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
+      const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
       return { pair, route, unreached, isOurs };
     }),
   );

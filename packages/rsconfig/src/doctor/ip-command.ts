@@ -14,6 +14,13 @@ export async function routeOf(local: string, remote: string): Promise<RouteFacts
   return typeof device === 'string' ? { device } : null;
 }
 
+/** True when nobody on the device's link says that the address is his: it is asked for, and no answer has come. */
+export async function isUnansweredOnLink(address: string, device: string): Promise<boolean> {
+  const answer = await askIp(['neigh', 'show', 'to', address, 'dev', device]);
+  if (answer === null || answer === 'refused') return false;
+  return answer.some(({ state }) => Array.isArray(state) && state.some((one) => one === 'FAILED' || one === 'INCOMPLETE'));
+}
+
 /** Numbers of the routing tables that rules name. */
 export async function tablesInUse(): Promise<number[]> {
   const answers = await Promise.all([askIp(['rule', 'show']), askIp(['-6', 'rule', 'show'])]);

@@ -27,7 +27,8 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
   }
   sharedDevices(findings, facts, found);
   differingSpeeds(findings, facts, found);
-  for (const one of facts.leftOut.filter(({ type }) => type === 'interface')) {
+  const idle = facts.leftOut.filter(({ type, address }) => type === 'interface' && found.some((one) => one.configured.address === address));
+  for (const one of idle) {
     const where = placeOf(facts.file, { type: 'interface', name: one.object });
     const remedy = 'let the servers have an interface in its subnet, say paths = all in the file, or remove it from the file';
     findings.warning(`interface ${one.object}`, `No path begins at ${one.address}: ${one.reason}`, where, remedy);

@@ -2,11 +2,15 @@
 // Leaves who answers there to proof.ts. Invariant: an address or cable of this machine that is missing is interfaces.ts' finding alone.
 
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { sameSubnet } from '@rsio/protocol/lib/subnet';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { DoctorFacts, PathFacts } from '../facts.ts';
 import { type Finding, FindingList } from '../finding.ts';
 import { placeOf } from '../place.ts';
 import { pathName, plural } from '../words.ts';
+
+const USUAL_PREFIX_LENGTH_4 = 24;
+const USUAL_PREFIX_LENGTH_6 = 64;
 
 export function checkReach(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('reach');
@@ -17,7 +21,7 @@ export function checkReach(facts: DoctorFacts): Finding[] {
       findings.ok(pathName(path), `Connects in ${path.report.connectMs.toFixed(1)} ms${trip}`);
     }
   }
-  for (const one of facts.leftOut.filter(({ type }) => type === 'server')) {
+  for (const one of facts.leftOut.filter(({ type, address }) => type === 'server' && !isForMissing(facts, address))) {
     const where = placeOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
     const remedy = 'put an interface of this machine into its subnet (rsconfig interface add), say paths = all in the file, or remove it';
     findings.warning(`server section ${one.object}`, `No path goes to ${one.address}: ${one.reason}`, where, remedy);
@@ -27,6 +31,14 @@ export function checkReach(facts: DoctorFacts): Finding[] {
     findings.warning('further paths', what, facts.file.path, 'try them with rsconfig -m test PATH');
   }
   return findings.list;
+}
+
+/** An address of the file that this machine lacks would most likely have been in this subnet: then that is the fault. */
+function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
+  const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;
+  return (file.config?.interfaces ?? []).some(
+    (one) => interfaceOf(one.address, machine.interfaces) === null && sameSubnet(one.address, one.prefixLength ?? prefixLength, address),
+  );
 }
 
 function isCabled({ machine }: DoctorFacts, { local }: PathFacts): boolean {
