@@ -61,3 +61,15 @@ it('a cable that is out is one finding, which names the card', async () => {
   const what = 'eth1, which has 192.168.46.20, has no carrier';
   expect(await faults(client)).toMatchObject([{ severity: 'error', object: 'interface if1', what }]);
 });
+
+it('a server that drops what comes, and an address that nobody on the link has, are two faults with two remedies', async () => {
+  const { client, server } = scene;
+  await server.ip('route', 'add', 'blackhole', '192.168.46.20/32');
+  const object = 'path if1 -> 192.168.46.10/5000';
+  expect(await faults(client)).toMatchObject([{ severity: 'error', object, what: 'No answer within 3000 ms' }]);
+  await server.ip('route', 'del', 'blackhole', '192.168.46.20/32');
+  await server.ip('address', 'del', '192.168.46.10/24', 'dev', 'eth1');
+  await client.ip('neighbour', 'flush', 'dev', 'eth1');
+  const what = 'Nobody with address 192.168.46.10 answers on the link of eth1';
+  expect(await faults(client)).toMatchObject([{ severity: 'error', object, what }]);
+});
