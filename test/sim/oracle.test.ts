@@ -105,3 +105,28 @@ test('a write executed after its answer was told, and out of order', () => {
   execute(2, 0, second.body);
   expect(oracle.breaches[1]).toContain('S4');
 });
+
+test('a write that was given up may be executed yet, but by no later process, nor after anything that was submitted later', () => {
+  const [lost, other] = [written(0, 1), written(1, 1)];
+  oracle.gaveUp(lost.number, 1);
+  oracle.gaveUp(other.number, 1);
+  read(0, 1);
+  execute(1, 0, lost.body);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([]);
+  execute(2, 0, lost.body);
+  expect(oracle.breaches).toEqual([expect.stringContaining('E1')]);
+  execute(2, 2, written(2, 1).body);
+  execute(2, 1, other.body);
+  expect(oracle.breaches[1]).toContain('E1: write 2 of sector 1');
+});
+
+test('what a read has shown of a write that was given up does not vanish again', () => {
+  const { body, number } = written(0, 1);
+  oracle.gaveUp(number, 1);
+  execute(1, 0, body);
+  read(0, 1);
+  content.fill(0);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([expect.stringContaining('O2')]);
+});

@@ -1,12 +1,20 @@
 // What a volume may hold, known from outside: every sector that is written carries volume, write number and sector, so that a read tells
 // which write it saw. Overlapping changes execute in the order in which they were submitted (O1), so what a sector may show is an interval
 // of numbers. It judges reads (last answered write or a later one; never older than what a read has returned before) and executions
-// (once per life of the server process, in order, never after the answer was told).
+// (once per life of the server process, in order, never after the answer was told; what was given up, not after anything newer).
 
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
 
 /** What was known when a read was issued: for each of its sectors the oldest change it may show. */
 export type ReadTicket = Uint32Array;
+
+/** Of a change that was given up. */
+interface Lost {
+  /** Newest life of a server process that may execute it. */
+  readonly life: number;
+  /** Number of the newest change that was submitted by then: when a later one is executed, this one is over. */
+  readonly newest: number;
+}
 
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
@@ -16,7 +24,7 @@ const BREACHES_MAX = 20;
 export class Oracle {
   readonly breaches: string[] = [];
   readonly sectors: number;
-  private readonly volume: number;
+  readonly volume: number;
   /** Newest change that was answered OK, or that an answered read has shown. */
   private readonly floors: Uint32Array;
   /** Newest change that was answered, whatever the answer. */
@@ -28,6 +36,9 @@ export class Oracle {
   private readonly executedIn: Uint32Array;
   /** Changes that make zeros and may still be seen. */
   private readonly zeros: (number[] | undefined)[];
+  private readonly lost = new Map<number, Lost>();
+  /** Highest number of a change that was executed. */
+  private highest = 0;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
   private nextNumber = 1;
 
@@ -64,6 +75,11 @@ export class Oracle {
     }
   }
 
+  /** A change was given up, its outcome unknown: it may happen yet, but in no process later than `life`. */
+  gaveUp(number: number, life: number): void {
+    this.lost.set(number, { life, newest: this.nextNumber - 1 });
+  }
+
   /** Puts what is known now into the ticket. */
   issueRead(lba: number, count: number, ticket: ReadTicket): void {
     for (let index = 0; index < count; index++) ticket[index] = this.floors[lba + index]!;
@@ -87,8 +103,10 @@ export class Oracle {
       const again = number === last && this.executedIn[sector] === life;
       if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in life ${life}`);
       else if (number < last) this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
-      if (this.told[sector]! >= number)
+      // Of what was given up nobody was told; what came after it was refused unsent, or is judged by its order.
+      if (this.told[sector]! >= number && !this.lost.has(number))
         this.breach(`S4: write ${number} of sector ${sector} is executed after ${this.told[sector]} was answered`);
+      this.judgeLost(number, sector, life);
       this.executed[sector] = number;
       this.executedIn[sector] = life;
     }
@@ -96,6 +114,13 @@ export class Oracle {
 
   breach(sentence: string): void {
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);
+  }
+
+  private judgeLost(number: number, sector: number, life: number): void {
+    const lost = this.lost.get(number);
+    if (lost !== undefined && (life > lost.life || this.highest > lost.newest))
+      this.breach(`E1: write ${number} of sector ${sector}, which was given up, is executed in life ${life}, after write ${this.highest}`);
+    this.highest = Math.max(this.highest, number);
   }
 
   private judge(floor: number, sector: number, content: Buffer, offset: number): void {

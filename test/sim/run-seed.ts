@@ -5,6 +5,9 @@ import { SimWorld } from './sim-world.ts';
 
 export interface SeedCounts {
   readonly ios: number;
+  /** Of them: outcome unknown. */
+  readonly givenUp: number;
+  readonly detached: number;
   readonly pathFailures: number;
   readonly processCrashes: number;
   readonly listenerCrashes: number;
@@ -43,6 +46,8 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const counts: SeedCounts = {
     ...faults.counts,
     ios: users.reduce((sum, user) => sum + user.completed, 0),
+    givenUp: users.reduce((sum, user) => sum + user.givenUp, 0),
+    detached: world.clients.reduce((sum, client) => sum + client.detached, 0),
     pathFailures: world.pathFailures,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),

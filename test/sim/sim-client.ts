@@ -1,16 +1,17 @@
-// A simulated client machine: the production namespace of rsiod with its servers, trunks, supervisors and volumes, and the users above.
-// Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
-// Leaves doors, control socket and configuration files to the daemon's own tests.
+// A simulated client machine: the production namespace and attachments of rsiod with servers, trunks, supervisors and volumes, and the
+// users above. Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
+// Volumes are attached and detached as by rsconfig. Leaves doors, control socket and configuration files to the daemon's own tests.
 
+import type { AttachOutcome } from '@rsio/protocol/control/methods';
 import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { Attachment } from '@rsio/protocol/trunk/attachment';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { Attachments } from '@rsio/rsiod/attachments';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/namespace';
 import type { LocalInterface } from '@rsio/rsiod/route-plan';
-import type { Server } from '@rsio/rsiod/server';
-import { Volume } from '@rsio/rsiod/volume';
+import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
+import type { Volume } from '@rsio/rsiod/volume';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimNetwork } from './sim-network.ts';
 import { simPools, type SimPools } from './sim-pools.ts';
@@ -30,6 +31,8 @@ export interface ClientPorts {
   breach(sentence: string): void;
   /** A path that was up is so no more. */
   pathFailed(): void;
+  /** Attaching or detaching begins: promises may move at every event until the function it gives is called. */
+  waits(): () => void;
 }
 
 /** A volume of a server, and who uses it. */
@@ -38,7 +41,7 @@ export interface Use {
   readonly user: SimUser;
 }
 
-const REOPEN_MS = 100;
+const REATTACH_MS = 100;
 const STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'];
 
 export class SimClient {
@@ -46,11 +49,17 @@ export class SimClient {
   readonly uses: readonly Use[];
   process: SimProcess;
   namespace: Namespace;
+  attachments: Attachments;
   pools: SimPools = simPools();
   instance = 1;
+  /** Detaches that were done. */
+  detached = 0;
   private readonly locals: readonly LocalInterface[];
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
+  private isStopped = false;
+  /** Of what is being attached and detached. */
+  private readonly settles: (() => void)[] = [];
 
   constructor(name: string, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
     this.name = name;
@@ -59,7 +68,8 @@ export class SimClient {
     this.uses = uses;
     this.ports = ports;
     this.process = new SimProcess(ports.clock);
-    this.namespace = this.start();
+    [this.namespace, this.attachments] = this.start();
+    for (const user of this.users) void this.attach(user);
   }
 
   get users(): readonly SimUser[] {
@@ -75,26 +85,98 @@ export class SimClient {
     if (this.process.isKilled) return;
     this.process.kill();
     this.pools.outputs.reclaim();
-    for (const { user } of this.uses) user.detached();
+    for (const settle of this.settles.splice(0)) settle();
+    for (const { user } of this.uses) user.killed();
     this.ports.clock.after(downMs, () => {
       this.instance++;
       this.process = new SimProcess(this.ports.clock);
       this.pools = simPools();
-      this.namespace = this.start();
+      [this.namespace, this.attachments] = this.start();
+      for (const user of this.users) void this.attach(user);
     });
   }
 
   /** Ends in order: what is out is answered with an error, the servers are told. */
   stop(reason: string): void {
+    this.isStopped = true;
     this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
-  private start(): Namespace {
+  /** What the interface watcher says, as soon as the process runs. */
+  interfaceChanges(address: string, change: InterfaceChange): void {
+    const { process, namespace } = this;
+    process.after(0, () => {
+      namespace.interfaceChanged({ address, change, sentence: `${address}: ${change}` });
+      const trusted = namespace.routes.filter(({ local, supervisor }) => local.address === address && supervisor.state === 'up');
+      if ((change === 'carrier-lost' || change === 'address-gone') && trusted.length > 0)
+        this.ports.breach(`${this.name}: a path of ${address} is trusted after ${change}`);
+    });
+  }
+
+  /** As by rsconfig; when it is done, the volume is attached again after `awayMs`. */
+  async detach(user: SimUser, force: boolean, awayMs: number): Promise<void> {
+    const { process, attachments } = this;
+    if (user.volume === null || user.isLeaving || process.isKilled) return;
+    user.leaves(force);
+    const outcome = await this.settled(() => attachments.detach([user.name], force));
+    if (process.isKilled) return;
+    this.ports.trace.note(EVENT.DETACHED, user.oracle.volume, outcome.done ? 1 : 0, force ? 1 : 0);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: detach: ${outcome.error?.message ?? 'done'}`);
+    if (attachments.list.some(({ name }) => name === user.name)) {
+      if (force) this.ports.breach(`${user.name} was not detached by force: ${outcome.error?.message ?? ''}`);
+      user.stays();
+      return;
+    }
+    this.detached++;
+    user.detached();
+    process.after(awayMs, () => void this.attach(user));
+  }
+
+  /** Asks again and again until it is attached. */
+  private async attach(user: SimUser): Promise<void> {
+    const { process, attachments } = this;
+    if (this.isStopped) return;
+    const outcome = await this.settled(() => attachments.attach([user.name], false, null));
+    if (process.isKilled || this.isStopped) return;
+    const volume = attachments.list.find(({ name }) => name === user.name);
+    if (volume !== undefined) user.attached(volume, process);
+    else process.after(REATTACH_MS, () => void this.attach(user));
+    if (volume === undefined && this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach: ${outcome.error?.message ?? '?'}`);
+  }
+
+  private async settled(ask: () => Promise<AttachOutcome[]>): Promise<AttachOutcome> {
+    const settle = this.ports.waits();
+    this.settles.push(settle);
+    const [outcome] = await ask();
+    const at = this.settles.indexOf(settle);
+    if (at >= 0) this.settles.splice(at, 1);
+    settle();
+    return outcome!;
+  }
+
+  private start(): [Namespace, Attachments] {
+    const { process } = this;
     const config = this.config();
     const identity = { machine: this.name, boot: 'boot', instance: this.instance };
-    const namespace = new Namespace({ whole: { defaultPort: null }, config, locals: this.locals }, identity, this.namespacePorts());
+    const attachments: Attachments = new Attachments({
+      clock: process,
+      log: NO_LOG,
+      namespaces: () => [namespace],
+      doors: () => [],
+      deviceOf: () => null,
+      stalled: (volume, word) => this.userOf(volume).stalled(word),
+    });
+    const namespace: Namespace = new Namespace(
+      { whole: { defaultPort: null }, config, locals: this.locals },
+      identity,
+      this.namespacePorts(attachments),
+    );
     namespace.start();
-    return namespace;
+    return [namespace, attachments];
+  }
+
+  private userOf({ name }: Volume): SimUser {
+    return this.users.find((user) => user.name === name)!;
   }
 
   private config(): ClientNamespaceConfig {
@@ -114,11 +196,19 @@ export class SimClient {
       digest,
       logSizeBytes: 0,
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
-      volumes: [],
+      volumes: this.users.map((user) => ({
+        name: user.name,
+        stall: user.policy,
+        attach: null,
+        device: null,
+        logSizeBytes: null,
+        readonly: null,
+        path: null,
+      })),
     };
   }
 
-  private namespacePorts(): NamespacePorts {
+  private namespacePorts(attachments: Attachments): NamespacePorts {
     const { process, pools } = this;
     const { random, network, trace } = this.ports;
     return {
@@ -133,35 +223,15 @@ export class SimClient {
         if ((from === 'up' || from === 'suspect') && (to === 'down' || to === 'probation')) this.ports.pathFailed();
       },
       events: {
-        sessionBegan: (server, again) => {
-          if (!again) this.attachAll(process, server);
-        },
-        opened: (server, attachment, again) => {
-          if (!again) this.opened(process, server, attachment);
-        },
+        sessionBegan: () => undefined,
+        opened: (_server, attachment) => attachments.opened(attachment),
         openFailed: (server, attachment, status, sentence) => {
-          if (server.trunk.isEnded) return;
-          if (attachment.volume !== null)
+          attachments.failed(attachment, status, sentence);
+          if (attachment.volume !== null && !server.trunk.isEnded)
             this.ports.breach(`${this.name}: volume ${attachment.name} was lost, status ${status}: ${sentence}`);
-          // Its first OPEN: another session of this server is just beginning.
-          process.after(REOPEN_MS, () => this.attach(server, attachment.name));
         },
         openWaits: () => undefined,
       },
     };
-  }
-
-  private attachAll(process: SimProcess, server: Server): void {
-    if (process !== this.process) return;
-    for (const { serverid, user } of this.uses) if (serverid === server.serverid) this.attach(server, user.name);
-  }
-
-  private attach(server: Server, name: string): void {
-    if (!server.trunk.isEnded) server.opener.add(new Attachment(name, 0, false));
-  }
-
-  private opened(process: SimProcess, server: Server, attachment: Attachment): void {
-    const { user } = this.uses.find((use) => use.user.name === attachment.name)!;
-    user.attached(new Volume('sim', attachment, server.trunk, process), process);
   }
 }

@@ -1,32 +1,17 @@
 // What befalls a simulated world: one misfortune after another, of any kind, on any route, process or storage, each for a while.
 // All kinds come in every world; how often is the world's shape. Invariant: each trouble that begins also ends, by itself or by `heal`.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { SimClient } from './sim-client.ts';
-import type { SimClock, SimProcess } from './sim-clock.ts';
-import type { Direction, SimNetwork, SimRoute } from './sim-network.ts';
+import type { SimProcess } from './sim-clock.ts';
+import type { Direction, SimRoute } from './sim-network.ts';
 import type { SimServer } from './sim-server.ts';
 import type { Fault, SimStorage } from './sim-storage.ts';
-import { EVENT, type Trace } from './trace.ts';
+import type { FaultCounts, Targets } from './sim-targets.ts';
+import { EVENT } from './trace.ts';
 
-/** What can be struck. */
-export interface Targets {
-  readonly clock: SimClock;
-  readonly random: SeededRandom;
-  readonly network: SimNetwork;
-  readonly servers: readonly SimServer[];
-  readonly clients: readonly SimClient[];
-  readonly storages: readonly SimStorage[];
-  readonly trace: Trace;
-}
-
-export interface FaultCounts {
-  faults: number;
-  processCrashes: number;
-  listenerCrashes: number;
-  clientCrashes: number;
-  pauses: number;
-}
+/** Longest stand, and longest move, between two jerks. */
+const JERK_MAX_MS = 1000;
+const JERK_MOVES_MS = 20;
 
 export class SimFaults {
   readonly counts: FaultCounts = { faults: 0, processCrashes: 0, listenerCrashes: 0, clientCrashes: 0, pauses: 0 };
@@ -44,7 +29,7 @@ export class SimFaults {
     this.kinds = [
       [8, 'reset', () => this.route().reset()],
       [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
-      [4, 'one way of the connections stands still', () => this.stall(this.route(), [this.direction()], 4000)],
+      [4, 'one way of the connections stands still', () => this.stallOne()],
       [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
       [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
       [3, 'one way is lost', () => this.route().lose(this.direction())],
@@ -52,7 +37,13 @@ export class SimFaults {
       [2, 'unreachable', () => this.unreachable(this.route())],
       [2, 'slow route', () => this.slowRoute(this.route())],
       [2, 'all routes of a client stand still', () => this.allStand()],
-      [3, 'the client gives a path up', () => this.giveUp()],
+      [4, 'jerks', () => this.jerks()],
+      [4, 'trickle', () => this.trickle()],
+      [3, 'carrier lost', () => this.loseCarrier()],
+      [3, 'address gone', () => this.loseAddress()],
+      [2, 'detach', () => this.detach(false)],
+      [1, 'detach by force', () => this.detach(true)],
+      [6, 'the client gives a path up', () => this.giveUp()],
       [4, 'server process killed', () => this.killSession()],
       [1, 'server process ended', () => this.endSession()],
       [1, 'listener killed', () => this.killListener()],
@@ -152,10 +143,21 @@ export class SimFaults {
   }
 
   /** Only of the connections that there are. */
-  private stall(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
+  private stall(route: SimRoute, directions: readonly Direction[], maxMs: number, then: () => void = () => undefined): void {
     const ends = directions.map((direction) => route.stall(direction));
     this.troubled(route, maxMs, () => {
       for (const end of ends) end();
+      then();
+    });
+  }
+
+  /** Now and then a connection breaks when it has just moved again. */
+  private stallOne(): void {
+    const { random, clock } = this.targets;
+    const route = this.route();
+    const breaks = random.chance(0.3);
+    this.stall(route, [this.direction()], 4000, () => {
+      if (breaks) clock.after(random.unit() * 300, () => route.reset());
     });
   }
 
@@ -183,7 +185,7 @@ export class SimFaults {
       ? { ...usual, bytesPerMs: usual.bytesPerMs / random.int(10, 200) }
       : { ...usual, latencyMs: usual.latencyMs + random.int(5, 300), jitterMs: usual.jitterMs * 4 };
     this.troubled(route, 5000, () => {
-      route.shape = usual;
+      for (const direction of ['there', 'back'] as const) route.widen(direction);
     });
   }
 
@@ -194,20 +196,102 @@ export class SimFaults {
     for (const route of network.routes) if (route.localAddress === localAddress) this.standStill(route, directions, 6000);
   }
 
-  /** The client gives a path up while its requests are under way: they come late, and maybe what is to fence them comes later still. */
-  private giveUp(): void {
-    const { random, clock } = this.targets;
+  /** All routes of a client carry next to nothing one way: answers of two copies come in at the same time, bit by bit. */
+  private trickle(): void {
+    const { random } = this.targets;
     const client = this.client();
-    const { supervisor, local, remote } = random.pick(client.namespace.routes);
-    const routes = this.targets.network.routes.filter(({ localAddress }) => localAddress === local.address);
-    for (const route of routes) {
-      if (route.address === remote.address) this.stall(route, ['there'], 3000);
+    const direction = random.chance(0.7) ? 'back' : 'there';
+    for (const route of this.routesOf(client)) {
+      route.narrow[direction] = random.int(5, 50);
+      this.troubled(route, 6000, () => route.widen(direction));
+    }
+  }
+
+  private routesOf({ namespace }: SimClient): SimRoute[] {
+    const locals = new Set(namespace.routes.map(({ local }) => local.address));
+    return this.targets.network.routes.filter(({ localAddress }) => locals.has(localAddress));
+  }
+
+  /** As over a bad radio link: copies come late and all at once, while their path is suspect, and answers stop half-way. */
+  private jerks(): void {
+    const { random, network } = this.targets;
+    const { localAddress } = this.route();
+    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
+    for (const route of network.routes)
+      if (route.localAddress === localAddress) for (const direction of directions) this.jerk(route, direction);
+  }
+
+  private jerk(route: SimRoute, direction: Direction): void {
+    const { clock, random } = this.targets;
+    let isOver = false;
+    const move = (isStanding: boolean): void => {
+      if (isOver) return;
+      route.stand(direction, isStanding);
+      clock.after(isStanding ? random.unit() * random.unit() * JERK_MAX_MS : random.unit() * JERK_MOVES_MS, () => move(!isStanding));
+    };
+    move(true);
+    this.troubled(route, 8000, () => {
+      isOver = true;
+      route.stand(direction, false);
+    });
+  }
+
+  /** As the interface watcher sees it; now and then what it says is not so. */
+  private loseCarrier(): void {
+    const { random, network } = this.targets;
+    const client = this.client();
+    const { address } = random.pick(client.namespace.routes).local;
+    const isTrue = random.chance(0.7);
+    client.interfaceChanges(address, 'carrier-lost');
+    for (const route of network.routes) if (isTrue && route.localAddress === address) this.standStill(route, ['there', 'back'], 3000);
+    this.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
+  }
+
+  private loseAddress(): void {
+    const { random, network } = this.targets;
+    const client = this.client();
+    const { address } = random.pick(client.namespace.routes).local;
+    client.interfaceChanges(address, 'address-gone');
+    for (const route of network.routes) {
+      if (route.localAddress !== address) continue;
+      route.reach = 'refused';
+      this.troubled(route, 2000, () => {
+        route.reach = 'open';
+      });
+    }
+    this.forAWhile(2000, () => client.interfaceChanges(address, 'address-back'));
+  }
+
+  private detach(force: boolean): void {
+    const { random } = this.targets;
+    const client = this.client();
+    if (!client.process.isPaused) void client.detach(random.pick(client.users), force, random.unit() * 1000);
+  }
+
+  /**
+   * The client gives a path up while its requests are under way, or when they have just come, late: and maybe what is to fence them comes
+   * later still.
+   */
+  private giveUp(): void {
+    const { random, clock, network } = this.targets;
+    const { process, namespace } = this.client();
+    const { supervisor, local, remote } = random.pick(namespace.routes);
+    const { path } = supervisor;
+    const closeWithin = (maxMs: number): void => {
+      clock.after(random.unit() * maxMs, () => {
+        if (!process.isKilled && !process.isPaused) path?.connection.close('The client lost its carrier', true);
+      });
+    };
+    const isLate = random.chance(0.5);
+    for (const route of network.routes) {
+      if (route.localAddress !== local.address) continue;
+      if (route.address === remote.address)
+        this.stall(route, ['there'], 3000, () => {
+          if (isLate) closeWithin(300);
+        });
       else if (random.chance(0.3)) this.standStill(route, ['there'], 1500);
     }
-    const { process } = client;
-    clock.after(random.unit() * 300, () => {
-      if (!process.isKilled && !process.isPaused) supervisor.path?.connection.close('The client lost its carrier', true);
-    });
+    if (!isLate) closeWithin(300);
   }
 
   private killSession(): void {

@@ -2,9 +2,13 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
+import { SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimServer } from './sim-server.ts';
+import type { WorldShape } from './sim-shape.ts';
+import { LATE_MAX_MS } from './sim-storage.ts';
+import type { SimUser } from './sim-user.ts';
 import type { SimWorld } from './sim-world.ts';
 
 interface DispatcherInside {
@@ -74,6 +78,7 @@ export class Judge {
     this.nextLookMs = nowMs + LOOK_MS;
     for (const watch of this.watches) this.lookAt(watch, nowMs);
     for (const client of this.world.clients) {
+      for (const user of client.users) this.lookAtStall(client, user, nowMs);
       for (const { trunk } of client.namespace.servers.values()) this.lookAtSlots(trunk, client.isGood, nowMs);
     }
   }
@@ -114,6 +119,12 @@ export class Judge {
     }
   }
 
+  private lookAtStall({ isGood }: SimClient, user: SimUser, nowMs: number): void {
+    const lateMs = user.stall.overdueMs(isGood ? user.volume : null, user.oldestMs, nowMs);
+    if (lateMs !== null)
+      this.breaches.push(`E2: ${user.name} waits ${Math.round(lateMs)} ms longer than its stall ${user.policy}: ${user.oldest}`);
+  }
+
   private lookAtSlots(trunk: Trunk, isGood: boolean, nowMs: number): void {
     const { slots } = insideOf(trunk);
     const holder = trunk.paths.find((path) => path.suspect && slots.quarantinedOn(path.number) > 0);
@@ -147,7 +158,7 @@ export class Judge {
     const { oldestMs, oldest, endedMs } = use.user;
     const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
     const gapMs = nowMs - Math.max(oldestMs, endedMs, watch.pathSinceMs);
-    if (waitedMs <= HANG_MS && gapMs <= GAP_WITH_PATH_MS) return;
+    if (waitedMs <= HANG_MS + backlogMs(this.world.shape) && gapMs <= GAP_WITH_PATH_MS) return;
     this.isHanging = true;
     const what =
       gapMs > GAP_WITH_PATH_MS
@@ -182,6 +193,11 @@ export class Judge {
         locals.includes(`${route.localAddress} ${route.address}`),
     );
   }
+}
+
+/** How long the last of all that may be out waits for its turn, where few slots meet storage that is often late. */
+function backlogMs({ volumes, user, storage, slots }: WorldShape): number {
+  return (volumes * user.depth * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
 }
 
 function insideOf(trunk: Trunk): DispatcherInside {

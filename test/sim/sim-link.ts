@@ -47,6 +47,7 @@ class Stream {
   private readonly clock: SimClock;
   private readonly random: SeededRandom;
   private readonly route: SimRoute;
+  private readonly direction: Direction;
   private readonly sender: () => SimEnd;
   private readonly receiver: () => SimEnd;
   private readonly sends: Send[] = [];
@@ -58,7 +59,8 @@ class Stream {
   private timer: Timer | null = null;
   private timerDueMs = Number.POSITIVE_INFINITY;
 
-  constructor(clock: SimClock, random: SeededRandom, route: SimRoute, sender: () => SimEnd, receiver: () => SimEnd) {
+  constructor(clock: SimClock, random: SeededRandom, route: SimRoute, direction: Direction, sender: () => SimEnd, receiver: () => SimEnd) {
+    this.direction = direction;
     this.clock = clock;
     this.random = random;
     this.route = route;
@@ -85,6 +87,21 @@ class Stream {
 
   stand(isStanding: boolean): void {
     this.isStanding = isStanding;
+    this.pump();
+  }
+
+  /** The route is faster again: what is under way need not keep the pace it set out with. */
+  hasten(): void {
+    const nowMs = this.clock.monotonicMs();
+    let sentMs = nowMs;
+    for (const arrival of this.arrivals) {
+      sentMs += (arrival.endAt - arrival.at) / this.route.bytesPerMs(this.direction);
+      arrival.dueMs = Math.min(arrival.dueMs, sentMs + this.route.shape.latencyMs);
+    }
+    this.busyUntilMs = Math.min(this.busyUntilMs, sentMs);
+    this.timer?.cancel();
+    this.timer = null;
+    this.timerDueMs = Number.POSITIVE_INFINITY;
     this.pump();
   }
 
@@ -141,7 +158,7 @@ class Stream {
       this.underWayBytes += lengthBytes;
       return;
     }
-    const sliceBytes = Math.max(SLICE_MIN_BYTES, Math.ceil(this.route.shape.bytesPerMs * SLICE_MS));
+    const sliceBytes = Math.max(SLICE_MIN_BYTES, Math.ceil(this.route.bytesPerMs(this.direction) * SLICE_MS));
     for (let at = 0; at < lengthBytes; at += sliceBytes) {
       const takenBytes = Math.min(sliceBytes, lengthBytes - at);
       const bytes = underWay.take(takenBytes);
@@ -152,8 +169,8 @@ class Stream {
 
   private arrive(bytes: Buffer | null, lengthBytes: number, reason: string): void {
     if (this.isLost) return;
-    const { latencyMs, jitterMs, bytesPerMs } = this.route.shape;
-    const sentMs = Math.max(this.busyUntilMs, this.clock.monotonicMs()) + lengthBytes / bytesPerMs;
+    const { latencyMs, jitterMs } = this.route.shape;
+    const sentMs = Math.max(this.busyUntilMs, this.clock.monotonicMs()) + lengthBytes / this.route.bytesPerMs(this.direction);
     this.busyUntilMs = sentMs;
     const dueMs = Math.max(this.arrivals.at(-1)?.dueMs ?? 0, sentMs + latencyMs + this.random.unit() * jitterMs);
     this.underWayBytes += lengthBytes;
@@ -310,6 +327,7 @@ export class SimLink {
       clock,
       random,
       route,
+      'there',
       () => this.client,
       () => this.server,
     );
@@ -317,6 +335,7 @@ export class SimLink {
       clock,
       random,
       route,
+      'back',
       () => this.server,
       () => this.client,
     );
@@ -330,6 +349,10 @@ export class SimLink {
   /** A direction stands still, or goes on: what was sent meanwhile comes late. */
   stand(direction: Direction, isStanding: boolean): void {
     this[direction].stand(isStanding);
+  }
+
+  hasten(direction: Direction): void {
+    this[direction].hasten();
   }
 
   lose(direction: Direction): void {

@@ -29,6 +29,8 @@ export class SimRoute {
   reach: 'open' | 'refused' | 'silent' = 'open';
   /** Nothing is wrong with it since then; infinity: something is. */
   goodSinceMs = 0;
+  /** Bytes per ms that it is just let carry one way; null: what its shape says. */
+  readonly narrow: Record<Direction, number | null> = { there: null, back: null };
   private standing: Record<Direction, boolean> = { there: false, back: false };
   private links: SimLink[] = [];
   private troubles = 0;
@@ -44,6 +46,17 @@ export class SimRoute {
   get living(): readonly SimLink[] {
     if (this.links.some((link) => link.isOver)) this.links = this.links.filter((link) => !link.isOver);
     return this.links;
+  }
+
+  /** It is as it was: narrow one way no more, of its usual shape. */
+  widen(direction: Direction): void {
+    this.narrow[direction] = null;
+    this.shape = this.usual;
+    for (const link of this.living) link.hasten(direction);
+  }
+
+  bytesPerMs(direction: Direction): number {
+    return this.narrow[direction] ?? this.shape.bytesPerMs;
   }
 
   add(link: SimLink): void {

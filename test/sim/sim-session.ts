@@ -1,7 +1,8 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
 // behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
@@ -15,6 +16,8 @@ import type { SimEnd } from './sim-link.ts';
 import { simPools } from './sim-pools.ts';
 import type { SimBackend, SimStorage } from './sim-storage.ts';
 
+const NOBODY = '';
+
 interface Hold {
   node: string;
   instance: number;
@@ -23,6 +26,8 @@ interface Hold {
 
 /** What the sessions of one server share. */
 export interface SessionHost {
+  /** Of the server. */
+  readonly name: string;
   readonly random: SeededRandom;
   /** Volumes by name. */
   readonly storages: ReadonlyMap<string, SimStorage>;
@@ -73,6 +78,8 @@ export class SimSession {
   private readonly host: SessionHost;
   private readonly list: () => SimList;
   private readonly backends: SimBackend[] = [];
+  /** When the listener has answered all that was asked. */
+  private answeredMs = 0;
 
   constructor(clock: SimClock, host: SessionHost, list: () => SimList, node: string, instance: number, secret: Buffer) {
     this.clock = clock;
@@ -147,11 +154,12 @@ export class SimSession {
       clientEnds: () => {
         if (!this.isEnding) process.after(0, () => this.end('E_SHUTTING_DOWN', 'The client has ended'));
       },
-      list: () => this.shortly(() => ({ ...this.list(), volumes: [] })),
-      grant: ({ name }) => this.shortly(() => this.grant(name)),
+      list: () => this.asked(() => ({ ...this.list(), volumes: this.offers() })),
+      grant: ({ name }) => this.asked(() => this.grant(name)),
       release: (volumeId) =>
-        this.shortly(() => {
-          host.holds.delete(volumeId);
+        this.asked(() => {
+          const hold = host.holds.get(volumeId);
+          if (hold !== undefined) host.holds.set(volumeId, { ...hold, node: NOBODY, epoch: hold.epoch + 1 });
         }),
       openBackend: ({ name }) =>
         this.shortly(() => {
@@ -164,12 +172,24 @@ export class SimSession {
     };
   }
 
-  /** A step of the control plane: takes a while, and not at all when the process dies meanwhile. */
+  /** A question to the listener: what is asked first is answered first. */
+  private asked<T>(give: () => T): Promise<T> {
+    const { clock, host } = this;
+    const nowMs = clock.monotonicMs();
+    this.answeredMs = Math.max(this.answeredMs, nowMs + host.random.unit() * host.controlMs);
+    return this.in(this.answeredMs - nowMs, give);
+  }
+
+  /** A step of the control plane: takes a while, and is never done when the process dies meanwhile. */
   private shortly<T>(give: () => T): Promise<T> {
+    return this.in(this.host.random.unit() * this.host.controlMs, give);
+  }
+
+  private in<T>(delayMs: number, give: () => T): Promise<T> {
     const { process, host } = this;
     host.promised();
     return new Promise((resolve, reject) => {
-      process.after(host.random.unit() * host.controlMs, () => {
+      process.after(delayMs, () => {
         host.promised();
         try {
           resolve(give());
@@ -180,16 +200,31 @@ export class SimSession {
     });
   }
 
+  /** Each node is shown its own volumes only. */
+  private offers(): VolumeEntry[] {
+    const own = [...this.host.storages].filter(([name]) => name.includes(`-${this.node}-`) && name.startsWith(`${this.host.name}-`));
+    return own.map(([name, { content }]) => ({
+      name,
+      id: name,
+      universe: 0,
+      sizeBytes: content.length,
+      blockSizeBytes: SECTOR_BYTES,
+      readonly: false,
+      shared: false,
+      holders: [],
+    }));
+  }
+
   /** H1, H4: one holder; a later instance of its node takes the hold over, with a new epoch. */
   private grant(name: string): Grant {
     const { host, node, instance } = this;
     const storage = host.storages.get(name);
     if (storage === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${name}`, holders: [] };
     const hold = host.holds.get(name) ?? { node, instance, epoch: 1 };
-    if (hold.node !== node) return { granted: false, status: STATUS.HELD, sentence: `Volume ${name} is held`, holders: [] };
+    if (hold.node !== node && hold.node !== NOBODY)
+      return { granted: false, status: STATUS.HELD, sentence: `Volume ${name} is held`, holders: [] };
     if (hold.instance !== instance) hold.epoch++;
-    hold.instance = instance;
-    host.holds.set(name, hold);
+    host.holds.set(name, { ...hold, node, instance });
     const volume: ServedVolume = {
       name,
       universe: 0,

@@ -2,6 +2,7 @@
 // Small numbers on purpose: few slots and sequence numbers that wrap after two or four uses, because what is used again too early shows
 // only then.
 
+import type { StallPolicy } from '@rsio/protocol/config/types';
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
@@ -25,7 +26,9 @@ export interface WorldShape {
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
-  readonly user: UserShape;
+  /** A volume's stall policy is one of these. */
+  readonly stalls: readonly StallPolicy[];
+  readonly user: Omit<UserShape, 'policy'>;
   readonly storage: StorageShape;
 }
 
@@ -62,21 +65,28 @@ export function drawShape(random: SeededRandom): WorldShape {
     remotes,
     volumes,
     sectors: isLarge ? LARGE_VOLUME_SECTORS : random.pick([64, 256, 512]),
-    slots: random.pick([256, 256, 64, 40, 16, 10]),
+    slots: random.pick([256, 64, 40, 16, 16, 10]),
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
     times: random.pick(TIMES),
     faultGapMs: random.pick([100, 200, 400, 1000]),
-    handOverMs: random.pick([1, 15]),
+    handOverMs: random.pick([1, 15, 60]),
     controlMs: random.pick([1, 20]),
+    stalls: random.pick<readonly StallPolicy[]>([['forever'], ['forever'], ['forever', 'fail'], ['fail', 1000, 5000]]),
     user: {
       ios: Math.ceil(WORLD_IOS / users / (isLarge ? 4 : 1)),
       depth: random.pick([1, 4, 16, 32, 48]),
       smallSectors: random.pick([1, 4, 8]),
+      largeChance: isLarge ? 0.1 : random.pick([0.1, 0.1, 0.5]),
       largeSectors: isLarge ? LARGE_VOLUME_SECTORS / 2 : 48,
       thinkMs: random.pick([1, 5, 20]),
     },
-    storage: { fast: random.pick([1, 0.9, 0.5, 0]), effectMs: random.pick([0.5, 3, 10]), endMs: random.pick([0.5, 3, 10]) },
+    storage: {
+      fast: random.pick([1, 0.9, 0.5, 0, 0, 0]),
+      effectMs: random.pick([0.5, 3, 10]),
+      endMs: random.pick([0.5, 3, 10]),
+      lateChance: random.pick([0.01, 0.1, 0.3]),
+    },
   };
 }
 

@@ -9,9 +9,8 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/backend';
 import type { SimProcess } from './sim-clock.ts';
 
-/** Of what does not go at once, how much takes far longer than the rest, as on any disk: so that late copies meet what is executing. */
-const LATE_CHANCE = 0.01;
-const LATE_MAX_MS = 1500;
+/** The longest that a late operation takes until it has its effect. */
+export const LATE_MAX_MS = 1500;
 
 export interface StorageShape {
   /** Share of operations that go at once. */
@@ -19,6 +18,8 @@ export interface StorageShape {
   /** Longest time until an operation takes effect, and from there to its end, ms. */
   readonly effectMs: number;
   readonly endMs: number;
+  /** Of what does not go at once, how much takes far longer than the rest, as on any disk: so that late copies meet what is executing. */
+  readonly lateChance: number;
 }
 
 /** What it does with operations while something is wrong with it. */
@@ -48,6 +49,8 @@ export class SimStorage {
   /** When the last operation failed; minus one: none did. */
   failedMs = -1;
   slowFactor = 1;
+  /** Of the process that did something last. */
+  private newestLife = 0;
   watch: ExecutionWatch | null = null;
   /** Told before somebody who may wait for it by a promise is called. */
   promised: () => void = () => undefined;
@@ -75,6 +78,12 @@ export class SimStorage {
   /** `life`: a number of the process, which grows with each. */
   open(process: SimProcess, life: number): SimBackend {
     return new SimBackend(this, process, life);
+  }
+
+  /** S9: when the process of a later session has done something, that of an earlier one is over. */
+  touchedBy(life: number): void {
+    if (life < this.newestLife) this.breaches.push(`S9: the process of life ${life} works on, after that of life ${this.newestLife}`);
+    this.newestLife = Math.max(life, this.newestLife);
   }
 
   begin(range: Range): void {
@@ -239,6 +248,7 @@ export class SimBackend implements Backend {
     this.pending.add(effect);
     this.process.after(this.effectMs(), () => {
       this.pending.delete(effect);
+      this.storage.touchedBy(this.life);
       effect();
       this.process.after(this.endMs(), () => {
         this.running--;
@@ -253,7 +263,7 @@ export class SimBackend implements Backend {
 
   private effectMs(): number {
     const { random, shape, slowFactor } = this.storage;
-    return random.chance(LATE_CHANCE) ? random.unit() * LATE_MAX_MS : random.unit() * shape.effectMs * slowFactor;
+    return random.chance(shape.lateChance) ? random.unit() * LATE_MAX_MS : random.unit() * shape.effectMs * slowFactor;
   }
 
   private endMs(): number {
@@ -263,6 +273,7 @@ export class SimBackend implements Backend {
 
   private checkAlive(): void {
     if (this.process.isKilled) this.storage.breaches.push('S9: an ended process began something');
+    this.storage.touchedBy(this.life);
   }
 }
 

@@ -2,14 +2,17 @@
 // and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered is seen.
 // It outlives client processes: what was out when one died has an unknown outcome.
 
+import type { StallPolicy } from '@rsio/protocol/config/types';
 import { SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/doors/door';
+import type { StallWord } from '@rsio/rsiod/stall';
 import type { Volume } from '@rsio/rsiod/volume';
 import { Oracle, type ReadTicket } from './oracle.ts';
 import type { SimClock, SimProcess } from './sim-clock.ts';
 import type { SimStorage } from './sim-storage.ts';
+import { StallJudge } from './stall-judge.ts';
 import { EVENT, type Trace } from './trace.ts';
 
 export interface UserShape {
@@ -17,11 +20,21 @@ export interface UserShape {
   readonly ios: number;
   /** Out at one time. */
   readonly depth: number;
-  /** Sectors of most I/Os, and of the rare large ones. */
+  /** Sectors of most I/Os, and of the large ones. */
   readonly smallSectors: number;
   readonly largeSectors: number;
+  readonly largeChance: number;
   /** Between two bursts, ms. */
   readonly thinkMs: number;
+  readonly policy: StallPolicy;
+}
+
+export interface UserPorts {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  /** How many server processes there have been. */
+  lives(): number;
 }
 
 const SPOILED = 0x5b;
@@ -29,6 +42,7 @@ const SPOILED = 0x5b;
 const LAST_SHARE = 0.2;
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
+const VERIFY_RETRY_MS = 100;
 
 class UserIo implements VolumeIo {
   op: VolumeOp = 'read';
@@ -42,6 +56,7 @@ class UserIo implements VolumeIo {
   ticket: ReadTicket = new Uint32Array(0);
   submittedMs = 0;
   isOut = false;
+  volume: Volume | null = null;
   private readonly user: SimUser;
 
   constructor(user: SimUser) {
@@ -61,26 +76,37 @@ export class SimUser {
   /** The client process of now. */
   process: SimProcess | null = null;
   completed = 0;
+  /** I/Os whose outcome stayed unknown. */
+  givenUp = 0;
+  /** It is being detached. */
+  isLeaving = false;
+  readonly policy: StallPolicy;
+  readonly stall: StallJudge;
   /** When an I/O last ended. */
   endedMs = 0;
   private readonly out = new Set<UserIo>();
   private readonly free: UserIo[] = [];
   private readonly shape: UserShape;
+  private readonly ports: UserPorts;
   private readonly clock: SimClock;
   private readonly random: SeededRandom;
   private readonly trace: Trace;
   private left: number;
   private verifyAt = -1;
+  private isForced = false;
 
-  constructor(name: string, id: number, storage: SimStorage, shape: UserShape, clock: SimClock, random: SeededRandom, trace: Trace) {
+  constructor(name: string, id: number, storage: SimStorage, shape: UserShape, ports: UserPorts) {
     this.name = name;
     this.storage = storage;
     this.shape = shape;
-    this.clock = clock;
-    this.random = random;
-    this.trace = trace;
+    this.policy = shape.policy;
+    this.ports = ports;
+    this.clock = ports.clock;
+    this.random = ports.random;
+    this.trace = ports.trace;
     this.left = shape.ios;
     this.oracle = new Oracle(id, storage.content.length / SECTOR_BYTES);
+    this.stall = new StallJudge(shape.policy);
     storage.watch = this.oracle;
     this.think();
   }
@@ -115,17 +141,44 @@ export class SimUser {
   attached(volume: Volume, process: SimProcess): void {
     this.volume = volume;
     this.process = process;
+    this.isLeaving = false;
     if (this.verifyAt >= 0) this.verifyNext();
     else this.act();
   }
 
   /** The client process is gone: nobody will ever hear of what was out. */
-  detached(): void {
-    this.volume = null;
-    this.process = null;
+  killed(): void {
+    this.detached();
     this.out.clear();
     this.free.length = 0;
     if (this.verifyAt >= 0) this.verifyAt = 0;
+  }
+
+  /** Detaching begins; by force while it goes on working. */
+  leaves(force: boolean): void {
+    this.isLeaving = true;
+    this.isForced = force;
+  }
+
+  /** It was not detached. */
+  stays(): void {
+    this.isLeaving = false;
+    if (this.verifyAt >= 0) this.verifyNext();
+  }
+
+  /** What is still out will be answered all the same. */
+  detached(): void {
+    this.volume = null;
+    this.process = null;
+    this.isLeaving = false;
+    this.stall.forget();
+  }
+
+  /** The stall policy's word on its volume. */
+  stalled(word: StallWord): void {
+    this.trace.note(EVENT.STALL, this.oracle.volume, word.length, 0);
+    if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
+    this.stall.said(word, this.clock.monotonicMs());
   }
 
   /** No I/O any more but one read of everything. */
@@ -156,16 +209,22 @@ export class SimUser {
     this.judge(io, status);
     io.buffer.fill(SPOILED, 0, Math.min(io.buffer.length, io.bufferOffset + io.lengthBytes));
     this.free.push(io);
-    if (this.verifyAt >= 0) this.verifyNext();
+    if (this.verifyAt >= 0) {
+      if (status === STATUS.OK) this.verifyNext();
+      else this.verifyAgain();
+    }
     // As a door whose client was waiting for just this.
-    else if (this.left > 0 && this.random.chance(0.6)) this.submitRandom();
+    else if (status === STATUS.OK && this.maySubmit && this.random.chance(0.6)) this.submitRandom();
   }
 
   private judge(io: UserIo, status: Status): void {
     const { oracle } = this;
     const lba = io.positionBytes / SECTOR_BYTES;
     const count = io.lengthBytes / SECTOR_BYTES;
-    if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK);
+    const isUnknown = this.isUnknown(io, status);
+    if (isUnknown) this.givenUp++;
+    if (io.number > 0 && isUnknown) oracle.gaveUp(io.number, this.ports.lives());
+    else if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK);
     if (status === STATUS.OK) {
       this.judgeDurable(io, lba, count);
       if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset);
@@ -173,6 +232,11 @@ export class SimUser {
     }
     if (this.isExcused(io, status)) return;
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
+  }
+
+  /** Of several segments one may have failed before another was given up. */
+  private isUnknown(io: UserIo, status: Status): boolean {
+    return status === STATUS.OUTCOME_UNKNOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_BYTES);
   }
 
   /** O2: what FLUSH covers, and what has FUA, is durable when answered. */
@@ -187,10 +251,18 @@ export class SimUser {
       oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
   }
 
-  /** An error is the storage's own, or it was invented on the way. */
+  /** An error is the storage's own, or what its owner wanted, or it was invented on the way. */
   private isExcused(io: UserIo, status: Status): boolean {
-    const isStorages = status === STATUS.IO_ERROR || status === STATUS.NO_SPACE;
-    return (isStorages && this.storage.failedMs >= io.submittedMs) || status === STATUS.SHUTTING_DOWN;
+    if (status === STATUS.SHUTTING_DOWN) return true;
+    const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
+    if (isGivenUp && (io.volume !== this.volume || (this.isLeaving && this.isForced))) return true;
+    if (status === STATUS.OUTCOME_UNKNOWN) return this.stall.mayGiveUp(io.volume, io.submittedMs, this.oldestMs, this.clock.monotonicMs());
+    return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.storage.failedMs >= io.submittedMs;
+  }
+
+  /** Nobody works on a volume that is being detached in order. */
+  private get maySubmit(): boolean {
+    return this.left > 0 && this.volume !== null && this.process?.isPaused !== true && !(this.isLeaving && !this.isForced);
   }
 
   private think(): void {
@@ -203,7 +275,7 @@ export class SimUser {
   }
 
   private act(): void {
-    if (this.volume === null || this.process?.isPaused === true) return;
+    if (!this.maySubmit) return;
     for (let count = this.random.int(1, this.shape.depth); count > 0 && this.left > 0; count--) {
       if (this.out.size >= this.shape.depth) return;
       this.submitRandom();
@@ -214,7 +286,7 @@ export class SimUser {
     const { random, shape } = this;
     const io = this.take();
     io.op = OPS[random.int(0, OPS.length - 1)]!;
-    const most = random.chance(0.1) ? shape.largeSectors : shape.smallSectors;
+    const most = random.chance(shape.largeChance) ? shape.largeSectors : shape.smallSectors;
     const count = io.op === 'flush' ? 0 : random.int(1, most);
     // Half of all near the beginning, so that they meet.
     const room = random.chance(0.5) ? Math.min(32, this.oracle.sectors - count) : this.oracle.sectors - count;
@@ -233,6 +305,7 @@ export class SimUser {
     io.bufferOffset = this.random.int(0, 3);
     io.number = 0;
     io.isOut = true;
+    io.volume = volume;
     io.submittedMs = this.clock.monotonicMs();
     const needsBuffer = io.op === 'read' || io.op === 'write';
     if (needsBuffer && io.buffer.length < io.bufferOffset + io.lengthBytes)
@@ -269,8 +342,13 @@ export class SimUser {
     return io;
   }
 
+  private verifyAgain(): void {
+    this.verifyAt = 0;
+    this.clock.after(VERIFY_RETRY_MS, () => this.verifyNext());
+  }
+
   private verifyNext(): void {
-    if (this.out.size > 0 || this.isVerified) return;
+    if (this.out.size > 0 || this.isVerified || this.volume === null || this.isLeaving) return;
     const io = this.take();
     io.op = 'read';
     io.fua = false;

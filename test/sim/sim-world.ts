@@ -19,7 +19,7 @@ import { EVENT, Trace } from './trace.ts';
 
 const NODEKEY = '0123456789abcdef';
 /** A world whose users are not through by then is healed all the same. */
-const TROUBLED_MAX_MS = 600_000;
+const TROUBLED_MAX_MS = 300_000;
 /** After the last misfortune the users go on for so long at most. */
 const CALM_MAX_MS = 120_000;
 /** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
@@ -27,7 +27,7 @@ export const RECOVERY_MAX_MS = 60_000;
 /** Time that ends need: last words, drains. */
 const CLOSING_MS = 30_000;
 /** Links of a chain of promises that may hang on one event. */
-const PROMISE_CHAIN_MAX = 12;
+const PROMISE_CHAIN_MAX = 16;
 const EVENTS_MAX = 20_000_000;
 
 export class SimWorld {
@@ -45,6 +45,8 @@ export class SimWorld {
   pathFailures = 0;
   private readonly judge: Judge;
   private readonly ending = new Set<SimSession>();
+  /** What is being attached and detached. */
+  private readonly waits = new Set<object>();
   private hasPromise = false;
   private lives = 0;
 
@@ -94,7 +96,9 @@ export class SimWorld {
 
   private addServer(index: number): void {
     const { clock, random, trace, shape, storages } = this;
+    const name = `server${index}`;
     const sessions: SessionHost = {
+      name,
       random,
       storages,
       holds: new Map(),
@@ -108,7 +112,7 @@ export class SimWorld {
       nextLife: () => ++this.lives,
     };
     const ports = { clock, random, trace, nodekey: NODEKEY, sessions, handOverMs: shape.handOverMs };
-    this.servers.push(new SimServer(`server${index}`, index + 1, this.addressesOf(index + 1), ports));
+    this.servers.push(new SimServer(name, index + 1, this.addressesOf(index + 1), ports));
   }
 
   private addressesOf(serverid: number): string[] {
@@ -139,6 +143,11 @@ export class SimWorld {
       pathFailed: () => {
         this.pathFailures++;
       },
+      waits: () => {
+        const wait = {};
+        this.waits.add(wait);
+        return () => void this.waits.delete(wait);
+      },
     };
     this.clients.push(new SimClient(`node${index}`, locals, remotes, uses, ports));
   }
@@ -151,7 +160,9 @@ export class SimWorld {
     };
     const name = `${server.name}-node${client}-${at}`;
     this.storages.set(name, storage);
-    const user = new SimUser(name, this.users.length + 1, storage, shape.user, clock, random, trace);
+    const lives = (): number => this.lives;
+    const policy = random.pick(shape.stalls);
+    const user = new SimUser(name, this.users.length + 1, storage, { ...shape.user, policy }, { clock, random, trace, lives });
     this.users.push(user);
     return user;
   }
@@ -163,7 +174,7 @@ export class SimWorld {
         this.breaches.push(`After ${clock.events} events the world does not go on`);
         return;
       }
-      if (this.hasPromise || this.ending.size > 0) await this.letPromisesMove();
+      if (this.hasPromise || this.ending.size + this.waits.size > 0) await this.letPromisesMove();
       this.judge.look();
     }
   }

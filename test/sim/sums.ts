@@ -6,6 +6,8 @@ import type { SeedCounts, SeedResult } from './run-seed.ts';
 export interface Sums {
   seeds: number;
   ios: number;
+  givenUp: number;
+  detached: number;
   pathFailures: number;
   processCrashes: number;
   listenerCrashes: number;
@@ -22,6 +24,8 @@ export function noSums(): Sums {
   return {
     seeds: 0,
     ios: 0,
+    givenUp: 0,
+    detached: 0,
     pathFailures: 0,
     processCrashes: 0,
     listenerCrashes: 0,
@@ -36,6 +40,8 @@ export function noSums(): Sums {
 export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.seeds++;
   sums.ios += counts.ios;
+  sums.givenUp += counts.givenUp;
+  sums.detached += counts.detached;
   sums.pathFailures += counts.pathFailures;
   sums.processCrashes += counts.processCrashes;
   sums.listenerCrashes += counts.listenerCrashes;
@@ -53,11 +59,11 @@ export function resultLine({ seed, breaches, counts, digest }: SeedResult): stri
 }
 
 export function sumsLine(sums: Sums): string {
-  const { seeds, ios, pathFailures, processCrashes, listenerCrashes, clientCrashes, pauses } = sums;
+  const { seeds, ios, givenUp, detached, pathFailures, processCrashes, listenerCrashes, clientCrashes, pauses } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
-    `${seeds} seeds, ${ios} I/Os, ${pathFailures} path failures, ${processCrashes} server process crashes, ` +
-    `${listenerCrashes} listener crashes, ${clientCrashes} client crashes, ${pauses} pauses, ${hours} h simulated`
+    `${seeds} seeds, ${ios} I/Os (${givenUp} given up), ${detached} detaches, ${pathFailures} path failures, ` +
+    `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${clientCrashes} client crashes, ${pauses} pauses, ${hours} h simulated`
   );
 }
 

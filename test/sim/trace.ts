@@ -2,7 +2,7 @@
 // Invariant: the digest is the same whether lines are said or not.
 
 /** Kinds of events that the digest knows. */
-export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6 } as const;
+export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6, DETACHED: 7, STALL: 8 } as const;
 
 export class Trace {
   private readonly line: ((line: string) => void) | null;

@@ -1,5 +1,5 @@
 // Mutants of the client's end: slots, copies, fences, overlaps. Leaves running them to the zoo.
-// Two answers received into one buffer at one time have none: they differ only where a change came between; trunk.test.ts shows that rule.
+// Those whose damage rule S3 would cut short let stray answers pass as well, and say so.
 
 import { Attachment } from '@rsio/protocol/trunk/attachment';
 import { Dispatcher } from '@rsio/protocol/trunk/dispatcher';
@@ -11,6 +11,7 @@ import { SlotTable } from '@rsio/protocol/trunk/slot-table';
 import { Slots } from '@rsio/protocol/trunk/slots';
 import { Trunk } from '@rsio/protocol/trunk/trunk';
 import { Decoder } from '@rsio/protocol/wire/decoder';
+import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { override, overrideGetter } from '../override.ts';
 import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type SlotsInner } from './mutant.ts';
@@ -88,6 +89,18 @@ const SLOT_MUTANTS: readonly Mutant[] = [
     rule: 'S3',
     breaks: 'A second answer goes on being received into the buffer of a READ that is answered',
     apply: () => override(Decoder, 'discardBody', () => () => undefined),
+  },
+  {
+    name: 'receive-twice',
+    rule: 'S3',
+    breaks: 'Two answers of one READ are received into its buffer at one time',
+    apply: () =>
+      override<DispatcherInner, [Path, Header], void>(Dispatcher, 'answerBegins', () => (self, path, header) => {
+        const request = self.expected(path, header);
+        if (request === null || request.op !== OP.READ) return;
+        path.receivingSlot = header.slot;
+        path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
+      }),
   },
   {
     name: 'no-quarantine',

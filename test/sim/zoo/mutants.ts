@@ -5,5 +5,6 @@ import { CLIENT_MUTANTS } from './client-mutants.ts';
 import { LISTENER_MUTANTS } from './listener-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { SERVER_MUTANTS } from './server-mutants.ts';
+import { STALL_MUTANTS } from './stall-mutants.ts';
 
-export const MUTANTS: readonly Mutant[] = [...CLIENT_MUTANTS, ...SERVER_MUTANTS, ...LISTENER_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [...CLIENT_MUTANTS, ...SERVER_MUTANTS, ...LISTENER_MUTANTS, ...STALL_MUTANTS];

@@ -18,11 +18,14 @@ interface Entry {
   seq: number;
   state: 'idle' | 'executing' | 'done';
   op: number;
+  bodyBytes: number;
   owed: number[];
 }
 
 interface TableInner {
   entries: Entry[];
+  executingSlots: number;
+  executingBytesNow: number;
   finishAtOnce(slot: number, status: number): void;
 }
 
@@ -57,6 +60,17 @@ function answerNow(self: SessionInner, header: Header): void {
     to?.flushSoon();
   }
 }
+
+/** A slot that is done executes again. */
+function executeAgain(table: TableInner, slot: number, path: number): void {
+  const entry = table.entries[slot]!;
+  entry.state = 'executing';
+  entry.owed.push(path);
+  table.executingSlots++;
+  table.executingBytesNow += entry.bodyBytes;
+}
+
+type ReadLater = [open: OpenVolume, path: ServerPath, header: Header, first: boolean];
 
 type Change = [open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number];
 
@@ -102,6 +116,16 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
         const entry = self.entries[header.slot];
         if (entry?.state === 'done' && entry.seq === header.seq && entry.op === OP.WRITE) entry.seq = header.seq - 1;
         return original(self, header, ...others);
+      }),
+  },
+  {
+    name: 'reread-exec',
+    rule: 'S1',
+    breaks: 'A READ that is read again for a late copy executes in its slot once more',
+    apply: () =>
+      override<SessionInner, ReadLater, void>(Session, 'readLater', (original) => (self, open, path, header, first) => {
+        if (!first) executeAgain(self.slots, header.slot, path.number);
+        original(self, open, path, header, true);
       }),
   },
   {

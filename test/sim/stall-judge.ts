@@ -1,0 +1,56 @@
+// Judges from outside what the stall policy of one volume may do: when I/O may be given up, and by when it must have been.
+// Leaves what is given up, and what becomes of it, to user and oracle. Times in simulated ms.
+
+import type { StallPolicy } from '@rsio/protocol/config/types';
+import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
+import type { StallWord } from '@rsio/rsiod/stall';
+import type { Volume } from '@rsio/rsiod/volume';
+
+/** Between two looks, and a timer's delay. */
+const LATE_MAX_MS = 300;
+
+export class StallJudge {
+  private readonly policy: StallPolicy;
+  /** Since when it was said that the volume's I/O waits; null: it goes. */
+  private waitsSinceMs: number | null = null;
+  /** When giving up was found right: all that waits is given up at one time. */
+  private gaveUpMs = -1;
+  /** Since when every look found it halted. */
+  private haltedSinceMs: number | null = null;
+
+  constructor(policy: StallPolicy) {
+    this.policy = policy;
+  }
+
+  forget(): void {
+    this.waitsSinceMs = null;
+    this.haltedSinceMs = null;
+  }
+
+  said(word: StallWord, nowMs: number): void {
+    if (word === 'waits') this.waitsSinceMs = nowMs;
+    else if (word === 'goes-on') this.forget();
+  }
+
+  /** `oldestMs`: when the oldest of the I/Os that are still out was submitted. */
+  mayGiveUp(volume: Volume | null, submittedMs: number, oldestMs: number, nowMs: number): boolean {
+    const { policy, waitsSinceMs } = this;
+    if (policy === 'forever' || waitsSinceMs === null || volume?.attachment.standing !== 'halted') return false;
+    const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
+    // A hair for sums of fractions.
+    if (waitedMs >= -1e-6) this.gaveUpMs = nowMs;
+    return this.gaveUpMs === nowMs;
+  }
+
+  /** A look while the client's process runs; gives how long an I/O waits past its time, ms, or null. */
+  overdueMs(volume: Volume | null, oldestMs: number, nowMs: number): number | null {
+    if (this.policy === 'forever' || volume?.attachment.standing !== 'halted') {
+      this.haltedSinceMs = null;
+      return null;
+    }
+    this.haltedSinceMs ??= nowMs;
+    const graceMs = this.policy === 'fail' ? STALL_FAIL_GRACE_MS : this.policy;
+    const lateMs = nowMs - Math.max(oldestMs, this.haltedSinceMs) - graceMs;
+    return lateMs > LATE_MAX_MS ? lateMs : null;
+  }
+}
