@@ -2,6 +2,7 @@
 // Leaves sending to workers.ts and worker.ts. Invariant: each `ask` is answered by one `told` of the same number, null when it failed.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { GrownVolume } from './served-volume.ts';
 import type { Admission } from './session.ts';
 import type { Grant } from './session-volumes.ts';
 
@@ -26,8 +27,13 @@ export type ToWorker =
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'told'; readonly number: number; readonly answer: ListAnswer | Grant | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
-  /** The server's list is another one: paths on interfaces that it lacks end in time. */
-  | { readonly type: 'list-changed'; readonly interfaces: readonly ServerInterface[]; readonly generation: number }
+  /** The server's list is another one: paths on interfaces that it lacks end in time, volumes in `grown` may be used to their new end. */
+  | {
+      readonly type: 'list-changed';
+      readonly interfaces: readonly ServerInterface[];
+      readonly generation: number;
+      readonly grown: readonly GrownVolume[];
+    }
   | { readonly type: 'reopen-log'; readonly level: string };
 
 export type Asked =

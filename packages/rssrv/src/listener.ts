@@ -175,7 +175,7 @@ export class Listener {
     }
     if (plan.isListChanged) {
       this.generation++;
-      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation } as const;
+      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown: [] } as const;
       for (const session of this.admissions.sessions) session.worker.tell(message);
     }
     for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);

@@ -16,6 +16,8 @@ export interface OpenVolume {
   readonly readonly: boolean;
   /** Every write is written through: several clients may write. */
   readonly writeThrough: boolean;
+  /** What may be used of it, in bytes: grows with the volume. */
+  sizeBytes: number;
   /** CLOSE was asked for: nothing new starts. */
   closing: boolean;
 }
@@ -40,7 +42,7 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
   const sectors = sectorsOf(op, flags, count);
   const blockSectors = open.volume.blockSizeBytes / SECTOR_BYTES;
   if (lba % blockSectors !== 0 || sectors % blockSectors !== 0) return STATUS.MISALIGNED;
-  return (lba + sectors) * SECTOR_BYTES > open.backend.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  return (lba + sectors) * SECTOR_BYTES > open.sizeBytes ? STATUS.PAST_END : STATUS.OK;
 }
 
 /**

@@ -1,6 +1,12 @@
 // What the listener tells a worker about a volume: plain data, sent as it is over the channel between the processes.
 // Everything is settled here (type, size, id); a worker decides nothing about a volume any more.
 
+/** A volume that has become larger: its storage is so already. */
+export interface GrownVolume {
+  readonly id: string;
+  readonly sizeBytes: number;
+}
+
 export interface ServedVolume {
   readonly name: string;
   readonly universe: number;

@@ -4,9 +4,12 @@
 import { expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { decodeIdentifyAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from './backends/backend.ts';
+import { validate } from './request.ts';
 import type { ServedVolume } from './served-volume.ts';
 import { SessionVolumes } from './session-volumes.ts';
 import { HeldStorage } from './testing/raw-client.ts';
@@ -40,16 +43,38 @@ class Scene {
       ),
   });
   handle = 0;
+  sizeBytes = 0;
+
+  grow(sizeBytes: number, id = 'id'): void {
+    this.volumes.grow([{ id, sizeBytes }]);
+  }
+
+  /** May the last sector of a volume of this size be read by the last handle? */
+  canUse(sizeBytes: number): boolean {
+    return validate(this.volumes.get(this.handle), OP.READ, 0, sizeBytes / SECTOR_BYTES - 1, 1) === STATUS.OK;
+  }
 
   ask(op: number, handle: number, body: Buffer): Promise<void> {
-    const header = { op, flags: 0, handle, slot: 0, seq: 1, lba: 0, count: 0, length: body.length, aux: 0 } satisfies Header;
+    const header = {
+      op,
+      flags: 0,
+      handle,
+      slot: 0,
+      seq: 1,
+      lba: 0,
+      count: 0,
+      length: body.length,
+      aux: op === OP.IOCTL ? IOCTL.IDENTIFY : 0,
+    } satisfies Header;
     this.volumes.answer(
       header,
       body,
       () => false,
       (status, [first]) => {
         this.said.push(`${frameName(op | ANSWER)} ${status}`);
-        if (op === OP.OPEN && status === STATUS.OK && first !== undefined) this.handle = decodeOpenAnswer(first, 0, first.length).handle;
+        if (op === OP.OPEN && status === STATUS.OK && first !== undefined)
+          ({ handle: this.handle, sizeBytes: this.sizeBytes } = decodeOpenAnswer(first, 0, first.length));
+        if (op === OP.IOCTL && first !== undefined) this.sizeBytes = decodeIdentifyAnswer(first, 0, first.length).sizeBytes;
       },
     );
     return this.turn();
@@ -104,4 +129,29 @@ test('when that OPEN comes to nothing, the hold is released', async () => {
   scene.openings.shift()!.refuse();
   await scene.turn();
   expect(scene.said.slice(2)).toEqual(['release id', `OPEN answer ${STATUS.IO_ERROR}`]);
+});
+
+const MIB = 1 << 20;
+
+test('a volume that grows: an open handle may be used to the new end at once, and IDENTIFY says so', async () => {
+  const scene = await sceneWithOneOpen();
+  expect([scene.canUse(MIB), scene.canUse(2 * MIB)]).toEqual([true, false]);
+  scene.grow(4 * MIB, 'another');
+  expect(scene.canUse(2 * MIB)).toBe(false);
+  scene.grow(2 * MIB);
+  expect([scene.canUse(2 * MIB), scene.canUse(4 * MIB)]).toEqual([true, false]);
+  scene.grow(MIB);
+  expect(scene.canUse(2 * MIB), 'never smaller').toBe(true);
+  await scene.ask(OP.IOCTL, scene.handle, NOTHING);
+  expect(scene.sizeBytes).toBe(2 * MIB);
+});
+
+test('a volume that grows while it is being opened, granted with its old size, is open with its new one', async () => {
+  const scene = new Scene();
+  await scene.open();
+  scene.grow(2 * MIB);
+  scene.openings.shift()!.give();
+  await scene.turn();
+  expect(scene.sizeBytes).toBe(2 * MIB);
+  expect(scene.canUse(2 * MIB)).toBe(true);
 });

@@ -1,6 +1,7 @@
 // A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
 // here a handle is given to it. Invariants: a handle number is used once per session; a handle that is closing starts nothing; CLOSE is
-// answered when its backend is closed; a hold is released when no handle of its volume is open and none is being opened.
+// answered when its backend is closed; a hold is released when no handle of its volume is open and none is being opened; the size of a
+// handle only grows.
 
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/protocol/limits';
@@ -19,7 +20,7 @@ import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/pro
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend } from './backends/backend.ts';
 import type { OpenVolume } from './request.ts';
-import type { ServedVolume } from './served-volume.ts';
+import type { GrownVolume, ServedVolume } from './served-volume.ts';
 
 /** The listener's answer to a wish to open a volume. */
 export type Grant =
@@ -46,6 +47,8 @@ export class SessionVolumes {
   private readonly opening = new Set<OpenRequest>();
   /** Volumes whose hold would have been released, had not an OPEN been under way. */
   private readonly unreleased = new Set<ServedVolume>();
+  /** Sizes by volume id of what has grown since the OPENs under way began: they may have been granted before. */
+  private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
@@ -53,6 +56,14 @@ export class SessionVolumes {
 
   get(handle: number): OpenVolume | undefined {
     return this.open.get(handle);
+  }
+
+  /** Volumes have become larger: what is open, and what is just being opened, has the new size from now on. */
+  grow(grown: readonly GrownVolume[]): void {
+    for (const { id, sizeBytes } of grown) {
+      if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
+      for (const open of this.open.values()) if (open.volume.id === id) open.sizeBytes = Math.max(open.sizeBytes, sizeBytes);
+    }
   }
 
   /** Answers a message request, now or later, exactly once. `isExecuting`: whether other requests of a handle are. */
@@ -131,6 +142,7 @@ export class SessionVolumes {
       answer = await this.openFor(request, answered);
     } finally {
       opening.delete(request);
+      if (opening.size === 0) this.grownMeanwhile.clear();
       await this.releaseLeft(request);
     }
     answer();
@@ -158,13 +170,14 @@ export class SessionVolumes {
       backend,
       readonly,
       writeThrough: volume.shared && !readonly,
+      sizeBytes: Math.max(backend.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
       closing: false,
     };
     this.open.set(open.handle, open);
     const body = encodeOpenAnswer({
       handle: open.handle,
       id: volume.id,
-      sizeBytes: backend.sizeBytes,
+      sizeBytes: open.sizeBytes,
       blockSizeBytes: volume.blockSizeBytes,
       readonly,
       shared: volume.shared,
@@ -201,13 +214,13 @@ function refuse(answered: Answered, status: Status, sentence = statusEntry(statu
   answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
 }
 
-function identify({ volume, backend, readonly }: OpenVolume): Buffer {
+function identify({ volume, backend, readonly, sizeBytes }: OpenVolume): Buffer {
   const { canDiscard, canExtents } = backend.capabilities;
   return encodeIdentifyAnswer({
     name: volume.name,
     id: volume.id,
     type: volume.type,
-    sizeBytes: backend.sizeBytes,
+    sizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
     readonly,
     canDiscard,
@@ -215,10 +228,10 @@ function identify({ volume, backend, readonly }: OpenVolume): Buffer {
   });
 }
 
-function extents({ backend }: OpenVolume, body: Buffer, answered: Answered): void {
+function extents({ backend, sizeBytes }: OpenVolume, body: Buffer, answered: Answered): void {
   const request = decodeExtentsRequest(body, 0, body.length);
   const positionBytes = request.lba * SECTOR_BYTES;
-  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > backend.sizeBytes) {
+  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
     refuse(answered, STATUS.PAST_END);
     return;
   }

@@ -16,6 +16,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from './backends/backend.ts';
 import { execute, isFua, type OpenVolume, validate } from './request.ts';
 import { Reruns } from './reruns.ts';
+import type { GrownVolume } from './served-volume.ts';
 import { ServerPath, type ServerPathOwner } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
@@ -102,8 +103,12 @@ export class Session implements ServerPathOwner {
     this.ports.pathsChanged(this.paths.size);
   }
 
-  /** The server's list changed: clients ask for it when they see the new number, and retire the paths that are not on it. */
-  listChanged(interfaces: readonly ServerInterface[], generation: number): void {
+  /**
+   * The server's list changed: clients ask for it when they see the new number, and retire the paths that are not on it. `grown` comes
+   * first: what the list says of sizes can be used by then.
+   */
+  listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
+    this.volumes.grow(grown);
     this.interfaces = interfaces;
     this.listGeneration = generation;
     for (const path of this.paths.values()) {

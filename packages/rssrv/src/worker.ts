@@ -45,7 +45,7 @@ class WorkerProcess {
         void this.end(message.code, message.sentence);
         return;
       case 'list-changed':
-        this.session?.listChanged(message.interfaces, message.generation);
+        this.session?.listChanged(message.interfaces, message.generation, message.grown);
         return;
       case 'reopen-log':
         this.log?.reopen();

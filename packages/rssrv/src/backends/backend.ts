@@ -22,6 +22,7 @@ export interface BackendCapabilities {
 }
 
 export interface Backend {
+  /** When it was opened; the storage may grow, and takes what lies in the new size then. */
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
   /** Reads into `target` at once; WOULD_WAIT leaves `target` untouched. Positions and lengths in bytes. */
