@@ -10,7 +10,7 @@ import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { toRsError } from '@rsio/protocol/lib/errors';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { programVersion } from '@rsio/protocol/lib/version';
 import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
@@ -20,19 +20,17 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from './attachments.ts';
 import { isSameLogin } from './config-changes.ts';
 import { NbdDoor } from './doors/nbd/nbd-door.ts';
-import { EventList } from './events.ts';
 import type { Identity } from './identity.ts';
 import { localInterfaces } from './local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './namespace.ts';
-import { labelOf } from './offers.ts';
+import { Notices } from './notices.ts';
 import { PathProbes } from './path-probes.ts';
 import { reloadConfig } from './reloader.ts';
 import type { LocalInterface } from './route-plan.ts';
-import type { StallWord } from './stall.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
-import { attachmentView, namespaceView, stallNotice, statsView, statusView } from './views.ts';
+import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
 import type { Volume } from './volume.ts';
 
 export interface ClientDaemonOptions {
@@ -52,7 +50,8 @@ export class ClientDaemon {
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
   private readonly door: NbdDoor;
-  private readonly events = new EventList();
+  private readonly notices: Notices;
+  private readonly ports: NamespacePorts;
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
   private readonly startedMs: number;
@@ -66,6 +65,7 @@ export class ClientDaemon {
     this.options = options;
     this.startedMs = clock.wallMs();
     this.configuredMs = this.startedMs;
+    this.notices = new Notices(log, clock);
     this.config = config;
     this.locals = this.localsOf(config);
     this.attachments = new Attachments({
@@ -74,7 +74,7 @@ export class ClientDaemon {
       namespaces: () => this.namespaces,
       doors: () => [this.door],
       deviceOf: (volume) => this.deviceOf(volume),
-      stalled: (volume, word) => this.stalled(volume, word),
+      stalled: (volume, word) => this.notices.stalled(volume, word),
     });
     this.door = new NbdDoor({
       socketPath: paths.nbdSocket,
@@ -99,7 +99,8 @@ export class ClientDaemon {
         counters: () => allCounters(systemFacts),
       }),
     });
-    this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.namespacePorts()));
+    this.ports = this.namespacePorts();
+    this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
 
   /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
@@ -144,13 +145,15 @@ export class ClientDaemon {
     if (this.state !== 'running') return;
     try {
       this.reload();
-    } catch (error) {
-      // It was said.
-      if (toRsError(error).kind === 'internal') throw error;
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // Everything else was said.
+      if (error.kind === 'internal') this.options.log.error(`The configuration was not read anew: ${error.message}`, { error: thrown });
     }
   }
 
   private reload(): string[] {
+    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
     const { paths, log } = this.options;
     return reloadConfig({
       file: paths.configFile,
@@ -166,7 +169,7 @@ export class ClientDaemon {
         });
       },
       take: (next) => this.take(next),
-      note: (...words) => this.note(...words),
+      note: (...words) => this.notices.add(...words),
     });
   }
 
@@ -180,7 +183,7 @@ export class ClientDaemon {
     this.locals = this.localsOf(next);
     const setups = this.setupsOf(next, this.locals);
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));
-    this.namespaces = setups.map((setup) => known(setup) ?? new Namespace(setup, identity, this.namespacePorts()));
+    this.namespaces = setups.map((setup) => known(setup) ?? new Namespace(setup, identity, this.ports));
     for (const namespace of before) {
       if (!this.namespaces.includes(namespace)) namespace.stop(STATUS.IO_ERROR, 'The namespace is not in the configuration any more');
     }
@@ -227,21 +230,8 @@ export class ClientDaemon {
     }
   }
 
-  /** Says aloud, once each time, that a volume's I/O waits, that it was given up, and that it goes on. */
-  private stalled(volume: Volume, word: StallWord): void {
-    const { log } = this.options;
-    const { from, to, sentence } = stallNotice(volume, word);
-    this.note(`volume ${volume.name}`, from, to, sentence);
-    const line = `Volume ${labelOf(volume)}: ${sentence}`;
-    if (word === 'gave-up') log.error(line);
-    else if (word === 'waits') log.warn(line);
-    else log.info(line);
-  }
-
   private interfaceChanged(event: InterfaceEvent): void {
-    const { address, change, sentence } = event;
-    this.note(`interface ${address}`, '-', change, sentence);
-    this.options.log.warn(sentence);
+    this.notices.interfaceChanged(event);
     // An address that has come may be on another subnet than was known.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
@@ -251,49 +241,30 @@ export class ClientDaemon {
     for (const namespace of this.namespaces) namespace.interfaceChanged(event);
   }
 
-  private note(object: string, from: string, to: string, reason: string): void {
-    this.events.add({ atMs: this.options.clock.wallMs(), object, from, to, reason });
-  }
-
   private namespacePorts(): NamespacePorts {
     const { clock, log } = this.options;
-    const note = (...words: Parameters<typeof this.note>): void => this.note(...words);
+    const { notices } = this;
     return {
       clock,
       log,
       connector: tcpConnector,
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
-      pathChanged: ({ local, remote, port, supervisor }, from, to, reason) => {
-        note(`path ${local.name} ${remote.address}/${port}`, from, to, reason);
-        if (to === 'up' && from === 'proving')
-          log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
-      },
+      pathChanged: (...change) => notices.pathChanged(...change),
       events: {
         sessionBegan: (server, again) => {
-          note(`server ${server.name}`, again ? 'session' : '-', 'session', again ? 'The last one was lost' : '');
-          log.info(`Server ${server.name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
+          notices.sessionBegan(server, again);
           void server.refresh(LIST_WAIT_MS).then(() => this.attachments.attachWanted());
         },
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment);
-          if (again) log.info(`Volume ${attachment.name} of server ${server.name} is open again`);
-          if (newLife)
-            log.warn(
-              `Volume ${attachment.name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`,
-            );
-          if (!again || newLife)
-            note(`volume ${attachment.name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
+          notices.opened(server, attachment, again, newLife);
         },
         openFailed: (server, attachment, status, sentence) => {
-          note(`volume ${attachment.name}`, '-', 'failed', sentence);
-          log.error(`Volume ${attachment.name} of server ${server.name}: ${sentence}`);
+          notices.openFailed(server, attachment, sentence);
           this.attachments.failed(attachment, status, sentence);
         },
-        openWaits: (server, attachment, sentence) => {
-          note(`volume ${attachment.name}`, 'open', 'waiting', sentence);
-          log.warn(`Volume ${attachment.name} of server ${server.name} waits: ${sentence}`);
-        },
+        openWaits: (...words) => notices.openWaits(...words),
       },
     };
   }
@@ -325,7 +296,7 @@ export class ClientDaemon {
       detach: async ({ names, force }) => ({ outcomes: await this.attachments.detach(names, force) }),
       status: () => statusView(this.config, this.namespaces, this.attachments.list, clock),
       stats: () => statsView(this.namespaces, this.attachments.list),
-      events: ({ count }) => ({ events: this.events.last(count) }),
+      events: ({ count }) => ({ events: this.notices.last(count) }),
       reload: () => ({ applied: this.reload() }),
       probe: (asked) => this.probes.measure(asked),
     };

@@ -1,0 +1,82 @@
+// What rsiod says aloud when something changes: an event for `rsconfig events`, and a line in the log. What follows from a change is left
+// to whoever tells of it. Invariant: each change is said once, in the same words in both places.
+
+import type { EventView } from '@rsio/protocol/control/methods';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Log } from '@rsio/protocol/lib/log';
+import type { PathState } from '@rsio/protocol/lib/path-facts';
+import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import { EventList } from './events.ts';
+import type { Route } from './namespace.ts';
+import { labelOf } from './offers.ts';
+import type { Server } from './server.ts';
+import type { StallWord } from './stall.ts';
+import type { InterfaceEvent } from './sys/interface-table.ts';
+import { stallNotice } from './views.ts';
+import type { Volume } from './volume.ts';
+
+export class Notices {
+  private readonly events = new EventList();
+  private readonly log: Log;
+  private readonly clock: Clock;
+
+  constructor(log: Log, clock: Clock) {
+    this.log = log;
+    this.clock = clock;
+  }
+
+  /** The last `count` events, oldest first. */
+  last(count: number): EventView[] {
+    return this.events.last(count);
+  }
+
+  /** An event without a line in the log. */
+  add(object: string, from: string, to: string, reason: string): void {
+    this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
+  }
+
+  /** What is wrong with a path is logged by its namespace. */
+  pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
+    this.add(`path ${local.name} ${remote.address}/${port}`, from, to, reason);
+    if (to === 'up' && from === 'proving')
+      this.log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
+  }
+
+  interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
+    this.add(`interface ${address}`, '-', change, sentence);
+    this.log.warn(sentence);
+  }
+
+  /** Once each time that a volume's I/O waits, that it was given up, and that it goes on. */
+  stalled(volume: Volume, word: StallWord): void {
+    const { from, to, sentence } = stallNotice(volume, word);
+    this.add(`volume ${volume.name}`, from, to, sentence);
+    const line = `Volume ${labelOf(volume)}: ${sentence}`;
+    if (word === 'gave-up') this.log.error(line);
+    else if (word === 'waits') this.log.warn(line);
+    else this.log.info(line);
+  }
+
+  sessionBegan({ name }: Server, again: boolean): void {
+    this.add(`server ${name}`, again ? 'session' : '-', 'session', again ? 'The last one was lost' : '');
+    this.log.info(`Server ${name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
+  }
+
+  opened(server: Server, { name }: Attachment, again: boolean, newLife: boolean): void {
+    if (again) this.log.info(`Volume ${name} of server ${server.name} is open again`);
+    if (newLife) {
+      this.log.warn(`Volume ${name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`);
+    }
+    if (!again || newLife) this.add(`volume ${name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
+  }
+
+  openFailed(server: Server, { name }: Attachment, sentence: string): void {
+    this.add(`volume ${name}`, '-', 'failed', sentence);
+    this.log.error(`Volume ${name} of server ${server.name}: ${sentence}`);
+  }
+
+  openWaits(server: Server, { name }: Attachment, sentence: string): void {
+    this.add(`volume ${name}`, 'open', 'waiting', sentence);
+    this.log.warn(`Volume ${name} of server ${server.name} waits: ${sentence}`);
+  }
+}
