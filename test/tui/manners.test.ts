@@ -110,6 +110,18 @@ it('the screen follows the size of the terminal, and says so below 80x24', async
   await terminal.ended(0);
 });
 
+it('F1 tells about a field what the manual says of its key, and about a screen how to use it', async () => {
+  const terminal = await started();
+  await terminal.press('F1');
+  expectScreen(await terminal.sees('The way to a working client'), 'help-menu', mask);
+  await terminal.press('Escape');
+  await terminal.sees('> Interfaces', 'The way to a working client');
+  await terminal.press('Down', 'Down', 'Down', 'Enter');
+  await terminal.sees('> protocol');
+  await terminal.press('Down', 'Down', 'F1');
+  expectScreen(await terminal.sees('Without it:'), 'help-field', mask);
+});
+
 it('plain ASCII where the locale has no line characters, or when asked for', async () => {
   const terminal = await started({ env: { LC_ALL: 'C' } });
   expectScreen(await terminal.screen(), 'menu-ascii', mask);
@@ -127,7 +139,12 @@ it('status without rsiod says how to start it; with it paths, and a volume comes
   await host.start('rsiod');
   await host.pathsUp(1);
   await terminal.sees(/connected +tx ok +rx ok/);
-  await terminal.sees(/> osl:oracle@0 +not attached/);
+  const [near = '', far = ''] = [network.clientAddresses()[0], network.serverAddresses[0]];
+  const ends: Mask = [
+    [`${far}/${network.port}`, '127.45.0.10/5000'],
+    [near, '127.45.0.20'],
+  ];
+  expectScreen(await terminal.sees(/> osl:oracle@0 +not attached/), 'status', [...mask, ...ends]);
   await terminal.press('Enter');
   await terminal.sees(/> osl:oracle@0 +attached/);
   await terminal.press('Enter');

@@ -21,6 +21,6 @@ export type Command =
   | { readonly do: 'test-paths' }
   | { readonly do: 'attach' | 'detach' | 'detach-now'; readonly volume: string }
   | { readonly do: 'save' | 'save-and-leave' | 'leave' | 'end' }
-  | { readonly do: 'read-file' | 'show-difference' | 'overwrite' }
+  | { readonly do: 'read-file' | 'read-file-now' | 'overwrite' }
   | { readonly do: 'accept-form' | 'drop-form' | 'back' }
   | { readonly do: 'help' | 'actions' | 'close-popup' };

@@ -7,7 +7,7 @@ import type { Command, Removable } from './command.ts';
 import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
 import { fillField, formText, isTouched } from './form.ts';
 import { formScreen } from './forms.ts';
-import { leave, save } from './saving.ts';
+import { leave, readAgain, save } from './saving.ts';
 import { type FormScreen, notice, popScreen, type Popup, pushPopup, pushScreen, type State, topScreen, withTop } from './state.ts';
 import { type Step, step } from './step.ts';
 import { askDetach, attach, detach, openStatus } from './watching.ts';
@@ -58,7 +58,7 @@ type FileCommand = Extract<
       | 'leave'
       | 'end'
       | 'read-file'
-      | 'show-difference'
+      | 'read-file-now'
       | 'overwrite'
       | 'accept-form'
       | 'drop-form'
@@ -79,6 +79,8 @@ function performOnFile(state: State, command: FileCommand): Step {
     case 'end':
       return step(state, { kind: 'end' });
     case 'read-file':
+      return readAgain(state);
+    case 'read-file-now':
       return step(state, { kind: 'read-file' });
     case 'overwrite': {
       const screen = topScreen(state);
@@ -93,7 +95,6 @@ function performOnFile(state: State, command: FileCommand): Step {
       return step(pushPopup(state, helpOf(state)));
     case 'actions':
       return step(openActions(state));
-    case 'show-difference':
     case 'close-popup':
       return step(state);
   }

@@ -1,10 +1,11 @@
 // Saving, reading again, and leaving: the only ways by which work can be lost, each of which asks first.
 // Invariant: a file that another program changed is overwritten only after the difference was shown and the person said so.
 
-import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
+import { printIni } from '@rsio/protocol/config/ini-document';
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import type { Told } from './action.ts';
+import { documentIn } from './start.ts';
 import { type Step, step } from './step.ts';
 import { type Failure, isUnsaved, notice, pushPopup, pushScreen, type State, type StoredFile, topScreen } from './state.ts';
 
@@ -32,7 +33,7 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
       text,
       choices: [
         { label: 'Show what differs', command: { do: 'close-popup' } },
-        { label: 'Read the file anew and lose my changes', command: { do: 'read-file' } },
+        { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
         { label: 'Go on editing', command: { do: 'back' } },
       ],
       focus: 0,
@@ -59,6 +60,16 @@ export function told(before: State, outcome: Told): Step {
   }
 }
 
+/** Asks first when that would lose something. */
+export function readAgain(state: State): Step {
+  if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
+  const choices = [
+    { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
+    { label: 'Go on editing', command: { do: 'close-popup' } },
+  ] as const;
+  return step(pushPopup(state, { title: 'Read the file anew', text: 'What you changed is not in the file yet', choices, focus: 1 }));
+}
+
 /** The file as it is now takes the place of the document, if the reader accepts it. */
 export function fileRead(state: State, stored: StoredFile): Step {
   try {
@@ -69,7 +80,8 @@ export function fileRead(state: State, stored: StoredFile): Step {
   }
   const screens: State['screens'] = [{ kind: 'menu', focus: 0 }];
   const note = `Read ${state.configFile} anew`;
-  return step({ ...state, document: parseIni(stored.text), clean: stored.text, stored, screens, popups: [], note });
+  const document = documentIn(stored);
+  return step({ ...state, document, clean: printIni(document), stored, screens, popups: [], note });
 }
 
 export function leave(state: State): Step {

@@ -1,13 +1,13 @@
 // The state in which a session begins: the menu over the file, or over what a new file begins with.
 // Invariant: what a new file begins with is no change that a person would be asked about.
 
-import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
+import { type IniDocument, parseIni, printIni } from '@rsio/protocol/config/ini-document';
 import { newRscltcfg } from '@rsio/protocol/config/rscltcfg-edit';
-import type { State } from './state.ts';
+import type { State, StoredFile } from './state.ts';
 
 /** `stored` must be a file that the reader accepts, or none. */
 export function startState(given: Pick<State, 'configFile' | 'startCommand' | 'stored' | 'size'>): State {
-  const document = given.stored.fingerprint === null ? newRscltcfg() : parseIni(given.stored.text);
+  const document = documentIn(given.stored);
   return {
     ...given,
     document,
@@ -20,4 +20,9 @@ export function startState(given: Pick<State, 'configFile' | 'startCommand' | 's
     knownAddresses: {},
     runs: 0,
   };
+}
+
+/** What is edited: the file, or what a new one begins with. */
+export function documentIn({ text, fingerprint }: StoredFile): IniDocument {
+  return fingerprint === null ? newRscltcfg() : parseIni(text);
 }

@@ -258,6 +258,33 @@ test('... or is read anew', async () => {
   expect(walker.screen()).not.toContain('192.168.47.20');
 });
 
+test('a file that was removed meanwhile can be begun anew, or written again', async () => {
+  const walker = new Walker({ file: SAMPLE });
+  await walker.choose('Interfaces');
+  await addInterface(walker, '192.168.47.20');
+  walker.world.file = null;
+  await walker.press('save');
+  await walker.choose('Read the file anew');
+  expect(walker.screen()).toContain('File /etc/rscltcfg (new)');
+  await walker.press('save');
+  expect(walker.world.file).toBe('[defaults]\nprotocol      = tcp\nport          = 5000\n');
+});
+
+test('reading the file anew asks when something would be lost', async () => {
+  const walker = new Walker({ file: SAMPLE });
+  await walker.choose('Interfaces');
+  await addInterface(walker, '192.168.47.20');
+  await walker.press('escape', 'action');
+  await walker.choose('Read the file anew');
+  expect(walker.question()).toBe('What you changed is not in the file yet');
+  await walker.press('enter');
+  expect(walker.screen()).toContain('* not saved');
+  await walker.press('action');
+  await walker.choose('Read the file anew');
+  await walker.choose('lose my changes');
+  expect(walker.screen()).not.toContain('not saved');
+});
+
 test('a save that is refused keeps the work and says why', async () => {
   const walker = new Walker({ saveError: new RsError('E_RIGHTS', 'No right to write /etc/rscltcfg: run as root') });
   await walker.choose('Interfaces');

@@ -13,7 +13,7 @@ export function differencePage(state: State, { theirs }: DifferenceScreen): Page
     title: 'The file (-) and what you edited (+)',
     rows: lines.map(({ sign, text }) => textRow(`${sign} ${text}`)),
     actions: [
-      { label: 'Read the file anew and lose my changes', command: { do: 'read-file' } },
+      { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
       { label: 'Overwrite the file with what I edited', command: { do: 'overwrite' } },
     ],
     hint: 'F7: read anew, or overwrite. Esc goes on editing',

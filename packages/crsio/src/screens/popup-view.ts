@@ -5,19 +5,22 @@ import type { Popup } from '../model/state.ts';
 import { drawBorder, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+import { pageSize } from './page-view.ts';
 
 const WIDTH_MAX = 66;
 /** Frame and one space on each side. */
 const SIDES = 4;
+/** Below the line on top. */
+const FIRST_ROW = 1;
 
 export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
-  const { columns, rows } = canvas.size;
+  const { columns } = canvas.size;
   const width = innerWidth(popup);
   const text = popup.text === '' ? [] : wrap(popup.text, width);
   const isText = popup.choices.length === 0;
   const gap = text.length > 0 && !isText ? 1 : 0;
   const height = Math.min(text.length + gap + popup.choices.length, bodyRows(canvas.size));
-  const top = Math.floor((rows - height - 2) / 2);
+  const top = FIRST_ROW + Math.floor((bodyRows(canvas.size) - height) / 2);
   const left = Math.floor((columns - width - SIDES) / 2);
   drawBorder(canvas, top, left, { columns: width + SIDES, rows: height + 2 }, popup.title, signs);
   const first = isText ? Math.min(popup.focus, text.length - height) : 0;
@@ -41,8 +44,9 @@ export function lastPopupTop(popup: Popup, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
-function bodyRows({ rows }: Size): number {
-  return rows - 4;
+/** Within the frame of the page: the words and keys below stay to be read. */
+function bodyRows(size: Size): number {
+  return pageSize(size).rows;
 }
 
 function innerWidth(popup: Popup): number {
