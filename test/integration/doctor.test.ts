@@ -63,7 +63,7 @@ it('a client in good order: exit code 0, nothing but good, and a last line that 
   await client.pathsUp(2);
   const { code, stdout, stderr } = await client.rsconfig('doctor');
   expect({ code, stdout }).toMatchObject({ code: 0 });
-  expect(stderr).toBe('rsconfig: Trying 2 paths, about a second each\n');
+  expect(stderr).toBe('rsconfig: Trying 2 paths of the file, about a second each\n');
   expect(stdout).toMatch(/^(ok: .*\n)+0 errors, 0 warnings, \d+ things are well\n$/);
   expect(stdout).toMatch(/^ok: server big-9: Knows the key of node big-2, and proved that it does$/m);
 });
@@ -144,6 +144,15 @@ it('fault: what takes the connection is no RSIO server', async () => {
   expect(code).toBe(1);
   const path = found.find(({ object }) => object === `path if0 -> ${address}/${port}`);
   expect(path?.what).toContain('does not answer as an RSIO server');
+});
+
+it('a path that only the server told of is tried too', async () => {
+  const [first = '', second = ''] = network.serverAddresses;
+  client.writeConfig('rsiod', config({ serverAddresses: [first], defaults: { paths: 'auto' } }));
+  const { stdout, stderr } = await client.rsconfig('doctor');
+  expect(stderr).toContain('Trying 1 path that the servers told of, about a second each\n');
+  expect(stdout).toMatch(new RegExp(`^ok: path if1 -> ${second}/${network.port}: Connects in `, 'm'));
+  expect(stdout).not.toMatch(/No path begins/);
 });
 
 it('fault: a server interface that no interface of this machine reaches', async () => {

@@ -73,7 +73,7 @@ describe('interfaces', () => {
     // What follows from it is not told again.
     const leftOut = [
       { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
-      { namespace: 'osl', object: 'big-9-2', type: 'server', address: '192.168.46.10', reason },
+      { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },
     ] as const;
     const found = fault({ machine, paths: [pathFacts(0)], leftOut });
     expect(found.what).toBe('This machine does not have address 192.168.46.20: it has 192.168.45.20 (eth0) and 192.168.47.20 (eth1)');
@@ -113,7 +113,7 @@ describe('the way', () => {
 
   test('a server section that no interface reaches', () => {
     const reason = 'not on a common subnet with any interface of the client';
-    const one = { namespace: 'osl', object: 'big-9-2', type: 'server', address: '192.168.46.10', reason } as const;
+    const one = { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason } as const;
     expect(fault({ leftOut: [one] })).toMatchObject({ severity: 'warning', what: `No path goes to 192.168.46.10: ${reason}` });
   });
 

@@ -13,7 +13,7 @@ export interface DoctorFacts {
   readonly rootOption: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
-  /** Every pair that the file makes a path of, up to DOCTOR_PATHS_MAX. */
+  /** Every pair that the file, or what a server says of itself, makes a path of, up to DOCTOR_PATHS_MAX. */
   readonly paths: readonly PathFacts[];
   /** Pairs past that bound. */
   readonly pathsNotTried: number;
@@ -70,9 +70,10 @@ export interface RouteFacts {
 
 export interface LeftOutFacts {
   readonly namespace: string;
-  /** Name of the interface or of the server section that has no path. */
+  /** Name of what has no path. */
   readonly object: string;
-  readonly type: 'interface' | 'server';
+  /** Of this machine, a [server] section, or an interface that only its server names. */
+  readonly type: 'interface' | 'section' | 'learned';
   readonly address: string;
   readonly reason: string;
 }

@@ -21,10 +21,13 @@ export function checkReach(facts: DoctorFacts): Finding[] {
       findings.ok(pathName(path), `Connects in ${path.report.connectMs.toFixed(1)} ms${trip}`);
     }
   }
-  for (const one of facts.leftOut.filter(({ type, address }) => type === 'server' && !isForMissing(facts, address))) {
+  for (const one of facts.leftOut.filter(({ type, address }) => type === 'section' && !isForMissing(facts, address))) {
     const where = placeOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
     const remedy = 'put an interface of this machine into its subnet (rsconfig interface add), say paths = all in the file, or remove it';
     findings.warning(`server section ${one.object}`, `No path goes to ${one.address}: ${one.reason}`, where, remedy);
+  }
+  for (const { object, address, reason } of facts.leftOut.filter(({ type }) => type === 'learned')) {
+    findings.ok(`server interface ${object}`, `No path goes to ${address}, and none need to: ${reason}`);
   }
   if (facts.pathsNotTried > 0) {
     const what = `${plural(facts.pathsNotTried, 'path was', 'paths were')} not tried, the file makes more than doctor tries`;
