@@ -92,9 +92,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
 /** From the interfaces in turn, those on the host's subnet first, until one connects. */
 async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise<{ report: ProbeReport; local: string }> {
   const { host, interfaces, login, namespaceid, namespacekey } = target;
-  const alike = interfaces.filter(({ hasCarrier, address }) => hasCarrier && isIPv6(address) === isIPv6(host.address));
-  const isNear = ({ address, prefixLength }: MachineInterface): boolean => sameSubnet(address, prefixLength, host.address);
-  const ordered = [...alike.filter(isNear), ...alike.filter((one) => !isNear(one))];
+  const ordered = inOrderOfHope(interfaces, host.address);
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
@@ -115,11 +113,24 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   );
 }
 
+/** Those on the host's subnet first. The loopback leads to this machine only, and nothing else leads to the loopback. */
+function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
+  const isHostLoopback = address.startsWith('127.') || address === '::1';
+  const isOfUse = (one: MachineInterface): boolean =>
+    one.hasCarrier && isIPv6(one.address) === isIPv6(address) && one.isLoopback === isHostLoopback;
+  const isNear = (one: MachineInterface): boolean => sameSubnet(one.address, one.prefixLength, address);
+  const useful = interfaces.filter(isOfUse);
+  return [...useful.filter(isNear), ...useful.filter((one) => !isNear(one))];
+}
+
 function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsError {
   if (failureCode === 'E_AUTH') return notAccepted(`at ${shown}`);
   const { what } = splitSentence(failure ?? '', '');
   if (failureCode === 'E_NAMESPACE') {
-    return new RsError('E_NAMESPACE', `${what} (asked at ${shown}, which answers no exploration): give the right one with --id`);
+    return new RsError(
+      'E_NAMESPACE',
+      `${what} (asked at ${shown}, which answers no exploration): give the right one with --id, or the namespacekey where one is set`,
+    );
   }
   return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);
 }
