@@ -3,7 +3,7 @@
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import { PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
+import { END_POINTS_REMEMBERED_MAX, PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -16,6 +16,7 @@ import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Namespace, type NamespaceSetup } from './namespace.ts';
+import { remember } from './server.ts';
 
 const LOCALS = ['192.168.10.1', '192.168.20.1'];
 const REMOTES = ['192.168.10.9', '192.168.20.9'];
@@ -241,9 +242,20 @@ describe("the server's list", () => {
     expect(scene.routes).toEqual(['if0 big-9-0 up']);
     scene.list([REMOTES[1]!]);
     expect(scene.routes).toEqual(['if0 big-9-0 up']);
-    const other = new Scene({ names: REMOTES });
+    const other = new Scene({ sections: 1, names: REMOTES });
     other.list([]);
-    expect(other.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+    expect(other.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+  });
+
+  test('an older list, which comes late over another path, changes nothing', () => {
+    const scene = new Scene({ names: [REMOTES[0]!] });
+    scene.list(REMOTES);
+    scene.server.interfaces = named([REMOTES[0]!]);
+    scene.server.generation = 1;
+    scene.reset(1);
+    scene.clock.advance(1000);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+    expect([...scene.namespace.servers.values()][0]!.interfaces).toHaveLength(2);
   });
 
   test('a list that changes while it is asked for is asked for again, and a server that lies about it is not asked for ever', () => {
@@ -322,4 +334,13 @@ test('a namespace that was stopped does nothing any more', () => {
   scene.clock.advance(60_000);
   expect([path!.closedReason !== null, scene.server.connections.length]).toEqual([true, length]);
   expect(scene.routes).toEqual(['if0 big-9-0 retired']);
+});
+
+test('of what servers named only so much is remembered, the newest', () => {
+  const keys = new Set<string>();
+  for (let number = 0; number < 3 * END_POINTS_REMEMBERED_MAX; number++) {
+    remember(keys, 'often');
+    remember(keys, `10.0.0.${number}/5000`);
+  }
+  expect([keys.size, keys.has('often'), keys.has('10.0.0.0/5000')]).toEqual([END_POINTS_REMEMBERED_MAX, true, false]);
 });
