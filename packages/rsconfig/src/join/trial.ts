@@ -38,6 +38,7 @@ export async function tryServers(
   const unused: string[] = [];
   const refusedBy: string[] = [];
   const idle = new Map(target.interfaces.filter(({ hasCarrier }) => !hasCarrier).map((one) => [localName(one), 'it has no carrier']));
+  const tried = new Set<string>();
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
@@ -54,14 +55,17 @@ export async function tryServers(
       }
       left -= 1;
       tells(`Trying ${name}`);
+      tried.add(localName({ device: candidate.local.name, address: candidate.local.address }));
       const report = await probe(candidate, target, discovery.namespaceid, server, ports);
       if (report.failureCode === 'E_AUTH') refusedBy.push(server.server);
       else if (report.failure !== null) unused.push(`${name} cannot be used: ${report.failure}`);
       else usable.push({ path: pathOf(candidate, server), report });
     }
   }
-  const used = new Set(usable.map(({ path: { device, local } }) => localName({ device, address: local })));
-  for (const [name, reason] of idle) if (!used.has(name)) unused.push(`${name} is not used: ${reason}`);
+  for (const one of target.interfaces.filter(({ isLoopback }) => !isLoopback)) {
+    const name = localName(one);
+    if (!tried.has(name)) unused.push(`${name} is not used: ${idle.get(name) ?? 'no server was heard on it'}`);
+  }
   return { usable, unused, refusedBy };
 }
 
