@@ -127,6 +127,22 @@ it('where exploration is signed, the namespacekey is written too', async () => {
   expect(fileOf(all)).toContain('namespacekey  = secret-of-osl\n');
 });
 
+it('of two servers in the namespace the one that accepts the key is joined, the other named; exit code 1', async () => {
+  const all = await scene();
+  const other = lab.host();
+  const { network } = all;
+  const elsewhere = { ...network, serverAddresses: network.subnets.map((subnet) => subnet.address(11)) };
+  const text = serverConfig(elsewhere, { volumes: {}, clients: { venus: keyOf('venus') } });
+  other.writeConfig('rssrv', text.replace('server big-9', 'server big-8').replace('serverid = 1', 'serverid = 2'));
+  await other.start('rssrv');
+  const { code, stdout, stderr } = await join(all, {});
+  expect(code).toBe(1);
+  expect(stdout).toContain('Found namespace osl with namespaceid 200: server big-9 (id 1), server big-8 (id 2)\n');
+  expect(stderr).toMatch(/^rsconfig: The server big-8 does not accept this name with this key: .* \[E_AUTH\]$/m);
+  expect(fileOf(all)).toBe(expectedFile(all));
+  await all.client.pathsUp(2);
+});
+
 describe('a server that answers no exploration', () => {
   const silent = (text: string): string => text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = no');
 

@@ -51,7 +51,9 @@ export async function discover(target: JoinTarget, ports: MachinePorts): Promise
   const locals = exploringLocals(interfaces, [host]);
   const options = { locals, port: host.port, targets: [host], namespacekey, namespaceid, clock, sockets, random };
   const { servers, findings } = await explore(options);
-  const named = servers.find(({ heard }) => heard.some(({ from }) => from === host.address));
+  const named =
+    servers.find(({ heard }) => heard.some(({ from }) => from === host.address)) ??
+    servers.find((server) => server.interfaces.some(({ address, port }) => address === host.address && port === host.port));
   if (named === undefined) return askByTcp(target, findings, ports);
   const others = servers.filter((server) => server !== named && server.namespaceid === named.namespaceid);
   return {
