@@ -29,7 +29,7 @@ test('a client in good order has no fault', () => {
 test('every error and warning has a remedy, and no command has a gap to fill in', () => {
   const broken = doctorFacts({
     file: fileFacts(SAMPLE, { mode: 0o666, modifiedMs: AT_MS + 1 }),
-    machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], tables: [] },
+    machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], standsOn: {}, tables: [] },
     paths: [pathFacts(0, { unreached: 'ETIMEDOUT', report: null }), pathFacts(1, { report: null })],
   });
   for (const { remedy, commands } of faults(broken)) {
@@ -68,7 +68,7 @@ describe('the file', () => {
 
 describe('interfaces', () => {
   test('an address that this machine does not have', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], tables: [] };
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [] };
     const reason = 'not on a common subnet';
     // What follows from it is not told again.
     const leftOut = [
@@ -81,20 +81,37 @@ describe('interfaces', () => {
   });
 
   test('a cable that is not plugged in is told once, not for each path on it', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { hasCarrier: false })], tables: [] };
+    const machine = {
+      interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { hasCarrier: false })],
+      standsOn: {},
+      tables: [],
+    };
     const found = fault({ machine, paths: [pathFacts(0), pathFacts(1, { unreached: 'EHOSTUNREACH', report: null })] });
     expect(found).toMatchObject({ severity: 'error', object: 'interface if1', commands: ['ip link set dev eth1 up'] });
     expect(found.what).toContain('has no carrier');
   });
 
   test('two on one card', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], tables: [] };
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], standsOn: {}, tables: [] };
     const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' }, report: report({ leavesBy: 'eth0' }) })];
     expect(fault({ machine, paths })).toMatchObject({ severity: 'warning', object: 'interfaces if0 and if1' });
   });
 
+  test('two VLANs of one card', () => {
+    const interfaces = [card('eth0.45', '192.168.45.20'), card('eth0.46', '192.168.46.20')];
+    const machine = { interfaces, standsOn: { 'eth0.45': 'eth0', 'eth0.46': 'eth0' }, tables: [] };
+    const paths = [45, 46].map((vlan, index) => pathFacts(index as 0 | 1, { route: { device: `eth0.${vlan}` }, report: report() }));
+    expect(fault({ machine, paths }).what).toBe(
+      'They are all on eth0, by eth0.45 and eth0.46: one cable carries them, and when it fails, all fail',
+    );
+  });
+
   test('links of different speed', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { linkMbps: 100 })], tables: [] };
+    const machine = {
+      interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { linkMbps: 100 })],
+      standsOn: {},
+      tables: [],
+    };
     expect(fault({ machine }).what).toBe('The links differ: if0 (eth0) 1000 Mbit/s and if1 (eth1) 100 Mbit/s');
   });
 });
@@ -120,6 +137,7 @@ describe('the way', () => {
   test('packets of the MTU that do not get through', () => {
     const machine = {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { mtuBytes: 9000 })],
+      standsOn: {},
       tables: [],
     };
     expect(fault({ machine })).toMatchObject({ severity: 'warning', commands: ['ip link set dev eth1 mtu 1500'] });
@@ -129,7 +147,7 @@ describe('the way', () => {
 /** Two cards in one subnet. */
 function twins(really: 'eth0' | 'eth1', changes: Partial<DoctorFacts> = {}): Partial<DoctorFacts> {
   const file = fileFacts(SAMPLE.replaceAll('192.168.46.', '192.168.45.1'));
-  const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')], tables: [101, 254] };
+  const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')], standsOn: {}, tables: [101, 254] };
   const second = { local: '192.168.45.120', address: '192.168.45.110', route: { device: really } };
   const paths = [pathFacts(0), pathFacts(1, { ...second, report: report() })];
   const daemon = { ...doctorFacts().daemon, status: null };

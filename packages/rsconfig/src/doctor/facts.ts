@@ -43,6 +43,8 @@ export interface FileFacts {
 
 export interface MachineFacts {
   readonly interfaces: readonly MachineInterface[];
+  /** The card that a device such as a VLAN stands on, by its name; a device without an entry is a card itself, or stands on several. */
+  readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of routing tables that are in use. */
   readonly tables: readonly number[];
 }

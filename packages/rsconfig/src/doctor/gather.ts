@@ -10,6 +10,7 @@ import { programVersion } from '@rsio/protocol/lib/version';
 import type { CommandContext } from '../commands/command-context.ts';
 import { type MachinePorts, machinePorts } from '../machine-ports.ts';
 import type { DoctorFacts } from './facts.ts';
+import { cardsBelow } from './cards-below.ts';
 import { gatherDaemon, gatherSystem } from './gather-daemon.ts';
 import { gatherFile } from './gather-file.ts';
 import { tryPaths } from './gather-paths.ts';
@@ -25,7 +26,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   return {
     rootOption: root === '' ? '' : ` --root ${root}`,
     file,
-    machine: { interfaces: ports.interfaces, tables },
+    machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables },
     ...tried,
     explored,
     daemon,

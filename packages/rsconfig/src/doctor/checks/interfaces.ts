@@ -25,7 +25,7 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
     if (machine.hasCarrier) findings.ok(`interface ${configured.name}`, described(machine));
     else withoutCarrier(findings, facts, configured, machine);
   }
-  sharedDevices(findings, facts, found);
+  sharedCables(findings, facts, found);
   differingSpeeds(findings, facts, found);
   const idle = facts.leftOut.filter(({ type, address }) => type === 'interface' && found.some((one) => one.configured.address === address));
   for (const one of idle) {
@@ -57,15 +57,21 @@ function described({ address, prefixLength, device, linkMbps, mtuBytes }: Machin
   return `${address}/${prefixLength} on ${device}${speed}${mtu}`;
 }
 
-function sharedDevices(findings: FindingList, { file }: DoctorFacts, found: readonly OnMachine[]): void {
-  const cables = found.filter(({ machine }) => !machine.isLoopback);
-  for (const device of new Set(cables.map(({ machine }) => machine.device))) {
-    const names = cables.filter(({ machine }) => machine.device === device).map(({ configured }) => configured.name);
-    const [, second] = names;
+function sharedCables(findings: FindingList, { file, machine: { standsOn } }: DoctorFacts, found: readonly OnMachine[]): void {
+  const cables = found
+    .filter(({ machine }) => !machine.isLoopback)
+    .map(({ configured: { name }, machine: { device } }) => ({ name, device, card: standsOn[device] ?? device }));
+  for (const card of new Set(cables.map((one) => one.card))) {
+    const on = cables.filter((one) => one.card === card);
+    const [, second] = on;
     if (second === undefined) continue;
-    const what = `They are all on ${device}: one cable carries them, and when it fails, all fail`;
-    const remedy = `give each interface an address on a card of its own, or keep one: rsconfig interface remove ${second}`;
-    findings.warning(`interfaces ${listOf(names)}`, what, placeOf(file, { type: 'interface', name: second }, 'address'), remedy);
+    const names = on.map(({ name }) => name);
+    const devices = [...new Set(on.map(({ device }) => device))].filter((device) => device !== card);
+    const over = devices.length === 0 ? '' : `, by ${listOf(devices)}`;
+    const what = `They are all on ${card}${over}: one cable carries them, and when it fails, all fail`;
+    const remedy = `give each interface an address on a card of its own, or keep one: rsconfig interface remove ${second.name}`;
+    const where = placeOf(file, { type: 'interface', name: second.name }, 'address');
+    findings.warning(`interfaces ${listOf(names)}`, what, where, remedy);
   }
 }
 

@@ -1,0 +1,32 @@
+// VLANs stand on their card, also through several layers; bonds and bridges are cards themselves; a circle ends.
+// What /sys tells is the test's.
+
+import { expect, test } from 'vitest';
+import { cardsBelow } from './cards-below.ts';
+
+const LOWERS: Readonly<Record<string, readonly string[]>> = {
+  'eth0.45': ['eth0'],
+  'bond0.46': ['bond0'],
+  bond0: ['eth1', 'eth2'],
+  'stacked.1': ['eth0.45'],
+  loop1: ['loop2'],
+  loop2: ['loop1'],
+};
+
+test.each([
+  ['eth0', undefined],
+  ['eth0.45', 'eth0'],
+  ['stacked.1', 'eth0'],
+  ['bond0', undefined],
+  ['bond0.46', 'bond0'],
+])('%s stands on %s', (device, card) => {
+  expect(cardsBelow([{ device }], (name) => [...(LOWERS[name] ?? [])])[device]).toBe(card);
+});
+
+test('a circle ends', () => {
+  expect(Object.keys(cardsBelow([{ device: 'loop1' }], (name) => [...(LOWERS[name] ?? [])])).length).toBeLessThanOrEqual(1);
+});
+
+test('a real device that is not there stands on nothing', () => {
+  expect(cardsBelow([{ device: 'no-such-device' }])).toEqual({});
+});
