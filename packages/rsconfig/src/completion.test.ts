@@ -49,6 +49,11 @@ test.each<[string[], string[]]>([
     ['interface', 'remove', ''],
     ['if0', 'if1'],
   ],
+  [
+    ['-m', 'test', ''],
+    ['if0', 'if1'],
+  ],
+  [['join', '192.168.45.10', '--interface', '192.168.45.20', '--no-'], ['--no-start']],
   [['key', ''], ['new']],
   [['completion', ''], ['bash']],
   [['namespace', 'remove', ''], ['osl']],

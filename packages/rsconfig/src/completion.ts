@@ -9,7 +9,7 @@ const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
   const options = Object.entries(Object.assign({}, ...commands.map((command) => command.options)) as Record<string, OptionSpec>);
-  const texts = options.filter(([, { kind }]) => kind === 'text');
+  const texts = options.filter(([, { kind }]) => kind === 'text' || kind === 'list');
   const files = texts.filter(([, { value }]) => value === 'F');
   const others = texts.filter(([, { value }]) => value !== 'F');
   return `# Completion of rsconfig for bash: source <(rsconfig completion bash)

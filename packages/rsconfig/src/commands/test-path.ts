@@ -16,6 +16,7 @@ PATH is the name or address of an interface here (if0), the address of a server
 interface (192.168.45.10), or both (if0:192.168.45.10); without it all paths.`,
   options: { json: JSON_OPTION },
   operands: { min: 0, max: 1 },
+  completes: '"${ask[@]}" interface list | tail -n +2 | cut -d " " -f 1',
   run: (context, { json }, [path]) => testPaths(context, path ?? null, json),
 });
 
