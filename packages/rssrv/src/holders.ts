@@ -4,7 +4,8 @@
 
 import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
 import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
-import { formatTime } from '@rsio/protocol/lib/log-line';
+import { formatTime, TIME_MAX_MS } from '@rsio/protocol/lib/log-line';
+import { isName } from '@rsio/protocol/lib/units';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
@@ -136,10 +137,12 @@ function instanceKey(client: ClientIdentity): string {
   return `${client.node} ${client.machine}`;
 }
 
+/** As strict as the messages that name holders: one that cannot be told would fail every LIST and every refused OPEN. */
 function isHold(value: unknown): value is Hold {
   if (!isRecord(value)) return false;
   const { node, machine, instance, address, sinceMs, readonly } = value;
-  return [node, machine, address].every(isText) && [instance, sinceMs].every(isWhole) && typeof readonly === 'boolean';
+  const isTellable = isText(node) && isName(node) && isWhole(sinceMs) && sinceMs >= 0 && sinceMs <= TIME_MAX_MS;
+  return isTellable && [machine, address].every(isText) && isWhole(instance) && typeof readonly === 'boolean';
 }
 
 function isVolumeHolds(value: unknown): value is VolumeHolds {

@@ -8,7 +8,7 @@ import { escapeControls } from './printable.ts';
 
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
 /** Past it a Date is invalid. */
-const TIME_MAX_MS = 8.64e15;
+export const TIME_MAX_MS = 8.64e15;
 
 interface LogRecord {
   readonly node: string;
@@ -18,7 +18,7 @@ interface LogRecord {
   readonly msg: string;
 }
 
-/** `2010_09_14-15:02:32 (GMT)`; `wallMs` is milliseconds since 1970. */
+/** `2010_09_14-15:02:32 (GMT)`; `wallMs` is milliseconds since 1970, at most TIME_MAX_MS. */
 export function formatTime(wallMs: number): string {
   const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;

@@ -75,6 +75,9 @@ test.each([
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],
   ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
+  // Neither shown, for it may drive a terminal, nor made text of, which would throw.
+  ['{"version":"a\\u001b[2J","content":["a"]}', 'its version is no number, this program knows 3'],
+  ['{"version":{"toString":1},"content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":3,"content":["a",1]}', 'its content is not of the expected form'],
 ])('%s is refused with its reason and the remedy, and stays', async (text, why) => {
   await holding('old').save();

@@ -43,7 +43,10 @@ export class StateFile<T> {
     }
     if (!isRecord(parsed) || !('version' in parsed) || !('content' in parsed)) throw this.damaged('it has no version');
     const { version, content } = parsed;
-    if (version !== this.form.version) throw this.damaged(`its version is ${String(version)}, this program knows ${this.form.version}`);
+    if (version !== this.form.version) {
+      const shown = typeof version === 'number' ? String(version) : 'no number';
+      throw this.damaged(`its version is ${shown}, this program knows ${this.form.version}`);
+    }
     if (!this.form.accepts(content)) throw this.damaged('its content is not of the expected form');
     return content;
   }

@@ -152,3 +152,7 @@ test('Foreign text in a message is cut and has no control characters', () => {
   expect(quoteText('a\n\u001bb')).toBe('"a\\n\\u001bb"');
   expect(quoteText('x'.repeat(1000)).length).toBeLessThan(70);
 });
+
+test('a wrong value that turns the direction of text, or drives a terminal, is shown escaped', () => {
+  expect(quoteText('\u202ea\u009bb\u2028c\n')).toBe('"\\u202ea\\x9bb\\u2028c\\n"');
+});

@@ -6,6 +6,7 @@
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from '../limits.ts';
 import { RsError } from './errors.ts';
+import { escapeControls } from './printable.ts';
 
 const QUOTED_MAX_CHARS = 60;
 
@@ -41,7 +42,8 @@ export function refuse(what: string, text: string | null, allowed: string): neve
 
 /** Foreign text for a message: quoted, control characters escaped, cut. */
 export function quoteText(text: string): string {
-  return JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text);
+  // JSON leaves C1 and the marks that turn the direction of text as they are.
+  return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
 }
 
 /** A decimal whole number without sign; undefined when it is none or above 2^53. */
