@@ -8,7 +8,7 @@ import { type Proven, ServerHandshake, type ServerIdentity } from '@rsio/protoco
 import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
-import type { RssrvConfig } from '@rsio/protocol/config/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/protocol/lib/assert';
@@ -33,7 +33,9 @@ import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
-import { type PreparedVolumes, prepareVolumes } from './volumes.ts';
+import type { VolumeChange } from './volume-change.ts';
+import { volumeChanges, type VolumeStanding } from './volume-plan.ts';
+import { Volumes } from './volumes.ts';
 import { Worker, WorkerPool } from './workers.ts';
 
 export interface ListenerOptions {
@@ -62,9 +64,9 @@ export class Listener {
   private readonly attempts: AttemptLimit;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   private readonly unproven = new Map<string, number>();
-  private unprovenCount = 0;
+  private readonly doorways = new Set<Doorway>();
   private records: RunRecords | null = null;
-  private prepared: PreparedVolumes | null = null;
+  private readonly volumes: Volumes;
   /** Of the list that clients get. */
   private generation = 1;
   private isServing = false;
@@ -88,6 +90,7 @@ export class Listener {
       log,
       current: () => this.config,
       load: () => loadRssrvConfig(paths.configFile),
+      standingOf: (volume) => this.standingOf(volume),
       apply: (plan, next) => this.apply(plan, next),
       setLevel: (level) => {
         log.setLevel(level);
@@ -95,6 +98,12 @@ export class Listener {
       },
     });
     this.holders = new Holders(paths.holdersFile, () => clock.wallMs());
+    this.volumes = new Volumes({
+      idsFile: paths.volumesFile,
+      memoryDirectory: paths.memoryDir,
+      log,
+      isHeld: (id) => this.holders.of(id).length > 0,
+    });
     this.attempts = new AttemptLimit(clock);
     this.pool = new WorkerPool(() => this.startWorker());
     this.admissions = new Admissions({
@@ -120,11 +129,8 @@ export class Listener {
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.takeOver(clock, log);
     await this.holders.load();
-    this.prepared = await prepareVolumes(config, { idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir }, log);
-    for (const { name, error } of this.prepared.failures) {
-      log.error(error.message, { volume: name });
-      warn(`${error.message} [${error.code}]`);
-    }
+    await this.volumes.open(config);
+    for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
       await this.entrances.open(config.interfaces);
     } catch (error) {
@@ -139,7 +145,7 @@ export class Listener {
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
-      `Server ${config.server.name} serves ${this.prepared.volumes.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`,
+      `Server ${config.server.name} serves ${this.volumes.served.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`,
     );
   }
 
@@ -147,12 +153,13 @@ export class Listener {
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
     this.entrances.closeAll();
+    for (const doorway of [...this.doorways]) doorway.turnAway({ code: 'E_SHUTTING_DOWN', sentence });
     await this.reloader.idle();
     this.probes.close('E_SHUTTING_DOWN', sentence);
     this.beacons.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
-    await this.prepared?.close();
+    await this.volumes.close();
     // Without processes left in the records, the next start knows that this end was clean.
     await this.records?.saved();
   }
@@ -165,20 +172,50 @@ export class Listener {
     if (this.isServing) this.reloader.ask();
   }
 
-  /** All of the plan, or, when a new interface cannot be listened on, nothing. */
+  /** All of the plan, or, when a new interface or volume cannot be had, or what goes has come into use meanwhile, nothing. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     await this.entrances.open(plan.opened);
+    let change: VolumeChange;
+    try {
+      change = await this.volumes.prepare(plan.volumes, next.volumes);
+    } catch (error) {
+      this.entrances.keep(this.config.interfaces);
+      throw error;
+    }
+    const { refusals } = volumeChanges(this.config.volumes, next.volumes, (volume) => this.standingOf(volume));
+    if (refusals.length > 0) {
+      this.entrances.keep(this.config.interfaces);
+      await change.undo();
+      throw new RsError('E_HELD', refusals.join('; '));
+    }
+    const { grown, isListChanged } = change;
+    // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
+    change.commit();
     this.config = next;
     this.entrances.keep(next.interfaces);
     for (const node of plan.removedClients) {
       this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
     }
-    if (plan.isListChanged) {
+    if (plan.isListChanged || isListChanged) {
       this.generation++;
-      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown: [] } as const;
+      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
       for (const session of this.admissions.sessions) session.worker.tell(message);
     }
+    await change.finish();
     for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
+  }
+
+  /** How a configured volume stands: who holds it, or has it open by the word of its session. */
+  private standingOf(volume: ServerVolumeConfig): VolumeStanding {
+    const { id, sizeBytes } = this.volumes.standing(volume);
+    if (id === null) return { sizeBytes, users: [] };
+    const users = this.holders.of(id);
+    const named = new Set(users.map(({ node }) => node));
+    for (const { client, volumeIds } of this.admissions.sessions) {
+      const { node, address } = client;
+      if (volumeIds.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.options.clock.wallMs() });
+    }
+    return { sizeBytes, users };
   }
 
   private tellLogs(): void {
@@ -197,21 +234,20 @@ export class Listener {
     const address = socket.remoteAddress ?? '';
     const fromAddress = this.unproven.get(address) ?? 0;
     const { log } = this.options;
-    if (this.unprovenCount >= UNPROVEN_MAX || fromAddress >= UNPROVEN_PER_ADDRESS_MAX || this.attempts.waitMs(address) > 0) {
+    if (this.doorways.size >= UNPROVEN_MAX || fromAddress >= UNPROVEN_PER_ADDRESS_MAX || this.attempts.waitMs(address) > 0) {
       sayRefusal(socket, { code: 'E_LIMIT', sentence: 'Too many connections that did not prove themselves: try again later' });
       return;
     }
     this.unproven.set(address, fromAddress + 1);
-    this.unprovenCount++;
     const leave = (): void => {
-      this.unprovenCount--;
+      this.doorways.delete(doorway);
       const left = (this.unproven.get(address) ?? 1) - 1;
       if (left === 0) this.unproven.delete(address);
       else this.unproven.set(address, left);
     };
     const { name } = entrance.config;
     let key: string | null = null;
-    new Doorway(socket, new ServerHandshake(this.identity, randomBytes), {
+    const doorway = new Doorway(socket, new ServerHandshake(this.identity, randomBytes), {
       clock: this.options.clock,
       pool: this.bodies,
       lookup: (node) => {
@@ -235,6 +271,7 @@ export class Listener {
         log.debug(`Dropped ${address} on ${name}: ${reason}`);
       },
     });
+    this.doorways.add(doorway);
   }
 
   /** A probe never comes near sessions: it is served here. */
@@ -319,11 +356,11 @@ export class Listener {
   }
 
   private visible(node: string): ServedVolume[] {
-    return (this.prepared?.volumes ?? []).filter((volume) => volume.clients === null || volume.clients.includes(node));
+    return this.volumes.served.filter((volume) => volume.clients === null || volume.clients.includes(node));
   }
 
   private unknown(name: string): Grant {
-    const failure = this.prepared?.failures.find((one) => one.name === name);
+    const failure = this.volumes.failures.find((one) => one.name === name);
     const sentence = failure === undefined ? `Server ${this.identity.server} has no volume ${name} for this client` : failure.error.message;
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }

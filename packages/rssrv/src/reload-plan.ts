@@ -1,9 +1,11 @@
 // What a changed rssrvcfg asks of a running server: what can be applied under way, or every reason why nothing is. Pure.
-// Leaves sockets, sessions and the log to the listener. Invariant: one refusal refuses the whole file, and a sentence never shows a key.
+// What it asks of volumes is in volume-plan.ts. Leaves sockets, sessions and the log to the listener. Invariant: one refusal refuses the
+// whole file, and a sentence never shows a key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { addressKey } from '@rsio/protocol/lib/subnet';
 import { printEndpoint } from '@rsio/protocol/lib/units';
+import { volumeChanges, type VolumePlan, type VolumeStanding } from './volume-plan.ts';
 
 export interface ReloadPlan {
   readonly kind: 'apply';
@@ -15,6 +17,7 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that may not use the server any more. */
   readonly removedClients: readonly string[];
+  readonly volumes: VolumePlan;
   /** For the log: what changes, in words; empty when the file says what it said before. */
   readonly changes: readonly string[];
   /** Warnings that the old file did not draw. */
@@ -27,21 +30,14 @@ export interface ReloadRefusal {
   readonly sentences: readonly string[];
 }
 
-/** Keys of `[volume]` as the file calls them, by their field. */
-const VOLUME_KEYS: Readonly<Record<Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line'>, string>> = {
-  type: 'type',
-  path: 'path',
-  sizeBytes: 'size',
-  blockSizeBytes: 'blocksize',
-  readonly: 'readonly',
-  clients: 'clients',
-  shared: 'shared',
-  id: 'id',
-};
-
-/** `old` is what the server runs by, `next` what the file says now. */
-export function reloadPlan(old: RssrvConfig, next: RssrvConfig): ReloadPlan | ReloadRefusal {
-  const sentences = [...identityRefusals(old, next), ...volumeRefusals(old.volumes, next.volumes)];
+/** `old` is what the server runs by, `next` what the file says now; `standingOf`: how a volume of `old` stands. */
+export function reloadPlan(
+  old: RssrvConfig,
+  next: RssrvConfig,
+  standingOf: (volume: ServerVolumeConfig) => VolumeStanding,
+): ReloadPlan | ReloadRefusal {
+  const volumes = volumeChanges(old.volumes, next.volumes, standingOf);
+  const sentences = [...identityRefusals(old, next), ...volumes.refusals];
   if (sentences.length > 0) return { kind: 'refuse', sentences };
   const [before, after] = [byEndpoint(old.interfaces), byEndpoint(next.interfaces)];
   const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
@@ -54,12 +50,14 @@ export function reloadPlan(old: RssrvConfig, next: RssrvConfig): ReloadPlan | Re
     closed,
     isListChanged,
     removedClients: namesMissingIn(old.clients, next.clients),
+    volumes: volumes.plan,
     changes: [
       ...closed.map((one) => `interface ${endpointText(one)} is not listened on any more`),
       ...opened.map((one) => `interface ${endpointText(one)} is listened on`),
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces'] : []),
       ...clientChanges(old, next),
       ...settingChanges(old, next),
+      ...volumes.changes,
     ],
     newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
   };
@@ -80,24 +78,6 @@ function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
   fixed(section, 'The name', old.server.name === next.server.name);
   fixed(section, 'serverid', old.server.serverid === next.server.serverid);
   fixed(section, 'serverkey', old.server.serverkey === next.server.serverkey);
-  return refusals;
-}
-
-function volumeRefusals(old: readonly ServerVolumeConfig[], next: readonly ServerVolumeConfig[]): string[] {
-  const remedy = 'volumes are read when the server starts: restart rssrv, or take the change back';
-  const [before, after] = [byVolume(old), byVolume(next)];
-  const refusals: string[] = [];
-  for (const [key, volume] of before) {
-    const now = after.get(key);
-    if (now === undefined) {
-      refusals.push(`Section [volume ${volume.name}] is gone: ${remedy}`);
-      continue;
-    }
-    const fields = Object.keys(VOLUME_KEYS) as (keyof typeof VOLUME_KEYS)[];
-    const changed = fields.filter((field) => String(volume[field]) !== String(now[field])).map((field) => VOLUME_KEYS[field]);
-    if (changed.length > 0) refusals.push(`Section [volume ${volume.name}] has another ${changed.join(', ')}: ${remedy}`);
-  }
-  for (const [key, volume] of after) if (!before.has(key)) refusals.push(`Section [volume ${volume.name}] is new: ${remedy}`);
   return refusals;
 }
 
@@ -128,10 +108,6 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
 
 function byEndpoint(interfaces: readonly ServerInterfaceConfig[]): ReadonlyMap<string, ServerInterfaceConfig> {
   return new Map(interfaces.map((one) => [endpointKey(one), one]));
-}
-
-function byVolume(volumes: readonly ServerVolumeConfig[]): ReadonlyMap<string, ServerVolumeConfig> {
-  return new Map(volumes.map((volume) => [`${volume.universe} ${volume.name}`, volume]));
 }
 
 function listText({ interfaces }: RssrvConfig): string {

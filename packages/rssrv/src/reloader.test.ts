@@ -33,6 +33,7 @@ class Scene {
       log,
       current: () => this.config,
       load: () => parseRssrvConfig(this.text, 'rssrvcfg'),
+      standingOf: () => ({ sizeBytes: null, users: [] }),
       apply: async (_plan, next) => {
         if (this.isHeld) await new Promise<void>((resolve) => (this.release = resolve));
         if (this.failure !== null) throw this.failure;

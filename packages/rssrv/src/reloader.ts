@@ -2,11 +2,12 @@
 // reload-plan.ts, and done by the listener. Invariant: one reload at a time, and the last SIGHUP's file is read after that SIGHUP.
 
 import type { ConfigProblem } from '@rsio/protocol/config/findings';
-import type { RssrvConfig } from '@rsio/protocol/config/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { warningSentences } from '@rsio/protocol/config/load-config';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/protocol/lib/log';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
+import type { VolumeStanding } from './volume-plan.ts';
 
 export interface ReloadPorts {
   readonly log: Log;
@@ -14,6 +15,8 @@ export interface ReloadPorts {
   current(): RssrvConfig;
   /** What the file says. Throws when it is wrong or cannot be read. */
   load(): RssrvConfig;
+  /** How a volume that it runs by stands. */
+  standingOf(volume: ServerVolumeConfig): VolumeStanding;
   /** Throws when something stands in the way; nothing is changed then. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
   /** Of this log and those of the sessions' processes. */
@@ -62,7 +65,7 @@ export class Reloader {
   private async reload(): Promise<void> {
     const { log } = this.ports;
     const next = this.ports.load();
-    const plan = reloadPlan(this.ports.current(), next);
+    const plan = reloadPlan(this.ports.current(), next, (volume) => this.ports.standingOf(volume));
     if (plan.kind === 'refuse') {
       for (const sentence of plan.sentences) log.error(`Reload: ${sentence} [E_CONFIG]`);
       log.error(`Reload refused: ${KEPT}`);

@@ -1,12 +1,14 @@
-// The id of each volume: the configured one, or one made at its first start and kept in volumes.json, so that a volume stays
-// the same volume over restarts. Invariant: an id is used only after it is durable, and a file that cannot be understood is
-// never replaced: clients would take old volumes for new ones.
+// The id of each volume: the configured one, or one made when it is first served and kept in volumes.json, so that a volume stays the same
+// volume over restarts, and when its section is taken out and put back. Invariants: an id is used only after it is durable; a made id is
+// not given to what stands in another place, unless somebody holds it, and then with a warning; a file that cannot be understood is never
+// replaced: clients would take old volumes for new ones.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { replaceFile } from '@rsio/protocol/lib/durable-file';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { isRecord, isRecordOf, isText } from '@rsio/protocol/lib/state-values';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -16,42 +18,71 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
   return `${volume.name}@${volume.universe}`;
 }
 
-/**
- * Ids (lower case) by volumeKey; missing ones are made and written to `file`, which is touched only when a volume needs it.
- * Throws E_SYSTEM naming `file` when it cannot be read, understood or written.
- */
-export async function volumeIds(file: string, volumes: readonly ServerVolumeConfig[]): Promise<ReadonlyMap<string, string>> {
-  const ids = new Map<string, string>();
-  const unnamed: string[] = [];
-  for (const volume of volumes) {
-    if (volume.id === null) unnamed.push(volumeKey(volume));
-    else ids.set(volumeKey(volume), volume.id.toLowerCase());
-  }
-  if (unnamed.length === 0) return ids;
-  const kept = await readIds(file);
-  const before = kept.size;
-  for (const key of unnamed) {
-    const id = kept.get(key) ?? randomUUID();
-    kept.set(key, id);
-    ids.set(key, id);
-  }
-  if (kept.size > before) await writeIds(file, kept);
-  return ids;
+/** What volumes.json says. */
+export interface IdRecords {
+  /** By volumeKey; of volumes that are not configured any more too. */
+  readonly ids: ReadonlyMap<string, string>;
+  /** Where the content of an id was when it was last served; none: not served yet. */
+  readonly places: ReadonlyMap<string, string>;
 }
 
-async function readIds(file: string): Promise<Map<string, string>> {
+/** Where a volume's content is, as far as the configuration tells. */
+export function placeOf({ type, path }: ServerVolumeConfig): string {
+  return type === 'memory' || type === 'null' ? type : (path ?? '');
+}
+
+/** Nothing when every volume has a configured id. Throws E_SYSTEM naming `file` when it cannot be read or understood. */
+export async function readIdRecords(file: string, volumes: readonly ServerVolumeConfig[]): Promise<IdRecords> {
+  return volumes.every(({ id }) => id !== null) ? { ids: new Map(), places: new Map() } : readRecords(file);
+}
+
+/** Ids (lower case) by volumeKey, missing ones made; nothing is kept yet. `isHeld`: whether somebody holds the volume of an id. */
+export function settleIds(
+  { ids, places }: IdRecords,
+  volumes: readonly ServerVolumeConfig[],
+  isHeld: (id: string) => boolean,
+): { readonly ids: ReadonlyMap<string, string>; readonly warnings: readonly string[] } {
+  const warnings: string[] = [];
+  const settle = (volume: ServerVolumeConfig): string => {
+    if (volume.id !== null) return volume.id.toLowerCase();
+    const id = ids.get(volumeKey(volume));
+    const place = id === undefined ? undefined : places.get(id);
+    if (id === undefined) return randomUUID();
+    if (place === undefined || place === placeOf(volume)) return id;
+    const moved = `Volume ${volume.name} was in ${place} and is in ${placeOf(volume)} now`;
+    if (isHeld(id)) {
+      warnings.push(`${moved}, and who holds it takes it for the same content: if it is not, detach it there`);
+      return id;
+    }
+    warnings.push(`${moved}: it gets a new id, as another volume; set id = ${id} if its content is the same`);
+    return randomUUID();
+  };
+  return { ids: new Map(volumes.map((volume) => [volumeKey(volume), settle(volume)])), warnings };
+}
+
+/** The records with these ids (by volumeKey) and places (by id); null: they have them all. Places of ids that are nobody's are forgotten. */
+export function withIds(records: IdRecords, ids: ReadonlyMap<string, string>, places: ReadonlyMap<string, string>): IdRecords | null {
+  const has = (known: ReadonlyMap<string, string>, news: ReadonlyMap<string, string>): boolean =>
+    [...news].every(([key, value]) => known.get(key) === value);
+  if (has(records.ids, ids) && has(records.places, places)) return null;
+  const all = new Map([...records.ids, ...ids]);
+  const made = new Set(all.values());
+  return { ids: all, places: new Map([...records.places, ...places].filter(([id]) => made.has(id))) };
+}
+
+async function readRecords(file: string): Promise<IdRecords> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (thrown) {
     const errno = errnoName(thrown);
-    if (errno === 'ENOENT') return new Map();
+    if (errno === 'ENOENT') return { ids: new Map(), places: new Map() };
     throw new RsError('E_SYSTEM', `${file} cannot be read (${errno}): see that rssrv may read it`, { file, errno }, thrown);
   }
-  return parseIds(file, text);
+  return parseRecords(file, text);
 }
 
-function parseIds(file: string, text: string): Map<string, string> {
+function parseRecords(file: string, text: string): IdRecords {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -69,13 +100,16 @@ function parseIds(file: string, text: string): Map<string, string> {
     );
   }
   const volumes: unknown = 'volumes' in content ? content.volumes : undefined;
-  if (typeof volumes !== 'object' || volumes === null || Array.isArray(volumes)) throw damaged(file, 'it has no volumes');
+  if (!isRecord(volumes)) throw damaged(file, 'it has no volumes');
   const ids = new Map<string, string>();
   for (const [key, id] of Object.entries(volumes)) {
     if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${key} is no UUID`);
     ids.set(key, id);
   }
-  return ids;
+  // Files written before places were kept have none.
+  const places: unknown = 'places' in content ? content.places : {};
+  if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
+  return { ids, places: new Map(Object.entries(places)) };
 }
 
 function damaged(file: string, what: string, cause?: unknown): RsError {
@@ -87,12 +121,17 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
   );
 }
 
-async function writeIds(file: string, ids: ReadonlyMap<string, string>): Promise<void> {
-  const content = { version: FORMAT_VERSION, volumes: Object.fromEntries([...ids].toSorted(([a], [b]) => (a < b ? -1 : 1))) };
+/** Durable when it resolves. Throws E_SYSTEM naming `file`. */
+export async function writeIdRecords(file: string, { ids, places }: IdRecords): Promise<void> {
+  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places) };
   try {
     await replaceFile(file, `${JSON.stringify(content, null, 2)}\n`);
   } catch (thrown) {
     const errno = errnoName(thrown);
     throw new RsError('E_SYSTEM', `${file} cannot be written (${errno}): see that rssrv may write there`, { file, errno }, thrown);
   }
+}
+
+function sorted(values: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

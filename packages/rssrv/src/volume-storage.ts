@@ -39,8 +39,11 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   );
 }
 
-/** Opens (files: creates where missing) the storage of a volume. Throws E_VOLUME. */
-export async function openStorage(volume: ServerVolumeConfig, id: string, memoryDirectory: string): Promise<Storage> {
+/**
+ * Opens the storage of a volume; a file that is missing is created, unless the volume was served from it before (`wasThere`): then its
+ * content is missing, and nothing else may be served in its place. Throws E_VOLUME.
+ */
+export async function openStorage(volume: ServerVolumeConfig, id: string, memoryDirectory: string, wasThere = false): Promise<Storage> {
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
     if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} has no size of its own`, 'set size =');
@@ -50,6 +53,10 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, memory
   if (volume.path === null) throw volumeError(volume, 'it has no path', 'set path =');
   if (!path.isAbsolute(volume.path)) throw volumeError(volume, `path ${volume.path} is not absolute`, 'begin it with /');
   const stats = await statOrNull(volume, volume.path);
+  if (stats === null && wasThere) {
+    const remedy = 'bring it back (is its file system mounted?), or make an empty one there to begin anew';
+    throw volumeError(volume, `${volume.path}, which holds its content, is missing`, remedy);
+  }
   if (stats === null && volume.type !== 'block') return createFile(volume, id, volume.path);
   if (stats?.isBlockDevice() === true && volume.type !== 'file') return openDevice(volume, id, volume.path);
   if (stats?.isFile() === true && volume.type !== 'block') return openExisting(volume, id, volume.path);
@@ -59,23 +66,35 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, memory
 
 /** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
-  if (storage.handle === null) return null;
-  const stats = await storage.handle.stat({ bigint: true });
+  return storage.handle === null ? null : identityOf(await storage.handle.stat({ bigint: true }));
+}
+
+/** What `storageIdentity` would be, of storage that is there and is not opened yet; null: it is not there. */
+export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
+  if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
+  const stats = await stat(volume.path, { bigint: true }).catch(() => null);
+  return stats === null ? null : identityOf(stats);
+}
+
+function identityOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
 }
 
 /**
  * The size served, in bytes, a multiple of the block size. The configured size counts, and a smaller file is grown to it; a
  * larger file keeps its size and only its beginning is served. Without a configured size: the file's or device's, rounded
- * down to whole blocks. Throws E_VOLUME, also when the path no longer names the opened file.
+ * down to whole blocks. `isInUse`: clients may be writing. Throws E_VOLUME, also when the path no longer names the opened file.
  */
-export async function settleSize(storage: Storage): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
+export async function settleSize(
+  storage: Storage,
+  isInUse = false,
+): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { sizeBytes: volume.sizeBytes ?? 0, grownFromBytes: null };
   const stats = await handle.stat({ bigint: true });
   const named = await statOrNull(volume, storage.path);
   if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
-    throw volumeError(volume, `${storage.path} was replaced while it was being opened`, 'start rssrv again');
+    throw volumeError(volume, `${storage.path} is not the file that was opened any more`, 'put that back, or restart rssrv');
   }
   const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
   const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
@@ -87,7 +106,8 @@ export async function settleSize(storage: Storage): Promise<{ readonly sizeBytes
   try {
     // By name: the descriptor of a read-only volume cannot do it.
     await truncate(storage.path, sizeBytes);
-    await handle.sync();
+    // A file in use may have much to write; how large it has to be says the configuration, also to the next start.
+    if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
   }
@@ -97,6 +117,12 @@ export async function settleSize(storage: Storage): Promise<{ readonly sizeBytes
 /** Gives the storage up; memory is gone with it. */
 export async function releaseStorage(storage: Storage): Promise<void> {
   if (storage.type === 'memory' && storage.path !== null) await rm(storage.path, { force: true });
+  await storage.handle?.close();
+}
+
+/** Gives up what was never served: a file that was created for it goes, too. */
+export async function discardStorage(storage: Storage): Promise<void> {
+  if (storage.created && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
 }
 

@@ -5,24 +5,27 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
+import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { takeLocks } from './file-locks.ts';
-import { type PreparedVolumes, prepareVolumes } from './volumes.ts';
+import { Volumes } from './volumes.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 let directory = '';
-let prepared: PreparedVolumes[] = [];
+let prepared: Volumes[] = [];
+let heldIds = new Set<string>();
 let logged: string[] = [];
 const log = {
   info: (message: string) => void logged.push(message),
   warn: (message: string) => void logged.push(message),
+  error: (message: string) => void logged.push(message),
 };
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   fs.mkdirSync(path.join(directory, 'shm'));
   prepared = [];
+  heldIds = new Set();
   logged = [];
 });
 afterEach(async () => {
@@ -50,17 +53,14 @@ function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
   };
 }
 
-async function prepare(...volumes: ServerVolumeConfig[]): Promise<PreparedVolumes> {
-  const config: RssrvConfig = {
-    file: 'rssrvcfg',
-    namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes' },
-    server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info' },
-    interfaces: [],
-    volumes,
-    clients: [],
-    warnings: [],
-  };
-  const result = await prepareVolumes(config, { idsFile: idsFile(), memoryDirectory: inDirectory('shm') }, log);
+async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
+  const result = new Volumes({
+    idsFile: idsFile(),
+    memoryDirectory: inDirectory('shm'),
+    log,
+    isHeld: (id) => heldIds.has(id),
+  });
+  await result.open({ volumes });
   prepared.push(result);
   return result;
 }
@@ -74,7 +74,7 @@ async function failureOf(...volumes: ServerVolumeConfig[]): Promise<string> {
 }
 
 test('a missing file is created sparse with its size, for its owner only', async () => {
-  const { volumes, failures } = await prepare(volume({ sizeBytes: 1024 * 1024 }));
+  const { served: volumes, failures } = await prepare(volume({ sizeBytes: 1024 * 1024 }));
   expect(failures).toEqual([]);
   expect(volumes).toEqual([
     {
@@ -96,7 +96,7 @@ test('a missing file is created sparse with its size, for its owner only', async
 
 test.each([false, true])('a smaller file is grown and keeps its content (readonly: %s)', async (readonly) => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(1000, 7));
-  const { volumes } = await prepare(volume({ sizeBytes: 4096, readonly }));
+  const { served: volumes } = await prepare(volume({ sizeBytes: 4096, readonly }));
   expect(volumes[0]?.sizeBytes).toBe(4096);
   const content = fs.readFileSync(inDirectory('oracle.img'));
   expect(content.equals(Buffer.concat([Buffer.alloc(1000, 7), Buffer.alloc(3096)]))).toBe(true);
@@ -104,14 +104,14 @@ test.each([false, true])('a smaller file is grown and keeps its content (readonl
 
 test('a larger file is never cut, and only its beginning is served', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
-  const { volumes } = await prepare(volume({ sizeBytes: 4096 }));
+  const { served: volumes } = await prepare(volume({ sizeBytes: 4096 }));
   expect(volumes[0]?.sizeBytes).toBe(4096);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
 });
 
 test('without a size the whole blocks of the file are served', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
-  const { volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
+  const { served: volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
   expect(volumes[0]?.sizeBytes).toBe(8192);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
 });
@@ -119,7 +119,7 @@ test('without a size the whole blocks of the file are served', async () => {
 test('each bad volume says what is wrong and what to do, and the others are served', async () => {
   fs.writeFileSync(inDirectory('small'), Buffer.alloc(100));
   const named = (name: string, changes: Partial<ServerVolumeConfig>) => volume({ name, path: inDirectory(name), ...changes });
-  const { volumes, failures } = await prepare(
+  const { served: volumes, failures } = await prepare(
     named('nodir', { path: inDirectory('no/such/file'), sizeBytes: 512 }),
     named('nosize', {}),
     named('nopath', { path: null, sizeBytes: 512 }),
@@ -132,7 +132,7 @@ test('each bad volume says what is wrong and what to do, and the others are serv
     named('toolong', { path: inDirectory('small/file'), sizeBytes: 512 }),
     named('good', { sizeBytes: 512 }),
   );
-  expect(volumes.map((served) => served.name)).toEqual(['good']);
+  expect(volumes.map(({ name }) => name)).toEqual(['good']);
   const messages = Object.fromEntries(failures.map(({ name, error }) => [name, error.message]));
   expect(messages).toEqual({
     nodir: `Volume nodir: directory ${inDirectory('no/such')} does not exist: create it, or correct path =`,
@@ -155,7 +155,7 @@ test('one file is not served as two volumes, also by another name, unless both a
   const alias = volume({ name: 'alias', path: inDirectory('alias') });
   expect(await failureOf(volume({}), alias)).toContain('is already volume oracle');
   await prepared.pop()?.close();
-  const { volumes } = await prepare(volume({ readonly: true }), { ...alias, readonly: true });
+  const { served: volumes } = await prepare(volume({ readonly: true }), { ...alias, readonly: true });
   expect(volumes).toHaveLength(2);
 });
 
@@ -192,7 +192,7 @@ test('a memory volume is a sparse file that is gone after close, and is new afte
   const file = inDirectory('shm/rsio-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee');
   fs.writeFileSync(file, 'left behind');
   const first = await prepare(memory);
-  expect(first.volumes[0]).toMatchObject({ type: 'memory', path: file, sizeBytes: 1024 * 1024 });
+  expect(first.served[0]).toMatchObject({ type: 'memory', path: file, sizeBytes: 1024 * 1024 });
   expect(fs.statSync(file)).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });
   fs.writeFileSync(file, 'in use', { flag: 'r+' });
   expect(await failureOf(memory)).toContain('another rssrv has id aaaaaaaa-');
@@ -206,7 +206,7 @@ test('ids are made once and stay over restarts, changes of order and removals', 
   const [a, b, c] = ['a', 'b', 'c'].map((name) => volume({ name, ...nothing })) as [ServerVolumeConfig, ...ServerVolumeConfig[]];
   const other = { ...a, universe: 1 };
   const idsOf = async (...volumes: (ServerVolumeConfig | undefined)[]) =>
-    new Map((await prepare(...volumes.filter((one) => one !== undefined))).volumes.map((one) => [`${one.name}@${one.universe}`, one.id]));
+    new Map((await prepare(...volumes.filter((one) => one !== undefined))).served.map((one) => [`${one.name}@${one.universe}`, one.id]));
   const first = await idsOf(a, b, other);
   expect(new Set(first.values()).size).toBe(3);
   const text = fs.readFileSync(idsFile(), 'utf8');
@@ -221,7 +221,7 @@ test('ids are made once and stay over restarts, changes of order and removals', 
 test('a configured id is taken as it is, without the file; two volumes cannot have the same', async () => {
   const id = 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee';
   const one = volume({ type: 'null', path: null, sizeBytes: 512, id });
-  expect((await prepare(one)).volumes[0]?.id).toBe(id.toLowerCase());
+  expect((await prepare(one)).served[0]?.id).toBe(id.toLowerCase());
   expect(fs.existsSync(idsFile())).toBe(false);
   expect(await failureOf(one, { ...one, name: 'twin' })).toContain('which volume oracle has');
 });

@@ -1,24 +1,25 @@
-// The listener's side of the volumes: settles for each configured one its id, type and size, and holds its storage open and
-// locked as long as it is served. One bad volume stops no other. Workers open the storage again for themselves
-// (backends/open-backend.ts).
+// The listener's side of the volumes: what is served, with its storage held open and locked as long as it is, and what could not be
+// opened. Workers open the storage again for themselves (backends/open-backend.ts). How it comes to be, at the start and when the
+// configuration has changed, is volume-change.ts's. Invariant: what is served changes as a whole, in `commit` of a change.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
-import { type RsError, toRsError } from '@rsio/protocol/lib/errors';
+import type { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { type LockOutcome, takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
-import { volumeIds, volumeKey } from './volume-ids.ts';
-import { openStorage, releaseStorage, type Storage, settleSize, storageIdentity, volumeError } from './volume-storage.ts';
+import { VolumeChange } from './volume-change.ts';
+import { volumeKey } from './volume-ids.ts';
+import type { VolumePlan } from './volume-plan.ts';
+import { releaseStorage, type Storage } from './volume-storage.ts';
 
-export interface VolumePaths {
+export interface VolumePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
   /** Where the files of memory volumes are made: on a memory file system, `/dev/shm`. */
   readonly memoryDirectory: string;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** Whether somebody holds the volume of an id. */
+  isHeld(id: string): boolean;
 }
-
-/** What is said while volumes are prepared. */
-export type VolumeLog = Pick<Log, 'info' | 'warn'>;
 
 export interface VolumeFailure {
   readonly name: string;
@@ -26,101 +27,69 @@ export interface VolumeFailure {
   readonly error: RsError;
 }
 
-export interface PreparedVolumes {
-  readonly volumes: readonly ServedVolume[];
-  /** Configured volumes that cannot be served, each with its reason; for the listener to log. */
+/** A volume that is served, with what it stands on. */
+export interface HeldVolume {
+  readonly storage: Storage;
+  readonly served: ServedVolume;
+}
+
+/** What is so from one change to the next. */
+export interface VolumeState {
+  /** In the order of the configuration, by volumeKey. */
+  readonly held: ReadonlyMap<string, HeldVolume>;
   readonly failures: readonly VolumeFailure[];
+  /** Of every configured volume, by volumeKey. */
+  readonly ids: ReadonlyMap<string, string>;
+}
+
+export class Volumes {
+  private readonly ports: VolumePorts;
+  private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
+  private list: readonly ServedVolume[] = [];
+
+  constructor(ports: VolumePorts) {
+    this.ports = ports;
+  }
+
+  /** Those that are served, in the order of the configuration. */
+  get served(): readonly ServedVolume[] {
+    return this.list;
+  }
+
+  /** Configured volumes that cannot be served, each with its reason. */
+  get failures(): readonly VolumeFailure[] {
+    return this.state.failures;
+  }
+
+  /** Opens all that can be opened. Throws E_SYSTEM when the ids of the volumes cannot be read or kept; all else is a failure of one. */
+  async open({ volumes }: Pick<RssrvConfig, 'volumes'>): Promise<void> {
+    const change = await this.prepare({ added: [], retried: volumes, kept: [], removed: [] }, volumes);
+    change.commit();
+    await change.finish();
+  }
+
+  /**
+   * Does everything of a plan that can fail; what is served is as before until `commit`. `configured`: all volumes of the new file.
+   * Throws E_VOLUME or E_SYSTEM when the plan cannot be carried out as a whole: then it was undone.
+   */
+  prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
+    const take = (state: VolumeState): void => {
+      this.state = state;
+      this.list = [...state.held.values()].map(({ served }) => served);
+    };
+    return VolumeChange.prepare(this.state, plan, configured, this.ports, take);
+  }
+
+  /** The id of a configured volume, served or not, and what is served of it in bytes. */
+  standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
+    const key = volumeKey(volume);
+    return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
+  }
+
   /** Gives descriptors and locks up and removes memory volumes: only when no worker uses them any more. */
-  close(): Promise<void>;
-}
-
-/** Throws E_SYSTEM when the ids of the volumes cannot be read or kept; all else is a failure of one volume. */
-export async function prepareVolumes(config: RssrvConfig, paths: VolumePaths, log: VolumeLog): Promise<PreparedVolumes> {
-  const ids = await volumeIds(paths.idsFile, config.volumes);
-  const failures: VolumeFailure[] = [];
-  const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-    failures.push({ name: volume.name, universe: volume.universe, error: toRsError(thrown) });
-  };
-  const opened = await openAll(config.volumes, ids, paths, fail);
-  const outcomes = await lockAll(opened);
-  const held: Storage[] = [];
-  const volumes: ServedVolume[] = [];
-  for (const storage of opened) {
-    try {
-      volumes.push(await settle(storage, outcomes.get(storage), log));
-      held.push(storage);
-    } catch (thrown) {
-      fail(storage.volume, thrown);
-      await giveUp(storage, outcomes.get(storage));
-    }
+  async close(): Promise<void> {
+    const { held } = this.state;
+    this.state = { ...this.state, held: new Map() };
+    for (const { storage } of held.values()) await releaseStorage(storage);
   }
-  return {
-    volumes,
-    failures,
-    close: async () => {
-      for (const storage of held.splice(0)) await releaseStorage(storage);
-    },
-  };
-}
-
-async function openAll(
-  configured: readonly ServerVolumeConfig[],
-  ids: ReadonlyMap<string, string>,
-  paths: VolumePaths,
-  fail: (volume: ServerVolumeConfig, thrown: unknown) => void,
-): Promise<Storage[]> {
-  const opened: Storage[] = [];
-  const seen = new Map<string, ServerVolumeConfig>();
-  for (const volume of configured) {
-    const id = ids.get(volumeKey(volume)) ?? '';
-    try {
-      const sameId = seen.get(`id ${id}`);
-      if (sameId !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${sameId.name} has`, 'give it another id =');
-      const storage = await openStorage(volume, id, paths.memoryDirectory);
-      const identity = await storageIdentity(storage);
-      const other = identity === null ? undefined : seen.get(identity);
-      if (other !== undefined && !(other.readonly && volume.readonly)) {
-        await storage.handle?.close();
-        throw volumeError(volume, `${storage.path} is already volume ${other.name}`, 'give it another path =, or make both readonly');
-      }
-      seen.set(`id ${id}`, volume);
-      if (identity !== null) seen.set(identity, volume);
-      opened.push(storage);
-    } catch (thrown) {
-      fail(volume, thrown);
-    }
-  }
-  return opened;
-}
-
-/** Devices need no lock: they are opened exclusively. */
-async function lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
-  const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
-  const outcomes = await takeLocks(
-    locked.flatMap(({ handle, volume, type }) =>
-      handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
-    ),
-  );
-  return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
-}
-
-async function settle(storage: Storage, lock: LockOutcome | undefined, log: VolumeLog): Promise<ServedVolume> {
-  const { volume, id, type, path } = storage;
-  if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
-  if (lock === 'unavailable') {
-    log.warn(`${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`, { volume: volume.name });
-  }
-  const { sizeBytes, grownFromBytes } = await settleSize(storage);
-  if (grownFromBytes !== null && type === 'file') {
-    const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
-    log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
-  }
-  const { name, universe, blockSizeBytes, readonly, shared, clients } = volume;
-  return { name, universe, id, type, path, sizeBytes, blockSizeBytes, readonly, shared, clients };
-}
-
-/** A file that is somebody else's is closed and nothing more. */
-async function giveUp(storage: Storage, lock: LockOutcome | undefined): Promise<void> {
-  if (lock === 'taken') await storage.handle?.close();
-  else await releaseStorage(storage);
 }
