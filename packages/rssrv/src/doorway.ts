@@ -63,6 +63,11 @@ export class Doorway {
     socket.on('close', () => this.broken('The client left before it was proven'));
   }
 
+  /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
+  turnAway(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
+    this.refuse({ kind: 'refuse', ...refusal, logReason: refusal.sentence, isFailedProof: false });
+  }
+
   private data(chunk: Buffer): void {
     if (this.isOver) return;
     if (this.outcome !== null) {
