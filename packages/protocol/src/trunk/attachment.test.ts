@@ -41,6 +41,20 @@ function give(attachment: Attachment, ...requests: Request[]): void {
   for (const one of requests) attachment.add(one);
 }
 
+test('its size only grows: by word of the list, and by a new OPEN', () => {
+  const attachment = new Attachment('oracle', 0, false);
+  expect(attachment.grow(4 << 20), 'not open yet').toBe(false);
+  attachment.opened(VOLUME);
+  expect([attachment.grow(1 << 20), attachment.grow(1 << 19), attachment.volume]).toEqual([false, false, VOLUME]);
+  expect([attachment.grow(2 << 20), attachment.volume]).toEqual([true, { ...VOLUME, sizeBytes: 2 << 20 }]);
+  attachment.sessionLost([], 'Gone');
+  attachment.opened({ ...VOLUME, handle: 9 });
+  expect(attachment.volume).toEqual({ ...VOLUME, handle: 9, sizeBytes: 2 << 20 });
+  attachment.sessionLost([], 'Gone');
+  attachment.opened({ ...VOLUME, sizeBytes: 3 << 20 });
+  expect(attachment.volume?.sizeBytes).toBe(3 << 20);
+});
+
 describe('the ordinary way', () => {
   test('nothing leaves before it is open; then all in order', () => {
     const attachment = new Attachment('oracle', 0, false);

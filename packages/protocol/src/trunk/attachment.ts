@@ -34,7 +34,7 @@ export class Attachment {
   readonly universe: number;
   readonly readonly: boolean;
   phase: AttachmentPhase = 'opening';
-  /** What the server answered to the last OPEN; null before the first. */
+  /** What the server answered to the last OPEN, but never smaller than it has been; null before the first. */
   volume: OpenAnswer | null = null;
   /** Why it waits or failed, for people. */
   reason = 'Not opened yet';
@@ -138,9 +138,17 @@ export class Attachment {
 
   /** OPEN was answered in the new session. */
   opened(volume: OpenAnswer): void {
-    this.volume = volume;
+    this.volume = { ...volume, sizeBytes: Math.max(volume.sizeBytes, this.volume?.sizeBytes ?? 0) };
     this.moveTo('resending', 'Requests of the last session are sent again');
     this.leaveResending();
+  }
+
+  /** The server says that the volume has this size, in bytes. False: it is not larger than it was; who uses it never sees it shrink. */
+  grow(sizeBytes: number): boolean {
+    const { volume } = this;
+    if (volume === null || sizeBytes <= volume.sizeBytes) return false;
+    this.volume = { ...volume, sizeBytes };
+    return true;
   }
 
   /** Its I/O is given up: what is here is taken out; `sent` are those that were out, which stand in nobody's way any more. */
