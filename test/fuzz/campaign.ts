@@ -1,0 +1,99 @@
+// Many seeds of many targets over all cores: a worker thread for each core takes every n-th seed of a target, all at the same target for a
+// slice of time, then the next target; round after round. Leaves running seeds to seed-runner.ts. Invariant: a seed that hangs, or whose
+// thread dies, is a finding as well, and is named: the thread notes each seed where this one can read it before it begins.
+
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { type FuzzFinding, findingText } from './hunt.ts';
+import type { Slice, SliceResult } from './seed-runner.ts';
+import type { FuzzTarget } from './fuzz-target.ts';
+
+const MINUTE_MS = 60_000;
+const MS_PER_SECOND = 1000;
+/** Rounds that a campaign is made of, so that every target is seen early. */
+const ROUNDS = 4;
+/** A seed takes milliseconds; a thread that has said nothing for so long after its slice hangs. */
+const SILENCE_MAX_MS = 60_000;
+/** What is found again and again is said so often. */
+const FINDINGS_PER_TARGET_MAX = 3;
+
+interface Sums {
+  cases: number;
+  deep: number;
+  seconds: number;
+  findings: number;
+  nextSeed: number;
+}
+
+/** Runs the targets in turn for so long, each from seed `from` on. True: nothing was found. */
+export async function runCampaign(
+  targets: readonly FuzzTarget[],
+  minutes: number,
+  from: number,
+  say: (line: string) => void,
+): Promise<boolean> {
+  const cores = availableParallelism();
+  const sliceMs = (minutes * MINUTE_MS) / (ROUNDS * targets.length);
+  const sums = new Map(targets.map(({ name }) => [name, { cases: 0, deep: 0, seconds: 0, findings: 0, nextSeed: from }]));
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const target of targets) {
+      const sum = sums.get(target.name)!;
+      const first = sum.nextSeed;
+      const slices = Array.from({ length: cores }, (_, index) => ({
+        target: target.name,
+        from: first + index,
+        stride: cores,
+        forMs: sliceMs,
+      }));
+      const startMs = systemClock.monotonicMs();
+      const results = await Promise.all(slices.map(runSlice));
+      sum.seconds += (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
+      for (const result of results) addTo(sum, result, say);
+    }
+    for (const target of targets) say(`round ${round}: ${line(target, sums.get(target.name)!)}`);
+  }
+  const found = [...sums.values()].reduce((sum, { findings }) => sum + findings, 0);
+  say(`${[...sums.values()].reduce((sum, { cases }) => sum + cases, 0)} inputs on ${cores} cores, ${found} findings`);
+  return found === 0;
+}
+
+function addTo(sum: Sums, result: SliceResult, say: (line: string) => void): void {
+  sum.cases += result.cases;
+  sum.deep += result.deep;
+  sum.nextSeed = Math.max(sum.nextSeed, result.nextSeed);
+  if (result.finding === null) return;
+  if (++sum.findings <= FINDINGS_PER_TARGET_MAX) say(findingText(result.finding));
+}
+
+function line({ name, deep }: FuzzTarget, sum: Sums): string {
+  const perSecond = Math.round(sum.cases / Math.max(sum.seconds, 0.001));
+  const share = sum.cases === 0 ? 0 : Math.round((100 * sum.deep) / sum.cases);
+  return `${name.padEnd(16)} ${String(sum.cases).padStart(9)} inputs ${String(perSecond).padStart(6)}/s, ${share} % deep (${deep}), ${sum.findings} findings`;
+}
+
+/** Never rejects: whatever ends the thread is a result. */
+function runSlice(slice: Slice): Promise<SliceResult> {
+  const noted = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
+  const seed = new Float64Array(noted);
+  seed[0] = slice.from;
+  const worker = new Worker(new URL('./seed-runner.js', import.meta.url), { workerData: { slice, noted } });
+  return new Promise((resolve) => {
+    const lost = (what: string): void => {
+      const at = seed[0] ?? slice.from;
+      const finding: FuzzFinding = { target: slice.target, seed: at, what, inputHex: 'not made small: it ends the process' };
+      const cases = Math.floor((at - slice.from) / slice.stride);
+      resolve({ cases, deep: 0, nextSeed: at + slice.stride, finding });
+    };
+    const watchdog = setTimeout(() => {
+      lost(`it does not end within ${SILENCE_MAX_MS} ms`);
+      void worker.terminate();
+    }, slice.forMs + SILENCE_MAX_MS);
+    worker.once('message', (result: SliceResult) => resolve(result));
+    worker.once('error', (error: Error) => lost(error.stack ?? error.message));
+    worker.once('exit', (code) => {
+      clearTimeout(watchdog);
+      lost(`its thread ended with code ${code}`);
+    });
+  });
+}

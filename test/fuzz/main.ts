@@ -1,0 +1,68 @@
+// `pnpm fuzz`: runs the fuzz targets in turn on all cores (`--minutes M`), some of them (`--target T`), one seed or one input of one target
+// again, or the hostile peers (`--peers`). Exit code 1 when something was found, 2 for arguments that make no sense.
+
+import { parseArgs } from 'node:util';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import { runCampaign } from './campaign.ts';
+import type { FuzzTarget } from './fuzz-target.ts';
+import { findingOf, findingText, inputOf, tried } from './hunt.ts';
+import { reportPeers } from './peers-report.ts';
+import { TARGETS } from './target-table.ts';
+
+const USAGE = `Usage: pnpm fuzz [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
+  --minutes M   run the targets in turn for so long (1), from seed S on (1)
+  --target T    only this one; targets: ${TARGETS.map(({ name }) => name).join(', ')}
+  --seed S      run this seed alone, and make what it finds small
+  --input HEX   run this input alone
+  --peers       up to 1000 hostile connections a second against a server, and what a good client notices of them`;
+
+const OPTIONS = {
+  minutes: { type: 'string' },
+  target: { type: 'string' },
+  seed: { type: 'string' },
+  from: { type: 'string' },
+  input: { type: 'string' },
+  peers: { type: 'boolean' },
+} as const;
+
+async function runSeed(target: FuzzTarget, seed: number): Promise<boolean> {
+  const { thrown, isDeep } = await tried(target, inputOf(target, seed));
+  console.log(
+    thrown === null
+      ? `${target.name} seed ${seed}: nothing found${isDeep ? ', deep' : ''}`
+      : findingText(await findingOf(target, seed, thrown)),
+  );
+  return thrown === null;
+}
+
+async function runInput(target: FuzzTarget, input: Buffer): Promise<boolean> {
+  const { thrown, isDeep } = await tried(target, input);
+  console.log(thrown ?? `${target.name}, ${input.length} bytes: nothing found${isDeep ? ', deep' : ''}`);
+  return thrown === null;
+}
+
+/** True: nothing was found; null: the arguments make no sense. */
+async function main(words: readonly string[]): Promise<boolean | null> {
+  const { values } = parseArgs({ args: words.filter((word) => word !== '--'), options: OPTIONS });
+  const targets = TARGETS.filter(({ name }) => values.target === undefined || values.target === name);
+  const [target] = targets;
+  const [minutes, from, seed] = [values.minutes ?? '1', values.from ?? '1', values.seed ?? '1'].map(Number) as [number, number, number];
+  const isSense = target !== undefined && minutes > 0 && Number.isSafeInteger(from) && Number.isSafeInteger(seed);
+  const isSingle = values.seed !== undefined || values.input !== undefined;
+  if (!isSense || (isSingle && values.target === undefined)) return null;
+  if (values.peers === true) return reportPeers(console.log);
+  if (values.input !== undefined) return runInput(target, Buffer.from(values.input, 'hex'));
+  if (values.seed !== undefined) return runSeed(target, seed);
+  return runCampaign(targets, minutes, from, console.log);
+}
+
+try {
+  const isFine = await main(process.argv.slice(2));
+  if (isFine === null) console.error(USAGE);
+  process.exitCode = isFine === null ? 2 : isFine ? 0 : 1;
+} catch (error) {
+  console.error(`${toRsError(error).message}\n${USAGE}`);
+  process.exitCode = 2;
+}
+// What targets share for the process (a control socket) must not keep it.
+process.exit();

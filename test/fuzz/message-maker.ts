@@ -1,0 +1,186 @@
+// Messages of every kind that are of their form, with values from the edges of it, from a seed. Also the table of the codecs by which
+// targets choose one. What a frame around them looks like is frame-maker.ts.
+
+import {
+  DEAD_PATHS_NAMED_MAX,
+  EXTENTS_PER_ANSWER_MAX,
+  FEATURES_OFFERED_MAX,
+  HOLDERS_NAMED_MAX,
+  INTERFACES_NAMED_MAX,
+  LBA_MAX,
+  MESSAGE_MAX_BYTES,
+  NAME_MAX_BYTES,
+  SENTENCE_MAX_CHARS,
+  TOKEN_MAX_CHARS,
+  VERSIONS_OFFERED_MAX,
+  VOLUME_MAX_BYTES,
+} from '@rsio/protocol/limits';
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import * as codecs from '@rsio/protocol/wire/message-codec';
+
+type Random = SeededRandom;
+
+/** A whole number from `min` to `max`, often one of them. */
+export function edge(random: Random, min: number, max: number): number {
+  const kind = random.int(0, 3);
+  return kind === 0 ? min : kind === 1 ? max : kind === 2 ? Math.min(max, min + random.int(0, 300)) : random.int(min, max);
+}
+
+/** Seldom as many as there may be. */
+export function some<T>(random: Random, max: number, make: () => T, min = 0): T[] {
+  const count = random.chance(0.03) ? max : Math.min(max, min + random.int(0, 3));
+  return Array.from({ length: count }, make);
+}
+
+const NAME_CHARACTERS = ['A', 'Z', 'a', 'q', 'z', '0', '9', '_', '-'];
+const TEXTS = ['', 'Too many connections', 'a\u001b[31m\u0007b', 'x\u202ey\n\r\tz', '\ud800', 'ü'.repeat(300), '\u0000'];
+
+export function aName(random: Random): string {
+  const length = edge(random, 1, NAME_MAX_BYTES);
+  return Array.from({ length }, () => random.pick(NAME_CHARACTERS)).join('');
+}
+
+function aToken(random: Random): string {
+  return random.pick(['!', '~'.repeat(TOKEN_MAX_CHARS), '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21.7']);
+}
+
+function aText(random: Random): string {
+  return random.chance(0.1) ? 'w'.repeat(SENTENCE_MAX_CHARS) : random.pick(TEXTS);
+}
+
+function anInterface(random: Random): { name: string; address: string; port: number } {
+  return { name: aName(random), address: random.pick(['127.45.0.10', '255.255.255.255', 'fe80::1', '::']), port: edge(random, 1, 65_535) };
+}
+
+function aHolder(random: Random): { node: string; address: string; sinceMs: number } {
+  return { node: aName(random), address: aText(random), sinceMs: edge(random, 0, Number.MAX_SAFE_INTEGER) };
+}
+
+function aVolume(random: Random) {
+  return {
+    name: aName(random),
+    id: aToken(random),
+    universe: random.int(0, 3),
+    sizeBytes: edge(random, 0, VOLUME_MAX_BYTES),
+    blockSizeBytes: random.pick([512, 4096]),
+    readonly: random.chance(0.5),
+    shared: random.chance(0.5),
+    holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
+  };
+}
+
+/** A codec, what it is called, and a maker of messages of its form. */
+export interface MessageKind {
+  readonly name: string;
+  readonly decode: (bytes: Buffer, offset: number, length: number) => unknown;
+  readonly encode: (message: never) => Buffer;
+  readonly make: (random: Random) => unknown;
+}
+
+function kind<T>(
+  name: string,
+  encode: (message: T) => Buffer,
+  decode: (bytes: Buffer, offset: number, length: number) => T,
+  make: (random: Random) => T,
+): MessageKind {
+  return { name, decode, encode, make };
+}
+
+/** One message after the other, its parts in one list: what a list in parts was before. */
+function encodeWholeList(message: Parameters<typeof codecs.encodeListAnswers>[0]): Buffer {
+  const [first] = codecs.encodeListAnswers(message);
+  return first ?? Buffer.alloc(0);
+}
+
+export const MESSAGE_KINDS: readonly MessageKind[] = [
+  kind('HELLO', codecs.encodeHello, codecs.decodeHello, (random) => ({
+    versions: some(random, VERSIONS_OFFERED_MAX, () => edge(random, 1, 65_535), 1),
+    features: some(random, FEATURES_OFFERED_MAX, () => random.pick(['digest', 'probe', 'x-9', '-'])),
+    namespaceid: edge(random, 0, 65_535),
+    node: aName(random),
+    instance: edge(random, 0, Number.MAX_SAFE_INTEGER),
+    machine: aToken(random),
+    boot: aToken(random),
+    interface: aName(random),
+    nonce: random.bytes(32),
+  })),
+  kind('CHALLENGE', codecs.encodeChallenge, codecs.decodeChallenge, (random) => ({
+    version: edge(random, 1, 65_535),
+    features: some(random, FEATURES_OFFERED_MAX, () => random.pick(['digest', 'probe'])),
+    server: aName(random),
+    serverid: edge(random, 0, 255),
+    instance: random.bytes(16).toString('hex'),
+    nonce: random.bytes(32),
+  })),
+  kind('PROOF', codecs.encodeProof, codecs.decodeProof, (random) => ({
+    session: random.chance(0.5) ? null : random.bytes(16),
+    dead: some(random, DEAD_PATHS_NAMED_MAX, () => edge(random, 0, 0xffffffff)),
+  })),
+  kind('WELCOME', codecs.encodeWelcome, codecs.decodeWelcome, (random) => ({
+    session: random.bytes(16),
+    path: edge(random, 0, 0xffffffff),
+    slots: edge(random, 9, 65_535),
+    windowBytes: edge(random, 2 * 1024 * 1024, 0xffffffff),
+    interfaces: some(random, INTERFACES_NAMED_MAX, () => anInterface(random)),
+    generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
+  })),
+  kind('REFUSE or BYE', codecs.encodeFarewell, codecs.decodeFarewell, (random) => ({
+    code: random.pick(['E_AUTH', 'E_LIMIT', 'X']),
+    sentence: aText(random),
+  })),
+  kind('PING or PONG', codecs.encodeHeartbeat, codecs.decodeHeartbeat, (random) => ({
+    number: edge(random, 0, Number.MAX_SAFE_INTEGER),
+    clockMs: random.chance(0.5) ? random.unit() * 1e9 : edge(random, 0, Number.MAX_SAFE_INTEGER),
+    heard: edge(random, 0, Number.MAX_SAFE_INTEGER),
+    oldestMs: random.unit(),
+    generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
+  })),
+  kind('LIST answer', encodeWholeList, codecs.decodeListAnswer, (random) => ({
+    generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
+    interfaces: some(random, INTERFACES_NAMED_MAX, () => anInterface(random)),
+    volumes: some(random, 40, () => aVolume(random)),
+  })),
+  kind('OPEN', codecs.encodeOpenRequest, codecs.decodeOpenRequest, (random) => ({
+    name: aName(random),
+    universe: random.int(0, 3),
+    readonly: random.chance(0.5),
+  })),
+  kind('OPEN answer', codecs.encodeOpenAnswer, codecs.decodeOpenAnswer, (random) => ({
+    handle: edge(random, 0, 65_535),
+    id: aToken(random),
+    sizeBytes: edge(random, 0, VOLUME_MAX_BYTES),
+    blockSizeBytes: random.pick([512, 4096]),
+    readonly: random.chance(0.5),
+    shared: random.chance(0.5),
+    canDiscard: random.chance(0.5),
+    identity: aToken(random),
+    life: aToken(random),
+  })),
+  kind('failure answer', codecs.encodeFailureAnswer, codecs.decodeFailureAnswer, (random) => ({
+    sentence: aText(random),
+    holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
+  })),
+  kind('IDENTIFY answer', codecs.encodeIdentifyAnswer, codecs.decodeIdentifyAnswer, (random) => ({
+    name: aName(random),
+    id: aToken(random),
+    type: random.pick(['file', 'block', 'memory', 'null']),
+    sizeBytes: edge(random, 0, VOLUME_MAX_BYTES),
+    blockSizeBytes: random.pick([512, 4096]),
+    readonly: random.chance(0.5),
+    canDiscard: random.chance(0.5),
+    canExtents: random.chance(0.5),
+  })),
+  kind('EXTENTS', codecs.encodeExtentsRequest, codecs.decodeExtentsRequest, (random) => ({
+    lba: edge(random, 0, LBA_MAX),
+    sectors: edge(random, 1, LBA_MAX),
+  })),
+  kind('EXTENTS answer', codecs.encodeExtentsAnswer, codecs.decodeExtentsAnswer, (random) => ({
+    extents: some(random, EXTENTS_PER_ANSWER_MAX, () => [edge(random, 1, LBA_MAX), random.int(0, 1)], 1).flat(),
+  })),
+];
+
+/** The bytes of a message of its form; at most what a frame may carry. */
+export function messageBytes(random: Random, made: MessageKind): Buffer {
+  const body = made.encode(made.make(random) as never);
+  return body.length <= MESSAGE_MAX_BYTES ? body : body.subarray(0, MESSAGE_MAX_BYTES);
+}

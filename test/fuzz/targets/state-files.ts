@@ -1,0 +1,152 @@
+// The files in which the daemons remember: holders and their epochs, records of processes, the identity of a client. Oracle:
+// what cannot be used is E_SYSTEM, in words that name the file; what is taken can be told to clients and written again.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
+import { nextIdentity } from '@rsio/rsiod/identity';
+import { Holders } from '@rsio/rssrv/holders';
+import { RunRecords } from '@rsio/rssrv/run-records';
+import { expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
+import { mutated } from '../mutator.ts';
+
+// the kind of file (u8) | its bytes
+const KINDS = ['holders', 'records', 'identity'] as const;
+const ID = '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21';
+const VOLUME = { name: 'oracle', universe: 0, type: 'memory', path: null, readonly: false, shared: false, clients: null } as const;
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
+
+let folder: string | null = null;
+
+/** One for the process; removed with it. */
+function scratch(): string {
+  if (folder === null) {
+    const made = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    folder = made;
+  }
+  return folder;
+}
+
+/** A record of a process that may be one of this machine's must not be acted on: it would be killed. */
+function namesProcesses(bytes: Buffer): boolean {
+  try {
+    const { content } = JSON.parse(bytes.toString('utf8')) as { content: { workers: unknown[] } };
+    return content.workers.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+async function useHolders(file: string): Promise<boolean> {
+  const holders = new Holders(file, () => 0);
+  await holders.load();
+  // Whoever is refused because of what stands there is told so, and everybody sees it in the list.
+  const holds = holders.of(ID);
+  encodeFailureAnswer({ sentence: 'held', holders: holds });
+  if (holds.length === 0) return true;
+  const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', address: '127.0.0.1' };
+  const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
+  const grant = await holders.grant(volume, client, { name: 'oracle', universe: 0, readonly: false }, 'life');
+  expectThat(!grant.granted, 'a volume that is held was granted');
+  encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+  return true;
+}
+
+async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): Promise<boolean> {
+  switch (kind) {
+    case 'holders':
+      return useHolders(file);
+    case 'records': {
+      if (namesProcesses(bytes)) return true;
+      const records = new RunRecords(file, 'boot');
+      await records.takeOver(systemClock, quiet);
+      expectThat(/^boot\.-?\d+\.-?\d+$/.test(records.lifeOf(ID)), `a life is called ${records.lifeOf(ID)}`);
+      return true;
+    }
+    default: {
+      const { instance } = await nextIdentity(path.dirname(file));
+      expectThat(Number.isSafeInteger(instance), `the instance is ${instance}`);
+      return true;
+    }
+  }
+}
+
+async function run(input: Buffer): Promise<boolean> {
+  const kind = KINDS[(input[0] ?? 0) % KINDS.length]!;
+  const bytes = input.subarray(1);
+  const file = path.join(scratch(), kind === 'identity' ? 'identity.json' : `${kind}.json`);
+  writeFileSync(file, bytes);
+  try {
+    return await use(kind, file, bytes);
+  } catch (thrown) {
+    expectRefusal(['E_SYSTEM'], thrown);
+    expectThat((thrown as Error).message.includes(file), `the file is not named: ${(thrown as Error).message}`);
+    return false;
+  }
+}
+
+const ODD = [
+  '',
+  ' ',
+  'a b',
+  '..',
+  'a\u001b[2Jb',
+  'ü',
+  '\u202e',
+  'x'.repeat(200),
+  '__proto__',
+  0,
+  -1,
+  1.5,
+  9e15,
+  2 ** 53,
+  null,
+  true,
+  [],
+  {},
+];
+
+function odd<T>(random: SeededRandom, usual: T): unknown {
+  return random.chance(0.06) ? random.pick(ODD) : usual;
+}
+
+function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
+  const ids = [ID, ID, '7'.repeat(8)];
+  const hold = (): object => ({
+    node: odd(random, 'big-2'),
+    machine: odd(random, 'm'),
+    instance: odd(random, 3),
+    address: odd(random, '127.0.0.1'),
+    sinceMs: odd(random, 1_284_476_552_000),
+    readonly: odd(random, false),
+  });
+  switch (kind) {
+    case 'holders':
+      return {
+        volumes: { [random.pick(ids)]: odd(random, { epoch: odd(random, 4), holds: Array.from({ length: random.int(0, 3) }, hold) }) },
+        instances: { 'big-2 m': odd(random, 3) },
+      };
+    case 'records':
+      return {
+        workers: random.chance(0.8) ? [] : [odd(random, { pid: 0, startTime: odd(random, 'never') })],
+        lives: { [ID]: odd(random, 2) },
+        listenerEnds: odd(random, 1),
+      };
+    default:
+      return { machine: odd(random, '4a1f'), instance: odd(random, 7) };
+  }
+}
+
+function make(random: SeededRandom): Buffer {
+  const index = random.int(0, KINDS.length - 1);
+  const kind = KINDS[index]!;
+  const version = odd(random, 1);
+  const text = Buffer.from(JSON.stringify({ version, content: content(random, kind) }));
+  return Buffer.concat([Buffer.from([index]), random.chance(0.7) ? text : mutated(random, text, 2)]);
+}
+
+export const stateFiles: FuzzTarget = { name: 'state-files', deep: 'the file was taken', fixedSeeds: 800, make, run };
