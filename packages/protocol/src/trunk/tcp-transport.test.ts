@@ -4,6 +4,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LAST_WORDS_TIMEOUT_MS } from '../limits.ts';
 import { adoptSocket, stopReading } from './tcp-transport.ts';
 
 let server: net.Server;
@@ -83,4 +84,22 @@ test('a socket that reads already, as one from another process does, can be take
   const [client, accepted] = await pair();
   client.write('request');
   expect(await heardBy(accepted)).toBe('request');
+});
+
+test('a peer that reads nothing and keeps sending does not keep a connection that was ended', { timeout: 20_000 }, async () => {
+  const [client, accepted] = await pair();
+  client.pause();
+  const transport = adoptSocket(accepted);
+  const sent = Buffer.alloc(16 * 1024 * 1024);
+  transport.send(sent, 0, sent.length, () => undefined);
+  client.on('error', () => undefined);
+  const gone = new Promise((resolve) => client.once('close', resolve));
+  transport.end();
+  const trickle = setInterval(() => client.write('x'), LAST_WORDS_TIMEOUT_MS / 10);
+  try {
+    const late = once(AbortSignal.timeout(10 * LAST_WORDS_TIMEOUT_MS), 'abort').then(() => 'it is open still');
+    expect(await Promise.race([gone, late])).not.toBe('it is open still');
+  } finally {
+    clearInterval(trickle);
+  }
 });

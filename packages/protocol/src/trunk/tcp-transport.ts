@@ -2,6 +2,7 @@
 // where a socket cannot have one, 'data' events serve. Knows nothing of frames. noDelay always.
 
 import net from 'node:net';
+import { systemClock } from '../lib/clock.ts';
 import { errnoName } from '../lib/errors.ts';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '../limits.ts';
 import type { Connector, PathTransport, TransportHandler } from './path-transport.ts';
@@ -44,7 +45,9 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.finished = true;
-    this.socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
+    // The socket's own time-out counts from the last byte: a peer that goes on sending would put it off for ever.
+    const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
+    this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());
   }
 
