@@ -100,6 +100,8 @@ export const SUSPECT_SRTT_FACTOR = 8;
 export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 /** Heartbeats without a sign after which a direction of a path is shown as failed; less than `dead`, so that it shows while the path lives. */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
+/** Whoever was heard within this many heartbeats is there, whatever is said of it on another connection before a proof. */
+export const HEARD_HEARTBEATS = 2;
 /** How often a trunk looks at its paths: so often within `suspect`, but within these bounds. */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;

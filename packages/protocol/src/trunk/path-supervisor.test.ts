@@ -170,3 +170,34 @@ describe('what is known from elsewhere', () => {
     expect(scene.states).toEqual(['down']);
   });
 });
+
+describe('E_NO_SESSION, which anybody can say before a proof,', () => {
+  /** Who answers at the second path's address now knows of no session. */
+  function refuseSecond(scene: TrunkScene): void {
+    const { session } = scene.server;
+    scene.server.decide = (path, proven) => {
+      if (proven.kind === 'join' && session.equals(proven.session)) path.refuse('E_NO_SESSION', 'No such session');
+      else {
+        scene.server.session = Buffer.alloc(16, 9);
+        scene.server.welcome(path);
+      }
+    };
+    resetNewestOf(scene, 1);
+  }
+
+  test('does not end a session whose other path answers', () => {
+    const scene = wellScene(2);
+    refuseSecond(scene);
+    scene.clock.advance(60_000);
+    expect(scene.sessions).toEqual([false]);
+    expect(scene.states[0]).toBe('up');
+  });
+
+  test('is believed when the other path has fallen silent', () => {
+    const scene = wellScene(2);
+    scene.server.answersPings = false;
+    refuseSecond(scene);
+    scene.clock.advance(3000);
+    expect(scene.sessions).toEqual([false, true]);
+  });
+});

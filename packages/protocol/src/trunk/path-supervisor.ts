@@ -335,8 +335,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.connecting = null;
     this.timer?.cancel();
     if (error.code === 'E_NO_SESSION' && this.presentation?.kind === 'join') {
-      this.trunk?.refused(this.presentation.session);
-      this.hurry = true;
+      this.hurry = this.trunk?.refused(this.presentation.session) === true;
     }
     const isWaiting = this.presentation?.kind === 'wait';
     this.leaveTrunk();

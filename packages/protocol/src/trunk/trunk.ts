@@ -3,6 +3,7 @@
 // moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
 import type { Clock } from '../lib/clock.ts';
+import { HEARD_HEARTBEATS } from '../limits.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, ServerInterface, Welcome } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
@@ -96,9 +97,20 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.firstHandshake.failed(holder);
   }
 
-  /** The server does not know the session any more: the next handshake begins a new one. */
-  refused(sessionId: Buffer): void {
+  /**
+   * Somebody says that the server does not know the session any more: the next handshake begins a new one. Anybody can say so before a
+   * proof; false: it is not believed, since the session lives on another path.
+   */
+  refused(sessionId: Buffer): boolean {
+    if (this.isHeard) return false;
     if (this.session?.id.equals(sessionId) === true) this.sessionRefused = true;
+    return true;
+  }
+
+  /** A path of the session has brought something of late: whoever began it is there, whatever is said elsewhere. */
+  get isHeard(): boolean {
+    const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
+    return this.paths.some((path) => path.lastReceivedMs > sinceMs);
   }
 
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
