@@ -3,7 +3,14 @@
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import { END_POINTS_REMEMBERED_MAX, PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
+import {
+  DEAD_AFTER_MS,
+  END_POINTS_REMEMBERED_MAX,
+  PATH_SETTLED_MS,
+  PORT_DEFAULT,
+  PROBATION_DEATHS,
+  RECONNECT_FIRST_MS,
+} from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -323,6 +330,47 @@ test('another server at an address that a server names as its own is refused, wi
   expect(scene.namespace.routes[1]?.supervisor.lastErrorSentence).toBe(
     'Server server (serverid 2) answers at 192.168.20.9, which serverid 1 names as its own: correct [interface] in the rssrvcfg of one of them [E_PROTOCOL]',
   );
+});
+
+describe('who answers at one address of a server that lives on the other', () => {
+  test('with its name and serverid, but is another, does not take the session over', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.server.instance = 'b'.repeat(32);
+    scene.reset(1);
+    scene.clock.advance(60_000);
+    const begun = scene.server.connections.filter(({ proven }) => proven?.kind === 'new');
+    expect([begun.length, scene.states[0]]).toEqual([1, 'up']);
+    expect(scene.namespace.routes[1]!.supervisor.lastErrorSentence).toBe(
+      'Server server (serverid 1) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg [E_PROTOCOL]',
+    );
+  });
+
+  test('takes the session over when nothing is heard of the one before', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.server.answersPings = false;
+    scene.server.instance = 'b'.repeat(32);
+    scene.reset(1);
+    scene.clock.advance(DEAD_AFTER_MS + 1000);
+    expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(2);
+  });
+
+  test('and cannot prove itself does not rename it', () => {
+    const scene = new Scene({ names: REMOTES });
+    scene.server.name = 'liar';
+    scene.server.decide = (path) => path.refuse('E_AUTH', 'Who are you');
+    scene.reset(1);
+    scene.clock.advance(10_000);
+    expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['server']);
+  });
+});
+
+test('a server that was started anew under another name is called by that', () => {
+  const scene = new Scene({ names: REMOTES });
+  scene.server.name = 'renamed';
+  scene.server.instance = 'b'.repeat(32);
+  scene.server.loseSession();
+  scene.clock.advance(5000);
+  expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['renamed']);
 });
 
 test('a namespace that was stopped does nothing any more', () => {

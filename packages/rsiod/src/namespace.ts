@@ -32,7 +32,7 @@ import {
   sectionOf,
   sectionsByEndPoint,
 } from './route-plan.ts';
-import { remember, Server, type ServerEvents } from './server.ts';
+import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 
 /** A path that is wanted, and who keeps it up. */
@@ -43,6 +43,8 @@ export interface Route extends RouteEnds {
   readonly supervisor: PathSupervisor;
   /** The server met over it; null before the first CHALLENGE. */
   server: Server | null;
+  /** What it called itself there, proved or not. */
+  serverName: string;
 }
 
 export interface NamespacePorts {
@@ -185,7 +187,7 @@ export class Namespace {
       known.supervisor.identity = this.identityFor(ends);
       return known;
     }
-    const route: Route = { ...ends, server: null, supervisor: this.supervisorOf(ends, () => route) };
+    const route: Route = { ...ends, server: null, serverName: '', supervisor: this.supervisorOf(ends, () => route) };
     return route;
   }
 
@@ -240,10 +242,10 @@ export class Namespace {
   }
 
   /** The server has proved that it is there, and so it is not elsewhere. */
-  private pathLives({ server, remote, port }: Route): void {
+  private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
-    if (server !== null) remember(server.metAt, key);
+    server?.proved(serverName, key);
   }
 
   /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
@@ -263,6 +265,7 @@ export class Namespace {
     const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
     server.meet(challenge);
     route.server = server;
+    route.serverName = challenge.server;
     return server.trunk;
   }
 

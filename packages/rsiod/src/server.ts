@@ -92,17 +92,29 @@ export class Server {
     return this.trunk.paths.length > 0;
   }
 
-  /** A connection presents itself as this server. Throws when another server seems to use the same id. */
-  meet(challenge: Challenge): void {
-    const { session, paths } = this.trunk;
-    const isAnother = session !== null && session.serverInstance !== challenge.instance && challenge.server !== this.name;
-    if (isAnother && paths.length > 0) {
+  /** A connection presents itself as this server, which is not proved yet. Throws when another one seems to use the same id. */
+  meet({ server, instance }: Challenge): void {
+    const { session, paths, isHeard } = this.trunk;
+    if (session === null || session.serverInstance === instance) return;
+    if (server !== this.name && paths.length > 0) {
       throw new RsError(
         'E_PROTOCOL',
-        `Servers ${this.name} and ${challenge.server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
+        `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    this.name = challenge.server;
+    // One that was started anew has ended its old process, and so the old paths.
+    if (isHeard) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${server} (serverid ${this.serverid}) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg`,
+      );
+    }
+  }
+
+  /** It has proved itself at an end point, under this name. */
+  proved(name: string, endPoint: string): void {
+    this.name = name;
+    remember(this.metAt, endPoint);
   }
 
   /** Reads the list anew; resolves when it is there, or after `waitMs`. */

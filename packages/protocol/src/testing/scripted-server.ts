@@ -131,6 +131,7 @@ export class ScriptedServer {
   answersPings = false;
   instance = 'a'.repeat(32);
   serverid = 1;
+  name = 'server';
   /** Decides about a proven connection; by default it is welcomed at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
@@ -143,7 +144,7 @@ export class ScriptedServer {
     const features = this.digest ? [FEATURE.DIGEST] : [];
     const identity = {
       namespaceid: 1,
-      server: 'server',
+      server: this.name,
       serverid: this.serverid,
       instance: this.instance,
       serverkey: null,
