@@ -1,19 +1,22 @@
-// Many seeds of many targets over all cores: a worker thread for each core takes every n-th seed of a target, all at the same target for a
-// slice of time, then the next target; round after round. Leaves running seeds to seed-runner.ts. Invariant: a seed that hangs, or whose
-// thread dies, is a finding as well, and is named: the thread notes each seed where this one can read it before it begins.
+// Many seeds of many targets over all cores: a process for each core takes every n-th seed of a target, all at the same target for a slice
+// of time, then the next target; round after round. Leaves running seeds to seed-runner.ts. Invariant: a seed that hangs, or whose process
+// dies, is a finding as well, and is named: the process notes each seed in a file before it begins.
 
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type FuzzFinding, findingText } from './hunt.ts';
-import type { Slice, SliceResult } from './seed-runner.ts';
+import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
 /** Rounds that a campaign is made of, so that every target is seen early. */
 const ROUNDS = 4;
-/** A seed takes milliseconds; a thread that has said nothing for so long after its slice hangs. */
+/** A seed takes milliseconds; a process that has said nothing for so long after its slice hangs. */
 const SILENCE_MAX_MS = 60_000;
 /** What is found again and again is said so often. */
 const FINDINGS_PER_TARGET_MAX = 3;
@@ -72,28 +75,34 @@ function line({ name, deep }: FuzzTarget, sum: Sums): string {
   return `${name.padEnd(16)} ${String(sum.cases).padStart(9)} inputs ${String(perSecond).padStart(6)}/s, ${share} % deep (${deep}), ${sum.findings} findings`;
 }
 
-/** Never rejects: whatever ends the thread is a result. */
-function runSlice(slice: Slice): Promise<SliceResult> {
-  const noted = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
-  const seed = new Float64Array(noted);
-  seed[0] = slice.from;
-  const worker = new Worker(new URL('./seed-runner.js', import.meta.url), { workerData: { slice, noted } });
+/** Never rejects: whatever ends the process is a result. */
+async function runSlice(slice: Slice): Promise<SliceResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
+  const noted = path.join(folder, 'seed');
+  writeFileSync(noted, seedBytes(slice.from));
+  try {
+    return await runProcess(slice, noted);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
+  const child = fork(fileURLToPath(new URL('./seed-runner.js', import.meta.url)), [JSON.stringify(slice), noted]);
   return new Promise((resolve) => {
     const lost = (what: string): void => {
-      const at = seed[0] ?? slice.from;
-      const finding: FuzzFinding = { target: slice.target, seed: at, what, inputHex: 'not made small: it ends the process' };
-      const cases = Math.floor((at - slice.from) / slice.stride);
-      resolve({ cases, deep: 0, nextSeed: at + slice.stride, finding });
+      const seed = readFileSync(noted).readDoubleLE(0);
+      const finding: FuzzFinding = { target: slice.target, seed, what, inputHex: 'not made small: it ends the process' };
+      resolve({ cases: Math.floor((seed - slice.from) / slice.stride), deep: 0, nextSeed: seed + slice.stride, finding });
     };
     const watchdog = setTimeout(() => {
       lost(`it does not end within ${SILENCE_MAX_MS} ms`);
-      void worker.terminate();
+      child.kill('SIGKILL');
     }, slice.forMs + SILENCE_MAX_MS);
-    worker.once('message', (result: SliceResult) => resolve(result));
-    worker.once('error', (error: Error) => lost(error.stack ?? error.message));
-    worker.once('exit', (code) => {
+    child.once('message', (result: SliceResult) => resolve(result));
+    child.once('exit', (code, signal) => {
       clearTimeout(watchdog);
-      lost(`its thread ended with code ${code}`);
+      lost(`its process ended with ${signal ?? `code ${code}`}`);
     });
   });
 }

@@ -1,33 +1,20 @@
-// A worker thread of a campaign: runs every n-th seed of one target until its time is over or something is found, and says what it did.
-// Leaves the sums to campaign.ts.
+// A process of a campaign: runs every n-th seed of one target until its time is over or something is found, and says what it did. Told by
+// its arguments: the slice, and the file in which it notes each seed before it begins. Leaves the sums to campaign.ts.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { openSync, writeSync } from 'node:fs';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type FuzzFinding, findingOf, inputOf, tried } from './hunt.ts';
+import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import { TARGETS } from './target-table.ts';
 
-export interface Slice {
-  readonly target: string;
-  readonly from: number;
-  readonly stride: number;
-  readonly forMs: number;
-}
-
-export interface SliceResult {
-  readonly cases: number;
-  readonly deep: number;
-  readonly nextSeed: number;
-  readonly finding: FuzzFinding | null;
-}
-
-async function runSeeds({ target: name, from, stride, forMs }: Slice, noted: Float64Array): Promise<SliceResult> {
+async function runSeeds({ target: name, from, stride, forMs }: Slice, notes: number): Promise<SliceResult> {
   const target = TARGETS.find((one) => one.name === name);
   if (target === undefined) throw new Error(`There is no target ${name}`);
   const endMs = systemClock.monotonicMs() + forMs;
   let [seed, cases, deep] = [from, 0, 0];
   let finding: FuzzFinding | null = null;
   for (; finding === null && systemClock.monotonicMs() < endMs; seed += stride) {
-    noted[0] = seed;
+    writeSync(notes, seedBytes(seed), 0, 8, 0);
     const { thrown, isDeep } = await tried(target, inputOf(target, seed));
     cases++;
     if (isDeep) deep++;
@@ -36,6 +23,7 @@ async function runSeeds({ target: name, from, stride, forMs }: Slice, noted: Flo
   return { cases, deep, nextSeed: seed, finding };
 }
 
-const { slice, noted } = workerData as { slice: Slice; noted: SharedArrayBuffer };
-parentPort?.postMessage(await runSeeds(slice, new Float64Array(noted)));
-process.exit(0);
+process.once('disconnect', () => process.exit(1));
+const [slice = '', noted = ''] = process.argv.slice(2);
+const result = await runSeeds(JSON.parse(slice) as Slice, openSync(noted, 'r+'));
+process.send?.(result, () => process.exit(0));

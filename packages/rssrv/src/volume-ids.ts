@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { replaceFile } from '@rsio/protocol/lib/durable-file';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { escapeControls } from '@rsio/protocol/lib/printable';
 import { isRecord, isRecordOf, isText } from '@rsio/protocol/lib/state-values';
 
 const FORMAT_VERSION = 1;
@@ -49,7 +50,7 @@ export function settleIds(
     const place = id === undefined ? undefined : places.get(id);
     if (id === undefined) return randomUUID();
     if (place === undefined || place === placeOf(volume)) return id;
-    const moved = `Volume ${volume.name} was in ${place} and is in ${placeOf(volume)} now`;
+    const moved = `Volume ${volume.name} was in ${escapeControls(place)} and is in ${escapeControls(placeOf(volume))} now`;
     if (isHeld(id)) {
       warnings.push(`${moved}, and who holds it takes it for the same content: if it is not, detach it there`);
       return id;
@@ -103,7 +104,7 @@ function parseRecords(file: string, text: string): IdRecords {
   if (!isRecord(volumes)) throw damaged(file, 'it has no volumes');
   const ids = new Map<string, string>();
   for (const [key, id] of Object.entries(volumes)) {
-    if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${key} is no UUID`);
+    if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is no UUID`);
     ids.set(key, id);
   }
   // Files written before places were kept have none.

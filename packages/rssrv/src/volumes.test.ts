@@ -231,6 +231,7 @@ test.each([
   ['half of it', '{"version":1,"volu', 'it is no JSON'],
   ['no version', '{"volumes":{}}', 'it has no version'],
   ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is no UUID'],
+  ['a name that drives a terminal', '{"version":1,"volumes":{"a\\u001b[2J@0":"x"}}', 'the id of a\\x1b[2J@0 is no UUID'],
   ['a list', '{"version":1,"volumes":[]}', 'it has no volumes'],
   ['a newer format', '{"version":2,"volumes":{}}', 'has format 2, this rssrv knows up to 1'],
 ])('volumes.json with %s stops the start and is left alone', async (_, text, what) => {

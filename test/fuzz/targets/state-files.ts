@@ -1,4 +1,4 @@
-// The files in which the daemons remember: holders and their epochs, records of processes, the identity of a client. Oracle:
+// The files in which the daemons remember: holders and their epochs, ids of volumes, records of processes, the identity of a client. Oracle:
 // what cannot be used is E_SYSTEM, in words that name the file; what is taken can be told to clients and written again.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,12 @@ import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { nextIdentity } from '@rsio/rsiod/identity';
 import { Holders } from '@rsio/rssrv/holders';
 import { RunRecords } from '@rsio/rssrv/run-records';
-import { expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
+import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volume-ids';
+import { expectPrintable, expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated } from '../mutator.ts';
 
 // the kind of file (u8) | its bytes
-const KINDS = ['holders', 'records', 'identity'] as const;
+const KINDS = ['holders', 'volumes', 'records', 'identity'] as const;
 const ID = '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21';
 const VOLUME = { name: 'oracle', universe: 0, type: 'memory', path: null, readonly: false, shared: false, clients: null } as const;
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
@@ -60,6 +61,15 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
   switch (kind) {
     case 'holders':
       return useHolders(file);
+    case 'volumes': {
+      const configured = [{ ...VOLUME, id: null, sizeBytes: 1 << 20, blockSizeBytes: 512, line: 1 } as const];
+      const records = await readIdRecords(file, configured);
+      const { ids, warnings } = settleIds(records, configured, () => true);
+      for (const warning of warnings) expectPrintable(warning, 'a warning');
+      expectThat(/^[0-9a-f-]{36}$/.test(ids.get('oracle@0') ?? ''), 'a volume got an id that is none');
+      withIds(records, ids, new Map());
+      return true;
+    }
     case 'records': {
       if (namesProcesses(bytes)) return true;
       const records = new RunRecords(file, 'boot');
@@ -141,11 +151,18 @@ function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
   }
 }
 
+function volumes(random: SeededRandom): object {
+  const key = random.chance(0.9) ? 'oracle@0' : 'a\u001b[2J@0';
+  const places = random.chance(0.5) ? {} : { places: odd(random, { [ID]: odd(random, 'memory') }) };
+  return { volumes: odd(random, { [key]: odd(random, ID) }), ...places };
+}
+
 function make(random: SeededRandom): Buffer {
   const index = random.int(0, KINDS.length - 1);
   const kind = KINDS[index]!;
   const version = odd(random, 1);
-  const text = Buffer.from(JSON.stringify({ version, content: content(random, kind) }));
+  const whole = kind === 'volumes' ? { version, ...volumes(random) } : { version, content: content(random, kind) };
+  const text = Buffer.from(JSON.stringify(whole));
   return Buffer.concat([Buffer.from([index]), random.chance(0.7) ? text : mutated(random, text, 2)]);
 }
 

@@ -146,6 +146,11 @@ describe('editing', () => {
     expect(removeEntry(document, 0, 'stall')).toBe(document);
   });
 
+  test('an entry at the end of a file without final newline goes, and leaves no line behind that is not in the text', () => {
+    const removed = removeEntry(parseIni('[a]\n\nport = 1'), 0, 'port');
+    expect(removed).toEqual(parseIni('[a]\n'));
+  });
+
   test('appends a section at the end, one empty line apart', () => {
     expect(printIni(appendSection(parseIni('[a]\nx  = 1\n'), 'server', 'b', [['port', '5']]))).toBe(
       '[a]\nx  = 1\n\n[server b]\nport = 5\n',

@@ -200,7 +200,10 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
 function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);
-  if (last !== undefined && document.lines.at(-1)?.end === '') rest[rest.length - 1] = { raw: last.raw, end: '' };
+  if (last !== undefined && document.lines.at(-1)?.end === '') {
+    // An empty line without end is none: its text would not be read as one.
+    rest.splice(-1, 1, ...(last.raw === '' ? [] : [{ raw: last.raw, end: '' as const }]));
+  }
   return documentOf(rest);
 }
 

@@ -1,0 +1,25 @@
+// What a campaign asks of one of its processes, and what it is told. Leaves doing it to seed-runner.ts.
+// Invariant: results are plain data, sent as they are over the channel between the processes.
+
+import type { FuzzFinding } from './hunt.ts';
+
+export interface Slice {
+  readonly target: string;
+  readonly from: number;
+  readonly stride: number;
+  readonly forMs: number;
+}
+
+export interface SliceResult {
+  readonly cases: number;
+  readonly deep: number;
+  readonly nextSeed: number;
+  readonly finding: FuzzFinding | null;
+}
+
+/** A seed as it is noted in a file. */
+export function seedBytes(seed: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(seed);
+  return bytes;
+}
