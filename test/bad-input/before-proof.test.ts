@@ -14,7 +14,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { useLab } from '../support/lab.ts';
 import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { Scene } from './scene.ts';
+import { Scene } from '../support/scene.ts';
 
 const lab = useLab('file');
 let scene: Scene;

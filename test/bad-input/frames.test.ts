@@ -8,7 +8,7 @@ import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { useLab } from '../support/lab.ts';
 import { frameBytes, RawClient, type RawRequest } from '../support/raw-peer.ts';
-import { Scene } from './scene.ts';
+import { Scene } from '../support/scene.ts';
 
 const lab = useLab('file');
 let scene: Scene;

@@ -10,7 +10,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { useLab } from '../support/lab.ts';
 import { frameBytes, RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { Scene } from './scene.ts';
+import { Scene } from '../support/scene.ts';
 
 const MIB = 1024 * 1024;
 /** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */

@@ -16,7 +16,7 @@ import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import { useLab } from '../support/lab.ts';
 import type { RawClient, RawFrame, RawRequest } from '../support/raw-peer.ts';
-import { Scene, VOLUME_SECTORS } from './scene.ts';
+import { Scene, VOLUME_SECTORS } from '../support/scene.ts';
 
 const BIG_SECTORS = (64 * 1024 * 1024) / SECTOR_BYTES;
 const END = VOLUME_SECTORS;

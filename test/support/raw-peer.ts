@@ -4,16 +4,19 @@
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
+import { crc32 } from 'node:zlib';
 import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { HEADER_BYTES, SECTOR_BYTES, SEQ_MODULUS } from '@rsio/protocol/limits';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { DIGEST_BYTES, HEADER_BYTES, SECTOR_BYTES, SEQ_MODULUS } from '@rsio/protocol/limits';
 import { Decoder } from '@rsio/protocol/wire/decoder';
-import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { decodeFailureAnswer, decodeFarewell, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import type { Challenge, Farewell, Hello, OpenAnswer, Welcome } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { waitFor } from './wait-for.ts';
 
 /** A received frame; `handle` is the status of an answer. */
 export interface RawFrame extends Header {
@@ -29,14 +32,24 @@ export interface RawRequest extends Partial<Header> {
 export type Ending = 'closed' | 'reset';
 
 const ANSWER_DEADLINE_MS = 10_000;
+/** How long a node's old session may take to end. */
+const DRAINING_DEADLINE_MS = 5_000;
 const EMPTY = Buffer.alloc(0);
 
-export function frameBytes(request: RawRequest): Buffer {
+/** `digest`: with the CRC-32s that the feature of this name asks for. */
+export function frameBytes(request: RawRequest, digest = false): Buffer {
   const { op, flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0, body = EMPTY } = request;
   const header = Buffer.alloc(HEADER_BYTES);
   if (frameEntry(op)?.shape === 'io') writeIoHeader(header, 0, op, flags, handle, slot, seq, lba, count);
   else writeMessageHeader(header, 0, op, flags, handle, slot, seq, request.length ?? body.length, aux);
-  return Buffer.concat([header, body]);
+  if (!digest) return Buffer.concat([header, body]);
+  return Buffer.concat([header, crcOf(header), body, body.length > 0 ? crcOf(body) : EMPTY]);
+}
+
+function crcOf(bytes: Buffer): Buffer {
+  const crc = Buffer.alloc(DIGEST_BYTES);
+  crc.writeUInt32BE(crc32(bytes));
+  return crc;
 }
 
 function isHeartbeat({ op }: RawFrame): boolean {
@@ -48,8 +61,11 @@ export class RawConnection {
   readonly frames: RawFrame[] = [];
   readonly socket: net.Socket;
   ending: Ending | null = null;
+  /** Frames behind WELCOME have CRC-32s, both ways. */
+  digest = false;
   private readonly watchers = new Set<() => void>();
   private failure: string | null = null;
+  private readonly decoder: Decoder;
 
   constructor(socket: net.Socket) {
     this.socket = socket;
@@ -58,6 +74,7 @@ export class RawConnection {
         bodyBegins: () => undefined,
         frame: (header, body, offset) => {
           this.frames.push({ ...header, body: Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header))) });
+          if (header.op === OP.WELCOME) decoder.digest = this.digest;
         },
         malformed: (reason) => {
           this.failure = reason;
@@ -65,6 +82,7 @@ export class RawConnection {
       },
       new BufferPool(0),
     );
+    this.decoder = decoder;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
       decoder.push(chunk, 0, chunk.length);
@@ -75,23 +93,30 @@ export class RawConnection {
     socket.on('close', () => this.end('closed'));
   }
 
+  /** What comes from now on has CRC-32s, and so has what is requested. */
+  startDigests(): void {
+    this.digest = true;
+    this.decoder.digest = true;
+  }
+
   send(...parts: readonly Buffer[]): void {
     this.socket.write(Buffer.concat(parts));
   }
 
   request(...requests: readonly RawRequest[]): void {
-    this.send(...requests.map(frameBytes));
+    this.send(...requests.map((request) => frameBytes(request, this.digest)));
   }
 
   /** The next frame that `pick` takes (default: any but a heartbeat); earlier ones stay. Rejects when the connection ends first. */
-  next(pick: (frame: RawFrame) => boolean = (frame) => !isHeartbeat(frame)): Promise<RawFrame> {
-    return this.until('a frame', () => {
+  next(pick: (frame: RawFrame) => boolean = (frame) => !isHeartbeat(frame), deadlineMs = ANSWER_DEADLINE_MS): Promise<RawFrame> {
+    const look = (): RawFrame | undefined => {
       const at = this.frames.findIndex(pick);
       if (at >= 0) return this.frames.splice(at, 1)[0];
       if (this.failure !== null) throw new Error(`The peer sent what is no frame: ${this.failure}`);
       if (this.ending !== null) throw new Error(`The peer has ${this.ending} the connection`);
       return undefined;
-    });
+    };
+    return this.until('a frame', look, deadlineMs);
   }
 
   /** The answer to the request in `slot` (the last of its parts). */
@@ -161,6 +186,7 @@ export interface RawIdentity {
   readonly node: string;
   readonly nodekey: string;
   readonly namespaceid: number;
+  readonly serverkey?: string | null;
   /** Fields of HELLO that are to differ from the ordinary ones. */
   readonly hello?: Partial<Hello>;
 }
@@ -184,7 +210,7 @@ export class RawClient extends RawConnection {
   private constructor(socket: net.Socket, identity: RawIdentity) {
     super(socket);
     this.identity = identity;
-    const { node, nodekey, namespaceid } = identity;
+    const { node, nodekey, namespaceid, serverkey = null } = identity;
     const hello = {
       versions: PROTOCOL_VERSIONS,
       features: [],
@@ -196,7 +222,7 @@ export class RawClient extends RawConnection {
       interface: 'if0',
       ...identity.hello,
     };
-    this.handshake = new ClientHandshake({ nodekey, serverkey: null, hello }, randomBytes);
+    this.handshake = new ClientHandshake({ nodekey, serverkey, hello }, randomBytes);
   }
 
   static connect(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
@@ -219,6 +245,19 @@ export class RawClient extends RawConnection {
     return client;
   }
 
+  /** As `login` to a new session; comes again, as clients do, while the node's last session is being ended. */
+  static begin(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
+    const attempt = async (): Promise<RawClient | null> => {
+      try {
+        return await RawClient.login(to, identity);
+      } catch (error) {
+        if (error instanceof RsError && error.code === 'E_DRAINING') return null;
+        throw error;
+      }
+    };
+    return waitFor(attempt, DRAINING_DEADLINE_MS, `A session for ${identity.node}`);
+  }
+
   /** For a join. */
   get session(): SessionToJoin {
     return { session: this.welcome.session, secret: this.welcomedOrThrow.secret };
@@ -231,7 +270,9 @@ export class RawClient extends RawConnection {
   /** HELLO, and CHALLENGE for it; throws what a REFUSE says. */
   async greet(): Promise<Challenge> {
     this.send(this.handshake.start());
-    return this.handshake.onChallenge(asBytes(await this.next()));
+    const challenge = this.handshake.onChallenge(asBytes(await this.next()));
+    this.digest = challenge.features.includes(FEATURE.DIGEST);
+    return challenge;
   }
 
   prove(join: SessionToJoin | null, dead: readonly number[] = []): Buffer {

@@ -3,12 +3,13 @@
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { buildWelcome, type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import type { ErrorCode } from '@rsio/protocol/lib/errors';
 import { SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
-import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeHeartbeat, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { Welcome } from '@rsio/protocol/wire/messages';
+import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
 import { asBytes, RawConnection, type RawFrame } from './raw-peer.ts';
 
 export const RAW_VOLUME = 'tvol';
@@ -26,6 +27,9 @@ export interface RawServerOptions {
   readonly namespaceid: number;
   readonly nodekey: string;
   readonly meddle: Meddle;
+  /** Further addresses, at the same port. */
+  readonly furtherAddresses?: readonly string[];
+  readonly features?: readonly string[];
 }
 
 /** One accepted connection. */
@@ -45,7 +49,7 @@ export class RawServerLink extends RawConnection {
         instance: server.instance,
         serverkey: null,
         versions: PROTOCOL_VERSIONS,
-        features: [],
+        features: server.options.features ?? [],
       },
       randomBytes,
     );
@@ -54,24 +58,32 @@ export class RawServerLink extends RawConnection {
   /** The WELCOME that a proof deserves, with some fields changed. */
   welcome(proven: Proven, changes: Partial<Welcome> = {}): Buffer {
     this.path = this.server.nextPath++;
-    const { address, port } = this.server.options;
     return buildWelcome(proven.welcomeKey, proven.transcript, {
       session: this.server.session,
       path: this.path,
       slots: SLOTS,
       windowBytes: WINDOW_BYTES,
-      interfaces: [{ name: 'if1', address, port }],
-      generation: 1,
+      interfaces: this.server.interfaces,
+      generation: this.server.generation,
       ...changes,
     });
   }
 
-  /** Takes a PROOF as it should be taken. Throws for one that is wrong. */
+  /** Takes a PROOF as it should be taken. One that is wrong, or of a session it does not know, is refused, and throws. */
   proven(frame: RawFrame): Proven {
     const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret);
-    if (proven.kind === 'refuse') throw new Error(`The client's proof is wrong: ${proven.logReason}`);
+    if (proven.kind === 'refuse') {
+      this.send(refuseFrame(proven));
+      throw new Error(`The client's proof is refused: ${proven.logReason}`);
+    }
     if (proven.kind === 'new') this.server.begin(proven.sessionSecret);
     return proven;
+  }
+
+  /** REFUSE, and the end of the connection. */
+  refuse(code: ErrorCode, sentence: string): void {
+    this.send(refuseFrame({ code, sentence }));
+    this.socket.end();
   }
 
   /** Answers requests as a server should, until the connection ends. */
@@ -84,8 +96,16 @@ export class RawServerLink extends RawConnection {
     this.send(challenged.frame);
     const proof = await this.next();
     if (meddle('proof', this, proof)) return;
-    this.send(this.welcome(this.proven(proof)));
+    const proven = this.proven(proof);
+    this.send(this.welcome(proven));
+    if (proven.features.includes(FEATURE.DIGEST)) this.startDigests();
     if (meddle('welcomed', this, null)) return;
+    await this.serveOn();
+  }
+
+  /** Answers what comes behind WELCOME. */
+  async serveOn(): Promise<void> {
+    const { meddle } = this.server.options;
     for (;;) {
       const frame = await this.next(() => true);
       if (!meddle('request', this, frame)) this.answerFrame(frame);
@@ -97,7 +117,10 @@ export class RawServerLink extends RawConnection {
     const tag = { op: op | ANSWER, slot, seq };
     switch (op) {
       case OP.PING:
-        this.request({ op: OP.PONG, body: encodeHeartbeat({ ...decodeHeartbeat(frame.body, 0, frame.body.length), generation: 1 }) });
+        this.request({
+          op: OP.PONG,
+          body: encodeHeartbeat({ ...decodeHeartbeat(frame.body, 0, frame.body.length), generation: this.server.generation }),
+        });
         return;
       case OP.FENCE:
         this.request({ op: OP.FENCED, aux: frame.aux });
@@ -121,31 +144,54 @@ export class RawServerLink extends RawConnection {
 
 export class RawServer {
   readonly options: RawServerOptions;
-  readonly instance = randomBytes(16).toString('hex');
-  readonly session: Buffer = randomBytes(16);
+  instance = randomBytes(16).toString('hex');
+  session: Buffer = randomBytes(16);
+  /** Of its list. */
+  generation = 1;
   /** Of all connections so far. */
   readonly links: RawServerLink[] = [];
   secret: Buffer | null = null;
   nextPath = 0;
-  private readonly listener: net.Server;
+  private readonly listeners: net.Server[] = [];
 
   private constructor(options: RawServerOptions) {
     this.options = options;
-    this.listener = net.createServer((socket) => {
-      const link = new RawServerLink(this, socket);
-      this.links.push(link);
-      // The end of the connection ends serving it.
-      link.serve().catch(() => link.close());
-    });
   }
 
   static async listen(options: RawServerOptions): Promise<RawServer> {
     const server = new RawServer(options);
-    await new Promise<void>((resolve, reject) => {
-      server.listener.once('error', reject);
-      server.listener.listen(options.port, options.address, resolve);
-    });
+    for (const address of server.addresses) await server.listenAt(address);
     return server;
+  }
+
+  private get addresses(): readonly string[] {
+    return [this.options.address, ...(this.options.furtherAddresses ?? [])];
+  }
+
+  get interfaces(): ServerInterface[] {
+    return this.addresses.map((address, index) => ({ name: `if${index + 1}`, address, port: this.options.port }));
+  }
+
+  private listenAt(address: string): Promise<void> {
+    const listener = net.createServer((socket) => {
+      const link = new RawServerLink(this, socket);
+      this.links.push(link);
+      // The end of the connection ends serving it.
+      link.serve().catch(() => link.socket.destroySoon());
+    });
+    this.listeners.push(listener);
+    return new Promise((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(this.options.port, address, resolve);
+    });
+  }
+
+  /** As if it had been started anew: it knows no session, and has another instance. */
+  startAnew(): void {
+    this.instance = randomBytes(16).toString('hex');
+    this.session = randomBytes(16);
+    this.secret = null;
+    for (const link of this.links) link.reset();
   }
 
   begin(secret: Buffer): void {
@@ -155,7 +201,7 @@ export class RawServer {
 
   get list(): Buffer {
     const volume = { name: RAW_VOLUME, id: 'raw-volume', universe: 0, ...this.volume, holders: [] };
-    return encodeListAnswers({ generation: 1, interfaces: [], volumes: [volume] })[0]!;
+    return encodeListAnswers({ generation: this.generation, interfaces: this.interfaces, volumes: [volume] })[0]!;
   }
 
   get opened(): Buffer {
@@ -163,7 +209,7 @@ export class RawServer {
   }
 
   close(): void {
-    this.listener.close();
+    for (const listener of this.listeners) listener.close();
     for (const link of this.links) link.reset();
   }
 

@@ -2,15 +2,14 @@
 // offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
 
 import { expect } from 'vitest';
-import { RsError } from '@rsio/protocol/lib/errors';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import type { Lab, LabNetwork } from '../support/lab.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { type RawAddress, RawClient, type RawIdentity } from '../support/raw-peer.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, keyOf, serverConfig } from './configs.ts';
+import type { Host } from './host.ts';
+import type { Lab, LabNetwork } from './lab.ts';
+import { NbdIo } from './nbd-io.ts';
+import { type RawAddress, RawClient, type RawIdentity } from './raw-peer.ts';
+import { waitFor } from './wait-for.ts';
 
 export const NAMESPACEID = 200;
 
@@ -24,17 +23,21 @@ export const VOLUME_SECTORS = SECTORS;
 /** Slots from here on are those of joined paths, one each. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
+/** Of the server, in the first subnet. */
+const FURTHER_HOST = 12;
 
 export class Scene {
   readonly host: Host;
   readonly server: RawAddress;
   private readonly network: LabNetwork;
   private readonly nbd: NbdIo;
+  private readonly serverFile: string;
   private readonly listenerPid: number;
   private offenders = 0;
   private logRead = 0;
 
-  private constructor(host: Host, network: LabNetwork, nbd: NbdIo) {
+  private constructor(host: Host, network: LabNetwork, nbd: NbdIo, serverFile: string) {
+    this.serverFile = serverFile;
     this.host = host;
     this.network = network;
     this.nbd = nbd;
@@ -42,7 +45,8 @@ export class Scene {
     this.listenerPid = host.pid('rssrv');
   }
 
-  static async begin(lab: Lab): Promise<Scene> {
+  /** `namespaceKeys`: lines of the server's namespace section. */
+  static async begin(lab: Lab, namespaceKeys = ''): Promise<Scene> {
     const host = lab.host();
     const network = await lab.network(2);
     const size = String(SECTORS * 512);
@@ -54,6 +58,8 @@ export class Scene {
         plain: memory,
         other: memory,
         spare: memory,
+        conform: { path: host.file('storage/conform.img'), size: '8m' },
+        common: { type: 'memory', size: '8m', shared: 'yes' },
         big: { type: 'memory', size: '64m' },
         blocks: { ...memory, blocksize: '4096' },
         constant: { ...memory, readonly: 'yes' },
@@ -62,21 +68,25 @@ export class Scene {
       },
     });
     // Why a connection was dropped before the proof is said at this level.
-    host.writeConfig('rssrv', config.replace('serverid = 1', 'serverid = 1\nlog-level = debug'));
+    const text = config
+      .replace('serverid = 1', 'serverid = 1\nlog-level = debug')
+      .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
+    host.writeConfig('rssrv', text);
     await host.start('rssrv');
-    host.writeConfig('rsiod', clientConfig(network));
+    // By its file alone, so that it stays as it is when a test changes the server's list.
+    host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses }));
     await host.start('rsiod');
     await host.pathsUp(2);
     await host.rsconfigWell('-a', 'oracle');
     const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
     lab.onClean(() => nbd.close());
-    return new Scene(host, network, nbd);
+    return new Scene(host, network, nbd, text);
   }
 
   /** The server at an address of the offender's own, so that what it is blamed for hits no other test. */
   fromElsewhere(): RawAddress {
     const subnet = this.network.subnets[0];
-    return { ...this.server, from: subnet?.address(60 + this.offenders++) ?? '' };
+    return { ...this.server, from: subnet?.address(60 + (this.offenders++ % 180)) ?? '' };
   }
 
   identity(node: string = RAW_NODES[0], hello: RawIdentity['hello'] = {}): RawIdentity {
@@ -85,15 +95,7 @@ export class Scene {
 
   /** A raw client of a new session; comes again, as clients do, while the node's last session is being ended. */
   login(node: string = RAW_NODES[0]): Promise<RawClient> {
-    const attempt = async (): Promise<RawClient | null> => {
-      try {
-        return await RawClient.login(this.server, this.identity(node));
-      } catch (error) {
-        if (error instanceof RsError && error.code === 'E_DRAINING') return null;
-        throw error;
-      }
-    };
-    return waitFor(attempt, 5_000, `A session for ${node}`);
+    return RawClient.begin(this.server, this.identity(node));
   }
 
   /** A further path of a client's session; it uses slots of its own. */
@@ -106,6 +108,19 @@ export class Scene {
   /** A connected raw client that has said nothing yet. */
   connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
     return RawClient.connect(from, identity);
+  }
+
+  /** The server reads its file anew, with a further interface or without it. */
+  async reload(hasFurtherInterface: boolean): Promise<void> {
+    const address = this.network.subnets[0]?.address(FURTHER_HOST) ?? '';
+    const more = hasFurtherInterface ? `[interface if9]\naddress = ${address}\n` : '';
+    this.host.writeConfig('rssrv', `${more}${this.serverFile}`);
+    process.kill(this.host.pid('rssrv'), 'SIGHUP');
+  }
+
+  async restart(): Promise<void> {
+    await this.host.stop('rssrv');
+    await this.host.start('rssrv');
   }
 
   /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are greeted. */
