@@ -2,6 +2,9 @@
 // every way in which nothing is written. Interfaces are named, so that nothing leaves this machine; real cards are the network lab's.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/beacon';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
@@ -141,6 +144,40 @@ it('of two servers in the namespace the one that accepts the key is joined, the 
   expect(stderr).toMatch(/^rsconfig: The server big-8 does not accept this name with this key: .* \[E_AUTH\]$/m);
   expect(fileOf(all)).toBe(expectedFile(all));
   await all.client.pathsUp(2);
+});
+
+/** Somebody on the network who answers for the server and passes on all that is said to him, both ways. */
+async function relay({ network }: Scene, address: string): Promise<void> {
+  const { port, serverAddresses } = network;
+  const tcp = net.createServer((near) => {
+    const far = net.connect(port, serverAddresses[0]);
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => near.destroy() && far.destroy());
+    lab.onClean(() => near.destroy() && far.destroy());
+  });
+  await new Promise<void>((resolve) => tcp.listen(port, address, resolve));
+  lab.onClean(() => tcp.close());
+  const heard = (datagram: Buffer, from: { readonly address: string; readonly port: number }): void => {
+    const beacon = decodeBeacon(datagram, null);
+    if (beacon.kind !== 'discover') return;
+    const { nonce } = beacon.message;
+    const interfaces = [{ name: 'if1', address, port, linkMbps: null, mtuBytes: null }];
+    const one = { namespace: 'osl', namespaceid: 200, server: 'big-8', serverid: 1, instance: 'f'.repeat(32), interfaces };
+    voice.send(encodeOffer({ version: 1, nonce, ...one }, null, 0), from, () => undefined);
+  };
+  const voice = await udpSockets.open({ address, port }, { onDatagram: heard, onFailed: () => undefined });
+  const ear = await udpSockets.open({ address: '127.255.255.255', port }, { onDatagram: heard, onFailed: () => undefined });
+  lab.onClean(() => voice.close());
+  lab.onClean(() => ear.close());
+}
+
+it('an address at which somebody only passes on what the server says is named and not written', async () => {
+  const all = await scene();
+  const address = all.network.subnets[0]!.address(66);
+  await relay(all, address);
+  const { stdout } = await join(all, {}, '--no-start');
+  expect(stdout).toMatch(new RegExp(`${address.replaceAll('.', '\\.')}:\\d+ of big-8 cannot be used: .* is none of its own addresses`));
+  expect(fileOf(all)).toBe(expectedFile(all));
 });
 
 describe('a server that answers no exploration', () => {

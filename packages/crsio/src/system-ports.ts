@@ -48,7 +48,7 @@ export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () =
       const { namespaceid, namespacekey, port } = namespaceOf(config, name);
       return explore({ ...exploreBase(config, port ?? config.defaultPort ?? PORT_DEFAULT, addresses), namespacekey, namespaceid });
     },
-    examine: (config, name, { namespaceid, serverid, interfaces }, onReport) => {
+    examine: (config, name, { namespaceid, serverid, interfaces, heard }, onReport) => {
       const namespace = namespaceOf(config, name);
       const { nodename, nodekey, paths } = namespace;
       const addresses = interfaces.map(({ address }) => address);
@@ -58,7 +58,8 @@ export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () =
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        expected: { namespaceid, serverid },
+        // What was asked at an address that a person gave may be at a translated one; what only a beacon names may not.
+        expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,
       });

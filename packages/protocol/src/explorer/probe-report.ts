@@ -41,6 +41,11 @@ export interface ProbeLogin {
 export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
+  /**
+   * True where nobody but a beacon names the address: after its proof the server must name it, too. Somebody who passes on all that is said
+   * is proved with the server's own words, and would read and write along on such a path.
+   */
+  readonly isNamed?: boolean;
 }
 
 export interface ProbePorts {

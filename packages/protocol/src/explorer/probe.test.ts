@@ -446,3 +446,14 @@ function reset(connection: Connection, { op }: Header): boolean {
   if (op === OP.WRITE) connection.close('enough', true);
   return op === OP.WRITE;
 }
+
+test('an address that only a beacon names, and that the server which proves itself there does not, is no path; nothing is measured', async () => {
+  const scene = new Scene();
+  const elsewhere = { ...CANDIDATE, remote: { ...CANDIDATE.remote, address: '192.168.45.66' } };
+  scene.network.addRoute('192.168.45.20', '192.168.45.66');
+  const expected = { ...EXPECTED, isNamed: true };
+  const report = await scene.until(probeCandidate(elsewhere, LOGIN, expected, scene.ports));
+  expect(report.failure).toMatch(/^Server big-9 proves itself there, but 192.168.45.66 is none of its own addresses: /);
+  expect([report.failureCode, report.roundTripMs, scene.server.heard]).toEqual(['E_CONFIG', null, ['HELLO', 'PROOF', 'BYE']]);
+  expect(await scene.probe(LOGIN, expected)).toMatchObject({ failure: null });
+});

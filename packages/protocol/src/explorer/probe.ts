@@ -2,6 +2,7 @@
 // probe never becomes a path or a session, ends in bounded time, and whatever went wrong stands in its report beside what was measured.
 
 import { RsError } from '../lib/errors.ts';
+import { addressKey } from '../lib/subnet.ts';
 import { PROBE_PINGS } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import type { Welcome } from '../wire/messages.ts';
@@ -109,7 +110,17 @@ class Probe {
     const welcome = await link.prove();
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
     measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces };
+    if (expected.isNamed === true) this.checkNamed(server, welcome);
     return welcome;
+  }
+
+  private checkNamed(server: string, { interfaces }: Welcome): void {
+    const { address, port } = this.measured.candidate.remote;
+    if (interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address))) return;
+    throw new RsError(
+      'E_CONFIG',
+      `Server ${server} proves itself there, but ${address} is none of its own addresses: find the machine that passes on what is said; if addresses are translated on the way, write a [server] section by hand`,
+    );
   }
 
   private async measure(link: ProbeLink, welcome: Welcome): Promise<void> {

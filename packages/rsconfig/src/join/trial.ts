@@ -42,13 +42,15 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
+    // Not by its name, which anybody can take.
+    let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
       else if (local !== null && !local.isLoopback) idle.set(localName(local), reason);
     }
     for (const candidate of candidates) {
       const name = pairName(candidate, server);
-      if (refusedBy.includes(server.server)) break;
+      if (hasRefused) break;
       if (left === 0) {
         unused.push(`${name} was not tried: join tries at most ${JOIN_PATHS_MAX} paths`);
         continue;
@@ -57,7 +59,8 @@ export async function tryServers(
       tells(`Trying ${name}`);
       tried.add(localName({ device: candidate.local.name, address: candidate.local.address }));
       const report = await probe(candidate, target, discovery.namespaceid, server, ports);
-      if (report.failureCode === 'E_AUTH') refusedBy.push(server.server);
+      hasRefused = report.failureCode === 'E_AUTH';
+      if (hasRefused) refusedBy.push(server.server);
       else if (report.failure !== null) unused.push(`${name} cannot be used: ${report.failure}`);
       else usable.push({ path: pathOf(candidate, server), report });
     }
@@ -91,12 +94,15 @@ function sameFamily(local: { readonly address: string }, remote: { readonly addr
 
 function probe(
   candidate: ProbeCandidate,
-  { login, namespacekey }: JoinTarget,
+  { host, login, namespacekey }: JoinTarget,
   namespaceid: number,
   { serverid }: ServerToTry,
   ports: MachinePorts,
 ): Promise<ProbeReport> {
-  return probeCandidate(candidate, login, { namespaceid, serverid }, probePorts(ports, namespacekey));
+  const { address, port } = candidate.remote;
+  // The host's address is a person's word, and may be a translated one.
+  const isNamed = address !== host.address || port !== host.port;
+  return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(ports, namespacekey));
 }
 
 function pathOf({ local, remote }: ProbeCandidate, { server }: ServerToTry): UsablePath {
