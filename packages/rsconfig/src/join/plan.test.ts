@@ -3,6 +3,7 @@
 
 import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { NAME_MAX_BYTES } from '@rsio/protocol/limits';
 import { describe, expect, test } from 'vitest';
 import { type JoinIdentity, planJoin, type UsablePath } from './plan.ts';
 
@@ -143,6 +144,18 @@ test('a second server gets sections of its own, and a label that is taken a numb
   const config = parseRscltConfig(text, FILE);
   expect(config.namespaces.map(({ name }) => name)).toEqual(['osl', 'osl-201']);
   expect(config.namespaces[1]?.servers.map(({ name }) => name)).toEqual(['big-8-1']);
+});
+
+test('names of servers and namespaces that are as long as names can be are shortened where a number goes behind them', () => {
+  const [server, label] = ['s'.repeat(NAME_MAX_BYTES), 'n'.repeat(NAME_MAX_BYTES)];
+  const paths = TWO.map((one) => ({ ...one, server }));
+  const first = join('', paths, { label });
+  const second = join(first.text, paths, { label, namespaceid: 201 });
+  expect(second.added).toEqual([
+    `namespace ${'n'.repeat(NAME_MAX_BYTES - 4)}-201, id 201, as node big-2`,
+    `server ${'s'.repeat(NAME_MAX_BYTES - 1)}1, 192.168.45.10`,
+    `server ${'s'.repeat(NAME_MAX_BYTES - 1)}2, 192.168.46.10`,
+  ]);
 });
 
 describe('refused', () => {

@@ -10,7 +10,7 @@ import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/t
 import { RsError } from '@rsio/protocol/lib/errors';
 import { addressKey } from '@rsio/protocol/lib/subnet';
 import { isName } from '@rsio/protocol/lib/units';
-import { INTERFACES_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
+import { INTERFACES_MAX, NAME_MAX_BYTES, PORT_DEFAULT } from '@rsio/protocol/limits';
 
 /** A path that works: from an address of this machine to an interface of a server. */
 export interface UsablePath {
@@ -114,7 +114,7 @@ function addMissingNamespace(
   if (known !== undefined) return { document, name: known.name, added: [] };
   const { label, namespaceid, nodename, nodekey, namespacekey } = identity;
   const isTaken = namespaces.some(({ name }) => name === label);
-  const name = isTaken ? `${label}-${namespaceid}` : label;
+  const name = isTaken ? fitting(label, `-${namespaceid}`) : label;
   const keys = { namespaceid: String(namespaceid), nodename, nodekey, ...(namespacekey === null ? {} : { namespacekey }) };
   return {
     document: addNamespace(document, name, keys),
@@ -159,8 +159,13 @@ function addServers(
 
 function freeName(prefix: string, first: number, taken: ReadonlySet<string>): string {
   let number = first;
-  while (taken.has(`${prefix}${number}`)) number += 1;
-  return `${prefix}${number}`;
+  while (taken.has(fitting(prefix, String(number)))) number += 1;
+  return fitting(prefix, String(number));
+}
+
+/** A server may have a name that is as long as names can be. */
+function fitting(prefix: string, end: string): string {
+  return `${prefix.slice(0, NAME_MAX_BYTES - end.length)}${end}`;
 }
 
 function firstOfEach<T>(all: readonly T[], keyOf: (one: T) => string): T[] {
