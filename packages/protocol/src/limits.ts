@@ -88,6 +88,9 @@ export const FAILED_PROOFS_WINDOW_MS = 60_000;
 export const FAILED_PROOFS_PER_ADDRESS_MAX = 10;
 /** Addresses remembered; past it the one whose last failure is oldest is forgotten. */
 export const FAILED_PROOFS_ADDRESSES_MAX = 4096;
+/** Refusals of strangers that are logged one by one within the time; of the others only how many they were. */
+export const REFUSALS_LOGGED_MAX = 256;
+export const REFUSALS_LOG_MS = 60_000;
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
@@ -222,6 +225,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_EXCUSED_AFTER = 512;
 export const POOL_RUN_REQUESTS = 512;
 export const ZERO_STEP_BYTES = 16 * MIB;
+/** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */
+export const STORAGE_ERRORS_LOG_MS = 10_000;
 /** One write of zeros, where the storage cannot zero by itself. */
 export const ZERO_WRITE_BYTES = MIB;
 /** A range helper that owes an answer for longer is killed. */

@@ -10,6 +10,7 @@ import type { Log } from '@rsio/protocol/lib/log';
 import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
 import type { Asked, ClientIdentity, FromWorker, ToWorker } from './channel.ts';
 import type { Holders } from './holders.ts';
 import type { Admission } from './session.ts';
@@ -187,11 +188,13 @@ export class Admissions {
   private heard(session: ServedSession, message: FromWorker): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
     if (message.type !== 'ask') return;
+    const asked = message.asked.what;
     this.ports
       .answer(session, message.asked)
       .catch((thrown: unknown) => {
-        this.ports.log.error(`Node ${session.client.node}: ${toRsError(thrown).message}`);
-        return null;
+        const { message: sentence } = toRsError(thrown);
+        this.ports.log.error(`Node ${session.client.node}: ${sentence}`);
+        return asked === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
       })
       .then((answer) => session.worker.tell({ type: 'told', number: message.number, answer }))
       .catch(() => undefined);

@@ -1,10 +1,11 @@
-// The file in which holders are kept, as it is found at a start: what no client could be told is refused there and then.
-// Leaves who may hold what to the tests of the listener.
+// The file in which holders are kept: as it is found at a start, what no client could be told is refused there and then; and when it
+// cannot be written, nothing is so that only this process would know. Leaves who may hold what to the tests of the listener.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { servedVolume } from './backends/testing.ts';
 import { Holders } from './holders.ts';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
@@ -38,3 +39,59 @@ test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }
     expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining('holders.json') as string });
   },
 );
+
+describe('when the file cannot be written', () => {
+  const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.1' };
+  const MARS = { ...BIG2, node: 'mars' };
+  const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
+  const WRITING = { name: 'oracle', universe: 0, readonly: false };
+  const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): see that/) as string };
+  let holders: Holders;
+  const file = (): string => join(folder, 'holders.json');
+  /** What was written is there again, or is not to be written to. */
+  const block = (): void => {
+    rmSync(file(), { force: true });
+    mkdirSync(file());
+  };
+  const unblock = (): void => rmSync(file(), { recursive: true });
+  const afterRestart = async (): Promise<Holders> => {
+    const fresh = new Holders(file(), () => 0);
+    await fresh.load();
+    return fresh;
+  };
+
+  beforeEach(() => {
+    holders = new Holders(file(), () => 0);
+  });
+
+  test('nobody gets the volume, and whoever comes first when it can be, does', async () => {
+    block();
+    await expect(holders.grant(VOLUME, BIG2, WRITING, 'life')).rejects.toMatchObject(CANNOT);
+    expect(holders.of('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant(VOLUME, MARS, WRITING, 'life')).toMatchObject({ granted: true });
+    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+  });
+
+  test('an instance that comes again is not taken for one that was noted', async () => {
+    await holders.noteInstance(BIG2);
+    block();
+    const next = { ...BIG2, instance: 4 };
+    await expect(holders.noteInstance(next)).rejects.toMatchObject(CANNOT);
+    await expect(holders.noteInstance(next)).rejects.toMatchObject(CANNOT);
+    expect(holders.isCurrent(BIG2)).toBe(true);
+    unblock();
+    await holders.noteInstance(next);
+    expect((await afterRestart()).isCurrent(BIG2)).toBe(false);
+  });
+
+  test('who has closed a volume does not keep others from it', async () => {
+    await holders.grant(VOLUME, BIG2, WRITING, 'life');
+    block();
+    await expect(holders.release('id', BIG2)).rejects.toMatchObject(CANNOT);
+    expect(holders.of('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant(VOLUME, MARS, WRITING, 'life')).toMatchObject({ granted: true });
+    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+  });
+});

@@ -71,9 +71,20 @@ export class Holders {
 
   /** A proven instance; durable when it resolves. */
   async noteInstance(client: ClientIdentity): Promise<void> {
-    if (this.instances.get(instanceKey(client)) === client.instance) return;
-    this.instances.set(instanceKey(client), client.instance);
-    await this.file.save();
+    const key = instanceKey(client);
+    const before = this.instances.get(key);
+    if (before === client.instance) return;
+    this.instances.set(key, client.instance);
+    try {
+      await this.file.save();
+    } catch (error) {
+      // Whoever comes again must find it not noted, or it would be let in with nothing kept.
+      if (this.instances.get(key) === client.instance) {
+        if (before === undefined) this.instances.delete(key);
+        else this.instances.set(key, before);
+      }
+      throw error;
+    }
   }
 
   /** Asks for a hold; a grant is durable when it resolves. `life`: the storage's. */
@@ -97,12 +108,14 @@ export class Holders {
     return { granted: true, volume, readonly, identity, life };
   }
 
+  /** Not held any more at once, also when that cannot be kept (it throws then): the next change that is kept says so too. */
   async release(volumeId: string, client: ClientIdentity): Promise<void> {
     const entry = this.volumes.get(volumeId);
     if (entry === undefined) return;
     const left = entry.holds.filter((hold) => hold.node !== client.node || hold.instance !== client.instance);
     if (left.length === entry.holds.length) return;
-    await this.change(volumeId, { epoch: entry.epoch + 1, holds: left });
+    this.volumes.set(volumeId, { epoch: entry.epoch + 1, holds: left });
+    await this.file.save();
   }
 
   /** Durable when it resolves; what cannot be kept is not so. */

@@ -15,6 +15,8 @@ export interface ServedVolume {
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /** File or device that holds the content (memory: the listener's file in memory); null: there is none. */
   readonly path: string | null;
+  /** Which file or device the listener found there, and has locked (storageName): no other is served by that path; none: not looked at. */
+  readonly storage?: string;
   /** A multiple of `blockSizeBytes`, at least one block. */
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;

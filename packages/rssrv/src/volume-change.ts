@@ -256,7 +256,7 @@ export class VolumeChange {
       const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
-    return { storage, served: servedAs(storage, sizeBytes) };
+    return { storage, served: await servedAs(storage, sizeBytes) };
   }
 
   private checkLock({ volume, path }: Storage, lock: LockOutcome | undefined): void {
@@ -290,7 +290,7 @@ export class VolumeChange {
         this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
       }
     }
-    this.kept.set(key, { storage, served: servedAs(storage, sizeBytes) });
+    this.kept.set(key, { storage, served: await servedAs(storage, sizeBytes) });
   }
 
   private async giveUp(key: string): Promise<void> {
@@ -338,7 +338,10 @@ async function lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storag
   return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
 }
 
-function servedAs({ volume, id, type, path }: Storage, sizeBytes: number): ServedVolume {
+async function servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
+  const { volume, id, type, path } = storage;
   const { name, universe, blockSizeBytes, readonly, shared, clients } = volume;
-  return { name, universe, id, type, path, sizeBytes, blockSizeBytes, readonly, shared, clients };
+  const identity = await storageIdentity(storage);
+  const content = identity === null ? {} : { storage: identity };
+  return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, readonly, shared, clients };
 }

@@ -9,9 +9,10 @@ import { type FileHandle, open, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { syncDirectory } from '@rsio/protocol/lib/durable-file';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/protocol/limits';
-import { blockDeviceFacts, deviceName } from './backends/block-device.ts';
+import { blockDeviceFacts } from './backends/block-device.ts';
+import { storageName } from './backends/storage-name.ts';
 import { takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
 
@@ -33,7 +34,7 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   const errno = errnoName(cause);
   return new RsError(
     'E_VOLUME',
-    `Volume ${volume.name}: ${what}${errno === undefined ? '' : ` (${errno})`}: ${remedy}`,
+    `Volume ${volume.name}: ${what}${errno === undefined ? '' : ` (${errno})`}: ${errnoRemedy(errno) ?? remedy}`,
     { volume: volume.name, path: volume.path, errno },
     cause,
   );
@@ -66,18 +67,14 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, memory
 
 /** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
-  return storage.handle === null ? null : identityOf(await storage.handle.stat({ bigint: true }));
+  return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
 /** What `storageIdentity` would be, of storage that is there and is not opened yet; null: it is not there. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);
-  return stats === null ? null : identityOf(stats);
-}
-
-function identityOf(stats: BigIntStats): string {
-  return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
+  return stats === null ? null : storageName(stats);
 }
 
 /**

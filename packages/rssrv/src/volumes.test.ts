@@ -88,6 +88,7 @@ test('a missing file is created sparse with its size, for its owner only', async
       readonly: false,
       shared: false,
       clients: null,
+      storage: expect.stringMatching(/^file \d+:\d+$/) as string,
     },
   ]);
   expect(fs.statSync(inDirectory('oracle.img'))).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });

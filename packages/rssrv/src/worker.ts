@@ -13,6 +13,7 @@ import type { ListAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { openBackend } from './backends/open-backend.ts';
 import { RangeHelper } from './backends/range-helper.ts';
+import { StorageErrors } from './backends/storage-errors.ts';
 import type { Asked, FromWorker, ToWorker } from './channel.ts';
 import { Session } from './session.ts';
 import type { Grant } from './session-volumes.ts';
@@ -87,12 +88,14 @@ class WorkerProcess {
       release: async (volumeId) => {
         await this.ask({ what: 'release', volumeId });
       },
-      openBackend: (volume) =>
-        openBackend(volume, {
+      openBackend: (volume) => {
+        const errors = new StorageErrors(volume, systemClock, log);
+        return openBackend(volume, {
           clock: systemClock,
           helper: this.helper,
-          onError: (operation, errno) => log.error(`Volume ${volume.name}: ${operation} failed with ${errno}`, { volume: volume.name }),
-        }),
+          onError: (operation, errno) => errors.note(operation, errno),
+        });
+      },
     });
   }
 

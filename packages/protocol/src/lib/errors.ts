@@ -87,3 +87,21 @@ export function errnoName(thrown: unknown): string | undefined {
   const code: unknown = thrown.code;
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
+
+/** What to do about a system error whose cause is a bound of the machine, whatever was being done; null: it depends on that. */
+export function errnoRemedy(errno: string | undefined): string | null {
+  switch (errno) {
+    case 'ENOSPC':
+      return 'free space there';
+    case 'EDQUOT':
+      return 'free space there, or raise the quota';
+    case 'EROFS':
+      return 'mount its file system for writing';
+    case 'EMFILE':
+      return 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
+    case 'ENFILE':
+      return 'raise the number of files that the machine may have open (fs.file-max)';
+    default:
+      return null;
+  }
+}

@@ -1,7 +1,7 @@
 // State files on a real file system: what is kept comes back, concurrent changes end with the last, and a file that cannot be understood
 // or written leaves the old content where it is. Leaves what survives a power failure to the kernel: no test here can see it.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -67,6 +67,28 @@ test('a replacement that fails leaves what was there, and nothing of the attempt
   await expect(holding('new').save()).rejects.toThrow(path);
   expect(readdirSync(join(folder, 'below'))).toEqual(['state.json']);
   expect(readdirSync(path)).toEqual(['in-the-way']);
+});
+
+test('a file that cannot be read or written is named, with the error and what to do', async () => {
+  mkdirSync(path, { recursive: true });
+  const place = join(folder, 'below');
+  const sentence = (what: string): string =>
+    `State file ${path} cannot be ${what} (EISDIR): see that ${place} and the file may be ${what} by this program`;
+  await expect(holding().load()).rejects.toMatchObject({ code: 'E_SYSTEM', message: sentence('read') });
+  await expect(holding('new').save()).rejects.toMatchObject({ code: 'E_SYSTEM', message: sentence('written') });
+});
+
+test('a full disk has a remedy of its own, and the old content stays', async (context) => {
+  const full = join(folder, 'full');
+  symlinkSync('/dev/full', `${full}.new`);
+  context.skip(!existsSync('/dev/full'), 'needs /dev/full');
+  writeFileSync(full, 'old');
+  await expect(new StateFile(full, FORM, () => ['new']).save()).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: `State file ${full} cannot be written (ENOSPC): free space there`,
+    context: { file: full, errno: 'ENOSPC' },
+  });
+  expect(readFileSync(full, 'utf8')).toBe('old');
 });
 
 test.each([

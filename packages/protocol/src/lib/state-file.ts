@@ -2,8 +2,9 @@
 // Invariant: a change is on disk when its promise resolves; a file that cannot be understood is refused, never replaced.
 
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { replaceFile } from './durable-file.ts';
-import { errnoName, RsError } from './errors.ts';
+import { errnoName, errnoRemedy, RsError } from './errors.ts';
 import { isRecord } from './state-values.ts';
 
 export interface StateForm<T> {
@@ -26,14 +27,14 @@ export class StateFile<T> {
     this.current = current;
   }
 
-  /** The content, or null when there is none yet. Throws E_SYSTEM naming file and remedy, or the system error of reading. */
+  /** The content, or null when there is none yet. Throws E_SYSTEM naming file and remedy. */
   async load(): Promise<T | null> {
     let text: string;
     try {
       text = await readFile(this.path, 'utf8');
     } catch (error) {
       if (errnoName(error) === 'ENOENT') return null;
-      throw error;
+      throw this.failed('read', error);
     }
     let parsed: unknown;
     try {
@@ -51,12 +52,24 @@ export class StateFile<T> {
     return content;
   }
 
-  /** Writes what is true now. Throws system errors; the old content stays then. */
+  /** Writes what is true now. Throws E_SYSTEM naming file and remedy; the old content stays then. */
   save(): Promise<void> {
-    const write = (): Promise<void> =>
-      replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content: this.current() })}\n`);
+    const write = async (): Promise<void> => {
+      try {
+        await replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content: this.current() })}\n`);
+      } catch (error) {
+        throw this.failed('written', error);
+      }
+    };
     this.writing = this.writing.catch(() => undefined).then(write);
     return this.writing;
+  }
+
+  private failed(what: 'read' | 'written', error: unknown): unknown {
+    const errno = errnoName(error);
+    if (errno === undefined) return error;
+    const remedy = errnoRemedy(errno) ?? `see that ${dirname(this.path)} and the file may be ${what} by this program`;
+    return new RsError('E_SYSTEM', `State file ${this.path} cannot be ${what} (${errno}): ${remedy}`, { file: this.path, errno }, error);
   }
 
   private damaged(why: string): RsError {

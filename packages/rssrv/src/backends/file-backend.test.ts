@@ -13,6 +13,7 @@ import { WOULD_WAIT } from './backend.ts';
 import { FileBackend } from './file-backend.ts';
 import { openBackend } from './open-backend.ts';
 import { Pace } from './pace.ts';
+import { storageName } from './storage-name.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from './testing.ts';
 
 const SECTORS = 64;
@@ -211,6 +212,21 @@ test('a volume longer than its file is not opened, and names both sizes', async 
     code: 'E_VOLUME',
     message: expect.stringContaining('no block device'),
   });
+});
+
+test('a file that took the place of the one that is served is not opened, however much it looks like it', async () => {
+  const file = newFile(Buffer.alloc(4096, 1));
+  const volume = servedVolume({ path: file, sizeBytes: 4096, storage: storageName(fs.statSync(file, { bigint: true })) });
+  const backend = await openBackend(volume, testPorts());
+  fs.renameSync(newFile(Buffer.alloc(4096, 2)), file);
+  await expect(openBackend(volume, testPorts())).rejects.toMatchObject({
+    code: 'E_VOLUME',
+    message: `Volume oracle: ${file} was replaced by another file while rssrv served it: put the first one back, or restart rssrv`,
+  });
+  const buffer = Buffer.alloc(4096);
+  expect(await promised(backend).read(buffer, 0, 4096, 0)).toBe(STATUS.OK);
+  expect(buffer.equals(Buffer.alloc(4096, 1))).toBe(true);
+  await backend.close();
 });
 
 test('a read-only volume is never written to', async () => {

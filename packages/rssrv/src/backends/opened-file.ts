@@ -4,11 +4,12 @@
 import type { BigIntStats } from 'node:fs';
 import fs from 'node:fs';
 import { promisify } from 'node:util';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import type { ServedVolume } from '../served-volume.ts';
 import { FileBackend } from './file-backend.ts';
 import type { Pace } from './pace.ts';
 import type { BackendPorts } from './ports.ts';
+import { storageName } from './storage-name.ts';
 
 export interface Kind {
   readonly type: 'file' | 'block' | 'memory';
@@ -30,8 +31,8 @@ function fstat(descriptor: number): Promise<BigIntStats> {
 }
 
 /**
- * Opens `volume.path` as the given kind. Throws E_VOLUME: it cannot be opened, is of another kind, or is shorter than the
- * volume (then reads past its end would fail one by one).
+ * Opens `volume.path` as the given kind. Throws E_VOLUME: it cannot be opened, is another file than the listener's, of another kind, or
+ * shorter than the volume (then reads past its end would fail one by one).
  */
 export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
@@ -40,11 +41,13 @@ export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendP
   try {
     const descriptor = await open(path, volume.readonly ? O_RDONLY : O_RDWR);
     opened.push(descriptor);
-    const { sizeBytes, canPunch } = kind.inspect(await fstat(descriptor));
+    const stats = await fstat(descriptor);
+    if (volume.storage !== undefined && storageName(stats) !== volume.storage) throw replaced(volume.name, path);
+    const { sizeBytes, canPunch } = kind.inspect(stats);
     if (sizeBytes < volume.sizeBytes) {
       throw new RsError(
         'E_VOLUME',
-        `Volume ${volume.name} has ${volume.sizeBytes} bytes but ${path} only ${sizeBytes}: it was cut or replaced while rssrv served it, restore it and restart rssrv`,
+        `Volume ${volume.name} has ${volume.sizeBytes} bytes but ${path} only ${sizeBytes}: it was cut while rssrv served it, restore it`,
         { volume: volume.name, path },
       );
     }
@@ -80,12 +83,21 @@ async function assertSame(name: string, path: string, first: number, second: num
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
+/** Neither its content nor its lock is that of the volume. */
+function replaced(name: string, path: string): RsError {
+  return new RsError(
+    'E_VOLUME',
+    `Volume ${name}: ${path} was replaced by another file while rssrv served it: put the first one back, or restart rssrv`,
+    { volume: name, path },
+  );
+}
+
 function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;
   return new RsError(
     'E_VOLUME',
-    `${path} of volume ${name} cannot be opened (${errno}): see that it is there and that rssrv may use it`,
+    `${path} of volume ${name} cannot be opened (${errno}): ${errnoRemedy(errno) ?? 'see that it is there and that rssrv may use it'}`,
     { volume: name, path, errno },
     thrown,
   );

@@ -1,0 +1,60 @@
+// What the log says of a volume whose storage fails: volume, file, error, and what to do about it. The client has its status by then.
+// Invariant: however many requests fail, there is one line for the first of a kind, then at most one for each STORAGE_ERRORS_LOG_MS.
+
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { errnoRemedy } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/limits';
+import type { ServedVolume } from '../served-volume.ts';
+import type { BackendOperation } from './ports.ts';
+import { SHORT_READ } from './positioned-io.ts';
+
+export class StorageErrors {
+  private readonly volume: ServedVolume;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  /** Kind -> how many were not told yet; a kind that is not there is told at once. */
+  private readonly untold = new Map<string, number>();
+
+  constructor(volume: ServedVolume, clock: Clock, log: Log) {
+    this.volume = volume;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** `errno`: as a backend reports it. */
+  note(operation: BackendOperation, errno: string): void {
+    const kind = `${operation} ${errno}`;
+    const count = this.untold.get(kind);
+    if (count !== undefined) {
+      this.untold.set(kind, count + 1);
+      return;
+    }
+    const { name, path } = this.volume;
+    const what = errno === SHORT_READ ? 'it ends before the volume does' : errno;
+    this.say(`Volume ${name}: ${operation} of ${path ?? 'its storage'} failed (${what}): ${remedyOf(errno)}`);
+    this.countOn(kind, operation, what);
+  }
+
+  private countOn(kind: string, operation: BackendOperation, what: string): void {
+    this.untold.set(kind, 0);
+    this.clock.after(STORAGE_ERRORS_LOG_MS, () => {
+      const count = this.untold.get(kind) ?? 0;
+      if (count === 0) {
+        this.untold.delete(kind);
+        return;
+      }
+      this.say(`Volume ${this.volume.name}: ${operation} failed ${count} times more in ${STORAGE_ERRORS_LOG_MS / 1000} s (${what})`);
+      this.countOn(kind, operation, what);
+    });
+  }
+
+  private say(sentence: string): void {
+    this.log.error(sentence, { volume: this.volume.name });
+  }
+}
+
+function remedyOf(errno: string): string {
+  if (errno === SHORT_READ) return 'it was cut while rssrv served it, restore it';
+  return errnoRemedy(errno) ?? "look for the cause in the system's log (dmesg)";
+}
