@@ -85,7 +85,9 @@ it('fault: everybody can read the keys', async () => {
   client.writeConfig('rsiod', config());
   chmodSync(client.rsiodPaths.configFile, 0o644);
   const { found } = await faults(false);
-  expect(found).toMatchObject([{ severity: 'warning', object: 'key file', commands: [`chmod 600 ${client.rsiodPaths.configFile}`] }]);
+  expect(found).toMatchObject([
+    { severity: 'warning', object: 'configuration file', commands: [`chmod 600 ${client.rsiodPaths.configFile}`] },
+  ]);
 });
 
 it('fault: the server does not accept the key; it is shown to it once only', async () => {

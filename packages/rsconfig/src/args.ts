@@ -77,6 +77,7 @@ function wordCommand(positionals: readonly string[]): Chosen {
       `${second === undefined ? `Incomplete command ${first}` : `Unknown command ${first} ${second}`}: give ${listed(family, 'or')}`,
     );
   }
+  if (first === 'help') throw usageError('Unknown command help: rsconfig COMMAND --help tells of one');
   const meant = nearestWord(
     first,
     calls.map((known) => known.split(' ')[0] ?? ''),

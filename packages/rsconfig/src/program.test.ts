@@ -277,5 +277,6 @@ describe('what goes wrong', () => {
 
   test('a mistyped command is recognized', async () => {
     expect((await run(['evnts'])).err).toContain('Unknown command evnts: did you mean events?');
+    expect((await run(['help', 'join'])).err).toContain('rsconfig COMMAND --help tells of one, see rsconfig --help [E_USAGE]');
   });
 });

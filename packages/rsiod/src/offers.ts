@@ -43,7 +43,7 @@ const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
   if (volume === undefined)
-    throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE`);
+    throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3)`);
   const named = offers.filter(
     (offer) =>
       offer.name === volume &&
@@ -54,8 +54,8 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
   const found = distinctVolumes(named);
   const [only] = found;
   if (only === undefined) {
-    const place = server === null ? 'No server in reach' : `Server ${server}`;
-    throw new RsError('E_UNKNOWN_VOLUME', `${place} offers no volume ${name}: rsconfig -q shows what there is`);
+    const what = server === null ? `No server in reach offers a volume ${name}` : `Server ${server} offers no volume ${name}`;
+    throw new RsError('E_UNKNOWN_VOLUME', `${what}: rsconfig -q shows what there is`);
   }
   if (found.length === 1) return only;
   const candidates = found.map((choice) => `${choice.label} (server ${choice.offers.map((offer) => offer.server).join(', ')})`).join(', ');

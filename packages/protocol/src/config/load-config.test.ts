@@ -59,9 +59,13 @@ test.each([
   [0o640, false],
   [0o600, false],
 ])('mode %o draws a warning: %s', (mode, warned) => {
-  const path = fileWith('mode', '', mode);
+  const path = fileWith('mode', 'nodekey=0x1', mode);
   const message = `Everybody can read the keys in ${path} (mode 0${mode.toString(8)}): run chmod 600 ${path}`;
   expect(readConfigFile(path).warnings).toEqual(warned ? [{ file: path, line: 0, message }] : []);
+});
+
+test('a file without a key may be read by everybody', () => {
+  expect(readConfigFile(fileWith('passwd', 'root:x:0:0', 0o644)).warnings).toEqual([]);
 });
 
 describe('refused', () => {
@@ -108,7 +112,7 @@ describe('refused', () => {
 });
 
 test('Loading parses, and gives the warnings of both', () => {
-  const client = loadRscltConfig(fileWith('rscltcfg', '', 0o644));
+  const client = loadRscltConfig(fileWith('rscltcfg', '# nodekey = 0x1', 0o644));
   expect(client.warnings.map(({ line, message }) => `${line} ${message.slice(0, 10)}`)).toEqual([
     '0 Everybody ',
     '0 No section',

@@ -10,6 +10,8 @@ import { parseRssrvConfig } from './rssrvcfg.ts';
 import type { ConfigWarning, RscltConfig, RssrvConfig } from './types.ts';
 
 const WORLD_READABLE = 0o004;
+/** A file without any, such as another kind of file that was named by mistake, may be read by everybody. */
+const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
   readonly text: string;
@@ -19,12 +21,13 @@ export interface ConfigText {
 /** Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG (no text file) or E_SYSTEM. */
 export function readConfigFile(path: string): ConfigText {
   const { bytes, stats } = readOpened(path);
+  const text = decode(bytes, path);
   const warnings: ConfigWarning[] = [];
-  if ((stats.mode & WORLD_READABLE) !== 0) {
+  if ((stats.mode & WORLD_READABLE) !== 0 && HAS_KEYS.test(text)) {
     const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
     warnings.push({ file: path, line: 0, message: `Everybody can read the keys in ${path} (mode ${mode}): run chmod 600 ${path}` });
   }
-  return { text: decode(bytes, path), warnings };
+  return { text, warnings };
 }
 
 /** Reads and parses; throws what either does. */

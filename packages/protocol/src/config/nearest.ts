@@ -24,6 +24,11 @@ export function isMistyped(word: string, meant: string): boolean {
   return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }
 
+/** True when it may have been meant, so that asking is of use: at least half of it is there. */
+export function isLikely(word: string, meant: string): boolean {
+  return editDistance(word.slice(0, COMPARED_MAX_CHARS).toLowerCase(), meant.toLowerCase()) <= meant.length / 2;
+}
+
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row++) {

@@ -361,8 +361,8 @@ describe('timing', () => {
 
 test('A file on its way to being complete is accepted, with warnings', () => {
   expect(warningsOf('')).toEqual([
-    '0 No section [interface NAME]: no path can be made',
-    '0 No section [namespace NAME]: there is nothing to log in to',
+    '0 No section [interface NAME], so that no path can be made: add the interfaces of this machine with rsconfig interface add',
+    '0 No section [namespace NAME], so that there is nothing to log in to: add one with rsconfig join or rsconfig namespace add',
   ]);
   expect(warningsOf(`${NAMESPACE}namespacekey = short\n[interface i]\naddress = 10.0.0.1\n`)).toEqual([
     '1 Namespace "n" has no [server NAME] below it: it cannot be reached',

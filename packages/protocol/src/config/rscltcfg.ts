@@ -99,7 +99,11 @@ function readInterfaces(
   findings: Findings,
 ): readonly ClientInterfaceConfig[] {
   const own = sections.filter(({ type }) => type === 'interface');
-  if (own.length === 0) findings.warn(0, 'No section [interface NAME]: no path can be made');
+  if (own.length === 0)
+    findings.warn(
+      0,
+      'No section [interface NAME], so that no path can be made: add the interfaces of this machine with rsconfig interface add',
+    );
   const beyond = own[INTERFACES_MAX];
   if (beyond !== undefined) findings.problem(beyond.line, `${own.length} interfaces: allowed are at most ${INTERFACES_MAX}`);
   const uniques = new Uniques(findings);
@@ -142,7 +146,11 @@ function groupByNamespace(sections: readonly IniSection[], findings: Findings): 
 function checkNamespaces(groups: readonly Group[], findings: Findings): void {
   const beyond = groups[NAMESPACES_PER_CLIENT_MAX]?.namespace;
   if (beyond !== undefined) findings.problem(beyond.line, `${groups.length} namespaces: allowed are at most ${NAMESPACES_PER_CLIENT_MAX}`);
-  if (groups.length === 0) findings.warn(0, 'No section [namespace NAME]: there is nothing to log in to');
+  if (groups.length === 0)
+    findings.warn(
+      0,
+      'No section [namespace NAME], so that there is nothing to log in to: add one with rsconfig join or rsconfig namespace add',
+    );
   const uniques = new Uniques(findings);
   for (const { namespace: reader, servers, volumes } of groups) {
     uniques.claim(`name ${reader.name}`, reader.line, `namespace name ${quoteText(reader.name)}`, 'give each namespace a name of its own');

@@ -6,7 +6,7 @@ import { RsError } from '../lib/errors.ts';
 import { quoteText } from '../lib/units.ts';
 import type { Findings } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';
-import { isMistyped, nearestWord } from './nearest.ts';
+import { isLikely, isMistyped, nearestWord } from './nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from './schema.ts';
 
 /** A key with a default always has a value; another one null when it is not set (or wrong, which is then a finding). */
@@ -114,7 +114,7 @@ export class SectionReader<K extends KeyTable> {
     const allowed = Object.keys(this.#keys);
     const meant = nearestWord(key, allowed) ?? '';
     if (isMistyped(key, meant)) this.#meant.add(meant);
-    return `Unknown key ${quoteText(key)} in ${here}: did you mean ${meant}? Allowed are ${allowed.join(', ')}`;
+    return `Unknown key ${quoteText(key)} in ${here}: ${isLikely(key, meant) ? `did you mean ${meant}? Allowed` : 'allowed'} are ${allowed.join(', ')}`;
   }
 }
 

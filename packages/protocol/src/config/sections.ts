@@ -4,7 +4,7 @@
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import type { Findings } from './findings.ts';
 import type { HeaderFault, IniDocument, IniSection } from './ini-document.ts';
-import { nearestWord } from './nearest.ts';
+import { isLikely, nearestWord } from './nearest.ts';
 import { type FileSchema, type SectionEntry, sectionForm } from './schema.ts';
 import { headerOf } from './section-reader.ts';
 
@@ -34,8 +34,9 @@ function isUsable(section: IniSection, schema: FileSchema, firstLines: Map<strin
   if (section.type === '') return false;
   const entry = Object.hasOwn(schema, section.type) ? schema[section.type] : undefined;
   if (entry === undefined) {
-    const meant = nearestWord(section.type, Object.keys(schema));
-    findings.problem(section.line, `Unknown section ${headerOf(section)}: did you mean [${meant}]? Allowed are ${formsOf(schema)}`);
+    const meant = nearestWord(section.type, Object.keys(schema)) ?? '';
+    const hint = isLikely(section.type, meant) ? `did you mean [${meant}]? Allowed are` : 'allowed are';
+    findings.problem(section.line, `Unknown section ${headerOf(section)}: ${hint} ${formsOf(schema)}`);
     return false;
   }
   checkName(section, entry, findings);

@@ -62,7 +62,12 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
 /** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
   // Who reads has gone (`| head`): no error of ours, and nothing is left to print. A daemon must outlive its terminal, though.
-  process.stdout.on('error', (error) => process.exit(errnoName(error) === 'EPIPE' ? (process.exitCode ?? 0) : 1));
+  process.stdout.on('error', (error) => {
+    const errno = errnoName(error);
+    if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
+    process.stderr.write(`${spec.name}: Cannot write the output (${errno ?? error.message}): look at where it goes, such as a full disk\n`);
+    process.exit(1);
+  });
   process.stderr.on('error', () => {});
   const surroundings: Surroundings = {
     argv: process.argv.slice(2),

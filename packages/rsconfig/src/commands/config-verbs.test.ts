@@ -161,7 +161,7 @@ describe('a running rsiod', () => {
       },
     });
     const { code, out, err } = await run('namespace remove osl --reload');
-    expect({ code, out }).toEqual({ code: 1, out: 'namespace osl removed\n' });
+    expect({ code, out }).toEqual({ code: 1, out: 'namespace osl removed, with its servers and volumes\n' });
     expect(err).toBe('rsconfig: Namespace osl has attached volumes: detach them first [E_IN_USE]\n');
     expect(readFileSync(file, 'utf8')).not.toContain('osl');
   });
@@ -259,7 +259,7 @@ describe('refused, the file stays as it was', () => {
     [['namespace', 'remove', 'old'], 'No section [namespace old] in the file: there are "osl"', 1],
     [['server', 'add', 's', '127.45.0.10'], 'Duplicate address 127.45.0.10:5000', 1],
     [['server', 'add', 's', '127.1.0.1', '--namespace', 'old'], 'No section [namespace old] in the file', 1],
-    [['server', 'remove', 'big-8'], 'No server big-8 in the file', 2],
+    [['server', 'remove', 'big-8'], 'No section [server big-8] in the file: there are big-9-1 and big-9-2', 2],
     [['completion', 'zsh'], 'No completion for zsh: there is one for bash', 2],
   ])('%j', async (argv, message, expected) => {
     const { code, out, err } = await run(argv);

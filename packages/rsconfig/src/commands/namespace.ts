@@ -49,7 +49,12 @@ export const NAMESPACE_REMOVE = defineCommand({
   operands: { min: 1, max: 1 },
   completes: `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`,
   run: async (context, { reload }, [name = '']) => {
-    await changeConfig(context, (document) => removePlace(document, { type: 'namespace', name }), `namespace ${name} removed`, reload);
+    await changeConfig(
+      context,
+      (document) => removePlace(document, { type: 'namespace', name }),
+      `namespace ${name} removed, with its servers and volumes`,
+      reload,
+    );
     return 0;
   },
 });

@@ -57,8 +57,13 @@ export const SERVER_REMOVE = defineCommand({
 function onlyNamespace(document: IniDocument, server: string | null): string {
   const [namespace, ...others] = namespacesWith(document, server);
   if (namespace === undefined && server === null) throw usageError('No namespace in the file: add one with rsconfig namespace add');
-  if (namespace === undefined) throw usageError(`No server ${server} in the file: see its [server] sections`);
+  if (namespace === undefined) throw usageError(`No section [server ${server}] in the file: ${presentServers(document)}`);
   if (others.length === 0) return namespace;
   const names = listed([namespace, ...others], 'and');
   throw usageError(`${server === null ? 'There are namespaces' : `Server ${server} is in namespaces`} ${names}: give --namespace N`);
+}
+
+function presentServers({ sections }: IniDocument): string {
+  const names = sections.flatMap(({ type, name }) => (type === 'server' && name !== null ? [name] : []));
+  return names.length === 0 ? 'there is no [server] section' : `there are ${listed([...new Set(names)], 'and')}`;
 }

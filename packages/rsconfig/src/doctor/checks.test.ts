@@ -61,6 +61,12 @@ describe('the file', () => {
     expect(found.what).toContain('Everybody can read the keys');
   });
 
+  test('no file but a folder: its rights are no matter', () => {
+    const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is no regular file: put the configuration file there' };
+    const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: 0o755 });
+    expect(fault({ file, paths: [] }).remedy).toBe('put the configuration file there');
+  });
+
   test('writable by others is an error', () => {
     expect(fault({ file: fileFacts(SAMPLE, { mode: 0o620 }) })).toMatchObject({ severity: 'error', check: 'rights' });
   });
@@ -233,6 +239,14 @@ describe('the server', () => {
     });
   });
 
+  test('does not accept the key: a path that was tried without one is not said to be usable', () => {
+    const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
+    const reps = [rep({ address: '192.168.46.10', state: 'down' })];
+    const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [] };
+    const daemon = { ...doctorFacts().daemon, status };
+    expect(fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: refused({}) })], daemon }).object).toBe('server big-9');
+  });
+
   test('shares its id with another one', () => {
     const other = report({ server: { ...report().server!, server: 'big-8', instance: 'ff'.repeat(16) } });
     const found = faults(doctorFacts({ paths: [pathFacts(0), pathFacts(1, { report: other })] }));
@@ -289,7 +303,7 @@ test('TCP buffers that are too small for fast links', () => {
 
 test('the text: what, where, remedy, commands on lines of their own, a last line that sums up', () => {
   const findings = faults(doctorFacts({ file: fileFacts(SAMPLE, { mode: 0o644 }) }));
-  expect(formatFindings(findings)).toBe(`warning: key file: Everybody can read the keys in it (mode 0644)
+  expect(formatFindings(findings)).toBe(`warning: configuration file: Everybody can read the keys in it (mode 0644)
     where:  /etc/rscltcfg
     remedy: let its owner alone read it
         chmod 600 /etc/rscltcfg

@@ -131,7 +131,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   if (failureCode === 'E_NAMESPACE') {
     return new RsError(
       'E_NAMESPACE',
-      `${what} (asked at ${shown}, which answers no exploration): give the right one with --id, or the namespacekey where one is set`,
+      `${what} (asked at ${shown}): give the right one with --id, or none, and the namespacekey where one is set`,
     );
   }
   return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);

@@ -51,7 +51,8 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
 /** Paths that worked just now and are not up in the daemon. */
 function otherOpinions(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    if (path.report === null || path.report.failureCode !== null || path.unreached !== null) continue;
+    // Not proved: after a refused key the other paths are tried without one, and that they connect says little.
+    if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);
     if (rep === undefined || rep.state === 'up') continue;

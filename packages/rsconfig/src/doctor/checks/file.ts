@@ -36,15 +36,27 @@ export function checkFile({ file }: DoctorFacts): Finding[] {
 /** Rights of the file with the keys. */
 export function checkRights({ file }: DoctorFacts): Finding[] {
   const findings = new FindingList('rights');
-  if (file.mode === null) return [];
+  if (file.mode === null || (file.trouble !== null && file.trouble.code !== 'E_RIGHTS')) return [];
   const mode = (file.mode & 0o777).toString(8).padStart(4, '0');
   const remedy = [`chmod 600 ${file.path}`];
   if ((file.mode & WORLD_READABLE) !== 0) {
-    findings.warning('key file', `Everybody can read the keys in it (mode ${mode})`, file.path, 'let its owner alone read it', remedy);
+    findings.warning(
+      'configuration file',
+      `Everybody can read the keys in it (mode ${mode})`,
+      file.path,
+      'let its owner alone read it',
+      remedy,
+    );
   }
   if ((file.mode & OTHERS_WRITABLE) !== 0) {
-    findings.error('key file', `Others than its owner can change it (mode ${mode})`, file.path, 'let its owner alone write it', remedy);
+    findings.error(
+      'configuration file',
+      `Others than its owner can change it (mode ${mode})`,
+      file.path,
+      'let its owner alone write it',
+      remedy,
+    );
   }
-  if (findings.list.length === 0) findings.ok(file.path, `Only who may has the keys (mode ${mode})`);
+  if (findings.list.length === 0) findings.ok(file.path, `Nobody but its owner and group can read the keys in it (mode ${mode})`);
   return findings.list;
 }
