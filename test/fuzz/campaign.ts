@@ -88,7 +88,7 @@ async function runSlice(slice: Slice): Promise<SliceResult> {
 }
 
 function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
-  const child = fork(fileURLToPath(new URL('./seed-runner.js', import.meta.url)), [JSON.stringify(slice), noted]);
+  const child = fork(fileURLToPath(new URL('./seed-runner.ts', import.meta.url)), [JSON.stringify(slice), noted]);
   return new Promise((resolve) => {
     const lost = (what: string): void => {
       const seed = readFileSync(noted).readDoubleLE(0);

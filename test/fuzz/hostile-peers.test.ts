@@ -3,7 +3,8 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PROBE_CONNECTIONS_MAX, UNPROVEN_MAX } from '@rsio/protocol/limits';
+import net from 'node:net';
+import { PROBE_CONNECTIONS_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
 import { RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Held, heldBy, PeersScene } from './peers-scene.ts';
@@ -64,6 +65,14 @@ async function calm(descriptors: { listener: number; worker: number }): Promise<
   await waitFor(isCalm, CALM_MS, `The server has no more open than before: ${JSON.stringify(descriptors)}`);
 }
 
+async function newcomerIsServed(): Promise<void> {
+  const { node, nodekey, namespaceid, server } = scene.target;
+  const newcomer = await RawClient.login(server, { node, nodekey, namespaceid });
+  const { handle } = await newcomer.open('other');
+  await newcomer.verify(handle, 0, 8);
+  newcomer.close();
+}
+
 it('a good client sees no error, memory and descriptors are bounded, and all of it is closed again', async () => {
   const { listener, worker } = scene.servers;
   // The insider's session has a process and a channel, and stays for a while.
@@ -85,9 +94,24 @@ it('a good client sees no error, memory and descriptors are bounded, and all of 
   expect(scene.servers).toEqual({ listener, worker });
   const alarms = scene.host.log('rssrv').match(/^.*(?:E_INTERNAL|AssertionError|TypeError|RangeError).*$/gm);
   expect(alarms).toBeNull();
-  const { node, nodekey, namespaceid } = scene.target;
-  const newcomer = await RawClient.login(scene.target.server, { node, nodekey, namespaceid });
-  const { handle } = await newcomer.open('other');
-  await newcomer.verify(handle, 0, 8);
-  newcomer.close();
+  await newcomerIsServed();
+});
+
+it('whoever holds every place before the proof, from many addresses, locks nobody out', async () => {
+  const { server } = scene.target;
+  const from = scene.unblamed(UNPROVEN_MAX / UNPROVEN_PER_ADDRESS_MAX + 1);
+  const sockets = Array.from({ length: from.length * UNPROVEN_PER_ADDRESS_MAX }, (_, index) => {
+    const localAddress = from[index % from.length] ?? '';
+    const socket = net.connect({ host: server.address, port: server.port, localAddress });
+    return socket.on('error', () => undefined).resume();
+  });
+  try {
+    await waitFor(() => sockets.every(({ readyState }) => readyState !== 'opening'), CALM_MS, 'All are connected');
+    await newcomerIsServed();
+    const open = sockets.filter(({ readyState }) => readyState === 'open').length;
+    expect(open).toBeLessThanOrEqual(UNPROVEN_MAX);
+    expect(open).toBeGreaterThan(UNPROVEN_MAX / 2);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
 });

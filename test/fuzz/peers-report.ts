@@ -50,7 +50,7 @@ async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
 }
 
 async function hostilePhase(scene: PeersScene, forMs: number): Promise<{ phase: Phase; counts: HostileCounts; peersShare: number }> {
-  const child: ChildProcess = fork(fileURLToPath(new URL('./peers-process.js', import.meta.url)));
+  const child: ChildProcess = fork(fileURLToPath(new URL('./peers-process.ts', import.meta.url)));
   try {
     const order: PeersOrder = { target: scene.target, perSecond: PER_SECOND };
     child.send(order);

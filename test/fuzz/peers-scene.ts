@@ -50,6 +50,11 @@ export class PeersScene {
     this.target = { server: { address: subnet.address(10), port }, namespaceid: NAMESPACEID, from, node: BAD, nodekey: keyOf(BAD) };
   }
 
+  /** Addresses that nothing wrong has come from yet. */
+  unblamed(count: number): string[] {
+    return Array.from({ length: count }, (_, index) => this.subnet.address(FIRST_HOSTILE_HOST + HOSTILE_ADDRESSES + index));
+  }
+
   static async begin(): Promise<PeersScene> {
     const [subnet] = await uniqueLoopbackSubnets(1);
     if (subnet === undefined) throw new Error('There is no free loopback subnet');

@@ -32,6 +32,11 @@ export interface DoorwayPorts {
   broken(socket: Socket, reason: string): void;
 }
 
+export const TOO_MANY = {
+  code: 'E_LIMIT',
+  sentence: 'Too many connections that did not prove themselves: try again later',
+} as const satisfies Pick<Refusal, 'code' | 'sentence'>;
+
 export class Doorway {
   private readonly socket: Socket;
   private readonly ports: DoorwayPorts;
@@ -66,6 +71,14 @@ export class Doorway {
   /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
   turnAway(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
     this.refuse({ kind: 'refuse', ...refusal, logReason: refusal.sentence, isFailedProof: false });
+  }
+
+  /** More strangers have come than there is room for, and this one has had the most time. */
+  giveWay(): void {
+    if (this.isOver) return;
+    this.leave();
+    sayRefusal(this.socket, TOO_MANY);
+    this.ports.broken(this.socket, 'It had to give way to others');
   }
 
   private data(chunk: Buffer): void {

@@ -24,7 +24,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ClientIdentity } from './channel.ts';
 import { Beacons } from './beacons.ts';
-import { Doorway, sayRefusal } from './doorway.ts';
+import { Doorway, sayRefusal, TOO_MANY } from './doorway.ts';
 import { type Entrance, Entrances } from './entrances.ts';
 import { Probes } from './probes.ts';
 import { Holders } from './holders.ts';
@@ -33,6 +33,7 @@ import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
+import { StrangersLog } from './strangers-log.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges, type VolumeStanding } from './volume-plan.ts';
 import { Volumes } from './volumes.ts';
@@ -62,6 +63,7 @@ export class Listener {
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly attempts: AttemptLimit;
+  private readonly refusals: StrangersLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   private readonly unproven = new Map<string, number>();
   private readonly doorways = new Set<Doorway>();
@@ -105,6 +107,7 @@ export class Listener {
       isHeld: (id) => this.holders.of(id).length > 0,
     });
     this.attempts = new AttemptLimit(clock);
+    this.refusals = new StrangersLog(clock, log);
     this.pool = new WorkerPool(() => this.startWorker());
     this.admissions = new Admissions({
       clock,
@@ -155,6 +158,7 @@ export class Listener {
     this.entrances.closeAll();
     for (const doorway of [...this.doorways]) doorway.turnAway({ code: 'E_SHUTTING_DOWN', sentence });
     await this.reloader.idle();
+    this.refusals.close();
     this.probes.close('E_SHUTTING_DOWN', sentence);
     this.beacons.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
@@ -232,13 +236,14 @@ export class Listener {
 
   private connected(socket: Socket, entrance: Entrance): void {
     const address = socket.remoteAddress ?? '';
-    const fromAddress = this.unproven.get(address) ?? 0;
     const { log } = this.options;
-    if (this.doorways.size >= UNPROVEN_MAX || fromAddress >= UNPROVEN_PER_ADDRESS_MAX || this.attempts.waitMs(address) > 0) {
-      sayRefusal(socket, { code: 'E_LIMIT', sentence: 'Too many connections that did not prove themselves: try again later' });
+    if ((this.unproven.get(address) ?? 0) >= UNPROVEN_PER_ADDRESS_MAX || this.attempts.waitMs(address) > 0) {
+      sayRefusal(socket, TOO_MANY);
       return;
     }
-    this.unproven.set(address, fromAddress + 1);
+    // Not the newcomer: whoever holds all places from many addresses would lock everybody out. A client proves itself in no time.
+    if (this.doorways.size >= UNPROVEN_MAX) this.doorways.values().next().value?.giveWay();
+    this.unproven.set(address, (this.unproven.get(address) ?? 0) + 1);
     const leave = (): void => {
       this.doorways.delete(doorway);
       const left = (this.unproven.get(address) ?? 1) - 1;
@@ -264,7 +269,7 @@ export class Listener {
       refused: (_socket, refusal) => {
         leave();
         if (refusal.isFailedProof) this.attempts.failed(address);
-        log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`);
+        this.refusals.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`);
       },
       broken: (_socket, reason) => {
         leave();
