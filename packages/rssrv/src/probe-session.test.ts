@@ -157,6 +157,24 @@ test('data is said in turns, and no more than the client takes', () => {
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(mostBytes);
 });
 
+test('more small WRITEs at once than there are slots end it: they would hold up the listener', () => {
+  const scene = new Scene();
+  const { encoder } = scene.client.connection;
+  const write = (count: number): void => {
+    for (let times = 0; times < count; times++) {
+      encoder.beginIo(SECTOR_BYTES);
+      encoder.endIo(OP.WRITE, 0, 0, times % PROBE_SLOTS, 1, 0, 1, SECTOR_BYTES);
+    }
+    encoder.flush();
+    scene.turn();
+  };
+  write(PROBE_SLOTS);
+  write(PROBE_SLOTS);
+  expect([scene.client.heard.length, scene.ends]).toEqual([2 * PROBE_SLOTS, []]);
+  write(PROBE_SLOTS + 1);
+  expect(scene.ends).toEqual([`Protocol error of the client: More than ${PROBE_SLOTS} requests came at once`]);
+});
+
 test('ends after its time, with a word', () => {
   const scene = new Scene();
   scene.clock.advance(PROBE_TIME_MAX_MS);
@@ -231,7 +249,7 @@ describe('what does not belong to a probe ends it', () => {
     scene.link.stand('back', true);
     const ping = encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
     for (let times = 0; times < 200_000 && scene.ends.length === 0; times++) {
-      for (let pings = 0; pings < 1_000; pings++) scene.client.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, ping);
+      for (let pings = 0; pings < PROBE_SLOTS; pings++) scene.client.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, ping);
       scene.client.connection.encoder.flush();
       scene.turn();
     }

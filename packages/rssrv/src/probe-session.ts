@@ -54,6 +54,8 @@ export class ProbeSession implements ConnectionHandler {
   private turn: Timer | null = null;
   /** READ data said in this turn. */
   private turnBytes = 0;
+  /** Requests in this receive event. */
+  private requests = 0;
 
   /** Says WELCOME. */
   constructor(transport: PathTransport, admission: ProbeAdmission, ports: ProbePorts) {
@@ -85,6 +87,11 @@ export class ProbeSession implements ConnectionHandler {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
+    // A slot is used again only when its answer has come, and answers leave between events: many small frames at once are no measurement.
+    if (++this.requests > PROBE_SLOTS) {
+      this.violation(`More than ${PROBE_SLOTS} requests came at once`);
+      return;
+    }
     switch (header.op) {
       case OP.READ:
       case OP.WRITE:
@@ -100,6 +107,7 @@ export class ProbeSession implements ConnectionHandler {
   }
 
   received(): void {
+    this.requests = 0;
     this.answerReads();
     if (this.movedBytes > PROBE_BYTES_MAX) this.bye('E_LIMIT', `A probe may move ${PROBE_BYTES_MAX} bytes`);
     else if (this.connection.encoder.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) {
