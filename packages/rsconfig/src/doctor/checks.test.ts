@@ -29,7 +29,7 @@ test('a client in good order has no fault', () => {
 test('every error and warning has a remedy, and no command has a gap to fill in', () => {
   const broken = doctorFacts({
     file: fileFacts(SAMPLE, { mode: 0o666, modifiedMs: AT_MS + 1 }),
-    machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], standsOn: {}, tables: [] },
+    machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], standsOn: {}, tables: [], routers: {} },
     paths: [pathFacts(0, { unreached: 'ETIMEDOUT', report: null }), pathFacts(1, { report: null })],
   });
   for (const { remedy, commands } of faults(broken)) {
@@ -74,7 +74,7 @@ describe('the file', () => {
 
 describe('interfaces', () => {
   test('an address that this machine does not have', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [] };
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
     const reason = 'not on a common subnet';
     // What follows from it is not told again.
     const leftOut = [
@@ -91,6 +91,7 @@ describe('interfaces', () => {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { hasCarrier: false })],
       standsOn: {},
       tables: [],
+      routers: {},
     };
     const found = fault({ machine, paths: [pathFacts(0), pathFacts(1, { unreached: 'EHOSTUNREACH', report: null })] });
     expect(found).toMatchObject({ severity: 'error', object: 'interface if1', commands: ['ip link set dev eth1 up'] });
@@ -98,14 +99,14 @@ describe('interfaces', () => {
   });
 
   test('two on one card', () => {
-    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], standsOn: {}, tables: [] };
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], standsOn: {}, tables: [], routers: {} };
     const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' }, report: report({ leavesBy: 'eth0' }) })];
     expect(fault({ machine, paths })).toMatchObject({ severity: 'warning', object: 'interfaces if0 and if1' });
   });
 
   test('two VLANs of one card', () => {
     const interfaces = [card('eth0.45', '192.168.45.20'), card('eth0.46', '192.168.46.20')];
-    const machine = { interfaces, standsOn: { 'eth0.45': 'eth0', 'eth0.46': 'eth0' }, tables: [] };
+    const machine = { interfaces, standsOn: { 'eth0.45': 'eth0', 'eth0.46': 'eth0' }, tables: [], routers: {} };
     const paths = [45, 46].map((vlan, index) => pathFacts(index as 0 | 1, { route: { device: `eth0.${vlan}` }, report: report() }));
     expect(fault({ machine, paths }).what).toBe(
       'They are all on eth0, by eth0.45 and eth0.46: one cable carries them, and when it fails, all fail',
@@ -117,6 +118,7 @@ describe('interfaces', () => {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { linkMbps: 100 })],
       standsOn: {},
       tables: [],
+      routers: {},
     };
     expect(fault({ machine }).what).toBe('The links differ: if0 (eth0) 1000 Mbit/s and if1 (eth1) 100 Mbit/s');
   });
@@ -145,6 +147,7 @@ describe('the way', () => {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { mtuBytes: 9000 })],
       standsOn: {},
       tables: [],
+      routers: {},
     };
     expect(fault({ machine })).toMatchObject({ severity: 'warning', commands: ['ip link set dev eth1 mtu 1500'] });
   });
@@ -153,7 +156,12 @@ describe('the way', () => {
 /** Two cards in one subnet. */
 function twins(really: 'eth0' | 'eth1', changes: Partial<DoctorFacts> = {}): Partial<DoctorFacts> {
   const file = fileFacts(SAMPLE.replaceAll('192.168.46.', '192.168.45.1'));
-  const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')], standsOn: {}, tables: [101, 254] };
+  const machine = {
+    interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')],
+    standsOn: {},
+    tables: [101, 254],
+    routers: {},
+  };
   const second = { local: '192.168.45.120', address: '192.168.45.110', route: { device: really } };
   const paths = [pathFacts(0), pathFacts(1, { ...second, report: report() })];
   const daemon = { ...doctorFacts().daemon, status: null };
@@ -188,8 +196,19 @@ describe('cables', () => {
       { check: 'routes', what: expect.stringContaining('Both paths leave by eth0, as the byte counters show') as string },
     ]);
     expect(found[0]?.commands).toEqual([]);
+    expect(found[0]?.remedy).toContain('ip rule add from 192.168.46.20 table 101; or give the server an address in 192.168.46.0/24');
     const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' } })];
     expect(faults(doctorFacts({ paths }))).toEqual([]);
+  });
+
+  test('a server behind routers: each card has its own, which the commands name', () => {
+    const { machine } = doctorFacts();
+    const paths = [pathFacts(0), pathFacts(1, { address: '10.9.0.10', report: report({ leavesBy: 'eth0' }) })];
+    expect(fault({ paths, machine: { ...machine, routers: { eth0: '192.168.45.1', eth1: '192.168.46.1' } } }).commands).toEqual([
+      'ip route replace 192.168.46.0/24 dev eth1 src 192.168.46.20 table 101',
+      'ip route replace default via 192.168.46.1 dev eth1 src 192.168.46.20 table 101',
+      'ip rule add from 192.168.46.20 table 101',
+    ]);
   });
 
   test('answers that come in by the other card', () => {

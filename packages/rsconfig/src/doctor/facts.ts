@@ -47,6 +47,8 @@ export interface MachineFacts {
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of routing tables that are in use. */
   readonly tables: readonly number[];
+  /** The router by which a device leads to other subnets, IPv4; a device without an entry has none that the kernel knows. */
+  readonly routers: Readonly<Record<string, string>>;
 }
 
 export interface PathFacts {

@@ -14,19 +14,19 @@ import { cardsBelow } from './cards-below.ts';
 import { gatherDaemon, gatherSystem } from './gather-daemon.ts';
 import { gatherFile } from './gather-file.ts';
 import { tryPaths } from './gather-paths.ts';
-import { tablesInUse } from './ip-command.ts';
+import { routersOfDevices, tablesInUse } from './ip-command.ts';
 
 export async function gatherFacts(context: CommandContext): Promise<DoctorFacts> {
   const ports = machinePorts(context.clock);
   const file = gatherFile(context.configFile);
-  const [daemon, tables] = await Promise.all([gatherDaemon(context), tablesInUse()]);
+  const [daemon, tables, routers] = await Promise.all([gatherDaemon(context), tablesInUse(), routersOfDevices()]);
   const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
   const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
   const { root } = context.paths;
   return {
     rootOption: root === '' ? '' : ` --root ${root}`,
     file,
-    machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables },
+    machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables, routers },
     ...tried,
     explored,
     daemon,

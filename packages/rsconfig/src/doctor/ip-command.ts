@@ -28,6 +28,17 @@ export async function tablesInUse(): Promise<number[]> {
   return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
 }
 
+/** The router of each device, those of default routes first, IPv4. */
+export async function routersOfDevices(): Promise<Record<string, string>> {
+  const answer = await askIp(['-4', 'route', 'show']);
+  if (answer === null || answer === 'refused') return {};
+  const routers = answer.flatMap(({ dst, dev, gateway }) =>
+    typeof dev === 'string' && typeof gateway === 'string' ? [{ isDefault: dst === 'default', entry: [dev, gateway] as const }] : [],
+  );
+  // The last one of a device counts.
+  return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
+}
+
 type Rows = readonly Readonly<Record<string, unknown>>[];
 
 function askIp(args: readonly string[]): Promise<Rows | 'refused' | null> {

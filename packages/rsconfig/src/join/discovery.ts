@@ -129,10 +129,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   if (failureCode === 'E_AUTH') return notAccepted(`at ${shown}`);
   const { what } = splitSentence(failure ?? '', '');
   if (failureCode === 'E_NAMESPACE') {
-    return new RsError(
-      'E_NAMESPACE',
-      `${what} (asked at ${shown}): give the right one with --id, or none, and the namespacekey where one is set`,
-    );
+    return new RsError('E_NAMESPACE', `${what} (asked at ${shown}): give the right one with --id, or the namespacekey where one is set`);
   }
   return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);
 }

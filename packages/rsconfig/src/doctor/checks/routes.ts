@@ -55,14 +55,38 @@ function misledFinding(findings: FindingList, facts: DoctorFacts, ways: readonly
   if (first === undefined) return;
   const neighbours = ofOneSubnet(facts, first);
   if (neighbours.length < 2) {
-    const { path, own } = first;
-    const remedy = `give the server an address in ${networkOf(path.local, own.prefixLength)}, the subnet of ${own.device}, or this machine a route to ${path.address} by ${own.device}`;
-    findings.error(object, what, `device ${device}`, remedy);
+    throughRouter(findings, facts, first, { object, what, where: `device ${device}` });
     return;
   }
   const network = networkOf(first.path.local, first.own.prefixLength);
   const remedy = `these commands make each address keep to its card until the next boot (put them also where this machine sets up its network); or give the cards addresses in different subnets, as ${network} is one for ${neighbours.length} cards`;
   findings.error(object, what, `device ${device}`, remedy, keepToCards(facts, neighbours));
+}
+
+interface Fault {
+  readonly object: string;
+  readonly what: string;
+  readonly where: string;
+}
+
+/** The server is in another subnet, and the card's own router, which leads there, is not asked. */
+function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, own }: Way, { object, what, where }: Fault): void {
+  const router = path.local.includes(':') ? undefined : machine.routers[own.device];
+  const ip = path.local.includes(':') ? 'ip -6' : 'ip';
+  let table = ROUTE_TABLE_FIRST;
+  while (machine.tables.includes(table)) table += 1;
+  const network = networkOf(path.local, own.prefixLength);
+  const commands = [
+    `${ip} route replace ${network} dev ${own.device} src ${path.local} table ${table}`,
+    `${ip} route replace default via ${router ?? 'ROUTER'} dev ${own.device} src ${path.local} table ${table}`,
+    `${ip} rule add from ${path.local} table ${table}`,
+  ];
+  const otherwise = `or give the server an address in ${network}, the subnet of ${own.device}`;
+  const remedy =
+    router === undefined
+      ? `let what comes from ${path.local} go by the router of ${own.device}, with its address for ROUTER: ${commands.join('; ')}; ${otherwise}`
+      : `these commands let what comes from ${path.local} go by ${router}, the router of ${own.device}, until the next boot (put them also where this machine sets up its network); ${otherwise}`;
+  findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
 /** Answers that come in by another card: this machine has answered ARP for the address there. */
