@@ -137,10 +137,14 @@ export class ClientHandshake {
   }
 }
 
-/** REFUSE is not authenticated: whoever catches the error may show it and try again later, and may not take it as final. */
+/**
+ * REFUSE is not authenticated: whoever catches the error may show it and try again later, and may not take it as final. BYE comes in place
+ * of WELCOME from a session that takes no further path.
+ */
 function throwIfRefused(frame: Buffer): void {
-  if (frame[0] !== OP.REFUSE) return;
-  const body = handshakeBody(frame, OP.REFUSE);
+  const op = frame[0];
+  if (op !== OP.REFUSE && op !== OP.BYE) return;
+  const body = handshakeBody(frame, op);
   const { code: peerCode, sentence } = decodeFarewell(body, 0, body.length);
   const known = REFUSALS.find((refusal) => refusal === peerCode);
   const said = sentence === '' ? peerCode : sentence;

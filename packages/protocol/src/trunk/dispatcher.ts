@@ -209,7 +209,8 @@ export class Dispatcher {
     }
     const request = this.slots.requestOf(header.slot);
     if (request === null) return null;
-    const sameSize = request.op !== OP.READ || header.handle !== STATUS.OK || header.count === request.count;
+    // The count of a message frame is a part of something else.
+    const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
     path.violation(
       `${frameName(header.op)} of ${header.count} sectors in slot ${header.slot}, which holds ${frameName(request.op)} of ${request.count}`,
