@@ -43,6 +43,7 @@ class Scene {
   readonly server = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.server.accept(end));
   readonly moves: string[] = [];
+  readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   private readonly answered = new Set<HeardFrame>();
   readonly namespace: Namespace;
 
@@ -59,8 +60,8 @@ class Scene {
         log: quietLog,
         connector: this.network,
         random: this.random.bytes,
-        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
-        events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {} },
+        pools: this.pools,
+        events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
         pathChanged: ({ local }, from, to) => this.moves.push(`${local.name}: ${from} > ${to}`),
       },
     );
@@ -371,6 +372,29 @@ test('a server that was started anew under another name is called by that', () =
   scene.server.loseSession();
   scene.clock.advance(5000);
   expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['renamed']);
+});
+
+test('paths that are retired and made anew a thousand times leave nothing behind, and the session lives on', () => {
+  const scene = new Scene({ names: REMOTES });
+  const picture = (): unknown => {
+    scene.clock.advance(PATH_SETTLED_MS);
+    const { timersPending } = scene.clock;
+    const links = scene.network.routes.map(({ living }) => living.length);
+    const { bodies, outputs } = scene.pools;
+    return [timersPending, links, bodies.lent.size, outputs.lent.size, scene.namespace.servers.size, scene.states];
+  };
+  const before = picture();
+  for (let times = 0; times < 500; times++) {
+    scene.list([REMOTES[0]!]);
+    scene.list(REMOTES);
+    scene.namespace.change(scene.setup([LOCALS[1]!]));
+    // In the middle of connecting, or of a handshake.
+    scene.clock.advance(times % 4);
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(times % 3);
+  }
+  expect(picture()).toEqual(before);
+  expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(1);
 });
 
 test('a namespace that was stopped does nothing any more', () => {
