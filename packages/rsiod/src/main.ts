@@ -23,7 +23,8 @@ Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes b
 async function run(daemon: Daemon, config: RscltConfig, paths: RsiodPaths, foreground: boolean): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const node = config.namespaces[0]?.nodename ?? 'rsiod';
-  const log = openLog({ file: paths.logFile, node, copy: foreground ? copyToStderr : undefined });
+  const copy = foreground ? copyToStderr : undefined;
+  const log = openLog({ file: paths.logFile, node, copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
   const warn = warner(daemon, log);
   warningSentences(config.warnings).forEach(warn);
   const identity = await nextIdentity(paths.stateDir);

@@ -22,7 +22,9 @@ Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back 
 async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, foreground: boolean): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
-  const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy: foreground ? copyToStderr : undefined });
+  const copy = foreground ? copyToStderr : undefined;
+  const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
+  const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy, warn });
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const listener = new Listener({ config, paths, clock: systemClock, log, foreground, warn: (sentence) => daemon.warn(sentence) });
   await runService(daemon, log, listener, 'The server is shutting down');

@@ -1,0 +1,121 @@
+// Daemons of a user who may not do everything: each missing right is told in one line with the place and what to do, at the prompt or, where
+// the daemon can do without, as a warning; the rest is served. Run by root, the tests run the daemons as nobody.
+
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import { daemonPaths } from '@rsio/protocol/config/root-paths';
+import { clientConfig, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { launcher, run } from '../support/programs.ts';
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const AS_NOBODY = isRoot ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
+
+const lab = useLab();
+let host: Host;
+let network: LabNetwork;
+
+beforeEach(async (context) => {
+  const [first = launcher('rssrv'), ...rest] = [...AS_NOBODY, launcher('rssrv'), '--version'];
+  const tried = await run(first, rest).catch((error: Error) => ({ code: 1, stderr: error.message }));
+  context.skip(tried.code !== 0, `needs programs that another user may run: ${tried.stderr.trim()}`);
+  host = lab.host(AS_NOBODY);
+  give(host.root);
+  network = await lab.network(1);
+});
+
+function give(...paths: string[]): void {
+  if (isRoot) for (const one of paths) chownSync(one, NOBODY, NOBODY);
+}
+
+/** A folder of the daemon's user, and all above it below the root; `mode`: what that may do in it. */
+function folder(name: string, mode = 0o755): string {
+  const whole = path.join(host.root, name);
+  mkdirSync(whole, { recursive: true });
+  for (let at = whole; at !== host.root; at = path.dirname(at)) give(at);
+  chmodSync(whole, mode);
+  // Else what is in it could not be removed, where it is not root who tests.
+  lab.onClean(() => chmodSync(whole, 0o755));
+  return whole;
+}
+
+function configure(): void {
+  folder('etc/dvsc');
+  const volumes = {
+    made: { path: path.join(folder('storage', 0o555), 'made.img'), size: '1m' },
+    there: { path: path.join(folder('closed'), 'there.img'), size: '1m' },
+    own: { type: 'memory', size: '1m', id: '5a1d0c52-94a7-4b6f-9d0e-2f6f1b7c8e30' },
+  };
+  writeFileSync(volumes.there.path, Buffer.alloc(1024 * 1024), { mode: 0o400 });
+  give(volumes.there.path);
+  host.writeConfig('rssrv', serverConfig(network, { volumes }));
+  host.writeConfig('rsiod', clientConfig(network));
+  give(host.rssrvPaths.configFile, host.rsiodPaths.configFile);
+}
+
+it('no right to make or to write the file of a volume: the volume is not there, and the others are', async () => {
+  configure();
+  const { code, stderr } = await host.tryStart('rssrv');
+  expect(code).toBe(0);
+  const at = (name: string): string => path.join(host.root, name);
+  expect(stderr.split('\n').filter((line) => line.includes('E_VOLUME'))).toEqual([
+    `rssrv: Volume made: ${at('storage/made.img')} cannot be created (EACCES): see that rssrv may write to ${at('storage')} and that there is space [E_VOLUME]`,
+    `rssrv: Volume there: ${at('closed/there.img')} cannot be opened (EACCES): let rssrv read and write it, or set readonly = yes [E_VOLUME]`,
+  ]);
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  expect(await host.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);
+});
+
+it.each(['rssrv', 'rsiod'] as const)('no right to read the configuration: %s', async (program) => {
+  configure();
+  const { configFile } = daemonPaths(host.root, program);
+  chmodSync(configFile, 0);
+  const { code, stderr } = await host.tryStart(program);
+  expect(stderr).toBe(`${program}: No right to read ${configFile}: run as root or as the owner of the file [E_RIGHTS]\n`);
+  expect(code).toBe(1);
+});
+
+it.each(['rssrv', 'rsiod'] as const)('no right to write what it keeps: %s', async (program) => {
+  configure();
+  const stateDir = folder(`var/lib/rsio/${program}`, 0o555);
+  const { code, stderr } = await host.tryStart(program);
+  const file = path.join(stateDir, program === 'rssrv' ? 'volumes.json' : 'identity.json');
+  const what = program === 'rssrv' ? `rssrv: ${file}` : `rsiod: State file ${file}`;
+  const lines = stderr.split('\n').filter((line) => line.includes('E_SYSTEM'));
+  expect(lines).toEqual([expect.stringMatching(/ cannot be written \(EACCES\): see that .* \[E_SYSTEM\]$/)]);
+  expect(lines[0]).toContain(what);
+  expect(code).toBe(1);
+  expect(host.processes()).toEqual([]);
+});
+
+it.each(['rssrv', 'rsiod'] as const)('no right to write where it says that it runs: %s', async (program) => {
+  configure();
+  folder('run', 0o555);
+  const { code, stderr } = await host.tryStart(program);
+  expect(stderr).toBe(
+    `${program}: Pid file ${daemonPaths(host.root, program).pidFile} cannot be written (EACCES): start as root, or choose another --root [E_RIGHTS]\n`,
+  );
+  expect(code).toBe(1);
+  expect(host.processes()).toEqual([]);
+});
+
+it('no right to write the log: it is said at the prompt, and everything works', async () => {
+  configure();
+  folder('var/log', 0o555);
+  for (const program of ['rssrv', 'rsiod'] as const) {
+    const { code, stderr } = await host.tryStart(program);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^${program}: Warning: Cannot write log ${daemonPaths(host.root, program).logFile} \\(EACCES: .*\\): going on without it; make it writable and send SIGHUP$`,
+        'm',
+      ),
+    );
+  }
+  await host.pathsUp(1);
+  expect(await host.rsconfigWell('-a', 'own')).toMatch(/^osl:own@0 attached .*\n$/);
+});

@@ -1,0 +1,94 @@
+// What the daemons keep, damaged or written by a newer version: the start is refused in one line that names file, reason and remedy, the
+// file is left as it is, and when it is good again so is everything: not a byte that was written before is lost.
+
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
+import { startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+
+const lab = useLab('file');
+const CONTENT = Buffer.alloc(65_536, 9);
+let host: Host;
+
+/** A volume with content, attached and in use, its server ended badly: so that every file has something to say. */
+beforeAll(async () => {
+  host = lab.host();
+  const network = await lab.network(1);
+  await startServer(host, network, { volumes: { oracle: { path: host.file('storage/oracle.img'), size: '1m' } } });
+  await startClient(host, network);
+  await host.rsconfigWell('-a');
+  const nbd = await open();
+  await nbd.write(0, CONTENT);
+  nbd.close();
+  await host.kill('rssrv');
+});
+
+async function open(): Promise<NbdIo> {
+  const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+  lab.onClean(() => nbd.close());
+  return nbd;
+}
+
+const cutOff = (good: string): string => good.slice(0, good.length / 2);
+const fromNewer = (good: string): string => good.replace(/"version": ?1/, '"version":2');
+
+/** The program does not start with its file damaged so, in one line that ends like this; nothing is changed by the attempt. */
+async function expectRefused(program: DaemonProgram, file: string, damage: (good: string) => string, words: RegExp): Promise<void> {
+  const good = readFileSync(file, 'utf8');
+  const damaged = damage(good);
+  expect(damaged).not.toBe(good);
+  writeFileSync(file, damaged);
+  const folder = readdirSync(path.dirname(file));
+  const before = host.processes();
+  const { code, stdout, stderr } = await host.tryStart(program);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^[^\n]*\n$/);
+  expect(stderr.replace(file, 'FILE').trimEnd()).toMatch(words);
+  expect(before).toEqual(expect.arrayContaining(host.processes()));
+  expect(existsSync(daemonPaths(host.root, program).pidFile)).toBe(false);
+  expect(readFileSync(file, 'utf8')).toBe(damaged);
+  expect(readdirSync(path.dirname(file))).toEqual(folder);
+  writeFileSync(file, good);
+}
+
+it('rssrv: ids of volumes, holders, records of its processes; the client waits meanwhile, and then reads what it wrote', async () => {
+  const { volumesFile, holdersFile, recordsFile } = host.rssrvPaths;
+  await expectRefused(
+    'rssrv',
+    volumesFile,
+    fromNewer,
+    /^rssrv: FILE has format 2, this rssrv knows up to 1: run the newer rssrv that wrote it \[E_SYSTEM\]$/,
+  );
+  await expectRefused(
+    'rssrv',
+    holdersFile,
+    fromNewer,
+    /^rssrv: State file FILE cannot be used: its version is 2, this program knows 1: restore it, or move it away if every client that holds a volume has ended \[E_SYSTEM\]$/,
+  );
+  await expectRefused(
+    'rssrv',
+    recordsFile,
+    cutOff,
+    /^rssrv: State file FILE cannot be used: it is not JSON: detach the volumes of this server at its clients, end all its processes, and remove the file \[E_SYSTEM\]$/,
+  );
+  await host.start('rssrv');
+  expect((await (await open()).read(0, CONTENT.length)).equals(CONTENT)).toBe(true);
+});
+
+it('rsiod: who it is', async () => {
+  await host.stop('rsiod');
+  await expectRefused(
+    'rsiod',
+    path.join(host.rsiodPaths.stateDir, 'identity.json'),
+    cutOff,
+    /^rsiod: State file FILE cannot be used: it is not JSON: restore it, or move it away and detach this node's volumes at the servers \[E_SYSTEM\]$/,
+  );
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  await host.rsconfigWell('-a');
+  expect((await (await open()).read(0, CONTENT.length)).equals(CONTENT)).toBe(true);
+});

@@ -1,0 +1,188 @@
+// Storage that goes wrong under a running server: full, cut, gone, replaced. The application gets the error that fits, the log names volume,
+// file and remedy, other volumes notice nothing, and when the storage is good again, so is the volume, without anything being restarted.
+// The file systems that are filled are small ones in memory, in a mount namespace of the server's own.
+
+import { randomUUID } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import { clientConfig, serverConfig } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { run } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const MIB = 1024 * 1024;
+/** Runs `DISK LAUNCHER --root ROOT ...` with a file system of 4 MiB on DISK, and one of 64 KiB where the server keeps its state. */
+const WITH_SMALL_DISKS = `disk="$1"; shift; state="$3/var/lib/rsio/rssrv"
+mkdir -p "$disk" "$state"
+mount -t tmpfs -o size=4m none "$disk"; mount -t tmpfs -o size=64k none "$state"
+exec "$@"`;
+
+const lab = useLab('file');
+let server: Host;
+let client: Host;
+let other: NbdIo;
+let pid = 0;
+let whyNoDisks: string | null = null;
+
+beforeAll(async () => {
+  client = lab.host();
+  const inSmallDisks = ['unshare', process.getuid?.() === 0 ? '-m' : '-rm', 'sh', '-ec', WITH_SMALL_DISKS, 'sh'];
+  const tried = await run(inSmallDisks[0] ?? '', [
+    ...inSmallDisks.slice(1),
+    client.file('tried/x'),
+    'true',
+    '--root',
+    client.file('tried'),
+  ]);
+  if (tried.code !== 0) whyNoDisks = `needs a mount namespace of its own: ${tried.stderr.trim()}`;
+  server = lab.host(whyNoDisks === null ? [...inSmallDisks, path.dirname(client.file('disk/x'))] : []);
+  const network = await lab.network(2);
+  const file = (name: string): Record<string, string> => ({ path: client.file(`storage/${name}.img`), size: '8m' });
+  const volumes = {
+    full: { path: client.file('disk/full.img'), size: '8m' },
+    cut: file('cut'),
+    moved: file('moved'),
+    replaced: file('replaced'),
+    spare: file('spare'),
+    last: file('last'),
+    other: { type: 'memory', size: '1m', id: randomUUID() },
+  };
+  server.writeConfig('rssrv', serverConfig(network, { volumes }));
+  await server.start('rssrv');
+  pid = server.pid('rssrv');
+  client.writeConfig('rsiod', clientConfig(network));
+  await client.start('rsiod');
+  await client.pathsUp(2);
+  await client.rsconfigWell('-a', 'other');
+  other = await open('other');
+});
+
+/** Nobody but the volume's user has noticed: the same processes, no path lost, another volume as good as before. */
+afterEach(async () => {
+  await other.verify(0, 65_536);
+  const { paths } = await client.call('stats', {});
+  expect(paths.map(({ state, deaths }) => ({ state, deaths }))).toEqual([
+    { state: 'up', deaths: 0 },
+    { state: 'up', deaths: 0 },
+  ]);
+  expect(server.pid('rssrv')).toBe(pid);
+  expect(server.log('rssrv')).not.toMatch(/ died|AssertionError|TypeError/);
+});
+
+async function open(name: string): Promise<NbdIo> {
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`);
+  lab.onClean(() => nbd.close());
+  return nbd;
+}
+
+async function attached(name: string): Promise<NbdIo> {
+  await client.rsconfigWell('-a', name);
+  return open(name);
+}
+
+/** rsconfig -a is refused in this one line. */
+async function expectRefused(name: string, line: string): Promise<void> {
+  const { code, stderr } = await client.rsconfig('-a', name);
+  expect(stderr).toBe(`rsconfig: osl:${name}@0: ${line}\n`);
+  expect(code).toBe(1);
+}
+
+/** The server's log has this line, once. */
+async function logged(line: string): Promise<void> {
+  const count = (): number =>
+    server
+      .log('rssrv')
+      .split('\n')
+      .filter((one) => one === line).length;
+  await waitFor(() => count() > 0, 2_000, `The server's log says ${line}`).catch((error: Error) => {
+    throw new Error(`${error.message}:\n${server.log('rssrv')}`);
+  });
+  expect(count()).toBe(1);
+}
+
+/** Where the test sees a folder of the server's own file systems. */
+function atServer(folder: string): string {
+  return `/proc/${pid}/root${folder}`;
+}
+
+it('full: what does not fit is ENOSPC, what was written stays, and when there is room again it goes on', async (context) => {
+  context.skip(whyNoDisks !== null, whyNoDisks ?? '');
+  const nbd = await attached('full');
+  const file = client.file('disk/full.img');
+  const filler = path.join(atServer(path.dirname(file)), 'filler');
+  writeFileSync(filler, Buffer.alloc(2 * MIB, 1));
+  await nbd.write(0, Buffer.alloc(MIB, 7));
+  await expect(nbd.write(4 * MIB, Buffer.alloc(2 * MIB, 7))).rejects.toThrow('Errno 28 ');
+  for (let time = 0; time < 300; time++) await expect(nbd.write(7 * MIB, Buffer.alloc(4096, 7))).rejects.toThrow('Errno 28 ');
+  await logged(`Volume full: write of ${file} failed (ENOSPC): free space there`);
+  expect((await nbd.read(0, MIB)).equals(Buffer.alloc(MIB, 7))).toBe(true);
+  rmSync(filler);
+  await nbd.verify(7 * MIB, 4096);
+});
+
+it('cut: reads behind its new end are EIO, what is left is served, and nobody opens it until it is whole', async () => {
+  const nbd = await attached('cut');
+  const file = client.file('storage/cut.img');
+  await nbd.verify(0, 65_536);
+  truncateSync(file, 4 * MIB);
+  await expect(nbd.read(6 * MIB, 4096)).rejects.toThrow('Errno 5 ');
+  await nbd.verify(MIB, 65_536);
+  await logged(`Volume cut: read of ${file} failed (it ends before the volume does): it was cut while rssrv served it, restore it`);
+  nbd.close();
+  await client.rsconfigWell('-d', 'cut');
+  await expectRefused(
+    'cut',
+    `Volume cut has 8388608 bytes but ${file} only 4194304: it was cut while rssrv served it, restore it [E_VOLUME]`,
+  );
+  truncateSync(file, 8 * MIB);
+  await (await attached('cut')).verify(6 * MIB, 4096);
+});
+
+it('gone: who has it open goes on, nobody else opens it, and it is there again when the file is', async () => {
+  const nbd = await attached('moved');
+  const file = client.file('storage/moved.img');
+  renameSync(file, `${file}.away`);
+  await nbd.write(0, Buffer.alloc(4096, 9));
+  nbd.close();
+  await client.rsconfigWell('-d', 'moved');
+  await expectRefused(
+    'moved',
+    `${file} of volume moved cannot be opened (ENOENT): see that it is there and that rssrv may use it [E_VOLUME]`,
+  );
+  renameSync(`${file}.away`, file);
+  expect((await (await attached('moved')).read(0, 4096)).equals(Buffer.alloc(4096, 9))).toBe(true);
+});
+
+it('replaced: who has it open goes on with the first one, and the other is not touched', async () => {
+  const nbd = await attached('replaced');
+  const file = client.file('storage/replaced.img');
+  renameSync(file, `${file}.away`);
+  writeFileSync(file, Buffer.alloc(8 * MIB, 3));
+  await nbd.write(0, Buffer.alloc(4096, 9));
+  nbd.close();
+  await client.rsconfigWell('-d', 'replaced');
+  await expectRefused(
+    'replaced',
+    `Volume replaced: ${file} was replaced by another file while rssrv served it: put the first one back, or restart rssrv [E_VOLUME]`,
+  );
+  expect(readFileSync(file).equals(Buffer.alloc(8 * MIB, 3))).toBe(true);
+  renameSync(`${file}.away`, file);
+  expect((await (await attached('replaced')).read(0, 4096)).equals(Buffer.alloc(4096, 9))).toBe(true);
+});
+
+it("the server's own state has no room: who cannot be kept as a holder opens nothing, who closes is rid of it, all else goes on", async (context) => {
+  context.skip(whyNoDisks !== null, whyNoDisks ?? '');
+  (await attached('spare')).close();
+  const { holdersFile } = server.rssrvPaths;
+  const filler = path.join(atServer(path.dirname(holdersFile)), 'filler');
+  expect(() => writeFileSync(filler, Buffer.alloc(MIB))).toThrow('ENOSPC');
+  await expectRefused('last', `State file ${holdersFile} cannot be written (ENOSPC): free space there [E_VOLUME]`);
+  await logged(`Node big-2: State file ${holdersFile} cannot be written (ENOSPC): free space there`);
+  await client.rsconfigWell('-d', 'spare');
+  rmSync(filler);
+  await (await attached('last')).verify(0, 4096);
+  await (await attached('spare')).verify(0, 4096);
+});
