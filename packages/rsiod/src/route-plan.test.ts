@@ -121,6 +121,19 @@ describe('a section whose address its server names no more', () => {
   });
 });
 
+test('an address at which a server lives is not taken by another one that names it, too', () => {
+  const living = [ends('10.0.1.1', '10.0.1.9', null), ends('10.0.2.1', '10.0.2.9', 2)];
+  const met = ['10.0.1.9', '10.0.2.9'];
+  const owner = server(met, { serverid: 2, met, living });
+  const liar = server(['10.0.2.8', '10.0.2.9'], { serverid: 1, met: ['10.0.2.8'] });
+  const given = situation({ sections: ['10.0.1.9', '10.0.2.8'], servers: [owner, liar] });
+  const learned = planRoutes(given).wanted.find(({ remote }) => remote.address === '10.0.2.9');
+  expect(learned?.remote.serverid).toBe(2);
+  expect(reasons(given)).toContain(
+    'big-9-e1: serverid 2 has proved itself there, and names it, too: correct [interface] in the rssrvcfg of one of them',
+  );
+});
+
 test('a learned route that is named no more goes when another lives', () => {
   const old = ends('10.0.2.1', '10.0.2.9', 1);
   const one = (living: RouteEnds[]): RouteSituation => situation({ servers: [server(['10.0.1.9'], { before: ['10.0.2.9'], living })] });

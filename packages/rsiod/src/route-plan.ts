@@ -121,9 +121,12 @@ class Plan {
   private readonly atEndPoint = new Map<string, number>();
   /** Keys of what servers name now. */
   private readonly listed: ReadonlySet<string>;
+  /** Serverids by end points that a server names at which it has proved itself, while it lives: another one's word does not count there. */
+  private readonly proved: ReadonlyMap<string, number>;
 
   constructor(situation: RouteSituation) {
     const { servers } = situation;
+    this.proved = new Map(servers.filter(({ living }) => living.length > 0).flatMap(provedEndPoints));
     this.situation = situation;
     this.sections = sectionsByEndPoint(situation);
     this.listed = new Set(servers.flatMap(({ interfaces }) => interfaces.map(({ address, port }) => endPointKey(address, port))));
@@ -182,9 +185,16 @@ class Plan {
 
   private addInterface(server: ServerPicture, section: ClientServerConfig, one: ServerInterface, room: { left: number }): void {
     const { address, port } = one;
-    const isNamed = this.sections.has(endPointKey(address, port));
+    const key = endPointKey(address, port);
+    const isNamed = this.sections.has(key);
     const { serverkey } = section;
     const remote: RemoteEnd = { name: `${server.name}-${one.name}`, address, serverkey, position: null, serverid: server.serverid };
+    const owner = this.proved.get(key) ?? server.serverid;
+    if (owner !== server.serverid) {
+      const reason = `serverid ${owner} has proved itself there, and names it, too: correct [interface] in the rssrvcfg of one of them`;
+      this.leftOut.push({ name: remote.name, address, port, position: null, reason });
+      return;
+    }
     const locals = isSingleHost(address) ? this.situation.locals.filter((local) => this.mayReach(local, address)) : [];
     let reason = locals.length === 0 && !isNamed ? 'no interface of this client is in its subnet' : null;
     for (const local of locals) {
@@ -226,4 +236,9 @@ class Plan {
     if (this.situation.config.paths === 'all') return true;
     return isOnLink({ local, remote: { address } });
   }
+}
+
+function provedEndPoints({ serverid, interfaces, metAt }: ServerPicture): [string, number][] {
+  const keys = interfaces.map(({ address, port }) => endPointKey(address, port));
+  return keys.filter((key) => metAt.has(key)).map((key) => [key, serverid]);
 }
