@@ -22,7 +22,7 @@ export function statusRemarks(status: StatusView, configFile: string): string[] 
   if (status.interfaces.length === 0) return [`No interface is configured: add one to ${configFile}`];
   const idle = status.interfaces.filter((view) => view.reps.length === 0);
   return [
-    ...idle.map((view) => `Interface ${view.name} has no path: no [server] address is on its subnet, see ${configFile}`),
+    ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor says why, see also ${configFile}`),
     ...status.waiting.map((view) => `${view.volume} waits for ${view.waitsFor}: see rsconfig -m status -v`),
   ];
 }

@@ -167,7 +167,9 @@ function foundLine({ namespace, namespaceid, servers }: Discovery): string {
 function usedLine({ path, report }: Trial['usable'][number]): string {
   const trip = report.roundTripMs === null ? '' : `, round trip ${report.roundTripMs.toFixed(3)} ms`;
   const rate = report.readBytesPerSecond === null ? '' : `, ${(report.readBytesPerSecond / 1e6).toFixed(0)} MB/s`;
-  return `${path.device} (${path.local}) -> ${path.address} of ${path.server} works${trip}${rate}`;
+  const { leavesBy } = report;
+  const way = leavesBy === null || leavesBy === path.device ? '' : `, but it leaves by ${leavesBy}: rsconfig doctor says what mends that`;
+  return `${path.device} (${path.local}) -> ${path.address} of ${path.server} works${trip}${rate}${way}`;
 }
 
 function idOf(text: string | null): number | null {

@@ -211,6 +211,12 @@ describe('cables', () => {
     ]);
   });
 
+  test('a card whose path does not work is not said to carry it', () => {
+    const dead = pathFacts(1, { unreached: 'ETIMEDOUT', report: null, route: { device: 'eth1' } });
+    const objects = diagnose(doctorFacts({ paths: [pathFacts(0, { route: { device: 'eth0' } }), dead] })).map(({ object }) => object);
+    expect(objects.filter((object) => object.startsWith('device'))).toEqual(['device eth0']);
+  });
+
   test('answers that come in by the other card', () => {
     const paths = [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth1', arrivesBy: 'eth0' }) })];
     const found = fault({ paths });

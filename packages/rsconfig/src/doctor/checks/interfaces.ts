@@ -30,7 +30,7 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
   const idle = facts.leftOut.filter(({ type, address }) => type === 'interface' && found.some((one) => one.configured.address === address));
   for (const one of idle) {
     const where = placeOf(facts.file, { type: 'interface', name: one.object });
-    const remedy = 'let the servers have an interface in its subnet, say paths = all in the file, or remove it from the file';
+    const remedy = `let the servers have an interface in its subnet, say paths = all in the file, or remove it: rsconfig interface remove ${one.object}`;
     findings.warning(`interface ${one.object}`, `No path begins at ${one.address}: ${one.reason}`, where, remedy);
   }
   return findings.list;
@@ -40,7 +40,7 @@ function missing(findings: FindingList, { file, machine }: DoctorFacts, { name, 
   const own = machine.interfaces.filter(({ isLoopback }) => !isLoopback).map((one) => `${one.address} (${one.device})`);
   const instead = own.length === 0 ? 'it has none but the loopback' : `it has ${listOf(own)}`;
   const what = `This machine does not have address ${address}: ${instead}`;
-  const remedy = `set ${address} on a card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add`;
+  const remedy = `set ${address} on a card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add ${name} ADDRESS`;
   findings.error(`interface ${name}`, what, placeOf(file, { type: 'interface', name }, 'address'), remedy);
 }
 

@@ -36,7 +36,7 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
         serverName(path),
         `It does not accept node ${path.nodename} with this key, or has not the same key itself`,
         inNamespace('nodekey'),
-        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; kill -HUP makes rssrv read it again`,
+        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; on the server, kill -HUP $(cat /run/rsio/rssrv/pid) makes rssrv read it again`,
       );
       return;
     case 'E_NAMESPACE': {

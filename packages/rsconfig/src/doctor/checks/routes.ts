@@ -24,8 +24,9 @@ export function checkRoutes(facts: DoctorFacts): Finding[] {
   for (const device of new Set(misled.map(({ leavesBy }) => leavesBy))) misledFinding(findings, facts, ways, misled, device);
   for (const way of ways.filter((one) => !misled.includes(one))) arrivalFinding(findings, way);
   if (findings.list.length > 0) return findings.list;
-  for (const device of new Set(ways.map(({ own }) => own.device))) {
-    const by = ways.filter(({ own }) => own.device === device);
+  const used = ways.filter(({ path }) => path.unreached === null);
+  for (const device of new Set(used.map(({ own }) => own.device))) {
+    const by = used.filter(({ own }) => own.device === device);
     const proof = by.every(({ isMeasured }) => isMeasured) ? ', as its byte counters show' : '';
     findings.ok(`device ${device}`, `Carries the paths of ${listOf([...new Set(by.map(({ path }) => path.interface))])}${proof}`);
   }
