@@ -231,6 +231,7 @@ export class SimClient {
             this.ports.breach(`${this.name}: volume ${attachment.name} was lost, status ${status}: ${sentence}`);
         },
         openWaits: () => undefined,
+        grown: () => undefined,
       },
     };
   }

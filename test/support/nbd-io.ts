@@ -10,6 +10,8 @@ const FIXED_NEWSTYLE_NO_ZEROES = 3;
 const OPTION_GO = 7;
 const OPTION_REPLY_HEADER_BYTES = 20;
 const REPLY_ACK = 1;
+const REPLY_INFO = 3;
+const INFO_EXPORT = 0;
 const COMMAND = { READ: 0, WRITE: 1 } as const;
 const REPLY_BYTES = 16;
 const DEADLINE_MS = 10_000;
@@ -19,6 +21,8 @@ export class NbdIo {
   private received: Buffer = Buffer.alloc(0);
   private wake: () => void = () => undefined;
   private cookie = 0;
+  /** Of the export, in bytes, as it was told when this connection began. */
+  sizeBytes = 0;
 
   private constructor(socket: net.Socket) {
     this.socket = socket;
@@ -40,6 +44,7 @@ export class NbdIo {
       const type = header.readUInt32BE(12);
       const data = await nbd.take(header.readUInt32BE(16));
       if (type === REPLY_ACK) return nbd;
+      if (type === REPLY_INFO && data.readUInt16BE(0) === INFO_EXPORT) nbd.sizeBytes = Number(data.readBigUInt64BE(2));
       if (type >= 0x80000000) throw new Error(`Export ${name} was refused: ${data.toString()}`);
     }
   }

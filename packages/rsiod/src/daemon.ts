@@ -265,6 +265,7 @@ export class ClientDaemon {
           this.attachments.failed(attachment, status, sentence);
         },
         openWaits: (...words) => notices.openWaits(...words),
+        grown: (...words) => notices.grown(...words),
       },
     };
   }

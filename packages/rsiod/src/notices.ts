@@ -75,6 +75,14 @@ export class Notices {
     this.log.error(`Volume ${name} of server ${server.name}: ${sentence}`);
   }
 
+  grown(server: Server, { name, volume }: Attachment, fromBytes: number): void {
+    const toBytes = volume?.sizeBytes ?? fromBytes;
+    this.add(`volume ${name}`, `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has made it larger`);
+    this.log.info(
+      `Volume ${name} of server ${server.name} has grown from ${fromBytes} to ${toBytes} bytes: who has it open over NBD connects again to see it`,
+    );
+  }
+
   openWaits(server: Server, { name }: Attachment, sentence: string): void {
     this.add(`volume ${name}`, 'open', 'waiting', sentence);
     this.log.warn(`Volume ${name} of server ${server.name} waits: ${sentence}`);

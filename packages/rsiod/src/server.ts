@@ -1,6 +1,6 @@
 // One server as this client knows it: its trunk, what it calls itself, what it offers. It exists from the first CHALLENGE on; which of the
 // configured addresses lead to it is learned there. Invariants: its list is that of the current session, or marked as old by `isListed`;
-// its interfaces are the newest that it has named.
+// its interfaces are the newest that it has named; what is attached is never smaller than its list said.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
@@ -22,6 +22,8 @@ export interface ServerEvents {
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void;
   openFailed(server: Server, attachment: Attachment, status: number, sentence: string): void;
   openWaits(server: Server, attachment: Attachment, sentence: string): void;
+  /** An attached volume is larger than its `fromBytes`. */
+  grown(server: Server, attachment: Attachment, fromBytes: number): void;
 }
 
 export interface ServerPorts extends ServerEvents {
@@ -82,7 +84,10 @@ export class Server {
       interfacesTold: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
     });
     this.opener = new Opener(this.trunk, clock, {
-      opened: (attachment, again, newLife) => ports.opened(this, attachment, again, newLife),
+      opened: (attachment, again, newLife) => {
+        ports.opened(this, attachment, again, newLife);
+        this.growAttached();
+      },
       failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
       waits: (attachment, sentence) => ports.openWaits(this, attachment, sentence),
     });
@@ -146,8 +151,20 @@ export class Server {
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
     this.isListed = true;
+    this.growAttached();
     const [first] = parts;
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
+  }
+
+  /** What is attached is as large as the list says: an answer to OPEN may be older than a list that came over another path. */
+  private growAttached(): void {
+    if (!this.isListed) return;
+    for (const attachment of this.trunk.attachments) {
+      const { volume } = attachment;
+      const listed = this.volumes.find(({ id }) => id === volume?.id);
+      if (volume !== null && listed !== undefined && attachment.grow(listed.sizeBytes))
+        this.ports.grown(this, attachment, volume.sizeBytes);
+    }
   }
 
   /** An older list, which came over a slower path, changes nothing; nor does one without interfaces: it has at least that of the path. */

@@ -1,0 +1,151 @@
+// What a server's list does to attached volumes: they grow, whichever of list and OPEN came first, and never shrink. The server's end is in
+// the test's hands. Interfaces, old lists and empty ones are namespace.test.ts's.
+
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { quietLog } from '@rsio/protocol/lib/log';
+import { PATH_SETTLED_MS } from '@rsio/protocol/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { Attachment } from '@rsio/protocol/trunk/attachment';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { expect, test } from 'vitest';
+import { Namespace } from './namespace.ts';
+import type { Server } from './server.ts';
+
+const MIB = 1 << 20;
+const VOLUME = { id: 'id', blockSizeBytes: 512, readonly: false, shared: false } as const;
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly scripted = new ScriptedServer(this.random);
+  readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
+  readonly attachment = new Attachment('oracle', 0, false);
+  readonly said: string[] = [];
+  private readonly answered = new Set<HeardFrame>();
+  private readonly server: Server;
+
+  constructor() {
+    this.scripted.answersPings = true;
+    this.network.addRoute('192.168.10.1', '192.168.10.9');
+    const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\n[server big-9]\naddress = 192.168.10.9\n`;
+    const config = parseRscltConfig(text, 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    const namespace = new Namespace(
+      { whole: config, config: config.namespaces[0]!, locals },
+      { instance: 1, machine: 'm', boot: 'b' },
+      {
+        clock: this.clock,
+        log: quietLog,
+        connector: this.network,
+        random: this.random.bytes,
+        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+        events: {
+          sessionBegan: () => {},
+          opened: () => {},
+          openFailed: () => {},
+          openWaits: () => {},
+          grown: (_server, { volume }, fromBytes) => this.said.push(`${fromBytes / MIB} > ${(volume?.sizeBytes ?? 0) / MIB}`),
+        },
+        pathChanged: () => {},
+      },
+    );
+    namespace.start();
+    this.clock.advance(PATH_SETTLED_MS * 2);
+    this.server = namespace.servers.get(this.scripted.serverid)!;
+    this.server.opener.add(this.attachment);
+    this.clock.advance(5);
+  }
+
+  /** MiB of the attached volume; null: it is not open. */
+  get mib(): number | null {
+    return this.attachment.volume === null ? null : this.attachment.volume.sizeBytes / MIB;
+  }
+
+  notify(): void {
+    this.path.say(OP.NOTIFY, ++this.scripted.generation);
+    this.clock.advance(5);
+  }
+
+  answerList(mib: number): void {
+    const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders: [] };
+    const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
+    this.answer(OP.LIST, body!);
+  }
+
+  answerOpen(mib: number): void {
+    this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
+  }
+
+  loseSession(): void {
+    this.scripted.loseSession();
+    this.clock.advance(PATH_SETTLED_MS * 2);
+  }
+
+  private get path(): ScriptedPath {
+    return this.scripted.paths.find(({ closedReason }) => closedReason === null)!;
+  }
+
+  private answer(op: number, body: Buffer): void {
+    const asked = this.path.requests(op).filter((request) => !this.answered.has(request));
+    expect(asked).toHaveLength(1);
+    this.answered.add(asked[0]!);
+    this.path.answerMessage(asked[0]!, STATUS.OK, body);
+    this.clock.advance(5);
+  }
+}
+
+test('a new list makes an attached volume larger, once; a smaller size changes nothing', () => {
+  const scene = new Scene();
+  scene.answerList(1);
+  scene.answerOpen(1);
+  expect(scene.mib).toBe(1);
+  for (const [mib, then] of [
+    [3, 3],
+    [3, 3],
+    [2, 3],
+    [4, 4],
+  ] as const) {
+    scene.notify();
+    scene.answerList(mib);
+    expect(scene.mib).toBe(then);
+  }
+  expect(scene.said).toEqual(['1 > 3', '3 > 4']);
+});
+
+test('an answer to OPEN that is older than the list gets its size', () => {
+  const scene = new Scene();
+  scene.answerList(2);
+  expect(scene.mib).toBe(null);
+  scene.answerOpen(1);
+  expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
+});
+
+test('a volume stays as large as it was in a new session, whatever OPEN says there', () => {
+  const scene = new Scene();
+  scene.answerList(1);
+  scene.answerOpen(1);
+  scene.notify();
+  scene.answerList(4);
+  scene.loseSession();
+  scene.answerOpen(2);
+  expect(scene.mib).toBe(4);
+  scene.answerList(5);
+  expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
+});
+
+test('the list of the last session says nothing about what is attached in this one', () => {
+  const scene = new Scene();
+  scene.answerList(4);
+  scene.loseSession();
+  scene.answerOpen(2);
+  expect(scene.mib).toBe(2);
+  scene.answerList(3);
+  expect([scene.mib, scene.said]).toEqual([3, ['2 > 3']]);
+});
