@@ -45,7 +45,7 @@ function defaultOf(schema: FileSchema, key: string): string | null {
 
 /** `count`: another one for each section, for what may be there once only. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
-  if (SECRET_KEYS.has(key)) return SECRET;
+  if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);
   switch (key) {
     case 'address':

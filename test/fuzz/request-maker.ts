@@ -7,6 +7,8 @@ import { encodeExtentsRequest, encodeFarewell, encodeHeartbeat, encodeOpenReques
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
+/** More READs of the largest size than fit in the window, each in a slot of its own. */
+const STORM = { READS: 40, FIRST_SLOT: 100, SECTORS: 2048 } as const;
 const EMPTY = Buffer.alloc(0);
 
 export class RequestMaker {
@@ -25,6 +27,13 @@ export class RequestMaker {
   open(name = this.random.pick(this.volumes)): Buffer {
     this.handles++;
     return this.slotted(OP.OPEN, {}, encodeOpenRequest({ name, universe: 0, readonly: this.random.chance(0.2) }));
+  }
+
+  /** All at once more than the window allows. */
+  storm(): Buffer {
+    const fields = (slot: number) => ({ handle: 1, slot, seq: 1, lba: 0, count: STORM.SECTORS });
+    const reads = Array.from({ length: STORM.READS }, (_, index) => frameBytes(OP.READ, fields(STORM.FIRST_SLOT + index), 'io', EMPTY));
+    return Buffer.concat(reads);
   }
 
   any(): Buffer {

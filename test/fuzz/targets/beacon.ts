@@ -106,4 +106,4 @@ function make(random: SeededRandom): Buffer {
   return mutatedScript(random, Array.from({ length: count }, one), one);
 }
 
-export const beacon: FuzzTarget = { name: 'beacon', deep: 'a request was answered', fixedSeeds: 2500, make, run, pieces: scriptPieces };
+export const beacon: FuzzTarget = { name: 'beacon', deep: 'a request was answered', fixedSeeds: 1200, make, run, pieces: scriptPieces };

@@ -15,8 +15,21 @@ import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { MESSAGE_KINDS, messageBytes } from '../message-maker.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../script.ts';
 
-const KIND = { SUBMIT: 0, ANSWER: 1, LIE: 2, BYTES: 3, TIME: 4, CLOSE: 5, LOSE: 6, PONG: 7, STAND: 8, RESET: 9 } as const;
-const KINDS = 10;
+const KIND = {
+  SUBMIT: 0,
+  ANSWER: 1,
+  LIE: 2,
+  BYTES: 3,
+  TIME: 4,
+  CLOSE: 5,
+  LOSE: 6,
+  PONG: 7,
+  STAND: 8,
+  RESET: 9,
+  HALF: 10,
+  REST: 11,
+} as const;
+const KINDS = 12;
 const OPS = [OP.READ, OP.READ, OP.WRITE, OP.FLUSH, OP.DISCARD, OP.ZERO, OP.IOCTL, OP.LIST];
 const TIMES_MS = [0, 1, 5, 50, 300, 1000, 4000];
 const REQUESTS_MAX = 100;
@@ -34,6 +47,8 @@ class Scene {
   readonly submitted: Submitted[] = [];
   answered = 0;
   private readonly answeredFrames = new Set<HeardFrame>();
+  /** What is left of an answer of which only a part was sent. */
+  private rest: { readonly path: ScriptedPath; readonly bytes: Buffer } | null = null;
 
   constructor() {
     const cuts = new SeededRandom(5);
@@ -99,6 +114,13 @@ class Scene {
       case KIND.STAND:
         route.stand((bytes[0] ?? 0) % 2 === 0 ? 'there' : 'back', (bytes[0] ?? 0) % 4 < 2);
         break;
+      case KIND.HALF:
+        this.half(bytes[0] ?? 0);
+        break;
+      case KIND.REST:
+        if (this.rest !== null) this.say(this.rest.path, this.rest.bytes);
+        this.rest = null;
+        break;
       default:
         route.reset();
     }
@@ -157,6 +179,20 @@ class Scene {
     else path.answerIo(frame, status, op === OP.READ && status === STATUS.OK ? dataOf(count) : EMPTY);
   }
 
+  /** A part of the right answer to a READ, on whichever path it came; the request may be answered on another one before the rest comes. */
+  private half(at: number): void {
+    for (const path of this.trunkScene.server.paths) {
+      const read = path.requests(OP.READ).findLast((frame) => !this.answeredFrames.has(frame));
+      if (read === undefined || this.rest !== null) continue;
+      this.answeredFrames.add(read);
+      const { slot, seq, lba, count } = read.header;
+      const answer = frameBytes(OP.READ | ANSWER, { slot, seq, lba, count }, 'io', dataOf(count));
+      const cut = 17 + (at % Math.max(1, answer.length - 17));
+      this.say(path, answer.subarray(0, cut));
+      this.rest = { path, bytes: answer.subarray(cut) };
+    }
+  }
+
   /** The right header of an answer, changed by a mask, and any body. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
@@ -205,6 +241,21 @@ function bytesOf(random: SeededRandom): Buffer {
   return Buffer.concat(Array.from({ length: random.int(1, 3) }, () => random.pick(said)()));
 }
 
+/** An answer stops half-way, the request is answered by the other path, then the rest comes. */
+function overtaken(random: SeededRandom): Step[] {
+  const answers = [0, 1].map((arg) => step(KIND.ANSWER, arg, Buffer.from([0, 0, 0])));
+  const pongs = [0, 1].map((arg) => step(KIND.PONG, arg));
+  const silence = [...pongs, step(KIND.TIME, 3), ...pongs, step(KIND.TIME, 4), ...pongs, step(KIND.TIME, 4)];
+  return [
+    step(KIND.SUBMIT, 0, random.bytes(2)),
+    step(KIND.TIME, 1),
+    step(KIND.HALF, 0, random.bytes(1)),
+    ...silence,
+    ...answers,
+    step(KIND.REST),
+  ];
+}
+
 function make(random: SeededRandom): Buffer {
   const one = (): Step => {
     const arg = random.int(0, 15);
@@ -214,15 +265,20 @@ function make(random: SeededRandom): Buffer {
     if (kind < 70) return step(KIND.LIE, arg, lyingMask(random));
     if (kind < 76) return step(KIND.BYTES, arg, bytesOf(random));
     if (kind < 88) return step(KIND.TIME, arg);
-    return step(random.pick([KIND.CLOSE, KIND.LOSE, KIND.PONG, KIND.PONG, KIND.STAND, KIND.STAND, KIND.RESET]), arg, random.bytes(1));
+    return step(
+      random.pick([KIND.CLOSE, KIND.LOSE, KIND.PONG, KIND.PONG, KIND.STAND, KIND.STAND, KIND.RESET, KIND.HALF, KIND.REST]),
+      arg,
+      random.bytes(1),
+    );
   };
-  return mutatedScript(random, Array.from({ length: random.int(3, 40) }, one), one);
+  const opening = random.chance(0.15) ? overtaken(random) : [];
+  return mutatedScript(random, [...opening, ...Array.from({ length: random.int(3, 30) }, one)], one);
 }
 
 export const clientTrunk: FuzzTarget = {
   name: 'client-trunk',
   deep: 'a request was answered by the server',
-  fixedSeeds: 600,
+  fixedSeeds: 350,
   make,
   run,
   pieces: scriptPieces,

@@ -134,7 +134,7 @@ function make(random: SeededRandom): Buffer {
 export const handshakeServer: FuzzTarget = {
   name: 'handshake-server',
   deep: 'the proof was accepted',
-  fixedSeeds: 2500,
+  fixedSeeds: 1500,
   make,
   run,
   pieces: scriptPieces,

@@ -120,7 +120,8 @@ function anEdit(random: SeededRandom): Step {
 }
 
 function make(random: SeededRandom): Buffer {
-  const text = step(0, 0, Buffer.from(configText(random, random.pick(['rssrvcfg', 'rscltcfg']))));
+  const tail = random.chance(0.1) ? '\n\nlast = 1' : '';
+  const text = step(0, 0, Buffer.from(configText(random, random.pick(['rssrvcfg', 'rscltcfg'])) + tail));
   const edits = Array.from({ length: random.int(1, 5) }, () => anEdit(random));
   return random.chance(0.7) ? encodeScript([text, ...edits]) : mutatedScript(random, [text, ...edits], () => anEdit(random));
 }

@@ -54,11 +54,22 @@ function strange(random: SeededRandom): Buffer {
   return Buffer.concat([...parts, Buffer.from(MAKERS)]);
 }
 
+/** Somewhere a number of one byte, or what looks like one, is another number. */
+function withStrangeNumber(random: SeededRandom, body: Buffer): Buffer {
+  const small = [...body.keys()].filter((at) => body[at]! <= 0x7f && at > 0 && body[at - 1]! >= 0x61);
+  if (small.length === 0) return body;
+  const at = random.pick(small);
+  const number = Buffer.alloc(9, 0xcb);
+  number.writeDoubleBE(random.pick([-0, Number.NaN, -1, 0.5, 1e300, Number.POSITIVE_INFINITY, 2 ** 53]), 1);
+  return Buffer.concat([body.subarray(0, at), number, body.subarray(at + 1)]);
+}
+
 function make(random: SeededRandom): Buffer {
   const index = random.int(0, MESSAGE_KINDS.length - 1);
   const kind = MESSAGE_KINDS[random.chance(0.05) ? random.int(0, MESSAGE_KINDS.length - 1) : index]!;
   const body = random.chance(0.05) ? strange(random) : messageBytes(random, kind);
-  return Buffer.concat([Buffer.from([index]), random.chance(0.35) ? body : mutated(random, body, 3)]);
+  const wrong = random.chance(0.1) ? withStrangeNumber(random, body) : mutated(random, body, 3);
+  return Buffer.concat([Buffer.from([index]), random.chance(0.35) ? body : wrong]);
 }
 
 export const messageGuards: FuzzTarget = { name: 'message-guards', deep: 'the message passed its guard', fixedSeeds: 4000, make, run };

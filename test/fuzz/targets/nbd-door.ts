@@ -191,7 +191,7 @@ function make(random: SeededRandom): Buffer {
 export const nbdDoor: FuzzTarget = {
   name: 'nbd-door',
   deep: 'the volume was asked for something',
-  fixedSeeds: 1000,
+  fixedSeeds: 500,
   make,
   run,
   pieces: scriptPieces,

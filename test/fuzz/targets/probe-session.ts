@@ -1,7 +1,7 @@
 // The server's end of a probe connection, and a proven client that does whatever it likes on it. Oracle: no exception; what is said is
 // frames, READ data is zeros' length and no more than was asked for; nothing is lent, and no timer left, when it has ended, and it ends.
 
-import { OUTPUT_BUFFER_BYTES, OUTPUT_QUEUED_MAX_BYTES, PROBE_TIME_MAX_MS, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { OUTPUT_BUFFER_BYTES, OUTPUT_QUEUED_MAX_BYTES, PROBE_TIME_MAX_MS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
@@ -97,7 +97,10 @@ function make(random: SeededRandom): Buffer {
   const digest = random.chance(0.3);
   const one = (): Step => {
     if (random.chance(0.3)) return step(random.pick([KIND.TIME, KIND.TIME, KIND.TIME, KIND.STAND, KIND.CLOSE]), random.int(0, 9));
-    const frames = Array.from({ length: random.int(1, 8) }, () => frame(random, digest));
+    // Now and then more READs of the largest size than may be unanswered.
+    const large = (): Buffer => frameBytes(OP.READ, { slot: random.int(0, 15), count: SEGMENT_BYTES / SECTOR_BYTES }, 'io', EMPTY, digest);
+    const isStorm = random.chance(0.04);
+    const frames = Array.from({ length: isStorm ? 24 : random.int(1, 8) }, () => (isStorm ? large() : frame(random, digest)));
     return step(KIND.BYTES, digest ? 1 : 0, Buffer.concat(frames));
   };
   const steps = Array.from({ length: random.int(1, 8) }, one);
@@ -107,7 +110,7 @@ function make(random: SeededRandom): Buffer {
 export const probeSession: FuzzTarget = {
   name: 'probe-session',
   deep: 'the probe answered something',
-  fixedSeeds: 1500,
+  fixedSeeds: 1000,
   make,
   run,
   pieces: scriptPieces,

@@ -169,6 +169,7 @@ async function run(input: Buffer): Promise<boolean> {
 function make(random: SeededRandom): Buffer {
   const maker = new RequestMaker(random, [...VOLUMES.map(({ name }) => name), 'nothing']);
   const requests = (): Step => {
+    if (random.chance(0.01)) return step(KIND.BYTES, 0, maker.storm());
     const frames = Array.from({ length: random.int(1, 6) }, () => maker.any());
     return step(KIND.BYTES, random.int(0, 2), Buffer.concat(frames));
   };
@@ -185,7 +186,7 @@ function make(random: SeededRandom): Buffer {
 export const serverSession: FuzzTarget = {
   name: 'server-session',
   deep: 'a volume was opened and used',
-  fixedSeeds: 500,
+  fixedSeeds: 350,
   make,
   run,
   pieces: scriptPieces,
