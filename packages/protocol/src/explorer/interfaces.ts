@@ -47,7 +47,7 @@ const LOOPBACK_BROADCAST = '127.255.255.255';
 
 export const systemFacts: InterfaceFacts = {
   addresses: () =>
-    Object.entries(os.networkInterfaces()).flatMap(([device, list]) =>
+    Object.entries(interfaces()).flatMap(([device, list]) =>
       (list ?? [])
         // An address that means something on its own link only cannot stand in a configuration.
         .filter((info) => info.family === 'IPv4' || info.scopeid === 0)
@@ -68,6 +68,15 @@ export const systemFacts: InterfaceFacts = {
     }
   },
 };
+
+/** Asking the kernel takes a descriptor; a daemon that has none left must not end for that. */
+function interfaces(): ReturnType<typeof os.networkInterfaces> {
+  try {
+    return os.networkInterfaces();
+  } catch {
+    return {};
+  }
+}
 
 /** Every address of this machine with its interface, those on interfaces without carrier included, loopback last. */
 export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {

@@ -42,14 +42,17 @@ export const machineInterfaces: InterfaceSource = {
       isOver = true;
       ended(reason, isAbsent);
     };
-    createInterface({ input: child.stdout }).on('line', onLine);
-    child.stdin.on('error', () => undefined);
     child.on('error', (error) => end(error.message, errnoName(error) === 'ENOENT'));
+    // Without a free descriptor there is no child, and then no streams, whatever the types say.
+    if (child.pid !== undefined) {
+      createInterface({ input: child.stdout }).on('line', onLine);
+      child.stdin.on('error', () => undefined);
+    }
     child.on('exit', (code, signal) => end(signal ?? `exit code ${code}`, code === NOT_FOUND));
     return {
       stop: () => {
         isOver = true;
-        child.stdin.end();
+        if (child.pid !== undefined) child.stdin.end();
       },
     };
   },
@@ -58,11 +61,16 @@ export const machineInterfaces: InterfaceSource = {
   list: async () => [...(await linesOf('address')), ...(await linesOf('link'))],
 
   look() {
-    const addresses = Object.entries(networkInterfaces()).flatMap(([device, list]) =>
-      (list ?? []).map(({ address }): IpFact => ({ kind: 'address', device, address, isThere: true })),
-    );
-    const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
-    return [...addresses, ...links];
+    try {
+      const addresses = Object.entries(networkInterfaces()).flatMap(([device, list]) =>
+        (list ?? []).map(({ address }): IpFact => ({ kind: 'address', device, address, isThere: true })),
+      );
+      const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
+      return [...addresses, ...links];
+    } catch {
+      // Both need a free descriptor. What is not seen now is seen next time.
+      return [];
+    }
   },
 };
 
