@@ -13,6 +13,11 @@ rotation=$dest/etc/logrotate.d
 completions=$dest/usr/share/bash-completion/completions
 programs='rssrv rsiod rsconfig crsio rsclogcat rsslogcat'
 
+if [ $# -gt 1 ] || { [ $# -eq 1 ] && [ "$1" != --remove ]; }; then
+  echo 'usage: [DESTDIR=DIR] packaging/install.sh [--remove]' >&2
+  exit 2
+fi
+
 pages() {
   cd "$checkout/dist/man" && ls man*/*
 }
@@ -23,13 +28,22 @@ if [ ! -d "$checkout/dist/man" ]; then
 fi
 
 if [ "${1:-}" = --remove ]; then
+  if [ -d "$sbin" ] && [ ! -w "$sbin" ]; then
+    echo "install.sh: No right to write in $sbin: run as root" >&2
+    exit 1
+  fi
   for program in $programs; do rm -f "$sbin/$program"; done
   for page in $(pages); do rm -f "$man/$page"; done
   rm -f "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig"
   exit 0
 fi
 
-mkdir -p "$sbin" "$units" "$rotation" "$completions"
+for folder in "$sbin" "$man" "$units" "$rotation" "$completions"; do
+  if ! mkdir -p "$folder" || [ ! -w "$folder" ]; then
+    echo "install.sh: No right to write in $folder: run as root, or with DESTDIR=DIR" >&2
+    exit 1
+  fi
+done
 "$checkout/bin/rsconfig" completion bash > "$completions/rsconfig"
 for program in $programs; do ln -sf "$checkout/bin/$program" "$sbin/$program"; done
 for page in $(pages); do install -D -m 644 "$checkout/dist/man/$page" "$man/$page"; done
