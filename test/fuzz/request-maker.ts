@@ -8,7 +8,7 @@ import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
 /** More READs of the largest size than fit in the window, each in a slot of its own. */
-const STORM = { READS: 40, FIRST_SLOT: 100, SECTORS: 2048 } as const;
+const STORM = { READS: 64, FIRST_SLOT: 100, SECTORS: 2048 } as const;
 const EMPTY = Buffer.alloc(0);
 
 export class RequestMaker {
