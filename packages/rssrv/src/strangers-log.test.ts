@@ -1,4 +1,5 @@
-// What strangers may write into the log, and that what is left out is told.
+// What strangers may write into the log within a time, and that what is left out is told.
+// Leaves who is a stranger to the listener.
 
 import { expect, test } from 'vitest';
 import { REFUSALS_LOGGED_MAX, REFUSALS_LOG_MS } from '@rsio/protocol/limits';
