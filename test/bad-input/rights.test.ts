@@ -19,7 +19,7 @@ let host: Host;
 let network: LabNetwork;
 
 beforeEach(async (context) => {
-  const [first = launcher('rssrv'), ...rest] = [...AS_NOBODY, launcher('rssrv'), '--version'];
+  const [first, ...rest] = [...AS_NOBODY, launcher('rssrv'), '--version'];
   const tried = await run(first, rest).catch((error: Error) => ({ code: 1, stderr: error.message }));
   context.skip(tried.code !== 0, `needs programs that another user may run: ${tried.stderr.trim()}`);
   host = lab.host(AS_NOBODY);

@@ -202,7 +202,8 @@ export class VolumeChange {
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      if (!mayFail.has(volumeKey(volume))) throw thrown;
+      // Without room for open files nobody could be served: that is no matter of one volume.
+      if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push({ name: volume.name, universe: volume.universe, error: toRsError(thrown) });
     };
     const storages: Storage[] = [];
@@ -325,6 +326,11 @@ export class VolumeChange {
   private idOf(volume: ServerVolumeConfig): string {
     return this.ids.get(volumeKey(volume)) ?? '';
   }
+}
+
+function isOutOfFiles(thrown: unknown): boolean {
+  const { errno } = toRsError(thrown).context;
+  return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
 /** Devices need no lock: they are opened exclusively. */

@@ -151,12 +151,17 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
+  let handle: FileHandle | null = null;
   try {
-    const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
+    handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
     // Without this the file, and every write flushed to it, may be missing after a crash of the machine.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, created: true };
   } catch (thrown) {
+    if (handle !== null) {
+      await rm(file, { force: true });
+      await handle.close();
+    }
     throw volumeError(volume, `${file} cannot be created`, `see that rssrv may write to ${directory} and that there is space`, thrown);
   }
 }

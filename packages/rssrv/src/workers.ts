@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { SPARE_WORKERS, WORKER_DRAIN_TIMEOUT_MS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { FromWorker, ToWorker } from './channel.ts';
@@ -48,9 +48,12 @@ export class Worker {
       this.child.on('message', (message) => {
         if ((message as FromWorker).type === 'ready') resolve();
       });
+      this.child.on('error', (error) => {
+        if (this.child.pid === undefined) reject(notStarted(error));
+      });
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
-    this.usable = Promise.all([record(this.pid), listens]).then(() => undefined);
+    this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
     // Whoever uses the process sees the error; a spare one's is nobody's yet.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
@@ -74,8 +77,9 @@ export class Worker {
       // 'close' comes when nobody has the pipe any more: the process, and the helper that makes holes for it, are gone.
       this.child.on('close', gone);
       this.child.on('error', (error) => {
-        log.error(`Server process ${this.pid}: ${error.message}`);
-        if (this.child.pid === undefined) gone();
+        const isStarted = this.child.pid !== undefined;
+        log.error(isStarted ? `Server process ${this.pid}: ${error.message}` : notStarted(error).message);
+        if (!isStarted) gone();
       });
     });
   }
@@ -112,6 +116,12 @@ export class Worker {
   kill(): void {
     this.child.kill('SIGKILL');
   }
+}
+
+function notStarted(error: Error): RsError {
+  const errno = errnoName(error) ?? error.message;
+  const remedy = errnoRemedy(errno) ?? 'see that the machine has memory and room for processes';
+  return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
 /** Spare workers, started ahead. */

@@ -1,0 +1,102 @@
+// Daemons that may open no more files: what is refused is refused with the remedy, what is open goes on, and when there is room again
+// everybody is let in, without anything being restarted.
+
+import { readdirSync } from 'node:fs';
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import { serverConfig } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { needTool, runWell } from '../support/programs.ts';
+import { Scene } from '../support/scene.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const REMEDY = 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
+const USUAL_LIMIT = 1024;
+
+const lab = useLab('file');
+let scene: Scene;
+
+beforeAll(async () => {
+  scene = await Scene.begin(lab);
+});
+
+afterEach(async () => {
+  await scene.wellBehaved();
+  await scene.servesNewcomers();
+});
+
+/** The process may open `more` files until the test ends it. */
+async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
+  const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let bound = 0;
+  for (let free = 0; free < more || open.has(bound); bound++) if (!open.has(bound)) free++;
+  const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
+  await set(bound);
+  return () => set(USUAL_LIMIT);
+}
+
+it('the listener: connections are closed, or refused with the reason; nobody is kept out when it is over', async (context) => {
+  needTool(context, 'prlimit', 'util-linux');
+  const nodes = ['venus', 'mars'];
+  const release = await limit(scene.host.pid('rssrv'), 3);
+  const attempt = async (node: string): Promise<string> => {
+    const peer = await scene.connect(scene.fromElsewhere(), scene.identity(node));
+    try {
+      await peer.greet();
+      peer.prove(null);
+      await peer.welcomedBy(null);
+      return 'welcome';
+    } catch (error) {
+      return String(error);
+    } finally {
+      peer.close();
+    }
+  };
+  // The first takes the process that was ready.
+  expect(await attempt('venus')).toBe('welcome');
+  for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
+  await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the number/);
+  const none = await limit(scene.host.pid('rssrv'), 0);
+  await (await scene.connect()).ended();
+  await none();
+  await release();
+  for (const node of nodes) await waitFor(async () => (await attempt(node)) === 'welcome', 5_000, `${node} is let in`);
+});
+
+it('rsiod: no further NBD connection and no command; what is open goes on', async (context) => {
+  needTool(context, 'prlimit', 'util-linux');
+  const release = await limit(scene.host.pid('rsiod'), 0);
+  const { code, stderr } = await scene.host.rsconfig('-q');
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: 'rsconfig: rsiod closed the control connection without an answer: look at its log [E_RESET]\n',
+  });
+  await expect(NbdIo.open(scene.host.rsiodPaths.nbdSocket, 'osl/oracle')).rejects.toThrow('The NBD connection ended');
+  await release();
+  (await NbdIo.open(scene.host.rsiodPaths.nbdSocket, 'osl/oracle')).close();
+});
+
+it("a client's process: a volume is not opened, and is when there is room", async (context) => {
+  needTool(context, 'prlimit', 'util-linux');
+  const release = await limit(scene.host.worker('big-2'), 0);
+  const file = scene.host.file('storage/file.img');
+  expect((await scene.host.rsconfig('-a', 'file')).stderr).toBe(
+    `rsconfig: osl:file@0: ${file} of volume file cannot be opened (EMFILE): ${REMEDY} [E_VOLUME]\n`,
+  );
+  await release();
+  await scene.host.rsconfigWell('-a', 'file');
+  await scene.host.rsconfigWell('-d', 'file');
+});
+
+it('a start with more volumes than files may be open: not half a server that lets nobody in, and no file is left', async (context) => {
+  needTool(context, 'prlimit', 'util-linux');
+  const host = lab.host(['prlimit', '--nofile=64:64']);
+  const path = (number: number): string => host.file(`storage/v${number}.img`);
+  const volumes = Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`v${number}`, { path: path(number), size: '1m' }]));
+  host.writeConfig('rssrv', serverConfig(await lab.network(1), { volumes }));
+  const { code, stderr } = await host.tryStart('rssrv');
+  expect(stderr).toMatch(/^rssrv: Volume v\d+: .* cannot be created \(EMFILE\): raise the number of files .* \[E_VOLUME\]\n$/);
+  expect(code).toBe(1);
+  expect(host.processes()).toEqual([]);
+  expect(readdirSync(`${host.root}/storage`)).toEqual([]);
+});
