@@ -316,6 +316,13 @@ describe('the daemon', () => {
     expect(found.what).toContain('It can be used, yet rsiod has it as probation since 2010_09_14-15:02:32 (GMT)');
   });
 
+  test('is refused because another machine has the name', () => {
+    const lastError = 'Server refused the connection: Node big-2 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE], then';
+    const reps = [rep({ address: '192.168.45.10', state: 'down', lastError })];
+    const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [] };
+    expect(fault({ daemon: { ...daemon, status } })).toMatchObject({ severity: 'error', remedy: 'stop rsiod there' });
+  });
+
   test('may open too few files', () => {
     expect(fault({ daemon: { ...daemon, openFilesMax: 256 } })).toMatchObject({ severity: 'warning', where: '/proc/4711/limits' });
   });

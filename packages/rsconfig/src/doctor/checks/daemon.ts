@@ -56,6 +56,12 @@ function otherOpinions(findings: FindingList, { paths, daemon }: DoctorFacts): v
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);
     if (rep === undefined || rep.state === 'up') continue;
+    const [, refusal] = /^(.*) \[E_OTHER_MACHINE\]/.exec(rep.lastError ?? '') ?? [];
+    if (refusal !== undefined) {
+      const { what, remedy } = splitSentence(refusal, 'stop rsiod on the other machine');
+      findings.error(pathName(path), what, `${view?.name} -> ${endPoint(rep.address, rep.port)}`, remedy);
+      continue;
+    }
     const since = `${stateName(rep.state)} since ${formatTime(rep.sinceMs)}`;
     const what = `It can be used, yet rsiod has it as ${since}${rep.lastError === null ? '' : `, last error: ${rep.lastError}`}`;
     const remedy = 'rsiod tries it again by itself; if it does not stay up, look at rsconfig events and rsclogcat';
