@@ -95,7 +95,7 @@ class Scene {
     this.clock.advance(50);
   }
 
-  private answerLists(path: ScriptedPath): void {
+  answerLists(path: ScriptedPath): void {
     const { generation, interfaces } = this.server;
     const [body] = encodeListAnswers({ generation, interfaces, volumes: [] });
     for (const request of path.requests(OP.LIST)) {
@@ -322,6 +322,20 @@ describe('another configuration', () => {
     scene.clock.advance(400);
     expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
   });
+});
+
+test('shorter times of liveness do not end paths that were silent as long as the longer ones allowed', () => {
+  const scene = new Scene({ names: REMOTES, keys: 'heartbeat = 30s\nsuspect = 5s\ndead = 100s\n' });
+  // Nothing is owed any more, so that nobody asks but the heartbeat.
+  for (const path of scene.server.paths) scene.answerLists(path);
+  scene.clock.advance(20_000);
+  scene.moves.length = 0;
+  scene.namespace.change(scene.setup(LOCALS));
+  scene.clock.advance(20_000);
+  expect(scene.moves).toEqual([]);
+  scene.server.answersPings = false;
+  scene.clock.advance(DEAD_AFTER_MS + 2000);
+  expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
 });
 
 test('another server at an address that a server names as its own is refused, with both', () => {

@@ -2,6 +2,7 @@
 // what a new session takes up from the old one. What goes over the paths is the dispatcher's. One pump: events only record, `pump`
 // moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { HEARD_HEARTBEATS } from '../limits.ts';
 import type { Header } from '../wire/header.ts';
@@ -77,10 +78,14 @@ export class Trunk implements PathOwner, LivenessOwner {
     return this.ended;
   }
 
-  /** Other times of liveness, for paths that live too. */
+  /** Other times of liveness, for paths that live too: they count from now on, since by the old ones nobody had to be heard for longer. */
   setTimes(times: LivenessTimes): void {
+    if (isDeepStrictEqual(times, this.times)) return;
     this.times = times;
-    for (const path of this.paths) path.heartbeat.intervalMs = times.heartbeatMs;
+    for (const path of this.paths) {
+      path.heartbeat.intervalMs = times.heartbeatMs;
+      path.excuse(Number.POSITIVE_INFINITY, this.clock.monotonicMs());
+    }
     this.liveness.setTimes(times);
   }
 
