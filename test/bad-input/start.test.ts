@@ -55,7 +55,7 @@ describe('rssrv', () => {
     expectOneLine(
       await host.tryStart('rssrv'),
       new RegExp(
-        `^rssrv: Cannot listen on ${second} port ${network.port} \\(interface if2\\): another program does: stop it, or set another port \\[E_ADDRESS_IN_USE\\]$`,
+        `^rssrv: Cannot listen on ${second} port ${network.port} \\(interface if2\\): another program does: find it with ss -ltnp, stop it, or set another port \\[E_ADDRESS_IN_USE\\]$`,
       ),
     );
     expectNothingLeft(host);

@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { runService, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, openLog } from '@rsio/protocol/lib/log';
+import { plural } from '@rsio/protocol/lib/units';
 import { ClientDaemon } from './daemon.ts';
 import { nextIdentity } from './identity.ts';
 
@@ -48,9 +49,8 @@ runProgram(
     if (values.check === true) {
       for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
-      out(
-        `${paths.configFile}: ${config.interfaces.length} interfaces, ${config.namespaces.length} namespaces and ${servers} server interfaces: good\n`,
-      );
+      const counts = `${plural(config.interfaces.length, 'interface')}, ${plural(config.namespaces.length, 'namespace')}`;
+      out(`${paths.configFile}: ${counts} and ${plural(servers, 'server interface')}: good\n`);
       return;
     }
     const foreground = values.foreground === true;

@@ -100,7 +100,12 @@ function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {
     case 'EADDRINUSE':
-      return new RsError('E_ADDRESS_IN_USE', `Cannot listen on ${place}: another program does: stop it, or set another port`, {}, error);
+      return new RsError(
+        'E_ADDRESS_IN_USE',
+        `Cannot listen on ${place}: another program does: find it with ss -ltnp, stop it, or set another port`,
+        {},
+        error,
+      );
     case 'EADDRNOTAVAIL':
       return new RsError(
         'E_ADDRESS_MISSING',

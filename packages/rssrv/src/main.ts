@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { runService, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { plural } from '@rsio/protocol/lib/units';
 import { Listener } from './listener.ts';
 
 const HELP = `Usage: rssrv [--foreground] [--check]
@@ -38,9 +39,8 @@ runProgram(
     if (values.check === true) {
       for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const { server, volumes, clients, interfaces } = config;
-      out(
-        `${paths.configFile}: server ${server.name} with ${interfaces.length} interfaces, ${volumes.length} volumes and ${clients.length} clients: good\n`,
-      );
+      const counts = `${plural(interfaces.length, 'interface')}, ${plural(volumes.length, 'volume')} and ${plural(clients.length, 'client')}`;
+      out(`${paths.configFile}: server ${server.name} with ${counts}: good\n`);
       return;
     }
     const foreground = values.foreground === true;

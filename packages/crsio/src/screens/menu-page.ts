@@ -1,6 +1,7 @@
 // The first screen: what there is in the file, and every way to go on.
 // Below it stands what to do next, so that a new file leads to a working client.
 
+import { plural } from '@rsio/protocol/lib/units';
 import { configOf, type State } from '../model/state.ts';
 import { columnsOf, commandRow, EMPTY_ROW, type Page, textRow } from './page.ts';
 import { KEYS_HELP } from './help-text.ts';
@@ -10,8 +11,8 @@ export function menuPage(state: State): Page {
   const servers = namespaces.reduce((sum, each) => sum + each.servers.length, 0);
   const labels = columnsOf(
     [
-      ['Interfaces', count(interfaces.length, 'interface')],
-      ['Namespaces', `${count(namespaces.length, 'namespace')}, ${count(servers, 'server interface')}`],
+      ['Interfaces', plural(interfaces.length, 'interface')],
+      ['Namespaces', `${plural(namespaces.length, 'namespace')}, ${plural(servers, 'server interface')}`],
       ['Add NEW Namespace', 'log in to a namespace, or find one'],
       ['Defaults', 'what holds where nothing else is said'],
       ['Status', 'paths, rates and volumes of the running rsiod'],
@@ -48,8 +49,4 @@ function nextStep(interfaces: number, namespaces: number, servers: number): stri
   if (namespaces === 0) return 'Now add a namespace: Add NEW Namespace, there F7 finds it';
   if (servers === 0) return 'Now find the servers of the namespace: Namespaces, there F7';
   return 'Enter opens what is marked, F1 tells about it';
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

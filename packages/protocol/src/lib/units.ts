@@ -153,3 +153,8 @@ function accepted<T>(parse: () => T): T | undefined {
     throw thrown;
   }
 }
+
+/** `1 volume`, `2 volumes`, `3 addresses`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -7,13 +7,13 @@ import type { RscltConfig } from '@rsio/protocol/config/types';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import { plural } from '@rsio/protocol/lib/units';
 import { DOCTOR_PATHS_MAX } from '@rsio/protocol/limits';
 import { type MachinePorts, probePorts } from '../machine-ports.ts';
 import type { LeftOutFacts, PathFacts } from './facts.ts';
 import { isUnansweredOnLink, routeOf } from './ip-command.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
 import { unreachedBy } from './reach.ts';
-import { plural } from './words.ts';
 
 export interface TriedPaths {
   readonly paths: readonly PathFacts[];

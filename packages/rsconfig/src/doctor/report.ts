@@ -10,7 +10,7 @@
 
 import { toText } from '../format.ts';
 import type { Finding } from './finding.ts';
-import { plural } from './words.ts';
+import { plural } from '@rsio/protocol/lib/units';
 
 export function formatFindings(findings: readonly Finding[]): string {
   return toText([...findings.flatMap(findingLines), summaryOf(findings)]);

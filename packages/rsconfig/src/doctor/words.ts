@@ -14,10 +14,6 @@ export function serverName(path: PathFacts): string {
   return path.report?.server === null || path.report === null ? `server section ${path.section}` : `server ${path.report.server.server}`;
 }
 
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
 /** An error's sentence, `what happened: what to do`, in its two parts. Without a colon all of it is what happened. */
 export function splitSentence(sentence: string, remedy: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');

@@ -1,9 +1,10 @@
 // The configuration file: there, readable, right; and whether others can read or change it.
 // Leaves whether what it says fits this machine to the other checks.
 
+import { plural } from '@rsio/protocol/lib/units';
 import type { DoctorFacts } from '../facts.ts';
 import { type Finding, FindingList } from '../finding.ts';
-import { plural, splitSentence } from '../words.ts';
+import { splitSentence } from '../words.ts';
 
 const WORLD_READABLE = 0o004;
 const OTHERS_WRITABLE = 0o022;

@@ -3,11 +3,12 @@
 
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { sameSubnet } from '@rsio/protocol/lib/subnet';
+import { plural } from '@rsio/protocol/lib/units';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { DoctorFacts, PathFacts } from '../facts.ts';
 import { type Finding, FindingList } from '../finding.ts';
 import { placeOf } from '../place.ts';
-import { pathName, plural } from '../words.ts';
+import { pathName } from '../words.ts';
 
 const USUAL_PREFIX_LENGTH_4 = 24;
 const USUAL_PREFIX_LENGTH_6 = 64;
