@@ -163,6 +163,16 @@ describe('what is known from elsewhere', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
+  test('means nothing to a path that was retired while it connected', () => {
+    const scene = new TrunkScene(1);
+    const [supervisor] = scene.supervisors;
+    supervisor!.start();
+    supervisor!.retire('Not wanted any more');
+    for (const word of ['wayOpened', 'hasten', 'start'] as const) supervisor![word]();
+    scene.clock.advance(60_000);
+    expect([scene.states, scene.server.connections.length, scene.clock.timersPending]).toEqual([['retired'], 0, 0]);
+  });
+
   test('means nothing to a path that is not up', () => {
     const scene = new TrunkScene(1);
     scene.supervisors[0]!.distrust('no carrier');

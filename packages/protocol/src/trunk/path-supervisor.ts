@@ -168,6 +168,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     if (this.state === 'retired') return;
     this.timer?.cancel();
     this.connecting?.cancel();
+    this.connecting = null;
     this.move('retired', reason);
     this.leaveTrunk();
     this.connection?.close(reason, false);
