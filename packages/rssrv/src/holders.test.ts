@@ -1,10 +1,11 @@
 // The file in which holders are kept: as it is found at a start, what no client could be told is refused there and then; and when it
-// cannot be written, nothing is so that only this process would know. Leaves who may hold what to the tests of the listener.
+// cannot be written, nothing is so that only this process would know. Time is a test's own. Leaves who may hold what to the tests of the listener.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { servedVolume } from './backends/testing.ts';
 import { Holders } from './holders.ts';
 
@@ -39,6 +40,24 @@ test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }
     expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining('holders.json') as string });
   },
 );
+
+test('a hold that was made before the clock was set back stays what it is, over a restart too', async () => {
+  const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.1' };
+  const clock = new FakeClock();
+  const file = join(folder, 'holders.json');
+  const holders = new Holders(file, () => clock.wallMs());
+  const volume = servedVolume({ name: 'oracle', id: 'id' });
+  await holders.grant(volume, big2, { name: 'oracle', universe: 0, readonly: false }, 'life');
+  const told = holders.of('id');
+  clock.jumpWall(-3_600_000);
+  const fresh = new Holders(file, () => clock.wallMs());
+  await fresh.load();
+  for (const one of [holders, fresh]) {
+    expect(one.of('id')).toEqual(told);
+    const answer = await one.grant(volume, { ...big2, node: 'mars' }, { name: 'oracle', universe: 0, readonly: false }, 'life');
+    expect(answer).toMatchObject({ granted: false, sentence: expect.stringContaining('held by big-2 at 127.0.0.1') as string });
+  }
+});
 
 describe('when the file cannot be written', () => {
   const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.1' };

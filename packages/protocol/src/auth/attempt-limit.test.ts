@@ -48,3 +48,13 @@ test('the table is bounded: the address whose last failure is oldest is forgotte
   limit.failed('late');
   expect(limit.size).toBe(1);
 });
+
+test('setting the clock of the machine neither ends the wait nor makes it longer', () => {
+  const clock = new FakeClock();
+  const limit = new AttemptLimit(clock);
+  failTimes(limit, 'a', FAILED_PROOFS_PER_ADDRESS_MAX);
+  for (const jumpMs of [-3_600_000, 7_200_000]) {
+    clock.jumpWall(jumpMs);
+    expect(limit.waitMs('a')).toBe(FAILED_PROOFS_WINDOW_MS);
+  }
+});

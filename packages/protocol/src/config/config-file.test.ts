@@ -132,11 +132,14 @@ describe('saving', () => {
     expect(refusal(() => saveConfigFile(file, newRscltcfg(), null)).code).toBe('E_SYSTEM');
   });
 
-  test('takes away what a crash left behind', () => {
+  test.each([
+    ['long ago', -2 * CONFIG_SAVE_MAX_MS],
+    ['before the clock was set back', 3_600_000],
+  ])('takes away what a crash left behind %s', (_when, agoMs) => {
     writeFileSync(file, OLD);
     writeFileSync(`${file}.new`, 'half');
-    const longAgo = (Date.now() - 2 * CONFIG_SAVE_MAX_MS) / 1000;
-    utimesSync(`${file}.new`, longAgo, longAgo);
+    const then = (Date.now() + agoMs) / 1000;
+    utimesSync(`${file}.new`, then, then);
     edit(add('if1', '10.0.1.1'));
     expect(readFileSync(file, 'utf8')).toContain('if1');
     expect(readdirSync(folder)).toEqual(['rscltcfg']);

@@ -12,7 +12,7 @@ interface Pending {
 export class FakeClock implements Clock {
   private nowMs = 0;
   private order = 0;
-  private readonly startWallMs: number;
+  private startWallMs: number;
   private pending: Pending[] = [];
 
   constructor(startWallMs = Date.UTC(2010, 8, 14, 15, 2, 32)) {
@@ -25,6 +25,11 @@ export class FakeClock implements Clock {
 
   wallMs(): number {
     return this.startWallMs + this.nowMs;
+  }
+
+  /** Somebody sets the machine's clock: on or back, by so much. */
+  jumpWall(byMs: number): void {
+    this.startWallMs += byMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {

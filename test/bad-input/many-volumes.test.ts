@@ -1,0 +1,67 @@
+// A server with 10,000 volumes: it starts, its list goes out in frames of the usual bound, a client shows all of it and uses one, and no
+// process grows out of measure. What it took is printed, not judged.
+
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { MESSAGE_MAX_BYTES } from '@rsio/protocol/limits';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
+import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { RawClient } from '../support/raw-peer.ts';
+import { report } from '../support/report.ts';
+
+const VOLUMES = 10_000;
+/** Some of them are files, which take a descriptor and a lock each. */
+const FILE_EVERY = 20;
+const MEMORY_MAX_MIB = 256;
+const lab = useLab();
+
+it('10,000 volumes are started, listed, shown and used', async () => {
+  const host = lab.host();
+  const network = await lab.network(1);
+  const keysOf = (number: number): Record<string, string> =>
+    number % FILE_EVERY === 0 ? { path: host.file(`storage/v${number}.img`), size: '1m' } : { type: 'null', size: '1m' };
+  const names = Array.from({ length: VOLUMES }, (_, number) => `v${number}`);
+  const volumes = Object.fromEntries(names.map((name, number) => [name, keysOf(number)]));
+  host.writeConfig('rssrv', serverConfig(network, { volumes }));
+  const startMs = performance.now();
+  await host.start('rssrv');
+  const upMs = performance.now();
+
+  const raw = await RawClient.begin(
+    { address: network.serverAddresses[0] ?? '', port: network.port },
+    { node: 'venus', nodekey: keyOf('venus'), namespaceid: 200 },
+  );
+  lab.onClean(() => raw.close());
+  const parts = [await raw.call({ op: OP.LIST })];
+  while (((parts.at(-1)?.flags ?? 0) & FLAG.MORE) !== 0) parts.push(await raw.answer(0));
+  expect(parts.length).toBeGreaterThan(1);
+  for (const { body } of parts) expect(body.length).toBeLessThanOrEqual(MESSAGE_MAX_BYTES);
+  const listed = parts.flatMap(({ body }) => decodeListAnswer(body, 0, body.length).volumes.map(({ name }) => name));
+  expect(listed).toEqual(names);
+
+  host.writeConfig('rsiod', clientConfig(network));
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  const askedMs = performance.now();
+  const shown = await host.rsconfigWell('-q');
+  const shownMs = performance.now();
+  expect([...shown.matchAll(/^ +0 {2}(v\d+) +disk +2048 blocks of {2}512 bytes$/gm)].map(([, name]) => name)).toEqual(names);
+
+  const last = `v${VOLUMES - FILE_EVERY}`;
+  await host.rsconfigWell('-a', last);
+  const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, `osl/${last}`);
+  lab.onClean(() => nbd.close());
+  await nbd.verify(0, 65_536);
+
+  const memory = { listener: host.pid('rssrv'), worker: host.worker('big-2'), rsiod: host.pid('rsiod') };
+  const mibs = Object.fromEntries(Object.entries(memory).map(([name, pid]) => [`${name} MiB`, residentMib(pid)]));
+  report(`${VOLUMES} volumes`, { 'start ms': upMs - startMs, 'rsconfig -q ms': shownMs - askedMs, ...mibs });
+  for (const mib of Object.values(mibs)) expect(mib).toBeLessThan(MEMORY_MAX_MIB);
+});
+
+function residentMib(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
