@@ -86,6 +86,9 @@ it('a good client sees no error, memory and descriptors are bounded, and all of 
   expect(good).toMatchObject({ error: null });
   expect(good.pieces).toBeGreaterThan(0);
   expect(most.counts.connections).toBeGreaterThan(PER_SECOND);
+  // They get further than the door.
+  expect(most.counts.challenged).toBeGreaterThan(0);
+  expect(most.counts.welcomed).toBeGreaterThan(0);
   expect(most.listener.residentBytes - before.listener.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
   expect(most.worker.residentBytes - before.worker.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
   expect(most.listener.descriptors - before.listener.descriptors).toBeLessThan(UNPROVEN_MAX + PROBE_CONNECTIONS_MAX + REFUSED_SLACK);

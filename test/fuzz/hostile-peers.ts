@@ -27,14 +27,20 @@ export interface HostileCounts {
   /** The connection could not be made. */
   failed: number;
   readonly byKind: Record<string, number>;
+  /** Of those who do a whole handshake: how many got a CHALLENGE, and how many of those who know a key a WELCOME. */
+  challenged: number;
+  welcomed: number;
   /** Longest wait for the kernel to say that a connection stands, ms. */
   slowestConnectMs: number;
 }
 
 const TICK_MS = 20;
 const MS_PER_SECOND = 1000;
+/** Addresses for wrong proofs, which are soon refused at once, and for those who know a key: nothing else comes from there, so that they get far. */
+const GUESSERS = 4;
+const INSIDERS = 4;
 /** Connections held open at one time; past it those that would hold one only look in. */
-const HELD_MAX = 400;
+const HELD_MAX = 600;
 const DATAGRAMS_PER_CONNECTION = 1;
 
 type Kind = 'look-in' | 'silence' | 'garbage' | 'half-hello' | 'hello-storm' | 'wrong-proof' | 'proven-garbage' | 'probe-held';
@@ -53,7 +59,7 @@ const SHARES: readonly (readonly [Kind, number])[] = [
 const KINDS = SHARES.flatMap(([kind, share]) => Array.from({ length: share }, () => kind));
 
 export class HostilePeers {
-  readonly counts: HostileCounts = { connections: 0, datagrams: 0, failed: 0, byKind: {}, slowestConnectMs: 0 };
+  readonly counts: HostileCounts = { connections: 0, datagrams: 0, failed: 0, byKind: {}, challenged: 0, welcomed: 0, slowestConnectMs: 0 };
   private readonly target: HostileTarget;
   private readonly sockets = new Set<net.Socket>();
   private readonly udp: dgram.Socket[] = [];
@@ -104,7 +110,7 @@ export class HostilePeers {
   }
 
   private connect(wanted: Kind): void {
-    const { server, from } = this.target;
+    const { server } = this.target;
     const kind = this.sockets.size >= HELD_MAX ? 'look-in' : wanted;
     this.counts.connections++;
     this.counts.byKind[kind] = (this.counts.byKind[kind] ?? 0) + 1;
@@ -113,12 +119,20 @@ export class HostilePeers {
       return;
     }
     const startMs = performance.now();
-    const socket = net.connect({ host: server.address, port: server.port, localAddress: from[randomInt(from.length)]! });
+    const socket = net.connect({ host: server.address, port: server.port, localAddress: this.origin(kind) });
     this.hold(socket);
     socket.on('connect', () => {
       this.counts.slowestConnectMs = Math.max(this.counts.slowestConnectMs, performance.now() - startMs);
       this.say(socket, kind);
     });
+  }
+
+  private origin(kind: Kind): string {
+    const { from } = this.target;
+    if (kind === 'wrong-proof') return from[randomInt(GUESSERS)]!;
+    const isInsider = kind === 'proven-garbage' || kind === 'probe-held';
+    const first = GUESSERS + (isInsider ? 0 : INSIDERS);
+    return from[randomInt(first, isInsider ? GUESSERS + INSIDERS : from.length)]!;
   }
 
   private hold(socket: net.Socket): void {
@@ -164,15 +178,17 @@ export class HostilePeers {
       namespaceid: target.namespaceid,
       hello: isProbe ? { features: [FEATURE.PROBE] } : {},
     };
-    const client = await RawClient.connect({ ...target.server, from: target.from[randomInt(target.from.length)]! }, identity);
+    const client = await RawClient.connect({ ...target.server, from: this.origin(kind) }, identity);
     this.hold(client.socket);
     await client.greet();
+    this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
     // Without a session to join, a proven one would begin one: a process each time, and the end of the last.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;
     await client.welcomedBy(join);
+    this.counts.welcomed++;
     client.send(randomBytes(randomInt(16, 4096)));
   }
 

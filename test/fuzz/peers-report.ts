@@ -8,12 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { HostileCounts } from './hostile-peers.ts';
 import type { PeersOrder } from './peers-process.ts';
+import { RawClient } from '../support/raw-peer.ts';
 import { heldBy, PeersScene } from './peers-scene.ts';
 
-const ROUNDS = 4;
-const PHASE_MS = 8000;
+const ROUNDS = 7;
+const PHASE_MS = 5000;
 const WARM_UP_MS = 3000;
 const PER_SECOND = 1000;
+const NEWCOMER_EVERY_MS = 100;
 const MIB = 1024 * 1024;
 /** What a good client is to keep of its throughput. */
 const RATIO_WANTED = 0.8;
@@ -27,6 +29,27 @@ interface Phase {
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
+  /** Good newcomers that asked meanwhile, and how many of them were greeted. */
+  readonly newcomers: number;
+  readonly greeted: number;
+}
+
+/** Good newcomers, one after the other from an address of their own, until told to stop. */
+async function newcomers(scene: PeersScene, isOver: () => boolean): Promise<{ newcomers: number; greeted: number }> {
+  const [from = ''] = scene.unblamed(1);
+  const { server, node, nodekey, namespaceid } = scene.target;
+  const counts = { newcomers: 0, greeted: 0 };
+  for (; !isOver(); await sleep(NEWCOMER_EVERY_MS)) {
+    counts.newcomers++;
+    const isGreeted = await RawClient.connect({ ...server, from }, { node, nodekey, namespaceid })
+      .then(async (newcomer) => {
+        await newcomer.greet().finally(() => newcomer.close());
+        return true;
+      })
+      .catch(() => false);
+    if (isGreeted) counts.greeted++;
+  }
+  return counts;
 }
 
 async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
@@ -34,6 +57,7 @@ async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
   const [listenerBefore, workerBefore] = [heldBy(listener), heldBy(worker)];
   scene.goodLoad.take();
   const startMs = performance.now();
+  const asking = newcomers(scene, () => performance.now() > startMs + forMs);
   await sleep(forMs);
   const good = scene.goodLoad.take();
   const elapsedMs = performance.now() - startMs;
@@ -46,6 +70,7 @@ async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
     listenerMiB: listenerAfter.residentBytes / MIB,
     descriptors: listenerAfter.descriptors,
     error: good.error,
+    ...(await asking),
   };
 }
 
@@ -66,9 +91,12 @@ async function hostilePhase(scene: PeersScene, forMs: number): Promise<{ phase: 
   }
 }
 
-function phaseText(name: string, { piecesPerSecond, slowestMs, listenerShare, workerShare, listenerMiB, descriptors }: Phase): string {
+function phaseText(
+  name: string,
+  { piecesPerSecond, slowestMs, listenerShare, workerShare, listenerMiB, descriptors, newcomers: asked, greeted }: Phase,
+): string {
   const shares = `listener ${Math.round(100 * listenerShare)} %, its server process ${Math.round(100 * workerShare)} % of a core`;
-  return `${name}: ${piecesPerSecond.toFixed(0)} pieces/s, slowest ${slowestMs.toFixed(0)} ms; ${shares}; listener ${listenerMiB.toFixed(0)} MiB, ${descriptors} descriptors`;
+  return `${name}: ${piecesPerSecond.toFixed(0)} pieces/s, slowest ${slowestMs.toFixed(0)} ms; ${shares}; listener ${listenerMiB.toFixed(0)} MiB, ${descriptors} descriptors; ${greeted} of ${asked} newcomers greeted`;
 }
 
 function median(values: readonly number[]): number {
@@ -88,9 +116,9 @@ export async function reportPeers(say: (line: string) => void): Promise<boolean>
       const hostile = await hostilePhase(scene, PHASE_MS);
       say(phaseText(`round ${round}, quiet  `, quiet));
       say(phaseText(`round ${round}, hostile`, hostile.phase));
-      const { connections, datagrams, failed, slowestConnectMs } = hostile.counts;
+      const { connections, datagrams, failed, challenged, welcomed, slowestConnectMs } = hostile.counts;
       say(
-        `  peers: ${connections} connections, ${datagrams} datagrams, ${failed} failed, slowest connect ${slowestConnectMs.toFixed(0)} ms, ${Math.round(100 * hostile.peersShare)} % of a core`,
+        `  peers: ${connections} connections, ${datagrams} datagrams, ${failed} failed, ${challenged} challenged, ${welcomed} welcomed, slowest connect ${slowestConnectMs.toFixed(0)} ms, ${Math.round(100 * hostile.peersShare)} % of a core`,
       );
       ratios.push(hostile.phase.piecesPerSecond / quiet.piecesPerSecond);
       for (const { error } of [quiet, hostile.phase]) if (error !== null) errors.push(error);
