@@ -98,10 +98,11 @@ export class Worker {
       return;
     }
     this.onTheirWay.add(socket);
-    this.child.send(message, socket, { keepOpen: false }, (error) => {
-      // Sent: Node has taken the handle out of the socket and closes it when the process has it, or has died with it unread.
+    // keepOpen, because else Node closes this end only when the process has answered that it has the other one: when that dies first, never.
+    this.child.send(message, socket, { keepOpen: true }, () => {
+      // Sent: another end of it is in the channel, and is closed unread when the process dies. Or not sent. This one is not needed any more.
       this.onTheirWay.delete(socket);
-      if (error !== null) socket.destroy();
+      socket.destroy();
     });
   }
 
