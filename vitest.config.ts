@@ -1,5 +1,6 @@
-// Three suites: unit tests beside the sources, in parallel; the simulator's seeds; and tests with real processes, one file at a time with
-// longer time-outs. All resolve the packages to their sources; the integration tests start the daemons from bin/, that is from the build.
+// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, one file at a time with longer
+// time-outs; and the conformance suite, its two sides in parallel. All resolve the packages to their sources; the daemons are started from
+// bin/, that is from the build.
 
 import { defineConfig } from 'vitest/config';
 
@@ -31,9 +32,18 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**'],
+          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
           fileParallelism: false,
           testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.test.ts'],
+          testTimeout: 30_000,
           hookTimeout: 60_000,
         },
       },

@@ -1,4 +1,5 @@
-// `npm test`: builds, runs the unit tests, the simulator, then the tests with real processes, and sums them up; arguments are vitest's name filters.
+// `npm test`: builds, runs the unit tests, the simulator, the conformance suite, then the other tests with real processes, and sums them up;
+// arguments are vitest's name filters.
 // Invariant: the very last line is `N passed, N failed`, and the exit code is 0 exactly when nothing failed and something passed.
 // Leaves the static checks to check.mjs. A suite over its time budget draws a warning, not a failure.
 
@@ -12,6 +13,7 @@ import { SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 const SUITES = [
   { name: 'unit', budgetSeconds: 60 },
   { name: 'sim', budgetSeconds: 240 },
+  { name: 'conformance', budgetSeconds: 60 },
   { name: 'integration', budgetSeconds: 660 },
 ];
 

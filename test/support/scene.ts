@@ -14,7 +14,7 @@ import { waitFor } from './wait-for.ts';
 export const NAMESPACEID = 200;
 
 /** Nodes that raw clients log in as: one each where tests need two at a time. */
-export const RAW_NODES = ['venus', 'mars', 'pluto'] as const;
+export const RAW_NODES = ['venus', 'mars', 'ceres', 'pluto'] as const;
 const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;

@@ -1,0 +1,16 @@
+// All cases that a server can try on rsiod, in the order in which they are looked at: ENDING_CASES last.
+// Leaves the cases to client/.
+
+import type { ClientCase } from './case.ts';
+import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';
+import { BEFORE_WELCOME_CASES } from './client/before-welcome.ts';
+import { CONDUCT_CASES, ENDING_CASES } from './client/conduct.ts';
+import { VOLUME_CASES } from './client/volumes.ts';
+
+export const CLIENT_CASES: readonly ClientCase[] = [
+  ...BEFORE_WELCOME_CASES,
+  ...AFTER_WELCOME_CASES,
+  ...VOLUME_CASES,
+  ...CONDUCT_CASES,
+  ...ENDING_CASES,
+];

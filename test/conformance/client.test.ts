@@ -1,0 +1,131 @@
+// The cases that a server can try on rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
+// them a namespace with a real rssrv, whose volume must go on whatever the others do.
+
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { clientConfig, keyOf, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { RawServer } from '../support/raw-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { CLIENT_CASES } from './client-cases.ts';
+import type { ClientCase } from './case.ts';
+import { ENDING_CASES } from './client/conduct.ts';
+import { ClientStage, PathWatch } from './client/stage.ts';
+
+const lab = useLab('file');
+const NODE = 'big-2';
+const VERIFY_BYTES = 64 * 1024;
+const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
+const SHOWN_DEADLINE_MS = 20_000;
+const FIRST_HOST = 30;
+const FIRST_NAMESPACEID = 1_000;
+
+let host: Host;
+let good: NbdIo;
+const stages = new Map<ClientCase, ClientStage>();
+const playing = new Map<ClientCase, Promise<void>>();
+/** Their servers are wrong until `-m status -v` was looked at; the others play from the beginning. */
+const CLOSING = CLIENT_CASES.filter(({ error, hasTwoPaths, id }) => error !== null && !hasTwoPaths && !id.startsWith('client.io.'));
+
+beforeAll(async () => {
+  host = lab.host();
+  const watch = new PathWatch(host);
+  const network = await lab.network(2);
+  await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '1m' } } });
+  const sections: string[] = [];
+  for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
+  host.writeConfig('rsiod', `${clientConfig(network)}\n${sections.join('\n')}`);
+  await host.start('rsiod');
+  await host.rsconfigWell('-a', 'osl:oracle');
+  good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+  lab.onClean(() => good.close());
+  playAll(CLIENT_CASES.filter((one) => !CLOSING.includes(one) && !ENDING_CASES.includes(one)));
+
+  /** Starts a case's server; gives the client's sections for it. Both addresses are in the client's first subnet. */
+  async function begin(one: ClientCase, index: number): Promise<string> {
+    const { port, subnets } = network;
+    const [address = '', further = ''] = subnets.map((subnet) => subnet.address(FIRST_HOST + index));
+    const namespaceid = FIRST_NAMESPACEID + index;
+    const name = one.id.replaceAll('.', '_');
+    const server: RawServer = await RawServer.listen({
+      address,
+      port,
+      namespaceid,
+      nodekey: keyOf(NODE),
+      furtherAddresses: one.hasTwoPaths ? [further] : [],
+      features: one.hasDigests ? ['digest'] : [],
+      meddle: (step, link, frame) => stages.get(one)?.isWrong === true && one.meddle(step, link, frame),
+    });
+    lab.onClean(() => server.close());
+    stages.set(one, new ClientStage(host, lab, watch, name, server));
+    const keys = `namespaceid = ${namespaceid}\nnodename = ${NODE}\nnodekey = ${keyOf(NODE)}\nattach = all\ndigest = ${one.hasDigests ? 'on' : 'off'}\n`;
+    const second = one.hasTwoPaths ? `[server ${name}-2]\naddress = ${further}\n` : '';
+    return `[namespace ${name}]\n${keys}[server ${name}]\naddress = ${address}\n${second}`;
+  }
+});
+
+afterAll(() => {
+  expect(host.log('rsiod')).not.toMatch(/AssertionError|TypeError|RangeError/);
+});
+
+/** All at a time, because most of a case's time is waiting. */
+function playAll(cases: readonly ClientCase[]): void {
+  for (const one of cases) {
+    const played = play(one);
+    // Its own test tells of it.
+    played.catch(() => undefined);
+    playing.set(one, played);
+  }
+}
+
+function play(one: ClientCase): Promise<void> {
+  const stage = stages.get(one);
+  if (stage === undefined) throw new Error(`Case ${one.id} has no server`);
+  return one.run(stage);
+}
+
+describe('of all of them', () => {
+  afterAll(() => playAll(CLOSING));
+
+  it('rsconfig -m status -v says the reason beside the path', async () => {
+    const missing = async (): Promise<string[]> => {
+      const status = await host.rsconfigWell('-m', 'status', '-v');
+      const isShown = (one: ClientCase): boolean => {
+        const address = stages.get(one)?.server.options.address.replaceAll('.', '\\.');
+        return new RegExp(`IP\\(TCP\\) ${address}/.*\\n.*\\n {8}error: .*(${one.error?.source})`).test(status);
+      };
+      return CLOSING.filter((one) => !isShown(one)).map(({ id }) => id);
+    };
+    await waitFor(async () => (await missing()).length === 0, SHOWN_DEADLINE_MS, 'Every reason is shown').catch(async () => {
+      expect(await missing()).toEqual([]);
+    });
+  });
+});
+
+describe.each(CLIENT_CASES.filter((one) => !ENDING_CASES.includes(one)))('$id', (one) => {
+  afterEach(async () => {
+    await good.verify(0, VERIFY_BYTES);
+    const { paths } = await host.call('stats', {});
+    expect(paths.slice(0, 2)).toMatchObject([
+      { state: 'up', deaths: 0 },
+      { state: 'up', deaths: 0 },
+    ]);
+  });
+
+  it(one.expects, () => playing.get(one));
+});
+
+it('rsiod has not grown by what was thrown at it', () => {
+  const resident = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${host.pid('rsiod')}/status`, 'utf8'))?.[1]) * 1024;
+  expect(resident).toBeLessThan(RESIDENT_MAX_BYTES);
+});
+
+describe.each(ENDING_CASES)('$id', (one) => {
+  beforeAll(() => {
+    for (const stage of stages.values()) stage.isWrong = stages.get(one) === stage;
+  });
+
+  it(one.expects, () => play(one));
+});

@@ -1,0 +1,83 @@
+// How a scripted server misbehaves (test/support/raw-server.ts): at which step, or in place of which answer; and bodies made by hand.
+// Leaves what is right to test/support/raw-server.ts: `false` of a Meddle means that it is to be done as usual.
+
+import { createHmac } from 'node:crypto';
+import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
+import { ANSWER, OP } from '@rsio/protocol/wire/frames';
+import { frameBytes, type RawFrame } from '../../support/raw-peer.ts';
+import type { Meddle, RawServerLink, Step } from '../../support/raw-server.ts';
+import { pack, type Packable } from '../pack.ts';
+
+export type Act = (link: RawServerLink, frame: RawFrame) => void;
+export type Fields = Readonly<Record<string, Packable>>;
+
+/** Does `act` in place of the step. */
+export function at(step: Step, act: Act): Meddle {
+  return (now, link, frame) => {
+    if (now !== step) return false;
+    act(link, frame as RawFrame);
+    return true;
+  };
+}
+
+/** Says these bytes in place of the step. */
+export function saying(step: Step, ...bytes: readonly Buffer[]): Meddle {
+  return at(step, (link) => link.send(...bytes));
+}
+
+/** Does `act` in place of the answer to requests of this op. */
+export function answering(op: number, act: Act): Meddle {
+  return (step, link, frame) => {
+    if (step !== 'request' || frame?.op !== op) return false;
+    act(link, frame);
+    return true;
+  };
+}
+
+/** Says these bytes behind WELCOME, and goes on as it should. */
+export function behindWelcome(bytes: (link: RawServerLink) => Buffer): Meddle {
+  return (step, link) => {
+    if (step === 'welcomed') link.send(bytes(link));
+    return false;
+  };
+}
+
+/** What an answer to this request repeats. */
+export function tag({ op, slot, seq }: RawFrame): { op: number; slot: number; seq: number } {
+  return { op: op | ANSWER, slot, seq };
+}
+
+const CHALLENGE: Fields = {
+  version: 1,
+  features: [],
+  server: 'raw-1',
+  serverid: 7,
+  instance: '0'.repeat(32),
+  nonce: Buffer.alloc(32),
+};
+
+/** A CHALLENGE of which some fields differ. */
+export function challenge(changes: Fields): Meddle {
+  return saying('hello', handshakeFrame(OP.CHALLENGE, pack({ ...CHALLENGE, ...changes })));
+}
+
+/** The ordinary CHALLENGE without one field. */
+export function challengeWithout(name: string): Meddle {
+  return saying('hello', handshakeFrame(OP.CHALLENGE, pack(Object.fromEntries(Object.entries(CHALLENGE).filter(([key]) => key !== name)))));
+}
+
+/** A WELCOME with a right mac of which some fields differ. */
+export function welcome(changes: Fields): Meddle {
+  return at('proof', (link, frame) => {
+    const { welcomeKey, transcript } = link.proven(frame);
+    const { session, interfaces } = link.server;
+    const named = interfaces.map((one) => ({ ...one }));
+    const body = pack({ session, path: 0, slots: 256, windowBytes: 2 ** 25, interfaces: named, generation: 1, ...changes });
+    const mac = createHmac('sha256', Buffer.from(welcomeKey, 'hex'))
+      .update('server')
+      .update(Buffer.from(transcript, 'hex'))
+      .update(body)
+      .digest();
+    link.send(frameBytes({ op: OP.WELCOME, body: Buffer.concat([body, mac]) }));
+  });
+}

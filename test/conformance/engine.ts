@@ -1,0 +1,65 @@
+// Runs the cases that a client tries on a server: patient ones beside the others, each on a target of its own, the others one after the
+// other on a shared one. Invariant: a case that fails leaves nothing behind that the next one could trip over.
+
+import type { ServerCase } from './case.ts';
+import { Target, type TargetOptions } from './target.ts';
+
+export interface Outcome {
+  readonly id: string;
+  readonly expects: string;
+  /** `skip`: for want of what it needs. */
+  readonly kind: 'ok' | 'FAIL' | 'skip';
+  /** Why it failed, or what it lacks. */
+  readonly reason: string;
+}
+
+/** What a case needs and the target lacks. */
+export function lacks(one: ServerCase, target: Target): string {
+  return one.needs.filter((need) => !target.has(need)).join(', ');
+}
+
+/** Runs one case, and then looks whether the session that others share is unharmed. Throws what is wrong. */
+export async function runCase(one: ServerCase, target: Target): Promise<void> {
+  try {
+    try {
+      await one.run(target);
+    } finally {
+      target.tidy();
+    }
+    await target.unharmed();
+  } catch (error) {
+    target.abandon();
+    throw error;
+  }
+}
+
+/** Runs a patient case by itself. */
+export async function runPatient(one: ServerCase, options: TargetOptions): Promise<void> {
+  const target = new Target(options);
+  try {
+    await one.run(target);
+  } finally {
+    target.tidy();
+  }
+}
+
+/** Runs cases and tells of each as soon as its turn has come. */
+export async function runCases(cases: readonly ServerCase[], options: TargetOptions, tell: (outcome: Outcome) => void): Promise<void> {
+  const target = new Target(options);
+  const able = cases.filter((one) => lacks(one, target) === '');
+  const patient = new Map(able.filter(({ isPatient }) => isPatient).map((one) => [one, outcomeOf(one, runPatient(one, options))]));
+  for (const one of cases) {
+    if (able.includes(one)) tell(await (patient.get(one) ?? outcomeOf(one, runCase(one, target))));
+    else tell({ id: one.id, expects: one.expects, kind: 'skip', reason: `needs: ${lacks(one, target)}` });
+  }
+  await target.finish();
+}
+
+async function outcomeOf({ id, expects }: ServerCase, run: Promise<void>): Promise<Outcome> {
+  try {
+    await run;
+    return { id, expects, kind: 'ok', reason: '' };
+  } catch (error) {
+    return { id, expects, kind: 'FAIL', reason: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,193 @@
+// `pnpm conformance`: the cases that a client tries on a server, against any address; a table, and a last line `N passed, N failed`.
+// Invariant: it writes to the volume it was given and to no other, and not at all, without --yes, when there is something on it.
+
+import dgram from 'node:dgram';
+import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/beacon';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { escapeControls } from '@rsio/protocol/lib/printable';
+import {
+  BEACON_NONCE_BYTES,
+  BEACON_REQUEST_BYTES,
+  BEACON_WAIT_MS,
+  IO_MAX_SECTORS,
+  NAMESPACEID_MAX,
+  PORT_MAX,
+  SECTOR_BYTES,
+} from '@rsio/protocol/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { RawClient } from '../support/raw-peer.ts';
+import { type Outcome, runCases } from './engine.ts';
+import { SERVER_CASES } from './server-cases.ts';
+import { BLOCK, Target, type TargetOptions, VOLUME_MIN_SECTORS } from './target.ts';
+
+const HELP = `Usage: pnpm conformance --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
+       pnpm conformance --list
+  --server ADDRESS:PORT  an interface of the server
+  --node N --key K       a client of the server that nobody else is meanwhile; two more pairs allow more cases
+  --volume V             WRITTEN TO and left full of zeros; 4 MiB at least, of type file or block, held by nobody
+  --namespaceid N        asked of the server by a beacon when it is not given
+  --serverkey K          when the server has one
+  --namespacekey K       when the namespace has one
+  --read-only-volume V   further volumes allow more cases: one that is offered for reading only,
+  --block-volume V       one of 4096-byte blocks (nothing is written if the server conforms),
+  --foreign-volume V     one of other clients,
+  --shared-volume V      one with shared = yes (WRITTEN TO)
+  --only PREFIX          cases whose name begins so
+  --yes                  write although there is something on the volume
+  --list                 print all cases with the section of docs/PROTOCOL.md that demands them
+From another address than 127/8 run it once a minute: a server refuses an address that failed too many proofs.
+`;
+
+const OPTIONS = {
+  server: { type: 'string' },
+  node: { type: 'string', multiple: true },
+  key: { type: 'string', multiple: true },
+  volume: { type: 'string' },
+  namespaceid: { type: 'string' },
+  serverkey: { type: 'string' },
+  namespacekey: { type: 'string' },
+  'read-only-volume': { type: 'string' },
+  'block-volume': { type: 'string' },
+  'foreign-volume': { type: 'string' },
+  'shared-volume': { type: 'string' },
+  only: { type: 'string' },
+  yes: { type: 'boolean' },
+  list: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
+
+function needed(values: Values, name: 'server' | 'volume'): string {
+  const value = values[name];
+  if (value === undefined) throw new RsError('E_USAGE', `--${name} is missing: see --help`);
+  return value;
+}
+
+function wholeNumber(text: string | undefined, what: string, max: number): number {
+  if (text === undefined || !/^\d{1,5}$/.test(text) || Number(text) > max) {
+    throw new RsError('E_USAGE', `${what} is no number from 0 to ${max}: see --help`);
+  }
+  return Number(text);
+}
+
+function valuesOf(): Values {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new RsError('E_USAGE', `${toRsError(error).message}: see --help`);
+  }
+}
+
+async function optionsOf(values: Values): Promise<TargetOptions> {
+  const [, address = '', port] = /^\[?(.+?)\]?:(\d+)$/.exec(needed(values, 'server')) ?? [];
+  if (isIP(address) === 0) throw new RsError('E_USAGE', '--server must be an IP address, a colon and a port');
+  const { node = [], key = [], serverkey = null, namespacekey = null } = values;
+  if (node.length === 0 || node.length !== key.length) throw new RsError('E_USAGE', '--node and --key come in pairs, one at least');
+  const server = { address, port: wholeNumber(port, 'The port of --server', PORT_MAX) };
+  const { namespaceid } = values;
+  return {
+    ...server,
+    namespaceid: namespaceid === undefined ? await askNamespaceid(server) : wholeNumber(namespaceid, '--namespaceid', NAMESPACEID_MAX),
+    serverkey,
+    namespacekey,
+    nodes: node.map((name, index) => ({ node: name, nodekey: key[index] ?? '' })),
+    volumes: {
+      plain: needed(values, 'volume'),
+      constant: values['read-only-volume'] ?? null,
+      blocks: values['block-volume'] ?? null,
+      foreign: values['foreign-volume'] ?? null,
+      shared: values['shared-volume'] ?? null,
+    },
+    control: null,
+  };
+}
+
+/** Throws E_TIMEOUT when the server does not answer exploration. */
+async function askNamespaceid({ address, port }: { address: string; port: number }): Promise<number> {
+  const socket = dgram.createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+  try {
+    const answer = new Promise<number>((resolve) => {
+      socket.on('message', (datagram) => {
+        const beacon = decodeBeacon(datagram, null);
+        if (beacon.kind === 'offer') resolve(beacon.message.namespaceid);
+      });
+    });
+    // A port that nobody has is told as an error: the wait ends all the same.
+    socket.on('error', () => undefined);
+    const request = { versions: [1], nonce: randomBytes(BEACON_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
+    socket.send(encodeDiscover(request, null, BEACON_REQUEST_BYTES), port, address);
+    const namespaceid = await Promise.race([answer, sleep(BEACON_WAIT_MS, null)]);
+    if (namespaceid === null) throw new RsError('E_TIMEOUT', `${address} port ${port} does not answer exploration: give --namespaceid`);
+    return namespaceid;
+  } finally {
+    socket.close();
+  }
+}
+
+/** Looks at what the suite would overwrite. Throws E_IN_USE when there is something. */
+async function expectEmpty(options: TargetOptions): Promise<void> {
+  const client = await RawClient.begin({ address: options.address, port: options.port }, new Target(options).identity());
+  try {
+    const { handle, sizeBytes } = await client.open(options.volumes.plain, true);
+    const last = sizeBytes / SECTOR_BYTES - BLOCK;
+    if (last < VOLUME_MIN_SECTORS)
+      throw new RsError('E_VOLUME', `Volume ${options.volumes.plain} has ${sizeBytes} bytes: give a larger one`);
+    const places = [{ lba: last, count: BLOCK }];
+    for (let lba = 0; lba < VOLUME_MIN_SECTORS; lba += IO_MAX_SECTORS) places.push({ lba, count: IO_MAX_SECTORS });
+    for (const place of places) {
+      const { body } = await client.call({ op: OP.READ, handle, ...place });
+      if (body.every((byte) => byte === 0) && body.length > 0) continue;
+      throw new RsError('E_IN_USE', `Volume ${options.volumes.plain} is not empty: --yes overwrites what is on it`);
+    }
+    await client.call({ op: OP.CLOSE, handle });
+  } finally {
+    client.close();
+  }
+}
+
+function print({ kind, id, expects, reason }: Outcome): void {
+  const line = `${kind.padEnd(5)}${id.padEnd(ID_COLUMNS)}${expects}`;
+  console.log(reason === '' ? line : `${line}\n     ${escapeControls(reason)}`);
+}
+
+const ID_COLUMNS = 2 + Math.max(...SERVER_CASES.map(({ id }) => id.length));
+
+async function main(): Promise<number> {
+  const values = valuesOf();
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const cases = SERVER_CASES.filter(({ id }) => id.startsWith(values.only ?? ''));
+  if (values.list === true) {
+    for (const { id, section, expects } of cases) console.log(`${id.padEnd(ID_COLUMNS)}${expects} [${section}]`);
+    return 0;
+  }
+  const options = await optionsOf(values);
+  if (values.yes !== true) await expectEmpty(options);
+  const { plain, shared } = options.volumes;
+  console.log(`Writing to volume ${plain} of ${options.address} port ${options.port}${shared === null ? '' : `, and to ${shared}`}`);
+  const counts = { ok: 0, FAIL: 0, skip: 0 };
+  await runCases(cases, options, (outcome) => {
+    counts[outcome.kind]++;
+    print(outcome);
+  });
+  if (counts.skip > 0) console.log(`${counts.skip} skipped for want of what they need`);
+  console.log(`${counts.ok} passed, ${counts.FAIL} failed`);
+  return counts.FAIL === 0 && counts.ok > 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const { code, message } = toRsError(error);
+  console.error(`conformance: ${escapeControls(message)} [${code}]`);
+  process.exitCode = code === 'E_USAGE' ? 2 : 1;
+}
+// What is left of connections does not keep it.
+process.exit();

@@ -1,0 +1,33 @@
+// All cases that a client can try on a server, in the order in which they run: RESTART_CASES last.
+// Leaves the cases to server/.
+
+import type { ServerCase } from './case.ts';
+import { BEACON_CASES } from './server/beacons.ts';
+import { CONTENT_CASES } from './server/content.ts';
+import { FRAMING_CASES } from './server/framing.ts';
+import { HELLO_CASES } from './server/hello.ts';
+import { HOLDER_CASES } from './server/holders.ts';
+import { IO_CASES } from './server/io.ts';
+import { JOIN_CASES } from './server/join.ts';
+import { LIVENESS_CASES } from './server/liveness.ts';
+import { PROBE_CASES } from './server/probes.ts';
+import { PROOF_CASES } from './server/proof.ts';
+import { REQUEST_CASES } from './server/requests.ts';
+import { RESTART_CASES } from './server/restart.ts';
+import { SLOT_CASES } from './server/slots.ts';
+
+export const SERVER_CASES: readonly ServerCase[] = [
+  ...HELLO_CASES,
+  ...PROOF_CASES,
+  ...JOIN_CASES,
+  ...FRAMING_CASES,
+  ...SLOT_CASES,
+  ...IO_CASES,
+  ...CONTENT_CASES,
+  ...REQUEST_CASES,
+  ...HOLDER_CASES,
+  ...LIVENESS_CASES,
+  ...PROBE_CASES,
+  ...BEACON_CASES,
+  ...RESTART_CASES,
+];

@@ -1,0 +1,73 @@
+// The cases that a client tries on a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not notice. Those that wait
+// for time-outs begin first and run beside the others. What a case says of the log is looked at here, where the log is at hand.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keyOf } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { NAMESPACEID, RAW_NODES, Scene } from '../support/scene.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { ServerCase } from './case.ts';
+import { lacks, runCase, runPatient } from './engine.ts';
+import { SERVER_CASES } from './server-cases.ts';
+import { RESTART_CASES } from './server/restart.ts';
+import { Target, type TargetOptions } from './target.ts';
+
+const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
+
+const lab = useLab('file');
+let scene: Scene;
+let target: Target;
+const patient = new Map<ServerCase, Promise<unknown>>();
+
+function optionsOf(): TargetOptions {
+  let reloads = 0;
+  return {
+    ...scene.server,
+    namespaceid: NAMESPACEID,
+    serverkey: null,
+    namespacekey: NAMESPACE_KEY,
+    // The last one is that of the scene's newcomers.
+    nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
+    volumes: { plain: 'conform', constant: 'constant', blocks: 'blocks', foreign: 'oracle', shared: 'common' },
+    control: {
+      reload: () => scene.reload(reloads++ % 2 === 0),
+      restart: () => scene.restart(),
+    },
+  };
+}
+
+beforeAll(async () => {
+  scene = await Scene.begin(lab, `namespacekey = ${NAMESPACE_KEY}`);
+  const options = optionsOf();
+  target = new Target(options);
+  for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
+    const run = runPatient(one, options);
+    // Its own test tells of it.
+    run.catch(() => undefined);
+    patient.set(one, run);
+  }
+});
+
+afterAll(async () => {
+  await target.finish();
+  await scene.servesNewcomers();
+});
+
+const RESTARTING = new Set(RESTART_CASES);
+
+describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) => {
+  it(one.expects, async () => {
+    expect(lacks(one, target)).toBe('');
+    const before = scene.host.log('rssrv').length;
+    await (patient.get(one) ?? runCase(one, target));
+    if (one.log !== null) {
+      const { log } = one;
+      await waitFor(() => log.test(scene.host.log('rssrv').slice(before)), 2_000, `The server's log says ${log}`);
+    }
+    await scene.wellBehaved();
+  });
+});
+
+describe.each(RESTART_CASES)('$id', (one) => {
+  it(one.expects, () => runCase(one, target));
+});

@@ -1,0 +1,195 @@
+// Frames of a proven connection: which there are, how long, in which direction, and with CRC-32s. Each wrong one closes its path and no
+// other, and what follows it in the same bytes is not looked at.
+
+import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES, SECTOR_BYTES } from '@rsio/protocol/limits';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { ANSWER, OP } from '@rsio/protocol/wire/frames';
+import { frameBytes, RawClient, type RawRequest } from '../../support/raw-peer.ts';
+import { type ServerCase, serverCase } from '../case.ts';
+import { answered, closed, equals, failed, sameBytes } from '../check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+
+const BODY_BYTES = BLOCK * SECTOR_BYTES;
+
+function closes(id: string, section: string, expects: string, bytes: Buffer, log: RegExp): ServerCase {
+  const run = async (target: Target): Promise<void> => {
+    const path = await target.path();
+    path.send(bytes);
+    await closed(path);
+  };
+  return serverCase(id, section, expects, run, { log });
+}
+
+function wrong(what: string, request: RawRequest, log: RegExp, expects: string): ServerCase {
+  return closes(`framing.${what}`, 'Frame', `${expects} closes the path`, frameBytes(request), log);
+}
+
+/** An op that no client sends, or not here. */
+function outOfPlace(name: string, request: RawRequest): ServerCase {
+  const log = new RegExp(`${name} was not to be sent here`);
+  return closes(
+    `direction.${name.toLowerCase().replace(' ', '-')}`,
+    'Frames',
+    `${name} from a client closes the path`,
+    frameBytes(request),
+    log,
+  );
+}
+
+/** Sends a WRITE of which only some bytes come; what it was to overwrite stays. */
+async function partial(target: Target, bodyBytes: number): Promise<void> {
+  const [handle, slot] = [await target.handle(), target.slot()];
+  const path = await target.path();
+  const whole = frameBytes({ op: OP.WRITE, handle, slot, seq: 1, count: BLOCK, body: filled(BLOCK, 2) });
+  path.socket.end(whole.subarray(0, HEADER_BYTES + bodyBytes));
+  await closed(path);
+}
+
+interface Digesting {
+  readonly path: RawClient;
+  readonly handle: number;
+}
+
+/** A further path of the session that says CRC-32s and wants them; a session's paths need not agree in this. */
+async function digesting(target: Target): Promise<Digesting> {
+  const handle = await target.handle();
+  const first = await target.first();
+  const identity = target.identity(0, { features: [FEATURE.DIGEST] });
+  const path = target.keep(await RawClient.login(target.place(), identity, first));
+  equals('Whether digest was agreed', path.digest, true);
+  path.homeSlot = target.slot();
+  return { path, handle };
+}
+
+/** A frame with its CRC-32s, of which the byte at `at` is changed, closes the path unexecuted. */
+async function corrupted(target: Target, at: (frame: Buffer) => number): Promise<void> {
+  const { path, handle } = await digesting(target);
+  const frame = frameBytes({ op: OP.WRITE, handle, slot: target.slot(), seq: 1, count: BLOCK, body: filled(BLOCK, 2) }, true);
+  frame[at(frame)]! ^= 0x10;
+  path.send(frame);
+  await closed(path);
+}
+
+const DIGEST_CASES: readonly ServerCase[] = [
+  serverCase(
+    'framing.digest.agreed',
+    'Frame',
+    'With digest agreed, frames with right CRC-32s are executed and answers carry them',
+    async (target) => {
+      const { path, handle } = await digesting(target);
+      await path.verify(handle, SCRATCH, BLOCK);
+      await answered(path, { op: OP.LIST });
+    },
+  ),
+  serverCase('framing.digest.header', 'Frame', 'A bit changed in a header closes the path', (target) => corrupted(target, () => 13), {
+    log: /A header's CRC-32 does not match/,
+  }),
+  serverCase(
+    'framing.digest.body',
+    'Frame',
+    'A bit changed in a body closes the path, and the WRITE is not executed',
+    (target) => corrupted(target, (frame) => frame.length - 100),
+    { log: /WRITE: the body's CRC-32 does not match/ },
+  ),
+  serverCase(
+    'framing.digest.crc',
+    'Frame',
+    "A bit changed in a body's CRC-32 closes the path, and the WRITE is not executed",
+    (target) => corrupted(target, (frame) => frame.length - 1),
+    { log: /WRITE: the body's CRC-32 does not match/ },
+  ),
+  serverCase('framing.digest.missing', 'Frame', 'Frames without CRC-32s close a path on which they were agreed', async (target) => {
+    const { path } = await digesting(target);
+    path.send(frameBytes({ op: OP.FLUSH, slot: target.slot(), seq: 1 }), frameBytes({ op: OP.FLUSH, slot: target.slot(), seq: 1 }));
+    await closed(path);
+  }),
+];
+
+export const FRAMING_CASES: readonly ServerCase[] = [
+  wrong('op-0', { op: 0 }, /op 0x0: no such frame/, 'Op 0'),
+  wrong('unknown-op', { op: 0x7f }, /op 0x7f: no such frame/, 'An unknown op'),
+  wrong('unknown-answer', { op: 0xff }, /op 0xff: no such frame/, 'An answer to an unknown op'),
+  wrong('answer-of-unslotted', { op: OP.PING | ANSWER }, /PING answer: no such frame/, 'An answer to an op that is not slotted'),
+  closes('framing.garbage', 'Frame', 'Garbage closes the path', Buffer.alloc(4096, 0xdd), /op 0xdd: no such frame/),
+  outOfPlace('HELLO', { op: OP.HELLO, body: Buffer.alloc(10) }),
+  outOfPlace('CHALLENGE', { op: OP.CHALLENGE }),
+  outOfPlace('PROOF', { op: OP.PROOF, body: Buffer.alloc(40) }),
+  outOfPlace('WELCOME', { op: OP.WELCOME }),
+  outOfPlace('REFUSE', { op: OP.REFUSE }),
+  outOfPlace('FENCED', { op: OP.FENCED, aux: 1 }),
+  outOfPlace('NOTIFY', { op: OP.NOTIFY, aux: 7 }),
+  outOfPlace('LIST answer', { op: OP.LIST | ANSWER }),
+  outOfPlace('OPEN answer', { op: OP.OPEN | ANSWER }),
+  outOfPlace('READ answer', { op: OP.READ | ANSWER, handle: 1 }),
+  outOfPlace('WRITE answer', { op: OP.WRITE | ANSWER }),
+  wrong(
+    'message.past',
+    { op: OP.OPEN, slot: 1, seq: 1, length: MESSAGE_MAX_BYTES + 1 },
+    /OPEN: body of 65537 bytes, at most 65536/,
+    'A header that claims a message of 64 KiB and one byte',
+  ),
+  wrong(
+    'message.huge',
+    { op: OP.LIST, seq: 1, length: 0xffffffff },
+    /LIST: body of 4294967295 bytes/,
+    'A message that claims four gigabytes',
+  ),
+  serverCase('framing.message.largest', 'Frame', 'A message of 64 KiB is waited for and answered', async (target) => {
+    await failed(await target.path(), { op: OP.OPEN, body: Buffer.alloc(MESSAGE_MAX_BYTES, 0xc0) }, 'BAD_REQUEST');
+  }),
+  wrong(
+    'write.past',
+    { op: OP.WRITE, slot: 1, seq: 1, count: IO_MAX_SECTORS + 1 },
+    /WRITE: 2049 sectors, at most 2048/,
+    'A WRITE of 2,049 sectors',
+  ),
+  wrong('write.huge', { op: OP.WRITE, slot: 1, seq: 1, count: 0xffff }, /WRITE: 65535 sectors, at most 2048/, 'A WRITE of 65,535 sectors'),
+  serverCase('framing.body.first-byte', 'S7', 'A WRITE of which one byte came before the end changes nothing', (target) =>
+    partial(target, 1),
+  ),
+  serverCase('framing.body.half', 'S7', 'A WRITE of which half came before the end changes nothing', (target) =>
+    partial(target, BODY_BYTES / 2),
+  ),
+  serverCase('framing.body.last-byte', 'S7', 'A WRITE of which all but a byte came before the end changes nothing', (target) =>
+    partial(target, BODY_BYTES - 1),
+  ),
+  serverCase('framing.header.cut', 'Frame', 'A path that ends within a header is forgotten', async (target) => {
+    const path = await target.path();
+    path.socket.end(frameBytes({ op: OP.READ, slot: target.slot(), seq: 1, count: 1 }).subarray(0, HEADER_BYTES - 1));
+    await closed(path);
+  }),
+  serverCase(
+    'framing.after-a-wrong-one',
+    'Frame',
+    'What follows a wrong frame in the same bytes is not executed',
+    async (target) => {
+      const [handle, slot] = [await target.handle(), target.slot()];
+      const path = await target.path();
+      path.request({ op: 0x7f }, { op: OP.WRITE, handle, slot, seq: 1, count: BLOCK, body: filled(BLOCK, 2) });
+      await closed(path);
+    },
+    { log: /op 0x7f: no such frame/ },
+  ),
+  serverCase('framing.any-cuts', 'Frame', 'A WRITE that comes in pieces of any size is one WRITE', async (target) => {
+    const [handle, slot] = [await target.handle(), target.slot()];
+    const path = await target.path();
+    const frame = frameBytes({ op: OP.WRITE, handle, slot, seq: 1, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 9) });
+    let begin = 0;
+    for (const end of [1, 7, 15, 16, 17, 600, 4000, frame.length]) {
+      await new Promise((resolve) => path.socket.write(frame.subarray(begin, end), resolve));
+      begin = end;
+    }
+    equals('The status', (await path.answer(slot)).handle, 0);
+    sameBytes('What was written', (await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK })).body, filled(BLOCK, 9));
+  }),
+  serverCase('framing.many-at-once', 'Frame', 'Many frames in one piece are all answered, each once', async (target) => {
+    const handle = await target.handle();
+    const path = await target.path();
+    const slots = Array.from({ length: 16 }, () => target.slot());
+    path.request(...slots.map((slot) => ({ op: OP.READ, handle, slot, seq: 1, count: BLOCK })));
+    for (const slot of slots) sameBytes(`The answer in slot ${slot}`, (await path.answer(slot)).body, filled(BLOCK, 1));
+    await answered(path, { op: OP.LIST });
+    equals('Further answers', path.frames.filter(({ op }) => (op & ANSWER) !== 0).length, 0);
+  }),
+  ...DIGEST_CASES,
+];

@@ -1,0 +1,81 @@
+// What a server's end and new start show to its clients. Only for a server that the suite may start anew, and after all other cases.
+// Leaves what rsiod makes of it to the client cases.
+
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { type ServerCase, serverCase } from '../case.ts';
+import { byes, equals, failed, holds, refused, sameBytes } from '../check.ts';
+import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { RawClient } from '../../support/raw-peer.ts';
+import { filled, MARK_SECTORS, type Target } from '../target.ts';
+
+/** Restarts the server with a session of the first node at work; gives the session of before. */
+async function restarted(target: Target): Promise<RawClient> {
+  await target.handle();
+  const path = await target.path();
+  target.leave();
+  await target.options.control?.restart();
+  return path;
+}
+
+export const RESTART_CASES: readonly ServerCase[] = [
+  serverCase(
+    'restart.bye',
+    'REFUSE and BYE',
+    'A server that ends says BYE E_SHUTTING_DOWN on every path and to every probe',
+    async (target) => {
+      const path = await restarted(target);
+      path.frames.splice(0, path.frames.length, ...path.frames.filter(({ op }) => op !== OP.PING));
+      await byes(path, 'E_SHUTTING_DOWN');
+    },
+    { needs: ['control'] },
+  ),
+  serverCase(
+    'restart.strangers',
+    'Step by step',
+    'A server that ends refuses who is not proven with E_SHUTTING_DOWN, and does not wait for them',
+    async (target) => {
+      const [silent, halfway] = [await target.stranger(), await target.stranger()];
+      await halfway.greet();
+      const startMs = performance.now();
+      const down = Promise.all([refused(silent, 'E_SHUTTING_DOWN'), refused(halfway, 'E_SHUTTING_DOWN')]);
+      await Promise.all([down, restarted(target)]);
+      holds(performance.now() - startMs < PROOF_TIMEOUT_MS, 'The end and the new start took as long as a stranger may');
+    },
+    { needs: ['control'] },
+  ),
+  serverCase(
+    'restart.instance',
+    'CHALLENGE',
+    'A server that was started anew has another instance, and knows no session of before: E_NO_SESSION',
+    async (target) => {
+      const before = await (await target.stranger()).greet();
+      const path = await restarted(target);
+      const peer = await target.stranger();
+      const after = await peer.greet();
+      holds(after.instance !== before.instance, `The instance is ${after.instance} still`);
+      equals('Server and serverid', [after.server, after.serverid], [before.server, before.serverid]);
+      peer.prove(path.session);
+      await refused(peer, 'E_NO_SESSION');
+    },
+    { needs: ['control'] },
+  ),
+  serverCase(
+    'restart.holds',
+    'Holders and epochs',
+    'Holds survive a restart: the volume is HELD for others, and its holder finds what it wrote, under the same identity',
+    async (target) => {
+      const before = await target.plain();
+      await restarted(target);
+      const other = await target.login(1);
+      const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true });
+      await failed(other, { op: OP.OPEN, body }, 'HELD');
+      const session = target.keep(await RawClient.begin(target.place(), target.identity()));
+      const after = await session.open(target.options.volumes.plain);
+      equals('id and identity', [after.id, after.identity], [before.id, before.identity]);
+      const read = await session.call({ op: OP.READ, handle: after.handle, count: MARK_SECTORS });
+      sameBytes('The mark', read.body, filled(MARK_SECTORS, 1));
+    },
+    { needs: ['control', 'second node'] },
+  ),
+];

@@ -1,0 +1,57 @@
+// Keys and macs once more, word for word as docs/PROTOCOL.md tells them ("Keys and macs") and with nothing of the product's: so a case
+// can make what no correct client makes, and the page itself is tried out.
+
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
+
+const OUTPUT_BYTES = 32;
+
+export interface SpecIdentity {
+  readonly nodekey: string;
+  readonly serverkey: string | null;
+  readonly namespaceid: number;
+}
+
+export interface SpecKeys {
+  readonly transcript: Buffer;
+  readonly base: Buffer;
+}
+
+/** T and K of a connection; both frames with their headers. */
+export function specKeys(identity: SpecIdentity, hello: Buffer, challenge: Buffer): SpecKeys {
+  const { nodekey, serverkey, namespaceid } = identity;
+  const salt = Buffer.alloc(2);
+  salt.writeUInt16BE(namespaceid);
+  const ikm = Buffer.concat([lengthAnd(nodekey), ...(serverkey === null ? [] : [lengthAnd(serverkey)])]);
+  return { transcript: createHash('sha256').update(hello).update(challenge).digest(), base: hkdf(ikm, salt, 'rsio key 1') };
+}
+
+/** S of the session whose first handshake this was. */
+export function specSecret({ base, transcript }: SpecKeys): Buffer {
+  return hkdf(base, transcript, 'rsio session 1');
+}
+
+/** J for a further handshake of the session with this secret. */
+export function specJoinKey({ base }: SpecKeys, secret: Buffer): Buffer {
+  return hkdf(base, secret, 'rsio join 1');
+}
+
+export function specMac(key: Buffer, label: 'client' | 'join' | 'server', { transcript }: SpecKeys, before: Buffer): Buffer {
+  return createHmac('sha256', key).update(label).update(transcript).update(before).digest();
+}
+
+/** The mac of a signed beacon whose other bytes are `before`. */
+export function specBeaconMac(namespacekey: string, before: Buffer): Buffer {
+  const key = hkdf(lengthAnd(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
+  return createHmac('sha256', key).update(before).digest();
+}
+
+function hkdf(ikm: Buffer, salt: Buffer, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', ikm, salt, info, OUTPUT_BYTES));
+}
+
+function lengthAnd(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}

@@ -1,0 +1,30 @@
+// The suite about itself: names, sentences and sections, so that a report of it can be read and looked up.
+// Leaves playing the cases to server.test.ts and client.test.ts.
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CLIENT_CASES } from './client-cases.ts';
+import { SERVER_CASES } from './server-cases.ts';
+
+const PAGE = readFileSync(new URL('../../docs/PROTOCOL.md', import.meta.url), 'utf8');
+const HEADINGS = new Set([...PAGE.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading));
+const RULES = new Set([...PAGE.matchAll(/^(?:\*\*|- )([A-Z]\d+)\. /gm)].map(([, rule]) => rule));
+const ALL = [...SERVER_CASES, ...CLIENT_CASES];
+
+describe('the cases', () => {
+  it('have names of their own', () => {
+    const ids = ALL.map(({ id }) => id);
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+    expect(ids.filter((id) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$/.test(id))).toEqual([]);
+  });
+
+  it('say in one sentence what they expect', () => {
+    expect(ALL.filter(({ expects }) => !/^[A-Z0-9][^\n]{10,}[^.\n]$/.test(expects)).map(({ id }) => id)).toEqual([]);
+  });
+
+  it('name what of docs/PROTOCOL.md demands it', () => {
+    expect(
+      ALL.filter(({ section }) => !HEADINGS.has(section) && !RULES.has(section)).map(({ id, section }) => `${id}: ${section}`),
+    ).toEqual([]);
+  });
+});
