@@ -16,7 +16,9 @@ const RELOAD_MS = 10_000;
 /** Within this everybody knows a new size. */
 const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
-const FIO_SECONDS = 60;
+/** More than the reloads of a test take on a busy machine. */
+const FIO_SECONDS = 150;
+const TEST_MS = 200_000;
 
 const lab = useLab();
 
@@ -60,80 +62,89 @@ async function nbdSize(host: Host, name: string): Promise<number> {
   return nbd.sizeBytes;
 }
 
-it('growth under I/O: known to new NBD connections within a second, shown by -l and -q, and never taken back', async () => {
-  const keys = (host: Host, size: string): Sections => ({ oracle: { path: host.file('oracle.img'), size } });
-  const first = lab.host();
-  const { host, write, reload: change } = await scene(keys(first, '64m'), 'oracle');
-  const old = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => old.close());
-  const fio = startFio(host, 'osl/oracle', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
-  await untilWriting(host, 'osl:oracle@0', fio);
-  await expect(old.read(64 * MIB, 4096)).rejects.toThrow(/Errno/);
-  for (let mib = 65; mib <= 74; mib++) {
-    expect(await change(keys(first, `${mib}m`))).toContain(`Volume oracle has grown from ${(mib - 1) * MIB} to ${mib * MIB} bytes`);
-    await waitFor(async () => (await nbdSize(host, 'osl/oracle')) === mib * MIB, KNOWN_MS, 'A new NBD connection knows the size');
-    const anew = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-    await anew.verify(mib * MIB - 65536, 65536);
-    anew.close();
-  }
-  // Its user was told the old size; what lies behind it is there all the same.
-  expect(old.sizeBytes).toBe(64 * MIB);
-  await old.verify(50 * MIB, 4096);
-  const blocks = (74 * MIB) / 512;
-  expect(await host.rsconfigWell('-lvv')).toContain(`${blocks} blocks`);
-  expect(await host.rsconfigWell('-q')).toContain(`${blocks} blocks of`);
-  expect(await change(keys(first, '64m'))).toMatch(/smaller size, 67108864 instead of 77594624 bytes/);
-  expect(await nbdSize(host, 'osl/oracle')).toBe(74 * MIB);
-  fio.stop();
-  expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
-  const { events } = await host.call('events', { count: 100 });
-  expect(events.filter(({ object, to }) => object === 'volume oracle' && to === `${74 * MIB} bytes`)).toHaveLength(1);
-  // A server that comes back with a smaller size: nobody who was told the larger one sees it shrink.
-  await host.stop('rssrv');
-  write(keys(first, '16m'));
-  await host.start('rssrv');
-  await host.pathsUp(2);
-  await waitFor(
-    async () => (await host.rsconfigWell('-q')).includes(`${(16 * MIB) / 512} blocks of`),
-    RELOAD_MS,
-    'The list is the new one',
-  );
-  expect(await nbdSize(host, 'osl/oracle')).toBe(74 * MIB);
-  await old.verify(0, 4096);
-  await expect(old.read(60 * MIB, 4096)).rejects.toThrow(/Errno/);
-});
+it(
+  'growth under I/O: known to new NBD connections within a second, shown by -l and -q, and never taken back',
+  async () => {
+    const keys = (host: Host, size: string): Sections => ({ oracle: { path: host.file('oracle.img'), size } });
+    const first = lab.host();
+    const { host, write, reload: change } = await scene(keys(first, '64m'), 'oracle');
+    const old = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    lab.onClean(() => old.close());
+    const fio = startFio(host, 'osl/oracle', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
+    await untilWriting(host, 'osl:oracle@0', fio);
+    await expect(old.read(64 * MIB, 4096)).rejects.toThrow(/Errno/);
+    for (let mib = 65; mib <= 74; mib++) {
+      expect(await change(keys(first, `${mib}m`))).toContain(`Volume oracle has grown from ${(mib - 1) * MIB} to ${mib * MIB} bytes`);
+      await waitFor(async () => (await nbdSize(host, 'osl/oracle')) === mib * MIB, KNOWN_MS, 'A new NBD connection knows the size');
+      const anew = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+      await anew.verify(mib * MIB - 65536, 65536);
+      anew.close();
+    }
+    // Its user was told the old size; what lies behind it is there all the same.
+    expect(old.sizeBytes).toBe(64 * MIB);
+    await old.verify(50 * MIB, 4096);
+    const blocks = (74 * MIB) / 512;
+    expect(await host.rsconfigWell('-lvv')).toContain(`${blocks} blocks`);
+    expect(await host.rsconfigWell('-q')).toContain(`${blocks} blocks of`);
+    expect(await change(keys(first, '64m'))).toMatch(/smaller size, 67108864 instead of 77594624 bytes/);
+    expect(await nbdSize(host, 'osl/oracle')).toBe(74 * MIB);
+    fio.stop();
+    expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
+    const { events } = await host.call('events', { count: 100 });
+    expect(events.filter(({ object, to }) => object === 'volume oracle' && to === `${74 * MIB} bytes`)).toHaveLength(1);
+    // A server that comes back with a smaller size: nobody who was told the larger one sees it shrink.
+    await host.stop('rssrv');
+    write(keys(first, '16m'));
+    await host.start('rssrv');
+    await host.pathsUp(2);
+    await waitFor(
+      async () => (await host.rsconfigWell('-q')).includes(`${(16 * MIB) / 512} blocks of`),
+      RELOAD_MS,
+      'The list is the new one',
+    );
+    expect(await nbdSize(host, 'osl/oracle')).toBe(74 * MIB);
+    await old.verify(0, 4096);
+    await expect(old.read(60 * MIB, 4096)).rejects.toThrow(/Errno/);
+  },
+  TEST_MS,
+);
 
-it('50 reloads in a row with volumes that come, go and grow: I/O on another volume never notices', async () => {
-  const files = lab.host();
-  const quiet = { path: files.file('quiet.img'), size: '64m' };
-  const { host, reload: change } = await scene({ quiet, grows: { type: 'memory', size: '1m' } }, 'quiet');
-  const fio = startFio(host, 'osl/quiet', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
-  await untilWriting(host, 'osl:quiet@0', fio);
-  const startMs = performance.now();
-  for (let round = 1; round <= 50; round++) {
-    const comes = {
-      [`file${round}`]: { path: files.file(`file${round % 7}.img`), size: '2m' },
-      [`null${round}`]: { type: 'null', size: '1t' },
-    };
-    const said = await change({ ...comes, quiet, grows: { type: 'memory', size: `${1 + round}m` } });
-    expect(said).not.toContain('refused');
-    expect(said).not.toContain('nothing has changed');
-  }
-  const names = async (): Promise<string[]> =>
-    ((await host.rsconfigWell('-q')).match(/^ {6}0 {2}\S+/gm) ?? []).map((line) => line.slice(9));
-  await waitFor(async () => (await names()).includes('null50'), KNOWN_MS, 'The client has the last list');
-  expect((await names()).toSorted()).toEqual(['file50', 'grows', 'null50', 'quiet']);
-  await host.rsconfigWell('-a', 'grows', 'file50');
-  expect(await nbdSize(host, 'osl/grows')).toBe(51 * MIB);
-  const refused = await change({ quiet });
-  expect(refused).toMatch(/Section \[volume grows\] is gone, but node big-2 at .*rsconfig -d grows/);
-  await host.rsconfigWell('-d', 'grows', 'file50');
-  expect(await change({ quiet })).not.toContain('refused');
-  fio.stop();
-  const { verifyReads, slowestMs } = await fio.outcome;
-  expect(verifyReads).toBeGreaterThan(0);
-  expect(slowestMs).toBeLessThan(5_000);
-  const { paths } = await host.call('stats', {});
-  expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
-  expect(performance.now() - startMs).toBeLessThan(FIO_SECONDS * 1000);
-});
+it(
+  '50 reloads in a row with volumes that come, go and grow: I/O on another volume never notices',
+  async () => {
+    const files = lab.host();
+    const quiet = { path: files.file('quiet.img'), size: '64m' };
+    const { host, reload: change } = await scene({ quiet, grows: { type: 'memory', size: '1m' } }, 'quiet');
+    const fio = startFio(host, 'osl/quiet', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
+    await untilWriting(host, 'osl:quiet@0', fio);
+    const startMs = performance.now();
+    for (let round = 1; round <= 50; round++) {
+      const comes = {
+        [`file${round}`]: { path: files.file(`file${round % 7}.img`), size: '2m' },
+        [`null${round}`]: { type: 'null', size: '1t' },
+      };
+      const said = await change({ ...comes, quiet, grows: { type: 'memory', size: `${1 + round}m` } });
+      expect(said).not.toContain('refused');
+      expect(said).not.toContain('nothing has changed');
+    }
+    const reloadsMs = performance.now() - startMs;
+    const names = async (): Promise<string[]> =>
+      ((await host.rsconfigWell('-q')).match(/^ {6}0 {2}\S+/gm) ?? []).map((line) => line.slice(9));
+    await waitFor(async () => (await names()).includes('null50'), KNOWN_MS, 'The client has the last list');
+    expect((await names()).toSorted()).toEqual(['file50', 'grows', 'null50', 'quiet']);
+    await host.rsconfigWell('-a', 'grows', 'file50');
+    expect(await nbdSize(host, 'osl/grows')).toBe(51 * MIB);
+    const refused = await change({ quiet });
+    expect(refused).toMatch(/Section \[volume grows\] is gone, but node big-2 at .*rsconfig -d grows/);
+    await host.rsconfigWell('-d', 'grows', 'file50');
+    expect(await change({ quiet })).not.toContain('refused');
+    fio.stop();
+    const { verifyReads, slowestMs } = await fio.outcome;
+    expect(verifyReads).toBeGreaterThan(0);
+    expect(slowestMs).toBeLessThan(5_000);
+    const { paths } = await host.call('stats', {});
+    expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
+    expect(reloadsMs).toBeLessThan(FIO_SECONDS * 1000);
+  },
+  TEST_MS,
+);

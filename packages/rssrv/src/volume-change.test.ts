@@ -296,6 +296,13 @@ describe('ids', () => {
     expect(logged).toContainEqual(expect.stringMatching(/^Volume a was in .*a\.img and is in .*moved\.img now, and who holds it/));
   });
 
+  test('what volumes.json says of a place is told without control characters', async () => {
+    const id = 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee';
+    fs.writeFileSync(at('volumes.json'), JSON.stringify({ version: 1, volumes: { 'a@0': id }, places: { [id]: '/x\u001b[2J' } }));
+    await start(file('a'));
+    expect(logged).toContainEqual(expect.stringContaining('was in /x\\x1b[2J and is in'));
+  });
+
   test('a file that is gone is not made anew in silence', async () => {
     await start(file('a'));
     const id = idOf('a');
