@@ -319,6 +319,8 @@ export const JOIN_PATHS_MAX = 64;
 export const DOCTOR_PATHS_MAX = 64;
 /** Devices that stand on each other (VLAN on VLAN on card), followed down at most so far. */
 export const DEVICE_LAYERS_MAX = 8;
+/** How long doctor waits for each answer of rsiod, which answers at once unless it hangs. */
+export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
 /** How long a question of doctor to `ip` may take. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
 /** Below these, doctor says that a bound of the system hurts. */

@@ -4,7 +4,7 @@
 import { rsiodPaths } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
-import { INPUT_MAX_BYTES } from '@rsio/protocol/limits';
+import { CONTROL_TIMEOUT_MS, INPUT_MAX_BYTES } from '@rsio/protocol/limits';
 import { type Clock, systemClock } from '@rsio/protocol/lib/clock';
 import { commandOf, commandsMeant, OPTIONS } from './args.ts';
 import { readStdin } from './input.ts';
@@ -29,7 +29,7 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
   const { out, note, report } = invocation;
   return command.run(
     {
-      call: (method, params) => callControl(paths.controlSocket, method, params),
+      call: (method, params, timeoutMs = CONTROL_TIMEOUT_MS) => callControl(paths.controlSocket, method, params, { timeoutMs }),
       ...ports,
       paths,
       configFile: paths.configFile,

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { acquirePidFile } from './pid-file.ts';
+import { acquirePidFile, pidFileHolder } from './pid-file.ts';
 
 let folder = '';
 let path = '';
@@ -107,4 +107,14 @@ test('a path that cannot be written is a sentence, not a stack', () => {
   writeFileSync(path, '');
   path = join(path, 'below-a-file', 'pid');
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_SYSTEM', message: expect.stringContaining(path) as unknown }));
+});
+
+test('who holds it can be asked', () => {
+  expect(pidFileHolder(path)).toBeNull();
+  const file = acquire();
+  expect(pidFileHolder(path)).toBe(process.pid);
+  file.release();
+  expect(pidFileHolder(path)).toBeNull();
+  writeFileSync(lock(), [deadPid(), ...lines().slice(1)].join('\n'));
+  expect(pidFileHolder(path)).toBeNull();
 });

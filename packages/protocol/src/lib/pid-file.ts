@@ -54,6 +54,16 @@ export function acquirePidFile(path: string, program: string): PidFile {
   return { release: () => release(path, own) };
 }
 
+/** Number of the live process that holds `path`; null: none does, or it cannot be read. */
+export function pidFileHolder(path: string): number | null {
+  try {
+    const owner = parse(readFileSync(lockOf(path), 'utf8'));
+    return owner !== undefined && isAlive(owner) ? owner.pid : null;
+  } catch {
+    return null;
+  }
+}
+
 function lockOf(path: string): string {
   return `${path}.lock`;
 }

@@ -6,7 +6,12 @@ import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/m
 import type { Clock } from '@rsio/protocol/lib/clock';
 
 export interface CommandContext {
-  readonly call: <M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']) => Promise<ControlMethods[M]['result']>;
+  /** `timeoutMs`: for those who cannot wait as long as a measurement may take. */
+  readonly call: <M extends ControlMethodName>(
+    method: M,
+    params: ControlMethods[M]['params'],
+    timeoutMs?: number,
+  ) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
   /** All of stdin. */
   readonly input: () => Promise<string>;

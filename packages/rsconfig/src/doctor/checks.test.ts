@@ -284,10 +284,23 @@ describe('the server', () => {
 describe('the daemon', () => {
   const daemon = doctorFacts().daemon;
 
+  const stopped = { ...daemon, view: null, status: null, socketMode: null, isNbdSocketThere: false };
+
   test('does not run', () => {
     const trouble = { code: 'E_NOT_RUNNING', message: 'rsiod does not run: start it with: rsiod' };
-    const stopped = { ...daemon, trouble, view: null, status: null, socketMode: null, isNbdSocketThere: false };
-    expect(fault({ daemon: stopped })).toMatchObject({ severity: 'error', commands: ['rsiod'] });
+    expect(fault({ daemon: { ...stopped, trouble, livePid: null } })).toMatchObject({ severity: 'error', commands: ['rsiod'] });
+  });
+
+  test('runs, and its control socket is gone: starting another would be refused', () => {
+    const trouble = { code: 'E_NOT_RUNNING', message: 'rsiod does not run: start it with: rsiod' };
+    const found = fault({ daemon: { ...stopped, trouble } });
+    expect(found).toMatchObject({ what: 'It runs as pid 4711, but its control socket is gone', commands: [] });
+    expect(found.remedy).toContain('kill 4711');
+  });
+
+  test('hangs', () => {
+    const trouble = { code: 'E_TIMEOUT', message: 'rsiod did not answer daemon within 5000 ms: look at its log' };
+    expect(fault({ daemon: { ...stopped, trouble } })).toMatchObject({ where: 'rsiod, pid 4711', severity: 'error' });
   });
 
   test('works with an older file', () => {

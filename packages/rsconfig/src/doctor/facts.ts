@@ -92,6 +92,8 @@ export interface DaemonFacts {
   /** Permission bits of the control socket; null: there is none. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
+  /** The process that holds its pid file, whether it answers or not; null: none does. */
+  readonly livePid: number | null;
   /** Most files it may have open, soft limit; null: not known. */
   readonly openFilesMax: number | null;
 }

@@ -4,6 +4,8 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { toRsError } from '@rsio/protocol/lib/errors';
+import { pidFileHolder } from '@rsio/protocol/lib/pid-file';
+import { DOCTOR_ANSWER_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { CommandContext } from '../commands/command-context.ts';
 import type { DaemonFacts, SystemFacts } from './facts.ts';
 
@@ -16,10 +18,11 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
     nbdSocket: paths.nbdSocket,
     socketMode: modeOf(paths.controlSocket),
     isNbdSocketThere: modeOf(paths.nbdSocket) !== null,
+    livePid: pidFileHolder(paths.pidFile),
   };
   try {
-    const view = await call('daemon', {});
-    const status = await call('status', {});
+    const view = await call('daemon', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const status = await call('status', {}, DOCTOR_ANSWER_TIMEOUT_MS);
     const openFilesMax = openFilesOf(view.pid);
     return { ...facts, trouble: null, view, status, openFilesMax };
   } catch (thrown) {

@@ -123,6 +123,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       status: { interfaces, waiting: [] },
       socketMode: 0o600,
       isNbdSocketThere: true,
+      livePid: 4711,
       openFilesMax: 1_048_576,
     },
     system: {

@@ -26,7 +26,7 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   }
   olderFile(findings, facts, daemon);
   if (!daemon.isNbdSocketThere) {
-    const remedy = `restart it: kill ${view.pid}, then rsiod${facts.rootOption}`;
+    const remedy = `restart it: kill ${view.pid}, and when it has ended rsiod${facts.rootOption}`;
     findings.error('NBD socket', 'It is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
   }
   otherOpinions(findings, facts);
@@ -36,7 +36,18 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
 
 function trouble(findings: FindingList, { daemon, rootOption }: DoctorFacts, { code, message }: { code: string; message: string }): void {
   const { what, remedy } = splitSentence(message, 'look at its log with rsclogcat');
-  if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [`rsiod${rootOption}`]);
+  const { livePid } = daemon;
+  const restart = `restart it when its volumes are not in use: kill ${livePid}, and when it has ended rsiod${rootOption}`;
+  if (code === 'E_NOT_RUNNING' && livePid !== null) {
+    findings.error('rsiod', `It runs as pid ${livePid}, but its control socket is gone`, daemon.socket, restart);
+  } else if (code === 'E_TIMEOUT' && livePid !== null) {
+    findings.error(
+      'rsiod',
+      what,
+      `rsiod, pid ${livePid}`,
+      `look at rsclogcat -n 20; if it hangs, ${restart} (kill -9 when kill does not end it)`,
+    );
+  } else if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [`rsiod${rootOption}`]);
   else if (code === 'E_RIGHTS') findings.warning('rsiod', what, daemon.socket, remedy);
   else findings.error('rsiod', what, daemon.socket, remedy);
 }
