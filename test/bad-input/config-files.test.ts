@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
 import { CONFIG_FILE_MAX_BYTES } from '@rsio/protocol/limits';
+import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { run } from '../support/programs.ts';
@@ -172,6 +173,12 @@ describe('rssrvcfg', () => {
       'big-2',
       /^FILE:16: Line in \[clients\] is one word: allowed is NAME, white space, KEY/,
     ],
+    [
+      'two volumes of one name',
+      '[clients]',
+      '[volume oracle]\ntype = null\nsize = 1m\n[clients]',
+      /^FILE:15: Duplicate volume name "oracle" in universe 0 \(first in line 11\): give each volume a name or universe of its own \[E_CONFIG\]$/,
+    ],
     ['a client twice', 'big-2 0x', 'big-2 0x1\nbig-2 0x', /^FILE:17: Duplicate .*big-2.* \(first in line 16\)/],
     [
       'text above the first section',
@@ -240,6 +247,13 @@ describe('rscltcfg', () => {
       '[server big-9-0]\naddress = 127.45.0.10\n[server big-9-1]',
       /^FILE:15: Duplicate address 127\.45\.0\.10.* \(first in line 13\): allowed is one \[server\] section for each/,
     ],
+    ['a header that is not closed', '[server big-9-1]', '[server big-9-1', /^FILE:12: Section header \[server big-9-1\] has no "\]"/],
+    [
+      'two namespaces of one name',
+      '[server big-9-1]',
+      '[namespace osl]\nnamespaceid = 7\nnodename = a\nnodekey = 0123456789abcdef\n[server big-9-1]',
+      /^FILE:12: Duplicate .*namespace.*osl.* \(first in line 7\)/,
+    ],
     ['an address with a port', '127.45.0.20', '127.45.0.20:5000', /^FILE:5: Wrong value "127\.45\.0\.20:5000" for address/],
     [
       'a wrong stall',
@@ -249,6 +263,21 @@ describe('rscltcfg', () => {
     ],
     ['a name with a blank', '= big-2', '= big 2', /^FILE:9: Wrong value "big 2" for nodename: allowed is/],
   ]);
+});
+
+it('odd but right: CRLF, no line end at the end, names with dots, keys with = ; and #: the volume is attached', async () => {
+  const host = lab.host();
+  const network = await lab.network(1);
+  const node = 'big.2.lab';
+  const key = '=a;b#c=0123456789#';
+  const volumes = { 'oracle.2024.db': { type: 'memory', size: '1m' } };
+  const odd = (text: string): string => text.trimEnd().replaceAll('\n', '\r\n');
+  host.writeConfig('rssrv', odd(serverConfig(network, { volumes, clients: { [node]: key } })));
+  host.writeConfig('rsiod', odd(clientConfig(network, { node, key })));
+  await host.start('rssrv');
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle\.2024\.db@0 attached .*\n$/);
 });
 
 describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {

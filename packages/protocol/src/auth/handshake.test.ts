@@ -328,6 +328,20 @@ describe('somebody between', () => {
     expect(server.onProof(recorded.get(OP.PROOF)!, () => null)).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
   });
 
+  test('a PROOF for one server is none for another that knows the same keys, even on a challenge of the same nonce', () => {
+    const made = new Map<number, Buffer>();
+    run({ between: (op, frame) => (made.set(op, frame), frame) });
+    const outcomeAt = (other: Partial<ServerIdentity>): string => {
+      const server = new ServerHandshake({ ...SERVER, ...other }, seededRandom('server undefined'));
+      expect(server.onHello(made.get(OP.HELLO)!, () => '0xbig2').kind).toBe('challenge');
+      const step = server.onProof(made.get(OP.PROOF)!, () => null);
+      return step.kind === 'refuse' ? step.code : step.kind;
+    };
+    expect(outcomeAt({})).toBe('new');
+    const others = [{ server: 'big-10' }, { serverid: 77 }, { instance: '9'.repeat(32) }, { serverkey: 'swordfish' }];
+    expect(others.map(outcomeAt)).toEqual(others.map(() => 'E_AUTH'));
+  });
+
   test("a client's own PROOF does not prove the server", () => {
     let proof: Buffer = Buffer.alloc(0);
     const between = (op: number, frame: Buffer): Buffer => {
