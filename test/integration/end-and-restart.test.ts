@@ -132,3 +132,18 @@ it('rsiod told to end while I/O waits for a server that is gone answers it with 
   expect(elapsedMs).toBeLessThan(WAITING_END_MS);
   report('SIGTERM of rsiod with I/O that waits', { 'ms until it was gone': elapsedMs });
 });
+
+it('what a person has detached stays so when the server comes back, although the file wants it attached at the start', async () => {
+  await client.stop('rsiod');
+  await startClient(client, network, { defaults: { attach: 'all' } });
+  await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'The volume is attached at the start');
+  await client.rsconfigWell('-d', 'oracle');
+  const sessions = (): number => client.log('rsiod').match(/a new session replaces the one that was lost/g)?.length ?? 0;
+  await server.stop('rssrv');
+  await server.start('rssrv');
+  await waitFor(() => sessions() === 1, 20_000, 'A new session begins');
+  await client.pathsUp(2);
+  expect((await client.rsconfig('-q')).code).toBe(0);
+  expect((await client.call('local', {})).attachments).toEqual([]);
+  await client.rsconfigWell('-a', 'oracle');
+});

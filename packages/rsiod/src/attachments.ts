@@ -52,6 +52,8 @@ export class Attachments {
   private readonly leaving = new Set<Volume>();
   private readonly opening = new Map<string, Promise<Volume>>();
   private readonly wishes = new Map<Attachment, Wish>();
+  /** Volumes that a person has detached, and not attached again since: the start is over for them. */
+  private readonly detached = new Set<string>();
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
@@ -106,6 +108,7 @@ export class Attachments {
       if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) continue;
       const config = before.find(({ name }) => name === offer.namespace);
       if (config !== undefined && isWanted({ ...offer, config })) continue;
+      if (before.length === 0 && this.detached.has(keyOf(choice))) continue;
       const outcome = await this.attachOne(choice.label, () => chooseVolume(this.offers, choice.label, null), false);
       if (outcome.error !== null)
         this.ports.log.warn(`${outcome.volume} was not attached: ${outcome.error.message} [${outcome.error.code}]`);
@@ -178,7 +181,8 @@ export class Attachments {
 
   /** Whoever asks for a volume that is just being opened waits for the same opening. */
   private openOnce(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {
-    const key = `${choice.label} ${choice.offers[0]?.id ?? ''}`;
+    const key = keyOf(choice);
+    this.detached.delete(key);
     const underWay = this.opening.get(key);
     if (underWay !== undefined) return underWay;
     const opening = this.open(choice, readOnly).finally(() => this.opening.delete(key));
@@ -270,6 +274,7 @@ export class Attachments {
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
+    this.detached.add(`${label} ${volume.id}`);
     await this.closeAtServer(volume, label, isReachable).catch((error: unknown) => {
       if (!force) throw error;
     });
@@ -347,6 +352,10 @@ export class Attachments {
       null,
     );
   }
+}
+
+function keyOf({ label, offers }: Choice<Offer>): string {
+  return `${label} ${offers[0]?.id ?? ''}`;
 }
 
 function asOffer(volume: Volume): Offer {
