@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { replaceFile } from '@rsio/protocol/lib/durable-file';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import { escapeControls } from '@rsio/protocol/lib/printable';
 import { isRecord, isRecordOf, isText } from '@rsio/protocol/lib/state-values';
 
@@ -78,7 +78,12 @@ async function readRecords(file: string): Promise<IdRecords> {
   } catch (thrown) {
     const errno = errnoName(thrown);
     if (errno === 'ENOENT') return { ids: new Map(), places: new Map() };
-    throw new RsError('E_SYSTEM', `${file} cannot be read (${errno}): see that rssrv may read it`, { file, errno }, thrown);
+    throw new RsError(
+      'E_SYSTEM',
+      `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may read it'}`,
+      { file, errno },
+      thrown,
+    );
   }
   return parseRecords(file, text);
 }
@@ -129,7 +134,12 @@ export async function writeIdRecords(file: string, { ids, places }: IdRecords): 
     await replaceFile(file, `${JSON.stringify(content, null, 2)}\n`);
   } catch (thrown) {
     const errno = errnoName(thrown);
-    throw new RsError('E_SYSTEM', `${file} cannot be written (${errno}): see that rssrv may write there`, { file, errno }, thrown);
+    throw new RsError(
+      'E_SYSTEM',
+      `${file} cannot be written (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may write there'}`,
+      { file, errno },
+      thrown,
+    );
   }
 }
 

@@ -227,6 +227,17 @@ test('a configured id is taken as it is, without the file; two volumes cannot ha
   expect(await failureOf(one, { ...one, name: 'twin' })).toContain('which volume oracle has');
 });
 
+test('volumes.json on a full disk: no id is used that could not be kept, and nothing is made', async (context) => {
+  context.skip(!fs.existsSync('/dev/full'), 'needs /dev/full');
+  fs.mkdirSync(path.dirname(idsFile()), { recursive: true });
+  fs.symlinkSync('/dev/full', `${idsFile()}.new`);
+  await expect(prepare(volume({ sizeBytes: 512 }))).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: `${idsFile()} cannot be written (ENOSPC): free space there`,
+  });
+  expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
+});
+
 test.each([
   ['nothing', '', 'it is no JSON'],
   ['half of it', '{"version":1,"volu', 'it is no JSON'],

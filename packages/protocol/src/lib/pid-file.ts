@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoName, RsError } from './errors.ts';
+import { errnoName, errnoRemedy, RsError } from './errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
 /** Each attempt lost means that another process made progress; a claim left by a crash adds one level. */
@@ -189,5 +189,10 @@ function fileError(path: string, thrown: unknown): unknown {
       { path },
       thrown,
     );
-  return new RsError('E_SYSTEM', `Pid file ${path} cannot be written (${errno}): check its folder`, { path, errno }, thrown);
+  return new RsError(
+    'E_SYSTEM',
+    `Pid file ${path} cannot be written (${errno}): ${errnoRemedy(errno) ?? 'check its folder'}`,
+    { path, errno },
+    thrown,
+  );
 }
