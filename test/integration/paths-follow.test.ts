@@ -237,6 +237,10 @@ describe('the client reads its file anew', () => {
     await client.rsconfigWell('-d');
     expect(await reloadClient(clientFile(part(0), part(0), { attach: 'all' }))).toEqual([]);
     expect((await client.call('local', {})).attachments).toEqual([]);
+    // A namespace that comes anew begins anew.
+    await reloadClient(file.slice(0, file.indexOf('[namespace')));
+    await reloadClient(clientFile(part(0), part(0), { attach: 'all' }));
+    await waitFor(isAttached, FOLLOW_MS, 'The volume is attached again');
   });
 });
 

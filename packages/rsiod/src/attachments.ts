@@ -131,6 +131,8 @@ export class Attachments {
 
   /** The configuration has changed: attached volumes get the policies it gives them now. */
   configurationChanged(): void {
+    const names = this.ports.namespaces().map(({ config }) => config.name);
+    for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
     for (const volume of this.volumes) {
       const namespace = this.ports.namespaces().find(({ config }) => config.name === volume.namespace);
       const policy = namespace === undefined ? volume.stall.policy : stallOf(namespace.config, volume.name);
