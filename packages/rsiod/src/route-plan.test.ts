@@ -134,6 +134,16 @@ test('an address at which a server lives is not taken by another one that names 
   );
 });
 
+// Once the plan changed when it had been carried out: a server to which it ended the last path no longer kept its address from the other.
+test('a server to which the plan ends the last path keeps no address from another one', () => {
+  const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
+  const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });
+  const given = situation({ servers: [leaving, other] });
+  const { wanted } = planRoutes(given);
+  expect(wanted.map(({ remote }) => [remote.address, remote.serverid])).toContainEqual(['10.0.2.9', 2]);
+  expect(planRoutes({ ...given, servers: [{ ...leaving, living: [] }, other] }).wanted).toEqual(wanted);
+});
+
 test('a learned route that is named no more goes when another lives', () => {
   const old = ends('10.0.2.1', '10.0.2.9', 1);
   const one = (living: RouteEnds[]): RouteSituation => situation({ servers: [server(['10.0.1.9'], { before: ['10.0.2.9'], living })] });

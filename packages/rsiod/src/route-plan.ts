@@ -82,7 +82,17 @@ export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }
 
+/** Carried out, it is the plan again: whom it ends the last path to has no say in it. */
 export function planRoutes(situation: RouteSituation): RoutePlan {
+  const { wanted, leftOut } = planOnce(situation);
+  const keys = new Set(wanted.map(routeKey));
+  const isEnded = (route: RouteEnds): boolean => !keys.has(routeKey(route));
+  const { servers } = situation;
+  if (!servers.some(({ living }) => living.length > 0 && living.every(isEnded))) return { wanted, leftOut };
+  return planRoutes({ ...situation, servers: servers.map((one) => (one.living.every(isEnded) ? { ...one, living: [] } : one)) });
+}
+
+function planOnce(situation: RouteSituation): RoutePlan {
   const plan = new Plan(situation);
   plan.addSections();
   if (situation.config.paths !== 'configured') {
