@@ -1,6 +1,6 @@
-// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, one file at a time with longer
-// time-outs; and the conformance suite, its two sides in parallel. All resolve the packages to their sources; the daemons are started from
-// bin/, that is from the build.
+// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, two files at a time (they
+// mostly wait, and each has addresses and roots of its own) with longer time-outs; and the conformance suite, its two sides in parallel.
+// All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { defineConfig } from 'vitest/config';
 
@@ -33,7 +33,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

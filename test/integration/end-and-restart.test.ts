@@ -69,7 +69,7 @@ it('rssrv restarted under fio: what was begun is answered and flushed, the clien
 
 it('rssrv killed alone under fio: its processes end, a new one starts, the client goes on', async (context) => {
   needFio(context);
-  const fio = startFio(client, EXPORT, { seconds: 7 });
+  const fio = startFio(client, EXPORT, { seconds: 12 });
   await untilWriting(client, VOLUME, fio);
   const worker = server.worker('big-2');
   await server.kill('rssrv');
