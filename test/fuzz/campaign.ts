@@ -14,8 +14,8 @@ import type { FuzzTarget } from './fuzz-target.ts';
 
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** Rounds that a campaign is made of, so that every target is seen early. */
-const ROUNDS = 4;
+/** Rounds that a campaign is made of, so that every target is seen early, and starting processes takes little of the time. */
+const ROUNDS = 2;
 /** A seed takes milliseconds; a process that has said nothing for so long after its slice hangs. */
 const SILENCE_MAX_MS = 60_000;
 /** What is found again and again is said so often. */
@@ -37,12 +37,14 @@ export async function runCampaign(
   say: (line: string) => void,
 ): Promise<boolean> {
   const cores = availableParallelism();
-  const sliceMs = (minutes * MINUTE_MS) / (ROUNDS * targets.length);
+  const endMs = systemClock.monotonicMs() + minutes * MINUTE_MS;
+  let slicesLeft = ROUNDS * targets.length;
   const sums = new Map(targets.map(({ name }) => [name, { cases: 0, deep: 0, seconds: 0, findings: 0, nextSeed: from }]));
   for (let round = 1; round <= ROUNDS; round++) {
     for (const target of targets) {
       const sum = sums.get(target.name)!;
       const first = sum.nextSeed;
+      const sliceMs = Math.max(0, endMs - systemClock.monotonicMs()) / slicesLeft--;
       const slices = Array.from({ length: cores }, (_, index) => ({
         target: target.name,
         from: first + index,
@@ -87,22 +89,29 @@ async function runSlice(slice: Slice): Promise<SliceResult> {
   }
 }
 
+/** Resolves when the process is gone. */
 function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
   const child = fork(fileURLToPath(new URL('./seed-runner.ts', import.meta.url)), [JSON.stringify(slice), noted]);
+  let told: SliceResult | null = null;
+  let isHanging = false;
+  const watchdog = setTimeout(() => {
+    isHanging = true;
+    child.kill('SIGKILL');
+  }, slice.forMs + SILENCE_MAX_MS);
+  child.once('message', (result: SliceResult) => {
+    told = result;
+  });
   return new Promise((resolve) => {
-    const lost = (what: string): void => {
-      const seed = readFileSync(noted).readDoubleLE(0);
-      const finding: FuzzFinding = { target: slice.target, seed, what, inputHex: 'not made small: it ends the process' };
-      resolve({ cases: Math.floor((seed - slice.from) / slice.stride), deep: 0, nextSeed: seed + slice.stride, finding });
-    };
-    const watchdog = setTimeout(() => {
-      lost(`it does not end within ${SILENCE_MAX_MS} ms`);
-      child.kill('SIGKILL');
-    }, slice.forMs + SILENCE_MAX_MS);
-    child.once('message', (result: SliceResult) => resolve(result));
     child.once('exit', (code, signal) => {
       clearTimeout(watchdog);
-      lost(`its process ended with ${signal ?? `code ${code}`}`);
+      const what = isHanging ? `it does not end within ${SILENCE_MAX_MS} ms` : `its process ended with ${signal ?? `code ${code}`}`;
+      resolve(told ?? lost(slice, readFileSync(noted).readDoubleLE(0), what));
     });
   });
+}
+
+/** The process said nothing: its last seed is to blame. */
+function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
+  const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
+  return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };
 }

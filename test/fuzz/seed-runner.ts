@@ -7,13 +7,15 @@ import { type FuzzFinding, findingOf, inputOf, tried } from './hunt.ts';
 import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import { TARGETS } from './target-table.ts';
 
+const MS_PER_SECOND = 1000;
+
 async function runSeeds({ target: name, from, stride, forMs }: Slice, notes: number): Promise<SliceResult> {
   const target = TARGETS.find((one) => one.name === name);
   if (target === undefined) throw new Error(`There is no target ${name}`);
-  const endMs = systemClock.monotonicMs() + forMs;
+  const endMs = systemClock.monotonicMs() + forMs - process.uptime() * MS_PER_SECOND;
   let [seed, cases, deep] = [from, 0, 0];
   let finding: FuzzFinding | null = null;
-  for (; finding === null && systemClock.monotonicMs() < endMs; seed += stride) {
+  for (; finding === null && (cases === 0 || systemClock.monotonicMs() < endMs); seed += stride) {
     writeSync(notes, seedBytes(seed), 0, 8, 0);
     const { thrown, isDeep } = await tried(target, inputOf(target, seed));
     cases++;

@@ -7,6 +7,7 @@ export interface Slice {
   readonly target: string;
   readonly from: number;
   readonly stride: number;
+  /** From the start of the process on; one seed is run in any case. */
   readonly forMs: number;
 }
 
