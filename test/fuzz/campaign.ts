@@ -55,8 +55,8 @@ export async function runCampaign(
       const results = await Promise.all(slices.map(runSlice));
       sum.seconds += (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
       for (const result of results) addTo(sum, result, say);
+      say(`round ${round}: ${line(target, sum)}`);
     }
-    for (const target of targets) say(`round ${round}: ${line(target, sums.get(target.name)!)}`);
   }
   const found = [...sums.values()].reduce((sum, { findings }) => sum + findings, 0);
   say(`${[...sums.values()].reduce((sum, { cases }) => sum + cases, 0)} inputs on ${cores} cores, ${found} findings`);
