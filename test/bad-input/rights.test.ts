@@ -47,7 +47,7 @@ function configure(): void {
   const volumes = {
     made: { path: path.join(folder('storage', 0o555), 'made.img'), size: '1m' },
     there: { path: path.join(folder('closed'), 'there.img'), size: '1m' },
-    own: { type: 'memory', size: '1m', id: '5a1d0c52-94a7-4b6f-9d0e-2f6f1b7c8e30' },
+    own: { type: 'memory', size: '1m' },
   };
   writeFileSync(volumes.there.path, Buffer.alloc(1024 * 1024), { mode: 0o400 });
   give(volumes.there.path);
