@@ -55,9 +55,14 @@ function checkedValue(document: IniDocument, index: number, key: string, value: 
   return document;
 }
 
+/** Without a carriage return at the end of the file, which becomes a part of the line end when something follows. */
+function contentOf({ lines }: IniDocument): string[] {
+  return lines.map(({ raw }) => raw.replace(/\r$/, ''));
+}
+
 /** The lines of `after` that are also in `before`, in order, make up all but `gone` of `before` and all but `come` of `after`. */
 function judgeLines(before: IniDocument, after: IniDocument, gone: number, come: number): void {
-  const [old, made] = [before, after].map(({ lines }) => lines.map(({ raw }) => raw)) as [string[], string[]];
+  const [old, made] = [before, after].map(contentOf) as [string[], string[]];
   let head = 0;
   while (head < Math.min(old.length, made.length) && old[head] === made[head]) head++;
   let tail = 0;

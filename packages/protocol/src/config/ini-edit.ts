@@ -190,7 +190,9 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
   const last = before.at(-1);
   if (last?.end === '') {
-    before[index] = { raw: last.raw, end: newline };
+    // A carriage return that ended the file is a part of the line end now.
+    const isReturn = newline === '\n' && last.raw.endsWith('\r');
+    before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
   }
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
