@@ -205,8 +205,20 @@ export class Listener {
       const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
       for (const session of this.admissions.sessions) session.worker.tell(message);
     }
-    await change.finish();
-    for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
+    await this.afterwards('what was closed', () => change.finish());
+    await this.afterwards('exploration', async () => {
+      for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
+    });
+  }
+
+  /** The new configuration holds already: trouble here must not be told as its refusal. */
+  private async afterwards(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { message, code } = toRsError(thrown);
+      this.options.log.error(`Reload: applied, with trouble about ${what}: ${message} [${code}]`);
+    }
   }
 
   /** How a configured volume stands: who holds it, or has it open by the word of its session. */
