@@ -28,7 +28,7 @@ export async function runCase(one: ServerCase, target: Target): Promise<void> {
     }
     await target.unharmed();
   } catch (error) {
-    target.abandon();
+    await target.abandon();
     throw error;
   }
 }

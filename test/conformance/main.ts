@@ -133,21 +133,28 @@ async function askNamespaceid({ address, port }: { address: string; port: number
 async function expectEmpty(options: TargetOptions): Promise<void> {
   const client = await RawClient.begin({ address: options.address, port: options.port }, new Target(options).identity());
   try {
-    const { handle, sizeBytes } = await client.open(options.volumes.plain, true);
-    const last = sizeBytes / SECTOR_BYTES - BLOCK;
-    if (last < VOLUME_MIN_SECTORS)
-      throw new RsError('E_VOLUME', `Volume ${options.volumes.plain} has ${sizeBytes} bytes: give a larger one`);
-    const places = [{ lba: last, count: BLOCK }];
-    for (let lba = 0; lba < VOLUME_MIN_SECTORS; lba += IO_MAX_SECTORS) places.push({ lba, count: IO_MAX_SECTORS });
-    for (const place of places) {
-      const { body } = await client.call({ op: OP.READ, handle, ...place });
-      if (body.every((byte) => byte === 0) && body.length > 0) continue;
-      throw new RsError('E_IN_USE', `Volume ${options.volumes.plain} is not empty: --yes overwrites what is on it`);
-    }
+    const { handle, sizeBytes } = await client.open(options.volumes.plain, true).catch((error: unknown) => {
+      throw new RsError('E_VOLUME', toRsError(error).message);
+    });
+    const isEmpty = await isFullOfZeros(client, handle, sizeBytes / SECTOR_BYTES);
     await client.call({ op: OP.CLOSE, handle });
+    if (!isEmpty) throw new RsError('E_IN_USE', `Volume ${options.volumes.plain} is not empty: --yes overwrites what is on it`);
   } finally {
     client.close();
   }
+}
+
+/** Whether the places that the suite writes to are; a smaller volume is refused later. */
+async function isFullOfZeros(client: RawClient, handle: number, sectors: number): Promise<boolean> {
+  const places = [{ lba: sectors - BLOCK, count: BLOCK }];
+  for (let lba = 0; lba < Math.min(VOLUME_MIN_SECTORS, sectors); lba += IO_MAX_SECTORS) {
+    places.push({ lba, count: Math.min(IO_MAX_SECTORS, sectors - lba) });
+  }
+  for (const place of places) {
+    const { body } = await client.call({ op: OP.READ, handle, ...place });
+    if (body.length === 0 || body.some((byte) => byte !== 0)) return false;
+  }
+  return true;
 }
 
 function print({ kind, id, expects, reason }: Outcome): void {

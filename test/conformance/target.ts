@@ -214,10 +214,20 @@ export class Target {
     }
   }
 
-  /** A case has failed: the next one begins a session of its own. */
-  abandon(): void {
+  /** A case has failed: the next one begins a session of its own, and the second node holds nothing that the case left to it. */
+  async abandon(): Promise<void> {
     this.shared?.first.close();
     this.leave();
+    if (!this.has('second node')) return;
+    try {
+      const other = await this.login(1);
+      const { handle } = await other.open(this.options.volumes.plain, true);
+      await other.call({ op: OP.CLOSE, handle });
+    } catch {
+      // It holds nothing, or the server is out of reach: the next case will tell.
+    } finally {
+      this.tidy();
+    }
   }
 
   /** After the last case: what was written is zeroed, nothing is held, and BYE is said. */

@@ -154,17 +154,21 @@ const SLOT_CASES: readonly ClientCase[] = [
   heeding(
     'conduct.tags',
     'Session, paths, slots',
-    'In each slot seqs are 1, 2, 3 and so on, and no slot has two requests at a time',
-    new Ear(),
+    'In each slot seqs are 1, 2, 3 and so on',
+    // Few slots, so that each is used often.
+    new Ear(granting({ slots: SLOTS_RESERVED + 1 }, () => false)),
     async (stage, ear) => {
       const nbd = await stage.nbd();
-      for (let time = 0; time < 40; time++) await nbd.read(0, PIECE_BYTES);
+      for (let time = 0; time < 200; time++) await nbd.read(0, PIECE_BYTES);
       const last = new Map<number, number>();
       for (const { frame } of ear.slotted) {
         equals(`The seq in slot ${frame.slot}`, frame.seq, (last.get(frame.slot) ?? 0) + 1);
         last.set(frame.slot, frame.seq);
       }
-      holds(ear.slotted.length > 40, `${ear.slotted.length} requests came`);
+      holds(
+        [...last.values()].some((seq) => seq > 15),
+        `${ear.slotted.length} requests came, none in a slot that was used often`,
+      );
     },
   ),
   hoarding(

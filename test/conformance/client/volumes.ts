@@ -14,6 +14,8 @@ import type { ClientStage } from './stage.ts';
 
 const PIECE_BYTES = 8192;
 const EIO = 5;
+/** Nothing of a session's beginning is asked so late. */
+const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 /** What the scripted server's volume holds. */
 const CONTENT = Buffer.alloc(PIECE_BYTES, 0x5a);
@@ -225,16 +227,19 @@ function listBody(generation: number, names: readonly string[]): Buffer {
   return pack({ generation, interfaces: [], volumes: names.map((name) => ({ ...VOLUME, name, id: name })) });
 }
 
-/** The list changes to generation 2, and this tells of it. */
+/** The list changes to generation 2, and this alone tells of it. */
 function changing(id: string, expects: string, tell: (link: RawServerLink) => void): ClientCase {
+  const list = { generation: 1, askedMs: 0 };
   const run = async (stage: ClientStage): Promise<void> => {
     await stage.becomes('The first list is known', async () => (await stage.listed()).includes('one'));
-    stage.server.generation = 2;
+    await stage.becomes('Nobody asks any more', () => performance.now() - list.askedMs > SETTLED_MS);
+    list.generation = 2;
     for (const link of stage.server.links) tell(link);
     await stage.becomes('The second list is known', async () => (await stage.listed()).includes('two'));
   };
   const meddle = answering(OP.LIST, (link, frame) => {
-    const { generation } = link.server;
+    const { generation } = list;
+    list.askedMs = performance.now();
     link.request({ ...tag(frame), body: listBody(generation, [generation === 1 ? 'one' : 'two']) });
   });
   return clientCase(`client.list.${id}`, 'Liveness', expects, run, { meddle });
@@ -245,7 +250,9 @@ const LIST_CASES: readonly ClientCase[] = [
   changing('ping', 'A PING that tells a higher generation makes the client ask LIST', (link) =>
     link.request({ op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
   ),
-  changing('pong', 'A PONG that tells a higher generation makes the client ask LIST', () => undefined),
+  changing('pong', 'A PONG that tells a higher generation makes the client ask LIST', ({ server }) => {
+    server.generation = 2;
+  }),
   clientCase(
     'client.list.parts',
     'LIST answer',
