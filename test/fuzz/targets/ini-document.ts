@@ -57,7 +57,7 @@ function checkedValue(document: IniDocument, index: number, key: string, value: 
 
 /** Without a carriage return at the end of the file, which becomes a part of the line end when something follows. */
 function contentOf({ lines }: IniDocument): string[] {
-  return lines.map(({ raw }) => raw.replace(/\r$/, ''));
+  return lines.map(({ raw }) => raw.replace(/\r+$/, ''));
 }
 
 /** The lines of `after` that are also in `before`, in order, make up all but `gone` of `before` and all but `come` of `after`. */

@@ -208,7 +208,7 @@ describe('editing', () => {
         const line = after.sections[index]?.contents.find((content) => content.key === name)?.line ?? 0;
         const added = after.lines.length - before.lines.length;
         // A carriage return that ended the file is a part of the line end when a line follows.
-        const raws = (document: IniDocument) => document.lines.map(({ raw }) => raw.replace(/\r$/, ''));
+        const raws = (document: IniDocument) => document.lines.map(({ raw }) => raw.replace(/\r+$/, ''));
         expect(raws(after).toSpliced(line - 1, 1)).toEqual(added === 1 ? raws(before) : raws(before).toSpliced(line - 1, 1));
         const removed = removeEntry(after, index, name);
         expect(removed.sections[index]?.contents.some((content) => content.key === name)).toBe(false);
