@@ -18,7 +18,6 @@ export const RAW_NODES = ['venus', 'mars', 'ceres', 'pluto'] as const;
 const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;
-export const VOLUME_SECTORS = SECTORS;
 
 /** Slots from here on are those of joined paths, one each. */
 const FIRST_JOIN_SLOT = 128;
