@@ -56,6 +56,8 @@ must be told by --id.`,
     if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
     const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
+    // A file that cannot be read is told before anything is asked and measured.
+    openConfigFile(context.configFile);
     const ports = machinePorts(context.clock);
     const target: JoinTarget = {
       host: await resolveHost(host, PORT_DEFAULT, context.clock),

@@ -11,6 +11,8 @@ import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 export interface DoctorFacts {
   /** ` --root /tmp/lab`, to stand behind a program in a command; '' for the real root. */
   readonly rootOption: string;
+  /** What starts rsiod on this machine, such as `systemctl start rsiod`. */
+  readonly startCommand: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
   /** Every pair that the file, or what a server says of itself, makes a path of, up to DOCTOR_PATHS_MAX. */

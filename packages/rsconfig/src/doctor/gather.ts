@@ -1,6 +1,7 @@
 // Gathers all that doctor judges: the file, this machine, every path tried, who answers beacons, the daemon. Nothing is judged here.
 // Invariant: bounded in time, and each longer wait is told before it begins.
 
+import { existsSync } from 'node:fs';
 import type { RscltConfig } from '@rsio/protocol/config/types';
 import { explore } from '@rsio/protocol/explorer/explorer';
 import type { Finding } from '@rsio/protocol/explorer/finding';
@@ -9,6 +10,7 @@ import { targetPort } from '@rsio/protocol/config/rscltcfg';
 import { programVersion } from '@rsio/protocol/lib/version';
 import type { CommandContext } from '../commands/command-context.ts';
 import { type MachinePorts, machinePorts } from '../machine-ports.ts';
+import { startCommand } from '../start-daemon.ts';
 import type { DoctorFacts } from './facts.ts';
 import { cardsBelow } from './cards-below.ts';
 import { gatherDaemon, gatherSystem } from './gather-daemon.ts';
@@ -23,8 +25,10 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
   const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
   const { root } = context.paths;
+  const { program, args } = startCommand(root, undefined, existsSync);
   return {
     rootOption: root === '' ? '' : ` --root ${root}`,
+    startCommand: [program, ...args].join(' '),
     file,
     machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables, routers },
     ...tried,

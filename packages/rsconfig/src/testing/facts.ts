@@ -109,6 +109,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
   }));
   return {
     rootOption: '',
+    startCommand: 'rsiod',
     file: fileFacts(SAMPLE),
     machine: { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')], standsOn: {}, tables: [254, 255], routers: {} },
     paths,

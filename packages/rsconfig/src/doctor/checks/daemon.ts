@@ -22,11 +22,16 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   const where = `rsiod, pid ${view.pid}`;
   if (view.version !== facts.version) {
     const what = `It is of version ${view.version}, rsconfig of ${facts.version}`;
-    findings.warning('rsiod', what, where, `restart it when its volumes are not in use: kill ${view.pid}, then rsiod${facts.rootOption}`);
+    findings.warning(
+      'rsiod',
+      what,
+      where,
+      `restart it when its volumes are not in use: kill ${view.pid}, and when it has ended ${facts.startCommand}`,
+    );
   }
   olderFile(findings, facts, daemon);
   if (!daemon.isNbdSocketThere) {
-    const remedy = `restart it: kill ${view.pid}, and when it has ended rsiod${facts.rootOption}`;
+    const remedy = `restart it: kill ${view.pid}, and when it has ended ${facts.startCommand}`;
     findings.error('NBD socket', 'It is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
   }
   otherOpinions(findings, facts);
@@ -34,10 +39,10 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-function trouble(findings: FindingList, { daemon, rootOption }: DoctorFacts, { code, message }: { code: string; message: string }): void {
+function trouble(findings: FindingList, { daemon, startCommand }: DoctorFacts, { code, message }: { code: string; message: string }): void {
   const { what, remedy } = splitSentence(message, 'look at its log with rsclogcat');
   const { livePid } = daemon;
-  const restart = `restart it when its volumes are not in use: kill ${livePid}, and when it has ended rsiod${rootOption}`;
+  const restart = `restart it when its volumes are not in use: kill ${livePid}, and when it has ended ${startCommand}`;
   if (code === 'E_NOT_RUNNING' && livePid !== null) {
     findings.error('rsiod', `It runs as pid ${livePid}, but its control socket is gone`, daemon.socket, restart);
   } else if (code === 'E_TIMEOUT' && livePid !== null) {
@@ -47,7 +52,7 @@ function trouble(findings: FindingList, { daemon, rootOption }: DoctorFacts, { c
       `rsiod, pid ${livePid}`,
       `look at rsclogcat -n 20; if it hangs, ${restart} (kill -9 when kill does not end it)`,
     );
-  } else if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [`rsiod${rootOption}`]);
+  } else if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [startCommand]);
   else if (code === 'E_RIGHTS') findings.warning('rsiod', what, daemon.socket, remedy);
   else findings.error('rsiod', what, daemon.socket, remedy);
 }
