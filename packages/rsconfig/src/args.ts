@@ -78,6 +78,10 @@ function wordCommand(positionals: readonly string[]): Chosen {
     );
   }
   if (first === 'help') throw usageError('Unknown command help: rsconfig COMMAND --help tells of one');
+  const option = COMMANDS.find(
+    ({ call }) => (call.by === 'option' && call.option === first) || (call.by === 'monitor' && call.word === first),
+  );
+  if (option !== undefined) throw usageError(`Unknown command ${first}: did you mean rsconfig ${shownCall(option.call)}?`);
   const meant = nearestWord(
     first,
     calls.map((known) => known.split(' ')[0] ?? ''),

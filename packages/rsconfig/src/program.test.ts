@@ -277,6 +277,8 @@ describe('what goes wrong', () => {
 
   test('a mistyped command is recognized', async () => {
     expect((await run(['evnts'])).err).toContain('Unknown command evnts: did you mean events?');
+    expect((await run(['attach', 'oracle'])).err).toContain('Unknown command attach: did you mean rsconfig -a?');
+    expect((await run(['status'])).err).toContain('Unknown command status: did you mean rsconfig -m status?');
     expect((await run(['help', 'join'])).err).toContain('rsconfig COMMAND --help tells of one, see rsconfig --help [E_USAGE]');
   });
 });
