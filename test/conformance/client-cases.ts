@@ -1,16 +1,18 @@
-// All cases that a server can try on rsiod, in the order in which they are looked at: ENDING_CASES last.
+// All cases that a server can try on rsiod, in the order in which they are looked at: ALONE_CASES, which
+// need quiet, behind those that are played at the same time, and ENDING_CASES last.
 // Leaves the cases to client/.
 
 import type { ClientCase } from './case.ts';
 import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';
 import { BEFORE_WELCOME_CASES } from './client/before-welcome.ts';
 import { CONDUCT_CASES, ENDING_CASES } from './client/conduct.ts';
-import { VOLUME_CASES } from './client/volumes.ts';
+import { ALONE_CASES, VOLUME_CASES } from './client/volumes.ts';
 
 export const CLIENT_CASES: readonly ClientCase[] = [
   ...BEFORE_WELCOME_CASES,
   ...AFTER_WELCOME_CASES,
   ...VOLUME_CASES,
   ...CONDUCT_CASES,
+  ...ALONE_CASES,
   ...ENDING_CASES,
 ];

@@ -246,13 +246,6 @@ function changing(id: string, expects: string, tell: (link: RawServerLink) => vo
 }
 
 const LIST_CASES: readonly ClientCase[] = [
-  changing('notify', 'NOTIFY of a higher generation makes the client ask LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
-  changing('ping', 'A PING that tells a higher generation makes the client ask LIST', (link) =>
-    link.request({ op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
-  ),
-  changing('pong', 'A PONG that tells a higher generation makes the client ask LIST', ({ server }) => {
-    server.generation = 2;
-  }),
   clientCase(
     'client.list.parts',
     'LIST answer',
@@ -340,5 +333,16 @@ const PONG_CASES: readonly ClientCase[] = [
 ];
 
 const pongs: { readonly number: number; readonly clockMs: number }[] = [];
+
+/** Played when the others are through: who attaches a volume makes the client ask every server for its list. */
+export const ALONE_CASES: readonly ClientCase[] = [
+  changing('notify', 'NOTIFY of a higher generation makes the client ask LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
+  changing('ping', 'A PING that tells a higher generation makes the client ask LIST', (link) =>
+    link.request({ op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
+  ),
+  changing('pong', 'A PONG that tells a higher generation makes the client ask LIST', ({ server }) => {
+    server.generation = 2;
+  }),
+];
 
 export const VOLUME_CASES: readonly ClientCase[] = [...STATUS_CASES, ...IO_CASES, ...OPEN_CASES, ...LIST_CASES, ...PONG_CASES];
