@@ -1,12 +1,15 @@
 // The seeds of every target that each test run takes: the same ones each time, so that a red run is red again. `pnpm fuzz` takes others.
 // Also that a target sees more than refusals. Leaves how many seeds a target has to the target.
 
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';
+import { removeScratch } from './scratch.ts';
 import { TARGETS } from './target-table.ts';
 
 /** Less than this share of deep inputs makes a target useless. */
 const DEEP_SHARE_MIN = 0.1;
+
+afterAll(removeScratch);
 
 test.each(TARGETS)('$name: nothing is found, and inputs are deep: $deep', async (target) => {
   let deep = 0;

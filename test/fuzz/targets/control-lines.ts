@@ -1,15 +1,14 @@
 // A daemon's control socket: a real one, whose client sends lines, or anything else. Oracle: each line that holds something is answered by one line of
 // JSON with its own id, in any cuts; nothing else is said; a daemon's handlers only see parameters of their shape.
 
-import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ControlHandlers, startControlServer } from '@rsio/protocol/control/control-server';
 import { LineSplitter } from '@rsio/protocol/control/line-splitter';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated, reordered } from '../mutator.ts';
+import { scratchFolder } from '../scratch.ts';
 
 // seed of the cuts (u8) | bytes of the client
 const SHORT_LINE_MAX_BYTES = 64;
@@ -51,9 +50,7 @@ let socketPath: Promise<string> | null = null;
 /** One server for the process; it does not keep it alive. */
 function started(): Promise<string> {
   socketPath ??= (async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
-    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-    const file = path.join(folder, 'control');
+    const file = path.join(scratchFolder(), 'control');
     await startControlServer(file, HANDLERS as unknown as Partial<ControlHandlers>, quiet);
     return file;
   })();

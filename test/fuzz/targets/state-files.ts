@@ -1,8 +1,7 @@
 // The files in which the daemons remember: holders and their epochs, ids of volumes, records of processes, the identity of a client. Oracle:
 // what cannot be used is E_SYSTEM, in words that name the file; what is taken can be told to clients and written again.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
@@ -13,6 +12,7 @@ import { RunRecords } from '@rsio/rssrv/run-records';
 import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volume-ids';
 import { expectPrintable, expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated } from '../mutator.ts';
+import { scratchFolder } from '../scratch.ts';
 
 // the kind of file (u8) | its bytes
 const KINDS = ['holders', 'volumes', 'records', 'identity'] as const;
@@ -22,13 +22,9 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 
 let folder: string | null = null;
 
-/** One for the process; removed with it. */
+/** One for the process. */
 function scratch(): string {
-  if (folder === null) {
-    const made = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
-    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
-    folder = made;
-  }
+  folder ??= scratchFolder();
   return folder;
 }
 
