@@ -19,7 +19,7 @@ import { EVENT, Trace } from './trace.ts';
 
 const NODEKEY = '0123456789abcdef';
 /** A world whose users are not through by then is healed all the same. */
-const TROUBLED_MAX_MS = 300_000;
+const TROUBLED_MAX_MS = 120_000;
 /** After the last misfortune the users go on for so long at most. */
 const CALM_MAX_MS = 120_000;
 /** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
