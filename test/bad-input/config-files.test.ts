@@ -334,7 +334,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     host.writeConfig(program, TEXTS[program]);
     const good = await host.run(program, ['--check']);
     expect(good).toMatchObject({ code: 0, stderr: '' });
-    expect(good.stdout).toMatch(/: (server big-9 with )?1 interfaces, .*: good\n$/);
+    expect(good.stdout).toMatch(/: (server big-9 with )?1 interface, .*: good\n$/);
     chmodSync(fileOf(host), 0o644);
     const open = await host.run(program, ['--check']);
     expect(open.code).toBe(0);
