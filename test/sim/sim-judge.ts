@@ -2,7 +2,7 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
-import { SLOTS_RESERVED } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, SEGMENT_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimServer } from './sim-server.ts';
@@ -22,6 +22,9 @@ const LOOK_MS = 100;
  * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
  */
 const HANG_MS = 25_000;
+
+/** I/Os that overlap wait for each other, and each of them for its turn: so many in a row are allowed for. */
+const CHAIN = 4;
 
 /**
  * While a path is up the whole time, some I/O ends within this: what another path owes is asked for again as soon as that is suspect, and
@@ -158,10 +161,12 @@ export class Judge {
     const { oldestMs, oldest, endedMs } = use.user;
     const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
     const gapMs = nowMs - Math.max(oldestMs, endedMs, watch.pathSinceMs);
-    if (waitedMs <= HANG_MS + backlogMs(this.world.shape) && gapMs <= GAP_WITH_PATH_MS) return;
+    const { shape } = this.world;
+    const gapMaxMs = GAP_WITH_PATH_MS + turnsMs(shape, 1);
+    if (waitedMs <= HANG_MS + CHAIN * turnsMs(shape, shape.user.depth) && gapMs <= gapMaxMs) return;
     this.isHanging = true;
     const what =
-      gapMs > GAP_WITH_PATH_MS
+      gapMs > gapMaxMs
         ? `no I/O ends for ${Math.round(gapMs)} ms although a path is up`
         : `an I/O waits for ${Math.round(waitedMs)} ms although nothing stands in its way`;
     this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
@@ -195,9 +200,13 @@ export class Judge {
   }
 }
 
-/** How long the last of all that may be out waits for its turn, where few slots meet storage that is often late. */
-function backlogMs({ volumes, user, storage, slots }: WorldShape): number {
-  return (volumes * user.depth * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
+/**
+ * How long the last of all requests that may be out waits for its turn, where few slots meet storage that is often late: those of `depth`
+ * I/Os of every volume, each in its segments.
+ */
+function turnsMs({ volumes, user, storage, slots }: WorldShape, depth: number): number {
+  const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_BYTES);
+  return (volumes * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
 }
 
 function insideOf(trunk: Trunk): DispatcherInside {
