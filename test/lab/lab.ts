@@ -98,7 +98,7 @@ export class Lab {
     for (const { pidFile } of [this.client, this.server]) {
       const pid = pidOf(pidFile);
       if (pid === null) continue;
-      screen.command(`kill $(head -n 1 ${pidFile})`);
+      screen.command(`kill $(cat ${pidFile})`);
       killed.push(...(await endTree(pid)));
     }
     await this.claim?.cable.unplug();

@@ -1,33 +1,13 @@
 // Whole walks through the screens with keys alone, no terminal: what a person sees and what stands in the file afterwards.
 // The ports behind it are scripted (testing/walker.ts); the same walk in a real terminal is in test/tui.
 
+import { SAMPLE_RSCLTCFG } from '@rsio/protocol/testing/sample-rscltcfg';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { expect, test } from 'vitest';
 import { examination, foundServer, probeReport } from '../testing/found-servers.ts';
 import { Walker } from '../testing/walker.ts';
 
-const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 192.168.45.20
-
-[interface if1]
-address       = 192.168.46.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
-
-[server big-9-1]
-address       = 192.168.45.10
-
-[server big-9-2]
-address       = 192.168.46.10
-`;
-const COMMENTED = `# this machine\r\n${SAMPLE.replace('[server big-9-2]', '; the second cable\n[server big-9-2]')}`;
+const COMMENTED = `# this machine\r\n${SAMPLE_RSCLTCFG.replace('[server big-9-2]', '; the second cable\n[server big-9-2]')}`;
 
 async function addInterface(walker: Walker, address: string): Promise<void> {
   await walker.choose('Add interface');
@@ -58,13 +38,13 @@ test('the original walk writes the sample of the manual, byte for byte', async (
   expect(walker.screen()).toMatch(/192\.168\.46\.10 +added as big-9-2/);
   await walker.press('save', 'escape');
   expect(walker.screen()).toMatch(/big-9-1 +192\.168\.45\.10/);
-  expect(walker.world.file).toBe(SAMPLE);
+  expect(walker.world.file).toBe(SAMPLE_RSCLTCFG);
   await walker.press('leave');
   expect(walker.hasLeft).toBe(true);
 });
 
 test('what cannot be used is told with its reason, and what is there already stays', async () => {
-  const walker = new Walker({ file: SAMPLE, servers: [foundServer('192.168.45.10', '192.168.47.10', '10.9.9.1')] });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG, servers: [foundServer('192.168.45.10', '192.168.47.10', '10.9.9.1')] });
   const leftOut = {
     local: null,
     remote: { name: 'if3', address: '10.9.9.1', port: 5000 },
@@ -85,7 +65,7 @@ test('what cannot be used is told with its reason, and what is there already sta
 });
 
 test('a server that answers no exploration is asked by TCP; one that cannot be asked is told', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   const server = foundServer('192.168.45.10', '192.168.47.10');
   walker.world.ask = (address) =>
     address === '192.168.45.10'
@@ -99,7 +79,7 @@ test('a server that answers no exploration is asked by TCP; one that cannot be a
 });
 
 test('a search that was left adds nothing when its answer comes late', async () => {
-  const walker = new Walker({ file: SAMPLE, servers: [foundServer('192.168.47.10')] });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG, servers: [foundServer('192.168.47.10')] });
   let finish = (): void => {};
   walker.world.examine = () =>
     new Promise((resolve) => {
@@ -137,7 +117,7 @@ test('a wrong value is told while it is typed, and not taken over', async () => 
 });
 
 test('what other sections forbid is told too: a name that is taken', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
   await walker.press('up', 'cut-before', { text: 'if0' }, 'enter', { text: '192.168.47.20' }, 'enter', 'enter');
@@ -147,7 +127,7 @@ test('what other sections forbid is told too: a name that is taken', async () =>
 });
 
 test('... or an address that another interface has', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
   await walker.press({ text: '192.168.45.20' }, 'enter', 'enter');
@@ -182,7 +162,7 @@ test('F4 offers the addresses of this machine and the words of a setting', async
 });
 
 test('a section is removed after a question', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Namespaces');
   await walker.press('remove');
   expect(walker.screen()).toContain('> Keep');
@@ -190,11 +170,11 @@ test('a section is removed after a question', async () => {
   await walker.choose('Remove');
   expect(walker.screen()).toContain('Removed namespace osl');
   await walker.press('save');
-  expect(walker.world.file).toBe(SAMPLE.slice(0, SAMPLE.indexOf('\n[namespace')));
+  expect(walker.world.file).toBe(SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('\n[namespace')));
 });
 
 test('leaving with changes asks: stay, lose, save', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('leave');
@@ -204,16 +184,16 @@ test('leaving with changes asks: stay, lose, save', async () => {
   await walker.press('leave');
   await walker.choose('Save and leave');
   expect([walker.hasLeft, walker.world.file?.includes('192.168.47.20')]).toEqual([true, true]);
-  const loser = new Walker({ file: SAMPLE });
+  const loser = new Walker({ file: SAMPLE_RSCLTCFG });
   await loser.choose('Interfaces');
   await addInterface(loser, '192.168.47.20');
   await loser.press('leave');
   await loser.choose('Leave and lose');
-  expect([loser.hasLeft, loser.world.file]).toEqual([true, SAMPLE]);
+  expect([loser.hasLeft, loser.world.file]).toEqual([true, SAMPLE_RSCLTCFG]);
 });
 
 test('a form that was filled counts as a change, and Esc does not drop it silently', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
   await walker.press({ text: '192.168.47.20' });
@@ -227,10 +207,10 @@ test('a form that was filled counts as a change, and Esc does not drop it silent
 });
 
 test('a file that another program changed is not overwritten before the difference was shown', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
-  const theirs = SAMPLE.replace('0xbig-2', '0xother').replace('port          = 5000', 'port          = 5001');
+  const theirs = SAMPLE_RSCLTCFG.replace('0xbig-2', '0xother').replace('port          = 5000', 'port          = 5001');
   walker.world.file = theirs;
   await walker.press('save');
   expect(walker.question()).toContain('another program changed it. Nothing was written');
@@ -241,15 +221,15 @@ test('a file that another program changed is not overwritten before the differen
   expect(walker.screen(), 'keys are not shown').not.toContain('0xother');
   await walker.press('action');
   await walker.choose('Overwrite the file');
-  expect(walker.world.file).toBe(SAMPLE.replace('[namespace', '[interface if2]\naddress       = 192.168.47.20\n\n[namespace'));
+  expect(walker.world.file).toBe(SAMPLE_RSCLTCFG.replace('[namespace', '[interface if2]\naddress       = 192.168.47.20\n\n[namespace'));
   expect(walker.screen()).toContain('Interfaces');
 });
 
 test('... or is read anew', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
-  walker.world.file = SAMPLE.replace('192.168.46.20', '192.168.48.20');
+  walker.world.file = SAMPLE_RSCLTCFG.replace('192.168.46.20', '192.168.48.20');
   await walker.press('save');
   await walker.choose('Read the file anew');
   expect(walker.screen()).toContain('Read /etc/rscltcfg anew');
@@ -259,7 +239,7 @@ test('... or is read anew', async () => {
 });
 
 test('a file that was removed meanwhile can be begun anew, or written again', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   walker.world.file = null;
@@ -271,7 +251,7 @@ test('a file that was removed meanwhile can be begun anew, or written again', as
 });
 
 test('reading the file anew asks when something would be lost', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('escape', 'action');
@@ -296,7 +276,7 @@ test('a save that is refused keeps the work and says why', async () => {
 });
 
 test('saving asks a running rsiod to read the file, and shows why it did not', async () => {
-  const walker = new Walker({ file: SAMPLE, daemon: { reload: () => ({ applied: ['interface if2 is new'] }) } });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG, daemon: { reload: () => ({ applied: ['interface if2 is new'] }) } });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('save');
@@ -307,7 +287,7 @@ test('saving asks a running rsiod to read the file, and shows why it did not', a
 });
 
 test('an exploration behind a router: address and namespacekey are asked for, and kept in the new section', async () => {
-  const walker = new Walker({ file: SAMPLE.slice(0, SAMPLE.indexOf('\n[namespace')), servers: [] });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('\n[namespace')), servers: [] });
   await walker.choose('Add NEW Namespace');
   await walker.press('action');
   await walker.choose('Find NEW Namespace');
@@ -331,7 +311,7 @@ test('without interfaces nothing is explored, and the person is told what to do'
 });
 
 test('below 80x24 there is one sentence, and no key changes anything', async () => {
-  const walker = new Walker({ file: SAMPLE });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   walker.resize({ columns: 79, rows: 24 });
   expect(walker.screen().trim()).toBe('crsio needs 80x24, this terminal has 79x24: make it larger');
   await walker.press('enter', { text: 'x' }, 'save', 'leave');

@@ -17,28 +17,7 @@ import {
   renamePlace,
   setKey,
 } from './rscltcfg-edit.ts';
-
-const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 192.168.45.20
-
-[interface if1]
-address       = 192.168.46.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
-
-[server big-9-1]
-address       = 192.168.45.10
-
-[server big-9-2]
-address       = 192.168.46.10
-`;
+import { SAMPLE_RSCLTCFG } from '../testing/sample-rscltcfg.ts';
 
 const OSL = { nodekey: '0xbig-2', nodename: 'big-2', namespaceid: '200' };
 
@@ -59,7 +38,7 @@ describe('the sample from nothing', () => {
     ['servers first', [osl, one, two, if0, if1]],
   ])('%s', (_, edits) => {
     const document = edits.reduce((each, edit) => edit(each), newRscltcfg());
-    expect(printIni(document)).toBe(SAMPLE);
+    expect(printIni(document)).toBe(SAMPLE_RSCLTCFG);
     expect(parseRscltConfig(printIni(document), 'f').warnings.map(({ message }) => message)).toEqual([
       expect.stringContaining('Short nodekey'),
     ]);
@@ -178,16 +157,16 @@ describe('in a file of a person', () => {
   });
 
   test('a namespace goes with its servers and volumes, an interface among them stays', () => {
-    const text = `${SAMPLE}\n[interface if2]\naddress       = 192.168.47.20\n\n[volume v]\nstall         = fail\n`;
-    const expected = `${SAMPLE.slice(0, SAMPLE.indexOf('[namespace'))}[interface if2]\naddress       = 192.168.47.20\n`;
+    const text = `${SAMPLE_RSCLTCFG}\n[interface if2]\naddress       = 192.168.47.20\n\n[volume v]\nstall         = fail\n`;
+    const expected = `${SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('[namespace'))}[interface if2]\naddress       = 192.168.47.20\n`;
     expect(edited(text, (document) => removePlace(document, { type: 'namespace', name: 'osl' }))).toBe(expected);
   });
 
   test('several keys at once, in the order of the manual', () => {
     const place: RscltPlace = { type: 'server', namespace: 'osl', name: 'big-9-1' };
     const changes = { serverkey: '0123456789abcdef', port: '6000', address: '192.168.45.11', protocol: null };
-    const after = edited(SAMPLE, (document) => changeSection(document, place, changes));
-    expect(difference(SAMPLE, after)).toEqual({
+    const after = edited(SAMPLE_RSCLTCFG, (document) => changeSection(document, place, changes));
+    expect(difference(SAMPLE_RSCLTCFG, after)).toEqual({
       gone: ['address       = 192.168.45.10\n'],
       added: ['address       = 192.168.45.11\n', 'port          = 6000\n', 'serverkey     = 0123456789abcdef\n'],
     });
@@ -203,7 +182,7 @@ describe('in a file of a person', () => {
 });
 
 describe('refused', () => {
-  const sample = parseIni(SAMPLE);
+  const sample = parseIni(SAMPLE_RSCLTCFG);
   const if0: RscltPlace = { type: 'interface', name: 'if0' };
 
   test.each(['', '.', 'a b', 'a]', '[a', 'a\n[namespace x', 'a\u001b[2J', '\u202ea', 'a'.repeat(64)])('the name %j', (name) => {

@@ -6,28 +6,7 @@ import { RsError } from '../lib/errors.ts';
 import { SERVER_SECTIONS_MAX } from '../limits.ts';
 import { parseRscltConfig, targetPort } from './rscltcfg.ts';
 import type { RscltConfig } from './types.ts';
-
-const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 192.168.45.20
-
-[interface if1]
-address       = 192.168.46.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
-
-[server big-9-1]
-address       = 192.168.45.10
-
-[server big-9-2]
-address       = 192.168.46.10
-`;
+import { SAMPLE_RSCLTCFG } from '../testing/sample-rscltcfg.ts';
 
 const NAMESPACE = '[namespace n]\nnamespaceid = 1\nnodename = me\nnodekey = 0123456789abcdef\n';
 
@@ -66,7 +45,7 @@ const POLICY = {
 
 describe('the sample', () => {
   test('is read, with every default', () => {
-    expect(parseRscltConfig(SAMPLE, '/etc/rscltcfg')).toEqual({
+    expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       nbdGroup: null,
@@ -95,10 +74,10 @@ describe('the sample', () => {
   });
 
   test('means the same with CRLF, without final newline and with comments', () => {
-    const plain = parseRscltConfig(SAMPLE, 'f');
-    expect(parseRscltConfig(SAMPLE.replaceAll('\n', '\r\n'), 'f')).toEqual(plain);
-    expect(parseRscltConfig(SAMPLE.trimEnd(), 'f')).toEqual(plain);
-    expect(parseRscltConfig(SAMPLE.replaceAll('\n', '\n ; stall = fail\n'), 'f').namespaces).toEqual(plain.namespaces);
+    const plain = parseRscltConfig(SAMPLE_RSCLTCFG, 'f');
+    expect(parseRscltConfig(SAMPLE_RSCLTCFG.replaceAll('\n', '\r\n'), 'f')).toEqual(plain);
+    expect(parseRscltConfig(SAMPLE_RSCLTCFG.trimEnd(), 'f')).toEqual(plain);
+    expect(parseRscltConfig(SAMPLE_RSCLTCFG.replaceAll('\n', '\n ; stall = fail\n'), 'f').namespaces).toEqual(plain.namespaces);
   });
 });
 

@@ -1,6 +1,7 @@
 // The file that join writes, byte for byte: new, beside other namespaces, completed, and refused.
 // Leaves finding the paths to the integration tests.
 
+import { SAMPLE_RSCLTCFG } from '@rsio/protocol/testing/sample-rscltcfg';
 import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { NAME_MAX_BYTES } from '@rsio/protocol/limits';
@@ -23,29 +24,6 @@ function path(device: string, subnet: number, changes: Partial<UsablePath> = {})
 
 const TWO = [path('lo', 45), path('lo', 46)];
 
-/** The file of product.md's sample. */
-const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 192.168.45.20
-
-[interface if1]
-address       = 192.168.46.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
-
-[server big-9-1]
-address       = 192.168.45.10
-
-[server big-9-2]
-address       = 192.168.46.10
-`;
-
 function join(text: string, paths: readonly UsablePath[], identity: Partial<JoinIdentity> = {}) {
   const plan = planJoin(parseIni(text), paths, { ...OSL, ...identity }, FILE);
   return { ...plan, text: printIni(plan.document) };
@@ -53,7 +31,7 @@ function join(text: string, paths: readonly UsablePath[], identity: Partial<Join
 
 test('an empty file becomes the sample', () => {
   const { text, added, namespace } = join('', TWO);
-  expect(text).toBe(SAMPLE);
+  expect(text).toBe(SAMPLE_RSCLTCFG);
   expect(namespace).toBe('osl');
   expect(added).toEqual([
     'interface if0, 192.168.45.20',
@@ -65,7 +43,7 @@ test('an empty file becomes the sample', () => {
 });
 
 test('joining again adds nothing and changes no byte', () => {
-  expect(join(SAMPLE, TWO)).toMatchObject({ text: SAMPLE, added: [] });
+  expect(join(SAMPLE_RSCLTCFG, TWO)).toMatchObject({ text: SAMPLE_RSCLTCFG, added: [] });
 });
 
 test('comments, spacing and line ends of a file that is there stay', () => {
@@ -140,7 +118,7 @@ test('a namespace that is there is completed', () => {
 });
 
 test('a second server gets sections of its own, and a label that is taken a number', () => {
-  const { text } = join(SAMPLE, [path('lo', 45, { server: 'big-8', address: '192.168.45.8' })], { namespaceid: 201 });
+  const { text } = join(SAMPLE_RSCLTCFG, [path('lo', 45, { server: 'big-8', address: '192.168.45.8' })], { namespaceid: 201 });
   const config = parseRscltConfig(text, FILE);
   expect(config.namespaces.map(({ name }) => name)).toEqual(['osl', 'osl-201']);
   expect(config.namespaces[1]?.servers.map(({ name }) => name)).toEqual(['big-8-1']);
@@ -160,10 +138,10 @@ test('names of servers and namespaces that are as long as names can be are short
 
 describe('refused', () => {
   test('the namespace with another key or node name; no key is shown', () => {
-    expect(() => join(SAMPLE, TWO, { nodekey: '0xother' })).toThrow(
+    expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodekey: '0xother' })).toThrow(
       '/etc/rscltcfg has namespaceid 200 already, as osl with another key: correct it there, or rsconfig namespace remove osl',
     );
-    expect(() => join(SAMPLE, TWO, { nodename: 'venus' })).toThrow('as osl with node name big-2');
+    expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodename: 'venus' })).toThrow('as osl with node name big-2');
   });
 
   test('a file with faults: the first is named', () => {
