@@ -5,6 +5,8 @@
 import { defineConfig } from 'vitest/config';
 
 const conditions = ['@rsio/source'];
+/** The default leaves a core free: half of a machine with two. */
+const maxWorkers = '100%';
 const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
 export default defineConfig({
@@ -15,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
+          maxWorkers,
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },
@@ -24,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'sim',
           include: ['test/sim/**/*.test.ts'],
+          maxWorkers,
           testTimeout: 300_000,
         },
       },
@@ -36,8 +40,9 @@ export default defineConfig({
           maxWorkers: 2,
           // Projects with other numbers of workers run one after the other.
           sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // What is waited for has a bound of its own, which says what did not come: these are only for what hangs.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {
@@ -45,8 +50,9 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          maxWorkers,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

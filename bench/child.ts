@@ -61,7 +61,7 @@ export class Child {
   }
 }
 
-async function connects(host: string, port: number): Promise<boolean> {
+export async function connects(host: string, port: number): Promise<boolean> {
   const socket = net.connect({ host, port });
   try {
     await once(socket, 'connect');

@@ -1,7 +1,7 @@
 // The memory of rssrv's processes at rest: proportional set sizes, so that what processes share counts once. Spares are apart: they are
 // there for the next client, whoever measures this one.
 
-import type { Contender } from './contenders.ts';
+import type { Server } from './servers/server.ts';
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
 
 export interface ServerMemory {
@@ -17,7 +17,7 @@ export interface ServerMemory {
 }
 
 /** `file`: what the client has open; it tells the client's process from a spare. */
-export function memoryOf(rssrv: Contender, file: string): ServerMemory {
+export function memoryOf(rssrv: Server, file: string): ServerMemory {
   const kinds = { listener: 0, worker: 0, helper: 0, spare: 0 };
   let spares = 0;
   for (const pid of rssrv.processes()) {

@@ -6,6 +6,9 @@ import { errnoName } from '@rsio/protocol/lib/errors';
 
 /** Linux shows times to programs in hundredths of a second, whatever its own clock. */
 const TICKS_PER_SECOND = 100;
+/** By so many the two ways of counting may differ though no thread has ended. */
+const TICKS_UNSURE = 4;
+const NANOSECONDS = 1e9;
 
 function readOrEmpty(path: string): string {
   try {
@@ -22,14 +25,53 @@ function statFields(pid: number): string[] {
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-/** User and system time of the processes with all their threads, seconds. */
-export function cpuSecondsOf(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = statFields(pid);
-    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+/** Processor time of processes so far, seconds. */
+export interface CpuTime {
+  /** To the nanosecond, of the threads that live; null: this kernel does not count so. */
+  readonly scheduled: number | null;
+  /** In ticks, those of threads that have ended too. */
+  readonly ticked: number;
+}
+
+export function cpuTimeOf(pids: readonly number[]): CpuTime {
+  const scheduled = pids.map(scheduledSeconds);
+  return {
+    scheduled: scheduled.includes(null) ? null : scheduled.reduce<number>((sum, seconds) => sum + (seconds ?? 0), 0),
+    ticked: pids.reduce((sum, pid) => sum + tickedSeconds(pid), 0),
+  };
+}
+
+/** Exact, unless threads have ended meanwhile: then in ticks. */
+export function cpuSecondsBetween(first: CpuTime, last: CpuTime): number {
+  const ticked = last.ticked - first.ticked;
+  if (first.scheduled === null || last.scheduled === null) return ticked;
+  const scheduled = last.scheduled - first.scheduled;
+  return ticked > scheduled + TICKS_UNSURE / TICKS_PER_SECOND ? ticked : scheduled;
+}
+
+/** To the nanosecond, of the threads that live; null: this kernel does not count so. */
+function scheduledSeconds(pid: number): number | null {
+  let nanoseconds = 0;
+  for (const thread of threadsOf(pid)) {
+    const text = readOrEmpty(`/proc/${pid}/task/${thread}/schedstat`);
+    if (text === '') return null;
+    nanoseconds += Number(text.split(' ', 1)[0]);
   }
-  return ticks / TICKS_PER_SECOND;
+  return nanoseconds / NANOSECONDS;
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (errnoName(error) === undefined) throw error;
+    return [];
+  }
+}
+
+function tickedSeconds(pid: number): number {
+  const fields = statFields(pid);
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
 }
 
 /** What all processors of the machine have worked, seconds: everything but idle and waiting for storage. */
@@ -73,6 +115,12 @@ export function pssBytesOf(pid: number): number {
   return Number(kib ?? 0) * 1024;
 }
 
+/** Resident set size, bytes. */
+export function rssBytesOf(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
 /** Numbers of the processors that this process may run on. */
 export function allowedCores(): number[] {
   const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readOrEmpty('/proc/self/status'))?.[1] ?? '0';
@@ -80,9 +128,4 @@ export function allowedCores(): number[] {
     const [first = 0, last = first] = range.split('-').map(Number);
     return Array.from({ length: last - first + 1 }, (_unused, index) => first + index);
   });
-}
-
-/** `cubic`, `bbr`: what every new TCP connection of this machine gets. */
-export function congestionControl(): string {
-  return readOrEmpty('/proc/sys/net/ipv4/tcp_congestion_control').trim() || 'unknown';
 }

@@ -1,18 +1,21 @@
-// What a person reads: the surroundings, a table for each workload, the memory. Pure text; the same figures go to --json as they are.
-// What may have disturbed the measuring is said beside the figures it disturbed.
+// What a person reads: the surroundings, a table with bars for each row, the goals, the memory. Pure text; the same figures go to the JSON
+// file as they are. What may have disturbed the measuring is said beside the figures it disturbed.
 
+import type { GoalResult } from './goals.ts';
+import type { LogCost } from './log-cost.ts';
 import type { ServerMemory } from './memory.ts';
-import type { Comparison, ContenderFigures, Spread } from './summary.ts';
+import type { Absent } from './servers/makers.ts';
+import type { Figures, RowFigures, Spread } from './summary.ts';
 import type { Plan } from './workload.ts';
 
 export interface Surroundings {
   readonly node: string;
-  readonly nbdkit: string;
+  /** Programs that are measured, as they name themselves. */
+  readonly versions: readonly string[];
   readonly kernel: string;
   readonly processor: string;
-  readonly congestionControl: string;
   readonly serverCore: number;
-  readonly generatorCore: number;
+  readonly loadCore: number;
 }
 
 const MIB = 1024 * 1024;
@@ -21,51 +24,93 @@ const BUSY_CORES = 0.95;
 /** Other programs that use more than this disturb the measuring. */
 const DISTURBING_CORES = 0.15;
 const MEMORY_AIM_MIB = 150;
-const COLUMNS = [13, 30, 15, 17, 30] as const;
+const LOG_RATIO_AIM = 0.9;
+const BAR_CHARS = 16;
+const COLUMNS = [30, 9, 9, 7, 22, BAR_CHARS + 2, 9, 9, 9] as const;
+const HEADINGS = ['', 'IOPS', 'MB/s', 'cores', 'IOPS per server core', '', 'p50 us', 'p99', 'p99.9'];
+const SECONDS_PER_MINUTE = 60;
 
-export function surroundingsText(about: Surroundings, plan: Plan): string {
-  const { serverCore, generatorCore } = about;
+/** `ms`: what all windows take. */
+export function surroundingsText(about: Surroundings, plan: Plan, ms: number): string {
+  const { serverCore, loadCore } = about;
   const cores =
-    serverCore === generatorCore
-      ? `server and load generator share core ${serverCore}: only one may be used here`
-      : `server on core ${serverCore}, load generator on core ${generatorCore}`;
+    serverCore === loadCore
+      ? `servers and load share core ${serverCore}: only one may be used here`
+      : `servers on core ${serverCore}, load on core ${loadCore}`;
+  const seconds = Math.ceil(ms / 1000);
+  const time = seconds < SECONDS_PER_MINUTE ? `${seconds} s` : `${Math.ceil(seconds / SECONDS_PER_MINUTE)} minutes`;
   return [
-    `Node ${about.node}, ${about.nbdkit}, Linux ${about.kernel}, ${about.processor}`,
-    `${cores}; TCP over loopback, congestion control ${about.congestionControl} for both`,
-    `${plan.rounds} rounds in turn, each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; figures: median (least-most)`,
+    `Node ${about.node}, Linux ${about.kernel}, ${about.processor}`,
+    ...about.versions.map((version) => `  ${version}`),
+    `${cores}; figures: median (least-most) of ${plan.rounds} rounds in turn,`,
+    `each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; ${time} in all`,
     '',
   ].join('\n');
 }
 
-export function comparisonText(comparison: Comparison): string {
-  const { workload, contenders, iopsRatio, perCoreRatio } = comparison;
-  const title = `${workload.title} of cached data, ${workload.depth} requests out on one connection`;
-  const rows = [
-    ['', 'IOPS', 'server cores', 'generator cores', 'IOPS per server core'],
-    ...contenders.map((one) => [
-      one.name,
-      thousands(one.iops),
-      cores(one.serverCores),
-      cores(one.generatorCores),
-      thousands(one.iopsPerServerCore),
-    ]),
-    ['ratio', factor(iopsRatio), '', '', factor(perCoreRatio)],
-  ];
-  const table = rows.map((cells) => `  ${cells.map((cell, column) => cell.padEnd(COLUMNS[column] ?? 0)).join('')}`.trimEnd());
-  const rates = contenders.map((one) => `${one.name} ${Math.round((one.iops.median * workload.blockBytes) / MIB)} MiB/s`).join(', ');
-  return [title, ...table, `  ${rates}`, ...contenders.flatMap(notesOn).map((note) => `  Note: ${note}`), ''].join('\n');
+export function absentText(absent: readonly Absent[]): string {
+  return absent.map(({ id, reason }) => `Not measured: ${id}: ${reason}\n`).join('');
+}
+
+export function rowText({ row, servers }: RowFigures): string {
+  return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...servers.flatMap(notesOn).map((note) => `  Note: ${note}`), ''].join('\n');
+}
+
+function tableOf(servers: readonly Figures[]): string[] {
+  const most = Math.max(...servers.map(({ iopsPerServerCore }) => iopsPerServerCore.median));
+  const rows = servers.map((one) => [
+    one.title,
+    count(one.iops.median),
+    one.megabytesPerSecond.median.toFixed(0),
+    one.serverCores.median.toFixed(2),
+    counts(one.iopsPerServerCore),
+    barOf(one.iopsPerServerCore.median, most),
+    ...[one.p50Us, one.p99Us, one.p999Us].map(({ median }) => micros(median)),
+  ]);
+  return [HEADINGS, ...rows].map((cells) => `  ${cells.map((cell, column) => cell.padEnd(COLUMNS[column] ?? 0)).join('')}`.trimEnd());
+}
+
+/** As long as its share of the most. */
+export function barOf(value: number, most: number): string {
+  return most > 0 ? '█'.repeat(Math.max(1, Math.round((value / most) * BAR_CHARS))) : '';
 }
 
 /** What a reader must know before believing the figures. */
-function notesOn({ name, serverCores, generatorCores, otherCores }: ContenderFigures): string[] {
+function notesOn({ title, serverCores, generatorCores, otherCores }: Figures): string[] {
   const notes: string[] = [];
   if (generatorCores.median >= BUSY_CORES && serverCores.median < BUSY_CORES) {
-    notes.push(`the load generator was the limit for ${name}: its core was busy and the server's was not; compare IOPS per server core`);
+    notes.push(`the load was the limit for ${title}: its core was busy and the server's was not; compare IOPS per server core`);
   }
   if (otherCores.median > DISTURBING_CORES) {
-    notes.push(`other programs used ${otherCores.median.toFixed(2)} cores while ${name} was measured: absolute figures are too low`);
+    notes.push(`other programs used ${otherCores.median.toFixed(2)} cores while ${title} was measured: absolute figures are too low`);
   }
   return notes;
+}
+
+export function goalsText(results: readonly GoalResult[]): string {
+  const rows = results.map(({ goal, ratio, isMet }) => [
+    goal.what,
+    `${goal.isLessBetter ? '<=' : '>='} ${goal.ratio} x ${goal.peer}`,
+    ratio === null ? '-' : factor(ratio),
+    isMet === null ? 'not measured' : isMet ? 'met' : 'NOT MET',
+  ]);
+  const widths = [58, 26, 22, 0];
+  return ['Goals', ...rows.map((cells) => `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('')}`), ''].join('\n');
+}
+
+/** Writes through rsiod, with its replay log and without. */
+export function logText({ row, clients, ratio, memory }: LogCost): string {
+  const [withLog, without] = memory.rssBytes;
+  return [
+    'What the replay log costs: rsiod as it is, and rsiod whose logs do nothing, in turn (log-size = 0 would be another thing: all writes with FUA).',
+    '"server" below is rsiod, alone on its core; rssrv and the load share the other one; each has a volume of type null',
+    `${row.title}, through rsiod's NBD socket`,
+    ...tableOf(clients),
+    `  ratio of IOPS ${factor(ratio)}; aim: at least ${LOG_RATIO_AIM}`,
+    ...clients.flatMap(notesOn).map((note) => `  Note: ${note}`),
+    `  memory of rsiod (RSS): ${mib(withLog)} with a full log, ${mib(without)} without: ${mib(withLog - without)} more; log-size ${mib(memory.sizeBytes)}, used ${mib(memory.usedBytes)}`,
+    '',
+  ].join('\n');
 }
 
 export function memoryText(memory: ServerMemory): string {
@@ -78,16 +123,19 @@ export function memoryText(memory: ServerMemory): string {
   ].join('\n');
 }
 
-function thousands({ median, min, max }: Spread): string {
-  const text = (value: number): string => (value / 1000).toFixed(value < 100_000 ? 1 : 0);
-  return `${text(median)}k (${text(min)}-${text(max)})`;
+export function count(value: number): string {
+  return value < 10_000 ? value.toFixed(0) : `${(value / 1000).toFixed(value < 100_000 ? 1 : 0)}k`;
 }
 
-function cores({ median }: Spread): string {
-  return median.toFixed(2);
+export function counts({ median, min, max }: Spread): string {
+  return `${count(median)} (${count(min)}-${count(max)})`;
 }
 
-function factor({ median, min, max }: Spread): string {
+export function micros(value: number): string {
+  return value.toFixed(value < 100 ? 1 : 0);
+}
+
+export function factor({ median, min, max }: Spread): string {
   return `${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})`;
 }
 

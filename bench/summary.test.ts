@@ -1,13 +1,15 @@
-// Medians and ratios by hand-made rounds. What the rounds measured is not looked at here: a test that depends on the speed of the
+// Medians, ratios and goals by hand-made rounds. What the rounds measured is not looked at here: a test that depends on the speed of the
 // machine would say nothing.
 
 import { expect, test } from 'vitest';
+import { type Goal, judge } from './goals.ts';
 import type { Measured } from './load/orders.ts';
-import { compare, figuresOf, spreadOf } from './summary.ts';
-import { QUICK_PLAN } from './workload.ts';
+import { figuresOf, perCore, ratioOf, spreadOf } from './summary.ts';
+import { row } from './workload.ts';
 
-function measured(iops: number, serverCores: number): Measured {
-  return { windowMs: 1000, iops, serverCores, generatorCores: 0.5, otherCores: 0 };
+function measured(iops: number, serverCores: number, p50Us = 10): Measured {
+  const times = { p50Us, p99Us: 2 * p50Us, p999Us: 3 * p50Us };
+  return { windowMs: 1000, iops, bytesPerSecond: iops * 8192, serverCores, generatorCores: 0.5, otherCores: 0, ...times };
 }
 
 test('the median is the middle value, or lies between the two', () => {
@@ -20,14 +22,28 @@ test('the order of numbers is that of their size, not of their text', () => {
 });
 
 test('IOPS per server core are those of the time the server really used', () => {
-  expect(figuresOf('rssrv', [measured(90_000, 0.5)]).iopsPerServerCore.median).toBe(180_000);
+  expect(figuresOf('rssrv', 'rssrv', [measured(90_000, 0.5)]).iopsPerServerCore.median).toBe(180_000);
 });
 
+const OURS = figuresOf('rssrv', 'rssrv', [measured(100, 1, 30), measured(300, 1, 30), measured(200, 1, 30)]);
+const THEIRS = figuresOf('nbdkit', 'nbdkit file', [measured(50, 1, 20), measured(100, 0.5, 40), measured(80, 0.5, 25)]);
+
 test('the ratio is that of the medians, its bounds are those of rounds that ran one after the other', () => {
-  const ours = figuresOf('rssrv', [measured(100, 1), measured(300, 1), measured(200, 1)]);
-  const theirs = figuresOf('nbdkit file', [measured(50, 1), measured(100, 0.5), measured(80, 0.5)]);
-  const [workload] = QUICK_PLAN.workloads;
-  const { iopsRatio, perCoreRatio } = compare(workload!, ours, theirs);
-  expect(iopsRatio).toEqual({ median: 2.5, min: 2, max: 3 });
-  expect(perCoreRatio).toEqual({ median: 1.25, min: 1.25, max: 2 });
+  expect(ratioOf(OURS, THEIRS, ({ iops }) => iops)).toEqual({ median: 2.5, min: 2, max: 3 });
+  expect(ratioOf(OURS, THEIRS, perCore)).toEqual({ median: 1.25, min: 1.25, max: 2 });
+});
+
+const ROW = row('read', 8192, 128);
+const MORE: Goal = { row: ROW.name, what: 'IOPS', peer: 'nbdkit', value: ({ iops }) => iops, ratio: 2.5, isLessBetter: false };
+const LESS: Goal = { ...MORE, what: 'p50', value: ({ p50Us }) => p50Us, ratio: 1.2, isLessBetter: true };
+
+test('a goal is met by the ratio that it names, and not by less; of latencies not by more', () => {
+  const judged = (goal: Goal): boolean | null => judge([goal], [{ row: ROW, servers: [OURS, THEIRS] }])[0]?.isMet ?? null;
+  expect([judged(MORE), judged({ ...MORE, ratio: 2.6 })]).toEqual([true, false]);
+  expect([judged(LESS), judged({ ...LESS, ratio: 1.19 })]).toEqual([true, false]);
+});
+
+test('a goal whose row or peer was not measured is neither met nor missed', () => {
+  expect(judge([MORE], [{ row: ROW, servers: [OURS] }])[0]).toMatchObject({ ratio: null, isMet: null });
+  expect(judge([{ ...MORE, row: 'other' }], [{ row: ROW, servers: [OURS, THEIRS] }])[0]).toMatchObject({ ratio: null, isMet: null });
 });

@@ -1,8 +1,8 @@
-// Rounds into figures: median, least and most, and the ratio of the two servers. Pure.
+// Rounds into figures: median, least and most, and the ratio of two servers. Pure.
 // Rounds of one number ran one after the other: their ratio is the least disturbed by what else the machine does.
 
 import type { Measured } from './load/orders.ts';
-import type { Workload } from './workload.ts';
+import type { Row } from './workload.ts';
 
 export interface Spread {
   readonly median: number;
@@ -10,23 +10,28 @@ export interface Spread {
   readonly max: number;
 }
 
-export interface ContenderFigures {
-  readonly name: string;
+export interface Figures {
+  /** Of the server, as a program and as a person name it. */
+  readonly id: string;
+  readonly title: string;
   readonly iops: Spread;
+  readonly megabytesPerSecond: Spread;
   readonly serverCores: Spread;
   readonly generatorCores: Spread;
   readonly otherCores: Spread;
   readonly iopsPerServerCore: Spread;
+  readonly p50Us: Spread;
+  readonly p99Us: Spread;
+  readonly p999Us: Spread;
   readonly rounds: readonly Measured[];
 }
 
-export interface Comparison {
-  readonly workload: Workload;
-  readonly contenders: readonly [ContenderFigures, ContenderFigures];
-  /** First over second: `median` of the medians, `min` and `max` of single rounds. */
-  readonly iopsRatio: Spread;
-  readonly perCoreRatio: Spread;
+export interface RowFigures {
+  readonly row: Row;
+  readonly servers: readonly Figures[];
 }
+
+const MEGABYTE = 1e6;
 
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
@@ -36,31 +41,30 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] ?? 0, max: sorted[sorted.length - 1] ?? 0 };
 }
 
-function perCore({ iops, serverCores }: Measured): number {
+export function perCore({ iops, serverCores }: Measured): number {
   return serverCores > 0 ? iops / serverCores : 0;
 }
 
-export function figuresOf(name: string, rounds: readonly Measured[]): ContenderFigures {
+export function figuresOf(id: string, title: string, rounds: readonly Measured[]): Figures {
+  const spread = (value: (round: Measured) => number): Spread => spreadOf(rounds.map(value));
   return {
-    name,
-    iops: spreadOf(rounds.map(({ iops }) => iops)),
-    serverCores: spreadOf(rounds.map(({ serverCores }) => serverCores)),
-    generatorCores: spreadOf(rounds.map(({ generatorCores }) => generatorCores)),
-    otherCores: spreadOf(rounds.map(({ otherCores }) => otherCores)),
-    iopsPerServerCore: spreadOf(rounds.map(perCore)),
+    id,
+    title,
+    iops: spread(({ iops }) => iops),
+    megabytesPerSecond: spread(({ bytesPerSecond }) => bytesPerSecond / MEGABYTE),
+    serverCores: spread(({ serverCores }) => serverCores),
+    generatorCores: spread(({ generatorCores }) => generatorCores),
+    otherCores: spread(({ otherCores }) => otherCores),
+    iopsPerServerCore: spread(perCore),
+    p50Us: spread(({ p50Us }) => p50Us),
+    p99Us: spread(({ p99Us }) => p99Us),
+    p999Us: spread(({ p999Us }) => p999Us),
     rounds,
   };
 }
 
-export function compare(workload: Workload, ours: ContenderFigures, theirs: ContenderFigures): Comparison {
-  const ratio = (value: (measured: Measured) => number, medians: readonly [Spread, Spread]): Spread => {
-    const { min, max } = spreadOf(ours.rounds.map((round, index) => value(round) / value(theirs.rounds[index] ?? round)));
-    return { median: medians[0].median / medians[1].median, min, max };
-  };
-  return {
-    workload,
-    contenders: [ours, theirs],
-    iopsRatio: ratio(({ iops }) => iops, [ours.iops, theirs.iops]),
-    perCoreRatio: ratio(perCore, [ours.iopsPerServerCore, theirs.iopsPerServerCore]),
-  };
+/** First over second: `median` of the medians, `min` and `max` of single rounds. */
+export function ratioOf(ours: Figures, theirs: Figures, value: (round: Measured) => number): Spread {
+  const { min, max } = spreadOf(ours.rounds.map((round, index) => value(round) / value(theirs.rounds[index] ?? round)));
+  return { median: spreadOf(ours.rounds.map(value)).median / spreadOf(theirs.rounds.map(value)).median, min, max };
 }

@@ -1,71 +1,133 @@
-// What is measured: kinds of load, rounds and windows, and the order in which blocks are asked for. Both servers get exactly the same.
-// Invariant: every block of a workload lies whole in the file, and the same seed gives the same order.
+// What is measured: rows, each a load and the servers that it is put on, and how long. Every server gets exactly the same.
+// The rows of the goals are the quick plan; the full one changes one thing at a time around them.
 
-export interface Workload {
+import type { LoadShape, Window } from './load/orders.ts';
+
+export const SERVER_IDS = ['rssrv', 'nbdkit', 'nbd-server', 'qemu-nbd', 'qemu-storage-daemon', 'tgt', 'epoll-server'] as const;
+export type ServerId = (typeof SERVER_IDS)[number];
+
+export interface Row extends LoadShape {
+  /** For `--only`. */
+  readonly name: string;
   readonly title: string;
-  readonly direction: 'read' | 'write';
-  readonly order: 'random' | 'sequential';
-  readonly blockBytes: number;
-  /** Requests out at any time, on one connection. */
-  readonly depth: number;
+  /** Of each client. RSIO: paths of one session. */
+  readonly connections: number;
+  readonly clients: number;
+  /** pinned: server on one core, load on another; all: both wherever the kernel likes. */
+  readonly cores: 'pinned' | 'all';
+  /** false: the file's pages are dropped before each window. */
+  readonly isCached: boolean;
+  readonly servers: readonly ServerId[];
 }
 
-export interface Plan {
+export interface Plan extends Window {
   readonly rounds: number;
-  /** Load before the window, for caches and compilers on both sides, ms. */
-  readonly warmUpMs: number;
-  readonly windowMs: number;
-  readonly workloads: readonly Workload[];
+  readonly rows: readonly Row[];
 }
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Each block of the file begins with its number. */
-export const MARKED_BLOCK_BYTES = 8 * KIB;
 export const FILE_BYTES = 512 * MIB;
+/** More than a session of RSIO can have out: its window is 32 MiB. */
+const BYTES_OUT_MAX = 32 * MIB;
 
-const RANDOM_READS: Workload = {
-  title: '8 KiB random reads',
-  direction: 'read',
-  order: 'random',
-  blockBytes: MARKED_BLOCK_BYTES,
-  depth: 128,
-};
+const KINDS = {
+  read: { readPercent: 100, order: 'random', words: 'random reads' },
+  write: { readPercent: 0, order: 'random', words: 'random writes' },
+  mix: { readPercent: 70, order: 'random', words: 'random, 70 % reads, 30 % writes' },
+  seqread: { readPercent: 100, order: 'sequential', words: 'sequential reads' },
+  seqwrite: { readPercent: 0, order: 'sequential', words: 'sequential writes' },
+} as const;
 
-export const QUICK_PLAN: Plan = { rounds: 5, warmUpMs: 500, windowMs: 2_000, workloads: [RANDOM_READS] };
+type RowChanges = Partial<Pick<Row, 'connections' | 'clients' | 'cores' | 'servers'>>;
 
-export const FULL_PLAN: Plan = {
-  rounds: 5,
-  warmUpMs: 1_000,
-  windowMs: 5_000,
-  workloads: [
-    RANDOM_READS,
-    { ...RANDOM_READS, title: '64 KiB sequential reads', order: 'sequential', blockBytes: 64 * KIB },
-    // A session's window (limits.ts) holds 32 of them.
-    { ...RANDOM_READS, title: '1 MiB sequential reads', order: 'sequential', blockBytes: MIB, depth: 16 },
-    { ...RANDOM_READS, title: '8 KiB random writes', direction: 'write' },
+function sizeText(bytes: number): string {
+  return bytes >= MIB ? `${bytes / MIB}m` : `${bytes / KIB}k`;
+}
+
+export function row(kind: keyof typeof KINDS, blockBytes: number, depth: number, changes: RowChanges = {}): Row {
+  const { readPercent, order, words } = KINDS[kind];
+  const { connections = 1, clients = 1, cores = 'pinned', servers = SERVER_IDS } = changes;
+  const size = blockBytes >= MIB ? `${blockBytes / MIB} MiB` : `${blockBytes / KIB} KiB`;
+  const parts = [
+    `${kind}-${sizeText(blockBytes)}-d${depth}`,
+    ...(connections > 1 ? [`c${connections}`] : []),
+    ...(cores === 'all' ? [`x${clients}`] : []),
+  ];
+  const title = [
+    `${size} ${words}, depth ${depth}`,
+    ...(connections > 1 ? [`${connections} connections`] : []),
+    ...(cores === 'all' ? [`${clients} ${clients === 1 ? 'client' : 'clients'}, two cores for all`] : []),
+  ].join(', ');
+  return { name: parts.join('-'), title, readPercent, order, blockBytes, depth, connections, clients, cores, isCached: true, servers };
+}
+
+function uncached(servers: readonly ServerId[]): Row {
+  const cached = row('read', 8 * KIB, 32, { servers });
+  return { ...cached, name: `${cached.name}-uncached`, title: `${cached.title}, not cached`, order: 'once', isCached: false };
+}
+
+export const QUICK_PLAN: Plan = {
+  rounds: 3,
+  warmUpMs: 250,
+  windowMs: 700,
+  rows: [
+    row('read', 8 * KIB, 128, { servers: ['rssrv', 'nbdkit', 'tgt', 'epoll-server'] }),
+    row('write', 8 * KIB, 128, { servers: ['rssrv', 'nbdkit', 'epoll-server'] }),
+    row('read', 8 * KIB, 128, { clients: 4, cores: 'all', servers: ['rssrv', 'nbdkit'] }),
+    row('read', 4 * KIB, 1, { servers: ['rssrv', 'nbdkit', 'epoll-server'] }),
+    row('seqread', MIB, 8, { servers: ['rssrv', 'epoll-server'] }),
+    uncached(['rssrv', 'nbdkit']),
   ],
 };
 
-/** Every marked block once, in order: shows that a server gives the file's own data. */
-export const CHECK: Workload = { ...RANDOM_READS, title: 'check', order: 'sequential' };
+const SMALL = [1, 8, 32, 128].flatMap((depth) => [
+  row('read', 8 * KIB, depth),
+  row('write', 8 * KIB, depth),
+  row('read', 4 * KIB, depth),
+  row('write', 4 * KIB, depth),
+  row('mix', 8 * KIB, depth),
+]);
 
-/** Gives the next block's number, 0 to `blocks` - 1; `seed` is any 32-bit number but 0. */
-export function blockOrder(order: Workload['order'], blocks: number, seed: number): () => number {
-  if (order === 'sequential') {
-    let next = -1;
-    return () => {
-      next = next + 1 < blocks ? next + 1 : 0;
-      return next;
-    };
-  }
-  // xorshift32
-  let state = seed | 0;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % blocks;
-  };
+const LARGE = [1, 8, 32].flatMap((depth) => [
+  row('seqread', 64 * KIB, depth),
+  row('seqwrite', 64 * KIB, depth),
+  ...(depth * MIB < BYTES_OUT_MAX ? [row('seqread', MIB, depth), row('seqwrite', MIB, depth)] : []),
+]);
+
+const MANY = [
+  ...[4, 16].flatMap((connections) => [row('read', 8 * KIB, 128, { connections }), row('write', 8 * KIB, 128, { connections })]),
+  row('seqread', MIB, 8, { connections: 4 }),
+  ...[1, 2, 4].flatMap((clients) => [
+    row('read', 8 * KIB, 32, { clients, cores: 'all' }),
+    row('read', 8 * KIB, 128, { clients, cores: 'all' }),
+  ]),
+  row('read', 8 * KIB, 128, { clients: 4, connections: 4, cores: 'all' }),
+];
+
+export const FULL_PLAN: Plan = {
+  rounds: 3,
+  warmUpMs: 300,
+  windowMs: 1_000,
+  // Rows with the same connections stand together: they are opened once for all of them.
+  rows: [...SMALL, ...LARGE, ...MANY, uncached(['rssrv', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'epoll-server'])],
+};
+
+/** What the replay log costs: many short rounds, because the other core is shared by two. */
+export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
+export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
+
+/** The row of that name, or all whose name contains it. */
+export function findRows(plan: Plan, part: string): Row[] {
+  const named = plan.rows.filter(({ name }) => name === part);
+  return named.length > 0 ? named : plan.rows.filter(({ name }) => name.includes(part));
+}
+
+/** For two clients in turn. */
+export const LOG_MS = 2 * LOG_PLAN.rounds * (LOG_PLAN.warmUpMs + LOG_PLAN.windowMs);
+
+/** Longest time that the windows of a plan take, ms: without starting servers and opening connections. */
+export function planMs({ rows, rounds, warmUpMs, windowMs }: Plan): number {
+  return rows.reduce((sum, { servers }) => sum + servers.length, 0) * rounds * (warmUpMs + windowMs);
 }

@@ -1,4 +1,4 @@
-// `npm run bench`: measures the server against nbdkit; arguments after `--` are the bench's own (`--quick`).
+// `npm run bench`: measures rssrv beside its peers; arguments after `--` are the bench's own (`--quick`).
 // Leaves the measuring to bench/.
 
 import { runCompiled } from './run-compiled.mjs';

@@ -56,13 +56,21 @@ export function withParts(markdown, parts) {
   return lines.join('\n');
 }
 
-/** Sections and keys of a configuration file. `schema`: type of section -> entry, as in schema.ts. */
+/** Sections and keys of a configuration file. `schema`: type of section -> entry, as in schema.ts. Keys for tests are left out. */
 export function keysPart(schema) {
   const sections = Object.entries(schema).map(([type, section]) => {
-    const keys = Object.entries(section.keys).map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
+    const ordinary = Object.entries(section.keys).filter(([, { isForTests }]) => isForTests !== true);
+    const keys = ordinary.map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
     return [headingOf(type, section), ...(keys.length > 0 ? [keys.join('\n')] : [])].join('\n\n');
   });
   return sections.join('\n\n');
+}
+
+/** Those that are left out there. */
+export function testKeysPart(schema) {
+  const keys = Object.values(schema).flatMap((section) => Object.entries(section.keys));
+  const forTests = keys.filter(([, { isForTests }]) => isForTests === true);
+  return forTests.map(([key, entry]) => item(`\`${key}\``, keySentences(entry))).join('\n');
 }
 
 const OCCURS = { once: 'Once', 'at most once': 'At most once', 'any number': 'Any number of times' };
@@ -92,8 +100,9 @@ function commandEntry({ call, synopsis, summary, details, options }) {
   return paragraphs.join('\n\n');
 }
 
-function optionItem([name, { short, value, help }]) {
-  const long = `\`--${name}\`${value === undefined ? '' : ` *${value}*`}`;
+function optionItem([name, { kind, short, value, help }]) {
+  const shownValue = value === undefined ? '' : kind === 'wait' ? `[=*${value}*]` : ` *${value}*`;
+  const long = `\`--${name}\`${shownValue}`;
   return item(`${short === undefined ? '' : `\`-${short}\`, `}${long}`, sentence(help));
 }
 

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { commandsPart, keysPart, roffOf, withParts } from './man-pages.mjs';
+import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { MANUAL, MANUAL_STAMP, PAGES, ROOT } from './prepare.mjs';
 
 const ALIASES = { 'rsslogcat.8': 'rsclogcat.8' };
@@ -16,7 +16,12 @@ makeManual();
 async function makeParts() {
   const { SCHEMA } = await source('protocol/src/config/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
-  const parts = { rssrvcfg: keysPart(SCHEMA.rssrvcfg), rscltcfg: keysPart(SCHEMA.rscltcfg), rsconfig: commandsPart(COMMANDS) };
+  const parts = {
+    rssrvcfg: keysPart(SCHEMA.rssrvcfg),
+    'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
+    rscltcfg: keysPart(SCHEMA.rscltcfg),
+    rsconfig: commandsPart(COMMANDS),
+  };
   for (const name of readdirSync(PAGES)) {
     const file = join(PAGES, name);
     const text = readFileSync(file, 'utf8');

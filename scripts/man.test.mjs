@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandsPart, keysPart, roffOf, withParts } from './man-pages.mjs';
+import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
 const LINE_MAX_CHARS = 160;
@@ -30,7 +30,12 @@ function source(path) {
 async function parts() {
   const { SCHEMA } = await source('protocol/src/config/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
-  return { rssrvcfg: keysPart(SCHEMA.rssrvcfg), rscltcfg: keysPart(SCHEMA.rscltcfg), rsconfig: commandsPart(COMMANDS) };
+  return {
+    rssrvcfg: keysPart(SCHEMA.rssrvcfg),
+    'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
+    rscltcfg: keysPart(SCHEMA.rscltcfg),
+    rsconfig: commandsPart(COMMANDS),
+  };
 }
 
 /** stdout of a program run from its source. */

@@ -1,14 +1,20 @@
-// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the skipped ones with their reasons.
-// Leaves showing failures to vitest's own reporter. A file or hook that fails counts as a failed test: nothing red is lost from the sum.
+// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the failed ones with the first line of what went wrong, the
+// skipped ones with their reasons. Leaves showing failures in full to vitest's own reporter.
+// Invariant: a file or hook that fails counts as a failed test, nothing red is lost from the sum; each failure has an entry in `failures`.
 
 import { writeFileSync } from 'node:fs';
 
 /** Where the counts go: a JSON file, named by the caller. */
 export const SUMMARY_FILE_VARIABLE = 'RSIO_TEST_SUMMARY';
 
+const SHOWN_MAX = 30;
+const LINE_MAX_CHARS = 300;
+const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
+
 export default class SummaryReporter {
   onTestRunEnd(testModules, unhandledErrors) {
-    const summary = { passed: 0, failed: unhandledErrors.length, skipped: [] };
+    const summary = { passed: 0, failures: [], skipped: [] };
+    for (const error of unhandledErrors) fail(summary, 'outside of all tests', [error]);
     for (const testModule of testModules) countModule(testModule, summary);
     const file = process.env[SUMMARY_FILE_VARIABLE];
     if (file !== undefined) writeFileSync(file, JSON.stringify(summary));
@@ -16,13 +22,29 @@ export default class SummaryReporter {
 }
 
 function countModule(testModule, summary) {
-  summary.failed += testModule.errors().length;
-  for (const suite of testModule.children.allSuites()) summary.failed += suite.errors().length;
-  for (const test of testModule.children.allTests()) {
-    const { state, note } = test.result();
-    if (state === 'passed') summary.passed += 1;
-    else if (state === 'failed') summary.failed += 1;
-    else if (state === 'skipped') summary.skipped.push({ name: `${testModule.relativeModuleId} > ${test.fullName}`, reason: note ?? null });
-    else summary.failed += 1; // pending: it was begun and never came to an end
+  const file = testModule.relativeModuleId;
+  for (const error of testModule.errors()) fail(summary, file, [error]);
+  for (const suite of testModule.children.allSuites()) {
+    for (const error of suite.errors()) fail(summary, `${file} > ${suite.fullName}`, [error]);
   }
+  for (const test of testModule.children.allTests()) {
+    const { state, note, errors } = test.result();
+    const name = `${file} > ${test.fullName}`;
+    if (state === 'passed') summary.passed += 1;
+    else if (state === 'skipped') summary.skipped.push({ name, reason: note ?? null });
+    else if (state === 'failed') fail(summary, name, errors ?? []);
+    else fail(summary, name, [{ message: 'It was begun and never came to an end' }]);
+  }
+}
+
+function fail(summary, name, errors) {
+  const message = String(errors[0]?.message ?? 'no error given').replaceAll(ESCAPES, '');
+  summary.failures.push({ name, error: message.trim().split('\n', 1)[0] });
+}
+
+/** One line for each failure: the file, the test's name, and what went wrong. Of very many, the number of those that are left out. */
+export function failureLines(failures) {
+  const lines = failures.slice(0, SHOWN_MAX).map(({ name, error }) => `failed: ${name}: ${error}`.slice(0, LINE_MAX_CHARS));
+  const more = failures.length - lines.length;
+  return more > 0 ? [...lines, `failed: ${more} more`] : lines;
 }

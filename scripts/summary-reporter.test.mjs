@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import SummaryReporter, { SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
+import SummaryReporter, { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
 let folder = '';
 
@@ -19,8 +19,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const resultOf = (state, note) => ({ fullName: `a ${state} test`, result: () => ({ state, note }) });
-const suiteOf = (...errors) => ({ errors: () => errors });
+const resultOf = (state, note, ...errors) => ({ fullName: `a ${state} test`, result: () => ({ state, note, errors }) });
+const suiteOf = (...errors) => ({ fullName: 'a suite', errors: () => errors });
 
 function moduleOf({ tests = [], suites = [], errors = [] }) {
   return { relativeModuleId: 'x.test.ts', errors: () => errors, children: { allSuites: () => suites, allTests: () => tests } };
@@ -33,16 +33,41 @@ function summaryOf(modules, unhandled = []) {
 
 test('counts passed and failed over all files', () => {
   const tests = [resultOf('passed'), resultOf('passed'), resultOf('failed')];
-  expect(summaryOf([moduleOf({ tests }), moduleOf({ tests })])).toEqual({ passed: 4, failed: 2, skipped: [] });
+  const summary = summaryOf([moduleOf({ tests }), moduleOf({ tests })]);
+  expect(summary).toMatchObject({ passed: 4, skipped: [] });
+  expect(summary.failures).toHaveLength(2);
 });
 
+const ERROR = new Error('\u001b[31mexpected\u001b[39m 1 to be 2\n\n- Expected\n+ Received');
+
 test.each([
-  ['a file that does not load', [moduleOf({ errors: [new Error('x')] })], []],
-  ['a hook that fails', [moduleOf({ suites: [suiteOf(), suiteOf(new Error('x'))] })], []],
-  ['an error outside of all tests', [], [new Error('x')]],
-  ['a test that never ended', [moduleOf({ tests: [resultOf('pending')] })], []],
-])('%s counts as a failure', (_, modules, unhandled) => {
-  expect(summaryOf(modules, unhandled).failed).toBe(1);
+  ['a test that fails', [moduleOf({ tests: [resultOf('failed', undefined, ERROR, new Error('y'))] })], [], 'x.test.ts > a failed test'],
+  ['a file that does not load', [moduleOf({ errors: [ERROR] })], [], 'x.test.ts'],
+  ['a hook that fails', [moduleOf({ suites: [suiteOf(), suiteOf(ERROR)] })], [], 'x.test.ts > a suite'],
+  ['an error outside of all tests', [], [ERROR], 'outside of all tests'],
+])('%s is a failure with its name and the first line of its error', (_, modules, unhandled, name) => {
+  expect(summaryOf(modules, unhandled).failures).toEqual([{ name, error: 'expected 1 to be 2' }]);
+});
+
+test('a test that never ended is a failure', () => {
+  const { failures } = summaryOf([moduleOf({ tests: [resultOf('pending')] })]);
+  expect(failures).toEqual([{ name: 'x.test.ts > a pending test', error: 'It was begun and never came to an end' }]);
+});
+
+test('a failure without an error is one', () => {
+  expect(summaryOf([moduleOf({ tests: [resultOf('failed')] })]).failures[0].error).toBe('no error given');
+});
+
+test('the end of a log names each failure in a line of bounded length', () => {
+  expect(failureLines([{ name: 'x.test.ts > adds', error: 'expected 1 to be 2' }])).toEqual([
+    'failed: x.test.ts > adds: expected 1 to be 2',
+  ]);
+  expect(failureLines([{ name: 'x', error: 'y'.repeat(10_000) }])[0]).toHaveLength(300);
+});
+
+test('of very many failures the end of a log says how many more there are', () => {
+  const lines = failureLines(Array.from({ length: 100 }, (_, index) => ({ name: `test ${index}`, error: 'x' })));
+  expect([lines.length, lines[29], lines[30]]).toEqual([31, 'failed: test 29: x', 'failed: 70 more']);
 });
 
 test('skipped tests keep their reasons', () => {

@@ -1,5 +1,5 @@
 // `npm test`: builds, runs the unit tests, the simulator, the conformance suite, then the other tests with real processes, and sums them up;
-// arguments are vitest's name filters.
+// arguments are vitest's name filters. The end of what it prints names what failed: often nothing more of a long log is kept.
 // Invariant: the very last line is `N passed, N failed`, and the exit code is 0 exactly when nothing failed and something passed.
 // Leaves the static checks to check.mjs. A suite over its time budget draws a warning, not a failure.
 
@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
-import { SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
+import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
 const SUITES = [
   { name: 'unit', budgetSeconds: 60 },
@@ -40,10 +40,10 @@ function runSuite({ name, budgetSeconds }) {
     ),
     { cwd: ROOT, stdio: 'inherit', env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
   );
-  const summary = readSummary(file) ?? { passed: 0, failed: 0, skipped: [] };
-  if (result.status !== 0 && summary.failed === 0) {
-    console.log(`${name}: vitest ended with ${result.signal ?? `code ${result.status}`} although no test failed: counted as one failure`);
-    summary.failed = 1;
+  const summary = readSummary(file) ?? { passed: 0, failures: [], skipped: [] };
+  if (result.status !== 0 && summary.failures.length === 0) {
+    const error = `vitest ended with ${result.signal ?? `code ${result.status}`} although no test failed: counted as one failure`;
+    summary.failures.push({ name, error });
   }
   const overBudget = performance.now() - startMs > budgetSeconds * 1000;
   return { name, ...summary, line: `${secondsSince(startMs)}${overBudget ? `, warning: over its budget of ${budgetSeconds} s` : ''}` };
@@ -59,11 +59,12 @@ function readSummary(file) {
 
 function report(sums) {
   for (const { name, reason } of sums.flatMap(({ skipped }) => skipped)) console.log(`skipped: ${name}: ${reason ?? 'no reason given'}`);
-  for (const { name, passed, failed, skipped, line } of sums) {
-    console.log(`${name}: ${passed} passed, ${failed} failed, ${skipped.length} skipped in ${line}`);
+  for (const line of failureLines(sums.flatMap(({ failures }) => failures))) console.log(line);
+  for (const { name, passed, failures, skipped, line } of sums) {
+    console.log(`${name}: ${passed} passed, ${failures.length} failed, ${skipped.length} skipped in ${line}`);
   }
   const passed = sums.reduce((sum, suite) => sum + suite.passed, 0);
-  const failed = sums.reduce((sum, suite) => sum + suite.failed, 0);
+  const failed = sums.reduce((sum, suite) => sum + suite.failures.length, 0);
   ended = true;
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,87 +1,92 @@
-// A TCP connection that receives into one static buffer. While the connection is being set up bytes are asked for by their number;
-// then a handler gets them as they come. Invariant: nothing received is lost between the two.
+// A connection, over TCP or a Unix socket, while it is being set up: bytes are asked for by their number. Then it is let go of, to be
+// inherited by the load generator. Invariant: what was received and not asked for is given with it, and nothing is received after that.
 
 import net from 'node:net';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/limits';
-
-/** The bytes are valid only during the call. */
-export type BytesHandler = (buffer: Buffer, lengthBytes: number) => void;
+import type { OpenConnection, Place } from './orders.ts';
 
 /** So long a set-up may wait for the server. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
 export class ByteStream {
-  private socket: net.Socket | null = null;
+  private readonly name: string;
+  private readonly socket: net.Socket;
   private early: Buffer = Buffer.alloc(0);
-  private handler: BytesHandler | null = null;
-  private waiting: { readonly lengthBytes: number; readonly resolve: (bytes: Buffer) => void } | null = null;
+  private failure: Error | null = null;
+  private waiting: { readonly lengthBytes: number; readonly settle: (error: Error | null) => void } | null = null;
 
-  async connect(host: string, port: number, failed: (error: Error) => void): Promise<void> {
+  private constructor({ host, port }: Place) {
+    this.name = port === null ? host : `${host}/${port}`;
     const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
     const callback = (lengthBytes: number): boolean => {
-      this.received(buffer, lengthBytes);
+      this.early = Buffer.concat([this.early, buffer.subarray(0, lengthBytes)]);
+      this.serve();
       return true;
     };
-    const socket = net.connect({ host, port, noDelay: true, onread: { buffer, callback } });
-    this.socket = socket;
+    this.socket = net.connect({ ...(port === null ? { path: host } : { host, port, noDelay: true }), onread: { buffer, callback } });
+    this.socket.on('error', (error) => this.fail(error));
+    this.socket.on('end', () => this.fail(new RsError('E_RESET', `${this.name} closed the connection: see the server's log`)));
+  }
+
+  static async connect(place: Place): Promise<ByteStream> {
+    const stream = new ByteStream(place);
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new RsError('E_TIMEOUT', `${host}/${port} did not take the connection`)), CONNECT_TIMEOUT_MS);
-      socket.once('error', reject);
-      socket.once('connect', () => {
+      const late = new RsError('E_TIMEOUT', `${stream.name} did not take the connection`);
+      const timer = setTimeout(() => reject(late), CONNECT_TIMEOUT_MS);
+      stream.socket.once('error', reject);
+      stream.socket.once('connect', () => {
         clearTimeout(timer);
         resolve();
       });
     });
-    socket.on('error', failed);
-    socket.on('close', () => failed(new RsError('E_RESET', `${host}/${port} closed the connection: see the server's log`)));
+    return stream;
   }
 
-  /** The next bytes; a copy. One caller at a time, and only before `handOver`. */
+  /** The next bytes; a copy. One caller at a time. */
   async take(lengthBytes: number): Promise<Buffer> {
-    const bytes = new Promise<Buffer>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new RsError('E_TIMEOUT', `The server sent ${this.early.length} of ${lengthBytes} expected bytes and stopped`)),
+        () => reject(new RsError('E_TIMEOUT', `${this.name} sent ${this.early.length} of ${lengthBytes} expected bytes and stopped`)),
         ANSWER_TIMEOUT_MS,
       );
-      const done = (taken: Buffer): void => {
+      const settle = (error: Error | null): void => {
         clearTimeout(timer);
-        resolve(taken);
+        if (error === null) resolve();
+        else reject(error);
       };
-      this.waiting = { lengthBytes, resolve: done };
+      this.waiting = { lengthBytes, settle };
+      this.serve();
     });
-    this.serve();
-    return bytes;
+    const taken = this.early.subarray(0, lengthBytes);
+    this.early = this.early.subarray(lengthBytes);
+    return taken;
   }
 
-  /** From now on `handler` gets everything. */
-  handOver(handler: BytesHandler): void {
-    this.handler = handler;
-    const { early } = this;
-    this.early = Buffer.alloc(0);
-    if (early.length > 0) handler(early, early.length);
-  }
-
-  /** The bytes must stay as they are until the server has them. */
   send(bytes: Buffer): void {
-    this.socket?.write(bytes);
+    this.socket.write(bytes);
   }
 
-  private received(buffer: Buffer, lengthBytes: number): void {
-    if (this.handler !== null) {
-      this.handler(buffer, lengthBytes);
-      return;
-    }
-    this.early = Buffer.concat([this.early, buffer.subarray(0, lengthBytes)]);
+  /** Nothing is received here any more; who inherits the socket gets `early` first. */
+  release(words: OpenConnection['words']): OpenConnection {
+    this.socket.pause();
+    return { socket: this.socket, words, early: this.early };
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
     this.serve();
   }
 
   private serve(): void {
     const { waiting } = this;
-    if (waiting === null || this.early.length < waiting.lengthBytes) return;
+    if (waiting === null) return;
+    if (this.early.length < waiting.lengthBytes && this.failure === null) return;
     this.waiting = null;
-    const taken = this.early.subarray(0, waiting.lengthBytes);
-    this.early = this.early.subarray(waiting.lengthBytes);
-    waiting.resolve(taken);
+    waiting.settle(this.early.length < waiting.lengthBytes ? this.failure : null);
   }
 }

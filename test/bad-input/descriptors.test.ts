@@ -12,6 +12,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const REMEDY = 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
 const USUAL_LIMIT = 1024;
+const TIGHTEN_MS = 20;
 
 const lab = useLab('file');
 let scene: Scene;
@@ -25,14 +26,32 @@ afterEach(async () => {
   await scene.servesNewcomers();
 });
 
-/** The process may open `more` files until the test ends it. */
+/** The process may open `more` files until the test ends it. What it closes of its own accord meanwhile makes no room. */
 async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
+  const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
+  let bound = boundFor(pid, more);
+  await set(bound);
+  if (more > 0) return () => set(USUAL_LIMIT);
+  let tightening = Promise.resolve();
+  const timer = setInterval(() => {
+    const next = boundFor(pid, 0);
+    if (next >= bound) return;
+    bound = next;
+    tightening = tightening.then(async () => void (await set(next)));
+  }, TIGHTEN_MS);
+  return async () => {
+    clearInterval(timer);
+    await tightening;
+    return set(USUAL_LIMIT);
+  };
+}
+
+/** Numbers from 0 on among which `more` are free. */
+function boundFor(pid: number, more: number): number {
   const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
   let bound = 0;
   for (let free = 0; free < more || open.has(bound); bound++) if (!open.has(bound)) free++;
-  const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
-  await set(bound);
-  return () => set(USUAL_LIMIT);
+  return bound;
 }
 
 it('the listener: connections are closed, or refused with the reason; nobody is kept out when it is over', async (context) => {
@@ -58,7 +77,9 @@ it('the listener: connections are closed, or refused with the reason; nobody is 
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the number/);
   const none = await limit(scene.host.pid('rssrv'), 0);
   await (await scene.connect()).ended();
+  await scene.logged(/No file can be opened and no connection be accepted \(EMFILE\): raise the number/);
   await none();
+  await scene.logged(/Connections are accepted again/);
   await release();
   for (const node of nodes) await waitFor(async () => (await attempt(node)) === 'welcome', 5_000, `${node} is let in`);
 });

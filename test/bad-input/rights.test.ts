@@ -119,3 +119,23 @@ it('no right to write the log: it is said at the prompt, and everything works', 
   await host.pathsUp(1);
   expect(await host.rsconfigWell('-a', 'own')).toMatch(/^osl:own@0 attached .*\n$/);
 });
+
+it('no right to make devices: a volume that is to have one is not attached, and one that is not is', async () => {
+  configure();
+  await host.start('rssrv');
+  const asked = (device: string): void => {
+    host.writeConfig('rsiod', clientConfig(network, { defaults: { device } }));
+    give(host.rsiodPaths.configFile);
+  };
+  asked('block');
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  const { code, stderr } = await host.rsconfig('-a', 'own');
+  expect(stderr).toBe(
+    'rsconfig: osl:own@0: device = block is not possible, as rsiod does not run as root: start it as root, or use nbd-socket [E_RIGHTS]\n',
+  );
+  expect(code).toBe(1);
+  asked('nbd-socket');
+  await host.rsconfigWell('reload');
+  expect(await host.rsconfigWell('-a', 'own')).toMatch(/^osl:own@0 attached nbd\+unix:.*\n$/);
+});

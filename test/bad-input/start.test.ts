@@ -1,7 +1,7 @@
 // Obstacles to a start that are not in the configuration file: addresses, rights, sockets, another daemon, wrong usage. One line says what
 // stands in the way; nothing is left half-done; and who was there before goes on.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import type { RunResult } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const lab = useLab();
 const MEMORY_ID = '0b7d3c1e-2f6a-4d58-8e19-5a4c7b9d0e21';
@@ -72,6 +73,28 @@ describe('rssrv', () => {
       /^rssrv: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if1\): this machine does not have the address: correct it, or bring the interface up \[E_ADDRESS_MISSING\]$/,
     );
     expectNothingLeft(host);
+  });
+
+  it('--check says of addresses and volumes what a start would, changes nothing, and does not mind a running one', async () => {
+    const host = lab.host();
+    const network = await lab.network(1);
+    const volumes = { lost: { path: '/nowhere/lost.img', size: '1m' }, new: { path: host.file('storage/new.img'), size: '1m' } };
+    const config = serverConfig(network, { volumes });
+    host.writeConfig('rssrv', config);
+    const doubt = 'rssrv: Warning: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n';
+    const good = await host.run('rssrv', ['--check']);
+    expect(good).toMatchObject({ code: 0, stderr: doubt });
+    expect(good.stdout).toMatch(/1 interface, 2 volumes and 2 clients: good\n$/);
+    expect(readdirSync(path.join(host.root, 'storage'))).toEqual([]);
+    await host.start('rssrv');
+    expect(await host.run('rssrv', ['--check'])).toMatchObject({ code: 0, stderr: doubt });
+    await host.stop('rssrv');
+    host.writeConfig('rssrv', config.replace(network.serverAddresses[0] ?? '', '198.51.100.7'));
+    const { code, stdout, stderr } = await host.run('rssrv', ['--check']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^rssrv: Warning: .*\nrssrv: Cannot listen on 198\.51\.100\.7 .*does not have the address.* \[E_ADDRESS_MISSING\]\n$/,
+    );
   });
 
   // Root may use every port.
@@ -140,7 +163,13 @@ describe('rssrv', () => {
     const host = lab.host();
     const network = await lab.network(2);
     mkdirSync(path.join(host.root, 'folder'));
-    const volumes = { bad: { path: path.join(host.root, 'folder') }, lost: { path: '/nowhere/lost.img', size: '1m' }, ...VOLUMES };
+    const lost = { path: '/nowhere/lost.img', size: '1m' };
+    const volumes = {
+      bad: { path: path.join(host.root, 'folder') },
+      lost,
+      hidden: { ...lost, path: '/nowhere/hidden.img', clients: 'venus' },
+      ...VOLUMES,
+    };
     host.writeConfig('rssrv', serverConfig(network, { volumes }));
     const result = await host.tryStart('rssrv');
     expect(result.code).toBe(0);
@@ -148,6 +177,19 @@ describe('rssrv', () => {
     expect(result.stderr).toMatch(/^rssrv: Volume lost: directory \/nowhere does not exist: create it, or correct path = \[E_VOLUME\]$/m);
     await startClient(host, network);
     expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached .*\n$/);
+    for (const name of ['lost', 'osl:lost@0']) {
+      expect(await host.rsconfig('-a', name)).toMatchObject({
+        code: 1,
+        stderr: `rsconfig: ${name}: Server big-9 cannot offer it: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n`,
+      });
+    }
+    // What is not for this client it does not hear of.
+    for (const name of ['lost@1', 'hidden', 'none']) expect((await host.rsconfig('-a', name)).stderr).toMatch(/E_UNKNOWN_VOLUME\]\n$/);
+    mkdirSync(path.join(host.root, 'storage'));
+    const text = readFileSync(host.rssrvPaths.configFile, 'utf8');
+    writeFileSync(host.rssrvPaths.configFile, text.replace('/nowhere/lost.img', path.join(host.root, 'storage/lost.img')));
+    process.kill(host.pid('rssrv'), 'SIGHUP');
+    await waitFor(async () => (await host.rsconfig('-a', 'lost')).code === 0, 10_000, 'The volume can be had');
   });
 });
 

@@ -6,12 +6,14 @@ import type { ClientCase } from './case.ts';
 import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';
 import { BEFORE_WELCOME_CASES } from './client/before-welcome.ts';
 import { CONDUCT_CASES, ENDING_CASES } from './client/conduct.ts';
+import { REVOKED_CASES } from './client/revoked.ts';
 import { ALONE_CASES, VOLUME_CASES } from './client/volumes.ts';
 
 export const CLIENT_CASES: readonly ClientCase[] = [
   ...BEFORE_WELCOME_CASES,
   ...AFTER_WELCOME_CASES,
   ...VOLUME_CASES,
+  ...REVOKED_CASES,
   ...CONDUCT_CASES,
   ...ALONE_CASES,
   ...ENDING_CASES,

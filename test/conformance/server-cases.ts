@@ -15,6 +15,7 @@ import { PROOF_CASES } from './server/proof.ts';
 import { REQUEST_CASES } from './server/requests.ts';
 import { RESTART_CASES } from './server/restart.ts';
 import { SLOT_CASES } from './server/slots.ts';
+import { TAKE_OVER_CASES } from './server/take-over.ts';
 
 export const SERVER_CASES: readonly ServerCase[] = [
   ...HELLO_CASES,
@@ -26,6 +27,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...CONTENT_CASES,
   ...REQUEST_CASES,
   ...HOLDER_CASES,
+  ...TAKE_OVER_CASES,
   ...LIVENESS_CASES,
   ...PROBE_CASES,
   ...BEACON_CASES,

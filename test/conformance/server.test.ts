@@ -13,6 +13,7 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
+const LOGGED_DEADLINE_MS = 5_000;
 
 const lab = useLab('file');
 let scene: Scene;
@@ -62,7 +63,7 @@ describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) =
     await (patient.get(one) ?? runCase(one, target));
     if (one.log !== null) {
       const { log } = one;
-      await waitFor(() => log.test(scene.host.log('rssrv').slice(before)), 2_000, `The server's log says ${log}`);
+      await waitFor(() => log.test(scene.host.log('rssrv').slice(before)), LOGGED_DEADLINE_MS, `The server's log says ${log}`);
     }
     await scene.wellBehaved();
   });

@@ -35,7 +35,7 @@ export function specJoinKey({ base }: SpecKeys, secret: Buffer): Buffer {
   return hkdf(base, secret, 'rsio join 1');
 }
 
-export function specMac(key: Buffer, label: 'client' | 'join' | 'server', { transcript }: SpecKeys, before: Buffer): Buffer {
+export function specMac(key: Buffer, label: 'client' | 'join' | 'server' | 'refuse', { transcript }: SpecKeys, before: Buffer): Buffer {
   return createHmac('sha256', key).update(label).update(transcript).update(before).digest();
 }
 

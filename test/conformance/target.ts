@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECTOR_BYTES, SLOTS } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { Hello, OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawAddress, RawClient, type RawIdentity } from '../support/raw-peer.ts';
@@ -32,8 +32,8 @@ export interface TargetOptions {
     readonly foreign: string | null;
     readonly shared: string | null;
   };
-  /** For a server of one's own: makes its list change, and starts it anew. */
-  readonly control: { reload(): Promise<void>; restart(): Promise<void> } | null;
+  /** For a server of one's own: makes its list change, and starts it anew; its end took so many ms. */
+  readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
 
 /** I/O of cases is in units that fit both block sizes. */
@@ -45,10 +45,22 @@ export const VOLUME_MIN_SECTORS = 4 * 2048;
 /** Slots that a session may use before it is left for a new one; the most that one case takes is kept. */
 const SLOTS_USED_MAX = SLOTS - 48;
 const GOODBYE_MS = 50;
+const KEEP_ALIVE_MS = 1_000;
 const HEARTBEATS: ReadonlySet<number> = new Set([OP.PING, OP.PONG, OP.NOTIFY]);
 
 export function filled(sectors: number, byte: number): Buffer {
   return Buffer.alloc(sectors * SECTOR_BYTES, byte);
+}
+
+/** As clients do: a server closes a path from which nothing comes, and a case may take its time. */
+function keepAlive(path: RawClient): void {
+  let number = 0;
+  const ping = (): void => {
+    number++;
+    path.request({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }) });
+  };
+  const timer = setInterval(ping, KEEP_ALIVE_MS);
+  path.socket.once('close', () => clearInterval(timer));
 }
 
 interface Shared {
@@ -251,11 +263,10 @@ export class Target {
   }
 
   private async session(): Promise<Shared> {
-    this.shared ??= {
-      first: await RawClient.begin({ address: this.options.address, port: this.options.port }, this.identity()),
-      nextSlot: 1,
-      plain: null,
-    };
+    if (this.shared !== null) return this.shared;
+    const first = await RawClient.begin({ address: this.options.address, port: this.options.port }, this.identity());
+    keepAlive(first);
+    this.shared = { first, nextSlot: 1, plain: null };
     return this.shared;
   }
 }

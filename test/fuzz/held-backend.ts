@@ -31,15 +31,18 @@ export class HeldBackends {
   backend({ sizeBytes, blockSizeBytes, readonly }: HeldBackendOptions): Backend {
     this.open++;
     let isClosed = false;
-    const check = (what: string, positionBytes: number, lengthBytes: number, isChange: boolean): void => {
+    const checkRange = (what: string, positionBytes: number, lengthBytes: number): void => {
       expectThat(!isClosed, `${what} of a closed backend`);
-      expectThat(!isChange || !readonly, `${what} of a read-only backend`);
       expectThat(
         positionBytes >= 0 && positionBytes + lengthBytes <= sizeBytes,
         `${what} at ${positionBytes} + ${lengthBytes} of ${sizeBytes}`,
       );
-      expectThat(positionBytes % blockSizeBytes === 0 && lengthBytes % blockSizeBytes === 0, `${what} of half a block`);
       this.begun++;
+    };
+    const check = (what: string, positionBytes: number, lengthBytes: number, isChange: boolean): void => {
+      checkRange(what, positionBytes, lengthBytes);
+      expectThat(!isChange || !readonly, `${what} of a read-only backend`);
+      expectThat(positionBytes % blockSizeBytes === 0 && lengthBytes % blockSizeBytes === 0, `${what} of half a block`);
     };
     const hold = (done: IoDone): void => void this.waiting.push(done);
     const within = (buffer: Buffer, offset: number, lengthBytes: number): void =>
@@ -85,7 +88,8 @@ export class HeldBackends {
         hold(done);
       },
       extents: (positionBytes, lengthBytes, done) => {
-        check('EXTENTS', positionBytes, lengthBytes, false);
+        // Of any sectors, whatever the block size.
+        checkRange('EXTENTS', positionBytes, lengthBytes);
         hold((status) => done(status, [lengthBytes / 512, 0]));
       },
       close: async () => {

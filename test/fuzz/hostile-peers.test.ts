@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import net from 'node:net';
-import { PROBE_CONNECTIONS_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
+import { PROBE_CONNECTIONS_MAX, PROOF_TIMEOUT_MS, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
 import { RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Held, heldBy, PeersScene } from './peers-scene.ts';
@@ -14,11 +14,14 @@ const MIB = 1024 * 1024;
 const PER_SECOND = 1000;
 const WARM_UP_MS = 2000;
 const HOSTILE_MS = 6000;
+const FEW_PER_SECOND = 50;
 const LOOK_MS = 200;
+const PATIENCE_MS = 60_000;
 /** Beyond what was resident after the warm-up. */
 const GROWTH_MAX_BYTES = 64 * MIB;
 /** Refused ones that are being closed, and what is accepted in one turn of the loop. */
 const REFUSED_SLACK = 128;
+const HOLDS_MAX = 5;
 /** Longer than a stranger may take to prove himself, and a probe to end. */
 const CALM_MS = 15_000;
 
@@ -51,8 +54,11 @@ async function attack(forMs: number): Promise<Most> {
   let most = [heldBy(listener), heldBy(worker)] as const;
   await peers.start(PER_SECOND);
   const endMs = performance.now() + forMs;
-  while (performance.now() < endMs) {
+  // On a slow machine nobody may have got further than the door by then: fewer do.
+  const isIn = (): boolean => peers.counts.challenged > 0 && peers.counts.welcomed > 0;
+  while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
     await sleep(LOOK_MS);
+    if (performance.now() > endMs) peers.perSecond = FEW_PER_SECOND;
     most = [larger(most[0], heldBy(listener)), larger(most[1], heldBy(worker))];
   }
   return { counts: await peers.stop(), listener: most[0], worker: most[1] };
@@ -101,7 +107,18 @@ it('a good client sees no error, memory and descriptors are bounded, and all of 
 });
 
 it('whoever holds every place before the proof, from many addresses, locks nobody out', async () => {
+  // A slow machine may not be through when the first places are free again because their time is over.
+  let heldMs = Number.POSITIVE_INFINITY;
+  for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();
+  expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);
+});
+
+/** Holds every place that there is, for a newcomer to be served meanwhile. Returns how long that took, in ms. */
+async function placesHeld(): Promise<number> {
   const { server } = scene.target;
+  const { listener } = scene.servers;
+  const before = heldBy(listener).descriptors;
+  const startMs = performance.now();
   const from = scene.unblamed(UNPROVEN_MAX / UNPROVEN_PER_ADDRESS_MAX + 1);
   const sockets = Array.from({ length: from.length * UNPROVEN_PER_ADDRESS_MAX }, (_, index) => {
     const localAddress = from[index % from.length] ?? '';
@@ -112,9 +129,12 @@ it('whoever holds every place before the proof, from many addresses, locks nobod
     await waitFor(() => sockets.every(({ readyState }) => readyState !== 'opening'), CALM_MS, 'All are connected');
     await newcomerIsServed();
     const open = sockets.filter(({ readyState }) => readyState === 'open').length;
+    const tookMs = performance.now() - startMs;
     expect(open).toBeLessThanOrEqual(UNPROVEN_MAX);
-    expect(open).toBeGreaterThan(UNPROVEN_MAX / 2);
+    if (tookMs < PROOF_TIMEOUT_MS) expect(open).toBeGreaterThan(UNPROVEN_MAX / 2);
+    return tookMs;
   } finally {
     for (const socket of sockets) socket.destroy();
+    await waitFor(() => heldBy(listener).descriptors <= before, CALM_MS, 'All are closed');
   }
-});
+}

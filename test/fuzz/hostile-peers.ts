@@ -64,6 +64,8 @@ export class HostilePeers {
   private readonly sockets = new Set<net.Socket>();
   private readonly udp: dgram.Socket[] = [];
   private timer: NodeJS.Timeout | null = null;
+  /** Connections that are begun in a second, and may be changed while it goes on. */
+  perSecond = 0;
   private owed = 0;
   private lastMs = 0;
   /** Whose session the proven ones join. */
@@ -87,7 +89,8 @@ export class HostilePeers {
       this.udp.push(socket);
     }
     this.lastMs = performance.now();
-    this.timer = setInterval(() => this.tick(perSecond), TICK_MS);
+    this.perSecond = perSecond;
+    this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
   /** Resolves when all of theirs is closed on this side. */
@@ -99,7 +102,8 @@ export class HostilePeers {
     return this.counts;
   }
 
-  private tick(perSecond: number): void {
+  private tick(): void {
+    const { perSecond } = this;
     const nowMs = performance.now();
     this.owed = Math.min(perSecond, this.owed + ((nowMs - this.lastMs) / MS_PER_SECOND) * perSecond);
     this.lastMs = nowMs;

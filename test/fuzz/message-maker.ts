@@ -17,6 +17,7 @@ import {
 } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/message-codec';
+import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;
 
@@ -128,6 +129,11 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     code: random.pick(['E_AUTH', 'E_LIMIT', 'X']),
     sentence: aText(random),
   })),
+  kind('REFUSE', codecs.encodeRefuse, codecs.decodeRefuse, (random) => ({
+    code: random.pick(['E_AUTH', 'E_LIMIT', 'X']),
+    sentence: aText(random),
+    mac: random.chance(0.5) ? null : random.bytes(32),
+  })),
   kind('PING or PONG', codecs.encodeHeartbeat, codecs.decodeHeartbeat, (random) => ({
     number: edge(random, 0, Number.MAX_SAFE_INTEGER),
     clockMs: random.chance(0.5) ? random.unit() * 1e9 : edge(random, 0, Number.MAX_SAFE_INTEGER),
@@ -144,6 +150,8 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     name: aName(random),
     universe: random.int(0, 3),
     readonly: random.chance(0.5),
+    take: random.pick(Object.values(TAKE)),
+    resume: random.chance(0.5) ? aToken(random) : null,
   })),
   kind('OPEN answer', codecs.encodeOpenAnswer, codecs.decodeOpenAnswer, (random) => ({
     handle: edge(random, 0, 65_535),

@@ -47,6 +47,10 @@ export function withMac(key: Buffer, label: string, transcript: Buffer, body: Bu
   return Buffer.concat([body, hmac(key, label, transcript, body)]);
 }
 
+export function refuseMacOf(key: Buffer, transcript: Buffer, code: string): Buffer {
+  return hmac(key, 'refuse', transcript, code);
+}
+
 /** HMAC over a whole datagram but its end. */
 export function isBeaconSigned(key: Buffer, datagram: Buffer): boolean {
   const at = datagram.length - MAC_BYTES;

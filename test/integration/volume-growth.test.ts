@@ -91,7 +91,7 @@ it(
     fio.stop();
     expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
     const { events } = await host.call('events', { count: 100 });
-    expect(events.filter(({ object, to }) => object === 'volume oracle' && to === `${74 * MIB} bytes`)).toHaveLength(1);
+    expect(events.filter(({ object, to }) => object === 'volume osl:oracle@0' && to === `${74 * MIB} bytes`)).toHaveLength(1);
     // A server that comes back with a smaller size: nobody who was told the larger one sees it shrink.
     await host.stop('rssrv');
     write(keys(first, '16m'));

@@ -9,9 +9,12 @@ import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { needFio, needTool, run, type RunResult, runWell } from '../support/programs.ts';
 import { report } from '../support/report.ts';
-import { volumeStats } from '../support/volume-stats.ts';
+import { verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 
 const MIB = 1024 * 1024;
+
+/** At most: it is ended when it has read back enough. */
+const FIO_SECONDS = 150;
 
 const lab = useLab();
 
@@ -38,7 +41,7 @@ function qemuIo(host: Host, name: string, ...script: readonly string[]): Promise
 
 async function verifyWithFio(context: TestContext, client: Host, name: string, volume: string): Promise<void> {
   needFio(context);
-  const { verifyReads, slowestMs } = await startFio(client, name, { seconds: 3, size: '16m' }).outcome;
+  const { verifyReads, slowestMs } = await verifiedAndEnded(client, volume, startFio(client, name, { seconds: FIO_SECONDS, size: '16m' }));
   const stats = await volumeStats(client, volume);
   expect(verifyReads).toBeGreaterThan(100);
   expect(stats.errors).toBe(0);

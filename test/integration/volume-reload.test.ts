@@ -1,7 +1,8 @@
 // SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: what comes, goes and grows while handles are open, what is refused
 // with whom it would hurt, races with OPEN, and a server that is killed in the middle. What rsiod makes of it is in volume-growth.test.ts.
 
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { OP } from '@rsio/protocol/wire/frames';
 import {
@@ -145,6 +146,23 @@ describe('applied while sessions live', () => {
     const { handle } = await client.open('oracle');
     await client.verify(handle, 0, 8);
   });
+});
+
+it('trouble with what goes is told as trouble, not as a refusal: the new file holds', async () => {
+  const id = randomUUID();
+  const tvol = { type: 'memory', size: '1m' };
+  await start({ oracle: { ...tvol, id }, tvol });
+  const client = await login();
+  // In place of its memory there is something that rssrv does not remove.
+  const memory = path.join(host.rssrvPaths.memoryDir, `rsio-${id}`);
+  rmSync(memory);
+  mkdirSync(memory);
+  lab.onClean(() => rmSync(memory, { recursive: true, force: true }));
+  const said = await reload({ tvol });
+  expect(said).toMatch(/^Reload: applied, with trouble about what was closed: .+ \[E_\w+\]$/m);
+  expect(said).not.toContain('Reload refused');
+  expect((await volumesOf(client)).map(({ name }) => name)).toEqual(['tvol']);
+  expect(await reload({ tvol, spare: tvol })).not.toContain('trouble');
 });
 
 describe('refused whole', () => {

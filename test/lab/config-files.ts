@@ -1,6 +1,7 @@
 // The two configuration files of the lab, as a person would write them. Pure text; leaves writing it to the lab.
 // One root serves both daemons, as each has files of its own.
 
+import type { FileSystem } from './file-systems.ts';
 import type { LabAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';
@@ -14,6 +15,8 @@ const KEY = '0xbig2-for-the-lab-only';
 export interface VolumeFiles {
   readonly docs: string;
   readonly scratch: string;
+  /** Of each volume that becomes a block device. */
+  readonly disks: readonly (readonly [FileSystem, file: string])[];
 }
 
 export function serverConfig({ port, server }: LabAddresses, files: VolumeFiles): string {
@@ -37,13 +40,22 @@ path        = ${files.docs}
 [volume ${SCRATCH}]
 path        = ${files.scratch}
 size        = 64m
-
+${files.disks.map(([{ volume, sizeMib }, file]) => diskOfServer(volume, file, sizeMib)).join('')}
 [clients]
 ${NODE} ${KEY}
 `;
 }
 
-export function clientConfig({ port, client, server, cable }: LabAddresses): string {
+function diskOfServer(volume: string, file: string, sizeMib: number): string {
+  return `
+[volume ${volume}]
+path        = ${file}
+size        = ${sizeMib}m
+`;
+}
+
+/** `disks`: volumes that become block devices. */
+export function clientConfig({ port, client, server, cable }: LabAddresses, disks: readonly FileSystem[]): string {
   return `[defaults]
 protocol      = tcp
 port          = ${port}
@@ -67,5 +79,5 @@ address       = ${server[0]}
 # The lab's cable: a relay to ${server[1]} that can be cut
 [server big-9-2]
 address       = ${cable}
-`;
+${disks.map(({ volume }) => `\n[volume ${volume}]\ndevice        = block\n`).join('')}`;
 }

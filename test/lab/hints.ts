@@ -8,6 +8,8 @@ export interface HintOptions {
   readonly nbdSocket: string;
   readonly docsFile: string;
   readonly hasTool: (name: string) => boolean;
+  /** With a file system on it, and where it can be mounted; null: there is none. */
+  readonly disk: { readonly device: string; readonly mountPoint: string } | null;
 }
 
 /** The address of a volume for NBD clients. */
@@ -15,7 +17,7 @@ export function nbdUri(volume: string, nbdSocket: string): string {
   return `nbd+unix:///${NAMESPACE}/${volume}?socket=${nbdSocket}`;
 }
 
-export function hintLines({ root, nbdSocket, docsFile, hasTool }: HintOptions): string[] {
+export function hintLines({ root, nbdSocket, docsFile, hasTool, disk }: HintOptions): string[] {
   const own = ['rsconfig', 'rsconfig -qvvv', 'rsconfig -m stats', 'rsconfig events', 'rsclogcat -f', 'rsslogcat -n 20'].map((line) => {
     const [program = '', ...args] = line.split(' ');
     return [`bin/${program}`, '--root', root, ...args].join(' ');
@@ -31,6 +33,7 @@ export function hintLines({ root, nbdSocket, docsFile, hasTool }: HintOptions): 
   const missing = foreign.filter(({ tool }) => !hasTool(tool)).map(({ tool, debianPackage }) => `${tool} (Debian: ${debianPackage})`);
   return [
     ...own,
+    ...(disk === null ? [] : [`mount ${disk.device} ${disk.mountPoint} && ls ${disk.mountPoint}/docs`]),
     ...foreign.filter(({ tool }) => hasTool(tool)).map(({ line }) => line),
     ...(missing.length === 0 ? [] : [`# also good to have: ${missing.join(', ')}`]),
   ];

@@ -4,9 +4,10 @@
 import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
+import { findTool } from './machine-tools.ts';
 import { fillPattern } from './pattern.ts';
 import type { Screen } from './screen.ts';
-import { findTool, type Shell } from './shell.ts';
+import type { Shell } from './shell.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const CHUNKS = 32;

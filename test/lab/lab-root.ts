@@ -30,5 +30,6 @@ export function makeLabRoot(given: string | undefined): LabRoot {
 function takeFolder(path: string): string {
   mkdirSync(path, { recursive: true });
   if (readdirSync(path).length > 0) throw new RsError('E_USAGE', `Folder ${path} is not empty: give --root an empty or new one`);
-  return path;
+  // The kernel names what is mounted without links.
+  return realpathSync(path);
 }

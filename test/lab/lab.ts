@@ -1,5 +1,5 @@
 // The lab's steps, in order, and its end. Leaves arguments, signals and exit codes to main.ts.
-// Invariant: `end` may be called at any time, also before or in the middle of the steps, and leaves neither process nor file.
+// Invariant: `end` may be called at any time, also before or in the middle of the steps, and leaves neither process, file, mount nor loop device.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,15 +8,20 @@ import { rsiodPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { type Claim, claimAddresses } from './addresses.ts';
+import { BlockDeviceStep, mountPointOf } from './block-device-step.ts';
 import { clientConfig, DOCS, NAMESPACE, SCRATCH, serverConfig } from './config-files.ts';
 import { copyExport } from './copy.ts';
+import { THIS_MACHINE, whyNoDevices } from './device-needs.ts';
+import { releaseDevices, releaseMounts, stillMounted } from './device-release.ts';
 import { hintLines, nbdUri } from './hints.ts';
+import { EXT4, type FileSystem, XFS } from './file-systems.ts';
 import { makeImage, sha256 } from './image.ts';
 import type { LabRoot } from './lab-root.ts';
+import { findTool, systemPath } from './machine-tools.ts';
 import { NbdClient } from './nbd-client.ts';
 import { endTree, pidOf } from './processes.ts';
 import type { Screen } from './screen.ts';
-import { findTool, Shell } from './shell.ts';
+import { Shell } from './shell.ts';
 import { VerifiedIo } from './verified-io.ts';
 
 /** How long I/O runs before the cut, while the cable is cut, and after it is mended. */
@@ -25,6 +30,11 @@ const CUT_MS = 2_000;
 const PATH_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
 const LOG_LINES = 20;
+const DISKS = [EXT4, XFS];
+/** The steps with devices take a few seconds, and a few more on a busy machine. */
+const DEVICE_STEP_MS = 60_000;
+/** Of each command of the end. */
+const END_COMMAND_MS = 30_000;
 
 export interface LabOptions {
   readonly root: LabRoot;
@@ -43,15 +53,17 @@ export class Lab {
   private readonly docsFile: string;
   private claim: Claim | undefined;
   private isExt4 = false;
+  /** Why there are no block devices; null: there are. */
+  private noDevices: string | null = 'nothing is configured yet';
+  private readonly filled: FileSystem[] = [];
 
   constructor(options: LabOptions) {
     this.options = options;
-    const { screen, repository, signal } = options;
     const root = options.root.path;
-    this.shell = new Shell({ screen, repository, root, signal });
+    this.shell = this.shellUntil(options.signal);
     this.server = rssrvPaths(root);
     this.client = rsiodPaths(root);
-    this.docsFile = join(root, 'storage/docs.img');
+    this.docsFile = this.fileOf(DOCS);
   }
 
   async runSteps(): Promise<void> {
@@ -67,6 +79,12 @@ export class Lab {
     await step('The image, copied through the client', () => this.copy());
     await step('Writes with verification, while a cable is cut', () => this.writeThroughCut());
     await step('Detached and attached again', () => this.reattach());
+    if (this.noDevices !== null) {
+      await step('Block devices', async () => screen.line(`Left out: ${this.noDevices}`));
+      return;
+    }
+    await step('A volume is a disk: ext4 on its block device', () => this.useDisk(EXT4));
+    await step('The same with XFS', () => this.useDisk(XFS));
   }
 
   /** Both daemons stay; Enter cuts or mends the cable. Resolves when the signal comes. */
@@ -74,7 +92,9 @@ export class Lab {
     const { screen, root, signal } = this.options;
     screen.good('\nAll steps done. Server and client are running; in another terminal, in this folder, try:');
     const { nbdSocket } = this.client;
-    const lines = hintLines({ root: root.path, nbdSocket, docsFile: this.docsFile, hasTool: (name) => findTool(name) !== null });
+    const [first] = this.filled;
+    const disk = first === undefined ? null : { device: this.deviceOf(first.volume), mountPoint: mountPointOf(root.path, first) };
+    const lines = hintLines({ root: root.path, nbdSocket, docsFile: this.docsFile, hasTool: (name) => findTool(name) !== null, disk });
     for (const line of lines) screen.line(`  ${line}`);
     screen.good('Enter cuts or mends the cable of if1. Ctrl-C ends everything and leaves nothing behind.');
     const onInput = (): void => this.toggleCable();
@@ -91,30 +111,59 @@ export class Lab {
     await this.shell.showLogs(LOG_LINES);
   }
 
-  /** Ends both daemons, unplugs the cable, removes the root. Throws, when all that is done, if a daemon did not end by itself. */
+  /**
+   * Takes the devices away, ends both daemons, unplugs the cable, removes the root. Throws, when all that is done, if a daemon did not end by
+   * itself or left a device.
+   */
   async end(): Promise<void> {
     const { screen, root } = this.options;
+    const shell = this.shellUntil(new AbortController().signal, END_COMMAND_MS);
     const killed: number[] = [];
+    const left = this.noDevices === null ? await this.endDevices(shell) : [];
     for (const { pidFile } of [this.client, this.server]) {
       const pid = pidOf(pidFile);
       if (pid === null) continue;
       screen.command(`kill $(cat ${pidFile})`);
       killed.push(...(await endTree(pid)));
     }
+    if (this.noDevices === null) left.push(...(await releaseDevices(root.path, shell)));
     await this.claim?.cable.unplug();
+    const mounted = await stillMounted(root.path);
+    if (mounted.length > 0)
+      throw new RsError('E_IN_USE', `Still mounted: ${mounted.join(', ')}: end what uses it, umount it, then remove ${root.path}`);
     screen.command(`rm -r ${root.path}`);
     root.remove();
+    if (left.length > 0) throw new RsError('E_INTERNAL', `Devices ${left.join(', ')} were left by rsiod and had to be taken away`);
     if (killed.length > 0) throw new RsError('E_INTERNAL', `Processes ${killed.join(', ')} did not end by themselves and were killed`);
   }
 
-  private async configure(): Promise<void> {
+  /** Nobody must be left who waits for a device of which the daemon has ended. Returns what a daemon that does not end had of them. */
+  private async endDevices(shell: Shell): Promise<string[]> {
     const { screen, root } = this.options;
+    await releaseMounts(root.path, shell, screen);
+    if (pidOf(this.client.pidFile) === null) return [];
+    try {
+      await shell.run('rsconfig', 'stop').catch(() => shell.run('rsconfig', 'stop', '--force'));
+      return [];
+    } catch {
+      return await releaseDevices(root.path, shell);
+    }
+  }
+
+  private async configure(): Promise<void> {
+    const { screen, bare } = this.options;
+    this.noDevices = await whyNoDevices(THIS_MACHINE, bare);
+    const disks = this.noDevices === null ? DISKS : [];
     this.claim = await claimAddresses();
     const { addresses } = this.claim;
-    const files = { docs: this.docsFile, scratch: join(root.path, 'storage/scratch.img') };
+    const files = {
+      docs: this.docsFile,
+      scratch: this.fileOf(SCRATCH),
+      disks: disks.map((disk) => [disk, this.fileOf(disk.volume)] as const),
+    };
     for (const [path, text] of [
       [this.server.configFile, serverConfig(addresses, files)],
-      [this.client.configFile, clientConfig(addresses)],
+      [this.client.configFile, clientConfig(addresses, disks)],
     ] as const) {
       writeFileSync(path, text, { mode: 0o600 });
       screen.command(`cat ${path}`);
@@ -203,6 +252,45 @@ export class Lab {
   private async reattach(): Promise<void> {
     await this.shell.run('rsconfig', '-d');
     await this.shell.run('rsconfig', '-a');
+  }
+
+  private async useDisk(fileSystem: FileSystem): Promise<void> {
+    const { screen, root, signal } = this.options;
+    const deadline = new AbortController();
+    const late = new RsError('E_TIMEOUT', `The step took longer than ${DEVICE_STEP_MS / 1000} s: see the logs below`);
+    const timer = setTimeout(() => deadline.abort(late), DEVICE_STEP_MS);
+    const { volume } = fileSystem;
+    const step = new BlockDeviceStep({
+      shell: this.shellUntil(AbortSignal.any([signal, deadline.signal])),
+      screen,
+      fileSystem,
+      device: this.deviceOf(volume),
+      rawDevice: this.deviceOf(`r${volume}`),
+      file: this.fileOf(volume),
+      tree: 'docs',
+      folder: root.path,
+    });
+    try {
+      if (await step.run()) this.filled.push(fileSystem);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private shellUntil(signal: AbortSignal, timeoutMs?: number): Shell {
+    const { screen, repository, root, bare } = this.options;
+    // rsiod, too, runs programs that only administrators have in their PATH.
+    const env = bare ? process.env : { ...process.env, PATH: systemPath() };
+    return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  }
+
+  /** Of a volume, on the server. */
+  private fileOf(volume: string): string {
+    return join(this.options.root.path, `storage/${volume}.img`);
+  }
+
+  private deviceOf(name: string): string {
+    return join(this.client.devDir, 'av0', name);
   }
 
   private get cable() {

@@ -1,6 +1,6 @@
 // The hands-on lab, `npm start`: a server and a client as separate processes on this machine, the main job done step by step.
 // Here: arguments, signals, exit codes (0; 1 a step failed; 2 wrong usage; 130 ended by a person in the middle). The steps are lab.ts.
-// Invariant: however it ends, except by SIGKILL, the daemons are stopped and the root is removed first.
+// Invariant: however it ends, except by SIGKILL, first nothing is mounted any more, the daemons are stopped and the root is removed.
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import { Screen, seconds, wantsColour } from './screen.ts';
 
 const HELP = `Usage: npm start -- [--once] [--root DIR] [--bare]
 Shows a server and a client at work on this machine, then leaves both running to be tried out, until Ctrl-C.
+As root, with /dev/fuse and loop devices, block devices are shown, too.
 
   --once            end when the steps are done (also without a terminal)
   --root DIR        use this empty or new folder, which is removed at the end

@@ -1,14 +1,11 @@
 // Runs commands and shows them as a person would type them, with what they print as it comes. Leaves what they mean to the steps.
 // Invariant: nothing that was started here is left behind by an abort; a daemon that is just starting is let come up, to be ended properly.
 
-import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { GOOD_END, runProgram } from './program-run.ts';
 import type { Screen } from './screen.ts';
 
-/** mke2fs is here where the PATH of a plain user does not lead. */
-const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
 const COMMAND_TIMEOUT_MS = 60_000;
 
 export interface ShellOptions {
@@ -18,9 +15,18 @@ export interface ShellOptions {
   /** The `--root` of all commands. */
   readonly root: string;
   readonly signal: AbortSignal;
+  /** Of each command. */
+  readonly timeoutMs?: number;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
+
+interface How {
+  readonly signal?: AbortSignal;
+  /** Without it what the program says is shown. */
+  readonly output?: (text: string) => void;
+}
 
 export class Shell {
   private readonly options: ShellOptions;
@@ -38,21 +44,32 @@ export class Shell {
   async run(program: Program, ...args: readonly string[]): Promise<void> {
     const { repository, root, signal } = this.options;
     const argv = [join(repository, 'bin', program), '--root', root, ...args];
-    await this.execute(this.lineOf(program, ...args), process.execPath, argv, signal);
+    await this.execute(this.lineOf(program, ...args), process.execPath, argv, { signal });
   }
 
   /** Starts a daemon and comes back when it is up; throws when it is not. */
   async start(daemon: 'rssrv' | 'rsiod'): Promise<void> {
     const { repository, root, signal } = this.options;
     // No signal for the start itself: half a start is harder to end than a whole one.
-    await this.execute(this.lineOf(daemon), process.execPath, [join(repository, 'bin', daemon), '--root', root], undefined);
+    await this.execute(this.lineOf(daemon), process.execPath, [join(repository, 'bin', daemon), '--root', root], {});
     signal.throwIfAborted();
   }
 
   /** Runs a program of the machine; throws when it fails. */
   async tool(path: string, ...args: readonly string[]): Promise<void> {
-    const words = [path.slice(path.lastIndexOf('/') + 1), ...args].map(quoted);
-    await this.execute(words.join(' '), path, args, this.options.signal);
+    await this.execute(lineOfTool(path, args), path, args, { signal: this.options.signal });
+  }
+
+  /** The same with one whose words are for programs: they are returned, and shown only when it fails. */
+  async quietTool(path: string, ...args: readonly string[]): Promise<string> {
+    let said = '';
+    try {
+      await this.execute(lineOfTool(path, args), path, args, { signal: this.options.signal, output: (text) => (said += text) });
+    } catch (thrown) {
+      this.options.screen.output(said);
+      throw thrown;
+    }
+    return said;
   }
 
   /** Shows the last lines of both logs, if there are any; also after an abort. */
@@ -61,50 +78,23 @@ export class Shell {
     for (const program of ['rsslogcat', 'rsclogcat'] as const) {
       const args = ['-n', String(lines)];
       const argv = [join(repository, 'bin', program), '--root', root, ...args];
-      await this.execute(this.lineOf(program, ...args), process.execPath, argv, undefined).catch(() => {});
+      await this.execute(this.lineOf(program, ...args), process.execPath, argv, {}).catch(() => {});
     }
   }
 
-  private async execute(line: string, file: string, args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    const { screen, repository } = this.options;
+  private async execute(line: string, file: string, args: readonly string[], how: How): Promise<void> {
+    const { screen, repository, env, timeoutMs = COMMAND_TIMEOUT_MS } = this.options;
+    const { signal, output = (text) => screen.output(text) } = how;
     signal?.throwIfAborted();
     screen.command(line);
-    // Detached: the terminal's Ctrl-C is for the lab alone, which then ends things in order.
-    const child = spawn(file, [...args], {
-      cwd: repository,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: COMMAND_TIMEOUT_MS,
-    });
-    const abort = (): void => void child.kill();
-    signal?.addEventListener('abort', abort);
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => screen.output(text));
-    try {
-      const ended = await new Promise<string>((resolve, reject) => {
-        child.on('error', reject);
-        child.on('close', (code, killedBy) => resolve(code === null ? `was ended by ${killedBy}` : `ended with exit code ${code}`));
-      });
-      signal?.throwIfAborted();
-      if (ended !== 'ended with exit code 0') throw new RsError('E_SYSTEM', `Command ${ended}: ${line}`);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
+    const ended = await runProgram(file, args, { cwd: repository, timeoutMs, env, signal, output });
+    signal?.throwIfAborted();
+    if (ended !== GOOD_END) throw new RsError('E_SYSTEM', `Command ${ended}: ${line}`);
   }
 }
 
-/** Where a program of the machine is, or null. */
-export function findTool(name: string): string | null {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS].filter((folder) => folder.startsWith('/'));
-  return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+function lineOfTool(path: string, args: readonly string[]): string {
+  return [path.slice(path.lastIndexOf('/') + 1), ...args].map(quoted).join(' ');
 }
 
 /** As it must be typed: `?` and `*` mean something to a shell. */

@@ -81,4 +81,4 @@ it('doctor says that one cable carries both paths, and its remedy gives each pat
     expect(receivedBytes).toBeGreaterThan(USED_BYTES);
   }
   await io.end();
-}, 120_000);
+}, 240_000);

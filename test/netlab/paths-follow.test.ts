@@ -74,10 +74,9 @@ it('a server interface that its file gains becomes a path, and one that it loses
   await reload(server, named(network, 1, 2));
   await client.host.pathsUp(2, FOLLOW_MS);
   await io.progress();
-  expect((await paths(client)).filter((path) => path.endsWith(' up'))).toEqual([
-    '192.168.46.20 192.168.46.10 up',
-    '192.168.47.20 192.168.47.10 up',
-  ]);
+  const both = '192.168.46.20 192.168.46.10 up, 192.168.47.20 192.168.47.10 up';
+  const up = async (): Promise<string> => (await paths(client)).filter((path) => path.endsWith(' up')).join(', ');
+  await waitFor(async () => (await up()) === both, FOLLOW_MS, `The paths that are up are ${both}`);
   await io.end();
   expect(client.host.pid('rsiod')).toBe(pid);
   expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);

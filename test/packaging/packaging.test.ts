@@ -49,8 +49,9 @@ it.each(DAEMONS)('%s.service starts the program, and knows its files and pages',
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
-  // In its place a program that is there: the unit is looked at, not this machine.
-  writeFileSync(file, packaged(`${program}.service`).replace(/^ExecStart=\S+/m, `ExecStart=${launcher(program)}`));
+  // In their place programs that are there: the unit is looked at, not this machine.
+  const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
+  writeFileSync(file, packaged(`${program}.service`).replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);
   const about = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(`${program}.service`));
   expect({ code, about }).toEqual({ code: 0, about: [] });

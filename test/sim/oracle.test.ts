@@ -102,7 +102,7 @@ test('a write executed after its answer was told, and out of order', () => {
   execute(1, 0, first.body);
   expect(oracle.breaches).toEqual([expect.stringContaining('O1')]);
   oracle.changed(second.number, 0, 1, true);
-  execute(2, 0, second.body);
+  execute(1, 0, second.body);
   expect(oracle.breaches[1]).toContain('S4');
 });
 
@@ -129,4 +129,106 @@ test('what a read has shown of a write that was given up does not vanish again',
   content.fill(0);
   read(0, 1);
   expect(oracle.breaches).toEqual([expect.stringContaining('O2')]);
+});
+
+test('a crash of the machine may undo what nothing has made durable, and nothing else', () => {
+  const [first, second, third] = [written(0, 1), written(1, 1), written(2, 1)];
+  for (const [lba, { number, body }] of [first, second, third].entries()) {
+    execute(1, lba, body);
+    oracle.changed(number, lba, 1, true);
+    if (lba === 0) oracle.flushed(oracle.flushBegins());
+  }
+  oracle.stays(third.number, 2, 1);
+  oracle.crashed(false);
+  content.fill(0, SECTOR_BYTES, 2 * SECTOR_BYTES);
+  read(0, SECTORS);
+  expect(oracle.breaches).toEqual([]);
+  content.fill(0, 0, SECTOR_BYTES);
+  read(0, 1);
+  content.fill(0, 2 * SECTOR_BYTES, 3 * SECTOR_BYTES);
+  read(2, 1);
+  expect(oracle.breaches).toHaveLength(2);
+});
+
+test('a crash of the machine undoes nothing that the last holder of the volume was told', () => {
+  const [told, underWay] = [written(0, 1), written(1, 1)];
+  execute(1, 0, told.body);
+  oracle.changed(told.number, 0, 1, true);
+  oracle.handedOver();
+  oracle.changed(underWay.number, 1, 1, true);
+  oracle.crashed(false);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([]);
+  read(1, 1);
+  expect(oracle.breaches, 'what was on its way to him').toEqual([expect.stringContaining('sector 1 shows zeros')]);
+});
+
+test('what is in the log of whoever has the volume survives a crash, unless the log is lost before it was sent again', () => {
+  oracle.attached();
+  const { number, body } = written(0, 1);
+  execute(1, 0, body);
+  oracle.changed(number, 0, 1, true);
+  oracle.crashed(true);
+  content.fill(0);
+  execute(2, 0, body);
+  oracle.recovered(content);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([]);
+  content.fill(0);
+  read(0, 1);
+  expect(oracle.breaches).toEqual([expect.stringContaining('sector 0 shows zeros')]);
+  oracle.crashed(true);
+  oracle.dropped();
+  read(0, 1);
+  expect(oracle.breaches).toHaveLength(1);
+});
+
+test('an answered write is executed again in a later life only while nothing newer was answered', () => {
+  const [first, second] = [written(0, 1), written(0, 1)];
+  execute(1, 0, first.body);
+  oracle.changed(first.number, 0, 1, true);
+  oracle.lifeEnded();
+  execute(2, 0, first.body);
+  expect(oracle.breaches).toEqual([]);
+  execute(2, 0, second.body);
+  oracle.changed(second.number, 0, 1, true);
+  oracle.lifeEnded();
+  execute(3, 0, first.body);
+  expect(oracle.breaches).toContainEqual(expect.stringContaining('O1: write 1'));
+});
+
+test('writes of two users are told apart', () => {
+  const mine = written(0, 1);
+  const theirs = oracle.change(0, 1, Buffer.alloc(SECTOR_BYTES), 0, 2);
+  oracle.changed(theirs, 0, 1, false);
+  execute(1, 0, mine.body);
+  expect(oracle.breaches, 'nobody was told of this one').toEqual([]);
+});
+
+test('what the storage has forgotten may show old content until it is brought back, and not after that', () => {
+  oracle.attached();
+  const [first, second] = [written(0, 1), written(0, 1)];
+  execute(1, 0, first.body);
+  const disk = Buffer.from(content);
+  oracle.changed(first.number, 0, 1, true);
+  oracle.flushed(oracle.flushBegins());
+  execute(1, 0, second.body);
+  oracle.changed(second.number, 0, 1, true);
+  oracle.forgets(0, disk, 0, true);
+  read(0, 1);
+  disk.copy(content);
+  read(0, 1);
+  expect([oracle.breaches, oracle.forgotten]).toEqual([[], 1]);
+  oracle.lifeEnded();
+  oracle.recovered(disk);
+  expect(oracle.breaches).toEqual([expect.stringContaining('R2: change 2 of sector 0')]);
+  read(0, 1);
+  expect(oracle.breaches[1]).toContain('shows write 1');
+});
+
+test('a flush that is answered OK, and something that it covers is not on disk', () => {
+  const { number } = written(3, 1);
+  oracle.changed(number, 3, 1, true);
+  oracle.judgeOnDisk(3, oracle.flushBegins()[3]!, content);
+  expect(oracle.breaches).toEqual([expect.stringContaining('a flush is answered OK which covers change 1 of sector 3')]);
 });

@@ -1,9 +1,12 @@
 // What a volume may hold, known from outside: every sector that is written carries volume, write number and sector, so that a read tells
-// which write it saw. Overlapping changes execute in the order in which they were submitted (O1), so what a sector may show is an interval
-// of numbers. It judges reads (last answered write or a later one; never older than what a read has returned before) and executions
-// (once per life of the server process, in order, never after the answer was told; what was given up, not after anything newer).
+// which write it saw. Overlapping changes execute in the order in which they were submitted (O1), over all users of a volume, since one
+// writes at a time. It judges reads (last answered write or a later one; never older than what a read has returned before) and executions
+// (once, in order, never after the answer was told; what was given up, not after anything newer). In a later life of the storage the client
+// may send again what was answered last, from its replay log; a crash of the server's machine takes back only what is neither durable nor
+// in the log of a client that lives. What the storage forgets without a crash is in oracle-losses.ts.
 
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { Losses } from './oracle-losses.ts';
 
 /** What was known when a read was issued: for each of its sectors the oldest change it may show. */
 export type ReadTicket = Uint32Array;
@@ -27,8 +30,34 @@ export class Oracle {
   readonly volume: number;
   /** Newest change that was answered OK, or that an answered read has shown. */
   private readonly floors: Uint32Array;
-  /** Newest change that was answered, whatever the answer. */
-  private readonly told: Uint32Array;
+  /** Newest change that was answered OK, and the newest that no crash of the machine may undo. */
+  private readonly acked: Uint32Array;
+  private readonly durable: Uint32Array;
+  /** Newest change that was answered OK, whatever was lost since: a log may hold it. */
+  private readonly answered: Uint32Array;
+  /** In which life of the storage each sector was written last, and its newest answered change was executed. */
+  private readonly writtenIn: Uint32Array;
+  private readonly ackedIn: Uint32Array;
+  /** The same, of its last write when that was executed first. */
+  private readonly bornIn: Uint32Array;
+  /** Lives of the storage that have ended. */
+  storageLives = 0;
+  /** Changes of several segments, of which not all were answered OK. */
+  private readonly partial = new Set<number>();
+  /** All changes of several segments: in which life of the storage they were submitted. */
+  private readonly inPieces = new Map<number, number>();
+  /** The first number that whoever has the volume attached may have submitted. */
+  private tenureFrom = 1;
+  /** The machine has crashed, and the replay log of the volume's user has not been sent yet. */
+  private isPending = false;
+  /** How often something that was answered was given up for lost. */
+  drops = 0;
+  /** By user: newest change that was answered, whatever the answer. */
+  private readonly told: Uint32Array[] = [];
+  /** By number: the user who submitted it. */
+  private readonly authors: number[] = [0];
+  /** Changes up to this number that are answered OK are durable: the volume was synced when it got another holder. */
+  private durableUpTo = 0;
   /** Newest change that was submitted. */
   private readonly newest: Uint32Array;
   /** Newest write that was executed, and in which life of the server process. */
@@ -37,6 +66,13 @@ export class Oracle {
   /** Changes that make zeros and may still be seen. */
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
+  private readonly losses: Losses;
+  /** Told of each breach. */
+  breached: (sentence: string) => void = () => undefined;
+  /** Told when a log is about to be sent again, and when something of it has been executed. */
+  replayed: () => void = () => undefined;
+  /** Told when a read has shown a change before that was answered. */
+  shown: () => void = () => undefined;
   /** Highest number of a change that was executed. */
   private highest = 0;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
@@ -46,18 +82,25 @@ export class Oracle {
     this.volume = volume;
     this.sectors = sectors;
     this.floors = new Uint32Array(sectors);
-    this.told = new Uint32Array(sectors);
+    this.acked = new Uint32Array(sectors);
+    this.answered = new Uint32Array(sectors);
+    this.durable = new Uint32Array(sectors);
+    this.writtenIn = new Uint32Array(sectors);
+    this.ackedIn = new Uint32Array(sectors);
+    this.bornIn = new Uint32Array(sectors);
     this.newest = new Uint32Array(sectors);
     this.executed = new Uint32Array(sectors);
     this.executedIn = new Uint32Array(sectors);
     this.zeros = new Array<number[] | undefined>(sectors);
+    this.losses = new Losses(sectors);
     this.stamp.writeUInt32BE((MAGIC ^ volume) >>> 0, 0);
     this.stamp.writeUInt32BE(volume, 12);
   }
 
   /** A change is submitted: gives its number; `fill` gets its content at `offset`, unless it makes zeros. */
-  change(lba: number, count: number, fill: Buffer | null, offset: number): number {
+  change(lba: number, count: number, fill: Buffer | null, offset: number, user = 0): number {
     const number = this.nextNumber++;
+    this.authors.push(user);
     for (let index = 0; index < count; index++) {
       const sector = lba + index;
       this.newest[sector] = number;
@@ -67,12 +110,149 @@ export class Oracle {
     return number;
   }
 
-  /** A change was answered; `isOk` false: it may show or not, but will not happen any more. */
-  changed(number: number, lba: number, count: number, isOk: boolean): void {
+  /**
+   * A change was answered; `isOk` false: it may show or not, but will not happen any more. `isSure` false: something was given up for lost
+   * meanwhile, of which an OK may speak.
+   */
+  changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
+    const told = this.toldTo(this.authors[number]!);
     for (let sector = lba; sector < lba + count; sector++) {
-      if (this.told[sector]! < number) this.told[sector] = number;
-      if (isOk && this.floors[sector]! < number) this.floors[sector] = number;
+      if (told[sector]! < number) told[sector] = number;
+      if (!isOk) continue;
+      if (isSure && this.floors[sector]! < number) this.floors[sector] = number;
+      if (isSure && this.acked[sector]! < number) this.acked[sector] = number;
+      if (this.answered[sector]! >= number) continue;
+      this.answered[sector] = number;
+      this.ackedIn[sector] = this.writtenIn[sector]!;
     }
+    if (isOk && isSure && number <= this.durableUpTo) this.stays(number, lba, count);
+  }
+
+  /** A change is on disk for good. */
+  stays(number: number, lba: number, count: number): void {
+    for (let sector = lba; sector < lba + count; sector++) {
+      if (this.durable[sector]! < number) this.durable[sector] = number;
+      if (this.floors[sector]! < number) this.floors[sector] = number;
+    }
+  }
+
+  /** What a FLUSH that is submitted now covers. */
+  flushBegins(): Uint32Array {
+    return this.acked.slice();
+  }
+
+  /** The storage has forgotten what it shows of a sector; its disk has what stands there. `isAttached`: somebody has a log of the volume. */
+  forgets(sector: number, disk: Buffer, positionBytes: number, isAttached: boolean): void {
+    const onDisk = this.numberOf(disk, positionBytes, sector) ?? 0;
+    const level = Math.max(onDisk, this.durable[sector]!);
+    this.losses.forget(sector, level, this.storageLives);
+    if (!isAttached) this.losses.isNobodys(sector);
+    if (!isAttached || this.acked[sector]! < this.tenureFrom) this.giveUp(sector, level);
+  }
+
+  /** Sectors were written anew, whatever with. */
+  renewed(firstSector: number, sectors: number): void {
+    this.losses.renewed(firstSector, sectors);
+  }
+
+  /** Sectors that may show old content, for a while. */
+  get forgotten(): number {
+    return this.losses.count;
+  }
+
+  /** What a flush that is answered OK covers is on disk, whatever a sector shows. */
+  judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
+    if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
+    const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
+    this.breach(`O2: a flush is answered OK which covers change ${covered} of sector ${sector}, and on disk is ${onDisk ?? 'no write'}`);
+  }
+
+  flushed(covered: Uint32Array): void {
+    for (let sector = 0; sector < this.sectors; sector++)
+      if (this.durable[sector]! < covered[sector]!) this.durable[sector] = covered[sector]!;
+  }
+
+  /** The volume was synced, and gets another holder: whatever was answered OK to the last one, or is on its way to it, is durable. */
+  handedOver(): void {
+    this.flushed(this.acked);
+    this.durableUpTo = this.nextNumber - 1;
+  }
+
+  /** The storage below it may have forgotten something: a new life of it begins. What failed, and was seen all the same, a replay may undo. */
+  lifeEnded(): void {
+    this.storageLives++;
+    for (let sector = 0; sector < this.sectors; sector++)
+      this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
+  }
+
+  /** A user has the volume attached, and keeps in his log what he submits from now on. */
+  attached(): void {
+    this.tenureFrom = this.nextNumber;
+  }
+
+  /** A change that is submitted goes in several segments, each of which is answered. */
+  goesInPieces(number: number): void {
+    this.inPieces.set(number, this.storageLives);
+  }
+
+  /** Of a change of several segments some were answered OK, and may be in the log. */
+  partly(number: number): void {
+    this.partial.add(number);
+  }
+
+  /** The server's machine has crashed. What was not durable is lost, but for what is in the log of `isAttached`, if somebody is. */
+  crashed(isAttached: boolean): void {
+    this.losses.clear();
+    for (let sector = 0; sector < this.sectors; sector++) {
+      const isLogged = isAttached && this.acked[sector]! >= this.tenureFrom;
+      if (!isLogged) this.acked[sector] = this.durable[sector]!;
+      this.floors[sector] = Math.max(this.durable[sector]!, this.acked[sector]!);
+    }
+    this.isPending = isAttached;
+    this.lifeEnded();
+  }
+
+  /** The log has been sent again in the present life: what must be there is on disk, or in what was written since. */
+  recovered(disk: Buffer): void {
+    this.isPending = false;
+    this.losses.end(this.storageLives, (sector) => {
+      const floor = this.floors[sector]!;
+      if (floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor))
+        this.breach(
+          `R2: change ${floor} of sector ${sector}, which the storage has forgotten, is not brought back: ${this.losses.levelOf(sector)} is there`,
+        );
+    });
+  }
+
+  /** The log is gone: what only it could bring back is lost. */
+  dropped(): void {
+    if (!this.isPending && this.losses.count === 0) return;
+    this.drops++;
+    this.losses.end(Number.POSITIVE_INFINITY, (sector) => this.giveUp(sector, this.losses.levelOf(sector)));
+    if (!this.isPending) return;
+    this.isPending = false;
+    this.floors.set(this.durable);
+    this.acked.set(this.durable);
+  }
+
+  private giveUp(sector: number, level: number): void {
+    this.floors[sector] = Math.min(this.floors[sector]!, level);
+    this.acked[sector] = Math.min(this.acked[sector]!, level);
+  }
+
+  /** A read that was out when something was lost may show what is left of it. */
+  lower(ticket: ReadTicket, lba: number, count: number): void {
+    for (let index = 0; index < count; index++) ticket[index] = Math.min(ticket[index]!, this.floorOf(lba + index));
+  }
+
+  private floorOf(sector: number): number {
+    return this.losses.floor(sector, this.floors[sector]!);
+  }
+
+  /** The disk has this change of the sector, or a later one. */
+  private isAsLate(disk: Buffer, sector: number, number: number): boolean {
+    const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
+    return onDisk === 0 ? this.oldestZeros(sector, number) >= 0 : onDisk !== null && onDisk >= number;
   }
 
   /** A change was given up, its outcome unknown: it may happen yet, but in no process later than `life`. */
@@ -82,16 +262,24 @@ export class Oracle {
 
   /** Puts what is known now into the ticket. */
   issueRead(lba: number, count: number, ticket: ReadTicket): void {
-    for (let index = 0; index < count; index++) ticket[index] = this.floors[lba + index]!;
+    for (let index = 0; index < count; index++) ticket[index] = this.floorOf(lba + index);
   }
 
-  /** A read was answered OK with the content at `offset`. */
-  readDone(ticket: ReadTicket, lba: number, count: number, content: Buffer, offset: number): void {
-    for (let index = 0; index < count; index++) this.judge(ticket[index]!, lba + index, content, offset + index * SECTOR_BYTES);
+  /** A read was answered OK with the content at `offset`; `isSure` as in `changed`. */
+  readDone(ticket: ReadTicket, lba: number, count: number, content: Buffer, offset: number, isSure = true): void {
+    for (let index = 0; index < count; index++) this.judge(ticket[index]!, lba + index, content, offset + index * SECTOR_BYTES, isSure);
   }
 
-  /** The storage was changed; `life` tells processes of the server apart and grows. */
-  executes(life: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number): void {
+  /** The storage was changed; `life` tells processes of the server apart and grows; `storageLife`: that of the handle. */
+  executes(
+    life: number,
+    firstSector: number,
+    content: Buffer,
+    positionBytes: number,
+    lengthBytes: number,
+    storageLife = this.storageLives,
+  ): void {
+    let isReplay = false;
     for (let at = 0; at < lengthBytes; at += SECTOR_BYTES) {
       const sector = firstSector + at / SECTOR_BYTES;
       const number = this.numberOf(content, positionBytes + at, sector);
@@ -99,21 +287,45 @@ export class Oracle {
         this.breach(`Sector ${sector} is written with bytes of no write`);
         continue;
       }
+      if (this.isReplay(number, sector, storageLife)) {
+        isReplay = true;
+        this.executed[sector] = number;
+        this.executedIn[sector] = life;
+        continue;
+      }
       const last = this.executed[sector]!;
-      const again = number === last && this.executedIn[sector] === life;
+      // A segment of a larger change may be in the log before that is answered: a later life of the storage gets it again.
+      const again = number === last && this.executedIn[sector] === life && this.bornIn[sector] === storageLife;
+      if (number !== last) this.bornIn[sector] = storageLife;
+      this.writtenIn[sector] = storageLife;
       if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in life ${life}`);
-      else if (number < last) this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
+      else if (number < last && !this.isPiece(number, sector, storageLife))
+        this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
       // Of what was given up nobody was told; what came after it was refused unsent, or is judged by its order.
-      if (this.told[sector]! >= number && !this.lost.has(number))
-        this.breach(`S4: write ${number} of sector ${sector} is executed after ${this.told[sector]} was answered`);
+      const told = this.toldTo(this.authors[number]!)[sector]!;
+      if (told >= number && !this.lost.has(number))
+        this.breach(`S4: write ${number} of sector ${sector} is executed after ${told} was answered`);
       this.judgeLost(number, sector, life);
       this.executed[sector] = number;
       this.executedIn[sector] = life;
     }
+    if (isReplay) this.replayed();
   }
 
   breach(sentence: string): void {
+    this.breached(sentence);
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);
+  }
+
+  /** In a later life, what was answered last is sent again from the log; so may be what was answered in part. */
+  private isReplay(number: number, sector: number, storageLife: number): boolean {
+    const acked = this.answered[sector]!;
+    return (number === acked && storageLife > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
+  }
+
+  /** An answered segment of a change that is not answered as a whole: the log has it, and brings it to a later life. */
+  private isPiece(number: number, sector: number, storageLife: number): boolean {
+    return number > this.answered[sector]! && storageLife > (this.inPieces.get(number) ?? Number.POSITIVE_INFINITY);
   }
 
   private judgeLost(number: number, sector: number, life: number): void {
@@ -123,7 +335,11 @@ export class Oracle {
     this.highest = Math.max(this.highest, number);
   }
 
-  private judge(floor: number, sector: number, content: Buffer, offset: number): void {
+  private toldTo(user: number): Uint32Array {
+    return (this.told[user] ??= new Uint32Array(this.sectors));
+  }
+
+  private judge(floor: number, sector: number, content: Buffer, offset: number, isSure: boolean): void {
     const number = this.numberOf(content, offset, sector);
     if (number === null) {
       this.breach(`Sector ${sector} shows bytes of no write: ${content.toString('hex', offset, offset + STAMP_BYTES)}`);
@@ -135,7 +351,9 @@ export class Oracle {
       this.breach(`O2: sector ${sector} shows ${what}; it must be ${floor} or later, at most ${this.newest[sector]}`);
       return;
     }
-    if (this.floors[sector]! < seen) this.floors[sector] = seen;
+    if (!isSure || this.floors[sector]! >= seen || this.losses.isFleeting(sector)) return;
+    this.floors[sector] = seen;
+    this.shown();
   }
 
   /** Zeros may be of the oldest change that fits: that is all that is certain. -1: none fits. */

@@ -26,11 +26,16 @@ export function override<Self extends object, Args extends unknown[], Result>(
 }
 
 /** The same for a getter. */
-export function overrideGetter<Self extends object, Value>(owner: Overridable, name: string, get: (self: Self) => Value): () => void {
+export function overrideGetter<Self extends object, Value>(
+  owner: Overridable,
+  name: string,
+  get: (self: Self, original: (self: Self) => Value) => Value,
+): () => void {
   const before = descriptorOf(owner, name);
-  if (before.get === undefined) throw new Error(`${owner.name}.${name} is no getter: the override must follow the code`);
+  const inner: unknown = Reflect.get(before, 'get');
+  if (typeof inner !== 'function') throw new Error(`${owner.name}.${name} is no getter: the override must follow the code`);
   const value = function (this: Self): Value {
-    return get(this);
+    return get(this, (self) => Reflect.apply(inner, self, []));
   };
   Object.defineProperty(owner.prototype, name, { ...before, get: value });
   return () => Object.defineProperty(owner.prototype, name, before);

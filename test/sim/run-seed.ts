@@ -8,11 +8,24 @@ export interface SeedCounts {
   /** Of them: outcome unknown. */
   readonly givenUp: number;
   readonly detached: number;
+  /** Volumes that changed hands against their holder's will, and how often a user heard that. */
+  readonly takeOvers: number;
+  readonly losses: number;
   readonly pathFailures: number;
   readonly processCrashes: number;
   readonly listenerCrashes: number;
+  readonly machineCrashes: number;
   readonly clientCrashes: number;
   readonly pauses: number;
+  /** Failed write-backs of storage, what they have lost, and new lives of storage because a sync has failed. */
+  readonly writeBackErrors: number;
+  readonly sectorsForgotten: number;
+  readonly lostLives: number;
+  /** Logs that were brought to a new life, misfortunes amid that, and other combinations that are aimed at durability. */
+  readonly recoveries: number;
+  readonly replayFaults: number;
+  readonly doubleCrashes: number;
+  readonly crashTakeOvers: number;
   readonly faults: number;
   readonly events: number;
   /** Simulated time, ms. */
@@ -33,6 +46,9 @@ export interface SeedOptions {
   readonly trace?: (line: string) => void;
 }
 
+/** Refusals are errors, too, and come often here: of each only the nearest calls are kept. */
+Error.stackTraceLimit = 5;
+
 /** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const world = new SimWorld(seed, options.trace ?? null);
@@ -42,13 +58,19 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   } catch (error) {
     breaches = [`${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
   }
-  const { clock, faults, users, trace } = world;
+  const { clock, faults, users, volumes, trace } = world;
   const counts: SeedCounts = {
     ...faults.counts,
     ios: users.reduce((sum, user) => sum + user.completed, 0),
     givenUp: users.reduce((sum, user) => sum + user.givenUp, 0),
     detached: world.clients.reduce((sum, client) => sum + client.detached, 0),
+    takeOvers: world.volumes.reduce((sum, { judge }) => sum + judge.takeOvers, 0),
+    losses: users.reduce((sum, user) => sum + user.losses, 0),
     pathFailures: world.pathFailures,
+    writeBackErrors: volumes.reduce((sum, { storage }) => sum + storage.writeBackErrors, 0),
+    sectorsForgotten: volumes.reduce((sum, { storage }) => sum + storage.sectorsForgotten, 0),
+    lostLives: volumes.reduce((sum, { lostLives }) => sum + lostLives, 0),
+    recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };

@@ -1,21 +1,26 @@
 // A simulated client machine: the production namespace and attachments of rsiod with servers, trunks, supervisors and volumes, and the
 // users above. Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
-// Volumes are attached and detached as by rsconfig. Leaves doors, control socket and configuration files to the daemon's own tests.
+// Volumes are attached, taken over and detached as by rsconfig. Several may go by one nodename, on one machine or on two, as when a machine
+// was cloned, or a client restarted while the old one still runs. Leaves doors, control socket and configuration files to the daemon's tests.
 
 import type { AttachOutcome } from '@rsio/protocol/control/methods';
 import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
+import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/namespace';
 import type { LocalInterface } from '@rsio/rsiod/route-plan';
 import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
+import { noDevices } from '@rsio/rsiod/testing/no-devices';
 import type { Volume } from '@rsio/rsiod/volume';
+import { NO_LOG } from './no-log.ts';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimNetwork } from './sim-network.ts';
 import { simPools, type SimPools } from './sim-pools.ts';
-import { NO_LOG } from './sim-session.ts';
+import { epochOf } from './sim-session.ts';
 import type { SimUser } from './sim-user.ts';
 import { EVENT, type Trace } from './trace.ts';
 
@@ -27,12 +32,30 @@ export interface ClientPorts {
   readonly nodekey: string;
   readonly digest: boolean;
   readonly times: LivenessTimes;
+  /** Of each volume's replay log. */
+  readonly logSizeBytes: number;
   /** What this client breaks its own rules with. */
   breach(sentence: string): void;
   /** A path that was up is so no more. */
   pathFailed(): void;
+  /** Numbers client processes. */
+  nextProcess(): number;
   /** Attaching or detaching begins: promises may move at every event until the function it gives is called. */
   waits(): () => void;
+}
+
+/** Who it says it is. */
+export interface ClientNames {
+  /** Its own. */
+  readonly label: string;
+  readonly node: string;
+  readonly machine: SimMachineId;
+}
+
+/** A client's machine: what counts its starts. */
+export interface SimMachineId {
+  readonly name: string;
+  instance: number;
 }
 
 /** A volume of a server, and who uses it. */
@@ -46,23 +69,29 @@ const STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', '
 
 export class SimClient {
   readonly name: string;
+  readonly names: ClientNames;
   readonly uses: readonly Use[];
+  /** Of its processes so far. */
+  readonly numbers = new Set<number>();
+  /** Of the last one. */
+  number = 0;
   process: SimProcess;
   namespace: Namespace;
   attachments: Attachments;
   pools: SimPools = simPools();
-  instance = 1;
   /** Detaches that were done. */
   detached = 0;
   private readonly locals: readonly LocalInterface[];
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
+  private readonly retrying = new Set<SimUser>();
   private isStopped = false;
   /** Of what is being attached and detached. */
   private readonly settles: (() => void)[] = [];
 
-  constructor(name: string, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
-    this.name = name;
+  constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
+    this.name = names.label;
+    this.names = names;
     this.locals = locals.map((address, index) => ({ name: `if${index}`, address, prefixLength: null, portGiven: null }));
     this.remotes = remotes;
     this.uses = uses;
@@ -86,9 +115,10 @@ export class SimClient {
     this.process.kill();
     this.pools.outputs.reclaim();
     for (const settle of this.settles.splice(0)) settle();
+    this.retrying.clear();
     for (const { user } of this.uses) user.killed();
     this.ports.clock.after(downMs, () => {
-      this.instance++;
+      if (this.isStopped) return;
       this.process = new SimProcess(this.ports.clock);
       this.pools = simPools();
       [this.namespace, this.attachments] = this.start();
@@ -99,7 +129,7 @@ export class SimClient {
   /** Ends in order: what is out is answered with an error, the servers are told. */
   stop(reason: string): void {
     this.isStopped = true;
-    this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
+    if (!this.process.isKilled) this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
   /** What the interface watcher says, as soon as the process runs. */
@@ -118,30 +148,54 @@ export class SimClient {
     const { process, attachments } = this;
     if (user.volume === null || user.isLeaving || process.isKilled) return;
     user.leaves(force);
-    const outcome = await this.settled(() => attachments.detach([user.name], force));
+    const outcome = await this.settled(() => attachments.detach([user.target.name], force));
     if (process.isKilled) return;
     this.ports.trace.note(EVENT.DETACHED, user.oracle.volume, outcome.done ? 1 : 0, force ? 1 : 0);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: detach: ${outcome.error?.message ?? 'done'}`);
-    if (attachments.list.some(({ name }) => name === user.name)) {
+    if (attachments.list.some(({ name }) => name === user.target.name)) {
       if (force) this.ports.breach(`${user.name} was not detached by force: ${outcome.error?.message ?? ''}`);
       user.stays();
       return;
     }
     this.detached++;
+    if (force) user.forgets();
+    else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
     user.detached();
     process.after(awayMs, () => void this.attach(user));
   }
 
-  /** Asks again and again until it is attached. */
-  private async attach(user: SimUser): Promise<void> {
+  /** As by rsconfig -a --take-over. */
+  takeOver(user: SimUser, take: Take): void {
+    if (user.volume === null && !user.isAttaching && this.isGood && !this.isStopped) void this.attach(user, take);
+  }
+
+  /** It loses its machine's name to nobody: asks until it has the volume, whoever holds it. */
+  insist(user: SimUser): void {
+    user.insists = true;
+    this.takeOver(user, TAKE.FORCE);
+  }
+
+  /** Asks again and again until it is attached, unless another one holds it. */
+  private async attach(user: SimUser, take: Take = TAKE.NO): Promise<void> {
     const { process, attachments } = this;
-    if (this.isStopped) return;
-    const outcome = await this.settled(() => attachments.attach([user.name], false, null));
+    if (this.isStopped || user.volume !== null || user.isAttaching) return;
+    user.isAttaching = true;
+    const outcome = await this.settled(() => attachments.attach([user.target.name], false, null, take));
     if (process.isKilled || this.isStopped) return;
-    const volume = attachments.list.find(({ name }) => name === user.name);
+    user.isAttaching = false;
+    const volume = attachments.list.find(({ name }) => name === user.target.name);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach ${take}: ${outcome.error?.message ?? 'done'}`);
     if (volume !== undefined) user.attached(volume, process);
-    else process.after(REATTACH_MS, () => void this.attach(user));
-    if (volume === undefined && this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach: ${outcome.error?.message ?? '?'}`);
+    else if (user.insists || outcome.error?.code !== 'E_HELD' || !user.target.isFought) this.attachAgain(user);
+  }
+
+  private attachAgain(user: SimUser): void {
+    if (this.retrying.has(user)) return;
+    this.retrying.add(user);
+    this.process.after(REATTACH_MS, () => {
+      this.retrying.delete(user);
+      void this.attach(user, user.insists ? TAKE.FORCE : TAKE.NO);
+    });
   }
 
   private async settled(ask: () => Promise<AttachOutcome[]>): Promise<AttachOutcome> {
@@ -157,14 +211,22 @@ export class SimClient {
   private start(): [Namespace, Attachments] {
     const { process } = this;
     const config = this.config();
-    const identity = { machine: this.name, boot: 'boot', instance: this.instance };
+    const { machine } = this.names;
+    const number = this.ports.nextProcess();
+    this.number = number;
+    this.numbers.add(number);
+    const identity = { machine: machine.name, boot: String(number), instance: ++machine.instance };
     const attachments: Attachments = new Attachments({
       clock: process,
       log: NO_LOG,
       namespaces: () => [namespace],
       doors: () => [],
+      devices: noDevices,
       deviceOf: () => null,
-      stalled: (volume, word) => this.userOf(volume).stalled(word),
+      stalled: (volume, word) => {
+        // A server that is slow is waited for: the judge has nothing to say to that.
+        if (word !== 'stands-still' && word !== 'moves') this.userOf(volume).stalled(word);
+      },
     });
     const namespace: Namespace = new Namespace(
       { whole: { defaultPort: null }, config, locals: this.locals },
@@ -175,8 +237,17 @@ export class SimClient {
     return [namespace, attachments];
   }
 
+  /** What was attached is another client's now, or it is a breach. */
+  private lost({ name, volume }: Attachment, status: number, sentence: string): void {
+    const user = this.users.find(({ target }) => target.name === name)!;
+    const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
+    if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, status ${status}: ${sentence}`);
+    if (user.volume !== null) user.lost();
+  }
+
   private userOf({ name }: Volume): SimUser {
-    return this.users.find((user) => user.name === name)!;
+    return this.users.find(({ target }) => target.name === name)!;
   }
 
   private config(): ClientNamespaceConfig {
@@ -184,7 +255,7 @@ export class SimClient {
     return {
       name: 'sim',
       namespaceid: 1,
-      nodename: this.name,
+      nodename: this.names.node,
       nodekey,
       namespacekey: null,
       port: null,
@@ -194,10 +265,10 @@ export class SimClient {
       paths: 'all',
       ...times,
       digest,
-      logSizeBytes: 0,
+      logSizeBytes: this.ports.logSizeBytes,
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
       volumes: this.users.map((user) => ({
-        name: user.name,
+        name: user.target.name,
         stall: user.policy,
         attach: null,
         device: null,
@@ -217,6 +288,7 @@ export class SimClient {
       connector: network.connectorOf(process),
       random: random.bytes,
       pools,
+      serverCount: () => 0,
       pathChanged: (route, from, to, reason) => {
         trace.note(EVENT.PATH, STATES.indexOf(from), STATES.indexOf(to), route.supervisor.lastNumber);
         if (trace.isOn) trace.say(`${this.name}: path ${route.local.address} ${route.remote.address} ${from} -> ${to} ${reason}`);
@@ -227,8 +299,7 @@ export class SimClient {
         opened: (_server, attachment) => attachments.opened(attachment),
         openFailed: (server, attachment, status, sentence) => {
           attachments.failed(attachment, status, sentence);
-          if (attachment.volume !== null && !server.trunk.isEnded)
-            this.ports.breach(`${this.name}: volume ${attachment.name} was lost, status ${status}: ${sentence}`);
+          if (attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
         },
         openWaits: () => undefined,
         grown: () => undefined,

@@ -1,53 +1,47 @@
 // What befalls a simulated world: one misfortune after another, of any kind, on any route, process or storage, each for a while.
 // All kinds come in every world; how often is the world's shape. Invariant: each trouble that begins also ends, by itself or by `heal`.
 
+import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
+import { type FaultKind, RouteFaults } from './route-faults.ts';
 import type { SimClient } from './sim-client.ts';
 import type { SimProcess } from './sim-clock.ts';
-import type { Direction, SimRoute } from './sim-network.ts';
+import type { SimRoute } from './sim-network.ts';
 import type { SimServer } from './sim-server.ts';
 import type { Fault, SimStorage } from './sim-storage.ts';
 import type { FaultCounts, Targets } from './sim-targets.ts';
+import type { SimVolume } from './sim-volume.ts';
 import { EVENT } from './trace.ts';
 
-/** Longest stand, and longest move, between two jerks. */
-const JERK_MAX_MS = 1000;
-const JERK_MOVES_MS = 20;
+/** How often a step of a take-over is followed by a crash, and within which time. */
+const STEP_FAULT_CHANCE = 0.02;
+const STEP_FAULT_MS = 200;
 
 export class SimFaults {
-  readonly counts: FaultCounts = { faults: 0, processCrashes: 0, listenerCrashes: 0, clientCrashes: 0, pauses: 0 };
+  private readonly own: FaultCounts = { faults: 0, processCrashes: 0, listenerCrashes: 0, machineCrashes: 0, clientCrashes: 0, pauses: 0 };
+  private readonly durability: DurabilityFaults;
   private readonly targets: Targets;
   private readonly gapMs: number;
-  private readonly kinds: readonly (readonly [number, string, () => void])[];
+  private readonly kinds: readonly FaultKind[];
   private readonly weight: number;
   private readonly healing = new Set<() => void>();
-  private isOver = false;
+  isOver = false;
 
   /** `gapMs`: mean time between two misfortunes. */
   constructor(targets: Targets, gapMs: number) {
     this.targets = targets;
     this.gapMs = gapMs;
+    this.durability = new DurabilityFaults(targets, this);
     this.kinds = [
-      [8, 'reset', () => this.route().reset()],
-      [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
-      [4, 'one way of the connections stands still', () => this.stallOne()],
-      [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
-      [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
-      [3, 'one way is lost', () => this.route().lose(this.direction())],
-      [2, 'black hole', () => this.blackHole(this.route())],
-      [2, 'unreachable', () => this.unreachable(this.route())],
-      [2, 'slow route', () => this.slowRoute(this.route())],
-      [2, 'all routes of a client stand still', () => this.allStand()],
-      [4, 'jerks', () => this.jerks()],
-      [4, 'trickle', () => this.trickle()],
-      [3, 'carrier lost', () => this.loseCarrier()],
-      [3, 'address gone', () => this.loseAddress()],
+      ...new RouteFaults(targets, this).kinds,
       [2, 'detach', () => this.detach(false)],
       [1, 'detach by force', () => this.detach(true)],
-      [6, 'the client gives a path up', () => this.giveUp()],
       [4, 'server process killed', () => this.killSession()],
       [1, 'server process ended', () => this.endSession()],
-      [1, 'listener killed', () => this.killListener()],
-      [1, 'client killed', () => this.killClient()],
+      [1, 'listener killed', () => this.killListener(this.server())],
+      [0.3, 'machine crashes', () => this.crashMachine(this.server())],
+      [1, 'client killed', () => this.kill(this.client())],
+      [0.15, 'client and machine crash', () => this.durability.crashBoth(this.server(), this.client())],
+      [0.5, 'second instance', () => this.targets.secondInstance(this.client())],
       [2, 'server process stands still', () => this.pauseSession()],
       [1, 'listener stands still', () => this.pause(this.server().listener, 2000)],
       [2, 'client stands still', () => this.pause(this.client().process, 4000)],
@@ -55,9 +49,24 @@ export class SimFaults {
       [2, 'an interface leaves the list', () => this.unlist()],
       [3, 'slow storage', () => this.slowStorage()],
       [2, 'failing storage', () => this.failStorage()],
+      [3, 'write-back fails', () => this.durability.writeBackFails()],
     ];
     this.weight = this.kinds.reduce((sum, [weight]) => sum + weight, 0);
     this.next();
+  }
+
+  get counts(): FaultCounts & DurabilityCounts {
+    return { ...this.own, ...this.durability.counts };
+  }
+
+  /** A request of a replay has taken effect. */
+  replayed(volume: SimVolume): void {
+    this.durability.replayed(volume);
+  }
+
+  /** A read has shown a change before that was answered. */
+  shown(volume: SimVolume): void {
+    this.durability.shown(volume);
   }
 
   /** Ends every trouble; no other begins. */
@@ -110,14 +119,14 @@ export class SimFaults {
     let left = random.unit() * this.weight;
     const at = this.kinds.findIndex(([weight]) => (left -= weight) < 0);
     const [, name, happen] = this.kinds[at]!;
-    this.counts.faults++;
+    this.own.faults++;
     trace.note(EVENT.FAULT, at, 0, 0);
     if (trace.isOn) trace.say(`-- ${name}`);
     happen();
   }
 
   /** `end` runs after up to `maxMs`, or when all is healed. */
-  private forAWhile(maxMs: number, end: () => void): void {
+  forAWhile(maxMs: number, end: () => void): void {
     const { clock, random } = this.targets;
     const once = (): void => {
       if (this.healing.delete(once)) end();
@@ -127,177 +136,16 @@ export class SimFaults {
     clock.after(1 + maxMs * random.unit() * random.unit(), once);
   }
 
-  private troubled(route: SimRoute, maxMs: number, end: () => void): void {
-    route.troubleBegins();
-    this.forAWhile(maxMs, () => {
-      end();
-      route.troubleEnds(this.targets.clock.monotonicMs());
-    });
-  }
-
-  private standStill(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
-    for (const direction of directions) route.stand(direction, true);
-    this.troubled(route, maxMs, () => {
-      for (const direction of directions) route.stand(direction, false);
-    });
-  }
-
-  /** Only of the connections that there are. */
-  private stall(route: SimRoute, directions: readonly Direction[], maxMs: number, then: () => void = () => undefined): void {
-    const ends = directions.map((direction) => route.stall(direction));
-    this.troubled(route, maxMs, () => {
-      for (const end of ends) end();
-      then();
-    });
-  }
-
-  /** Now and then a connection breaks when it has just moved again. */
-  private stallOne(): void {
-    const { random, clock } = this.targets;
-    const route = this.route();
-    const breaks = random.chance(0.3);
-    this.stall(route, [this.direction()], 4000, () => {
-      if (breaks) clock.after(random.unit() * 300, () => route.reset());
-    });
-  }
-
-  private blackHole(route: SimRoute): void {
-    route.lose('there');
-    route.lose('back');
-    route.reach = 'silent';
-    this.troubled(route, 8000, () => {
-      route.reach = 'open';
-    });
-  }
-
-  private unreachable(route: SimRoute): void {
-    route.reach = this.targets.random.pick(['refused', 'silent'] as const);
-    route.reset();
-    this.troubled(route, 4000, () => {
-      route.reach = 'open';
-    });
-  }
-
-  private slowRoute(route: SimRoute): void {
-    const { random } = this.targets;
-    const { usual } = route;
-    route.shape = random.chance(0.5)
-      ? { ...usual, bytesPerMs: usual.bytesPerMs / random.int(10, 200) }
-      : { ...usual, latencyMs: usual.latencyMs + random.int(5, 300), jitterMs: usual.jitterMs * 4 };
-    this.troubled(route, 5000, () => {
-      for (const direction of ['there', 'back'] as const) route.widen(direction);
-    });
-  }
-
-  private allStand(): void {
-    const { random, network } = this.targets;
-    const { localAddress } = this.route();
-    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
-    for (const route of network.routes) if (route.localAddress === localAddress) this.standStill(route, directions, 6000);
-  }
-
-  /** All routes of a client carry next to nothing one way: answers of two copies come in at the same time, bit by bit. */
-  private trickle(): void {
-    const { random } = this.targets;
-    const client = this.client();
-    const direction = random.chance(0.7) ? 'back' : 'there';
-    for (const route of this.routesOf(client)) {
-      route.narrow[direction] = random.int(5, 50);
-      this.troubled(route, 6000, () => route.widen(direction));
-    }
-  }
-
-  private routesOf({ namespace }: SimClient): SimRoute[] {
-    const locals = new Set(namespace.routes.map(({ local }) => local.address));
-    return this.targets.network.routes.filter(({ localAddress }) => locals.has(localAddress));
-  }
-
-  /** As over a bad radio link: copies come late and all at once, while their path is suspect, and answers stop half-way. */
-  private jerks(): void {
-    const { random, network } = this.targets;
-    const { localAddress } = this.route();
-    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
-    for (const route of network.routes)
-      if (route.localAddress === localAddress) for (const direction of directions) this.jerk(route, direction);
-  }
-
-  private jerk(route: SimRoute, direction: Direction): void {
-    const { clock, random } = this.targets;
-    let isOver = false;
-    const move = (isStanding: boolean): void => {
-      if (isOver) return;
-      route.stand(direction, isStanding);
-      clock.after(isStanding ? random.unit() * random.unit() * JERK_MAX_MS : random.unit() * JERK_MOVES_MS, () => move(!isStanding));
-    };
-    move(true);
-    this.troubled(route, 8000, () => {
-      isOver = true;
-      route.stand(direction, false);
-    });
-  }
-
-  /** As the interface watcher sees it; now and then what it says is not so. */
-  private loseCarrier(): void {
-    const { random, network } = this.targets;
-    const client = this.client();
-    const { address } = random.pick(client.namespace.routes).local;
-    const isTrue = random.chance(0.7);
-    client.interfaceChanges(address, 'carrier-lost');
-    for (const route of network.routes) if (isTrue && route.localAddress === address) this.standStill(route, ['there', 'back'], 3000);
-    this.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
-  }
-
-  private loseAddress(): void {
-    const { random, network } = this.targets;
-    const client = this.client();
-    const { address } = random.pick(client.namespace.routes).local;
-    client.interfaceChanges(address, 'address-gone');
-    for (const route of network.routes) {
-      if (route.localAddress !== address) continue;
-      route.reach = 'refused';
-      this.troubled(route, 2000, () => {
-        route.reach = 'open';
-      });
-    }
-    this.forAWhile(2000, () => client.interfaceChanges(address, 'address-back'));
-  }
-
   private detach(force: boolean): void {
     const { random } = this.targets;
     const client = this.client();
     if (!client.process.isPaused) void client.detach(random.pick(client.users), force, random.unit() * 1000);
   }
 
-  /**
-   * The client gives a path up while its requests are under way, or when they have just come, late: and maybe what is to fence them comes
-   * later still.
-   */
-  private giveUp(): void {
-    const { random, clock, network } = this.targets;
-    const { process, namespace } = this.client();
-    const { supervisor, local, remote } = random.pick(namespace.routes);
-    const { path } = supervisor;
-    const closeWithin = (maxMs: number): void => {
-      clock.after(random.unit() * maxMs, () => {
-        if (!process.isKilled && !process.isPaused) path?.connection.close('The client lost its carrier', true);
-      });
-    };
-    const isLate = random.chance(0.5);
-    for (const route of network.routes) {
-      if (route.localAddress !== local.address) continue;
-      if (route.address === remote.address)
-        this.stall(route, ['there'], 3000, () => {
-          if (isLate) closeWithin(300);
-        });
-      else if (random.chance(0.3)) this.standStill(route, ['there'], 1500);
-    }
-    if (!isLate) closeWithin(300);
-  }
-
   private killSession(): void {
     const sessions = [...this.server().sessions.values()];
     if (sessions.length === 0) return;
-    this.counts.processCrashes++;
+    this.own.processCrashes++;
     this.targets.random.pick(sessions).kill();
   }
 
@@ -306,18 +154,44 @@ export class SimFaults {
     if (sessions.length > 0) this.targets.random.pick(sessions).end('E_SHUTTING_DOWN', 'The session is ended');
   }
 
-  private killListener(): void {
-    const server = this.server();
+  /** Between two steps of a take-over: the worst moment for whoever is to keep it. */
+  takeOverStepped(server: SimServer): void {
+    const { clock, random } = this.targets;
+    if (this.isOver || !random.chance(STEP_FAULT_CHANCE)) return;
+    clock.after(random.unit() * random.unit() * STEP_FAULT_MS, () => {
+      if (this.isOver) return;
+      if (random.chance(0.5)) this.crashMachine(server);
+      else this.killListener(server);
+    });
+  }
+
+  /** Its clients may hear of it at once, or never. */
+  crashMachine(server: SimServer): void {
+    const { random, network, trace } = this.targets;
     if (!server.isListening) return;
-    this.counts.listenerCrashes++;
-    this.counts.processCrashes += server.sessions.size;
+    this.own.machineCrashes++;
+    this.own.processCrashes += server.sessions.size;
+    if (trace.isOn) trace.say(`-- ${server.name} crashes`);
+    const isSilent = random.chance(0.5);
+    for (const route of network.routes) {
+      if (!isSilent || !route.address.startsWith(`127.46.${server.serverid}.`)) continue;
+      route.lose('there');
+      route.lose('back');
+    }
+    server.crash(random.int(1, 1500));
+    this.durability.crashed(server);
+  }
+
+  killListener(server: SimServer): void {
+    if (!server.isListening) return;
+    this.own.listenerCrashes++;
+    this.own.processCrashes += server.sessions.size;
     server.killListener(this.targets.random.int(1, 1500));
   }
 
-  private killClient(): void {
-    const client = this.client();
+  kill(client: SimClient): void {
     if (client.process.isKilled) return;
-    this.counts.clientCrashes++;
+    this.own.clientCrashes++;
     client.kill(this.targets.random.int(1, 500));
   }
 
@@ -326,9 +200,9 @@ export class SimFaults {
     if (sessions.length > 0) this.pause(this.targets.random.pick(sessions).process, 8000);
   }
 
-  private pause(process: SimProcess, maxMs: number): void {
+  pause(process: SimProcess, maxMs: number): void {
     if (process.isKilled || process.isPaused) return;
-    this.counts.pauses++;
+    this.own.pauses++;
     process.pause();
     this.forAWhile(maxMs, () => process.resume());
   }
@@ -369,20 +243,8 @@ export class SimFaults {
   }
 
   private failStorage(): void {
-    const { random } = this.targets;
-    const storage = this.storage();
-    storage.fault = random.pick<Fault>(['read', 'write', 'flush', 'full']);
-    this.forAWhile(500, () => {
-      storage.fault = 'none';
-    });
-  }
-
-  private route(): SimRoute {
-    return this.targets.random.pick(this.targets.network.routes);
-  }
-
-  private direction(): Direction {
-    return this.targets.random.pick(['there', 'back'] as const);
+    const { random, volumes } = this.targets;
+    this.durability.failStorage(random.pick(volumes), random.pick<Fault>(['read', 'write', 'flush', 'full']), 500);
   }
 
   private server(): SimServer {
@@ -394,6 +256,6 @@ export class SimFaults {
   }
 
   private storage(): SimStorage {
-    return this.targets.random.pick(this.targets.storages);
+    return this.targets.random.pick(this.targets.volumes).storage;
   }
 }

@@ -2,17 +2,19 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
-import { SECTOR_BYTES, SEGMENT_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimServer } from './sim-server.ts';
 import type { WorldShape } from './sim-shape.ts';
 import { LATE_MAX_MS } from './sim-storage.ts';
 import type { SimUser } from './sim-user.ts';
+import type { SimVolume } from './sim-volume.ts';
 import type { SimWorld } from './sim-world.ts';
+import { type JudgedSlots, TrunkJudge } from './trunk-judge.ts';
 
 interface DispatcherInside {
-  readonly slots: { readonly size: number; readonly freeCount: number; readonly quarantined: number; quarantinedOn(path: number): number };
+  readonly slots: JudgedSlots & { readonly quarantined: number; quarantinedOn(path: number): number };
   readonly windowUsedBytes: number;
 }
 
@@ -22,6 +24,8 @@ const LOOK_MS = 100;
  * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
  */
 const HANG_MS = 25_000;
+/** Where packets are lost all the time: what connects is repeated ever more seldom, and each turn takes time-outs. */
+const LOSSY_HANG_MS = 25_000;
 
 /** I/Os that overlap wait for each other, and each of them for its turn: so many in a row are allowed for. */
 const CHAIN = 4;
@@ -30,7 +34,7 @@ const CHAIN = 4;
  * While a path is up the whole time, some I/O ends within this: what another path owes is asked for again as soon as that is suspect, and
  * slots that it keeps are free when it is dead. (One I/O among many may wait longer: for its turn.)
  */
-const GAP_WITH_PATH_MS = 6_000;
+const GAP_WITH_PATH_MS = 7_000;
 
 /** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
 const QUARANTINE_MS = 500;
@@ -49,24 +53,24 @@ interface Watch {
 export class Judge {
   private readonly world: SimWorld;
   private readonly breaches: string[];
-  private readonly watches: Watch[];
+  private readonly watches: Watch[] = [];
   /** Since when a suspect path is let hold too many slots. */
   private readonly crowded = new Map<Trunk, number>();
+  private readonly trunkJudges = new WeakMap<Trunk, TrunkJudge>();
   private nextLookMs = 0;
   private isHanging = false;
 
   constructor(world: SimWorld, breaches: string[]) {
     this.world = world;
     this.breaches = breaches;
-    this.watches = world.clients.flatMap((client) =>
-      client.uses.map((use) => ({
-        client,
-        server: world.servers.find(({ serverid }) => serverid === use.serverid)!,
-        use,
-        goodSinceMs: Number.POSITIVE_INFINITY,
-        pathSinceMs: Number.POSITIVE_INFINITY,
-      })),
-    );
+    for (const client of world.clients) this.watch(client);
+  }
+
+  watch(client: SimClient): void {
+    for (const use of client.uses) {
+      const server = this.world.servers.find(({ serverid }) => serverid === use.serverid)!;
+      this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY });
+    }
   }
 
   /** Everything is answered and every slot free. */
@@ -80,16 +84,21 @@ export class Judge {
     if (nowMs < this.nextLookMs || this.isHanging) return;
     this.nextLookMs = nowMs + LOOK_MS;
     for (const watch of this.watches) this.lookAt(watch, nowMs);
+    for (const volume of this.world.volumes) this.lookAtLosses(volume);
     for (const client of this.world.clients) {
       for (const user of client.users) this.lookAtStall(client, user, nowMs);
-      for (const { trunk } of client.namespace.servers.values()) this.lookAtSlots(trunk, client.isGood, nowMs);
+      for (const { trunk } of client.namespace.servers.values()) {
+        this.lookAtSlots(trunk, client.isGood, nowMs);
+        this.lookAtTrunk(client, trunk, nowMs);
+      }
     }
   }
 
   /** After the last misfortune and the time to recover. */
   quiet(): void {
     for (const user of this.world.users) {
-      if (user.outstanding > 0) this.breaches.push(`${user.name}: ${user.outstanding} I/Os are unanswered at the end: ${user.oldest}`);
+      if (user.outstanding > 0 && !user.isReplaced)
+        this.breaches.push(`${user.name}: ${user.outstanding} I/Os are unanswered at the end: ${user.oldest}`);
     }
     for (const trunk of this.trunks) {
       const { slots, windowUsedBytes } = insideOf(trunk);
@@ -108,18 +117,35 @@ export class Judge {
     }
   }
 
+  /** Who still believes to have a volume that is another one's. */
+  get unheard(): string[] {
+    const deaf = this.world.users.filter(
+      ({ target, volume, epoch, isReplaced }) => volume !== null && !isReplaced && target.judge.lostMs(epoch) !== null,
+    );
+    return deaf.map(({ name }) => name);
+  }
+
   /** After every client and server has ended in order. */
   closed(): void {
     for (const client of this.world.clients) {
       const { bodies, outputs } = client.pools;
       if (bodies.lent.size > 0) this.breaches.push(`${bodies.lent.size} body buffers of ${client.name} are not back`);
       if (outputs.lent.size > 0) this.breaches.push(`${outputs.lent.size} output buffers of ${client.name} are not back`);
-      if (client.process.timersPending > 0) this.breaches.push(`${client.process.timersPending} timers of ${client.name} are left`);
+      if (!client.process.isKilled && client.process.timersPending > 0)
+        this.breaches.push(`${client.process.timersPending} timers of ${client.name} are left`);
     }
     for (const server of this.world.servers) {
       if (server.sessions.size > 0) this.breaches.push(`${server.sessions.size} sessions of ${server.name} do not end`);
       if (server.listener.timersPending > 0) this.breaches.push(`${server.listener.timersPending} timers of ${server.name} are left`);
     }
+  }
+
+  private lookAtLosses({ name, serverid, storage, losses }: SimVolume): void {
+    const isGood = storage.isGood && this.world.servers.some((server) => server.serverid === serverid && server.isGood);
+    const late = losses.look(isGood ? LOOK_MS : 0, storage.openings);
+    if (late === null) return;
+    this.breaches.push(`V1: ${name}: ${late}`);
+    losses.noticed();
   }
 
   private lookAtStall({ isGood }: SimClient, user: SimUser, nowMs: number): void {
@@ -144,8 +170,20 @@ export class Judge {
     );
   }
 
+  private lookAtTrunk(client: SimClient, trunk: Trunk, nowMs: number): void {
+    const { times, user } = this.world.shape;
+    const judge = this.trunkJudges.get(trunk) ?? new TrunkJudge(times, Math.min(SEGMENT_BYTES, user.largeSectors * SECTOR_BYTES));
+    this.trunkJudges.set(trunk, judge);
+    if (!client.isGood) judge.forget();
+    const wrong = client.isGood ? judge.look(trunk.paths, insideOf(trunk).slots, nowMs) : null;
+    if (wrong !== null) this.breaches.push(`S2: ${client.name}: ${wrong}`);
+  }
+
   private get trunks(): Trunk[] {
-    return this.world.clients.flatMap(({ namespace }) => [...namespace.servers.values()].map(({ trunk }) => trunk));
+    const { world } = this;
+    return world.clients.flatMap((client) =>
+      [...client.namespace.servers.values()].filter(({ serverid }) => !world.isReplaced(client, serverid)).map(({ trunk }) => trunk),
+    );
   }
 
   private lookAt(watch: Watch, nowMs: number): void {
@@ -163,7 +201,8 @@ export class Judge {
     const gapMs = nowMs - Math.max(oldestMs, endedMs, watch.pathSinceMs);
     const { shape } = this.world;
     const gapMaxMs = GAP_WITH_PATH_MS + turnsMs(shape, 1);
-    if (waitedMs <= HANG_MS + CHAIN * turnsMs(shape, shape.user.depth) && gapMs <= gapMaxMs) return;
+    const hangMs = HANG_MS + (shape.isLossy ? LOSSY_HANG_MS : 0) + CHAIN * turnsMs(shape, shape.user.depth);
+    if (waitedMs <= hangMs && gapMs <= gapMaxMs) return;
     this.isHanging = true;
     const what =
       gapMs > gapMaxMs
@@ -189,7 +228,7 @@ export class Judge {
   }
 
   private isGood({ client, server, use }: Watch): boolean {
-    if (!client.isGood || !server.isGood || !use.user.storage.isGood) return false;
+    if (!client.isGood || !server.isGood || !use.user.target.storage.isGood || use.user.isReplaced) return false;
     const locals = client.namespace.routes.map(({ local, remote }) => `${local.address} ${remote.address}`);
     return this.world.network.routes.some(
       (route) =>
@@ -205,7 +244,7 @@ export class Judge {
  * I/Os of every volume, each in its segments.
  */
 function turnsMs({ volumes, user, storage, slots }: WorldShape, depth: number): number {
-  const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_BYTES);
+  const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_MIN_BYTES);
   return (volumes * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
 }
 

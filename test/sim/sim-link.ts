@@ -6,6 +6,7 @@ import type { Timer } from '@rsio/protocol/lib/clock';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { PathTransport, TransportHandler } from '@rsio/protocol/trunk/path-transport';
+import { LossyTcp, PACKET_BYTES } from './lossy-tcp.ts';
 import type { ProcessEnd, SimClock, SimProcess } from './sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';
 
@@ -17,7 +18,6 @@ const LATE_TAKE_CHANCE = 0.1;
 const LATE_TAKE_MAX_MS = 5;
 /** A long batch arrives bit by bit: what the network carries in this time at once, but never less than a packet. */
 const SLICE_MS = 2;
-const SLICE_MIN_BYTES = 1460;
 const SPOILED = 0xdb;
 const RESET = 'ECONNRESET: the connection was reset';
 const CLOSED = 'The peer closed the connection';
@@ -39,6 +39,8 @@ interface Arrival {
   readonly reason: string;
   at: number;
   readonly endAt: number;
+  /** It was lost on its way, and repeated so much later. */
+  readonly repeatedMs: number;
   dueMs: number;
 }
 
@@ -55,12 +57,14 @@ class Stream {
   private underWayBytes = 0;
   private isStanding = false;
   private isLost = false;
+  private readonly tcp: LossyTcp;
   private busyUntilMs = 0;
   private timer: Timer | null = null;
   private timerDueMs = Number.POSITIVE_INFINITY;
 
   constructor(clock: SimClock, random: SeededRandom, route: SimRoute, direction: Direction, sender: () => SimEnd, receiver: () => SimEnd) {
     this.direction = direction;
+    this.tcp = new LossyTcp(random);
     this.clock = clock;
     this.random = random;
     this.route = route;
@@ -81,7 +85,7 @@ class Stream {
       if (!drop) this.take(send);
       this.sender().sent(send.done);
     }
-    this.arrive(null, 0, reason);
+    this.arrive(null, 0, 0, reason);
     this.pump();
   }
 
@@ -96,7 +100,7 @@ class Stream {
     let sentMs = nowMs;
     for (const arrival of this.arrivals) {
       sentMs += (arrival.endAt - arrival.at) / this.route.bytesPerMs(this.direction);
-      arrival.dueMs = Math.min(arrival.dueMs, sentMs + this.route.shape.latencyMs);
+      arrival.dueMs = Math.min(arrival.dueMs, sentMs + this.route.shape.latencyMs + arrival.repeatedMs);
     }
     this.busyUntilMs = Math.min(this.busyUntilMs, sentMs);
     this.timer?.cancel();
@@ -158,23 +162,29 @@ class Stream {
       this.underWayBytes += lengthBytes;
       return;
     }
-    const sliceBytes = Math.max(SLICE_MIN_BYTES, Math.ceil(this.route.bytesPerMs(this.direction) * SLICE_MS));
+    const sliceBytes = Math.max(PACKET_BYTES, Math.ceil(this.route.bytesPerMs(this.direction) * SLICE_MS));
     for (let at = 0; at < lengthBytes; at += sliceBytes) {
       const takenBytes = Math.min(sliceBytes, lengthBytes - at);
       const bytes = underWay.take(takenBytes);
       buffer.copy(bytes, 0, start + at, start + at + takenBytes);
-      this.arrive(bytes, takenBytes, '');
+      this.arrive(bytes, takenBytes, lengthBytes - at - takenBytes, '');
     }
   }
 
-  private arrive(bytes: Buffer | null, lengthBytes: number, reason: string): void {
+  private arrive(bytes: Buffer | null, lengthBytes: number, behindBytes: number, reason: string): void {
     if (this.isLost) return;
-    const { latencyMs, jitterMs } = this.route.shape;
-    const sentMs = Math.max(this.busyUntilMs, this.clock.monotonicMs()) + lengthBytes / this.route.bytesPerMs(this.direction);
+    const { route, direction } = this;
+    const { latencyMs, jitterMs } = route.shape;
+    const loss = route.loss(direction);
+    const tripMs = 2 * latencyMs + jitterMs;
+    const bytesPerMs = Math.min(route.bytesPerMs(direction), loss === 0 ? Number.POSITIVE_INFINITY : this.tcp.bytesPerMs(tripMs));
+    const sentMs = Math.max(this.busyUntilMs, this.clock.monotonicMs()) + lengthBytes / bytesPerMs;
     this.busyUntilMs = sentMs;
-    const dueMs = Math.max(this.arrivals.at(-1)?.dueMs ?? 0, sentMs + latencyMs + this.random.unit() * jitterMs);
+    const [packets, behind] = [Math.max(1, Math.ceil(lengthBytes / PACKET_BYTES)), behindBytes / PACKET_BYTES];
+    const repeatedMs = loss === 0 ? 0 : this.tcp.sent(packets, behind, loss, tripMs);
+    const dueMs = Math.max(this.arrivals.at(-1)?.dueMs ?? 0, sentMs + latencyMs + repeatedMs + this.random.unit() * jitterMs);
     this.underWayBytes += lengthBytes;
-    this.arrivals.push({ bytes, reason, at: 0, endAt: lengthBytes, dueMs });
+    this.arrivals.push({ bytes, reason, at: 0, endAt: lengthBytes, repeatedMs, dueMs });
   }
 
   private deliver(arrival: Arrival): void {

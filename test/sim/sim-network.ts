@@ -1,10 +1,12 @@
 // The simulated network: routes from a client's interface to a server's, each with a latency, a bandwidth and its misfortunes, and the
-// connections over them. Connections end by reset, stand still and deliver late, or swallow what is sent one way or both, without a word.
+// connections over them. Connections end by reset, stand still and deliver late, repeat lost packets (lossy-tcp.ts), or swallow what is
+// sent one way or both, without a word.
 // Invariant: each direction of a connection is a stream: nothing overtakes, nothing is lost but its tail.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { Connector, PathTransport } from '@rsio/protocol/trunk/path-transport';
+import { connectsLaterMs } from './lossy-tcp.ts';
 import type { SimClock, SimProcess } from './sim-clock.ts';
 import { SimLink } from './sim-link.ts';
 
@@ -15,6 +17,8 @@ export interface RouteShape {
   readonly bytesPerMs: number;
   /** How often a batch comes in pieces. */
   readonly cutChance: number;
+  /** Share of packets that are lost, and repeated. */
+  readonly loss: Readonly<Record<Direction, number>>;
 }
 
 export type Direction = 'there' | 'back';
@@ -31,6 +35,8 @@ export class SimRoute {
   goodSinceMs = 0;
   /** Bytes per ms that it is just let carry one way; null: what its shape says. */
   readonly narrow: Record<Direction, number | null> = { there: null, back: null };
+  /** The same of packets lost. */
+  readonly losing: Record<Direction, number | null> = { there: null, back: null };
   private standing: Record<Direction, boolean> = { there: false, back: false };
   private links: SimLink[] = [];
   private troubles = 0;
@@ -57,6 +63,10 @@ export class SimRoute {
 
   bytesPerMs(direction: Direction): number {
     return this.narrow[direction] ?? this.shape.bytesPerMs;
+  }
+
+  loss(direction: Direction): number {
+    return this.losing[direction] ?? this.shape.loss[direction];
   }
 
   add(link: SimLink): void {
@@ -145,7 +155,8 @@ export class SimNetwork {
     if (route === undefined || host === undefined) return process.after(0, () => failed('ENETUNREACH: no route to there'));
     if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
-    return process.after(tripMs, () => {
+    const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));
+    return process.after(tripMs + lateMs, () => {
       if (route.reach !== 'open' || !host.isListening) {
         failed('ECONNREFUSED: nobody listens there');
         return;

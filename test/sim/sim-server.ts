@@ -1,17 +1,27 @@
 // A simulated server machine: its listener proves connections and hands them to the process of their session after a while; listener and
-// processes can be killed, stopped and ended in order. It keeps rules S9 and S10: a new session of a node begins only when the old one's
-// process is gone, sockets on their way to it included; a new listener admits nobody until its predecessor's processes are gone.
+// processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session of a node
+// begins only when the old one's process is gone, sockets on their way to it included; a new listener admits nobody until its predecessor's
+// processes are gone; an instance of a node that was replaced is refused for ever. Who may have a volume is sim-holds.ts's.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
-import { type Proven, type Refusal, refuseFrame, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import {
+  type Proven,
+  provedRefusal,
+  type RefusalWords,
+  refuseFrame,
+  ServerHandshake,
+  type ServerIdentity,
+} from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { SimProcess, type SimClock } from './sim-clock.ts';
+import { type SimClaimant, SimHolds } from './sim-holds.ts';
 import type { SimEnd, SimLink } from './sim-link.ts';
+import type { SimMachine } from './sim-machine.ts';
 import type { SimHost } from './sim-network.ts';
 import { type SimList, SimSession, type SessionHost } from './sim-session.ts';
 import { EVENT, type Trace } from './trace.ts';
@@ -21,12 +31,15 @@ export interface ServerPorts {
   readonly random: SeededRandom;
   readonly trace: Trace;
   readonly nodekey: string;
-  readonly sessions: SessionHost;
+  readonly machine: SimMachine;
+  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'lost'>;
+  /** A step of a take-over is done. */
+  stepped(server: SimServer): void;
   /** Longest time a proven socket takes to its process, ms. */
   readonly handOverMs: number;
 }
 
-type Refuse = (refusal: Pick<Refusal, 'code' | 'sentence'>) => void;
+type Refuse = (refusal: RefusalWords) => void;
 
 const KILL_MAX_MS = 50;
 const handshakeBodies = new BufferPool(1024 * 1024);
@@ -38,6 +51,8 @@ export class SimServer implements SimHost {
   isListening = true;
   /** The listener of now. */
   listener: SimProcess;
+  readonly machine: SimMachine;
+  private holds: SimHolds;
   private readonly ports: ServerPorts;
   /** Addresses that it listens on, those taken out of its list, and the number of the list. */
   private readonly addresses: readonly string[];
@@ -48,13 +63,20 @@ export class SimServer implements SimHost {
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
+  /** As seen from outside: client processes whose session another one of the same node has ended, and of each node the last one let in. */
+  private readonly replaced = new Set<number>();
+  /** Client processes that have proved themselves. */
+  private readonly known = new Map<number, SimClaimant>();
+  private readonly served = new Map<string, number>();
 
   constructor(name: string, serverid: number, addresses: readonly string[], ports: ServerPorts) {
     this.addresses = addresses;
     this.name = name;
     this.serverid = serverid;
     this.ports = ports;
+    this.machine = ports.machine;
     this.listener = new SimProcess(ports.clock);
+    this.holds = this.newHolds();
   }
 
   /** It listens, stands nowhere still, and is ending nothing. */
@@ -62,6 +84,29 @@ export class SimServer implements SimHost {
     if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
     for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
     return true;
+  }
+
+  /** The client process that was let in last for a node, as seen from outside; null: none was. */
+  servedClient(node: string): number | null {
+    return this.served.get(node) ?? null;
+  }
+
+  /**
+   * Another instance of its node has ended its session or got one of its holds, or the server has kept that there is one, and crashed before
+   * it could serve it: it is refused for ever.
+   */
+  isReplaced(client: number): boolean {
+    return (
+      this.replaced.has(client) ||
+      this.isOutlived(client) ||
+      [...this.machine.volumes.values()].some(({ judge }) => judge.replaced.has(client))
+    );
+  }
+
+  private isOutlived(client: number): boolean {
+    const claimant = this.known.get(client);
+    if (claimant === undefined) return false;
+    return claimant.instance < (this.machine.file.kept?.instances[`${claimant.node} ${claimant.machine}`] ?? 0);
   }
 
   /** Takes an interface out of the list, never the last one; gives its address, or null. */
@@ -94,24 +139,62 @@ export class SimServer implements SimHost {
   killListener(downMs: number): void {
     if (!this.isListening) return;
     const { clock, random } = this.ports;
+    this.listenerDies(downMs);
+    for (const name of this.machine.volumes.keys()) this.machine.lifeEnded(name);
+    for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
+  }
+
+  /** Everything on the machine is dead at once, and what was not synced may be lost; it boots after `downMs`. */
+  crash(downMs: number): void {
+    if (!this.isListening) return;
+    this.listenerDies(downMs);
+    for (const session of [...this.leftOver]) session.kill();
+    this.machine.crashed();
+  }
+
+  private listenerDies(downMs: number): void {
     this.isListening = false;
     this.instance++;
     this.listener.kill();
+    this.holds.stop();
+    this.machine.file.crashed();
     this.inTransition.clear();
     for (const session of this.sessions.values()) {
       session.isOrphan = true;
       this.leftOver.add(session);
-      clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
     }
     this.sessions.clear();
-    clock.after(downMs, () => this.startListener());
+    this.ports.clock.after(downMs, () => this.startListener());
   }
 
   private startListener(): void {
     // What its predecessor left is ended before anybody is admitted; a process that stands still is killed all the same.
     for (const session of this.leftOver) session.kill();
     this.listener = new SimProcess(this.ports.clock);
+    this.holds = this.newHolds();
     this.isListening = true;
+  }
+
+  /** A sync of a volume failed: a new life of its storage, all its handles are revoked, and clients look at the list. */
+  private lost(volume: string): void {
+    this.machine.lost(volume);
+    const epoch = this.holds.holders.epochOf(volume);
+    for (const session of this.sessions.values()) session.revokeLost(volume, epoch);
+    // What is said to a process last reaches it last.
+    this.listener.after(this.ports.sessions.controlMs, () => this.listChanged());
+  }
+
+  private newHolds(): SimHolds {
+    const { machine, sessions } = this.ports;
+    return new SimHolds({
+      machine,
+      process: this.listener,
+      controlMs: sessions.controlMs,
+      waits: () => sessions.waits(),
+      sessionOf: (node) => this.sessions.get(node),
+      holdersChanged: () => this.listChanged(),
+      stepped: () => this.ports.stepped(this),
+    });
   }
 
   private get identity(): ServerIdentity {
@@ -159,7 +242,8 @@ export class SimServer implements SimHost {
         // Nothing is read from it until its process has it.
         deadline.cancel();
         end.handler = null;
-        this.proven(end, proven, refuse);
+        const toProven = proven;
+        this.proven(end, proven, ({ code, sentence }) => refuse(provedRefusal(toProven, code, sentence)));
       },
       onClosed: () => {
         deadline.cancel();
@@ -185,19 +269,42 @@ export class SimServer implements SimHost {
       refuse({ code: 'E_DRAINING', sentence: 'The last session is just being ended' });
       return;
     }
-    if (old !== undefined && old.instance > proven.hello.instance) {
+    const claimant = claimantOf(proven, end.remoteAddress);
+    this.known.set(claimant.client, claimant);
+    if (!this.holds.holders.isCurrent(claimant)) {
       refuse({ code: 'E_REPLACED', sentence: 'This instance was replaced by a later one' });
       return;
     }
-    if (old === undefined) this.begin(end, proven);
-    else this.replace(old, end, proven, refuse);
+    if (old === undefined || this.mayReplace(old, claimant)) this.note(end, proven, old, refuse);
+    else refuse({ code: 'E_OTHER_MACHINE', sentence: `Node ${node} is in use elsewhere` });
+  }
+
+  /** H4: a session of another machine is replaced when it has been silent for a while. */
+  private mayReplace({ claimant, silentSinceMs }: SimSession, { machine, instance }: SimClaimant): boolean {
+    if (claimant.machine === machine && claimant.instance <= instance) return true;
+    return silentSinceMs !== null && this.listener.monotonicMs() - silentSinceMs >= SESSION_SILENT_MS;
+  }
+
+  /** Which instance is the last is kept before an older one is told that it was replaced, and before this one is served. */
+  private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
+    const { listener } = this;
+    const claimant = claimantOf(proven, end.remoteAddress);
+    const replaced = old === undefined || old.claimant.client === claimant.client ? null : old.claimant;
+    this.inTransition.add(claimant.node);
+    void this.holds.noteInstance(claimant, replaced).then(() =>
+      listener.after(0, () => {
+        if (replaced !== null) this.replaced.add(replaced.client);
+        this.served.set(claimant.node, claimant.client);
+        if (this.sessions.get(claimant.node) !== undefined) this.replace(this.sessions.get(claimant.node)!, end, proven, refuse);
+        else this.begin(end, proven);
+      }),
+    );
   }
 
   /** S9: the new session begins when the old one's process is gone, or the newcomer is told to come again. */
   private replace(old: SimSession, end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
     const { node } = proven.hello;
     const { instance } = this;
-    this.inTransition.add(node);
     let isSettled = false;
     const timer = this.listener.after(OLD_SESSION_WAIT_MS, () => {
       isSettled = true;
@@ -207,15 +314,14 @@ export class SimServer implements SimHost {
     old.whenGone.push(() => {
       timer.cancel();
       if (isSettled || this.instance !== instance) return;
-      this.listener.after(0, () => {
-        this.inTransition.delete(node);
-        this.begin(end, proven);
-      });
+      this.listener.after(0, () => this.begin(end, proven));
     });
-    old.end('E_NO_SESSION', 'The client began a new session');
+    const isOther = old.claimant.client !== claimantOf(proven, '').client;
+    old.end(isOther ? 'E_REPLACED' : 'E_NO_SESSION', 'The client began a new session');
   }
 
   private begin(end: SimEnd, proven: Proven & { kind: 'new' }): void {
+    this.inTransition.delete(proven.hello.node);
     if (end.isClosed) return;
     const { node, instance } = proven.hello;
     const { trace, clock } = this.ports;
@@ -223,16 +329,30 @@ export class SimServer implements SimHost {
       interfaces: this.addresses.filter((address) => !this.unlisted.has(address)).map(interfaceAt),
       generation: this.generation,
     });
-    const session = new SimSession(clock, this.ports.sessions, list, node, instance, proven.sessionSecret);
+    const claimant = claimantOf(proven, end.remoteAddress);
+    this.judgeInstance(claimant);
+    const host: SessionHost = {
+      ...this.ports.sessions,
+      listener: () => this.listener,
+      holds: () => this.holds,
+      machine: this.machine,
+      lost: (volume) => this.lost(volume),
+    };
+    const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
     this.sessions.set(node, session);
     trace.note(EVENT.SESSION, this.serverid, session.life, instance);
-    if (trace.isOn) trace.say(`${this.name}: session of ${node} begins, life ${session.life}`);
+    if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, life ${session.life}`);
     session.whenGone.push(() => {
       if (this.sessions.get(node) === session) this.sessions.delete(node);
       this.leftOver.delete(session);
       if (trace.isOn) trace.say(`${this.name}: process of ${node}, life ${session.life}, is gone`);
     });
     this.handOver(session, end, proven);
+  }
+
+  /** H4: whoever was replaced is served no more. */
+  private judgeInstance({ node, client }: SimClaimant): void {
+    if (this.isReplaced(client)) this.ports.sessions.breach(`H4: ${this.name} serves process ${client} of ${node}, which was replaced`);
   }
 
   private handOver(session: SimSession, end: SimEnd, proven: Proven): void {
@@ -245,6 +365,11 @@ export class SimServer implements SimHost {
       dead: proof.dead,
     });
   }
+}
+
+/** Simulated clients say in their boot id which process they are. */
+function claimantOf({ hello: { node, instance, machine, boot } }: Proven, address: string): SimClaimant {
+  return { node, instance, machine, boot, address, client: Number(boot) };
 }
 
 export function interfaceAt(address: string): ServerInterface {

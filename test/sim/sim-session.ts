@@ -1,57 +1,45 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
 // behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { SECTOR_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
-import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { STATUS } from '@rsio/protocol/wire/status';
-import { RsError } from '@rsio/protocol/lib/errors';
-import type { Log } from '@rsio/protocol/lib/log';
+import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import type { Timer } from '@rsio/protocol/lib/clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
 import { type Admission, Session } from '@rsio/rssrv/session';
 import type { Grant } from '@rsio/rssrv/session-volumes';
+import { NO_LOG } from './no-log.ts';
 import { SimProcess, type SimClock } from './sim-clock.ts';
+import type { SimClaimant, SimHolds } from './sim-holds.ts';
 import type { SimEnd } from './sim-link.ts';
+import type { SimMachine } from './sim-machine.ts';
 import { simPools } from './sim-pools.ts';
-import type { SimBackend, SimStorage } from './sim-storage.ts';
-
-const NOBODY = '';
-
-interface Hold {
-  node: string;
-  instance: number;
-  epoch: number;
-}
+import { SimBackend } from './sim-backend.ts';
+import { type SimVolume, served } from './sim-volume.ts';
 
 /** What the sessions of one server share. */
 export interface SessionHost {
-  /** Of the server. */
-  readonly name: string;
   readonly random: SeededRandom;
-  /** Volumes by name. */
-  readonly storages: ReadonlyMap<string, SimStorage>;
-  readonly holds: Map<string, Hold>;
+  /** The listener's, of now. */
+  readonly listener: () => SimProcess;
+  readonly holds: () => SimHolds;
+  readonly machine: SimMachine;
+  /** A sync of a volume failed in a process. */
+  lost(volume: string): void;
   /** Slots that a session grants. */
   readonly slots: number;
   /** Longest time of a step of the control plane, ms. */
   readonly controlMs: number;
   /** A promise was given, or settled: the world lets promises move. */
   promised(): void;
+  /** Something begins that goes on by promises, until the function it gives is called. */
+  waits(): () => void;
   /** Processes that were told to end: their promises may move at every event. */
   readonly ending: Set<SimSession>;
   breach(sentence: string): void;
   /** Numbers the lives of processes, growing. */
   nextLife(): number;
 }
-
-export const NO_LOG: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => NO_LOG,
-};
 
 /** What a server says of its interfaces now. */
 export interface SimList {
@@ -62,9 +50,7 @@ export interface SimList {
 export class SimSession {
   readonly id: string;
   readonly life: number;
-  readonly node: string;
-  /** Of the client. */
-  readonly instance: number;
+  readonly claimant: SimClaimant;
   readonly secret: Buffer;
   readonly process: SimProcess;
   readonly session: Session;
@@ -74,6 +60,12 @@ export class SimSession {
   isEnding = false;
   /** Its listener is dead: it will exit. */
   isOrphan = false;
+  /** Since when it has no path; null: it has one. */
+  silentSinceMs: number | null = null;
+  private isClean = false;
+  /** Volumes that it was granted, and of each grant the hold's epoch. */
+  private readonly granted = new Set<string>();
+  private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly storageLife: number }>();
   private readonly clock: SimClock;
   private readonly host: SessionHost;
   private readonly list: () => SimList;
@@ -81,13 +73,12 @@ export class SimSession {
   /** When the listener has answered all that was asked. */
   private answeredMs = 0;
 
-  constructor(clock: SimClock, host: SessionHost, list: () => SimList, node: string, instance: number, secret: Buffer) {
+  constructor(clock: SimClock, host: SessionHost, list: () => SimList, claimant: SimClaimant, secret: Buffer) {
     this.clock = clock;
     this.host = host;
     this.list = list;
     this.life = host.nextLife();
-    this.node = node;
-    this.instance = instance;
+    this.claimant = claimant;
     this.secret = secret;
     this.process = new SimProcess(clock);
     const id = host.random.bytes(16);
@@ -95,6 +86,10 @@ export class SimSession {
     const { interfaces, generation } = list();
     this.session = new Session(id, interfaces, generation, this.ports(), host.slots);
     this.process.whenKilled = () => this.gone();
+  }
+
+  get node(): string {
+    return this.claimant.node;
   }
 
   /** A proven socket comes from the listener. */
@@ -129,8 +124,54 @@ export class SimSession {
     this.process.kill();
   }
 
+  /** Its handles of the volume are revoked; it keeps the hold, and opens it again. */
+  revokeLost(volume: string, epoch: number): void {
+    if (!this.granted.has(volume)) return;
+    this.process.after(this.host.random.unit() * this.host.controlMs, () => {
+      const ended = this.host.waits();
+      this.whenGone.push(ended);
+      void this.session.revoke(volume, epoch).then(ended);
+    });
+  }
+
+  /**
+   * H2: `done` is called when nothing of the volume's handles runs any more; whoever does not manage that is ended. False: what was written
+   * may be lost.
+   */
+  revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
+    let timer: Timer | null = null;
+    let isDone = false;
+    const once = (isFlushed: boolean): void => {
+      if (isDone) return;
+      isDone = true;
+      timer?.cancel();
+      listener.after(0, () => {
+        this.host.promised();
+        done(isFlushed);
+      });
+    };
+    if (this.process.isKilled) {
+      once(true);
+      return;
+    }
+    timer = listener.after(TAKE_OVER_REVOKE_MS, () => this.end('E_NO_SESSION', 'A volume was taken over, and its I/O does not end'));
+    this.whenGone.push(() => once(true));
+    this.process.after(this.host.random.unit() * this.host.controlMs, () => {
+      const ended = this.host.waits();
+      this.whenGone.push(ended);
+      void this.session.revoke(volume, epoch).then((isFlushed) => {
+        ended();
+        this.process.after(0, () => {
+          this.granted.delete(volume);
+          once(isFlushed);
+        });
+      });
+    });
+  }
+
   /** All is closed: what was lent must be back, apart from last words that are still under way. */
   private ended(): void {
+    this.isClean = true;
     const left = this.pools.bodies.lent.size;
     if (left > 0)
       this.host.breach(`${left} body buffers of the server process of ${this.node}, life ${this.life}, are not back at its end`);
@@ -139,6 +180,7 @@ export class SimSession {
 
   private gone(): void {
     this.host.ending.delete(this);
+    if (!this.isClean) for (const volume of this.granted) this.host.machine.lifeEnded(volume);
     for (const backend of this.backends) backend.killed();
     this.pools.outputs.reclaim();
     for (const gone of this.whenGone) gone();
@@ -150,93 +192,95 @@ export class SimSession {
       clock: process,
       log: NO_LOG,
       pools,
-      pathsChanged: () => undefined,
+      pathsChanged: (count) => {
+        this.silentSinceMs = count > 0 ? null : process.monotonicMs();
+      },
       clientEnds: () => {
         if (!this.isEnding) process.after(0, () => this.end('E_SHUTTING_DOWN', 'The client has ended'));
       },
-      list: () => this.asked(() => ({ ...this.list(), volumes: this.offers() })),
-      grant: ({ name }) => this.asked(() => this.grant(name)),
-      release: (volumeId) =>
-        this.asked(() => {
-          const hold = host.holds.get(volumeId);
-          if (hold !== undefined) host.holds.set(volumeId, { ...hold, node: NOBODY, epoch: hold.epoch + 1 });
-        }),
-      openBackend: ({ name }) =>
+      list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
+      grant: (request) => this.asked(() => this.grant(request)),
+      settle: (volumeId, epoch, life) => this.asked(() => host.holds().settle(this, volumeId, epoch, life)),
+      release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
+      lost: (volumeId) => this.say(() => host.lost(volumeId)),
+      openBackend: (volume) =>
         this.shortly(() => {
-          const storage = host.storages.get(name);
-          if (storage === undefined) throw new RsError('E_VOLUME', `No storage ${name}`);
-          const backend = storage.open(process, this.life);
+          const { storage } = host.machine.volumes.get(volume.name)!;
+          const backend = new SimBackend(storage, process, { node: this.node, life: this.life, ...this.grants.get(volume)! });
           this.backends.push(backend);
           return backend;
         }),
     };
   }
 
-  /** A question to the listener: what is asked first is answered first. */
-  private asked<T>(give: () => T): Promise<T> {
+  /** Reaches the listener after what was said before, also when this process is gone by then. */
+  private say(told: () => void): void {
+    const { clock, host } = this;
+    const { listener } = host;
+    clock.after(this.delayMs(), () => listener().after(0, told));
+  }
+
+  private delayMs(): number {
     const { clock, host } = this;
     const nowMs = clock.monotonicMs();
     this.answeredMs = Math.max(this.answeredMs, nowMs + host.random.unit() * host.controlMs);
-    return this.in(this.answeredMs - nowMs, give);
+    return this.answeredMs - nowMs;
+  }
+
+  /** A question to the listener: what is asked first reaches it first. It answers whenever it can. */
+  private asked<T>(ask: () => Promise<T>): Promise<T> {
+    const { host, process } = this;
+    const delayMs = this.delayMs();
+    host.promised();
+    return new Promise((resolve) => {
+      const answer = (given: T): void => {
+        process.after(0, () => {
+          host.promised();
+          resolve(given);
+        });
+      };
+      process.after(delayMs, () =>
+        host.listener().after(0, () => {
+          host.promised();
+          void ask().then(answer);
+        }),
+      );
+    });
   }
 
   /** A step of the control plane: takes a while, and is never done when the process dies meanwhile. */
   private shortly<T>(give: () => T): Promise<T> {
-    return this.in(this.host.random.unit() * this.host.controlMs, give);
-  }
-
-  private in<T>(delayMs: number, give: () => T): Promise<T> {
     const { process, host } = this;
     host.promised();
-    return new Promise((resolve, reject) => {
-      process.after(delayMs, () => {
+    return new Promise((resolve) => {
+      process.after(host.random.unit() * host.controlMs, () => {
         host.promised();
-        try {
-          resolve(give());
-        } catch (error) {
-          reject(error);
-        }
+        resolve(give());
       });
     });
   }
 
   /** Each node is shown its own volumes only. */
   private offers(): VolumeEntry[] {
-    const own = [...this.host.storages].filter(([name]) => name.includes(`-${this.node}-`) && name.startsWith(`${this.host.name}-`));
-    return own.map(([name, { content }]) => ({
-      name,
-      id: name,
-      universe: 0,
-      sizeBytes: content.length,
-      blockSizeBytes: SECTOR_BYTES,
-      readonly: false,
-      shared: false,
-      holders: [],
-    }));
+    const volumes = [...this.host.machine.volumes.values()].filter(({ users }) => users.some(({ node }) => node === this.node));
+    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.of(volume.name) }));
   }
 
-  /** H1, H4: one holder; a later instance of its node takes the hold over, with a new epoch. */
-  private grant(name: string): Grant {
-    const { host, node, instance } = this;
-    const storage = host.storages.get(name);
-    if (storage === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${name}`, holders: [] };
-    const hold = host.holds.get(name) ?? { node, instance, epoch: 1 };
-    if (hold.node !== node && hold.node !== NOBODY)
-      return { granted: false, status: STATUS.HELD, sentence: `Volume ${name} is held`, holders: [] };
-    if (hold.instance !== instance) hold.epoch++;
-    host.holds.set(name, { ...hold, node, instance });
-    const volume: ServedVolume = {
-      name,
-      universe: 0,
-      id: name,
-      type: 'memory',
-      path: null,
-      sizeBytes: storage.content.length,
-      blockSizeBytes: 512,
-      readonly: false,
-      shared: false,
-      clients: null,
-    };
-    return { granted: true, volume, readonly: false, identity: `${name}.${hold.epoch}`, life: 'life' };
+  private async grant(request: OpenRequest): Promise<Grant> {
+    const grant = await this.host.holds().grant(this, request);
+    if (!grant.granted) return grant;
+    this.granted.add(grant.volume.id);
+    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), storageLife: epochOf(grant.life) });
+    return grant;
   }
+}
+
+/** The epoch of a hold, which its identity ends with; the same for the number of a life. */
+export function epochOf(identity: string): number {
+  return Number(identity.slice(identity.lastIndexOf('.') + 1));
+}
+
+function entryOf(volume: SimVolume): VolumeEntry {
+  const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = served(volume);
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [] };
 }

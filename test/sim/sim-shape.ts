@@ -16,13 +16,19 @@ export interface WorldShape {
   /** Interfaces of each client and of each server: paths of a trunk are their product. */
   readonly locals: number;
   readonly remotes: number;
-  /** Per client and server. */
+  /** Per client and server; of these so many are the same for all clients, who fight for them. */
   readonly volumes: number;
+  readonly fought: number;
+  /** Between two who want the same volume, ms. */
+  readonly rivalGapMs: number;
   readonly sectors: number;
   readonly slots: number;
   readonly seqModulus: number;
   readonly digest: boolean;
   readonly times: LivenessTimes;
+  readonly logSizeBytes: number;
+  /** Some of its routes lose packets all the time. */
+  readonly isLossy: boolean;
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
@@ -32,8 +38,13 @@ export interface WorldShape {
   readonly storage: StorageShape;
 }
 
+const KIB = 1024;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
+/** Share of the worlds in which routes lose packets, and how many of them a route loses one way. */
+const LOSSY_CHANCE = 0.3;
+const NO_LOSS = { there: 0, back: 0 };
+const LOSSES = [0, 0, 0.002, 0.01, 0.05];
 const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
 
 const TIMES: readonly LivenessTimes[] = [
@@ -44,7 +55,7 @@ const TIMES: readonly LivenessTimes[] = [
 
 export function drawShape(random: SeededRandom): WorldShape {
   const servers = random.chance(0.25) ? 2 : 1;
-  const clients = random.pick([1, 1, 1, 2, 3]);
+  const clients = random.pick([1, 1, 1, 2, 2, 3]);
   const [locals, remotes] = random.pick([
     [1, 1],
     [1, 2],
@@ -57,6 +68,7 @@ export function drawShape(random: SeededRandom): WorldShape {
   ] as const);
   const volumes = random.pick([1, 1, 2, 3]);
   const isLarge = random.chance(0.05);
+  const fought = clients > 1 && random.chance(0.7) ? random.int(1, volumes) : 0;
   const users = servers * clients * volumes;
   return {
     servers,
@@ -64,17 +76,22 @@ export function drawShape(random: SeededRandom): WorldShape {
     locals,
     remotes,
     volumes,
+    fought,
+    rivalGapMs: random.pick([100, 300, 1000]),
     sectors: isLarge ? LARGE_VOLUME_SECTORS : random.pick([64, 256, 512]),
     slots: random.pick([256, 64, 40, 16, 16, 10]),
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
     times: random.pick(TIMES),
+    logSizeBytes: random.pick([0, 64 * KIB, 1024 * KIB, 1024 * KIB]),
+    isLossy: random.chance(LOSSY_CHANCE),
     faultGapMs: random.pick([100, 200, 400, 1000]),
     handOverMs: random.pick([1, 15, 60]),
     controlMs: random.pick([1, 20]),
     stalls: random.pick<readonly StallPolicy[]>([['forever'], ['forever'], ['forever', 'fail'], ['fail', 1000, 5000]]),
     user: {
       ios: Math.ceil(WORLD_IOS / users / (isLarge ? 4 : 1)),
+      flushes: random.chance(0.8),
       depth: random.pick([1, 4, 16, 32, 48]),
       smallSectors: random.pick([1, 4, 8]),
       largeChance: isLarge ? 0.1 : random.pick([0.1, 0.1, 0.5]),
@@ -90,11 +107,12 @@ export function drawShape(random: SeededRandom): WorldShape {
   };
 }
 
-export function drawRoute(random: SeededRandom): RouteShape {
+export function drawRoute(random: SeededRandom, isLossy: boolean): RouteShape {
   return {
     latencyMs: random.pick([0.05, 0.2, 1, 5]),
     jitterMs: random.pick([0.05, 0.5, 5]),
     bytesPerMs: random.pick([2_000, 20_000, 125_000, 1_250_000]),
     cutChance: random.pick([0.01, 0.1, 0.4]),
+    loss: isLossy ? { there: random.pick(LOSSES), back: random.pick(LOSSES) } : NO_LOSS,
   };
 }

@@ -1,23 +1,26 @@
-// A user of one volume: random I/O through a door's interface, several at a time and overlapping on purpose, judged by the oracle. It owns
-// and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered is seen.
-// It outlives client processes: what was out when one died has an unknown outcome.
+// A user of one volume at one client: random I/O through a door's interface, several at a time and overlapping on purpose, judged by the
+// oracle. It owns and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered
+// is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/protocol/config/types';
-import { SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, SEGMENT_MIN_BYTES } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/doors/door';
 import type { StallWord } from '@rsio/rsiod/stall';
 import type { Volume } from '@rsio/rsiod/volume';
-import { Oracle, type ReadTicket } from './oracle.ts';
+import type { Oracle, ReadTicket } from './oracle.ts';
 import type { SimClock, SimProcess } from './sim-clock.ts';
-import type { SimStorage } from './sim-storage.ts';
+import { epochOf } from './sim-session.ts';
+import type { SimVolume } from './sim-volume.ts';
 import { StallJudge } from './stall-judge.ts';
 import { EVENT, type Trace } from './trace.ts';
 
 export interface UserShape {
   /** I/Os in all. */
   readonly ios: number;
+  /** It asks for FLUSH, now and then. */
+  readonly flushes: boolean;
   /** Out at one time. */
   readonly depth: number;
   /** Sectors of most I/Os, and of the large ones. */
@@ -35,11 +38,15 @@ export interface UserPorts {
   readonly trace: Trace;
   /** How many server processes there have been. */
   lives(): number;
+  /** Another instance of its client's node is served. */
+  isReplaced(): boolean;
 }
 
 const SPOILED = 0x5b;
+const NOTHING_COVERED = new Uint32Array(0);
 /** Of a user's I/O: so much comes when no misfortune befalls the world any more. */
 const LAST_SHARE = 0.2;
+/** FLUSH is the last one: some never ask for it. */
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
 const VERIFY_RETRY_MS = 100;
@@ -57,6 +64,14 @@ class UserIo implements VolumeIo {
   submittedMs = 0;
   isOut = false;
   volume: Volume | null = null;
+  /** Of the hold that it was submitted under. */
+  epoch = 0;
+  /** Lives of the storage that had ended by then. */
+  lives = 0;
+  /** Of what was given up for lost by then. */
+  drops = 0;
+  /** What a flush covers. */
+  covered: Uint32Array = NOTHING_COVERED;
   private readonly user: SimUser;
 
   constructor(user: SimUser) {
@@ -70,21 +85,37 @@ class UserIo implements VolumeIo {
 
 export class SimUser {
   readonly name: string;
+  /** Of its client. */
+  readonly node: string;
+  readonly target: SimVolume;
   readonly oracle: Oracle;
-  readonly storage: SimStorage;
+  /** As it is attached. */
   volume: Volume | null = null;
   /** The client process of now. */
   process: SimProcess | null = null;
   completed = 0;
   /** I/Os whose outcome stayed unknown. */
   givenUp = 0;
-  /** It is being detached. */
+  /** Times that it lost the volume to another one. */
+  losses = 0;
+  /** It takes the volume from whoever holds it, until it has it. */
+  insists = false;
+  /** It is being attached, or detached. */
+  isAttaching = false;
   isLeaving = false;
   readonly policy: StallPolicy;
   readonly stall: StallJudge;
+  /** Of the hold that it has. */
+  get epoch(): number {
+    return epochOf(this.volume?.attachment.volume?.identity ?? '');
+  }
+
   /** When an I/O last ended. */
   endedMs = 0;
+  private readonly id: number;
   private readonly out = new Set<UserIo>();
+  /** Since when something is out at all times. */
+  private busySinceMs = 0;
   private readonly free: UserIo[] = [];
   private readonly shape: UserShape;
   private readonly ports: UserPorts;
@@ -94,10 +125,20 @@ export class SimUser {
   private left: number;
   private verifyAt = -1;
   private isForced = false;
+  private readonly lostOnes = new WeakSet<Volume>();
 
-  constructor(name: string, id: number, storage: SimStorage, shape: UserShape, ports: UserPorts) {
-    this.name = name;
-    this.storage = storage;
+  constructor(
+    client: { readonly label: string; readonly node: string },
+    id: number,
+    target: SimVolume,
+    shape: UserShape,
+    ports: UserPorts,
+  ) {
+    this.name = `${target.name}-${client.label}`;
+    this.node = client.node;
+    this.id = id;
+    this.target = target;
+    this.oracle = target.oracle;
     this.shape = shape;
     this.policy = shape.policy;
     this.ports = ports;
@@ -105,9 +146,7 @@ export class SimUser {
     this.random = ports.random;
     this.trace = ports.trace;
     this.left = shape.ios;
-    this.oracle = new Oracle(id, storage.content.length / SECTOR_BYTES);
     this.stall = new StallJudge(shape.policy);
-    storage.watch = this.oracle;
     this.think();
   }
 
@@ -117,11 +156,51 @@ export class SimUser {
 
   /** Some of its I/O is still to come, but not much. */
   get isNearlyDone(): boolean {
-    return this.left < this.shape.ios * LAST_SHARE;
+    return this.left < this.shape.ios * LAST_SHARE || this.isReplaced;
   }
 
   get isBusy(): boolean {
-    return this.left > 0 || this.out.size > 0;
+    return (this.left > 0 || this.out.size > 0) && !this.isReplaced;
+  }
+
+  /** It has I/O to do, and its client may. */
+  get wants(): boolean {
+    return this.left > 0 && !this.isReplaced;
+  }
+
+  /** Its client's node is another one's now. One that had no path then has nobody who could prove that to it: its I/O waits as it may. */
+  get isReplaced(): boolean {
+    return this.ports.isReplaced();
+  }
+
+  /** Half of what it has still to do is left to another instance of its node. */
+  share(): number {
+    const given = Math.floor(this.left / 2);
+    this.left -= given;
+    return given;
+  }
+
+  /** Something may be lost: reads that are out may show what is left. */
+  lower(): void {
+    for (const io of this.out)
+      if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
+  }
+
+  /** The hold of this epoch was given to another client, or its client was replaced. */
+  mayLose(epoch: number): boolean {
+    return this.target.judge.lostMs(epoch) !== null || this.isReplaced;
+  }
+
+  /** The volume is another client's now: everything that was out has been answered, and what comes later ends the same way. */
+  lost(): void {
+    const { volume } = this;
+    this.losses++;
+    this.detached();
+    for (const io of this.out)
+      if (io.volume === volume) this.oracle.breach(`H2: ${io.op} is unanswered after ${this.name} lost the volume`);
+    if (volume === null) return;
+    this.lostOnes.add(volume);
+    if (this.left > 0) this.submitRandom(volume);
   }
 
   /** When the oldest I/O that is out was submitted; infinity: none is. */
@@ -141,6 +220,8 @@ export class SimUser {
   attached(volume: Volume, process: SimProcess): void {
     this.volume = volume;
     this.process = process;
+    if (this.isHolder) this.oracle.attached();
+    this.isAttaching = false;
     this.isLeaving = false;
     if (this.verifyAt >= 0) this.verifyNext();
     else this.act();
@@ -148,16 +229,33 @@ export class SimUser {
 
   /** The client process is gone: nobody will ever hear of what was out. */
   killed(): void {
+    this.forgets();
     this.detached();
+    this.isAttaching = false;
     this.out.clear();
     this.free.length = 0;
     if (this.verifyAt >= 0) this.verifyAt = 0;
+  }
+
+  /** It has the volume attached, and nobody has got it since. */
+  get isHolder(): boolean {
+    return this.volume !== null && this.epoch === this.target.judge.last?.epoch;
+  }
+
+  /** Its replay log is gone. */
+  forgets(): void {
+    if (this.isHolder) this.oracle.dropped();
   }
 
   /** Detaching begins; by force while it goes on working. */
   leaves(force: boolean): void {
     this.isLeaving = true;
     this.isForced = force;
+  }
+
+  /** What it had in its log is nowhere any more, also while its detach is not done yet. */
+  get leavesByForce(): boolean {
+    return this.isLeaving && this.isForced;
   }
 
   /** It was not detached. */
@@ -176,7 +274,7 @@ export class SimUser {
 
   /** The stall policy's word on its volume. */
   stalled(word: StallWord): void {
-    this.trace.note(EVENT.STALL, this.oracle.volume, word.length, 0);
+    this.trace.note(EVENT.STALL, this.id, word.length, 0);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
     this.stall.said(word, this.clock.monotonicMs());
   }
@@ -189,11 +287,13 @@ export class SimUser {
   }
 
   get isVerified(): boolean {
-    return this.verifyAt >= this.oracle.sectors;
+    return this.verifyAt >= this.oracle.sectors && this.out.size === 0;
   }
 
+  /** Nothing new is submitted any more. */
   stop(): void {
     this.left = 0;
+    if (!this.isVerified) this.verifyAt = -1;
   }
 
   ended(io: UserIo, status: Status): void {
@@ -214,7 +314,7 @@ export class SimUser {
       else this.verifyAgain();
     }
     // As a door whose client was waiting for just this.
-    else if (status === STATUS.OK && this.maySubmit && this.random.chance(0.6)) this.submitRandom();
+    else if (status === STATUS.OK && this.volume !== null && this.maySubmit && this.random.chance(0.6)) this.submitRandom(this.volume);
   }
 
   private judge(io: UserIo, status: Status): void {
@@ -222,42 +322,74 @@ export class SimUser {
     const lba = io.positionBytes / SECTOR_BYTES;
     const count = io.lengthBytes / SECTOR_BYTES;
     const isUnknown = this.isUnknown(io, status);
+    const isSure = io.drops === oracle.drops;
     if (isUnknown) this.givenUp++;
+    if (isUnknown && io.lengthBytes > SEGMENT_MIN_BYTES) oracle.partly(io.number);
     if (io.number > 0 && isUnknown) oracle.gaveUp(io.number, this.ports.lives());
-    else if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK);
+    else if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK, isSure);
     if (status === STATUS.OK) {
-      this.judgeDurable(io, lba, count);
-      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset);
+      this.judgeHold(io);
+      this.judgeDurable(io, lba, count, isSure);
+      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset, isSure && this.isOfPresentLife(io));
       return;
     }
     if (this.isExcused(io, status)) return;
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
   }
 
+  /** It was submitted, and answered, in the present life of the storage, on a handle of that: no replay will undo what it has shown. */
+  private isOfPresentLife({ lives, volume }: UserIo): boolean {
+    const { storageLives } = this.oracle;
+    return lives === storageLives && epochOf(volume?.attachment.volume?.life ?? '') === storageLives;
+  }
+
+  /** Nothing that was submitted under a hold which was lost by then is ever executed. */
+  private judgeHold({ op, epoch, submittedMs }: UserIo): void {
+    const lostMs = this.target.judge.lostMs(epoch);
+    if (lostMs !== null && lostMs < submittedMs)
+      this.oracle.breach(
+        `H2: ${op} of ${this.name} is answered OK, submitted ${(submittedMs - lostMs).toFixed(1)} ms after its loss was decided`,
+      );
+  }
+
   /** Of several segments one may have failed before another was given up. */
   private isUnknown(io: UserIo, status: Status): boolean {
-    return status === STATUS.OUTCOME_UNKNOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_BYTES);
+    return (
+      status === STATUS.OUTCOME_UNKNOWN || status === STATUS.SHUTTING_DOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_MIN_BYTES)
+    );
   }
 
   /** O2: what FLUSH covers, and what has FUA, is durable when answered. */
-  private judgeDurable(io: UserIo, lba: number, count: number): void {
-    const { storage, oracle } = this;
+  private judgeDurable(io: UserIo, lba: number, count: number, isSure: boolean): void {
+    const { oracle } = this;
+    const { storage } = this.target;
+    if (io.op === 'flush' && isSure) {
+      const { cache } = storage;
+      cache.unwritten((sector) => oracle.judgeOnDisk(sector, io.covered[sector]!, cache.disk));
+      oracle.flushed(io.covered);
+    }
+    if (io.fua) oracle.stays(io.number, lba, count);
     if (io.op === 'flush' && storage.syncedMs < io.submittedMs)
       oracle.breach(
         `O2: a flush submitted at ${io.submittedMs.toFixed(1)} ms was answered, the last sync began at ${storage.syncedMs.toFixed(1)} ms`,
       );
     // Of a longer one, the first segment may be overwritten before the last is answered.
-    if (io.fua && io.lengthBytes <= SEGMENT_BYTES && storage.isDirty(lba, count))
+    const isHolder = this.target.judge.lostMs(io.epoch) === null;
+    if (io.fua && isHolder && io.lengthBytes <= SEGMENT_MIN_BYTES && storage.cache.isUnwritten(lba, count))
       oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
   }
 
   /** An error is the storage's own, or what its owner wanted, or it was invented on the way. */
   private isExcused(io: UserIo, status: Status): boolean {
     if (status === STATUS.SHUTTING_DOWN) return true;
+    if (status === STATUS.TAKEN) return this.mayLose(io.epoch);
+    if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
     const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
-    if (isGivenUp && (io.volume !== this.volume || (this.isLeaving && this.isForced))) return true;
-    if (status === STATUS.OUTCOME_UNKNOWN) return this.stall.mayGiveUp(io.volume, io.submittedMs, this.oldestMs, this.clock.monotonicMs());
-    return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.storage.failedMs >= io.submittedMs;
+    if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
+    // A time-out runs on while something waits, also when what it began with was answered: a link that lost packets brings answers late.
+    if (status === STATUS.OUTCOME_UNKNOWN)
+      return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
+    return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
   }
 
   /** Nobody works on a volume that is being detached in order. */
@@ -275,17 +407,18 @@ export class SimUser {
   }
 
   private act(): void {
-    if (!this.maySubmit) return;
+    const { volume } = this;
+    if (!this.maySubmit || volume === null) return;
     for (let count = this.random.int(1, this.shape.depth); count > 0 && this.left > 0; count--) {
       if (this.out.size >= this.shape.depth) return;
-      this.submitRandom();
+      this.submitRandom(volume);
     }
   }
 
-  private submitRandom(): void {
+  private submitRandom(volume: Volume): void {
     const { random, shape } = this;
     const io = this.take();
-    io.op = OPS[random.int(0, OPS.length - 1)]!;
+    io.op = OPS[random.int(0, OPS.length - (shape.flushes ? 1 : 2))]!;
     const most = random.chance(shape.largeChance) ? shape.largeSectors : shape.smallSectors;
     const count = io.op === 'flush' ? 0 : random.int(1, most);
     // Half of all near the beginning, so that they meet.
@@ -294,23 +427,26 @@ export class SimUser {
     io.fua = io.op === 'write' && random.chance(0.1);
     io.keepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
-    this.submit(io, lba, count);
+    this.submit(volume, io, lba, count);
   }
 
-  private submit(io: UserIo, lba: number, count: number): void {
-    const { volume } = this;
-    if (volume === null) return;
+  private submit(volume: Volume, io: UserIo, lba: number, count: number): void {
     io.positionBytes = lba * SECTOR_BYTES;
     io.lengthBytes = count * SECTOR_BYTES;
     io.bufferOffset = this.random.int(0, 3);
     io.number = 0;
     io.isOut = true;
     io.volume = volume;
+    io.epoch = epochOf(volume.attachment.volume?.identity ?? '');
+    io.lives = this.oracle.storageLives;
+    io.drops = this.oracle.drops;
     io.submittedMs = this.clock.monotonicMs();
     const needsBuffer = io.op === 'read' || io.op === 'write';
     if (needsBuffer && io.buffer.length < io.bufferOffset + io.lengthBytes)
       io.buffer = Buffer.alloc(2 * (io.bufferOffset + io.lengthBytes), SPOILED);
     this.prepare(io, lba, count);
+    if (io.number > 0 && io.lengthBytes > SEGMENT_MIN_BYTES) this.oracle.goesInPieces(io.number);
+    if (this.out.size === 0) this.busySinceMs = io.submittedMs;
     this.out.add(io);
     this.trace.note(EVENT.SUBMITTED, lba, count, io.number);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${io.op} ${lba} + ${count} number ${io.number}`);
@@ -324,13 +460,14 @@ export class SimUser {
         this.oracle.issueRead(lba, count, io.ticket);
         return;
       case 'write':
-        io.number = this.oracle.change(lba, count, io.buffer, io.bufferOffset);
+        io.number = this.oracle.change(lba, count, io.buffer, io.bufferOffset, this.id);
         return;
       case 'zero':
       case 'discard':
-        io.number = this.oracle.change(lba, count, null, 0);
+        io.number = this.oracle.change(lba, count, null, 0, this.id);
         return;
       case 'flush':
+        io.covered = this.oracle.flushBegins();
     }
   }
 
@@ -348,14 +485,14 @@ export class SimUser {
   }
 
   private verifyNext(): void {
-    if (this.out.size > 0 || this.isVerified || this.volume === null || this.isLeaving) return;
+    if (this.verifyAt < 0 || this.out.size > 0 || this.isVerified || this.volume === null || this.isLeaving) return;
     const io = this.take();
     io.op = 'read';
     io.fua = false;
     const lba = this.verifyAt;
     const count = Math.min(VERIFY_SECTORS, this.oracle.sectors - lba);
     this.verifyAt += count;
-    this.submit(io, lba, count);
+    this.submit(this.volume, io, lba, count);
   }
 }
 

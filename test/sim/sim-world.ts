@@ -3,16 +3,19 @@
 // nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
 
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { SimClient, type Use } from './sim-client.ts';
+import { type ClientNames, SimClient, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimFaults } from './sim-faults.ts';
 import { Judge } from './sim-judge.ts';
+import { SimMachine } from './sim-machine.ts';
 import { SimNetwork } from './sim-network.ts';
+import { SimRivals } from './sim-rivals.ts';
 import { SimServer } from './sim-server.ts';
-import type { SessionHost, SimSession } from './sim-session.ts';
+import type { SimSession } from './sim-session.ts';
 import { drawRoute, drawShape, type WorldShape } from './sim-shape.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
+import { SimVolume } from './sim-volume.ts';
 import { whenPeerErrs } from './peer-errors.ts';
 import { setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
@@ -24,6 +27,8 @@ const TROUBLED_MAX_MS = 120_000;
 const CALM_MAX_MS = 120_000;
 /** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
 export const RECOVERY_MAX_MS = 60_000;
+/** How often it is looked whether that is so. */
+const LOOK_MS = 10;
 /** Time that ends need: last words, drains. */
 const CLOSING_MS = 30_000;
 /** Links of a chain of promises that may hang on one event. */
@@ -39,7 +44,8 @@ export class SimWorld {
   readonly servers: SimServer[] = [];
   readonly clients: SimClient[] = [];
   readonly users: SimUser[] = [];
-  readonly storages = new Map<string, SimStorage>();
+  readonly volumes: SimVolume[] = [];
+  readonly rivals: SimRivals;
   readonly faults: SimFaults;
   readonly breaches: string[] = [];
   pathFailures = 0;
@@ -49,6 +55,7 @@ export class SimWorld {
   private readonly waits = new Set<object>();
   private hasPromise = false;
   private lives = 0;
+  private processes = 0;
 
   constructor(seed: number, line: ((line: string) => void) | null) {
     const { clock } = this;
@@ -61,75 +68,152 @@ export class SimWorld {
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
     this.network = new SimNetwork(clock, random);
     for (let index = 0; index < this.shape.servers; index++) this.addServer(index);
-    for (let index = 0; index < this.shape.clients; index++) this.addClient(index);
-    const { network, servers, clients, trace } = this;
+    for (let index = 0; index < this.shape.clients; index++) {
+      const node = `node${index}`;
+      this.addClient({ label: node, node, machine: { name: node, instance: 0 } }, () => this.shape.user.ios);
+    }
+    const { network, servers, clients, volumes, trace } = this;
     this.faults = new SimFaults(
-      { clock, random, network, servers, clients, storages: [...this.storages.values()], trace },
+      {
+        clock,
+        random,
+        network,
+        servers,
+        clients,
+        volumes,
+        trace,
+        secondInstance: (of) => this.addInstance(of),
+        takeOver: ({ users }) => this.rivals.takeOver(users),
+      },
       this.shape.faultGapMs,
     );
+    this.rivals = new SimRivals(clock, random, clients, volumes, this.shape.rivalGapMs);
     this.judge = new Judge(this, this.breaches);
   }
 
   /** Runs the seed; gives everything that was not as it must be. */
   async run(): Promise<string[]> {
     const { clock } = this;
-    await this.runWhile(() => !this.users.every((user) => user.isNearlyDone) && clock.monotonicMs() < TROUBLED_MAX_MS);
+    await this.runUntil(() => this.users.every((user) => user.isNearlyDone), TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
     this.faults.heal();
-    const endMs = clock.monotonicMs() + CALM_MAX_MS;
-    await this.runWhile(() => this.users.some((user) => user.isBusy) && clock.monotonicMs() < endMs);
+    await this.runUntil(() => this.users.every((user) => !user.isBusy), clock.monotonicMs() + CALM_MAX_MS);
+    this.rivals.stop();
     for (const user of this.users) user.stop();
     const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
-    await this.runWhile(() => !this.judge.isQuiet && clock.monotonicMs() < lastMs);
+    await this.runUntil(() => this.judge.isQuiet, lastMs);
     this.judge.quiet();
-    for (const user of this.users) user.verify();
-    await this.runWhile(() => this.users.some((user) => user.isBusy || !user.isVerified) && clock.monotonicMs() < lastMs + RECOVERY_MAX_MS);
-    if (this.users.some((user) => !user.isVerified)) this.breaches.push('Not everything could be read at the end');
+    await this.runUntil(() => this.forgetful.length === 0, clock.monotonicMs() + RECOVERY_MAX_MS);
+    for (const { name, oracle } of this.forgetful)
+      this.breaches.push(`V1: ${oracle.forgotten} sectors that the storage of ${name} has forgotten are not brought back`);
+    const isVerified = (): boolean => this.volumes.every((volume) => this.isVerified(volume));
+    await this.runUntil(() => isVerified() && this.users.every((user) => !user.isBusy), lastMs + RECOVERY_MAX_MS);
+    for (const volume of this.volumes) if (!this.isVerified(volume)) this.breaches.push(`${volume.name} cannot be read to its end`);
+    for (const user of this.users) user.stop();
+    await this.hear();
     await this.close();
     this.trace.note(EVENT.END, clock.events, 0, 0);
-    return [
-      ...this.breaches,
-      ...this.users.flatMap(({ oracle }) => oracle.breaches),
-      ...[...this.storages.values()].flatMap(({ breaches }) => breaches),
-    ];
+    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches)];
+  }
+
+  /** Volumes whose storage has forgotten what their holders are to bring back. */
+  private get forgetful(): SimVolume[] {
+    return this.volumes.filter(({ oracle, users }) => oracle.forgotten > 0 && users.some((user) => user.isHolder && !user.isReplaced));
+  }
+
+  /** Whoever has the volume reads all of it, else one that can have it takes it; true: it is read, or nobody may have it. */
+  private isVerified(volume: SimVolume): boolean {
+    const able = volume.users.filter((user) => !user.isReplaced);
+    if (able.length === 0 || able.some((user) => user.isVerified)) return true;
+    if (able.some((user) => user.insists)) return false;
+    const user = able.find(({ isHolder }) => isHolder) ?? able[0]!;
+    user.verify();
+    this.clientOf(user).insist(user);
+    return false;
+  }
+
+  /** Everybody hears that he has lost his volume, also who has nothing to do with it any more. */
+  private async hear(): Promise<void> {
+    await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
+    for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
+  }
+
+  clientOf(user: SimUser): SimClient {
+    return this.clients.find(({ users }) => users.includes(user))!;
+  }
+
+  /** This server will not serve a client any more, or another one of the same nodename has been served since. */
+  isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
+    const server = this.servers.find((one) => one.serverid === serverid)!;
+    const served = server.servedClient(names.node);
+    return server.isReplaced(number) || (served !== null && !numbers.has(served) && !server.isReplaced(served));
   }
 
   private addServer(index: number): void {
-    const { clock, random, trace, shape, storages } = this;
+    const { clock, random, trace, shape } = this;
     const name = `server${index}`;
-    const sessions: SessionHost = {
-      name,
+    const sessions = {
       random,
-      storages,
-      holds: new Map(),
       slots: shape.slots,
       controlMs: shape.controlMs,
       ending: this.ending,
-      breach: (sentence) => void this.breaches.push(sentence),
+      breach: (sentence: string) => void this.breaches.push(sentence),
       promised: () => {
         this.hasPromise = true;
       },
       nextLife: () => ++this.lives,
+      waits: () => this.beginWait(),
     };
-    const ports = { clock, random, trace, nodekey: NODEKEY, sessions, handOverMs: shape.handOverMs };
-    this.servers.push(new SimServer(name, index + 1, this.addressesOf(index + 1), ports));
+    const machine = new SimMachine(random);
+    const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
+    const ports = { clock, random, trace, nodekey: NODEKEY, machine, sessions, stepped, handOverMs: shape.handOverMs };
+    const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
+    this.servers.push(server);
+    for (let at = 0; at < shape.fought; at++) this.addVolume(server, `v${at}`);
+  }
+
+  private addVolume(server: SimServer, name: string): SimVolume {
+    const { clock, random, shape } = this;
+    const storage = new SimStorage(shape.sectors, shape.storage, random, clock);
+    storage.promised = () => {
+      this.hasPromise = true;
+    };
+    const volume = new SimVolume(`${server.name}-${name}`, server.serverid, this.volumes.length + 1, storage, this.trace);
+    volume.oracle.replayed = () => this.faults.replayed(volume);
+    volume.oracle.shown = () => this.faults.shown(volume);
+    this.volumes.push(volume);
+    server.machine.volumes.set(volume.name, volume);
+    return volume;
   }
 
   private addressesOf(serverid: number): string[] {
     return Array.from({ length: this.shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
   }
 
-  private addClient(index: number): void {
+  /** A client of the same nodename, which has half of what is still to be done. */
+  private addInstance(of: SimClient): void {
+    const { random, clients, shape } = this;
+    if (clients.length > shape.clients) return;
+    const { node, machine } = of.names;
+    const label = `${node}b`;
+    const isSame = random.chance(0.5);
+    const names = { label, node, machine: isSame ? machine : { name: label, instance: random.int(0, 2) } };
+    this.judge.watch(this.addClient(names, (target) => of.users.find((user) => user.target === target)!.share()));
+  }
+
+  private addClient(names: ClientNames, iosOf: (target: SimVolume) => number): SimClient {
     const { clock, random, network, trace, shape } = this;
+    const index = this.clients.length;
     const locals = Array.from({ length: shape.locals }, (_unused, at) => `127.45.${index}.${at + 1}`);
     const remotes: { name: string; address: string }[] = [];
     const uses: Use[] = [];
     for (const server of this.servers) {
       for (const address of this.addressesOf(server.serverid)) {
         remotes.push({ name: server.name, address });
-        for (const local of locals) network.addRoute(local, address, server, drawRoute(random));
+        for (const local of locals) network.addRoute(local, address, server, drawRoute(random, this.shape.isLossy));
       }
-      for (let at = 0; at < shape.volumes; at++) uses.push({ serverid: server.serverid, user: this.addUser(index, server, at) });
+      for (const target of this.volumesFor(names.node, server))
+        uses.push({ serverid: server.serverid, user: this.addUser(names, target, iosOf(target)) });
     }
     const ports = {
       clock,
@@ -139,32 +223,58 @@ export class SimWorld {
       nodekey: NODEKEY,
       digest: shape.digest,
       times: shape.times,
+      logSizeBytes: shape.logSizeBytes,
       breach: (sentence: string) => void this.breaches.push(sentence),
       pathFailed: () => {
         this.pathFailures++;
       },
-      waits: () => {
-        const wait = {};
-        this.waits.add(wait);
-        return () => void this.waits.delete(wait);
-      },
+      nextProcess: () => ++this.processes,
+      waits: () => this.beginWait(),
     };
-    this.clients.push(new SimClient(`node${index}`, locals, remotes, uses, ports));
+    const client = new SimClient(names, locals, remotes, uses, ports);
+    this.clients.push(client);
+    return client;
   }
 
-  private addUser(client: number, server: SimServer, at: number): SimUser {
+  /** Those that all want, and the node's own, of which a first instance finds none yet. */
+  private volumesFor(node: string, server: SimServer): SimVolume[] {
+    const { fought, volumes } = this.shape;
+    const all = this.volumes.filter(({ serverid }) => serverid === server.serverid);
+    const own = all.filter(({ users }) => users.length > 0 && users.every((user) => user.node === node) && fought < volumes);
+    const made = own.length > 0 ? own : Array.from({ length: volumes - fought }, (_unused, at) => this.addVolume(server, `${node}-${at}`));
+    return [...all.slice(0, fought), ...made];
+  }
+
+  private addUser(names: ClientNames, target: SimVolume, ios: number): SimUser {
     const { clock, random, trace, shape } = this;
-    const storage = new SimStorage(shape.sectors, shape.storage, random);
-    storage.promised = () => {
-      this.hasPromise = true;
-    };
-    const name = `${server.name}-node${client}-${at}`;
-    this.storages.set(name, storage);
-    const lives = (): number => this.lives;
     const policy = random.pick(shape.stalls);
-    const user = new SimUser(name, this.users.length + 1, storage, { ...shape.user, policy }, { clock, random, trace, lives });
+    const user: SimUser = new SimUser(
+      names,
+      this.users.length + 1,
+      target,
+      { ...shape.user, ios, policy },
+      { clock, random, trace, lives: () => this.lives, isReplaced: () => this.isReplaced(this.clientOf(user), target.serverid) },
+    );
     this.users.push(user);
+    target.users.push(user);
     return user;
+  }
+
+  /** Until it is so, looked at now and then, or until that time. */
+  private async runUntil(isSo: () => boolean, endMs: number): Promise<void> {
+    const { clock } = this;
+    let nextMs = 0;
+    await this.runWhile(() => {
+      if (clock.monotonicMs() < nextMs) return true;
+      nextMs = clock.monotonicMs() + LOOK_MS;
+      return !isSo() && clock.monotonicMs() < endMs;
+    });
+  }
+
+  private beginWait(): () => void {
+    const wait = {};
+    this.waits.add(wait);
+    return () => void this.waits.delete(wait);
   }
 
   private async runWhile(condition: () => boolean): Promise<void> {
@@ -188,15 +298,17 @@ export class SimWorld {
   private async close(): Promise<void> {
     const { clock } = this;
     for (const client of this.clients) client.stop('The world ends');
-    const sessions = this.servers.flatMap((server) => [...server.sessions.values()]);
     const endMs = clock.monotonicMs() + CLOSING_MS;
     let isOver = false;
     clock.after(CLOSING_MS, () => {
       isOver = true;
     });
-    clock.after(1000, () => {
-      for (const session of sessions) session.end('E_SHUTTING_DOWN', 'The world ends');
-    });
+    // Again and again: a connection that was under way may begin one when an old process is gone.
+    const endSessions = (): void => {
+      for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
+      if (!isOver) clock.after(1000, endSessions);
+    };
+    clock.after(1000, endSessions);
     await this.runWhile(() => !isOver && clock.monotonicMs() <= endMs);
     this.judge.closed();
   }

@@ -12,9 +12,16 @@ import { StallJudge } from './stall-judge.ts';
 /** A volume that was never opened: it is halted. */
 function haltedVolume(): Volume {
   const clock = new SimClock();
-  const events = { sessionBegan: () => undefined, listChanged: () => undefined, interfacesTold: () => undefined };
+  const events = {
+    sessionBegan: () => undefined,
+    listChanged: () => undefined,
+    allQuiet: () => undefined,
+    interfacesTold: () => undefined,
+    replaced: () => undefined,
+    ended: () => undefined,
+  };
   const trunk = new Trunk(clock, { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 }, events);
-  return new Volume('sim', new Attachment('oracle', 0, false), trunk, clock);
+  return new Volume({ name: 'sim', namespaceid: 1 }, new Attachment('oracle', 0, false), trunk, clock);
 }
 
 test('a duration counts from the oldest I/O that waits; all that waits may go with it', () => {

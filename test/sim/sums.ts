@@ -8,11 +8,21 @@ export interface Sums {
   ios: number;
   givenUp: number;
   detached: number;
+  takeOvers: number;
+  losses: number;
   pathFailures: number;
   processCrashes: number;
   listenerCrashes: number;
+  machineCrashes: number;
   clientCrashes: number;
   pauses: number;
+  writeBackErrors: number;
+  sectorsForgotten: number;
+  lostLives: number;
+  recoveries: number;
+  replayFaults: number;
+  doubleCrashes: number;
+  crashTakeOvers: number;
   faults: number;
   events: number;
   simulatedMs: number;
@@ -26,11 +36,21 @@ export function noSums(): Sums {
     ios: 0,
     givenUp: 0,
     detached: 0,
+    takeOvers: 0,
+    losses: 0,
     pathFailures: 0,
     processCrashes: 0,
     listenerCrashes: 0,
+    machineCrashes: 0,
     clientCrashes: 0,
     pauses: 0,
+    writeBackErrors: 0,
+    sectorsForgotten: 0,
+    lostLives: 0,
+    recoveries: 0,
+    replayFaults: 0,
+    doubleCrashes: 0,
+    crashTakeOvers: 0,
     faults: 0,
     events: 0,
     simulatedMs: 0,
@@ -42,11 +62,21 @@ export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.ios += counts.ios;
   sums.givenUp += counts.givenUp;
   sums.detached += counts.detached;
+  sums.takeOvers += counts.takeOvers;
+  sums.losses += counts.losses;
   sums.pathFailures += counts.pathFailures;
   sums.processCrashes += counts.processCrashes;
   sums.listenerCrashes += counts.listenerCrashes;
+  sums.machineCrashes += counts.machineCrashes;
   sums.clientCrashes += counts.clientCrashes;
   sums.pauses += counts.pauses;
+  sums.writeBackErrors += counts.writeBackErrors;
+  sums.sectorsForgotten += counts.sectorsForgotten;
+  sums.lostLives += counts.lostLives;
+  sums.recoveries += counts.recoveries;
+  sums.replayFaults += counts.replayFaults;
+  sums.doubleCrashes += counts.doubleCrashes;
+  sums.crashTakeOvers += counts.crashTakeOvers;
   sums.faults += counts.faults;
   sums.events += counts.events;
   sums.simulatedMs += counts.simulatedMs;
@@ -59,11 +89,16 @@ export function resultLine({ seed, breaches, counts, digest }: SeedResult): stri
 }
 
 export function sumsLine(sums: Sums): string {
-  const { seeds, ios, givenUp, detached, pathFailures, processCrashes, listenerCrashes, clientCrashes, pauses } = sums;
+  const { seeds, ios, givenUp, detached, takeOvers, losses, pathFailures } = sums;
+  const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
+  const { writeBackErrors, sectorsForgotten, lostLives, recoveries, replayFaults, doubleCrashes, crashTakeOvers } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
-    `${seeds} seeds, ${ios} I/Os (${givenUp} given up), ${detached} detaches, ${pathFailures} path failures, ` +
-    `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${clientCrashes} client crashes, ${pauses} pauses, ${hours} h simulated`
+    `${seeds} seeds, ${ios} I/Os (${givenUp} given up), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
+    `${pathFailures} path failures, ` +
+    `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
+    `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostLives} lives ended by a sync), ${recoveries} recoveries ` +
+    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${hours} h simulated`
   );
 }
 

@@ -2,7 +2,7 @@
 // Invariant: the digest is the same whether lines are said or not.
 
 /** Kinds of events that the digest knows. */
-export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6, DETACHED: 7, STALL: 8 } as const;
+export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6, DETACHED: 7, STALL: 8, HELD: 9 } as const;
 
 export class Trace {
   private readonly line: ((line: string) => void) | null;
@@ -13,6 +13,10 @@ export class Trace {
   constructor(line: ((line: string) => void) | null, nowMs: () => number) {
     this.line = line;
     this.nowMs = nowMs;
+  }
+
+  get now(): number {
+    return this.nowMs();
   }
 
   /** Whether it is worth making a sentence. */

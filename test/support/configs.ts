@@ -9,6 +9,8 @@ export interface ServerConfigOptions {
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
   readonly clients?: Readonly<Record<string, string>>;
+  /** Keys of `[server]` besides its number. */
+  readonly server?: Readonly<Record<string, string>>;
 }
 
 export interface ClientConfigOptions {
@@ -34,7 +36,7 @@ export function serverConfig(network: LabNetwork, options: ServerConfigOptions):
   const clients = options.clients ?? { 'big-2': keyOf('big-2'), venus: keyOf('venus') };
   return [
     section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
-    section(`server ${SERVER_NAME}`, { serverid: '1' }),
+    section(`server ${SERVER_NAME}`, { serverid: '1', ...options.server }),
     ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
     ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, keys)),
     `[clients]\n${Object.entries(clients)

@@ -11,6 +11,8 @@ export interface FioOptions {
   readonly size?: string;
   /** Blocks written before they are read back and compared; default 1024. */
   readonly verifyBacklog?: number;
+  /** Writes, and as many reads, a second at most; default as many as go. */
+  readonly rateIops?: number;
 }
 
 export interface FioOutcome {
@@ -33,7 +35,7 @@ interface FioJob {
   readonly sync: { readonly total_ios: number };
 }
 
-const SPARE_SECONDS = 20;
+const SPARE_SECONDS = 80;
 /** Its exit code after SIGINT, when nothing went wrong; the job's error tells what did. */
 const STOPPED = 128;
 
@@ -47,12 +49,13 @@ export interface RunningFio {
 /** Starts fio beside the test. */
 export function startFio(host: Host, name: string, options: FioOptions): RunningFio {
   // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
-  const { seconds, size = '32m', verifyBacklog = 1024 } = options;
+  const { seconds, size = '32m', verifyBacklog = 1024, rateIops } = options;
   // fio knows an engine's options only behind the engine.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
     ...['--rw=randwrite', '--bsrange=4k-128k', `--size=${size}`, '--iodepth=32', '--fsync=128'],
     ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${verifyBacklog}`, '--verify_state_save=0'],
+    ...(rateIops === undefined ? [] : [`--rate_iops=${rateIops}`]),
     ...['--time_based', `--runtime=${seconds}`, '--randrepeat=0'],
   ];
   const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });

@@ -14,7 +14,8 @@ import {
   rssrvPaths,
 } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
-import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/protocol/control/methods';
+import { misfit } from '@rsio/protocol/control/shape';
 import { errnoName } from '@rsio/protocol/lib/errors';
 import { launcher, type Running, type RunResult, run, start, wellOf } from './programs.ts';
 import { Reaper } from './reaper.ts';
@@ -22,9 +23,10 @@ import { waitFor } from './wait-for.ts';
 
 const MARK = 'RSIO_TEST_HOST';
 /** Longer than the daemons' own bounds for starting and draining. */
-const DAEMON_START_MS = 35_000;
+const DAEMON_START_MS = 45_000;
 const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
+const RUN_TIMEOUT_MS = 90_000;
 
 export class Host {
   readonly root: string;
@@ -58,13 +60,13 @@ export class Host {
   }
 
   /** Starts a daemon as a person does, and returns when the prompt is back: up, or with exit code 1 and a reason. */
-  tryStart(program: DaemonProgram): Promise<RunResult> {
-    return this.run(program, [], DAEMON_START_MS);
+  tryStart(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
+    return this.run(program, args, DAEMON_START_MS);
   }
 
   /** Starts a daemon that must come up. */
-  async start(program: DaemonProgram): Promise<RunResult> {
-    const result = await this.tryStart(program);
+  async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
+    const result = await this.tryStart(program, args);
     wellOf(program, result);
     return result;
   }
@@ -110,15 +112,15 @@ export class Host {
   }
 
   /** Runs a launcher under this root to its end. */
-  run(program: string, args: readonly string[] = [], timeoutMs = 30_000): Promise<RunResult> {
+  run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const [first = '', ...rest] = this.commandLine(program, args);
     return run(first, rest, { timeoutMs, env: this.environment() });
   }
 
-  /** Runs a launcher under this root beside the test, at most a minute. */
+  /** Runs a launcher under this root beside the test, at most two minutes. */
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.commandLine(program, args);
-    return start(first, rest, { timeoutMs: 60_000, env: this.environment() });
+    return start(first, rest, { timeoutMs: 120_000, env: this.environment() });
   }
 
   /** `rsconfig ARGS`; whatever its exit code. */
@@ -131,9 +133,12 @@ export class Host {
     return wellOf(`rsconfig ${args.join(' ')}`, await this.rsconfig(...args));
   }
 
-  /** Asks rsiod over its control socket, as rsconfig does. */
-  call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
-    return callControl(this.rsiodPaths.controlSocket, method, params);
+  /** Asks rsiod over its control socket, as rsconfig does. The answer must be of the declared shape to the last field. */
+  async call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
+    const result = await callControl(this.rsiodPaths.controlSocket, method, params);
+    const trouble = misfit(CONTROL_METHODS[method].result, result, 'exactly');
+    if (trouble !== null) throw new Error(`rsiod's answer to ${method} is not what the table says: ${trouble}`);
+    return result;
   }
 
   /** NBD URI of an export (`osl/oracle`, `oracle`); '' for the list of exports. */

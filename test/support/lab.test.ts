@@ -48,5 +48,5 @@ it('leaves nothing behind when the test process itself is killed', async () => {
 
 it('says what it waited for', async () => {
   const failure = waitFor(() => false, 30, 'Pigs fly');
-  await expect(failure).rejects.toThrow('Pigs fly: not so within 30 ms');
+  await expect(failure).rejects.toThrow('Pigs fly: not so within 120 ms');
 });

@@ -12,9 +12,9 @@ const OPTION_REPLY_HEADER_BYTES = 20;
 const REPLY_ACK = 1;
 const REPLY_INFO = 3;
 const INFO_EXPORT = 0;
-const COMMAND = { READ: 0, WRITE: 1 } as const;
+const COMMAND = { READ: 0, WRITE: 1, FLUSH: 3 } as const;
 const REPLY_BYTES = 16;
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 
 export class NbdIo {
   private readonly socket: net.Socket;
@@ -24,8 +24,11 @@ export class NbdIo {
   /** Of the export, in bytes, as it was told when this connection began. */
   sizeBytes = 0;
 
-  private constructor(socket: net.Socket) {
+  private readonly deadlineMs: number;
+
+  private constructor(socket: net.Socket, deadlineMs: number) {
     this.socket = socket;
+    this.deadlineMs = deadlineMs;
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
@@ -34,17 +37,30 @@ export class NbdIo {
     socket.on('close', () => this.wake());
   }
 
-  /** Opens an export: `osl/oracle`. */
-  static async open(socketPath: string, name: string): Promise<NbdIo> {
-    const nbd = new NbdIo(net.connect(socketPath));
-    await nbd.take(GREETING_BYTES);
-    nbd.socket.write(Buffer.concat([u32(FIXED_NEWSTYLE_NO_ZEROES), optionBytes(OPTION_GO, named(name))]));
+  /**
+   * Opens an export: `osl/oracle`. Whatever is waited for longer than `deadlineMs` ends the connection. So does a refusal: tests ask again and
+   * again until a volume is there, and rsiod has only so many connections.
+   */
+  static async open(socketPath: string, name: string, deadlineMs = DEADLINE_MS): Promise<NbdIo> {
+    const nbd = new NbdIo(net.connect(socketPath), deadlineMs);
+    try {
+      await nbd.choose(name);
+      return nbd;
+    } catch (error) {
+      nbd.close();
+      throw error;
+    }
+  }
+
+  private async choose(name: string): Promise<void> {
+    await this.take(GREETING_BYTES);
+    this.socket.write(Buffer.concat([u32(FIXED_NEWSTYLE_NO_ZEROES), optionBytes(OPTION_GO, named(name))]));
     for (;;) {
-      const header = await nbd.take(OPTION_REPLY_HEADER_BYTES);
+      const header = await this.take(OPTION_REPLY_HEADER_BYTES);
       const type = header.readUInt32BE(12);
-      const data = await nbd.take(header.readUInt32BE(16));
-      if (type === REPLY_ACK) return nbd;
-      if (type === REPLY_INFO && data.readUInt16BE(0) === INFO_EXPORT) nbd.sizeBytes = Number(data.readBigUInt64BE(2));
+      const data = await this.take(header.readUInt32BE(16));
+      if (type === REPLY_ACK) return;
+      if (type === REPLY_INFO && data.readUInt16BE(0) === INFO_EXPORT) this.sizeBytes = Number(data.readBigUInt64BE(2));
       if (type >= 0x80000000) throw new Error(`Export ${name} was refused: ${data.toString()}`);
     }
   }
@@ -58,6 +74,11 @@ export class NbdIo {
   /** Throws for an errno. */
   async write(offset: number, data: Buffer): Promise<void> {
     await this.request(COMMAND.WRITE, offset, data.length, data);
+  }
+
+  /** Throws for an errno. */
+  async flush(): Promise<void> {
+    await this.request(COMMAND.FLUSH, 0, 0);
   }
 
   /** Writes fresh content and reads it back. Throws when it differs. */
@@ -80,10 +101,10 @@ export class NbdIo {
   }
 
   private async take(length: number): Promise<Buffer> {
-    const timer = setTimeout(() => this.socket.destroy(), DEADLINE_MS);
+    const timer = setTimeout(() => this.socket.destroy(), this.deadlineMs);
     try {
       while (this.received.length < length) {
-        if (this.socket.destroyed) throw new Error(`The NBD connection ended, or gave no ${length} bytes within ${DEADLINE_MS} ms`);
+        if (this.socket.destroyed) throw new Error(`The NBD connection ended, or gave no ${length} bytes within ${this.deadlineMs} ms`);
         await new Promise<void>((resolve) => {
           this.wake = resolve;
         });

@@ -9,7 +9,7 @@ import { run } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
 const PROBE_HOST = 40;
-const PROBE_MS = 1_000;
+const PROBE_MS = 250;
 
 export interface PathCutter {
   /** For people: how it cuts. */

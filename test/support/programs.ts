@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 
 export interface RunOptions {
-  /** Then it is killed, and the result says so; default 30 s. */
+  /** Then it is killed, and the result says so; default 90 s. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
   /** Added to the environment of the tests. */
@@ -32,7 +32,7 @@ export interface Running {
   kill(signal?: NodeJS.Signals): void;
 }
 
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 90_000;
 const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
 const children = new Set<ChildProcess>();
 

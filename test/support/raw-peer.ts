@@ -31,9 +31,9 @@ export interface RawRequest extends Partial<Header> {
 
 export type Ending = 'closed' | 'reset';
 
-const ANSWER_DEADLINE_MS = 10_000;
+const ANSWER_DEADLINE_MS = 30_000;
 /** How long a node's old session may take to end. */
-const DRAINING_DEADLINE_MS = 5_000;
+const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 
 /** `digest`: with the CRC-32s that the feature of this name asks for. */

@@ -30,6 +30,9 @@ export interface RawServerOptions {
   /** Further addresses, at the same port. */
   readonly furtherAddresses?: readonly string[];
   readonly features?: readonly string[];
+  /** What it calls itself; default raw-1, serverid 7. */
+  readonly server?: string;
+  readonly serverid?: number;
 }
 
 /** One accepted connection. */
@@ -37,6 +40,8 @@ export class RawServerLink extends RawConnection {
   readonly server: RawServer;
   readonly handshake: ServerHandshake;
   path = -1;
+  /** The client has taken WELCOME: it said something behind it. A connection that it gave up before was no path. */
+  isPath = false;
 
   constructor(server: RawServer, socket: net.Socket) {
     super(socket);
@@ -44,8 +49,8 @@ export class RawServerLink extends RawConnection {
     this.handshake = new ServerHandshake(
       {
         namespaceid: server.options.namespaceid,
-        server: 'raw-1',
-        serverid: 7,
+        server: server.options.server ?? 'raw-1',
+        serverid: server.options.serverid ?? 7,
         instance: server.instance,
         serverkey: null,
         versions: PROTOCOL_VERSIONS,
@@ -108,6 +113,7 @@ export class RawServerLink extends RawConnection {
     const { meddle } = this.server.options;
     for (;;) {
       const frame = await this.next(() => true);
+      this.isPath = true;
       if (!meddle('request', this, frame)) this.answerFrame(frame);
     }
   }
@@ -164,7 +170,8 @@ export class RawServer {
     return server;
   }
 
-  private get addresses(): readonly string[] {
+  /** All that it listens at, the first one first. */
+  get addresses(): readonly string[] {
     return [this.options.address, ...(this.options.furtherAddresses ?? [])];
   }
 

@@ -4,10 +4,35 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** Twice, because a process that is just being started has no mark yet. */
+/**
+ * Takes away the loop devices and mounts of a host; `$1`: its root. A loop device is known by the path of its file only while that is mounted,
+ * and only where it is mounted.
+ */
+export const RELEASE = `
+for file in /sys/block/loop*/loop/backing_file; do
+  case "$(cat "$file" 2> /dev/null)" in
+    "$1"/*) device="\${file#/sys/block/}"; losetup --detach "/dev/\${device%%/*}" ;;
+  esac
+done
+cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$1/" | sort -r | while read -r place; do umount -i -l "$place"; done
+`;
+
+/**
+ * Devices go first, while there is somebody who answers for them: a process that is the last one with a file system mounted on its own device
+ * never ends. Killing is done twice, because a process that is just being started has no mark yet.
+ */
 const SCRIPT = `
-mark="$1" root="$2" memory="$3"
+mark="$1" root="$2" memory="$3" release="$4"
 cat > /dev/null
+released="$(readlink /proc/self/ns/mnt)"
+for folder in /proc/[0-9]*; do
+  if grep -qszxF "$mark" "$folder/environ"; then
+    mounts="$(readlink "$folder/ns/mnt")"
+    if [ -n "$mounts" ] && [ "$mounts" != "$released" ]; then
+      timeout -k 1 20 nsenter --target "\${folder#/proc/}" --mount sh -c "$release; true" sh "$root" > /dev/null 2>&1 && released="$mounts"
+    fi
+  fi
+done
 for attempt in 1 2; do
   for folder in /proc/[0-9]*; do
     if grep -qszxF "$mark" "$folder/environ"; then kill -KILL "\${folder#/proc/}"; fi
@@ -24,7 +49,7 @@ export class Reaper {
 
   /** `mark`: the environment entry that the host's processes carry. `memory`: where its memory volumes are. */
   constructor(mark: string, root: string, memory: string) {
-    this.shell = spawn('sh', ['-c', SCRIPT, 'sh', mark, root, memory], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    this.shell = spawn('sh', ['-c', SCRIPT, 'sh', mark, root, memory, RELEASE], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     this.shell.unref();
   }
 

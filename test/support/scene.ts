@@ -9,6 +9,7 @@ import type { Host } from './host.ts';
 import type { Lab, LabNetwork } from './lab.ts';
 import { NbdIo } from './nbd-io.ts';
 import { type RawAddress, RawClient, type RawIdentity } from './raw-peer.ts';
+import { deathsOfPaths } from './volume-stats.ts';
 import { waitFor } from './wait-for.ts';
 
 export const NAMESPACEID = 200;
@@ -22,6 +23,7 @@ const SECTORS = 4096;
 /** Slots from here on are those of joined paths, one each. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
+const LOGGED_DEADLINE_MS = 5_000;
 /** Of the server, in the first subnet. */
 const FURTHER_HOST = 12;
 
@@ -73,7 +75,8 @@ export class Scene {
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
     // By its file alone, so that it stays as it is when a test changes the server's list.
-    host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses }));
+    // Its paths never die, unless somebody harms them for long: a slow machine may be silent for three seconds.
+    host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
     await host.start('rsiod');
     await host.pathsUp(2);
     await host.rsconfigWell('-a', 'oracle');
@@ -117,19 +120,17 @@ export class Scene {
     process.kill(this.host.pid('rssrv'), 'SIGHUP');
   }
 
-  async restart(): Promise<void> {
-    await this.host.stop('rssrv');
+  /** Returns how long the end took, in ms. */
+  async restart(): Promise<number> {
+    const endMs = await this.host.stop('rssrv');
     await this.host.start('rssrv');
+    return endMs;
   }
 
   /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are greeted. */
   async wellBehaved(): Promise<void> {
     await this.nbd.verify(0, CHECK_BYTES);
-    const { paths } = await this.host.call('stats', {});
-    expect(paths.map(({ state, deaths }) => ({ state, deaths }))).toEqual([
-      { state: 'up', deaths: 0 },
-      { state: 'up', deaths: 0 },
-    ]);
+    expect(await deathsOfPaths(this.host, 2)).toEqual([0, 0]);
     expect(this.host.pid('rssrv')).toBe(this.listenerPid);
     const newcomer = await this.connect();
     await newcomer.greet();
@@ -160,7 +161,7 @@ export class Scene {
   /** The server's log has a new line like this; lines that were waited for before do not count. */
   async logged(line: RegExp): Promise<void> {
     const news = (): string => this.host.log('rssrv').slice(this.logRead);
-    const found = await waitFor(() => line.exec(news()), 2_000, `The server's log says ${line}`);
+    const found = await waitFor(() => line.exec(news()), LOGGED_DEADLINE_MS, `The server's log says ${line}`);
     this.logRead += found.index + found[0].length;
   }
 }

@@ -1,10 +1,12 @@
 // Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files anew instead. The only place where what
 // differs from run to run is masked: roots, addresses and measured numbers. Columns stay where they were.
-// Invariant: nothing else of a screen is left out of the comparison.
+// Invariants: nothing else of a screen is left out of the comparison; what is still being drawn or measured is waited for, not compared.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { waitFor } from '../support/wait-for.ts';
+import { SCREEN_DEADLINE_MS, type TmuxTerminal } from './tmux-terminal.ts';
 
 /** What is this run's own, and what stands for it. */
 export type Mask = readonly (readonly [found: string | RegExp, shown: string])[];
@@ -17,14 +19,23 @@ const MEASURED: Mask = [
   [/MTU \d+/g, 'MTU N'],
 ];
 
-export function expectScreen(screen: string, name: string, mask: Mask): void {
-  const shown = masked(screen, [...mask, ...MEASURED]);
+/** The terminal comes to show what the file holds. */
+export async function expectScreen(terminal: TmuxTerminal, name: string, mask: Mask): Promise<void> {
+  const look = async (): Promise<string> => masked(await terminal.screen(), [...mask, ...MEASURED]);
   const file = `${FOLDER}${name}.txt`;
   if (process.env['UPDATE_SCREENS'] === '1') {
     mkdirSync(FOLDER, { recursive: true });
-    writeFileSync(file, shown);
+    writeFileSync(file, await look());
   }
-  expect(shown, `test/tui/screens/${name}.txt`).toBe(readFileSync(file, 'utf8'));
+  const wanted = readFileSync(file, 'utf8');
+  let shown = '';
+  const isThere = async (): Promise<boolean> => {
+    shown = await look();
+    return shown === wanted;
+  };
+  await waitFor(isThere, SCREEN_DEADLINE_MS, `The screen is test/tui/screens/${name}.txt`).catch((error: Error) => {
+    expect(shown, error.message).toBe(wanted);
+  });
 }
 
 /** The words below the frame come as one line, since where they break depends on how long a root is. */

@@ -8,8 +8,8 @@ import type { Host } from '../support/host.ts';
 import { run } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const DEADLINE_MS = 15_000;
-const TMUX_TIMEOUT_MS = 10_000;
+export const SCREEN_DEADLINE_MS = 15_000;
+const TMUX_TIMEOUT_MS = 30_000;
 /** The whole window is the program's; no waiting for what may follow an Esc. */
 const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
 /** Runs the program given behind it, then prints what it left; stays so that the screen can be read. */
@@ -83,7 +83,7 @@ export class TmuxTerminal {
       return (typeof text === 'string' ? last.includes(text) : text.test(last)) && (not === null || !last.includes(not));
     };
     try {
-      await waitFor(isThere, DEADLINE_MS, `The screen says ${String(text)}`);
+      await waitFor(isThere, SCREEN_DEADLINE_MS, `The screen says ${String(text)}`);
     } catch (error) {
       throw new Error(`The screen does not say ${String(text)}:\n${last}`, { cause: error });
     }
@@ -92,7 +92,7 @@ export class TmuxTerminal {
 
   /** The screen after the program has ended with this code; fails unless the terminal is as it was before. */
   async ended(code: number): Promise<string> {
-    const end = await this.sees(/^-?icanon/m);
+    const end = await this.sees(/^-?icanon -?echo *$/m);
     expect(end).toContain(`exit code ${code}\n`);
     expect(end, 'settings of the terminal').toMatch(/^icanon echo ?$/m);
     expect([await this.fact('alternate_on'), await this.fact('cursor_flag')], 'screen and cursor').toEqual(['0', '1']);

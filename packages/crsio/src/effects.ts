@@ -184,7 +184,7 @@ async function changeVolume(
   const names = [volume];
   const { outcomes } =
     kind === 'attach'
-      ? await ports.call('attach', { names, readOnly: false, server: null })
+      ? await ports.call('attach', { names, readOnly: false, server: null, take: 'no' })
       : await ports.call('detach', { names, force: false });
   const refused = outcomes.flatMap(({ error }) => error ?? [])[0];
   if (refused !== undefined) return { kind: 'failed', what: `Not ${kind}ed`, failure: refused };

@@ -43,8 +43,9 @@ export const INTERFACES_MAX = 8;
 export const CLIENTS_MAX = 4096;
 export const VOLUMES_MAX = 16384;
 export const NAME_MAX_BYTES = 63;
-/** Segments into which the client cuts large I/O. */
+/** Segments into which the client cuts large I/O; shorter ones, of this at least, where there would be less of them than paths. */
 export const SEGMENT_BYTES = 256 * KIB;
+export const SEGMENT_MIN_BYTES = 128 * KIB;
 /** Size of one output buffer: the largest frame, and room to go on batching behind it. */
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
 /** Filled output at which a batch is sent without waiting for the end of the event. */
@@ -80,6 +81,8 @@ export const LBA_MAX = 2 ** 48 - 1;
 
 // --- handshake
 export const PROOF_TIMEOUT_MS = 5_000;
+/** A client waits so long for CHALLENGE, and for WELCOME to a join, which need no work of the server; each time that was too short, twice. */
+export const HANDSHAKE_PATIENCE_MS = 1_000;
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
 /** Memory kept for bodies before the proof: they are small. */
@@ -96,6 +99,59 @@ export const MAC_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
 export const KEY_RECOMMENDED_MIN_CHARS = 16;
 
+// --- choosing a path
+/** A path's rate is looked at in spells of this length, or of a round trip if that is longer, or until nothing is out on it any more. */
+export const RATE_SPELL_MS = 20;
+/** What is out waits for the link when it takes longer than so many round trips: then a spell shows how fast the path is, else at least how. */
+export const RATE_FULL_TRIPS = 2;
+/** How much one spell may move the estimate; one with less than these bytes, or (down) shorter than RATE_SPELL_MS, moves it in proportion. */
+export const RATE_GAIN_MAX = 0.5;
+export const RATE_RISE_FULL_BYTES = 16 * KIB;
+export const RATE_FALL_FULL_BYTES = 64 * KIB;
+/** An estimate of a path that was not used for so long is not relied on: until measured again little is out on it at a time, first this. */
+export const RATE_AGES_MS = 10_000;
+export const FLIGHT_FIRST_BYTES = 128 * KIB;
+/** Paths of at least this share of the best rate count as equally fast. */
+export const RATE_SAME_SHARE = 0.7;
+/** Assumed while nothing at all is measured: 1 Gbit/s. */
+export const RATE_GUESS_BYTES_PER_MS = 117_000;
+/** What any request costs beside its bytes: so that those without any are spread too. */
+export const REQUEST_COST_MS = 0.005;
+/** An idle path is used beside a busy one though it takes so much longer: a difference so small is mostly chance. */
+export const IDLE_SAME_MS = 5;
+export const IDLE_SAME_PART = 16;
+/** More than this is not put ahead on one path, but for so many bytes: what waits in the trunk can still go anywhere. */
+export const AHEAD_MAX_MS = 500;
+export const AHEAD_MIN_BYTES = MIB;
+/** A path is overdue when it was silent for this and so many round trips longer than its answer takes by its rate. */
+export const OVERDUE_GRACE_MS = 20;
+export const OVERDUE_TRIPS = 4;
+/**
+ * A path that nothing was sent on for this long gets a copy of a request that goes elsewhere, of one among so many at most, if that takes no
+ * longer than this there.
+ */
+export const RATE_PROBE_IDLE_MS = 500;
+/** A prime: an application that does the same over and over is not always met at the same request. */
+export const RATE_PROBE_SHARE = 31;
+export const RATE_PROBE_MAX_MS = 250;
+/** A READ is late after this, and after so many times what READs take (mean and four deviations); looked for so often. */
+export const HEDGE_MIN_MS = 30;
+export const HEDGE_FACTOR = 3;
+export const HEDGE_LOOK_MS = 10;
+/** Late READs that are asked for on a second path at a time; fewer of a server that grants fewer slots. */
+export const HEDGES_MAX = SLOTS / 16;
+/** How far one READ moves the mean and the deviation. */
+export const READ_TIME_GAIN = 1 / 16;
+/**
+ * Round trips that are longer than the best by less than this, or than twice the best, count for one part of so many: on a LAN they are mostly
+ * the chance of a processor, and must not leave a cable unused.
+ */
+export const TRIP_SAME_MS = 20;
+export const TRIP_SAME_PART = 16;
+/** How far one measured round trip moves the estimate: a shorter one is nearer to the truth. */
+export const TRIP_GAIN_UP = 1 / 8;
+export const TRIP_GAIN_DOWN = 1 / 2;
+
 // --- liveness (defaults; heartbeat, suspect and dead can be set per namespace)
 export const HEARTBEAT_INTERVAL_MS = 1_000;
 export const SUSPECT_AFTER_MS = HEARTBEAT_INTERVAL_MS / 5;
@@ -103,8 +159,11 @@ export const SUSPECT_SRTT_FACTOR = 8;
 export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 /** Heartbeats without a sign after which a direction of a path is shown as failed; less than `dead`, so that it shows while the path lives. */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
-/** Whoever was heard within this many heartbeats is there, whatever is said of it on another connection before a proof. */
+/** A server that was heard within this many heartbeats is there: another process that answers in its name is not met meanwhile. */
 export const HEARD_HEARTBEATS = 2;
+/** A volume without any completion for this long, though its paths are up, says for what it waits; looked at so often. */
+export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
+export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 /** How often a trunk looks at its paths: so often within `suspect`, but within these bounds. */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;
@@ -116,15 +175,24 @@ export const LAST_WORDS_TIMEOUT_MS = 1_000;
 export const ROUTES_FOLLOW_MS = 20;
 /** A path that only waited for its trunk's first handshake tries again after this. */
 export const JOIN_RETRY_MS = 100;
+/** Connections of a namespace that are being set up at a time, and for how long one of them keeps the others waiting. */
+export const CONNECTS_AT_ONCE_MAX = 32;
+export const CONNECT_TURN_MS = 100;
 /** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 /** A path that was up for this long has shown that it works: when it breaks, it is tried again within RECONNECT_FIRST_MS. */
-export const PATH_SETTLED_MS = 1_000;
+export const PATH_SETTLED_MS = 500;
 export const RECONNECT_FIRST_MS = 20;
-export const RECONNECT_MIN_MS = 200;
+export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
+/** Each wait is longer than the one before by this factor: so much of an outage may pass once more before its end is seen. */
+export const RECONNECT_GROWTH = 1.5;
+/** The same while nobody is there to be met: a try costs next to nothing then, and a server that comes back should be seen at once. */
+export const RECONNECT_AWAY_GROWTH = 1.05;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
 export const REOPEN_RETRY_MS = 1_000;
+/** CLOSEs of a detached volume in one session, each answered STALE and so said to a new handle; past it the hold stays. */
+export const CLOSE_TRIES_MAX = 10;
 /** A server that has heard nothing from a path for this long closes it. */
 export const SERVER_DEAD_AFTER_MS = 15_000;
 export const PROBATION_DEATHS = 3;
@@ -169,6 +237,8 @@ export const BEACON_FACTS_MS = 10_000;
 
 // --- probes
 export const PROBE_CONNECTIONS_MAX = 4;
+/** Of them for one node, so that none keeps all the others out. */
+export const PROBES_PER_NODE_MAX = 2;
 /** A server ends a probe connection after this time, or this many bytes both ways. */
 export const PROBE_TIME_MAX_MS = 10_000;
 export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
@@ -193,6 +263,8 @@ export const PROBE_DATAGRAM_TRIES = 3;
 
 // --- processes
 export const SPARE_WORKERS = 1;
+/** Processes that serve clients, when rssrvcfg says nothing: some 24 MiB each. */
+export const PROCESSES_DEFAULT = 64;
 export const WORKER_START_TIMEOUT_MS = 10_000;
 /** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
 export const OLD_SESSION_WAIT_MS = 3_000;
@@ -200,6 +272,16 @@ export const OLD_SESSION_WAIT_MS = 3_000;
 export const SESSION_SILENT_MS = 3_000;
 /** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
+/** A process whose client loses a volume ends what executes on it, flushes and closes it within this; then it is told to end. */
+export const TAKE_OVER_REVOKE_MS = 5_000;
+/** What was written and not synced for this long the server syncs by itself, so that an error of the kernel's write-back comes to light. */
+export const SELF_SYNC_MS = 5_000;
+/** OPENs of one volume that wait for a change of its holds; one more is told to come again. */
+export const HOLD_CHANGES_WAITING_MAX = 1_024;
+/** Refused OPENs of which a listener remembers that it has logged them. */
+export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
+/** Volumes that a listener syncs at a time: storage that hangs keeps a thread, of which there are four. */
+export const SYNCS_AT_ONCE_MAX = 2;
 /** Last words leave a worker's sockets, and its last message the channel, before the process goes. */
 export const WORKER_LAST_WORDS_MS = 20;
 /** How often a listener looks whether the workers of its predecessor are gone. */
@@ -213,9 +295,21 @@ export const FIRST_CONTACT_WAIT_MS = 3_000;
 /** How long rsconfig -a and -d wait for the server, and how long a list may take that was asked for. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
+/** The same for a take-over: the server may have to end the old holder's process, and syncs the volume. */
+export const TAKE_OVER_WAIT_MS = 45_000;
 /** A daemon that ends gives its volumes this long to be flushed and closed. */
 export const STOP_WAIT_MS = 10_000;
+/** More for each volume, whose devices are taken away, and at most: systemd waits for 60 s. */
+export const STOP_VOLUME_MS = 50;
+export const STOP_WAIT_MAX_MS = 45_000;
+/** For the whole end of rsiod, as rsconfig waits for it. */
+export const DAEMON_STOP_WAIT_MS = 60_000;
 export const LIST_WAIT_MS = 2_000;
+/** How often rsiod looks whether a volume that was attached before its start is offered, and how soon it tries again what failed. */
+export const RESTORE_POLL_MS = 1_000;
+export const RESTORE_RETRY_MS = 5_000;
+/** Volumes of which rsiod remembers over a restart that a person has detached them; past it the oldest are forgotten. */
+export const DETACHED_KEPT_MAX = 16_384;
 
 // --- file backend (docs/adr: sync or pool)
 export const SLOW_CALL_US = 120;
@@ -227,8 +321,17 @@ export const POOL_RUN_REQUESTS = 512;
 export const ZERO_STEP_BYTES = 16 * MIB;
 /** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */
 export const STORAGE_ERRORS_LOG_MS = 10_000;
+/** How often a listener tries whether it may open a file more, and how often the log says that it may not. */
+export const FREE_FILES_LOOK_MS = 1_000;
+export const FREE_FILES_LOG_MS = 60_000;
 /** One write of zeros, where the storage cannot zero by itself. */
 export const ZERO_WRITE_BYTES = MIB;
+/** Faults that a volume shows for tests (`test-...` keys): their rules, the longest delay, and how often a pause is looked for its end. */
+export const TEST_RULES_MAX = 32;
+export const TEST_DELAY_MAX_MS = 600_000;
+export const TEST_PAUSE_POLL_MS = 20;
+/** Of unsynced writes that a volume with test-lose-unsynced keeps: from here on it syncs by itself, as a kernel writes back. */
+export const UNSYNCED_MAX_BYTES = 64 * MIB;
 /** A range helper that owes an answer for longer is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 /** Descriptors whose advisory locks one helper takes. */
@@ -255,6 +358,8 @@ export const CONFIG_LINKS_MAX = 16;
 /** What is read of a file or of stdin that is to hold one key. */
 export const INPUT_MAX_BYTES = 4 * KIB;
 export const PATH_MAX_BYTES = 4_095;
+/** Of one file's name, without folders; as the kernel has it. */
+export const FILE_NAME_MAX_BYTES = 255;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
 /** `[server]` sections of one client: each server has one per interface. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
@@ -273,6 +378,18 @@ export const STALL_MAX_MS = 604_800_000;
 export const STALL_FAIL_GRACE_MS = 1_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
+/** Data of a replay log is kept in aligned cells of this size, in slabs of so many cells. */
+export const REPLAY_CELL_BYTES = 4 * KIB;
+export const REPLAY_SLAB_CELLS = 64;
+/** What a cell takes besides its data; and what a range takes that was zeroed or discarded. */
+export const REPLAY_CELL_COST_BYTES = 128;
+export const REPLAY_RANGE_COST_BYTES = 128;
+/** Ranges zeroed or discarded that one log keeps. */
+export const REPLAY_RANGES_MAX = 16_384;
+/** Idle slabs that all logs of a client keep together for re-use. */
+export const REPLAY_SLABS_POOLED_MAX = 128;
+/** Requests of a replay under way at a time; each has a buffer of SEGMENT_BYTES. */
+export const REPLAY_REQUESTS_OUT_MAX = 16;
 
 // --- local interfaces
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
@@ -281,6 +398,9 @@ export const CONTROL_CONNECTIONS_MAX = 64;
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 /** Requests of one control connection whose answers are not yet written; past it the connection is not read. */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
+/** A daemon answers at once what it knows; one that has said nothing for so long hangs, or was stopped. */
+export const CONTROL_ANSWER_MS = 10_000;
+/** What a daemon must do something for may take this long, as long as it answers at all. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const UNIX_PATH_MAX_BYTES = 107;
 export const NBD_CONNECTIONS_MAX = 256;
@@ -301,6 +421,55 @@ export const NBD_BATCHES_POOLED_MAX = 16;
 export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 /** How long a stopping NBD door waits for what is under way. */
 export const NBD_STOP_TIMEOUT_MS = 5_000;
+/** Data of one READ or WRITE of a raw device; the kernel cuts what is longer. */
+export const FUSE_DATA_MAX_BYTES = MIB;
+/** Requests of its own accord (those of loop devices among them) that the kernel has out at a raw device at a time. */
+export const FUSE_BACKGROUND_MAX = 256;
+/** Requests, and bytes of their buffers, that one raw device may have out before its descriptor is not read any more. */
+export const FUSE_REQUESTS_OUT_MAX = 1_024;
+export const FUSE_BYTES_OUT_MAX = 64 * MIB;
+/** Requests that are read in one turn of the loop, besides the first. */
+export const FUSE_DRAIN_MAX = 32;
+/** Data of a WRITE up to which it is copied out of the buffer it was read into. */
+export const FUSE_COPY_MAX_BYTES = 64 * KIB;
+export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
+/** After an interrupt a request that only reads is waited for so long before its program gets EINTR. */
+export const FUSE_INTERRUPT_MS = 1_000;
+/** What a raw device asks for at a time when it looks for data or holes. */
+export const FUSE_SEEK_BYTES = 1024 * MIB;
+/** Volumes that are attached or detached at a time when many are: each of them may run mount and losetup. */
+export const VOLUMES_AT_ONCE = 16;
+/** How long mount, umount and losetup may take, and a device to be gone after that. */
+export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
+export const DEVICE_GONE_WAIT_MS = 5_000;
+export const DEVICE_GONE_POLL_MS = 20;
+/** A device that is taken away by force is given so long to write what it has. */
+export const DEVICE_FORCE_MS = 3_000;
+/** What such a command says that is kept. */
+export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;
+/** Users of a device that a refusal names; the rest is counted. */
+export const DEVICE_USERS_NAMED_MAX = 5;
+/** Open files that are looked at to find who uses a device. */
+export const DEVICE_USERS_LOOKED_MAX = 100_000;
+/** The keeper asks the working process so often whether it lives, and takes it for hanging when it has not answered for so long. */
+export const KEEPER_QUIET_SECONDS = 5;
+export const KEEPER_SILENCE_SECONDS = 60;
+/** Ends of rsiod's working process in a row, each within KEEPER_SETTLED_MS of its start, after which it is not started anew. */
+export const KEEPER_LIVES_MAX = 30;
+export const KEEPER_SETTLED_MS = 60_000;
+/** Before the second such start, and before the later ones at most; it doubles. */
+export const KEEPER_PAUSE_MIN_MS = 200;
+export const KEEPER_PAUSE_MAX_MS = 5_000;
+/** For an answer of the keeper, which does nothing else. */
+export const KEEPER_ANSWER_MS = 5_000;
+/** Descriptors that the keeper holds: one for each device. */
+export const KEPT_DEVICES_MAX = 4_096;
+/** What is told of one of them. */
+export const KEPT_NOTE_MAX_BYTES = 16 * KIB;
+/** For I/O under way and the last flush, before rsiod begins anew under its devices: what is left over then is sent again. */
+export const HAND_OVER_WAIT_MS = 3_000;
+/** From the answer to `restart` or `stop` to the end of the process. */
+export const RESTART_ANSWER_MS = 100;
 export const EVENTS_KEPT = 1_000;
 /** How often carriers are looked at where no program tells of changes: requests of a path without carrier go elsewhere within 100 ms. */
 export const CARRIER_POLL_MS = 100;
@@ -311,6 +480,12 @@ export const IP_LIST_MAX_BYTES = 4 * MIB;
 /** Time between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
+/** `rsconfig ... --wait`: how long, when no time is given, and at most; and how often it looks. A timer cannot wait longer than 2^31 ms. */
+export const WAIT_MS = 60_000;
+export const WAIT_MAX_MS = 604_800_000;
+export const WAIT_POLL_MS = 500;
+/** How often a terminal is told how far attaching many volumes has come. */
+export const VOLUME_PROGRESS_MS = 1_000;
 /** How long the resolver may take to tell the address of a host that a person named. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
 /** Paths that `rsconfig join` tries, one after the other: more than its file has room for. */
@@ -358,9 +533,25 @@ assert(
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
 assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must be allowed to be read again');
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
+assert(
+  REPLAY_CELL_BYTES % SECTOR_BYTES === 0 && SEGMENT_BYTES % REPLAY_CELL_BYTES === 0 && Number.isInteger(Math.log2(REPLAY_SLAB_CELLS)),
+  'A request of a replay is whole cells, and a slab a power of two of them',
+);
+assert(SLOTS * 2 < REPLAY_RANGES_MAX, 'The ranges that a replay log keeps for requests with FUA leave too few');
+assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'All OPENs of one session must leave others room');
+assert(
+  TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS < TAKE_OVER_WAIT_MS && TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
+  'Who asks for a take-over waits for as long as the server may take',
+);
 assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
-assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && FIRST_HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'First tries are short ones');
+assert(
+  SEGMENT_BYTES % SEGMENT_MIN_BYTES === 0 && SEGMENT_MIN_BYTES % REPLAY_CELL_BYTES === 0,
+  'Segments are made of whole blocks and cells',
+);
+assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && RECONNECT_MIN_MS < PATH_SETTLED_MS, 'First tries are short ones');
+assert(FIRST_HANDSHAKE_PATIENCE_MS < HANDSHAKE_PATIENCE_MS && HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'Patience grows');
 assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
+assert(SLOW_STORAGE_MS > DEAD_AFTER_MS, 'A server that is gone is not taken for slow storage');
 assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');
 assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface are made before those on the old one are closed');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
@@ -369,6 +560,11 @@ assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(
+  DEVICE_FORCE_MS < STOP_WAIT_MS && DEVICE_FORCE_MS < DEVICE_COMMAND_TIMEOUT_MS,
+  'What is taken away by force is given up before its time is',
+);
+assert(FUSE_DATA_MAX_BYTES % 4096 === 0 && FUSE_COPY_MAX_BYTES < FUSE_DATA_MAX_BYTES, 'Data of a raw device is whole pages');
 assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'Who asks for probes must wait for the last one');
 assert(PROBE_TURN_BYTES + SEGMENT_BYTES < OUTPUT_QUEUED_MAX_BYTES, 'A probe that reads its answers is never closed for them');
 assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');

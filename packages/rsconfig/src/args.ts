@@ -16,6 +16,11 @@ interface ParsedOption {
 /** What parseArgs is to take: the options of all commands. */
 export const OPTIONS: Readonly<Record<string, ParsedOption>> = optionsOf(COMMANDS);
 
+/** Those whose value may be left out. */
+export const BARE_OPTIONS: readonly string[] = [
+  ...new Set(COMMANDS.flatMap(({ options }) => Object.keys(options).filter((name) => options[name]?.kind === 'wait'))),
+];
+
 export interface Chosen {
   readonly command: Command;
   /** What follows the command's own words. */
@@ -141,7 +146,7 @@ function optionsOf(commands: readonly Command[]): Record<string, ParsedOption> {
 
 function parsedOption({ kind, short }: OptionSpec): ParsedOption {
   return {
-    type: kind === 'text' || kind === 'list' ? 'string' : 'boolean',
+    type: kind === 'text' || kind === 'list' || kind === 'wait' ? 'string' : 'boolean',
     ...(short === undefined ? {} : { short }),
     ...(kind === 'count' || kind === 'list' ? { multiple: true } : {}),
   };

@@ -12,7 +12,9 @@ import { JOIN } from './commands/join.ts';
 import { KEY_NEW } from './commands/key.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/namespace.ts';
 import { RELOAD } from './commands/reload.ts';
+import { RESTART } from './commands/restart.ts';
 import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
+import { STOP } from './commands/stop.ts';
 import { TEST } from './commands/test-path.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/views.ts';
 import { WATCH } from './commands/watch.ts';
@@ -39,6 +41,8 @@ export const COMMANDS: readonly Command[] = [
   SERVER_REMOVE,
   CHECK,
   RELOAD,
+  RESTART,
+  STOP,
   KEY_NEW,
   completionCommand(() => COMMANDS),
 ];

@@ -2,12 +2,18 @@
 // the command line (args.ts), the help (help.ts) and the shell completion are made from that list and know no command by name.
 // Invariant: a command is given its own options only, each with the type its kind says.
 
+import type { Shape } from '@rsio/protocol/control/shape';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { parseDuration, printDuration } from '@rsio/protocol/lib/units';
+import { WAIT_MAX_MS, WAIT_MS } from '@rsio/protocol/limits';
 import type { CommandContext } from './commands/command-context.ts';
 
 export interface OptionSpec {
-  /** `flag`: there or not; `count`: how often it is there; `text`: takes a value; `list`: takes one each time it is there. */
-  readonly kind: 'flag' | 'count' | 'text' | 'list';
+  /**
+   * `flag`: there or not; `count`: how often it is there; `text`: takes a value; `list`: takes one each time it is there; `wait`: how long
+   * to wait, `--wait` or `--wait=5m`.
+   */
+  readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;
   /** Stands for the value in the help: `S` in `--server S`. */
   readonly value?: string;
@@ -22,6 +28,8 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
+  /** Milliseconds; null: not at all. */
+  readonly wait: number | null;
 }
 
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
@@ -42,6 +50,8 @@ export interface CommandSpec<O extends OptionSpecs> {
   /** More sentences for `rsconfig COMMAND --help`, in lines of at most 80 columns. */
   readonly details?: string;
   readonly options: O;
+  /** What it prints with --json: there exactly when it takes that option. */
+  readonly json?: Shape;
   /** How many words it takes besides its own; without this none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
@@ -64,6 +74,13 @@ export type OptionValues = Readonly<Record<string, unknown>>;
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON, for programs' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'more, with -l, -q and -m status' } as const satisfies OptionSpec;
 
+/** What is waited for is in the help of the command. */
+export const WAIT_OPTION = {
+  kind: 'wait',
+  value: 'T',
+  help: `wait until it is done, at most T (30s, 5m), else ${printDuration(WAIT_MS)};\nCtrl-C ends waiting and undoes nothing`,
+} as const satisfies OptionSpec;
+
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {
   return {
     ...spec,
@@ -85,7 +102,21 @@ function givenValue(kind: OptionSpec['kind'], value: unknown): GivenByKind[Optio
       return typeof value === 'string' ? value : null;
     case 'list':
       return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+    case 'wait':
+      return typeof value === 'string' ? waitOf(value) : null;
   }
+}
+
+function waitOf(text: string): number {
+  if (text === '') return WAIT_MS;
+  let waitMs: number;
+  try {
+    waitMs = parseDuration(text);
+  } catch {
+    waitMs = 0;
+  }
+  if (waitMs > 0 && waitMs <= WAIT_MAX_MS) return waitMs;
+  throw usageError(`Wrong --wait ${text}: give a time such as 30s or 5m, at most ${printDuration(WAIT_MAX_MS)}`);
 }
 
 /** How a command is named in sentences: `-q`, `-m status`, `interface add`. */

@@ -32,7 +32,11 @@ function offered(...words: readonly string[]): string[] {
   const line = [join(root, 'rsconfig'), '--root', root, ...words];
   const script = `${bashCompletion(COMMANDS)}
     COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rsconfig; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync('bash', ['-euc', script, 'bash', ...line], { cwd: root, encoding: 'utf8', timeout: 10_000 });
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', script, 'bash', ...line], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return stdout.split('\n').filter((each) => each !== '');
 }
@@ -69,7 +73,7 @@ test.each<[string[], string[]]>([
   ],
   [
     ['-d', 'oracle', '--'],
-    ['--force', '--json', '--root', '--help', '--version'],
+    ['--force', '--wait', '--json', '--root', '--help', '--version'],
   ],
   [['-a', 'o'], ['oracle']],
   [['--qu'], ['--query']],

@@ -164,7 +164,7 @@ describe('formatStatus', () => {
   const second = { position: 1, name: 'if1', address: '192.168.20.1', port: 5000, reps: [rep({ position: 1, address: '192.168.20.9' })] };
 
   test('-m status prints the sample to the character', () => {
-    expect(formatStatus({ interfaces: [first, second], waiting: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
+    expect(formatStatus({ interfaces: [first, second], waiting: [], logs: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
 1 if1 IP(TCP) 192.168.20.1/5000
     rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok
@@ -177,7 +177,7 @@ describe('formatStatus', () => {
       rep({ position: 1, address: 'fd00::9', state: 'suspect', tx: 'ok', rx: 'fail' }),
     ];
     const idle = { ...second, reps: [] };
-    expect(formatStatus({ interfaces: [{ ...first, reps }, idle], waiting: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
+    expect(formatStatus({ interfaces: [{ ...first, reps }, idle], waiting: [], logs: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 down tx: - rx: -
     rep: 001 IP(TCP) [fd00::9]/5000 suspect tx: ok rx: fail
 1 if1 IP(TCP) 192.168.20.1/5000
@@ -199,7 +199,17 @@ describe('formatStatus', () => {
       { volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: AT_MS, untilMs: AT_MS + 600_000, requests: 4 },
       { volume: 'osl:data@1', waitsFor: 'a path to big-9', sinceMs: AT_MS, untilMs: null, requests: 0 },
     ];
-    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting };
+    const log = {
+      volume: 'osl:oracle@0',
+      dataBytes: 8192,
+      rangeBytes: 512,
+      usedBytes: 8576,
+      sizeBytes: 1 << 26,
+      sinceMs: AT_MS,
+      flushedMs: null,
+    };
+    const empty = { ...log, volume: 'osl:data@1', dataBytes: 0, rangeBytes: 0, usedBytes: 0, sinceMs: null, flushedMs: AT_MS };
+    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty] };
     expect(formatStatus(status, 1)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
         path: 6  since: 2010_09_14-15:02:32 (GMT)  retries: 0  round trip: 0.212 ms
@@ -211,6 +221,8 @@ osl:oracle@0 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: 2010_09_14-15:12:32 (GMT)  requests: 4
 osl:data@1 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: for ever  requests: 0
+osl:oracle@0 keeps 8192 bytes written and 512 bytes zeroed or discarded that are not flushed, since: 2010_09_14-15:02:32 (GMT); last flush: -
+osl:data@1 has nothing that is not flushed; last flush: 2010_09_14-15:02:32 (GMT)
 `);
     expect(formatStatus(status, 0)).not.toContain('waits');
   });
@@ -229,14 +241,22 @@ describe('formatStats', () => {
   const pathStats = {
     interface: 'if0',
     address: '192.168.45.10',
+    port: 5000,
     state: 'up',
     requests: 1_100,
     sentBytes: 4_096,
     receivedBytes: 9_000_000,
     unansweredBytes: 65_536,
     resent: 0,
+    hedged: 2,
+    probed: 3,
+    dropped: 1,
     deaths: 1,
     roundTripMs: 0.2116,
+    receivingBytesPerSecond: 116_200_000,
+    sendingBytesPerSecond: null,
+    readLatency: { p50Us: 80.4, p99Us: 210, maxUs: 900 },
+    writeLatency: { p50Us: 90, p99Us: 310, maxUs: 950 },
   } as const;
   const volumeStats = {
     volume: 'osl:oracle@0',
@@ -260,9 +280,10 @@ describe('formatStats', () => {
       paths: [{ ...pathStats, requests: 1_200, receivedBytes: 9_830_400, state: 'suspect' as const }],
       volumes: [{ ...volumeStats, reads: 1_000, readBytes: 8_192_000 }],
     };
-    expect(formatStats(before, now, 500)).toBe(`path: if0 IP(TCP) 192.168.45.10 suspect
-    requests: 1200 total, 200/s  resent: 0  deaths: 1  round trip: 0.212 ms
+    expect(formatStats(before, now, 500)).toBe(`path: if0 IP(TCP) 192.168.45.10/5000 suspect
+    requests: 1200 total, 200/s  resent: 0  hedged: 2  probed: 3  dropped: 1  deaths: 1  round trip: 0.212 ms
     sent: 4096 bytes, 0.0 MB/s  received: 9830400 bytes, 1.7 MB/s  unanswered: 65536 bytes
+    read: p50 80 us, p99 210 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, max 950 us, rate -
 vol: osl:oracle@0
     read: 1000 total, 200/s  8192000 bytes, 1.6 MB/s  p50 80 us, p99 210 us, max 900 us
     write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, max 950 us
@@ -271,8 +292,15 @@ vol: osl:oracle@0
   });
 
   test('a path or volume that is new, or whose counters began anew, counts from zero', () => {
-    const now = { paths: [pathStats, { ...pathStats, address: '192.168.46.10' }], volumes: [volumeStats] };
-    const before = { paths: [{ ...pathStats, requests: 5_000 }], volumes: [] };
+    const now = { paths: [pathStats, { ...pathStats, port: 5001 }], volumes: [volumeStats] };
+    // What has come into another place of the list is not what was there.
+    const before = {
+      paths: [
+        { ...pathStats, requests: 5_000 },
+        { ...pathStats, requests: 1_000 },
+      ],
+      volumes: [],
+    };
     const text = formatStats(before, now, 1_000);
     expect(text.match(/1100 total, 1100\/s/g)).toHaveLength(2);
     expect(text).toContain('900 total, 900/s');

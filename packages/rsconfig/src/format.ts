@@ -39,6 +39,7 @@ import type {
   AttachOutcome,
   EventView,
   InterfaceView,
+  LogView,
   NamespaceView,
   PathView,
   RepView,
@@ -75,7 +76,7 @@ export function formatOutcome(outcome: AttachOutcome, done: 'attached' | 'detach
 /** `-m status`, with `verbosity` v's. */
 export function formatStatus(status: StatusView, verbosity: number): string {
   const lines = status.interfaces.flatMap((view) => interfaceLines(view, verbosity));
-  return toText(verbosity === 0 ? lines : [...lines, ...status.waiting.flatMap(waitingLines)]);
+  return toText(verbosity === 0 ? lines : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine)]);
 }
 
 /** `events`: `TIME OBJECT: FROM -> TO: REASON`, oldest first. */
@@ -191,6 +192,14 @@ function waitingLines(view: WaitingView): string[] {
     `${view.volume} waits for ${view.waitsFor}`,
     `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`,
   ];
+}
+
+/** `osl:oracle@0 keeps 8192 bytes that are not flushed, since TIME; last flush: TIME`. */
+function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView): string {
+  const ranges = rangeBytes > 0 ? ` and ${rangeBytes} bytes zeroed or discarded` : '';
+  const kept = sinceMs === null ? 'has nothing that is not flushed' : `keeps ${dataBytes} bytes written${ranges} that are not flushed`;
+  const since = sinceMs === null ? '' : `, since: ${formatTime(sinceMs)}`;
+  return `${volume} ${kept}${since}; last flush: ${flushedMs === null ? '-' : formatTime(flushedMs)}`;
 }
 
 function threeDigits(position: number): string {

@@ -67,8 +67,9 @@ function modeLines({ call }: Command): string[] {
   return optionLine('monitor', { kind: 'text', short: 'm', value: 'X', help: listed(words, 'or') });
 }
 
-function optionLine(name: string, { short, value, help }: OptionSpec): string[] {
-  const shown = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+function optionLine(name: string, { kind, short, value, help }: OptionSpec): string[] {
+  const shownValue = value === undefined ? '' : kind === 'wait' ? `[=${value}]` : ` ${value}`;
+  const shown = `${short === undefined ? '' : `-${short}, `}--${name}${shownValue}`;
   const indented = help.replaceAll('\n', `\n${' '.repeat(OPTION_COLUMNS + 2)}`);
   if (shown.length >= OPTION_COLUMNS) return [`  ${shown}\n${' '.repeat(OPTION_COLUMNS + 2)}${indented}`];
   return [`  ${shown.padEnd(OPTION_COLUMNS)}${indented}`];

@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from './command.ts';
 import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
-import { attachment, namespace, rep, server } from './testing/views.ts';
+import { attachment, namespace, pathStats, rep, server } from './testing/views.ts';
 
 let root: string;
 let daemon: ControlServer | null;
@@ -36,22 +36,26 @@ async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
 async function run(argv: readonly string[], clock = new FakeClock(), input = '') {
   let out = '';
   let err = '';
-  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, { clock, input: async () => input }), {
-    argv,
-    env: { RSIO_ROOT: root },
-    out: (text) => {
-      out += text;
+  const code = await executeProgram(
+    rsconfigSpec,
+    (invocation) => rsconfig(invocation, { clock, input: async () => input, waiting: { progress: null, onStop: () => () => undefined } }),
+    {
+      argv,
+      env: { RSIO_ROOT: root },
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
     },
-    err: (text) => {
-      err += text;
-    },
-  });
+  );
   return { code, out, err };
 }
 
-const local = { attachments: [attachment()] };
+const local = { attachments: [attachment()], awaited: [] };
 const query = { namespaces: [namespace()] };
-const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [] };
+const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
 const stats = { paths: [], volumes: [] };
 const events = { events: [] };
 
@@ -107,9 +111,13 @@ describe('views', () => {
   });
 
   test.each<[string[], Partial<ControlHandlers>, string]>([
-    [['-l'], { local: () => ({ attachments: [] }) }, 'No volume is attached'],
+    [['-l'], { local: () => ({ attachments: [], awaited: [] }) }, 'No volume is attached'],
     [['-q'], { query: () => ({ namespaces: [] }) }, 'No namespace is configured: add one to ROOT/etc/rscltcfg'],
-    [['-m', 'status'], { status: () => ({ interfaces: [], waiting: [] }) }, 'No interface is configured: add one to ROOT/etc/rscltcfg'],
+    [
+      ['-m', 'status'],
+      { status: () => ({ interfaces: [], waiting: [], logs: [] }) },
+      'No interface is configured: add one to ROOT/etc/rscltcfg',
+    ],
     [['events'], { events: () => events }, 'No state has changed'],
   ])('%j of nothing says so on stderr, exit 0', async (argv, handlers, remark) => {
     await serve(handlers);
@@ -134,7 +142,7 @@ describe('views', () => {
   test('-m stats takes two samples a second apart', async () => {
     const clock = new FakeClock();
     let samples = 0;
-    const path = { ...rep(), requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0 };
+    const path = pathStats();
     await serve({ stats: () => ({ paths: [{ ...path, requests: 50 * samples++ }], volumes: [] }) });
     const running = run(['-m', 'stats'], clock);
     await expect.poll(() => clock.timersPending, { timeout: 5_000, interval: 2 }).toBe(1);
@@ -184,7 +192,7 @@ describe('attaching and detaching', () => {
       out: 'osl:oracle@0 attached /dev/av0/oracle\n',
       err: 'rsconfig: osl:data@0: Held by venus 192.168.45.21 for 3 h: ask for it [E_HELD]\n',
     });
-    expect(asked).toEqual([{ names: [], readOnly: false, server: null }]);
+    expect(asked).toEqual([{ names: [], readOnly: false, server: null, take: 'no' }]);
   });
 
   test('already so is success', async () => {
@@ -198,9 +206,35 @@ describe('attaching and detaching', () => {
     const { out } = await run(['-d', 'oracle', '--force']);
     expect(out).toBe('osl:oracle@0 detached\n');
     expect(asked).toEqual([
-      { names: ['oracle', 'osl:events@1'], readOnly: true, server: 'big-9' },
+      { names: ['oracle', 'osl:events@1'], readOnly: true, server: 'big-9', take: 'no' },
       { names: ['oracle'], force: true },
     ]);
+  });
+
+  test('--take-over is asked for, with or without --force', async () => {
+    const asked = await attaching([good]);
+    await run(['-a', '--take-over', 'oracle']);
+    await run(['-a', 'oracle', '--force', '--take-over', '--read-only']);
+    expect(asked).toEqual([
+      { names: ['oracle'], readOnly: false, server: null, take: 'over' },
+      { names: ['oracle'], readOnly: true, server: null, take: 'force' },
+    ]);
+  });
+
+  test('a take-over of nothing named, or --force without it, is not asked for', async () => {
+    const asked = await attaching([good]);
+    const unnamed = await run(['-a', '--take-over']);
+    expect([unnamed.code, unnamed.err]).toEqual([
+      2,
+      'rsconfig: --take-over takes no volume that is not named: give NAME, see rsconfig --help [E_USAGE]\n',
+    ]);
+    const forced = await run(['-a', 'oracle', '--force']);
+    expect([forced.code, forced.err]).toEqual([
+      2,
+      'rsconfig: --force goes with -d, and with -a --take-over, see rsconfig --help [E_USAGE]\n',
+    ]);
+    expect((await run(['-d', 'oracle', '--take-over'])).err).toContain('--take-over goes with -a only');
+    expect(asked).toEqual([]);
   });
 
   test('nothing to do is remarked', async () => {
@@ -225,7 +259,7 @@ describe('what goes wrong', () => {
     [['-m', 'stats', '-v'], '-v goes with -l, -q and -m status only'],
     [['-d', '--read-only'], '--read-only goes with -a only'],
     [['-l', '--server', 'x'], '--server goes with -a only'],
-    [['-a', '--force'], '--force goes with -d only'],
+    [['-a', '--force'], '--force goes with -d, and with -a --take-over'],
     [['-q', 'osl'], 'Unexpected word osl: names go with -a and -d'],
     [['oracle'], 'Unknown command oracle: to attach a volume of that name say rsconfig -a oracle'],
     [['events', 'x'], 'Unexpected word x: names go with -a and -d'],
@@ -233,10 +267,6 @@ describe('what goes wrong', () => {
     [['-a', '--server', ''], '--server is empty: give the name of a server'],
   ])('%j is wrong usage', async (argv, message) => {
     expect(await run(argv)).toEqual({ code: 2, out: '', err: `rsconfig: ${message}, see rsconfig --help [E_USAGE]\n` });
-  });
-
-  test('--take-over is not an option of this version', async () => {
-    expect(await run(['-a', 'oracle', '--take-over'])).toMatchObject({ code: 2, out: '' });
   });
 
   test('without rsiod one line says how to start it', async () => {
@@ -252,10 +282,12 @@ describe('what goes wrong', () => {
   });
 
   test('COMMAND --help tells of that command only', async () => {
-    const { code, out } = await run(['-a', '--help']);
+    const { code, out } = await run(['-d', '--help']);
     expect(code).toBe(0);
-    expect(out).toMatch(/^usage: rsconfig -a \[NAME...\] \[--read-only\] \[--server S\]\nMakes volumes local devices.\n {2}-a, --attach /);
-    expect(out).not.toContain('--force');
+    expect(out).toMatch(
+      /^usage: rsconfig -d \[NAME...\] \[--force\] \[--wait\[=T\]\]\nTakes the devices away.\n--wait goes on [^]*\n {2}-d, --detach /,
+    );
+    expect(out).not.toContain('--read-only');
     expect((await run(['events', '--help'])).out).toMatch(/^usage: rsconfig events\n/);
     expect(await run(['evnts', '--help'])).toMatchObject({ code: 2, out: '' });
   });

@@ -4,32 +4,49 @@
 import { rsiodPaths } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
-import { CONTROL_TIMEOUT_MS, INPUT_MAX_BYTES } from '@rsio/protocol/limits';
+import { INPUT_MAX_BYTES } from '@rsio/protocol/limits';
 import { type Clock, systemClock } from '@rsio/protocol/lib/clock';
-import { commandOf, commandsMeant, OPTIONS } from './args.ts';
+import { BARE_OPTIONS, commandOf, commandsMeant, OPTIONS } from './args.ts';
+import { processSurroundings, stderrColumns } from './commands/watch-terminal.ts';
 import { readStdin } from './input.ts';
 import type { OptionValues } from './command.ts';
 import { helpOf, overview } from './help.ts';
+import { terminalProgress, type WaitingPorts } from './waiting.ts';
 
-export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = { name: 'rsconfig', help, options: OPTIONS, positionals: true };
+export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
+  name: 'rsconfig',
+  help,
+  options: OPTIONS,
+  bare: BARE_OPTIONS,
+  positionals: true,
+};
 
 /** What of the process a command may use besides its output. */
 export interface Ports {
   readonly clock: Clock;
   /** All of stdin. */
   readonly input: () => Promise<string>;
+  readonly waiting: WaitingPorts;
 }
 
-const PROCESS_PORTS: Ports = { clock: systemClock, input: () => readStdin(INPUT_MAX_BYTES) };
+function processPorts(): Ports {
+  const columns = stderrColumns();
+  const progress = columns === null ? null : terminalProgress((text) => process.stderr.write(text), columns);
+  return {
+    clock: systemClock,
+    input: () => readStdin(INPUT_MAX_BYTES),
+    waiting: { progress, onStop: processSurroundings().onStop },
+  };
+}
 
 /** Returns the exit code. Throws E_USAGE and what the command throws. */
-export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Ports = PROCESS_PORTS): Promise<number | undefined> {
+export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Ports = processPorts()): Promise<number | undefined> {
   const { command, words } = commandOf(invocation.values, invocation.positionals);
   const paths = rsiodPaths(invocation.root);
   const { out, note, report } = invocation;
   return command.run(
     {
-      call: (method, params, timeoutMs = CONTROL_TIMEOUT_MS) => callControl(paths.controlSocket, method, params, { timeoutMs }),
+      call: (method, params, timeoutMs) => callControl(paths.controlSocket, method, params, timeoutMs === undefined ? {} : { timeoutMs }),
       ...ports,
       paths,
       configFile: paths.configFile,

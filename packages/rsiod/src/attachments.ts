@@ -6,17 +6,40 @@ import type { ClientNamespaceConfig, StallPolicy } from '@rsio/protocol/config/t
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS, STOP_WAIT_MS } from '@rsio/protocol/limits';
+import {
+  ATTACH_WAIT_MS,
+  REPLAY_SLABS_POOLED_MAX,
+  STOP_VOLUME_MS,
+  STOP_WAIT_MAX_MS,
+  STOP_WAIT_MS,
+  TAKE_OVER_WAIT_MS,
+  VOLUMES_AT_ONCE,
+} from '@rsio/protocol/limits';
 import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Door } from './doors/door.ts';
+import { SlabPool } from '@rsio/protocol/trunk/replay-cells';
+import { ReplayLog } from '@rsio/protocol/trunk/replay-log';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Door, VolumeDevices } from './doors/door.ts';
 import type { Namespace } from './namespace.ts';
-import { chooseVolume, type Choice, distinctVolumes, labelOf, type Offer } from './offers.ts';
+import {
+  chooseVolume,
+  type Choice,
+  distinctVolumes,
+  type HeldOffer,
+  labelOf,
+  nameTaken,
+  type Offer,
+  serverToAsk,
+  volumesOf,
+  wordsOf,
+} from './offers.ts';
 import type { Server } from './server.ts';
-import type { StallWord } from './stall.ts';
-import { Volume } from './volume.ts';
+import { severalAtOnce } from './several-at-once.ts';
+import { Volume, type VolumeWord } from './volume.ts';
+import { flushForLast, withinDetachWait } from './volume-ending.ts';
 
-export interface ServerOffer extends Offer {
+export interface ServerOffer extends HeldOffer {
   readonly from: Server;
   readonly config: ClientNamespaceConfig;
 }
@@ -26,18 +49,29 @@ export interface AttachmentsPorts {
   readonly log: Log;
   namespaces(): readonly Namespace[];
   doors(): readonly Door[];
+  /** What is made for each volume. */
+  readonly devices: VolumeDevices;
   /** The device a person uses: block node or NBD URI; null: the volume has no door. */
   deviceOf(volume: Volume): string | null;
-  /** What the stall policy made of a volume. */
-  stalled(volume: Volume, word: StallWord): void;
+  /** A volume's I/O waits or goes on, or what the stall policy made of it. */
+  stalled(volume: Volume, word: VolumeWord): void;
+}
+
+/** How a volume is to be attached. */
+interface Ask {
+  readonly readOnly: boolean;
+  readonly take: Take;
+}
+
+interface Opening {
+  readonly ask: Ask;
+  readonly volume: Promise<Volume>;
 }
 
 interface Wish {
   resolve(): void;
   reject(error: RsError): void;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.HELD]: 'E_HELD',
@@ -48,12 +82,17 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
+  /** In the order in which they were asked for: several are attached at a time, and the first to be there may be any. */
   private readonly volumes: Volume[] = [];
+  private readonly turns = new WeakMap<Volume, number>();
+  private turnsGiven = 0;
   private readonly leaving = new Set<Volume>();
-  private readonly opening = new Map<string, Promise<Volume>>();
+  private readonly opening = new Map<string, Opening>();
   private readonly wishes = new Map<Attachment, Wish>();
-  /** Volumes that a person has detached, and not attached again since: the start is over for them. */
-  private readonly detached = new Set<string>();
+  /** Volumes that a person has detached, or another client has taken, and that were not attached again since: the start is over for them. */
+  readonly detached = new Set<string>();
+  /** Memory of the replay logs of all of them. */
+  private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
@@ -71,14 +110,17 @@ export class Attachments {
 
   get offers(): ServerOffer[] {
     return this.ports.namespaces().flatMap((namespace) =>
-      [...namespace.servers.values()].flatMap((from) =>
-        from.volumes.map(({ name, universe, id }) => ({
+      namespace.orderedServers.flatMap((from) =>
+        from.volumes.map(({ name, universe, id, readonly, holders }) => ({
           namespace: namespace.config.name,
           server: from.name,
+          serverid: from.serverid,
           isConnected: from.isConnected,
           name,
           universe,
           id,
+          readonly,
+          holders,
           from,
           config: namespace.config,
         })),
@@ -86,16 +128,20 @@ export class Attachments {
     );
   }
 
-  /** Attaches by name, or all; one outcome each, in order. */
-  async attach(names: readonly string[], readOnly: boolean, server: string | null): Promise<AttachOutcome[]> {
-    const outcomes: AttachOutcome[] = [];
-    if (names.length === 0) {
-      const { offers } = this;
-      const all = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
-      for (const choice of all) outcomes.push(await this.attachOne(choice.label, () => this.unambiguous(choice, all), readOnly));
-    }
-    for (const name of names) outcomes.push(await this.attachOne(name, () => chooseVolume(this.offers, name, server), readOnly));
-    return outcomes;
+  /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
+  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
+    const ask = { readOnly, take };
+    const attachNamed = async (name: string): Promise<AttachOutcome> => {
+      const outcome = await this.attachOne(name, () => chooseVolume(this.offers, name, server), ask);
+      if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
+      const why = await this.whyMissing(name, server);
+      return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
+    };
+    // Each may take TAKE_OVER_WAIT_MS, and whoever asks waits for the last.
+    if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
+    if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
+    const all = volumesOf(this.offers, server);
+    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
   /**
@@ -103,23 +149,23 @@ export class Attachments {
    * configuration has just taken the place of this one; what that wanted too, a person may have detached meanwhile.
    */
   async attachWanted(before: readonly ClientNamespaceConfig[] = []): Promise<void> {
-    for (const choice of distinctVolumes(this.offers)) {
+    const wanted = distinctVolumes(this.offers).filter((choice) => {
       const [offer] = choice.offers;
-      if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) continue;
+      if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) return false;
       const config = before.find(({ name }) => name === offer.namespace);
-      if (config !== undefined && isWanted({ ...offer, config })) continue;
-      if (before.length === 0 && this.detached.has(keyOf(choice))) continue;
-      const outcome = await this.attachOne(choice.label, () => chooseVolume(this.offers, choice.label, null), false);
-      if (outcome.error !== null)
-        this.ports.log.warn(`${outcome.volume} was not attached: ${outcome.error.message} [${outcome.error.code}]`);
-    }
+      if (config !== undefined && isWanted({ ...offer, config })) return false;
+      return before.length > 0 || !this.detached.has(keyOf(choice));
+    });
+    const ask = { readOnly: false, take: TAKE.NO };
+    await severalAtOnce(wanted, VOLUMES_AT_ONCE, async ({ label }) => {
+      const { volume, error } = await this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+      if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
+    });
   }
 
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
-    const outcomes: AttachOutcome[] = [];
     const wanted = names.length > 0 ? names : this.volumes.map(labelOf);
-    for (const name of wanted) outcomes.push(await this.detachOne(name, force));
-    return outcomes;
+    return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
   /** Labels of what is attached of a namespace, or is just being attached or detached. */
@@ -140,16 +186,17 @@ export class Attachments {
     }
   }
 
-  /** Detaches everything, as far as that goes within STOP_WAIT_MS. */
+  /** Detaches everything, as far as that goes within STOP_WAIT_MS and a little more for each volume. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
     // Detaching takes volumes out of the list.
     const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
+    const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
     const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
-      const timer = clock.after(STOP_WAIT_MS, () => resolve(null));
+      const timer = clock.after(waitMs, () => resolve(null));
       all.then(resolve, reject).finally(() => timer.cancel());
     });
-    if (outcomes === null) log.warn(`Not everything could be detached within ${STOP_WAIT_MS / 1000} s: it stays held by this node`);
+    if (outcomes === null) log.warn(`Not everything could be detached within ${waitMs / 1000} s: it stays held by this node`);
     for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
   }
 
@@ -165,53 +212,80 @@ export class Attachments {
     this.wishes.delete(attachment);
     if (wish !== undefined) wish.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    if (at >= 0) this.volumes.splice(at, 1);
+    // Who has it now may have written: it comes back only when a person says so.
+    for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
+      this.detached.add(`${labelOf(volume)} ${volume.id}`);
+      void this.ports.devices.drop(volume);
+    }
   }
 
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, readOnly: boolean): Promise<AttachOutcome> {
+  /** What a server says of a volume that it has and cannot offer. */
+  private async whyMissing(name: string, server: string | null): Promise<string | null> {
+    const words = wordsOf(name);
+    if (words === null) return null;
+    const namespaces = this.ports.namespaces().filter(({ config }) => words.namespace === null || config.name === words.namespace);
+    const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
+    const said = await Promise.all(
+      servers.map(async (one) => {
+        const why = await one.whyMissing(words.volume, words.universe);
+        return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
+      }),
+    );
+    return said.find((sentence) => sentence !== null) ?? null;
+  }
+
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: Ask): Promise<AttachOutcome> {
     let label = name;
     try {
       const choice = choose();
       label = choice.label;
-      const attached = this.find(choice);
-      const volume = attached ?? (await this.openOnce(choice, readOnly));
+      const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
+      const volume = attached ?? (await this.openOnce(choice, ask));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.deviceOf(volume), error: null };
     } catch (thrown) {
       return failure(label, toRsError(thrown));
     }
   }
 
-  /** Whoever asks for a volume that is just being opened waits for the same opening. */
-  private openOnce(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {
+  /** Whoever asks for a volume that is just being opened as he wants it waits for the same opening; else for his turn. */
+  private async openOnce(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
     const key = keyOf(choice);
+    for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
+      if (isSame(other.ask, ask)) return await other.volume;
+      const attached = await other.volume.catch(() => null);
+      if (attached !== null) return attached;
+    }
+    const volume = this.open(choice, ask).finally(() => this.opening.delete(key));
+    this.opening.set(key, { ask, volume });
+    const opened = await volume;
     this.detached.delete(key);
-    const underWay = this.opening.get(key);
-    if (underWay !== undefined) return underWay;
-    const opening = this.open(choice, readOnly).finally(() => this.opening.delete(key));
-    this.opening.set(key, opening);
-    return opening;
+    return opened;
   }
 
-  private async open(choice: Choice<ServerOffer>, readOnly: boolean): Promise<Volume> {
-    const offer = choice.offers.find(({ isConnected }) => isConnected);
-    if (offer === undefined) {
-      throw new RsError(
-        'E_NO_PATH',
-        `No path to server ${choice.offers[0]?.server ?? '?'}, which offers ${choice.label}: rsconfig -m status -v says why`,
-      );
-    }
+  private async open(choice: Choice<ServerOffer>, { readOnly, take }: Ask): Promise<Volume> {
+    const rival = this.volumes.find((volume) => labelOf(volume) === choice.label);
+    const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
+    if (rival !== undefined || rivals.length > 0)
+      throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
+    const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
+    if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
+    const turn = this.turnsGiven++;
+    const offer = serverToAsk(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
     const override = offer.config.volumes.find((volume) => volume.name === offer.name);
-    const attachment = new Attachment(offer.name, offer.universe, readOnly || override?.readonly === true);
+    const isReadonly = readOnly || override?.readonly === true;
+    const replayLog = isReadonly ? null : this.replayLogOf(override?.logSizeBytes ?? offer.config.logSizeBytes);
+    const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
     const { from } = offer;
     const { clock, log } = this.ports;
     await new Promise<void>((resolve, reject) => {
-      const timer = clock.after(ATTACH_WAIT_MS, () => {
+      const waitMs = take === TAKE.NO ? ATTACH_WAIT_MS : TAKE_OVER_WAIT_MS;
+      const timer = clock.after(waitMs, () => {
         this.wishes.delete(attachment);
         from.opener.close(attachment, () => undefined);
         reject(
           new RsError(
             'E_TIMEOUT',
-            `Server ${from.name} did not open ${choice.label} within ${ATTACH_WAIT_MS / 1000} s: rsconfig -m status -v says what is slow`,
+            `Server ${from.name} did not open ${choice.label} within ${waitMs / 1000} s: rsconfig -m status -v says what is slow${take === TAKE.NO ? '' : '; what it still takes over is given back, so ask again'}`,
           ),
         );
       });
@@ -223,11 +297,29 @@ export class Attachments {
       from.opener.add(attachment);
     });
     const policy = stallOf(offer.config, offer.name);
-    const said = (stalled: Volume, word: StallWord): void => this.ports.stalled(stalled, word);
-    const volume = new Volume(offer.namespace, attachment, from.trunk, clock, policy, said);
-    this.volumes.push(volume);
+    const said = (stalled: Volume, word: VolumeWord): void => this.ports.stalled(stalled, word);
+    const volume = new Volume(offer.config, attachment, from.trunk, clock, policy, said, () => from.name);
+    this.turns.set(volume, turn);
+    const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
+    this.volumes.splice(before + 1, 0, volume);
+    await this.show(volume, choice.label);
     log.info(`Attached ${choice.label} of server ${from.name}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`);
     return volume;
+  }
+
+  /** Without the devices that it is to have it is not attached. */
+  private async show(volume: Volume, label: string): Promise<void> {
+    try {
+      await this.ports.devices.show(volume);
+    } catch (thrown) {
+      if (this.volumes.includes(volume)) await this.close(volume, label, true);
+      throw thrown;
+    }
+    if (!this.volumes.includes(volume)) throw new RsError('E_VOLUME', `${label} was detached while it was being attached`);
+  }
+
+  private replayLogOf(sizeBytes: number): ReplayLog | null {
+    return sizeBytes === 0 ? null : new ReplayLog(sizeBytes, this.slabs);
   }
 
   private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {
@@ -253,21 +345,24 @@ export class Attachments {
   }
 
   private async close(volume: Volume, label: string, force: boolean): Promise<void> {
-    const users = this.ports.doors().flatMap((door) => door.usersOf(volume));
+    const { devices, clock } = this.ports;
+    const users = [...this.ports.doors().flatMap((door) => door.usersOf(volume)), ...(await devices.usersOf(volume))];
     if (users.length > 0 && !force) throw new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
     if (volume.trunk.paths.length === 0 && !force) {
       throw new RsError(
         'E_NO_PATH',
-        'There is no path to its server, which must be told: wait for one (rsconfig -m status -v), or use --force',
+        `There is no path to ${volume.serverText}, which must be told: wait for one (rsconfig -m status -v), or use --force`,
       );
     }
     this.leaving.add(volume);
     const isReachable = volume.attachment.standing !== 'halted';
     try {
-      if (isReachable || !force) await this.flush(volume, label);
+      await devices.hide(volume, force);
+      if (isReachable || !force) await flushForLast(volume, label, clock);
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);
+        await devices.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
         throw error;
       }
     }
@@ -287,51 +382,8 @@ export class Attachments {
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;
-    if (isReachable) await this.within(`close ${label}`, (done) => server.opener.close(volume.attachment, done));
+    if (isReachable) await withinDetachWait(`close ${label}`, this.ports.clock, (done) => server.opener.close(volume.attachment, done));
     else server.opener.close(volume.attachment, () => undefined);
-  }
-
-  private async flush(volume: Volume, label: string): Promise<void> {
-    await this.within(`finish the I/O of ${label}`, (done) => volume.onIdle(done));
-    const status = await new Promise<Status>((resolve, reject) => {
-      if (volume.readonly) {
-        resolve(STATUS.OK);
-        return;
-      }
-      const timer = this.ports.clock.after(DETACH_WAIT_MS, () =>
-        reject(new RsError('E_TIMEOUT', `The server did not flush ${label} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
-      );
-      volume.submit({
-        op: 'flush',
-        positionBytes: 0,
-        lengthBytes: 0,
-        buffer: NOTHING,
-        bufferOffset: 0,
-        fua: false,
-        keepAllocated: false,
-        done: (flushed) => {
-          timer.cancel();
-          resolve(flushed);
-        },
-      });
-    });
-    if (status === STATUS.OK) return;
-    throw new RsError(
-      'E_VOLUME',
-      `The last flush failed (${statusEntry(status).sentence}): what was written since the last good one may be lost; use --force to detach all the same`,
-    );
-  }
-
-  private within(what: string, begin: (done: () => void) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.ports.clock.after(DETACH_WAIT_MS, () =>
-        reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
-      );
-      begin(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 
   private serverOf(volume: Volume): Server | undefined {
@@ -356,6 +408,10 @@ export class Attachments {
   }
 }
 
+function isSame(one: Ask, other: Ask): boolean {
+  return one.readOnly === other.readOnly && one.take === other.take;
+}
+
 function keyOf({ label, offers }: Choice<Offer>): string {
   return `${label} ${offers[0]?.id ?? ''}`;
 }
@@ -369,7 +425,7 @@ function failure(volume: string, error: RsError): AttachOutcome {
   return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
 }
 
-function stallOf(config: ClientNamespaceConfig, name: string): StallPolicy {
+export function stallOf(config: ClientNamespaceConfig, name: string): StallPolicy {
   return config.volumes.find((volume) => volume.name === name)?.stall ?? config.stall;
 }
 

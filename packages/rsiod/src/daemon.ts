@@ -4,8 +4,9 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
-import type { RscltConfig } from '@rsio/protocol/config/types';
+import type { DeviceChoice, RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
+import { CONTROL_VERSION } from '@rsio/protocol/control/methods';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
@@ -13,35 +14,56 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { programVersion } from '@rsio/protocol/lib/version';
-import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, RESTART_ANSWER_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
+import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { Attachments } from './attachments.ts';
+import { AttachedList } from './attached-list.ts';
+import { Attachments, stallOf } from './attachments.ts';
 import { isSameLogin } from './config-changes.ts';
+import { Devices } from './doors/devices.ts';
+import type { DoorVolume } from './doors/door.ts';
+import { deviceFacts } from './doors/device-facts.ts';
 import { NbdDoor } from './doors/nbd/nbd-door.ts';
 import type { Identity } from './identity.ts';
+import { KeptDevices, type LeftDevice } from './keeper/kept-devices.ts';
+import type { KeeperLink, Legacy } from './keeper/keeper-link.ts';
+import { letAllGo } from './keeper/letting-go.ts';
 import { localInterfaces } from './local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './namespace.ts';
 import { Notices } from './notices.ts';
+import { labelOf } from './offers.ts';
 import { PathProbes } from './path-probes.ts';
 import { reloadConfig } from './reloader.ts';
 import type { LocalInterface } from './route-plan.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
+import type { Server } from './server.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
-import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
+import { attachmentView, namespaceView, type ShownAs, statsView, statusView } from './views.ts';
 import type { Volume } from './volume.ts';
+import { flushAll, whyInUse } from './volume-ending.ts';
 
 export interface ClientDaemonOptions {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly identity: Identity;
   readonly clock: Clock;
+  /** When this process began, before it read anything. */
+  readonly beganMs: number;
   readonly log: DaemonLog;
   /** A sentence for whoever started the daemon. */
   readonly warn: (sentence: string) => void;
+  /** By which devices outlive this process, and what the one before has left; null: they do not. */
+  readonly keeper: { readonly link: KeeperLink; readonly legacy: Legacy } | null;
+  /** Ends this process, after `handOver`, so that its keeper starts another one. */
+  readonly beginAnew: () => Promise<void>;
+  /** Ends this process as SIGTERM does. */
+  readonly stop: () => void;
 }
+
+const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
 
 export class ClientDaemon {
   private readonly options: ClientDaemonOptions;
@@ -49,32 +71,63 @@ export class ClientDaemon {
   private locals: readonly LocalInterface[] = [];
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
+  private readonly attached: AttachedList<Volume>;
   private readonly door: NbdDoor;
+  private readonly kept: KeptDevices;
+  private readonly devices: Devices;
   private readonly notices: Notices;
   private readonly ports: NamespacePorts;
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
-  private readonly startedMs: number;
   private configuredMs: number;
   private control: ControlServer | null = null;
-  private state: 'starting' | 'running' | 'ending' = 'starting';
+  private state: 'starting' | 'running' | 'begins anew' | 'ending' = 'starting';
   private reloadAsked = false;
+  /** Ends also when its devices are in use. */
+  private isForced = false;
 
   constructor(options: ClientDaemonOptions) {
-    const { config, paths, identity, clock, log } = options;
+    const { config, paths, identity, clock, log, keeper } = options;
     this.options = options;
-    this.startedMs = clock.wallMs();
-    this.configuredMs = this.startedMs;
+    this.configuredMs = clock.wallMs();
     this.notices = new Notices(log, clock);
     this.config = config;
     this.locals = this.localsOf(config);
+    this.kept = new KeptDevices(keeper?.link ?? null, keeper?.legacy ?? null, log);
+    this.devices = new Devices({
+      clock,
+      log,
+      ...paths,
+      kept: this.kept,
+      facts: () => deviceFacts(paths.root),
+      wish: (volume) => this.wishFor(volume),
+      stallOf: ({ namespace, name }) => {
+        const found = this.config.namespaces.find((one) => one.name === namespace);
+        return found === undefined ? 'forever' : stallOf(found, name);
+      },
+      label: labelOf,
+    });
     this.attachments = new Attachments({
       clock,
       log,
       namespaces: () => this.namespaces,
       doors: () => [this.door],
+      devices: this.devices,
       deviceOf: (volume) => this.deviceOf(volume),
       stalled: (volume, word) => this.notices.stalled(volume, word),
+    });
+    this.attached = new AttachedList({
+      clock,
+      log,
+      file: paths.attachedFile,
+      boot: identity.boot,
+      attachments: this.attachments,
+      serverOf: (volume) => this.serverOf(volume),
+      letGo: async (volume, why, force) => {
+        const left = this.kept.leftOf(volume);
+        if (left !== null) await this.devices.letGo(left, why, force);
+      },
+      note: (...words) => this.notices.add(...words),
     });
     this.door = new NbdDoor({
       socketPath: paths.nbdSocket,
@@ -106,6 +159,8 @@ export class ClientDaemon {
   /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
+    await this.attached.load(warn);
+    await this.devices.clean();
     await this.door.start();
     try {
       this.control = await startControlServer(paths.controlSocket, this.handlers(), log);
@@ -119,7 +174,9 @@ export class ClientDaemon {
     if (this.reloadAsked) this.hangUp();
     this.sayUnreached(warn);
     await this.firstContact();
-    await this.attachments.attachWanted();
+    await this.attachAgain();
+    await this.letGoUnknown();
+    for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
     for (const namespace of this.namespaces) {
       if (![...namespace.servers.values()].some((server) => server.isConnected)) {
         warn(`No server of namespace ${namespace.config.name} is in reach: trying on; rsconfig -m status -v says why`);
@@ -127,12 +184,33 @@ export class ClientDaemon {
     }
   }
 
+  /**
+   * Before another process goes on in place of this one: no more requests are taken, what is under way ends and is flushed, as far as that
+   * goes within HAND_OVER_WAIT_MS; what is left is done once more by the next one. Nothing is detached.
+   */
+  async handOver(): Promise<void> {
+    const { clock, log } = this.options;
+    this.attached.stop();
+    this.watcher.stop();
+    await this.door.stop();
+    this.devices.pause();
+    await flushAll(this.attachments.list, clock, log);
+    await this.control?.close();
+  }
+
+  /** Why this daemon does not end, when somebody uses its devices and nobody forces it. */
+  async refusal(): Promise<string | null> {
+    return this.isForced ? null : await whyInUse([...this.attachments.list, ...this.devices.standIns], this.devices);
+  }
+
   /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
+    this.attached.stop();
     this.watcher.stop();
     await this.door.stop();
-    await this.attachments.stop();
+    const left = letAllGo([...this.kept.left], 'rsiod ends', { ...this.options, devices: this.devices });
+    await Promise.all([this.attachments.stop(), left]);
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
     await this.control?.close();
   }
@@ -194,7 +272,22 @@ export class ClientDaemon {
     this.watcher.watch(this.locals.map(({ address }) => address));
     this.sayUnreached((sentence) => log.warn(sentence));
     this.attachments.configurationChanged();
-    void this.attachments.attachWanted(oldConfigs);
+    void this.attachments.attachWanted(oldConfigs).then(() => this.attached.record());
+  }
+
+  /** What was attached before the start, as it was, and what the configuration wants. */
+  private async attachAgain(): Promise<void> {
+    await this.attached.restore();
+    await this.attachments.attachWanted();
+    await this.attached.record();
+  }
+
+  /** Devices of volumes that were just being attached, or detached, when the process before ended. */
+  private async letGoUnknown(): Promise<void> {
+    const isAwaited = ({ note }: LeftDevice): boolean =>
+      this.attached.awaited.some((one) => labelOf(one) === labelOf(note) && one.id === note.id);
+    const unknown = this.kept.left.filter((device) => !isAwaited(device));
+    await letAllGo(unknown, 'its volume was not attached', { ...this.options, devices: this.devices });
   }
 
   /** Sections that no path leads to: nobody could say why they stay silent. */
@@ -213,12 +306,27 @@ export class ClientDaemon {
     return whole.namespaces.map((config) => ({ whole, config, locals }));
   }
 
-  private deviceOf(volume: Volume): string | null {
-    const namespace = this.config.namespaces.find((one) => one.name === volume.namespace);
-    const choice = namespace?.volumes.find((one) => one.name === volume.name)?.device ?? namespace?.device ?? 'auto';
-    if (choice === 'none') return null;
+  /** Of `[volume]`, else of the namespace. */
+  private wishFor({ namespace: label, name }: DoorVolume): { choice: DeviceChoice; path: string | null } {
+    const namespace = this.config.namespaces.find((one) => one.name === label);
+    const own = namespace?.volumes.find((one) => one.name === name);
+    return { choice: own?.device ?? namespace?.device ?? 'auto', path: own?.path ?? null };
+  }
+
+  private nbdUriOf(volume: Volume): string {
     const universe = volume.universe === 0 ? '' : `@${volume.universe}`;
     return `nbd+unix:///${volume.namespace}/${volume.name}${universe}?socket=${this.options.paths.nbdSocket}`;
+  }
+
+  private deviceOf(volume: Volume): string | null {
+    const devices = this.devices.of(volume);
+    if (devices !== null) return devices.block ?? devices.raw;
+    return this.wishFor(volume).choice === 'none' ? null : this.nbdUriOf(volume);
+  }
+
+  private shownAs(volume: Volume): ShownAs {
+    const devices = this.devices.of(volume);
+    return { raw: devices?.raw ?? null, block: devices?.block ?? (this.deviceOf(volume) === null ? null : this.nbdUriOf(volume)) };
   }
 
   /** Until every candidate has come to something, and every server met has shown its list, or time is up. */
@@ -250,22 +358,28 @@ export class ClientDaemon {
       connector: tcpConnector,
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
+      serverCount: () => this.namespaces.reduce((sum, { servers }) => sum + servers.size, 0),
       pathChanged: (...change) => notices.pathChanged(...change),
       events: {
         sessionBegan: (server, again) => {
           notices.sessionBegan(server, again);
-          void server.refresh(LIST_WAIT_MS).then(() => this.attachments.attachWanted());
+          void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment);
           notices.opened(server, attachment, again, newLife);
+          for (const volume of newLife ? this.attachments.list : []) if (volume.attachment === attachment) this.devices.changed(volume);
         },
         openFailed: (server, attachment, status, sentence) => {
           notices.openFailed(server, attachment, sentence);
           this.attachments.failed(attachment, status, sentence);
+          void this.attached.record();
         },
         openWaits: (...words) => notices.openWaits(...words),
-        grown: (...words) => notices.grown(...words),
+        grown: (server, attachment, fromBytes) => {
+          notices.grown(server, attachment, fromBytes);
+          for (const volume of this.attachments.list) if (volume.attachment === attachment) void this.devices.grown(volume);
+        },
       },
     };
   }
@@ -274,13 +388,15 @@ export class ClientDaemon {
     const { clock } = this.options;
     const lists = (): Promise<unknown> =>
       Promise.all(this.namespaces.flatMap((namespace) => [...namespace.servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
-    return {
+    const handlers: ControlHandlers = {
       daemon: () => ({
         program: 'rsiod',
         version: programVersion(),
+        control: CONTROL_VERSION,
+        methods: Object.keys(handlers),
         pid: process.pid,
         nodename: this.config.namespaces[0]?.nodename ?? '',
-        startedMs: this.startedMs,
+        startedMs: this.options.beganMs,
         configuredMs: this.configuredMs,
       }),
       query: async ({ refresh }) => {
@@ -288,19 +404,45 @@ export class ClientDaemon {
         return { namespaces: this.namespaces.map((namespace, position) => namespaceView(namespace, position)) };
       },
       local: () => ({
-        attachments: this.attachments.list.map((volume) => attachmentView(volume, this.deviceOf(volume), this.serversOf(volume))),
+        attachments: this.attachments.list.map((volume) => attachmentView(volume, this.shownAs(volume), this.serversOf(volume))),
+        awaited: this.attached.awaited,
       }),
-      attach: async ({ names, readOnly, server }) => {
+      attach: async ({ names, readOnly, server, take }) => {
+        if (take !== 'no' && names.length === 0)
+          throw new RsError('E_USAGE', 'A take-over takes a volume from its holder: name the volumes that are meant');
         await lists();
-        return { outcomes: await this.attachments.attach(names, readOnly, server) };
+        return { outcomes: await this.attached.attach(names, readOnly, server, TAKES[take]) };
       },
-      detach: async ({ names, force }) => ({ outcomes: await this.attachments.detach(names, force) }),
+      detach: async ({ names, force }) => ({ outcomes: await this.attached.detach(names, force) }),
       status: () => statusView(this.config, this.namespaces, this.attachments.list, clock),
       stats: () => statsView(this.namespaces, this.attachments.list),
       events: ({ count }) => ({ events: this.notices.last(count) }),
       reload: () => ({ applied: this.reload() }),
+      restart: () => {
+        // Who comes next reads program and configuration later than this: one restart serves all who ask for it.
+        if (this.state === 'begins anew') return {};
+        if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+        if (this.options.keeper === null)
+          throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
+        this.state = 'begins anew';
+        // Behind the answer.
+        this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.beginAnew());
+        return {};
+      },
+      stop: async ({ force }) => {
+        this.isForced ||= force;
+        const refusal = await this.refusal();
+        if (refusal !== null) throw new RsError('E_IN_USE', refusal);
+        this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
+        return {};
+      },
       probe: (asked) => this.probes.measure(asked),
     };
+    return handlers;
+  }
+
+  private serverOf({ trunk }: Volume): Server | null {
+    return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find((server) => server.trunk === trunk) ?? null;
   }
 
   private serversOf(volume: Volume): number {

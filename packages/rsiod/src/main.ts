@@ -9,10 +9,14 @@ import { runProgram } from '@rsio/protocol/lib/arguments';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { runService, warner } from '@rsio/protocol/lib/daemon-service';
+import { toRsError } from '@rsio/protocol/lib/errors';
 import { copyToStderr, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { ClientDaemon } from './daemon.ts';
+import { deviceFacts } from './doors/device-facts.ts';
 import { nextIdentity } from './identity.ts';
+import { keeperAbove, keeperFor, mayHaveDevices } from './keeper/keeper-choice.ts';
+import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 
 const HELP = `Usage: rsiod [--foreground] [--check]
 Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes back to the prompt when paths were tried.
@@ -21,31 +25,100 @@ Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes b
   --check           check the configuration file and end
 `;
 
-async function run(daemon: Daemon, config: RscltConfig, paths: RsiodPaths, foreground: boolean): Promise<void> {
+interface Setup {
+  readonly config: RscltConfig;
+  readonly paths: RsiodPaths;
+  readonly foreground: boolean;
+  /** The keeper above this process, or null. */
+  readonly above: { readonly fd: number; readonly life: number } | null;
+}
+
+async function run(daemon: Daemon, { config, paths, foreground, above }: Setup): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const node = config.namespaces[0]?.nodename ?? 'rsiod';
+  const node = nodeOf(config);
   const copy = foreground ? copyToStderr : undefined;
   const log = openLog({ file: paths.logFile, node, copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
   const warn = warner(daemon, log);
   warningSentences(config.warnings).forEach(warn);
+  let hasEnded = false;
+  const lost = (): void => {
+    if (hasEnded) return;
+    log.error('The keeper has ended: so does this process, because another daemon may take the place of both');
+    process.exit(1);
+  };
+  const link = above === null ? null : new KeeperLink(above.fd, { clock: systemClock, lost });
+  const keeper = link === null ? null : { link, legacy: await link.begun() };
+  const { life = 1, why = '' } = keeper?.legacy ?? {};
+  if (life > 1) log.warn(`Begins anew, for the ${life - 1}. time: the process before has ended (${why})`);
   const identity = await nextIdentity(paths.stateDir);
-  const client = new ClientDaemon({ config, paths, identity, clock: systemClock, log, warn });
+  let isStopping = false;
+  const beginAnew = async (): Promise<void> => {
+    if (isStopping) return;
+    log.info('Ends, to begin anew: rsconfig restart');
+    hasEnded = true;
+    await client.handOver();
+    // SIGTERM came meanwhile: there is to be nobody.
+    if (isStopping) return;
+    link?.again();
+    process.exit(0);
+  };
+  const stop = (): void => void process.kill(process.pid, 'SIGTERM');
+  const client = new ClientDaemon({
+    config,
+    paths,
+    identity,
+    clock: systemClock,
+    // That clock counts from the beginning of the process.
+    beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
+    log,
+    warn,
+    keeper,
+    beginAnew,
+    stop,
+  });
   const service = {
     start: async () => {
       await client.start();
       log.info(`Up: instance ${identity.instance} of node ${node}`);
+      link?.ready();
     },
-    stop: (reason: string) => client.stop(reason),
+    stop: (reason: string) => {
+      isStopping = true;
+      return client.stop(reason);
+    },
+    refusal: () => client.refusal(),
     reload: () => client.hangUp(),
   };
   await runService(daemon, log, service, 'The client is shutting down');
+  hasEnded = true;
+  link?.farewell();
+}
+
+/** Who begins anew has nobody at a terminal to complain to. */
+function configOf(paths: RsiodPaths, life: number): RscltConfig {
+  try {
+    return loadRscltConfig(paths.configFile);
+  } catch (thrown) {
+    if (life <= 1) throw thrown;
+    const log = openLog({ file: paths.logFile, node: 'rsiod' });
+    log.error(`The configuration is refused, and devices wait for it: ${toRsError(thrown).message}`);
+    log.close();
+    throw thrown;
+  }
+}
+
+function nodeOf(config: RscltConfig): string {
+  return config.namespaces[0]?.nodename ?? 'rsiod';
 }
 
 runProgram(
   { name: 'rsiod', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, positionals: false },
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
-    const config = loadRscltConfig(paths.configFile);
+    const above = keeperAbove(process.env);
+    // What this process starts in its turn has no keeper.
+    delete process.env[KEEPER_VARIABLE];
+    const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {
       for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
@@ -54,12 +127,14 @@ runProgram(
       return;
     }
     const foreground = values.foreground === true;
+    const isKept = above !== null || mayHaveDevices(config, deviceFacts(paths.root));
     await startDaemon({
       program: 'rsiod',
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => run(daemon, config, paths, foreground),
+      keeper: isKept ? keeperFor({ life: above?.life ?? 0, root: paths.root, logFile: paths.logFile, node: nodeOf(config) }) : null,
+      main: (daemon) => run(daemon, { config, paths, foreground, above }),
     });
   },
 );

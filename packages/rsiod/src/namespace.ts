@@ -3,7 +3,7 @@
 // configuration change. Invariant: a server is known by its serverid; all paths that meet it belong to its one trunk.
 
 import { targetPort } from '@rsio/protocol/config/rscltcfg';
-import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/protocol/config/types';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
 import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
@@ -34,6 +34,7 @@ import {
 } from './route-plan.ts';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** A path that is wanted, and who keeps it up. */
 export interface Route extends RouteEnds {
@@ -54,6 +55,8 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
+  /** How many servers this client knows, in all its namespaces. */
+  serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
 
@@ -73,6 +76,7 @@ export class Namespace {
   private setup: NamespaceSetup;
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
+  private readonly turnstile: Turnstile;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
 
@@ -80,6 +84,7 @@ export class Namespace {
     this.setup = setup;
     this.identity = identity;
     this.ports = ports;
+    this.turnstile = new Turnstile(ports.clock);
     this.follow();
   }
 
@@ -127,14 +132,32 @@ export class Namespace {
     );
   }
 
-  /** The server that a section leads to, as far as is known, also while none of its paths is wanted. */
-  serverOf(section: ClientServerConfig): Server | null {
+  /** The servers that sections lead to, as far as they have proved it, by position of the section; also while none of its paths is wanted. */
+  serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
-    const keys = locals.map((local) => endPointKey(section.address, targetPort(whole, config, section, local)));
-    const route = this.routes.find(({ remote, server }) => remote.position === section.position && server !== null);
-    return (
-      route?.server ?? [...this.servers.values()].find(({ metAt, named }) => keys.some((key) => metAt.has(key) || named.has(key))) ?? null
-    );
+    const found = new Map<number, Server>();
+    for (const { remote, server } of this.routes)
+      if (remote.position !== null && server?.isProved === true) found.set(remote.position, server);
+    const left = config.servers.filter(({ position }) => !found.has(position));
+    if (left.length === 0) return found;
+    const known = new Map<string, Server>();
+    for (const server of [...this.servers.values()].reverse()) {
+      if (!server.isProved) continue;
+      for (const keys of [server.named, server.metAt]) for (const key of keys) known.set(key, server);
+    }
+    for (const section of left) {
+      const ports = new Set(locals.map((local) => targetPort(whole, config, section, local)));
+      const server = [...ports].map((port) => known.get(endPointKey(section.address, port))).find((one) => one !== undefined);
+      if (server !== undefined) found.set(section.position, server);
+    }
+    return found;
+  }
+
+  /** The servers met, in the order in which the configuration leads to them: the same for whoever looks, whichever answered first. */
+  get orderedServers(): Server[] {
+    const found = this.serversBySection();
+    const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
+    return [...new Set([...led, ...this.servers.values()])];
   }
 
   /** Something has happened to the interface of an address: its paths need not be silent first, nor wait for their turn. */
@@ -145,6 +168,12 @@ export class Namespace {
       else if (change === 'address-gone') supervisor.cut(sentence);
       else supervisor.wayOpened();
     }
+  }
+
+  /** Where a section leads that sets this port, or none, from the first interface. */
+  portOf(sectionPort: number | null): number {
+    const { whole, config, locals } = this.setup;
+    return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
   }
 
   /** Makes the routes those of the plan. Does nothing when they are. */
@@ -220,18 +249,22 @@ export class Namespace {
   private supervisorOf(ends: RouteEnds, route: () => Route): PathSupervisor {
     const { clock, connector, random, pools, log } = this.ports;
     const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
+    const turn = {};
     return new PathSupervisor(endPoints, this.identityFor(ends), {
       clock,
-      connector,
+      connector: this.turnstile.connector(turn, connector),
       random,
       pools,
       trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
       stateChanged: (supervisor, from, to, reason) => {
+        if (to !== 'connecting' && to !== 'proving') this.turnstile.leave(turn);
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         if (to === 'down' && reason !== '') pathLog.warn(`rep ${remote.address}/${port} is down: ${reason}`);
         else if (to === 'suspect' || to === 'probation' || to === 'retired')
           pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
+        // What came to nothing for another reason than its error is of no interest.
+        if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
         // Which paths live decides about which may go.
@@ -254,6 +287,11 @@ export class Namespace {
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.hasten();
   }
 
+  /** The others of a server that is in need. One that is up is not touched. */
+  private hastenAll(server: Server): void {
+    for (const route of this.routes) if (route.server === server) route.supervisor.hasten();
+  }
+
   private trunkFor(route: Route, challenge: Challenge): Trunk {
     const { remote } = route;
     if (remote.serverid !== null && remote.serverid !== challenge.serverid) {
@@ -270,15 +308,22 @@ export class Namespace {
   }
 
   private newServer(challenge: Challenge): Server {
-    if (this.servers.size >= SERVERS_PER_CLIENT_MAX)
-      throw new RsError('E_LIMIT', `More than ${SERVERS_PER_CLIENT_MAX} servers in namespace ${this.config.name}`);
+    if (this.ports.serverCount() >= SERVERS_PER_CLIENT_MAX) {
+      throw new RsError(
+        'E_LIMIT',
+        `Server ${challenge.server} of namespace ${this.config.name} would be one more than the ${SERVERS_PER_CLIENT_MAX} servers that a client may have: remove its [server] sections, or those of another one, and run rsconfig reload`,
+      );
+    }
     const { heartbeatMs, suspectMs, deadMs } = this.config;
     const server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
       ...this.ports.events,
+      namespace: this.config.name,
       sessionBegan: (began, again) => {
-        for (const other of this.routes) if (other.server === began) other.supervisor.hasten();
+        this.hastenAll(began);
         this.ports.events.sessionBegan(began, again);
       },
+      nodename: () => this.config.nodename,
+      allQuiet: (server) => this.hastenAll(server),
       interfacesChanged: () => this.wantFollow(),
     });
     this.servers.set(challenge.serverid, server);

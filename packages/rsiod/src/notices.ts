@@ -9,14 +9,15 @@ import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import { EventList } from './events.ts';
 import type { Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
+import { PathNews } from './path-news.ts';
 import type { Server } from './server.ts';
-import type { StallWord } from './stall.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { stallNotice } from './views.ts';
-import type { Volume } from './volume.ts';
+import type { Volume, VolumeWord } from './volume.ts';
 
 export class Notices {
   private readonly events = new EventList();
+  private readonly pathNews = new PathNews();
   private readonly log: Log;
   private readonly clock: Clock;
 
@@ -37,7 +38,8 @@ export class Notices {
 
   /** What is wrong with a path is logged by its namespace. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
-    this.add(`path ${local.name} ${remote.address}/${port}`, from, to, reason);
+    const path = `path ${local.name} ${remote.address}/${port}`;
+    if (this.pathNews.isNews(path, from, to, reason)) this.add(path, from, to, reason);
     if (to === 'up' && from === 'proving')
       this.log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
   }
@@ -48,12 +50,12 @@ export class Notices {
   }
 
   /** Once each time that a volume's I/O waits, that it was given up, and that it goes on. */
-  stalled(volume: Volume, word: StallWord): void {
-    const { from, to, sentence } = stallNotice(volume, word);
-    this.add(`volume ${volume.name}`, from, to, sentence);
+  stalled(volume: Volume, word: VolumeWord): void {
+    const { from, to, sentence } = stallNotice(volume, word, this.clock);
+    this.add(`volume ${labelOf(volume)}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
     if (word === 'gave-up') this.log.error(line);
-    else if (word === 'waits') this.log.warn(line);
+    else if (word === 'waits' || word === 'stands-still') this.log.warn(line);
     else this.log.info(line);
   }
 
@@ -62,29 +64,46 @@ export class Notices {
     this.log.info(`Server ${name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
   }
 
-  opened(server: Server, { name }: Attachment, again: boolean, newLife: boolean): void {
+  opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void {
+    const { name } = attachment;
     if (again) this.log.info(`Volume ${name} of server ${server.name} is open again`);
-    if (newLife) {
-      this.log.warn(`Volume ${name}: its server cannot vouch for writes that were not flushed before ${server.name} lost the last session`);
-    }
-    if (!again || newLife) this.add(`volume ${name}`, again ? 'waiting' : '-', 'open', newLife ? 'The storage began a new life' : '');
+    const lost = newLife ? `The storage began a new life: ${sentAgain(attachment)}` : '';
+    if (newLife) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
+    if (!again || newLife) this.add(volumeOf(server, attachment), again ? 'waiting' : '-', 'open', lost);
   }
 
-  openFailed(server: Server, { name }: Attachment, sentence: string): void {
-    this.add(`volume ${name}`, '-', 'failed', sentence);
-    this.log.error(`Volume ${name} of server ${server.name}: ${sentence}`);
+  openFailed(server: Server, attachment: Attachment, sentence: string): void {
+    const { name, volume } = attachment;
+    const wasOpen = volume !== null;
+    this.add(volumeOf(server, attachment), wasOpen ? 'open' : '-', wasOpen ? 'lost' : 'failed', sentence);
+    const end = wasOpen ? ': it is detached, all its I/O fails, and it is not attached again by itself' : '';
+    this.log.error(`Volume ${name} of server ${server.name}: ${sentence}${end}`);
   }
 
-  grown(server: Server, { name, volume }: Attachment, fromBytes: number): void {
+  grown(server: Server, attachment: Attachment, fromBytes: number): void {
+    const { name, volume } = attachment;
     const toBytes = volume?.sizeBytes ?? fromBytes;
-    this.add(`volume ${name}`, `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has made it larger`);
+    this.add(volumeOf(server, attachment), `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has made it larger`);
     this.log.info(
       `Volume ${name} of server ${server.name} has grown from ${fromBytes} to ${toBytes} bytes: who has it open over NBD connects again to see it`,
     );
   }
 
-  openWaits(server: Server, { name }: Attachment, sentence: string): void {
-    this.add(`volume ${name}`, 'open', 'waiting', sentence);
+  openWaits(server: Server, attachment: Attachment, sentence: string): void {
+    const { name } = attachment;
+    this.add(volumeOf(server, attachment), 'open', 'waiting', sentence);
     this.log.warn(`Volume ${name} of server ${server.name} waits: ${sentence}`);
   }
+}
+
+/** Its name alone may be that of another volume in another namespace, or universe. */
+function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
+  return `volume ${labelOf({ namespace, name, universe })}`;
+}
+
+/** What becomes of writes that were answered before the storage began a new life. */
+function sentAgain({ phase, log }: Attachment): string {
+  if (phase !== 'replaying' || log === null) return 'everything that was written is flushed';
+  const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
+  return `${log.dataBytes} bytes that were not flushed are sent again${ranges}`;
 }

@@ -1,5 +1,5 @@
-// What a server's list does to attached volumes: they grow, whichever of list and OPEN came first, and never shrink. The server's end is in
-// the test's hands. Interfaces, old lists and empty ones are namespace.test.ts's.
+// What a server's list does to attached volumes, whichever of list and OPEN came first: they grow, and never shrink; one that is another
+// client's by then is asked for. The server's end is in the test's hands. Interfaces, old lists and empty ones are namespace.test.ts's.
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
@@ -13,12 +13,15 @@ import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/trunk/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import { type Holder, IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import { Namespace } from './namespace.ts';
 import type { Server } from './server.ts';
 
 const MIB = 1 << 20;
+const US: Holder = { node: 'node', address: '192.168.10.1', sinceMs: 0 };
+const VENUS: Holder = { node: 'venus', address: '192.168.10.2', sinceMs: 0 };
 const VOLUME = { id: 'id', blockSizeBytes: 512, readonly: false, shared: false } as const;
 
 class Scene {
@@ -53,6 +56,7 @@ class Scene {
           openWaits: () => {},
           grown: (_server, { volume }, fromBytes) => this.said.push(`${fromBytes / MIB} > ${(volume?.sizeBytes ?? 0) / MIB}`),
         },
+        serverCount: () => 0,
         pathChanged: () => {},
       },
     );
@@ -73,14 +77,19 @@ class Scene {
     this.clock.advance(5);
   }
 
-  answerList(mib: number): void {
-    const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders: [] };
+  answerList(mib: number, holders: readonly Holder[] = [US]): void {
+    const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
     const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
     this.answer(OP.LIST, body!);
   }
 
   answerOpen(mib: number): void {
     this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
+  }
+
+  /** IOCTLs that it was asked in this session. */
+  get ioctls(): number[] {
+    return this.path.requests(OP.IOCTL).map(({ header }) => header.aux);
   }
 
   loseSession(): void {
@@ -125,6 +134,26 @@ test('an answer to OPEN that is older than the list gets its size', () => {
   expect(scene.mib).toBe(null);
   scene.answerOpen(1);
   expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
+});
+
+// Once it was held for ever by a client without I/O: take-over, list and all came over faster paths than the answer to its OPEN.
+test('an answer to OPEN that is older than a list without our hold makes us ask', () => {
+  const scene = new Scene();
+  scene.answerList(1, [VENUS]);
+  expect(scene.ioctls).toEqual([]);
+  scene.answerOpen(1);
+  expect(scene.ioctls).toEqual([IOCTL.IDENTIFY]);
+});
+
+test('a list that has our hold, or that was there before OPEN was sent, does not', () => {
+  const held = new Scene();
+  held.answerList(1, [US]);
+  held.answerOpen(1);
+  const before = new Scene();
+  before.answerOpen(1);
+  expect([held.ioctls, before.ioctls]).toEqual([[], []]);
+  before.answerList(1, [US]);
+  expect(before.ioctls).toEqual([]);
 });
 
 test('a volume stays as large as it was in a new session, whatever OPEN says there', () => {

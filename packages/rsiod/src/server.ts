@@ -5,14 +5,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
-import { END_POINTS_REMEMBERED_MAX } from '@rsio/protocol/limits';
+import { END_POINTS_REMEMBERED_MAX, LIST_WAIT_MS } from '@rsio/protocol/limits';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { Opener } from '@rsio/protocol/trunk/opener';
 import { callSession } from '@rsio/protocol/trunk/session-call';
 import { Trunk } from '@rsio/protocol/trunk/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
+import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { endPointKey } from './route-plan.ts';
@@ -27,9 +27,18 @@ export interface ServerEvents {
 }
 
 export interface ServerPorts extends ServerEvents {
+  /** The client's name of the namespace. */
+  readonly namespace: string;
+  /** By which name the server knows this client. */
+  nodename(): string;
+  /** It is not heard on any path, though requests are out. */
+  allQuiet(server: Server): void;
   /** It has named other interfaces than before. */
   interfacesChanged(server: Server): void;
 }
+
+/** Of a hold that no server has given. */
+const NO_HOLD = 'none';
 
 /** Adds a key; past END_POINTS_REMEMBERED_MAX that which was added longest ago is forgotten. */
 export function remember(keys: Set<string>, key: string): void {
@@ -53,6 +62,10 @@ export class Server {
   readonly named = new Set<string>();
   /** End points at which it has proved itself. */
   readonly metAt = new Set<string>();
+  /** It has proved itself once; until then its name is somebody's word. */
+  isProved = false;
+  /** Why this client may not come back to it, for people; null: it may. */
+  replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
@@ -61,6 +74,8 @@ export class Server {
   private newestGeneration = 0;
   private interfacesGeneration = 0;
   private listAsked = false;
+  /** A list came while their first OPEN was under way: what it says of them may be later than the answer. */
+  private readonly openedOver = new WeakSet<Attachment>();
   private listWaiters: (() => void)[] = [];
 
   constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
@@ -81,24 +96,45 @@ export class Server {
         this.newestGeneration = Math.max(this.newestGeneration, generation);
         this.askList();
       },
+      allQuiet: () => ports.allQuiet(this),
       interfacesTold: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
+      replaced: (sentence) => this.replace(sentence),
+      ended: (status, reason) => this.opener.end(status, reason),
     });
     this.opener = new Opener(this.trunk, clock, {
       opened: (attachment, again, newLife) => {
         ports.opened(this, attachment, again, newLife);
         this.growAttached();
+        if (this.openedOver.delete(attachment) && this.isListed) this.verify(attachment);
       },
       failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
       waits: (attachment, sentence) => ports.openWaits(this, attachment, sentence),
     });
   }
 
+  get namespace(): string {
+    return this.ports.namespace;
+  }
+
   get isConnected(): boolean {
     return this.trunk.paths.length > 0;
   }
 
+  /** A connection to it came to nothing. What ends all I/O for good is believed only when the server has proved that it said so (R5). */
+  connectionFailed(error: RsError): void {
+    if (error.code === 'E_REPLACED' && error.context['proved'] === true) this.replace(error.message);
+  }
+
+  /** Another instance of this node has taken our place there: all I/O ends with an error, and nothing is begun there any more. */
+  replace(sentence: string): void {
+    if (this.replaced !== null) return;
+    this.replaced = `Server ${this.name} serves another rsiod in this one's place (${sentence}): if this machine is to have the volumes, stop rsiod there and start it anew here`;
+    this.opener.failAll(STATUS.TAKEN, this.replaced);
+  }
+
   /** A connection presents itself as this server, which is not proved yet. Throws when another one seems to use the same id. */
   meet({ server, instance }: Challenge): void {
+    if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
     if (session === null || session.serverInstance === instance) return;
     if (server !== this.name && paths.length > 0) {
@@ -119,6 +155,7 @@ export class Server {
   /** It has proved itself at an end point, under this name. */
   proved(name: string, endPoint: string): void {
     this.name = name;
+    this.isProved = true;
     remember(this.metAt, endPoint);
   }
 
@@ -132,6 +169,27 @@ export class Server {
         resolve();
       });
       this.askList();
+    });
+  }
+
+  /**
+   * Why a volume that it has is not in its list, in its words; null: it has none of this name for us, or does not say in time. The OPEN names
+   * a hold that nobody has, so that it takes nothing of a volume that has come meanwhile.
+   */
+  whyMissing(name: string, universe: number): Promise<string | null> {
+    if (!this.isConnected) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = this.clock.after(LIST_WAIT_MS, () => resolve(null));
+      const body = encodeOpenRequest({ name, universe, readonly: true, resume: NO_HOLD });
+      callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
+        timer.cancel();
+        const [answer] = bodies;
+        if (status === STATUS.OK && answer !== undefined) {
+          const { handle } = decodeOpenAnswer(answer, 0, answer.length);
+          callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
+        }
+        resolve(status === STATUS.VOLUME_UNAVAILABLE ? sentence : null);
+      });
     });
   }
 
@@ -152,6 +210,7 @@ export class Server {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
     this.isListed = true;
     this.growAttached();
+    this.verifyAttached();
     const [first] = parts;
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
@@ -165,6 +224,24 @@ export class Server {
       if (volume !== null && listed !== undefined && attachment.grow(listed.sizeBytes))
         this.ports.grown(this, attachment, volume.sizeBytes);
     }
+  }
+
+  /**
+   * Handles that may have been revoked: who has no I/O hears of it by asking. Of a volume that is not held for this client any more (the list
+   * may be older than the hold), and of one whose storage may have forgotten what only the log has. A list may also be later than an answer to
+   * OPEN that comes after it; a handle that is not the first is asked by SETTLED.
+   */
+  private verifyAttached(): void {
+    for (const attachment of this.trunk.attachments) {
+      if (attachment.volume === null && attachment.openAsked) this.openedOver.add(attachment);
+      else this.verify(attachment);
+    }
+  }
+
+  private verify(attachment: Attachment): void {
+    const listed = this.volumes.find(({ id }) => id === attachment.volume?.id);
+    const isHeld = listed === undefined || listed.shared || listed.holders.some(({ node }) => node === this.ports.nodename());
+    if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
   }
 
   /** An older list, which came over a slower path, changes nothing; nor does one without interfaces: it has at least that of the path. */

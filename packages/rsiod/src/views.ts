@@ -4,6 +4,7 @@
 import type {
   AttachmentView,
   InterfaceView,
+  LogView,
   NamespaceView,
   PathView,
   ServerView,
@@ -19,8 +20,9 @@ import type { Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import { endPointKey } from './route-plan.ts';
 import type { Server } from './server.ts';
-import type { StallWord } from './stall.ts';
-import type { Volume } from './volume.ts';
+import { secondsOf, standstillReason } from './standstill.ts';
+import { volumeById } from './volume-by-id.ts';
+import type { Volume, VolumeWord } from './volume.ts';
 
 export function pathView({ local, remote, port, supervisor }: Route): PathView {
   const { path, state } = supervisor;
@@ -48,11 +50,18 @@ interface ServerGroup {
 /** Sections that lead to one server are one; a section whose server was never met stands for itself. */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
+  const byServer = new Map<Server, ServerGroup>();
+  const servers = namespace.serversBySection();
   for (const section of namespace.config.servers) {
-    const server = namespace.serverOf(section);
-    const group = server === null ? undefined : groups.find((one) => one.server === server);
-    if (group === undefined) groups.push({ server, sections: [section] });
-    else group.sections.push(section);
+    const server = servers.get(section.position) ?? null;
+    const group = server === null ? undefined : byServer.get(server);
+    if (group !== undefined) {
+      group.sections.push(section);
+      continue;
+    }
+    const begun: ServerGroup = { server, sections: [section] };
+    groups.push(begun);
+    if (server !== null) byServer.set(server, begun);
   }
   return groups;
 }
@@ -64,10 +73,8 @@ export function namespaceView(namespace: Namespace, position: number): Namespace
 }
 
 function serverView(namespace: Namespace, { server, sections }: ServerGroup, position: number): ServerView {
-  const isOurs = ({ remote, server: met }: Route): boolean =>
-    remote.position === null
-      ? met === server || remote.serverid === server?.serverid
-      : sections.some((one) => one.position === remote.position);
+  const isOurs = ({ remote }: Route): boolean =>
+    remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
   const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
   const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
@@ -78,7 +85,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     serverid: server?.serverid ?? null,
     instance: session?.serverInstance ?? null,
     state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
-    addresses: addressesOf(sections, routes),
+    addresses: addressesOf(namespace, sections, routes),
     limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
     volumes: (server?.volumes ?? []).map((volume) => ({
       name: volume.name,
@@ -95,30 +102,38 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
 }
 
 /** The sections, then what was learned. */
-function addressesOf(sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
+function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
   const named = sections.map(({ name, address, port, position }) => ({
     section: name,
     address,
-    port: routes.find(({ remote }) => remote.position === position)?.port ?? port ?? 0,
+    // Of a section that is no route just now, that which it would go to.
+    port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
   }));
   const learned = routes.filter(({ remote }) => remote.position === null);
   const distinct = new Map(learned.map(({ remote, port }) => [endPointKey(remote.address, port), { remote, port }]));
   return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
 }
 
-export function attachmentView(volume: Volume, device: string | null, servers: number): AttachmentView {
+/** Raw device, and block device or NBD URI. */
+export interface ShownAs {
+  readonly raw: string | null;
+  readonly block: string | null;
+}
+
+export function attachmentView(volume: Volume, shown: ShownAs, servers: number): AttachmentView {
   return {
     namespace: volume.namespace,
     name: volume.name,
     universe: volume.universe,
     id: volume.id,
+    byId: volumeById(volume),
     state: waitsFor(volume) === null ? 'attached' : 'waiting',
     readonly: volume.readonly,
     blocks: volume.sizeBytes / volume.blockSizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
     servers,
-    rawDevice: null,
-    blockDevice: device ?? '-',
+    rawDevice: shown.raw,
+    blockDevice: shown.block ?? '-',
   };
 }
 
@@ -126,13 +141,21 @@ export function attachmentView(volume: Volume, device: string | null, servers: n
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
-    return stall.gaveUp ? 'a path to its server: I/O was given up, its outcome is unknown' : 'a path to its server';
+    const path = `a path to ${volume.serverText}`;
+    return stall.gaveUp ? `${path}: I/O was given up, its outcome is unknown` : path;
   }
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-/** What is said of a volume when its stall policy says `word`. */
-export function stallNotice(volume: Volume, word: StallWord): { from: string; to: string; sentence: string } {
+/** For what a volume waits whose I/O stands still though it is ready; null: it was not said to. */
+function standsFor(volume: Volume, clock: Clock): string | null {
+  const { waitingSinceMs, standstill, trunk, serverText } = volume;
+  if (waitingSinceMs === null || standstill.saidSinceMs !== waitingSinceMs) return null;
+  return standstillReason(serverText, waitingSinceMs, trunk.storageTold, clock.monotonicMs());
+}
+
+/** What is said of a volume when its stall policy, or who looks whether it stands still, says `word`. */
+export function stallNotice(volume: Volume, word: VolumeWord, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
   switch (word) {
@@ -140,7 +163,7 @@ export function stallNotice(volume: Volume, word: StallWord): { from: string; to
       return {
         from: 'open',
         to: 'waiting',
-        sentence: `I/O waits${limit} for ${waitsFor(volume) ?? 'its server'} (stall = ${policyText(policy)})`,
+        sentence: `I/O waits${limit} for ${waitsFor(volume) ?? volume.serverText} (stall = ${policyText(policy)})`,
       };
     case 'gave-up':
       return {
@@ -148,6 +171,12 @@ export function stallNotice(volume: Volume, word: StallWord): { from: string; to
         to: 'given-up',
         sentence: `I/O that waited${limit} is answered with an error, its outcome is unknown; the volume goes on by itself when its server is back (stall = ${policyText(policy)})`,
       };
+    case 'stands-still': {
+      const waitedMs = clock.monotonicMs() - (volume.waitingSinceMs ?? clock.monotonicMs());
+      const reason = standsFor(volume, clock) ?? volume.serverText;
+      return { from: 'open', to: 'waiting', sentence: `No I/O was answered for ${secondsOf(waitedMs)}: it waits for ${reason}` };
+    }
+    case 'moves':
     case 'goes-on':
       return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
   }
@@ -169,7 +198,20 @@ export function statusView(config: RscltConfig, namespaces: readonly Namespace[]
       .filter((route) => route.local.address === one.address)
       .map((route) => ({ ...pathView(route), position: positions.get(route) ?? 0, section: route.remote.name })),
   }));
-  return { interfaces, waiting: volumes.flatMap((volume) => waitingView(volume, clock)) };
+  return {
+    interfaces,
+    waiting: volumes.flatMap((volume) => waitingView(volume, clock)),
+    logs: volumes.flatMap((volume) => logView(volume, clock)),
+  };
+}
+
+function logView(volume: Volume, clock: Clock): LogView[] {
+  const { log } = volume.attachment;
+  if (log === null) return [];
+  const toWall = (ms: number | null): number | null => (ms === null ? null : clock.wallMs() - clock.monotonicMs() + ms);
+  const { dataBytes, rangeBytes, usedBytes, sizeBytes } = log;
+  const times = { sinceMs: toWall(log.sinceMs), flushedMs: toWall(log.flushedMs) };
+  return [{ volume: labelOf(volume), dataBytes, rangeBytes, usedBytes, sizeBytes, ...times }];
 }
 
 /** The file's sections have their places there; what was learned comes behind them, in order of namespaces and servers. */
@@ -188,7 +230,7 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
 }
 
 function waitingView(volume: Volume, clock: Clock): WaitingView[] {
-  const reason = waitsFor(volume);
+  const reason = waitsFor(volume) ?? standsFor(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
   const { untilMs } = volume.stall;
@@ -206,11 +248,14 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
 export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {
   const routes = namespaces.flatMap((namespace) => namespace.routes);
   return {
-    paths: routes.map(({ local, remote, supervisor }) => ({
+    paths: routes.map(({ local, remote, port, supervisor }) => ({
       interface: local.name,
       address: remote.address,
+      port,
       state: supervisor.state,
       ...supervisor.totals,
+      readLatency: supervisor.latencies.read.view(),
+      writeLatency: supervisor.latencies.write.view(),
     })),
     volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
   };

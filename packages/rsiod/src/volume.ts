@@ -4,20 +4,26 @@
 
 import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { COUNT_MAX, SECTOR_BYTES, SEGMENT_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
-import type { StallPolicy } from '@rsio/protocol/config/types';
+import { COUNT_MAX, SECTOR_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/limits';
+import type { ClientNamespaceConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Attachment, AttachmentWatcher } from '@rsio/protocol/trunk/attachment';
 import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
+import { segmentBytes } from '@rsio/protocol/trunk/segments';
 import { callSession } from '@rsio/protocol/trunk/session-call';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DoorVolume, Extent, VolumeIo } from './doors/door.ts';
+import type { DeviceVolume, Extent, VolumeIo } from './doors/door.ts';
 import type { StallWord } from './stall.ts';
+import type { StandstillWord } from './standstill.ts';
+import { StandstillWatch } from './standstill-watch.ts';
 import { StallWatch } from './stall-watch.ts';
 import { VolumeCounters } from './volume-counters.ts';
+
+/** What is said aloud of a volume's I/O. */
+export type VolumeWord = StallWord | StandstillWord;
 
 /** One door I/O whose segments are out. */
 class Gathering {
@@ -33,42 +39,59 @@ class Segment extends Request {
 
 const NOTHING = Buffer.alloc(0);
 
-export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
+export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
+  /** The client's name of it. */
   readonly namespace: string;
+  readonly namespaceid: number;
   readonly users = new Set<string>();
   readonly counters: VolumeCounters;
   readonly attachment: Attachment;
   readonly trunk: Trunk;
   readonly stall: StallWatch;
+  readonly standstill: StandstillWatch;
   outstanding = 0;
   /** Since when something is outstanding without any completion; null: nothing is. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
+  private readonly serverName: (() => string) | null;
   private readonly freeSegments: Segment[] = [];
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
 
-  /** `said`: told what the stall policy makes of it, for log and events. */
+  /** `said`: told when its I/O waits and goes on, and what the stall policy makes of it, for log and events. */
   constructor(
-    namespace: string,
+    namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
     attachment: Attachment,
     trunk: Trunk,
     clock: Clock,
     policy: StallPolicy = 'forever',
-    said: (volume: Volume, word: StallWord) => void = () => undefined,
+    said: (volume: Volume, word: VolumeWord) => void = () => undefined,
+    serverName: (() => string) | null = null,
   ) {
-    this.namespace = namespace;
+    this.namespace = namespace.name;
+    this.namespaceid = namespace.namespaceid;
     this.attachment = attachment;
     this.trunk = trunk;
     this.clock = clock;
+    this.serverName = serverName;
     this.counters = new VolumeCounters();
     this.stall = new StallWatch(policy, { clock, giveUp: () => this.giveUp(), said: (word) => said(this, word) });
+    this.standstill = new StandstillWatch({
+      clock,
+      look: () => ({ isReady: this.stall.isReady, waitingSinceMs: this.waitingSinceMs }),
+      said: (word) => said(this, word),
+    });
     attachment.watcher = this;
     this.standingChanged();
   }
 
   get name(): string {
     return this.attachment.name;
+  }
+
+  /** For people: the server that it is had from. */
+  get serverText(): string {
+    return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
   }
 
   get universe(): number {
@@ -93,6 +116,10 @@ export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
 
   get id(): string {
     return this.opened.id;
+  }
+
+  get life(): string {
+    return this.opened.life;
   }
 
   submit(io: VolumeIo): void {
@@ -121,7 +148,9 @@ export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
   }
 
   standingChanged(): void {
-    this.stall.standing(this.attachment.standing, this.outstanding > 0);
+    const { standing } = this.attachment;
+    this.stall.standing(standing, this.outstanding > 0);
+    if (standing === 'over') this.standstill.stop();
   }
 
   /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
@@ -161,6 +190,7 @@ export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
   private begins(nowMs: number): void {
     if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
     if (!this.stall.isReady) this.stall.submitted();
+    if (this.standstill.isAsleep) this.standstill.wake();
   }
 
   private ended(nowMs: number): void {
@@ -198,8 +228,9 @@ export class Volume implements DoorVolume, RequestOwner, AttachmentWatcher {
   private cutData(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'read' ? OP.READ : OP.WRITE;
     const flags = io.op === 'write' && io.fua ? FLAG.FUA : 0;
-    for (let done = 0; done < io.lengthBytes; done += SEGMENT_BYTES) {
-      const bytes = Math.min(SEGMENT_BYTES, io.lengthBytes - done);
+    const most = segmentBytes(io.lengthBytes, this.trunk.paths.length);
+    for (let done = 0; done < io.lengthBytes; done += most) {
+      const bytes = Math.min(most, io.lengthBytes - done);
       this.send(gathering, op, flags, (io.positionBytes + done) / SECTOR_BYTES, bytes / SECTOR_BYTES, bytes, done);
     }
   }

@@ -7,39 +7,49 @@ import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { CLIENTS_MAX, OLD_SESSION_WAIT_MS, SESSION_ID_BYTES, SESSION_LINGER_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
+import {
+  CLIENTS_MAX,
+  OLD_SESSION_WAIT_MS,
+  SESSION_ID_BYTES,
+  SESSION_LINGER_MS,
+  SESSION_SILENT_MS,
+  TAKE_OVER_REVOKE_MS,
+} from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Asked, ClientIdentity, FromWorker, ToWorker } from './channel.ts';
+import type { Asked, ClientIdentity, FromSession, ToSession } from './channel.ts';
 import type { Holders } from './holders.ts';
 import type { Admission } from './session.ts';
-import type { Worker } from './workers.ts';
+import type { Place } from './place.ts';
 
-type Answer = Extract<ToWorker, { type: 'told' }>['answer'];
+type Answer = Extract<ToSession, { type: 'told' }>['answer'];
 
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly holders: Holders;
-  takeWorker(): Worker;
-  /** The `begin` message for a session's worker. */
-  beginMessage(session: string, client: ClientIdentity): ToWorker;
+  /** In a process, for a new session. */
+  takePlace(session: string): Place;
+  /** The `begin` message for a session. */
+  beginMessage(): ToSession;
   /** Whether the configuration still has this client: it may have changed since the proof. */
   isClient(node: string): boolean;
-  /** Answers what a session's worker asks. */
+  /** A session says that what was written to a volume may be lost. */
+  lost(volumeId: string): void;
+  /** Answers what a session asks. */
   answer(session: ServedSession, asked: Asked): Promise<Answer>;
-  /** The session's process is gone. */
+  /** Nothing of the session runs any more. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
-  refuse(socket: Socket, error: RsError): void;
+  refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
 
 export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
-  readonly worker: Worker;
-  /** Volumes that its process has been granted. */
+  readonly place: Place;
+  /** Volumes that it has been granted. */
   readonly volumeIds: Set<string>;
   /** When its last path went, or null: it has paths. */
   silentSinceMs: number | null;
@@ -65,7 +75,7 @@ export class Admissions {
   /** For the handshake: the secret of a session this node may join. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
-    return served !== undefined && !served.worker.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
+    return served !== undefined && !served.place.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
   }
 
   /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
@@ -80,29 +90,54 @@ export class Admissions {
     const { node } = proven.hello;
     if (proven.kind === 'join') {
       const served = this.byNode.get(node);
-      if (served === undefined) this.ports.refuse(socket, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
-      else served.worker.tell({ type: 'path', admission }, socket);
+      if (served === undefined)
+        this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
+      else served.place.tell({ type: 'path', admission }, socket);
       return;
     }
     if (this.inTransition.has(node)) {
-      this.ports.refuse(socket, new RsError('E_DRAINING', `The last session of node ${node} is just being ended: try again`));
+      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The last session of node ${node} is just being ended: try again`));
       return;
     }
     this.inTransition.add(node);
     this.begin(socket, proven.hello, proven.sessionSecret, admission)
-      .catch((thrown: unknown) => this.ports.refuse(socket, toRsError(thrown)))
+      .catch((thrown: unknown) => this.ports.refuse(socket, proven, toRsError(thrown)))
       .finally(() => this.inTransition.delete(node));
   }
 
   /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
   dismiss(node: string, sentence: string): void {
-    void this.byNode.get(node)?.worker.end('E_AUTH', sentence);
+    void this.byNode.get(node)?.place.end('E_AUTH', sentence);
+  }
+
+  /**
+   * Another client takes a volume: resolves when nothing that was granted on it up to `epoch` runs any more in the process of this node,
+   * or that process is gone; it is told to end when it has not let go within TAKE_OVER_REVOKE_MS. No time is a reason to resolve (S9, H2).
+   * False: what was written may be lost.
+   */
+  async takeAway(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
+    const session = this.byNode.get(node);
+    if (session === undefined) return true;
+    const { place } = session;
+    const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
+      this.ports.log.warn(`${why}: process ${place.pid} of node ${node} does not let go of it, and is told to end`);
+      void place.end('E_NO_SESSION', `${why}, and the server's process did not let go of it`);
+    });
+    const isFlushed = await place.revoke(volumeId, epoch);
+    timer.cancel();
+    if (!place.gone) session.volumeIds.delete(volumeId);
+    return isFlushed;
+  }
+
+  /** What was granted on a volume up to `epoch` is void in every session; the holds stay, and the volume is opened again. */
+  revoke(volumeId: string, epoch: number): void {
+    for (const { volumeIds, place } of this.sessions) if (volumeIds.has(volumeId)) void place.revoke(volumeId, epoch);
   }
 
   /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
-    await Promise.all(this.sessions.map((session) => session.worker.end(code, sentence)));
+    await Promise.all(this.sessions.map((session) => session.place.end(code, sentence)));
   }
 
   private async begin(socket: Socket, hello: Hello, secret: Buffer, admission: Admission): Promise<void> {
@@ -115,20 +150,22 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
+    const isElsewhere = old !== undefined && old.client.machine !== client.machine;
+    // Durable before the old one hears of it: what it is told is for ever, and must still be so after a crash of the server.
+    await this.ports.holders.noteInstance(client, isElsewhere ? old.client : null);
     if (old !== undefined) await this.endOld(old, client);
-    await this.ports.holders.noteInstance(client);
     this.checkStillOpen(client.node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const worker = await this.usableWorker(client);
-    const served: ServedSession = { id, secret, client, worker, volumeIds: new Set(), silentSinceMs: null, linger: null };
+    const place = await this.usablePlace(id, client);
+    const served: ServedSession = { id, secret, client, place, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
-    served.worker.onMessage = (message) => this.heard(served, message);
-    void served.worker.ended.then((isClean) => this.gone(served, isClean));
-    served.worker.tell(this.ports.beginMessage(id, client));
-    served.worker.tell({ type: 'path', admission }, socket);
+    served.place.onMessage = (message) => this.heard(served, message);
+    void served.place.ended.then((isClean) => this.gone(served, isClean));
+    served.place.tell(this.ports.beginMessage());
+    served.place.tell({ type: 'path', admission }, socket);
     this.ports.log.info(
-      `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.worker.pid}`,
+      `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`,
     );
   }
 
@@ -139,16 +176,16 @@ export class Admissions {
   }
 
   /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
-  private async usableWorker({ node }: ClientIdentity): Promise<Worker> {
-    const worker = this.ports.takeWorker();
+  private async usablePlace(session: string, { node }: ClientIdentity): Promise<Place> {
+    const place = this.ports.takePlace(session);
     try {
-      await worker.usable;
+      await place.usable;
       this.checkStillOpen(node);
     } catch (error) {
-      worker.kill();
+      place.leave();
       throw error;
     }
-    return worker;
+    return place;
   }
 
   /** H4: which instance of a node may have a session. */
@@ -170,7 +207,7 @@ export class Admissions {
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = old.client.instance !== client.instance || old.client.machine !== client.machine;
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
-    const ended = old.worker.end(
+    const ended = old.place.end(
       code,
       isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session',
     );
@@ -182,11 +219,12 @@ export class Admissions {
         resolve(true);
       });
     });
-    if (!inTime) throw new RsError('E_DRAINING', `The old server process ${old.worker.pid} of node ${client.node} still has I/O running`);
+    if (!inTime) throw new RsError('E_DRAINING', `The old server process ${old.place.pid} of node ${client.node} still has I/O running`);
   }
 
-  private heard(session: ServedSession, message: FromWorker): void {
+  private heard(session: ServedSession, message: FromSession): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
+    if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type !== 'ask') return;
     const asked = message.asked.what;
     this.ports
@@ -196,7 +234,7 @@ export class Admissions {
         this.ports.log.error(`Node ${session.client.node}: ${sentence}`);
         return asked === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
       })
-      .then((answer) => session.worker.tell({ type: 'told', number: message.number, answer }))
+      .then((answer) => session.place.tell({ type: 'told', number: message.number, answer }))
       .catch(() => undefined);
   }
 
@@ -206,10 +244,7 @@ export class Admissions {
     session.silentSinceMs = null;
     if (count > 0) return;
     session.silentSinceMs = this.ports.clock.monotonicMs();
-    session.linger = this.ports.clock.after(
-      SESSION_LINGER_MS,
-      () => void session.worker.end('E_NO_SESSION', 'It had no path for too long'),
-    );
+    session.linger = this.ports.clock.after(SESSION_LINGER_MS, () => void session.place.end('E_NO_SESSION', 'It had no path for too long'));
   }
 
   private gone(session: ServedSession, isClean: boolean): void {
@@ -217,8 +252,8 @@ export class Admissions {
     session.linger?.cancel();
     if (this.byNode.get(session.client.node) === session) this.byNode.delete(session.client.node);
     const { log } = this.ports;
-    if (isClean) log.info(`Process ${session.worker.pid} of node ${session.client.node} has ended`);
-    else log.warn(`Process ${session.worker.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
+    if (isClean) log.info(`The session of node ${session.client.node} has ended, process ${session.place.pid}`);
+    else log.warn(`Process ${session.place.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }
 }

@@ -8,6 +8,7 @@ import {
   type NodeLookup,
   type Proven,
   type Refusal,
+  type RefusalWords,
   refuseFrame,
   type SecretLookup,
   ServerHandshake,
@@ -70,7 +71,7 @@ export class Doorway {
 
   /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
   turnAway(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
-    this.refuse({ kind: 'refuse', ...refusal, logReason: refusal.sentence, isFailedProof: false });
+    this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
 
   /** More strangers have come than there is room for, and this one has had the most time. */
@@ -151,7 +152,7 @@ export class Doorway {
 }
 
 /** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
-export function sayRefusal(socket: Socket, refusal: Pick<Refusal, 'code' | 'sentence'>): void {
+export function sayRefusal(socket: Socket, refusal: RefusalWords): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());
   socket.end(refuseFrame(refusal), () => socket.destroy());

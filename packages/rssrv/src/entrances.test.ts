@@ -4,6 +4,7 @@
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { ServerInterfaceConfig } from '@rsio/protocol/config/types';
+import { systemClock } from '@rsio/protocol/lib/clock';
 import { quietLog } from '@rsio/protocol/lib/log';
 import { Entrances } from './entrances.ts';
 
@@ -17,7 +18,7 @@ afterEach(() => {
 
 function entrances(): { entrances: Entrances; heard: string[] } {
   const heard: string[] = [];
-  const made = new Entrances(quietLog, (socket, entrance) => {
+  const made = new Entrances(systemClock, quietLog, (socket, entrance) => {
     heard.push(`${entrance.config.name}${entrance.isClosed ? ' closed' : ''}`);
     socket.destroy();
   });

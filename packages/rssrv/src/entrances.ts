@@ -4,7 +4,9 @@
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/protocol/config/types';
 import { errnoName, RsError } from '@rsio/protocol/lib/errors';
+import type { Clock } from '@rsio/protocol/lib/clock';
 import type { Log } from '@rsio/protocol/lib/log';
+import { FreeFiles } from './free-files.ts';
 import { endpointKey } from './reload-plan.ts';
 
 export interface Entrance {
@@ -49,11 +51,13 @@ export class Entrances {
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, entrance: Entrance) => void;
   private readonly byEndpoint = new Map<string, ListeningEntrance>();
+  private readonly freeFiles: FreeFiles;
   private isOver = false;
 
-  constructor(log: Log, connected: (socket: net.Socket, entrance: Entrance) => void) {
+  constructor(clock: Clock, log: Log, connected: (socket: net.Socket, entrance: Entrance) => void) {
     this.log = log;
     this.connected = connected;
+    this.freeFiles = new FreeFiles(clock, log);
   }
 
   /**
@@ -74,6 +78,7 @@ export class Entrances {
       throw error;
     }
     for (const entrance of opened) this.byEndpoint.set(endpointKey(entrance.config), entrance);
+    this.freeFiles.watch();
   }
 
   /** Closes what is open and not among `configs`; what is, has their names from now on. */
@@ -92,11 +97,13 @@ export class Entrances {
 
   closeAll(): void {
     this.isOver = true;
+    this.freeFiles.close();
     this.keep([]);
   }
 }
 
-function listenError(error: Error, config: ServerInterfaceConfig): RsError {
+/** The same for a start and for `--check`. */
+export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {
     case 'EADDRINUSE':

@@ -38,31 +38,45 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 
 async function takeSome(requests: readonly LockRequest[], command: string): Promise<LockOutcome[]> {
   const modes = requests.map((request) => String(request.shared ? LOCK_SHARED : LOCK_EXCLUSIVE));
-  const lines = (await run(command, ['-e', SCRIPT, '--', ...modes], requests)).split('\n');
+  const args = ['-e', SCRIPT, '--', ...modes];
+  const first = await run(command, args, requests);
+  // Killed by somebody, such as a kernel without memory: that says nothing of the locks, and going on without them would.
+  const { text } = first.isKilled ? await run(command, args, requests) : first;
+  const lines = text.split('\n');
   return requests.map((_, index) => {
     const line = lines[index];
     return line === 'held' || line === 'taken' ? line : 'unavailable';
   });
 }
 
-/** What the child printed until its end; as much as there was when it could not start or took too long. */
-function run(command: string, args: readonly string[], requests: readonly LockRequest[]): Promise<string> {
+interface Ran {
+  /** What it printed until its end; as much as there was when it could not start or took too long. */
+  readonly text: string;
+  /** By a signal, and not because it took too long. */
+  readonly isKilled: boolean;
+}
+
+function run(command: string, args: readonly string[], requests: readonly LockRequest[]): Promise<Ran> {
   return new Promise((resolve) => {
     let text = '';
+    let isLate = false;
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...requests.map((request) => request.descriptor)],
     });
     // Not spawn's own time-out: that is not cleared when the program is not there, and holds the process up at its end.
-    const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => child.kill('SIGKILL'));
-    const end = (): void => {
+    const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
+      isLate = true;
+      child.kill('SIGKILL');
+    });
+    const end = (signal: NodeJS.Signals | null): void => {
       timer.cancel();
-      resolve(text);
+      resolve({ text, isKilled: signal !== null && !isLate });
     };
     child.stdout?.setEncoding('latin1');
     child.stdout?.on('data', (piece: string) => {
       text += piece;
     });
-    child.on('error', end);
-    child.on('close', end);
+    child.on('error', () => end(null));
+    child.on('close', (_code, signal) => end(signal));
   });
 }

@@ -1,52 +1,76 @@
-// Who holds which volume, and which instance of a node is the last (docs/PROTOCOL.md H1, H2, H4). Kept durably before anything is granted:
-// a hold survives restarts, and ends only by CLOSE or by a new instance of the same node, never by time.
-// Invariant: a volume that is not shared has one writer, or readers only; each change of writer adds one to its epoch.
+// Who holds which volume, and which instance of a node is the last (docs/PROTOCOL.md H1 to H4), kept durably before anything is granted: a
+// hold survives restarts. The decisions are hold-table.ts's; here one change of a volume's holds comes after the other, and a take-over
+// takes its steps in their order. Leaves ending processes, and syncing, to the ports of each OPEN.
+// Invariant: until the new holder is in the file, the old one is; and it is written only when nothing of the old one runs any more.
 
-import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
-import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
-import { formatTime, TIME_MAX_MS } from '@rsio/protocol/lib/log-line';
-import { isName } from '@rsio/protocol/lib/units';
-import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
-import { STATUS } from '@rsio/protocol/wire/status';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
+import { StateFile } from '@rsio/protocol/lib/state-file';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX } from '@rsio/protocol/limits';
+import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
+import {
+  type Claimant,
+  decideOpen,
+  grantFor,
+  type Hold,
+  holdersOf,
+  NO_HOLDS,
+  type Opening,
+  type Refusal,
+  type VolumeHolds,
+  withOpening,
+  withRelease,
+  withSettled,
+} from './hold-table.ts';
+import { HOLDERS_FORM, type HoldersContent } from './holders-form.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
 
-interface Hold {
-  readonly node: string;
-  readonly machine: string;
-  readonly instance: number;
-  readonly address: string;
-  readonly sinceMs: number;
-  readonly readonly: boolean;
+/** What an OPEN needs of its listener. */
+export interface GrantPorts {
+  /** What the client may have by its name now; null: it went meanwhile. */
+  find(): ServedVolume | null;
+  /** The storage's present life. */
+  life(volume: ServedVolume): string;
+  /** Resolves when nothing that a hold was granted up to `epoch` runs any more; false: what was written may be lost. */
+  endHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
+  /** What was written to the volume is durable. Throws when it may be lost. */
+  sync(volume: ServedVolume): Promise<void>;
+  /** What was written to the volume may be lost: its storage begins a new life. */
+  lifeEnded(volume: ServedVolume): Promise<void>;
+  /** Whether the client's session is there still, to be told. */
+  isWanted(): boolean;
+  /** A volume has another holder now: whoever looks at the list is told. */
+  holdersChanged(): void;
 }
 
-interface VolumeHolds {
-  readonly epoch: number;
-  readonly holds: readonly Hold[];
-}
+/** Key, and the instance below which all are refused. */
+type InstanceNote = readonly [string, number];
 
-interface Content {
-  readonly volumes: Readonly<Record<string, VolumeHolds>>;
-  /** `node machine` -> highest instance seen. */
-  readonly instances: Readonly<Record<string, number>>;
+/** Changes of one volume's holds, one after the other. */
+interface Turns {
+  last: Promise<unknown>;
+  waiting: number;
+  /** Who is just taking it over, and what stands in the file until that is done. */
+  takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
-
-const FORM: StateForm<Content> = {
-  version: 1,
-  accepts: isContent,
-  remedy: 'restore it, or move it away if every client that holds a volume has ended',
-};
 
 export class Holders {
-  private readonly file: StateFile<Content>;
+  private readonly file: StateFile<HoldersContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly instances = new Map<string, number>();
+  /** The last sentence to each client about each volume. */
+  private readonly refusals = new Map<string, string>();
+  private readonly turns = new Map<string, Turns>();
   private readonly wallMs: () => number;
+  private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
 
-  constructor(path: string, wallMs: () => number) {
+  constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>) {
     this.wallMs = wallMs;
-    this.file = new StateFile<Content>(path, FORM, () => ({
+    this.log = log;
+    this.file = new StateFile(path, HOLDERS_FORM, () => ({
       volumes: Object.fromEntries(this.volumes),
       instances: Object.fromEntries(this.instances),
     }));
@@ -60,108 +84,220 @@ export class Holders {
     for (const [key, instance] of Object.entries(content.instances)) this.instances.set(key, instance);
   }
 
-  of(volumeId: string): Holder[] {
-    return (this.volumes.get(volumeId)?.holds ?? []).map(({ node, address, sinceMs }) => ({ node, address, sinceMs }));
+  /** Of the last grant of a volume. */
+  epochOf(volumeId: string): number {
+    return this.entryOf(volumeId).epoch;
   }
 
-  /** False: a later instance of this node was seen on the same machine; this one is refused for ever. */
+  of(volumeId: string): Holder[] {
+    return holdersOf(this.entryOf(volumeId).holds);
+  }
+
+  /** False: a later instance of this node was seen on the same machine, or this one was replaced: it is refused for ever. */
   isCurrent(client: ClientIdentity): boolean {
     return client.instance >= (this.instances.get(instanceKey(client)) ?? 0);
   }
 
-  /** A proven instance; durable when it resolves. */
-  async noteInstance(client: ClientIdentity): Promise<void> {
-    const key = instanceKey(client);
-    const before = this.instances.get(key);
-    if (before === client.instance) return;
-    this.instances.set(key, client.instance);
+  /** A proven instance, and the one on another machine that it replaces; durable when it resolves. */
+  async noteInstance(client: ClientIdentity, replaced: Claimant | null): Promise<void> {
+    const notes: InstanceNote[] = [[instanceKey(client), client.instance]];
+    if (replaced !== null) notes.push([instanceKey(replaced), replaced.instance + 1]);
+    if (notes.some(([key, instance]) => this.isNews(key, instance))) await this.note(notes);
+  }
+
+  /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM when it cannot be kept: nothing is granted then. */
+  async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
+    const turns = this.turns.get(volumeId);
+    const takeOver = turns?.takeOver ?? null;
+    if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
+      const { taker, entry } = takeOver;
+      // Who has lost it in an earlier one need not wait: the next could begin before he comes again, and the next.
+      const lost = this.lostAlready(entry, client, request, ports);
+      if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
+      return this.refuse(volumeId, `Volume ${request.name} is just being taken over by ${taker.node} at ${taker.address}: try again`);
+    }
+    if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
+      return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} clients ask for volume ${request.name} at once: try again`);
+    }
+    return this.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
+  }
+
+  /**
+   * The client has closed what was granted up to `epoch`. Not held any more at once, also when that cannot be kept (it throws then): the
+   * next change that is kept says so too.
+   */
+  async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
+    await this.inTurn(volumeId, async () => {
+      const entry = this.entryOf(volumeId);
+      const left = withRelease(entry, client, epoch);
+      if (left === entry) return;
+      this.volumes.set(volumeId, left);
+      await this.file.save();
+    });
+  }
+
+  /** The client has nothing left to bring back (H3); false: it has no such hold any more. Durable when it resolves. */
+  async settle(volumeId: string, client: ClientIdentity, epoch: number, life: string): Promise<boolean> {
+    return this.inTurn(volumeId, async () => {
+      const settled = withSettled(this.entryOf(volumeId), client, epoch, life);
+      if (settled !== null) await this.change(volumeId, settled, []);
+      return settled !== null;
+    });
+  }
+
+  private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {
+    const volume = ports.find();
+    if (volume === null) return null;
+    const decision = decideOpen(entry, volume, client, request, ports.life(volume));
+    return decision.kind === 'refused' && decision.status === STATUS.TAKEN ? decision : null;
+  }
+
+  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: Turns): Promise<Grant> {
+    const volume = ports.find();
+    if (volume?.id !== id) return this.gone(id, request);
+    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.life(volume));
+    if (opening.kind === 'refused') {
+      this.logRefusal(volume, client, opening.sentence);
+      return this.refuse(id, opening.sentence, opening.status, opening.holders);
+    }
+    if (opening.losers.length === 0 && !opening.needsSync) return this.give(volume, client, opening, ports);
+    if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
+    const lost = await this.endOthers(volume, opening, ports);
+    if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
+    // While the others ended, the configuration may have changed, or the client have gone away.
+    const still = ports.find();
+    if (still?.id !== id) return this.gone(id, request);
+    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
+    return this.give(still, client, opening, ports);
+  }
+
+  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Gives the reason why it comes to nothing. */
+  private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
+    const { client, losers } = opening;
+    const { name, id } = volume;
+    const why = `Volume ${name} is taken over by ${client.node} at ${client.address}`;
+    const { epoch } = this.entryOf(id);
+    if (losers.length > 0) this.log.info(`${why} from ${nodesOf(losers)}: it is closed there first`, { volume: name });
+    const flushed = await Promise.all(losers.map((loser) => ports.endHold(volume, loser, epoch, why)));
+    if (!opening.needsSync) return null;
+    let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed when it was closed`;
+    try {
+      await ports.sync(volume);
+    } catch (thrown) {
+      reason = toRsError(thrown).message;
+    }
+    if (reason === null) return null;
+    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
+    const sentence = `Volume ${name} was not taken from ${from}, who may have lost acknowledged writes. ${reason}`;
+    this.log.error(`${sentence}; it was for ${client.node} at ${client.address}`, { volume: name });
+    await ports.lifeEnded(volume);
+    return sentence;
+  }
+
+  /** Steps 3 and 4: the change is in memory before anybody else's turn of the loop, and durable when it resolves. */
+  private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
+    const { id, name } = volume;
+    const { losers, replaced, readonly } = opening;
+    // Whoever has just ended badly has begun a new one.
+    const life = ports.life(volume);
+    const isElsewhere = replaced !== null && replaced.machine !== client.machine;
+    const changed = withOpening(this.entryOf(id), opening, life, this.wallMs());
+    await this.change(id, changed, isElsewhere ? [[instanceKey(replaced), replaced.instance + 1]] : []);
+    const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
+    if (replaced !== null) {
+      const from = isElsewhere ? ` on another machine at ${replaced.address}` : '';
+      this.log.info(`${who} has volume ${name} in place of its instance ${replaced.instance}${from}`, { volume: name });
+    }
+    if (losers.length > 0) {
+      this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, { volume: name });
+      ports.holdersChanged();
+    }
+    this.refusals.delete(`${id} ${client.node}`);
+    const told = grantFor(changed, volume, client);
+    if (told === null) throw new Error(`A hold of volume ${name} was not kept`);
+    return { granted: true, volume, readonly, life, ...told };
+  }
+
+  /** Once, however often the same is asked again. */
+  private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
+    const key = `${id} ${node}`;
+    if (this.refusals.get(key) === sentence) return;
+    if (this.refusals.size >= HOLD_REFUSALS_REMEMBERED_MAX) this.refusals.clear();
+    this.refusals.set(key, sentence);
+    this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
+  }
+
+  private inTurn<T>(volumeId: string, work: (own: Turns) => Promise<T>): Promise<T> {
+    const turns = this.turns.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
+    this.turns.set(volumeId, turns);
+    turns.waiting++;
+    const run = async (): Promise<T> => {
+      try {
+        return await work(turns);
+      } finally {
+        turns.takeOver = null;
+        turns.waiting--;
+        if (turns.waiting === 0) this.turns.delete(volumeId);
+      }
+    };
+    const mine = turns.waiting === 1 ? run() : turns.last.then(run);
+    turns.last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Durable when it resolves; what cannot be kept is not so. */
+  private async change(volumeId: string, to: VolumeHolds, notes: readonly InstanceNote[]): Promise<void> {
+    const before = this.entryOf(volumeId);
+    if (to === before) return;
+    this.volumes.set(volumeId, to);
+    try {
+      await this.note(notes);
+    } catch (error) {
+      this.volumes.set(volumeId, before);
+      throw error;
+    }
+  }
+
+  /** No number is ever lowered: a hold may be of an instance much older than the last one of its machine that was replaced. */
+  private isNews(key: string, instance: number): boolean {
+    return instance > (this.instances.get(key) ?? -1);
+  }
+
+  private async note(given: readonly InstanceNote[]): Promise<void> {
+    const notes = given.filter(([key, instance]) => this.isNews(key, instance));
+    const before = notes.map(([key]) => this.instances.get(key));
+    for (const [key, instance] of notes) if (this.isNews(key, instance)) this.instances.set(key, instance);
     try {
       await this.file.save();
     } catch (error) {
       // Whoever comes again must find it not noted, or it would be let in with nothing kept.
-      if (this.instances.get(key) === client.instance) {
-        if (before === undefined) this.instances.delete(key);
-        else this.instances.set(key, before);
+      for (const [index, [key, instance]] of notes.entries()) {
+        const old = before[index];
+        if (this.instances.get(key) !== instance) continue;
+        if (old === undefined) this.instances.delete(key);
+        else this.instances.set(key, old);
       }
       throw error;
     }
   }
 
-  /** Asks for a hold; a grant is durable when it resolves. `life`: the storage's. */
-  async grant(volume: ServedVolume, client: ClientIdentity, request: OpenRequest, life: string): Promise<Grant> {
-    const readonly = request.readonly || volume.readonly;
-    const entry = this.volumes.get(volume.id) ?? { epoch: 0, holds: [] };
-    const others = entry.holds.filter((hold) => hold.node !== client.node);
-    if (!volume.shared && !(readonly && others.every((hold) => hold.readonly)) && others.length > 0) return this.refuse(volume, others);
-    const own = entry.holds.find((hold) => hold.node === client.node);
-    const isOwn = own !== undefined && own.instance === client.instance && own.machine === client.machine;
-    // A second handle for reading only does not make a reader of who writes by the first.
-    const onlyReads = readonly && !(isOwn && !own.readonly);
-    if (!isOwn || own.readonly !== onlyReads) {
-      const { node, machine, instance, address } = client;
-      const hold = { node, machine, instance, address, sinceMs: this.wallMs(), readonly: onlyReads };
-      await this.change(volume.id, { epoch: entry.epoch + 1, holds: [...others, hold] });
-    }
-    const epoch = this.volumes.get(volume.id)?.epoch ?? 0;
-    // Readers join and leave without touching each other's identity; a writer's is its epoch.
-    const identity = readonly ? `${volume.id}.readonly` : volume.shared ? `${volume.id}.shared` : `${volume.id}.${epoch}`;
-    return { granted: true, volume, readonly, identity, life };
+  private entryOf(volumeId: string): VolumeHolds {
+    return this.volumes.get(volumeId) ?? NO_HOLDS;
   }
 
-  /** Not held any more at once, also when that cannot be kept (it throws then): the next change that is kept says so too. */
-  async release(volumeId: string, client: ClientIdentity): Promise<void> {
-    const entry = this.volumes.get(volumeId);
-    if (entry === undefined) return;
-    const left = entry.holds.filter((hold) => hold.node !== client.node || hold.instance !== client.instance);
-    if (left.length === entry.holds.length) return;
-    this.volumes.set(volumeId, { epoch: entry.epoch + 1, holds: left });
-    await this.file.save();
+  private gone(volumeId: string, request: OpenRequest): Grant {
+    return this.refuse(volumeId, `The server has no volume ${request.name} for this client any more`, STATUS.UNKNOWN_VOLUME, []);
   }
 
-  /** Durable when it resolves; what cannot be kept is not so. */
-  private async change(volumeId: string, to: VolumeHolds): Promise<void> {
-    const before = this.volumes.get(volumeId);
-    this.volumes.set(volumeId, to);
-    try {
-      await this.file.save();
-    } catch (error) {
-      if (this.volumes.get(volumeId) === to) {
-        if (before === undefined) this.volumes.delete(volumeId);
-        else this.volumes.set(volumeId, before);
-      }
-      throw error;
-    }
-  }
-
-  private refuse(volume: ServedVolume, others: readonly Hold[]): Grant {
-    const [first] = others;
-    const since = first === undefined ? '?' : formatTime(first.sinceMs);
-    const sentence = `Volume ${volume.name} is held by ${first?.node ?? '?'} at ${first?.address ?? '?'} since ${since}: detach it there with rsconfig -d ${volume.name}`;
-    return {
-      granted: false,
-      status: STATUS.HELD,
-      sentence,
-      holders: others.map(({ node, address, sinceMs }) => ({ node, address, sinceMs })),
-    };
+  private refuse(volumeId: string, sentence: string, status: Status = STATUS.HELD, holders: readonly Holder[] = this.of(volumeId)): Grant {
+    return { granted: false, status, sentence, holders };
   }
 }
 
-function instanceKey(client: ClientIdentity): string {
+function instanceKey(client: Pick<Claimant, 'node' | 'machine'>): string {
   return `${client.node} ${client.machine}`;
 }
 
-/** As strict as the messages that name holders: one that cannot be told would fail every LIST and every refused OPEN. */
-function isHold(value: unknown): value is Hold {
-  if (!isRecord(value)) return false;
-  const { node, machine, instance, address, sinceMs, readonly } = value;
-  const isTellable = isText(node) && isName(node) && isWhole(sinceMs) && sinceMs >= 0 && sinceMs <= TIME_MAX_MS;
-  return isTellable && [machine, address].every(isText) && isWhole(instance) && typeof readonly === 'boolean';
-}
-
-function isVolumeHolds(value: unknown): value is VolumeHolds {
-  return isRecord(value) && isWhole(value['epoch']) && isListOf(value['holds'], isHold);
-}
-
-function isContent(value: unknown): value is Content {
-  return isRecord(value) && isRecordOf(value['volumes'], isVolumeHolds) && isRecordOf(value['instances'], isWhole);
+function nodesOf(holds: readonly Hold[]): string {
+  return holds.map(({ node }) => node).join(', ');
 }

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { type Proven, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
@@ -19,20 +19,20 @@ import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
-import type { ListAnswer, ServerInterface } from '@rsio/protocol/wire/messages';
+import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Admissions, type ServedSession } from './admissions.ts';
-import type { Asked, ClientIdentity } from './channel.ts';
+import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
 import { Doorway, sayRefusal, TOO_MANY } from './doorway.ts';
 import { type Entrance, Entrances } from './entrances.ts';
 import { Probes } from './probes.ts';
-import { Holders } from './holders.ts';
+import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
 import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
-import type { ServedVolume } from './served-volume.ts';
-import type { Grant } from './session-volumes.ts';
+import type { GrownVolume, ServedVolume } from './served-volume.ts';
+import type { Grant, Settled } from './session-volumes.ts';
 import { StrangersLog } from './strangers-log.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges, type VolumeStanding } from './volume-plan.ts';
@@ -46,6 +46,8 @@ export interface ListenerOptions {
   readonly log: DaemonLog;
   /** The processes log to stderr too. */
   readonly foreground: boolean;
+  /** Started with --test: volumes may show faults. */
+  readonly takesTests: boolean;
   /** A sentence for whoever started the daemon. */
   readonly warn: (sentence: string) => void;
 }
@@ -87,11 +89,11 @@ export class Listener {
       versions: PROTOCOL_VERSIONS,
       features: [FEATURE.DIGEST, FEATURE.PROBE],
     };
-    this.entrances = new Entrances(log, (socket, entrance) => this.connected(socket, entrance));
+    this.entrances = new Entrances(clock, log, (socket, entrance) => this.connected(socket, entrance));
     this.reloader = new Reloader({
       log,
       current: () => this.config,
-      load: () => loadRssrvConfig(paths.configFile),
+      load: () => loadRssrvConfig(paths.configFile, options.takesTests),
       standingOf: (volume) => this.standingOf(volume),
       apply: (plan, next) => this.apply(plan, next),
       setLevel: (level) => {
@@ -99,26 +101,28 @@ export class Listener {
         this.tellLogs();
       },
     });
-    this.holders = new Holders(paths.holdersFile, () => clock.wallMs());
+    this.holders = new Holders(paths.holdersFile, () => clock.wallMs(), log);
     this.volumes = new Volumes({
       idsFile: paths.volumesFile,
       memoryDirectory: paths.memoryDir,
+      runDirectory: paths.runDir,
       log,
       isHeld: (id) => this.holders.of(id).length > 0,
     });
     this.attempts = new AttemptLimit(clock);
     this.refusals = new StrangersLog(clock, log);
-    this.pool = new WorkerPool(() => this.startWorker());
+    this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.admissions = new Admissions({
       clock,
       log,
       holders: this.holders,
-      takeWorker: () => this.pool.take(),
-      beginMessage: (session, client) => this.beginMessage(session, client),
+      takePlace: (session) => this.pool.take(session),
+      beginMessage: () => this.beginMessage(),
       isClient: (node) => this.keyOf(node) !== null,
+      lost: (volumeId) => void this.lost(volumeId),
       answer: (session, asked) => this.answer(session, asked),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
-      refuse: (socket, error) => this.refuse(socket, error),
+      refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
     this.probes = new Probes(clock, log);
     const { instance } = this.identity;
@@ -196,15 +200,12 @@ export class Listener {
     // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
     change.commit();
     this.config = next;
+    this.pool.processes = next.server.processes;
     this.entrances.keep(next.interfaces);
     for (const node of plan.removedClients) {
       this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
     }
-    if (plan.isListChanged || isListChanged) {
-      this.generation++;
-      const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
-      for (const session of this.admissions.sessions) session.worker.tell(message);
-    }
+    if (plan.isListChanged || isListChanged) this.listChanged(grown);
     await this.afterwards('what was closed', () => change.finish());
     await this.afterwards('exploration', async () => {
       for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
@@ -234,8 +235,15 @@ export class Listener {
     return { sizeBytes, users };
   }
 
+  /** Clients see the new number, and ask for the list. */
+  private listChanged(grown: readonly GrownVolume[]): void {
+    this.generation++;
+    const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
+    for (const session of this.admissions.sessions) session.place.tell(message);
+  }
+
   private tellLogs(): void {
-    for (const session of this.admissions.sessions) session.worker.tell({ type: 'reopen-log', level: this.config.server.logLevel });
+    this.pool.reopenLogs(this.config.server.logLevel);
   }
 
   private get interfaces(): ServerInterface[] {
@@ -275,7 +283,8 @@ export class Listener {
       proven: (proved, proven) => {
         leave();
         const isOutdated = entrance.isClosed || this.keyOf(proven.hello.node) !== key;
-        if (isOutdated) this.refuse(proved, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
+        if (isOutdated)
+          this.refuse(proved, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
         else this.admit(proved, proven, entrance);
       },
       refused: (_socket, refusal) => {
@@ -301,13 +310,13 @@ export class Listener {
       const { interfaces, generation } = this;
       this.probes.admit(socket, proven, config.name, { interfaces, generation });
     } catch (error) {
-      this.refuse(socket, toRsError(error));
+      this.refuse(socket, proven, toRsError(error));
     }
   }
 
-  private refuse(socket: Socket, error: RsError): void {
+  private refuse(socket: Socket, proven: Proven, error: RsError): void {
     this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
-    sayRefusal(socket, { code: error.code, sentence: error.message });
+    sayRefusal(socket, provedRefusal(proven, error.code, error.message));
   }
 
   private startWorker(): Worker {
@@ -319,43 +328,59 @@ export class Listener {
     return worker;
   }
 
-  private beginMessage(session: string, client: ClientIdentity): Parameters<Worker['tell']>[0] {
+  private beginMessage(): ToSession {
     const { paths, foreground } = this.options;
     const { name, logLevel } = this.config.server;
     return {
       type: 'begin',
-      session,
-      client,
       interfaces: this.interfaces,
       generation: this.generation,
       log: { file: paths.logFile, node: name, level: logLevel, copy: foreground },
     };
   }
 
-  private async answer(session: ServedSession, asked: Asked): Promise<ListAnswer | Grant | null> {
+  private async answer(session: ServedSession, asked: Asked): Promise<ListAnswer | Grant | Settled | null> {
     switch (asked.what) {
       case 'list':
         return this.list(session.client.node);
-      case 'grant': {
-        const volume = this.visible(session.client.node).find(
-          (one) => one.name === asked.request.name && one.universe === asked.request.universe,
-        );
-        if (volume === undefined) return this.unknown(asked.request.name);
-        const life = this.records?.lifeOf(volume.id) ?? '';
-        const grant = await this.holders.grant(
-          volume,
-          session.client,
-          asked.request,
-          volume.type === 'memory' ? this.identity.instance : life,
-        );
-        if (grant.granted) session.volumeIds.add(volume.id);
-        return grant;
-      }
+      case 'grant':
+        return this.grant(session, asked.request);
       case 'release':
         session.volumeIds.delete(asked.volumeId);
-        await this.holders.release(asked.volumeId, session.client);
+        await this.holders.release(asked.volumeId, session.client, asked.epoch);
         return null;
+      case 'settle':
+        return { settled: await this.holders.settle(asked.volumeId, session.client, asked.epoch, asked.life) };
     }
+  }
+
+  private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
+    const { client, place } = session;
+    const find = (): ServedVolume | null =>
+      this.visible(client.node).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null;
+    const volume = find();
+    if (volume === null) return this.unknown(client.node, request);
+    const ports: GrantPorts = {
+      find,
+      life: (one) => this.lifeOf(one),
+      endHold: ({ id }, { node }, epoch, why) => this.admissions.takeAway(node, id, epoch, why),
+      sync: ({ id }) => this.volumes.sync(id),
+      lifeEnded: async ({ id }) => this.records?.lifeEnded(id),
+      isWanted: () => !place.isEnding,
+      holdersChanged: () => this.listChanged([]),
+    };
+    const granting = this.holders.grant(volume.id, client, request, ports).then((grant) => {
+      if (grant.granted) session.volumeIds.add(volume.id);
+      return grant;
+    });
+    // A take-over waits for somebody else's process, and a session that ends must not.
+    if (request.take === TAKE.NO) return granting;
+    const sentence = `The session ended before volume ${volume.name} was taken over`;
+    return Promise.race([granting, place.ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] }))]);
+  }
+
+  private lifeOf({ id, type }: ServedVolume): string {
+    return type === 'memory' ? this.identity.instance : (this.records?.lifeOf(id) ?? '');
   }
 
   private list(node: string): ListAnswer {
@@ -373,18 +398,43 @@ export class Listener {
   }
 
   private visible(node: string): ServedVolume[] {
-    return this.volumes.served.filter((volume) => volume.clients === null || volume.clients.includes(node));
+    return this.volumes.served.filter((volume) => isFor(volume, node));
   }
 
-  private unknown(name: string): Grant {
-    const failure = this.volumes.failures.find((one) => one.name === name);
+  private unknown(node: string, { name, universe }: OpenRequest): Grant {
+    const failure = this.volumes.failures.find((one) => one.name === name && one.universe === universe && isFor(one, node));
     const sentence = failure === undefined ? `Server ${this.identity.server} has no volume ${name} for this client` : failure.error.message;
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }
 
-  private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
-    if (!isClean) await this.records?.workerEnded(session.worker.pid, [...session.volumeIds]);
+  /** A sync of the volume failed in a process. */
+  private async lost(id: string): Promise<void> {
+    const { log } = this.options;
+    const name = this.volumes.served.find((volume) => volume.id === id)?.name ?? id;
+    log.error(
+      `Volume ${name}: a sync failed, and what was acknowledged since the last good one may be lost: its storage begins a new life, and ` +
+        'the client sends again what it has kept; see to the storage',
+      { volume: name },
+    );
+    // Granted from now on is the new life, also before it is in the file: when this process ends badly, every life is another one.
+    const kept = this.records?.lifeEnded(id);
+    this.admissions.revoke(id, this.holders.epochOf(id));
+    // A client without I/O looks after its handles when there is a new list.
+    this.listChanged([]);
+    try {
+      await kept;
+    } catch (thrown) {
+      log.error(`Volume ${name}: that its storage began a new life could not be kept: ${toRsError(thrown).message}`, { volume: name });
+    }
   }
+
+  private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
+    if (!isClean) await this.records?.workerEnded(session.place.pid, [...session.volumeIds]);
+  }
+}
+
+function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
+  return clients === null || clients.includes(node);
 }
 
 function toInterface({ name, address, port }: ServerInterface): ServerInterface {

@@ -12,36 +12,63 @@ import { runService, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { Listener } from './listener.ts';
+import { missingAddresses, missingVolumes } from './surroundings.ts';
 
-const HELP = `Usage: rssrv [--foreground] [--check]
+const HELP = `Usage: rssrv [--foreground] [--check] [--test]
 Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back to the prompt when it listens.
 
   --foreground      stay, and log to stderr too
-  --check           check the configuration file and end
+  --check           check the configuration file, addresses and volumes, and end
+  --test            take the test-... keys of volumes, which make faults
 `;
 
-async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, foreground: boolean): Promise<void> {
+interface ServeOptions {
+  readonly foreground: boolean;
+  readonly takesTests: boolean;
+}
+
+async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, takesTests }: ServeOptions): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
   const copy = foreground ? copyToStderr : undefined;
   const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
   const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy, warn });
   warningSentences(config.warnings).forEach(warner(daemon, log));
-  const listener = new Listener({ config, paths, clock: systemClock, log, foreground, warn: (sentence) => daemon.warn(sentence) });
+  const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
+  if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);
+  const listener = new Listener({
+    config,
+    paths,
+    clock: systemClock,
+    log,
+    foreground,
+    takesTests,
+    warn: (sentence) => daemon.warn(sentence),
+  });
   await runService(daemon, log, listener, 'The server is shutting down');
 }
 
 runProgram(
-  { name: 'rssrv', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, positionals: false },
-  async ({ values, root, out, note }) => {
+  {
+    name: 'rssrv',
+    help: HELP,
+    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, test: { type: 'boolean' } },
+    positionals: false,
+  },
+  async ({ values, root, out, note, report }) => {
     const paths = rssrvPaths(root);
-    const config = loadRssrvConfig(paths.configFile);
+    const takesTests = values.test === true;
+    const config = loadRssrvConfig(paths.configFile, takesTests);
     if (values.check === true) {
-      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const { server, volumes, clients, interfaces } = config;
+      const doubts = (await missingVolumes(volumes)).map(({ message, code }) => `${message} [${code}]`);
+      for (const warning of [...warningSentences(config.warnings), ...doubts]) note(`Warning: ${warning}`);
+      const missing = await missingAddresses(interfaces);
+      for (const { code, message } of missing) report(code, message);
+      if (missing.length > 0) return 1;
       const counts = `${plural(interfaces.length, 'interface')}, ${plural(volumes.length, 'volume')} and ${plural(clients.length, 'client')}`;
       out(`${paths.configFile}: server ${server.name} with ${counts}: good\n`);
-      return;
+      return 0;
     }
     const foreground = values.foreground === true;
     await startDaemon({
@@ -49,7 +76,8 @@ runProgram(
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => serve(daemon, config, paths, foreground),
+      main: (daemon) => serve(daemon, config, paths, { foreground, takesTests }),
     });
+    return 0;
   },
 );

@@ -7,7 +7,7 @@ import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { PROBE_CONNECTIONS_MAX, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { PROBE_CONNECTIONS_MAX, PROBES_PER_NODE_MAX, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -17,7 +17,8 @@ import { ProbeSession } from './probe-session.ts';
 export class Probes {
   private readonly clock: Clock;
   private readonly log: Log;
-  private readonly open = new Set<ProbeSession>();
+  /** Each with the node that measures. */
+  private readonly open = new Map<ProbeSession, string>();
   /** Of their own: what passed through them is never part of anything else. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
@@ -32,7 +33,11 @@ export class Probes {
     if (this.open.size >= PROBE_CONNECTIONS_MAX) {
       throw new RsError('E_LIMIT', `${PROBE_CONNECTIONS_MAX} probes are under way already: try again later`);
     }
-    const about = `Probe of node ${proven.hello.node} from ${socket.remoteAddress ?? '?'} on ${interfaceName}`;
+    const { node } = proven.hello;
+    if ([...this.open.values()].filter((other) => other === node).length >= PROBES_PER_NODE_MAX) {
+      throw new RsError('E_LIMIT', `${PROBES_PER_NODE_MAX} probes of node ${node} are under way already: try again later`);
+    }
+    const about = `Probe of node ${node} from ${socket.remoteAddress ?? '?'} on ${interfaceName}`;
     const { welcomeKey, transcript, features } = proven;
     const startMs = this.clock.monotonicMs();
     const admission = { welcomeKey, transcript, digest: features.includes(FEATURE.DIGEST), ...list };
@@ -44,10 +49,10 @@ export class Probes {
         this.log.info(`${about} ended after ${Math.round(this.clock.monotonicMs() - startMs)} ms and ${bytes} bytes: ${reason}`);
       },
     });
-    this.open.add(session);
+    this.open.set(session, node);
   }
 
   close(code: string, sentence: string): void {
-    for (const session of [...this.open]) session.bye(code, sentence);
+    for (const session of [...this.open.keys()]) session.bye(code, sentence);
   }
 }

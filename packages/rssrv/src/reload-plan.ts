@@ -99,6 +99,7 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (before.explore !== after.explore) changes.push(`explore is ${after.explore}`);
   if (before.namespacekey !== after.namespacekey)
     changes.push(after.namespacekey === null ? 'there is no namespacekey any more' : 'namespacekey is another one');
+  if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
   const subnets = ({ interfaces }: RssrvConfig): string =>
     interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();

@@ -16,10 +16,32 @@ export interface OpenVolume {
   readonly readonly: boolean;
   /** Every write is written through: several clients may write. */
   readonly writeThrough: boolean;
+  /** Of its grant: it is revoked together with all up to that. */
+  readonly epoch: number;
+  /** Of the storage, when it was granted. */
+  readonly life: string;
   /** What may be used of it, in bytes: grows with the volume. */
   sizeBytes: number;
-  /** CLOSE was asked for: nothing new starts. */
+  /** CLOSE was asked for, or it was revoked: nothing new starts. */
   closing: boolean;
+  /** Something was written that no sync covers which began later. */
+  unsynced: boolean;
+  /** I/O that was begun and goes on. */
+  running: number;
+  /** Waits for the last of it. */
+  whenIdle: (() => void) | null;
+}
+
+/** I/O begins that does not end at once; `leave` when it has been answered. */
+export function enter(open: OpenVolume): void {
+  open.running++;
+}
+
+export function leave(open: OpenVolume): void {
+  open.running--;
+  if (open.running > 0) return;
+  open.whenIdle?.();
+  open.whenIdle = null;
 }
 
 /** Flags that each op knows; any other is a request of a newer client. */

@@ -1,10 +1,18 @@
 // What the listener tells a worker about a volume: plain data, sent as it is over the channel between the processes.
 // Everything is settled here (type, size, id); a worker decides nothing about a volume any more.
 
+import type { VolumeTests } from '@rsio/protocol/config/types';
+
 /** A volume that has become larger: its storage is so already. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
+}
+
+/** Faults that a volume shows for tests. */
+export interface ServedTests extends VolumeTests {
+  /** Where its unsynced writes are kept; null: it keeps none back. */
+  readonly unsyncedFile: string | null;
 }
 
 export interface ServedVolume {
@@ -24,4 +32,5 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Names of the clients that may use it; null: all. */
   readonly clients: readonly string[] | null;
+  readonly test?: ServedTests;
 }

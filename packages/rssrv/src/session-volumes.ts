@@ -1,7 +1,7 @@
 // A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
-// here a handle is given to it. Invariants: a handle number is used once per session; a handle that is closing starts nothing; CLOSE is
-// answered when its backend is closed; a hold is released when no handle of its volume is open and none is being opened; the size of a
-// handle only grows.
+// here a handle is given to it, and taken back when it is revoked. Invariants: a handle number is used once per session; a handle that is
+// closing starts nothing; CLOSE is answered, and a handle revoked, when its backend is closed; a hold is released when no handle of its
+// volume is open and none is being opened; the size of a handle only grows.
 
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/protocol/limits';
@@ -18,40 +18,87 @@ import {
 } from '@rsio/protocol/wire/message-codec';
 import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Backend } from './backends/backend.ts';
-import type { OpenVolume } from './request.ts';
+import type { Backend, ExtentsDone } from './backends/backend.ts';
+import { enter, leave, type OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
+import { VolumeSyncs } from './volume-syncs.ts';
 
 /** The listener's answer to a wish to open a volume. */
 export type Grant =
-  | { readonly granted: true; readonly volume: ServedVolume; readonly readonly: boolean; readonly identity: string; readonly life: string }
+  | {
+      readonly granted: true;
+      readonly volume: ServedVolume;
+      readonly readonly: boolean;
+      readonly identity: string;
+      readonly life: string;
+      /** Of the volume: grants up to one epoch are revoked together. */
+      readonly epoch: number;
+    }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
+
+/** The listener's answer to SETTLED. */
+export interface Settled {
+  /** False: the hold is not the client's any more. */
+  readonly settled: boolean;
+}
 
 export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
-  /** The client has closed the volume: its hold ends. (A hold outlives its session: only CLOSE, a new instance or a take-over ends it.) */
-  release(volumeId: string): Promise<void>;
+  /**
+   * The client has closed the volume: its hold ends, if it is not a later one than the grant of this epoch. (A hold outlives its session:
+   * only CLOSE, a new instance or a take-over ends it.)
+   */
+  release(volumeId: string, epoch: number): Promise<void>;
+  /** The client has brought back what it had from before, in this life of the storage. */
+  settle(volumeId: string, epoch: number, life: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
+  /**
+   * A sync of the volume failed: what was written to it and answered may be lost. The listener begins a new life of its storage, and has
+   * every handle of it revoked; whatever is asked of it later, it has heard this before.
+   */
+  lost(volumeId: string): void;
 }
 
 export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
 
 const HANDLE_MAX = 0xffff;
 
+/** An OPEN under way. */
+interface Opening {
+  readonly request: OpenRequest;
+  /** By volume id: grants up to this epoch were revoked while it was under way. */
+  readonly revoked: Map<string, number>;
+}
+
+interface Unreleased {
+  readonly volume: ServedVolume;
+  readonly epoch: number;
+}
+
 export class SessionVolumes {
+  readonly syncs: VolumeSyncs;
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private nextHandle = 1;
-  /** OPENs under way. */
-  private readonly opening = new Set<OpenRequest>();
-  /** Volumes whose hold would have been released, had not an OPEN been under way. */
-  private readonly unreleased = new Set<ServedVolume>();
+  private readonly opening = new Set<Opening>();
+  /** Handles that are being closed: with what status their flush ends. */
+  private readonly closings = new Map<OpenVolume, Promise<Status>>();
+  /** By id: volumes whose hold would have been released, had not an OPEN been under way. */
+  private readonly unreleased = new Map<string, Unreleased>();
+  /** Ids of volumes of which a handle was revoked: until an OPEN is granted, the client is to come for another, and its hold stays for that. */
+  private readonly revoked = new Set<string>();
   /** Sizes by volume id of what has grown since the OPENs under way began: they may have been granted before. */
   private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.syncs = new VolumeSyncs((volumeId) => ports.lost(volumeId));
+  }
+
+  /** Syncs what has not been synced for long. */
+  tick(nowMs: number): void {
+    for (const open of this.open.values()) this.syncs.tick(open, nowMs);
   }
 
   get(handle: number): OpenVolume | undefined {
@@ -76,30 +123,55 @@ export class SessionVolumes {
     });
   }
 
+  /** Grants of a volume up to an epoch are void. Resolves when nothing of them runs any more; false: a flush failed. */
+  async revoke(volumeId: string, epoch: number): Promise<boolean> {
+    for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
+    const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
+    const statuses = await Promise.all(granted.map((open) => this.revokeHandle(open.handle)));
+    return statuses.every((status) => status === STATUS.OK);
+  }
+
+  /**
+   * Takes one handle back: what comes on it from now on is STALE, what executes ends and is answered. Resolves when it is flushed and closed,
+   * with the status of that flush; OK when it is not open. The hold stays: the client opens the volume again, or is told who took it.
+   */
+  async revokeHandle(handle: number): Promise<Status> {
+    const open = this.open.get(handle);
+    if (open === undefined) return STATUS.OK;
+    // One that the client is closing already is not opened again.
+    if (!this.closings.has(open)) this.revoked.add(open.volume.id);
+    return this.close(open);
+  }
+
   /** Flushes and closes everything; errors of a flush were said by the backend. */
   async closeAll(): Promise<void> {
-    for (const open of [...this.open.values()]) await this.close(open);
+    // While one is closed another may be revoked, and is gone by its turn.
+    for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
-    await this.releaseUnlessOpen(open.volume);
+    await this.releaseUnlessOpen(open);
     return status;
   }
 
   /** The hold ends with the last handle of its volume; an OPEN under way may have been granted on it already. */
-  private async releaseUnlessOpen(released: ServedVolume): Promise<void> {
-    if ([...this.open.values()].some(({ volume }) => volume.id === released.id)) return;
-    if ([...this.opening].some((request) => isFor(request, released))) this.unreleased.add(released);
-    else await this.ports.release(released.id);
+  private async releaseUnlessOpen({ volume, epoch }: Unreleased): Promise<void> {
+    if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
+    if ([...this.opening].some(({ request }) => isFor(request, volume))) this.leaveUnreleased({ volume, epoch });
+    else await this.ports.release(volume.id, epoch);
+  }
+
+  private leaveUnreleased({ volume, epoch }: Unreleased): void {
+    this.unreleased.set(volume.id, { volume, epoch: Math.max(epoch, this.unreleased.get(volume.id)?.epoch ?? 0) });
   }
 
   /** An OPEN has ended: what waited for it is released, unless it gave a handle. */
   private async releaseLeft(request: OpenRequest): Promise<void> {
-    for (const volume of [...this.unreleased]) {
-      if (!isFor(request, volume)) continue;
-      this.unreleased.delete(volume);
-      await this.releaseUnlessOpen(volume);
+    for (const left of [...this.unreleased.values()]) {
+      if (!isFor(request, left.volume)) continue;
+      this.unreleased.delete(left.volume.id);
+      await this.releaseUnlessOpen(left);
     }
   }
 
@@ -118,14 +190,14 @@ export class SessionVolumes {
         return;
       case OP.CLOSE: {
         const open = this.open.get(header.handle);
-        if (open === undefined) refuse(answered, STATUS.STALE);
+        if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
         else if (isExecuting(header.handle))
           refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
         else answered(await this.closeForClient(open), [], 0);
         return;
       }
       default:
-        this.ioctl(header, body, answered);
+        await this.ioctl(header, body, answered);
     }
   }
 
@@ -136,12 +208,13 @@ export class SessionVolumes {
       refuse(answered, STATUS.TOO_MANY_HANDLES);
       return;
     }
-    opening.add(request);
+    const one: Opening = { request, revoked: new Map() };
+    opening.add(one);
     let answer: () => void;
     try {
-      answer = await this.openFor(request, answered);
+      answer = await this.openFor(one, answered);
     } finally {
-      opening.delete(request);
+      opening.delete(one);
       if (opening.size === 0) this.grownMeanwhile.clear();
       await this.releaseLeft(request);
     }
@@ -149,19 +222,24 @@ export class SessionVolumes {
   }
 
   /** Gives what says the answer. */
-  private async openFor(request: OpenRequest, answered: Answered): Promise<() => void> {
+  private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
       const body = encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
       return () => answered(grant.status, [body], 0);
     }
-    const { volume } = grant;
+    const { volume, epoch } = grant;
     let backend: Backend;
     try {
       backend = await this.ports.openBackend(volume);
     } catch (error) {
-      this.unreleased.add(volume);
+      // Whoever resumes a hold has I/O that waits for it.
+      if (request.resume === null) this.leaveUnreleased({ volume, epoch });
       throw error;
+    }
+    if (epoch <= (revoked.get(volume.id) ?? -1)) {
+      await backend.close();
+      return () => refuse(answered, STATUS.STALE, `Volume ${volume.name} was revoked while it was being opened: open it again`);
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
     const open: OpenVolume = {
@@ -171,9 +249,15 @@ export class SessionVolumes {
       readonly,
       writeThrough: volume.shared && !readonly,
       sizeBytes: Math.max(backend.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
+      epoch,
+      life: grant.life,
       closing: false,
+      unsynced: false,
+      running: 0,
+      whenIdle: null,
     };
     this.open.set(open.handle, open);
+    this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({
       handle: open.handle,
       id: volume.id,
@@ -188,20 +272,42 @@ export class SessionVolumes {
     return () => answered(STATUS.OK, [body], 0);
   }
 
-  private async close(open: OpenVolume): Promise<Status> {
-    if (open.closing) return STATUS.STALE;
+  /** Whoever asks, and however often: it is closed once, and all wait for that. */
+  private close(open: OpenVolume): Promise<Status> {
+    let closing = this.closings.get(open);
+    if (closing === undefined) {
+      closing = this.closeOnce(open);
+      this.closings.set(open, closing);
+    }
+    return closing;
+  }
+
+  private async closeOnce(open: OpenVolume): Promise<Status> {
     open.closing = true;
-    const status = open.readonly ? STATUS.OK : await new Promise<Status>((resolve) => open.backend.flush(resolve));
+    if (open.running > 0) {
+      await new Promise<void>((resolve) => {
+        open.whenIdle = resolve;
+      });
+    }
+    const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
     await open.backend.close();
     this.open.delete(open.handle);
+    this.closings.delete(open);
     return status;
   }
 
-  private ioctl(header: Header, body: Buffer, answered: Answered): void {
+  private async settled({ volume, epoch, life }: OpenVolume, answered: Answered): Promise<void> {
+    const { settled } = await this.ports.settle(volume.id, epoch, life);
+    if (settled) answered(STATUS.OK, [], IOCTL.SETTLED);
+    else refuse(answered, STATUS.STALE);
+  }
+
+  private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
     const open = this.open.get(header.handle);
     if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
     else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
     else if (header.aux === IOCTL.EXTENTS) extents(open, body, answered);
+    else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
     else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
   }
 }
@@ -228,16 +334,26 @@ function identify({ volume, backend, readonly, sizeBytes }: OpenVolume): Buffer 
   });
 }
 
-function extents({ backend, sizeBytes }: OpenVolume, body: Buffer, answered: Answered): void {
+function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
+  const { backend, sizeBytes } = open;
   const request = decodeExtentsRequest(body, 0, body.length);
   const positionBytes = request.lba * SECTOR_BYTES;
   if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
     refuse(answered, STATUS.PAST_END);
     return;
   }
-  backend.extents(positionBytes, request.sectors * SECTOR_BYTES, (status, pairs) => {
+  enter(open);
+  const ended: ExtentsDone = (status, pairs) => {
     if (status === STATUS.OK)
       answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
     else refuse(answered, status);
-  });
+    leave(open);
+  };
+  try {
+    backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
+  } catch (error) {
+    // It is answered with the error; the handle must not wait for it for ever.
+    leave(open);
+    throw error;
+  }
 }

@@ -55,7 +55,9 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     pathsChanged: () => {},
     clientEnds: () => undefined,
     list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
-    grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', life: 'life' }),
+    grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', life: 'life', epoch: 1 }),
+    settle: () => Promise.resolve({ settled: true }),
+    lost: () => undefined,
     release: () => Promise.resolve(),
     openBackend: () => Promise.resolve(backend),
   });

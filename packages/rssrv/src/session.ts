@@ -14,7 +14,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from './backends/backend.ts';
-import { execute, isFua, type OpenVolume, validate } from './request.ts';
+import { enter, execute, isFua, leave, type OpenVolume, validate } from './request.ts';
 import { Reruns } from './reruns.ts';
 import type { GrownVolume } from './served-volume.ts';
 import { ServerPath, type ServerPathOwner } from './server-path.ts';
@@ -115,6 +115,15 @@ export class Session implements ServerPathOwner {
       path.listed(interfaces);
       path.notify(generation);
     }
+  }
+
+  /**
+   * Another client takes the volume over, or its storage has begun a new life: nothing new starts on handles that were granted up to this
+   * epoch (STALE), what executes ends and is answered, then they are flushed and closed. Resolves when all that is so; false: a flush said
+   * that what was written may be lost.
+   */
+  revoke(volumeId: string, epoch: number): Promise<boolean> {
+    return this.volumes.revoke(volumeId, epoch);
   }
 
   /**
@@ -251,6 +260,7 @@ export class Session implements ServerPathOwner {
     const lengthBytes = header.count * SECTOR_BYTES;
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
+    enter(open);
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (status) => {
       const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
       for (const number of owed) {
@@ -260,6 +270,7 @@ export class Session implements ServerPathOwner {
         to.flushSoon();
       }
       this.ports.pools.bodies.give(buffer);
+      leave(open);
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     });
@@ -290,6 +301,7 @@ export class Session implements ServerPathOwner {
     if (header.op === OP.WRITE && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       if (status !== WOULD_WAIT) {
+        open.unsynced = true;
         this.slots.finishAtOnce(header.slot, status);
         answerIo(path, header, status);
         return;
@@ -301,7 +313,10 @@ export class Session implements ServerPathOwner {
   private changeLater(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
     const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
+    enter(open);
+    if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
     execute(open, header, buffer, (status) => {
+      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), status);
       if (lengthBytes > 0) this.ports.pools.bodies.give(buffer);
       for (const number of this.slots.finish(header.slot, status)) {
         const to = this.paths.get(number);
@@ -309,6 +324,7 @@ export class Session implements ServerPathOwner {
         answerIo(to, header, status);
         to.flushSoon();
       }
+      leave(open);
       this.checkIdle();
     });
   }
@@ -343,6 +359,7 @@ export class Session implements ServerPathOwner {
   private tick(): void {
     const nowMs = this.ports.clock.monotonicMs();
     for (const path of [...this.paths.values()]) path.tick(nowMs);
+    this.volumes.tick(nowMs);
     this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 

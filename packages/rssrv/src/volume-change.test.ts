@@ -23,7 +23,13 @@ const say = (message: string): void => void logged.push(message);
 
 function server(): Volumes {
   const log = { info: say, warn: say, error: say };
-  return new Volumes({ idsFile: at('volumes.json'), memoryDirectory: at('shm'), log, isHeld: (id) => heldIds.has(id) });
+  return new Volumes({
+    idsFile: at('volumes.json'),
+    memoryDirectory: at('shm'),
+    runDirectory: at('run'),
+    log,
+    isHeld: (id) => heldIds.has(id),
+  });
 }
 
 beforeEach(() => {

@@ -2,9 +2,12 @@
 // undone, but for files that were made larger: what is behind the end of a volume is nobody's. Order: open, lock, settle the size, so that
 // nothing of a file that somebody else serves is changed; ids last, so that none is durable for what came to nothing.
 
+import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
-import { toRsError } from '@rsio/protocol/lib/errors';
+import { type RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { readLog } from './backends/wrappers/unsynced-log.ts';
+import { writesOf } from './backends/wrappers/unsynced-store.ts';
 import { type LockOutcome, takeLocks } from './file-locks.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
 import { type IdRecords, placeOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
@@ -139,7 +142,7 @@ export class VolumeChange {
       } catch (thrown) {
         const error = toRsError(thrown);
         held.delete(key);
-        failures.push({ name: volume.name, universe: volume.universe, error });
+        failures.push(failureOf(volume, error));
         this.ports.log.error(error.message, { volume: volume.name });
       }
     }
@@ -204,7 +207,7 @@ export class VolumeChange {
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
       // Without room for open files nobody could be served: that is no matter of one volume.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
-      this.failures.push({ name: volume.name, universe: volume.universe, error: toRsError(thrown) });
+      this.failures.push(failureOf(volume, toRsError(thrown)));
     };
     const storages: Storage[] = [];
     try {
@@ -236,6 +239,7 @@ export class VolumeChange {
   private async openOne(volume: ServerVolumeConfig): Promise<Storage> {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
+    this.checkUnsynced(volume, id);
     const wasThere = volume.id === null && this.records.places.get(id) === placeOf(volume);
     const storage = await openStorage(volume, id, this.ports.memoryDirectory, wasThere);
     try {
@@ -257,7 +261,33 @@ export class VolumeChange {
       const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
-    return { storage, served: await servedAs(storage, sizeBytes) };
+    return { storage, served: await this.servedAs(storage, sizeBytes) };
+  }
+
+  private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
+    const { volume, id, type, path } = storage;
+    const { name, universe, blockSizeBytes, readonly, shared, clients, test } = volume;
+    const identity = await storageIdentity(storage);
+    const content = identity === null ? {} : { storage: identity };
+    const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
+    const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, readonly, shared, clients, ...faults };
+  }
+
+  /** Below RUN: a boot loses what was not synced. */
+  private unsyncedFileOf(id: string): string {
+    return joinPath(this.ports.runDirectory, `unsynced-${id}`);
+  }
+
+  /** Writes that a client was told of must not vanish because a key has left the file. */
+  private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
+    const file = this.unsyncedFileOf(id);
+    if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
+    throw volumeError(
+      volume,
+      `${file} has writes of it that were not synced`,
+      'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose them',
+    );
   }
 
   private checkLock({ volume, path }: Storage, lock: LockOutcome | undefined): void {
@@ -274,6 +304,7 @@ export class VolumeChange {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
     if (held === undefined) return;
+    this.checkUnsynced(volume, this.idOf(volume));
     const storage: Storage = { ...held.storage, volume, id: this.idOf(volume) };
     const isSame = isDeepStrictEqual({ ...held.storage.volume, line: 0 }, { ...volume, line: 0 });
     let { sizeBytes } = held.served;
@@ -291,7 +322,7 @@ export class VolumeChange {
         this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
       }
     }
-    this.kept.set(key, { storage, served: await servedAs(storage, sizeBytes) });
+    this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes) });
   }
 
   private async giveUp(key: string): Promise<void> {
@@ -328,6 +359,10 @@ export class VolumeChange {
   }
 }
 
+function failureOf({ name, universe, clients }: ServerVolumeConfig, error: RsError): VolumeFailure {
+  return { name, universe, clients, error };
+}
+
 function isOutOfFiles(thrown: unknown): boolean {
   const { errno } = toRsError(thrown).context;
   return errno === 'EMFILE' || errno === 'ENFILE';
@@ -342,12 +377,4 @@ async function lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storag
     ),
   );
   return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
-}
-
-async function servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
-  const { volume, id, type, path } = storage;
-  const { name, universe, blockSizeBytes, readonly, shared, clients } = volume;
-  const identity = await storageIdentity(storage);
-  const content = identity === null ? {} : { storage: identity };
-  return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, readonly, shared, clients };
 }

@@ -2,6 +2,7 @@
 // is. Pure; storage and ids are volume-change.ts's. Invariants: what somebody holds is never taken from him, nor made smaller, nor put
 // on another content; a hold ends by what docs/PROTOCOL.md H1 says and by no file.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { formatTime } from '@rsio/protocol/lib/log-line';
 import type { Holder } from '@rsio/protocol/wire/messages';
@@ -46,6 +47,7 @@ const KEYS: Readonly<Record<Field, string>> = {
   clients: 'clients',
   shared: 'shared',
   id: 'id',
+  test: 'test-...',
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
@@ -90,7 +92,7 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding):
 }
 
 function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
-  const changed = FIELDS.filter((field) => String(was[field]) !== String(now[field]));
+  const changed = FIELDS.filter((field) => !isDeepStrictEqual(was[field], now[field]));
   if (sizeBytes === null) return changed.length === 0 ? { retried: [now] } : opened(now);
   if (changed.length === 0) return { kept: [now] };
   const refusals = [

@@ -51,18 +51,46 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, memory
     if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, created: false };
     return openMemoryFile(volume, id, memoryDirectory);
   }
-  if (volume.path === null) throw volumeError(volume, 'it has no path', 'set path =');
-  if (!path.isAbsolute(volume.path)) throw volumeError(volume, `path ${volume.path} is not absolute`, 'begin it with /');
-  const stats = await statOrNull(volume, volume.path);
-  if (stats === null && wasThere) {
+  const { path: place, kind } = await lookAt(volume);
+  if (kind === 'missing' && wasThere) {
     const remedy = 'bring it back (is its file system mounted?), or make an empty one there to begin anew';
-    throw volumeError(volume, `${volume.path}, which holds its content, is missing`, remedy);
+    throw volumeError(volume, `${place}, which holds its content, is missing`, remedy);
   }
-  if (stats === null && volume.type !== 'block') return createFile(volume, id, volume.path);
-  if (stats?.isBlockDevice() === true && volume.type !== 'file') return openDevice(volume, id, volume.path);
-  if (stats?.isFile() === true && volume.type !== 'block') return openExisting(volume, id, volume.path);
-  const wanted = volume.type === 'auto' ? 'regular file or block device' : volume.type === 'file' ? 'regular file' : 'block device';
-  throw volumeError(volume, `${volume.path} is no ${wanted}`, 'correct path = or type =');
+  switch (kind) {
+    case 'missing':
+      return createFile(volume, id, place);
+    case 'block':
+      return openDevice(volume, id, place);
+    case 'file':
+      return openExisting(volume, id, place);
+  }
+}
+
+interface Place {
+  readonly path: string;
+  /** `missing`: a file can be made there. */
+  readonly kind: 'missing' | 'file' | 'block';
+  readonly stats: BigIntStats | null;
+}
+
+/** What is where a file or device should be; opens nothing. Throws E_VOLUME when it is, or would be, nothing that can be served. */
+export async function lookAt(volume: ServerVolumeConfig): Promise<Place> {
+  const { path: place, type } = volume;
+  if (place === null) throw volumeError(volume, 'it has no path', 'set path =');
+  if (!path.isAbsolute(place)) throw volumeError(volume, `path ${place} is not absolute`, 'begin it with /');
+  const stats = await statOrNull(volume, place);
+  if (stats?.isBlockDevice() === true && type !== 'file') return { path: place, kind: 'block', stats };
+  if (stats?.isFile() === true && type !== 'block') return { path: place, kind: 'file', stats };
+  if (stats !== null || type === 'block') {
+    const wanted = type === 'auto' ? 'regular file or block device' : type === 'file' ? 'regular file' : 'block device';
+    throw volumeError(volume, `${place} is no ${wanted}`, 'correct path = or type =');
+  }
+  if (volume.sizeBytes === null) throw volumeError(volume, `${place} does not exist and has no size`, 'create it, or set size =');
+  const directory = path.dirname(place);
+  if ((await statOrNull(volume, directory)) === null) {
+    throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
+  }
+  return { path: place, kind: 'missing', stats };
 }
 
 /** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
@@ -93,13 +121,8 @@ export async function settleSize(
   if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
     throw volumeError(volume, `${storage.path} is not the file that was opened any more`, 'put that back, or restart rssrv');
   }
-  const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
-  const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
-  checkSize(volume, sizeBytes, storage.path);
+  const { presentBytes, sizeBytes } = fittingSize(volume, storage.path, stats);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
-  if (stats.isBlockDevice()) {
-    throw volumeError(volume, `device ${storage.path} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
-  }
   try {
     // By name: the descriptor of a read-only volume cannot do it.
     await truncate(storage.path, sizeBytes);
@@ -109,6 +132,21 @@ export async function settleSize(
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
   }
   return { sizeBytes, grownFromBytes: presentBytes };
+}
+
+/** How large what is there is, and how large the volume on it. Throws E_VOLUME when a volume of that size cannot be on it. */
+export function fittingSize(
+  volume: ServerVolumeConfig,
+  place: string,
+  stats: BigIntStats,
+): { readonly presentBytes: number; readonly sizeBytes: number } {
+  const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
+  const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
+  checkSize(volume, sizeBytes, place);
+  if (stats.isBlockDevice() && presentBytes < sizeBytes) {
+    throw volumeError(volume, `device ${place} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
+  }
+  return { presentBytes, sizeBytes };
 }
 
 /** Gives the storage up; memory is gone with it. */
@@ -146,11 +184,7 @@ async function statOrNull(volume: ServerVolumeConfig, file: string): Promise<Big
 }
 
 async function createFile(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
-  if (volume.sizeBytes === null) throw volumeError(volume, `${file} does not exist and has no size`, 'create it, or set size =');
   const directory = path.dirname(file);
-  if ((await statOrNull(volume, directory)) === null) {
-    throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
-  }
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);

@@ -7,6 +7,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
+import { UnsyncedStore } from './backends/wrappers/unsynced-store.ts';
 import { takeLocks } from './file-locks.ts';
 import { Volumes } from './volumes.ts';
 
@@ -57,6 +59,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   const result = new Volumes({
     idsFile: idsFile(),
     memoryDirectory: inDirectory('shm'),
+    runDirectory: inDirectory('run'),
     log,
     isHeld: (id) => heldIds.has(id),
   });
@@ -168,6 +171,16 @@ test('a file that another rssrv serves is refused and not grown; when that has e
   expect((await prepare(volume({ sizeBytes: 8192 }))).failures).toEqual([]);
 });
 
+test('several rssrv serve one file that each of them only reads, and none of them while another one writes it', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
+  const readers = [await prepare(volume({ readonly: true })), await prepare(volume({ readonly: true }))];
+  expect(readers.map(({ served }) => served.length)).toEqual([1, 1]);
+  expect(await failureOf(volume({}))).toMatch(/oracle\.img is locked: stop the other/);
+  for (const reader of readers) await reader.close();
+  expect((await prepare(volume({}))).failures).toEqual([]);
+  expect(await failureOf(volume({ readonly: true }))).toMatch(/oracle\.img is locked: stop the other/);
+});
+
 test('the lock is one that other programs see, and does not go to children', async () => {
   const first = await prepare(volume({ sizeBytes: 4096 }));
   const probe = () => spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status;
@@ -178,13 +191,18 @@ test('the lock is one that other programs see, and does not go to children', asy
   expect(probe()).toBe(0);
 });
 
-test('locks of many descriptors, and without perl', async () => {
+test('locks of many descriptors, without perl, and when somebody kills who takes them', async () => {
   const descriptors = Array.from({ length: 130 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
   const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
   expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
   const again = fs.openSync(inDirectory('lock100'), 'r');
   expect(await takeLocks([{ descriptor: again, shared: true }])).toEqual(['taken']);
   expect(await takeLocks(requests.slice(0, 2), '/nowhere/perl')).toEqual(['unavailable', 'unavailable']);
+  const killedOnce = inDirectory('perl');
+  fs.writeFileSync(killedOnce, `#!/bin/sh\nif rm ${inDirectory('lock0')}; then kill -9 $$; fi 2> /dev/null\nexec perl "$@"\n`, {
+    mode: 0o755,
+  });
+  expect(await takeLocks(requests.slice(0, 2), killedOnce)).toEqual(['held', 'held']);
   for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
 });
 
@@ -254,4 +272,26 @@ test.each([
   expect(error).toMatchObject({ message: expect.stringContaining(idsFile()) });
   expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
   expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
+});
+
+test('a sync of a volume that keeps back what is not synced brings it to the file, and it is not lost any more', async () => {
+  const test = { delays: [], errors: [], pauseFile: null, bytesPerSecond: null, losesUnsynced: true };
+  fs.mkdirSync(inDirectory('run'));
+  const volumes = await prepare(volume({ sizeBytes: 4096, test }));
+  const [served] = volumes.served;
+  const logFile = served?.test?.unsyncedFile ?? '';
+  expect(logFile).toBe(inDirectory(`run/unsynced-${served?.id}`));
+  const log = new UnsyncedLog(logFile, inDirectory('oracle.img'));
+  const store = new UnsyncedStore(log);
+  expect([store.add(0, 1024, Buffer.alloc(1024, 1)), store.add(512, 512, null), store.add(2048, 512, Buffer.alloc(512, 2))]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+  store.close();
+  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(Buffer.alloc(4096));
+  await volumes.sync(served?.id ?? '');
+  const expected = Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(1536), Buffer.alloc(512, 2), Buffer.alloc(1536)]);
+  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(expected);
+  expect(readLog(logFile)).toEqual([]);
 });

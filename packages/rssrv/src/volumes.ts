@@ -5,17 +5,22 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import type { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
+import { SYNCS_AT_ONCE_MAX } from '@rsio/protocol/limits';
+import { syncUnsynced } from './backends/wrappers/sync-unsynced.ts';
 import type { ServedVolume } from './served-volume.ts';
 import { VolumeChange } from './volume-change.ts';
+import { SyncTurns } from './sync-turns.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
-import { releaseStorage, type Storage } from './volume-storage.ts';
+import { releaseStorage, type Storage, volumeError } from './volume-storage.ts';
 
 export interface VolumePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
   /** Where the files of memory volumes are made: on a memory file system, `/dev/shm`. */
   readonly memoryDirectory: string;
+  /** RUN: where volumes with test-lose-unsynced keep what was not synced. */
+  readonly runDirectory: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** Whether somebody holds the volume of an id. */
   isHeld(id: string): boolean;
@@ -24,6 +29,8 @@ export interface VolumePorts {
 export interface VolumeFailure {
   readonly name: string;
   readonly universe: number;
+  /** Who may know of it; null: all clients. */
+  readonly clients: readonly string[] | null;
   readonly error: RsError;
 }
 
@@ -46,6 +53,7 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
+  private readonly syncs = new SyncTurns(SYNCS_AT_ONCE_MAX);
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
@@ -84,6 +92,19 @@ export class Volumes {
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
+  }
+
+  /** What any process has written to a volume so far is durable when it resolves. Throws E_VOLUME. */
+  async sync(id: string): Promise<void> {
+    const held = [...this.state.held.values()].find(({ served }) => served.id === id);
+    const handle = held?.storage.handle ?? null;
+    if (held === undefined || handle === null) return;
+    try {
+      const unsyncedFile = held.served.test?.unsyncedFile ?? null;
+      await this.syncs.run(() => (unsyncedFile === null ? handle.datasync() : syncUnsynced(unsyncedFile, handle)));
+    } catch (thrown) {
+      throw volumeError(held.storage.volume, 'its storage reported an error when it was synced', 'see to the storage', thrown);
+    }
   }
 
   /** Gives descriptors and locks up and removes memory volumes: only when no worker uses them any more. */

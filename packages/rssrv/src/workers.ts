@@ -1,6 +1,7 @@
-// The server processes: one per session, and a spare one kept ready because starting one costs 50 ms. Each has a channel to the
-// listener; when that closes, the worker ends. Invariant (S9): what `ended` resolves is that the process is gone, with everything it
-// had begun, and that sockets on their way to it are closed unread.
+// The server processes: one for each session as long as `processes` in rssrvcfg allows, then shared, and a spare one kept ready because
+// starting one costs 50 ms. Each has a channel to the listener; when that closes, the worker ends. What a session has in it is place.ts's.
+// Invariant (S9): a place is over when its session has ended in order, or the process is gone with everything it had begun, and sockets on
+// their way to it are closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -8,22 +9,25 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { SPARE_WORKERS, WORKER_DRAIN_TIMEOUT_MS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { SPARE_WORKERS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { FromWorker, ToWorker } from './channel.ts';
+import { Place, type PlaceHost } from './place.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 /** Threads for storage that is not cached: what was measured best for reads of 8 KiB. */
 const STORAGE_THREADS = '8';
 
-export class Worker {
+export class Worker implements PlaceHost {
   readonly pid: number;
-  /** Resolves when the process is gone; true: it ended as it was told to, with everything flushed. */
-  readonly ended: Promise<boolean>;
-  onMessage: (message: FromWorker) => void = () => {};
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<void>;
+  readonly clock: Clock;
   private readonly child: ChildProcess;
-  private readonly clock: Clock;
   private readonly onTheirWay = new Set<Socket>();
-  private isClean = false;
+  /** By session. */
+  private readonly places = new Map<string, Place>();
+  /** Of the last session, which has ended in order: the process is to go next. */
+  private lastPlace: Place | null = null;
   private isGone = false;
 
   /**
@@ -37,6 +41,8 @@ export class Worker {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Begins a session, by whose number what it has started is found when it is gone (run-records.ts).
+      detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: STORAGE_THREADS },
     });
     this.pid = this.child.pid ?? 0;
@@ -57,22 +63,24 @@ export class Worker {
     // Whoever uses the process sees the error; a spare one's is nobody's yet.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
-      const said = message as FromWorker;
-      if (said.type === 'ready') starting.cancel();
-      if (said.type === 'ended') this.isClean = true;
-      this.onMessage(said);
+      const heard = message as FromWorker;
+      if (heard.type === 'ready') starting.cancel();
+      else this.places.get(heard.session)?.heard(heard.said);
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
       // Its own log lines are in the file already; what else it says is why it died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
-    this.ended = new Promise<boolean>((resolve) => {
+    this.ended = new Promise<void>((resolve) => {
       const gone = (): void => {
         this.isGone = true;
         starting.cancel();
         for (const socket of this.onTheirWay) socket.destroy();
-        resolve(this.isClean);
+        this.lastPlace?.over(true);
+        for (const place of this.places.values()) place.over(false);
+        this.places.clear();
+        resolve();
       };
       // 'close' comes when nobody has the pipe any more: the process, and the helper that makes holes for it, are gone.
       this.child.on('close', gone);
@@ -86,6 +94,42 @@ export class Worker {
 
   get gone(): boolean {
     return this.isGone;
+  }
+
+  /** A session may be given a place in it. */
+  get isOpen(): boolean {
+    return !this.isGone && this.lastPlace === null;
+  }
+
+  /** Sessions in it. */
+  get load(): number {
+    return this.places.size;
+  }
+
+  /** One of its sessions has been told to end, which, if that takes too long, ends the process. */
+  get isEndingOne(): boolean {
+    for (const place of this.places.values()) if (place.isEnding) return true;
+    return false;
+  }
+
+  /** `session`: hex. */
+  place(session: string): Place {
+    const place = new Place(this, session);
+    this.places.set(session, place);
+    return place;
+  }
+
+  /** Of its places: it has ended in order, or has never begun (`isUnused`). A process without places goes. */
+  placeEnded(place: Place, isUnused = false): void {
+    this.places.delete(place.session);
+    if (this.places.size > 0) {
+      place.over(true);
+      return;
+    }
+    // It is over when the process is gone: with its helper, so that nothing at all is left of it.
+    this.lastPlace = place;
+    if (isUnused) this.kill();
+    else this.tell({ type: 'leave' });
   }
 
   tell(message: ToWorker, socket?: Socket): void {
@@ -106,14 +150,6 @@ export class Worker {
     });
   }
 
-  /** Tells the process to answer what it began, flush and end; past WORKER_DRAIN_TIMEOUT_MS it is killed. Resolves when it is gone. */
-  async end(code: string, sentence: string): Promise<void> {
-    this.tell({ type: 'end', code, sentence });
-    const timer = this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.child.kill('SIGKILL'));
-    await this.ended;
-    timer.cancel();
-  }
-
   kill(): void {
     this.child.kill('SIGKILL');
   }
@@ -125,28 +161,45 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** Spare workers, started ahead. */
+/** All workers: those that have sessions, and the spare ones, started ahead. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private spares: Worker[] = [];
+  private used: Worker[] = [];
   private stopped = false;
+  private most: number;
 
-  /** `start` makes and records a worker. */
-  constructor(start: () => Worker) {
+  /** `start` makes and records a worker; `processes`: so many have sessions at most, before one is shared. */
+  constructor(start: () => Worker, processes: number) {
     this.start = start;
+    this.most = processes;
+  }
+
+  /** From now on. Sessions stay where they are. */
+  set processes(count: number) {
+    this.most = count;
   }
 
   fill(): void {
-    this.spares = this.spares.filter((worker) => !worker.gone);
-    while (!this.stopped && this.spares.length < SPARE_WORKERS) this.spares.push(this.start());
+    this.look();
+    while (!this.stopped && this.spares.length < SPARE_WORKERS && this.used.length + this.spares.length < this.most) {
+      this.spares.push(this.start());
+    }
   }
 
-  /** A worker for a new session; the next spare is started when the loop turns. */
-  take(): Worker {
-    this.spares = this.spares.filter((worker) => !worker.gone);
-    const worker = this.spares.shift() ?? this.start();
+  /** A place for a new session; the next spare is started when the loop turns. */
+  take(session: string): Place {
+    this.look();
+    const worker = this.spares.shift() ?? (this.used.length < this.most ? this.start() : this.leastLoaded());
+    if (!this.used.includes(worker)) this.used.push(worker);
     setImmediate(() => this.fill());
-    return worker;
+    return worker.place(session);
+  }
+
+  /** Every process opens the log anew, and logs by this level. */
+  reopenLogs(level: string): void {
+    this.look();
+    for (const worker of this.used) worker.tell({ type: 'reopen-log', level });
   }
 
   async stop(): Promise<void> {
@@ -155,5 +208,16 @@ export class WorkerPool {
     this.spares = [];
     for (const worker of spares) worker.kill();
     await Promise.all(spares.map((worker) => worker.ended));
+  }
+
+  /** A process in which a session is being ended may be killed: last. */
+  private leastLoaded(): Worker {
+    const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
+    return inOrder[0] ?? this.start();
+  }
+
+  private look(): void {
+    this.spares = this.spares.filter((worker) => !worker.gone);
+    this.used = this.used.filter((worker) => worker.isOpen);
   }
 }

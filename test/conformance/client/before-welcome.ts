@@ -34,14 +34,14 @@ const FIRST_CASES: readonly ClientCase[] = [
   ),
   first(
     'silence',
-    'Silence for 5 s',
-    /did not finish the handshake within 5000 ms/,
+    'Silence',
+    /did not finish the handshake within \d000 ms/,
     at('hello', () => undefined),
   ),
   first(
     'half-frame',
     'A part of a frame',
-    /did not finish the handshake within 5000 ms/,
+    /did not finish the handshake within \d000 ms/,
     saying('hello', Buffer.from([OP.CHALLENGE, 0, 0])),
   ),
   first(
@@ -201,7 +201,7 @@ const REFUSE_CASES: readonly ClientCase[] = [
   refused(
     'garbage',
     'A REFUSE that says nothing closes the connection',
-    /REFUSE or BYE: body of 0 bytes/,
+    /REFUSE: body of 0 bytes/,
     saying('hello', handshakeFrame(OP.REFUSE)),
   ),
   refused(

@@ -89,12 +89,13 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
   return clientCase(`conduct.silence.${id}`, 'Silence', expects, run, { meddle: waiting(step, seen) });
 }
 
-/** Answers READs only when so many are out, or nothing more comes; keeps the most that were out. */
+/** Answers READs only when nothing more comes, and so many were out at a time once; keeps the most that were out. */
 class Hoard {
+  readonly atLeast: number;
   most = 0;
   mostBytes = 0;
   private readonly waiting: Heard[] = [];
-  private timer: NodeJS.Timeout | null = null;
+  private timer: NodeJS.Timeout | undefined;
 
   readonly meddle: Meddle = (step, link, frame) => {
     if (step !== 'request' || frame?.op !== OP.READ) return false;
@@ -104,12 +105,16 @@ class Hoard {
       this.mostBytes,
       this.waiting.reduce((sum, one) => sum + one.frame.count * 512, 0),
     );
-    this.timer ??= setTimeout(() => this.answer(), QUIET_MS);
+    clearTimeout(this.timer);
+    if (this.most >= this.atLeast) this.timer = setTimeout(() => this.answer(), QUIET_MS);
     return true;
   };
 
+  constructor(atLeast: number) {
+    this.atLeast = atLeast;
+  }
+
   private answer(): void {
-    this.timer = null;
     for (const { link, frame } of this.waiting.splice(0)) {
       link.request({ ...tag(frame), lba: frame.lba, count: frame.count, body: Buffer.alloc(frame.count * 512, 0x5a) });
     }
@@ -132,9 +137,10 @@ function hoarding(
   expects: string,
   grant: Readonly<Record<string, number>>,
   bytes: number,
+  atLeast: number,
   check: (hoard: Hoard, ear: Ear) => void,
 ): ClientCase {
-  const hoard = new Hoard();
+  const hoard = new Hoard(atLeast);
   const ear = new Ear(granting(grant, hoard.meddle));
   return heeding(`conduct.${id}`, 'Session, paths, slots', expects, ear, async (stage) => {
     await readMany(stage, AT_A_TIME, bytes);
@@ -176,6 +182,7 @@ const SLOT_CASES: readonly ClientCase[] = [
     'A server that grants 9 slots is sent no request in another one, and data in one at a time',
     { slots: SLOTS_RESERVED + 1 },
     PIECE_BYTES,
+    1,
     (hoard, ear) => {
       const most = Math.max(...ear.slotted.map(({ frame }) => frame.slot));
       holds(most <= SLOTS_RESERVED, `Slot ${most} was used`);
@@ -187,6 +194,8 @@ const SLOT_CASES: readonly ClientCase[] = [
     'A server that grants a window of 2 MiB never has more bytes of READs to answer',
     { windowBytes: WINDOW_BYTES },
     256 * 1024,
+    // Fewer are never answered.
+    2,
     (hoard) => {
       holds(hoard.mostBytes <= WINDOW_BYTES, `${hoard.mostBytes} bytes were out`);
       holds(hoard.most > 1, 'Only one READ was out at a time');
@@ -211,9 +220,14 @@ const PING_CASES: readonly ClientCase[] = [
 
 const pathIndex = (link: RawServerLink): number => (link.socket.localAddress === link.server.options.address ? 0 : 1);
 
-/** As long as it is wrong, does `act` on the second path only. */
+/** As long as it is wrong, does `act` on the second path only, and greets nobody there before the first one has begun the session. */
 function onSecond(meddle: Meddle): Meddle {
-  return (step, link, frame) => pathIndex(link) === 1 && meddle(step, link, frame);
+  return (step, link, frame) => {
+    if (pathIndex(link) === 0) return false;
+    if (step !== 'hello' || link.server.links.some((one) => one.isPath && pathIndex(one) === 0)) return meddle(step, link, frame);
+    link.close();
+    return true;
+  };
 }
 
 /** The second path is closed with this reason, while I/O goes on over the first, which never dies. */
@@ -222,10 +236,10 @@ function oneOfTwo(id: string, section: string, expects: string, error: RegExp, m
     const nbd = await stage.nbd();
     const isClosed = async (): Promise<boolean> => {
       holds((await nbd.read(0, PIECE_BYTES)).equals(CONTENT), 'A READ gave something else');
-      return error.test((await stage.paths())[1]?.lastError ?? '');
+      return error.test(await stage.said(1));
     };
     await stage.becomes(`The second path is closed because of ${error}`, isClosed);
-    equals('The error of the first path', (await stage.paths())[0]?.lastError ?? '', '');
+    stage.noneLost(stage.server.links.filter((link) => pathIndex(link) === 0));
     await stage.recovers();
   };
   return clientCase(`conduct.two-paths.${id}`, section, expects, run, { meddle: onSecond(meddle), error, hasTwoPaths: true });
@@ -322,7 +336,11 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
     fenced,
     async (stage, ear) => {
       await stage.up();
-      const dying = stage.server.links.find((link) => pathIndex(link) === 1 && link.ending === null);
+      // A heartbeat may pass until the client says something on it.
+      const second = (): RawServerLink | undefined =>
+        stage.server.links.find((link) => pathIndex(link) === 1 && link.isPath && link.ending === null);
+      await stage.becomes('There is a second path', () => second() !== undefined);
+      const dying = second();
       holds(dying !== undefined, 'There is no second path');
       const number = dying.path;
       dying.reset();

@@ -81,3 +81,13 @@ export function welcome(changes: Fields): Meddle {
     link.send(frameBytes({ op: OP.WELCOME, body: Buffer.concat([body, mac]) }));
   });
 }
+
+/** The errno that an application's I/O failed with; 0: it did not. */
+export async function errnoOf(io: Promise<unknown>): Promise<number> {
+  try {
+    await io;
+    return 0;
+  } catch (error) {
+    return Number(/^Errno (\d+) /.exec(error instanceof Error ? error.message : '')?.[1] ?? Number.NaN);
+  }
+}

@@ -5,14 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { decodeRefuse, encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import type { RawClient } from '../../support/raw-peer.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type ServerCase, serverCase } from '../case.ts';
-import { answered, byes, closed, equals, failed, holds, refused } from '../check.ts';
+import { answered, byes, closed, equals, failed, holds, refused, sameBytes } from '../check.ts';
 import { pack } from '../pack.ts';
+import { specMac } from '../spec-keys.ts';
 import { BLOCK, SCRATCH, type Target } from '../target.ts';
-import { greet, proofFrame } from './handshake-steps.ts';
+import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
 /** So that the last come when its process is gone. */
 const LATE_EVERY_MS = 4;
@@ -64,6 +65,28 @@ export const JOIN_CASES: readonly ServerCase[] = [
       await refusesJoin(target, 0, { session: randomBytes(16), secret: Buffer.alloc(32) }, 'E_NO_SESSION');
     },
   ),
+  serverCase(
+    'join.unknown-session-proved',
+    'REFUSE and BYE',
+    'E_NO_SESSION behind a right PROOF has the mac of its code under K',
+    async (target) => {
+      const { peer, keys } = await greet(target);
+      peer.send(proofFrame(keys, joinBody(keys, randomBytes(32), { session: randomBytes(16), dead: [] })));
+      const { op, body } = await peer.next();
+      equals('What came', op, OP.REFUSE);
+      const { code, mac } = decodeRefuse(body, 0, body.length);
+      equals('Its code', code, 'E_NO_SESSION');
+      sameBytes('Its mac', mac ?? Buffer.alloc(0), specMac(keys.base, 'refuse', keys, Buffer.from(code)));
+      await peer.ended();
+    },
+  ),
+  serverCase('join.refused-unproved', 'REFUSE and BYE', 'REFUSE to a PROOF that is wrong has no mac', async (target) => {
+    const { peer, keys } = await greet(target);
+    peer.send(proofFrame({ ...keys, base: randomBytes(32) }, pack({ session: null, dead: [] })));
+    const { body } = await peer.next();
+    equals('Code and mac', decodeRefuse(body, 0, body.length), { ...decodeRefuse(body, 0, body.length), code: 'E_AUTH', mac: null });
+    await peer.ended();
+  }),
   serverCase(
     'join.foreign-session',
     'Step by step',
@@ -156,7 +179,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       await session.ended();
       // While its process ends, BYE may come in place of WELCOME.
       const isGone = (): Promise<boolean> => refusesJoin(target, 1, session.session, 'E_NO_SESSION').then(() => true);
-      await waitFor(isGone, 5_000, 'The session is gone');
+      await waitFor(isGone, 10_000, 'The session is gone');
     },
     { needs: ['second node'], log: /The client said: Good night/ },
   ),

@@ -121,9 +121,9 @@ export const PROBE_CASES: readonly ServerCase[] = [
     SECTION,
     'A probe gets BYE E_LIMIT 10 s after WELCOME',
     async (target) => {
-      const client = await probe(target);
       const startMs = performance.now();
-      const bye = await client.next(({ op }) => op === OP.BYE, PROBE_TIME_MAX_MS + 5_000);
+      const client = await probe(target);
+      const bye = await client.next(({ op }) => op === OP.BYE, PROBE_TIME_MAX_MS + 30_000);
       equals('Frames besides it', client.frames.length, 0);
       equals('Whether it came too early', performance.now() - startMs < PROBE_TIME_MAX_MS - 1_000, false);
       client.frames.push(bye);
@@ -141,7 +141,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
       const last = await fill(target, probes);
       equals('The refusal', last, 'E_LIMIT');
       probes[0]?.close();
-      await waitFor(() => probe(target).then(() => true), 5_000, 'There is room again');
+      await waitFor(() => probe(target).then(() => true), 10_000, 'There is room again');
     },
   ),
 ];

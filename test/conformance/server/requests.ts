@@ -173,6 +173,8 @@ const OPEN_CASES: readonly ServerCase[] = [
   notAnOpen('number-name', 'a number as name', pack({ name: 5, universe: 0, readonly: true })),
   notAnOpen('universe-4', 'universe 4', openBody('x', { universe: 4 })),
   notAnOpen('readonly-1', '1 in place of true', openBody('x', { readonly: 1 })),
+  notAnOpen('take-3', 'a take that there is not', openBody('x', { take: 3 })),
+  notAnOpen('resume-number', 'a number as the identity to resume', openBody('x', { resume: 7 })),
   serverCase(
     'open.too-many',
     'OPEN answer',
@@ -310,7 +312,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
   ).map(([id, what, body]) =>
     fails(`ioctl.extents.${id}`, 'EXTENTS', `EXTENTS ${what}`, { op: OP.IOCTL, aux: IOCTL.EXTENTS, body: pack(body) }, 'BAD_REQUEST'),
   ),
-  ...[0, 3, 0xffffffff].map((aux) => fails(`ioctl.number.${aux}`, 'IOCTL', `IOCTL ${aux}`, { op: OP.IOCTL, aux }, 'UNSUPPORTED')),
+  ...[0, 4, 0xffffffff].map((aux) => fails(`ioctl.number.${aux}`, 'IOCTL', `IOCTL ${aux}`, { op: OP.IOCTL, aux }, 'UNSUPPORTED')),
   fails('ioctl.flags', 'Flags', 'IOCTL with FUA', { op: OP.IOCTL, aux: IOCTL.IDENTIFY, flags: FLAG.FUA }, 'BAD_REQUEST'),
   fails('ioctl.unknown-handle', 'IOCTL', 'IOCTL of a handle that was never given', { op: OP.IOCTL, aux: IOCTL.IDENTIFY }, 'STALE', 0xfff0),
   serverCase('ioctl.size', 'Volume', 'The size is whole blocks', async (target) => {

@@ -29,9 +29,10 @@ const HANDLERS = {
     expectThat(typeof refresh === 'boolean', 'a handler saw a flag that is none');
     return answered();
   },
-  attach: ({ names, readOnly, server }: { names: readonly string[]; readOnly: boolean; server: string | null }) => {
+  attach: ({ names, readOnly, server, take }: { names: readonly string[]; readOnly: boolean; server: string | null; take: string }) => {
     expectNames(names);
     expectThat(typeof readOnly === 'boolean' && (server === null || typeof server === 'string'), 'a handler saw a wrong parameter');
+    expectThat(['no', 'over', 'force'].includes(take), 'a handler saw a word that is none');
     return answered();
   },
   events: ({ count }: { count: number }) => {
@@ -143,6 +144,8 @@ function request(random: SeededRandom): string {
     { names: [''] },
     { names: 'a' },
     { names: ['x'], readOnly: true, server: 'big-9' },
+    { names: ['x'], take: 'over' },
+    { names: ['x'], take: 'all' },
     { refresh: true },
     { refresh: 1 },
     { count: 3 },

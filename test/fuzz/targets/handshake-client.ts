@@ -2,15 +2,16 @@
 // time (proof-oracle.ts), is right for exactly the CHALLENGE seen, and names the session that was joined; what is thrown is an RsError.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
+import { RsError } from '@rsio/protocol/lib/errors';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/protocol/limits';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeChallenge, encodeFarewell, encodeWelcome } from '@rsio/protocol/wire/message-codec';
+import { decodeRefuse, encodeChallenge, encodeFarewell, encodeRefuse, encodeWelcome } from '@rsio/protocol/wire/message-codec';
 import { frameBytes } from '../frame-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../fuzz-target.ts';
 import { aName, edge } from '../message-maker.ts';
 import { mutated } from '../mutator.ts';
-import { endsInMac, joinKeyOf, keyOf, transcriptOf, withMac } from '../proof-oracle.ts';
+import { endsInMac, joinKeyOf, keyOf, refuseMacOf, transcriptOf, withMac } from '../proof-oracle.ts';
 import { encodeScript, readScript, scriptPieces, step } from '../script.ts';
 
 // step 0: CHALLENGE or REFUSE, argument 1: the client joins a session       step 1: WELCOME or REFUSE
@@ -66,7 +67,14 @@ function run(input: Buffer): boolean {
   for (const feature of challenge.features) expectThat(FEATURES.includes(feature), `feature ${feature} was taken, which was not offered`);
   handshake.proof(isJoin ? { session: SESSION, secret: SECRET } : null, [1, 2]);
   if (second === undefined) return false;
-  const welcome = orRefused(CODES, () => handshake.onWelcome(Buffer.from(second.bytes)));
+  const welcome = orRefused(CODES, () => {
+    try {
+      return handshake.onWelcome(Buffer.from(second.bytes));
+    } catch (thrown) {
+      if (thrown instanceof RsError) judgeRefusal(thrown, first.bytes, second.bytes);
+      throw thrown;
+    }
+  });
   if (welcome === null) return false;
   const body = second.bytes.subarray(HEADER_BYTES);
   const transcript = transcriptOf(HELLO, first.bytes);
@@ -103,15 +111,27 @@ function makeWelcome(random: SeededRandom, challenge: Buffer, isJoin: boolean): 
   return frameBytes(OP.WELCOME, {}, 'message', proven.subarray(0, HANDSHAKE_MESSAGE_MAX_BYTES));
 }
 
-function refusal(random: SeededRandom): Buffer {
+function refusal(random: SeededRandom, challenge: Buffer | null): Buffer {
   const code = random.pick([...CODES, 'E_LATER', 'X']);
-  return frameBytes(OP.REFUSE, {}, 'message', encodeFarewell({ code, sentence: random.pick(['', 'No', 'x\u001b[2Jy']) }));
+  const sentence = random.pick(['', 'No', 'x\u001b[2Jy']);
+  if (challenge === null || random.chance(0.3)) return frameBytes(OP.REFUSE, {}, 'message', encodeFarewell({ code, sentence }));
+  const macOf = random.chance(0.7) ? code : 'E_NO_SESSION';
+  const mac = refuseMacOf(keyOfWelcome(random.chance(0.1)), transcriptOf(HELLO, challenge), macOf);
+  return frameBytes(OP.REFUSE, {}, 'message', encodeRefuse({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
+}
+
+/** A refusal that is taken for the server's word has the right mac for its code. */
+function judgeRefusal(error: RsError, challenge: Buffer, frame: Buffer): void {
+  if (error.context['proved'] !== true) return;
+  const { code, mac } = decodeRefuse(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
+  const right = refuseMacOf(keyOfWelcome(false), transcriptOf(HELLO, challenge), code);
+  expectThat(mac !== null && mac.equals(right), `a refusal ${code} was believed without the right mac`);
 }
 
 function make(random: SeededRandom): Buffer {
   const isJoin = random.chance(0.5);
-  const challenge = random.chance(0.95) ? makeChallenge(random) : refusal(random);
-  const welcome = random.chance(0.9) ? makeWelcome(random, challenge, isJoin) : refusal(random);
+  const challenge = random.chance(0.95) ? makeChallenge(random) : refusal(random, null);
+  const welcome = random.chance(0.9) ? makeWelcome(random, challenge, isJoin) : refusal(random, challenge);
   const frames = [challenge, welcome].map((frame) => (random.chance(0.2) ? mutated(random, frame, 2) : frame));
   return encodeScript(frames.map((frame, index) => step(index, isJoin ? 1 : 0, frame)));
 }

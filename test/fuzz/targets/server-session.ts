@@ -1,5 +1,5 @@
 // A session of the server with its paths, over connections in memory, and a proven client that does whatever it likes, storage that ends
-// when it likes, and a listener that grants. Oracle: no exception, no I/O outside of what was opened, memory and requests within their
+// when it likes, and a listener that grants, and revokes. Oracle: no exception, no I/O outside of what was opened, memory and requests within their
 // bounds, everything that is said is frames; and when the session ends it ends: nothing is lent, open, or waited for any more.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -27,8 +27,8 @@ import { MeasuringPool } from '../measuring-pool.ts';
 import { RequestMaker } from '../request-maker.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../script.ts';
 
-const KIND = { BYTES: 0, PATH: 1, TIME: 2, FINISH: 3, STAND: 4, CLOSE: 5, LIST: 6, SPEED: 7, TURN: 8 } as const;
-const KINDS = 9;
+const KIND = { BYTES: 0, PATH: 1, TIME: 2, FINISH: 3, STAND: 4, CLOSE: 5, LIST: 6, SPEED: 7, TURN: 8, REVOKE: 9 } as const;
+const KINDS = 10;
 const TIMES_MS = [0, 1, 50, 1000, 6000, 16_000];
 const STATUSES = [STATUS.OK, STATUS.OK, STATUS.IO_ERROR, STATUS.NO_SPACE] as const;
 const AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
@@ -49,6 +49,9 @@ class Scene {
   readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd }[] = [];
   readonly session: Session;
   private generation = 1;
+  /** Of all volumes. */
+  private epoch = 1;
+  private revoking = 0;
   private hasEnded = false;
   private readonly cuts = new SeededRandom(5);
 
@@ -60,8 +63,10 @@ class Scene {
       pathsChanged: (count) => expectThat(count <= PATHS_PER_TRUNK_MAX, `a session has ${count} paths`),
       clientEnds: (sentence) => this.end(sentence),
       list: () => Promise.resolve({ generation: this.generation, interfaces: [AT], volumes: [] }),
-      grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly)),
+      grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),
+      settle: () => Promise.resolve({ settled: true }),
+      lost: () => undefined,
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
     });
   }
@@ -98,6 +103,9 @@ class Scene {
       case KIND.LIST:
         this.session.listChanged(arg % 2 === 0 ? [AT] : [], ++this.generation);
         break;
+      case KIND.REVOKE:
+        this.revoke(VOLUMES[arg % VOLUMES.length]!.name, (bytes[0] ?? 0) % 4);
+        break;
       case KIND.SPEED:
         this.backends.isFast = arg % 2 === 0;
         break;
@@ -118,6 +126,7 @@ class Scene {
       await nextTurn();
     }
     expectThat(this.hasEnded, 'the session does not end');
+    expectThat(this.revoking === 0, `${this.revoking} times a volume was revoked, and that does not end`);
     this.clock.advance(1000);
     expectThat(this.backends.open === 0, `${this.backends.open} backends are open after the end`);
     expectThat(this.pools.bodies.lent.size === 0, `${this.pools.bodies.lent.size} body buffers are lent after the end`);
@@ -128,6 +137,12 @@ class Scene {
 
   get answered(): number {
     return this.paths.reduce((sum, { client }) => sum + client.count(OP.OPEN | ANSWER), 0);
+  }
+
+  /** What was granted by `back` epochs ago is void; it may be told twice. */
+  private revoke(name: string, back: number): void {
+    this.revoking++;
+    void this.session.revoke(`id-${name}`, this.epoch++ - back).then(() => this.revoking--);
   }
 
   private end(sentence: string): void {
@@ -151,11 +166,11 @@ class Scene {
   }
 }
 
-function grantOf(name: string, asReader: boolean): Grant {
+function grantOf(name: string, asReader: boolean, epoch: number): Grant {
   const known = VOLUMES.find((volume) => volume.name === name);
   if (known === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: 'There is no such volume', holders: [] };
   const volume = { ...known, universe: 0, id: `id-${name}`, type: 'memory', path: null, clients: null } as const;
-  return { granted: true, volume, readonly: asReader || known.readonly, identity: 'identity', life: 'life' };
+  return { granted: true, volume, readonly: asReader || known.readonly, identity: 'identity', life: 'life', epoch };
 }
 
 async function run(input: Buffer): Promise<boolean> {
@@ -174,7 +189,8 @@ function make(random: SeededRandom): Buffer {
     return step(KIND.BYTES, random.int(0, 2), Buffer.concat(frames));
   };
   const other = (): Step => {
-    const kind = random.pick([KIND.PATH, KIND.TIME, KIND.FINISH, KIND.FINISH, KIND.STAND, KIND.CLOSE, KIND.LIST, KIND.SPEED, KIND.TURN]);
+    const rare = [KIND.PATH, KIND.TIME, KIND.STAND, KIND.CLOSE, KIND.LIST, KIND.SPEED, KIND.TURN];
+    const kind = random.pick([...rare, KIND.FINISH, KIND.FINISH, KIND.REVOKE]);
     return step(kind, random.int(0, 15), random.bytes(random.int(0, 3)));
   };
   const one = (): Step => (random.chance(0.6) ? requests() : other());

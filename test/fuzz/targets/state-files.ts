@@ -6,6 +6,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
+import { TAKE } from '@rsio/protocol/wire/messages';
 import { nextIdentity } from '@rsio/rsiod/identity';
 import { Holders } from '@rsio/rssrv/holders';
 import { RunRecords } from '@rsio/rssrv/run-records';
@@ -39,7 +40,7 @@ function namesProcesses(bytes: Buffer): boolean {
 }
 
 async function useHolders(file: string): Promise<boolean> {
-  const holders = new Holders(file, () => 0);
+  const holders = new Holders(file, () => 0, quiet);
   await holders.load();
   // Whoever is refused because of what stands there is told so, and everybody sees it in the list.
   const holds = holders.of(ID);
@@ -47,9 +48,24 @@ async function useHolders(file: string): Promise<boolean> {
   if (holds.length === 0) return true;
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', address: '127.0.0.1' };
   const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
-  const grant = await holders.grant(volume, client, { name: 'oracle', universe: 0, readonly: false }, 'life');
+  const ports = {
+    find: () => volume,
+    life: () => 'life',
+    endHold: () => Promise.resolve(true),
+    sync: () => Promise.resolve(),
+    lifeEnded: () => Promise.resolve(),
+    isWanted: () => true,
+    holdersChanged: () => undefined,
+  };
+  const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+  const grant = await holders.grant(ID, client, request, ports);
   expectThat(!grant.granted, 'a volume that is held was granted');
   encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+  const resuming = await holders.grant(ID, client, { ...request, resume: 'id.1' }, ports);
+  expectThat(!resuming.granted, 'a hold was resumed that never was');
+  encodeFailureAnswer({ sentence: resuming.sentence, holders: resuming.holders });
+  const taking = await holders.grant(ID, client, { ...request, take: TAKE.FORCE }, ports);
+  expectThat(taking.granted, 'a volume could not be taken over');
   return true;
 }
 
@@ -70,7 +86,7 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
       if (namesProcesses(bytes)) return true;
       const records = new RunRecords(file, 'boot');
       await records.takeOver(systemClock, quiet);
-      expectThat(/^boot\.-?\d+\.-?\d+$/.test(records.lifeOf(ID)), `a life is called ${records.lifeOf(ID)}`);
+      expectThat(/^boot\.[0-9a-f]+\.-?\d+\.-?\d+$/.test(records.lifeOf(ID)), `a life is called ${records.lifeOf(ID)}`);
       return true;
     }
     default: {
@@ -129,11 +145,17 @@ function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
     address: odd(random, '127.0.0.1'),
     sinceMs: odd(random, 1_284_476_552_000),
     readonly: odd(random, false),
+    ...(random.chance(0.2) ? {} : { epoch: odd(random, random.int(0, 4)), life: odd(random, 'boot.0.0') }),
+  });
+  const taken = (): object => ({
+    taken: random.chance(0.5) ? null : odd(random, { node: odd(random, 'mars'), address: odd(random, ''), atMs: odd(random, 1) }),
   });
   switch (kind) {
     case 'holders':
       return {
-        volumes: { [random.pick(ids)]: odd(random, { epoch: odd(random, 4), holds: Array.from({ length: random.int(0, 3) }, hold) }) },
+        volumes: {
+          [random.pick(ids)]: odd(random, { epoch: odd(random, 4), holds: Array.from({ length: random.int(0, 3) }, hold), ...taken() }),
+        },
         instances: { 'big-2 m': odd(random, 3) },
       };
     case 'records':
@@ -156,7 +178,7 @@ function volumes(random: SeededRandom): object {
 function make(random: SeededRandom): Buffer {
   const index = random.int(0, KINDS.length - 1);
   const kind = KINDS[index]!;
-  const version = odd(random, 1);
+  const version = odd(random, kind === 'holders' && random.chance(0.7) ? 2 : 1);
   const whole = kind === 'volumes' ? { version, ...volumes(random) } : { version, content: content(random, kind) };
   const text = Buffer.from(JSON.stringify(whole));
   return Buffer.concat([Buffer.from([index]), random.chance(0.7) ? text : mutated(random, text, 2)]);

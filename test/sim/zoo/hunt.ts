@@ -1,11 +1,11 @@
-// One mutant against the simulator's seeds, in a process of its own: `hunt.js NAME FIRST LAST`. Says to its parent the first seed that
+// One mutant against the simulator's seeds, in a process of its own: `hunt.js NAME FIRST-LAST...`. Says to its parent the first seed that
 // failed and what the oracle said. Leaves judging, and cutting a hunt that takes too long, to zoo.ts.
 
 import { runSeed } from '../run-seed.ts';
 import { MUTANTS } from './mutants.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 
-const [name, first, last] = process.argv.slice(2);
+const [name, ...runs] = process.argv.slice(2);
 const mutant = MUTANTS.find((candidate) => candidate.name === name);
 if (mutant === undefined && name !== UNBROKEN) throw new Error(`There is no mutant ${name}`);
 mutant?.apply();
@@ -16,10 +16,13 @@ process.on('unhandledRejection', (reason) => {
 });
 
 async function hunt(): Promise<Hunted> {
-  for (let seed = Number(first); seed <= Number(last); seed++) {
-    const { breaches } = await runSeed(seed);
-    const breach = breaches[0] ?? rejection;
-    if (breach !== null) return { seed, breach };
+  for (const run of runs) {
+    const [first, last] = run.split('-').map(Number);
+    for (let seed = first!; seed <= last!; seed++) {
+      const { breaches } = await runSeed(seed);
+      const breach = breaches[0] ?? rejection;
+      if (breach !== null) return { seed, breach };
+    }
   }
   return { seed: null, breach: '' };
 }

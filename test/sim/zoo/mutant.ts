@@ -21,6 +21,7 @@ export interface SlotInner {
   request: Request | null;
   copies: number[];
   taken: boolean;
+  hedged: boolean;
 }
 
 export interface SlotsInner {

@@ -1,9 +1,11 @@
 // Runs the mutants, each in a process of its own, against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as
-// many as the hardest mutant took. Leaves what a seed does to the simulator: no mutant has a scenario of its own.
+// many as the hardest mutant took. Quick: each begins where found-at.ts says that it is found soonest, and the unbroken code runs the seeds
+// that found one. Leaves what a seed does to the simulator: no mutant has a scenario of its own.
 // Invariant: a mutant counts as found only by what the simulator said of a seed, never because its process died or was cut off.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { FOUND_AT } from './found-at.ts';
 import { MUTANTS } from './mutants.ts';
 
 /** Of a hunt: the first seed that failed, or null. */
@@ -28,6 +30,14 @@ export interface ZooReport {
   readonly unbrokenSeeds: number;
 }
 
+export interface ZooOptions {
+  /** Only these; empty: all. */
+  readonly names: readonly string[];
+  readonly isQuick: boolean;
+  /** First seed of every hunt; quick: of those that are not in found-at.ts. */
+  readonly from: number;
+}
+
 export const UNBROKEN = 'unbroken';
 /** A mutant that lives through so many seeds has survived. */
 export const ZOO_SEEDS = 400;
@@ -36,30 +46,50 @@ export const HUNT_MAX_MS = 240_000;
 /** The unbroken code passes at least so many seeds. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
-/** `file`: the compiled hunt. `names`: only these; empty: all. */
-export async function runZoo(file: string, jobs: number, names: readonly string[], told: (verdict: Verdict) => void): Promise<ZooReport> {
+/** `file`: the compiled hunt. */
+export async function runZoo(
+  file: string,
+  jobs: number,
+  { names, isQuick, from }: ZooOptions,
+  told: (verdict: Verdict) => void,
+): Promise<ZooReport> {
   const waiting = MUTANTS.filter(({ name }) => names.length === 0 || names.includes(name));
   const verdicts: Verdict[] = [];
   const next = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
       const { name, rule, breaks } = mutant;
       const startMs = performance.now();
-      const hunted = await hunt(file, name, 1, ZOO_SEEDS);
+      const first = isQuick ? (FOUND_AT.get(name) ?? from) : from;
+      const hunted = await hunt(file, name, [[first, first + ZOO_SEEDS - 1]]);
       const verdict = { name, rule, breaks, ...hunted, found: hunted.seed !== null, elapsedMs: performance.now() - startMs };
       verdicts.push(verdict);
       told(verdict);
     }
   };
   await Promise.all(Array.from({ length: jobs }, next));
-  const unbrokenSeeds = Math.max(UNBROKEN_SEEDS_MIN, ...verdicts.map(({ seed }) => seed ?? 0));
-  const share = Math.ceil(unbrokenSeeds / jobs);
-  const shares = Array.from(
-    { length: jobs },
-    (_unused, index) => [index * share + 1, Math.min((index + 1) * share, unbrokenSeeds)] as const,
-  );
-  const hunts = await Promise.all(shares.map(([first, last]) => hunt(file, UNBROKEN, first, last)));
+  const last = Math.max(from + UNBROKEN_SEEDS_MIN - 1, ...verdicts.map(({ seed }) => seed ?? 0));
+  const seeds = isQuick
+    ? [...new Set(verdicts.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
+    : Array.from({ length: last - from + 1 }, (_unused, index) => from + index);
+  const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => hunt(file, UNBROKEN, runs)));
   const unbroken = hunts.find(({ seed, breach }) => seed !== null || breach !== '') ?? { seed: null, breach: '' };
-  return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds };
+  return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
+}
+
+type Run = readonly [first: number, last: number];
+
+/** Ascending seeds as runs of consecutive ones, shared out to the jobs. */
+function runsOf(seeds: readonly number[], jobs: number): Run[][] {
+  const share = Math.ceil(seeds.length / jobs);
+  return Array.from({ length: jobs }, (_unused, job) => {
+    const runs: [number, number][] = [];
+    for (const seed of seeds.slice(job * share, (job + 1) * share)) {
+      const before = runs.at(-1);
+      if (before !== undefined && before[1] === seed - 1) before[1] = seed;
+      else runs.push([seed, seed]);
+    }
+    return runs;
+  });
 }
 
 /** Where the compiled hunt lies beside this compiled file. */
@@ -67,8 +97,8 @@ export function huntFile(): string {
   return fileURLToPath(new URL('./hunt.js', import.meta.url));
 }
 
-async function hunt(file: string, name: string, first: number, last: number): Promise<Hunted> {
-  const child = fork(file, [name, String(first), String(last)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+async function hunt(file: string, name: string, runs: readonly Run[]): Promise<Hunted> {
+  const child = fork(file, [name, ...runs.map(([first, last]) => `${first}-${last}`)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), HUNT_MAX_MS);
   try {
     return await outcome(child);

@@ -7,6 +7,7 @@ import { afterEach, type TestContext } from 'vitest';
 import type { Host } from '../host.ts';
 import { Lab } from '../lab.ts';
 import { type RunResult, run, runWell, wellOf } from '../programs.ts';
+import { shaper } from './shaper.ts';
 import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetLab } from './netns.ts';
 
 /** One Ethernet: whoever is plugged in hears all others. */
@@ -45,9 +46,44 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
+  /** From now on so many of a thousand frames that this card sends are lost at the switch; nobody is told. 0: none is. */
+  async lose(device: string, perMille: number): Promise<void> {
+    const port = this.port(device);
+    const table = `netdev ${port}`;
+    const chance = perMille < 1000 ? `numgen random mod 1000 < ${perMille} ` : '';
+    const chain = `chain lost { type filter hook ingress device "${port}" priority 0; ${chance}drop; }`;
+    // Made and removed at once, so that the rules are replaced whether there were some or not.
+    const rules = `table ${table} {}; delete table ${table}; ${perMille === 0 ? '' : `table ${table} { ${chain}; }`}`;
+    await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
+  }
+
+  /** Bits a second that this card sends at most; `tc` of Linux shapes what leaves, so a link is shaped at both its cards. */
+  async shape(device: string, bitsPerSecond: number): Promise<void> {
+    await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
+  }
+
+  /** This card sends frames as they are on a wire, not put together to larger ones: so that each is lost by itself. */
+  async sendSingleFrames(device: string): Promise<void> {
+    await this.ip('link', 'set', 'dev', device, 'gso_max_segs', '1');
+  }
+
+  /**
+   * New connections through this card get this congestion control, until the card loses address or link. By the route: a namespace may
+   * set its own default only to what the machine's administrator allows all users.
+   */
+  async setCongestion(device: string, address: string, algorithm: string): Promise<void> {
+    const subnet = `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
+    await this.ip('route', 'replace', subnet, 'dev', device, 'proto', 'kernel', 'scope', 'link', 'src', address, 'congctl', algorithm);
+  }
+
   /** `ip ARGS` on this machine, which must succeed; returns its output. */
   ip(...args: readonly string[]): Promise<string> {
     return runWell('ip', ['-n', this.namespace, ...args]);
+  }
+
+  /** What a program is run by to be on this machine. */
+  get command(): readonly string[] {
+    return ['ip', 'netns', 'exec', this.namespace];
   }
 
   /** A program on this machine, whatever its exit code. */

@@ -31,7 +31,7 @@ const status: StatusView = {
         {
           ...PATH,
           interface: 'if0',
-          address: '192.168.45.11',
+          port: 5001,
           state: 'down',
           tx: '-',
           rx: '-',
@@ -44,14 +44,32 @@ const status: StatusView = {
     },
   ],
   waiting: [{ volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: 0, untilMs: null, requests: 4 }],
+  logs: [],
 };
 
 function statsAt(receivedBytes: number): StatsView {
-  const stats = { interface: 'if0', state: 'up', requests: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null } as const;
+  const stats = {
+    interface: 'if0',
+    port: 5000,
+    state: 'up',
+    requests: 0,
+    unansweredBytes: 0,
+    resent: 0,
+    hedged: 0,
+    probed: 0,
+    dropped: 0,
+    deaths: 0,
+    roundTripMs: null,
+    receivingBytesPerSecond: null,
+    sendingBytesPerSecond: null,
+    readLatency: { p50Us: 0, p99Us: 0, maxUs: 0 },
+    writeLatency: { p50Us: 0, p99Us: 0, maxUs: 0 },
+  } as const;
   return {
     paths: [
+      // Of another server at the same address.
+      { ...stats, address: '192.168.45.10', port: 5001, sentBytes: 0, receivedBytes: 0 },
       { ...stats, address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes },
-      { ...stats, address: '192.168.45.11', sentBytes: 0, receivedBytes: 0 },
     ],
     volumes: [],
   };
@@ -68,6 +86,7 @@ const oracle: AttachmentView = {
   ...volume,
   namespace: 'osl',
   name: 'oracle',
+  byId: 'rsio-200-7d444840-9dc0-11d1-b245-5ffdce74fad2',
   state: 'attached',
   servers: 1,
   rawDevice: null,
@@ -109,7 +128,7 @@ function watching(): Walker {
       receivedBytes += 80e6;
       return statsAt(receivedBytes);
     },
-    local: () => ({ attachments }),
+    local: () => ({ attachments, awaited: [] }),
     query: () => ({ namespaces }),
     detach: ({ names }) => {
       attachments = [];
@@ -130,7 +149,7 @@ test('paths with both directions and rates, volumes with what they are', async (
   expect(walker.screen()).toContain('in  [...............]    0.0 MB/s');
   await walker.pass(1_000);
   expect(walker.screen()).toContain('in  [###############]   80.0 MB/s  out [####...........]   20.0 MB/s');
-  expect(walker.screen()).toMatch(/-> 192\.168\.45\.11\/5000 +down +tx - +rx - +-/);
+  expect(walker.screen()).toMatch(/-> 192\.168\.45\.10\/5001 +down +tx - +rx - +-/);
   expect(walker.screen()).toContain('! Connection refused');
   expect(walker.screen()).toMatch(/osl:oracle@0 +attached +15 GiB +\/dev\/av0\/oracle/);
   expect(walker.screen()).toMatch(/osl:tvol1@0 +not attached +15 GiB +on big-9, held by venus/);

@@ -54,7 +54,8 @@ function pathRows(now: Sample, before: Sample | null): Row[] {
   const rows = now.status.interfaces.flatMap((view) => [
     textRow(`${view.position} ${view.name} ${view.address}${view.reps.length === 0 ? '  no path' : ''}`),
     ...view.reps.map((rep) => {
-      const rates = paths.find(({ path }) => path.interface === view.name && path.address === rep.address)?.rates;
+      const isIts = (path: PathStats): boolean => path.interface === view.name && path.address === rep.address && path.port === rep.port;
+      const rates = paths.find(({ path }) => isIts(path))?.rates;
       return repRow(rep, rates ?? { received: 0, sent: 0 }, scale);
     }),
   ]);
@@ -74,7 +75,7 @@ function repRow(rep: RepView, rates: Rates, scale: number): Row {
 
 function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, before: Sample | null): Rates {
   const seconds = before === null ? 0 : (now.atMs - before.atMs) / 1000;
-  const isSame = earlier?.interface === path.interface && earlier.address === path.address;
+  const isSame = earlier?.interface === path.interface && earlier.address === path.address && earlier.port === path.port;
   if (earlier === undefined || !isSame || seconds <= 0) return { received: 0, sent: 0 };
   // A counter that went back was restarted.
   const rate = (current: number, previous: number): number => (current < previous ? 0 : (current - previous) / seconds);

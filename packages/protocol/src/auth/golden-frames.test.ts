@@ -7,7 +7,7 @@ import { writeMessageHeader } from '../wire/header.ts';
 import { encodeHeartbeat } from '../wire/message-codec.ts';
 import { ClientHandshake } from './handshake-client.ts';
 import { handshakeFrame } from './handshake-frames.ts';
-import { buildWelcome, refuseFrame, ServerHandshake } from './handshake-server.ts';
+import { buildWelcome, provedRefusal, refuseFrame, ServerHandshake } from './handshake-server.ts';
 
 /** `length` bytes that count up from `first`. */
 function counting(first: number, length: number): Buffer {
@@ -16,7 +16,7 @@ function counting(first: number, length: number): Buffer {
 
 const SESSION = counting(0x40, 16);
 
-function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'hello' | 'challenge' | 'proof' | 'welcome', Buffer> {
+function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'hello' | 'challenge' | 'proof' | 'welcome' | 'gone', Buffer> {
   const client = new ClientHandshake(
     {
       nodekey: '0xbig2',
@@ -65,7 +65,13 @@ function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'he
     generation: 3,
   });
   client.onWelcome(welcome);
-  return { hello, challenge: challenged.frame, proof, welcome };
+  return {
+    hello,
+    challenge: challenged.frame,
+    proof,
+    welcome,
+    gone: refuseFrame(provedRefusal(proven, 'E_NO_SESSION', 'No such session')),
+  };
 }
 
 /** A frame with an empty body, its number in aux. */
@@ -113,7 +119,12 @@ const FRAMES: readonly (readonly [string, Buffer, string])[] = [
   [
     'REFUSE',
     refuseFrame({ code: 'E_NAMESPACE', sentence: 'Server big-9 serves namespaceid 200, not 201' }),
-    '0500000000000000000000490000000082a4636f6465ab455f4e414d455350414345a873656e74656e6365d92c536572766572206269672d3920736572766573206e616d6573706163656964203230302c206e6f7420323031',
+    '05000000000000000000004e0000000083a4636f6465ab455f4e414d455350414345a873656e74656e6365d92c536572766572206269672d3920736572766573206e616d6573706163656964203230302c206e6f7420323031a36d6163c0',
+  ],
+  [
+    'REFUSE behind a PROOF that joins',
+    joined.gone,
+    '0500000000000000000000520000000083a4636f6465ac455f4e4f5f53455353494f4ea873656e74656e6365af4e6f20737563682073657373696f6ea36d6163c420783766815b64dff08fefe71b408f5695fc7b44d790276b75b57827d8cf2a4eb0',
   ],
   [
     'PING',

@@ -7,10 +7,10 @@ import { assert } from '../lib/assert.ts';
 import { type ErrorCode, RsError } from '../lib/errors.ts';
 import { MAC_BYTES, NONCE_BYTES } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeChallenge, decodeFarewell, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
+import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
+import { baseKey, joinKey, mac, macIsRight, refuseMac, sessionSecret } from './keys.ts';
 
 export interface ClientIdentity {
   readonly nodekey: string;
@@ -71,7 +71,7 @@ export class ClientHandshake {
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
-    throwIfRefused(frame);
+    this.throwIfRefused(frame, false);
     const body = handshakeBody(frame, OP.CHALLENGE);
     const challenge = decodeChallenge(body, 0, body.length);
     const { versions, features } = this.identity.hello;
@@ -104,7 +104,7 @@ export class ClientHandshake {
    */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
-    throwIfRefused(frame);
+    this.throwIfRefused(frame, true);
     const body = handshakeBody(frame, OP.WELCOME);
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
     const message = body.subarray(0, messageBytes);
@@ -130,24 +130,26 @@ export class ClientHandshake {
     return sessionSecret(this.key, this.transcript);
   }
 
+  /**
+   * Whoever catches the error may show it and try again later; only one whose context says `proved` may be taken as the server's word.
+   * BYE comes in place of WELCOME from a session that takes no further path.
+   */
+  private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
+    const op = frame[0];
+    if (op !== OP.REFUSE && op !== OP.BYE) return;
+    const body = handshakeBody(frame, op);
+    const refusal = op === OP.BYE ? { ...decodeFarewell(body, 0, body.length), mac: null } : decodeRefuse(body, 0, body.length);
+    const { code: peerCode, sentence, mac: given } = refusal;
+    const proved = isBehindProof && given !== null && macIsRight(refuseMac(this.key, this.transcript, peerCode), given);
+    const known = REFUSALS.find((code) => code === peerCode);
+    const said = sentence === '' ? peerCode : sentence;
+    const message = known === undefined ? `Server refused the connection (${peerCode}): ${said}` : `Server refused the connection: ${said}`;
+    throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
+  }
+
   /** A step begins: until it is through, the handshake is over. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';
   }
-}
-
-/**
- * REFUSE is not authenticated: whoever catches the error may show it and try again later, and may not take it as final. BYE comes in place
- * of WELCOME from a session that takes no further path.
- */
-function throwIfRefused(frame: Buffer): void {
-  const op = frame[0];
-  if (op !== OP.REFUSE && op !== OP.BYE) return;
-  const body = handshakeBody(frame, op);
-  const { code: peerCode, sentence } = decodeFarewell(body, 0, body.length);
-  const known = REFUSALS.find((refusal) => refusal === peerCode);
-  const said = sentence === '' ? peerCode : sentence;
-  const message = known === undefined ? `Server refused the connection (${peerCode}): ${said}` : `Server refused the connection: ${said}`;
-  throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode });
 }

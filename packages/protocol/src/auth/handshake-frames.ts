@@ -10,7 +10,8 @@ import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wir
 
 // Bodies; each mac covers T and everything that stands before it in the body:
 //
-//   HELLO, CHALLENGE, REFUSE     MessagePack
+//   HELLO, CHALLENGE             MessagePack
+//   REFUSE                       MessagePack, behind a right PROOF with mac "refuse" under K of its code as a field
 //   PROOF                        MessagePack | [mac "join" under J: only when it joins] | mac "client" under K
 //   WELCOME                      MessagePack | mac "server" under K, or under J when it answers a join
 

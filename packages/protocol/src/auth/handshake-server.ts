@@ -8,11 +8,11 @@ import { type ErrorCode, RsError } from '../lib/errors.ts';
 import { MAC_BYTES, NONCE_BYTES } from '../limits.ts';
 import { chooseFeatures, chooseVersion } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeHello, decodeProof, encodeChallenge, encodeFarewell, encodeWelcome } from '../wire/message-codec.ts';
+import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome } from '../wire/message-codec.ts';
 import { scanValue } from '../wire/message-scan.ts';
 import type { Hello, Proof, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
+import { baseKey, joinKey, mac, macIsRight, refuseMac, sessionSecret } from './keys.ts';
 
 export interface ServerIdentity {
   readonly namespaceid: number;
@@ -36,10 +36,15 @@ export interface Refusal {
   readonly kind: 'refuse';
   readonly code: ErrorCode;
   readonly sentence: string;
+  /** Behind a right PROOF: shows the client who says it. */
+  readonly mac: Buffer | null;
   readonly logReason: string;
   /** To be counted by the attempt limit. */
   readonly isFailedProof: boolean;
 }
+
+/** What REFUSE tells of it. */
+export type RefusalWords = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
 
 export interface Challenged {
   readonly kind: 'challenge';
@@ -55,6 +60,8 @@ interface ProvenBase {
   /** For `buildWelcome`, maybe in another process: hex. */
   readonly welcomeKey: string;
   readonly transcript: string;
+  /** For `provedRefusal`: K. */
+  readonly refuseKey: Buffer;
 }
 
 /** A proven client: begins a session whose secret the listener keeps for later joins, or joins the one in `proof.session`. */
@@ -72,7 +79,7 @@ interface Agreed {
 }
 
 function refuse(code: ErrorCode, sentence: string, logReason: string, isFailedProof = false): Refusal {
-  return { kind: 'refuse', code, sentence, logReason, isFailedProof };
+  return { kind: 'refuse', code, sentence, mac: null, logReason, isFailedProof };
 }
 
 export class ServerHandshake {
@@ -152,11 +159,12 @@ export class ServerHandshake {
     const { node } = agreed.hello;
     const secret = secretOf(session, node);
     if (secret === null) {
-      return refuse(
-        'E_NO_SESSION',
-        `Server ${this.identity.server} has no such session: begin a new one`,
-        `node ${node} asked for a session that is gone`,
-      );
+      const code = 'E_NO_SESSION';
+      const sentence = `Server ${this.identity.server} has no such session: begin a new one`;
+      return {
+        ...refuse(code, sentence, `node ${node} asked for a session that is gone`),
+        mac: refuseMac(agreed.key, agreed.transcript, code),
+      };
     }
     const key = joinKey(agreed.key, secret);
     const message = proven.subarray(0, proven.length - joinMac.length);
@@ -180,13 +188,19 @@ function beginSession(agreed: Agreed, proof: Proof, joinMac: Buffer): Proven {
 }
 
 function provenBase(agreed: Agreed, proof: Proof, welcomeKey: Buffer): ProvenBase {
-  const { hello, version, features, transcript } = agreed;
-  return { hello, proof, version, features, welcomeKey: welcomeKey.toString('hex'), transcript: transcript.toString('hex') };
+  const { hello, version, features, transcript, key } = agreed;
+  const hex = { welcomeKey: welcomeKey.toString('hex'), transcript: transcript.toString('hex') };
+  return { hello, proof, version, features, ...hex, refuseKey: key };
 }
 
 /** The REFUSE frame for a refusal, or for any other reason to send a client away before WELCOME. */
-export function refuseFrame(refusal: { readonly code: ErrorCode; readonly sentence: string }): Buffer {
-  return handshakeFrame(OP.REFUSE, encodeFarewell({ code: refusal.code, sentence: refusal.sentence }));
+export function refuseFrame({ code, sentence, mac: proof = null }: RefusalWords): Buffer {
+  return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
+}
+
+/** Of a client that has proved itself, so that it can believe it. */
+export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalWords {
+  return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }
 
 /** The WELCOME frame. `welcomeKey` and `transcript` are those of `Proven`, as hex: any process can build it. */

@@ -11,7 +11,15 @@ import { emptyHeader, readHeader } from '../wire/header.ts';
 import type { Hello, Welcome } from '../wire/messages.ts';
 import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
 import { handshakeFrame, type RandomBytes, wholeFrame } from './handshake-frames.ts';
-import { buildWelcome, type Proven, refuseFrame, type SecretLookup, ServerHandshake, type ServerIdentity } from './handshake-server.ts';
+import {
+  buildWelcome,
+  type Proven,
+  provedRefusal,
+  refuseFrame,
+  type SecretLookup,
+  ServerHandshake,
+  type ServerIdentity,
+} from './handshake-server.ts';
 
 const CLIENT: ClientIdentity = {
   nodekey: '0xbig2',
@@ -74,13 +82,23 @@ interface Outcome {
   /** What the client's side came to; a code when it threw. */
   client: Welcome | string;
   message: string;
+  /** A refusal that the client may take as the server's word. */
+  isProved: boolean;
   sessionSecret: Buffer | null;
 }
 
 const KEYS: ReadonlyMap<string, string> = new Map([['big-2', '0xbig2']]);
 
 function run(setup: Setup = {}): Outcome {
-  const outcome: Outcome = { server: 'none', logReason: '', isFailedProof: false, client: 'none', message: '', sessionSecret: null };
+  const outcome: Outcome = {
+    server: 'none',
+    logReason: '',
+    isFailedProof: false,
+    client: 'none',
+    message: '',
+    isProved: false,
+    sessionSecret: null,
+  };
   const between = setup.between ?? ((_op, frame) => frame);
   const identity: ClientIdentity = { ...CLIENT, ...setup.client, hello: { ...CLIENT.hello, ...setup.hello } };
   const client = new ClientHandshake(identity, seededRandom(`client ${setup.seed}`));
@@ -105,6 +123,7 @@ function run(setup: Setup = {}): Outcome {
     if (!(thrown instanceof RsError)) throw thrown;
     outcome.client = thrown.code;
     outcome.message = thrown.message;
+    outcome.isProved = thrown.context['proved'] === true;
   }
   return outcome;
 }
@@ -213,6 +232,34 @@ describe('refusals', () => {
     expect(run({ join, secretOf: () => null })).toMatchObject({ client: 'E_NO_SESSION', isFailedProof: false });
     expect(run({ join, secretOf: () => null, client: { nodekey: '0xother' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
     expect(run({ join, secretOf: () => null, hello: { node: 'nobody' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
+  });
+
+  test('behind a right PROOF the server proves its refusal, and before it none', () => {
+    const { join, secretOf } = firstThenJoin();
+    expect(run({ join, secretOf: () => null })).toMatchObject({ client: 'E_NO_SESSION', isProved: true });
+    for (const setup of [
+      { hello: { namespaceid: 201 } },
+      { client: { nodekey: '0xother' } },
+      { join: { ...join, secret: SESSION }, secretOf },
+    ])
+      expect(run(setup).isProved).toBe(false);
+    const byBoth = (op: number, frame: Buffer): Buffer =>
+      op === OP.WELCOME ? refuseFrame(provedRefusal(proven(run({ join, secretOf })), 'E_REPLACED', 'You are not the last')) : frame;
+    expect(run({ join, secretOf, between: byBoth })).toMatchObject({ client: 'E_REPLACED', isProved: true });
+  });
+
+  test('a refusal is not proved by that of another handshake, under another key, of another code, or before PROOF', () => {
+    const { join } = firstThenJoin();
+    const refuses = (words: Parameters<typeof refuseFrame>[0], step: number = OP.REFUSE): Outcome =>
+      run({ join, secretOf: () => null, between: (op, frame) => (op === step ? refuseFrame(words) : frame) });
+    const provedBy = (setup: Setup): Parameters<typeof refuseFrame>[0] => provedRefusal(proven(run(setup)), 'E_NO_SESSION', '');
+    expect(refuses(provedBy({})).isProved).toBe(true);
+    expect(refuses(provedBy({}), OP.CHALLENGE)).toMatchObject({ client: 'E_NO_SESSION', isProved: false });
+    expect(refuses(provedBy({ seed: 'another' }))).toMatchObject({ client: 'E_NO_SESSION', isProved: false });
+    const other = { client: { nodekey: '0xother' }, keys: new Map([['big-2', '0xother']]) };
+    expect(refuses(provedBy(other)).isProved).toBe(false);
+    expect(refuses({ ...provedBy({}), code: 'E_REPLACED' })).toMatchObject({ client: 'E_REPLACED', isProved: false });
+    expect(refuses({ code: 'E_NO_SESSION', sentence: '' })).toMatchObject({ client: 'E_NO_SESSION', isProved: false });
   });
 
   test('joining with a wrong secret fails, in the same words as a wrong key', () => {

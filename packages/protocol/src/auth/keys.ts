@@ -13,8 +13,8 @@ import { MAC_BYTES } from '../limits.ts';
 
 const KEY_BYTES = 32;
 
-/** `client`: PROOF; `join`: PROOF that joins a session; `server`: WELCOME. */
-export type MacLabel = 'client' | 'join' | 'server';
+/** `client`: PROOF; `join`: PROOF that joins a session; `server`: WELCOME; `refuse`: REFUSE behind a right PROOF. */
+export type MacLabel = 'client' | 'join' | 'server' | 'refuse';
 
 function derive(material: Buffer, salt: Buffer, info: string): Buffer {
   return Buffer.from(hkdfSync('sha256', material, salt, info, KEY_BYTES));
@@ -59,6 +59,11 @@ export function beaconMac(key: Buffer, datagramBefore: Buffer): Buffer {
 /** HMAC-SHA-256(key, label | T | what stands in the body before the mac). */
 export function mac(key: Buffer, label: MacLabel, transcript: Buffer, bodyBefore: Buffer): Buffer {
   return createHmac('sha256', key).update(label).update(transcript).update(bodyBefore).digest();
+}
+
+/** Of a REFUSE. Only its code is acted upon; the sentence is for people. */
+export function refuseMac(key: Buffer, transcript: Buffer, code: string): Buffer {
+  return mac(key, 'refuse', transcript, Buffer.from(code, 'utf8'));
 }
 
 export function macIsRight(expected: Buffer, given: Buffer): boolean {

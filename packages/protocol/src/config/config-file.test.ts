@@ -117,6 +117,42 @@ describe('saving', () => {
     expect(statSync(file)).toMatchObject({ uid: 12_345, gid: 54_321 });
   });
 
+  test('does not follow a link of somebody else, nor one to a file of somebody else, be it for reading or for writing', (context) => {
+    context.skip(process.geteuid?.() !== 0, 'needs root, to have a file of somebody else');
+    const real = join(folder, 'real');
+    const middle = join(folder, 'middle');
+    writeFileSync(real, OLD);
+    symlinkSync(real, middle);
+    symlinkSync(middle, file);
+    const { fingerprint } = openConfigFile(file);
+    const expectRefused = (words: RegExp): void => {
+      for (const how of [() => openConfigFile(file), () => saveConfigFile(file, newRscltcfg(), fingerprint)]) {
+        const { code, message } = refusal(how);
+        expect({ code, message: message.replaceAll(folder, 'DIR').replaceAll('etc/', '') }).toMatchObject({
+          code: 'E_RIGHTS',
+          message: expect.stringMatching(words) as string,
+        });
+      }
+      expect(readFileSync(real, 'utf8')).toBe(OLD);
+    };
+    nodeFs.chownSync(real, 12_345, 0);
+    expectRefused(
+      /^DIR\/.*rscltcfg is a link to DIR\/real of user 12345, who is neither root nor the user of this program: give it to root/,
+    );
+    nodeFs.chownSync(real, 0, 0);
+    nodeFs.lchownSync(middle, 12_345, 0);
+    expectRefused(/^DIR\/.*rscltcfg leads to the link DIR\/middle of user 12345/);
+    nodeFs.lchownSync(middle, 0, 0);
+    nodeFs.lchownSync(file, 12_345, 0);
+    expectRefused(/^DIR\/.*rscltcfg is a link of user 12345/);
+    nodeFs.unlinkSync(real);
+    expect(refusal(() => saveConfigFile(file, newRscltcfg(), null)).code).toBe('E_RIGHTS');
+    expect(nodeFs.existsSync(real)).toBe(false);
+    nodeFs.lchownSync(file, 0, 0);
+    edit(() => parseIni(OLD));
+    expect(readFileSync(real, 'utf8')).toBe(OLD);
+  });
+
   test('writes the target of a link, also of one that leads nowhere yet', () => {
     mkdirSync(join(folder, 'real'));
     symlinkSync('real/one', join(folder, 'middle'));

@@ -5,9 +5,10 @@
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
-import { CONFIG_LINKS_MAX, CONFIG_SAVE_MAX_MS } from '../limits.ts';
+import { CONFIG_SAVE_MAX_MS } from '../limits.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
+import { targetOf } from './linked-file.ts';
 
 /** What is used of node:fs, so that a test can be a disk that is full. */
 export type FileSystem = Pick<
@@ -68,16 +69,6 @@ export function replacePersonsFile(file: string, text: string, checkUnchanged: (
   } catch (thrown) {
     throw explained(file, thrown);
   }
-}
-
-/** Where the links lead, be there a file or not. */
-function targetOf(file: string, fs: FileSystem): string {
-  let target = path.resolve(file);
-  for (let hops = 0; hops < CONFIG_LINKS_MAX; hops++) {
-    if (fs.lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return target;
-    target = path.resolve(path.dirname(target), fs.readlinkSync(target));
-  }
-  throw new RsError('E_SYSTEM', `Cannot write ${file}: more than ${CONFIG_LINKS_MAX} symbolic links lead to it`);
 }
 
 /** Makes the temporary file, which nobody else may have; one that a crash left behind is taken away. */

@@ -2,10 +2,10 @@
 // What the text says is tested with the parsers.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from '../limits.ts';
 import { loadRscltConfig, loadRssrvConfig, readConfigFile } from './load-config.ts';
@@ -66,6 +66,17 @@ test.each([
 
 test('a file without a key may be read by everybody', () => {
   expect(readConfigFile(fileWith('passwd', 'root:x:0:0', 0o644)).warnings).toEqual([]);
+});
+
+test('a file of somebody else is used by root with a warning, under sudo without one', (context) => {
+  context.skip(process.geteuid?.() !== 0, 'needs root, to have a file of somebody else');
+  const path = fileWith('owned', 'port = 1');
+  chownSync(path, 12_345, 0);
+  const message = `User 12345 owns ${path}, and decides what root does with it: run chown root ${path}`;
+  expect(readConfigFile(path).warnings).toEqual([{ file: path, line: 0, message }]);
+  vi.stubEnv('SUDO_UID', '12345');
+  expect(readConfigFile(path).warnings).toEqual([]);
+  vi.unstubAllEnvs();
 });
 
 describe('refused', () => {

@@ -2,13 +2,16 @@
 // text to the parser. Writing is the editors' business.
 // Invariant: what is returned is the file byte for byte, as text; a file that would not come back the same is refused.
 
+import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from '../limits.ts';
+import { targetOf } from './linked-file.ts';
 import { parseRscltConfig } from './rscltcfg.ts';
 import { parseRssrvConfig } from './rssrvcfg.ts';
 import type { ConfigWarning, RscltConfig, RssrvConfig } from './types.ts';
 
+const ROOT_UID = 0;
 const WORLD_READABLE = 0o004;
 /** A file without any, such as another kind of file that was named by mistake, may be read by everybody. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
@@ -23,6 +26,10 @@ export function readConfigFile(path: string): ConfigText {
   const { bytes, stats } = readOpened(path);
   const text = decode(bytes, path);
   const warnings: ConfigWarning[] = [];
+  const { uid } = stats;
+  if (process.geteuid?.() === ROOT_UID && uid !== ROOT_UID && String(uid) !== process.env['SUDO_UID']) {
+    warnings.push({ file: path, line: 0, message: `User ${uid} owns ${path}, and decides what root does with it: run chown root ${path}` });
+  }
   if ((stats.mode & WORLD_READABLE) !== 0 && HAS_KEYS.test(text)) {
     const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
     warnings.push({ file: path, line: 0, message: `Everybody can read the keys in ${path} (mode ${mode}): run chmod 600 ${path}` });
@@ -30,10 +37,10 @@ export function readConfigFile(path: string): ConfigText {
   return { text, warnings };
 }
 
-/** Reads and parses; throws what either does. */
-export function loadRssrvConfig(path: string): RssrvConfig {
+/** Reads and parses; throws what either does. `takesTests`: rssrv was started with --test. */
+export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
-  const config = parseRssrvConfig(text, path);
+  const config = parseRssrvConfig(text, path, takesTests);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
@@ -64,6 +71,7 @@ function readOpened(path: string): { bytes: Buffer; stats: Stats } {
         sizeBytes: stats.size,
       });
     }
+    targetOf(path, nodeFs);
     return { bytes: readFileSync(descriptor), stats };
   } catch (thrown) {
     throw readError(path, thrown);

@@ -8,24 +8,29 @@ import { addressKey } from '../lib/subnet.ts';
 import { CLIENTS_MAX, INTERFACES_MAX, VOLUMES_MAX } from '../limits.ts';
 import { Findings, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
-import { SCHEMA } from './schema.ts';
+import { type KeyEntry, SCHEMA } from './schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
-import type { RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig } from './types.ts';
+import type { RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig, VolumeTests } from './types.ts';
 import { isKeyText, keyText } from './value-types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
-/** `file` is only the name used in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
-export function parseRssrvConfig(text: string, file: string): RssrvConfig {
+/**
+ * `file` is only the name used in messages; `takesTests`: rssrv was started with --test. Throws E_CONFIG with `context` {file,
+ * problems: [{line, message}]}.
+ */
+export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
   const namespaces = readersOf(sections, 'namespace', findings);
   const servers = readersOf(sections, 'server', findings);
   const interfaces = readInterfaces(readersOf(sections, 'interface', findings), namespaces[0], findings);
-  const volumes = readVolumes(readersOf(sections, 'volume', findings), findings);
+  const volumeReaders = readersOf(sections, 'volume', findings);
+  const volumes = readVolumes(volumeReaders, findings);
+  for (const reader of volumeReaders) checkTests(reader, takesTests, findings);
   const clients = readClients(
     sections.find(({ type }) => type === 'clients'),
     findings,
@@ -48,7 +53,13 @@ export function parseRssrvConfig(text: string, file: string): RssrvConfig {
       namespacekey: namespaces[0].value('namespacekey'),
       explore: namespaces[0].value('explore'),
     },
-    server: { name: servers[0].name, serverid, serverkey: servers[0].value('serverkey'), logLevel: servers[0].value('log-level') },
+    server: {
+      name: servers[0].name,
+      serverid,
+      serverkey: servers[0].value('serverkey'),
+      logLevel: servers[0].value('log-level'),
+      processes: servers[0].value('processes'),
+    },
     interfaces,
     volumes,
     clients,
@@ -106,7 +117,9 @@ function readVolumes(readers: readonly Reader<'volume'>[], findings: Findings): 
 }
 
 function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
+  const test = readTests(reader);
   return {
+    ...(test === null ? {} : { test }),
     name: reader.name,
     type: reader.value('type'),
     path: reader.value('path'),
@@ -119,6 +132,41 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     id: reader.value('id'),
     line: reader.line,
   };
+}
+
+/** Null: no `test-...` key says anything. */
+function readTests(reader: Reader<'volume'>): VolumeTests | null {
+  const tests = {
+    delays: reader.value('test-delay') ?? [],
+    errors: reader.value('test-error') ?? [],
+    pauseFile: reader.value('test-pause'),
+    bytesPerSecond: reader.value('test-throttle'),
+    losesUnsynced: reader.value('test-lose-unsynced') ?? false,
+  };
+  const { delays, errors, pauseFile, bytesPerSecond, losesUnsynced } = tests;
+  const isNone = delays.length + errors.length === 0 && pauseFile === null && bytesPerSecond === null && !losesUnsynced;
+  return isNone ? null : tests;
+}
+
+function checkTests(reader: Reader<'volume'>, takesTests: boolean, findings: Findings): void {
+  const about = `Volume ${quoteText(reader.name)}`;
+  for (const [key, { isForTests }] of Object.entries<KeyEntry<unknown>>(schema.volume.keys)) {
+    const name = key as keyof Sections['volume']['keys'];
+    if (isForTests !== true || takesTests || !reader.isSet(name)) continue;
+    findings.problem(
+      reader.lineOf(name),
+      `${about} has ${key}, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is`,
+    );
+  }
+  if (reader.value('test-lose-unsynced') !== true) return;
+  const line = reader.lineOf('test-lose-unsynced');
+  const type = reader.value('type');
+  if (type === 'memory' || type === 'null') {
+    findings.problem(line, `${about} has test-lose-unsynced and is of type ${type}, which keeps nothing: use a file or a block device`);
+  }
+  if (reader.value('shared')) {
+    findings.problem(line, `${about} has test-lose-unsynced and is shared, so that nothing is unsynced: remove one of them`);
+  }
 }
 
 function checkVolume(reader: Reader<'volume'>, findings: Findings): void {

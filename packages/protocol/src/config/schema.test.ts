@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';
-import { type ConfigFileName, type FileSchema, SCHEMA, schemaRows } from './schema.ts';
+import { type ConfigFileName, type FileSchema, type KeyTable, SCHEMA, schemaRows } from './schema.ts';
 
 describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
   const schema: FileSchema = SCHEMA[file];
@@ -50,10 +50,11 @@ test('Rows carry type, range, default and help', () => {
 
 test('The keys of the manual', () => {
   const keysOf = (file: ConfigFileName) =>
-    Object.entries(SCHEMA[file]).map(([section, { keys }]) => `${section}: ${Object.keys(keys).join(' ')}`);
+    Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${ordinary(keys).join(' ')}`);
+  const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
   expect(keysOf('rssrvcfg')).toEqual([
     'namespace: namespaceid protocol port namespacekey explore',
-    'server: serverid serverkey log-level',
+    'server: serverid serverkey log-level processes',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared id',
     'clients: ',
@@ -65,6 +66,14 @@ test('The keys of the manual', () => {
     'server: address port protocol serverkey',
     'volume: stall attach device log-size readonly path',
   ]);
+});
+
+test('Keys that make faults say so in their name, and no other does', () => {
+  for (const file of ['rssrvcfg', 'rscltcfg'] as const) {
+    for (const { keys } of Object.values<{ readonly keys: KeyTable }>(SCHEMA[file])) {
+      for (const [key, { isForTests }] of Object.entries(keys)) expect(isForTests === true, key).toBe(key.startsWith('test-'));
+    }
+  }
 });
 
 test('The nearest word', () => {

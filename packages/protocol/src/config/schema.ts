@@ -3,6 +3,7 @@
 // Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
 
 import {
+  CLIENTS_MAX,
   DEAD_AFTER_MS,
   DEAD_MAX_MS,
   HEARTBEAT_INTERVAL_MS,
@@ -10,6 +11,7 @@ import {
   HEARTBEAT_MIN_MS,
   NAMESPACEID_MAX,
   PORT_DEFAULT,
+  PROCESSES_DEFAULT,
   REPLAY_LOG_BYTES,
   REPLAY_LOG_MAX_BYTES,
   SECTOR_BYTES,
@@ -23,6 +25,7 @@ import {
   VOLUME_MAX_BYTES,
 } from '../limits.ts';
 import { printDuration, printSize } from '../lib/units.ts';
+import { testDelays, testErrors } from './test-values.ts';
 import * as types from './value-types.ts';
 import type { ValueType } from './value-types.ts';
 
@@ -33,6 +36,8 @@ export interface KeyEntry<T> {
   readonly default: string | null;
   /** One sentence without full stop. */
   readonly help: string;
+  /** Makes faults: rssrv takes it with --test only, and nobody is offered it. */
+  readonly isForTests?: true;
 }
 
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
@@ -64,6 +69,10 @@ function withDefault<T>(type: ValueType<T>, text: string, help: string) {
   return { type, required: false, default: text, help } as const;
 }
 
+function forTests<T>(type: ValueType<T>, help: string) {
+  return { ...optional(type, help), isForTests: true } as const;
+}
+
 const namespaceid = types.integer(0, NAMESPACEID_MAX);
 const protocol = types.choice('tcp');
 const stall = types.stall(STALL_MIN_MS, STALL_MAX_MS);
@@ -82,13 +91,13 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 const HELP = {
   stall: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
   attach: 'Volumes attached when rsiod starts',
-  device: 'How an attached volume is shown here; in this version an export of the NBD socket, and with none nothing',
+  device: 'How an attached volume is shown besides the NBD socket: as block and raw device, or raw alone; none: not at all',
   paths: 'Which pairs of interfaces become paths: those on a common subnet, all, or of those only what [server] sections name',
   heartbeat: 'How often each path is asked for a sign of life',
   suspect: 'Silence after which requests of a path are sent again on others; it must be below heartbeat',
   dead: 'Silence after which a path is given up and connected anew; it must be above twice the heartbeat',
   digest: 'Whether frames carry checksums (CRC-32) of their own, beyond those of TCP',
-  logSize: 'Memory per volume for writes that the server has not flushed, 0: none; in this version it has no effect',
+  logSize: 'Memory per volume to send unflushed writes again after a crash of the server; 0: each is written through',
 } as const;
 
 const OF_DEFAULTS = 'without it that of [defaults]';
@@ -125,6 +134,11 @@ export const SCHEMA = {
           'Proves this server where several servers share client keys; clients name it in their [server] sections',
         ),
         'log-level': withDefault(logLevel, 'info', 'Least important level that is logged'),
+        processes: withDefault(
+          types.integer(1, CLIENTS_MAX),
+          String(PROCESSES_DEFAULT),
+          'Processes that serve clients, one each as long as there are no more clients than that; then they share them',
+        ),
       },
     },
     interface: {
@@ -152,6 +166,14 @@ export const SCHEMA = {
         clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach it'),
         shared: withDefault(types.yesNo, 'no', 'Whether many clients may write at a time, each write being written through'),
         id: optional(types.uuid, 'Identity of the volume; without it one is made at first start and kept'),
+        'test-delay': forTests(testDelays, 'Times that operations take longer; a range is drawn from evenly'),
+        'test-error': forTests(testErrors, 'Operations that are not done and answered with an error; every N: each Nth that it is met by'),
+        'test-pause': forTests(types.path, 'While this file is there, all I/O of the volume stands still'),
+        'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Bytes that are read and written in a second, at most'),
+        'test-lose-unsynced': forTests(
+          types.yesNo,
+          'Whether the file or device gets only what was flushed: the rest is kept in RUN, for the crash of a machine to lose',
+        ),
       },
     },
     clients: {
@@ -236,7 +258,10 @@ export const SCHEMA = {
         device: optional(device, `${HELP.device}; ${OF_NAMESPACE}`),
         'log-size': optional(logSize, `${HELP.logSize}; ${OF_NAMESPACE}`),
         readonly: optional(types.yesNo, 'Whether this volume is attached for reading only'),
-        path: optional(types.path, 'Where this volume appears instead of below /dev/avN; in this version it has no effect'),
+        path: optional(
+          types.path,
+          'Where its block device is instead of /dev/avN/NAME; the raw device is beside it, with an r in front of its name',
+        ),
       },
     },
   },

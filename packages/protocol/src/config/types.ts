@@ -35,7 +35,39 @@ export interface ServerVolumeConfig {
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
   readonly id: string | null;
+  /** Faults that its storage is to show; none: a volume like any other. */
+  readonly test?: VolumeTests;
   readonly line: number;
+}
+
+export type TestOperation = 'any' | 'read' | 'write' | 'flush' | 'discard' | 'zero';
+
+export interface TestDelay {
+  readonly operation: TestOperation;
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** It holds while this file is there; null: always. */
+  readonly whileFile: string | null;
+}
+
+export interface TestError {
+  readonly operation: TestOperation;
+  /** First and last sector of 512 bytes that it is met at; null: anywhere. */
+  readonly sectors: readonly [number, number] | null;
+  /** Each so-manieth of those that it is met by. */
+  readonly every: number;
+  readonly errno: string;
+  readonly whileFile: string | null;
+}
+
+/** What the `test-...` keys of a volume say. */
+export interface VolumeTests {
+  readonly delays: readonly TestDelay[];
+  readonly errors: readonly TestError[];
+  /** While this file is there, all I/O stands still. */
+  readonly pauseFile: string | null;
+  readonly bytesPerSecond: number | null;
+  readonly losesUnsynced: boolean;
 }
 
 export interface ServerClientConfig {
@@ -53,7 +85,14 @@ export interface RssrvConfig {
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
   };
-  readonly server: { readonly name: string; readonly serverid: number; readonly serverkey: string | null; readonly logLevel: string };
+  readonly server: {
+    readonly name: string;
+    readonly serverid: number;
+    readonly serverkey: string | null;
+    readonly logLevel: string;
+    /** Server processes at most; more sessions share them. */
+    readonly processes: number;
+  };
   readonly interfaces: readonly ServerInterfaceConfig[];
   readonly volumes: readonly ServerVolumeConfig[];
   readonly clients: readonly ServerClientConfig[];

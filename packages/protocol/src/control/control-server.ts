@@ -1,5 +1,5 @@
 // A daemon's control socket: JSON requests by line, answered from a typed table of handlers, in the order they are done.
-// What the methods mean is the daemon's; shapes of parameters are params.ts. Small requests to a slow daemon must not pile up: past
+// What the methods mean is the daemon's; shapes of parameters and results are methods.ts. Small requests to a slow daemon must not pile up: past
 // CONTROL_REQUESTS_OUT_MAX unanswered (or answered but not read) requests a connection is not read.
 // Invariant: every request that was read whole is answered exactly once, as long as its connection stands.
 
@@ -7,10 +7,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { RsError, toRsError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { listenOnSocket } from '../lib/unix-socket.ts';
+import { programVersion } from '../lib/version.ts';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from '../limits.ts';
 import { LineSplitter } from './line-splitter.ts';
-import type { ControlMethodName, ControlMethods } from './methods.ts';
-import { controlParams, isControlMethod } from './params.ts';
+import { CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod } from './methods.ts';
+import { controlParams } from './params.ts';
 
 export type ControlHandlers = {
   readonly [M in ControlMethodName]: (
@@ -130,6 +131,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
   try {
     const request = parseRequest(line);
     id = request.id;
+    checkVersion(request);
     const answer = answerLine(id, { result: await dispatch(handlers, request.method, request.params) });
     const bytes = Buffer.byteLength(answer);
     if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
@@ -144,6 +146,8 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
+  /** Left out by people and scripts: they take what comes. */
+  readonly version: unknown;
   readonly params: unknown;
 }
 
@@ -154,17 +158,29 @@ function parseRequest(line: string): Request {
   } catch {
     throw new RsError('E_USAGE', 'Request is no JSON: send {"id": 1, "method": "status"} and a line end');
   }
-  const { id = null, method, params } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const { id = null, method, version, params } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   if (typeof method !== 'string' || !(id === null || typeof id === 'string' || typeof id === 'number')) {
     throw new RsError('E_USAGE', 'Request lacks a method, or its id is no number or text: send {"id": 1, "method": "status"}');
   }
-  return { id, method, params };
+  return { id, method, version, params };
+}
+
+/** Who asks for another version would misread the answer, or we the question. What `daemon` says is the same in all of them. */
+function checkVersion({ method, version }: Request): void {
+  if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
+  const asked = typeof version === 'number' ? String(version) : 'that is no number';
+  const remedy = 'let the daemon and the program that asks be of one release, or leave the version out';
+  throw new RsError(
+    'E_VERSION',
+    `Request asks for version ${asked} of the control interface, this daemon (release ${programVersion()}) speaks ${CONTROL_VERSION}: ${remedy}`,
+    { version: CONTROL_VERSION },
+  );
 }
 
 function dispatch(handlers: Partial<ControlHandlers>, method: string, params: unknown): unknown {
   if (!isControlMethod(method) || handlers[method] === undefined) {
     const known = Object.keys(handlers).join(', ');
-    throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { method });
+    throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
   // TypeScript cannot tie the handler to the parameters of the same, not yet known, method; controlParams has checked them.
   const handler = handlers[method] as (params: unknown) => unknown;
@@ -176,5 +192,5 @@ function errorAnswer(error: RsError): { code: string; message: string; context: 
 }
 
 function answerLine(id: RequestId, answer: { result: unknown } | { error: ReturnType<typeof errorAnswer> }): string {
-  return `${JSON.stringify({ id, ...answer })}\n`;
+  return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
 }

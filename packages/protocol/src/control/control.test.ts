@@ -3,17 +3,26 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { quietLog } from '../lib/log.ts';
-import { CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX, UNIX_PATH_MAX_BYTES } from '../limits.ts';
+import { programVersion } from '../lib/version.ts';
+import {
+  CONTROL_ANSWER_MS,
+  CONTROL_TIMEOUT_MS,
+  CONTROL_CONNECTIONS_MAX,
+  CONTROL_LINE_MAX_BYTES,
+  CONTROL_REQUESTS_OUT_MAX,
+  UNIX_PATH_MAX_BYTES,
+} from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { callControl } from './control-client.ts';
 import { type ControlHandlers, type ControlServer, startControlServer } from './control-server.ts';
+import { CONTROL_VERSION } from './methods.ts';
 
 let directory: string;
 let path: string;
@@ -30,7 +39,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const status = () => ({ interfaces: [], waiting: [] });
+const status = () => ({ interfaces: [], waiting: [], logs: [] });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<ControlServer> {
   const server = await startControlServer(path, handlers, quietLog);
@@ -85,7 +94,7 @@ describe('callControl and startControlServer', () => {
         return { outcomes: [{ volume: 'osl:ä\n', done: true, already: false, device: null, error: null }] };
       },
     });
-    const params = { names: ['osl:oracle', '😀'], readOnly: true, server: null };
+    const params = { names: ['osl:oracle', '😀'], readOnly: true, server: null, take: 'over' } as const;
     const result = await callControl(path, 'attach', params);
     expect(seen).toEqual([params]);
     expect(result.outcomes[0]?.volume).toBe('osl:ä\n');
@@ -121,14 +130,19 @@ describe('callControl and startControlServer', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    await serve({ status, local: () => held.then(() => ({ attachments: [] })) });
+    await serve({ status, local: () => held.then(() => ({ attachments: [], awaited: [] })) });
     const { socket, answers } = await raw();
     socket.write('{"id":"slow","method":"local"}\n{"id":2,"method":"status"}\n');
     await expect.poll(() => answers.length, { timeout: 5_000, interval: 2 }).toBe(1);
     expect(answers[0]).toMatchObject({ id: 2 });
     release();
     await expect.poll(() => answers.length, { timeout: 5_000, interval: 2 }).toBe(2);
-    expect(answers[1]).toEqual({ id: 'slow', result: { attachments: [] } });
+    expect(answers[1]).toEqual({
+      id: 'slow',
+      version: CONTROL_VERSION,
+      release: programVersion(),
+      result: { attachments: [], awaited: [] },
+    });
   });
 
   test('a request cut anywhere, also within a letter, is one request', async () => {
@@ -158,7 +172,7 @@ describe('bad requests', () => {
     [
       'an unknown parameter',
       '{"id":1,"method":"attach","params":{"name":["a"]}}',
-      'Unknown parameter name of attach: known are names, readOnly, server',
+      'Unknown parameter name of attach: known are names, readOnly, server, take',
       1,
     ],
     ['a missing parameter', '{"id":1,"method":"attach"}', 'Parameter names of attach is wrong: give a list of names', 1],
@@ -170,7 +184,7 @@ describe('bad requests', () => {
     const refused = answers.find((answer) => answer.error !== undefined);
     expect(refused).toMatchObject({ id, error: { code: 'E_USAGE' } });
     expect(refused?.error?.message).toContain(message);
-    expect(answers).toContainEqual({ id: 99, result: { interfaces: [], waiting: [] } });
+    expect(answers).toContainEqual({ id: 99, version: CONTROL_VERSION, release: programVersion(), result: status() });
   });
 
   test('a line past its bound is answered and the connection closed, others go on', async () => {
@@ -213,7 +227,7 @@ describe('bad requests', () => {
       most = Math.max(most, ++running);
       await new Promise<void>((resolve) => release.push(resolve));
       running--;
-      return { attachments: [] };
+      return { attachments: [], awaited: [] };
     };
     await serve({ local });
     const { socket, answers } = await raw();
@@ -295,17 +309,130 @@ describe('without a good daemon', () => {
     ['answers text', 'hello\n', 'E_PROTOCOL'],
     ['answers another question', '{"id":7,"result":{}}\n', 'E_PROTOCOL'],
     ['answers null', 'null\n', 'E_PROTOCOL'],
-    ['answers an error of no shape', '{"id":1,"error":17}\n', 'E_INTERNAL'],
+    ['answers an error of no shape', answered('"error":17'), 'E_INTERNAL'],
+    ['answers another form', answered('"result":{"interfaces":[]}'), 'E_PROTOCOL'],
+    [
+      'refuses before it has read a request',
+      answered('"error":{"code":"E_LIMIT","message":"Too many"}').replace('"id":1', '"id":null'),
+      'E_LIMIT',
+    ],
     ['answers half', '{"id":1,"result"', 'E_RESET'],
   ])('a daemon that %s', async (_, bytes, code) => {
-    path = join(directory, 'control');
-    const server: Server = createServer((socket) => void socket.end(bytes));
-    server.listen(path);
-    await once(server, 'listening');
-    closing.push(() => server.close());
+    await answerAlways(bytes);
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code });
   });
 });
+
+describe('another release', () => {
+  const ours = programVersion();
+  const rsiod = (line: string): Promise<void> => answerAlways(line, join(directory, 'run/rsio/rsiod/control'));
+
+  test('that is newer, on the other side: told with both versions and what to use', async () => {
+    await rsiod('{"id":1,"version":7,"release":"9.9.9","result":{"interfaces":[],"waiting":[]}}\n');
+    await expect(callControl(path, 'status', {})).rejects.toMatchObject({
+      code: 'E_VERSION',
+      message: `rsiod (release 9.9.9) speaks version 7 of the control interface, this program (release ${ours}) version ${CONTROL_VERSION}: use the programs of release 9.9.9, which rsiod was started from`,
+    });
+  });
+
+  test.each([
+    ['of an older version', '{"id":1,"version":0,"release":"0.0.1","result":{"interfaces":[],"waiting":[]}}\n', 'speaks version 0 of'],
+    ['that names none', '{"id":1,"result":{"interfaces":[],"waiting":[]}}\n', 'speaks no version of'],
+  ])('%s, on the other side: restart it', async (_, line, sentence) => {
+    await rsiod(line);
+    const error = await callControl(path, 'status', {}).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'E_VERSION' });
+    expect(String(error)).toContain(sentence);
+    expect(String(error)).toContain(': restart rsiod, so that it runs the release that is installed');
+  });
+
+  test('of the same version that does not know a method yet', async () => {
+    await rsiod(
+      '{"id":1,"version":1,"release":"0.0.1","error":{"code":"E_USAGE","message":"Unknown method stats: known are status","context":{"unknown":"stats"}}}\n',
+    );
+    await expect(callControl(path, 'stats', {})).rejects.toMatchObject({
+      code: 'E_VERSION',
+      message: `rsiod is of release 0.0.1, this program of ${ours}: Unknown method stats: known are status: let both be of one release, and restart rsiod if it is the older one`,
+    });
+  });
+
+  test('of the same version whose answer lacks a field that was added', async () => {
+    await rsiod('{"id":1,"version":1,"release":"0.0.1","result":{"interfaces":[]}}\n');
+    const error = await callControl(path, 'status', {}).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'E_VERSION' });
+    expect(String(error)).toContain('its answer to status has another form (waiting is missing)');
+  });
+
+  test('of the same version with fields, words and an envelope of later: understood', async () => {
+    const later = { interfaces: [], waiting: [], logs: [], later: [1] };
+    await rsiod(`${JSON.stringify({ id: 1, version: 1, release: '2.0.0', result: later, took: 3 })}\n`);
+    await expect(callControl(path, 'status', {})).resolves.toEqual(later);
+  });
+
+  test('says who it is whatever version is asked for, and refuses all else', async () => {
+    const daemon = {
+      program: 'rsiod',
+      version: ours,
+      control: CONTROL_VERSION,
+      methods: [],
+      pid: 1,
+      nodename: '',
+      startedMs: 0,
+      configuredMs: 0,
+    };
+    await serve({ status, daemon: () => daemon });
+    const line =
+      '{"id":1,"method":"daemon","version":2}\n{"id":2,"method":"status","version":2}\n{"id":3,"method":"status","version":"1"}\n';
+    const answers = await ask(line, 3);
+    const answer = (id: number) => answers.find((one) => one.id === id);
+    expect(answer(1)?.result).toEqual(daemon);
+    expect(answer(2)?.error).toMatchObject({
+      code: 'E_VERSION',
+      message: `Request asks for version 2 of the control interface, this daemon (release ${ours}) speaks ${CONTROL_VERSION}: let the daemon and the program that asks be of one release, or leave the version out`,
+    });
+    expect(answer(3)?.error).toMatchObject({ code: 'E_VERSION' });
+  });
+
+  test('that says who it is in a version we do not know is understood', async () => {
+    const daemon = { program: 'rsiod', version: '9.9.9', control: 7, methods: [], pid: 1, nodename: '', startedMs: 0, configuredMs: 0 };
+    await rsiod(`${JSON.stringify({ id: 1, version: 7, release: '9.9.9', result: daemon })}\n`);
+    await expect(callControl(path, 'daemon', {})).resolves.toMatchObject({ version: '9.9.9', control: 7 });
+  });
+});
+
+test('a daemon that says nothing at all is given up early, one that is at work late', async () => {
+  const ask = (clock: FakeClock): Promise<string> =>
+    callControl(path, 'detach', { names: [], force: false }, { clock }).then(() => 'answered', String);
+  const forever = (): Promise<never> => new Promise(() => {});
+  await serve({ detach: forever, daemon: forever });
+  const early = new FakeClock();
+  const dead = ask(early);
+  early.advance(CONTROL_ANSWER_MS);
+  expect(await dead).toMatch(/did not answer detach within 10 s, it hangs or was stopped: .*kill -CONT/);
+  await closing.pop()?.();
+  // It need not know the question that goes before: any answer shows that it lives.
+  await serve({ detach: forever });
+  const late = new FakeClock();
+  const busy = ask(late);
+  await expect.poll(() => late.timersPending, { timeout: 5_000, interval: 2 }).toBe(1);
+  late.advance(CONTROL_TIMEOUT_MS);
+  expect(await busy).toMatch(/has not done detach within 60 s, and goes on/);
+});
+
+/** An answer of our own version to request 1. */
+function answered(rest: string): string {
+  return `{"id":1,"version":${CONTROL_VERSION},"release":"${programVersion()}",${rest}}\n`;
+}
+
+/** Listens there, and answers every connection with these bytes. */
+async function answerAlways(bytes: string, at = join(directory, 'control')): Promise<void> {
+  path = at;
+  mkdirSync(dirname(path), { recursive: true });
+  const server: Server = createServer((socket) => void socket.end(bytes));
+  server.listen(path);
+  await once(server, 'listening');
+  closing.push(() => server.close());
+}
 
 /** A socket file that nobody listens on: its listener was killed. */
 async function leaveStaleSocket(): Promise<void> {

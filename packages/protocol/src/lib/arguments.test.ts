@@ -42,6 +42,22 @@ describe('executeProgram', () => {
     expect(JSON.parse(out)).toEqual({ check: true, verbose: [true, true], m: 'status', positionals: ['a'], root: '/tmp/x' });
   });
 
+  test.each<[string[], unknown]>([
+    [['-m', 'x'], { m: 'x' }],
+    [['--m=x'], { m: 'x' }],
+    [['--m'], { m: '' }],
+    [['--m', 'x'], { m: '', positionals: ['x'] }],
+    [['--', '--m'], { positionals: ['--m'] }],
+  ])('a value that may be left out follows a =: %j', async (argv, expected) => {
+    let seen: unknown;
+    const main: ProgramMain<typeof OPTIONS> = ({ values, positionals }) => {
+      seen = { ...values, ...(positionals.length > 0 ? { positionals } : {}) };
+      return 0;
+    };
+    await run(argv, main, { positionals: true, bare: ['m'] });
+    expect(seen).toEqual(expected);
+  });
+
   test.each([
     [[], {}, '/'],
     [[], { RSIO_ROOT: '' }, '/'],

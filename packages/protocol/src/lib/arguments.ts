@@ -24,6 +24,8 @@ export interface ProgramSpec<O extends Options> {
   readonly help: string | ((values: Values<O>, positionals: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
+  /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`. */
+  readonly bare?: readonly string[];
   /** Whether words that are no options are taken. */
   readonly positionals: boolean;
 }
@@ -117,10 +119,21 @@ interface Parsed {
 
 function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[]): Parsed {
   try {
-    return parseArgs({ args: [...argv], options: { ...spec.options, ...FRAME_OPTIONS }, allowPositionals: spec.positionals });
+    return parseArgs({
+      args: withBareValues(argv, spec.bare ?? []),
+      options: { ...spec.options, ...FRAME_OPTIONS },
+      allowPositionals: spec.positionals,
+    });
   } catch (thrown) {
     throw new RsError('E_USAGE', `${usageSentence(thrown)}: see ${spec.name} --help`);
   }
+}
+
+/** parseArgs knows no values that may be left out: an empty one is put in. */
+function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
+  const end = argv.indexOf('--');
+  const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
+  return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
 // The first sentence of Node's own text is the finding; what follows is advice that does not fit our programs.

@@ -2,7 +2,7 @@
 // Leaves what a daemon does to daemon-process.ts. Messages of the child: a warning, ready, or the error it failed with.
 // Invariant: when this settles, the child either is ready, or has ended, with everything in its process group.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from './assert.ts';
 import type { Clock, Timer } from './clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from './errors.ts';
@@ -10,6 +10,9 @@ import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../limits.ts';
 
 /** Set for the child, which removes it: what the daemon starts in its turn must not take itself for a starting daemon. */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
+
+/** Of the channel to whoever starts a daemon, in the process that is started. */
+export const STARTER_FD = 3;
 
 export type StartMessage =
   | { readonly type: 'warning'; readonly text: string }
@@ -19,10 +22,8 @@ export type StartMessage =
 export interface BackgroundStart {
   /** For people, in error texts. */
   readonly program: string;
-  readonly script: string;
-  readonly argv: readonly string[];
-  /** Options of node itself. */
-  readonly execArgv: readonly string[];
+  /** What is run, with its arguments; descriptor STARTER_FD leads here. */
+  readonly command: readonly string[];
   /** Takes each warning of the child, a sentence. */
   readonly note: (sentence: string) => void;
 }
@@ -32,10 +33,11 @@ export interface BackgroundStart {
  * child; with E_INTERNAL when it ended without a word.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
-  const child = fork(start.script, [...start.argv], {
-    execArgv: [...start.execArgv],
+  const [program = '', ...args] = start.command;
+  const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
+    // At STARTER_FD.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {

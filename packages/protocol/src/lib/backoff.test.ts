@@ -12,6 +12,11 @@ test('doubles from the minimum to the maximum, and begins again after a reset', 
   expect([backoff.retries, backoff.nextMs()]).toEqual([0, 200]);
 });
 
+test('grows as slowly as it is told to', () => {
+  const backoff = new Backoff(100, 300, () => 1, 1.5);
+  expect([1, 2, 3, 4].map(() => backoff.nextMs())).toEqual([100, 150, 225, 300]);
+});
+
 test('jitter takes a quarter at most', () => {
   const backoff = new Backoff(200, 5000, () => 0);
   expect([backoff.nextMs(), backoff.nextMs()]).toEqual([150, 300]);
@@ -21,4 +26,11 @@ test('stays at the maximum however often it failed', () => {
   const backoff = new Backoff(200, 5000, () => 1);
   for (let times = 0; times < 5000; times++) backoff.nextMs();
   expect(backoff.nextMs()).toBe(5000);
+});
+
+test('a failure may let it grow by another factor than the ones before', () => {
+  const backoff = new Backoff(100, 300, () => 1);
+  expect([backoff.nextMs(1.1), backoff.nextMs(1.1), backoff.nextMs(), backoff.nextMs(1.1), backoff.nextMs(1.5)]).toEqual([
+    100, 110.00000000000001, 220.00000000000003, 242.00000000000006, 300,
+  ]);
 });

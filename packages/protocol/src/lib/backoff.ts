@@ -1,28 +1,31 @@
-// Waiting longer after each failure: doubling from a minimum to a maximum, with jitter so that many clients do not come back at once.
+// Waiting longer after each failure: growing from a minimum to a maximum, with jitter so that many clients do not come back at once.
 // Leaves the waiting to the caller: it says how long, and has no timer and no randomness of its own.
 
 export class Backoff {
   private readonly minMs: number;
   private readonly maxMs: number;
   private readonly random: () => number;
+  private readonly growth: number;
   private failures = 0;
+  private intervalMs = 0;
 
   /** `random`: uniform in [0, 1), a port so that a seed decides. */
-  constructor(minMs: number, maxMs: number, random: () => number) {
+  constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;
     this.random = random;
+    this.growth = growth;
   }
 
   get retries(): number {
     return this.failures;
   }
 
-  /** Time to wait before the next try: between 3/4 and all of the doubled interval. */
-  nextMs(): number {
-    const fullMs = Math.min(this.maxMs, this.minMs * 2 ** Math.min(this.failures, 20));
+  /** Time to wait before the next try: between 3/4 and all of the interval, which has grown by this factor. */
+  nextMs(growth = this.growth): number {
+    this.intervalMs = this.failures === 0 ? this.minMs : Math.min(this.maxMs, this.intervalMs * growth);
     this.failures++;
-    return fullMs * (0.75 + 0.25 * this.random());
+    return this.intervalMs * (0.75 + 0.25 * this.random());
   }
 
   reset(): void {

@@ -166,7 +166,7 @@ test('a start nobody waits for any more is given up', async () => {
 
 test('a start that hangs is ended after DAEMON_START_TIMEOUT_MS, by force after the grace', async () => {
   const clock = new FakeClock();
-  const start = { program: 'fixture', script: FIXTURE, argv: ['hang', folder], execArgv: EXEC_ARGV, note: () => {} };
+  const start = { program: 'fixture', command: [process.execPath, ...EXEC_ARGV, FIXTURE, 'hang', folder], note: () => {} };
   const outcome = startInBackground(start, clock).catch((error: unknown) => error);
   await eventually(() => eventsOf('started').length === 1);
   const pid = Number(eventsOf('started')[0]?.[1]);

@@ -2,10 +2,11 @@
 // started from; one per root by the pid file; signals turned into calls. Leaves arguments, logs and the work itself to the program.
 // Invariant: the caller's prompt comes back only when the daemon is ready, or has said why it is not and has ended.
 
+import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { BACKGROUND_VARIABLE, type StartMessage, startInBackground } from './background-start.ts';
+import { BACKGROUND_VARIABLE, STARTER_FD, type StartMessage, startInBackground } from './background-start.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { toRsError } from './errors.ts';
+import { RsError, toRsError } from './errors.ts';
 import { acquirePidFile } from './pid-file.ts';
 
 /** What the program's main can tell, and be told. */
@@ -15,7 +16,7 @@ export interface Daemon {
   /** A sentence for the caller's terminal; in the background after `ready` nobody hears it: that belongs in the log. */
   warn(sentence: string): void;
   /**
-   * Called once, on the first SIGTERM or SIGINT, also when that came before this call; in the background also when whoever
+   * Called on each SIGTERM or SIGINT, also for the last that came before this call; in the background also when whoever
    * started the daemon went away before it was ready.
    */
   onStop(hook: (reason: string) => void): void;
@@ -30,8 +31,17 @@ export interface DaemonOptions {
   readonly pidFile: string;
   /** Writes one line to the caller's terminal. */
   readonly note: (sentence: string) => void;
+  /** For a daemon that has a parent of its own, which may start it anew; null: it has none. */
+  readonly keeper?: DaemonKeeper | null;
   /** Runs until the daemon has ended. A rejection before `ready` is the error the caller sees. */
   readonly main: (daemon: Daemon) => Promise<void>;
+}
+
+export interface DaemonKeeper {
+  /** Which child of it this process is, from 1 on; 0: there is no keeper yet. */
+  readonly life: number;
+  /** `command` as its child: it passes `starterFd` (null: there is none) on to its first one; `isBound`: it ends with this process. */
+  wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
 
 /**
@@ -40,11 +50,33 @@ export interface DaemonOptions {
  * ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or what main rejected with.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
-  if (options.foreground) return runHere(options, { warn: options.note, ready: () => {} }, new SignalHooks());
-  if (process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  const [, script = ''] = process.argv;
-  const { program, note } = options;
-  return startInBackground({ program, note, script, argv: process.argv.slice(2), execArgv: process.execArgv }, clock);
+  const { program, note, foreground, keeper = null } = options;
+  const starter = { warn: note, ready: () => {} };
+  if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
+  // Begun anew by its keeper, there is nobody at a terminal.
+  if ((keeper?.life ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
+  const [node = '', script = ''] = process.argv;
+  const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
+  if (foreground) return runBelow(program, keeper?.wrap(command, null, true) ?? command);
+  return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
+}
+
+/** In the foreground below a keeper: signals go through, and its end is this one's. */
+async function runBelow(program: string, command: readonly string[]): Promise<void> {
+  const [first = '', ...rest] = command;
+  const child = spawn(first, rest, { stdio: 'inherit' });
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, pass);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((ended, failed) => {
+    child.on('error', (error) =>
+      failed(new RsError('E_SYSTEM', `${program} could not be started (${error.message}): check memory and process limits`)),
+    );
+    child.on('close', (...how) => ended(how));
+  });
+  for (const one of signals) process.off(one, pass);
+  // What was wrong it has said itself.
+  if (code !== 0) process.exit(code ?? (signal === 'SIGKILL' ? 137 : 1));
 }
 
 interface Starter {
@@ -96,9 +128,12 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
 }
 
 async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHooks): Promise<void> {
-  const pidFile = acquirePidFile(resolve(options.pidFile), options.program);
+  const life = options.keeper?.life ?? 0;
+  const isKept = life > 0;
+  const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  process.on('exit', atExit);
+  // A keeper has the file as long as it lives.
+  if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
     ready: () => {
@@ -112,10 +147,11 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   hooks.listen();
   try {
     await options.main(daemon);
+    pidFile.release();
   } finally {
     hooks.close();
     process.off('exit', atExit);
-    pidFile.release();
+    if (!isKept || (life === 1 && !isReady)) pidFile.release();
   }
 }
 
@@ -149,7 +185,6 @@ class SignalHooks {
   }
 
   stopFor(reason: string): void {
-    if (this.stopReason !== undefined) return;
     this.stopReason = reason;
     this.stop?.(reason);
   }

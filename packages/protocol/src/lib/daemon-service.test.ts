@@ -72,3 +72,29 @@ test('a warning is heard in the log and at the terminal', () => {
   warner(daemon, log)('Everybody can read the keys');
   expect(seen).toEqual(['log: Everybody can read the keys', 'terminal: Warning: Everybody can read the keys']);
 });
+
+test('a stop that is refused is said so, and the next one is asked anew; one that comes meanwhile counts', async () => {
+  const refusals: (string | null)[] = ['in use', 'in use still', null];
+  let isAsked: () => void = () => {};
+  const asked = (): Promise<void> => new Promise((resolve) => (isAsked = resolve));
+  const busy: Service = {
+    ...service,
+    refusal: async () => {
+      isAsked();
+      return refusals.shift() ?? null;
+    },
+  };
+  const first = asked();
+  const life = runService(daemon, log, busy, 'Good night');
+  stop('SIGTERM');
+  await first;
+  stop('SIGINT');
+  stop('SIGTERM');
+  await asked();
+  stop('SIGINT');
+  await life;
+  expect(seen).toEqual([
+    ...['start', 'ready', 'log: Does not end (SIGTERM): in use', 'log: Does not end (SIGTERM): in use still'],
+    ...['log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed'],
+  ]);
+});

@@ -10,6 +10,8 @@ export interface Service {
   start(): Promise<void>;
   /** `reason`: a sentence for those who are connected. */
   stop(reason: string): Promise<void>;
+  /** Why it does not end now, a sentence; null: it does. Without it, it always does. */
+  refusal?(): Promise<string | null>;
   /** SIGHUP: opens the logs anew and reads the configuration again; says by itself what became of it. */
   reload(): void;
 }
@@ -24,12 +26,41 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
 
 /** Runs the service until the daemon is told to stop; closes the log. `farewell` is what `stop` is given. Rejects with what `start` does. */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
-  const stopped = new Promise<string>((resolve) => daemon.onStop(resolve));
+  const stops = new Stops(daemon);
   daemon.onReload(() => service.reload());
   await service.start();
   daemon.ready();
-  log.info(`Ends: ${await stopped}`);
+  for (;;) {
+    const reason = await stops.next();
+    const refusal = (await service.refusal?.()) ?? null;
+    if (refusal === null) {
+      log.info(`Ends: ${reason}`);
+      break;
+    }
+    log.warn(`Does not end (${reason}): ${refusal}`);
+  }
   await service.stop(farewell);
   log.info('Has ended');
   log.close();
+}
+
+/** What the daemon is told to stop for; of several while nobody waits, the last. */
+class Stops {
+  private waiting: ((reason: string) => void) | null = null;
+  private reason: string | null = null;
+
+  constructor(daemon: Daemon) {
+    daemon.onStop((reason) => {
+      const { waiting } = this;
+      this.waiting = null;
+      if (waiting === null) this.reason = reason;
+      else waiting(reason);
+    });
+  }
+
+  next(): Promise<string> {
+    const { reason } = this;
+    this.reason = null;
+    return reason === null ? new Promise((resolve) => (this.waiting = resolve)) : Promise.resolve(reason);
+  }
 }

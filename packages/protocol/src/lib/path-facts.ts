@@ -18,6 +18,14 @@ export interface PathTotals {
   readonly unansweredBytes: number;
   /** Requests sent here after another path fell silent or died. */
   readonly resent: number;
+  /** READs asked for here because they were late on another path, and copies sent here to see how fast it is. */
+  readonly hedged: number;
+  readonly probed: number;
+  /** Answers that came here when the result was there already. */
+  readonly dropped: number;
   readonly deaths: number;
   readonly roundTripMs: number | null;
+  /** Estimates by which requests are spread; null: nothing was measured. */
+  readonly receivingBytesPerSecond: number | null;
+  readonly sendingBytesPerSecond: number | null;
 }

@@ -25,12 +25,13 @@ export interface PidFile {
 }
 
 /**
- * Takes `path` for this process, making its folder. Throws E_ALREADY_RUNNING (naming pid and file) when a live process holds it,
+ * Takes `path` for a process (this one, or another that stands for it and outlives it), making its folder; what that process has already
+ * stays its own. Throws E_ALREADY_RUNNING (naming pid and file) when a live process holds it,
  * E_RIGHTS when this user may not write there, E_SYSTEM for other trouble.
  */
-export function acquirePidFile(path: string, program: string): PidFile {
-  const own = describe(process.pid);
-  if (own === undefined) throw new RsError('E_SYSTEM', 'No /proc/self/stat: mount /proc');
+export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
+  const own = describe(pid);
+  if (own === undefined) throw new RsError('E_SYSTEM', `No /proc/${pid}/stat: mount /proc`);
   const lock = lockOf(path);
   let holder: Owner | undefined;
   try {
@@ -91,6 +92,8 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
+      // For another process: an earlier child of it took the path.
+      if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
       const claim = `${path}.stale-${createHash('sha256').update(found).digest('hex').slice(0, 8)}`;

@@ -4,7 +4,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
-import { bootId, startTicksOf } from './process-facts.ts';
+import { bootId, processesOfSession, startTicksOf } from './process-facts.ts';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 const children: ChildProcess[] = [];
@@ -45,4 +45,36 @@ test('a process that ended has no start time, also while its parent has not look
   await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), UNTIL);
   expect(startTicksOf(pid)).toBeUndefined();
   expect(startTicksOf(spawnSync('true').pid)).toBeUndefined();
+});
+
+test('a process whose first thread has ended goes on while another one runs', async (context) => {
+  const python = spawnSync('python3', ['-c', 'import ctypes'], { stdio: 'ignore' });
+  context.skip(python.status !== 0, 'needs python3: install python3-minimal');
+  const script = [
+    'import ctypes, sys, threading',
+    'threading.Thread(target=sys.stdin.readline).start()',
+    'ctypes.CDLL(None).pthread_exit(None)',
+  ].join('\n');
+  const { pid, stdin } = start('python3', ['-c', script]);
+  await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), UNTIL);
+  expect(Number(startTicksOf(pid))).toBeGreaterThan(0);
+  stdin?.end();
+  await vi.waitUntil(() => startTicksOf(pid) === undefined, UNTIL);
+});
+
+test('what is left of a session is found by its name when the leader is gone', async () => {
+  const leader = spawn('sh', ['-c', 'sleep 60 & echo $!; read -r line'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  children.push(leader);
+  const pid = await new Promise<number>((resolve) => leader.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
+  const session = leader.pid ?? 0;
+  try {
+    await vi.waitUntil(() => processesOfSession(session, 'sleep').length === 1, UNTIL);
+    leader.kill('SIGKILL');
+    await vi.waitUntil(() => startTicksOf(session) === undefined, UNTIL);
+    expect(processesOfSession(session, 'sleep')).toEqual([pid]);
+    expect(processesOfSession(session, 'perl')).toEqual([]);
+    expect(processesOfSession(process.pid, 'sleep')).toEqual([]);
+  } finally {
+    process.kill(pid, 'SIGKILL');
+  }
 });

@@ -1,7 +1,7 @@
 // What Linux says under /proc about this boot and its processes. Read only.
 // A process number is used again: only number, start time and boot together name one process for ever.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { errnoName, RsError } from './errors.ts';
 
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
@@ -13,17 +13,40 @@ export function bootId(): string {
   return text.trim();
 }
 
+interface Stat {
+  readonly name: string;
+  readonly session: number;
+  readonly startTicks: string;
+}
+
 /**
  * When the process that has this number now was started, in clock ticks since boot; undefined when there is none, only its remains, or
  * one that this user may not see.
  */
 export function startTicksOf(pid: number): string | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The name in brackets may hold anything, brackets too; state is the third field, the start time the 22nd.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state] = fields;
-  return state === 'Z' || state === 'X' ? undefined : fields[19];
+  return statOf(pid)?.startTicks;
+}
+
+/** Processes of this name whose session was begun by the process `leader`, which itself may be gone: the number is not given again. */
+export function processesOfSession(leader: number, name: string): number[] {
+  const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
+  return all.map(Number).filter((pid) => {
+    const stat = statOf(pid);
+    return stat?.session === leader && stat.name === name;
+  });
+}
+
+/** Reads nothing that a process stuck in the kernel would keep waiting. */
+function statOf(pid: number): Stat | undefined {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
+  // The name in brackets may hold anything, brackets too; state is the third field.
+  const nameEnd = text.lastIndexOf(')');
+  const fields = text.slice(nameEnd + 2).split(' ');
+  const [state, session, threads, startTicks] = [fields[0], Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
+  // One whose first thread has ended is a zombie while others, such as one stuck in a write, go on.
+  const isOver = state === 'X' || (state === 'Z' && threads <= 1);
+  return isOver ? undefined : { name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
 }
 
 function readIfThere(path: string): string | undefined {

@@ -122,3 +122,15 @@ test('guards tell JSON values apart', () => {
   expect(accepted((value) => isListOf(value, isWhole))).toEqual([[]]);
   expect(accepted((value) => isListOf(value, isText))).toEqual([[], ['a']]);
 });
+
+test('a file of an earlier form becomes what it means now, and one that only says so is refused', async () => {
+  const form: StateForm<readonly string[]> = { ...FORM, earlier: { 2: (content) => (isText(content) ? content.split(' ') : null) } };
+  const file = new StateFile(path, form, () => ['new']);
+  mkdirSync(join(folder, 'below'));
+  writeFileSync(path, JSON.stringify({ version: 2, content: 'a b' }));
+  expect(await file.load()).toEqual(['a', 'b']);
+  writeFileSync(path, JSON.stringify({ version: 2, content: ['a'] }));
+  await expect(file.load()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+  writeFileSync(path, JSON.stringify({ version: 1, content: ['a'] }));
+  await expect(file.load()).rejects.toMatchObject({ message: expect.stringContaining('its version is 1') as string });
+});

@@ -10,6 +10,8 @@ import { isRecord } from './state-values.ts';
 export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
+  /** What files of earlier versions become; null: the content is not of that form. */
+  readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
   /** What to do when the file cannot be used; follows a colon. */
   readonly remedy: string;
 }
@@ -44,6 +46,12 @@ export class StateFile<T> {
     }
     if (!isRecord(parsed) || !('version' in parsed) || !('content' in parsed)) throw this.damaged('it has no version');
     const { version, content } = parsed;
+    const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
+    if (earlier !== undefined) {
+      const converted = earlier(content);
+      if (converted === null) throw this.damaged('its content is not of the expected form');
+      return converted;
+    }
     if (version !== this.form.version) {
       const shown = typeof version === 'number' ? String(version) : 'no number';
       throw this.damaged(`its version is ${shown}, this program knows ${this.form.version}`);

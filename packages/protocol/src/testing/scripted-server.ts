@@ -2,7 +2,7 @@
 // answered but what the test says.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
-import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
+import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import { Connection } from '../trunk/connection.ts';
 import { FEATURE } from '../wire/features.ts';
@@ -108,6 +108,12 @@ export class ScriptedPath {
   }
 
   refuse(code: ErrorCode, sentence: string): void {
+    this.raw(refuseFrame(provedRefusal(this.proven!, code, sentence)));
+    this.connection.finish(sentence);
+  }
+
+  /** What anybody on the way could say. */
+  refuseUnproved(code: ErrorCode, sentence: string): void {
     this.raw(refuseFrame({ code, sentence }));
     this.connection.finish(sentence);
   }

@@ -45,13 +45,30 @@ export class TrunkScene implements RequestOwner {
   readonly trunk: Trunk;
   readonly attachment = new Attachment('oracle', 0, false);
   listChanges = 0;
+  readonly replaced: string[] = [];
+  /** Called when a session began. */
+  whenSession: () => void = () => {};
+  /** How often all paths fell quiet. */
+  quietTimes = 0;
+  /** Called when the trunk was ended. */
+  whenEnded: (status: number, reason: string) => void = () => {};
 
   constructor(paths: number, shape: LinkShape = IDEAL_LINK) {
     this.network = new MemoryNetwork(this.clock, shape, (end) => this.server.accept(end));
     this.trunk = new Trunk(
       this.clientClock,
       { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
-      { sessionBegan: (again) => this.sessions.push(again), listChanged: () => this.listChanges++, interfacesTold: () => {} },
+      {
+        sessionBegan: (again) => {
+          this.sessions.push(again);
+          this.whenSession();
+        },
+        listChanged: () => this.listChanges++,
+        allQuiet: () => this.quietTimes++,
+        interfacesTold: () => {},
+        replaced: (sentence) => this.replaced.push(sentence),
+        ended: (status, reason) => this.whenEnded(status, reason),
+      },
     );
     for (let index = 0; index < paths; index++) this.addPath(index);
   }

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../lib/assert.ts';
 import { OP } from '../wire/frames.ts';
 import type { OpenAnswer } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Request } from './request.ts';
 
@@ -33,7 +34,10 @@ function opened(): Attachment {
 /** Gives out all that may go now. */
 function drain(attachment: Attachment): Request[] {
   const out: Request[] = [];
-  while (attachment.hasSendable) out.push(attachment.next());
+  while (attachment.hasSendable) {
+    const request = attachment.next();
+    if (request !== null) out.push(request);
+  }
   return out;
 }
 
@@ -72,10 +76,10 @@ describe('the ordinary way', () => {
     const [first, second, read, apart] = [request(OP.WRITE, 0, 4), request(OP.ZERO, 3, 4), request(OP.READ, 0, 8), request(OP.WRITE, 9)];
     give(attachment, first, second, read, apart);
     expect(drain(attachment)).toEqual([first, read, apart]);
-    attachment.answered(apart);
-    attachment.answered(read);
+    attachment.answered(apart, STATUS.OK);
+    attachment.answered(read, STATUS.OK);
     expect(attachment.hasSendable).toBe(false);
-    attachment.answered(first);
+    attachment.answered(first, STATUS.OK);
     expect(drain(attachment)).toEqual([second]);
   });
 
@@ -104,9 +108,9 @@ describe('a new session', () => {
     attachment.opened({ ...VOLUME, handle: 9 });
     expect([attachment.phase, attachment.handle]).toEqual(['resending', 9]);
     expect(new Set(drain(attachment))).toEqual(new Set([write, zero]));
-    attachment.answered(zero);
+    attachment.answered(zero, STATUS.OK);
     expect([attachment.phase, attachment.hasSendable]).toEqual(['resending', false]);
-    attachment.answered(write);
+    attachment.answered(write, STATUS.OK);
     expect(attachment.phase).toBe('ready');
     expect(drain(attachment)).toEqual([flush, read, late, waiting]);
   });
@@ -129,15 +133,15 @@ describe('a new session', () => {
     drain(attachment);
     attachment.sessionLost(writes, 'lost');
     attachment.opened(VOLUME);
-    const first = attachment.next();
-    const second = attachment.next();
-    attachment.answered(first);
+    const first = attachment.next()!;
+    const second = attachment.next()!;
+    attachment.answered(first, STATUS.OK);
     attachment.sessionLost([second], 'lost again');
     expect(attachment.phase).toBe('opening');
     attachment.opened(VOLUME);
     const again = drain(attachment);
     expect(new Set(again)).toEqual(new Set(writes.filter((write) => write !== first)));
-    for (const write of again) attachment.answered(write);
+    for (const write of again) attachment.answered(write, STATUS.OK);
     expect(attachment.phase).toBe('ready');
   });
 
@@ -151,7 +155,7 @@ describe('a new session', () => {
     give(attachment, fresh);
     attachment.opened(VOLUME);
     expect(drain(attachment)).toEqual([old]);
-    attachment.answered(old);
+    attachment.answered(old, STATUS.OK);
     expect(drain(attachment)).toEqual([fresh]);
   });
 });
@@ -165,7 +169,7 @@ describe('the end', () => {
     give(attachment, next, waiting);
     expect(new Set(attachment.takeAll())).toEqual(new Set([next, waiting]));
     expect(attachment.takeAll()).toEqual([]);
-    attachment.answered(out);
+    attachment.answered(out, STATUS.OK);
     expect(attachment.hasSendable).toBe(false);
   });
 

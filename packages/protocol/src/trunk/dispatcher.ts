@@ -3,15 +3,28 @@
 // client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '../lib/assert.ts';
-import { OUTPUT_QUEUED_MAX_BYTES, SLOTS, SLOTS_QUARANTINE_MAX, SLOTS_RESERVED, VOLUME_SLOT_SHARE } from '../limits.ts';
+import {
+  HEDGE_LOOK_MS,
+  HEDGE_MIN_MS,
+  HEDGES_MAX,
+  OUTPUT_QUEUED_MAX_BYTES,
+  RATE_PROBE_SHARE,
+  SLOTS,
+  SLOTS_QUARANTINE_MAX,
+  SLOTS_RESERVED,
+  VOLUME_SLOT_SHARE,
+} from '../limits.ts';
 import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Path } from './path.ts';
+import { ReadTimes } from './read-times.ts';
 import type { Request } from './request.ts';
-import { choosePath } from './scheduler.ts';
+import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './scheduler.ts';
 import { Slots } from './slots.ts';
+
+const NONE: readonly number[] = [];
 
 export class Dispatcher {
   readonly attachments: Attachment[] = [];
@@ -23,6 +36,11 @@ export class Dispatcher {
   /** Slots whose request no unsuspected path owes an answer. */
   private resends: number[] = [];
   private turn = 0;
+  private nowMs = 0;
+  private readonly readTimes = new ReadTimes();
+  private hedgeLookMs = 0;
+  /** Data requests sent since a path was looked for that is to be probed by one. */
+  private sinceProbe = 0;
 
   /** Too many slots wait for copies that nobody answers (S6); the bound is that of SLOTS, and less for a server that grants fewer. */
   get isQuarantineLarge(): boolean {
@@ -77,15 +95,18 @@ export class Dispatcher {
 
   add(request: Request): void {
     request.slot = -1;
-    request.answers.length = 0;
+    if (request.answers.length > 0) request.answers = [];
     if (request.attachment === null) this.control.push(request);
     else request.attachment.add(request);
   }
 
   /** Sends whatever may be sent; the caller flushes the paths. */
-  send(paths: readonly Path[]): void {
+  send(paths: readonly Path[], nowMs: number): void {
+    this.nowMs = nowMs;
+    prepare(paths, nowMs);
     this.sendResends(paths);
     this.sendControl(paths);
+    this.sendHedges(paths);
     this.sendData(paths);
   }
 
@@ -106,7 +127,7 @@ export class Dispatcher {
     for (const slot of this.resends) {
       const request = this.slots.requestOf(slot);
       if (request === null) continue;
-      const path = choosePath(paths, this.slots.copiesOf(slot), OUTPUT_QUEUED_MAX_BYTES);
+      const path = choose(paths, this.slots.copiesOf(slot), request);
       if (path === null || path.suspect) {
         later.push(slot);
         continue;
@@ -119,8 +140,8 @@ export class Dispatcher {
 
   private sendControl(paths: readonly Path[]): void {
     while (this.control.length > 0 && this.slots.hasRoom(true)) {
-      const path = choosePath(paths, [], OUTPUT_QUEUED_MAX_BYTES);
-      if (path === null) return;
+      const path = leastBusy(paths, NONE, 0, 0);
+      if (path === null || path.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) return;
       this.sendNew(this.control.shift()!, path);
     }
   }
@@ -140,12 +161,53 @@ export class Dispatcher {
     const request = attachment.peek();
     if (!this.slots.hasRoom(request.op === OP.FLUSH)) return false;
     if (this.windowUsedBytes + request.bodyBytes > this.windowBytes) return false;
-    const path = choosePath(paths, [], OUTPUT_QUEUED_MAX_BYTES);
+    const path = choose(paths, NONE, request);
     if (path === null) return false;
-    attachment.next();
+    // It waits for room in its log; what comes behind it may go.
+    if (attachment.next() === null) return true;
     attachment.slotsHeld++;
     this.sendNew(request, path);
+    this.probe(request, paths);
     return true;
+  }
+
+  /** How fast an idle path is, a copy shows for which nobody waits. */
+  private probe(request: Request, paths: readonly Path[]): void {
+    if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
+    this.sinceProbe = 0;
+    const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs);
+    if (path === null) return;
+    path.probed++;
+    this.sendCopy(request, request.slot, path);
+  }
+
+  /** READs that are late on their path are asked for on another one, which has delivered meanwhile and is done with it soon. */
+  private sendHedges(paths: readonly Path[]): void {
+    if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
+    this.hedgeLookMs = this.nowMs;
+    const max = Math.min(HEDGES_MAX, (this.slots.size * HEDGES_MAX) / SLOTS);
+    for (let slot = 0; slot < this.slots.size && this.slots.hedged < max; slot++) {
+      const request = this.slots.requestOf(slot);
+      if (request !== null && request.op === OP.READ) this.hedge(request, slot, paths);
+    }
+  }
+
+  private hedge(request: Request, slot: number, paths: readonly Path[]): void {
+    const copies = this.slots.copiesOf(slot);
+    const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
+    if (from === null || from.suspect) return;
+    const sentMs = from.load.sentAtMs(slot);
+    // It has reached the server, which is not done with it: another path would make it no faster.
+    if (from.load.pingedMs >= sentMs) return;
+    const ageMs = this.nowMs - sentMs;
+    const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
+    if (!isOverdue && ageMs < this.readTimes.lateMs) return;
+    const to = choose(paths, copies, request);
+    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (completionMs(to.load, request.bodyBytes, 0) > (isOverdue ? from.load.delayMs : ageMs / 2)) return;
+    to.hedged++;
+    this.slots.hedge(slot);
+    this.sendCopy(request, slot, to);
   }
 
   /** One volume holds at most its share of the slots while another has work. */
@@ -163,7 +225,7 @@ export class Dispatcher {
   private sendCopy(request: Request, slot: number, path: Path): void {
     this.slots.addCopy(slot, path.number);
     const handle = request.attachment === null ? request.handle : request.attachment.handle;
-    path.say(request, slot, this.slots.seqOf(slot), handle);
+    path.say(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
   }
 
   /** The body of an answer begins to come in parts: a READ's goes straight into its request's buffer, if no other path does so already. */
@@ -184,15 +246,17 @@ export class Dispatcher {
     if (path.connection.closed) return;
     const isMessage = frameEntry(header.op)?.shape === 'message';
     if (isMessage && !path.keepPart(header, body, offset)) return;
-    path.answered(this.slots.bodyBytesOf(slot));
+    const tookMs = path.answered(slot);
     const kind = this.slots.answer(slot, header.seq, path.number);
     if (kind === 'extra' || request === null) {
+      path.dropped++;
       path.takeParts(slot);
       return;
     }
     if (request.op === OP.READ && header.handle === STATUS.OK && !received) {
       body.copy(request.buffer, request.bufferOffset, offset, offset + request.bodyBytes);
     }
+    if (request.op === OP.READ) this.readTimes.add(tookMs);
     forgetReceivers(slot, paths);
     if (isMessage) {
       request.answers = path.takeParts(slot);
@@ -225,7 +289,8 @@ export class Dispatcher {
     const attachment = request.attachment;
     if (attachment !== null) {
       attachment.slotsHeld--;
-      attachment.answered(request);
+      if (status === STATUS.STALE && attachment.keepStale(request)) return;
+      attachment.answered(request, status);
     }
     const owner = request.owner;
     assert(owner !== null, 'A request has no owner');
@@ -233,9 +298,27 @@ export class Dispatcher {
   }
 }
 
+function choose(paths: readonly Path[], carried: readonly number[], request: Request): Path | null {
+  return choosePath(paths, carried, receivingBytes(request), sendingBytes(request), OUTPUT_QUEUED_MAX_BYTES);
+}
+
+function receivingBytes(request: Request): number {
+  return request.op === OP.READ ? request.bodyBytes : 0;
+}
+
+function sendingBytes(request: Request): number {
+  return request.op === OP.WRITE ? request.bodyBytes : 0;
+}
+
+function pathOf(paths: readonly Path[], number: number): Path | null {
+  for (let index = 0; index < paths.length; index++) if (paths[index]!.number === number) return paths[index]!;
+  return null;
+}
+
 /** The result is there: an answer still coming in on another path must not touch the request's buffer any more. */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
-  for (const path of paths) {
+  for (let index = 0; index < paths.length; index++) {
+    const path = paths[index]!;
     if (path.receivingSlot !== slot) continue;
     path.receivingSlot = -1;
     path.connection.decoder.discardBody();

@@ -40,6 +40,11 @@ export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: Liven
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }
 
+/** For as long as makes a suspect, nothing has shown that it is well. */
+export function isQuiet(path: LivenessPicture, times: LivenessTimes, nowMs: number): boolean {
+  return path.suspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
+}
+
 export function judgePath(path: LivenessPicture, others: readonly LivenessPicture[], times: LivenessTimes, nowMs: number): Verdict {
   if (nowMs - path.lastReceivedMs >= times.deadMs) return 'dead';
   if (nowMs - Math.max(path.lastHeardMs, path.lastMovedMs) >= times.deadMs) return 'deaf';

@@ -13,7 +13,17 @@ export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
+/** What the peer has said of the requests it executes. */
+export interface StorageTold {
+  /** Age of the oldest when it was said, ms; 0: none was executed. */
+  readonly oldestMs: number;
+  /** When that was heard. */
+  readonly atMs: number;
+}
+
 export class Heartbeat {
+  /** The newest that a PING or PONG has said; null: none came. */
+  storageTold: StorageTold | null = null;
   /** May change at any time; the next PING is due by the new one. */
   intervalMs: number;
   private sent = 0;
@@ -96,19 +106,22 @@ export class Heartbeat {
   /** A PING came: gives the PONG. */
   onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.heard++;
+    this.storageTold = { oldestMs: ping.oldestMs, atMs: nowMs };
     this.noteHeard(ping.heard, nowMs);
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PONG came. One that answers nothing we sent is ignored. */
-  onPong(pong: HeartbeatMessage, nowMs: number): void {
+  /** A PONG came: gives the round trip, or null if it measures none. One that answers nothing we sent is ignored. */
+  onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
-    if (pong.number > this.sent || pong.number <= this.ponged) return;
+    if (pong.number > this.sent || pong.number <= this.ponged) return null;
     this.ponged = pong.number;
-    if (pong.clockMs > nowMs || pong.clockMs < this.tripsFromMs) return;
+    this.storageTold = { oldestMs: pong.oldestMs, atMs: nowMs };
+    if (pong.clockMs > nowMs || pong.clockMs < this.tripsFromMs) return null;
     const tripMs = nowMs - pong.clockMs;
     const oldMs = this.smoothedMs ?? tripMs;
     this.smoothedMs = oldMs + (tripMs - oldMs) * (tripMs > oldMs ? SRTT_GAIN_UP : SRTT_GAIN_DOWN);
+    return tripMs;
   }
 
   /** Does what we send arrive? Judged by what the peer shows to have heard; while nothing is heard from it, nobody can tell. */

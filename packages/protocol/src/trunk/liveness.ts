@@ -3,12 +3,14 @@
 // Invariant: no path is judged on time in which this process did not look.
 
 import type { Clock, Timer } from '../lib/clock.ts';
-import { judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
+import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
 import type { Path } from './path.ts';
 
 export interface LivenessOwner {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
+  /** From now on none of its paths shows that it is well. */
+  allQuiet(): void;
   /** All paths were looked at. */
   lookedAt(): void;
 }
@@ -20,6 +22,7 @@ export class Liveness {
   private readonly owner: LivenessOwner;
   private timer: Timer | null = null;
   private lastTickMs = 0;
+  private wereQuiet = false;
 
   constructor(clock: Clock, times: LivenessTimes, owner: LivenessOwner) {
     this.clock = clock;
@@ -60,7 +63,15 @@ export class Liveness {
     // In this order: a PING just said is output that has not moved yet.
     this.judge(paths, nowMs);
     this.ask(this.owner.paths, nowMs);
+    this.tellQuiet(this.owner.paths, nowMs);
     this.owner.lookedAt();
+  }
+
+  /** Once for each time that it is so: who hears it tries other ways, and need not hear it again. */
+  private tellQuiet(paths: readonly Path[], nowMs: number): void {
+    const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
+    if (areQuiet && !this.wereQuiet) this.owner.allQuiet();
+    this.wereQuiet = areQuiet;
   }
 
   /**

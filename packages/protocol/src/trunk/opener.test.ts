@@ -16,10 +16,16 @@ const EMPTY = Buffer.alloc(0);
 class OpenerScene {
   readonly scene = new TrunkScene(1).start();
   readonly attachment = new Attachment('archive', 0, false);
-  readonly opener = new Opener(this.scene.trunk, this.scene.clock, { opened: () => {}, failed: () => {}, waits: () => {} });
+  readonly failed: string[] = [];
+  readonly opener = new Opener(this.scene.trunk, this.scene.clock, {
+    opened: () => {},
+    failed: (_attachment, status, sentence) => this.failed.push(`${status}: ${sentence}`),
+    waits: () => {},
+  });
   closed = 0;
 
   constructor() {
+    this.scene.whenEnded = (status, reason) => this.opener.end(status, reason);
     this.opener.add(this.attachment);
     this.scene.clock.advance(1);
   }
@@ -95,4 +101,15 @@ test('closed while its first OPEN was out, which the session took with it: the h
   world.loseSession();
   world.answerOpen(5);
   expect(world.heard).toEqual(['OPEN', 5]);
+});
+
+// Once whoever had asked for it waited until his time was over.
+test('a trunk that ends when its session was left: a first OPEN that was out there has failed', () => {
+  const world = new OpenerScene();
+  world.scene.submit(OP.FLUSH);
+  world.scene.clock.advance(1);
+  world.scene.trunk.giveUp(world.scene.attachment);
+  expect(world.scene.trunk.session).toBeNull();
+  world.scene.trunk.end(STATUS.SHUTTING_DOWN, 'The daemon ends');
+  expect(world.failed).toEqual([`${STATUS.SHUTTING_DOWN}: The daemon ends`]);
 });

@@ -1,30 +1,51 @@
-// Opens the attachments of a trunk, and opens them again in every new session. A first OPEN that is refused fails the attachment; one that
-// had been open waits and is tried again, because its I/O waits too. Invariant (R1): when the volume is not the same any more (another
-// identity), nothing of the attachment is sent again. A CLOSE that was lost with its session is said in the next one: the hold would stay.
+// Opens the attachments of a trunk, and opens them again in every new session and when a handle was revoked. A first OPEN that is refused
+// fails the attachment; one that had been open waits and is tried again, because its I/O waits too, unless another client has taken it.
+// Invariants (R1): when the volume is not the same any more (another identity), nothing of the attachment is sent again; two OPENs of it in
+// one session are REOPEN_RETRY_MS apart. A CLOSE that was lost, or went to a revoked handle, is said in a new one: the hold would stay.
 
-import type { Clock } from '../lib/clock.ts';
-import { REOPEN_RETRY_MS } from '../limits.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
-import type { OpenAnswer } from '../wire/messages.ts';
+import { IOCTL, type OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
+import type { Request } from './request.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
   /** It is open, for the first time or again. `newLife`: the storage cannot vouch for what was not flushed. */
   opened(attachment: Attachment, again: boolean, newLife: boolean): void;
-  /** The first OPEN was refused, or the volume is another one now: the attachment is out of the trunk, its requests are answered. */
+  /**
+   * The first OPEN was refused, or the volume is another client's now, or another one: the attachment is out of the trunk, its requests are
+   * answered.
+   */
   failed(attachment: Attachment, status: number, sentence: string): void;
-  /** It was open and cannot be opened again now: it waits, and is tried again. */
+  /** It was open and is not now: it waits, and is opened again. */
   waits(attachment: Attachment, sentence: string): void;
+}
+
+/** What is known of an attachment while it is in the trunk. */
+class Opening {
+  /** When the last OPEN was sent. */
+  askedMs = Number.NEGATIVE_INFINITY;
+  retry: Timer | null = null;
+  /** Handles revoked one after the other, each of which lasted less than REOPEN_RETRY_MS. */
+  revokedInARow = 0;
+  /** SETTLED and IDENTIFY that are not answered; each is asked once at a time. */
+  readonly ioctls = new Set<number>();
+  /** IDENTIFY was to be asked while it was out: what is answered to that may be older than the reason to ask. */
+  verifyAgain = false;
+  /** Waits for the last of those. */
+  whenQuiet: (() => void) | null = null;
 }
 
 export class Opener {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
+  private readonly openings = new Map<Attachment, Opening>();
 
   constructor(trunk: Trunk, clock: Clock, events: OpenerEvents) {
     this.trunk = trunk;
@@ -34,6 +55,9 @@ export class Opener {
 
   /** Takes a new attachment into the trunk. */
   add(attachment: Attachment): void {
+    this.openings.set(attachment, new Opening());
+    attachment.whenRevoked = () => this.revoked(attachment);
+    attachment.whenReplayFailed = () => this.replayFailed(attachment);
     this.trunk.addAttachment(attachment);
     this.open(attachment);
   }
@@ -43,21 +67,58 @@ export class Opener {
     for (const attachment of this.trunk.attachments) this.open(attachment);
   }
 
-  /** Ends an attachment: what waits in it fails, and the server is told, if it is open. `closed` is called when the server has answered. */
+  /** Asks its handle whether it is still good: STALE says to an idle client what others hear by their I/O. */
+  verify(attachment: Attachment): void {
+    if (attachment.phase !== 'ready') return;
+    const opening = this.openings.get(attachment);
+    if (opening?.ioctls.has(IOCTL.IDENTIFY) === true) opening.verifyAgain = true;
+    else this.ioctl(attachment, IOCTL.IDENTIFY);
+  }
+
+  /** Ends an attachment: what waits in it fails, and the server is told, if it may have a hold. `closed` is called when that is over. */
   close(attachment: Attachment, closed: () => void): void {
-    const { phase, handle } = attachment;
-    const left = this.trunk.removeAttachment(attachment);
+    const { phase, handle, volume } = attachment;
+    const { session } = this.trunk;
+    const opening = this.openings.get(attachment);
+    const left = this.leave(attachment);
     attachment.moveTo('closed', 'Detached');
     for (const request of left) request.owner?.requestDone(request, STATUS.IO_ERROR);
-    if (phase === 'ready' || phase === 'resending') this.release(attachment, handle, closed);
-    else closed();
+    const release = (): void => {
+      if (phase === 'opening' && (volume === null || attachment.openAsked)) closed();
+      else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.releaseAnew(attachment, closed);
+      else if (phase === 'failed') closed();
+      else this.release(attachment, handle, closed);
+    };
+    // A CLOSE is refused while other requests of its handle are executing.
+    if (opening === undefined || opening.ioctls.size === 0) release();
+    else opening.whenQuiet = release;
+  }
+
+  /** Ends every attachment: this client may not have them any more. All their I/O is answered with `status`. */
+  failAll(status: number, sentence: string): void {
+    for (const attachment of [...this.trunk.attachments]) {
+      const given = this.trunk.giveUp(attachment);
+      for (const request of given) request.owner?.requestDone(request, status);
+      this.fail(attachment, status, sentence);
+    }
+  }
+
+  /** The trunk has ended: who waits for a first OPEN that was never sent hears of it, and nothing is tried again. */
+  end(status: number, sentence: string): void {
+    for (const attachment of [...this.trunk.attachments]) {
+      this.openings.get(attachment)?.retry?.cancel();
+      if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
+    }
   }
 
   private open(attachment: Attachment): void {
     if (attachment.phase !== 'opening' || attachment.openAsked || this.trunk.session === null) return;
+    const opening = this.openings.get(attachment);
+    opening?.retry?.cancel();
+    if (opening !== undefined) opening.askedMs = this.clock.monotonicMs();
     attachment.openAsked = true;
     const session = this.trunk.session;
-    const body = openRequestOf(attachment);
+    const body = encodeOpenRequest(attachment.openRequest);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
       if (this.trunk.session !== session) {
@@ -84,6 +145,8 @@ export class Opener {
     }
     const before = attachment.volume;
     if (before !== null && before.identity !== answer.identity) {
+      // A server that knows no `resume` grants anew what another client has had meanwhile.
+      this.release(attachment, answer.handle, () => undefined);
       this.fail(
         attachment,
         STATUS.TAKEN,
@@ -92,60 +155,116 @@ export class Opener {
       return;
     }
     attachment.opened(answer);
+    // It leaves when all that had to be sent again is answered; one that is still here from the last handle does for this one.
+    if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
-    this.events.opened(attachment, before !== null, before !== null && before.life !== answer.life);
+    const isNewLife = before !== null && before.life !== answer.life;
+    // What goes on every second is not said every second.
+    if (isNewLife || (this.openings.get(attachment)?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewLife);
+  }
+
+  /** A request of the attachment's handle, asked for ourselves: its result is of no interest, a server may not know it. */
+  private ioctl(attachment: Attachment, number: number): void {
+    const opening = this.openings.get(attachment);
+    if (opening === undefined || opening.ioctls.has(number)) return;
+    opening.ioctls.add(number);
+    callSession(this.trunk, { op: OP.IOCTL, attachment, aux: number }, () => {
+      opening.ioctls.delete(number);
+      if (number === IOCTL.IDENTIFY && opening.verifyAgain) {
+        opening.verifyAgain = false;
+        this.verify(attachment);
+      }
+      if (opening.ioctls.size > 0) return;
+      opening.whenQuiet?.();
+      opening.whenQuiet = null;
+    });
+  }
+
+  /** Nothing of its old handle is out any more. */
+  private revoked(attachment: Attachment): void {
+    const opening = this.openings.get(attachment);
+    if (opening === undefined) return;
+    const sinceMs = this.clock.monotonicMs() - opening.askedMs;
+    opening.revokedInARow = sinceMs < REOPEN_RETRY_MS ? opening.revokedInARow + 1 : 1;
+    if (opening.revokedInARow >= 2) {
+      attachment.reason = `Its server revokes each handle as soon as it has opened it: it is tried again every ${REOPEN_RETRY_MS / 1000} s`;
+    }
+    if (opening.revokedInARow <= 2) this.events.waits(attachment, attachment.reason);
+    this.openAfter(attachment, Math.max(0, REOPEN_RETRY_MS - sinceMs));
+  }
+
+  /** The server takes what it had answered, but not what is sent of it again: nothing else may be sent before, so that is tried anew. */
+  private replayFailed(attachment: Attachment): void {
+    const opening = this.openings.get(attachment);
+    if (opening === undefined) return;
+    this.events.waits(attachment, attachment.reason);
+    opening.retry = this.clock.after(REOPEN_RETRY_MS, () => {
+      attachment.replayAgain();
+      this.trunk.wantPump();
+    });
+  }
+
+  private openAfter(attachment: Attachment, delayMs: number): void {
+    const opening = this.openings.get(attachment);
+    if (opening !== undefined) opening.retry = this.clock.after(delayMs, () => this.open(attachment));
   }
 
   /** Tells the server that a closed attachment's handle is not needed any more, so that the hold ends. */
-  private release(attachment: Attachment, handle: number, closed: () => void): void {
+  private release(attachment: Attachment, handle: number, closed: () => void, tries = 1): void {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status }) => {
-      if (status === STATUS.STALE && this.trunk.session !== session) this.releaseAnew(attachment, closed);
-      else closed();
+      if (status !== STATUS.STALE) closed();
+      else if (this.trunk.session !== session) this.releaseAnew(attachment, closed);
+      else if (tries >= CLOSE_TRIES_MAX) closed();
+      else this.clock.after(tries === 1 ? 0 : REOPEN_RETRY_MS, () => this.releaseAnew(attachment, closed, tries + 1));
     });
   }
 
   /**
-   * The session was lost before CLOSE or OPEN of a closed attachment was answered: the hold may be there still, and handles of the old
-   * session are gone. A volume is named only by OPEN: so it is opened once more, which a hold of this node allows, and closed.
+   * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may be there
+   * still. A volume is named only by OPEN: so it is opened once more, which our own hold allows, and closed.
    */
-  private releaseAnew(attachment: Attachment, closed: () => void): void {
+  private releaseAnew(attachment: Attachment, closed: () => void, tries = 1): void {
     const { session } = this.trunk;
-    callSession(this.trunk, { op: OP.OPEN, attachment: null, body: openRequestOf(attachment) }, ({ status, bodies }) => {
+    const body = encodeOpenRequest({ ...attachment.openRequest, take: TAKE.NO });
+    callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies }) => {
       if (this.trunk.session !== session) this.releaseAnew(attachment, closed);
-      else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], closed);
+      else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], closed, tries);
       else closed();
     });
   }
 
   /** It was opened after it had been closed here. */
-  private giveBack(attachment: Attachment, body: Buffer | undefined, closed: () => void): void {
+  private giveBack(attachment: Attachment, body: Buffer | undefined, closed: () => void, tries = 1): void {
     if (body === undefined) {
       closed();
       return;
     }
     const { handle } = decodeOpenAnswer(body, 0, body.length);
-    this.release(attachment, handle, closed);
+    this.release(attachment, handle, closed, tries);
   }
 
   private refused(attachment: Attachment, status: number, sentence: string): void {
-    if (attachment.volume === null) {
+    if (attachment.volume === null || status === STATUS.TAKEN) {
       this.fail(attachment, status, sentence);
       return;
     }
     if (this.trunk.isEnded) return;
     attachment.reason = sentence;
     this.events.waits(attachment, sentence);
-    this.clock.after(REOPEN_RETRY_MS, () => this.open(attachment));
+    this.openAfter(attachment, REOPEN_RETRY_MS);
   }
 
   private fail(attachment: Attachment, status: number, sentence: string): void {
     attachment.moveTo('failed', sentence);
-    for (const request of this.trunk.removeAttachment(attachment)) request.owner?.requestDone(request, status);
+    for (const request of this.leave(attachment)) request.owner?.requestDone(request, status);
     this.events.failed(attachment, status, sentence);
   }
-}
 
-function openRequestOf({ name, universe, readonly }: Attachment): Buffer {
-  return encodeOpenRequest({ name, universe, readonly });
+  /** Takes it out of the trunk; gives what waited in it. */
+  private leave(attachment: Attachment): Request[] {
+    this.openings.get(attachment)?.retry?.cancel();
+    this.openings.delete(attachment);
+    return this.trunk.removeAttachment(attachment);
+  }
 }

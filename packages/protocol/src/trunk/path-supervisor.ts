@@ -10,11 +10,13 @@ import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
+import { Histogram } from '../lib/histogram.ts';
 import type { Directions, PathState, PathTotals } from '../lib/path-facts.ts';
 import { checkMove, type StateTable } from '../lib/state-table.ts';
 import {
   BODY_MAX_BYTES,
   HANDSHAKE_MESSAGE_MAX_BYTES,
+  HANDSHAKE_PATIENCE_MS,
   JOIN_RETRY_MS,
   MESSAGE_MAX_BYTES,
   PATH_SETTLED_MS,
@@ -22,7 +24,9 @@ import {
   PROBATION_MS,
   PROBATION_WINDOW_MS,
   PROOF_TIMEOUT_MS,
+  RECONNECT_AWAY_GROWTH,
   RECONNECT_FIRST_MS,
+  RECONNECT_GROWTH,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
 } from '../limits.ts';
@@ -33,6 +37,7 @@ import { Connection, type ConnectionHandler, type ConnectionPools } from './conn
 import type { FirstHolder } from './first-handshake.ts';
 import { UNKNOWN_DIRECTIONS } from './heartbeat.ts';
 import type { Path } from './path.ts';
+import type { PathLatencies } from './path-load.ts';
 import type { Connector, PathTransport } from './path-transport.ts';
 import type { PathObserver, Presentation, Trunk } from './trunk.ts';
 
@@ -75,8 +80,9 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   deaths = 0;
   /** Number of the last path, for the log. */
   lastNumber = 0;
+  readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
   /** Of earlier connections. */
-  private past: PathTotals = { requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null };
+  private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
   /** Who this client says it is; another one counts from the next connection on. */
   identity: ClientIdentity;
@@ -97,8 +103,10 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   private handshake: ClientHandshake | null = null;
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
-  /** The next connection is tried at once: this one only waited for the trunk's first handshake. */
-  private hurry = false;
+  /** When to try again, of a connection that has not failed: it met what makes the next one right. */
+  private againMs: number | null = null;
+  /** Handshakes in a row in which an answer did not come in time. */
+  private lateHandshakes = 0;
 
   constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
     this.endpoints = endpoints;
@@ -106,7 +114,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.ports = ports;
     this.sinceMs = ports.clock.wallMs();
     this.unit = () => ports.random(4).readUInt32BE(0) / 2 ** 32;
-    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, this.unit);
+    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, this.unit, RECONNECT_GROWTH);
   }
 
   /** Sums over all connections of this candidate. */
@@ -116,10 +124,15 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
       requests: past.requests + (path?.requests ?? 0),
       sentBytes: past.sentBytes + (path?.connection.sentBytes ?? 0),
       receivedBytes: past.receivedBytes + (path?.connection.receivedBytes ?? 0),
-      unansweredBytes: path?.unansweredBytes ?? 0,
+      unansweredBytes: path?.load.unansweredBytes ?? 0,
       resent: past.resent + (path?.resent ?? 0),
+      hedged: past.hedged + (path?.hedged ?? 0),
+      probed: past.probed + (path?.probed ?? 0),
+      dropped: past.dropped + (path?.dropped ?? 0),
       deaths: this.deaths,
       roundTripMs: path?.roundTripMs ?? null,
+      receivingBytesPerSecond: path?.load.receiving.bytesPerSecond ?? null,
+      sendingBytesPerSecond: path?.load.sending.bytesPerSecond ?? null,
     };
   }
 
@@ -197,8 +210,21 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.handshake = new ClientHandshake(this.identity, this.ports.random);
     this.challenge = null;
     this.presentation = null;
+    this.expectAnswer(this.patienceMs);
     this.say(this.handshake.start());
-    this.timer = this.ports.clock.after(PROOF_TIMEOUT_MS, () => this.failLate(PROOF_TIMEOUT_MS, ''));
+  }
+
+  /** What needs no work of the server is not waited for long: what was sent may have been lost, and a new connection is through sooner. */
+  private get patienceMs(): number {
+    return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
+  }
+
+  private expectAnswer(withinMs: number): void {
+    this.timer?.cancel();
+    this.timer = this.ports.clock.after(withinMs, () => {
+      this.lateHandshakes++;
+      this.failLate(withinMs, '');
+    });
   }
 
   private failLate(afterMs: number, more: string): void {
@@ -243,11 +269,13 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     const presentation = trunk.present(challenge, this);
     this.presentation = presentation;
     if (presentation.kind === 'wait') {
-      this.hurry = true;
+      this.againMs = JOIN_RETRY_MS;
       this.fail(new RsError('E_TIMEOUT', 'Another path of this server is proven first'));
       return;
     }
     const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
+    // A new session may have to wait for the end of the old one.
+    this.expectAnswer(joining === null ? PROOF_TIMEOUT_MS : this.patienceMs);
     this.say(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
   }
 
@@ -265,6 +293,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
       return;
     }
     this.timer?.cancel();
+    this.lateHandshakes = 0;
     this.upSinceMs = this.ports.clock.monotonicMs();
     this.lastDirections = UNKNOWN_DIRECTIONS;
     connection.decoder.messageMaxBytes = MESSAGE_MAX_BYTES;
@@ -306,15 +335,17 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   pathDown(path: Path, reason: string): void {
     if (path !== this.path) return;
     const nowMs = this.ports.clock.monotonicMs();
-    this.past = { ...this.totals, unansweredBytes: 0 };
+    this.past = this.totals;
     this.lastDirections = path.isBlameless ? UNKNOWN_DIRECTIONS : path.heartbeat.failures(nowMs);
     this.path = null;
     if (this.state === 'retired') return;
     this.deaths++;
-    const isSettled = nowMs - this.upSinceMs >= PATH_SETTLED_MS;
+    const lifeMs = nowMs - this.upSinceMs;
+    const isSettled = lifeMs >= PATH_SETTLED_MS;
     this.shortLives = isSettled ? 0 : this.shortLives + 1;
     if (isSettled) this.backoff.reset();
-    const delayMs = isSettled ? RECONNECT_FIRST_MS * this.unit() : this.backoff.nextMs();
+    // The time of its life counts: what is spaced are the beginnings.
+    const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - lifeMs);
     this.retryAtMs = nowMs + delayMs;
     this.note(new RsError('E_RESET', reason), reason);
     const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
@@ -332,22 +363,26 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   }
 
   private fail(error: RsError): void {
-    if (this.state !== 'connecting' && this.state !== 'proving') return;
+    const isTrying = this.state === 'connecting' || this.state === 'proving';
+    if (!isTrying) return;
     this.connecting = null;
     this.timer?.cancel();
     if (error.code === 'E_NO_SESSION' && this.presentation?.kind === 'join') {
-      this.hurry = this.trunk?.refused(this.presentation.session) === true;
+      const isBelieved = this.trunk?.refused(this.presentation.session, error.context['proved'] === true) === true;
+      if (isBelieved) this.againMs = RECONNECT_FIRST_MS * this.unit();
     }
     const isWaiting = this.presentation?.kind === 'wait';
     this.leaveTrunk();
     const reason = `${error.message} [${error.code}]`;
-    if (!this.hurry) this.note(error, reason);
-    this.move('down', isWaiting ? '' : reason);
-    const connection = this.connection;
+    const { againMs, connection } = this;
+    this.againMs = null;
     this.connection = null;
+    if (againMs === null) this.note(error, reason);
+    const delayMs = againMs ?? this.backoff.nextMs(error.code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
+    this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
-    this.retryIn(this.hurry ? JOIN_RETRY_MS : this.backoff.nextMs());
-    this.hurry = false;
+    // Who was told of the move may have hastened it, or ended it.
+    if (this.state === 'down') this.retryIn(delayMs);
   }
 
   private leaveTrunk(): void {

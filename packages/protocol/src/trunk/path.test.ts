@@ -3,7 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '../lib/buffer-pool.ts';
-import { ANSWER_PARTS_MAX_BYTES, BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, OUTPUT_HARD_MAX_BYTES } from '../limits.ts';
+import { Histogram } from '../lib/histogram.ts';
+import { ANSWER_PARTS_MAX_BYTES, BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, OUTPUT_HARD_MAX_BYTES, SLOTS } from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { OutputPool } from '../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../wire/frames.ts';
@@ -14,6 +15,8 @@ import { Path, type PathOwner } from './path.ts';
 import type { PathTransport } from './path-transport.ts';
 
 const IDLE: ConnectionHandler = { bodyBegins: () => {}, frame: () => {}, received: () => {}, drained: () => {}, closed: () => {} };
+
+const LATENCIES = { read: new Histogram(), write: new Histogram() };
 
 /** A path whose peer reads nothing. */
 function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
@@ -31,13 +34,14 @@ function deafPath(): { path: Path; transport: PathTransport; reasons: string[] }
     answerBegins: () => {},
     answer: () => {},
     fenced: () => {},
+    replaced: () => {},
     generationSeen: () => {},
     pathReceived: () => {},
     pathDrained: () => {},
     pathClosed: (_path, reason) => reasons.push(reason),
   };
   const connection = new Connection(transport, { bodies: new BufferPool(0), outputs: new OutputPool() }, IDLE);
-  return { path: new Path(0, connection, HEARTBEAT_INTERVAL_MS, new FakeClock(), owner), transport, reasons };
+  return { path: new Path(0, connection, SLOTS, HEARTBEAT_INTERVAL_MS, LATENCIES, new FakeClock(), owner), transport, reasons };
 }
 
 function ping(): Buffer {

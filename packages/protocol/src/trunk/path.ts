@@ -8,14 +8,17 @@ import { ANSWER, FLAG, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
+import { quietSinceMs } from './failover.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { REQUEST_COST_BYTES } from './scheduler.ts';
+import { type PathLatencies, PathLoad } from './path-load.ts';
 import type { Request } from './request.ts';
 
 export interface PathOwner {
   answerBegins(path: Path, header: Header): void;
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
+  /** The server says that another instance of this client has taken this one's place. */
+  replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
   /** All frames of one receive event were given; `isProof`: an answer or a PONG was among them. */
   pathReceived(path: Path, isProof: boolean): void;
@@ -30,16 +33,25 @@ export class Path implements ConnectionHandler {
   readonly number: number;
   readonly connection: Connection;
   readonly heartbeat: Heartbeat;
+  readonly load: PathLoad;
   suspect = false;
   /** It ends, or ended, for a reason that says nothing about the path: the session's end, a BYE, a peer that is slow on all paths. */
   isBlameless = false;
-  unansweredBytes = 0;
   waitingSinceMs: number | null = null;
   /** Slot whose READ answer is being received into its request's buffer; -1: none. */
   receivingSlot = -1;
   requests = 0;
   resent = 0;
-  private unanswered = 0;
+  /** READs sent here because they were late elsewhere. */
+  hedged = 0;
+  /** Copies sent here to see how fast it is. */
+  probed = 0;
+  /** Answers that came when the result was there already. */
+  dropped = 0;
+  /** The last PING was said when nothing else was under way. */
+  private isPingAlone = false;
+  /** When the event that is being received began; negative: nobody asked yet. */
+  private eventMs = -1;
   private movedMs: number;
   /** More was queued when output last left. */
   private hasWaited = false;
@@ -52,13 +64,22 @@ export class Path implements ConnectionHandler {
   private readonly owner: PathOwner;
   private readonly clock: Clock;
 
-  constructor(number: number, connection: Connection, heartbeatMs: number, clock: Clock, owner: PathOwner) {
+  constructor(
+    number: number,
+    connection: Connection,
+    slots: number,
+    heartbeatMs: number,
+    latencies: PathLatencies,
+    clock: Clock,
+    owner: PathOwner,
+  ) {
     this.number = number;
     this.connection = connection;
     this.owner = owner;
     this.clock = clock;
     this.movedMs = clock.monotonicMs();
     this.heartbeat = new Heartbeat(heartbeatMs, this.movedMs);
+    this.load = new PathLoad(slots, this.movedMs, latencies);
     connection.handler = this;
   }
 
@@ -87,6 +108,10 @@ export class Path implements ConnectionHandler {
     return this.heartbeat.roundTripMs;
   }
 
+  get quietSinceMs(): number {
+    return quietSinceMs(this);
+  }
+
   /** Our own event loop stood still for `stallMs`: nothing that was not seen meanwhile is the path's fault. */
   excuse(stallMs: number, nowMs: number): void {
     this.heartbeat.excuse(stallMs, nowMs);
@@ -95,10 +120,10 @@ export class Path implements ConnectionHandler {
   }
 
   /** Says a request frame; it leaves with the next flush. */
-  say(request: Request, slot: number, seq: number, handle: number): void {
+  say(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
-    if (this.unanswered++ === 0) this.waitingSinceMs = this.clock.monotonicMs();
-    this.unansweredBytes += request.bodyBytes + REQUEST_COST_BYTES;
+    if (this.load.requests === 0) this.waitingSinceMs = nowMs;
+    this.load.sent(request, slot, nowMs);
     this.requests++;
     switch (request.op) {
       case OP.READ:
@@ -118,11 +143,12 @@ export class Path implements ConnectionHandler {
     }
   }
 
-  /** A copy of `request` on this path was answered. */
-  answered(bodyBytes: number): void {
-    this.unanswered--;
-    this.unansweredBytes -= bodyBytes + REQUEST_COST_BYTES;
-    if (this.unanswered === 0) this.waitingSinceMs = null;
+  /** The copy in this slot was answered here, in the event that is being received: gives how long that took, ms. */
+  answered(slot: number): number {
+    if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
+    this.load.answered(slot, this.eventMs);
+    if (this.load.requests === 0) this.waitingSinceMs = null;
+    return this.eventMs - this.load.sentAtMs(slot);
   }
 
   /** Keeps the part of a message answer; false: further parts follow, or the path was closed because it keeps too much. */
@@ -151,6 +177,7 @@ export class Path implements ConnectionHandler {
   }
 
   ping(nowMs: number): void {
+    this.isPingAlone = this.load.requests === 0;
     const message = this.heartbeat.ping(nowMs, 0, 0);
     this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(message));
     this.connection.encoder.flush();
@@ -191,7 +218,8 @@ export class Path implements ConnectionHandler {
   }
 
   received(): void {
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.eventMs < 0 ? this.clock.monotonicMs() : this.eventMs;
+    this.eventMs = -1;
     const isProof = this.isProof || this.isAnswerComing;
     this.isProof = false;
     this.heartbeat.received(nowMs);
@@ -229,7 +257,8 @@ export class Path implements ConnectionHandler {
       case OP.PONG: {
         const pong = decodeHeartbeat(body, offset, header.length);
         this.isProof = true;
-        this.heartbeat.onPong(pong, nowMs);
+        const tripMs = this.heartbeat.onPong(pong, nowMs);
+        if (tripMs !== null) this.load.ponged(tripMs, this.isPingAlone, nowMs);
         this.owner.generationSeen(pong.generation);
         return;
       }
@@ -243,6 +272,7 @@ export class Path implements ConnectionHandler {
       case OP.BYE: {
         const bye = decodeFarewell(body, offset, header.length);
         this.isBlameless = true;
+        if (bye.code === 'E_REPLACED') this.owner.replaced(this, bye.sentence);
         this.connection.close(`${bye.sentence} [${bye.code}]`, false);
         return;
       }

@@ -37,4 +37,10 @@ export class Request {
   slot = -1;
   /** Kept by the overlap tracker: first sector after the range, 0: it is not tracked. */
   rangeEnd = 0;
+  /** Kept by the replay log: whether it has room there, and how much. */
+  logReserved = false;
+  logBytes = 0;
+  logRanges = 0;
+  /** Of a FLUSH: the mark that the replay log gave it when it was sent. */
+  logMark = 0;
 }

@@ -16,8 +16,8 @@ interface Slot {
   /** Paths that owe an answer to a copy: numbers, at most one entry per path (S2). */
   readonly copies: number[];
   taken: boolean;
-  /** Of its request; kept while the slot is quarantined, because late answers still take it off their path's load. */
-  bodyBytes: number;
+  /** Sent on a second path because it was late on the first. */
+  hedged: boolean;
 }
 
 /** What an answer means: it brings the result; the result came before; nobody on this path was asked (S3: the server's error). */
@@ -29,12 +29,13 @@ export class Slots {
   /** In the order in which they became free, so that sequence numbers wrap as late as possible. */
   private readonly free: FixedQueue<number>;
   private quarantinedCount = 0;
+  private hedgedCount = 0;
 
   constructor(size: number) {
     this.size = size;
     this.free = new FixedQueue<number>(size);
     for (let index = 0; index < size; index++) {
-      this.slots.push({ seq: 0, request: null, copies: [], taken: false, bodyBytes: 0 });
+      this.slots.push({ seq: 0, request: null, copies: [], taken: false, hedged: false });
       this.free.push(index);
     }
   }
@@ -46,6 +47,11 @@ export class Slots {
   /** Slots whose result has come and whose copies are not all accounted for. */
   get quarantined(): number {
     return this.quarantinedCount;
+  }
+
+  /** Slots marked by `hedge` that are not free yet. */
+  get hedged(): number {
+    return this.hedgedCount;
   }
 
   /** Data requests leave the reserved slots to LIST, OPEN, CLOSE and FLUSH. */
@@ -61,7 +67,6 @@ export class Slots {
     slot.seq = (slot.seq + 1) % SEQ_MODULUS;
     slot.request = request;
     slot.taken = true;
-    slot.bodyBytes = request.bodyBytes;
     request.slot = index;
     return index;
   }
@@ -74,10 +79,6 @@ export class Slots {
     return this.at(index).request;
   }
 
-  bodyBytesOf(index: number): number {
-    return this.at(index).bodyBytes;
-  }
-
   copiesOf(index: number): readonly number[] {
     return this.at(index).copies;
   }
@@ -85,8 +86,16 @@ export class Slots {
   /** A copy is about to be sent on a path. */
   addCopy(index: number, path: number): void {
     const slot = this.at(index);
-    assert(slot.taken && !slot.copies.includes(path), `Slot ${index}: a second copy on path ${path}`);
+    if (!slot.taken || slot.copies.includes(path)) assert(false, `Slot ${index}: a second copy on path ${path}`);
     slot.copies.push(path);
+  }
+
+  /** Its request goes out on a second path because it is late on the first. */
+  hedge(index: number): void {
+    const slot = this.at(index);
+    if (slot.hedged) return;
+    slot.hedged = true;
+    this.hedgedCount++;
   }
 
   /** Whether `path` owes an answer for this tag, without changing anything. */
@@ -115,6 +124,10 @@ export class Slots {
     if (!slot.taken || slot.request !== null || slot.copies.length > 0) return;
     slot.taken = false;
     this.quarantinedCount--;
+    if (slot.hedged) {
+      slot.hedged = false;
+      this.hedgedCount--;
+    }
     this.free.push(index);
   }
 
@@ -160,6 +173,7 @@ export class Slots {
     const unanswered: Request[] = [];
     this.free.clear();
     this.quarantinedCount = 0;
+    this.hedgedCount = 0;
     for (let index = 0; index < this.size; index++) {
       const slot = this.at(index);
       if (slot.request !== null) unanswered.push(slot.request);
@@ -167,6 +181,7 @@ export class Slots {
       slot.request = null;
       slot.copies.length = 0;
       slot.taken = false;
+      slot.hedged = false;
       this.free.push(index);
     }
     for (const request of unanswered) request.slot = -1;
@@ -175,7 +190,8 @@ export class Slots {
 
   private at(index: number): Slot {
     const slot = this.slots[index];
-    assert(slot !== undefined, `No slot ${index}`);
+    // Made here only: a sentence for each look would cost more than the look.
+    if (slot === undefined) assert(false, `No slot ${index}`);
     return slot;
   }
 }
@@ -183,7 +199,8 @@ export class Slots {
 function removeValue(list: number[], value: number): boolean {
   const at = list.indexOf(value);
   if (at < 0) return false;
-  list[at] = list[list.length - 1]!;
-  list.length--;
+  // Not by its length: setting that costs more than all the rest.
+  const last = list.pop()!;
+  if (at < list.length) list[at] = last;
   return true;
 }

@@ -328,6 +328,22 @@ describe('frames that come in one piece with the WELCOME', () => {
     expect(scene.server.paths[0]!.requests(OP.PONG).length).toBe(1);
   });
 
+  test('what the server executes is what the newest on any path says, while that path lives', () => {
+    const scene = new TrunkScene(2).start();
+    const say = (index: number, oldestMs: number): void => {
+      scene.server.paths[index]!.say(OP.PING, 0, encodeHeartbeat({ number: 9, clockMs: 0, heard: 0, oldestMs, generation: 0 }));
+      scene.clock.advance(1);
+    };
+    say(0, 70);
+    say(1, 80);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+    say(0, 90);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(90);
+    scene.server.paths[0]!.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+    scene.clock.advance(1);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+  });
+
   test('also when one of them ends the path', () => {
     const scene = new TrunkScene(1);
     scene.server.decide = (path) => {

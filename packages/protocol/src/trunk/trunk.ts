@@ -14,22 +14,32 @@ import { Dispatcher } from './dispatcher.ts';
 import type { LivenessTimes } from './failover.ts';
 import { Fences } from './fences.ts';
 import { FirstHandshake, type FirstHolder } from './first-handshake.ts';
+import type { StorageTold } from './heartbeat.ts';
 import { Liveness, type LivenessOwner } from './liveness.ts';
 import { Path, type PathOwner } from './path.ts';
+import type { PathLatencies } from './path-load.ts';
 import type { Request } from './request.ts';
-import { choosePath } from './scheduler.ts';
+import { leastBusy } from './scheduler.ts';
 
 export interface TrunkEvents {
   /** A session began; `again`: it replaces one, and attachments wait in phase `opening`. */
   sessionBegan(again: boolean): void;
+  /** None of the paths shows that it is well, though requests are out: more of them would help. */
+  allQuiet(): void;
   /** The server's list is of this generation now, another one than was known. */
   listChanged(generation: number): void;
   /** The server has named its interfaces, as they were at this generation of its list. */
   interfacesTold(interfaces: readonly ServerInterface[], generation: number): void;
+  /** On a proven path the server has said that another instance of this client has taken this one's place. */
+  replaced(sentence: string): void;
+  /** It was ended, and every request in it answered with `status`. */
+  ended(status: number, reason: string): void;
 }
 
 /** Who keeps a path up, and is told what becomes of it. */
 export interface PathObserver {
+  /** Kept over the lives of its paths. */
+  readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
   pathDown(path: Path, reason: string): void;
 }
@@ -103,11 +113,11 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /**
-   * Somebody says that the server does not know the session any more: the next handshake begins a new one. Anybody can say so before a
-   * proof; false: it is not believed, since the session lives on another path.
+   * The server does not know the session any more, it says: the next handshake begins a new one. False: it is not believed, since anybody
+   * could have said it, and a path of the session lives.
    */
-  refused(sessionId: Buffer): boolean {
-    if (this.isHeard) return false;
+  refused(sessionId: Buffer, isProved: boolean): boolean {
+    if (!isProved && this.paths.length > 0) return false;
     if (this.session?.id.equals(sessionId) === true) this.sessionRefused = true;
     return true;
   }
@@ -116,6 +126,16 @@ export class Trunk implements PathOwner, LivenessOwner {
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
+  }
+
+  /** The newest that the server has said, on any path that lives, of the requests it executes for this session. */
+  get storageTold(): StorageTold | null {
+    let newest: StorageTold | null = null;
+    for (const { heartbeat } of this.paths) {
+      const told = heartbeat.storageTold;
+      if (told !== null && (newest === null || told.atMs > newest.atMs)) newest = told;
+    }
+    return newest;
   }
 
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
@@ -201,6 +221,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     const left = this.dispatcher.takeAll();
     for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
     for (const request of left) request.owner?.requestDone(request, status);
+    this.events.ended(status, reason);
   }
 
   // --- PathOwner
@@ -217,6 +238,10 @@ export class Trunk implements PathOwner, LivenessOwner {
     const kind = this.fences.answered(number, path.number);
     if (kind === 'fenced') this.dispatcher.fenced(number);
     else if (kind === 'violation') path.violation(`FENCED for path ${number}, which was not asked for`);
+  }
+
+  replaced(path: Path, sentence: string): void {
+    if (this.paths.includes(path)) this.clock.soon(() => this.events.replaced(sentence));
   }
 
   generationSeen(generation: number): void {
@@ -262,13 +287,18 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.wantPump();
   }
 
+  allQuiet(): void {
+    this.events.allQuiet();
+  }
+
   lookedAt(): void {
     if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
     this.wantPump();
   }
 
   private adopt(connection: Connection, number: number, observer: PathObserver): Path {
-    const path = new Path(number, connection, this.times.heartbeatMs, this.clock, this);
+    const slots = this.session?.slots ?? 0;
+    const path = new Path(number, connection, slots, this.times.heartbeatMs, observer.latencies, this.clock, this);
     this.observers.set(path, observer);
     this.paths = [...this.paths, path];
     if (this.paths.length === 1) this.dispatcher.setReachable(true);
@@ -287,13 +317,13 @@ export class Trunk implements PathOwner, LivenessOwner {
   private pump(): void {
     if (this.paths.length === 0 || this.ended) return;
     this.askFences();
-    this.dispatcher.send(this.paths);
+    this.dispatcher.send(this.paths, this.clock.monotonicMs());
     for (const path of this.paths) path.flush();
   }
 
   private askFences(): void {
     if (this.fences.count === 0) return;
-    const on = choosePath(this.paths, [], Number.POSITIVE_INFINITY);
+    const on = leastBusy(this.paths, [], 0, 0);
     if (on === null) return;
     for (const number of this.fences.unasked()) {
       if (this.fences.ask(number, on.number)) on.fence(number);

@@ -50,6 +50,11 @@ export function orNull<T>(guard: Guard<T>): Guard<T | null> {
   return (value, field) => (value === null ? null : guard(value, field));
 }
 
+/** A field that peers of the first builds do not send: missing, it counts as `otherwise`. */
+export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
+  return (value, field) => (value === undefined ? otherwise : guard(value, field));
+}
+
 function matching(pattern: RegExp, maxChars: number, expected: string): Guard<string> {
   return (value, field) => (typeof value === 'string' && value.length <= maxChars && pattern.test(value) ? value : wrong(field, expected));
 }

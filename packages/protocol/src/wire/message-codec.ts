@@ -14,6 +14,7 @@ import {
   INTERFACES_NAMED_MAX,
   LBA_MAX,
   MESSAGE_MAX_BYTES,
+  MAC_BYTES,
   NONCE_BYTES,
   SENTENCE_MAX_CHARS,
   SERVERID_MAX,
@@ -26,6 +27,7 @@ import {
   VOLUMES_PER_FRAME_MAX,
 } from '../limits.ts';
 import {
+  addedLater,
   bytesOf,
   counter,
   errorCode,
@@ -62,7 +64,10 @@ import {
   type OpenAnswer,
   type OpenRequest,
   type Proof,
+  type Refuse,
   type ServerInterface,
+  TAKE,
+  type Take,
   type VolumeEntry,
   type Welcome,
 } from './messages.ts';
@@ -158,6 +163,12 @@ export const { encode: encodeWelcome, decode: decodeWelcome } = codec<Welcome>('
 
 export const { encode: encodeFarewell, decode: decodeFarewell } = codec<Farewell>('REFUSE or BYE', { code: errorCode, sentence });
 
+export const { encode: encodeRefuse, decode: decodeRefuse } = codec<Refuse>('REFUSE', {
+  code: errorCode,
+  sentence,
+  mac: addedLater(orNull(bytesOf(MAC_BYTES)), null),
+});
+
 export const { encode: encodeHeartbeat, decode: decodeHeartbeat } = codec<Heartbeat>('PING or PONG', {
   number: counter,
   clockMs: milliseconds,
@@ -211,7 +222,20 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   return bodies;
 }
 
-export const { encode: encodeOpenRequest, decode: decodeOpenRequest } = codec<OpenRequest>('OPEN', { name, universe, readonly: flag });
+const openRequest = codec<OpenRequest>('OPEN', {
+  name,
+  universe,
+  readonly: flag,
+  take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
+  resume: addedLater(orNull(token), null),
+});
+
+export const decodeOpenRequest = openRequest.decode;
+
+/** Without more: nobody's hold is taken, and nothing is resumed. */
+export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume'> & Partial<OpenRequest>): Buffer {
+  return openRequest.encode({ take: TAKE.NO, resume: null, ...request });
+}
 
 export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<OpenAnswer>('OPEN answer', {
   handle: integer(0, U16_MAX),

@@ -50,10 +50,15 @@ export interface Welcome {
   readonly generation: number;
 }
 
-/** REFUSE and BYE. `code` is one of lib/errors.ts, or a newer one, which is shown as it is. */
+/** BYE, and what REFUSE says. `code` is one of lib/errors.ts, or a newer one, which is shown as it is. */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
+}
+
+/** REFUSE. `mac`: behind a right PROOF, that of the code under K; null: anybody may have said it. */
+export interface Refuse extends Farewell {
+  readonly mac: Buffer | null;
 }
 
 /** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields are the sender's own. */
@@ -92,10 +97,25 @@ export interface ListAnswer {
   readonly volumes: readonly VolumeEntry[];
 }
 
+/** What an OPEN may do to another holder (docs/PROTOCOL.md H2, H3). */
+export const TAKE = {
+  /** Nothing: a held volume is refused. */
+  NO: 0,
+  /** Its hold ends; refused while it may still have acknowledged writes that only it can bring back. */
+  OVER: 1,
+  /** Its hold ends, whatever is lost. */
+  FORCE: 2,
+} as const;
+
+export type Take = (typeof TAKE)[keyof typeof TAKE];
+
 export interface OpenRequest {
   readonly name: string;
   readonly universe: number;
   readonly readonly: boolean;
+  readonly take: Take;
+  /** Identity under which this client had it open; null: it had not. Another hold than that one is refused TAKEN. */
+  readonly resume: string | null;
 }
 
 export interface OpenAnswer {
@@ -123,6 +143,8 @@ export const IOCTL = {
   IDENTIFY: 1,
   /** Request: ExtentsRequest; answer: ExtentsAnswer. */
   EXTENTS: 2,
+  /** The client has taken up everything that it had from before: H3 waits for it no longer. */
+  SETTLED: 3,
 } as const;
 
 export interface IdentifyAnswer {

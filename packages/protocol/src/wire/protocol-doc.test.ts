@@ -106,7 +106,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['### PROOF', part(codec.encodeProof({ session: null, dead: [] }))],
   ['### WELCOME', part(welcome)],
   ['#### Interface', part(welcome, 'interfaces', 0)],
-  ['### REFUSE and BYE', part(codec.encodeFarewell({ code: 'E_LIMIT', sentence: '' }))],
+  ['### REFUSE and BYE', part(codec.encodeRefuse({ code: 'E_LIMIT', sentence: '', mac: null }))],
   ['### PING and PONG', part(codec.encodeHeartbeat({ number: 1, clockMs: 1, heard: 1, oldestMs: 0, generation: 0 }))],
   ['### LIST answer', part(list)],
   ['#### Volume', part(list, 'volumes', 0)],

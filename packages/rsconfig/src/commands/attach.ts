@@ -1,47 +1,78 @@
 // -a and -d: the daemon attaches and detaches, here each outcome becomes a line.
-// Invariant: one failure hides no other outcome, and makes exit code 1.
+// Waiting for what cannot be done yet is volume-waiting.ts. Invariant: one failure hides no other outcome, and makes exit code 1.
 
-import type { AttachOutcome } from '@rsio/protocol/control/methods';
-import { defineCommand, JSON_OPTION, usageError } from '../command.ts';
+import { type AttachOutcome, CONTROL_METHODS } from '@rsio/protocol/control/methods';
+import { defineCommand, JSON_OPTION, usageError, WAIT_OPTION } from '../command.ts';
 import { formatOutcome } from '../format.ts';
 import { type CommandContext, printJson } from './command-context.ts';
+import { withProgress } from './volume-progress.ts';
+import { attachWaiting, detachWaiting } from './volume-waiting.ts';
 
 const ANY_NUMBER = { min: 0, max: Number.POSITIVE_INFINITY } as const;
 
 export const ATTACH = defineCommand({
   call: { by: 'option', option: 'attach', short: 'a', help: 'make volumes local devices' },
-  synopsis: '-a [NAME...] [--read-only] [--server S]',
+  synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
   summary: 'makes volumes local devices',
+  details: `A volume has one holder. --take-over takes the named volumes from theirs: its
+I/O fails, its rsiod says why, and it does not come back by itself. What was
+acknowledged to it is kept. If the server's machine has crashed since, and may
+have lost what the holder had not flushed, the take-over is refused until the
+holder has brought that back: --force does not wait for it, and loses it.
+--wait goes on trying while a volume's server is not in reach, while nobody
+offers it, and while another client holds it; without names until every server
+is in reach.`,
   options: {
     'read-only': { kind: 'flag', help: 'with -a: only read; several clients may do so at a time' },
     server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, when NAME means several' },
+    'take-over': { kind: 'flag', help: 'with -a NAME: take it from the client that holds it' },
+    force: { kind: 'flag', help: 'with -a --take-over: also when acknowledged writes are lost' },
+    wait: WAIT_OPTION,
     json: JSON_OPTION,
   },
+  json: CONTROL_METHODS.attach.result,
   operands: ANY_NUMBER,
   completes: `"\${ask[@]}" -q | awk '$1 ~ /^[0-3]$/ && $3 == "disk" { print $2 }'`,
-  run: async (context, { 'read-only': readOnly, server, json }, names) => {
+  run: async (context, { 'read-only': readOnly, server, 'take-over': takesOver, force, wait, json }, names) => {
     if (server === '') throw usageError('--server is empty: give the name of a server');
     checkNames(names);
-    const result = await context.call('attach', { names, readOnly, server });
-    if (json) printJson(context, result);
-    if (result.outcomes.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
-    return printOutcomes(context, result.outcomes, json ? null : 'attached');
+    if (force && !takesOver) throw usageError('--force goes with -d, and with -a --take-over');
+    if (takesOver && names.length === 0) throw usageError('--take-over takes no volume that is not named: give NAME');
+    const take = takesOver ? (force ? 'force' : 'over') : 'no';
+    const attach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
+      (await context.call('attach', { names: left, readOnly, server, take })).outcomes;
+    const { outcomes, isDone } =
+      wait === null
+        ? { outcomes: await withProgress(context, 'attaching', attach(names)), isDone: true }
+        : await attachWaiting(context, wait, names, attach);
+    if (json) printJson(context, { outcomes });
+    if (outcomes.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
+    const exitCode = printOutcomes(context, outcomes, json ? null : 'attached');
+    return isDone ? exitCode : 1;
   },
 });
 
 export const DETACH = defineCommand({
   call: { by: 'option', option: 'detach', short: 'd', help: 'take the devices away' },
-  synopsis: '-d [NAME...] [--force]',
+  synopsis: '-d [NAME...] [--force] [--wait[=T]]',
   summary: 'takes the devices away',
-  options: { force: { kind: 'flag', help: 'with -d: also when they are in use' }, json: JSON_OPTION },
+  details: `--wait goes on trying while a volume is in use, while its I/O or its last flush
+is under way, and while its server is not in reach.`,
+  options: { force: { kind: 'flag', help: 'with -d: also when they are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,
   completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,
-  run: async (context, { force, json }, names) => {
+  run: async (context, { force, wait, json }, names) => {
     checkNames(names);
-    const result = await context.call('detach', { names, force });
-    if (json) printJson(context, result);
-    if (result.outcomes.length === 0) context.note('No volume is attached: see rsconfig -l');
-    return printOutcomes(context, result.outcomes, json ? null : 'detached');
+    const detach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
+      (await context.call('detach', { names: left, force })).outcomes;
+    const { outcomes } =
+      wait === null
+        ? { outcomes: await withProgress(context, 'detaching', detach(names)) }
+        : await detachWaiting(context, wait, names, detach);
+    if (json) printJson(context, { outcomes });
+    if (outcomes.length === 0) context.note('No volume is attached: see rsconfig -l');
+    return printOutcomes(context, outcomes, json ? null : 'detached');
   },
 });
 

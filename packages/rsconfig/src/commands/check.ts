@@ -5,6 +5,7 @@ import { readConfigFile } from '@rsio/protocol/config/load-config';
 import { examineRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { escapeControls } from '@rsio/protocol/lib/printable';
 import { defineCommand, JSON_OPTION } from '../command.ts';
+import { CHECK_SHAPE } from '../json-shapes.ts';
 import { printJson } from './command-context.ts';
 
 export const CHECK = defineCommand({
@@ -15,6 +16,7 @@ export const CHECK = defineCommand({
 Without FILE it is the file that rsiod reads. rsconfig doctor looks at the
 machine and the servers, too.`,
   options: { json: JSON_OPTION },
+  json: CHECK_SHAPE,
   operands: { min: 0, max: 1 },
   completes: 'files',
   run: async (context, { json }, [file = context.configFile]) => {

@@ -4,6 +4,7 @@
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
 import type { Clock } from '@rsio/protocol/lib/clock';
+import type { WaitingPorts } from '../waiting.ts';
 
 export interface CommandContext {
   /** `timeoutMs`: for those who cannot wait as long as a measurement may take. */
@@ -13,6 +14,7 @@ export interface CommandContext {
     timeoutMs?: number,
   ) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
+  readonly waiting: WaitingPorts;
   /** All of stdin. */
   readonly input: () => Promise<string>;
   /** Of rsiod under the given root. */

@@ -35,7 +35,7 @@ address       = 127.45.0.10
 [server big-9-2]
 address       = 127.46.0.10
 `;
-const DAEMON = { program: 'rsiod', version: '1', pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
+const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
 
 let root: string;
 let file: string;
@@ -65,16 +65,20 @@ function write(text: string, mode = 0o600): void {
 async function run(line: string | readonly string[], { input = '', clock = new FakeClock() } = {}) {
   let out = '';
   let err = '';
-  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, { clock, input: async () => input }), {
-    argv: typeof line === 'string' ? line.split(' ') : line,
-    env: { RSIO_ROOT: root },
-    out: (text) => {
-      out += text;
+  const code = await executeProgram(
+    rsconfigSpec,
+    (invocation) => rsconfig(invocation, { clock, input: async () => input, waiting: { progress: null, onStop: () => () => undefined } }),
+    {
+      argv: typeof line === 'string' ? line.split(' ') : line,
+      env: { RSIO_ROOT: root },
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
     },
-    err: (text) => {
-      err += text;
-    },
-  });
+  );
   return { code, out, err };
 }
 

@@ -5,6 +5,7 @@ import { defineCommand } from '../command.ts';
 import { diagnose } from '../doctor/checks.ts';
 import { gatherFacts } from '../doctor/gather.ts';
 import { formatFindings } from '../doctor/report.ts';
+import { FINDINGS_SHAPE } from '../json-shapes.ts';
 import { printJson } from './command-context.ts';
 
 export const DOCTOR = defineCommand({
@@ -16,6 +17,7 @@ every server (connecting, keys, round trip, packet sizes, the card that is
 really used), rsiod and the system's limits. Needs no running rsiod. Exit code 1
 when there is an error; warnings alone leave it at 0.`,
   options: { json: { kind: 'flag', help: 'print what was found, for programs' } },
+  json: FINDINGS_SHAPE,
   run: async (context, { json }) => {
     const findings = diagnose(await gatherFacts(context));
     if (json) printJson(context, { findings });

@@ -5,6 +5,7 @@ import { explore } from '@rsio/protocol/explorer/explorer';
 import { BEACON_WAIT_MS, PORT_DEFAULT } from '@rsio/protocol/limits';
 import { defineCommand } from '../command.ts';
 import { parsePort, resolveHost } from '../hosts.ts';
+import { EXPLORATION_SHAPE } from '../json-shapes.ts';
 import { givenKey, keyFileOption } from '../key-input.ts';
 import { type MachinePorts, machinePorts } from '../machine-ports.ts';
 import { type CommandContext, printJson } from './command-context.ts';
@@ -26,6 +27,7 @@ nobody.`,
     'namespacekey-file': keyFileOption('namespacekey'),
     json: { kind: 'flag', help: 'print what was found, for programs' },
   },
+  json: EXPLORATION_SHAPE,
   operands: { min: 0, max: Number.POSITIVE_INFINITY },
   run: async (context, { port, interface: addresses, 'namespacekey-file': keyFile, json }, hosts) => {
     const namespacekey = await givenKey(context, 'namespacekey', null, keyFile);

@@ -8,6 +8,7 @@ import { isSingleHost } from '@rsio/protocol/lib/subnet';
 import { parsePrefixedAddress } from '@rsio/protocol/lib/units';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../config-edit.ts';
+import { INTERFACES_SHAPE } from '../json-shapes.ts';
 import { alignColumns } from './columns.ts';
 import { type CommandContext, printJson } from './command-context.ts';
 
@@ -48,6 +49,7 @@ export const INTERFACE_LIST = defineCommand({
   synopsis: 'interface list',
   summary: 'the interfaces in the file',
   options: { json: JSON_OPTION },
+  json: INTERFACES_SHAPE,
   operands: { min: 0, max: 0 },
   run: async (context, { json }) => {
     const machine = machineInterfaces(systemFacts);

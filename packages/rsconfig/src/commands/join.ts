@@ -2,11 +2,12 @@
 // rsiod, shows the paths. Finding is join/discovery.ts, proving join/trial.ts, what is written join/plan.ts.
 // Invariant: nothing is written before a login has been accepted, and what is not used is said with its reason.
 
+import type { StatusView } from '@rsio/protocol/control/methods';
 import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-file';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { parseName } from '@rsio/protocol/lib/units';
-import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, NAMESPACEID_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
-import { defineCommand, usageError } from '../command.ts';
+import { FIRST_CONTACT_WAIT_MS, NAMESPACEID_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
+import { defineCommand, usageError, WAIT_OPTION } from '../command.ts';
 import { reloadDaemon } from '../config-edit.ts';
 import { formatStatus, toText } from '../format.ts';
 import { resolveHost } from '../hosts.ts';
@@ -17,6 +18,7 @@ import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
 import { machinePorts } from '../machine-ports.ts';
 import { statusRemarks } from '../remarks.ts';
 import { startDaemon } from '../start-daemon.ts';
+import { type Look, waitUntil } from '../waiting.ts';
 import type { CommandContext } from './command-context.ts';
 import { findingLine } from './explore-table.ts';
 import { INTERFACE_OPTION, namedInterfaces } from './exploring-locals.ts';
@@ -32,7 +34,8 @@ interfaces that fits, writes those that work to the file, starts rsiod (or lets
 a running one read the file), and shows the paths. Addresses that cannot be used
 are named with the reason. A file that is there keeps what it says; a namespace
 that is in it is completed. A HOST that answers no exploration (explore = no)
-must be told by --id.`,
+must be told by --id. --wait waits longer than a moment until the paths that
+were proved are up in rsiod, too.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this machine at the servers' },
     key: keyOption('key of this machine at the servers'),
@@ -45,6 +48,7 @@ must be told by --id.`,
     'serverkey-file': keyFileOption('key by which the server proves itself'),
     label: { kind: 'text', value: 'L', help: 'what the file calls the namespace' },
     'no-start': { kind: 'flag', help: 'only write the file' },
+    wait: WAIT_OPTION,
   },
   operands: { min: 1, max: 1 },
   run: async (context, options, [host = '']) => {
@@ -70,7 +74,7 @@ must be told by --id.`,
     context.out(toText([foundLine(discovery)]));
     const trial = await tryServers(target, discovery, ports, context.note);
     const given = label === null ? null : parseName(label, '--label');
-    return takeIn(context, target, discovery, trial, given, options['no-start']);
+    return takeIn(context, target, discovery, trial, given, { noStart: options['no-start'], wait: options.wait });
   },
 });
 
@@ -81,7 +85,7 @@ async function takeIn(
   discovery: Discovery,
   trial: Trial,
   label: string | null,
-  noStart: boolean,
+  { noStart, wait }: { readonly noStart: boolean; readonly wait: number | null },
 ): Promise<number> {
   context.out(toText([...trial.usable.map(usedLine), ...trial.unused, ...discovery.findings.map(findingLine)]));
   const [refused] = trial.refusedBy;
@@ -95,7 +99,7 @@ async function takeIn(
     context.note('Next: start rsiod, then rsconfig -q shows what is offered, and rsconfig -a makes it usable');
   } else {
     await useFile(context, plan);
-    if (!(await showPaths(context, trial))) return 1;
+    if (!(await showPaths(context, trial, wait ?? FIRST_CONTACT_WAIT_MS))) return 1;
   }
   return trial.refusedBy.length === 0 ? 0 : 1;
 }
@@ -140,25 +144,24 @@ async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
 }
 
 /** Waits a moment for the paths that were just proved; false when not one of them came up. */
-async function showPaths(context: CommandContext, { usable }: Trial): Promise<boolean> {
-  const { clock, call, configFile } = context;
-  const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
-  for (;;) {
-    const status = await call('status', {});
-    const up = status.interfaces.flatMap(({ address: local, reps }) =>
+async function showPaths(context: CommandContext, { usable }: Trial, limitMs: number): Promise<boolean> {
+  const { call, configFile } = context;
+  const missingOf = ({ interfaces }: StatusView): string[] => {
+    const up = interfaces.flatMap(({ address: local, reps }) =>
       reps.filter(({ state }) => state === 'up').map(({ address }) => `${local} ${address}`),
     );
     const missing = usable.filter(({ path }) => !up.includes(`${path.local} ${path.address}`));
-    if (missing.length > 0 && clock.monotonicMs() < endMs) {
-      await new Promise<void>((resolve) => void clock.after(FIRST_CONTACT_POLL_MS, resolve));
-      continue;
-    }
-    context.out(formatStatus(status, 0));
-    for (const remark of statusRemarks(status, configFile)) context.note(remark);
-    if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
-    context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
-    return missing.length < usable.length;
-  }
+    return missing.map(({ path }) => `path ${path.local} -> ${path.address} is not up`);
+  };
+  const look = async (): Promise<Look<null>> => ({ value: null, waitsFor: missingOf(await call('status', {})) });
+  await waitUntil(context, limitMs, look);
+  const status = await call('status', {});
+  const missing = missingOf(status);
+  context.out(formatStatus(status, 0));
+  for (const remark of statusRemarks(status, configFile)) context.note(remark);
+  if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
+  context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
+  return missing.length < usable.length;
 }
 
 function foundLine({ namespace, namespaceid, servers }: Discovery): string {

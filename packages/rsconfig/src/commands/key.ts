@@ -4,6 +4,7 @@
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/protocol/limits';
 import { defineCommand, JSON_OPTION } from '../command.ts';
+import { KEY_SHAPE } from '../json-shapes.ts';
 import { printJson } from './command-context.ts';
 
 /** Without what can be mistaken for another: 0 o 1 l i; without x, so that no key looks like a number. */
@@ -16,6 +17,7 @@ export const KEY_NEW = defineCommand({
   details: `Small letters and digits only, none of which looks like another; for nodekey,
 namespacekey and serverkey alike.`,
   options: { json: JSON_OPTION },
+  json: KEY_SHAPE,
   operands: { min: 0, max: 0 },
   run: async (context, { json }) => {
     const key = Array.from({ length: KEY_NEW_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('');

@@ -1,21 +1,25 @@
 // reload: a running rsiod reads its file anew, as with SIGHUP, but says what it took of it, or why nothing.
 // Leaves what may change under way to the daemon.
 
-import { defineCommand, JSON_OPTION } from '../command.ts';
+import { CONTROL_METHODS } from '@rsio/protocol/control/methods';
+import { defineCommand, JSON_OPTION, WAIT_OPTION } from '../command.ts';
 import { reloadDaemon } from '../config-edit.ts';
 import { printJson } from './command-context.ts';
+import { pathsUp } from './path-waiting.ts';
 
 export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
-  synopsis: 'reload',
+  synopsis: 'reload [--wait[=T]]',
   summary: 'makes a running rsiod read the file',
   details: `Prints a line for each change. A file with a fault, or a change that needs a
-restart, is refused as a whole, and rsiod goes on as it was.`,
-  options: { json: JSON_OPTION },
+restart, is refused as a whole, and rsiod goes on as it was. --wait waits then
+until every path is up; exit code 1 when not all of them are in time.`,
+  options: { wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.reload.result,
   operands: { min: 0, max: 0 },
-  run: async (context, { json }) => {
-    if (json) return printJson(context, await context.call('reload', {}));
-    await reloadDaemon(context);
-    return 0;
+  run: async (context, { wait, json }) => {
+    if (json) printJson(context, await context.call('reload', {}));
+    else await reloadDaemon(context);
+    return wait === null || (await pathsUp(context, wait)) ? 0 : 1;
   },
 });

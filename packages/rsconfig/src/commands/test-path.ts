@@ -2,6 +2,7 @@
 // The text is test-path-table.ts. Invariant: exit code 1 when a path that was asked for cannot be used.
 
 import { isIP } from 'node:net';
+import { CONTROL_METHODS } from '@rsio/protocol/control/methods';
 import { defineCommand, JSON_OPTION, usageError } from '../command.ts';
 import { type CommandContext, printJson } from './command-context.ts';
 import { formatProbes } from './test-path-table.ts';
@@ -15,6 +16,7 @@ really leave by, without touching the I/O under way more than any load does.
 PATH is the name or address of an interface here (if0), the address of a server
 interface (192.168.45.10), or both (if0:192.168.45.10); without it all paths.`,
   options: { json: JSON_OPTION },
+  json: CONTROL_METHODS.probe.result,
   operands: { min: 0, max: 1 },
   completes: '"${ask[@]}" interface list | tail -n +2 | cut -d " " -f 1',
   run: (context, { json }, [path]) => testPaths(context, path ?? null, json),

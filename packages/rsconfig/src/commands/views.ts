@@ -1,23 +1,27 @@
 // The commands that only look: -l, -q, -m status, -m stats, events. Text is format.ts, what is missing is said by remarks.ts.
 // Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
 
+import { CONTROL_METHODS } from '@rsio/protocol/control/methods';
 import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
-import { defineCommand, JSON_OPTION, VERBOSE_OPTION } from '../command.ts';
+import { defineCommand, JSON_OPTION, VERBOSE_OPTION, WAIT_OPTION } from '../command.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../format.ts';
 import { formatStats } from '../format-stats.ts';
-import { queryRemarks, statusRemarks } from '../remarks.ts';
+import { awaitedRemarks, queryRemarks, statusRemarks } from '../remarks.ts';
 import { printJson } from './command-context.ts';
+import { pathsUp } from './path-waiting.ts';
 
 export const LOCAL = defineCommand({
   call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
   synopsis: '[-l[v[v]]]',
   summary: 'volumes attached here',
   options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.local.result,
   run: async (context, { verbose, json }) => {
     const result = await context.call('local', {});
     if (json) return printJson(context, result);
     context.out(formatLocal(result.attachments, verbose));
-    if (result.attachments.length === 0)
+    for (const remark of awaitedRemarks(result.awaited)) context.note(remark);
+    if (result.attachments.length + result.awaited.length === 0)
       context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
   },
 });
@@ -32,6 +36,7 @@ export const QUERY = defineCommand({
   synopsis: '-q[v[v[v]]]',
   summary: 'what namespaces and servers offer',
   options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.query.result,
   run: async (context, { verbose, json }) => {
     const result = await context.call('query', { refresh: true });
     if (json) return printJson(context, result);
@@ -42,16 +47,21 @@ export const QUERY = defineCommand({
 
 export const STATUS = defineCommand({
   call: { by: 'monitor', word: 'status' },
-  synopsis: '-m status [-v]',
+  synopsis: '-m status [-v] [--wait[=T]]',
   summary: 'interfaces and paths',
-  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
-  run: async (context, { verbose, json }) => {
+  details: `--wait waits until every path is up; exit code 1 when not all of them are in
+time.`,
+  options: { verbose: VERBOSE_OPTION, wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.status.result,
+  run: async (context, { verbose, wait, json }) => {
+    const exitCode = wait === null || (await pathsUp(context, wait)) ? 0 : 1;
     const result = await context.call('status', {});
-    if (json) return printJson(context, result);
+    if (json) return printJson(context, result) ?? exitCode;
     context.out(formatStatus(result, verbose));
     // The longer form has the waiting volumes in its text.
     const view = verbose === 0 ? result : { ...result, waiting: [] };
     for (const remark of statusRemarks(view, context.configFile)) context.note(remark);
+    return exitCode;
   },
 });
 
@@ -59,7 +69,13 @@ export const STATS = defineCommand({
   call: { by: 'monitor', word: 'stats' },
   synopsis: '-m stats',
   summary: 'counters, rates, latencies',
+  details: `Of each path: requests; those sent there again after another path fell silent or
+died (resent); reads asked for there because they were late on another (hedged);
+copies that only measure an idle path (probed); answers that came when another
+had the result already (dropped); latencies from sending to the answer; and how
+fast data comes and goes there, the measure by which requests are spread.`,
   options: { json: JSON_OPTION },
+  json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {
     const before = await context.call('stats', {});
     if (json) return printJson(context, before);
@@ -77,6 +93,7 @@ export const EVENTS = defineCommand({
   synopsis: 'events',
   summary: 'the last changes of state',
   options: { json: JSON_OPTION },
+  json: CONTROL_METHODS.events.result,
   run: async (context, { json }) => {
     const result = await context.call('events', { count: EVENTS_KEPT });
     if (json) return printJson(context, result);

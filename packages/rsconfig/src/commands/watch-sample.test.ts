@@ -3,18 +3,17 @@
 
 import type { PathStats } from '@rsio/protocol/control/methods';
 import { expect, test } from 'vitest';
-import { rep } from '../testing/views.ts';
+import { pathStats, rep } from '../testing/views.ts';
 import { type Look, sampleOf } from './watch-sample.ts';
 
 function stats(address: string, changes: Partial<PathStats> = {}): PathStats {
-  const none = { requests: 0, sentBytes: 0, receivedBytes: 0, unansweredBytes: 0, resent: 0, deaths: 0, roundTripMs: null };
-  return { interface: 'if0', address, state: 'up', ...none, ...changes };
+  return pathStats({ address, ...changes });
 }
 
 function look(monotonicMs: number, paths: readonly PathStats[]): Look {
-  const reps = paths.map((path) => rep({ address: path.address }));
+  const reps = paths.map((path) => rep({ address: path.address, port: path.port }));
   const interfaces = [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps }];
-  return { atMs: monotonicMs, monotonicMs, status: { interfaces, waiting: [] }, stats: { paths, volumes: [] } };
+  return { atMs: monotonicMs, monotonicMs, status: { interfaces, waiting: [], logs: [] }, stats: { paths, volumes: [] } };
 }
 
 const A = '192.168.10.9';
@@ -38,7 +37,8 @@ test('a path that is new, and one whose counter went back, count from zero', () 
 });
 
 test('two servers with one address keep their own counters', () => {
-  const before = look(0, [stats(A, { requests: 10 }), stats(A, { requests: 1_000 })]);
-  const now = look(1_000, [stats(A, { requests: 11 }), stats(A, { requests: 1_500 })]);
-  expect(sampleOf(before, now).paths.map(({ requestsPerSecond }) => requestsPerSecond)).toEqual([1, 500]);
+  const other = 5001;
+  const before = look(0, [stats(A, { requests: 10 }), stats(A, { port: other, requests: 1_000 })]);
+  const now = look(1_000, [stats(A, { port: other, requests: 1_500 }), stats(A, { requests: 11 })]);
+  expect(sampleOf(before, now).paths.map(({ requestsPerSecond }) => requestsPerSecond)).toEqual([500, 1]);
 });

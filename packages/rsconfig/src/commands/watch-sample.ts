@@ -38,10 +38,9 @@ export function sampleOf(before: Look, now: Look): WatchSample {
   const seconds = (now.monotonicMs - before.monotonicMs) / 1_000;
   const earlier = countersByPath(before.stats);
   const counters = countersByPath(now.stats);
-  const seen = new Map<string, number>();
   const paths = now.status.interfaces.flatMap((view) =>
     view.reps.map((rep): PathSample => {
-      const key = nthKey(seen, view.name, rep.address);
+      const key = keyOf(view.name, rep);
       const count = counters.get(key);
       const then = earlier.get(key);
       const rate = (of: (stats: PathStats) => number): number =>
@@ -63,15 +62,11 @@ export function sampleOf(before: Look, now: Look): WatchSample {
   return { atMs: now.atMs, paths, waiting: now.status.waiting };
 }
 
-// Counters have no port; where two servers share an address, both views list their paths in the same order.
 function countersByPath({ paths }: StatsView): Map<string, PathStats> {
-  const seen = new Map<string, number>();
-  return new Map(paths.map((path) => [nthKey(seen, path.interface, path.address), path]));
+  return new Map(paths.map((path) => [keyOf(path.interface, path), path]));
 }
 
-function nthKey(seen: Map<string, number>, name: string, address: string): string {
-  const pair = `${name} ${address}`;
-  const nth = seen.get(pair) ?? 0;
-  seen.set(pair, nth + 1);
-  return `${pair} ${nth}`;
+/** Two servers may share an address, and differ in the port. */
+function keyOf(name: string, { address, port }: { readonly address: string; readonly port: number }): string {
+  return `${name} ${address} ${port}`;
 }

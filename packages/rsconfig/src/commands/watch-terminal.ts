@@ -1,5 +1,5 @@
-// What `watch` needs of the process it runs in: whether stdout is a terminal and how large, which letters it can show, and the signals
-// with which a person ends it. Invariant: after `off` the process has the signal handlers it had before.
+// What `watch` and --wait need of the process they run in: whether stdout or stderr is a terminal and how large, which letters it can show,
+// and the signals with which a person ends them. Invariant: after `off` the process has the signal handlers it had before.
 
 import type { TerminalSize } from './watch-screen.ts';
 
@@ -29,6 +29,13 @@ export function processSurroundings(): WatchSurroundings {
       };
     },
   };
+}
+
+/** Of the terminal that stderr is; null: it is none that can be drawn on. */
+export function stderrColumns(): (() => number) | null {
+  const { stderr, env } = process;
+  const canDraw = stderr.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
+  return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
 /** As the C library decides: the first of these that is set and not empty names the letters. */

@@ -5,6 +5,7 @@
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { WATCH_INTERVAL_MS } from '@rsio/protocol/limits';
 import { defineCommand, JSON_OPTION, usageError } from '../command.ts';
+import { WATCH_SHAPE } from '../json-shapes.ts';
 import type { CommandContext } from './command-context.ts';
 import { PlotHistory, type PlotLetters } from './watch-picture.ts';
 import { type Look, sampleOf } from './watch-sample.ts';
@@ -24,6 +25,7 @@ With --json each second is one line.`,
     ascii: { kind: 'flag', help: 'with watch: draw with ASCII letters only' },
     json: JSON_OPTION,
   },
+  json: WATCH_SHAPE,
   run: async (context, { count, ascii, json }) => {
     await watch(context, { count: countOf(count), ascii, json });
     return 0;

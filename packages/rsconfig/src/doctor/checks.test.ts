@@ -267,7 +267,7 @@ describe('the server', () => {
   test('does not accept the key: a path that was tried without one is not said to be usable', () => {
     const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
     const reps = [rep({ address: '192.168.46.10', state: 'down' })];
-    const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [] };
+    const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [], logs: [] };
     const daemon = { ...doctorFacts().daemon, status };
     expect(fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: refused({}) })], daemon }).object).toBe('server big-9');
   });
@@ -325,14 +325,14 @@ describe('the daemon', () => {
       port: 5000,
       reps: [rep({ address: '192.168.45.10', state: 'probation' })],
     };
-    const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [] } } });
+    const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [], logs: [] } } });
     expect(found.what).toContain('It can be used, yet rsiod has it as probation since 2010_09_14-15:02:32 (GMT)');
   });
 
   test('is refused because another machine has the name', () => {
     const lastError = 'Server refused the connection: Node big-2 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE], then';
     const reps = [rep({ address: '192.168.45.10', state: 'down', lastError })];
-    const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [] };
+    const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [], logs: [] };
     expect(fault({ daemon: { ...daemon, status } })).toMatchObject({ severity: 'error', remedy: 'stop rsiod there' });
   });
 

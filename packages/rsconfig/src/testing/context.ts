@@ -14,6 +14,7 @@ export function contextOf({ call, ...given }: Given): CommandContext {
   const paths = rsiodPaths('/tmp/no-such-root');
   return {
     clock: new FakeClock(),
+    waiting: { progress: null, onStop: () => () => undefined },
     paths,
     configFile: paths.configFile,
     input: () => Promise.resolve(''),

@@ -44,10 +44,28 @@ export interface DoorVolume {
   readonly users: Set<string>;
 }
 
+/** What is made for a volume on this machine has to know it again. */
+export interface DeviceVolume extends DoorVolume {
+  readonly id: string;
+  /** Of the server's storage. */
+  readonly life: string;
+}
+
 export interface Door {
   start(): Promise<void>;
   /** Lets no new request in, answers what is under way, closes. */
   stop(): Promise<void>;
   /** Users of a volume, for people: `nbd client pid 4711`. */
   usersOf(volume: DoorVolume): readonly string[];
+}
+
+/** What is made of a volume when it is attached and taken away when it is detached, as attaching sees it. */
+export interface VolumeDevices {
+  /** Makes what the configuration wants. Throws what stands in the way. */
+  show(volume: DeviceVolume): Promise<void>;
+  usersOf(volume: DeviceVolume): Promise<readonly string[]>;
+  /** Throws E_IN_USE, without `force`, when somebody uses what was made. */
+  hide(volume: DeviceVolume, force: boolean): Promise<void>;
+  /** The volume is lost: its I/O fails at once. */
+  drop(volume: DeviceVolume): Promise<void>;
 }

@@ -10,20 +10,26 @@ import type { IoEnd } from './positioned-io.ts';
 export class FlushGate {
   private readonly sync: (end: IoEnd) => void;
   private readonly onError: (errno: string) => void;
+  private readonly soon: (call: () => void) => void;
   private running = false;
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
-  /** `sync` makes durable what was written before it was called. */
-  constructor(sync: (end: IoEnd) => void, onError: (errno: string) => void) {
+  /** `sync` makes durable what was written before it was called; `soon` calls when the present call has returned. */
+  constructor(
+    sync: (end: IoEnd) => void,
+    onError: (errno: string) => void,
+    soon: (call: () => void) => void = (call) => void setImmediate(call),
+  ) {
     this.sync = sync;
     this.onError = onError;
+    this.soon = soon;
   }
 
   /** `done` is never called before this returns. */
   flush(done: IoDone): void {
     if (this.failure !== STATUS.OK) {
-      setImmediate(done, this.failure);
+      this.soon(() => done(this.failure));
       return;
     }
     this.waiting.push(done);

@@ -9,9 +9,14 @@ import { openMemory } from './memory-backend.ts';
 import { NullBackend } from './null-backend.ts';
 import type { BackendPorts } from './ports.ts';
 import { openRegularFile } from './regular-file.ts';
+import { wrapBackend } from './wrappers/wrapped.ts';
 
 /** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  return wrapBackend(await openStorage(volume, ports), volume, ports);
+}
+
+async function openStorage(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   switch (volume.type) {
     case 'file':
       return openRegularFile(volume, ports);

@@ -25,6 +25,7 @@ export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
+  /** READs and WRITEs without FUA go at once. */
   isFast = false;
   fill = 0;
 
@@ -37,7 +38,11 @@ export class HeldStorage {
       target.fill(this.fill, offset, offset + lengthBytes);
       return 0;
     },
-    tryWrite: () => WOULD_WAIT,
+    tryWrite: () => {
+      if (!this.isFast) return WOULD_WAIT;
+      this.begun.push('WRITE');
+      return 0;
+    },
     read: (target, offset, lengthBytes, _positionBytes, done) => {
       const { fill } = this;
       this.hold('READ', (status) => {
@@ -117,6 +122,8 @@ export class SessionScene {
   readonly storage = new HeldStorage();
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   readonly released: string[] = [];
+  /** Volumes of which a sync failed. */
+  readonly lost: string[] = [];
   readonly session: Session;
 
   constructor() {
@@ -140,11 +147,13 @@ export class SessionScene {
       pathsChanged: () => {},
       clientEnds: () => undefined,
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
-      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life' }),
+      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life', epoch: 1 }),
+      settle: () => Promise.resolve({ settled: true }),
       release: async (volumeId) => {
         this.released.push(volumeId);
       },
       openBackend: () => Promise.resolve(this.storage.backend),
+      lost: (volumeId) => this.lost.push(volumeId),
     });
   }
 

@@ -1,0 +1,153 @@
+// The comparison of servers: starts them on one file, puts each row's load on them in turn, round by round, so that what else the machine
+// does meets all, and shows before and after that each gives the file's own bytes.
+// Invariant: what was started is in `endings` at once.
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { LoadClient } from './load/load-client.ts';
+import type { Measured } from './load/orders.ts';
+import { measure } from './measure.ts';
+import { memoryOf, type ServerMemory } from './memory.ts';
+import { nativeProgram } from './native/compile.ts';
+import type { Absent, Present } from './servers/makers.ts';
+import type { Server } from './servers/server.ts';
+import { figuresOf, type RowFigures } from './summary.ts';
+import { FILE_BYTES, type Plan, type Row } from './workload.ts';
+
+export interface Cores {
+  readonly server: number;
+  readonly load: number;
+}
+
+/** Before a row, and before the first one of new connections, a server works so long for each client on what does not count. */
+const WARM_CPU_MS = { row: 250, connections: 700 };
+const WARMING = { warmUpMs: 0, windowMs: 250 };
+const WARMINGS_MAX = 8;
+
+type Endings = (() => Promise<void> | void)[];
+
+/** Clients of each server with their connections; servers stand in the order in which they are measured. */
+type Opened = Map<Server, LoadClient[]>;
+
+export class ServerComparison {
+  readonly absent: Absent[] = [];
+  /** Of the connections; the last one opened. */
+  congestion = 'unknown';
+  private readonly file: string;
+  private readonly cores: Cores;
+  private readonly servers: Server[] = [];
+  private opened: Opened = new Map();
+  private openedAs = '';
+  /** Nothing was asked for over these connections but the check. */
+  private isCold = true;
+
+  private constructor(file: string, cores: Cores) {
+    this.file = file;
+    this.cores = cores;
+  }
+
+  /** `directory`: where the data file is made. */
+  static async start(directory: string, present: readonly Present[], cores: Cores, endings: Endings): Promise<ServerComparison> {
+    const file = join(directory, 'data.img');
+    const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(FILE_BYTES)], { encoding: 'utf8' });
+    if (status !== 0) throw new RsError('E_SYSTEM', `The data file could not be made: ${stdout}`);
+    const made = new ServerComparison(file, cores);
+    endings.push(() => made.stop());
+    for (const { maker } of present) {
+      try {
+        const server = await maker.start({ directory, file, core: cores.server });
+        made.servers.push(server);
+      } catch (error) {
+        if (maker.id === 'rssrv') throw error;
+        made.absent.push({ id: maker.id, reason: `it did not start: ${toRsError(error).message}` });
+      }
+    }
+    return made;
+  }
+
+  /** Shows that every server gives the file's own bytes. */
+  async check(): Promise<void> {
+    await this.open({ connections: 1, clients: 1, cores: 'pinned' }, this.servers);
+    for (const [server, [client]] of this.opened) {
+      await client?.sweep('read').catch((error: unknown) => {
+        throw new RsError('E_INTERNAL', `${server.title} does not give the data of its file: ${toRsError(error).message}`);
+      });
+    }
+  }
+
+  /** After `check`: a client has the file open. */
+  memory(): ServerMemory | null {
+    const rssrv = this.servers.find(({ id }) => id === 'rssrv');
+    return rssrv === undefined ? null : memoryOf(rssrv, this.file);
+  }
+
+  async measureRow(row: Row, plan: Plan): Promise<RowFigures> {
+    await this.open(row, this.servers);
+    await this.warm(row, row.clients * (this.isCold ? WARM_CPU_MS.connections : WARM_CPU_MS.row));
+    this.isCold = false;
+    const rounds = new Map<Server, Measured[]>(
+      row.servers.flatMap((id) => this.servers.filter((one) => one.id === id).map((one) => [one, []])),
+    );
+    for (let round = 1; round <= plan.rounds; round++) {
+      for (const [server, results] of rounds) {
+        if (!row.isCached) this.dropCache();
+        results.push(await measure(this.opened.get(server) ?? [], row, round, plan, server.processes()));
+      }
+    }
+    return { row, servers: [...rounds].map(([{ id, title }, results]) => figuresOf(id, title, results)) };
+  }
+
+  /** The connections close before the servers end. */
+  async stop(): Promise<void> {
+    await this.close();
+    await Promise.all(this.servers.map((server) => server.stop()));
+  }
+
+  private async close(): Promise<void> {
+    const { opened } = this;
+    this.opened = new Map();
+    this.openedAs = '';
+    await Promise.all([...opened.values()].flat().map((client) => client.stop()));
+  }
+
+  private async open(
+    { connections, clients, cores }: Pick<Row, 'connections' | 'clients' | 'cores'>,
+    servers: readonly Server[],
+  ): Promise<void> {
+    const as = `${connections} ${clients} ${cores} ${servers.map(({ id }) => id).join(' ')}`;
+    if (as === this.openedAs) return;
+    await this.close();
+    const both = [this.cores.server, this.cores.load];
+    for (const server of servers) {
+      server.pin(cores === 'all' ? both : [this.cores.server]);
+      const opened: LoadClient[] = [];
+      this.opened.set(server, opened);
+      for (let client = 0; client < clients; client++) {
+        const plan = { client, connections, isReadonly: clients > 1, cores: cores === 'all' ? both : [this.cores.load] };
+        const made = await LoadClient.open(server.target, plan);
+        opened.push(made);
+        this.congestion = made.congestion;
+      }
+    }
+    this.openedAs = as;
+    this.isCold = true;
+  }
+
+  /** What has just begun has compiled nothing yet. By processor time, which a busy machine gives late. */
+  private async warm(row: Row, cpuMs: number): Promise<void> {
+    for (const [server, clients] of this.opened) {
+      if (!row.servers.includes(server.id)) continue;
+      for (let turn = 0, usedMs = 0; usedMs < cpuMs && turn < WARMINGS_MAX; turn++) {
+        const { serverCores, windowMs } = await measure(clients, row, turn, WARMING, server.processes());
+        usedMs += serverCores * windowMs;
+      }
+    }
+  }
+
+  /** Of this file alone: nobody else's pages. */
+  private dropCache(): void {
+    const { status, stderr } = spawnSync('dd', [`if=${this.file}`, 'iflag=nocache', 'count=0', 'status=none'], { encoding: 'utf8' });
+    if (status !== 0) throw new RsError('E_SYSTEM', `The cache of the data file could not be dropped: ${stderr}`);
+  }
+}

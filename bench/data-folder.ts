@@ -1,0 +1,32 @@
+// Where the data files lie. What is measured cached lies in memory, so that servers are compared and not a file system that writes back; what
+// is not cached lies on the disk of the temporary folder. Invariant: a folder that is given is a new one.
+
+import { mkdtempSync, statfsSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { errnoName } from '@rsio/protocol/lib/errors';
+import { FILE_BYTES } from './workload.ts';
+
+const MEMORY = '/dev/shm';
+/** Of a file system in memory, filled, enough is to be left for others. */
+const ROOM_BYTES = 2 * FILE_BYTES;
+const TMPFS_MAGIC = 0x01021994;
+
+function hasRoomInMemory(): boolean {
+  try {
+    const { type, bavail, bsize } = statfsSync(MEMORY);
+    return type === TMPFS_MAGIC && bavail * bsize >= ROOM_BYTES && os.freemem() >= ROOM_BYTES;
+  } catch (error) {
+    if (errnoName(error) === undefined) throw error;
+    return false;
+  }
+}
+
+export function cachedParent(): string {
+  return hasRoomInMemory() ? MEMORY : os.tmpdir();
+}
+
+/** A new folder in it. */
+export function newFolder(parent: string): string {
+  return mkdtempSync(join(parent, 'rsio-bench-'));
+}

@@ -1,0 +1,45 @@
+// The generator's counts of how long requests took, in steps of about 3 %: 32 for each doubling, from 32 ns on (native/load.c, bucket_of).
+// Counts of several clients are added; quantiles are upper ends of a step.
+
+import type { LatencyCounts } from './orders.ts';
+
+const STEPS_PER_DOUBLING = 32;
+const LOG2_STEPS = 5;
+
+/** Upper end of a step, ns. */
+export function stepEndNs(step: number): number {
+  if (step < STEPS_PER_DOUBLING) return step + 1;
+  const doubling = Math.floor(step / STEPS_PER_DOUBLING) - 1;
+  return (STEPS_PER_DOUBLING + (step % STEPS_PER_DOUBLING) + 1) * 2 ** doubling;
+}
+
+/** In which step a time lies, as the generator counts it. */
+export function stepOf(ns: number): number {
+  if (ns < STEPS_PER_DOUBLING) return Math.floor(ns);
+  const log = Math.floor(Math.log2(ns));
+  return (log - LOG2_STEPS + 1) * STEPS_PER_DOUBLING + (Math.floor(ns / 2 ** (log - LOG2_STEPS)) % STEPS_PER_DOUBLING);
+}
+
+export class Latencies {
+  private readonly counts = new Map<number, number>();
+  private total = 0;
+
+  add(counts: LatencyCounts): void {
+    for (const [step, count] of counts) {
+      this.counts.set(step, (this.counts.get(step) ?? 0) + count);
+      this.total += count;
+    }
+  }
+
+  /** The end of the step in which the share `share` of all is reached, us; 0 when there is none. */
+  quantileUs(share: number): number {
+    let left = share * this.total;
+    if (left === 0) return 0;
+    const steps = [...this.counts].toSorted(([one], [other]) => one - other);
+    for (const [step, count] of steps) {
+      left -= count;
+      if (left <= 0) return stepEndNs(step) / 1000;
+    }
+    return stepEndNs(steps.at(-1)?.[0] ?? 0) / 1000;
+  }
+}

@@ -1,0 +1,170 @@
+// One client of a load: connections opened here, then inherited by a generator in C (native/load.c), which gets orders on its standard
+// input and answers with events. Leaves what is measured of the server to measure.ts.
+// Invariant: an order ends, fails, or is given up at its deadline; a generator that ends by itself is a failure.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { nativeProgram } from '../native/compile.ts';
+import { FILE_BYTES } from '../workload.ts';
+import { openIscsi } from './open-iscsi.ts';
+import { openNbd } from './open-nbd.ts';
+import { openRsio, rsioFarewell } from './open-rsio.ts';
+import type { LoadFigures, LoadShape, OpenConnection, Target, Window } from './orders.ts';
+
+export interface ClientPlan {
+  /** Which client of the server it is, from 0. */
+  readonly client: number;
+  readonly connections: number;
+  readonly isReadonly: boolean;
+  readonly cores: readonly number[];
+}
+
+/** One order under way. */
+export interface Run {
+  readonly begun: Promise<void>;
+  readonly ended: Promise<void>;
+  readonly done: Promise<LoadFigures>;
+}
+
+type Event =
+  | { readonly event: 'ready'; readonly congestion: string }
+  | { readonly event: 'begin' | 'end' }
+  | ({ readonly event: 'done' } & LoadFigures)
+  | { readonly event: 'failed'; readonly message: string };
+
+/** What an order may take beyond the times it names. */
+const ORDER_TIMEOUT_MS = 60_000;
+const END_TIMEOUT_MS = 5_000;
+const INHERITED_FIRST = 3;
+const SWEEP: LoadShape = { readPercent: 100, order: 'sequential', blockBytes: 64 * 1024, depth: 16 };
+
+export class LoadClient {
+  /** Congestion control of its connections; `none` over a Unix socket. */
+  congestion = 'unknown';
+  private readonly child: ChildProcess;
+  private readonly fileBytes: number;
+  private failure: Error | null = null;
+  private waiting: { kind: Event['event']; resolve(event: Event): void; reject(error: Error): void }[] = [];
+
+  private constructor(connections: readonly OpenConnection[], kind: Target['volume']['kind'], cores: readonly number[], fileBytes: number) {
+    this.fileBytes = fileBytes;
+    const farewell = kind === 'rsio' ? rsioFarewell().toString('hex') : '';
+    const inherited = connections.map(
+      ({ words, early }, index) => `${INHERITED_FIRST + index}:${words[0]}:${words[1]}:${early.toString('hex')}`,
+    );
+    const args = ['-c', cores.join(','), nativeProgram('load'), kind, String(fileBytes), farewell, ...inherited];
+    this.child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit', ...connections.map(({ socket }) => socket)] });
+    for (const { socket } of connections) socket.destroy();
+    this.child.on('error', (error) => this.fail(error));
+    this.child.on('exit', () => this.fail(new RsError('E_SYSTEM', 'The load generator ended by itself')));
+    this.child.stdin?.on('error', (error) => this.fail(error));
+    if (this.child.stdout !== null) createInterface(this.child.stdout).on('line', (line) => this.heard(JSON.parse(line) as Event));
+  }
+
+  static async open(target: Target, plan: ClientPlan, fileBytes = FILE_BYTES): Promise<LoadClient> {
+    return LoadClient.adopt(await open(target, plan), target.volume.kind, plan.cores, fileBytes);
+  }
+
+  /** With connections that are open already. */
+  static async adopt(
+    connections: readonly OpenConnection[],
+    kind: Target['volume']['kind'],
+    cores: readonly number[],
+    fileBytes: number,
+  ): Promise<LoadClient> {
+    const made = new LoadClient(connections, kind, cores, fileBytes);
+    const ready = await made.event('ready', ORDER_TIMEOUT_MS);
+    if (ready.event === 'ready') made.congestion = ready.congestion;
+    return made;
+  }
+
+  /** A window of load. */
+  run(shape: LoadShape, seed: number, { warmUpMs, windowMs }: Window): Run {
+    return this.order(shape, { seed, warmUpMs, windowMs, requests: 0, isChecked: false });
+  }
+
+  /** The whole volume once, in order: every byte read is compared with what is to be there; written, with it. */
+  async sweep(kind: 'read' | 'write'): Promise<LoadFigures> {
+    const shape = { ...SWEEP, readPercent: kind === 'read' ? 100 : 0 };
+    const requests = this.fileBytes / SWEEP.blockBytes;
+    return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: kind === 'read' }).done;
+  }
+
+  /** So many requests, what is read compared. */
+  async checked(shape: LoadShape, requests: number): Promise<LoadFigures> {
+    return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: true }).done;
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined) return;
+    const gone = once(this.child, 'exit');
+    this.child.stdin?.end();
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), END_TIMEOUT_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  private order(
+    { readPercent, order, blockBytes, depth }: LoadShape,
+    how: { seed: number; warmUpMs: number; windowMs: number; requests: number; isChecked: boolean },
+  ): Run {
+    const { seed, warmUpMs, windowMs, requests, isChecked } = how;
+    const withinMs = warmUpMs + windowMs + ORDER_TIMEOUT_MS;
+    const begun = requests > 0 ? Promise.resolve() : this.event('begin', withinMs).then(() => undefined);
+    const ended = this.event('end', withinMs).then(() => undefined);
+    const done = this.event('done', withinMs).then((event) => event as LoadFigures & Event);
+    // Whoever waits for one of them hears of a failure; the others are not to end the bench.
+    for (const promise of [begun, ended, done]) promise.catch(() => undefined);
+    this.child.stdin?.write(
+      `${readPercent} ${order} ${blockBytes} ${depth} ${seed} ${warmUpMs} ${windowMs} ${requests} ${isChecked ? 1 : 0}\n`,
+    );
+    return { begun, ended, done };
+  }
+
+  private event(kind: Event['event'], withinMs: number): Promise<Event> {
+    if (this.failure !== null) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.fail(new RsError('E_TIMEOUT', `The load generator did not come to "${kind}" in time`)), withinMs);
+      const settled = (): void => clearTimeout(timer);
+      this.waiting.push({
+        kind,
+        resolve: (event) => {
+          settled();
+          resolve(event);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  private heard(event: Event): void {
+    if (event.event === 'failed') {
+      this.fail(new RsError('E_SYSTEM', `The load generator failed: ${event.message}`));
+      return;
+    }
+    const index = this.waiting.findIndex(({ kind }) => kind === event.event);
+    if (index >= 0) this.waiting.splice(index, 1)[0]?.resolve(event);
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    for (const one of this.waiting.splice(0)) one.reject(this.failure);
+  }
+}
+
+function open(target: Target, { client, connections, isReadonly }: ClientPlan): Promise<OpenConnection[]> {
+  const { volume } = target;
+  switch (volume.kind) {
+    case 'rsio':
+      return openRsio(target, volume, { client, paths: connections, isReadonly });
+    case 'nbd':
+      return openNbd(target, volume, connections);
+    case 'iscsi':
+      return openIscsi(target, volume, connections);
+  }
+}

@@ -1,0 +1,142 @@
+// The two clients of which the bench reckons what a replay log costs, with the server that both use: rsiod as it is, and rsiod whose logs
+// do nothing (without-log.ts). Each has a volume of type null, so that nothing is measured but protocol and log; flushing it can be held up.
+// Invariant: who started them can always stop them.
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { rsiodPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
+import { callControl } from '@rsio/protocol/control/control-client';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { Child, freePort } from './child.ts';
+import type { Target } from './load/orders.ts';
+import { FILE_BYTES } from './workload.ts';
+
+export interface LogClient {
+  readonly name: string;
+  readonly pid: number;
+  readonly target: Target;
+  readonly controlSocket: string;
+}
+
+export interface LogScene {
+  /** With its log, and without. */
+  readonly clients: readonly [LogClient, LogClient];
+  /** While true, a FLUSH takes seconds. */
+  holdFlushes(isHeld: boolean): void;
+}
+
+const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
+const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
+const SERVER_HOST = '127.45.0.1';
+const CLIENT_HOSTS = ['127.45.0.2', '127.45.0.3'] as const;
+const NAMESPACEID = 200;
+const ATTACHED_WITHIN_MS = 20_000;
+const LOOK_MS = 50;
+
+interface Node {
+  readonly name: string;
+  readonly key: string;
+  readonly volume: string;
+}
+
+/** `stops` gets what ends each process, as soon as it runs. */
+export async function startLogScene(
+  directory: string,
+  serverCore: number,
+  core: number,
+  stops: (() => Promise<void>)[],
+): Promise<LogScene> {
+  const port = await freePort(SERVER_HOST);
+  const heldFile = join(directory, 'held');
+  const nodes = ['with log', 'without log'].map((name, index) => ({
+    name,
+    key: randomBytes(16).toString('hex'),
+    volume: `v${index}`,
+  }));
+  const root = join(directory, 'server');
+  writeServerFile(rssrvPaths(root).configFile, port, heldFile, nodes);
+  const server = new Child('rssrv', serverCore, process.execPath, [`${BIN}rssrv`, '--root', root, '--test', '--foreground']);
+  stops.push(() => server.stop());
+  await server.listening(SERVER_HOST, port);
+  const clients: LogClient[] = [];
+  for (const [index, node] of nodes.entries()) {
+    const preload = index === 0 ? [] : ['--import', WITHOUT_LOG];
+    clients.push(await startClient(join(directory, node.volume), node, { port, core, preload, host: CLIENT_HOSTS[index] ?? '' }, stops));
+  }
+  const [first, second] = clients;
+  if (first === undefined || second === undefined) throw new RsError('E_INTERNAL', 'There are not two clients');
+  return {
+    clients: [first, second],
+    holdFlushes: (isHeld) => (isHeld ? writeFileSync(heldFile, '') : rmSync(heldFile, { force: true })),
+  };
+}
+
+function writeServerFile(file: string, port: number, heldFile: string, nodes: readonly Node[]): void {
+  const lines = [
+    '[namespace bench]',
+    `namespaceid = ${NAMESPACEID}`,
+    `port = ${port}`,
+    '[server bench]',
+    'serverid = 1',
+    '[interface if0]',
+    `address = ${SERVER_HOST}`,
+    ...nodes.flatMap(({ name, volume }) => [
+      `[volume ${volume}]`,
+      'type = null',
+      `size = ${FILE_BYTES}`,
+      `clients = ${nodenameOf(name)}`,
+      `test-delay = flush 20s while ${heldFile}`,
+    ]),
+    '[clients]',
+    ...nodes.map(({ name, key }) => `${nodenameOf(name)} ${key}`),
+    '',
+  ];
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, lines.join('\n'), { mode: 0o600 });
+}
+
+async function startClient(
+  root: string,
+  { name, key, volume }: Node,
+  { port, core, preload, host }: { port: number; core: number; preload: readonly string[]; host: string },
+  stops: (() => Promise<void>)[],
+): Promise<LogClient> {
+  const { configFile, controlSocket, nbdSocket } = rsiodPaths(root);
+  const lines = [
+    '[defaults]',
+    `port = ${port}`,
+    'device = nbd-socket',
+    'attach = all',
+    '[interface if0]',
+    `address = ${host}`,
+    '[namespace bench]',
+    `namespaceid = ${NAMESPACEID}`,
+    `nodename = ${nodenameOf(name)}`,
+    `nodekey = ${key}`,
+    '[server bench]',
+    `address = ${SERVER_HOST}`,
+    '',
+  ];
+  mkdirSync(dirname(configFile), { recursive: true });
+  writeFileSync(configFile, lines.join('\n'), { mode: 0o600 });
+  const child = new Child(`rsiod ${name}`, core, process.execPath, [...preload, `${BIN}rsiod`, '--root', root, '--foreground']);
+  stops.push(() => child.stop());
+  await attached(name, controlSocket);
+  const target = { host: nbdSocket, port: null, volume: { kind: 'nbd', export: `bench/${volume}` } } as const;
+  return { name, pid: child.pid, target, controlSocket };
+}
+
+async function attached(name: string, controlSocket: string): Promise<void> {
+  const endMs = performance.now() + ATTACHED_WITHIN_MS;
+  while (!existsSync(controlSocket) || (await callControl(controlSocket, 'local', {})).attachments.length === 0) {
+    if (performance.now() > endMs) throw new RsError('E_TIMEOUT', `rsiod ${name} has attached nothing within ${ATTACHED_WITHIN_MS} ms`);
+    await after(LOOK_MS);
+  }
+}
+
+function nodenameOf(name: string): string {
+  return name.replaceAll(' ', '-');
+}

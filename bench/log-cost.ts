@@ -1,0 +1,109 @@
+// What the replay log of a client costs: writes through rsiod's NBD socket, with its log and without, in turn; and the memory of rsiod with a
+// log that is full. Leaves starting the two clients to log-clients.ts and figures to summary.ts. The clients have one core of their own, so
+// that what is compared is they; server and load share the other.
+
+import { setTimeout as after } from 'node:timers/promises';
+import { callControl } from '@rsio/protocol/control/control-client';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { LoadClient } from './load/load-client.ts';
+import type { Measured, Window } from './load/orders.ts';
+import { type LogClient, startLogScene } from './log-clients.ts';
+import { measure } from './measure.ts';
+import { rssBytesOf } from './proc.ts';
+import { type Figures, figuresOf, ratioOf, type Spread } from './summary.ts';
+import { LOG_ROW, type Plan, type Row } from './workload.ts';
+
+export interface LogMemory {
+  /** Of rsiod with a full log, and of the one without under the same load. */
+  readonly rssBytes: readonly [number, number];
+  readonly usedBytes: number;
+  readonly sizeBytes: number;
+}
+
+export interface LogCost {
+  readonly row: Row;
+  /** With the log and without. */
+  readonly clients: readonly [Figures, Figures];
+  /** IOPS with over without. */
+  readonly ratio: Spread;
+  readonly memory: LogMemory;
+}
+
+interface Pair {
+  readonly client: LogClient;
+  readonly load: LoadClient;
+}
+
+/** Short of its size the log lets nothing in for which there is no room. */
+const FULL_SHARE = 0.95;
+const FULL_WITHIN_MS = 20_000;
+const LOOK_MS = 20;
+/** Less than a held flush takes, and long enough to fill the log. */
+const FILLING: Window = { warmUpMs: 1_000, windowMs: 4_000 };
+
+export async function measureLog(
+  directory: string,
+  cores: { readonly client: number; readonly other: number },
+  plan: Plan,
+  endings: (() => Promise<void> | void)[],
+): Promise<LogCost> {
+  const stops: (() => Promise<void>)[] = [];
+  endings.push(async () => {
+    for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) await stop();
+  });
+  const scene = await startLogScene(directory, cores.other, cores.client, stops);
+  const pairs: Pair[] = [];
+  for (const client of scene.clients) {
+    const load = await LoadClient.open(client.target, { client: 0, connections: 1, isReadonly: false, cores: [cores.other] });
+    endings.push(() => load.stop());
+    pairs.push({ client, load });
+  }
+  const [ours, theirs] = pairs;
+  if (ours === undefined || theirs === undefined) throw new RsError('E_INTERNAL', 'There are not two clients');
+  const rounds: { readonly ours: Measured; readonly theirs: Measured }[] = [];
+  for (let round = 1; round <= plan.rounds; round++) {
+    rounds.push({ ours: await window(ours, round, plan), theirs: await window(theirs, round, plan) });
+  }
+  const clients = [
+    figuresOf(
+      'log',
+      'rsiod with its log',
+      rounds.map((round) => round.ours),
+    ),
+    figuresOf(
+      'no-log',
+      'rsiod without it',
+      rounds.map((round) => round.theirs),
+    ),
+  ] as const;
+  scene.holdFlushes(true);
+  const memory = await fill(ours, theirs);
+  scene.holdFlushes(false);
+  return { row: LOG_ROW, clients, ratio: ratioOf(...clients, ({ iops }) => iops), memory };
+}
+
+function window({ client, load }: Pair, seed: number, times: Window): Promise<Measured> {
+  return measure([load], LOG_ROW, seed, times, [client.pid]);
+}
+
+/** No FLUSH is answered meanwhile. */
+async function fill(ours: Pair, theirs: Pair): Promise<LogMemory> {
+  await window(theirs, 1, FILLING);
+  const without = rssBytesOf(theirs.client.pid);
+  const filling = window(ours, 1, FILLING);
+  const endMs = performance.now() + FULL_WITHIN_MS;
+  for (;;) {
+    const [log] = (await callControl(ours.client.controlSocket, 'status', {})).logs;
+    if (log !== undefined && log.usedBytes >= FULL_SHARE * log.sizeBytes) {
+      const rssBytes = rssBytesOf(ours.client.pid);
+      await filling;
+      return { rssBytes: [rssBytes, without], usedBytes: log.usedBytes, sizeBytes: log.sizeBytes };
+    }
+    if (performance.now() > endMs)
+      throw new RsError(
+        'E_TIMEOUT',
+        `The log of rsiod is not full after ${FULL_WITHIN_MS} ms: it has ${log?.usedBytes} of ${log?.sizeBytes} bytes`,
+      );
+    await after(LOOK_MS);
+  }
+}

@@ -1,0 +1,56 @@
+// One window of load on one server: all clients begin together, the server's processor time is taken at the same moments as the window.
+// Leaves rounds and what is done with the figures to others.
+
+import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds } from './proc.ts';
+import { Latencies } from './load/latencies.ts';
+import type { LoadClient } from './load/load-client.ts';
+import type { LoadFigures, LoadShape, Measured, Window } from './load/orders.ts';
+
+interface Sample {
+  readonly atMs: number;
+  readonly server: CpuTime;
+  readonly machine: number;
+}
+
+const NANOSECONDS = 1e9;
+
+function sample(pids: readonly number[]): Sample {
+  return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds() };
+}
+
+/** `seed` is the round's: every server gets the same blocks in the same order. */
+export async function measure(
+  clients: readonly LoadClient[],
+  shape: LoadShape,
+  seed: number,
+  window: Window,
+  serverPids: readonly number[],
+): Promise<Measured> {
+  const runs = clients.map((client, index) => client.run(shape, seed * clients.length + index + 1, window));
+  await Promise.all(runs.map(({ begun }) => begun));
+  const first = sample(serverPids);
+  await Promise.race(runs.map(({ ended }) => ended));
+  const last = sample(serverPids);
+  return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
+}
+
+function combine(figures: readonly LoadFigures[], first: Sample, last: Sample): Measured {
+  const latencies = new Latencies();
+  for (const { histogram } of figures) latencies.add(histogram);
+  const sum = (value: (one: LoadFigures) => number): number =>
+    figures.reduce((total, one) => total + (value(one) * NANOSECONDS) / one.windowNs, 0);
+  const seconds = (last.atMs - first.atMs) / 1000;
+  const serverCores = cpuSecondsBetween(first.server, last.server) / seconds;
+  const generatorCores = sum(({ cpuNs }) => cpuNs / NANOSECONDS);
+  return {
+    windowMs: last.atMs - first.atMs,
+    iops: sum(({ requests }) => requests),
+    bytesPerSecond: sum(({ bytes }) => bytes),
+    serverCores,
+    generatorCores,
+    otherCores: Math.max(0, (last.machine - first.machine) / seconds - serverCores - generatorCores),
+    p50Us: latencies.quantileUs(0.5),
+    p99Us: latencies.quantileUs(0.99),
+    p999Us: latencies.quantileUs(0.999),
+  };
+}

@@ -1,0 +1,64 @@
+// The bench's programs in C, compiled when they are first needed, and again when a source or the compiler has changed. They lie beside the
+// compiled TypeScript, which git does not keep. Invariant: a program that is given fits the sources; without a compiler there is none.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RsError } from '@rsio/protocol/lib/errors';
+
+const PROGRAMS = {
+  load: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'],
+  'epoll-server': ['epoll-server.c'],
+} as const;
+
+export type NativeProgram = keyof typeof PROGRAMS;
+
+const COMPILERS = ['cc', 'gcc', 'clang'];
+const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'];
+
+/** The folder of this package, whether this runs as source or compiled. */
+export function benchFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'native/load.c'))) {
+    const above = dirname(folder);
+    if (above === folder) throw new RsError('E_INTERNAL', "The bench's sources in C are not here");
+    folder = above;
+  }
+  return folder;
+}
+
+/** The compiler of this machine and what it says it is; null: there is none. */
+export function compilerHere(): { readonly command: string; readonly version: string } | null {
+  for (const command of COMPILERS) {
+    const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
+    if (status === 0) return { command, version: stdout.split('\n', 1)[0] ?? command };
+  }
+  return null;
+}
+
+/** Path of the program; compiles it first where that is needed. */
+export function nativeProgram(name: NativeProgram): string {
+  const compiler = compilerHere();
+  if (compiler === null) {
+    throw new RsError(
+      'E_SYSTEM',
+      `The bench has no C compiler for its load generator, without which nothing can be measured: install the Debian packages gcc and libc6-dev`,
+    );
+  }
+  const folder = benchFolder();
+  const hash = createHash('sha256').update(`${compiler.command} ${compiler.version} ${FLAGS.join(' ')}`);
+  const sources = join(folder, 'native');
+  for (const file of readdirSync(sources).filter((one) => /\.[ch]$/.test(one))) hash.update(readFileSync(join(sources, file)));
+  const target = join(folder, 'dist/bin', `${name}-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(target)) return target;
+  mkdirSync(dirname(target), { recursive: true });
+  // Two that compile at once do not meet: the program appears whole.
+  const made = `${target}.${process.pid}`;
+  const files = PROGRAMS[name].map((file) => join(sources, file));
+  const { status, stderr, error } = spawnSync(compiler.command, [...FLAGS, '-o', made, ...files], { encoding: 'utf8' });
+  if (status !== 0) throw new RsError('E_SYSTEM', `${compiler.command} could not compile ${name}: ${error?.message ?? stderr.trim()}`);
+  renameSync(made, target);
+  return target;
+}

@@ -1,0 +1,71 @@
+// What a person reads of hand-made figures: each server with its bar, what disturbed it, goals with their verdicts.
+// Leaves the figures themselves to summary.test.ts.
+
+import { expect, test } from 'vitest';
+import { GOALS, judge } from './goals.ts';
+import type { Measured } from './load/orders.ts';
+import { markdownText, type Results } from './markdown.ts';
+import { absentText, barOf, goalsText, rowText } from './report.ts';
+import { figuresOf } from './summary.ts';
+import { row } from './workload.ts';
+
+function measured(changes: Partial<Measured>): Measured {
+  const quiet = { windowMs: 1000, serverCores: 1, generatorCores: 0.5, otherCores: 0, p50Us: 31.25, p99Us: 210.4, p999Us: 1500 };
+  return { ...quiet, iops: 200_000, bytesPerSecond: 200_000 * 8192, ...changes };
+}
+
+const ROW = row('read', 8192, 128);
+
+test('a row shows every server with its figures, the best one with the longest bar', () => {
+  const ours = figuresOf('rssrv', 'rssrv', [measured({})]);
+  const theirs = figuresOf('nbdkit', 'nbdkit file', [measured({ iops: 50_000 })]);
+  const [title, headings, first, second] = rowText({ row: ROW, servers: [ours, theirs] }).split('\n');
+  expect(title).toBe('8 KiB random reads, depth 128  [read-8k-d128]');
+  expect(headings).toMatch(/IOPS +MB\/s +cores +IOPS per server core +p50 us +p99 +p99\.9$/);
+  expect(first).toMatch(/^ {2}rssrv +200k +1638 +1\.00 +200k \(200k-200k\) +█{16} +31\.3 +210 +1500$/);
+  expect(second).toMatch(/^ {2}nbdkit file +50\.0k .* █{4} /);
+});
+
+test('a bar is as long as its share, and never nothing', () => {
+  expect([barOf(100, 100).length, barOf(50, 100).length, barOf(0.1, 100).length, barOf(0, 0).length]).toEqual([16, 8, 1, 0]);
+});
+
+test('what disturbed a server, and a load that was the limit, are said', () => {
+  const disturbed = figuresOf('rssrv', 'rssrv', [measured({ otherCores: 0.4 })]);
+  const limited = figuresOf('nbdkit', 'nbdkit file', [measured({ generatorCores: 1, serverCores: 0.5 })]);
+  const text = rowText({ row: ROW, servers: [disturbed, limited] });
+  expect(text).toMatch(/Note: other programs used 0\.40 cores while rssrv was measured/);
+  expect(text).toMatch(/Note: the load was the limit for nbdkit file/);
+});
+
+test('goals stand beside their figures: met, not met, not measured', () => {
+  const ours = figuresOf('rssrv', 'rssrv', [measured({})]);
+  const fast = figuresOf('epoll-server', 'epoll server in C', [measured({ iops: 400_000 })]);
+  const slow = figuresOf('nbdkit', 'nbdkit file', [measured({ iops: 50_000 })]);
+  const lines = goalsText(judge(GOALS, [{ row: ROW, servers: [ours, slow, fast] }])).split('\n');
+  expect(lines[1]).toMatch(/>= 2\.5 x nbdkit +4\.00 \(4\.00-4\.00\) +met$/);
+  expect(lines[2]).toMatch(/>= 4 x tgt +- +not measured$/);
+  expect(lines[3]).toMatch(/>= 0\.75 x epoll-server +0\.50 \(0\.50-0\.50\) +NOT MET$/);
+});
+
+test('who is absent is named with what mends it', () => {
+  expect(absentText([{ id: 'nbd-server', reason: 'install the Debian package nbd-server' }])).toBe(
+    'Not measured: nbd-server: install the Debian package nbd-server\n',
+  );
+});
+
+test('the tables for documents have a line for each server and each goal', () => {
+  const ours = figuresOf('rssrv', 'rssrv', [measured({})]);
+  const theirs = figuresOf('nbdkit', 'nbdkit file', [measured({ iops: 50_000 })]);
+  const rows = [{ row: ROW, servers: [ours, theirs] }];
+  const about = { node: 'v20', versions: ['nbdkit 1'], kernel: '6', processor: 'P', serverCore: 0, loadCore: 1 };
+  const times = { rounds: 3, warmUpMs: 1, windowMs: 1000 };
+  const goals = judge(GOALS.slice(0, 2), rows);
+  // As it comes back from a file.
+  const results = JSON.parse(JSON.stringify({ about, times, absent: [], failed: [], network: 'N', rows, goals, memory: null })) as Results;
+  const lines = markdownText(results).split('\n');
+  expect(lines).toContain('| 8 KiB random reads, depth 128 | rssrv | 200k, 1638 | 1.00 | 200k (200k-200k) | 31.3, 210, 1500 |');
+  expect(lines).toContain('|  | nbdkit file | 50.0k, 1638 | 1.00 | 50.0k (50.0k-50.0k) | 31.3, 210, 1500 |');
+  expect(lines).toContain('| 8 KiB random reads, depth 128, IOPS per server core | >= 2.5 x nbdkit | 4.00 (4.00-4.00) | met |');
+  expect(lines).toContain('| 8 KiB random reads, depth 128, IOPS per server core | >= 4 x tgt | - | not measured |');
+});

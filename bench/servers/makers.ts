@@ -1,0 +1,44 @@
+// All kinds of servers, and which of them can be measured here: each that cannot is named with the reason and the package that mends it.
+// Leaves starting them to who measures.
+
+import { spawnSync } from 'node:child_process';
+import { SERVER_IDS, type ServerId } from '../workload.ts';
+import { NBD_MAKERS } from './nbd-peers.ts';
+import { RSSRV_MAKER } from './rssrv.ts';
+import { TGT_MAKER } from './tgt.ts';
+import type { Maker } from './server.ts';
+
+const MAKERS: readonly Maker[] = [RSSRV_MAKER, ...NBD_MAKERS, TGT_MAKER];
+
+export interface Absent {
+  readonly id: ServerId;
+  readonly reason: string;
+}
+
+export interface Present {
+  readonly maker: Maker;
+  /** What the program says it is; empty: ours. */
+  readonly version: string;
+}
+
+/** First line of what a program says about itself; null: it is not here. */
+export function versionOf(program: string): string | null {
+  const { error, stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  if (error !== undefined) return null;
+  const [said = ''] = `${stdout}${stderr}`.trim().split('\n', 1);
+  return said.includes(program.slice(0, 3)) ? said : `${program} ${said}`;
+}
+
+export function lookFor(ids: ReadonlySet<ServerId>): { readonly present: Present[]; readonly absent: Absent[] } {
+  const present: Present[] = [];
+  const absent: Absent[] = [];
+  for (const id of SERVER_IDS.filter((one) => ids.has(one))) {
+    const maker = MAKERS.find((one) => one.id === id);
+    const needs = maker?.needs ?? null;
+    const version = needs === null ? '' : versionOf(needs.program);
+    if (maker === undefined) absent.push({ id, reason: 'the load generator does not speak its protocol' });
+    else if (version === null) absent.push({ id, reason: `install the Debian package ${needs?.debianPackage}` });
+    else present.push({ maker, version });
+  }
+  return { present, absent };
+}

@@ -1,0 +1,148 @@
+// What the trunk of a client costs for each request, all but the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go
+// through a trunk over paths in memory, whose other end answers at once; processor time of many of them, in several rounds, the least of
+// which is printed. To compare two checkouts run it in each in turn.
+
+import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { Histogram } from '@rsio/protocol/lib/histogram';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { HEADER_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { Attachment } from '@rsio/protocol/trunk/attachment';
+import { Connection } from '@rsio/protocol/trunk/connection';
+import type { PathTransport, TransportHandler } from '@rsio/protocol/trunk/path-transport';
+import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
+import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { OutputPool } from '@rsio/protocol/wire/encoder';
+import { ANSWER, OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+
+const DEPTH = 128;
+const REQUESTS = 400_000;
+const ROUNDS = 7;
+const NOTHING = Buffer.alloc(0);
+
+const soon: (() => void)[] = [];
+
+/** Time goes by itself; what is to be done soon, or later, is done when the bench says so, or never. */
+const clock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after: () => ({ cancel: () => undefined }),
+  soon: (fire) => void soon.push(fire),
+};
+
+function runSoon(): void {
+  for (let fire = soon.shift(); fire !== undefined; fire = soon.shift()) fire();
+}
+
+/** A path whose peer turns READs into their answers. */
+class Echo implements PathTransport {
+  handler: TransportHandler | null = null;
+  readonly localAddress = '';
+  readonly remoteAddress = '';
+  readonly remotePort = 0;
+  private readonly answers = Buffer.alloc(DEPTH * (HEADER_BYTES + SECTOR_BYTES));
+  private filled = 0;
+  private dones: (() => void)[] = [];
+
+  send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
+    for (let at = start; at < start + lengthBytes; at += HEADER_BYTES) {
+      buffer.copy(this.answers, this.filled, at, at + HEADER_BYTES);
+      this.answers[this.filled] = OP.READ | ANSWER;
+      this.answers.writeUInt16BE(STATUS.OK, this.filled + 2);
+      this.filled += HEADER_BYTES + SECTOR_BYTES;
+    }
+    this.dones.push(done);
+  }
+
+  /** What was asked is answered in one event. */
+  answer(): void {
+    const filled = this.filled;
+    this.filled = 0;
+    const dones = this.dones;
+    this.dones = [];
+    for (const done of dones) done();
+    if (filled > 0) this.handler?.onBytes(this.answers, 0, filled);
+  }
+
+  destroy(): void {
+    this.filled = 0;
+  }
+
+  end(): void {
+    this.filled = 0;
+  }
+}
+
+class Load implements RequestOwner {
+  done = 0;
+  private readonly trunk: Trunk;
+
+  constructor(trunk: Trunk) {
+    this.trunk = trunk;
+  }
+
+  requestDone(request: Request, status: number): void {
+    if (status !== STATUS.OK) throw new Error(`A READ was answered with status ${status}`);
+    this.done++;
+    this.trunk.submit(request);
+  }
+}
+
+/** Nanoseconds of processor time for each request. */
+function measure(pathCount: number): number {
+  const events = {
+    sessionBegan: () => undefined,
+    allQuiet: () => undefined,
+    listChanged: () => undefined,
+    interfacesTold: () => undefined,
+    replaced: () => undefined,
+    ended: () => undefined,
+  };
+  const trunk = new Trunk(clock, { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 }, events);
+  const pools = { bodies: new BufferPool(1 << 20), outputs: new OutputPool() };
+  const handler = {
+    bodyBegins: () => undefined,
+    frame: () => undefined,
+    received: () => undefined,
+    drained: () => undefined,
+    closed: () => undefined,
+  };
+  const paths = Array.from({ length: pathCount }, () => new Echo());
+  for (const [index, path] of paths.entries()) {
+    const welcome = { session: Buffer.alloc(16), path: index, slots: SLOTS, windowBytes: WINDOW_BYTES, interfaces: [], generation: 1 };
+    const observer = {
+      latencies: { read: new Histogram(), write: new Histogram() },
+      pathSuspect: () => undefined,
+      pathDown: () => undefined,
+    };
+    const connection = new Connection(path, pools, handler);
+    if (index === 0) trunk.begin(connection, welcome, NOTHING, 'instance', observer);
+    else trunk.join(connection, welcome, [], observer);
+  }
+  const attachment = new Attachment('volume', 0, false);
+  trunk.addAttachment(attachment);
+  const volume = { handle: 1, id: '', sizeBytes: 1 << 30, blockSizeBytes: SECTOR_BYTES, readonly: false, shared: false, canDiscard: true };
+  attachment.opened({ ...volume, identity: 'identity', life: 'life' });
+  const load = new Load(trunk);
+  const target = Buffer.alloc(SECTOR_BYTES);
+  for (let index = 0; index < DEPTH; index++) {
+    const fields = { op: OP.READ, lba: index, count: 1, bodyBytes: SECTOR_BYTES, buffer: target, owner: load, attachment };
+    trunk.submit(Object.assign(new Request(), fields));
+  }
+  runSoon();
+  const before = process.cpuUsage();
+  while (load.done < REQUESTS) {
+    for (const path of paths) {
+      path.answer();
+      runSoon();
+    }
+  }
+  const { user, system } = process.cpuUsage(before);
+  return ((user + system) * 1000) / load.done;
+}
+
+for (const pathCount of process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1, 2, 8]) {
+  measure(pathCount);
+  const rounds = Array.from({ length: ROUNDS }, () => measure(pathCount)).sort((one, other) => one - other);
+  process.stdout.write(`${pathCount} paths: ${rounds[0]!.toFixed(0)} ns a request, median ${rounds[ROUNDS >> 1]!.toFixed(0)}\n`);
+}

@@ -1,0 +1,64 @@
+// What fits a shape and what does not, with the place of the first misfit, and that whoever reads lets pass what a later release adds.
+// That answers of real daemons fit is tested in test/integration.
+
+import { describe, expect, test } from 'vitest';
+import { count, filledText, flag, list, misfit, number, object, orNull, text, whole, word } from './shape.ts';
+
+const SHAPE = object({
+  name: filledText(),
+  remark: text(),
+  state: word(['up', 'down']),
+  bytes: count(),
+  percent: whole(1, 100),
+  rate: number(),
+  done: flag(),
+  error: orNull(object({ code: text() })),
+  paths: list(object({ at: orNull(number()) })),
+});
+
+const GOOD = { name: 'a', remark: '', state: 'up', bytes: 0, percent: 100, rate: -0.5, done: false, error: null, paths: [{ at: null }] };
+
+test('what fits', () => {
+  expect(misfit(SHAPE, GOOD)).toBeNull();
+  expect(misfit(SHAPE, GOOD, 'exactly')).toBeNull();
+  expect(misfit(SHAPE, { ...GOOD, error: { code: 'E_HELD' }, paths: [] }, 'exactly')).toBeNull();
+});
+
+describe.each(['open', 'exactly'] as const)('what does not fit, %s', (strictness) => {
+  test.each<[Record<string, unknown>, string]>([
+    [{ name: '' }, 'name is not a text'],
+    [{ name: 7 }, 'name is not a text'],
+    [{ remark: null }, 'remark is not text'],
+    [{ state: 1 }, 'state is not text'],
+    [{ bytes: -1 }, 'bytes is not a whole number from 0'],
+    [{ bytes: 1.5 }, 'bytes is not a whole number from 0'],
+    [{ bytes: '1' }, 'bytes is not a whole number from 0'],
+    [{ percent: 101 }, 'percent is not a whole number from 1 to 100'],
+    [{ rate: Number.NaN }, 'rate is not a number'],
+    [{ rate: null }, 'rate is not a number'],
+    [{ done: 0 }, 'done is not true or false'],
+    [{ error: {} }, 'error.code is missing'],
+    [{ error: undefined }, 'error is not an object'],
+    [{ error: [] }, 'error is not an object'],
+    [{ paths: {} }, 'paths is not a list'],
+    [{ paths: [{ at: 1 }, { at: 'x' }] }, 'paths[1].at is not a number'],
+    [{ paths: [{ at: 1 }, null] }, 'paths[1] is not an object'],
+  ])('%j: %s', (change, found) => {
+    expect(misfit(SHAPE, { ...GOOD, ...change }, strictness)).toBe(found);
+  });
+});
+
+test('what is missing is named, also at the top', () => {
+  const { bytes: _, ...rest } = GOOD;
+  expect(misfit(SHAPE, rest)).toBe('bytes is missing');
+  expect(misfit(SHAPE, null)).toBe('it is not an object');
+});
+
+test.each<[Record<string, unknown>, string]>([
+  [{ state: 'sideways' }, 'state is not one of up, down'],
+  [{ later: 1 }, 'later is not known'],
+  [{ paths: [{ at: 1, of: 2 }] }, 'paths[0].of is not known'],
+])('what a later release may add passes, unless it must fit exactly: %j', (change, found) => {
+  expect(misfit(SHAPE, { ...GOOD, ...change })).toBeNull();
+  expect(misfit(SHAPE, { ...GOOD, ...change }, 'exactly')).toBe(found);
+});

@@ -1,0 +1,124 @@
+// A trunk with an opener, an attachment that is open, and a server that revokes its handles, refuses OPENs and loses sessions as a test says.
+// Leaves judging to the tests: which requests the server has heard and not answered is in `waiting`.
+
+import { SECTOR_BYTES } from '../limits.ts';
+import { Attachment } from '../trunk/attachment.ts';
+import { Opener } from '../trunk/opener.ts';
+import type { Request } from '../trunk/request.ts';
+import { OP } from '../wire/frames.ts';
+import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
+import type { OpenAnswer, OpenRequest } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import type { HeardFrame, ScriptedPath } from './scripted-server.ts';
+import { OPEN_ANSWER, TrunkScene } from './trunk-scene.ts';
+
+const EMPTY = Buffer.alloc(0);
+const NAMES: Readonly<Record<number, string>> = {
+  [OP.OPEN]: 'OPEN',
+  [OP.CLOSE]: 'CLOSE',
+  [OP.IOCTL]: 'IOCTL',
+  [OP.READ]: 'READ',
+  [OP.WRITE]: 'WRITE',
+  [OP.FLUSH]: 'FLUSH',
+};
+
+/** What the opener says of a revoked handle. */
+export const REVOKED = 'waits: Its server has revoked the handle: it is opened again';
+
+export class RevokeScene {
+  readonly scene: TrunkScene;
+  readonly attachment: Attachment;
+  readonly opener: Opener;
+  readonly said: string[] = [];
+  closed = 0;
+  private readonly answered = new Set<HeardFrame>();
+
+  constructor(paths = 1, attachment = new Attachment('archive', 0, false)) {
+    this.scene = new TrunkScene(paths);
+    this.scene.server.answersPings = true;
+    this.scene.start();
+    this.scene.trunk.removeAttachment(this.scene.attachment);
+    this.attachment = attachment;
+    this.opener = new Opener(this.scene.trunk, this.scene.clock, {
+      opened: (_attachment, again) => this.said.push(again ? 'open again' : 'open'),
+      failed: (_attachment, status, sentence) => this.said.push(`failed ${status}: ${sentence}`),
+      waits: (_attachment, sentence) => this.said.push(`waits: ${sentence}`),
+    });
+    this.scene.whenSession = () => this.opener.openAll();
+    this.opener.add(this.attachment);
+    this.settle();
+  }
+
+  /** Open, under handle 7; its first word is not of interest any more. */
+  static opened(paths = 1): RevokeScene {
+    const world = new RevokeScene(paths);
+    world.answerOpen({ handle: 7 });
+    world.said.length = 0;
+    return world;
+  }
+
+  settle(ms = 1): void {
+    this.scene.clock.advance(ms);
+  }
+
+  get paths(): readonly ScriptedPath[] {
+    return this.scene.server.paths;
+  }
+
+  /** What was heard of `op` and not answered by the test, oldest first. */
+  open(op: number): { path: ScriptedPath; frame: HeardFrame }[] {
+    return this.paths.flatMap((path) =>
+      path
+        .requests(op)
+        .filter((frame) => !this.answered.has(frame))
+        .map((frame) => ({ path, frame })),
+    );
+  }
+
+  get openRequests(): OpenRequest[] {
+    return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
+  }
+
+  /** Requests that were heard and have no answer: name and handle, or name alone. */
+  get waiting(): string[] {
+    return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH].flatMap((op) =>
+      this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),
+    );
+  }
+
+  answer(op: number, status: number, body: Buffer = EMPTY): void {
+    const { path, frame } = this.open(op)[0]!;
+    this.answered.add(frame);
+    if (op === OP.READ || op === OP.WRITE || op === OP.FLUSH) path.answerIo(frame, status, body);
+    else path.answerMessage(frame, status, body);
+    this.settle();
+  }
+
+  answerOpen(fields: Partial<OpenAnswer>): void {
+    this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, ...fields }));
+  }
+
+  refuseOpen(status: number, sentence: string): void {
+    this.answer(OP.OPEN, status, encodeFailureAnswer({ sentence, holders: [] }));
+  }
+
+  submit(op: number, lba = 0): Request {
+    const bodyBytes = op === OP.FLUSH ? 0 : SECTOR_BYTES;
+    const fields = { lba, count: bodyBytes === 0 ? 0 : 1, bodyBytes, buffer: Buffer.alloc(bodyBytes), attachment: this.attachment };
+    const request = this.scene.submit(op, fields);
+    this.settle();
+    return request;
+  }
+
+  loseSession(): void {
+    this.scene.server.loseSession();
+    this.answered.clear();
+    for (let tries = 0; tries < 1000 && this.paths.length === 0; tries++) this.settle(10);
+    this.settle();
+  }
+
+  close(): void {
+    this.opener.close(this.attachment, () => this.closed++);
+    this.settle();
+  }
+}

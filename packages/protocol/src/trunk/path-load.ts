@@ -1,0 +1,94 @@
+// What one path carries and how well: bodies unanswered and rate each way, round trip, when each request set out, and what the scheduler
+// makes of all that for one pump. Kept in place, nothing is allocated for a request. Leaves choosing to scheduler.ts.
+// Invariant: `requests` is the number of slots that are owed an answer here.
+
+import type { Histogram } from '../lib/histogram.ts';
+import { TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
+import { OP } from '../wire/frames.ts';
+import { RateMeter } from './rate-meter.ts';
+import type { Request } from './request.ts';
+
+/** Latencies of a path's READs and WRITEs, from sending to the whole answer; kept over its lives. */
+export interface PathLatencies {
+  readonly read: Histogram;
+  readonly write: Histogram;
+}
+
+const OTHER = 0;
+const READS = 1;
+const WRITES = 2;
+
+export class PathLoad {
+  /** READ data to come, WRITE data that went. */
+  readonly receiving = new RateMeter();
+  readonly sending = new RateMeter();
+  requests = 0;
+  /** Round trip with nothing else under way, ms; null: unknown. */
+  tripMs: number | null = null;
+  lastUsedMs: number;
+  /** When the newest PING was said to which a PONG came: what was sent before it has reached the server. */
+  pingedMs = Number.NEGATIVE_INFINITY;
+  // What `prepare` of scheduler.ts made of it for this pump.
+  receivingMsPerByte = 0;
+  sendingMsPerByte = 0;
+  delayMs = 0;
+  overdueMs = 0;
+  private readonly sentMs: Float64Array;
+  private readonly bytes: Uint32Array;
+  private readonly kinds: Uint8Array;
+  private readonly latencies: PathLatencies;
+
+  constructor(slots: number, nowMs: number, latencies: PathLatencies) {
+    this.sentMs = new Float64Array(slots);
+    this.bytes = new Uint32Array(slots);
+    this.kinds = new Uint8Array(slots);
+    this.lastUsedMs = nowMs;
+    this.latencies = latencies;
+  }
+
+  sent(request: Request, slot: number, nowMs: number): void {
+    this.requests++;
+    this.sentMs[slot] = nowMs;
+    this.bytes[slot] = request.bodyBytes;
+    this.lastUsedMs = nowMs;
+    if (request.op === OP.READ) {
+      this.kinds[slot] = READS;
+      this.receiving.sent(request.bodyBytes, nowMs);
+    } else if (request.op === OP.WRITE) {
+      this.kinds[slot] = WRITES;
+      this.sending.sent(request.bodyBytes, nowMs);
+    } else {
+      this.kinds[slot] = OTHER;
+    }
+  }
+
+  answered(slot: number, nowMs: number): void {
+    this.requests--;
+    const kind = this.kinds[slot];
+    if (kind === OTHER) return;
+    const isRead = kind === READS;
+    const meter = isRead ? this.receiving : this.sending;
+    // The round trip that a request has for other reasons than its own direction: a READ waits behind what is written, too.
+    const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
+    meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
+    (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
+    this.lastUsedMs = nowMs;
+  }
+
+  /** When the request of this slot, which is out here, set out. */
+  sentAtMs(slot: number): number {
+    return this.sentMs[slot]!;
+  }
+
+  /** A PONG came. `isAlone`: its PING was said when nothing else was under way here; else the trip may have been shorter. */
+  ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
+    this.pingedMs = nowMs - tripMs;
+    const old = this.tripMs ?? tripMs;
+    if (isAlone || tripMs < old || this.tripMs === null)
+      this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
+  }
+
+  get unansweredBytes(): number {
+    return this.receiving.unansweredBytes + this.sending.unansweredBytes;
+  }
+}

@@ -1,0 +1,82 @@
+// Ranges of the replay log that were zeroed or discarded: they have no data, so each costs only its record. Sorted by first sector; a newer
+// change takes its sectors away from the older ones, which are cut or split. How many there may be is the log's (replay-log.ts).
+// Invariant: no two ranges share a sector.
+
+export interface ReplayRange {
+  readonly begin: number;
+  /** First sector after it. */
+  readonly end: number;
+  /** OP and the flags that say what is done to the range. */
+  readonly op: number;
+  readonly flags: number;
+  readonly age: number;
+}
+
+export class ReplayRanges {
+  private list: ReplayRange[] = [];
+
+  get count(): number {
+    return this.list.length;
+  }
+
+  get sectors(): number {
+    return this.list.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  }
+
+  /** In rising order; not to be kept over a change. */
+  get all(): readonly ReplayRange[] {
+    return this.list;
+  }
+
+  /** Whether any range shares a sector with this one. */
+  meets(begin: number, end: number): boolean {
+    return this.list.length > 0 && (this.list[this.firstAfter(begin)]?.begin ?? Number.POSITIVE_INFINITY) < end;
+  }
+
+  put(range: ReplayRange): void {
+    this.cut(range.begin, range.end);
+    const at = this.firstAfter(range.begin);
+    const before = this.list[at - 1];
+    // What comes in pieces, one behind the other, is one range.
+    if (before !== undefined && before.end === range.begin && isAlike(before, range)) this.list[at - 1] = { ...before, end: range.end };
+    else this.list.splice(at, 0, range);
+  }
+
+  /** Nothing is kept of these sectors any more. */
+  cut(begin: number, end: number): void {
+    if (this.list.length === 0) return;
+    const first = this.firstAfter(begin);
+    let last = first;
+    const left: ReplayRange[] = [];
+    for (; last < this.list.length && this.list[last]!.begin < end; last++) {
+      const range = this.list[last]!;
+      if (range.begin < begin) left.push({ ...range, end: begin });
+      if (range.end > end) left.push({ ...range, begin: end });
+    }
+    if (last > first) this.list.splice(first, last - first, ...left);
+  }
+
+  /** Ranges of this age or an older one are kept no more. */
+  trim(age: number): void {
+    if (this.list.length > 0) this.list = this.list.filter((range) => range.age > age);
+  }
+
+  clear(): void {
+    this.list = [];
+  }
+
+  /** Index of the first range that ends after this sector. */
+  private firstAfter(sector: number): number {
+    let [low, high] = [0, this.list.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.list[middle]!.end > sector) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+function isAlike(one: ReplayRange, other: ReplayRange): boolean {
+  return one.op === other.op && one.flags === other.flags && one.age === other.age;
+}

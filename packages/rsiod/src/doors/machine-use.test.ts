@@ -1,0 +1,28 @@
+// Looks at the machine that are shared: how many are made, and that none is older than the question.
+// What is seen is in test/integration/block-door.test.ts.
+
+import { expect, it } from 'vitest';
+import { Shared } from './machine-use.ts';
+
+it('who asks while somebody looks waits for the next look, which all who wait share; an error is of one look only', async () => {
+  const looks: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
+  const shared = new Shared(() => new Promise<number>((resolve, reject) => void looks.push({ resolve, reject })));
+  const [first, second, third] = [shared.ask(), shared.ask(), shared.ask()];
+  expect(looks).toHaveLength(1);
+  looks[0]?.resolve(1);
+  expect(await first).toBe(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(looks).toHaveLength(2);
+  const fourth = shared.ask();
+  looks[1]?.reject(new Error('no'));
+  await expect(second).rejects.toThrow('no');
+  await expect(third).rejects.toThrow('no');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(looks).toHaveLength(3);
+  looks[2]?.resolve(3);
+  expect(await fourth).toBe(3);
+  const fifth = shared.ask();
+  expect(looks).toHaveLength(4);
+  looks[3]?.resolve(4);
+  expect(await fifth).toBe(4);
+});

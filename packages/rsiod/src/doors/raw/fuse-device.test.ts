@@ -1,0 +1,122 @@
+// Reading a descriptor and writing to it, by epoll and by pending reads, with a named pipe in place of /dev/fuse: what is written to the one
+// end is a request, and a reply comes back as the next one. The real one is in test/integration/block-door.test.ts.
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { FuseBuffers } from './fuse-buffers.ts';
+import { FuseDevice } from './fuse-device.ts';
+
+class Scene {
+  readonly buffers = new FuseBuffers();
+  readonly received: string[] = [];
+  readonly kept: Buffer[] = [];
+  readonly device: FuseDevice;
+  readonly fd: number;
+  whenReceived: (() => void) | null = null;
+  isBusy = false;
+
+  constructor(usesPoll: boolean) {
+    const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuse-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const pipe = path.join(folder, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    this.fd = openSync(pipe, 'r+');
+    this.device = new FuseDevice(openSync(pipe, 'r+'), {
+      buffers: this.buffers,
+      usesPoll,
+      isBusy: () => this.isBusy,
+      gone: (reason) => this.received.push(`gone: ${reason}`),
+      receive: (bytes, lengthBytes) => {
+        const text = bytes.toString('latin1', 0, lengthBytes);
+        this.received.push(text);
+        this.whenReceived?.();
+        if (!text.startsWith('keep')) return false;
+        this.kept.push(bytes);
+        return true;
+      },
+    });
+    this.device.start();
+  }
+
+  /** Sends a request, or a reply, and resolves when it was received. */
+  async send(text: string, by: 'request' | 'reply' = 'request'): Promise<void> {
+    const arrived = new Promise<void>((resolve) => (this.whenReceived = resolve));
+    if (by === 'reply') this.device.reply(Buffer.from(`__${text}__`), 2, 2 + text.length);
+    else writeSync(this.fd, text);
+    await arrived;
+  }
+
+  /** A read that is pending has to come to an end, or the process could not. */
+  end(): void {
+    this.device.close();
+    writeSync(this.fd, 'end');
+    closeSync(this.fd);
+  }
+}
+
+describe.each([
+  ['by epoll', true],
+  ['by pending reads', false],
+])('%s', (_, usesPoll) => {
+  it('requests are received one by one, a kept buffer is not used again, and replies leave', async () => {
+    const scene = new Scene(usesPoll);
+    for (const text of ['one', 'keep two', 'keep three', 'four']) await scene.send(text);
+    await scene.send('five', 'reply');
+    expect(scene.received).toEqual(['one', 'keep two', 'keep three', 'four', 'five']);
+    expect(scene.kept.map((buffer) => buffer.toString('latin1', 0, 8))).toEqual(['keep two', 'keep thr']);
+    expect(scene.buffers.inUse).toBe(3);
+    scene.end();
+    scene.device.reply(Buffer.from('late'), 0, 4);
+    expect(scene.received).toHaveLength(5);
+  });
+
+  it('what comes while it is paused is received when it goes on', async () => {
+    const scene = new Scene(usesPoll);
+    await scene.send('first');
+    scene.device.pause();
+    scene.device.resume();
+    await scene.send('second');
+    expect(scene.received).toEqual(['first', 'second']);
+    scene.end();
+  });
+});
+
+it('paused, by epoll, nothing is received at all', async () => {
+  const scene = new Scene(true);
+  await scene.send('first');
+  scene.device.pause();
+  const second = scene.send('second');
+  // As many turns of the loop as it takes to receive it otherwise, and more.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(scene.received).toEqual(['first']);
+  scene.device.resume();
+  await second;
+  expect(scene.received).toEqual(['first', 'second']);
+  scene.end();
+  expect(scene.buffers.inUse).toBe(0);
+});
+
+it('by epoll, when it is busy, what has come meanwhile is received in the same turn, each in a buffer of its own', async () => {
+  const scene = new Scene(true);
+  scene.isBusy = true;
+  const [later, turns] = [['keep two', 'keep three', 'four'], [] as number[]];
+  let turn = 0;
+  const count = setInterval(() => turn++, 0);
+  await new Promise<void>((resolve) => {
+    scene.whenReceived = () => {
+      turns.push(turn);
+      const next = later.shift();
+      if (next === undefined) resolve();
+      else writeSync(scene.fd, next);
+    };
+    writeSync(scene.fd, 'one');
+  });
+  clearInterval(count);
+  expect(scene.received).toEqual(['one', 'keep two', 'keep three', 'four']);
+  expect(new Set(turns).size).toBe(1);
+  expect(scene.kept.map((buffer) => buffer.toString('latin1', 0, 8))).toEqual(['keep two', 'keep thr']);
+  scene.end();
+});

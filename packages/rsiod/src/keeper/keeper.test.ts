@@ -1,0 +1,229 @@
+// The keeper's script with real processes: what it holds, whom it starts anew and when it does not. The child is a few lines of Node.
+// What devices make of it is in test/integration/keeper.test.ts. Skipped where there is no perl.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { KEEPER_LIVES_MAX, KEEPER_SILENCE_SECONDS } from '@rsio/protocol/limits';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { keeperAbove, keeperFor } from './keeper-choice.ts';
+import { keeperArguments } from './keeper-script.ts';
+
+const WAIT_MS = 60_000;
+const POLL_MS = 20;
+const PATIENCE_SECONDS = 2;
+const hasPerl = spawnSync('perl', ['-e', '1']).status === 0;
+
+let folder: string;
+let keeper: ChildProcess | null;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rsio-keeper-'));
+  keeper = null;
+});
+
+afterEach(() => {
+  keeper?.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs `body` as the child; it has `fd`, `life`, `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */
+function begin(body: string, lives = KEEPER_LIVES_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
+  const script = path.join(folder, 'child.cjs');
+  writeFileSync(
+    script,
+    `const fs = require('node:fs');
+    const [fd, life] = process.env.RSIO_KEEPER.split(' ').map(Number);
+    const say = (line) => fs.writeSync(fd, line + '\\n');
+    const note = (text) => fs.appendFileSync(${JSON.stringify(path.join(folder, 'said'))}, text + '\\n');
+    const hooks = new Map();
+    const heard = (verb, then) => hooks.set(verb, then);
+    let text = '';
+    const link = new (require('node:net').Socket)({ fd, readable: true, writable: true });
+    link.on('data', (bytes) => {
+      text += bytes;
+      for (let end; (end = text.indexOf('\\n')) >= 0; ) {
+        const line = text.slice(0, end);
+        text = text.slice(end + 1);
+        note(life + ' heard ' + line);
+        hooks.get(line.split(' ')[0])?.(line.split(' '));
+      }
+    });
+    ${body}`,
+  );
+  const words = keeperArguments(process.arch, {
+    isBound: false,
+    starterFd: null,
+    logFile: path.join(folder, 'log'),
+    node: 'big-2',
+    command: [process.execPath, script],
+  })!;
+  // In the place of the limits.
+  const at = words.indexOf('big-2') + 1;
+  words.splice(at, 6, String(lives), '60000', '1', '20', '1', String(patience));
+  keeper = spawn('perl', words, { stdio: 'ignore' });
+  return keeper;
+}
+
+function said(): string[] {
+  const file = path.join(folder, 'said');
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+}
+
+async function until<T>(look: () => T | undefined | false, what: string): Promise<T> {
+  const endMs = performance.now() + WAIT_MS;
+  for (;;) {
+    const found = look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > endMs) throw new Error(`Waited in vain: ${what}; ${said().join(' | ')}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function ended(process: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => process.on('exit', (code) => resolve(code)));
+}
+
+it(
+  'what is kept is there for the next one, at its end too, with its last note; what was dropped is not',
+  async (context) => {
+    context.skip(!hasPerl, 'needs perl');
+    const open = begin(`
+      if (life === 1) {
+        const files = ['a', 'b', 'c'].map((name) => fs.openSync(${JSON.stringify(folder)} + '/' + name, 'w+'));
+        fs.writeSync(files[0], 'content of a');
+        heard('life', () => files.forEach((file, at) => say('keep ' + (at + 1) + ' ' + file + ' {"name": "' + 'abc'[at] + '"}')));
+        let count = 0;
+        heard('ok', () => {
+          if (++count < 3) return;
+          say('note 1 another note of a');
+          say('drop 2');
+        });
+        heard('gone', () => { say('ready'); process.kill(process.pid, 'SIGKILL'); });
+      } else {
+        heard('kept', ([, at, id]) => note('file ' + id + ' ' + fs.readlinkSync('/proc/self/fd/' + at).slice(-1) + ' ' + fs.readSync(+at, Buffer.alloc(99), 0, 99, 0)));
+        heard('life', () => { if (life < 3) process.exit(7); say('farewell'); process.exit(5); });
+      }`);
+    expect(await ended(open)).toBe(5);
+    for (const life of [2, 3]) {
+      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${life} heard kept \\d+ 1 another note of a$`))]));
+      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${life} heard kept \\d+ 3 {"name": "c"}$`))]));
+    }
+    expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
+    expect(said()).toContain('2 heard life 2 signal 9');
+    expect(said()).toContain('3 heard life 3 exit code 7');
+  },
+  WAIT_MS,
+);
+
+it(
+  'one that ends before it is ready is not started anew, and one that ends all the time not for ever, which the log says',
+  async (context) => {
+    context.skip(!hasPerl, 'needs perl');
+    expect(await ended(begin('process.exit(3)'))).toBe(3);
+    expect(said()).toEqual([]);
+    const failing = begin("heard('life', () => { say('ready'); process.exit(4); })", 4);
+    expect(await ended(failing)).toBe(1);
+    expect(said().filter((line) => line.includes('heard life'))).toHaveLength(4);
+    expect(JSON.parse(readFileSync(path.join(folder, 'log'), 'utf8'))).toMatchObject({
+      level: 'error',
+      node: 'big-2',
+      msg: 'The working process ended 4 times in a row, the last time by exit code 4: no more is started, and devices fail. Start rsiod anew',
+    });
+  },
+  WAIT_MS,
+);
+
+function logged(): string {
+  const file = path.join(folder, 'log');
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
+it(
+  'one that hangs is killed, and another one goes on; one that was stopped is only spoken of, and goes on itself when it is woken',
+  async (context) => {
+    context.skip(!hasPerl, 'needs perl');
+    // It answers twice before it hangs.
+    const hanging = begin(
+      `heard('life', () => {
+        say('ready watched');
+        if (life === 2) { say('farewell'); process.exit(5); }
+        say('keep 1 0 {}');
+      });
+      let answers = 0;
+      heard('alive?', () => {
+        say('alive');
+        if (++answers === 2) for (;;);
+      });`,
+      KEEPER_LIVES_MAX,
+      PATIENCE_SECONDS,
+    );
+    expect(await ended(hanging)).toBe(5);
+    expect(said()).toContain('2 heard life 2 signal 9');
+    expect(logged()).toMatch(/The working process \(pid \d+\) hangs, it has said nothing for 2 s: it is killed, and another one goes on/);
+    const stopped = begin(
+      `heard('life', () => {
+        say('ready watched');
+        say('keep 1 0 {}');
+        note('pid ' + process.pid);
+        process.kill(process.pid, 'SIGSTOP');
+        setImmediate(() => { note('woken in life ' + life); say('farewell'); process.exit(6); });
+      });`,
+      KEEPER_LIVES_MAX,
+      PATIENCE_SECONDS,
+    );
+    const end = ended(stopped);
+    await until(() => /has said nothing for 2 s and is in state T/.test(logged()), 'the log speaks of it');
+    process.kill(
+      Number(
+        said()
+          .find((line) => line.startsWith('pid'))
+          ?.slice(4),
+      ),
+      'SIGCONT',
+    );
+    expect(await end).toBe(6);
+    expect(said()).toContain('woken in life 1');
+  },
+  WAIT_MS,
+);
+
+it(
+  'signals go through, and the child never outlives it',
+  async (context) => {
+    context.skip(!hasPerl, 'needs perl');
+    const running = begin(`
+      process.on('SIGHUP', () => note('hup'));
+      process.on('SIGTERM', () => { say('farewell'); process.exit(0); });
+      heard('life', () => { say('ready'); note('pid ' + process.pid); });`);
+    await until(() => said().some((line) => line.startsWith('pid')), 'it is ready');
+    running.kill('SIGHUP');
+    await until(() => said().includes('hup'), 'SIGHUP');
+    const end = ended(running);
+    running.kill('SIGTERM');
+    expect(await end).toBe(0);
+    rmSync(path.join(folder, 'said'));
+
+    const killed = begin("heard('life', () => { say('ready'); note('pid ' + process.pid); }); setInterval(() => undefined, 1000);");
+    const pid = await until(
+      () =>
+        said()
+          .find((line) => line.startsWith('pid'))
+          ?.slice(4),
+      'it is ready',
+    );
+    killed.kill('SIGKILL');
+    await until(() => !existsSync(`/proc/${pid}/exe`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z'), 'the child is gone');
+  },
+  WAIT_MS,
+);
+
+it('a keeper is one only where its variable says so, and the root is the same for every child', () => {
+  expect(keeperAbove({})).toBeNull();
+  expect(keeperAbove({ RSIO_KEEPER: 'x 1' })).toBeNull();
+  expect(keeperAbove({ RSIO_KEEPER: '4 0' })).toBeNull();
+  expect(keeperAbove({ RSIO_KEEPER: '4 2' })).toEqual({ fd: 4, life: 2 });
+  const found = keeperFor({ life: 0, root: '', logFile: '/log', node: 'big-2' });
+  if (hasPerl) expect(found?.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
+});

@@ -1,0 +1,86 @@
+// What waits for a volume that is to be attached again: handed on in order, given up as the stall policy says, never both.
+// Leaves devices that wait with it to test/integration/keeper.test.ts.
+
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { expect, it } from 'vitest';
+import type { VolumeIo } from '../doors/door.ts';
+import { MemoryVolume } from '../doors/nbd/testing/memory-volume.ts';
+import { StandInVolume } from './stand-in-volume.ts';
+
+const NOTE = {
+  ...{
+    namespace: 'osl',
+    name: 'oracle',
+    universe: 0,
+    id: 'id',
+    readonly: false,
+    sizeBytes: 1 << 19,
+    blockSizeBytes: 512,
+    canDiscard: false,
+  },
+  ...{ raw: '/dev/av0/roracle', block: '/dev/av0/oracle', loop: null, life: 'boot.0' },
+  file: { mode: 0o100600, uid: 0, gid: 0, madeMs: 0, canResend: true },
+};
+
+function scene(policy: number | 'forever' | 'fail' = 'forever') {
+  const [clock, said, ended] = [new FakeClock(), [] as string[], [] as [string, Status][]];
+  const standIn = new StandInVolume(NOTE, { clock, policy, said: (word) => said.push(word) });
+  const volume = Object.assign(new MemoryVolume({ schedule: (fire) => fire() }), { id: 'id', life: 'boot.1' });
+  const write = (name: string, positionBytes: number): void => {
+    const io: VolumeIo = {
+      ...{ op: 'write', positionBytes, lengthBytes: 512, buffer: Buffer.alloc(512, 1), bufferOffset: 0, fua: false, keepAllocated: false },
+      done: (status) => ended.push([name, status]),
+    };
+    standIn.submit(io);
+  };
+  return { clock, said, ended, standIn, volume, write };
+}
+
+it('until the volume is there all waits, then it is done in order, and what comes is done at once', () => {
+  const { standIn, volume, write, ended } = scene();
+  write('first', 512);
+  write('second', 0);
+  let extents: Status | null = null;
+  standIn.extents(0, 512, (status) => (extents = status));
+  expect([ended, extents, standIn.sizeBytes, standIn.life]).toEqual([[], null, 1 << 19, 'boot.0']);
+  standIn.become(volume);
+  expect(volume.seen.slice(0, 2)).toEqual(['write 512+512', 'write 0+512']);
+  expect(extents).toBe(STATUS.OK);
+  write('third', 1024);
+  expect(ended).toEqual([
+    ['first', STATUS.OK],
+    ['second', STATUS.OK],
+    ['third', STATUS.OK],
+  ]);
+  expect([standIn.sizeBytes, standIn.life]).toEqual([volume.sizeBytes, 'boot.1']);
+});
+
+it('what waited too long gets an error, once, and what comes later has its own time; the volume sees none of it', () => {
+  const { standIn, volume, write, ended, clock, said } = scene(5_000);
+  clock.advance(60_000);
+  write('early', 0);
+  clock.advance(4_999);
+  expect(ended).toEqual([]);
+  clock.advance(1);
+  expect(ended).toEqual([['early', STATUS.IO_ERROR]]);
+  write('late', 512);
+  clock.advance(4_000);
+  standIn.become(volume);
+  clock.advance(60_000);
+  expect(ended).toEqual([
+    ['early', STATUS.IO_ERROR],
+    ['late', STATUS.OK],
+  ]);
+  expect(volume.seen).toEqual(['write 512+512']);
+  expect(said).toEqual(['waits', 'gave-up', 'goes-on']);
+  expect(clock.timersPending).toBe(0);
+});
+
+it('what waits when there will be no volume ends with an error', () => {
+  const { standIn, write, ended, clock } = scene();
+  write('one', 0);
+  standIn.giveUp();
+  clock.advance(0);
+  expect(ended).toEqual([['one', STATUS.IO_ERROR]]);
+});

@@ -1,0 +1,99 @@
+// The volume of a device that the process before has left, until it is attached again: what it was, and the I/O that waits for it. So the
+// device answers at once what needs no server, its I/O can be interrupted, and no program that only looks at it is held up. How long I/O
+// waits is stall.ts's. Invariant: every I/O is handed on once, in the order in which it came, or ends with an error; never both.
+
+import type { StallPolicy } from '@rsio/protocol/config/types';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { DeviceVolume, Extent, VolumeIo } from '../doors/door.ts';
+import { StallWatch } from '../stall-watch.ts';
+import type { StallWord } from '../stall.ts';
+import type { DeviceNote } from './device-note.ts';
+
+export interface StandInPorts {
+  readonly clock: Clock;
+  readonly policy: StallPolicy;
+  readonly said: (word: StallWord) => void;
+}
+
+export class StandInVolume implements DeviceVolume {
+  readonly users = new Set<string>();
+  private readonly note: DeviceNote;
+  private readonly stall: StallWatch;
+  private readonly waiting: ((volume: DeviceVolume | null) => void)[] = [];
+  private volume: DeviceVolume | null = null;
+
+  constructor(note: DeviceNote, { clock, policy, said }: StandInPorts) {
+    this.note = note;
+    this.stall = new StallWatch(policy, { clock, said, giveUp: () => this.end(null) });
+    this.stall.standing('halted', false);
+  }
+
+  /** The volume is there: what waits is done, and what comes goes to it. */
+  become(volume: DeviceVolume): void {
+    this.volume = volume;
+    this.stall.standing('ready', false);
+    this.end(volume);
+  }
+
+  /** There will be none: what waits ends with an error. */
+  giveUp(): void {
+    this.stall.standing('over', false);
+    this.end(null);
+  }
+
+  submit(io: VolumeIo): void {
+    if (this.volume !== null) this.volume.submit(io);
+    else this.wait((volume) => (volume === null ? io.done(STATUS.IO_ERROR) : volume.submit(io)));
+  }
+
+  extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
+    if (this.volume !== null) this.volume.extents(positionBytes, lengthBytes, done);
+    else this.wait((volume) => (volume === null ? done(STATUS.IO_ERROR, []) : volume.extents(positionBytes, lengthBytes, done)));
+  }
+
+  get namespace(): string {
+    return this.note.namespace;
+  }
+
+  get name(): string {
+    return this.note.name;
+  }
+
+  get universe(): number {
+    return this.note.universe;
+  }
+
+  get id(): string {
+    return this.note.id;
+  }
+
+  get life(): string {
+    return this.volume?.life ?? this.note.life;
+  }
+
+  get sizeBytes(): number {
+    return this.volume?.sizeBytes ?? this.note.sizeBytes;
+  }
+
+  get blockSizeBytes(): number {
+    return this.note.blockSizeBytes;
+  }
+
+  get readonly(): boolean {
+    return this.note.readonly;
+  }
+
+  get canDiscard(): boolean {
+    return this.volume?.canDiscard ?? this.note.canDiscard;
+  }
+
+  private wait(go: (volume: DeviceVolume | null) => void): void {
+    this.waiting.push(go);
+    this.stall.submitted();
+  }
+
+  private end(volume: DeviceVolume | null): void {
+    for (const go of this.waiting.splice(0)) go(volume);
+  }
+}

@@ -1,0 +1,144 @@
+// What a name means, and which server a volume is had from: named cases, and for all situations at once that no two clients that see the
+// same servers go to different ones, and nobody past a server where somebody else holds the volume.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { chooseVolume, distinctVolumes, type HeldOffer, serverToAsk, volumesOf } from './offers.ts';
+
+const SINCE_MS = Date.UTC(2026, 8, 14, 15, 2, 32);
+const NODE = 'big-2';
+
+function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
+  const serverid = Number(server.split('-')[1]);
+  return {
+    namespace: 'osl',
+    server,
+    serverid,
+    isConnected: true,
+    name: 'oracle',
+    universe: 0,
+    id: 'one',
+    readonly: false,
+    holders: [],
+    ...changes,
+  };
+}
+
+function holder(node: string): HeldOffer['holders'][number] {
+  return { node, address: `address of ${node}`, sinceMs: SINCE_MS };
+}
+
+/** Who asks a second time has other objects that say the same. */
+function lookedAtAgain(offers: readonly HeldOffer[]): HeldOffer[] {
+  return offers.map((one) => ({ ...one }));
+}
+
+function ask(offers: readonly HeldOffer[], server: string | null = null, name = 'osl:oracle@0'): string {
+  return serverToAsk(chooseVolume(offers, name, server), lookedAtAgain(offers), NODE).server;
+}
+
+describe('a name', () => {
+  const offers = [offer('big-9'), offer('big-5'), offer('mini-1', { namespace: 'dev', id: 'three' })];
+
+  test('that one volume over two servers has is one volume', () => {
+    expect(distinctVolumes(offers).map(({ label, offers: of }) => [label, of.length])).toEqual([
+      ['osl:oracle@0', 2],
+      ['dev:oracle@0', 1],
+    ]);
+    expect(chooseVolume(offers, 'osl:oracle', null).offers).toHaveLength(2);
+  });
+
+  test('that two volumes have is refused, naming both with their servers', () => {
+    expect(() => chooseVolume(offers, 'oracle', null)).toThrow(
+      'oracle means more than one volume: osl:oracle@0 (server big-9, big-5), dev:oracle@0 (server mini-1): name one of them, or choose with --server',
+    );
+    const two = [offer('big-9'), offer('big-5', { id: 'two' })];
+    expect(() => chooseVolume(two, 'osl:oracle@0', null)).toThrow('osl:oracle@0 (server big-9), osl:oracle@0 (server big-5)');
+    expect(chooseVolume(two, 'oracle', 'big-5').offers).toEqual([two[1]]);
+  });
+
+  test('of attached volumes, where servers do not matter, is refused without naming any', () => {
+    const attached = offers.map((one) => ({ ...one, server: '' }));
+    expect(() => chooseVolume(attached.slice(1), 'oracle', null)).toThrow(
+      /^oracle means more than one volume: osl:oracle@0, dev:oracle@0: name one of them$/,
+    );
+  });
+
+  test('of a server that offers nothing is refused, also when all its volumes are asked for', () => {
+    expect(() => chooseVolume(offers, 'oracle', 'big-7')).toThrow('Server big-7 offers no volume oracle');
+    expect(() => volumesOf(offers, 'big-7')).toThrow('There is no server big-7 that was met and offers a volume');
+    expect(volumesOf(offers, 'mini-1').map(({ label }) => label)).toEqual(['dev:oracle@0']);
+    expect(volumesOf([], null)).toEqual([]);
+  });
+});
+
+describe('one volume over two servers is had', () => {
+  test('from the one with the lowest serverid that is connected, whatever the file says first', () => {
+    expect(ask([offer('big-9'), offer('big-5')])).toBe('big-5');
+    expect(ask([offer('big-5'), offer('big-9')])).toBe('big-5');
+    expect(ask([offer('big-9'), offer('big-5', { isConnected: false })])).toBe('big-9');
+    expect(ask([offer('big-9'), offer('big-5')], 'big-9')).toBe('big-9');
+  });
+
+  test('from the one where somebody holds it, which will say whether that stands in the way', () => {
+    expect(ask([offer('big-9', { holders: [holder('venus')] }), offer('big-5')])).toBe('big-9');
+    expect(ask([offer('big-9', { holders: [holder(NODE)] }), offer('big-5')])).toBe('big-9');
+    expect(ask([offer('big-9', { holders: [holder('venus')] }), offer('big-5', { holders: [holder(NODE)] })])).toBe('big-9');
+  });
+
+  test('from no other one, when that is chosen or that one is not in reach', () => {
+    const held = offer('big-9', { holders: [holder('venus')] });
+    expect(() => ask([held, offer('big-5')], 'big-5')).toThrow(
+      'osl:oracle@0 is held by venus at address of venus since 2026_09_14-15:02:32 (GMT) through server big-9: have it from there',
+    );
+    expect(() => ask([{ ...held, isConnected: false }, offer('big-5')])).toThrow('through server big-9, which is not in reach: rsconfig');
+    const own = offer('big-9', { holders: [holder(NODE)], isConnected: false });
+    expect(() => ask([own, offer('big-5')])).toThrow('which is not in reach');
+  });
+
+  test('also when a server calls it by another name', () => {
+    const other = offer('big-9', { name: 'ora', holders: [holder('venus')] });
+    expect(() => ask([other, offer('big-5')], null, 'oracle')).toThrow('osl:oracle@0, which is osl:ora@0 there too, is held by venus');
+  });
+
+  test('from anywhere, when it can only be read, or the other is another namespace', () => {
+    const readers = { readonly: true, holders: [holder('venus')] };
+    expect(ask([offer('big-9', readers), offer('big-5', { readonly: true })])).toBe('big-5');
+    expect(ask([offer('mini-1', { namespace: 'dev', holders: [holder('venus')] }), offer('big-5')])).toBe('big-5');
+  });
+
+  test('not at all, when no server that offers it is in reach', () => {
+    const away = { isConnected: false };
+    expect(() => ask([offer('big-9', away)])).toThrow('No path to server big-9, which offers osl:oracle@0: rsconfig');
+    expect(() => ask([offer('big-9', away), offer('big-5', away)])).toThrow('No path to any of the servers big-9, big-5, which offer osl:');
+  });
+
+  test('by all clients that see the same from the same server, and never past a foreign holder', () => {
+    const holders = fc.subarray([holder('venus'), holder('big-6'), holder(NODE)], { maxLength: 1 });
+    const offers = fc
+      .array(fc.record({ isConnected: fc.boolean(), holders }), { minLength: 1, maxLength: 4 })
+      .map((list) => list.map((one, index) => offer(`big-${index}`, one)));
+    fc.assert(
+      fc.property(offers, fc.infiniteStream(fc.nat()), (list, chance) => {
+        const order = new Map(list.map((one) => [one, chance.next().value]));
+        const shuffled = list.toSorted((left, right) => (order.get(left) ?? 0) - (order.get(right) ?? 0));
+        const outcome = (from: readonly HeldOffer[]): HeldOffer | null => {
+          try {
+            return serverToAsk(chooseVolume(from, 'oracle', null), lookedAtAgain(from), NODE);
+          } catch {
+            return null;
+          }
+        };
+        const [here, there] = [outcome(list), outcome(shuffled)];
+        const foreign = list.filter((one) => one.holders.some(({ node }) => node !== NODE));
+        if (list.every((one) => one.holders.length === 0)) expect(here).toBe(there);
+        for (const one of [here, there]) {
+          if (one === null) continue;
+          expect(one.isConnected).toBe(true);
+          if (foreign.length > 0) expect(foreign).toContain(one);
+          else if (list.some((other) => other.holders.length > 0)) expect(one.holders.length).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,122 @@
+// A namespace of two interfaces over a network in memory, with the server's end in the test's hands: it names interfaces, sends lists, and
+// its paths die when the test wants it. For the tests of namespace.ts.
+
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { quietLog } from '@rsio/protocol/lib/log';
+import { PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeListAnswers } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { expect } from 'vitest';
+import { Namespace, type NamespaceSetup } from '../namespace.ts';
+
+export const LOCALS = ['192.168.10.1', '192.168.20.1'];
+export const REMOTES = ['192.168.10.9', '192.168.20.9'];
+
+interface SceneOptions {
+  /** Lines of the namespace's section. */
+  readonly keys?: string;
+  /** Remotes with a section; default: all. */
+  readonly sections?: number;
+  /** Remotes that the server names. */
+  readonly names?: readonly string[];
+}
+
+export class NamespaceScene {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly server = new ScriptedServer(this.random);
+  readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.server.accept(end));
+  readonly moves: string[] = [];
+  readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
+  private readonly answered = new Set<HeardFrame>();
+  readonly namespace: Namespace;
+
+  constructor(options: SceneOptions = {}) {
+    const { names = [] } = options;
+    this.server.answersPings = true;
+    this.server.interfaces = named(names);
+    for (const [index, local] of LOCALS.entries()) this.network.addRoute(local, REMOTES[index]!);
+    this.namespace = new Namespace(
+      this.setup(LOCALS, options),
+      { instance: 1, machine: 'm', boot: 'b' },
+      {
+        clock: this.clock,
+        log: quietLog,
+        connector: this.network,
+        random: this.random.bytes,
+        pools: this.pools,
+        events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
+        serverCount: () => 0,
+        pathChanged: ({ local }, from, to) => this.moves.push(`${local.name}: ${from} > ${to}`),
+      },
+    );
+    this.namespace.start();
+    this.clock.advance(PATH_SETTLED_MS * 2);
+    expect(this.states.every((state) => state === 'up')).toBe(true);
+  }
+
+  setup(addresses: readonly string[], { sections = REMOTES.length, keys = '' }: SceneOptions = {}): NamespaceSetup {
+    const interfaces = addresses.map((address, index) => `[interface if${index}]\naddress = ${address}/24\n`);
+    const servers = REMOTES.slice(0, sections).map((address, index) => `[server big-9-${index}]\naddress = ${address}\n`);
+    const namespace = `[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.server.nodekey}\n${keys}`;
+    const config = parseRscltConfig([...interfaces, namespace, ...servers].join('\n'), 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    return { whole: config, config: config.namespaces[0]!, locals };
+  }
+
+  /** Routes as `if0 big-9-0 up`. */
+  get routes(): string[] {
+    return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
+  }
+
+  /** The server has another list and says so on a path; the client asks for it there or elsewhere. */
+  list(names: readonly string[]): void {
+    this.server.interfaces = named(names);
+    this.server.generation++;
+    const living = this.server.paths.filter(({ closedReason }) => closedReason === null);
+    living[0]!.say(OP.NOTIFY, this.server.generation);
+    this.clock.advance(5);
+    for (const path of living) this.answerLists(path);
+    this.clock.advance(50);
+  }
+
+  answerLists(path: ScriptedPath): void {
+    const { generation, interfaces } = this.server;
+    const [body] = encodeListAnswers({ generation, interfaces, volumes: [] });
+    for (const request of path.requests(OP.LIST)) {
+      if (this.answered.has(request)) continue;
+      this.answered.add(request);
+      path.answerMessage(request, STATUS.OK, body!);
+    }
+  }
+
+  get states(): string[] {
+    return this.namespace.routes.map(({ supervisor }) => supervisor.state);
+  }
+
+  reset(index: number): void {
+    const { lastNumber } = this.namespace.routes[index]!.supervisor;
+    this.server.paths[lastNumber]!.connection.close('reset', true);
+  }
+
+  /** The first path dies so often that it is put on probation. */
+  flap(): void {
+    for (let times = 0; times < PROBATION_DEATHS; times++) {
+      this.reset(0);
+      this.clock.advance(PATH_SETTLED_MS + RECONNECT_FIRST_MS + 1);
+    }
+    expect(this.states).toEqual(['probation', 'up']);
+  }
+}
+
+export function named(addresses: readonly string[]): ServerInterface[] {
+  return addresses.map((address) => ({ name: `e${REMOTES.indexOf(address)}`, address, port: PORT_DEFAULT }));
+}

@@ -1,0 +1,11 @@
+// A client without devices, for tests of attaching that have no machine to make them on.
+// Leaves devices themselves to test/integration/block-door.test.ts.
+
+import type { VolumeDevices } from '../doors/door.ts';
+
+export const noDevices: VolumeDevices = {
+  show: () => Promise.resolve(),
+  usersOf: () => Promise.resolve([]),
+  hide: () => Promise.resolve(),
+  drop: () => Promise.resolve(),
+};

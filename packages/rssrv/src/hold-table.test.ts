@@ -1,0 +1,319 @@
+// Who may have a volume: examples of each rule, and any sequence of OPENs, CLOSEs, take-overs and crashes against what must always hold.
+// Leaves the file, and processes that must end first, to holders.test.ts and take-over.test.ts.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import {
+  type Claimant,
+  decideOpen,
+  grantFor,
+  type Hold,
+  NO_HOLDS,
+  type VolumeHolds,
+  withOpening,
+  withRelease,
+  withSettled,
+} from './hold-table.ts';
+
+const ORACLE = { id: 'id', name: 'oracle', readonly: false, shared: false };
+const SHARED = { ...ORACLE, shared: true };
+const LIFE = 'boot.0.0';
+const LATER_LIFE = 'boot.0.1';
+const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+const BIG2: Claimant = { node: 'big-2', machine: 'm', instance: 3, address: '192.168.45.20' };
+const MARS: Claimant = { node: 'mars', machine: 'n', instance: 1, address: '192.168.45.21' };
+
+class Scene {
+  entry: VolumeHolds = NO_HOLDS;
+  life = LIFE;
+  nowMs = 1_284_476_552_000;
+
+  /** Gives the identity, or the refusal. */
+  open(client: Claimant, changes: Partial<OpenRequest> = {}, volume = ORACLE): string | { status: number; sentence: string } {
+    const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life);
+    if (opening.kind === 'refused') return opening;
+    this.entry = withOpening(this.entry, opening, this.life, this.nowMs);
+    const grant = grantFor(this.entry, volume, client);
+    expect(grant?.epoch).toBe(this.entry.epoch);
+    return grant!.identity;
+  }
+
+  close(client: Claimant): void {
+    this.entry = withRelease(this.entry, client, this.entry.epoch);
+  }
+
+  get holders(): string {
+    return this.entry.holds.map(({ node, readonly }) => `${node}${readonly ? ' reads' : ''}`).join(', ');
+  }
+}
+
+describe('an OPEN', () => {
+  test('of a held volume is refused, saying by whom, since when, and what to do', () => {
+    const scene = new Scene();
+    scene.open(BIG2);
+    expect(scene.open(MARS)).toMatchObject({
+      status: STATUS.HELD,
+      sentence:
+        'Volume oracle is held by big-2 at 192.168.45.20 since 2010_09_14-15:02:32 (GMT): detach it there, or rsconfig -a --take-over oracle',
+      holders: [{ node: 'big-2', address: '192.168.45.20', sinceMs: 1_284_476_552_000 }],
+    });
+  });
+
+  test('that takes over has the volume, and who had it is told so when he comes back', () => {
+    const scene = new Scene();
+    const before = scene.open(BIG2) as string;
+    scene.nowMs += 60_000;
+    expect(scene.open(MARS, { take: TAKE.OVER })).not.toBe(before);
+    expect(scene.holders).toBe('mars');
+    const told = { status: STATUS.TAKEN, sentence: 'Volume oracle was taken over by mars at 192.168.45.21 on 2010_09_14-15:03:32 (GMT)' };
+    expect(scene.open(BIG2, { resume: before })).toMatchObject(told);
+    scene.close(MARS);
+    expect(scene.open(BIG2, { resume: before }), 'also when nobody has it any more').toMatchObject(told);
+    expect(scene.open(BIG2)).toBe('id.4');
+    expect(scene.open(BIG2, { resume: before }), 'nor by another hold of his own').toMatchObject({ status: STATUS.TAKEN });
+  });
+
+  test('that resumes never takes over, whatever else it says', () => {
+    const scene = new Scene();
+    const before = scene.open(BIG2) as string;
+    scene.open(MARS, { take: TAKE.OVER });
+    expect(scene.open(BIG2, { resume: before, take: TAKE.FORCE })).toMatchObject({ status: STATUS.TAKEN });
+    expect(scene.holders).toBe('mars');
+  });
+
+  test('that resumes a reader’s hold does not become the writer among others', () => {
+    const scene = new Scene();
+    const identity = scene.open(BIG2, { readonly: true }) as string;
+    scene.open(MARS, { readonly: true });
+    expect(scene.open(BIG2, { resume: identity, take: TAKE.OVER })).toMatchObject({ status: STATUS.HELD });
+    expect(scene.holders).toBe('big-2 reads, mars reads');
+  });
+
+  test('of who lost the volume names the taker, whoever came after him without taking', () => {
+    const scene = new Scene();
+    const before = scene.open(BIG2) as string;
+    scene.open(MARS, { take: TAKE.OVER });
+    scene.close(MARS);
+    scene.open({ ...MARS, node: 'venus' });
+    expect(scene.open(BIG2, { resume: before })).toMatchObject({ sentence: expect.stringContaining('taken over by mars') as string });
+  });
+
+  test('of a volume that was shared until a restart goes to nobody beside another writer', () => {
+    const scene = new Scene();
+    scene.open(BIG2, {}, SHARED);
+    scene.open(MARS, { readonly: true }, SHARED);
+    expect(scene.open(BIG2)).toMatchObject({ status: STATUS.HELD });
+    expect(scene.open(BIG2, { readonly: true }), 'it would be the writer still').toMatchObject({ status: STATUS.HELD });
+    expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
+    expect(scene.holders).toBe('mars');
+  });
+
+  test('of a hold that nobody took and that is not there says so', () => {
+    const scene = new Scene();
+    expect(scene.open(BIG2, { resume: 'id.9' })).toMatchObject({
+      status: STATUS.TAKEN,
+      sentence: expect.stringContaining('attach it again') as string,
+    });
+    scene.open(MARS);
+    expect(scene.open(BIG2, { resume: 'id.9' })).toMatchObject({
+      status: STATUS.TAKEN,
+      sentence: expect.stringContaining('held by mars') as string,
+    });
+  });
+
+  test('that takes over what is its own, or free, or shared, is a plain one', () => {
+    const scene = new Scene();
+    const first = scene.open(BIG2, { take: TAKE.OVER });
+    expect(scene.open(BIG2, { take: TAKE.FORCE })).toBe(first);
+    expect(scene.entry).toMatchObject({ epoch: 1, taken: null });
+    const shared = new Scene();
+    expect([shared.open(BIG2, {}, SHARED), shared.open(MARS, { take: TAKE.FORCE }, SHARED)]).toEqual(['id.shared', 'id.shared']);
+    expect(shared.holders).toBe('big-2, mars');
+    expect(shared.open({ ...MARS, node: 'venus' }, { resume: 'id.shared' }, SHARED), 'a hold that is not there').toBe('id.shared');
+  });
+
+  test('a reader joins readers; a writer takes the volume from all of them', () => {
+    const scene = new Scene();
+    const reads = { readonly: true };
+    const mine = scene.open(BIG2, reads) as string;
+    scene.open(MARS, reads);
+    expect(scene.holders).toBe('big-2 reads, mars reads');
+    expect(scene.open(BIG2, { ...reads, resume: mine })).toBe(mine);
+    expect(scene.open(BIG2)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('held by mars') as string });
+    expect(scene.open(BIG2, { take: TAKE.OVER }), 'it had it all the time').toBe(mine);
+    expect(scene.holders).toBe('big-2');
+    expect(scene.open(MARS, { ...reads, take: TAKE.OVER })).toBe('id.4');
+    expect(scene.holders).toBe('mars reads');
+  });
+
+  test('of another instance replaces the hold of the older one, and syncs what that has written', () => {
+    const scene = new Scene();
+    const before = scene.open(BIG2);
+    const next = { ...BIG2, instance: 4 };
+    expect(decideOpen(scene.entry, ORACLE, next, OPEN, LIFE)).toMatchObject({ replaced: { instance: 3 }, losers: [], needsSync: true });
+    expect(scene.open(next)).not.toBe(before);
+    expect(scene.open(next, { resume: before as string }), 'nobody resumes the hold of another instance').toMatchObject({
+      status: STATUS.TAKEN,
+    });
+    expect(scene.entry.taken).toBeNull();
+  });
+});
+
+describe('while the holder may have to bring back what the storage has lost (H3)', () => {
+  const lost = (): Scene => {
+    const scene = new Scene();
+    scene.open(BIG2);
+    scene.life = LATER_LIFE;
+    return scene;
+  };
+
+  test('a take-over is refused, naming how to go on, and a forced one is not', () => {
+    const scene = lost();
+    expect(scene.open(MARS, { take: TAKE.OVER })).toMatchObject({
+      status: STATUS.HELD,
+      sentence: expect.stringMatching(/held by big-2 .* not brought back .*: rsconfig -a --take-over --force oracle$/) as string,
+    });
+    expect(scene.open(MARS, { take: TAKE.FORCE })).toBe('id.2');
+  });
+
+  test('it goes on once he is settled: by resuming alone he is not', () => {
+    const scene = lost();
+    expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
+    expect(scene.open(MARS, { take: TAKE.OVER })).toMatchObject({ status: STATUS.HELD });
+    scene.entry = withSettled(scene.entry, BIG2, scene.entry.epoch, LATER_LIFE)!;
+    expect(scene.entry.epoch, 'no hold has changed').toBe(1);
+    expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
+  });
+
+  test('a fresh OPEN of his has nothing to bring back', () => {
+    const scene = lost();
+    expect(scene.open(BIG2)).toBe('id.1');
+    expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
+  });
+
+  test('readers have nothing to bring back, nor have holds of a file that knows no lives', () => {
+    const scene = new Scene();
+    scene.open(BIG2, { readonly: true });
+    scene.life = LATER_LIFE;
+    expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
+    scene.entry = { ...scene.entry, holds: scene.entry.holds.map((hold) => ({ ...hold, life: null })) };
+    scene.life = 'boot.1.0';
+    expect(scene.open(BIG2, { take: TAKE.OVER })).toBe('id.3');
+  });
+});
+
+test('what was granted before another hold of the same client releases and settles nothing of it', () => {
+  const scene = new Scene();
+  scene.open(BIG2);
+  const { epoch } = scene.entry;
+  scene.open(MARS, { take: TAKE.OVER });
+  scene.open(BIG2, { take: TAKE.OVER });
+  expect(withRelease(scene.entry, BIG2, epoch)).toBe(scene.entry);
+  expect(withSettled(scene.entry, BIG2, epoch, LATER_LIFE)).toBeNull();
+  scene.close(BIG2);
+  expect(scene.holders).toBe('');
+});
+
+test('holders stay in the order in which they came, whatever is said of them later', () => {
+  const scene = new Scene();
+  scene.open(BIG2, { readonly: true });
+  scene.life = LATER_LIFE;
+  scene.open(MARS, { readonly: true });
+  scene.open(BIG2, { readonly: true });
+  expect(scene.holders).toBe('big-2 reads, mars reads');
+});
+
+test('a reader of the first form keeps its identity while it reads', () => {
+  const hold: Hold = { ...BIG2, sinceMs: 0, readonly: true, epoch: 0, life: null };
+  const scene = new Scene();
+  scene.entry = { epoch: 5, holds: [hold], taken: null };
+  expect(scene.open(BIG2, { readonly: true, resume: 'id.readonly' })).toBe('id.readonly');
+  expect(scene.open(BIG2, { readonly: true }), 'a fresh OPEN').toBe('id.readonly');
+  expect(scene.open(BIG2), 'as a writer it has one of its own').toBe('id.6');
+});
+
+const claimant = fc.record({
+  node: fc.constantFrom('big-2', 'mars', 'venus'),
+  machine: fc.constantFrom('m', 'n'),
+  instance: fc.integer({ min: 1, max: 2 }),
+  address: fc.constant('127.0.0.1'),
+});
+const step = fc.oneof(
+  fc.record({
+    kind: fc.constant('open' as const),
+    client: claimant,
+    readonly: fc.boolean(),
+    take: fc.constantFrom(...Object.values(TAKE)),
+    resume: fc.option(fc.oneof(fc.constant('own' as const), fc.nat({ max: 30 }))),
+  }),
+  fc.record({ kind: fc.constant('close' as const), client: claimant, back: fc.nat({ max: 3 }) }),
+  fc.record({ kind: fc.constant('settle' as const), client: claimant, back: fc.nat({ max: 3 }) }),
+  fc.record({ kind: fc.constant('crash' as const) }),
+);
+
+const ownerOf = ({ node, machine, instance }: Claimant): string => `${node} ${machine} ${instance}`;
+
+describe.each([
+  ['a volume', ORACLE],
+  ['a shared volume', SHARED],
+  ['a volume that is only read', { ...ORACLE, readonly: true }],
+])('%s, whatever is asked', (_name, volume) => {
+  test('has one writer or readers only, and each hold has an identity of its own', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let entry: VolumeHolds = NO_HOLDS;
+        let lives = 0;
+        const life = (): string => `life.${lives}`;
+        /** By identity: whose, and from which epoch to which nobody else had a hold on it. */
+        const known = new Map<string, string>();
+        const ended = new Set<string>();
+        for (const one of steps) {
+          const before = entry;
+          if (one.kind === 'crash') lives++;
+          if (one.kind === 'close') entry = withRelease(entry, one.client, entry.epoch - one.back);
+          if (one.kind === 'settle') entry = withSettled(entry, one.client, entry.epoch - one.back, life()) ?? entry;
+          if (one.kind === 'open') {
+            const { client, readonly, take } = one;
+            const own = entry.holds.find(({ node }) => node === client.node)?.epoch ?? 0;
+            const epoch = one.resume === 'own' ? own : one.resume;
+            const resume = epoch === null ? null : `id.${volume.shared ? 'shared' : epoch}`;
+            const opening = decideOpen(entry, volume, client, { ...OPEN, readonly, take, resume }, life());
+            if (opening.kind === 'refused') {
+              expect([STATUS.HELD, STATUS.TAKEN]).toContain(opening.status);
+              if (take !== TAKE.NO && resume === null) {
+                expect(take, 'what is forced is not refused').toBe(TAKE.OVER);
+                expect(before.holds.some((hold) => hold.life !== life())).toBe(true);
+              }
+              continue;
+            }
+            if (resume !== null || take === TAKE.NO) expect(opening.losers).toEqual([]);
+            const endsWriter = [...opening.losers, ...(opening.replaced === null ? [] : [opening.replaced])].some((hold) => !hold.readonly);
+            expect(opening.needsSync).toBe(endsWriter);
+            entry = withOpening(entry, opening, life(), 0);
+            const grant = grantFor(entry, volume, client);
+            expect(grant, 'who is granted it holds it').not.toBeNull();
+            if (volume.shared) continue;
+            if (resume !== null) expect(grant!.identity).toBe(resume);
+            expect(ended.has(grant!.identity), 'a hold that has ended').toBe(false);
+            expect(known.get(grant!.identity) ?? ownerOf(client)).toBe(ownerOf(client));
+            known.set(grant!.identity, ownerOf(client));
+            if (!readonly && !volume.readonly) expect(entry.holds.map(ownerOf)).toEqual([ownerOf(client)]);
+          }
+          if (!volume.shared) {
+            const writers = entry.holds.filter((hold) => !hold.readonly).length;
+            expect(writers === 0 || (writers === 1 && entry.holds.length === 1)).toBe(true);
+            for (const hold of before.holds) {
+              if (!entry.holds.some((now) => now.epoch === hold.epoch)) ended.add(`id.${hold.epoch}`);
+            }
+          }
+          expect(new Set(entry.holds.map(({ node }) => node)).size, 'one hold for each node').toBe(entry.holds.length);
+          const sets = [before, entry].map(({ holds }) => holds.map((hold) => `${ownerOf(hold)} ${hold.epoch} ${hold.readonly}`).join());
+          expect(entry.epoch > before.epoch).toBe(sets[0] !== sets[1]);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

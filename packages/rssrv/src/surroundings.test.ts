@@ -1,0 +1,84 @@
+// What --check finds on this machine, and that looking changes nothing. The words are those of a start, tested with volumes.test.ts and
+// entrances.test.ts. Leaves the program to test/bad-input/start.test.ts.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { missingAddresses, missingVolumes } from './surroundings.ts';
+
+let directory = '';
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+});
+afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+const at = (name: string): string => path.join(directory, name);
+
+function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
+  return {
+    name: 'oracle',
+    type: 'auto',
+    path: at('oracle.img'),
+    sizeBytes: null,
+    blockSizeBytes: 512,
+    readonly: false,
+    universe: 0,
+    clients: null,
+    shared: false,
+    id: null,
+    line: 1,
+    ...changes,
+  };
+}
+
+const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
+  (await missingVolumes([volume(changes)])).map(({ message }) => message.replaceAll(directory, 'DIR'));
+
+test('what is there, or can be made, and what needs nothing is good; nothing is made', async () => {
+  fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
+  const { mtimeMs } = fs.statSync(at('there.img'));
+  expect(await wordsOf({ path: at('there.img') })).toEqual([]);
+  expect(await wordsOf({ path: at('there.img'), sizeBytes: 1 << 20 })).toEqual([]);
+  expect(await wordsOf({ sizeBytes: 1 << 20 })).toEqual([]);
+  expect(await wordsOf({ path: null, type: 'memory', sizeBytes: 1 << 20 })).toEqual([]);
+  expect(fs.readdirSync(directory)).toEqual(['there.img']);
+  expect(fs.statSync(at('there.img'))).toMatchObject({ size: 4096, mtimeMs });
+});
+
+test('what a start would say of a volume is said', async () => {
+  fs.mkdirSync(at('folder'));
+  fs.writeFileSync(at('small.img'), 'x');
+  expect(await wordsOf({})).toEqual(['Volume oracle: DIR/oracle.img does not exist and has no size: create it, or set size =']);
+  expect(await wordsOf({ path: at('none/oracle.img'), sizeBytes: 4096 })).toEqual([
+    'Volume oracle: directory DIR/none does not exist: create it, or correct path =',
+  ]);
+  expect(await wordsOf({ path: at('folder') })).toEqual([
+    'Volume oracle: DIR/folder is no regular file or block device: correct path = or type =',
+  ]);
+  expect(await wordsOf({ path: at('small.img'), type: 'block' })).toEqual([
+    'Volume oracle: DIR/small.img is no block device: correct path = or type =',
+  ]);
+  expect(await wordsOf({ path: at('small.img') })).toEqual([
+    'Volume oracle: DIR/small.img is less than one block of 512 bytes: set a larger size =',
+  ]);
+  expect(await wordsOf({ path: '/proc/cmdline/oracle.img', sizeBytes: 4096 })).toEqual([
+    'Volume oracle: /proc/cmdline/oracle.img cannot be looked at (ENOTDIR): see that rssrv may read its directories',
+  ]);
+});
+
+test('one volume that cannot be had does not hide the next', async () => {
+  expect(await missingVolumes([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })])).toHaveLength(2);
+});
+
+test('addresses that this machine has are good, also while somebody listens there; others are named with their interface', async () => {
+  const on = (name: string, address: string): ServerInterfaceConfig => ({ name, address, prefixLength: null, port: 5000 });
+  expect(await missingAddresses([on('if1', '127.45.0.10'), on('if2', '127.46.0.10')])).toEqual([]);
+  const missing = await missingAddresses([on('if1', '127.45.0.10'), on('if2', '198.51.100.7'), on('if3', '2001:db8::7')]);
+  expect(missing.map(({ code, message }) => `${code} ${message}`)).toEqual([
+    'E_ADDRESS_MISSING Cannot listen on 198.51.100.7 port 5000 (interface if2): this machine does not have the address: correct it, or bring the interface up',
+    expect.stringMatching(/^E_\w+ Cannot listen on 2001:db8::7 port 5000 \(interface if3\): /),
+  ]);
+});

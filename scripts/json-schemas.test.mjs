@@ -1,0 +1,120 @@
+// docs/json against the program: the committed schemas are those of the shapes as they are now, they are good schemas, every command with
+// --json has one, and a validator that knows nothing of us agrees with our own check about good and bad documents.
+// Leaves what real daemons answer to test/integration/control.test.ts.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { allSchemas, fileNameOf, schemaOf } from './json-schemas.mjs';
+import { ROOT } from './prepare.mjs';
+
+const FOLDER = join(ROOT, 'docs/json');
+const { CONTROL_METHODS, CONTROL_VERSION } = await source('protocol/src/control/methods.ts');
+const { misfit } = await source('protocol/src/control/shape.ts');
+const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+const schemas = allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION });
+const withJson = COMMANDS.filter(({ json }) => json !== undefined);
+
+test('docs/json holds the schemas of the shapes as they are now, and no others: else run npm run schemas', () => {
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+  expect(files.sort()).toEqual(
+    Object.keys(schemas)
+      .map((name) => `${name}.json`)
+      .sort(),
+  );
+  for (const name of files) expect(JSON.parse(readFileSync(join(FOLDER, name), 'utf8')), name).toEqual(schemas[name.replace('.json', '')]);
+});
+
+test('every command that takes --json has a schema, and docs/json/README.md names each', () => {
+  expect(COMMANDS.filter(({ options }) => Object.hasOwn(options, 'json')).map(({ call }) => fileNameOf(call))).toEqual(
+    withJson.map(({ call }) => fileNameOf(call)),
+  );
+  const readme = readFileSync(join(FOLDER, 'README.md'), 'utf8');
+  expect(Object.keys(schemas).filter((name) => !readme.includes(`(${name}.json)`))).toEqual([]);
+});
+
+test('docs/CONTROL.md has the bounds and the version as they are', async () => {
+  const limits = await source('protocol/src/limits.ts');
+  const text = readFileSync(join(ROOT, 'docs/CONTROL.md'), 'utf8').replaceAll('\n', ' ');
+  const mib = (bytes) => `${bytes / 2 ** 20} MiB`;
+  expect(text).toContain(
+    `a request has at most ${mib(limits.CONTROL_LINE_MAX_BYTES)}, one of an answer ${mib(limits.CONTROL_ANSWER_MAX_BYTES)}`,
+  );
+  expect(text).toContain(`${limits.CONTROL_REQUESTS_OUT_MAX} requests of a connection are worked on at a time`);
+  expect(text).toContain(`at most ${limits.CONTROL_CONNECTIONS_MAX} connections`);
+  expect(new Set(text.match(/"version": \d+/g))).toEqual(new Set([`"version": ${CONTROL_VERSION}`]));
+});
+
+test.each(Object.keys(schemas))('%s is a schema of draft 2020-12', (name) => {
+  const ajv = new Ajv2020({ strict: true });
+  const { $defs, ...rest } = schemas[name];
+  for (const schema of $defs === undefined ? [rest] : Object.values($defs)) expect(() => ajv.compile(schema)).not.toThrow();
+  expect(ajv.validateSchema(schemas[name])).toBe(true);
+});
+
+function source(path) {
+  return import(join(ROOT, 'packages', path));
+}
+
+/** Documents of a shape. */
+function documents({ form }) {
+  switch (form.kind) {
+    case 'text':
+      return fc.string({ minLength: form.isFilled ? 1 : 0, maxLength: 3 });
+    case 'word':
+      return fc.constantFrom(...form.words);
+    case 'number':
+      return form.isWhole ? fc.integer({ min: form.min ?? -9, max: form.max ?? 9 }) : fc.double({ noNaN: true, noDefaultInfinity: true });
+    case 'flag':
+      return fc.boolean();
+    case 'or-null':
+      return fc.option(documents(form.of));
+    case 'list':
+      return fc.array(documents(form.of), { maxLength: 2 });
+    default:
+      return fc.record(Object.fromEntries(Object.entries(form.fields).map(([name, shape]) => [name, documents(shape)])));
+  }
+}
+
+/** The document with one thing in it changed: taken out, replaced, or added to. */
+function damaged(document, path, change) {
+  const copy = structuredClone(document);
+  let at = copy;
+  for (const step of path) {
+    const keys = Object.keys(at);
+    if (keys.length === 0) break;
+    const key = keys[step % keys.length];
+    if (typeof at[key] === 'object' && at[key] !== null && Object.keys(at[key]).length > 0) {
+      at = at[key];
+      continue;
+    }
+    if (change === 'remove' && !Array.isArray(at)) delete at[key];
+    else at[key] = change === 'remove' ? {} : change;
+    return copy;
+  }
+  at.later = 1;
+  return copy;
+}
+
+describe.each(withJson.map((command) => [fileNameOf(command.call), command.json]))('%s', (_, shape) => {
+  const validate = new Ajv2020().compile(schemaOf(shape));
+
+  test('its documents pass the schema and our own check', () => {
+    const good = (document) => {
+      expect(misfit(shape, document, 'exactly')).toBeNull();
+      expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+    };
+    fc.assert(fc.property(documents(shape), good), { numRuns: 50 });
+  });
+
+  test('what one of the two refuses, the other refuses too', () => {
+    const changes = fc.constantFrom('remove', null, -1, 1.5, 'x', '', true, [], {});
+    const agree = (document, path, change) => {
+      const bad = damaged(document, path, change);
+      expect(validate(bad), misfit(shape, bad) ?? JSON.stringify(validate.errors)).toBe(misfit(shape, bad) === null);
+    };
+    fc.assert(fc.property(documents(shape), fc.array(fc.nat(20), { minLength: 6, maxLength: 6 }), changes, agree), { numRuns: 200 });
+  });
+});

@@ -1,0 +1,22 @@
+// `npm run schemas`: writes docs/json anew from the sources as they are now (hence tsx): a schema for each command of rsconfig that takes
+// --json, and one for the control socket. Leaves what stands in them to json-schemas.mjs, and docs/json/README.md to people.
+
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { allSchemas } from './json-schemas.mjs';
+import { ROOT } from './prepare.mjs';
+
+const FOLDER = join(ROOT, 'docs/json');
+const { CONTROL_METHODS, CONTROL_VERSION } = await source('protocol/src/control/methods.ts');
+const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+
+mkdirSync(FOLDER, { recursive: true });
+for (const name of readdirSync(FOLDER)) if (name.endsWith('.json')) rmSync(join(FOLDER, name));
+for (const [name, schema] of Object.entries(allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION }))) {
+  writeFileSync(join(FOLDER, `${name}.json`), `${JSON.stringify(schema, null, 2)}\n`);
+}
+
+function source(path) {
+  return import(pathToFileURL(join(ROOT, 'packages', path)).href);
+}

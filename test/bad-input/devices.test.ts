@@ -1,0 +1,197 @@
+// Devices that cannot be had, and what is done to them by hand: each is told in one line with the remedy, nothing is left half made, and
+// nothing else is hurt. Elsewhere: a node or a mount in the way, a loop device taken away, two volumes of one name, parts of blocks on the raw
+// device (test/integration/block-door.test.ts); names that lead out of the folder (doors/device-places.test.ts); requests larger than agreed on
+// (doors/raw/fuse-session.test.ts); no root (rights.test.ts).
+
+import { existsSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { startClient } from '../support/configs.ts';
+import { DeviceScene } from '../support/device-scene.ts';
+import { needDevices } from '../support/devices.ts';
+import { useLab } from '../support/lab.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const WAIT_MS = 30_000;
+const TEST_MS = 240_000;
+const MANY = 100;
+
+/** A /dev of the host's own with hardly anything in it; `$1`: root of the host. The real one is beneath. */
+const BARE_DEV = `
+mkdir "$1/bare"
+mount -t tmpfs tmpfs "$1/bare"
+for name in null zero random urandom; do cp -a "/dev/$name" "$1/bare"; done
+mount --move "$1/bare" /dev
+`;
+
+const lab = useLab();
+
+/** Nothing of it is attached, mounted or in the file system. */
+async function expectNothing({ host, devices, raw, block }: DeviceScene): Promise<void> {
+  expect(await host.rsconfigWell('-l')).toBe('');
+  expect(devices.mounts()).toEqual([]);
+  expect([raw, block].filter((place) => existsSync(place))).toEqual([]);
+}
+
+it(
+  'no /dev/fuse, one that cannot be opened, no loop devices, none that is free: refused with the remedy, and had when it is there',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block');
+    const { devices, host, block, raw } = scene;
+    await devices.well(BARE_DEV, host.root);
+    const refusals: readonly (readonly [prepare: string, sentence: string])[] = [
+      ['true', 'device = block is not possible, as there is no /dev/fuse (modprobe fuse): load it, or use nbd-socket'],
+      ['mknod /dev/fuse c 10 229', 'device = block is not possible, as there is no /dev/loop-control (modprobe loop): load it, or use raw'],
+      [
+        'mknod /dev/loop-control c 10 237; mv /dev/fuse /dev/good; mknod /dev/fuse c 10 253',
+        '/dev/fuse cannot be opened (ENODEV): load the module fuse, or use device = nbd-socket',
+      ],
+      [
+        'mv /dev/good /dev/fuse',
+        `No loop device was to be had for ${raw} (failed to set up loop device: No such file or directory): see losetup --list, or use device = raw`,
+      ],
+    ];
+    for (const [prepare, sentence] of refusals) {
+      await devices.well(prepare);
+      const { code, stderr } = await host.rsconfig('-a', 'oracle');
+      expect(stderr).toContain(sentence);
+      expect(stderr).toContain('[E_SYSTEM]');
+      expect(code).toBe(1);
+      await expectNothing(scene);
+    }
+    await devices.well('umount --lazy /dev');
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
+    await host.rsconfigWell('-d');
+    await expectNothing(scene);
+  },
+  TEST_MS,
+);
+
+it(
+  'a volume that the server denies gets no device: held by another client, or not for this one',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block', {
+      volumes: () => ({ own: { type: 'memory', size: '8m', clients: 'venus' } }),
+    });
+    const { host, network, block } = scene;
+    const venus = lab.host();
+    await startClient(venus, network, { node: 'venus', client: 1 });
+    await venus.rsconfigWell('-a');
+    const held = await host.rsconfig('-a', 'oracle');
+    expect(held.stderr).toContain('[E_HELD]');
+    expect(held.stderr).toContain('venus');
+    const own = await host.rsconfig('-a', 'own');
+    expect([held.code, own.code]).toEqual([1, 1]);
+    expect(own.stderr).toContain('[E_');
+    await expectNothing(scene);
+    await venus.rsconfigWell('-d');
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
+  },
+  TEST_MS,
+);
+
+it(
+  "the server's disk is full: who writes gets ENOSPC, reads and other volumes go on, and so do writes when there is room",
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block', {
+      before: 'mkdir -p "$1"/small; mount -t tmpfs -o size=24m tmpfs "$1"/small',
+      volumes: (host) => ({ oracle: { path: host.file('small/oracle.img') }, other: { type: 'memory', size: '8m' } }),
+    });
+    const { devices, host, raw, block } = scene;
+    await host.rsconfigWell('-a');
+    await devices.well('dd if=/dev/urandom of="$1"/first bs=1M count=4; dd if="$1"/first of="$2" bs=1M oflag=direct', host.root, block);
+    await devices.well('dd if=/dev/zero of="$1"/small/filler bs=1M count=64 2> /dev/null || true', host.root);
+    for (const device of [raw, block]) {
+      const full = await devices.shell('dd if=/dev/urandom of="$1" bs=1M seek=64 count=1 oflag=direct conv=notrunc', device);
+      expect(full.stderr).toContain('No space left on device');
+    }
+    await devices.well('cmp -n 4194304 "$1"/first "$2"; dd if=/dev/urandom of="$1"/second bs=1M count=4', host.root, block);
+    // What has its place on the disk can be written over, and the other volume has nothing to do with it.
+    await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct conv=notrunc', host.root, block);
+    await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct', host.root, scene.place('other'));
+    await devices.well('rm "$1"/small/filler; dd if="$1"/first of="$2" bs=1M seek=64 oflag=direct conv=notrunc', host.root, block);
+    await devices.well('cmp -n 4194304 "$1"/second "$2"; dd if="$2" bs=1M skip=64 count=4 iflag=direct | cmp "$1"/first', host.root, raw);
+  },
+  TEST_MS,
+);
+
+it(
+  'a read-only volume is not mounted for writing; parts of blocks and what is behind the end are refused on the block device too',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block', {
+      before: 'mkdir -p "$1"/storage; truncate -s 16m "$1"/storage/shown.img; mkfs.ext4 -q "$1"/storage/shown.img',
+      volumes: (host) => ({ oracle: { blocksize: '4096' }, shown: { path: host.file('storage/shown.img'), readonly: 'yes' } }),
+    });
+    const { devices, host, block } = scene;
+    await host.rsconfigWell('-a');
+    const mount = scene.folder('mnt');
+    const writable = await devices.shell('mount -o rw "$1" "$2"', scene.place('shown'), mount);
+    expect(writable.stderr).toContain('write-protected, mounted read-only');
+    expect((await devices.shell('touch "$1"/file', mount)).stderr).toContain('Read-only file system');
+    await devices.well('umount "$1"', mount);
+
+    const dd = async (words: string): Promise<string> => (await devices.shell(`dd if=/dev/zero of="$1" ${words}`, block)).stderr;
+    expect(await dd('bs=512 count=1 oflag=direct')).toContain('Invalid argument');
+    expect(await dd('bs=4096 count=1 seek=512 oflag=direct,seek_bytes')).toContain('Invalid argument');
+    expect(await dd('bs=1M seek=95 count=2 oflag=direct')).toContain('No space left on device');
+    expect(await dd('bs=1M seek=96 count=1')).toContain('No space left on device');
+  },
+  TEST_MS,
+);
+
+it(
+  'a raw device that is unmounted by hand is gone with a word, also beneath its loop device; detached and attached it is there again',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block', { volumes: () => ({ other: { type: 'memory', size: '8m' } }) });
+    const { devices, host, raw, block } = scene;
+    const other = scene.place('other');
+    await host.rsconfigWell('-a');
+    expect((await devices.shell('umount "$1"', raw)).stderr).toContain('target is busy');
+    await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
+    await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
+    expect(host.log('rsiod')).toMatch(/is gone \(.+\): rsconfig -d and -a bring it back/);
+    // Whoever has it goes on, until the last of them has ended.
+    await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
+    for (const [name, device] of [
+      ['oracle', block],
+      ['other', other],
+    ] as const) {
+      expect(await host.rsconfigWell('-d', name)).toBe(`osl:${name}@0 detached\n`);
+      expect(await host.rsconfigWell('-a', name)).toBe(`osl:${name}@0 attached ${device}\n`);
+      await devices.well('dd if="$1" of=/dev/null bs=1M count=1 iflag=direct', device);
+    }
+    await host.rsconfigWell('-d');
+    await expectNothing(scene);
+  },
+  TEST_MS,
+);
+
+it(
+  'a hundred volumes are attached at a time, and again by the next daemon; one that cannot be does not stop the others',
+  async (context) => {
+    needDevices(context);
+    const names = Array.from({ length: MANY }, (_, number) => `v${number}`);
+    const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
+    const scene = await DeviceScene.begin(lab, 'raw', { volumes: () => volumes });
+    const { devices, host, raw } = scene;
+    await devices.well('mkdir -p "$(dirname "$1")"; echo mine > "$1"', raw);
+    const { code, stdout, stderr } = await host.rsconfig('-a');
+    expect(stderr).toContain(`${raw} is there already and is no device of ours`);
+    expect(code).toBe(1);
+    const places = names.map((name) => scene.place(`r${name}`));
+    expect(stdout).toBe(names.map((name, at) => `osl:${name}@0 attached ${places[at]}\n`).join(''));
+    expect(devices.mounts().toSorted()).toEqual(places.toSorted());
+    await host.stop('rsiod');
+    expect(devices.mounts()).toEqual([]);
+    await host.start('rsiod');
+    await waitFor(() => devices.mounts().length === MANY, WAIT_MS, 'All are there again');
+    await devices.well('for one in "$(dirname "$1")"/rv*; do dd if="$one" of=/dev/null bs=4k count=1; done', raw);
+    expect((await host.rsconfigWell('-d')).split('\n')).toHaveLength(MANY + 1);
+    expect(devices.mounts()).toEqual([]);
+  },
+  TEST_MS,
+);

@@ -1,0 +1,140 @@
+// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own. Here are the things
+// that administrators do with it: start, restart, kill, change a file and reload it. Leaves judging to those who call.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Host } from '../support/host.ts';
+import type { Lab } from '../support/lab.ts';
+import { freePort } from '../support/loopback.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { clientFile, type SiteClient, type SiteServer, serverFile } from './site.ts';
+import { type StandardSite, standardSite } from './standard-site.ts';
+
+const RELOAD_MS = 20_000;
+const GONE_MS = 10_000;
+
+export class DataCentre {
+  readonly site: StandardSite;
+  /** Address of a host in the first or second subnet. */
+  readonly address: (subnet: 0 | 1, host: number) => string;
+  private readonly storage: string;
+  private readonly hosts: ReadonlyMap<SiteServer | SiteClient, Host>;
+
+  private constructor(lab: Lab, storage: string, site: StandardSite, address: DataCentre['address']) {
+    this.storage = storage;
+    this.site = site;
+    this.address = address;
+    this.hosts = new Map([...this.servers, ...this.clients].map((one) => [one, lab.host()]));
+  }
+
+  static async make(lab: Lab): Promise<DataCentre> {
+    const { subnets, serverAddresses, port } = await lab.network(2);
+    const address = (subnet: 0 | 1, host: number): string => subnets[subnet]?.address(host) ?? '';
+    let dev = port;
+    while (dev === port) dev = await freePort(serverAddresses[0] ?? '');
+    const storage = mkdtempSync(path.join(tmpdir(), 'rsio-storage-'));
+    // Files that a daemon still has open stay until it ends.
+    lab.onClean(() => rmSync(storage, { recursive: true, force: true }));
+    const site = standardSite({ address, ports: { osl: port, dev }, file: (server, name) => storageFile(storage, server, name) });
+    return new DataCentre(lab, storage, site, address);
+  }
+
+  get servers(): SiteServer[] {
+    return Object.values(this.site.servers);
+  }
+
+  get clients(): SiteClient[] {
+    return Object.values(this.site.clients);
+  }
+
+  host(one: SiteServer | SiteClient): Host {
+    const host = this.hosts.get(one);
+    if (host === undefined) throw new Error(`${one.name} is not of this site`);
+    return host;
+  }
+
+  file(server: SiteServer, name: string): string {
+    return storageFile(this.storage, server.name, name);
+  }
+
+  /** Writes the file and starts the daemon; gives what it said on stderr. */
+  async startServer(server: SiteServer): Promise<string> {
+    this.write(server);
+    return (await this.host(server).start('rssrv')).stderr;
+  }
+
+  async startClient(client: SiteClient): Promise<string> {
+    this.write(client);
+    return (await this.host(client).start('rsiod')).stderr;
+  }
+
+  /** Everything up, every path of every client. */
+  async start(): Promise<void> {
+    await Promise.all(this.servers.map((server) => this.startServer(server)));
+    await Promise.all(this.clients.map((client) => this.startClient(client)));
+    await Promise.all(this.clients.map((client) => this.allPathsUp(client)));
+  }
+
+  async restart(server: SiteServer): Promise<void> {
+    await this.host(server).stop('rssrv');
+    await this.host(server).start('rssrv');
+  }
+
+  /** SIGKILL of the listener. `waits`: started when its processes have ended; else at once, as a supervisor does. */
+  async killAndStart(server: SiteServer, waits: boolean): Promise<void> {
+    const host = this.host(server);
+    await host.kill('rssrv');
+    if (waits) await waitFor(() => host.processes().length === 0, GONE_MS, `The processes of ${server.name} are gone`);
+    await host.start('rssrv');
+  }
+
+  /** Writes the server's file as the site says (or `text`), sends SIGHUP, and gives all that is said about it. */
+  async reloadServer(server: SiteServer, text = serverFile(server)): Promise<string> {
+    const host = this.host(server);
+    const outcomes = (): number => (host.log('rssrv').match(/^Reload refused|^Reload: (?!.*\[E_)/gm) ?? []).length;
+    const [length, count] = [host.log('rssrv').length, outcomes()];
+    host.writeConfig('rssrv', text);
+    process.kill(host.pid('rssrv'), 'SIGHUP');
+    await waitFor(() => outcomes() > count, RELOAD_MS, `The reload of ${server.name} has ended`);
+    return host.log('rssrv').slice(length);
+  }
+
+  /** The same for a client. */
+  async reloadClient(client: SiteClient, text = clientFile(client)): Promise<string> {
+    const host = this.host(client);
+    const outcomes = (): number => (host.log('rsiod').match(/^The configuration stays as it was|was read anew: /gm) ?? []).length;
+    const [length, count] = [host.log('rsiod').length, outcomes()];
+    host.writeConfig('rsiod', text);
+    process.kill(host.pid('rsiod'), 'SIGHUP');
+    await waitFor(() => outcomes() > count, RELOAD_MS, `The reload of ${client.name} has ended`);
+    return host.log('rsiod').slice(length);
+  }
+
+  /** Resolves when a client has every path that its file and the servers' files lead to. */
+  async allPathsUp(client: SiteClient): Promise<void> {
+    await this.host(client).pathsUp(this.pathCount(client), RELOAD_MS);
+  }
+
+  /** Pairs of interfaces on a common subnet. */
+  private pathCount({ interfaces, logins }: SiteClient): number {
+    const far = logins.flatMap(({ sections }) => [...new Set(sections.map(({ server }) => server))].flatMap((server) => server.interfaces));
+    return interfaces.flatMap((near) => far.filter((one) => sameSubnet(near.address, one.address))).length;
+  }
+
+  private write(one: SiteServer | SiteClient): void {
+    if ('logins' in one) this.host(one).writeConfig('rsiod', clientFile(one));
+    else this.host(one).writeConfig('rssrv', serverFile(one));
+  }
+}
+
+/** The site's subnets are /24. */
+export function sameSubnet(left: string, right: string): boolean {
+  return left.slice(0, left.lastIndexOf('.')) === right.slice(0, right.lastIndexOf('.'));
+}
+
+function storageFile(storage: string, server: string, name: string): string {
+  const file = path.join(storage, server, name);
+  mkdirSync(path.dirname(file), { recursive: true });
+  return file;
+}

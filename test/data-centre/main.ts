@@ -1,0 +1,102 @@
+// `npm run data-centre`: three servers in two namespaces and three clients on this machine. Every output is compared to the character, then
+// 50 changes are made under fio with verification, from a seed; with --stay all of it is left running to be tried out. The steps are
+// outputs.ts and turmoil.ts. Invariant: however it ends, except by SIGKILL, the daemons are stopped and the roots removed first.
+
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import { launcher } from '../support/programs.ts';
+import { Lab } from '../support/lab.ts';
+import { DataCentre } from './data-centre.ts';
+import { OUTPUT_STEPS } from './outputs.ts';
+import { turmoilUnderLoad } from './under-load.ts';
+
+const HELP = `Usage: npm run data-centre -- [--seed S] [--changes N] [--stay]
+Three servers in two namespaces, three clients, two interfaces each: compares every output, then makes changes under I/O
+(needs fio with its nbd engine: install fio and libnbd0).
+
+  --seed S          the changes of an earlier run again (a number; default: another one each time)
+  --changes N       so many (default 50; 0: none, and no fio)
+  --stay            leave everything running at the end, until Ctrl-C
+  --help            print this and end
+`;
+
+const OPTIONS = {
+  seed: { type: 'string' },
+  changes: { type: 'string', default: '50' },
+  stay: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+const SEED_MAX = 2 ** 31;
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Resolves when a person, or the supervisor, ends it. */
+function asked(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  });
+}
+
+function wholeNumber(text: string, what: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new Error(`${what} must be a whole number, not ${text}`);
+  return Number(text);
+}
+
+async function runSteps(centre: DataCentre, seed: number, changes: number): Promise<void> {
+  for (const { name, run } of OUTPUT_STEPS) {
+    await run(centre);
+    say(`ok    ${name}`);
+  }
+  if (changes === 0) return;
+  say(`The changes of seed ${seed} under fio`);
+  const { seconds, verifyReads, longestGapMs } = await turmoilUnderLoad(centre, seed, changes, (line) => say(`      ${line}`));
+  say(
+    `ok    ${changes} changes in ${seconds.toFixed(0)} s: no I/O error, ${verifyReads} blocks verified, longest gap ${Math.round(longestGapMs)} ms`,
+  );
+}
+
+function sayWhereThingsAre(centre: DataCentre): void {
+  const rsconfig = launcher('rsconfig');
+  say('\nAll of it is running, until Ctrl-C. Try:');
+  for (const client of centre.clients) say(`  ${rsconfig} --root ${centre.host(client).root} -q        # ${client.name}`);
+  for (const server of centre.servers)
+    say(`  $EDITOR ${centre.host(server).rssrvPaths.configFile}; kill -HUP ${centre.host(server).pid('rssrv')}`);
+}
+
+/** Gives the exit code. */
+async function main(): Promise<number> {
+  const options = parseArgs({ options: OPTIONS }).values;
+  if (options.help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const seed = options.seed === undefined ? randomInt(SEED_MAX) : wholeNumber(options.seed, '--seed');
+  const changes = wholeNumber(options.changes, '--changes');
+  const lab = new Lab();
+  const interrupted = asked().then(() => Promise.reject(new Error('Interrupted')));
+  interrupted.catch(() => undefined);
+  try {
+    const centre = await DataCentre.make(lab);
+    await Promise.race([runSteps(centre, seed, changes), interrupted]);
+    if (options.stay === true) {
+      sayWhereThingsAre(centre);
+      await interrupted.catch(() => undefined);
+    }
+    return 0;
+  } catch (error) {
+    console.error(error);
+    return 1;
+  } finally {
+    await lab.clean();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (thrown) {
+  process.stderr.write(`data-centre: ${toRsError(thrown).message}: see npm run data-centre -- --help [E_USAGE]\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,54 @@
+// What a command of a client says, compared to the character with a text in which placeholders stand for what differs from run to run:
+// {A.10} an address, {osl} the port of a namespace, {id big-9:oracle} the id of a volume, {nbd osl/oracle} a URI. Times, instances, path numbers
+// and round trips are masked by expected.ts; a holder's address is OWN.
+
+import { strictEqual } from 'node:assert/strict';
+import type { DataCentre } from './data-centre.ts';
+import { masked } from './expected.ts';
+import type { SiteClient } from './site.ts';
+
+interface Said {
+  readonly stdout?: string;
+  readonly stderr?: string;
+  readonly code?: number;
+}
+
+/** Runs a command of a client and compares all it says; what is not given is empty, and the exit code 0. */
+export async function says(
+  centre: DataCentre,
+  client: SiteClient,
+  args: string,
+  { stdout = '', stderr = '', code = 0 }: Said,
+): Promise<void> {
+  const result = await centre.host(client).rsconfig(...args.split(' '));
+  const what = `rsconfig ${args} of ${client.name}`;
+  const fill = (text: string): string => filled(centre, client, text);
+  // A server that is not there is tried again now and then.
+  const remarks = masked(result.stderr).replaceAll(' is connecting: see ', ' is down: see ');
+  strictEqual(remarks, fill(stderr), `${what}, stderr`);
+  strictEqual(withoutHolders(centre, masked(result.stdout)), fill(stdout), what);
+  strictEqual(result.code, code, `${what}, exit code`);
+}
+
+export function filled(centre: DataCentre, client: SiteClient, text: string): string {
+  const { ids, servers } = centre.site;
+  return text
+    .replace(/\{([AB])\.(\d+)\}/g, (_, subnet: string, host: string) => centre.address(subnet === 'A' ? 0 : 1, Number(host)))
+    .replaceAll('{osl}', String(servers.big9.namespace.port))
+    .replaceAll('{dev}', String(servers.mini1.namespace.port))
+    .replace(/\{id ([^}]+)\}/g, (_, key: string) => ids[key] ?? key)
+    .replace(/\{nbd ([^}]+)\}/g, (_, name: string) => centre.host(client).nbdUri(name));
+}
+
+/** A holder's address is that of whichever path came first: any of its own counts. */
+export function withoutHolders(centre: DataCentre, text: string): string {
+  return centre.clients.reduce(
+    (rest, { interfaces, logins }) =>
+      interfaces.reduce(
+        (left, { address }) =>
+          logins.reduce((one, { node }) => one.replaceAll(`holder: ${node} ${address} `, `holder: ${node} OWN `), left),
+        rest,
+      ),
+    text,
+  );
+}

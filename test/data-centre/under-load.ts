@@ -1,0 +1,84 @@
+// The turmoil with I/O beneath it: on volumes of every client fio writes blocks with checksums and reads them back, while everything around
+// them changes. fio stops at the first error and the first difference. Leaves the changes to turmoil.ts.
+
+import { type RunningFio, startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { DataCentre } from './data-centre.ts';
+import { Turmoil } from './turmoil.ts';
+
+/** fio ends by itself when nobody stops it. */
+const FIO_SECONDS = 400;
+/** So that what changes is found, not the machine's limit. */
+const RATE_IOPS = 250;
+
+const FURTHER_WRITES = 50;
+const GOES_ON_MS = 20_000;
+
+interface Load {
+  readonly host: Host;
+  readonly volume: string;
+  readonly fio: RunningFio;
+}
+
+export interface TurmoilOutcome {
+  readonly seconds: number;
+  readonly verifyReads: number;
+  /** Longest time without any answer on one of the volumes, ms. */
+  readonly longestGapMs: number;
+}
+
+/** Attaches four volumes and makes `count` changes under I/O. Throws when an I/O failed, or an output is not right. */
+export async function turmoilUnderLoad(
+  centre: DataCentre,
+  seed: number,
+  count: number,
+  say: (line: string) => void,
+): Promise<TurmoilOutcome> {
+  const { big2, venus, big6 } = centre.site.clients;
+  const loaded = [
+    [big2, 'osl:oracle@0', '40m'],
+    [big2, 'dev:oracle@0', '24m'],
+    [venus, 'osl:pool@2', '24m'],
+    [big6, 'dev:play@0', '24m'],
+  ] as const;
+  const loads = await Promise.all(
+    loaded.map(async ([client, name, size]): Promise<Load> => {
+      const host = centre.host(client);
+      await host.rsconfigWell('-a', name);
+      const exported = name.replace(':', '/').replace('@0', '');
+      const fio = startFio(host, exported, { seconds: FIO_SECONDS, size, verifyBacklog: 64, rateIops: RATE_IOPS });
+      return { host, volume: name, fio };
+    }),
+  );
+  await Promise.all(loads.map(untilWritten));
+  const startMs = performance.now();
+  const failed = Promise.race(
+    loads.map(({ volume, fio }) => fio.outcome.then(() => Promise.reject(new Error(`fio on ${volume} ended early`)))),
+  );
+  await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
+  const seconds = (performance.now() - startMs) / 1000;
+  await Promise.all(loads.map(untilWritten));
+  // Each takes its time to end.
+  for (const { fio } of loads) fio.stop();
+  const [gaps, reads]: [number[], number[]] = [[], []];
+  for (const { host, volume, fio } of loads) {
+    reads.push((await fio.outcome).verifyReads);
+    const { errors, longestGapMs } = await volumeStats(host, volume);
+    if (errors !== 0) throw new Error(`${volume} had ${errors} errors`);
+    gaps.push(longestGapMs);
+  }
+  return { seconds, verifyReads: reads.reduce((sum, one) => sum + one, 0), longestGapMs: Math.max(...gaps) };
+}
+
+/** Resolves when so many more writes than now were answered. Rejects when fio has ended. */
+async function untilWritten({ host, volume, fio }: Load): Promise<void> {
+  const writes = async (): Promise<number> => {
+    const { volumes } = await host.call('stats', {});
+    return volumes.find((one) => one.volume === volume)?.writes ?? 0;
+  };
+  const first = await writes();
+  const ended = fio.outcome.then(() => Promise.reject(new Error(`fio on ${volume} ended early`)));
+  await Promise.race([ended, waitFor(async () => (await writes()) >= first + FURTHER_WRITES, GOES_ON_MS, `I/O of ${volume} goes on`)]);
+}

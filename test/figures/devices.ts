@@ -1,0 +1,191 @@
+// `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, beside fio straight on nbdkit over TCP: the
+// same content, the same load, in turn, round by round. Everything shares the machine's cores. Needs root, /dev/fuse, loop devices, fio, nbdkit.
+// Leaves the server's own figures to bench/. Invariant: what is compared was measured in the same run.
+
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { DeviceScene } from '../support/device-scene.ts';
+import { Lab } from '../support/lab.ts';
+import { freePort } from '../support/loopback.ts';
+import { start, wellOf, run } from '../support/programs.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const HELP = `Usage: npm run devices -- [--rounds N] [--seconds S] [--json]
+Measures the raw device, the block device and the NBD export of one volume beside nbdkit over TCP with fio, N rounds (default 3) of S seconds
+(default 4); then how long I/O pauses when rsiod's working process is killed or begins anew, N times each.
+`;
+
+const SIZE = '512m';
+const NBDKIT_ADDRESS = '127.0.0.1';
+const START_MS = 10_000;
+const RUN_MS = 60_000;
+const STRIKE_SECONDS = 5;
+
+interface Load {
+  readonly title: string;
+  readonly words: readonly string[];
+  /** What of fio's answer counts, and in which unit. */
+  readonly value: (side: FioSide) => number;
+  readonly unit: string;
+  /** Of the contender beside nbdkit; a ratio, or for latency the difference in us at most. */
+  readonly goals: Readonly<Record<string, number>>;
+}
+
+interface FioSide {
+  readonly iops: number;
+  readonly bw_bytes: number;
+  readonly clat_ns: { readonly mean: number; readonly max: number };
+}
+
+const iops = ({ iops: value }: FioSide): number => value;
+const megabytes = ({ bw_bytes }: FioSide): number => bw_bytes / 1e6;
+const microseconds = ({ clat_ns }: FioSide): number => clat_ns.mean / 1000;
+
+const LOADS: readonly Load[] = [
+  {
+    title: '8 KiB random reads, depth 32',
+    words: ['--rw=randread', '--bs=8k', '--iodepth=32'],
+    value: iops,
+    unit: 'IOPS',
+    goals: { raw: 0.6, block: 0.6 },
+  },
+  { title: '8 KiB random writes, depth 32', words: ['--rw=randwrite', '--bs=8k', '--iodepth=32'], value: iops, unit: 'IOPS', goals: {} },
+  { title: '1 MiB sequential reads, depth 8', words: ['--rw=read', '--bs=1m', '--iodepth=8'], value: megabytes, unit: 'MB/s', goals: {} },
+  { title: '1 MiB sequential writes, depth 8', words: ['--rw=write', '--bs=1m', '--iodepth=8'], value: megabytes, unit: 'MB/s', goals: {} },
+  {
+    title: '4 KiB random reads, depth 1',
+    words: ['--rw=randread', '--bs=4k', '--iodepth=1'],
+    value: microseconds,
+    unit: 'us each',
+    goals: {},
+  },
+];
+
+interface Contender {
+  readonly name: string;
+  readonly where: readonly string[];
+}
+
+async function measure(scene: DeviceScene, { words, value }: Load, { where }: Contender, seconds: number): Promise<number> {
+  const [first = '', ...rest] = scene.devices.command;
+  const args = [
+    '--name=job',
+    ...where,
+    ...words,
+    `--size=${SIZE}`,
+    '--norandommap',
+    '--time_based',
+    `--runtime=${seconds}`,
+    '--ramp_time=1',
+    '--output-format=json',
+  ];
+  const stdout = wellOf('fio', await run(first, [...rest, 'fio', ...args], { timeoutMs: RUN_MS }));
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { error: number; read: FioSide; write: FioSide }[] };
+  const [job] = jobs;
+  if (job === undefined || job.error !== 0) throw new Error(`fio failed on ${where.join(' ')}: ${stdout}`);
+  return value(job.read.iops > 0 ? job.read : job.write);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+const STRIKES: readonly { readonly title: string; readonly strike: (scene: DeviceScene) => Promise<unknown> }[] = [
+  {
+    title: 'the working process killed',
+    strike: async ({ host }) => process.kill((await host.call('daemon', {})).pid, 'SIGKILL'),
+  },
+  { title: 'rsconfig restart', strike: ({ host }) => host.rsconfigWell('restart') },
+];
+
+/** Slowest I/O of fio on the block device, in ms, while it is struck once. */
+async function pause(scene: DeviceScene, strike: (scene: DeviceScene) => Promise<unknown>): Promise<number> {
+  const words = [`--filename=${scene.block}`, '--ioengine=libaio', '--direct=1', '--rw=randrw', '--bs=8k', '--iodepth=8', `--size=${SIZE}`];
+  const fio = scene.beside('fio', ['--name=job', ...words, '--time_based', `--runtime=${STRIKE_SECONDS}`, '--output-format=json']);
+  const { writes } = await volumeStats(scene.host, 'osl:oracle@0');
+  const isWriting = async (): Promise<boolean> => (await volumeStats(scene.host, 'osl:oracle@0')).writes > writes + 1000;
+  await waitFor(isWriting, START_MS, 'fio writes');
+  await strike(scene);
+  const { stdout } = await fio.ended;
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { error: number; read: FioSide; write: FioSide }[] };
+  const [job] = jobs;
+  if (job === undefined || job.error !== 0) throw new Error(`fio noticed: ${stdout}`);
+  return Math.max(job.read.clat_ns.max, job.write.clat_ns.max) / 1e6;
+}
+
+async function contenders(lab: Lab, scene: DeviceScene): Promise<Contender[]> {
+  const { devices, host, raw, block } = scene;
+  const file = host.file('storage/beside.img');
+  mkdirSync(path.dirname(file), { recursive: true });
+  await host.rsconfigWell('-a', 'oracle');
+  // Both storages hold the same, and all of it is cached.
+  await devices.well(
+    'dd if=/dev/urandom of="$1" bs=1M count=512 conv=notrunc; dd if="$1" of="$2" bs=1M',
+    host.file('storage/oracle.img'),
+    file,
+  );
+  const port = await freePort(NBDKIT_ADDRESS);
+  const nbdkit = start('nbdkit', ['--foreground', `--ipaddr=${NBDKIT_ADDRESS}`, `--port=${port}`, 'file', file], { timeoutMs: 3_600_000 });
+  lab.onClean(() => nbdkit.kill());
+  const isThere = async (): Promise<boolean> => (await run('nbdinfo', ['--size', `nbd://${NBDKIT_ADDRESS}:${port}`])).code === 0;
+  await waitFor(isThere, START_MS, 'nbdkit answers');
+  const aio = (device: string): string[] => ['--ioengine=libaio', '--direct=1', `--filename=${device}`];
+  return [
+    { name: 'nbdkit', where: ['--ioengine=nbd', `--uri=nbd://${NBDKIT_ADDRESS}:${port}`] },
+    { name: 'NBD socket', where: ['--ioengine=nbd', `--uri=${host.nbdUri('oracle')}`] },
+    { name: 'raw', where: aio(raw) },
+    { name: 'block', where: aio(block) },
+  ];
+}
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
+});
+const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
+const isSensible = Number.isInteger(rounds) && rounds >= 1 && rounds <= 100 && seconds >= 1 && seconds <= 30;
+if (options.help === true || !isSensible) {
+  process.stdout.write(HELP);
+  process.exitCode = options.help === true ? 0 : 2;
+} else {
+  const lab = new Lab();
+  try {
+    const scene = await DeviceScene.begin(lab, 'block', { volumes: () => ({ oracle: { size: SIZE } }) });
+    const all = await contenders(lab, scene);
+    const figures: { load: string; unit: string; contender: string; values: number[] }[] = [];
+    for (const load of LOADS) {
+      const rows = all.map(({ name }) => ({ load: load.title, unit: load.unit, contender: name, values: [] as number[] }));
+      for (let round = 0; round < rounds; round++)
+        for (const [index, contender] of all.entries()) rows[index]!.values.push(await measure(scene, load, contender, seconds));
+      figures.push(...rows);
+      if (options.json === true) continue;
+      process.stdout.write(`\n${load.title}\n`);
+      const beside = median(rows[0]!.values);
+      for (const { contender, values } of rows) {
+        const goal = load.goals[contender];
+        const wanted = goal === undefined ? '' : `  goal ${goal}: ${median(values) / beside >= goal ? 'met' : 'MISSED'}`;
+        const ratio = (median(values) / beside).toFixed(2);
+        process.stdout.write(
+          `  ${contender.padEnd(11)}${median(values).toFixed(0).padStart(9)} ${load.unit}  ${ratio} x nbdkit${wanted}\n`,
+        );
+      }
+    }
+    if (options.json !== true) process.stdout.write('\nSlowest I/O on the block device, 8 KiB, depth 8\n');
+    for (const { title, strike } of STRIKES) {
+      const values: number[] = [];
+      for (let round = 0; round < rounds; round++) values.push(await pause(scene, strike));
+      figures.push({ load: title, unit: 'ms', contender: 'block', values });
+      if (options.json !== true)
+        process.stdout.write(`  ${title.padEnd(27)} median ${median(values).toFixed(0)}, worst ${Math.max(...values).toFixed(0)} ms\n`);
+    }
+    if (options.json === true) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
+  } finally {
+    await lab.clean();
+  }
+}

@@ -1,0 +1,67 @@
+// `npm run many-devices`: how long it takes until a thousand volumes are attached as devices, shown, attached again by the next daemon, and
+// detached, and what the daemon took for it. Leaves mounts and loop devices to the host of the test, which has mounts of its own.
+// Invariant: the exit code is 0 exactly when each step was done for every volume.
+
+import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { DeviceScene } from '../support/device-scene.ts';
+import { Lab } from '../support/lab.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const HELP = `Usage: npm run many-devices -- [--volumes N] [--device raw|block]
+Attaches N volumes of one server (default 1000, raw), lists them, restarts rsiod, detaches them. Needs root, /dev/fuse and loop devices.
+`;
+const RESTORED_MS = 120_000;
+
+async function play(count: number, device: string): Promise<void> {
+  const lab = new Lab();
+  try {
+    const names = Array.from({ length: count }, (_, number) => `v${number}`);
+    const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
+    const scene = await DeviceScene.begin(lab, device, { volumes: () => volumes });
+    const { host, devices } = scene;
+    const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
+    const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
+      const [startMs, before] = [performance.now(), processorMs(host.pid('rsiod'))];
+      await step();
+      const [took, used] = [performance.now() - startMs, processorMs(host.pid('rsiod')) - before];
+      if ((await attached()) !== left) throw new Error(`${what}: ${await attached()} volumes are attached, not ${left}`);
+      console.log(`${what.padEnd(16)} ${(took / 1_000).toFixed(1).padStart(6)} s, rsiod used ${(used / 1_000).toFixed(1)} s`);
+    };
+    console.log(`${count} volumes as ${device} devices, load ${loadavg()[0]?.toFixed(1)}`);
+    const all = count + 1;
+    await timed('rsconfig -a', () => host.rsconfigWell('-a'), all);
+    await timed('rsconfig -lvv', () => host.rsconfigWell('-lvv'), all);
+    await timed('rsconfig -d', () => host.rsconfigWell('-d'), 0);
+    await timed('-a once more', () => host.rsconfigWell('-a'), all);
+    const startMs = performance.now();
+    await host.stop('rsiod');
+    const endedMs = performance.now();
+    if (devices.mounts().length > 0) throw new Error(`${devices.mounts().length} mounts are left by a daemon that has ended`);
+    await host.start('rsiod');
+    await waitFor(async () => (await attached()) === all, RESTORED_MS, 'All are attached again');
+    const againMs = performance.now();
+    console.log(
+      `SIGTERM ${((endedMs - startMs) / 1_000).toFixed(1)} s, all attached again ${((againMs - endedMs) / 1_000).toFixed(1)} s later`,
+    );
+  } finally {
+    await lab.clean();
+  }
+}
+
+/** Of the process alone, without the programs that it ran. */
+function processorMs(pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13) ?? [];
+  return (Number(user) + Number(system)) * 10;
+}
+
+const { values } = parseArgs({
+  options: {
+    volumes: { type: 'string', default: '1000' },
+    device: { type: 'string', default: 'raw' },
+    help: { type: 'boolean' },
+  },
+});
+if (values.help === true) process.stdout.write(HELP);
+else await play(Number(values.volumes), values.device);

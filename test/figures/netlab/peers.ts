@@ -1,0 +1,153 @@
+// Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD spread over all addresses by its
+// client, MPTCP below one NBD connection. Leaves their set-up to their documentation. Invariant: what cannot run here is said, with why.
+
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type LinkFault, linkFault } from '../../support/netlab/link-faults.ts';
+import { LoadClient } from '../../support/netlab/load-client.ts';
+import type { LoadShape } from '../../support/netlab/nbd-load.ts';
+import type { NbdPlace } from '../../support/netlab/nbd-stream.ts';
+import type { NetLab } from '../../support/netlab/net-lab.ts';
+import { GIGABIT, type ShapedLinks, shapedLinks } from '../../support/netlab/shaped-links.ts';
+import { start } from '../../support/programs.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { MEBIBYTE, rate, type Stretch, stretch, VOLUME_BYTES } from './stage.ts';
+import { megabytes, table } from './table.ts';
+
+export const PEER_NAMES = ['nbd-one', 'nbd-spread', 'mptcp'];
+
+export interface PeerRow {
+  readonly peer: string;
+  readonly what: string;
+  readonly result: string;
+  readonly stretch: Stretch;
+}
+
+interface PeerOptions {
+  readonly seconds: number;
+  readonly congestion: string;
+}
+
+const PORT = 10_809;
+const UP_MS = 10_000;
+const WARM_UP_MS = 2_000;
+const FAULT_MS = 4_000;
+/** All of the lab, and not for ever. */
+const SERVER_MS = 600_000;
+const SOCKET_FD = 9;
+const PROTOCOL_MPTCP = 262;
+
+/** Socket activation: nbdkit takes descriptor 3 as what it listens on. */
+const LISTEN = `use Socket; use POSIX (); $^F = 255;
+socket(S, PF_INET, SOCK_STREAM, ${PROTOCOL_MPTCP}) or die "MPTCP: $!"; setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+bind(S, pack_sockaddr_in(${PORT}, INADDR_ANY)) or die "bind: $!"; listen(S, 64); POSIX::dup2(fileno(S), 3);
+$ENV{LISTEN_FDS} = 1; $ENV{LISTEN_PID} = $$; exec @ARGV`;
+const CONNECT = `use Socket; use POSIX (); $^F = 255; my $address = shift;
+socket(S, PF_INET, SOCK_STREAM, ${PROTOCOL_MPTCP}) or die "MPTCP: $!"; setsockopt(S, IPPROTO_TCP, 1, 1);
+connect(S, pack_sockaddr_in(${PORT}, inet_aton($address))) or die "connect: $!"; POSIX::dup2(fileno(S), ${SOCKET_FD}); exec @ARGV`;
+
+interface Scenario {
+  readonly what: string;
+  readonly rates: readonly number[];
+  readonly shape: LoadShape;
+  readonly fault: LinkFault | null;
+}
+
+const gigabits = (count: number): number[] => Array.from({ length: count }, () => GIGABIT);
+const SMALL: LoadShape = { blockBytes: 8192, depth: 32, order: 'random', readPercent: 50, sizeBytes: VOLUME_BYTES };
+const SCENARIOS: readonly Scenario[] = [
+  {
+    what: '1 MiB sequential reads, 8 links',
+    rates: gigabits(8),
+    shape: { blockBytes: MEBIBYTE, depth: 24, order: 'sequential', readPercent: 100, sizeBytes: VOLUME_BYTES },
+    fault: null,
+  },
+  { what: '8 KiB random reads, 128 out, 8 links', rates: gigabits(8), shape: { ...SMALL, depth: 128, readPercent: 100 }, fault: null },
+  {
+    what: '1 Gbit/s + 100 Mbit/s, 128 KiB reads, 32 out',
+    rates: [GIGABIT, GIGABIT / 10],
+    shape: { blockBytes: 128 * 1024, depth: 32, order: 'sequential', readPercent: 100, sizeBytes: VOLUME_BYTES },
+    fault: null,
+  },
+  { what: 'two links, one silent', rates: gigabits(2), shape: SMALL, fault: linkFault('silent') },
+  { what: 'two links, one without cable', rates: gigabits(2), shape: SMALL, fault: linkFault('cable') },
+];
+
+export async function* peerRows(
+  lab: NetLab,
+  names: readonly string[],
+  options: PeerOptions,
+  notRun: (reason: string) => void,
+): AsyncGenerator<PeerRow> {
+  if (!existsSync('/dev/nbd0')) notRun("the kernel's NBD client: this kernel has no nbd module");
+  for (const peer of names) {
+    if (peer === 'mptcp' && !existsSync('/proc/sys/net/mptcp/enabled')) {
+      notRun('mptcp: this kernel has no MPTCP');
+      continue;
+    }
+    for (const scenario of SCENARIOS) {
+      try {
+        yield await measure(lab, peer, scenario, options);
+      } catch (error) {
+        notRun(`${peer}, ${scenario.what}: ${error instanceof Error ? error.message : String(error)}`);
+      } finally {
+        await lab.clean();
+      }
+    }
+  }
+}
+
+async function measure(lab: NetLab, peer: string, { what, rates, shape, fault }: Scenario, options: PeerOptions): Promise<PeerRow> {
+  const scene = await shapedLinks(lab, rates, options.congestion);
+  const { client, server, network, links } = scene;
+  const isMptcp = peer === 'mptcp';
+  if (isMptcp) await joinAddresses(scene);
+  const nbdkit = ['nbdkit', '--foreground', '--newstyle', ...(isMptcp ? [] : ['--port', String(PORT)]), 'memory', String(VOLUME_BYTES)];
+  const [program = '', ...args] = [...server.command, ...(isMptcp ? ['perl', '-e', LISTEN] : []), ...nbdkit];
+  const running = start(program, args, { timeoutMs: SERVER_MS });
+  await waitFor(async () => (await server.shell('ss -Htln')).includes(`:${PORT}`), UP_MS, 'nbdkit listens');
+  const [first = ''] = network.serverAddresses;
+  const load = new LoadClient([...client.command, ...(isMptcp ? ['perl', '-e', CONNECT, first] : [])]);
+  try {
+    const addresses = peer === 'nbd-one' ? [first] : network.serverAddresses;
+    const places: NbdPlace[] = isMptcp ? [{ fd: SOCKET_FD }] : addresses.map((host) => ({ host, port: PORT }));
+    await load.open(places, '');
+    await load.begin(shape);
+    await sleep(WARM_UP_MS);
+    // The first link carries the beginning of all of them: the second one is not the worst case for any.
+    const hit = links[peer === 'nbd-one' ? 0 : 1];
+    if (fault !== null && hit !== undefined) await fault.begin(hit);
+    const processes = { client: [], server: [running.pid], load: [load.pid] };
+    const figures = await stretch(scene, load, processes, fault === null ? options.seconds * 1000 : FAULT_MS);
+    if (fault !== null && hit !== undefined) await fault.end(hit);
+    return { peer, what, result: resultOf(figures, fault), stretch: figures };
+  } finally {
+    await load.close();
+  }
+}
+
+/** The server tells its other addresses, and the client connects to each. */
+async function joinAddresses({ client, server, links }: ShapedLinks): Promise<void> {
+  for (const machine of [client, server]) await machine.ip('mptcp', 'limits', 'set', 'subflows', '8', 'add_addr_accepted', '8');
+  for (const { serverAddress, device } of links.slice(1)) {
+    await server.ip('mptcp', 'endpoint', 'add', serverAddress, 'dev', device, 'signal');
+  }
+}
+
+function resultOf(figures: Stretch, fault: LinkFault | null): string {
+  const { load } = figures;
+  if (fault === null) return `${megabytes(rate(figures))}, p99 ${load.p99Ms.toFixed(load.p99Ms < 10 ? 1 : 0)} ms`;
+  const still = load.worstMs >= FAULT_MS ? ' (waits until the fault is over)' : '';
+  return `longest gap ${load.longestGapMs.toFixed(0)} ms, slowest I/O ${load.worstMs.toFixed(0)} ms${still}, ${load.errors} errors, ${megabytes(rate(figures))}`;
+}
+
+export function peerTable(rows: readonly PeerRow[]): string {
+  const lines = rows.map(({ peer, what, result, stretch: { load, serverCores, loadCores, links } }) => [
+    peer,
+    what,
+    result,
+    links.map(({ toServer, toClient }) => ((toServer + toClient) / load.seconds / 1e6).toFixed(0)).join(' '),
+    `${serverCores.toFixed(2)} ${loadCores.toFixed(2)}`,
+  ]);
+  return `Other ways, nbdkit as the server, the same load and links\n${table([['peer', '', 'measured', 'MB/s of each link', 'cores: server, load'], ...lines])}`;
+}

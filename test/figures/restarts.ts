@@ -1,0 +1,137 @@
+// `npm run restarts`: what a server that is killed, crashes with its machine, is replaced by another build, or whose storage fails, does to
+// its client's I/O and data: N runs of each, fio with verification and exact comparison. Prints how long I/O paused, and what went wrong.
+// Leaves the drills to test/support/drills. Invariant: the exit code is 0 exactly when every run was without error.
+
+import { randomInt } from 'node:crypto';
+import { availableParallelism, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { DRILL_KINDS, type DrillKind } from '../support/drills/restart-kinds.ts';
+import type { DrillResult } from '../support/drills/restart-drill.ts';
+import { Lab } from '../support/lab.ts';
+
+const HELP = `Usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
+Strikes a server under verified I/O over two paths, N times in each way (default 3), and brings it back after 5 s.
+
+  --down SECONDS    how long the server stays away (default 5)
+  --only TEXT       only the drills whose name has this text
+  --json            the figures of all runs as JSON instead of the table
+  --help            print this and end
+`;
+
+const GOAL_MS = 1_000;
+const SEED_MAX = 2 ** 31;
+
+interface Run {
+  readonly seed: number;
+  readonly result: DrillResult | null;
+  readonly failures: readonly string[];
+}
+
+async function play(kind: DrillKind, downMs: number): Promise<Run> {
+  const lab = new Lab();
+  const seed = randomInt(1, SEED_MAX);
+  try {
+    const result = await kind.play(lab, { downMs, seed });
+    return { seed, result, failures: result.breaches };
+  } catch (error) {
+    return { seed, result: null, failures: [(error as Error).stack ?? String(error)] };
+  } finally {
+    await lab.clean();
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** With more to do than processors before the drills begin, a pause is not the product's. */
+const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
+
+function verdict(afterUpMs: readonly number[]): string {
+  if (afterUpMs.length === 0) return '-';
+  if (Math.max(...afterUpMs) <= GOAL_MS) return 'met';
+  return isBusy ? 'unclear, machine busy' : 'MISSED';
+}
+
+function row({ name }: DrillKind, runs: readonly Run[]): string[] {
+  const results = runs.flatMap(({ result }) => (result === null ? [] : [result]));
+  const outages = results.flatMap((result) => result.outages);
+  const afterUp = outages.map(({ afterUpMs }) => afterUpMs);
+  const worst = (values: readonly number[]): string => (values.length === 0 ? '-' : Math.max(...values).toFixed(0));
+  const sum = (value: (result: DrillResult) => number): string => String(results.reduce((total, result) => total + value(result), 0));
+  return [
+    name,
+    String(runs.length),
+    String(runs.filter(({ failures }) => failures.length > 0).length),
+    outages.length === 0 ? '-' : `${median(afterUp).toFixed(0)}, ${worst(afterUp)}`,
+    verdict(afterUp),
+    worst(outages.map(({ longestMs }) => longestMs)),
+    sum(({ judgedIos }) => judgedIos),
+    sum(({ fioReadBack }) => fioReadBack),
+    sum(({ replays }) => replays),
+    sum(({ flushErrors }) => flushErrors),
+  ];
+}
+
+const HEADINGS = [
+  'drill',
+  'runs',
+  'failed',
+  'up to first I/O: median, worst',
+  `goal ${GOAL_MS}`,
+  'longest gap',
+  'I/Os compared',
+  'read back by fio',
+  'replays',
+  'flushes EIO',
+];
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const lines = rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
+}
+
+const options = {
+  runs: { type: 'string', default: '3' },
+  down: { type: 'string', default: '5' },
+  only: { type: 'string', default: '' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+const { values } = parseArgs({ options });
+const [runCount, downSeconds] = [Number(values.runs), Number(values.down)];
+const kinds = DRILL_KINDS.filter(({ name }) => name.includes(values.only));
+const isSensible = Number.isInteger(runCount) && runCount >= 1 && runCount <= 1_000 && downSeconds >= 0 && downSeconds <= 60;
+if (values.help === true || !isSensible || kinds.length === 0) {
+  process.stdout.write(HELP);
+  process.exitCode = values.help === true ? 0 : 2;
+} else {
+  const results = new Map(kinds.map((kind) => [kind, [] as Run[]]));
+  // Round by round, so that what else the machine does meets every drill.
+  for (let number = 1; number <= runCount; number++) {
+    for (const [kind, runs] of results) {
+      const run = await play(kind, downSeconds * 1000);
+      runs.push(run);
+      for (const failure of run.failures) process.stderr.write(`run ${number}, ${kind.name}, seed ${run.seed}: ${failure}\n`);
+    }
+  }
+  const all = [...results];
+  const failed = all.flatMap(([, runs]) => runs).filter(({ failures }) => failures.length > 0).length;
+  if (values.json === true) {
+    process.stdout.write(
+      `${JSON.stringify(
+        all.map(([{ name }, runs]) => ({ drill: name, goalMs: GOAL_MS, runs })),
+        null,
+        2,
+      )}\n`,
+    );
+  } else {
+    process.stdout.write(`Two paths, fio with verification and exact comparison; the server away for ${downSeconds} s; times in ms\n`);
+    process.stdout.write(table([HEADINGS, ...all.map(([kind, runs]) => row(kind, runs))]));
+    process.stdout.write('up to first I/O: from the moment the server listens again to the first I/O answered\n');
+    process.stdout.write(`${runCount * all.length} runs, ${failed} failed\n`);
+  }
+  process.exitCode = failed === 0 ? 0 : 1;
+}

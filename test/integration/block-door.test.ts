@@ -1,0 +1,379 @@
+// Block and raw devices of attached volumes, with the machine's own tools: file systems, dd, fio; what is refused, and what a crash leaves.
+// What each request of the kernel is answered is in doors/raw/fuse-session.test.ts, and what cannot be had in test/bad-input/devices.test.ts.
+// Skipped where there is no /dev/fuse or no loop device. Every program that touches a device is a child with a time-out.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { clientConfig, serverConfig, startClient } from '../support/configs.ts';
+import { DeviceScene } from '../support/device-scene.ts';
+import { needDevices } from '../support/devices.ts';
+import { useLab } from '../support/lab.ts';
+import { isInUse, loopUseOf } from '../support/loop-use.ts';
+import { needTool } from '../support/programs.ts';
+import { volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const MIB = 1 << 20;
+const WAIT_MS = 30_000;
+const TEST_MS = 240_000;
+
+/** Longer than the tests; without a file of its own in the current folder. */
+const FIO_WRITES = [
+  ...['--name=writes', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=8', '--size=64m'],
+  ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=100'],
+];
+
+/** Of file systems with a journal, for one that is not mounted and has nothing to replay. */
+const CHECKS = { ext4: 'e2fsck -fn "$1" 2>&1', xfs: 'xfs_repair -n "$1" 2>&1' };
+const SYNCED_FILES = 60;
+const WRITERS = 4;
+
+/**
+ * For node. `write FOLDER` makes files, says the number of each when its fsync was answered, and what ended each of its writers.
+ * `verify FOLDER SAID` says which of those numbers are of files that are not there as they were written.
+ */
+const SYNCING_WRITER = `
+const fs = require('node:fs');
+const [, mode, folder, list] = process.argv;
+const place = (number) => folder + '/' + number;
+const content = (number) => Buffer.alloc(1 + (number * 7919) % 60000, number + ' ');
+let last = 0;
+async function write() {
+  for (;;) {
+    const number = ++last;
+    const file = await fs.promises.open(place(number), 'w');
+    await file.writeFile(content(number));
+    await file.sync();
+    fs.writeSync(1, number + '\\n');
+    await file.close();
+  }
+}
+function isThere(number) {
+  try {
+    return fs.readFileSync(place(number)).equals(content(number));
+  } catch {
+    return false;
+  }
+}
+const synced = () => fs.readFileSync(list, 'utf8').split('\\n').filter((line) => /^\\d+$/.test(line));
+if (mode === 'verify') for (const number of synced()) if (!isThere(number)) console.log(number);
+if (mode === 'write') for (let at = 0; at < ${WRITERS}; at++) write().catch(({ code }) => fs.writeSync(1, 'ended ' + code + '\\n'));
+`;
+
+const lab = useLab();
+
+it(
+  'a file system on the block device keeps a tree, the raw device is the same volume, and detaching leaves nothing behind',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block');
+    const { devices, host, raw, block } = scene;
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
+    const local = await host.rsconfigWell('-lvv');
+    expect(local).toBe(
+      `osl:oracle@0\n    c: ${raw.padEnd(22)}${String((96 * MIB) / 512).padStart(12)} blocks,  1 server(s)\n    b: ${block}\n`,
+    );
+    const { attachments } = await host.call('local', {});
+    expect(attachments[0]).toMatchObject({ rawDevice: raw, blockDevice: block });
+    expect(readFileSync(`/sys/block/${path.basename(readlinkSync(block))}/loop/dio`, 'utf8')).toBe('1\n');
+
+    const mount = scene.folder('mnt');
+    await devices.well('mkfs.ext4 -q -E nodiscard "$1"; mount "$1" "$2"; cp -r "$3" "$2"/tree; sync', block, mount, path.resolve('docs'));
+    const refused = await host.rsconfig('-d', 'oracle');
+    expect(refused.stderr).toContain(`It is in use by mount point ${mount}: end that first, or use --force`);
+    expect(refused.stderr).toContain('E_IN_USE');
+    await devices.well('diff -r "$1" "$2"/tree; fstrim "$2"; diff -r "$1" "$2"/tree; umount "$2"', path.resolve('docs'), mount);
+    expect(await devices.well('e2fsck -fn "$1" 2>&1', block)).toContain('oracle');
+    // What the loop device was told is on the raw device.
+    await devices.well('cmp -n 1048576 "$1" "$2"', block, raw);
+    expect(await host.rsconfigWell('-d', 'oracle')).toBe('osl:oracle@0 detached\n');
+    expect(devices.mounts()).toEqual([]);
+    expect(existsSync(raw)).toBe(false);
+    expect(existsSync(block)).toBe(false);
+    await host.rsconfigWell('-d', 'oracle');
+    // The server's file is what was written.
+    expect(await devices.well('e2fsck -fn "$1" 2>&1', host.file('storage/oracle.img'))).toContain('oracle.img');
+  },
+  TEST_MS,
+);
+
+it(
+  'a process that has a device open is named, and --force takes it away all the same: its I/O fails, and nothing hangs',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block');
+    const { devices, host, raw, block } = scene;
+    await host.rsconfigWell('-a', 'oracle');
+    const holder = scene.beside('sh', [
+      '-c',
+      'exec 5<>"$1" 6<"$2"; echo open; read -r _ < "$3"; dd bs=4096 count=1 of=/dev/null <&5',
+      'sh',
+      raw,
+      block,
+      scene.fifo(),
+    ]);
+    await waitFor(() => holder.stdout() === 'open\n', WAIT_MS, 'The devices are open');
+    const refused = await host.rsconfig('-d', 'oracle');
+    expect(refused.stderr).toContain(`It is in use by process ${holder.pid} (sh): end that first, or use --force`);
+    expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
+    expect(host.log('rsiod')).toContain(
+      `osl:oracle@0 was in use by process ${holder.pid} (sh): what that had not written is lost, and its I/O fails from now on`,
+    );
+    expect(devices.mounts()).toEqual([]);
+    await devices.shell('echo > "$1"', scene.fifo());
+    expect((await holder.ended).stderr).toMatch(/error reading/);
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
+    await devices.well('dd if="$1" of=/dev/null bs=64k count=1', block);
+  },
+  TEST_MS,
+);
+
+it(
+  'a file system that is mounted while its volume is detached by force has written what it had, and is dead from then on',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block');
+    const { devices, host, block } = scene;
+    await host.rsconfigWell('-a', 'oracle');
+    const mount = scene.folder('mnt');
+    await devices.well('mkfs.ext4 -q "$1"; mount "$1" "$2"; echo unsynced > "$2"/file', block, mount);
+    expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
+    expect(host.log('rsiod')).toContain(`osl:oracle@0 was in use by mount point ${mount}: what that had not written is lost`);
+    expect((await devices.shell('echo more > "$1"/more; sync "$1"/more', mount)).code).not.toBe(0);
+    await devices.well('umount "$1"', mount);
+    await host.rsconfigWell('-a', 'oracle');
+    expect(await devices.well('mount "$1" "$2"; cat "$2"/file; umount "$2"', block, mount)).toBe('unsynced\n');
+  },
+  TEST_MS,
+);
+
+it(
+  'a volume that another client takes: what has its device open gets an error at once, and the device is taken away',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'raw');
+    const { devices, host, network, raw } = scene;
+    await host.rsconfigWell('-a', 'oracle');
+    const writer = scene.beside('fio', [`--filename=${raw}`, ...FIO_WRITES]);
+    await waitFor(async () => (await volumeStats(host, 'osl:oracle@0')).writes > 300, WAIT_MS, 'fio writes');
+    const venus = lab.host();
+    await startClient(venus, network, { node: 'venus', client: 1 });
+    await venus.rsconfigWell('-a', '--take-over', 'oracle');
+    expect((await writer.ended).code).not.toBe(0);
+    await waitFor(() => devices.mounts().length === 0, WAIT_MS, 'The device is taken away');
+    expect(await host.rsconfigWell('-l')).toBe('');
+  },
+  TEST_MS,
+);
+
+it(
+  'two volumes of one name in two namespaces: one has the place, the other is refused until it is given a place of its own',
+  async (context) => {
+    needDevices(context);
+    const { devices, host, network, raw } = await DeviceScene.begin(lab, 'raw');
+    const [other, beyond] = [lab.host(), await lab.network(1)];
+    const volumes = { oracle: { type: 'memory', size: '8m' } };
+    other.writeConfig('rssrv', serverConfig(beyond, { volumes }).replace('namespaceid = 200', 'namespaceid = 201'));
+    await other.start('rssrv');
+    const login = clientConfig(beyond, { namespaceid: 201 })
+      .replace(/^[^]*(?=\[namespace osl\])/, '')
+      .replace('[namespace osl]', '[namespace two]');
+    const [address] = beyond.clientAddresses();
+    const both = `${clientConfig(network, { defaults: { device: 'raw' } })}\n${login}port = ${beyond.port}\n`;
+    const reach = `[interface other]\naddress = ${address}\n`;
+    const apply = async (more: string): Promise<void> => {
+      host.writeConfig('rsiod', both.replace('[namespace osl]', `${reach}\n[namespace osl]`) + more);
+      await host.rsconfigWell('reload');
+    };
+    await apply('');
+    await host.pathsUp(2, WAIT_MS);
+    expect(await host.rsconfigWell('-a', 'osl:oracle')).toBe(`osl:oracle@0 attached ${raw}\n`);
+    const refused = await host.rsconfig('-a', 'two:oracle');
+    expect(refused.stderr).toContain(`osl:oracle@0 is at ${raw.replace('roracle', 'oracle')} and ${raw}: detach it first, or set path =`);
+    await apply('[volume oracle]\npath = /dev/two/oracle\n');
+    const place = path.join(host.root, 'dev/two/roracle');
+    expect(await host.rsconfigWell('-a', 'two:oracle')).toBe(`two:oracle@0 attached ${place}\n`);
+    expect((await devices.well('stat --format=%s "$1" "$2"', raw, place)).split('\n')).toEqual([String(96 * MIB), String(8 * MIB), '']);
+    await host.stop('rsiod');
+    expect(devices.mounts()).toEqual([]);
+  },
+  TEST_MS,
+);
+
+it(
+  'kill -9 of all of rsiod under busy file systems: errors, no hang; the next one takes away what is its own, and all that was synced is there',
+  async (context) => {
+    needDevices(context);
+    needTool(context, 'mkfs.xfs', 'xfsprogs');
+    const known = spawnSync('sh', ['-c', 'grep -qw xfs /proc/filesystems || modprobe -q xfs'], { stdio: 'ignore' });
+    context.skip(known.status !== 0, 'needs a kernel with xfs');
+    const scene = await DeviceScene.begin(lab, 'block', {
+      volumes: (its) => ({
+        ext4: { path: its.file('storage/ext4.img'), size: '128m' },
+        xfs: { path: its.file('storage/xfs.img'), size: '320m' },
+      }),
+    });
+    const { devices, host } = scene;
+    const systems = Object.entries(CHECKS).map(([name, check]) => {
+      return { name, check, block: scene.place(name), raw: scene.place(`r${name}`), mount: scene.folder(`mnt/${name}`) };
+    });
+    await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
+    for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
+    // As another rsiod would leave them: a loop device, and a mount that nobody answers for any more.
+    const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
+    const foreignLoop = await devices.well(
+      'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',
+      ...[image, foreign, 'fd=3,rootmode=100600,user_id=0,group_id=0'],
+    );
+    const writers = systems.map(({ mount }) => scene.beside(process.execPath, ['-e', SYNCING_WRITER, 'write', mount]));
+    const haveSynced = (): boolean => writers.every((writer) => writer.stdout().split('\n').length > SYNCED_FILES);
+    await waitFor(haveSynced, WAIT_MS, 'Files are written and synced');
+    for (const pid of new Set([host.pid('rsiod'), (await host.call('daemon', {})).pid])) process.kill(pid, 'SIGKILL');
+    const said = await Promise.all(writers.map(({ ended }) => ended));
+    for (const { stdout, ...how } of said) {
+      expect(how).toMatchObject({ code: 0, stderr: '', timedOut: false });
+      const ends = stdout.split('\n').filter((line) => line.startsWith('ended'));
+      expect(ends.map((line) => line.replace('EROFS', 'EIO'))).toEqual(Array<string>(WRITERS).fill('ended EIO'));
+    }
+    for (const { block } of systems)
+      expect((await devices.shell('dd if="$1" of=/dev/null bs=4k count=1 iflag=direct', block)).stderr).toContain('Input/output error');
+
+    const loops = systems.map(({ block }) => loopUseOf(block));
+    await host.start('rsiod');
+    for (const { raw, mount } of systems) {
+      expect(host.log('rsiod')).toContain(`Raw device ${raw}, left by a crash, is taken away`);
+      expect(host.log('rsiod')).toContain(`What stood on ${raw} is dead: mount point ${mount} must be ended`);
+    }
+    const areBack = async (): Promise<boolean> => {
+      const shown = (await host.call('local', {})).attachments.map(({ blockDevice }) => blockDevice ?? '');
+      return shown.length === systems.length && shown.every((block) => existsSync(block));
+    };
+    await waitFor(areBack, WAIT_MS, 'The devices are there again');
+    expect(devices.mounts().sort()).toEqual([foreign, ...systems.flatMap(({ mount, raw }) => [mount, raw])].sort());
+    expect(await devices.well('losetup --noheadings --output NAME --associated "$1"', image)).toBe(foreignLoop);
+    await devices.well('umount "$1"; losetup --detach "$2"', foreign, foreignLoop.trim());
+    await devices.well('umount "$@"', ...systems.map(({ mount }) => mount));
+    expect(loops.filter(isInUse), 'they go with the dead file systems').toEqual([]);
+    for (const [at, { name, check, block, mount }] of systems.entries()) {
+      const list = host.file(`synced-${name}`);
+      writeFileSync(list, said[at]?.stdout ?? '');
+      // Mounting replays the journal.
+      const verify = 'mount "$1" "$2"; trap \'umount "$2"\' EXIT; "$3" -e "$4" verify "$2" "$5"';
+      expect(await devices.well(verify, block, mount, process.execPath, SYNCING_WRITER, list), `Lost on ${name}`).toBe('');
+      await devices.well(check, block);
+    }
+    await host.rsconfigWell('-d');
+    expect(devices.mounts()).toEqual([]);
+  },
+  TEST_MS,
+);
+
+it(
+  'a server that crashes is not noticed by fio, and neither is growth, which both devices show; stopping rsiod takes them away',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'block');
+    const { devices, host, network, raw, block } = scene;
+    await host.rsconfigWell('-a', 'oracle');
+    const fio = scene.beside('fio', [`--filename=${block}`, ...FIO_WRITES]);
+    await waitFor(async () => (await volumeStats(host, 'osl:oracle@0')).writes > 300, WAIT_MS, 'fio writes');
+    await host.kill('rssrv');
+    await host.start('rssrv');
+    const oracle = { path: host.file('storage/oracle.img'), size: '128m' };
+    host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle } }));
+    process.kill(host.pid('rssrv'), 'SIGHUP');
+    const sizes = async (): Promise<string> => await devices.well('stat --format=%s "$1"; blockdev --getsize64 "$2"', raw, block);
+    await waitFor(async () => (await sizes()) === `${128 * MIB}\n${128 * MIB}\n`, WAIT_MS, 'Both have grown');
+    // Under writes the kernel may show a size that it does not go by: what counts is that the new end can be read.
+    for (let mebibytes = 132; mebibytes <= 160; mebibytes += 4) {
+      host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { ...oracle, size: `${mebibytes}m` } } }));
+      process.kill(host.pid('rssrv'), 'SIGHUP');
+      // Nobody looks at the raw device meanwhile, which would tell the kernel once more.
+      const size = async (): Promise<string> => await devices.well('blockdev --getsize64 "$1"', block);
+      await waitFor(async () => (await size()) === `${mebibytes * MIB}\n`, WAIT_MS, 'It has grown again');
+      const read = 'dd if="$1" bs=1M skip="$2" iflag=direct | wc -c';
+      for (const device of [block, raw]) expect(await devices.well(read, device, String(mebibytes - 1))).toBe(`${MIB}\n`);
+    }
+    await devices.well('dd if=/dev/zero of="$1" bs=1M seek=127 count=1 oflag=direct conv=notrunc', raw);
+    fio.kill('SIGINT');
+    expect(await fio.ended).toMatchObject({ stderr: '', stdout: expect.stringContaining('err= 0') });
+    await host.stop('rsiod');
+    expect(devices.mounts()).toEqual([]);
+    expect(existsSync(block)).toBe(false);
+  },
+  TEST_MS,
+);
+
+it(
+  'what is in the way is named: a node, a mount; a loop device taken away by hand; a read-only volume; blocks of 4096 bytes',
+  async (context) => {
+    needDevices(context);
+    const { devices, host, block, raw } = await DeviceScene.begin(lab, 'block', {
+      volumes: () => ({
+        oracle: { blocksize: '4096' },
+        shown: { type: 'memory', size: '8m', readonly: 'yes' },
+        lost: { type: 'memory', size: '8m' },
+      }),
+    });
+    writeFileSync(host.file('dev/av0/oracle'), 'mine');
+    const taken = await host.rsconfig('-a', 'oracle');
+    expect(taken).toMatchObject({ code: 1, stdout: '' });
+    expect(taken.stderr).toContain(`${block} is there already and is no device of ours: move it away, or set path = for this volume`);
+    expect(taken.stderr).toContain('E_IN_USE');
+    expect(await host.rsconfigWell('-l')).toBe('');
+    expect(devices.mounts()).toEqual([]);
+    expect(readFileSync(block, 'utf8')).toBe('mine');
+    await devices.well('rm "$1"; : > "$2"; mount --bind "$2" "$2"', block, raw);
+    expect((await host.rsconfig('-a', 'oracle')).stderr).toContain(`Something is mounted on ${raw}: unmount it`);
+    await devices.well('umount "$1"', raw);
+
+    await host.rsconfigWell('-a');
+    expect(await devices.well('blockdev --getss --getpbsz "$1"; stat --format=%o "$2"', block, raw)).toMatch(/^4096\n4096\n4096\n/);
+    for (const words of ['bs=512 count=1', 'bs=4096 count=1 seek=1 oflag=seek_bytes']) {
+      expect((await devices.shell(`dd if=/dev/zero of="$1" ${words} conv=notrunc`, raw)).stderr).toContain('Invalid argument');
+    }
+    expect((await devices.shell('dd if=/dev/zero of="$1" bs=1M seek=95 count=2 conv=notrunc', raw)).stderr).toContain(
+      'No space left on device',
+    );
+    const shown = path.join(host.root, 'dev/av0/shown');
+    expect((await devices.shell('dd if=/dev/zero of="$1" bs=512 count=1', path.join(host.root, 'dev/av0/rshown'))).stderr).toContain(
+      'Read-only',
+    );
+    expect((await devices.shell('blockdev --getro "$1"; mkfs.ext4 -q "$1"', shown)).stdout).toBe('1\n');
+
+    const lost = path.join(host.root, 'dev/av0/lost');
+    await devices.well('losetup --detach "$(readlink "$1")"', lost);
+    expect(await host.rsconfigWell('-d', 'lost')).toBe('osl:lost@0 detached\n');
+    expect(await host.rsconfigWell('-a', 'lost')).toBe(`osl:lost@0 attached ${lost}\n`);
+    await devices.well('dd if="$1" of=/dev/null bs=1M', lost);
+  },
+  TEST_MS,
+);
+
+it(
+  'no path: what reads can be interrupted, what writes gets EIO when the stall policy ends, and the device goes on when a path is back',
+  async (context) => {
+    needDevices(context);
+    const scene = await DeviceScene.begin(lab, 'raw', { defaults: { stall: 'forever' } });
+    const { devices, host, network, raw } = scene;
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${raw}\n`);
+    await host.stop('rssrv');
+    const reader = scene.beside('dd', [`if=${raw}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct']);
+    await waitFor(async () => (await host.call('status', {})).waiting.length > 0, WAIT_MS, 'A read waits');
+    reader.kill('SIGTERM');
+    expect(await reader.ended).toMatchObject({ signal: 'SIGTERM', timedOut: false });
+    host.writeConfig('rsiod', clientConfig(network, { defaults: { device: 'raw', stall: '1s' } }));
+    await host.rsconfigWell('reload');
+    const writer = await devices.shell('dd if=/dev/zero of="$1" bs=4096 count=1 conv=notrunc', raw);
+    expect(writer.stderr).toContain('Input/output error');
+    await host.start('rssrv');
+    await host.pathsUp(1, WAIT_MS);
+    await devices.well('dd if=/dev/zero of="$1" bs=4096 count=1 conv=notrunc,fsync; cmp -n 4096 /dev/zero "$1"', raw);
+    await host.rsconfigWell('-d');
+    expect(devices.mounts()).toEqual([]);
+  },
+  TEST_MS,
+);

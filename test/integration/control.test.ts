@@ -1,0 +1,168 @@
+// What real daemons answer on the control socket, and what rsconfig prints with --json, against the schemas in docs/json by a validator that
+// knows nothing of ours, and against the shapes to the last field. And what other releases are told.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { CONTROL_METHODS, type ControlMethodName } from '@rsio/protocol/control/methods';
+import { misfit, type Shape } from '@rsio/protocol/control/shape';
+import { COMMANDS } from '@rsio/rsconfig/command-table';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { beforeAll, expect, it } from 'vitest';
+import { clientConfig, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
+const ajv = new Ajv2020({ strict: true });
+
+const lab = useLab('file');
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+
+beforeAll(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(2);
+  const volumes = {
+    oracle: { path: server.file('oracle.img'), size: '16m' },
+    tvol1: { type: 'memory', size: '1m' },
+    common: { type: 'memory', size: '1m', shared: 'yes' },
+  };
+  await startServer(server, network, { volumes });
+  await startClient(client, network);
+});
+
+/** The document must fit the schema of that name, and `shape` exactly. */
+function fits(name: string, shape: Shape, text: string): void {
+  const document: unknown = JSON.parse(text);
+  const validate = ajv.compile(JSON.parse(readFileSync(`${DOCS}${name}.json`, 'utf8')) as object);
+  expect(validate(document), `${name}: ${ajv.errorsText(validate.errors)}`).toBe(true);
+  expect(misfit(shape, document, 'exactly'), name).toBeNull();
+}
+
+/** Every command with --json: how it is called here, and its exit code. What waits, is held or fails gives the rarer parts of a document. */
+const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: number])[]>> = {
+  local: [['-l', 0]],
+  query: [['-q', 0]],
+  attach: [
+    ['-a --read-only tvol1', 0],
+    ['-a', 0],
+    ['-a nosuch oracle', 1],
+  ],
+  detach: [
+    ['-d tvol1 nosuch', 1],
+    ['-d common', 0],
+  ],
+  status: [['-m status', 0]],
+  stats: [['-m stats', 0]],
+  test: [['-m test', 0]],
+  events: [['events', 0]],
+  watch: [['watch --count 1', 0]],
+  explore: [['explore SERVER', 0]],
+  doctor: [['doctor', -1]],
+  'interface-list': [['interface list', 0]],
+  check: [
+    ['check', 0],
+    ['check WRONG', 1],
+  ],
+  reload: [['reload', 0]],
+  'key-new': [['key new', 0]],
+};
+
+it.each(Object.entries(CALLS))('rsconfig --json: %s', async (name, calls) => {
+  const wrong = client.file('wrong.cfg');
+  writeFileSync(wrong, '[interface if0]\nadress = 1.2.3.4\n[namespace x]\n', { mode: 0o644 });
+  const [address = ''] = network.serverAddresses;
+  client.writeConfig('rsiod', `${clientConfig(network)}# changed\n`);
+  for (const [args, code] of calls) {
+    const words = args.split(' ').map((word) => (word === 'WRONG' ? wrong : word === 'SERVER' ? `${address}:${network.port}` : word));
+    const result = await client.run('rsconfig', [...words, '--json'], 60_000);
+    if (code >= 0) expect(result.code, `${args}: ${result.stderr}`).toBe(code);
+    const command = COMMANDS.find(({ call }) =>
+      call.by === 'option' ? call.option === name : call.by === 'monitor' ? call.word === name : call.words.replaceAll(' ', '-') === name,
+    );
+    fits(name, command?.json ?? { form: { kind: 'flag' }, help: null }, result.stdout);
+  }
+});
+
+it('every command with --json is tried above', () => {
+  expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length);
+});
+
+/** The answer line to a request line, without any code of ours between. */
+function raw(request: object): Promise<Record<string, unknown>> {
+  const socket = connect(client.rsiodPaths.controlSocket);
+  socket.end(`${JSON.stringify(request)}\n`);
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(JSON.parse(text) as Record<string, unknown>));
+  });
+}
+
+const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = { attach: { names: ['nosuch'] }, detach: { names: ['nosuch'] } };
+
+/** What they answer is seen in test/integration/keeper.test.ts. */
+const ENDING: readonly string[] = ['restart', 'stop'];
+
+it('a daemon that has no keeper is not begun anew, and lives on', async () => {
+  const { pid } = await client.call('daemon', {});
+  expect(await raw({ id: 1, method: 'restart' })).toMatchObject({
+    error: { code: 'E_SYSTEM', message: expect.stringContaining('no keeper') },
+  });
+  expect((await client.call('daemon', {})).pid).toBe(pid);
+});
+
+it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !ENDING.includes(method)))(
+  'method %s answers as its table and docs/json/control.json say',
+  async (method) => {
+    const { id, version, release, result } = await raw({ id: 'x', method, params: PARAMS[method] ?? {} });
+    const daemon = await client.call('daemon', {});
+    expect({ id, version, release }).toEqual({ id: 'x', version: daemon.control, release: daemon.version });
+    expect(misfit(CONTROL_METHODS[method].result, result, 'exactly')).toBeNull();
+    const { $defs } = JSON.parse(readFileSync(`${DOCS}control.json`, 'utf8')) as { $defs: Record<string, object> };
+    expect(ajv.validate($defs[`${method}.result`] ?? {}, result), ajv.errorsText()).toBe(true);
+    expect(daemon.methods).toContain(method);
+  },
+);
+
+it('a request of another version is refused with both versions, and who the daemon is told all the same', async () => {
+  expect(await raw({ id: 1, version: 99, method: 'detach', params: { names: [] } })).toMatchObject({
+    id: 1,
+    error: {
+      code: 'E_VERSION',
+      message: expect.stringMatching(/version 99 of the control interface, this daemon \(release [\d.]+\) speaks \d+/),
+    },
+  });
+  expect(await raw({ id: 1, version: 99, method: 'daemon' })).toMatchObject({ result: { program: 'rsiod' } });
+});
+
+it('volumes that wait, and those awaited after a restart, are of the declared shape', async () => {
+  await client.rsconfigWell('-a', 'oracle');
+  await server.stop('rssrv');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  const writing = nbd.write(0, Buffer.alloc(4_096)).catch(() => undefined);
+  await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 10_000, 'The volume waits');
+  for (const [name, ...args] of [
+    ['status', '-m', 'status'],
+    ['query', '-q'],
+    ['stats', '-m', 'stats'],
+  ] as const) {
+    const { stdout } = await client.rsconfig(...args, '--json');
+    fits(name, CONTROL_METHODS[name].result, stdout);
+  }
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  const { awaited } = await client.call('local', {});
+  expect(awaited).toMatchObject([{ name: 'oracle', server: 'big-9' }]);
+  fits('local', CONTROL_METHODS.local.result, (await client.rsconfig('-l', '--json')).stdout);
+  nbd.close();
+  await writing;
+});

@@ -1,0 +1,67 @@
+// Nothing acknowledged is lost, with real processes: a server that is killed, replaced by another build, crashes with its machine, or whose
+// storage fails, under fio with verification and a judge that knows every sector. Each strike twice; many more in `npm run restarts`.
+
+import { expect, it } from 'vitest';
+import { OtherBuild } from '../support/drills/other-build.ts';
+import { type DrillResult, Stage } from '../support/drills/restart-drill.ts';
+import { crashUnflushed, failFlushes, FORGETFUL, kill, replace } from '../support/drills/restart-kinds.ts';
+import { useLab } from '../support/lab.ts';
+import { needFio } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+
+/** The server comes back as soon as the client says that it waits. */
+const SOON = { downMs: 0 };
+const BOTH_FLUSH = { fioFlushes: true, judgeFlushes: true };
+/** Seeds of crashes that leave a part of what was not synced, and nothing of it. */
+const CRASHES = [4, 7] as const;
+
+/** Of one test, on a machine that is slow and busy. */
+const PATIENT = { timeout: 300_000 };
+
+const lab = useLab();
+
+function expectAllThere(what: string, { outages, breaches, judgedIos, fioReadBack, replays, flushErrors }: DrillResult): void {
+  expect(breaches).toEqual([]);
+  expect(judgedIos).toBeGreaterThan(0);
+  expect(fioReadBack).toBeGreaterThan(0);
+  const afterUp = outages.map(({ afterUpMs }) => afterUpMs.toFixed(0)).join(' ');
+  report(what, { 'ms from up to the first I/O': afterUp, judgedIos, fioReadBack, replays, flushErrors });
+}
+
+it(
+  'a server that is killed, and one that another build replaces: no I/O error, and all that was acknowledged is there',
+  PATIENT,
+  async (context) => {
+    needFio(context);
+    const stage = await Stage.set(lab, { ...BOTH_FLUSH, ...SOON });
+    const build = OtherBuild.make(lab);
+    await kill(stage);
+    await replace(stage, build, 'SIGTERM');
+    await kill(stage);
+    await replace(stage, build, 'SIGKILL');
+    expectAllThere('rssrv killed and replaced', await stage.end());
+  },
+);
+
+it('a server machine that crashes: what was not flushed is sent again by its client', PATIENT, async (context) => {
+  needFio(context);
+  const stage = await Stage.set(lab, { keys: FORGETFUL, ...BOTH_FLUSH, ...SOON });
+  for (const seed of CRASHES) await crashUnflushed(stage, seed);
+  const result = await stage.end();
+  expect(result.replays).toBeGreaterThanOrEqual(CRASHES.length);
+  expectAllThere('crash of the server machine', result);
+});
+
+it.for([true, false])(
+  'storage that fails to flush, whoever asks for it (%s: its user), and then crashes: the same',
+  async (judgeFlushes, context) => {
+    needFio(context);
+    const stage = await Stage.set(lab, { keys: FORGETFUL, fioFlushes: false, judgeFlushes, ...SOON });
+    await failFlushes(stage);
+    await crashUnflushed(stage, CRASHES[1]);
+    const result = await stage.end();
+    expect(result.flushErrors > 0).toBe(judgeFlushes);
+    expect(result.replays).toBeGreaterThanOrEqual(2);
+    expectAllThere(`failed flushes, ${judgeFlushes ? 'asked for' : 'of the server itself'}`, result);
+  },
+);

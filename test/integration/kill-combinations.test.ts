@@ -1,0 +1,137 @@
+// Processes of a server killed in every combination under verified I/O, and rssrv started again at once: never do two processes serve the
+// volume, the client's I/O goes on without an error, and when all has ended nothing is left. Single kills are in end-and-restart.test.ts
+// and worker-killed.test.ts.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { processesOfSession, startTicksOf } from '@rsio/protocol/lib/process-facts';
+import { beforeEach, expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { killServer } from '../support/machine-crash.ts';
+import { needFio, needTool, run } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { helpersOf, ServedBy, workersOf } from '../support/served-by.ts';
+import { untilWriting, volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const VOLUME = 'osl:oracle@0';
+const MEMORY_ID = '5e0c9a64-3f1b-4f0d-9a55-7b2d1c8e6f30';
+/** Longer than any of them takes: fio is stopped when what it wrote before the kill was read back. */
+const FIO_SECONDS = 40;
+const READ_BACK_WRITES = 1_200;
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  const network = await lab.network(2);
+  const volumes = { oracle: { path: image(), size: '64m' }, scratch: { type: 'memory', size: '1m', id: MEMORY_ID } };
+  await startServer(server, network, { volumes });
+  await startClient(client, network);
+  await client.rsconfigWell('-a', 'oracle');
+});
+
+const image = (): string => server.file('storage/oracle.img');
+const worker = (): number => server.worker('big-2');
+
+/** Starts rssrv, which may have to wait for the end of what the last one left, and for nothing else. */
+async function startAgain(): Promise<void> {
+  await server.start('rssrv');
+}
+
+const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
+  'the listener alone, the next one at once': async () => {
+    process.kill(server.pid('rssrv'), 'SIGKILL');
+    await startAgain();
+  },
+  'a server process that stands still': async () => {
+    const pid = worker();
+    process.kill(pid, 'SIGSTOP');
+    process.kill(pid, 'SIGKILL');
+    await waitFor(() => worker() !== pid, 20_000, 'There is a new server process');
+  },
+  'the listener, while the server process stands still': async () => {
+    const pid = worker();
+    process.kill(pid, 'SIGSTOP');
+    process.kill(server.pid('rssrv'), 'SIGKILL');
+    await startAgain();
+    expect(workersOf(server)).not.toContain(pid);
+  },
+  'everything, the next one at once': async () => {
+    await killServer(server);
+    await startAgain();
+  },
+  'the listener and the server process, while the helper that makes holes stands still': async () => {
+    const pid = worker();
+    const helpers = helpersOf(pid);
+    expect(helpers).toHaveLength(1);
+    // By this the next listener finds them.
+    expect(processesOfSession(pid, 'perl')).toEqual(helpers);
+    for (const helper of helpers) process.kill(helper, 'SIGSTOP');
+    process.kill(server.pid('rssrv'), 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+    await startAgain();
+    for (const helper of helpers) expect(startTicksOf(helper)).toBeUndefined();
+  },
+  'the listener twice, the second time as soon as it is up': async () => {
+    process.kill(server.pid('rssrv'), 'SIGKILL');
+    await startAgain();
+    process.kill(server.pid('rssrv'), 'SIGKILL');
+    await startAgain();
+  },
+};
+
+async function expectNothingLeft(): Promise<void> {
+  await server.stop('rssrv');
+  expect(server.processes()).toEqual([]);
+  expect(readdirSync(server.rssrvPaths.runDir)).toEqual(['records.json']);
+  expect(existsSync(`/dev/shm/rsio-${MEMORY_ID}`)).toBe(false);
+  expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
+}
+
+it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
+  needFio(context);
+  const served = new ServedBy(server, image());
+  lab.onClean(() => served.end());
+  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  await untilWriting(client, VOLUME, fio);
+  await STRIKES[name]?.();
+  await untilWriting(client, VOLUME, fio, READ_BACK_WRITES);
+  fio.stop();
+  const { verifyReads } = await fio.outcome;
+  const { errors, longestGapMs } = await volumeStats(client, VOLUME);
+  const { overlaps, processes } = served.end();
+  expect(overlaps).toEqual([]);
+  expect(processes).toBeGreaterThan(1);
+  expect(errors).toBe(0);
+  // That of the client, and the spare one.
+  await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
+  report(`kill -9: ${name}`, { 'longest gap ms': longestGapMs, verifyReads });
+  await client.rsconfigWell('-d', 'oracle');
+  await expectNothingLeft();
+});
+
+it('the helper that makes holes is killed: zeros are written instead, and I/O goes on', async (context) => {
+  needFio(context);
+  needTool(context, 'qemu-io', 'qemu-utils');
+  const pid = worker();
+  const [helper = 0] = helpersOf(pid);
+  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  await untilWriting(client, VOLUME, fio);
+  process.kill(helper, 'SIGKILL');
+  await waitFor(() => server.log('rssrv').includes('No holes and no fast zeroing from now on'), 5_000, 'It is said');
+  const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
+  expect(zeroed).toMatchObject({ code: 0 });
+  await untilWriting(client, VOLUME, fio, READ_BACK_WRITES);
+  fio.stop();
+  await fio.outcome;
+  expect((await volumeStats(client, VOLUME)).errors).toBe(0);
+  expect(worker()).toBe(pid);
+  await client.rsconfigWell('-d', 'oracle');
+  await expectNothingLeft();
+});

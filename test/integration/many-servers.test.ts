@@ -1,0 +1,82 @@
+// rsiod with as many servers and interfaces as it may have: 256 scripted servers with 8 interfaces each, which is 2,048 paths. What the
+// outputs make of positions past 99 and 999, and that the client stays alive under its own heartbeats.
+
+import { INTERFACES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/protocol/limits';
+import { expect, it } from 'vitest';
+import { useLab } from '../support/lab.ts';
+import { RawServer } from '../support/raw-server.ts';
+import { report } from '../support/report.ts';
+
+const SERVERS = SERVERS_PER_CLIENT_MAX;
+const NODEKEY = '0xthe-key-of-everybody';
+const UP_MS = 60_000;
+const TEST_MS = 300_000;
+
+const lab = useLab();
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+it(
+  '256 servers over 8 interfaces: every path is up, and every position is shown',
+  async () => {
+    const { subnets, port } = await lab.network(INTERFACES_MAX);
+    // Host 254 is the subnet's reservation: servers share addresses and differ in their ports.
+    const end = (server: number, wire: number): { address: string; port: number } => ({
+      address: subnets[wire]?.address(1 + (server % 200)) ?? '',
+      port: port + Math.floor(server / 200),
+    });
+    const name = (server: number): string => `srv-${server}`;
+    for (const order of range(SERVERS)) {
+      const [first, ...further] = range(INTERFACES_MAX).map((wire) => end(order, wire).address);
+      const server = await RawServer.listen({
+        address: first ?? '',
+        furtherAddresses: further,
+        port: end(order, 0).port,
+        namespaceid: 200,
+        nodekey: NODEKEY,
+        server: name(order),
+        serverid: SERVERS - 1 - order,
+        meddle: () => false,
+      });
+      lab.onClean(() => server.close());
+    }
+    const client = lab.host();
+    client.writeConfig(
+      'rsiod',
+      [
+        ...range(INTERFACES_MAX).map((wire) => `[interface if${wire}]\naddress = ${subnets[wire]?.address(253)}\n`),
+        `[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = ${NODEKEY}\ndevice = nbd-socket\n`,
+        ...range(SERVERS).flatMap((order) =>
+          range(INTERFACES_MAX).map(
+            (wire) => `[server ${name(order)}-${wire}]\naddress = ${end(order, wire).address}\nport = ${end(order, wire).port}\n`,
+          ),
+        ),
+      ].join('\n'),
+    );
+    const startMs = performance.now();
+    await client.start('rsiod');
+    await client.pathsUp(SERVERS * INTERFACES_MAX, UP_MS);
+    report('2,048 paths', { 'ms until all were up': performance.now() - startMs });
+    const volume = '      0  tvol             disk         2048 blocks of  512 bytes\n';
+    expect(await client.rsconfigWell('-q')).toBe(
+      `000 osl\n  clt: big-2\n${range(SERVERS)
+        .map((order) => `  srv: ${String(order).padStart(3, '0')} ${name(order)}\n${volume}`)
+        .join('')}`,
+    );
+    expect(await client.rsconfigWell('-m', 'status')).toBe(
+      range(INTERFACES_MAX)
+        .map((wire) => {
+          const reps = range(SERVERS).map((order) => {
+            const { address, port: at } = end(order, wire);
+            const position = String(order * INTERFACES_MAX + wire).padStart(3, '0');
+            return `    rep: ${position} IP(TCP) ${address}/${at} connected tx: ok rx: ok\n`;
+          });
+          return `${wire} if${wire} IP(TCP) ${subnets[wire]?.address(253)}/5000\n${reps.join('')}`;
+        })
+        .join(''),
+    );
+  },
+  TEST_MS,
+);

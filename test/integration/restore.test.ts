@@ -1,0 +1,233 @@
+// Volumes that were attached come back by themselves after rsiod was killed or stopped, and only those that should. Whoever uses them over
+// NBD connects again and finds every acknowledged write.
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { needTool, start, wellOf } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const BLOCK_BYTES = 4_096;
+const BLOCKS = 64;
+const BACK_MS = 20_000;
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(2);
+  const volumes = { oracle: { path: server.file('oracle.img'), size: '16m' }, tvol1: { path: server.file('tvol1.img'), size: '16m' } };
+  await startServer(server, network, { volumes });
+  await startClient(client, network);
+});
+
+async function attached(host: Host): Promise<string[]> {
+  const { attachments } = await host.call('local', {});
+  return attachments.map(({ namespace, name }) => `${namespace}:${name}`).sort();
+}
+
+async function awaited(host: Host): Promise<string[]> {
+  return (await host.call('local', {})).awaited.map(({ namespace, name }) => `${namespace}:${name}`).sort();
+}
+
+/** These are attached, and no others, also when the lists were asked for anew: who starts may be up before its old session has ended. */
+async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
+  await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
+  await host.rsconfigWell('-q');
+  expect(await attached(host)).toEqual(labels);
+}
+
+/** Opens an export, as clients do that connect again: as soon as it is there. */
+function open(host: Host, name: string): Promise<NbdIo> {
+  return waitFor(() => NbdIo.open(host.rsiodPaths.nbdSocket, name), BACK_MS, `${name} can be opened`);
+}
+
+/** Writes fresh content to block after block, until the connection breaks; what was acknowledged stands in the map. */
+async function writeUntilBroken(nbd: NbdIo, acknowledged: Map<number, Buffer>): Promise<number> {
+  for (let at = 0; ; at = (at + 1) % BLOCKS) {
+    const data = randomBytes(BLOCK_BYTES);
+    try {
+      await nbd.write(at * BLOCK_BYTES, data);
+    } catch {
+      return at;
+    }
+    acknowledged.set(at, data);
+  }
+}
+
+it('rsiod killed under writes and started again: attached without anybody asking, every acknowledged write is there', async () => {
+  await client.rsconfigWell('-a');
+  const first = await open(client, 'osl/oracle');
+  const acknowledged = new Map<number, Buffer>();
+  const written = writeUntilBroken(first, acknowledged);
+  await waitFor(() => acknowledged.size === BLOCKS, BACK_MS, 'Every block is written');
+  await client.kill('rsiod');
+  const broken = await written;
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle', 'osl:tvol1');
+  expect((await client.rsconfigWell('-l')).split('\n').sort()).toEqual(['', 'osl:oracle@0', 'osl:tvol1@0']);
+  const second = await open(client, 'osl/oracle');
+  for (const [at, data] of acknowledged) {
+    const read = await second.read(at * BLOCK_BYTES, BLOCK_BYTES);
+    // Of the one that was under way nobody knows whether it was done.
+    if (at !== broken) expect(read.equals(data), `block ${at}`).toBe(true);
+  }
+  await second.verify(0, BLOCKS * BLOCK_BYTES);
+  second.close();
+});
+
+it('a program that connects again by itself sees a pause: qemu-io over a restart', async (context) => {
+  needTool(context, 'qemu-io', 'qemu-utils');
+  await client.rsconfigWell('-a', 'oracle');
+  const socket = `file.server.type=unix,file.server.path=${client.rsiodPaths.nbdSocket}`;
+  const image = `driver=raw,file.driver=nbd,${socket},file.export=osl/oracle,file.reconnect-delay=60`;
+  const commands = ['write -P 0xab 0 1M', 'flush', 'sleep 4000', 'read -P 0xab 0 1M', 'write -P 0xcd 1M 1M', 'read -P 0xcd 1M 1M'];
+  const args = ['--image-opts', ...commands.flatMap((command) => ['-c', command]), image];
+  const qemu = start('qemu-io', args, { timeoutMs: 120_000 });
+  const flushes = async (): Promise<number> => (await client.call('stats', {})).volumes[0]?.flushes ?? 0;
+  await waitFor(async () => (await flushes()) > 0, BACK_MS, 'qemu-io has written and flushed');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  const text = wellOf('qemu-io', await qemu.ended);
+  expect(text).not.toContain('failed');
+  expect(text.match(/(read|wrote) 1048576\/1048576/g)).toHaveLength(4);
+});
+
+it('told to end and started again, all comes back as it was: also read-only', async () => {
+  await client.rsconfigWell('-a', '--read-only', 'oracle');
+  await client.stop('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle');
+  const { attachments } = await client.call('local', {});
+  expect(attachments).toMatchObject([{ name: 'oracle', readonly: true }]);
+});
+
+it('a server that is away at first: told at the start, shown by -l, attached when it is back', async () => {
+  await client.rsconfigWell('-a', 'oracle');
+  await server.stop('rssrv');
+  await client.kill('rsiod');
+  const up = await client.start('rsiod');
+  expect(up.stderr).toContain('osl:oracle@0 is not attached again yet: Server big-9 is not in reach');
+  const shown = await client.rsconfig('-l');
+  expect(shown).toMatchObject({ code: 0, stdout: '' });
+  expect(shown.stderr).toBe(
+    'rsconfig: osl:oracle@0 was attached before rsiod was started anew, and is not yet again: Server big-9 is not in reach; rsconfig -d osl:oracle@0 gives it up\n',
+  );
+  await server.start('rssrv');
+  await whenAttached(client, 'osl:oracle');
+  const nbd = await open(client, 'osl/oracle');
+  await nbd.verify(0, BLOCK_BYTES);
+  nbd.close();
+});
+
+it('what was detached stays so over a restart: before it, and while it was awaited; also when attach = all', async () => {
+  client.writeConfig('rsiod', clientConfig(network, { defaults: { attach: 'all' } }));
+  await client.stop('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle', 'osl:tvol1');
+  await client.rsconfigWell('-d', 'tvol1');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle');
+  await server.stop('rssrv');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  expect(await client.rsconfigWell('-d', 'oracle')).toBe('osl:oracle@0 detached\n');
+  await server.start('rssrv');
+  await client.pathsUp(2);
+  expect(await client.rsconfigWell('-q')).toContain('oracle');
+  expect(await attached(client)).toEqual([]);
+  // Without what was kept, as after a boot, the configuration alone counts.
+  await client.stop('rsiod');
+  rmSync(client.rsiodPaths.attachedFile);
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle', 'osl:tvol1');
+});
+
+it('what another client has taken meanwhile is said once, and not tried again', async () => {
+  const venus = lab.host();
+  await startClient(venus, network, { node: 'venus', client: 1 });
+  await client.rsconfigWell('-a');
+  await client.stop('rsiod');
+  await venus.rsconfigWell('-a', 'oracle');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:tvol1');
+  expect(client.log('rsiod')).toMatch(
+    /osl:oracle@0, attached before this daemon was started: .*venus.*: it is not attached again by itself/,
+  );
+  await venus.rsconfigWell('-d');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:tvol1');
+});
+
+it('what another client took over, while rsiod ran or while it was dead, is left to it', async () => {
+  const venus = lab.host();
+  await startClient(venus, network, { node: 'venus', client: 1 });
+  await client.rsconfigWell('-a');
+  await venus.rsconfigWell('-a', '--take-over', 'oracle');
+  await whenAttached(client, 'osl:tvol1');
+  await client.kill('rsiod');
+  await venus.rsconfigWell('-a', '--take-over', 'tvol1');
+  await client.start('rsiod');
+  await waitFor(async () => (await awaited(client)).length === 0, BACK_MS, 'Nothing is awaited any more');
+  expect(await attached(client)).toEqual([]);
+  expect(client.log('rsiod')).toMatch(
+    /osl:tvol1@0, attached before this daemon was started: .*venus.*: it is not attached again by itself/,
+  );
+  expect(client.log('rsiod')).not.toContain('osl:oracle@0, attached before');
+  expect(await attached(venus)).toEqual(['osl:oracle', 'osl:tvol1']);
+});
+
+it('two namespaces with a volume of the same name: each comes back from its own server', async () => {
+  const other = lab.host();
+  const subnet = await lab.network(1);
+  const volumes = { oracle: { path: other.file('other.img'), size: '8m' } };
+  other.writeConfig('rssrv', serverConfig(subnet, { volumes }).replace('namespaceid = 200', 'namespaceid = 201'));
+  await other.start('rssrv');
+  const file = `${clientConfig(network)}\n${clientConfig(subnet, { namespaceid: 201 })
+    .replace(/\[defaults\][^[]*/, '')
+    .replace('[interface if0]', '[interface if9]')
+    .replace('[namespace osl]', `[namespace lab]\nport = ${subnet.port}`)}`;
+  client.writeConfig('rsiod', file);
+  await client.stop('rsiod');
+  await client.start('rsiod');
+  await client.rsconfigWell('-a', 'osl:oracle', 'lab:oracle');
+  const named = async (): Promise<string[]> =>
+    (await client.call('local', {})).attachments.map(({ namespace, id, byId }) => `${namespace} ${id} ${byId}`).sort();
+  const before = await named();
+  expect(before).toEqual([expect.stringMatching(/^lab (\S+) rsio-201-\1$/), expect.stringMatching(/^osl (\S+) rsio-200-\1$/)]);
+  await other.stop('rssrv');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle');
+  expect(await awaited(client)).toEqual(['lab:oracle']);
+  await other.start('rssrv');
+  await whenAttached(client, 'lab:oracle', 'osl:oracle');
+  expect(await named()).toEqual(before);
+});
+
+it('a damaged record, or one of a newer release: told, kept aside, and the daemon starts', async () => {
+  await client.rsconfigWell('-a');
+  const file = client.rsiodPaths.attachedFile;
+  for (const text of [readFileSync(file, 'utf8').slice(0, 40), '{"version":99,"content":{"volumes":[]}}\n']) {
+    await client.stop('rsiod');
+    writeFileSync(file, text);
+    const up = await client.start('rsiod');
+    expect(up.stderr).toMatch(/^rsiod: Warning: What was attached is not attached again: .+; it is kept as .+attached\.json\.unusable$/m);
+    expect(readFileSync(`${file}.unusable`, 'utf8')).toBe(text);
+    expect(await attached(client)).toEqual([]);
+  }
+  await client.rsconfigWell('-a', 'oracle');
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  await whenAttached(client, 'osl:oracle');
+});

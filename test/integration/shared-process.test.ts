@@ -1,0 +1,85 @@
+// More clients than `processes` allows: they share server processes. One that goes, comes again or is refused its storage leaves the others
+// alone; a process that is killed costs all in it a pause, and none of them an I/O.
+
+import { expect, it } from 'vitest';
+import { serverConfig, startClient, startServer } from '../support/configs.ts';
+import { startFio } from '../support/fio.ts';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { needFio } from '../support/programs.ts';
+import { report } from '../support/report.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const NODES = ['big-2', 'venus', 'mars', 'pluto'] as const;
+const WAIT_MS = 30_000;
+/** At most: it is ended when it has read back enough. */
+const FIO_SECONDS = 150;
+const TEST_MS = 180_000;
+
+const lab = useLab();
+
+it(
+  'clients beyond the number of processes share them, come and go alone, and go on together when theirs is killed',
+  async (context) => {
+    needFio(context);
+    const [server, network] = [lab.host(), await lab.network(2)];
+    const volumes = Object.fromEntries(NODES.map((node) => [node, { path: server.file(`${node}.img`), size: '32m', clients: node }]));
+    const clients = Object.fromEntries(NODES.map((node) => [node, `0x${node}-secret-of-the-lab`]));
+    const options = (processes: number) => ({ volumes, clients, server: { processes: String(processes) } });
+    await startServer(server, network, options(2));
+    const hosts = new Map<string, Host>();
+    for (const [index, node] of NODES.entries()) {
+      const host = lab.host();
+      hosts.set(node, host);
+      await startClient(host, network, { node, client: index });
+      await host.rsconfigWell('-a');
+    }
+    const [stays, goes] = ['big-2', 'mars'].map((node) => hosts.get(node)!) as [Host, Host];
+    expect(NODES.map((node) => server.worker(node))).toEqual([
+      server.worker('big-2'),
+      server.worker('venus'),
+      server.worker('big-2'),
+      server.worker('venus'),
+    ]);
+    expect(server.worker('big-2')).not.toBe(server.worker('venus'));
+
+    const fio = startFio(stays, 'osl/big-2', { seconds: FIO_SECONDS });
+    await untilWriting(stays, 'osl:big-2@0', fio);
+    const shared = server.worker('big-2');
+    await goes.stop('rsiod');
+    await waitFor(() => server.log('rssrv').includes('The session of node mars has ended'), WAIT_MS, 'The session of mars ends');
+    await untilWriting(stays, 'osl:big-2@0', fio);
+    await goes.start('rsiod');
+    await goes.pathsUp(2);
+    await goes.rsconfigWell('-a');
+    expect([server.worker('mars'), server.worker('big-2')]).toEqual([shared, shared]);
+    expect(stays.log('rsiod'), 'who stays notices nothing').not.toMatch(/is down|a new session/);
+
+    const others = startFio(goes, 'osl/mars', { seconds: FIO_SECONDS });
+    await untilWriting(goes, 'osl:mars@0', others);
+    process.kill(shared, 'SIGKILL');
+    await waitFor(() => ['big-2', 'mars'].every((node) => server.worker(node) !== shared), WAIT_MS, 'Both have another process');
+    const outcomes = await Promise.all([verifiedAndEnded(stays, 'osl:big-2@0', fio), verifiedAndEnded(goes, 'osl:mars@0', others)]);
+    for (const [host, volume] of [
+      [stays, 'osl:big-2@0'],
+      [goes, 'osl:mars@0'],
+    ] as const) {
+      expect((await volumeStats(host, volume)).errors).toBe(0);
+      expect(host.log('rsiod')).toMatch(/The storage began a new life/);
+    }
+    expect(hosts.get('venus')!.log('rsiod'), 'another process, another fate').not.toMatch(/is down|a new session/);
+
+    server.writeConfig('rssrv', serverConfig(network, options(3)));
+    process.kill(server.pid('rssrv'), 'SIGHUP');
+    await waitFor(() => server.log('rssrv').includes('processes is 3, for new sessions'), WAIT_MS, 'The file is read again');
+    await goes.stop('rsiod');
+    await goes.start('rsiod');
+    await goes.pathsUp(2);
+    expect(new Set(['big-2', 'venus', 'mars'].map((node) => server.worker(node))).size).toBe(3);
+    await server.stop('rssrv');
+    expect(server.log('rssrv')).not.toMatch(/could not|still has I\/O/);
+    report('two clients in a killed process', { 'slowest I/O ms': outcomes.map(({ slowestMs }) => slowestMs.toFixed(0)).join(' ') });
+  },
+  TEST_MS,
+);

@@ -1,0 +1,69 @@
+// rsconfig --wait with real daemons: it returns when what it waits for has come, or says in time that it has not; Ctrl-C undoes nothing.
+// What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/waiting.ts.
+
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, startClient, startServer } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const lab = useLab();
+let server: Host;
+let client: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  client = lab.host();
+  network = await lab.network(1);
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
+  await startClient(client, network);
+});
+
+it('-a --wait and -m status --wait return when the server has come; nothing is drawn where no terminal is', async () => {
+  await server.stop('rssrv');
+  const attaching = client.beside('rsconfig', ['-a', '--wait=50s', 'oracle']);
+  const status = client.beside('rsconfig', ['-m', 'status', '--wait=50s']);
+  const all = client.beside('rsconfig', ['-a', '--wait']);
+  const late = await client.rsconfig('-a', 'oracle', '--wait=1s');
+  expect(late).toMatchObject({ code: 1, stdout: '' });
+  expect(late.stderr).toMatch(/^rsconfig: Waited 1 s in vain: .+\nrsconfig: (osl:)?oracle(@0)?: .+ \[E_(NO_PATH|UNKNOWN_VOLUME)\]\n$/);
+  await server.start('rssrv');
+  const attached = `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n`;
+  expect(await attaching.ended).toMatchObject({ code: 0, stdout: attached, stderr: '' });
+  expect(await all.ended).toMatchObject({ code: 0, stdout: attached, stderr: '' });
+  expect(await status.ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+it('-d --wait returns when the last user is gone', async () => {
+  await client.rsconfigWell('-a');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  expect((await client.rsconfig('-d', '--wait=1s', 'oracle')).stderr).toContain('[E_IN_USE]');
+  const detaching = client.beside('rsconfig', ['-d', '--wait', 'oracle']);
+  await nbd.verify(0, 4_096);
+  nbd.close();
+  expect(await detaching.ended).toMatchObject({ code: 0, stdout: 'osl:oracle@0 detached\n', stderr: '' });
+});
+
+it('Ctrl-C ends the waiting alone: what was attached on the way stays so', async () => {
+  const waiting = client.beside('rsconfig', ['-a', '--wait', 'oracle', 'nosuch']);
+  await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'oracle is attached');
+  waiting.kill('SIGINT');
+  const { code, stdout, stderr } = await waiting.ended;
+  // Before the answer to the first question has come nobody knows what to print of it.
+  expect(['', `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n`]).toContain(stdout);
+  expect(code).toBe(1);
+  expect(stderr).toContain('Waiting was ended: what was attached stays attached');
+  expect((await client.call('local', {})).attachments).toHaveLength(1);
+});
+
+it('reload --wait returns when the paths of the new file are up', async () => {
+  const more = await lab.network(1);
+  client.writeConfig(
+    'rsiod',
+    clientConfig(network).replace('[namespace osl]', `[interface if7]\naddress = ${more.clientAddresses()[0]}\n\n[namespace osl]`),
+  );
+  const { code, stdout } = await client.rsconfig('reload', '--wait=60s');
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'interface if7: - -> added\n' });
+});

@@ -1,0 +1,244 @@
+// Volumes that show faults, with real processes: rssrv takes their keys with --test alone, each fault is met by who uses the volume, and
+// the crash of a machine loses what was not synced and nothing else. The faults one by one are in interference.test.ts.
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, it } from 'vitest';
+import { SECTOR_BYTES, SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/protocol/limits';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { keyOf, serverConfig, startClient } from '../support/configs.ts';
+import type { Host } from '../support/host.ts';
+import { type LabNetwork, useLab } from '../support/lab.ts';
+import { killServer, machineCrash } from '../support/machine-crash.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { RawClient } from '../support/raw-peer.ts';
+import { report } from '../support/report.ts';
+import { startFio } from '../support/fio.ts';
+import { needFio } from '../support/programs.ts';
+import { untilWriting, volumeStats } from '../support/volume-stats.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** Seeds of crashes: most, all, a part and nothing of what was not synced is left. */
+const CRASHES = [2, 4, 6, 7];
+const ALL_LOST = 7;
+const SECTORS = 64;
+/** Longer than it takes: fio is stopped when what it wrote before the kills was read back. */
+const FIO_SECONDS = 60;
+const READ_BACK_WRITES = 1_200;
+const EIO = 5;
+const ENOSPC = 28;
+
+const lab = useLab();
+let server: Host;
+let network: LabNetwork;
+
+beforeEach(async () => {
+  server = lab.host();
+  network = await lab.network(2);
+});
+
+const image = (): string => server.file('storage/oracle.img');
+
+function configure(keys: Readonly<Record<string, string>>): void {
+  server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { path: image(), size: '64m', ...keys } } }));
+}
+
+async function serve(keys: Readonly<Record<string, string>>): Promise<void> {
+  configure(keys);
+  await server.start('rssrv', ['--test']);
+}
+
+async function attached(deadlineMs?: number): Promise<{ client: Host; nbd: NbdIo }> {
+  const client = lab.host();
+  await startClient(client, network);
+  await client.rsconfigWell('-a');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle', deadlineMs);
+  lab.onClean(() => nbd.close());
+  return { client, nbd };
+}
+
+async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
+  const to = { address: network.serverAddresses[0] ?? '', port: network.port };
+  const client = await RawClient.begin(to, { node, nodekey: keyOf(node), namespaceid: 200, hello: { instance } });
+  lab.onClean(() => client.close());
+  return client;
+}
+
+it('without --test such a key is an error of the file, at the start, in a check, and when the file is read anew', async () => {
+  configure({ 'test-delay': 'write 1ms' });
+  const wrong =
+    /^rssrv: .*\/rssrvcfg:\d+: Volume "oracle" has test-delay, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is \[E_CONFIG\]\n$/;
+  for (const args of [[], ['--check']]) {
+    const result = await server.tryStart('rssrv', args);
+    expect(result.stderr).toMatch(wrong);
+    expect(result.code).toBe(1);
+  }
+  expect(existsSync(image())).toBe(false);
+  expect((await server.tryStart('rssrv', ['--check', '--test'])).code).toBe(0);
+  configure({});
+  await server.start('rssrv');
+  configure({ 'test-delay': 'write 1ms' });
+  process.kill(server.pid('rssrv'), 'SIGHUP');
+  await waitFor(() => server.log('rssrv').includes('has test-delay, which makes faults'), 5_000, 'The file is refused');
+});
+
+it('with --test it says which volumes show faults', async () => {
+  configure({ 'test-throttle': '1m' });
+  const { stderr } = await server.start('rssrv', ['--test']);
+  expect(stderr).toBe('rssrv: Warning: Volumes that show faults, as their test-... keys say: oracle\n');
+  expect(server.log('rssrv')).toContain('Volumes that show faults, as their test-... keys say: oracle');
+});
+
+it('an error of the storage comes while its file is there, and where it is said to', async () => {
+  const broken = server.file('broken');
+  await serve({ 'test-error': `write 128-255 ENOSPC, read EIO while ${broken}` });
+  const { nbd } = await attached();
+  await nbd.verify(0, 65_536);
+  await expect(nbd.write(65_536, Buffer.alloc(4096))).rejects.toThrow(`Errno ${ENOSPC}`);
+  writeFileSync(broken, '');
+  await expect(nbd.read(0, 4096)).rejects.toThrow(`Errno ${EIO}`);
+  rmSync(broken);
+  await nbd.verify(0, 65_536);
+  expect(server.log('rssrv')).toMatch(/Volume oracle: write of .*oracle\.img failed \(ENOSPC\)/);
+});
+
+it('a volume that stands still keeps its requests, and goes on with them', async () => {
+  const pause = server.file('pause');
+  await serve({ 'test-pause': pause });
+  const saidMs = SLOW_STORAGE_MS + 2 * SLOW_STORAGE_LOOK_MS;
+  const { client, nbd } = await attached(4 * saidMs);
+  await nbd.verify(0, 65_536);
+  writeFileSync(pause, '');
+  let isAnswered = false;
+  const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
+    isAnswered = true;
+  });
+  // The request is at the server by then: what was asked for later, and needs no storage, is answered.
+  await waitFor(async () => (await volumeStats(client, 'osl:oracle@0')).outstanding > 0, 5_000, 'The request is under way');
+  await client.rsconfigWell('-q');
+  const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;
+  await waitFor(isShown, 2 * saidMs, 'It is shown that the volume waits for its storage');
+  const storage = /^server big-9's storage: its oldest request of ours has been executing for \d+ s$/;
+  const waiting = { volume: 'osl:oracle@0', waitsFor: expect.stringMatching(storage), untilMs: null, requests: 1 };
+  expect((await client.call('status', {})).waiting).toEqual([{ ...waiting, sinceMs: expect.any(Number) }]);
+  expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(/osl:oracle@0 waits for server big-9's storage: its oldest/);
+  expect(isAnswered).toBe(false);
+  rmSync(pause);
+  await written;
+  const ofVolume = async (): Promise<string[]> => {
+    const { events } = await client.call('events', { count: 100 });
+    return events.filter(({ object }) => object === 'volume osl:oracle@0').map(({ from, to }) => `${from} ${to}`);
+  };
+  await waitFor(async () => (await ofVolume()).includes('waiting open'), saidMs, 'It is said that I/O goes on');
+  expect(await ofVolume()).toEqual(['- open', 'open waiting', 'waiting open']);
+  expect((await client.call('status', {})).waiting).toEqual([]);
+  const said = /Volume osl:oracle@0: No I\/O was answered for \d+ s: it waits for server big-9's storage: its oldest request/g;
+  expect(client.log('rsiod').match(said)).toHaveLength(1);
+  expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
+});
+
+it('all of rssrv killed under fio, the storage being forgetful: a crash of processes loses nothing', async (context) => {
+  needFio(context);
+  await serve({ 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' });
+  const { client } = await attached();
+  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  for (let kill = 0; kill < 2; kill++) {
+    await untilWriting(client, 'osl:oracle@0', fio);
+    await killServer(server);
+    await server.start('rssrv', ['--test']);
+  }
+  await untilWriting(client, 'osl:oracle@0', fio, READ_BACK_WRITES);
+  fio.stop();
+  const { verifyReads, flushes } = await fio.outcome;
+  expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
+  expect(flushes).toBeGreaterThan(0);
+  report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
+});
+
+it('the crash of the machine keeps what was flushed, and of the rest what the seed leaves; the storage has another life', async () => {
+  await serve({ 'test-lose-unsynced': 'yes' });
+  const lives = new Set<string>();
+  const survivals: number[] = [];
+  let durable = 0;
+  for (const crash of CRASHES) {
+    const client = await rawClient(crash);
+    const { handle, life } = await client.open('oracle');
+    lives.add(life);
+    const value = 10 * crash;
+    const write = async (content: number, lba: number, count: number, flags = 0): Promise<void> => {
+      const body = Buffer.alloc(count * SECTOR_BYTES, content);
+      expect((await client.call({ op: OP.WRITE, flags, handle, lba, count, body })).handle).toBe(STATUS.OK);
+    };
+    const read = await client.call({ op: OP.READ, handle, lba: 0, count: SECTORS });
+    expect(new Set(read.body.subarray(0, SECTOR_BYTES))).toEqual(new Set([durable]));
+    await write(value, 0, SECTORS);
+    expect((await client.call({ op: OP.FLUSH, handle })).handle).toBe(STATUS.OK);
+    await write(value + 1, 1, SECTORS - 2);
+    await write(value + 2, 2, SECTORS - 3);
+    await write(value + 3, SECTORS - 1, 1, FLAG.FUA);
+    const seen = await client.call({ op: OP.READ, handle, lba: 0, count: SECTORS });
+    expect([0, 1, 2, SECTORS - 1].map((sector) => seen.body[sector * SECTOR_BYTES])).toEqual([value, value + 1, value + 2, value + 3]);
+    const { survived } = await machineCrash(server, crash);
+    survivals.push(survived);
+    const content = readFileSync(image());
+    const found = Array.from({ length: SECTORS }, (_, sector) => [
+      ...new Set(content.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES)),
+    ]);
+    const allowed = (sector: number): number[] => {
+      if (sector === 0) return [value];
+      if (sector === SECTORS - 1) return [value + 3];
+      return sector === 1 ? [value, value + 1] : [value, value + 1, value + 2];
+    };
+    for (const [sector, values] of found.entries()) {
+      expect(values).toHaveLength(1);
+      expect(allowed(sector)).toContain(values[0]);
+    }
+    durable = value;
+    await server.start('rssrv', ['--test']);
+  }
+  expect(lives.size).toBe(CRASHES.length);
+  expect(new Set(survivals).size).toBeGreaterThan(2);
+  report('machine crashes', { survivals: survivals.join(' ') });
+});
+
+it('a take-over from a process that was killed syncs what it had not: a crash of the machine afterwards loses none of it', async () => {
+  await serve({ 'test-lose-unsynced': 'yes' });
+  const loser = await rawClient(1);
+  const { handle } = await loser.open('oracle');
+  const body = Buffer.alloc(SECTORS * SECTOR_BYTES, 5);
+  expect((await loser.call({ op: OP.WRITE, handle, lba: 0, count: SECTORS, body })).handle).toBe(STATUS.OK);
+  expect(readFileSync(image())[0]).toBe(0);
+  process.kill(server.worker('big-2'), 'SIGKILL');
+  await loser.ended();
+  const taker = await rawClient(1, 'venus');
+  const request = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, take: TAKE.FORCE });
+  expect((await taker.call({ op: OP.OPEN, body: request })).handle).toBe(STATUS.OK);
+  expect((await machineCrash(server, ALL_LOST)).survived).toBe(0);
+  expect(readFileSync(image()).subarray(0, body.length).equals(body)).toBe(true);
+});
+
+it('what was not synced is not forgotten with the key that made it so', async () => {
+  await serve({ 'test-lose-unsynced': 'yes' });
+  const client = await rawClient(1);
+  const { handle } = await client.open('oracle');
+  expect((await client.call({ op: OP.WRITE, handle, lba: 0, count: 1, body: Buffer.alloc(SECTOR_BYTES, 9) })).handle).toBe(STATUS.OK);
+  await killServer(server);
+  configure({});
+  const { stderr } = await server.start('rssrv');
+  expect(stderr).toMatch(
+    /Volume oracle: .*\/unsynced-[0-9a-f-]+ has writes of it that were not synced: serve it once more with .* \[E_VOLUME\]/,
+  );
+  await server.stop('rssrv');
+  configure({ 'test-lose-unsynced': 'yes' });
+  await server.start('rssrv', ['--test']);
+  const again = await rawClient(2);
+  const opened = await again.open('oracle');
+  expect((await again.call({ op: OP.READ, handle: opened.handle, lba: 0, count: 1 })).body[0]).toBe(9);
+  await again.call({ op: OP.CLOSE, handle: opened.handle });
+  await server.stop('rssrv');
+  configure({});
+  expect((await server.start('rssrv')).stderr).toBe('');
+  expect(readFileSync(image())[0]).toBe(9);
+});

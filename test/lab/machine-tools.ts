@@ -1,0 +1,46 @@
+// Programs of the machine that the lab uses where they are: where they are, and which Debian package brings what is not there.
+// Leaves running them to the shell.
+
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** mke2fs and losetup are here, where the PATH of a plain user does not lead. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
+
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  coreutils: ['cp', 'dd', 'ls', 'rm'],
+  diffutils: ['cmp', 'diff'],
+  e2fsprogs: ['e2fsck', 'mke2fs', 'mkfs.ext4'],
+  'libnbd-bin': ['nbdcopy'],
+  mount: ['losetup', 'mount', 'umount'],
+  'util-linux': ['blockdev', 'fstrim', 'lsblk', 'unshare'],
+  xfsprogs: ['mkfs.xfs', 'xfs_repair'],
+};
+
+/** The PATH with the folders in it where administrators find theirs. */
+export function systemPath(): string {
+  return [process.env['PATH'] ?? '', ...SYSTEM_FOLDERS].filter((folder) => folder !== '').join(delimiter);
+}
+
+/** Where a program of the machine is, or null. */
+export function findTool(name: string): string | null {
+  const folders = systemPath()
+    .split(delimiter)
+    .filter((folder) => folder.startsWith('/'));
+  return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
+}
+
+/** As part of a sentence. */
+export function missingTool(name: string): string {
+  const [debianPackage] = Object.entries(PACKAGES).find(([, tools]) => tools.includes(name)) ?? [name];
+  return `no ${name} here (Debian: ${debianPackage})`;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

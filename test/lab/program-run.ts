@@ -1,0 +1,67 @@
+// Runs one program to its end, with bounds: who is asked to end and does not is killed, and who cannot even be killed, because the kernel
+// holds it, is waited for no longer. Leaves what is shown of it to the shell.
+
+import { spawn } from 'node:child_process';
+
+/** After SIGTERM. */
+const KILL_AFTER_MS = 3_000;
+const GIVE_UP_AFTER_MS = 5_000;
+/** A device that hangs holds up whoever touches it: probes are short. */
+const PROBE_TIMEOUT_MS = 10_000;
+
+export interface ProgramRun {
+  readonly cwd: string;
+  readonly timeoutMs: number;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
+  /** What it says, as it comes. */
+  readonly output: (text: string) => void;
+}
+
+export const GOOD_END = 'ended with exit code 0';
+
+/** Resolves with how it ended, a part of a sentence. Rejects when it cannot be started. */
+export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
+  const { cwd, timeoutMs, env, signal, output } = options;
+  // Detached: the terminal's Ctrl-C is for the lab alone, which then ends things in order.
+  const child = spawn(file, [...args], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', output);
+  return new Promise<string>((resolve, reject) => {
+    const timers: NodeJS.Timeout[] = [];
+    const later = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms));
+    const askToEnd = (): void => {
+      child.kill();
+      later(KILL_AFTER_MS, () => child.kill('SIGKILL'));
+      later(GIVE_UP_AFTER_MS, () => {
+        for (const stream of [child.stdout, child.stderr]) stream.destroy();
+        child.unref();
+        over();
+        resolve('does not end, not even by SIGKILL');
+      });
+    };
+    const over = (): void => {
+      for (const timer of timers) clearTimeout(timer);
+      signal?.removeEventListener('abort', askToEnd);
+    };
+    later(timeoutMs, askToEnd);
+    signal?.addEventListener('abort', askToEnd);
+    child.on('error', (error) => {
+      over();
+      reject(error);
+    });
+    child.on('close', (code, killedBy) => {
+      over();
+      resolve(code === null ? `was ended by ${killedBy}` : `ended with exit code ${code}`);
+    });
+  });
+}
+
+/** Whether a program of the machine does it. */
+export async function succeeds(file: string, ...args: readonly string[]): Promise<boolean> {
+  const options = { cwd: '/', timeoutMs: PROBE_TIMEOUT_MS, output: () => undefined };
+  return await runProgram(file, args, options).then(
+    (ended) => ended === GOOD_END,
+    () => false,
+  );
+}

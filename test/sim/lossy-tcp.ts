@@ -1,0 +1,70 @@
+// What a link that loses packets does to one direction of a connection: nothing is missing, but it comes late. A lost packet is repeated
+// after a round trip when enough follows to show that it is missing, else after a time-out that doubles each time; all that is behind it
+// waits for it; and the sender goes slowly from there. Leaves the link's own pace to sim-link.ts. Pure, but for the randomness given.
+
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+
+export const PACKET_BYTES = 1460;
+/** A sender begins with so many packets out, and takes a packet for lost when so many came behind it. */
+const WINDOW_FIRST = 10;
+const FOLLOWERS = 3;
+const WINDOW_LEAST = 2;
+/** A time-out is this long at least, and that long at most. */
+export const TIMEOUT_MS = 200;
+const TIMEOUT_MAX_MS = 30_000;
+/** What connects has its own. */
+const CONNECT_TIMEOUT_MS = 1000;
+/** Losses come in bursts: what is repeated is lost again so often at least. */
+const AGAIN_CHANCE = 0.25;
+/** No round trip is shorter. */
+const TRIP_MIN_MS = 0.2;
+
+export class LossyTcp {
+  private readonly random: SeededRandom;
+  /** Packets that may be out, and from where on that grows slowly. */
+  private window = WINDOW_FIRST;
+  private threshold = Number.POSITIVE_INFINITY;
+
+  constructor(random: SeededRandom) {
+    this.random = random;
+  }
+
+  bytesPerMs(tripMs: number): number {
+    return (this.window * PACKET_BYTES) / Math.max(TRIP_MIN_MS, tripMs);
+  }
+
+  /** So many packets go out, and so many behind them; gives by how much they come later than they would, ms. */
+  sent(packets: number, behind: number, loss: number, tripMs: number): number {
+    if (!this.random.chance(1 - (1 - loss) ** packets)) {
+      this.grow(packets);
+      return 0;
+    }
+    this.threshold = Math.max(WINDOW_LEAST, this.window / 2);
+    const isSeen = Math.min(behind, this.window) >= FOLLOWERS;
+    const againMs = repeatedMs(this.random, Math.max(TIMEOUT_MS, 2 * tripMs), loss, !isSeen);
+    this.window = againMs > 0 ? 1 : this.threshold;
+    return tripMs + againMs;
+  }
+
+  private grow(packets: number): void {
+    const quick = Math.min(packets, Math.max(0, this.threshold - this.window));
+    this.window += quick;
+    this.window += (packets - quick) / this.window;
+  }
+}
+
+/** How much longer connecting takes where packets are lost, ms. */
+export function connectsLaterMs(random: SeededRandom, loss: number): number {
+  return loss > 0 ? repeatedMs(random, CONNECT_TIMEOUT_MS, loss, random.chance(loss)) : 0;
+}
+
+/** Time-outs until one of the repetitions arrives, each twice as long as the one before; `isDue`: it begins with one. */
+function repeatedMs(random: SeededRandom, timeoutMs: number, loss: number, isDue: boolean): number {
+  let sumMs = 0;
+  const chance = Math.max(loss, AGAIN_CHANCE);
+  for (let nextMs = timeoutMs; isDue || random.chance(chance); nextMs = Math.min(TIMEOUT_MAX_MS, 2 * nextMs)) {
+    isDue = false;
+    sumMs += nextMs;
+  }
+  return sumMs;
+}

@@ -1,0 +1,69 @@
+// Sectors of one volume that its storage has forgotten (docs/PROTOCOL.md, V1), as the oracle knows them: what a read may show there, and from
+// when on no longer. Until the storage's next life has begun and its client has brought back what his log has, a read may show what the
+// disk has; then never again. What a read shows of a forgotten sector is no promise: the cache may lose it any time.
+
+/** Not forgotten; forgotten, and all that must be there was brought back since. */
+const NONE = -1;
+const OVER = -2;
+
+export class Losses {
+  /** Sectors that show old content rightly. */
+  count = 0;
+  /** By sector: number of the change that the disk has. */
+  private readonly levels: Uint32Array;
+  /** By sector: in which life of the storage it was forgotten. */
+  private readonly lives: Int32Array;
+
+  constructor(sectors: number) {
+    this.levels = new Uint32Array(sectors);
+    this.lives = new Int32Array(sectors).fill(NONE);
+  }
+
+  forget(sector: number, level: number, life: number): void {
+    if (this.lives[sector]! < 0) this.count++;
+    this.levels[sector] = level;
+    this.lives[sector] = life;
+  }
+
+  /** Nobody will bring it back: what the disk has is all there is. */
+  isNobodys(sector: number): void {
+    this.lives[sector] = OVER;
+    this.count--;
+  }
+
+  /** The oldest change that a read issued now may show, where `floor` must be. */
+  floor(sector: number, floor: number): number {
+    return this.lives[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
+  }
+
+  levelOf(sector: number): number {
+    return this.levels[sector]!;
+  }
+
+  /** What a read has shown of it may be gone for the next. */
+  isFleeting(sector: number): boolean {
+    return this.lives[sector] !== NONE;
+  }
+
+  renewed(firstSector: number, sectors: number): void {
+    for (let sector = firstSector; sector < firstSector + sectors; sector++) {
+      if (this.lives[sector]! >= 0) this.count--;
+      this.lives[sector] = NONE;
+    }
+  }
+
+  /** What was forgotten before this life is no excuse any more: `ended` hears of each such sector. */
+  end(beforeLife: number, ended: (sector: number) => void): void {
+    for (let sector = 0; this.count > 0 && sector < this.lives.length; sector++) {
+      if (this.lives[sector]! < 0 || this.lives[sector]! >= beforeLife) continue;
+      this.lives[sector] = OVER;
+      this.count--;
+      ended(sector);
+    }
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.lives.fill(NONE);
+  }
+}

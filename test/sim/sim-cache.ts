@@ -1,0 +1,156 @@
+// The kernel's cache over one simulated disk. Changes are dirty until they are written back. Write-back that fails forgets sectors: not dirty
+// any more, the disk has the old content, and the cache shows the new one until it is evicted. The error is told once to whoever has the
+// storage open then, or, if nobody was told, to who opens it next; a sync after that says OK although the sectors are lost. A crash of the
+// machine leaves what is on disk, and any of the dirty sectors. Leaves to its watcher what a read may show then.
+
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+
+export type WriteBackError = 'EIO' | 'ENOSPC';
+
+/** One open descriptor: up to which error it was told. */
+export interface Descriptor {
+  told: number;
+}
+
+/** Who is told what becomes of sectors. */
+export interface LossWatch {
+  /** The change that the cache shows will never be on disk; there is what stands in `disk` at that position. */
+  forgets(sector: number, disk: Buffer, positionBytes: number): void;
+  /** That was all of one failure. */
+  hasForgotten(): void;
+  /** Sectors that may have been forgotten were written anew. */
+  renewed(firstSector: number, sectors: number): void;
+}
+
+/** Of the sectors that a failing write-back would have written: how many are forgotten, and how many stay dirty. */
+const FORGOTTEN_SHARES = [0, 0.2, 0.5, 1] as const;
+const STILL_DIRTY_CHANCE = 0.3;
+
+export class SimCache {
+  readonly content: Buffer;
+  /** What a crash of the machine would leave. */
+  readonly disk: Buffer;
+  /** One byte each. */
+  private readonly dirty: Buffer;
+  private readonly forgotten: Buffer;
+  private forgottenCount = 0;
+  private readonly random: SeededRandom;
+  watch: LossWatch | null = null;
+  /** Errors of write-back so far: those before anybody was told of the first are one. */
+  private errors = 0;
+  private error: WriteBackError = 'EIO';
+  private isTold = true;
+
+  constructor(sectors: number, random: SeededRandom) {
+    this.content = Buffer.alloc(sectors * SECTOR_BYTES);
+    this.disk = Buffer.alloc(this.content.length);
+    this.dirty = Buffer.alloc(sectors);
+    this.forgotten = Buffer.alloc(sectors);
+    this.random = random;
+  }
+
+  open(): Descriptor {
+    return { told: this.isTold ? this.errors : this.errors - 1 };
+  }
+
+  /** The error that this descriptor was not told yet; null: there is none. */
+  tell(descriptor: Descriptor): WriteBackError | null {
+    if (descriptor.told === this.errors) return null;
+    descriptor.told = this.errors;
+    this.isTold = true;
+    return this.error;
+  }
+
+  get hasDirty(): boolean {
+    return this.dirty.includes(1);
+  }
+
+  /** Some of these sectors are not on disk as the cache shows them. */
+  isUnwritten(firstSector: number, sectors: number): boolean {
+    const end = firstSector + sectors;
+    return (
+      this.dirty.subarray(firstSector, end).includes(1) ||
+      (this.forgottenCount > 0 && this.forgotten.subarray(firstSector, end).includes(1))
+    );
+  }
+
+  /** Each sector of which the disk has not what the cache shows, or has shown. */
+  unwritten(told: (sector: number) => void): void {
+    for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) told(at);
+    if (this.forgottenCount === 0) return;
+    for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) told(at);
+  }
+
+  /** Content changes; `source` null: zeros. */
+  change(positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
+    if (source === null) this.content.fill(0, positionBytes, positionBytes + lengthBytes);
+    else source.copy(this.content, positionBytes, offset, offset + lengthBytes);
+    const first = positionBytes / SECTOR_BYTES;
+    const end = (positionBytes + lengthBytes) / SECTOR_BYTES;
+    this.dirty.fill(1, first, end);
+    if (this.forgottenCount === 0) return;
+    for (let at = first; at < end; at++) this.forgottenCount -= this.forgotten[at]!;
+    this.forgotten.fill(0, first, end);
+    this.watch?.renewed(first, end - first);
+  }
+
+  /** These sectors are on disk as they are now. */
+  writeThrough(firstSector: number, sectors: number): void {
+    const [from, to] = [firstSector * SECTOR_BYTES, (firstSector + sectors) * SECTOR_BYTES];
+    this.content.copy(this.disk, from, from, to);
+    this.dirty.fill(0, firstSector, firstSector + sectors);
+  }
+
+  writeBack(): void {
+    for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) this.writeThrough(at, 1);
+  }
+
+  /** Write-back of these sectors fails, as far as they are dirty: of each it is open what becomes of it. Gives how many are forgotten. */
+  writeBackFails(firstSector = 0, sectors = this.dirty.length): number {
+    const { random } = this;
+    const share = random.pick(FORGOTTEN_SHARES);
+    let count = 0;
+    for (let at = this.dirty.indexOf(1, firstSector); at >= 0 && at < firstSector + sectors; at = this.dirty.indexOf(1, at + 1)) {
+      if (random.chance(share)) {
+        this.forget(at);
+        count++;
+      } else if (!random.chance(STILL_DIRTY_CHANCE)) {
+        this.writeThrough(at, 1);
+      }
+    }
+    if (count > 0) this.watch?.hasForgotten();
+    this.error = random.chance(0.8) ? 'EIO' : 'ENOSPC';
+    // One that nobody was told of takes the next with it.
+    if (this.isTold) this.errors++;
+    this.isTold = false;
+    return count;
+  }
+
+  /** The memory is used for something else: of so many of the forgotten sectors reads show what is on disk. */
+  evict(share: number): void {
+    if (this.forgottenCount === 0) return;
+    for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) {
+      if (this.random.chance(share)) this.disk.copy(this.content, at * SECTOR_BYTES, at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
+    }
+  }
+
+  /** The machine has crashed: each dirty sector was just written back, or is as it was. */
+  crashed(): void {
+    const kept = this.random.pick([0, 0.5, 0.9]);
+    for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1))
+      if (this.random.chance(kept)) this.writeThrough(at, 1);
+    this.disk.copy(this.content);
+    this.dirty.fill(0);
+    this.forgotten.fill(0);
+    this.forgottenCount = 0;
+    this.isTold = true;
+  }
+
+  private forget(sector: number): void {
+    this.dirty[sector] = 0;
+    this.forgotten[sector] = 1;
+    this.forgottenCount++;
+    this.watch?.forgets(sector, this.disk, sector * SECTOR_BYTES);
+  }
+}

@@ -1,0 +1,71 @@
+// What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the lives of their storage. A crash
+// of the machine loses what was not synced. Leaves processes to sim-server.ts.
+
+import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { Hold, VolumeHolds } from '@rsio/rssrv/hold-table';
+import type { HoldersContent } from '@rsio/rssrv/holders-form';
+import type { HowTaken } from './hold-judge.ts';
+import type { SimClaimant } from './sim-holds.ts';
+import { SimStateFile } from './sim-state-file.ts';
+import type { SimVolume } from './sim-volume.ts';
+
+/** How a client process came by what it may be granted. */
+interface Claim {
+  readonly client: number;
+  readonly how: HowTaken;
+  readonly unsettledSince: string | null;
+}
+
+export class SimMachine {
+  readonly file: SimStateFile<HoldersContent>;
+  readonly volumes = new Map<string, SimVolume>();
+  private boots = 1;
+  /** By volume and what a client process says of itself: the last one that asked for it. */
+  private readonly claims = new Map<string, Claim>();
+
+  constructor(random: SeededRandom) {
+    this.file = new SimStateFile(random);
+    this.file.whenKept = ({ volumes }) => {
+      for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
+    };
+  }
+
+  /** Of a volume's storage. */
+  lifeOf(volume: string): string {
+    return `${this.boots}.${this.volumes.get(volume)?.oracle.storageLives ?? 0}`;
+  }
+
+  /** What was written may be lost. */
+  lifeEnded(volume: string): void {
+    this.volumes.get(volume)?.lifeEnded();
+  }
+
+  /** The same, because a sync has failed. */
+  lost(volume: string): void {
+    this.volumes.get(volume)?.lost();
+  }
+
+  /** Everything that ran on it is dead already. */
+  crashed(): void {
+    this.boots++;
+    for (const volume of this.volumes.values()) volume.crashed();
+  }
+
+  /** A client's wish for a volume is looked at. */
+  claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
+    const unsettledSince = volume.judge.unsettledSince(this.lifeOf(volume.name));
+    this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
+  }
+
+  /** The server has decided who holds a volume. */
+  decided(volume: SimVolume, { holds }: VolumeHolds): void {
+    for (const hold of holds) {
+      const claim = this.claims.get(keyOf(volume, hold));
+      if (claim !== undefined) volume.decided({ node: hold.node, epoch: hold.epoch, ...claim });
+    }
+  }
+}
+
+function keyOf({ name }: SimVolume, { node, machine, instance }: Pick<Hold, 'node' | 'machine' | 'instance'>): string {
+  return `${name} ${node} ${machine} ${instance}`;
+}

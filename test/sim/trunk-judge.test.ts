@@ -1,0 +1,119 @@
+// The judge of a trunk speaks when a request is left waiting for silent paths, and when a path is left idle: and only then.
+// Leaves trunks in which that happens to the seeds and the zoo.
+
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_SHARE } from '@rsio/protocol/limits';
+import { expect, test } from 'vitest';
+import { type JudgedPath, type JudgedRequest, type JudgedSlots, MOVED_WITHIN_MS, TrunkJudge } from './trunk-judge.ts';
+
+const TIMES = { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 };
+const BODY_BYTES = 8192;
+const REQUEST = { attachment: {} };
+
+interface Fields {
+  readonly number: number;
+  readonly quietSinceMs?: number;
+  readonly lastProofMs?: number;
+  readonly requests?: number;
+  readonly out?: number;
+  readonly usedMs?: number;
+  readonly bytesPerMs?: number;
+  readonly suspect?: boolean;
+}
+
+function path(fields: Fields): JudgedPath {
+  const meter = { bytesPerMs: fields.bytesPerMs ?? 1000, unansweredBytes: 0, isMeasured: true, isLimit: true, flightBytes: 0 };
+  return {
+    number: fields.number,
+    suspect: fields.suspect ?? false,
+    queuedBytes: 0,
+    quietSinceMs: fields.quietSinceMs ?? Number.POSITIVE_INFINITY,
+    lastProofMs: fields.lastProofMs ?? 0,
+    roundTripMs: 1,
+    requests: fields.requests ?? 0,
+    load: {
+      receiving: meter,
+      sending: meter,
+      requests: fields.out ?? 0,
+      tripMs: 1,
+      lastUsedMs: fields.usedMs ?? 0,
+      receivingMsPerByte: 1 / meter.bytesPerMs,
+      sendingMsPerByte: 1 / meter.bytesPerMs,
+      delayMs: 1,
+      overdueMs: 0,
+    },
+  };
+}
+
+/** One request, owed on these paths. */
+const owed = (...copies: number[]): JudgedSlots => ({
+  size: 2,
+  freeCount: 1,
+  requestOf: (slot) => (slot === 0 ? REQUEST : null),
+  copiesOf: (slot) => (slot === 0 ? copies : []),
+});
+
+/** Every 100 ms from `fromMs` to `toMs`; gives what was said first. */
+function watch(look: (nowMs: number) => string | null, fromMs: number, toMs: number): string | null {
+  for (let nowMs = fromMs; nowMs <= toMs; nowMs += 100) {
+    const said = look(nowMs);
+    if (said !== null) return said;
+  }
+  return null;
+}
+
+test('a request on a silent path is waited for no longer than it takes to move it, while another one delivers', () => {
+  const silent = path({ number: 1, quietSinceMs: 0, out: 1 });
+  const other = (nowMs: number): JudgedPath => path({ number: 2, lastProofMs: nowMs });
+  const endMs = TIMES.suspectMs + MOVED_WITHIN_MS + 300;
+  const run = (paths: (nowMs: number) => JudgedPath[], ...copies: number[]): string | null => {
+    const judge = new TrunkJudge(TIMES, BODY_BYTES);
+    return watch((nowMs) => judge.look(paths(nowMs), owed(...copies), nowMs), 0, endMs);
+  };
+  expect(run((nowMs) => [silent, other(nowMs)], 1)).toContain('silent paths (1) while others (2) deliver');
+  expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
+  // Nobody owes it at all.
+  expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
+  // Nothing newer went before it, or only what need not wait.
+  const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {
+    const slots = owed(1);
+    return nowMs < 500 ? slots : { ...slots, requestOf: (slot) => (slot === 0 ? REQUEST : request), copiesOf: (slot) => [slot + 1] };
+  };
+  const busy = (nowMs: number): JudgedPath => path({ number: 2, lastProofMs: nowMs, out: 1, usedMs: nowMs });
+  for (const [attachment, said] of [
+    [{}, 'while others (2) deliver'],
+    [null, 'nothing'],
+  ] as const) {
+    const judge = new TrunkJudge(TIMES, BODY_BYTES);
+    const request = { attachment };
+    expect(watch((nowMs) => judge.look([silent, busy(nowMs)], later(nowMs, request), nowMs), 0, endMs) ?? 'nothing').toContain(said);
+  }
+  // The other one shows nothing either, or is full of what went there before.
+  expect(run(() => [silent, path({ number: 2 })], 1)).toBeNull();
+  expect(run((nowMs) => [silent, busy(nowMs)], 1)).toBeNull();
+  // It has shown something meanwhile.
+  expect(run((nowMs) => [path({ number: 1, quietSinceMs: nowMs - TIMES.suspectMs, out: 1 }), other(nowMs)], 1)).toBeNull();
+});
+
+test('what was waited for begins anew when the process has stood still', () => {
+  const judge = new TrunkJudge(TIMES, BODY_BYTES);
+  const paths = (nowMs: number): JudgedPath[] => [path({ number: 1, quietSinceMs: 0, out: 1 }), path({ number: 2, lastProofMs: nowMs })];
+  expect(watch((nowMs) => judge.look(paths(nowMs), owed(1), nowMs), 0, MOVED_WITHIN_MS)).toBeNull();
+  judge.forget();
+  expect(watch((nowMs) => judge.look(paths(nowMs), owed(1), nowMs), MOVED_WITHIN_MS + 100, 2 * MOVED_WITHIN_MS)).toBeNull();
+});
+
+test('a path that is well is tried now and then while others work, if that takes no time', () => {
+  const most = 4 * RATE_PROBE_SHARE * 2;
+  const run = (idle: (nowMs: number) => JudgedPath, perLook: number): string | null => {
+    const judge = new TrunkJudge(TIMES, BODY_BYTES);
+    let requests = 0;
+    const busy = (nowMs: number): JudgedPath => path({ number: 1, requests: (requests += perLook), usedMs: nowMs });
+    return watch((nowMs) => judge.look([busy(nowMs), idle(nowMs)], owed(1, 2), nowMs), 0, RATE_PROBE_IDLE_MS + 1000);
+  };
+  expect(run(() => path({ number: 2 }), most / 9)).toContain('path 2 is well and was left idle');
+  expect(run(() => path({ number: 2 }), most / 11)).toBeNull();
+  expect(run((nowMs) => path({ number: 2, usedMs: nowMs - RATE_PROBE_IDLE_MS }), most)).toBeNull();
+  expect(run(() => path({ number: 2, bytesPerMs: 10 }), most)).toBeNull();
+  expect(run(() => path({ number: 2, suspect: true }), most)).toBeNull();
+  expect(run(() => path({ number: 2, out: 1 }), most)).toBeNull();
+});

@@ -1,0 +1,139 @@
+// Judges one trunk from outside: no request is left waiting for silent paths while another one delivers, and no path that is well is left
+// without anything for good. Leaves how long an I/O may take in all to sim-judge.ts. Invariant: it looks, and changes nothing.
+
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/limits';
+import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
+import { completionMs, type PathPicture } from '@rsio/protocol/trunk/scheduler';
+
+/** After a path has fallen silent so long passes at most until what it owes goes elsewhere, before what comes later: some looks, a PING. */
+export const MOVED_WITHIN_MS = 800;
+/** A path delivers when it has shown something within this: while another one is silent all are asked. */
+const DELIVERS_MS = 500;
+/** One request of RATE_PROBE_SHARE can show how an idle path is, and paths take turns; not all requests carry data. */
+const PROBES_PER_PATH = 4;
+
+export interface JudgedPath extends PathPicture {
+  readonly lastProofMs: number;
+  readonly roundTripMs: number | null;
+  /** Sent on it so far. */
+  readonly requests: number;
+}
+
+export interface JudgedRequest {
+  /** null: it is none for data, and may go before all others. */
+  readonly attachment: object | null;
+}
+
+export interface JudgedSlots {
+  readonly size: number;
+  readonly freeCount: number;
+  requestOf(slot: number): JudgedRequest | null;
+  copiesOf(slot: number): readonly number[];
+}
+
+/** A request in a slot, and since when it is seen there. */
+interface Seen {
+  readonly request: JudgedRequest;
+  readonly sinceMs: number;
+}
+
+/** A path that nothing is out on. */
+interface Idle {
+  readonly usedMs: number;
+  /** What the trunk had sent when it might have been tried; null: it was too soon. */
+  sent: number | null;
+}
+
+export class TrunkJudge {
+  private readonly times: LivenessTimes;
+  /** The largest body of a request. */
+  private readonly bodyBytes: number;
+  private readonly begun = new Map<number, Seen>();
+  /** Those that only silent paths owe. */
+  private readonly waiting = new Map<number, Seen>();
+  private readonly idle = new Map<number, Idle>();
+  private readonly seen = new Map<number, number>();
+  /** By all paths, as far as was looked. */
+  private sent = 0;
+
+  constructor(times: LivenessTimes, bodyBytes: number) {
+    this.times = times;
+    this.bodyBytes = bodyBytes;
+  }
+
+  /** Its process stands still: what is seen then counts for nothing. */
+  forget(): void {
+    this.begun.clear();
+    this.waiting.clear();
+    this.idle.clear();
+  }
+
+  /** What is wrong, or null. */
+  look(paths: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): string | null {
+    return this.leftWaiting(paths, slots, nowMs) ?? this.leftIdle(paths, nowMs);
+  }
+
+  private leftWaiting(paths: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): string | null {
+    const heard = paths.filter((path) => !path.suspect && !this.isSilent(path, nowMs));
+    const well = heard.filter(({ lastProofMs }) => nowMs - lastProofMs <= DELIVERS_MS);
+    const newestMs = this.newestMs(well, slots, nowMs);
+    for (let slot = 0; slot < slots.size; slot++) {
+      const request = slots.requestOf(slot);
+      if (request === null || well.length === 0 || isOn(heard, slots.copiesOf(slot))) this.waiting.delete(slot);
+      else if (this.waiting.get(slot)?.request !== request) this.waiting.set(slot, { request, sinceMs: nowMs });
+    }
+    const isIdle = well.some(({ load }) => load.requests === 0);
+    for (const [slot, { sinceMs }] of this.waiting) {
+      if (nowMs - sinceMs <= MOVED_WITHIN_MS || !(isIdle || newestMs > sinceMs)) continue;
+      this.waiting.delete(slot);
+      const others = well.map(({ number }) => number).join(', ');
+      return `a request waits for ${Math.round(nowMs - sinceMs)} ms for silent paths (${slots.copiesOf(slot).join(', ')}) while others (${others}) deliver`;
+    }
+    return null;
+  }
+
+  /** When the newest of the requests for data was first seen that have gone to one of these paths. */
+  private newestMs(well: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): number {
+    let newestMs = Number.NEGATIVE_INFINITY;
+    for (let slot = 0; slot < slots.size; slot++) {
+      const request = slots.freeCount === slots.size ? null : slots.requestOf(slot);
+      if (request === null) this.begun.delete(slot);
+      else if (this.begun.get(slot)?.request !== request) this.begun.set(slot, { request, sinceMs: nowMs });
+      if (request !== null && request.attachment !== null && isOn(well, slots.copiesOf(slot)))
+        newestMs = Math.max(newestMs, this.begun.get(slot)!.sinceMs);
+    }
+    return newestMs;
+  }
+
+  private leftIdle(paths: readonly JudgedPath[], nowMs: number): string | null {
+    for (const { number, requests } of paths) {
+      this.sent += requests - (this.seen.get(number) ?? 0);
+      this.seen.set(number, requests);
+    }
+    for (const { number, suspect, load } of paths) {
+      const usedMs = load.lastUsedMs;
+      if (suspect || load.requests > 0 || paths.length < 2) this.idle.delete(number);
+      else if (this.idle.get(number)?.usedMs !== usedMs) this.idle.set(number, { usedMs, sent: null });
+      const idle = this.idle.get(number);
+      if (idle === undefined || nowMs - usedMs < RATE_PROBE_IDLE_MS) continue;
+      const takesMs = Math.max(completionMs(load, this.bodyBytes, 0), completionMs(load, 0, this.bodyBytes));
+      if (takesMs > RATE_PROBE_MAX_MS) idle.sent = null;
+      else idle.sent ??= this.sent;
+      const sent = this.sent - (idle.sent ?? this.sent);
+      if (sent <= PROBES_PER_PATH * RATE_PROBE_SHARE * paths.length) continue;
+      this.idle.delete(number);
+      return `path ${number} is well and was left idle for ${Math.round(nowMs - usedMs)} ms, though ${sent} requests went elsewhere`;
+    }
+    return null;
+  }
+
+  /** For longer than makes a suspect. */
+  private isSilent({ quietSinceMs, roundTripMs }: JudgedPath, nowMs: number): boolean {
+    const { suspectMs, deadMs } = this.times;
+    return nowMs - quietSinceMs > Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
+  }
+}
+
+function isOn(paths: readonly JudgedPath[], copies: readonly number[]): boolean {
+  return copies.some((number) => paths.some((path) => path.number === number));
+}

@@ -1,0 +1,81 @@
+// The fio of a drill: several jobs side by side on one export, each with a part of its own, random writes in mixed sizes that are read back
+// and compared, with and without fsync. Leaves faults and the exact comparison to the drill. Ended by `stop`, or after a bounded time.
+
+import type { Host } from '../host.ts';
+import { type Running, start } from '../programs.ts';
+
+export interface DrillFioOutcome {
+  readonly writes: number;
+  readonly verifyReads: number;
+  readonly flushes: number;
+}
+
+interface Job {
+  readonly jobname: string;
+  readonly error: number;
+  readonly read: { readonly total_ios: number };
+  readonly write: { readonly total_ios: number };
+  readonly sync: { readonly total_ios: number };
+}
+
+/** Its exit code after SIGINT, when nothing went wrong; the jobs' errors tell what did. */
+const STOPPED = 128;
+const PART_MIB = 8;
+const RATE_IOPS = 400;
+/** Blocks written before they are read back and compared. */
+const BACKLOG = 64;
+
+const PLAIN = [['--bsrange=4k-64k'], ['--bssplit=512/30:4k/40:8k/30']];
+const FLUSHING = [
+  ['--bsrange=4k-64k', '--fsync=64'],
+  ['--bssplit=512/30:4k/40:8k/30', '--fsync=4'],
+];
+
+export const DRILL_FIO_BYTES = (PLAIN.length + FLUSHING.length) * PART_MIB * 1024 * 1024;
+
+export class DrillFio {
+  /** Rejects with all that fio said when one I/O failed or one block differs. */
+  readonly outcome: Promise<DrillFioOutcome>;
+  /** So many writes of all jobs together, and there is something of every job to be read back. */
+  readonly beginningWrites: number;
+  /** So many read back, by far, what was written before them. */
+  readonly readBackWrites: number;
+  private readonly running: Running;
+
+  /** Uses the export's first DRILL_FIO_BYTES. */
+  constructor(host: Host, exportName: string, options: { readonly flushes: boolean; readonly seconds: number }) {
+    const kinds = options.flushes ? [...PLAIN, ...FLUSHING] : PLAIN;
+    this.beginningWrites = kinds.length * BACKLOG;
+    this.readBackWrites = 2 * kinds.length * BACKLOG;
+    const args = [
+      ...['--ioengine=nbd', `--uri=${host.nbdUri(exportName)}`, '--thread', '--output-format=json', '--rw=randwrite', '--iodepth=8'],
+      ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${BACKLOG}`, '--verify_state_save=0', '--randrepeat=0'],
+      ...[`--size=${PART_MIB}m`, `--rate_iops=${RATE_IOPS}`, '--time_based', `--runtime=${options.seconds}`],
+    ];
+    const jobs = kinds.flatMap((kind, index) => [`--name=job${index}`, ...args, `--offset=${index * PART_MIB}m`, ...kind]);
+    this.running = start('fio', jobs, { timeoutMs: (options.seconds + 20) * 1000, cwd: host.root });
+    this.outcome = outcomeOf(this.running);
+    // A drill that fails before it asks must fail with its own error.
+    this.outcome.catch(() => undefined);
+  }
+
+  /** Ends it before its time: what was written last is not read back any more. */
+  stop(): void {
+    this.running.kill('SIGINT');
+  }
+}
+
+async function outcomeOf(running: Running): Promise<DrillFioOutcome> {
+  const { code, signal, stdout, stderr } = await running.ended;
+  if (code !== 0 && code !== STOPPED) throw new Error(`fio ended with ${signal ?? `code ${code}`}\n${stderr}`);
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: Job[] };
+  const failed = jobs.find(({ error }) => error !== 0);
+  if (jobs.length === 0 || failed !== undefined)
+    throw new Error(`${failed?.jobname ?? 'fio'} met error ${failed?.error ?? '?'}\n${stderr}`);
+  const sum = (value: (job: Job) => number): number => jobs.reduce((total, job) => total + value(job), 0);
+  return {
+    writes: sum(({ write }) => write.total_ios),
+    verifyReads: sum(({ read }) => read.total_ios),
+    flushes: sum(({ sync }) => sync.total_ios),
+  };
+}

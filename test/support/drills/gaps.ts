@@ -1,0 +1,39 @@
+// Times without any answered I/O: the longest, and the one that a moment falls into. Pure: who has I/O answered says when.
+// Leaves what caused a gap to the drill. Short ones are not kept.
+
+export interface Gap {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+const KEPT_FROM_MS = 10;
+const NONE: Gap = { fromMs: 0, toMs: 0 };
+
+export function lengthMs({ fromMs, toMs }: Gap): number {
+  return toMs - fromMs;
+}
+
+export class Gaps {
+  private lastMs: number | null = null;
+  private kept: Gap[] = [];
+
+  /** Since the last call of `forget`. */
+  get longest(): Gap {
+    return this.kept.reduce((longest, gap) => (lengthMs(gap) > lengthMs(longest) ? gap : longest), NONE);
+  }
+
+  answered(nowMs: number): void {
+    if (this.lastMs !== null && nowMs - this.lastMs >= KEPT_FROM_MS) this.kept.push({ fromMs: this.lastMs, toMs: nowMs });
+    this.lastMs = nowMs;
+  }
+
+  /** The gap that this moment is in; undefined: I/O was answered all around it. */
+  around(atMs: number): Gap | undefined {
+    return this.kept.find(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
+  }
+
+  /** Begins anew, with a gap that is open. */
+  forget(): void {
+    this.kept = [];
+  }
+}

@@ -1,0 +1,148 @@
+// I/O of a drill on an NBD export, and its judge: lanes that write, read back and (every second one) flush in mixed sizes, each in a region
+// of its own, so that of every sector the last acknowledged content is known. Leaves faults to the drill, and parallel load to fio.
+// Invariant: a lane has one request out; whatever it reads must be what it was last told is written.
+
+import { randomInt } from 'node:crypto';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { NbdClient } from '../../lab/nbd-client.ts';
+import type { Host } from '../host.ts';
+import { Gaps } from './gaps.ts';
+
+const LANES = 8;
+const LANES_OF_CONNECTION = 4;
+const LANE_SECTORS = 1024;
+const IO_SECTORS_MAX = 64;
+/** Of a hundred I/Os of a lane, by kind; the rest are writes. */
+const READS = 30;
+const FLUSHES = 4;
+const FIELD_BYTES = 8;
+const BREACHES_MAX = 20;
+const EIO = 5;
+
+export const JUDGED_BYTES = LANES * LANE_SECTORS * SECTOR_BYTES;
+
+export interface JudgeOptions {
+  /** First byte of JUDGED_BYTES that are its alone. */
+  readonly beginBytes: number;
+  /** Whether any lane flushes. */
+  readonly flushes: boolean;
+}
+
+export class JudgedLoad {
+  /** Contents that must not be. */
+  readonly breaches: string[] = [];
+  /** Each ends its lane. */
+  readonly errors: string[] = [];
+  /** Flushes answered EIO: only storage that fails has any. */
+  flushErrors = 0;
+  readonly gaps = new Gaps();
+  answered = 0;
+  /** Whether any lane flushes. */
+  readonly flushes: boolean;
+  private readonly beginBytes: number;
+  /** By sector: number of the last write that was acknowledged; 0: none. */
+  private readonly stamps = new Float64Array(LANES * LANE_SECTORS);
+  private lastStamp = 0;
+  private isStopping = false;
+  private readonly ended: Promise<unknown>;
+
+  private constructor(connections: readonly NbdClient[], { beginBytes, flushes }: JudgeOptions) {
+    this.beginBytes = beginBytes;
+    this.flushes = flushes;
+    const lanes = Array.from({ length: LANES }, (_, lane) => {
+      const nbd = connections[Math.floor(lane / LANES_OF_CONNECTION)]!;
+      return this.run(nbd, lane * LANE_SECTORS, flushes && lane % 2 === 0);
+    });
+    this.ended = Promise.all(lanes).then(() => Promise.all(connections.map((nbd) => nbd.close())));
+  }
+
+  /** An abort of `signal` ends its connections: what is out then fails. */
+  static async start(host: Host, exportName: string, options: JudgeOptions, signal: AbortSignal): Promise<JudgedLoad> {
+    const connections: NbdClient[] = [];
+    while (connections.length < LANES / LANES_OF_CONNECTION) {
+      connections.push(await NbdClient.open(host.rsiodPaths.nbdSocket, exportName, signal));
+    }
+    return new JudgedLoad(connections, options);
+  }
+
+  /** Writes that it has sent. */
+  get writes(): number {
+    return this.lastStamp;
+  }
+
+  /** Resolves when what is under way has been answered. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    await this.ended;
+  }
+
+  /** A flush ended with this. True: it was answered EIO, and I/O goes on. */
+  flushFailed(error: unknown): boolean {
+    if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
+    this.flushErrors++;
+    return true;
+  }
+
+  /** After `stop`: all of the region as `read` gives it must be what was acknowledged. */
+  async compare(where: string, read: (offset: number, lengthBytes: number) => Promise<Buffer> | Buffer): Promise<void> {
+    const stepSectors = LANE_SECTORS;
+    for (let sector = 0; sector < this.stamps.length; sector += stepSectors) {
+      const bytes = await read(this.offsetOf(sector), stepSectors * SECTOR_BYTES);
+      this.check(where, sector, bytes);
+    }
+  }
+
+  private async run(nbd: NbdClient, first: number, flushes: boolean): Promise<void> {
+    while (!this.isStopping) {
+      const dice = randomInt(100);
+      const sector = first + randomInt(LANE_SECTORS - IO_SECTORS_MAX);
+      const sectors = randomInt(1, IO_SECTORS_MAX + 1);
+      const isFlush = flushes && dice < FLUSHES;
+      try {
+        if (isFlush) await nbd.flush();
+        else if (dice >= 100 - READS) this.check('read', sector, await nbd.read(this.offsetOf(sector), sectors * SECTOR_BYTES));
+        else await this.write(nbd, sector, sectors);
+      } catch (error) {
+        if (isFlush && this.flushFailed(error)) continue;
+        this.errors.push((error as Error).message);
+        return;
+      }
+      this.answered++;
+      this.gaps.answered(performance.now());
+    }
+  }
+
+  private async write(nbd: NbdClient, sector: number, sectors: number): Promise<void> {
+    const stamp = ++this.lastStamp;
+    const data = Buffer.allocUnsafe(sectors * SECTOR_BYTES);
+    for (let index = 0; index < sectors; index++) fillSector(data, index, sector + index, stamp);
+    await nbd.write(this.offsetOf(sector), data);
+    this.stamps.fill(stamp, sector, sector + sectors);
+  }
+
+  private check(where: string, sector: number, bytes: Buffer): void {
+    for (let index = 0; index * SECTOR_BYTES < bytes.length; index++) {
+      const at = sector + index;
+      const wanted = Buffer.alloc(SECTOR_BYTES);
+      const stamp = this.stamps[at]!;
+      if (stamp > 0) fillSector(wanted, 0, at, stamp);
+      const found = bytes.subarray(index * SECTOR_BYTES, (index + 1) * SECTOR_BYTES);
+      if (found.equals(wanted)) continue;
+      if (this.breaches.length >= BREACHES_MAX) return;
+      this.breaches.push(`${where}: sector ${at} has write ${found.readBigUInt64BE()}, acknowledged was ${stamp}`);
+    }
+  }
+
+  private offsetOf(sector: number): number {
+    return this.beginBytes + sector * SECTOR_BYTES;
+  }
+}
+
+/** Number of the write and of the sector, alternating, all over it. */
+function fillSector(data: Buffer, index: number, sector: number, stamp: number): void {
+  const begin = index * SECTOR_BYTES;
+  data.writeBigUInt64BE(BigInt(stamp), begin);
+  data.writeBigUInt64BE(BigInt(sector), begin + FIELD_BYTES);
+  for (let bytes = 2 * FIELD_BYTES; bytes < SECTOR_BYTES; bytes *= 2) data.copy(data, begin + bytes, begin, begin + bytes);
+}

@@ -1,0 +1,197 @@
+// One drill: a volume under fio and a judge of its own over two paths, something that happens to its server, and what the volume's user and
+// its content were like afterwards. What happens is in restart-kinds.ts. Leaves judging the numbers to tests and figures.
+// Invariant: every wait has a deadline, and whatever was started is gone with the lab.
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { VolumeStats } from '@rsio/protocol/control/methods';
+import { NbdClient } from '../../lab/nbd-client.ts';
+import { type ServerConfigOptions, serverConfig, startClient } from '../configs.ts';
+import type { Host } from '../host.ts';
+import type { Lab, LabNetwork } from '../lab.ts';
+import { waitFor } from '../wait-for.ts';
+import { DRILL_FIO_BYTES, DrillFio } from './drill-fio.ts';
+import { lengthMs } from './gaps.ts';
+import { JUDGED_BYTES, JudgedLoad } from './judged-load.ts';
+import { isListening } from './listening.ts';
+
+const MIB = 1024 * 1024;
+const VOLUME = 'osl:oracle@0';
+const EXPORT = 'osl/oracle';
+/** Longer than any drill takes: fio is stopped when what it wrote before is read back. */
+const FIO_SECONDS = 300;
+const GOES_ON_MS = 60_000;
+const LISTENS_MS = 35_000;
+const LOOK_MS = 2;
+/** What was answered before the server went has come to the judge by then. */
+const ANSWERS_COME_MS = 50;
+const JUDGED_IOS = 300;
+
+/** Of a server that was away and came back. */
+export interface Outage {
+  /** From listening again to the first I/O answered. */
+  readonly afterUpMs: number;
+  /** Longest time without any I/O answered. */
+  readonly longestMs: number;
+}
+
+export interface DrillResult {
+  readonly outages: readonly Outage[];
+  /** What must not be: I/O errors, contents that are not as acknowledged. */
+  readonly breaches: readonly string[];
+  /** Flushes that were answered EIO. */
+  readonly flushErrors: number;
+  readonly judgedIos: number;
+  readonly fioReadBack: number;
+  /** How often the client sent again what was not flushed. */
+  readonly replays: number;
+}
+
+export interface StageOptions {
+  /** Keys of the volume, apart from path and size. */
+  readonly keys?: (server: Host) => Readonly<Record<string, string>>;
+  readonly fioFlushes: boolean;
+  readonly judgeFlushes: boolean;
+  /** How long the server stays away, at least; the client says by then that it waits. */
+  readonly downMs: number;
+}
+
+export class Stage {
+  readonly server: Host;
+  readonly client: Host;
+  readonly network: LabNetwork;
+  readonly judge: JudgedLoad;
+  private readonly fio: DrillFio;
+  private readonly downMs: number;
+  private readonly outages: Outage[] = [];
+
+  private constructor(hosts: { server: Host; client: Host; network: LabNetwork }, fio: DrillFio, judge: JudgedLoad, downMs: number) {
+    this.server = hosts.server;
+    this.client = hosts.client;
+    this.network = hosts.network;
+    this.fio = fio;
+    this.judge = judge;
+    this.downMs = downMs;
+  }
+
+  /** Resolves when all of it runs. */
+  static async set(lab: Lab, options: StageOptions): Promise<Stage> {
+    const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+    const size = String(DRILL_FIO_BYTES + JUDGED_BYTES + MIB);
+    const volumes: ServerConfigOptions['volumes'] = { oracle: { path: imageOf(server), size, ...options.keys?.(server) } };
+    server.writeConfig('rssrv', serverConfig(network, { volumes }));
+    await server.start('rssrv', ['--test']);
+    await startClient(client, network);
+    await client.rsconfigWell('-a');
+    const aborter = new AbortController();
+    lab.onClean(() => aborter.abort());
+    const fio = new DrillFio(client, EXPORT, { flushes: options.fioFlushes, seconds: FIO_SECONDS });
+    const judging = { beginBytes: DRILL_FIO_BYTES, flushes: options.judgeFlushes };
+    const stage = new Stage(
+      { server, client, network },
+      fio,
+      await JudgedLoad.start(client, EXPORT, judging, aborter.signal),
+      options.downMs,
+    );
+    await stage.goesOn(fio.beginningWrites);
+    return stage;
+  }
+
+  /** Resolves when much I/O more was answered, `moreWrites` of fio too: by default it has read back what it had written. */
+  async goesOn(moreWrites = this.fio.readBackWrites): Promise<void> {
+    const { judge } = this;
+    const fioWrites = async (): Promise<number> => (await this.stats()).writes - judge.writes;
+    const [firstIos, firstWrites] = [judge.answered, await fioWrites()];
+    const isOn = async (): Promise<boolean> => {
+      if (judge.errors.length > 0) throw new Error(judge.errors.join('; '));
+      return judge.answered >= firstIos + JUDGED_IOS && (await fioWrites()) >= firstWrites + moreWrites;
+    };
+    const fioEnded = this.fio.outcome.then(() => Promise.reject(new Error('fio ended by itself')));
+    await Promise.race([fioEnded, waitFor(isOn, GOES_ON_MS, 'I/O goes on')]);
+  }
+
+  /** The server goes, by `strike`, and `begin` starts the next one. */
+  async outage(strike: () => Promise<unknown>, begin: () => Promise<unknown>): Promise<void> {
+    this.judge.gaps.forget();
+    const struckMs = performance.now();
+    await strike();
+    const waits = async (): Promise<boolean> => (await this.client.call('status', {})).waiting.length === 1;
+    await waitFor(waits, GOES_ON_MS, 'The volume waits');
+    await sleep(Math.max(ANSWERS_COME_MS, this.downMs - (performance.now() - struckMs)));
+    const awayMs = performance.now();
+    const begun = begin();
+    const upMs = await Promise.race([this.listens(), begun.then(() => this.listens())]);
+    await begun;
+    await this.goesOn();
+    const { gaps } = this.judge;
+    const outage = gaps.around(awayMs) ?? gaps.longest;
+    // It is seen a moment late that the server listens.
+    this.outages.push({ afterUpMs: Math.max(0, outage.toMs - upMs), longestMs: lengthMs(gaps.longest) });
+  }
+
+  /** Resolves when a flush was answered OK. */
+  async flushed(): Promise<void> {
+    const nbd = await NbdClient.open(this.client.rsiodPaths.nbdSocket, EXPORT, AbortSignal.timeout(GOES_ON_MS));
+    const isFlushed = async (): Promise<boolean> => {
+      try {
+        await nbd.flush();
+        return true;
+      } catch (error) {
+        this.judge.flushFailed(error);
+        return false;
+      }
+    };
+    await waitFor(isFlushed, GOES_ON_MS, 'A flush is answered OK');
+    await nbd.close();
+  }
+
+  /** How often the client has sent again what was not flushed. */
+  get replays(): number {
+    return this.client.log('rsiod').match(/The storage began a new life: [1-9]\d* bytes that were not flushed/g)?.length ?? 0;
+  }
+
+  /** Ends the load, and compares everything with what was acknowledged: read by the client, and the file when it is detached. */
+  async end(): Promise<DrillResult> {
+    const { judge, client, server } = this;
+    await judge.stop();
+    const nbd = await NbdClient.open(client.rsiodPaths.nbdSocket, EXPORT, AbortSignal.timeout(GOES_ON_MS));
+    await judge.compare('read by the client', (offset, lengthBytes) => nbd.read(offset, lengthBytes));
+    await nbd.close();
+    this.fio.stop();
+    const { verifyReads } = await this.fio.outcome;
+    const { errors } = await this.stats();
+    const unexpected = errors - judge.flushErrors;
+    await client.rsconfigWell('-d', 'oracle');
+    const content = readFileSync(imageOf(server));
+    await judge.compare('in the file', (offset, lengthBytes) => content.subarray(offset, offset + lengthBytes));
+    return {
+      outages: this.outages,
+      breaches: [...judge.breaches, ...judge.errors, ...(unexpected === 0 ? [] : [`${unexpected} I/O errors besides failed flushes`])],
+      flushErrors: judge.flushErrors,
+      judgedIos: judge.answered,
+      fioReadBack: verifyReads,
+      replays: this.replays,
+    };
+  }
+
+  private async stats(): Promise<VolumeStats> {
+    const { volumes } = await this.client.call('stats', {});
+    const stats = volumes.find(({ volume }) => volume === VOLUME);
+    if (stats === undefined) throw new Error(`${VOLUME} is not attached`);
+    return stats;
+  }
+
+  /** When the server's socket listens, as near as it can be seen. */
+  private async listens(): Promise<number> {
+    const endMs = performance.now() + LISTENS_MS;
+    while (!isListening(this.network.serverAddresses[0] ?? '', this.network.port)) {
+      if (performance.now() > endMs) throw new Error(`Nobody listens after ${LISTENS_MS} ms\n${this.server.log('rssrv')}`);
+      await sleep(LOOK_MS);
+    }
+    return performance.now();
+  }
+}
+
+function imageOf(server: Host): string {
+  return server.file('storage/oracle.img');
+}

@@ -1,0 +1,125 @@
+// What happens to a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or its
+// storage fails to make durable what it took. Strikes on a stage, for tests that chain them, and each alone as a drill with a name.
+// Leaves load and judgement to restart-drill.ts.
+
+import { rmSync, writeFileSync } from 'node:fs';
+import type { Host } from '../host.ts';
+import type { Lab } from '../lab.ts';
+import { killServer, machineCrash } from '../machine-crash.ts';
+import { waitFor } from '../wait-for.ts';
+import { OtherBuild } from './other-build.ts';
+import { type DrillResult, Stage, type StageOptions } from './restart-drill.ts';
+
+export interface DrillOptions {
+  /** How long the server stays away, at least. */
+  readonly downMs: number;
+  /** Decides what a crash leaves of unsynced writes. */
+  readonly seed: number;
+}
+
+export interface DrillKind {
+  readonly name: string;
+  play(lab: Lab, options: DrillOptions): Promise<DrillResult>;
+}
+
+/** Of storage that keeps in RUN what was not flushed, and fails to flush while `brokenFileOf` is there. */
+export const FORGETFUL: NonNullable<StageOptions['keys']> = (server) => ({
+  'test-lose-unsynced': 'yes',
+  'test-error': `flush EIO while ${brokenFileOf(server)}`,
+});
+
+/** Longer than the server takes to sync by itself, and to be opened again a few times. */
+const NOTICED_MS = 45_000;
+/** One in some hundred finds everything flushed. */
+const CRASHES_MAX = 4;
+/** So many flushes of the judge are answered EIO before the storage is well again. */
+const FLUSH_ERRORS = 2;
+
+export async function kill(stage: Stage): Promise<void> {
+  const { server } = stage;
+  await stage.outage(
+    () => killServer(server),
+    () => server.start('rssrv', ['--test']),
+  );
+}
+
+/** On FORGETFUL storage. */
+export async function crash(stage: Stage, seed: number): Promise<void> {
+  const { server } = stage;
+  await stage.outage(
+    () => machineCrash(server, seed),
+    () => server.start('rssrv', ['--test']),
+  );
+}
+
+/** On FORGETFUL storage: crashes until the client has something to send again, for now and then everything is flushed. */
+export async function crashUnflushed(stage: Stage, seed: number): Promise<void> {
+  const before = stage.replays;
+  for (let crashes = 0; stage.replays === before; crashes++) {
+    if (crashes === CRASHES_MAX) throw new Error(`Nothing had to be sent again after any of ${CRASHES_MAX} crashes`);
+    await crash(stage, seed);
+  }
+}
+
+/** The other build takes over from ours, which is told to end or killed. */
+export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const { server } = stage;
+  await stage.outage(
+    () => (how === 'SIGTERM' ? server.stop('rssrv') : killServer(server)),
+    () => build.startServer(server, ['--test']),
+  );
+  if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
+}
+
+/** No flush succeeds on FORGETFUL storage, until what was acknowledged was sent again and, where the judge flushes, errors were answered. */
+export async function failFlushes(stage: Stage): Promise<void> {
+  const { judge, server } = stage;
+  const broken = brokenFileOf(server);
+  const [replays, errors] = [stage.replays, judge.flushErrors];
+  writeFileSync(broken, '');
+  const isNoticed = (): boolean => stage.replays > replays && (!judge.flushes || judge.flushErrors >= errors + FLUSH_ERRORS);
+  await waitFor(isNoticed, NOTICED_MS, 'What was not flushed is sent again, and flushes are answered EIO');
+  rmSync(broken);
+  await stage.goesOn();
+  await stage.flushed();
+}
+
+export const DRILL_KINDS: readonly DrillKind[] = [
+  drill('kill -9 of all of rssrv', { fioFlushes: true, judgeFlushes: true }, kill),
+  drill('crash of the server machine', { keys: FORGETFUL, fioFlushes: true, judgeFlushes: true }, (stage, { seed }) => crash(stage, seed)),
+  replaced('another build after SIGTERM', 'SIGTERM'),
+  replaced('another build after kill -9', 'SIGKILL'),
+  // fio ends at the first error, also at that of a flush.
+  failing('flush fails, then machine crash', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
+  failing('the same, nobody flushing', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
+];
+
+function drill(
+  name: string,
+  stage: Omit<StageOptions, 'downMs'>,
+  strike: (stage: Stage, options: DrillOptions, lab: Lab) => Promise<void>,
+): DrillKind {
+  return {
+    name,
+    async play(lab, options) {
+      const set = await Stage.set(lab, { ...stage, downMs: options.downMs });
+      await strike(set, options, lab);
+      return set.end();
+    },
+  };
+}
+
+function replaced(name: string, how: 'SIGTERM' | 'SIGKILL'): DrillKind {
+  return drill(name, { fioFlushes: true, judgeFlushes: true }, (stage, _options, lab) => replace(stage, OtherBuild.make(lab), how));
+}
+
+function failing(name: string, stage: Omit<StageOptions, 'downMs'>): DrillKind {
+  return drill(name, stage, async (set, { seed }) => {
+    await failFlushes(set);
+    await crash(set, seed);
+  });
+}
+
+function brokenFileOf(server: Host): string {
+  return server.file('broken');
+}

@@ -1,0 +1,26 @@
+// Whether a loop device is still used for what it was: another test may have it by now. Needs Linux 5.15 to tell the two apart.
+// Touches nothing but /sys and the link.
+
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import path from 'node:path';
+
+export interface LoopUse {
+  /** In /sys. */
+  readonly folder: string;
+  readonly sequence: string;
+}
+
+/** Of the block device at `node`, which is a link to its loop device. */
+export function loopUseOf(node: string): LoopUse {
+  const folder = `/sys/block/${path.basename(readlinkSync(node))}`;
+  return { folder, sequence: sequenceIn(folder) };
+}
+
+export function isInUse({ folder, sequence }: LoopUse): boolean {
+  return existsSync(`${folder}/loop`) && sequenceIn(folder) === sequence;
+}
+
+function sequenceIn(folder: string): string {
+  const file = `${folder}/diskseq`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}

@@ -1,0 +1,77 @@
+// A load in a process of its own, so that nothing a lab does meanwhile is taken for a pause: orders come over the channel to the parent,
+// one answer goes back for each. It ends when the parent does. Leaves the parent's side to load-client.ts.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';
+import { type NbdPlace, NbdStream } from './nbd-stream.ts';
+
+export type LoadOrder =
+  /** Requests are dealt to the connections in turn. */
+  | { readonly type: 'open'; readonly places: readonly NbdPlace[]; readonly name: string }
+  | { readonly type: 'begin'; readonly shape: LoadShape }
+  | { readonly type: 'take' }
+  /** No more requests; answered when all have been. */
+  | { readonly type: 'end' };
+
+export interface LoadReport extends LoadFigures {
+  /** Longest time in which this process got no processor: no pause is known finer than that. */
+  readonly ownStallMs: number;
+}
+
+export type LoadAnswer = { readonly report: LoadReport | null } | { readonly failure: string };
+
+const stalls = monitorEventLoopDelay({ resolution: 1 });
+let streams: NbdStream[] = [];
+let load: NbdLoad | null = null;
+
+async function execute(order: LoadOrder): Promise<LoadReport | null> {
+  switch (order.type) {
+    case 'open':
+      for (const stream of streams) stream.close();
+      streams = [];
+      for (const place of order.places) streams.push(await NbdStream.open(place, order.name));
+      return null;
+    case 'begin':
+      begin(order.shape);
+      return null;
+    case 'take':
+      return take();
+    case 'end':
+      await load?.end();
+      return take();
+  }
+}
+
+function begin(shape: LoadShape): void {
+  const made = new NbdLoad(
+    shape,
+    (lane, bytes) => streams[lane % streams.length]?.send(bytes),
+    () => performance.now(),
+  );
+  for (const stream of streams) stream.serve(made);
+  load = made;
+  stalls.enable();
+  stalls.reset();
+  made.begin();
+}
+
+function take(): LoadReport {
+  if (load === null) throw new Error('No load has begun');
+  const ownStallMs = stalls.max / 1e6;
+  stalls.reset();
+  return { ...load.take(), ownStallMs };
+}
+
+function answer(message: LoadAnswer): void {
+  if (process.connected) process.send?.(message);
+}
+
+process.on('message', (order) => {
+  execute(order as LoadOrder).then(
+    (report) => answer({ report }),
+    (thrown: unknown) => answer({ failure: thrown instanceof Error ? thrown.message : String(thrown) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole group: the parent decides.
+process.on('SIGINT', () => undefined);

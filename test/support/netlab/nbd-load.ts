@@ -1,0 +1,242 @@
+// A load on one NBD export that measures pauses exactly: so many requests out at all times, each answer stamped, every block that it wrote
+// compared when it is read again. Leaves connections to nbd-stream.ts and the process it runs in to load-process.ts.
+// Invariant: a block has one request out at a time, so what a read must find is known; nothing wrong goes uncounted.
+
+import { randomInt } from 'node:crypto';
+import { Latencies } from './latencies.ts';
+
+export interface LoadShape {
+  readonly blockBytes: number;
+  /** Requests out, over all connections. */
+  readonly depth: number;
+  readonly order: 'random' | 'sequential';
+  /** 0 to 100; the rest are writes. */
+  readonly readPercent: number;
+  /** Part of the export that is used, from its beginning. */
+  readonly sizeBytes: number;
+}
+
+/** What was since the last look. */
+export interface LoadFigures {
+  readonly seconds: number;
+  readonly done: number;
+  readonly bytes: number;
+  /** Longest time in which no request was answered, the one that lasts included. */
+  readonly longestGapMs: number;
+  /** Slowest request, those included that wait still. */
+  readonly worstMs: number;
+  /** For how long the oldest request has been waiting. */
+  readonly waitingMs: number;
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  /** Bytes answered in each full SLICE_MS. */
+  readonly slices: readonly number[];
+  /** Since the beginning. */
+  readonly errors: number;
+  readonly firstError: string | null;
+}
+
+export const SLICE_MS = 500;
+export const REQUEST_BYTES = 28;
+export const REPLY_BYTES = 16;
+const REQUEST_MAGIC = 0x25609513;
+const REPLY_MAGIC = 0x67446698;
+const READ = 0;
+const WRITE = 1;
+/** At the beginning and at the end of a block: its number, and which write it was. */
+export const STAMP_BYTES = 8;
+
+/** One of the requests that are always out. */
+interface Lane {
+  /** Header, and the block behind it. */
+  readonly buffer: Buffer;
+  block: number;
+  isRead: boolean;
+  beganMs: number;
+  isOut: boolean;
+}
+
+export class NbdLoad {
+  private readonly shape: LoadShape;
+  private readonly send: (lane: number, bytes: Buffer) => void;
+  private readonly nowMs: () => number;
+  private readonly lanes: Lane[];
+  /** By block: number of the last write that was answered; 0: not written by this load. */
+  private readonly written: Uint32Array;
+  private readonly busy: Uint8Array;
+  private readonly latencies = new Latencies();
+  private writes = randomInt(2 ** 30);
+  private next = 0;
+  private isOver = false;
+  private drained: (() => void) | null = null;
+  private out = 0;
+  private errors = 0;
+  private firstError: string | null = null;
+  private sinceMs: number;
+  private lastMs: number;
+  private longestGapMs = 0;
+  private worstMs = 0;
+  private done = 0;
+  private slices: number[] = [];
+
+  /** `send`: the bytes stay as they are until the request is answered. */
+  constructor(shape: LoadShape, send: (lane: number, bytes: Buffer) => void, nowMs: () => number) {
+    const blocks = Math.floor(shape.sizeBytes / shape.blockBytes);
+    if (blocks < 2 * shape.depth)
+      throw new Error(`${shape.sizeBytes} bytes are too few for ${shape.depth} requests of ${shape.blockBytes}`);
+    this.shape = shape;
+    this.send = send;
+    this.nowMs = nowMs;
+    this.written = new Uint32Array(blocks);
+    this.busy = new Uint8Array(blocks);
+    this.lanes = Array.from({ length: shape.depth }, () => ({
+      buffer: Buffer.alloc(REQUEST_BYTES + shape.blockBytes),
+      block: 0,
+      isRead: true,
+      beganMs: 0,
+      isOut: false,
+    }));
+    this.sinceMs = nowMs();
+    this.lastMs = this.sinceMs;
+  }
+
+  begin(): void {
+    for (let lane = 0; lane < this.lanes.length; lane++) this.ask(lane);
+  }
+
+  /** No more requests; resolves when all are answered. */
+  end(): Promise<void> {
+    this.isOver = true;
+    return new Promise((resolve) => {
+      this.drained = resolve;
+      if (this.out === 0) resolve();
+    });
+  }
+
+  /** Bytes of the data behind a reply with this cookie. */
+  bodyBytes(cookie: number): number {
+    const lane = this.lanes[cookie];
+    return lane?.isOut === true && lane.isRead ? this.shape.blockBytes : 0;
+  }
+
+  /** A reply and, of a read, the stamps of its data came whole. */
+  answered(reply: { readonly magic: number; readonly errno: number; readonly cookie: number }, stamps: Buffer): void {
+    const lane = this.lanes[reply.cookie];
+    if (reply.magic !== REPLY_MAGIC || lane === undefined || !lane.isOut) {
+      this.failed(`A reply to no request came: cookie ${reply.cookie}`);
+      return;
+    }
+    this.count(lane);
+    if (reply.errno !== 0) {
+      this.failed(`Errno ${reply.errno} for ${lane.isRead ? 'a read' : 'a write'} of block ${lane.block}`);
+      // What a failed write left is not known.
+      if (!lane.isRead) this.written[lane.block] = 0;
+    } else if (lane.isRead) {
+      this.compare(lane.block, stamps);
+    } else {
+      this.written[lane.block] = lane.buffer.readUInt32BE(REQUEST_BYTES + 4);
+    }
+    this.busy[lane.block] = 0;
+    lane.isOut = false;
+    this.out--;
+    if (!this.isOver) this.ask(reply.cookie);
+    else if (this.out === 0) this.drained?.();
+  }
+
+  failed(sentence: string): void {
+    this.errors++;
+    this.firstError ??= sentence;
+  }
+
+  /** What was since the last call. */
+  take(): LoadFigures {
+    const nowMs = this.nowMs();
+    const { sinceMs, done, slices } = this;
+    const waitingMs = Math.max(0, ...this.lanes.filter(({ isOut }) => isOut).map(({ beganMs }) => nowMs - beganMs));
+    const fullSlices = Math.floor((nowMs - sinceMs) / SLICE_MS);
+    const figures = {
+      seconds: (nowMs - sinceMs) / 1000,
+      done,
+      bytes: done * this.shape.blockBytes,
+      longestGapMs: Math.max(this.longestGapMs, nowMs - this.lastMs),
+      worstMs: Math.max(this.worstMs, waitingMs),
+      waitingMs,
+      medianMs: this.latencies.quantile(0.5),
+      p99Ms: this.latencies.quantile(0.99),
+      slices: Array.from({ length: fullSlices }, (_, index) => (slices[index] ?? 0) * this.shape.blockBytes),
+      errors: this.errors,
+      firstError: this.firstError,
+    };
+    this.latencies.clear();
+    this.sinceMs = nowMs;
+    this.lastMs = nowMs;
+    this.longestGapMs = 0;
+    this.worstMs = 0;
+    this.done = 0;
+    this.slices = [];
+    return figures;
+  }
+
+  private count(lane: Lane): void {
+    const nowMs = this.nowMs();
+    const tookMs = nowMs - lane.beganMs;
+    this.latencies.add(tookMs);
+    if (tookMs > this.worstMs) this.worstMs = tookMs;
+    if (nowMs - this.lastMs > this.longestGapMs) this.longestGapMs = nowMs - this.lastMs;
+    this.lastMs = nowMs;
+    this.done++;
+    const slice = Math.floor((nowMs - this.sinceMs) / SLICE_MS);
+    this.slices[slice] = (this.slices[slice] ?? 0) + 1;
+  }
+
+  private compare(block: number, stamps: Buffer): void {
+    const write = this.written[block]!;
+    if (write === 0) return;
+    for (const at of [0, STAMP_BYTES]) {
+      const [foundBlock, foundWrite] = [stamps.readUInt32BE(at), stamps.readUInt32BE(at + 4)];
+      if (foundBlock !== block || foundWrite !== write) {
+        this.failed(`Block ${block} read back as block ${foundBlock}, write ${foundWrite}: write ${write} was the last`);
+        return;
+      }
+    }
+  }
+
+  private ask(index: number): void {
+    const lane = this.lanes[index]!;
+    const { blockBytes, readPercent } = this.shape;
+    const { buffer } = lane;
+    lane.block = this.freeBlock();
+    lane.isRead = Math.random() * 100 < readPercent;
+    lane.isOut = true;
+    this.busy[lane.block] = 1;
+    this.out++;
+    const offset = lane.block * blockBytes;
+    buffer.writeUInt32BE(REQUEST_MAGIC, 0);
+    buffer.writeUInt32BE(lane.isRead ? READ : WRITE, 4);
+    buffer.writeUInt32BE(0, 8);
+    buffer.writeUInt32BE(index, 12);
+    buffer.writeUInt32BE(Math.floor(offset / 2 ** 32), 16);
+    buffer.writeUInt32BE(offset % 2 ** 32, 20);
+    buffer.writeUInt32BE(blockBytes, 24);
+    if (!lane.isRead) this.stamp(buffer, lane.block);
+    lane.beganMs = this.nowMs();
+    this.send(index, lane.isRead ? buffer.subarray(0, REQUEST_BYTES) : buffer);
+  }
+
+  private stamp(buffer: Buffer, block: number): void {
+    this.writes = (this.writes % (2 ** 32 - 1)) + 1;
+    for (const at of [REQUEST_BYTES, buffer.length - STAMP_BYTES]) {
+      buffer.writeUInt32BE(block, at);
+      buffer.writeUInt32BE(this.writes, at + 4);
+    }
+  }
+
+  /** There are twice as many blocks as requests, at least. */
+  private freeBlock(): number {
+    const { length } = this.busy;
+    let block = this.shape.order === 'random' ? Math.floor(Math.random() * length) : this.next;
+    while (this.busy[block] === 1) block = (block + 1) % length;
+    this.next = (block + 1) % length;
+    return block;
+  }
+}

@@ -1,0 +1,37 @@
+// A client and a server with up to 8 links between them, each shaped to its rate, as link faults and measurements need them.
+// Leaves configuration and daemons to its user.
+
+import type { NetLab } from './net-lab.ts';
+import { type Link, shapeBoth } from './link-faults.ts';
+import { type TwoMachines, twoMachines } from './two-machines.ts';
+
+export const GIGABIT = 1e9;
+
+export interface ShapedLinks extends TwoMachines {
+  readonly links: readonly Link[];
+}
+
+/** The default of Linux, whatever this machine has set: figures of two machines are compared. */
+const CONGESTION = 'cubic';
+
+/** A link for each rate, in bits a second. */
+export async function shapedLinks(lab: NetLab, rates: readonly number[], congestion = CONGESTION): Promise<ShapedLinks> {
+  const machines = await twoMachines(lab, rates.length);
+  const { client, server, network } = machines;
+  const links = rates.map((bitsPerSecond, index) => ({
+    client,
+    server,
+    device: `eth${index}`,
+    clientAddress: network.clientAddresses()[index] ?? '',
+    serverAddress: network.serverAddresses[index] ?? '',
+    port: network.port,
+    bitsPerSecond,
+    congestion,
+  }));
+  for (const link of links) {
+    await shapeBoth(link, link.bitsPerSecond);
+    await client.setCongestion(link.device, link.clientAddress, congestion);
+    await server.setCongestion(link.device, link.serverAddress, congestion);
+  }
+  return { ...machines, links };
+}

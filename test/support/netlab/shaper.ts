@@ -1,0 +1,22 @@
+// How a card is made as slow as an Ethernet of so many bits a second: the token bucket of tc, as it must be set so that a link carries what
+// a wire would. Leaves running tc to net-lab.ts. Pure.
+
+/** Preamble, check sum and gap of a frame, which a wire carries and tc does not count. */
+const WIRE_EXTRA_BYTES = 24;
+/** Of a frame with 1500 bytes, as tc counts it. */
+const FRAME_BYTES = 1514;
+/** One segment that the kernel hands down whole must fit, or every one is cut into frames at great cost. */
+const BURST_BYTES = 128 * 1024;
+/** Never the place where a queue builds up: TCP keeps two segments of a connection below it, and a connection has a card to itself. */
+const LIMIT_BYTES = 2 * 1024 * 1024;
+
+/** What TCP moves over such a link at best, bytes a second: 1448 of 1538 on the wire. */
+export function goodputBytes(bitsPerSecond: number): number {
+  return (bitsPerSecond / 8) * (1448 / (FRAME_BYTES + WIRE_EXTRA_BYTES));
+}
+
+/** Arguments of `tc qdisc replace dev DEVICE root`. The handle makes a change of one that is there of it: what is queued stays. */
+export function shaper(bitsPerSecond: number): string[] {
+  const rate = Math.round((bitsPerSecond * FRAME_BYTES) / (FRAME_BYTES + WIRE_EXTRA_BYTES));
+  return ['handle', '1:', 'tbf', 'rate', `${rate}bit`, 'burst', `${BURST_BYTES}`, 'limit', `${LIMIT_BYTES}`];
+}

@@ -1,0 +1,73 @@
+// Which server processes have a volume's file open, looked at again and again while a test goes on: never may two have it (S10).
+// Leaves who they are, and killing them, to the test.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Host } from './host.ts';
+
+const LOOK_EVERY_MS = 25;
+
+/** Server processes of a host: not its listener. */
+export function workersOf(host: Host): number[] {
+  return host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/worker.js'));
+}
+
+/** Helpers that make holes for a server process. */
+export function helpersOf(worker: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const stat = textOf(`/proc/${pid}/stat`);
+    return stat.includes('(perl)') && stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(worker);
+  });
+}
+
+export class ServedBy {
+  private readonly host: Host;
+  private readonly file: string;
+  private readonly timer: NodeJS.Timeout;
+  private readonly seen = new Set<number>();
+  private readonly overlaps: string[] = [];
+
+  constructor(host: Host, file: string) {
+    this.host = host;
+    this.file = file;
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+  }
+
+  /** Pairs that had it open at one time, and all that ever had. */
+  end(): { readonly overlaps: readonly string[]; readonly processes: number } {
+    clearInterval(this.timer);
+    return { overlaps: this.overlaps, processes: this.seen.size };
+  }
+
+  private look(): void {
+    const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
+    for (const pid of serving) this.seen.add(pid);
+    // Looks are not one moment: only who has it open still, after another was seen to, had it at the same time.
+    const [first, second] = serving;
+    if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
+  }
+
+  private hasOpen(pid: number): boolean {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((descriptor) => targetOf(`/proc/${pid}/fd/${descriptor}`) === this.file);
+    } catch {
+      return false;
+    }
+  }
+}
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}
