@@ -37,7 +37,9 @@ function targetOf(launcher) {
 
 test.each(LAUNCHERS)('%s is executable and leads to a source', (launcher) => {
   accessSync(join(ROOT, 'bin', launcher), constants.X_OK);
-  const source = targetOf(launcher).replace('/dist/', '/src/').replace('.js', '.ts');
+  const source = targetOf(launcher)
+    .replace(/\/dist\/(program\/)?/, '/src/')
+    .replace('.js', '.ts');
   expect(existsSync(join(ROOT, 'packages', source)), source).toBe(true);
 });
 

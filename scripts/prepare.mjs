@@ -1,4 +1,5 @@
-// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles. What is done already is skipped.
+// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles, joins each program into one file. What is
+// done already is skipped.
 // Leaves running anything to start, test, bench and check. Invariant: when a step returns, its result is complete and fits the sources.
 // Progress goes to stderr, and only when there was something to do; the second run needs no network.
 
@@ -21,6 +22,14 @@ export const PAGES = join(ROOT, 'docs/man');
 export const MANUAL = join(ROOT, 'dist/man');
 /** Written when the manual is complete. */
 export const MANUAL_STAMP = join(MANUAL, '.made');
+
+/** Entry modules that become programs of one file (scripts/bundle.mjs), by package. */
+export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'] };
+
+/** The file of a program; two folders below its package, like the modules it is made of, since it asks for its version by that path. */
+export function programFile(name, entry) {
+  return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
+}
 
 /** Path of a tool that the packages brought. */
 export function tool(name) {
@@ -51,6 +60,7 @@ export function build() {
   const pretty = process.stderr.isTTY ? ['--pretty'] : [];
   const result = spawnSync(tool('tsc'), ['-b', ...pretty], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   if (result.status !== 0) fail('The sources do not compile: see above', result);
+  joinPrograms();
   makeManual();
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
@@ -95,6 +105,16 @@ function makeManual() {
   if (sources.every((file) => statSync(file).mtimeMs <= madeAtMs)) return;
   const result = spawnSync(process.execPath, [script, '--roff'], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   if (result.status !== 0) fail('The manual pages could not be made: see above', result);
+}
+
+/** The programs, when something was compiled after them. */
+function joinPrograms() {
+  const compiledAtMs = builtAtMs();
+  const files = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
+  if (files.every((file) => existsSync(file) && statSync(file).mtimeMs > compiledAtMs)) return;
+  const script = join(ROOT, 'scripts/bundle.mjs');
+  const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  if (result.status !== 0) fail('The programs could not be joined: see above', result);
 }
 
 /** When the compiler last wrote something; 0 before the first time. */

@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 25;
 
 /** Server processes of a host: not its listener. */
 export function workersOf(host: Host): number[] {
-  return host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/worker.js'));
+  return host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
 }
 
 /** Helpers that make holes for a server process. */
