@@ -1,14 +1,6 @@
 // `npm run data-centre`: three servers in two namespaces, three clients; arguments after `--` are its own (`--seed 17`, `--stay`).
-// Leaves the steps to test/data-centre; builds first, because the daemons run from the build.
+// Leaves the steps to test/data-centre.
 
-import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { prepare, ROOT } from './prepare.mjs';
+import { runSource } from './run-source.mjs';
 
-prepare();
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const args = ['--conditions=@rsio/source', '--import', tsx, join(ROOT, 'test/data-centre/main.ts'), ...process.argv.slice(2)];
-const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
-process.exitCode = status ?? 1;
+runSource('test/data-centre/main.ts');
