@@ -14,6 +14,9 @@ const FIO_SECONDS = 400;
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
+/** fio reads back after so many writes, and has done so several times after the writes that each volume has at the least. */
+const BACKLOG = 64;
+const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;
 
 interface Load {
@@ -48,18 +51,18 @@ export async function turmoilUnderLoad(
       const host = centre.host(client);
       await host.rsconfigWell('-a', name);
       const exported = name.replace(':', '/').replace('@0', '');
-      const fio = startFio(host, exported, { seconds: FIO_SECONDS, size, verifyBacklog: 64, rateIops: RATE_IOPS });
+      const fio = startFio(host, exported, { seconds: FIO_SECONDS, size, verifyBacklog: BACKLOG, rateIops: RATE_IOPS });
       return { host, volume: name, fio };
     }),
   );
-  await Promise.all(loads.map(untilWritten));
+  await Promise.all(loads.map((load) => untilWritten(load)));
   const startMs = performance.now();
   const failed = Promise.race(
     loads.map(({ volume, fio }) => fio.outcome.then(() => Promise.reject(new Error(`fio on ${volume} ended early`)))),
   );
   await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
   const seconds = (performance.now() - startMs) / 1000;
-  await Promise.all(loads.map(untilWritten));
+  await Promise.all(loads.map((load) => untilWritten(load, WRITES_MIN)));
   // Each takes its time to end.
   for (const { fio } of loads) fio.stop();
   const [gaps, reads]: [number[], number[]] = [[], []];
@@ -72,13 +75,13 @@ export async function turmoilUnderLoad(
   return { seconds, verifyReads: reads.reduce((sum, one) => sum + one, 0), longestGapMs: Math.max(...gaps) };
 }
 
-/** Resolves when so many more writes than now were answered. Rejects when fio has ended. */
-async function untilWritten({ host, volume, fio }: Load): Promise<void> {
+/** Resolves when FURTHER_WRITES more than now were answered, and `inAll` since the volume was attached. Rejects when fio has ended. */
+async function untilWritten({ host, volume, fio }: Load, inAll = 0): Promise<void> {
   const writes = async (): Promise<number> => {
     const { volumes } = await host.call('stats', {});
     return volumes.find((one) => one.volume === volume)?.writes ?? 0;
   };
-  const first = await writes();
+  const wanted = Math.max((await writes()) + FURTHER_WRITES, inAll);
   const ended = fio.outcome.then(() => Promise.reject(new Error(`fio on ${volume} ended early`)));
-  await Promise.race([ended, waitFor(async () => (await writes()) >= first + FURTHER_WRITES, GOES_ON_MS, `I/O of ${volume} goes on`)]);
+  await Promise.race([ended, waitFor(async () => (await writes()) >= wanted, GOES_ON_MS, `I/O of ${volume} goes on`)]);
 }

@@ -20,8 +20,6 @@ import { waitFor } from '../support/wait-for.ts';
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 const ARCHIVE = 'osl:archive@0';
-/** Longer than any test: fio is stopped when all was seen. */
-const FIO_SECONDS = 50;
 const SEEN_DEADLINE_MS = 10_000;
 const BACK_DEADLINE_MS = 25_000;
 const WRITES_MEANWHILE = 200;
@@ -167,7 +165,7 @@ async function shows(index: number, fio: RunningFio, condition: (path: RepView) 
 
 function verifyingFio(host: Host, context: TestContext): RunningFio {
   needFio(context);
-  return startFio(host, EXPORT, { seconds: FIO_SECONDS, verifyBacklog: 128 });
+  return startFio(host, EXPORT, { verifyBacklog: 128 });
 }
 
 /** fio has done enough after all was healed to have read back what was written before. */
@@ -280,7 +278,7 @@ it('a server process and a client daemon stand still for ten seconds: both go on
   await venus.rsconfigWell('-a', 'archive');
   const processes = server.processes().sort(byNumber);
   const workers = [server.worker('big-2'), server.worker('venus')];
-  const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { seconds: FIO_SECONDS, verifyBacklog: 128 })] as const;
+  const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { verifyBacklog: 128 })] as const;
   await untilWriting(client, VOLUME, fios[0]);
   await untilWriting(venus, ARCHIVE, fios[1]);
   // The client of the one is up and its server process stands still; the other's server process is up, and its daemon stands still.

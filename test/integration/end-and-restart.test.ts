@@ -16,8 +16,6 @@ const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 /** Half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
-/** At most: it is ended when it has read back enough. */
-const FIO_SECONDS = 150;
 /** The doors wait for their requests for five seconds, the volumes for ten. */
 const WAITING_END_MS = 22_000;
 
@@ -50,7 +48,7 @@ it('rssrv told to end does so at once although a client has a session, and leave
 
 it('rssrv restarted under fio: what was begun is answered and flushed, the client waits, says so, and goes on', async (context) => {
   needFio(context);
-  const fio = startFio(client, EXPORT, { seconds: FIO_SECONDS });
+  const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
   const endedMs = await server.stop('rssrv');
   expect(endedMs).toBeLessThan(PROMPT_MS);
@@ -70,7 +68,7 @@ it('rssrv restarted under fio: what was begun is answered and flushed, the clien
 
 it('rssrv killed alone under fio: its processes end, a new one starts, the client goes on', async (context) => {
   needFio(context);
-  const fio = startFio(client, EXPORT, { seconds: FIO_SECONDS });
+  const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
   const worker = server.worker('big-2');
   await server.kill('rssrv');
@@ -110,7 +108,7 @@ it('rsiod killed and started again replaces its old instance and attaches again'
   expect(server.worker('big-2')).not.toBe(worker);
   await waitFor(() => !existsSync(`/proc/${worker}`), PROMPT_MS, 'The old server process is gone');
   expect(readFileSync(client.rsiodPaths.pidFile, 'utf8')).toContain(String(client.pid('rsiod')));
-  const { verifyReads } = await verifiedAndEnded(client, VOLUME, startFio(client, EXPORT, { seconds: FIO_SECONDS }));
+  const { verifyReads } = await verifiedAndEnded(client, VOLUME, startFio(client, EXPORT));
   expect(verifyReads).toBeGreaterThan(100);
 });
 
@@ -122,7 +120,7 @@ it('rsiod told to end takes its server process with it', async () => {
 
 it('rsiod told to end while I/O waits for a server that is gone answers it with an error and ends', async (context) => {
   needFio(context);
-  const fio = startFio(client, EXPORT, { seconds: FIO_SECONDS });
+  const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
   const failed = expect(fio.outcome).rejects.toThrow();
   await server.kill('rssrv');

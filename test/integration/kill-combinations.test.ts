@@ -13,14 +13,11 @@ import { killServer } from '../support/machine-crash.ts';
 import { needFio, needTool, run } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { helpersOf, ServedBy, workersOf } from '../support/served-by.ts';
-import { untilWriting, volumeStats } from '../support/volume-stats.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const MEMORY_ID = '5e0c9a64-3f1b-4f0d-9a55-7b2d1c8e6f30';
-/** Longer than any of them takes: fio is stopped when what it wrote before the kill was read back. */
-const FIO_SECONDS = 40;
-const READ_BACK_WRITES = 1_200;
 
 const lab = useLab();
 let server: Host;
@@ -98,12 +95,10 @@ it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
   needFio(context);
   const served = new ServedBy(server, image());
   lab.onClean(() => served.end());
-  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  const fio = startFio(client, 'osl/oracle');
   await untilWriting(client, VOLUME, fio);
   await STRIKES[name]?.();
-  await untilWriting(client, VOLUME, fio, READ_BACK_WRITES);
-  fio.stop();
-  const { verifyReads } = await fio.outcome;
+  const { verifyReads } = await verifiedAndEnded(client, VOLUME, fio);
   const { errors, longestGapMs } = await volumeStats(client, VOLUME);
   const { overlaps, processes } = served.end();
   expect(overlaps).toEqual([]);
@@ -121,15 +116,13 @@ it('the helper that makes holes is killed: zeros are written instead, and I/O go
   needTool(context, 'qemu-io', 'qemu-utils');
   const pid = worker();
   const [helper = 0] = helpersOf(pid);
-  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  const fio = startFio(client, 'osl/oracle');
   await untilWriting(client, VOLUME, fio);
   process.kill(helper, 'SIGKILL');
   await waitFor(() => server.log('rssrv').includes('No holes and no fast zeroing from now on'), 5_000, 'It is said');
   const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
   expect(zeroed).toMatchObject({ code: 0 });
-  await untilWriting(client, VOLUME, fio, READ_BACK_WRITES);
-  fio.stop();
-  await fio.outcome;
+  await verifiedAndEnded(client, VOLUME, fio);
   expect((await volumeStats(client, VOLUME)).errors).toBe(0);
   expect(worker()).toBe(pid);
   await client.rsconfigWell('-d', 'oracle');

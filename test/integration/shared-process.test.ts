@@ -13,8 +13,6 @@ import { waitFor } from '../support/wait-for.ts';
 
 const NODES = ['big-2', 'venus', 'mars', 'pluto'] as const;
 const WAIT_MS = 30_000;
-/** At most: it is ended when it has read back enough. */
-const FIO_SECONDS = 150;
 const TEST_MS = 180_000;
 
 const lab = useLab();
@@ -44,7 +42,7 @@ it(
     ]);
     expect(server.worker('big-2')).not.toBe(server.worker('venus'));
 
-    const fio = startFio(stays, 'osl/big-2', { seconds: FIO_SECONDS });
+    const fio = startFio(stays, 'osl/big-2');
     await untilWriting(stays, 'osl:big-2@0', fio);
     const shared = server.worker('big-2');
     await goes.stop('rsiod');
@@ -56,7 +54,7 @@ it(
     expect([server.worker('mars'), server.worker('big-2')]).toEqual([shared, shared]);
     expect(stays.log('rsiod'), 'who stays notices nothing').not.toMatch(/is down|a new session/);
 
-    const others = startFio(goes, 'osl/mars', { seconds: FIO_SECONDS });
+    const others = startFio(goes, 'osl/mars');
     await untilWriting(goes, 'osl:mars@0', others);
     process.kill(shared, 'SIGKILL');
     await waitFor(() => ['big-2', 'mars'].every((node) => server.worker(node) !== shared), WAIT_MS, 'Both have another process');

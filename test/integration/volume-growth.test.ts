@@ -16,8 +16,6 @@ const RELOAD_MS = 10_000;
 /** Within this everybody knows a new size. */
 const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
-/** More than the reloads of a test take on a busy machine. */
-const FIO_SECONDS = 150;
 const TEST_MS = 200_000;
 
 const lab = useLab();
@@ -70,7 +68,7 @@ it(
     const { host, write, reload: change } = await scene(keys(first, '64m'), 'oracle');
     const old = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
     lab.onClean(() => old.close());
-    const fio = startFio(host, 'osl/oracle', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
+    const fio = startFio(host, 'osl/oracle', { size: '48m', verifyBacklog: 64 });
     await untilWriting(host, 'osl:oracle@0', fio);
     await expect(old.read(64 * MIB, 4096)).rejects.toThrow(/Errno/);
     for (let mib = 65; mib <= 74; mib++) {
@@ -115,9 +113,8 @@ it(
     const files = lab.host();
     const quiet = { path: files.file('quiet.img'), size: '64m' };
     const { host, reload: change } = await scene({ quiet, grows: { type: 'memory', size: '1m' } }, 'quiet');
-    const fio = startFio(host, 'osl/quiet', { seconds: FIO_SECONDS, size: '48m', verifyBacklog: 64 });
+    const fio = startFio(host, 'osl/quiet', { size: '48m', verifyBacklog: 64 });
     await untilWriting(host, 'osl:quiet@0', fio);
-    const startMs = performance.now();
     for (let round = 1; round <= 50; round++) {
       const comes = {
         [`file${round}`]: { path: files.file(`file${round % 7}.img`), size: '2m' },
@@ -127,7 +124,6 @@ it(
       expect(said).not.toContain('refused');
       expect(said).not.toContain('nothing has changed');
     }
-    const reloadsMs = performance.now() - startMs;
     const names = async (): Promise<string[]> =>
       ((await host.rsconfigWell('-q')).match(/^ {6}0 {2}\S+/gm) ?? []).map((line) => line.slice(9));
     await waitFor(async () => (await names()).includes('null50'), KNOWN_MS, 'The client has the last list');
@@ -138,13 +134,14 @@ it(
     expect(refused).toMatch(/Section \[volume grows\] is gone, but node big-2 at .*rsconfig -d grows/);
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
+    // All the time it was there, and goes on.
+    await untilWriting(host, 'osl:quiet@0', fio);
     fio.stop();
     const { verifyReads, slowestMs } = await fio.outcome;
     expect(verifyReads).toBeGreaterThan(0);
     expect(slowestMs).toBeLessThan(5_000);
     const { paths } = await host.call('stats', {});
     expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
-    expect(reloadsMs).toBeLessThan(FIO_SECONDS * 1000);
   },
   TEST_MS,
 );

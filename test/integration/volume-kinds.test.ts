@@ -13,9 +13,6 @@ import { verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 
 const MIB = 1024 * 1024;
 
-/** At most: it is ended when it has read back enough. */
-const FIO_SECONDS = 150;
-
 const lab = useLab();
 
 interface Pair {
@@ -41,7 +38,7 @@ function qemuIo(host: Host, name: string, ...script: readonly string[]): Promise
 
 async function verifyWithFio(context: TestContext, client: Host, name: string, volume: string): Promise<void> {
   needFio(context);
-  const { verifyReads, slowestMs } = await verifiedAndEnded(client, volume, startFio(client, name, { seconds: FIO_SECONDS, size: '16m' }));
+  const { verifyReads, slowestMs } = await verifiedAndEnded(client, volume, startFio(client, name, { size: '16m' }));
   const stats = await volumeStats(client, volume);
   expect(verifyReads).toBeGreaterThan(100);
   expect(stats.errors).toBe(0);

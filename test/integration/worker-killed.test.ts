@@ -11,8 +11,6 @@ import { report } from '../support/report.ts';
 import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/** At most: it is ended when it has read back enough. */
-const FIO_SECONDS = 150;
 const KILLS = 3;
 
 const lab = useLab();
@@ -29,8 +27,8 @@ it('a killed server process costs its client a pause, and the other client nothi
   await startClient(spared, network, { node: 'venus', client: 1 });
   await hit.rsconfigWell('-a', 'oracle');
   await spared.rsconfigWell('-a', 'archive');
-  const fioOfHit = startFio(hit, 'osl/oracle', { seconds: FIO_SECONDS });
-  const fioOfSpared = startFio(spared, 'osl/archive', { seconds: FIO_SECONDS });
+  const fioOfHit = startFio(hit, 'osl/oracle');
+  const fioOfSpared = startFio(spared, 'osl/archive');
   const workerOfSpared = server.worker('venus');
   const { paths: pathsBefore } = await spared.call('stats', {});
   const killed: number[] = [];
@@ -74,7 +72,7 @@ it('all paths reset and the server process killed at once, three times: the clie
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
   await startClient(client, network, { serverAddresses: cutter.serverAddresses, defaults: { digest: 'on' } });
   await client.rsconfigWell('-a');
-  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  const fio = startFio(client, 'osl/oracle');
   for (let kill = 0; kill < KILLS; kill++) {
     await untilWriting(client, 'osl:oracle@0', fio);
     const worker = server.worker('big-2');

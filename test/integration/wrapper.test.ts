@@ -17,16 +17,13 @@ import { RawClient } from '../support/raw-peer.ts';
 import { report } from '../support/report.ts';
 import { startFio } from '../support/fio.ts';
 import { needFio } from '../support/programs.ts';
-import { untilWriting, volumeStats } from '../support/volume-stats.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Seeds of crashes: most, all, a part and nothing of what was not synced is left. */
 const CRASHES = [2, 4, 6, 7];
 const ALL_LOST = 7;
 const SECTORS = 64;
-/** Longer than it takes: fio is stopped when what it wrote before the kills was read back. */
-const FIO_SECONDS = 60;
-const READ_BACK_WRITES = 1_200;
 const EIO = 5;
 const ENOSPC = 28;
 
@@ -143,15 +140,13 @@ it('all of rssrv killed under fio, the storage being forgetful: a crash of proce
   needFio(context);
   await serve({ 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' });
   const { client } = await attached();
-  const fio = startFio(client, 'osl/oracle', { seconds: FIO_SECONDS });
+  const fio = startFio(client, 'osl/oracle');
   for (let kill = 0; kill < 2; kill++) {
     await untilWriting(client, 'osl:oracle@0', fio);
     await killServer(server);
     await server.start('rssrv', ['--test']);
   }
-  await untilWriting(client, 'osl:oracle@0', fio, READ_BACK_WRITES);
-  fio.stop();
-  const { verifyReads, flushes } = await fio.outcome;
+  const { verifyReads, flushes } = await verifiedAndEnded(client, 'osl:oracle@0', fio);
   expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
   expect(flushes).toBeGreaterThan(0);
   report('all of rssrv killed, forgetful storage', { verifyReads, flushes });

@@ -5,8 +5,8 @@ import type { Host } from './host.ts';
 import { type Running, start, wellOf } from './programs.ts';
 
 export interface FioOptions {
-  /** At most; it may end earlier when everything is written and verified. */
-  readonly seconds: number;
+  /** Ends it by itself; default longer than any test, which stops it when it has read back enough, however long that takes. */
+  readonly seconds?: number;
   /** Part of the volume it uses; default 32m. */
   readonly size?: string;
   /** Blocks written before they are read back and compared; default 1024. */
@@ -35,6 +35,7 @@ interface FioJob {
   readonly sync: { readonly total_ios: number };
 }
 
+const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
 /** Its exit code after SIGINT, when nothing went wrong; the job's error tells what did. */
 const STOPPED = 128;
@@ -47,9 +48,9 @@ export interface RunningFio {
 }
 
 /** Starts fio beside the test. */
-export function startFio(host: Host, name: string, options: FioOptions): RunningFio {
+export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
   // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
-  const { seconds, size = '32m', verifyBacklog = 1024, rateIops } = options;
+  const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops } = options;
   // fio knows an engine's options only behind the engine.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
