@@ -2,14 +2,15 @@
 // volume, the client's I/O goes on without an error, and when all has ended nothing is left. Single kills are in end-and-restart.test.ts
 // and worker-killed.test.ts.
 
+import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { processesOfSession, startTicksOf } from '@rsio/protocol/lib/process-facts';
 import { beforeEach, expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { killServer } from '../support/machine-crash.ts';
+import { startPair } from '../support/pair.ts';
 import { needFio, needTool, run } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { helpersOf, ServedBy, workersOf } from '../support/served-by.ts';
@@ -17,23 +18,23 @@ import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-s
 import { waitFor } from '../support/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
-const MEMORY_ID = '5e0c9a64-3f1b-4f0d-9a55-7b2d1c8e6f30';
+const IMAGE = 'storage/oracle.img';
+/** Another test run on this machine has a volume of its own. */
+const MEMORY_ID = randomUUID();
 
 const lab = useLab();
 let server: Host;
 let client: Host;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  const network = await lab.network(2);
-  const volumes = { oracle: { path: image(), size: '64m' }, scratch: { type: 'memory', size: '1m', id: MEMORY_ID } };
-  await startServer(server, network, { volumes });
-  await startClient(client, network);
+  ({ server, client } = await startPair(lab, (host) => ({
+    oracle: { path: host.file(IMAGE), size: '64m' },
+    scratch: { type: 'memory', size: '1m', id: MEMORY_ID },
+  })));
   await client.rsconfigWell('-a', 'oracle');
 });
 
-const image = (): string => server.file('storage/oracle.img');
+const image = (): string => server.file(IMAGE);
 const worker = (): number => server.worker('big-2');
 
 /** Starts rssrv, which may have to wait for the end of what the last one left, and for nothing else. */
