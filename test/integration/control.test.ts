@@ -9,10 +9,11 @@ import { misfit, type Shape } from '@rsio/protocol/control/shape';
 import { COMMANDS } from '@rsio/rsconfig/command-table';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
-import { clientConfig, startClient, startServer } from '../support/configs.ts';
+import { clientConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
+import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
@@ -24,16 +25,11 @@ let client: Host;
 let network: LabNetwork;
 
 beforeAll(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(2);
-  const volumes = {
-    oracle: { path: server.file('oracle.img'), size: '16m' },
+  ({ server, client, network } = await startPair(lab, (host) => ({
+    oracle: { path: host.file('oracle.img'), size: '16m' },
     tvol1: { type: 'memory', size: '1m' },
     common: { type: 'memory', size: '1m', shared: 'yes' },
-  };
-  await startServer(server, network, { volumes });
-  await startClient(client, network);
+  })));
 });
 
 /** The document must fit the schema of that name, and `shape` exactly. */

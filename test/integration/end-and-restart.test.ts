@@ -3,10 +3,11 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
+import { startClient } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
+import { startPair } from '../support/pair.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
@@ -25,11 +26,7 @@ let client: Host;
 let network: LabNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(2);
-  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
-  await startClient(client, network);
+  ({ server, client, network } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '64m' } })));
   await client.rsconfigWell('-a');
 });
 

@@ -4,10 +4,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
+import { clientConfig, serverConfig, startClient } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
+import { startPair } from '../support/pair.ts';
 import { needTool, start, wellOf } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -21,12 +22,9 @@ let client: Host;
 let network: LabNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(2);
-  const volumes = { oracle: { path: server.file('oracle.img'), size: '16m' }, tvol1: { path: server.file('tvol1.img'), size: '16m' } };
-  await startServer(server, network, { volumes });
-  await startClient(client, network);
+  const file = (host: Host, name: string): Record<string, string> => ({ path: host.file(name), size: '16m' });
+  const volumes = (host: Host) => ({ oracle: file(host, 'oracle.img'), tvol1: file(host, 'tvol1.img') });
+  ({ server, client, network } = await startPair(lab, volumes));
 });
 
 async function attached(host: Host): Promise<string[]> {

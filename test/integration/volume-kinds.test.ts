@@ -3,10 +3,11 @@
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { expect, it, type TestContext } from 'vitest';
-import { clientConfig, type ClientConfigOptions, startClient, startServer } from '../support/configs.ts';
+import { clientConfig, type ClientConfigOptions, type ServerConfigOptions } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { useLab } from '../support/lab.ts';
+import { type Pair, startPair } from '../support/pair.ts';
 import { needFio, needTool, run, type RunResult, runWell } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
@@ -15,19 +16,10 @@ const MIB = 1024 * 1024;
 
 const lab = useLab();
 
-interface Pair {
-  readonly server: Host;
-  readonly client: Host;
-  readonly network: LabNetwork;
-}
+type Volumes = ServerConfigOptions['volumes'];
 
-type Volumes = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-/** `volumes`: of the server, given a place for its files. All are attached. */
-async function startPair(volumes: (server: Host) => Volumes, options: ClientConfigOptions = {}): Promise<Pair> {
-  const pair = { server: lab.host(), client: lab.host(), network: await lab.network(2) };
-  await startServer(pair.server, pair.network, { volumes: volumes(pair.server) });
-  await startClient(pair.client, pair.network, options);
+async function attachedPair(volumes: (server: Host) => Volumes, options: ClientConfigOptions = {}): Promise<Pair> {
+  const pair = await startPair(lab, volumes, options);
   await pair.client.rsconfigWell('-a');
   return pair;
 }
@@ -46,7 +38,7 @@ async function verifyWithFio(context: TestContext, client: Host, name: string, v
 }
 
 it('digest = on: every frame carries checksums, and fio finds every block', async (context) => {
-  const { client, server } = await startPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m' } }), {
+  const { client, server } = await attachedPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m' } }), {
     defaults: { digest: 'on' },
   });
   await verifyWithFio(context, client, 'oracle', 'osl:oracle@0');
@@ -54,7 +46,7 @@ it('digest = on: every frame carries checksums, and fio finds every block', asyn
 });
 
 it('paths = all: every interface of the client has a path to every interface of the server', async (context) => {
-  const { client, network } = await startPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m' } }));
+  const { client, network } = await attachedPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m' } }));
   await client.stop('rsiod');
   client.writeConfig('rsiod', clientConfig(network, { defaults: { paths: 'all' } }));
   await client.start('rsiod');
@@ -69,13 +61,13 @@ it('paths = all: every interface of the client has a path to every interface of 
 });
 
 it('a memory volume', async (context) => {
-  const { client } = await startPair(() => ({ ram: { type: 'memory', size: '32m' } }));
+  const { client } = await attachedPair(() => ({ ram: { type: 'memory', size: '32m' } }));
   await verifyWithFio(context, client, 'ram', 'osl:ram@0');
 });
 
 it('a null volume takes everything and gives zeros', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
-  const { client } = await startPair(() => ({ nothing: { type: 'null', size: '1g' } }));
+  const { client } = await attachedPair(() => ({ nothing: { type: 'null', size: '1g' } }));
   const { code, stdout } = await qemuIo(client, 'nothing', 'write -P 1 0 1M', 'flush', 'read -P 0 0 1M', 'read -P 0 1023M 1M');
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringMatching(/fail|error/i) as string });
 });
@@ -88,13 +80,13 @@ it('a block device', async (context) => {
   context.skip(loop instanceof Error || loop.code !== 0, `needs a loop device: run as root where loop devices are allowed`);
   const device = loop instanceof Error ? '' : loop.stdout.trim();
   lab.onClean(() => run('losetup', ['--detach', device]));
-  const { client } = await startPair(() => ({ disk: { path: device, type: 'block' } }));
+  const { client } = await attachedPair(() => ({ disk: { path: device, type: 'block' } }));
   await verifyWithFio(context, client, 'disk', 'osl:disk@0');
 });
 
 it('blocksize = 4096: smaller I/O is refused to programs that ask for it, and whole blocks are kept', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
-  const { client } = await startPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m', blocksize: '4096' } }));
+  const { client } = await attachedPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m', blocksize: '4096' } }));
   const { exports } = JSON.parse(await runWell('nbdinfo', ['--json', client.nbdUri('oracle')])) as { exports: Record<string, unknown>[] };
   expect(exports[0]).toMatchObject({ block_size_minimum: 4096, 'export-size': 32 * MIB });
   await verifyWithFio(context, client, 'oracle', 'osl:oracle@0');
@@ -103,7 +95,7 @@ it('blocksize = 4096: smaller I/O is refused to programs that ask for it, and wh
 it('a read-only volume is read, and a write is refused before it leaves the client', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   needTool(context, 'nbdcopy', 'libnbd-bin');
-  const { client, server } = await startPair((host) => {
+  const { client, server } = await attachedPair((host) => {
     closeSync(openSync(host.file('archive.img'), 'w'));
     truncateSync(host.file('archive.img'), MIB);
     return { archive: { path: host.file('archive.img'), readonly: 'yes' } };
@@ -121,7 +113,7 @@ it('a read-only volume is read, and a write is refused before it leaves the clie
 
 it('two volumes of two universes keep their data apart', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
-  const { client } = await startPair((host) => ({
+  const { client } = await attachedPair((host) => ({
     oracle: { path: host.file('oracle.img'), size: '16m' },
     archive: { path: host.file('archive.img'), size: '16m', universe: '1' },
   }));

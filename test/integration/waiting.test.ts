@@ -2,10 +2,11 @@
 // What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/waiting.ts.
 
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, startClient, startServer } from '../support/configs.ts';
+import { clientConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type LabNetwork, useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
+import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const lab = useLab();
@@ -14,11 +15,8 @@ let client: Host;
 let network: LabNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(1);
-  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
-  await startClient(client, network);
+  const volumes = (host: Host) => ({ oracle: { path: host.file('oracle.img'), size: '16m' } });
+  ({ server, client, network } = await startPair(lab, volumes, { subnets: 1 }));
 });
 
 it('-a --wait and -m status --wait return when the server has come; nothing is drawn where no terminal is', async () => {

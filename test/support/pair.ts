@@ -1,0 +1,24 @@
+// The usual scene of a test: a server with volumes and a client of it, both running, over subnets of their own, with all paths up.
+// Leaves what is attached, and all that strikes them, to the test.
+
+import { type ClientConfigOptions, type ServerConfigOptions, startClient, startServer } from './configs.ts';
+import type { Host } from './host.ts';
+import type { Lab, LabNetwork } from './lab.ts';
+
+export interface Pair {
+  readonly server: Host;
+  readonly client: Host;
+  readonly network: LabNetwork;
+}
+
+/** `volumes`: of the server, given a place for its files. `subnets`: default 2. */
+export async function startPair(
+  lab: Lab,
+  volumes: (server: Host) => ServerConfigOptions['volumes'],
+  options: ClientConfigOptions & { readonly subnets?: number } = {},
+): Promise<Pair> {
+  const pair = { server: lab.host(), client: lab.host(), network: await lab.network(options.subnets ?? 2) };
+  await startServer(pair.server, pair.network, { volumes: volumes(pair.server) });
+  await startClient(pair.client, pair.network, options);
+  return pair;
+}
