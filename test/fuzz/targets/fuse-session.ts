@@ -5,15 +5,14 @@
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
-import { MemoryVolume } from '@rsio/rsiod/doors/nbd/testing/memory-volume';
 import { FuseBuffers } from '@rsio/rsiod/doors/raw/fuse-buffers';
 import { FuseSession } from '@rsio/rsiod/doors/raw/fuse-session';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
-import { mutatedScript, readScript, scriptPieces, type Step, step } from '../script.ts';
+import { mutatedScript, scriptPieces, type Step, step } from '../script.ts';
+import { playDoor, VOLUME_BYTES, type ScriptedVolume } from '../scripted-volume.ts';
 
 const KIND = { REQUEST: 0, VOLUME: 1, LATE: 2, FAIL: 3, TIME: 4, STOP: 5 } as const;
 const KINDS = 6;
-const VOLUME_BYTES = 64 * 1024;
 const HEADER_BYTES = 40;
 const REPLY_BYTES = 16;
 /** Of Linux' own header. */
@@ -35,29 +34,23 @@ const UNANSWERED: readonly number[] = [OP.FORGET, OP.BATCH_FORGET, OP.INTERRUPT]
 const ERRNO_MAX = 133;
 
 class Scene {
-  readonly volume: MemoryVolume;
+  private readonly storage: ScriptedVolume;
   private readonly session: FuseSession;
   private readonly clock = new FakeClock();
   private readonly buffers = new FuseBuffers();
-  private readonly turns: (() => void)[] = [];
   /** Name of a request -> answers that are due, and answers that came. */
   private readonly due = new Map<bigint, number>();
   private readonly answered = new Map<bigint, number>();
 
-  constructor(options: number) {
-    this.volume = new MemoryVolume({
-      sizeBytes: VOLUME_BYTES,
-      blockSizeBytes: (options & 1) === 0 ? 512 : 4096,
-      readonly: (options & 2) !== 0,
-      canDiscard: (options & 4) === 0,
-      schedule: (fire) => this.turns.push(fire),
-    });
+  constructor(storage: ScriptedVolume) {
+    this.storage = storage;
+    const { volume } = storage;
     const port = {
       reply: (bytes: Buffer, start: number, end: number): void => this.replied(bytes.subarray(start, end)),
       pause: () => undefined,
       resume: () => undefined,
     };
-    this.session = new FuseSession({ volume: this.volume, port, buffers: this.buffers, clock: this.clock, broken: () => undefined });
+    this.session = new FuseSession({ volume, port, buffers: this.buffers, clock: this.clock, broken: () => undefined });
   }
 
   take({ kind, arg, bytes }: Step): void {
@@ -66,13 +59,13 @@ class Scene {
         this.receive(bytes);
         break;
       case KIND.VOLUME:
-        for (const fire of this.turns.splice(0, 1 + (arg % 8))) fire();
+        this.storage.answerSome(arg);
         break;
       case KIND.LATE:
-        for (const fire of this.turns.splice(-1 - (arg % 4))) fire();
+        this.storage.answerLatest(arg);
         break;
       case KIND.FAIL:
-        this.volume.fail = arg % 2 === 0 ? 0 : 1;
+        this.storage.failNext(arg);
         break;
       case KIND.TIME:
         this.clock.advance(FUSE_INTERRUPT_MS / 2);
@@ -80,11 +73,12 @@ class Scene {
       default:
         if (arg % 8 === 0) this.session.stop();
     }
-    expectThat(this.volume.underWay <= FUSE_REQUESTS_OUT_MAX, `${this.volume.underWay} requests are in the volume`);
+    const { underWay } = this.storage.volume;
+    expectThat(underWay <= FUSE_REQUESTS_OUT_MAX, `${underWay} requests are in the volume`);
   }
 
   finish(): void {
-    while (this.turns.length > 0) for (const fire of this.turns.splice(0)) fire();
+    while (this.storage.isWaiting) this.storage.answerAll();
     for (const [unique, due] of this.due) {
       const came = this.answered.get(unique) ?? 0;
       expectThat(came === due, `request ${unique} was answered ${came} times, ${due} answers are due`);
@@ -92,7 +86,7 @@ class Scene {
     for (const unique of this.answered.keys()) expectThat(this.due.has(unique), `an answer to ${unique}, which nobody asked`);
     expectThat(this.session.underWay === 0, `${this.session.underWay} requests are under way after the end`);
     expectThat(this.buffers.inUse === 0, `${this.buffers.inUse} buffers are lent after the end`);
-    for (const [operation, length] of this.volume.seen.map((one) => /^(\w+) \d+\+(\d+)/.exec(one)?.slice(1) ?? []))
+    for (const [operation, length] of this.storage.volume.seen.map((one) => /^(\w+) \d+\+(\d+)/.exec(one)?.slice(1) ?? []))
       if (operation === 'read' || operation === 'write')
         expectThat(Number(length) <= FUSE_DATA_MAX_BYTES, `a ${operation} of ${length} bytes was asked of the volume`);
   }
@@ -124,11 +118,7 @@ class Scene {
 }
 
 function run(input: Buffer): boolean {
-  const steps = readScript(input);
-  const scene = new Scene(steps[0]?.arg ?? 0);
-  for (const one of steps) scene.take(one);
-  scene.finish();
-  return scene.volume.seen.length > 0;
+  return playDoor(input, (storage) => new Scene(storage));
 }
 
 function request(opcode: number, unique: number, body: Buffer): Buffer {

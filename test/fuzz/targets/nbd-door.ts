@@ -7,16 +7,15 @@ import { DataBuffers } from '@rsio/rsiod/doors/nbd/data-buffers';
 import { NbdConnection } from '@rsio/rsiod/doors/nbd/nbd-connection';
 import { BatchPool } from '@rsio/rsiod/doors/nbd/nbd-transport';
 import { MemoryTransport } from '@rsio/rsiod/doors/nbd/testing/memory-transport';
-import { MemoryVolume } from '@rsio/rsiod/doors/nbd/testing/memory-volume';
 import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/doors/nbd/testing/nbd-client';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { edge } from '../message-maker.ts';
-import { mutatedScript, readScript, scriptPieces, type Step, step } from '../script.ts';
+import { mutatedScript, scriptPieces, type Step, step } from '../script.ts';
+import { playDoor, VOLUME_BYTES, type ScriptedVolume } from '../scripted-volume.ts';
 
 const KIND = { BYTES: 0, VOLUME: 1, DOOR: 2, SENT: 3, FAIL: 4, END: 5, CLOSE: 6, DRAIN: 7 } as const;
 const KINDS = 8;
-const VOLUME_BYTES = 64 * 1024;
 const ROUNDS_MAX = 1000;
 const OPTION = { EXPORT_NAME: 1, ABORT: 2, LIST: 3, INFO: 6, GO: 7, STRUCTURED: 8, LIST_CONTEXTS: 9, SET_CONTEXTS: 10 } as const;
 
@@ -24,23 +23,17 @@ class Scene {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  readonly volume: MemoryVolume;
   readonly connection: NbdConnection;
   finished = 0;
-  private readonly volumeTurns: (() => void)[] = [];
+  private readonly storage: ScriptedVolume;
   private readonly doorTurns: (() => void)[] = [];
   private isClosed = false;
   private hasEnded = false;
 
-  constructor(options: number) {
-    this.volume = new MemoryVolume({
-      sizeBytes: VOLUME_BYTES,
-      blockSizeBytes: (options & 1) === 0 ? 512 : 4096,
-      readonly: (options & 2) !== 0,
-      schedule: (fire) => this.volumeTurns.push(fire),
-    });
+  constructor(storage: ScriptedVolume) {
+    this.storage = storage;
     const pools = { data: this.data, batches: this.batches, schedule: (fire: () => void) => void this.doorTurns.push(fire) };
-    this.connection = new NbdConnection(this.transport, { list: () => [this.volume] }, pools, {
+    this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
       broken: () => undefined,
       finished: () => void this.finished++,
@@ -54,7 +47,7 @@ class Scene {
         this.receive(bytes);
         break;
       case KIND.VOLUME:
-        for (const fire of this.volumeTurns.splice(0, 1 + (arg % 8))) fire();
+        this.storage.answerSome(arg);
         break;
       case KIND.DOOR:
         this.turn();
@@ -63,7 +56,7 @@ class Scene {
         this.transport.deliver(1 + (arg % 8));
         break;
       case KIND.FAIL:
-        this.volume.fail = arg % 2 === 0 ? 0 : 1;
+        this.storage.failNext(arg);
         break;
       case KIND.END:
         if (!this.hasEnded && !this.isClosed) this.connection.inputEnd();
@@ -82,23 +75,24 @@ class Scene {
   /** The client goes; all that is under way ends. */
   finish(): void {
     for (let round = 0; round < ROUNDS_MAX && this.isBusy; round++) {
-      for (const fire of this.volumeTurns.splice(0)) fire();
+      this.storage.answerAll();
       this.turn();
       this.transport.deliver();
       this.follow();
     }
     this.close();
-    for (let round = 0; round < ROUNDS_MAX && this.volumeTurns.length + this.doorTurns.length > 0; round++) {
-      for (const fire of this.volumeTurns.splice(0)) fire();
+    for (let round = 0; round < ROUNDS_MAX && (this.storage.isWaiting || this.doorTurns.length > 0); round++) {
+      this.storage.answerAll();
       this.turn();
     }
     expectThat(this.finished === 1, `the connection has finished ${this.finished} times`);
-    expectThat(this.volume.underWay === 0, `${this.volume.underWay} requests are in the volume after the end`);
+    const { underWay } = this.storage.volume;
+    expectThat(underWay === 0, `${underWay} requests are in the volume after the end`);
     expectThat(this.data.inUse === 0 && this.batches.inUse === 0, `${this.data.inUse} buffers and ${this.batches.inUse} batches are lent`);
   }
 
   private get isBusy(): boolean {
-    return this.volumeTurns.length + this.doorTurns.length + this.transport.waitingBytes > 0;
+    return this.storage.isWaiting || this.doorTurns.length + this.transport.waitingBytes > 0;
   }
 
   private receive(bytes: Buffer): void {
@@ -127,16 +121,13 @@ class Scene {
   private judge(): void {
     this.transport.left.length = 0;
     expectThat(this.transport.waitingBytes <= NBD_BYTES_OUT_MAX + 2 * OUTPUT_BATCH_BYTES, `${this.transport.waitingBytes} bytes wait`);
-    expectThat(this.volume.underWay <= NBD_REQUESTS_OUT_MAX, `${this.volume.underWay} requests are in the volume`);
+    const { underWay } = this.storage.volume;
+    expectThat(underWay <= NBD_REQUESTS_OUT_MAX, `${underWay} requests are in the volume`);
   }
 }
 
 function run(input: Buffer): boolean {
-  const steps = readScript(input);
-  const scene = new Scene(steps[0]?.arg ?? 0);
-  for (const one of steps) scene.take(one);
-  scene.finish();
-  return scene.volume.seen.length > 0;
+  return playDoor(input, (storage) => new Scene(storage));
 }
 
 function option(random: SeededRandom): Buffer {
