@@ -8,25 +8,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from './backends/testing.ts';
-import { type GrantPorts, Holders } from './holders.ts';
-import type { ServedVolume } from './served-volume.ts';
+import { Holders } from './holders.ts';
+import { unhinderedPorts } from './testing/grant-ports.ts';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
 
 const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
-/** Of a listener where nothing hinders an OPEN. */
-function portsFor(volume: ServedVolume): GrantPorts {
-  return {
-    find: () => volume,
-    life: () => 'life',
-    endHold: () => Promise.resolve(true),
-    sync: () => Promise.resolve(),
-    lifeEnded: () => Promise.resolve(),
-    isWanted: () => true,
-    holdersChanged: () => undefined,
-  };
-}
 
 const OPEN = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
 
@@ -65,13 +52,13 @@ describe('the file of the first form', () => {
     const holders = holding(HOLD);
     await holders.load();
     const client = { ...HOLD, boot: 'b' };
-    const grant = await holders.grant('id', client, { ...OPEN, resume: 'id.1' }, portsFor(servedVolume({ id: 'id' })));
+    const grant = await holders.grant('id', client, { ...OPEN, resume: 'id.1' }, unhinderedPorts(servedVolume({ id: 'id' })));
     expect(grant).toMatchObject({ granted: true, identity: 'id.1', epoch: 1 });
     const taken = await holders.grant(
       'id',
       { ...client, node: 'mars' },
       { ...OPEN, take: TAKE.OVER },
-      portsFor(servedVolume({ id: 'id' })),
+      unhinderedPorts(servedVolume({ id: 'id' })),
     );
     expect(taken).toMatchObject({ granted: true, identity: 'id.2' });
   });
@@ -80,7 +67,7 @@ describe('the file of the first form', () => {
     const holders = holding({ ...HOLD, readonly: true });
     await holders.load();
     const request = { ...OPEN, readonly: true, resume: 'id.readonly' };
-    const grant = await holders.grant('id', { ...HOLD, boot: 'b' }, request, portsFor(servedVolume({ id: 'id' })));
+    const grant = await holders.grant('id', { ...HOLD, boot: 'b' }, request, unhinderedPorts(servedVolume({ id: 'id' })));
     expect(grant).toMatchObject({ granted: true, identity: 'id.readonly' });
   });
 });
@@ -120,14 +107,14 @@ test('a hold that was made before the clock was set back stays what it is, over 
   const file = join(folder, 'holders.json');
   const holders = new Holders(file, () => clock.wallMs(), QUIET);
   const volume = servedVolume({ name: 'oracle', id: 'id' });
-  await holders.grant('id', big2, OPEN, portsFor(volume));
+  await holders.grant('id', big2, OPEN, unhinderedPorts(volume));
   const told = holders.of('id');
   clock.jumpWall(-3_600_000);
   const fresh = new Holders(file, () => clock.wallMs(), QUIET);
   await fresh.load();
   for (const one of [holders, fresh]) {
     expect(one.of('id')).toEqual(told);
-    const answer = await one.grant('id', { ...big2, node: 'mars' }, OPEN, portsFor(volume));
+    const answer = await one.grant('id', { ...big2, node: 'mars' }, OPEN, unhinderedPorts(volume));
     expect(answer).toMatchObject({ granted: false, sentence: expect.stringContaining('held by big-2 at 127.0.0.1') as string });
   }
 });
@@ -157,10 +144,10 @@ describe('when the file cannot be written', () => {
 
   test('nobody gets the volume, and whoever comes first when it can be, does', async () => {
     block();
-    await expect(holders.grant('id', BIG2, OPEN, portsFor(VOLUME))).rejects.toMatchObject(CANNOT);
+    await expect(holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME))).rejects.toMatchObject(CANNOT);
     expect(holders.of('id')).toEqual([]);
     unblock();
-    expect(await holders.grant('id', MARS, OPEN, portsFor(VOLUME))).toMatchObject({ granted: true });
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
     expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
   });
 
@@ -185,12 +172,12 @@ describe('when the file cannot be written', () => {
   });
 
   test('who has closed a volume does not keep others from it', async () => {
-    await holders.grant('id', BIG2, OPEN, portsFor(VOLUME));
+    await holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
     block();
     await expect(holders.release('id', BIG2, 1)).rejects.toMatchObject(CANNOT);
     expect(holders.of('id')).toEqual([]);
     unblock();
-    expect(await holders.grant('id', MARS, OPEN, portsFor(VOLUME))).toMatchObject({ granted: true });
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
     expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
   });
 });

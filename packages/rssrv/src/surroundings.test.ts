@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { missingAddresses, missingVolumes } from './surroundings.ts';
+import { volumeConfig } from './testing/volume-config.ts';
 
 let directory = '';
 
@@ -17,22 +18,7 @@ afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
 
 const at = (name: string): string => path.join(directory, name);
 
-function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
-  return {
-    name: 'oracle',
-    type: 'auto',
-    path: at('oracle.img'),
-    sizeBytes: null,
-    blockSizeBytes: 512,
-    readonly: false,
-    universe: 0,
-    clients: null,
-    shared: false,
-    id: null,
-    line: 1,
-    ...changes,
-  };
-}
+const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: at('oracle.img'), ...changes });
 
 const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
   (await missingVolumes([volume(changes)])).map(({ message }) => message.replaceAll(directory, 'DIR'));

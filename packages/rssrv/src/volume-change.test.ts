@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { volumeConfig } from './testing/volume-config.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges } from './volume-plan.ts';
 import { Volumes } from './volumes.ts';
@@ -43,22 +44,8 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-function file(name: string, changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig {
-  return {
-    name,
-    type: 'auto',
-    path: at(`${name}.img`),
-    sizeBytes: MIB,
-    blockSizeBytes: 512,
-    readonly: false,
-    universe: 0,
-    clients: null,
-    shared: false,
-    id: null,
-    line: 1,
-    ...changes,
-  };
-}
+const file = (name: string, changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig =>
+  volumeConfig({ name, path: at(`${name}.img`), sizeBytes: MIB, ...changes });
 
 const memory = (name: string, changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig =>
   file(name, { type: 'memory', path: null, ...changes });

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
 import { UnsyncedStore } from './backends/wrappers/unsynced-store.ts';
 import { takeLocks } from './file-locks.ts';
+import { volumeConfig } from './testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -38,22 +39,7 @@ afterEach(async () => {
 const inDirectory = (name: string): string => path.join(directory, name);
 const idsFile = (): string => inDirectory('state/rssrv/volumes.json');
 
-function volume(changes: Partial<ServerVolumeConfig>): ServerVolumeConfig {
-  return {
-    name: 'oracle',
-    type: 'auto',
-    path: inDirectory('oracle.img'),
-    sizeBytes: null,
-    blockSizeBytes: 512,
-    readonly: false,
-    universe: 0,
-    clients: null,
-    shared: false,
-    id: null,
-    line: 1,
-    ...changes,
-  };
-}
+const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: inDirectory('oracle.img'), ...changes });
 
 async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   const result = new Volumes({

@@ -10,6 +10,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { nextIdentity } from '@rsio/rsiod/identity';
 import { Holders } from '@rsio/rssrv/holders';
 import { RunRecords } from '@rsio/rssrv/run-records';
+import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';
 import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volume-ids';
 import { expectPrintable, expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated } from '../mutator.ts';
@@ -48,15 +49,7 @@ async function useHolders(file: string): Promise<boolean> {
   if (holds.length === 0) return true;
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', address: '127.0.0.1' };
   const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
-  const ports = {
-    find: () => volume,
-    life: () => 'life',
-    endHold: () => Promise.resolve(true),
-    sync: () => Promise.resolve(),
-    lifeEnded: () => Promise.resolve(),
-    isWanted: () => true,
-    holdersChanged: () => undefined,
-  };
+  const ports = unhinderedPorts(volume);
   const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
   const grant = await holders.grant(ID, client, request, ports);
   expectThat(!grant.granted, 'a volume that is held was granted');

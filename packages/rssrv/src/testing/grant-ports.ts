@@ -1,0 +1,16 @@
+// What a listener does for an OPEN (holders.ts), where nothing hinders it: the volume is there, and every step succeeds at once.
+
+import type { GrantPorts } from '../holders.ts';
+import type { ServedVolume } from '../served-volume.ts';
+
+export function unhinderedPorts(volume: ServedVolume): GrantPorts {
+  return {
+    find: () => volume,
+    life: () => 'life',
+    endHold: () => Promise.resolve(true),
+    sync: () => Promise.resolve(),
+    lifeEnded: () => Promise.resolve(),
+    isWanted: () => true,
+    holdersChanged: () => undefined,
+  };
+}
