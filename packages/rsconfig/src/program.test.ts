@@ -10,11 +10,12 @@ import { executeProgram } from '@rsio/protocol/lib/arguments';
 import { quietLog } from '@rsio/protocol/lib/log';
 import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from './command.ts';
 import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
-import { attachment, namespace, pathStats, rep, server } from './testing/views.ts';
+import { attachment, namespace, rep, server } from './testing/views.ts';
 
 let root: string;
 let daemon: ControlServer | null;

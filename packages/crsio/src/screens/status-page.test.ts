@@ -2,6 +2,7 @@
 // A scripted rsiod stands behind it, and time moves only when the test says so.
 
 import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/protocol/control/methods';
+import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';
 
@@ -48,31 +49,9 @@ const status: StatusView = {
 };
 
 function statsAt(receivedBytes: number): StatsView {
-  const stats = {
-    interface: 'if0',
-    port: 5000,
-    state: 'up',
-    requests: 0,
-    unansweredBytes: 0,
-    resent: 0,
-    hedged: 0,
-    probed: 0,
-    dropped: 0,
-    deaths: 0,
-    roundTripMs: null,
-    receivingBytesPerSecond: null,
-    sendingBytesPerSecond: null,
-    readLatency: { p50Us: 0, p99Us: 0, maxUs: 0 },
-    writeLatency: { p50Us: 0, p99Us: 0, maxUs: 0 },
-  } as const;
-  return {
-    paths: [
-      // Of another server at the same address.
-      { ...stats, address: '192.168.45.10', port: 5001, sentBytes: 0, receivedBytes: 0 },
-      { ...stats, address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes },
-    ],
-    volumes: [],
-  };
+  const path = { address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes };
+  // One is of another server at the same address.
+  return { paths: [pathStats({ address: '192.168.45.10', port: 5001 }), pathStats(path)], volumes: [] };
 }
 
 const volume = {

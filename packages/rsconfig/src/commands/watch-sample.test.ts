@@ -2,8 +2,9 @@
 // Leaves how they are shown to watch-picture.test.ts.
 
 import type { PathStats } from '@rsio/protocol/control/methods';
+import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
-import { pathStats, rep } from '../testing/views.ts';
+import { rep } from '../testing/views.ts';
 import { type Look, sampleOf } from './watch-sample.ts';
 
 function stats(address: string, changes: Partial<PathStats> = {}): PathStats {

@@ -1,7 +1,7 @@
 // Views as a daemon gives them, for the tests of rsconfig.
 // Each is complete; a test changes what it is about.
 
-import type { AttachmentView, NamespaceView, PathStats, PathView, RepView, ServerView, VolumeView } from '@rsio/protocol/control/methods';
+import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/protocol/control/methods';
 
 export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
 
@@ -40,32 +40,6 @@ export function path(changes: Partial<PathView> = {}): PathView {
 
 export function rep(changes: Partial<RepView> = {}): RepView {
   return { ...path(changes), position: 0, section: 'big-9-1', ...changes };
-}
-
-/** Of a path on which nothing went yet. */
-export function pathStats(changes: Partial<PathStats> = {}): PathStats {
-  const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
-  return {
-    interface: 'if0',
-    address: '192.168.10.9',
-    port: 5000,
-    state: 'up',
-    requests: 0,
-    sentBytes: 0,
-    receivedBytes: 0,
-    unansweredBytes: 0,
-    resent: 0,
-    hedged: 0,
-    probed: 0,
-    dropped: 0,
-    deaths: 0,
-    roundTripMs: null,
-    receivingBytesPerSecond: null,
-    sendingBytesPerSecond: null,
-    readLatency: latency,
-    writeLatency: latency,
-    ...changes,
-  };
 }
 
 export function server(changes: Partial<ServerView> = {}): ServerView {

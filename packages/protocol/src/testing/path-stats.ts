@@ -1,0 +1,29 @@
+// The figures of a path as a daemon tells them, for the tests of what people see of them. Complete; a test changes what it is about.
+
+import type { PathStats } from '../control/methods.ts';
+
+/** Of a path on which nothing went yet. */
+export function pathStats(changes: Partial<PathStats> = {}): PathStats {
+  const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
+  return {
+    interface: 'if0',
+    address: '192.168.10.9',
+    port: 5000,
+    state: 'up',
+    requests: 0,
+    sentBytes: 0,
+    receivedBytes: 0,
+    unansweredBytes: 0,
+    resent: 0,
+    hedged: 0,
+    probed: 0,
+    dropped: 0,
+    deaths: 0,
+    roundTripMs: null,
+    receivingBytesPerSecond: null,
+    sendingBytesPerSecond: null,
+    readLatency: latency,
+    writeLatency: latency,
+    ...changes,
+  };
+}
