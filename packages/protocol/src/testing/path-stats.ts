@@ -1,4 +1,5 @@
-// The figures of a path as a daemon tells them, for the tests of what people see of them. Complete; a test changes what it is about.
+// The figures of a path as a daemon tells them, for the tests of what people see of them.
+// Complete; a test changes what it is about.
 
 import type { PathStats } from '../control/methods.ts';
 

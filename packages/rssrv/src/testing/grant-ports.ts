@@ -1,4 +1,5 @@
-// What a listener does for an OPEN (holders.ts), where nothing hinders it: the volume is there, and every step succeeds at once.
+// What a listener does for an OPEN (holders.ts) where nothing hinders it: the volume is there, and every step succeeds at once.
+// Leaves what fails, and when, to the tests of take-overs.
 
 import type { GrantPorts } from '../holders.ts';
 import type { ServedVolume } from '../served-volume.ts';

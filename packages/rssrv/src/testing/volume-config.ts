@@ -1,4 +1,5 @@
-// A `[volume]` section as the reader gives it, for the tests of what is made of one. Complete; a test changes what it is about.
+// A `[volume]` section as the reader gives it, for the tests of what is made of one.
+// Complete; a test changes what it is about.
 
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 
