@@ -315,8 +315,8 @@ export const DETACHED_KEPT_MAX = 16_384;
 export const SLOW_CALL_US = 120;
 /** Copying cached data takes time too: this many bytes more lengthen the bound by one microsecond. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
-/** Fast calls in a row after which one slow call changes nothing. */
-export const SLOW_CALL_EXCUSED_AFTER = 512;
+/** Calls after a slow one that are watched for a second one that waits for the storage. */
+export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 export const ZERO_STEP_BYTES = 16 * MIB;
 /** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */

@@ -6,11 +6,13 @@ import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
+import { ownSleeps } from '@rsio/protocol/lib/process-facts';
 import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { openBackend } from './backends/open-backend.ts';
+import type { BackendPorts } from './backends/ports.ts';
 import type { RangeHelper } from './backends/range-helper.ts';
 import { StorageErrors } from './backends/storage-errors.ts';
 import type { Asked, FromSession, ToSession } from './channel.ts';
@@ -55,7 +57,8 @@ export class SessionHost {
       settle: async (volumeId, epoch, life) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, life })),
       openBackend: (volume) => {
         const errors = new StorageErrors(volume, systemClock, log);
-        return openBackend(volume, { clock: systemClock, helper, onError: (operation, errno) => errors.note(operation, errno) });
+        const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
+        return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, onError });
       },
     });
   }

@@ -1,4 +1,4 @@
-// What Linux says under /proc about this boot and its processes. Read only.
+// What Linux says about this boot and its processes, under /proc mostly. Read only.
 // A process number is used again: only number, start time and boot together name one process for ever.
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -34,6 +34,11 @@ export function processesOfSession(leader: number, name: string): number[] {
     const stat = statOf(pid);
     return stat?.session === leader && stat.name === name;
   });
+}
+
+/** How often this process, all threads together, has waited for something and slept meanwhile; 0 where the kernel does not count. */
+export function ownSleeps(): number {
+  return process.resourceUsage().voluntaryContextSwitches;
 }
 
 /** Reads nothing that a process stuck in the kernel would keep waiting. */

@@ -15,7 +15,7 @@ export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Prom
     volume,
     {
       type: 'block',
-      pace: new Pace(ports.clock, 'pool'),
+      pace: new Pace(ports.clock, 'pool', ports.sleeps),
       volatile: false,
       inspect: (stats) => {
         if (!stats.isBlockDevice()) {

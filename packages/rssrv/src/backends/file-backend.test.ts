@@ -163,19 +163,21 @@ test('a full store and a failing one give their status and are reported', async 
   expect(errors).toEqual(['write ENOSPC', 'write ENOSPC', 'zero ENOSPC', 'read EIO', 'read EIO', 'flush EINVAL']);
 });
 
-test('a slow call sends a file to the pool for a run of requests; memory never goes there', async () => {
+test('two slow calls send a file to the pool for a run of requests; memory never goes there', async () => {
   const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
   let nowMs = 0;
   const clock = { ...testPorts().clock, monotonicMs: () => (nowMs += 10) };
+  const ports = { ...testPorts(), clock, sleeps: () => 0 };
   const target = Buffer.alloc(512);
-  const backend = await openBackend(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), { ...testPorts(), clock });
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), ports);
+  expect(backend.tryWrite(target, 0, 512, 0)).toBe(STATUS.OK);
   expect(backend.tryWrite(target, 0, 512, 0)).toBe(STATUS.OK);
   target.fill(9);
   for (let request = 0; request < POOL_RUN_REQUESTS; request++) expect(backend.tryRead(target, 0, 512, 0)).toBe(WOULD_WAIT);
   expect(target.every((byte) => byte === 9)).toBe(true);
   expect(backend.tryRead(target, 0, 512, 0)).toBe(STATUS.OK);
   await backend.close();
-  const memory = await openBackend(servedVolume({ type: 'memory', path: file, sizeBytes: SIZE_BYTES }), { ...testPorts(), clock });
+  const memory = await openBackend(servedVolume({ type: 'memory', path: file, sizeBytes: SIZE_BYTES }), ports);
   for (let request = 0; request < 3; request++) expect(memory.tryRead(target, 0, 512, 0)).toBe(STATUS.OK);
   await memory.close();
 });
@@ -248,7 +250,7 @@ test('a closed backend touches no file that got its descriptor number', async ()
       syncedDescriptor: null,
       sizeBytes: 1024,
       readonly: false,
-      pace: new Pace(new FakeClock(), 'sync'),
+      pace: new Pace(new FakeClock(), 'sync', () => 0),
       range: null,
     },
     () => undefined,

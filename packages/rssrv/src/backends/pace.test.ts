@@ -1,75 +1,109 @@
-// When calls leave the loop for the pool and come back, on a clock that only the test moves.
+// When calls leave the loop for the pool and come back, on a clock that only the test moves, and with sleeps that it counts.
 // Leaves the calls themselves to file-backend.test.ts.
 
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_EXCUSED_AFTER, SLOW_CALL_US } from '@rsio/protocol/limits';
+import { ownSleeps } from '@rsio/protocol/lib/process-facts';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Pace } from './pace.ts';
 
-function call(pace: Pace, clock: FakeClock, tookUs: number, lengthBytes = 512): boolean {
+let clock: FakeClock;
+let sleeps: number;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  sleeps = 7;
+});
+
+const paceFrom = (start: 'sync' | 'pool'): Pace => new Pace(clock, start, () => sleeps);
+
+/** True: it ran at once. */
+function call(pace: Pace, tookUs: number, hasSlept: boolean, lengthBytes = 512): boolean {
   if (!pace.enter()) return false;
   clock.advance(tookUs / 1000);
+  if (hasSlept) sleeps++;
   pace.leave(lengthBytes);
   return true;
 }
 
-function pooledInARow(pace: Pace, clock: FakeClock): number {
+const fast = (pace: Pace): boolean => call(pace, 1, false);
+const slow = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, true);
+/** Another program had the processor. */
+const delayed = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, false);
+
+function pooledInARow(pace: Pace): number {
   let count = 0;
-  while (!call(pace, clock, 1)) count++;
+  while (!fast(pace)) count++;
   return count;
 }
 
-test('fast calls stay on the loop', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'sync');
-  for (let index = 0; index < 10_000; index++) expect(call(pace, clock, SLOW_CALL_US - 1)).toBe(true);
+test('fast calls stay on the loop, whether they slept or not', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 10_000; index++) expect(call(pace, SLOW_CALL_US - 1, index % 2 === 0)).toBe(true);
 });
 
-test('a slow call sends exactly one run of requests to the pool, then the storage is probed', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'sync');
-  expect(call(pace, clock, SLOW_CALL_US + 10)).toBe(true);
-  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
-  expect(call(pace, clock, 1)).toBe(true);
+test('two slow calls that slept send exactly one run of requests to the pool, then the storage is probed', () => {
+  const pace = paceFrom('sync');
+  expect(slow(pace)).toBe(true);
+  expect(slow(pace)).toBe(true);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+  expect(fast(pace)).toBe(true);
+});
+
+test('however often this process does not run, its calls stay on the loop', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 1000; index++) expect(delayed(pace)).toBe(true);
+});
+
+test('a call that waits for the storage is found among those that were delayed', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 10; index++) delayed(pace);
+  slow(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+test('where sleeps are not known, the second slow call counts', () => {
+  const pace = new Pace(clock, 'sync', () => 0);
+  delayed(pace);
+  expect(pooledInARow(pace)).toBe(0);
+  delayed(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
 test('a probe that is slow begins the next run', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'pool');
+  const pace = paceFrom('pool');
   for (let run = 0; run < 3; run++) {
     let pooled = 0;
-    while (!call(pace, clock, SLOW_CALL_US * 10)) pooled++;
+    while (!slow(pace)) pooled++;
     expect(pooled).toBe(POOL_RUN_REQUESTS);
   }
 });
 
 test('long calls may take longer, because copying takes time', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'sync');
+  const pace = paceFrom('sync');
   const lengthBytes = 1024 * 1024;
   const allowedUs = SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US;
-  call(pace, clock, allowedUs - 5, lengthBytes);
-  expect(pooledInARow(pace, clock)).toBe(0);
-  call(pace, clock, allowedUs + 5, lengthBytes);
-  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
+  for (let index = 0; index < 3; index++) call(pace, allowedUs - 5, true, lengthBytes);
+  expect(pooledInARow(pace)).toBe(0);
+  for (let index = 0; index < 2; index++) call(pace, allowedUs + 5, true, lengthBytes);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-test('one slow call after many fast ones is excused, a second one soon after it is not', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'sync');
-  for (let index = 0; index < SLOW_CALL_EXCUSED_AFTER; index++) call(pace, clock, 1);
-  call(pace, clock, SLOW_CALL_US * 10);
-  expect(pooledInARow(pace, clock)).toBe(0);
-  call(pace, clock, SLOW_CALL_US * 10);
-  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
+test('one slow call among many fast ones changes nothing; one while calls are watched for it does', () => {
+  const pace = paceFrom('sync');
+  for (let round = 0; round < 3; round++) {
+    slow(pace);
+    for (let index = 0; index < SLOW_CALL_WATCHED_CALLS; index++) expect(fast(pace)).toBe(true);
+  }
+  slow(pace);
+  for (let index = 1; index < SLOW_CALL_WATCHED_CALLS; index++) expect(fast(pace)).toBe(true);
+  slow(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-test('a probe after a run in the pool is not excused, however many calls were fast before', () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 'sync');
-  for (let index = 0; index < SLOW_CALL_EXCUSED_AFTER; index++) call(pace, clock, 1);
-  for (let slow = 0; slow < 2; slow++) call(pace, clock, SLOW_CALL_US * 10);
-  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
-  call(pace, clock, SLOW_CALL_US * 10);
-  expect(pooledInARow(pace, clock)).toBe(POOL_RUN_REQUESTS);
+test('a process that waits has slept', async () => {
+  const before = ownSleeps();
+  expect(before).toBeGreaterThan(0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(ownSleeps()).toBeGreaterThan(before);
 });

@@ -1,21 +1,29 @@
 // Decides for each read and write whether it may run at once on the loop or has to go through the thread pool.
-// Cached or not cannot be known beforehand, so every call at once is timed: a slow one sends the next requests to the pool,
-// after which the storage is probed again. A single slow call among many fast ones is excused: on a busy machine it tells that this
-// process did not run, not that the storage was slow. Pure: time comes in as a Clock, nothing is read or written here.
+// Cached or not cannot be known beforehand, so every call at once is timed. A slow one alone says little: on a busy machine most are those
+// during which this process did not run. So the calls after a slow one are watched: one that is slow again and has slept waited for the
+// storage, and sends the next requests to the pool, after which the storage is probed again. Pure: time and sleeps come in from outside.
 
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_EXCUSED_AFTER, SLOW_CALL_US } from '@rsio/protocol/limits';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/limits';
 
 export class Pace {
   private readonly clock: Clock;
+  private readonly sleeps: () => number;
   private poolRequestsLeft: number;
+  /** Calls that are still watched; also after a run in the pool, where one slow call is enough for the next run. */
+  private watchedCallsLeft: number;
   private startedMs = 0;
-  private fastCallsInARow = 0;
+  private sleptBefore = 0;
 
-  /** `start`: `pool` for storage known to be slow; it is probed after the first run of requests. */
-  constructor(clock: Clock, start: 'sync' | 'pool') {
+  /**
+   * `start`: `pool` for storage known to be slow; it is probed after the first run of requests. `sleeps`: how often this process has slept
+   * until now; 0 where that is not known, and then every slow call that is watched counts.
+   */
+  constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
+    this.sleeps = sleeps;
     this.poolRequestsLeft = start === 'pool' ? POOL_RUN_REQUESTS : 0;
+    this.watchedCallsLeft = start === 'pool' ? SLOW_CALL_WATCHED_CALLS : 0;
   }
 
   /** True: run the call now and report `leave` after it. False: this request goes to the pool. Calls do not nest. */
@@ -24,6 +32,7 @@ export class Pace {
       this.poolRequestsLeft--;
       return false;
     }
+    if (this.watchedCallsLeft > 0) this.sleptBefore = this.sleeps();
     this.startedMs = this.clock.monotonicMs();
     return true;
   }
@@ -31,11 +40,15 @@ export class Pace {
   /** The call let in by `enter` has ended; `lengthBytes` is what it was to move. */
   leave(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
-    if (tookUs <= SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US) {
-      this.fastCallsInARow++;
-      return;
-    }
-    if (this.fastCallsInARow < SLOW_CALL_EXCUSED_AFTER) this.poolRequestsLeft = POOL_RUN_REQUESTS;
-    this.fastCallsInARow = 0;
+    const isWatched = this.watchedCallsLeft > 0;
+    if (isWatched) this.watchedCallsLeft--;
+    if (tookUs <= SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US) return;
+    this.watchedCallsLeft = SLOW_CALL_WATCHED_CALLS;
+    if (isWatched && this.hasSlept()) this.poolRequestsLeft = POOL_RUN_REQUESTS;
+  }
+
+  private hasSlept(): boolean {
+    const slept = this.sleeps();
+    return slept === 0 || slept > this.sleptBefore;
   }
 }

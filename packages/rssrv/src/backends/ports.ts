@@ -8,6 +8,8 @@ export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' |
 
 export interface BackendPorts {
   readonly clock: Clock;
+  /** How often this process has slept until now; 0 where that is not known (pace.ts). */
+  readonly sleeps: () => number;
   readonly helper: RangeHelper;
   /** The storage failed: `errno` is a name such as `EIO`, or `SHORT_READ` where the file has become shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;

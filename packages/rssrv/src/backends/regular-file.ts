@@ -14,7 +14,7 @@ export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Prom
     volume,
     {
       type: 'file',
-      pace: new Pace(ports.clock, 'sync'),
+      pace: new Pace(ports.clock, 'sync', ports.sleeps),
       volatile: false,
       inspect: (stats) => {
         if (!stats.isFile()) throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is no regular file: set its type`);

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/protocol/lib/clock';
+import { ownSleeps } from '@rsio/protocol/lib/process-facts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../served-volume.ts';
 import type { Backend } from './backend.ts';
@@ -41,6 +42,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   const lost: string[] = [];
   return {
     clock: systemClock,
+    sleeps: ownSleeps,
     helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),
     errors,
