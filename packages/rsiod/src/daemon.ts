@@ -1,27 +1,25 @@
 // The client daemon: namespaces over the network on one side, attached volumes and their doors on the other, and the control socket that
-// shows and changes both. Wiring only: what each part does is its own.
+// shows and changes both. Wiring only: what each part does is its own, what the control methods answer is control-handlers.ts's.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { DeviceChoice, RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
-import { CONTROL_VERSION } from '@rsio/protocol/control/methods';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
-import { programVersion } from '@rsio/protocol/lib/version';
 import { FIRST_CONTACT_POLL_MS, FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS, RESTART_ANSWER_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { AttachedList } from './attached-list.ts';
 import { Attachments, stallOf } from './attachments.ts';
 import { isSameLogin } from './config-changes.ts';
+import { controlHandlers } from './control-handlers.ts';
 import { Devices } from './doors/devices.ts';
 import type { DoorVolume } from './doors/door.ts';
 import { deviceFacts } from './doors/device-facts.ts';
@@ -41,7 +39,7 @@ import type { InterfaceEvent } from './sys/interface-table.ts';
 import type { Server } from './server.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
-import { attachmentView, namespaceView, type ShownAs, statsView, statusView } from './views.ts';
+import type { ShownAs } from './views.ts';
 import type { Volume } from './volume.ts';
 import { flushAll, whyInUse } from './volume-ending.ts';
 
@@ -62,8 +60,6 @@ export interface ClientDaemonOptions {
   /** Ends this process as SIGTERM does. */
   readonly stop: () => void;
 }
-
-const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
 
 export class ClientDaemon {
   private readonly options: ClientDaemonOptions;
@@ -385,67 +381,45 @@ export class ClientDaemon {
   }
 
   private handlers(): ControlHandlers {
-    const { clock } = this.options;
-    const lists = (): Promise<unknown> =>
-      Promise.all(this.namespaces.flatMap((namespace) => [...namespace.servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
-    const handlers: ControlHandlers = {
-      daemon: () => ({
-        program: 'rsiod',
-        version: programVersion(),
-        control: CONTROL_VERSION,
-        methods: Object.keys(handlers),
-        pid: process.pid,
-        nodename: this.config.namespaces[0]?.nodename ?? '',
-        startedMs: this.options.beganMs,
-        configuredMs: this.configuredMs,
-      }),
-      query: async ({ refresh }) => {
-        if (refresh) await lists();
-        return { namespaces: this.namespaces.map((namespace, position) => namespaceView(namespace, position)) };
-      },
-      local: () => ({
-        attachments: this.attachments.list.map((volume) => attachmentView(volume, this.shownAs(volume), this.serversOf(volume))),
-        awaited: this.attached.awaited,
-      }),
-      attach: async ({ names, readOnly, server, take }) => {
-        if (take !== 'no' && names.length === 0)
-          throw new RsError('E_USAGE', 'A take-over takes a volume from its holder: name the volumes that are meant');
-        await lists();
-        return { outcomes: await this.attached.attach(names, readOnly, server, TAKES[take]) };
-      },
-      detach: async ({ names, force }) => ({ outcomes: await this.attached.detach(names, force) }),
-      status: () => statusView(this.config, this.namespaces, this.attachments.list, clock),
-      stats: () => statsView(this.namespaces, this.attachments.list),
-      events: ({ count }) => ({ events: this.notices.last(count) }),
-      reload: () => ({ applied: this.reload() }),
-      restart: () => {
-        // Who comes next reads program and configuration later than this: one restart serves all who ask for it.
-        if (this.state === 'begins anew') return {};
-        if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
-        if (this.options.keeper === null)
-          throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
-        this.state = 'begins anew';
-        // Behind the answer.
-        this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.beginAnew());
-        return {};
-      },
-      stop: async ({ force }) => {
-        this.isForced ||= force;
-        const refusal = await this.refusal();
-        if (refusal !== null) throw new RsError('E_IN_USE', refusal);
-        this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
-        return {};
-      },
-      probe: (asked) => this.probes.measure(asked),
-    };
-    return handlers;
+    const { clock, beganMs } = this.options;
+    const { attachments, attached, notices, probes } = this;
+    return controlHandlers({
+      clock,
+      beganMs,
+      attachments,
+      attached,
+      notices,
+      probes,
+      config: () => this.config,
+      configuredMs: () => this.configuredMs,
+      namespaces: () => this.namespaces,
+      shownAs: (volume) => this.shownAs(volume),
+      reload: () => this.reload(),
+      restart: () => this.restart(),
+      end: (isForced) => this.end(isForced),
+    });
+  }
+
+  /** Behind the answer to who asked for it. Throws why not. */
+  private restart(): void {
+    // Who comes next reads program and configuration later than this: one restart serves all who ask for it.
+    if (this.state === 'begins anew') return;
+    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+    if (this.options.keeper === null)
+      throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
+    this.state = 'begins anew';
+    this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.beginAnew());
+  }
+
+  /** Behind the answer to who asked for it. Throws E_IN_USE. */
+  private async end(isForced: boolean): Promise<void> {
+    this.isForced ||= isForced;
+    const refusal = await this.refusal();
+    if (refusal !== null) throw new RsError('E_IN_USE', refusal);
+    this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
   }
 
   private serverOf({ trunk }: Volume): Server | null {
     return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find((server) => server.trunk === trunk) ?? null;
-  }
-
-  private serversOf(volume: Volume): number {
-    return this.attachments.offers.filter((offer) => offer.namespace === volume.namespace && offer.id === volume.id).length;
   }
 }
