@@ -44,10 +44,14 @@ async function write() {
   for (;;) {
     const number = ++last;
     const file = await fs.promises.open(place(number), 'w');
-    await file.writeFile(content(number));
-    await file.sync();
-    fs.writeSync(1, number + '\\n');
-    await file.close();
+    // Not closed, it would be closed with a warning at some time.
+    try {
+      await file.writeFile(content(number));
+      await file.sync();
+      fs.writeSync(1, number + '\\n');
+    } finally {
+      await file.close().catch(() => undefined);
+    }
   }
 }
 function isThere(number) {
