@@ -6,9 +6,10 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/device-scene.ts';
+import { fioJob, type FioSide, onlySide, runFio } from '../support/fio-figures.ts';
 import { Lab } from '../support/lab.ts';
 import { freePort } from '../support/loopback.ts';
-import { start, wellOf, run } from '../support/programs.ts';
+import { run, start } from '../support/programs.ts';
 import { volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -20,7 +21,6 @@ Measures the raw device, the block device and the NBD export of one volume besid
 const SIZE = '512m';
 const NBDKIT_ADDRESS = '127.0.0.1';
 const START_MS = 10_000;
-const RUN_MS = 60_000;
 const STRIKE_SECONDS = 5;
 
 interface Load {
@@ -31,12 +31,6 @@ interface Load {
   readonly unit: string;
   /** Of the contender beside nbdkit; a ratio, or for latency the difference in us at most. */
   readonly goals: Readonly<Record<string, number>>;
-}
-
-interface FioSide {
-  readonly iops: number;
-  readonly bw_bytes: number;
-  readonly clat_ns: { readonly mean: number; readonly max: number };
 }
 
 const iops = ({ iops: value }: FioSide): number => value;
@@ -69,23 +63,7 @@ interface Contender {
 }
 
 async function measure(scene: DeviceScene, { words, value }: Load, { where }: Contender, seconds: number): Promise<number> {
-  const [first = '', ...rest] = scene.devices.command;
-  const args = [
-    '--name=job',
-    ...where,
-    ...words,
-    `--size=${SIZE}`,
-    '--norandommap',
-    '--time_based',
-    `--runtime=${seconds}`,
-    '--ramp_time=1',
-    '--output-format=json',
-  ];
-  const stdout = wellOf('fio', await run(first, [...rest, 'fio', ...args], { timeoutMs: RUN_MS }));
-  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { error: number; read: FioSide; write: FioSide }[] };
-  const [job] = jobs;
-  if (job === undefined || job.error !== 0) throw new Error(`fio failed on ${where.join(' ')}: ${stdout}`);
-  return value(job.read.iops > 0 ? job.read : job.write);
+  return value(onlySide(await runFio(scene.devices.command, { where, words, size: SIZE, seconds, rampSeconds: 1 })));
 }
 
 function median(values: readonly number[]): number {
@@ -108,11 +86,8 @@ async function pause(scene: DeviceScene, strike: (scene: DeviceScene) => Promise
   const isWriting = async (): Promise<boolean> => (await volumeStats(scene.host, 'osl:oracle@0')).writes > writes + 1000;
   await waitFor(isWriting, START_MS, 'fio writes');
   await strike(scene);
-  const { stdout } = await fio.ended;
-  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { error: number; read: FioSide; write: FioSide }[] };
-  const [job] = jobs;
-  if (job === undefined || job.error !== 0) throw new Error(`fio noticed: ${stdout}`);
-  return Math.max(job.read.clat_ns.max, job.write.clat_ns.max) / 1e6;
+  const { read, write } = fioJob((await fio.ended).stdout);
+  return Math.max(read.clat_ns.max, write.clat_ns.max) / 1e6;
 }
 
 async function contenders(lab: Lab, scene: DeviceScene): Promise<Contender[]> {

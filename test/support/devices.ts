@@ -21,10 +21,16 @@ const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['losetup --find', 'a free loop device (modprobe loop)'],
 ];
 
+/** Why there can be no devices here; null: there can. */
+export function whyNoDevices(): string | null {
+  const lacking = ABILITIES.find(([command]) => spawnSync('sh', ['-c', command], { stdio: 'ignore', timeout: RELEASE_MS }).status !== 0);
+  return lacking === undefined ? null : `needs ${lacking[1]}`;
+}
+
 /** Skips the test where there can be no devices. */
 export function needDevices(context: TestContext): void {
-  const lacking = ABILITIES.find(([command]) => spawnSync('sh', ['-c', command], { stdio: 'ignore', timeout: RELEASE_MS }).status !== 0);
-  context.skip(lacking !== undefined, `needs ${lacking?.[1]}`);
+  const reason = whyNoDevices();
+  context.skip(reason !== null, reason ?? '');
 }
 
 export class DeviceHost {
@@ -33,12 +39,12 @@ export class DeviceHost {
   readonly command: readonly string[];
   private readonly holder: number;
 
-  constructor(lab: Lab) {
-    const keeper = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
+  /** `within`: what puts a program into another network (`ip netns exec NAME`), which becomes the program, as they all do. */
+  constructor(lab: Lab, within: readonly string[] = []) {
+    const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
+    const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.holder = keeper.pid ?? 0;
-    this.command = ['nsenter', '--target', String(this.holder), '--mount'];
+    this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
     this.host = lab.host(this.command);
     lab.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });

@@ -2,6 +2,8 @@
 // the lab is cleaned is killed by its pid. Leaves the daemons, which outlive the command that starts them, to host.ts.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 
@@ -33,12 +35,21 @@ export interface Running {
 }
 
 const RUN_TIMEOUT_MS = 90_000;
-const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
+const LAUNCHERS = launchersAbove(path.dirname(fileURLToPath(import.meta.url)));
 const children = new Set<ChildProcess>();
 
 /** Path of a launcher of this project: rssrv, rsiod, rsconfig, rsclogcat, rsslogcat. */
 export function launcher(program: string): string {
-  return `${BIN}${program}`;
+  return path.join(LAUNCHERS, program);
+}
+
+/** The folder bin of this checkout, whether this runs as source or compiled. */
+function launchersAbove(folder: string): string {
+  const bin = path.join(folder, 'bin');
+  if (existsSync(path.join(bin, 'launch.js'))) return bin;
+  const above = path.dirname(folder);
+  if (above === folder) throw new Error('The launchers of this checkout are not there');
+  return launchersAbove(above);
 }
 
 /** Starts a program without shell. Rejections of `ended` mean that it could not be started at all. */
