@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { LoadClient } from './load/load-client.ts';
 import type { Measured } from './load/orders.ts';
-import { measure } from './measure.ts';
+import { measure, warmUp } from './measure.ts';
 import { memoryOf, type ServerMemory } from './memory.ts';
 import { nativeProgram } from './native/compile.ts';
 import type { Absent, Present } from './servers/makers.ts';
@@ -22,8 +22,7 @@ export interface Cores {
 
 /** Before a row, and before the first one of new connections, a server works so long for each client on what does not count. */
 const WARM_CPU_MS = { row: 250, connections: 700 };
-const WARMING = { warmUpMs: 0, windowMs: 250 };
-const WARMINGS_MAX = 8;
+const WARMING = { windowMs: 250, windowsMax: 8 };
 
 type Endings = (() => Promise<void> | void)[];
 
@@ -79,7 +78,7 @@ export class ServerComparison {
   /** After `check`: a client has the file open. */
   memory(): ServerMemory | null {
     const rssrv = this.servers.find(({ id }) => id === 'rssrv');
-    return rssrv === undefined ? null : memoryOf(rssrv, this.file);
+    return rssrv === undefined ? null : memoryOf(rssrv.processes(), this.file);
   }
 
   async measureRow(row: Row, plan: Plan): Promise<RowFigures> {
@@ -134,14 +133,10 @@ export class ServerComparison {
     this.isCold = true;
   }
 
-  /** What has just begun has compiled nothing yet. By processor time, which a busy machine gives late. */
+  /** By processor time, which a busy machine gives late. */
   private async warm(row: Row, cpuMs: number): Promise<void> {
     for (const [server, clients] of this.opened) {
-      if (!row.servers.includes(server.id)) continue;
-      for (let turn = 0, usedMs = 0; usedMs < cpuMs && turn < WARMINGS_MAX; turn++) {
-        const { serverCores, windowMs } = await measure(clients, row, turn, WARMING, server.processes());
-        usedMs += serverCores * windowMs;
-      }
+      if (row.servers.includes(server.id)) await warmUp(clients, row, server.processes(), { ...WARMING, cpuMs });
     }
   }
 

@@ -1,10 +1,12 @@
-// What is aimed at, as ratios to other servers in the same run, and what came of it. Pure.
+// What is aimed at, and what came of it: ratios to other servers in the same run, and figures that stand alone. Pure.
 // Invariant: what was not measured is neither met nor missed.
 
 import type { Measured } from './load/orders.ts';
+import type { SectionName } from './sections.ts';
 import { perCore, ratioOf, type RowFigures, type Spread } from './summary.ts';
 import type { ServerId } from './workload.ts';
 
+/** A ratio to another server in a row. */
 export interface Goal {
   readonly row: string;
   readonly what: string;
@@ -15,10 +17,25 @@ export interface Goal {
   readonly isLessBetter: boolean;
 }
 
+/** A figure of a section against a bound. */
+export interface FigureGoal {
+  readonly section: SectionName;
+  readonly what: string;
+  readonly bound: number;
+  /** With what stands between: ` MiB`, ` x nbdkit`. */
+  readonly unit: string;
+  readonly digits: number;
+  readonly isLessBetter: boolean;
+}
+
+/** A goal beside what was measured. */
 export interface GoalResult {
-  readonly goal: Goal;
+  readonly what: string;
+  /** `>= 2.5 x nbdkit` */
+  readonly aim: string;
   /** null: not measured in this run. */
-  readonly ratio: Spread | null;
+  readonly measured: Spread | null;
+  readonly digits: number;
   readonly isMet: boolean | null;
 }
 
@@ -43,13 +60,70 @@ export const GOALS: readonly Goal[] = [
   more('read-8k-d32-uncached', '8 KiB reads not cached, depth 32, IOPS', 'nbdkit', 1.1, iops),
 ];
 
+const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digits: 2, isLessBetter: false } as const;
+const DOOR = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
+const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
+const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
+const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
+
+export const FIGURE_GOALS = {
+  endToEndReads: { ...END_TO_END, what: 'fio, NBD door, one path, rssrv: 8 KiB reads, depth 32, IOPS' },
+  endToEndWrites: { ...END_TO_END, what: 'the same, writes' },
+  clientCores: {
+    section: 'links',
+    what: 'rsiod over links, 1 MiB reads, NBD door: cores per 110 MB/s',
+    bound: 0.05,
+    unit: ' cores',
+    digits: 3,
+    isLessBetter: true,
+  },
+  doorReads: { ...DOOR, what: 'NBD door, unshaped: 1 MiB reads' },
+  doorWrites: { ...DOOR, what: 'NBD door, unshaped: 1 MiB writes' },
+  restart: {
+    section: 'restart',
+    what: '1,000 clients all back after a server was killed',
+    bound: 10,
+    unit: ' s',
+    digits: 1,
+    isLessBetter: true,
+  },
+  ownMemory: { ...MEMORY, what: 'private memory of an idle client, a process of its own', bound: 12 },
+  sharedMemory: { ...MEMORY, what: 'private memory of an idle client, shared processes', bound: 1 },
+  serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
+  clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
+  serverPauses: { ...PAUSE, what: 'pauses for garbage, p99.9, server process' },
+  clientPauses: { ...PAUSE, what: 'pauses for garbage, p99.9, rsiod' },
+} as const satisfies Readonly<Record<string, FigureGoal>>;
+
+export type FigureName = keyof typeof FIGURE_GOALS;
+/** What was measured of them. */
+export type GoalFigures = Readonly<Partial<Record<FigureName, Spread>>>;
+
+function aimText(isLessBetter: boolean, text: string): string {
+  return `${isLessBetter ? '<=' : '>='} ${text}`;
+}
+
+function isMet(measured: Spread | null, bound: number, isLessBetter: boolean): boolean | null {
+  if (measured === null) return null;
+  return isLessBetter ? measured.median <= bound : measured.median >= bound;
+}
+
 export function judge(goals: readonly Goal[], rows: readonly RowFigures[]): GoalResult[] {
-  return goals.map((goal) => {
-    const servers = rows.find(({ row }) => row.name === goal.row)?.servers ?? [];
+  return goals.map(({ row: name, what, peer, value, ratio, isLessBetter }) => {
+    const servers = rows.find(({ row }) => row.name === name)?.servers ?? [];
     const ours = servers.find(({ id }) => id === 'rssrv');
-    const theirs = servers.find(({ id }) => id === goal.peer);
-    if (ours === undefined || theirs === undefined) return { goal, ratio: null, isMet: null };
-    const ratio = ratioOf(ours, theirs, goal.value);
-    return { goal, ratio, isMet: goal.isLessBetter ? ratio.median <= goal.ratio : ratio.median >= goal.ratio };
+    const theirs = servers.find(({ id }) => id === peer);
+    const measured = ours === undefined || theirs === undefined ? null : ratioOf(ours, theirs, value);
+    return { what, aim: aimText(isLessBetter, `${ratio} x ${peer}`), measured, digits: 2, isMet: isMet(measured, ratio, isLessBetter) };
   });
+}
+
+/** The goals of these sections. */
+export function judgeFigures(sections: ReadonlySet<SectionName>, figures: GoalFigures): GoalResult[] {
+  return Object.entries(FIGURE_GOALS)
+    .filter(([, { section }]) => sections.has(section))
+    .map(([name, { what, bound, unit, digits, isLessBetter }]) => {
+      const measured = figures[name as FigureName] ?? null;
+      return { what, aim: aimText(isLessBetter, `${bound}${unit}`), measured, digits, isMet: isMet(measured, bound, isLessBetter) };
+    });
 }

@@ -3,8 +3,9 @@
 
 import type { GoalResult } from './goals.ts';
 import type { ServerMemory } from './memory.ts';
-import { count, counts, factor, micros, type Surroundings } from './report.ts';
+import { count, counts, micros, type Surroundings } from './report.ts';
 import type { Absent } from './servers/makers.ts';
+import { type Sheet, sheetMarkdown, spreadText } from './sheet.ts';
 import type { RowFigures } from './summary.ts';
 import type { Window } from './load/orders.ts';
 
@@ -17,18 +18,24 @@ export interface Results {
   readonly failed: readonly Absent[];
   readonly network: string;
   readonly rows: readonly RowFigures[];
+  /** Of the other parts. */
+  readonly sheets: readonly Sheet[];
+  /** Sentences: what of them could not be measured. */
+  readonly notMeasured: readonly string[];
   readonly goals: readonly GoalResult[];
   readonly memory: ServerMemory | null;
 }
 
-export function markdownText({ about, times, network, rows, goals }: Results): string {
+export function markdownText({ about, times, network, rows, sheets, notMeasured, goals }: Results): string {
   const { node, kernel, processor, versions, serverCore, loadCore } = about;
   const cores = serverCore === loadCore ? 'servers and load on one core' : 'servers on one core, load on another';
   const intro = [
     `${processor}, Linux ${kernel}, Node ${node}; ${versions.join(', ')}.`,
     `${network}; ${cores}; medians (least-most) of ${times.rounds} rounds of ${times.windowMs / 1000} s in turn.`,
   ];
-  return [...intro, '', ...rowsTable(rows), '', ...goalsTable(goals), ''].join('\n');
+  const tables = [...(rows.length > 0 ? [rowsTable(rows)] : []), ...sheets.map(sheetMarkdown), goalsTable(goals)];
+  const absent = notMeasured.map((sentence) => `Not measured: ${sentence}.`);
+  return [...intro, '', ...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
 }
 
 function rowsTable(rows: readonly RowFigures[]): string[] {
@@ -50,11 +57,11 @@ function rowsTable(rows: readonly RowFigures[]): string[] {
 }
 
 function goalsTable(goals: readonly GoalResult[]): string[] {
-  const lines = goals.map(({ goal, ratio, isMet }) =>
+  const lines = goals.map(({ what, aim, measured, digits, isMet }) =>
     line([
-      goal.what,
-      `${goal.isLessBetter ? '<=' : '>='} ${goal.ratio} x ${goal.peer}`,
-      ratio === null ? '-' : factor(ratio),
+      what,
+      aim,
+      measured === null ? '-' : spreadText(measured, digits),
       isMet === null ? 'not measured' : isMet ? 'met' : '**not met**',
     ]),
   );

@@ -34,6 +34,19 @@ export async function measure(
   return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
 }
 
+/** Load that does not count, until the server has used so much processor time for it: what has just begun has compiled nothing yet. */
+export async function warmUp(
+  clients: readonly LoadClient[],
+  shape: LoadShape,
+  serverPids: readonly number[],
+  { cpuMs, windowMs, windowsMax }: { readonly cpuMs: number; readonly windowMs: number; readonly windowsMax: number },
+): Promise<void> {
+  for (let turn = 0, usedMs = 0; usedMs < cpuMs && turn < windowsMax; turn++) {
+    const measured = await measure(clients, shape, turn, { warmUpMs: 0, windowMs }, serverPids);
+    usedMs += measured.serverCores * measured.windowMs;
+  }
+}
+
 function combine(figures: readonly LoadFigures[], first: Sample, last: Sample): Measured {
   const latencies = new Latencies();
   for (const { histogram } of figures) latencies.add(histogram);

@@ -1,13 +1,13 @@
-// The memory of rssrv's processes at rest: proportional set sizes, so that what processes share counts once. Spares are apart: they are
-// there for the next client, whoever measures this one.
+// The memory of rssrv's processes at rest, by default as proportional set sizes, so that what processes share counts once. Spares are apart:
+// they are there for the next client, whoever measures this one.
 
-import type { Server } from './servers/server.ts';
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
 
 export interface ServerMemory {
   readonly listenerBytes: number;
   /** The processes of clients. */
   readonly workersBytes: number;
+  readonly workers: number;
   /** What else listener and workers have started. */
   readonly helpersBytes: number;
   /** All of these. */
@@ -16,22 +16,24 @@ export interface ServerMemory {
   readonly spares: number;
 }
 
-/** `file`: what the client has open; it tells the client's process from a spare. */
-export function memoryOf(rssrv: Server, file: string): ServerMemory {
+/** `processes`: the listener and all below it. `file`: what the client has open; it tells the client's process from a spare. */
+export function memoryOf(processes: readonly number[], file: string, bytesOf: (pid: number) => number = pssBytesOf): ServerMemory {
   const kinds = { listener: 0, worker: 0, helper: 0, spare: 0 };
-  let spares = 0;
-  for (const pid of rssrv.processes()) {
-    const kind = kindOf(pid, rssrv.pid, file);
-    kinds[kind] += pssBytesOf(pid);
-    if (kind === 'spare') spares++;
+  const counts = { listener: 0, worker: 0, helper: 0, spare: 0 };
+  const [listener = 0] = processes;
+  for (const pid of processes) {
+    const kind = kindOf(pid, listener, file);
+    kinds[kind] += bytesOf(pid);
+    counts[kind]++;
   }
   return {
     listenerBytes: kinds.listener,
     workersBytes: kinds.worker,
+    workers: counts.worker,
     helpersBytes: kinds.helper,
     sumBytes: kinds.listener + kinds.worker + kinds.helper,
     sparesBytes: kinds.spare,
-    spares,
+    spares: counts.spare,
   };
 }
 

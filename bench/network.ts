@@ -3,6 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 /** Set in the namespace. */
 const MARK = 'RSIO_BENCH_NETWORK';
@@ -35,6 +36,12 @@ export async function inOwnNetwork(): Promise<number | null> {
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;
+}
+
+/** What connections get that nobody has looked at. */
+export function congestionHere(): string {
+  if (process.env[MARK] === '') return CONGESTION;
+  return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'latin1').trim();
 }
 
 /** `congestion`: what the connections really have. */

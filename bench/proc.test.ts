@@ -2,7 +2,7 @@
 // What this machine says of its processes is seen by every run.
 
 import { expect, test } from 'vitest';
-import { cpuSecondsBetween } from './proc.ts';
+import { cpuSecondsBetween, privateBytesIn } from './proc.ts';
 
 test('while no thread ends the exact time counts', () => {
   expect(cpuSecondsBetween({ scheduled: 1, ticked: 1 }, { scheduled: 1.5034, ticked: 1.51 })).toBeCloseTo(0.5034, 9);
@@ -14,4 +14,17 @@ test('the time of threads that have ended is not lost', () => {
 
 test('where the kernel does not count exactly, ticks count', () => {
   expect(cpuSecondsBetween({ scheduled: null, ticked: 1 }, { scheduled: null, ticked: 1.25 })).toBeCloseTo(0.25, 9);
+});
+
+test('private memory is what is private, written or not, and in large pages', () => {
+  const text = [
+    'Rss:               53000 kB',
+    'Shared_Dirty:       7000 kB',
+    'Private_Clean:       100 kB',
+    'Private_Dirty:     20000 kB',
+    'Private_Hugetlb:    2048 kB',
+    'Anonymous:         19000 kB',
+  ].join('\n');
+  expect(privateBytesIn(text)).toBe((100 + 20_000 + 2048) * 1024);
+  expect(privateBytesIn('')).toBe(0);
 });

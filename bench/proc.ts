@@ -109,6 +109,17 @@ export function hasOpen(pid: number, path: string): boolean {
   }
 }
 
+/** What nobody else has, bytes: it is free when the process ends. */
+export function privateBytesOf(pid: number): number {
+  return privateBytesIn(readOrEmpty(`/proc/${pid}/smaps_rollup`));
+}
+
+/** Of the text of smaps_rollup: private pages, written or not. */
+export function privateBytesIn(text: string): number {
+  const lines = text.matchAll(/^Private_(?:Clean|Dirty|Hugetlb):\s+(\d+) kB$/gm);
+  return [...lines].reduce((sum, [, kib]) => sum + Number(kib) * 1024, 0);
+}
+
 /** Proportional set size, bytes: shared pages count in parts. */
 export function pssBytesOf(pid: number): number {
   const kib = /^Pss:\s+(\d+) kB$/m.exec(readOrEmpty(`/proc/${pid}/smaps_rollup`))?.[1];

@@ -5,6 +5,7 @@ import type { GoalResult } from './goals.ts';
 import type { LogCost } from './log-cost.ts';
 import type { ServerMemory } from './memory.ts';
 import type { Absent } from './servers/makers.ts';
+import { spreadText } from './sheet.ts';
 import type { Figures, RowFigures, Spread } from './summary.ts';
 import type { Plan } from './workload.ts';
 
@@ -30,7 +31,7 @@ const COLUMNS = [30, 9, 9, 7, 22, BAR_CHARS + 2, 9, 9, 9] as const;
 const HEADINGS = ['', 'IOPS', 'MB/s', 'cores', 'IOPS per server core', '', 'p50 us', 'p99', 'p99.9'];
 const SECONDS_PER_MINUTE = 60;
 
-/** `ms`: what all windows take. */
+/** `ms`: what the windows of all rows take. */
 export function surroundingsText(about: Surroundings, plan: Plan, ms: number): string {
   const { serverCore, loadCore } = about;
   const cores =
@@ -39,11 +40,14 @@ export function surroundingsText(about: Surroundings, plan: Plan, ms: number): s
       : `servers on core ${serverCore}, load on core ${loadCore}`;
   const seconds = Math.ceil(ms / 1000);
   const time = seconds < SECONDS_PER_MINUTE ? `${seconds} s` : `${Math.ceil(seconds / SECONDS_PER_MINUTE)} minutes`;
+  const rows = [
+    `${cores}; figures: median (least-most) of ${plan.rounds} rounds in turn,`,
+    `each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; ${time} in all`,
+  ];
   return [
     `Node ${about.node}, Linux ${about.kernel}, ${about.processor}`,
     ...about.versions.map((version) => `  ${version}`),
-    `${cores}; figures: median (least-most) of ${plan.rounds} rounds in turn,`,
-    `each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; ${time} in all`,
+    ...(plan.rows.length > 0 ? rows : []),
     '',
   ].join('\n');
 }
@@ -88,13 +92,13 @@ function notesOn({ title, serverCores, generatorCores, otherCores }: Figures): s
 }
 
 export function goalsText(results: readonly GoalResult[]): string {
-  const rows = results.map(({ goal, ratio, isMet }) => [
-    goal.what,
-    `${goal.isLessBetter ? '<=' : '>='} ${goal.ratio} x ${goal.peer}`,
-    ratio === null ? '-' : factor(ratio),
+  const rows = results.map(({ what, aim, measured, digits, isMet }) => [
+    what,
+    aim,
+    measured === null ? '-' : spreadText(measured, digits),
     isMet === null ? 'not measured' : isMet ? 'met' : 'NOT MET',
   ]);
-  const widths = [58, 26, 22, 0];
+  const widths = [66, 24, 22, 0];
   return ['Goals', ...rows.map((cells) => `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('')}`), ''].join('\n');
 }
 

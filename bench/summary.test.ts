@@ -2,9 +2,9 @@
 // machine would say nothing.
 
 import { expect, test } from 'vitest';
-import { type Goal, judge } from './goals.ts';
+import { FIGURE_GOALS, type Goal, judge, judgeFigures } from './goals.ts';
 import type { Measured } from './load/orders.ts';
-import { figuresOf, perCore, ratioOf, spreadOf } from './summary.ts';
+import { figuresOf, once, perCore, perRequestUs, ratioOf, roundsRatio, spreadOf, worstOf } from './summary.ts';
 import { row } from './workload.ts';
 
 function measured(iops: number, serverCores: number, p50Us = 10): Measured {
@@ -44,6 +44,37 @@ test('a goal is met by the ratio that it names, and not by less; of latencies no
 });
 
 test('a goal whose row or peer was not measured is neither met nor missed', () => {
-  expect(judge([MORE], [{ row: ROW, servers: [OURS] }])[0]).toMatchObject({ ratio: null, isMet: null });
-  expect(judge([{ ...MORE, row: 'other' }], [{ row: ROW, servers: [OURS, THEIRS] }])[0]).toMatchObject({ ratio: null, isMet: null });
+  expect(judge([MORE], [{ row: ROW, servers: [OURS] }])[0]).toMatchObject({ measured: null, isMet: null });
+  expect(judge([{ ...MORE, row: 'other' }], [{ row: ROW, servers: [OURS, THEIRS] }])[0]).toMatchObject({ measured: null, isMet: null });
+});
+
+test('goals that stand alone are met up to their bound and not beyond, whichever side is better', () => {
+  const met = (figures: Parameters<typeof judgeFigures>[1]): (boolean | null)[] =>
+    judgeFigures(new Set(['clients', 'unshaped']), figures).map(({ isMet }) => isMet);
+  expect(met({ doorReads: once(1.5), doorWrites: once(1.49), ownMemory: once(12), sharedMemory: once(1.1) })).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
+  expect(met({ doorReads: once(2) })).toEqual([true, null, null, null]);
+});
+
+test('goals of sections that were not asked for are not judged', () => {
+  const sections = new Set(Object.values(FIGURE_GOALS).map(({ section }) => section));
+  expect(judgeFigures(sections, {})).toHaveLength(Object.keys(FIGURE_GOALS).length);
+  expect(judgeFigures(new Set(), { restart: once(3) })).toEqual([]);
+});
+
+test('of several figures with one bound the worst counts', () => {
+  expect(worstOf([once(0.02), once(0.07), once(0.05)])).toEqual(once(0.07));
+});
+
+test('rounds are divided one by one, and their medians', () => {
+  expect(roundsRatio([10, 30, 20], [20, 20, 20])).toEqual({ median: 1, min: 0.5, max: 1.5 });
+});
+
+test('the cost of a request is that of the time the server really used', () => {
+  expect(perRequestUs(measured(100_000, 0.5))).toBe(5);
+  expect(perRequestUs(measured(0, 0.5))).toBe(0);
 });

@@ -41,8 +41,23 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] ?? 0, max: sorted[sorted.length - 1] ?? 0 };
 }
 
+/** Of what was measured once. */
+export function once(value: number): Spread {
+  return { median: value, min: value, max: value };
+}
+
+/** Of several that have to hold one bound which less is better for: the one with the most. */
+export function worstOf(spreads: readonly Spread[]): Spread {
+  return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
+}
+
 export function perCore({ iops, serverCores }: Measured): number {
   return serverCores > 0 ? iops / serverCores : 0;
+}
+
+/** Processor time of the server for each request. */
+export function perRequestUs({ iops, serverCores }: Measured): number {
+  return iops > 0 ? (serverCores / iops) * 1e6 : 0;
 }
 
 export function figuresOf(id: string, title: string, rounds: readonly Measured[]): Figures {
@@ -63,8 +78,12 @@ export function figuresOf(id: string, title: string, rounds: readonly Measured[]
   };
 }
 
-/** First over second: `median` of the medians, `min` and `max` of single rounds. */
 export function ratioOf(ours: Figures, theirs: Figures, value: (round: Measured) => number): Spread {
-  const { min, max } = spreadOf(ours.rounds.map((round, index) => value(round) / value(theirs.rounds[index] ?? round)));
-  return { median: spreadOf(ours.rounds.map(value)).median / spreadOf(theirs.rounds.map(value)).median, min, max };
+  return roundsRatio(ours.rounds.map(value), theirs.rounds.map(value));
+}
+
+/** First over second: `median` of the medians, `min` and `max` of single rounds. */
+export function roundsRatio(ours: readonly number[], theirs: readonly number[]): Spread {
+  const { min, max } = spreadOf(ours.map((one, index) => one / (theirs[index] ?? one)));
+  return { median: spreadOf(ours).median / spreadOf(theirs).median, min, max };
 }

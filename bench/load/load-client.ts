@@ -28,6 +28,8 @@ export interface Run {
   readonly done: Promise<LoadFigures>;
 }
 
+type Kind = Target['volume']['kind'];
+
 type Event =
   | { readonly event: 'ready'; readonly congestion: string }
   | { readonly event: 'begin' | 'end' }
@@ -48,13 +50,13 @@ export class LoadClient {
   private failure: Error | null = null;
   private waiting: { kind: Event['event']; resolve(event: Event): void; reject(error: Error): void }[] = [];
 
-  private constructor(connections: readonly OpenConnection[], kind: Target['volume']['kind'], cores: readonly number[], fileBytes: number) {
+  private constructor(connections: readonly OpenConnection[], kind: Kind, cores: readonly number[], fileBytes: number, volumes: number) {
     this.fileBytes = fileBytes;
     const farewell = kind === 'rsio' ? rsioFarewell().toString('hex') : '';
     const inherited = connections.map(
       ({ words, early }, index) => `${INHERITED_FIRST + index}:${words[0]}:${words[1]}:${early.toString('hex')}`,
     );
-    const args = ['-c', cores.join(','), nativeProgram('load'), kind, String(fileBytes), farewell, ...inherited];
+    const args = ['-c', cores.join(','), nativeProgram('load'), kind, `${fileBytes}/${volumes}`, farewell, ...inherited];
     this.child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit', ...connections.map(({ socket }) => socket)] });
     for (const { socket } of connections) socket.destroy();
     this.child.on('error', (error) => this.fail(error));
@@ -64,17 +66,20 @@ export class LoadClient {
   }
 
   static async open(target: Target, plan: ClientPlan, fileBytes = FILE_BYTES): Promise<LoadClient> {
-    return LoadClient.adopt(await open(target, plan), target.volume.kind, plan.cores, fileBytes);
+    const { volume } = target;
+    const volumes = volume.kind === 'rsio' ? volume.volumes.length : 1;
+    return LoadClient.adopt(await open(target, plan), volume.kind, plan.cores, fileBytes, volumes);
   }
 
-  /** With connections that are open already. */
+  /** With connections that are open already, each to all of so many volumes. */
   static async adopt(
     connections: readonly OpenConnection[],
-    kind: Target['volume']['kind'],
+    kind: Kind,
     cores: readonly number[],
     fileBytes: number,
+    volumes = 1,
   ): Promise<LoadClient> {
-    const made = new LoadClient(connections, kind, cores, fileBytes);
+    const made = new LoadClient(connections, kind, cores, fileBytes, volumes);
     const ready = await made.event('ready', ORDER_TIMEOUT_MS);
     if (ready.event === 'ready') made.congestion = ready.congestion;
     return made;

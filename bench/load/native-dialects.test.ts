@@ -69,6 +69,9 @@ class RsioServer {
   pings = 0;
   pongs = 0;
   requests = 0;
+  /** The store in so many pieces, each with a handle. */
+  volumes = 1;
+  readonly volumesAsked = new Set<number>();
   /** May spoil an answer. */
   spoil: (answer: Buffer) => void = () => undefined;
   private readonly seqs = new Map<number, number>();
@@ -97,11 +100,16 @@ class RsioServer {
   }
 
   private execute({ op, handle, slot, seq, lba, count }: ReturnType<typeof emptyHeader>, body: Buffer, socket: net.Socket): void {
-    expect(handle).toBe(HANDLE);
+    const volumeBytes = BYTES / this.volumes;
+    const volume = handle - HANDLE;
+    this.volumesAsked.add(volume);
+    expect(volume).toBeGreaterThanOrEqual(0);
+    expect((lba + count) * SECTOR_BYTES).toBeLessThanOrEqual(volumeBytes);
     expect(slot).toBeGreaterThanOrEqual(FIRST_SLOT);
     expect(seq).toBe((this.seqs.get(slot) ?? 0) + 1);
     this.seqs.set(slot, seq);
-    const [start, end] = [lba * SECTOR_BYTES, (lba + count) * SECTOR_BYTES];
+    const start = volume * volumeBytes + lba * SECTOR_BYTES;
+    const end = start + count * SECTOR_BYTES;
     if (op === OP.WRITE) body.copy(this.store, start);
     else expect(op).toBe(OP.READ);
     const answer = Buffer.alloc(HEADER_BYTES + (op === OP.READ ? end - start : 0));
@@ -126,7 +134,7 @@ async function rsioLoad(server: RsioServer, paths = 1, early: Buffer = Buffer.al
   const slotsEach = 60;
   const connections: OpenConnection[] = [];
   for (let path = 0; path < paths; path++) connections.push(await connected(place, [HANDLE, FIRST_SLOT + path * slotsEach], early));
-  return ended(await LoadClient.adopt(connections, 'rsio', [0], BYTES));
+  return ended(await LoadClient.adopt(connections, 'rsio', [0], BYTES, server.volumes));
 }
 
 test('RSIO: every request has its slot and the next seq, what is written is read, and each PING has its PONG', async (context) => {
@@ -139,6 +147,17 @@ test('RSIO: every request has its slot and the next seq, what is written is read
   await client.sweep('read');
   await client.checked({ ...MIX, blockBytes: 1024 * 1024, depth: 4 }, 20);
   expect(server.pongs).toBeGreaterThan(20);
+});
+
+test('RSIO: the file may be many volumes, and each block is asked of the one that has it', async (context) => {
+  needCompiler(context);
+  const server = new RsioServer();
+  server.volumes = 64;
+  const client = await rsioLoad(server);
+  await client.sweep('write');
+  expect([...server.volumesAsked]).toEqual(Array.from({ length: 64 }, (_unused, volume) => volume));
+  await client.checked(MIX, 500);
+  await client.sweep('read');
 });
 
 test('RSIO: the paths of a session share its slots', async (context) => {

@@ -48,22 +48,27 @@ export async function openRsio(
     }
     const [first] = streams;
     if (first === undefined) throw new RsError('E_INTERNAL', 'A session has a path');
-    // Holds outlive their sessions: who writes takes them from those that read before.
-    first.send(
-      messageFrame(
-        OP.OPEN,
-        OPEN_SLOT,
-        1,
-        encodeOpenRequest({ name: volume.volume, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 }),
-      ),
-    );
-    const handle = await openedHandle(first);
+    const handle = await openVolumes(first, volume.volumes, isReadonly);
     const slotsEach = Math.floor((SLOTS - SLOTS_RESERVED) / paths);
     return streams.map((stream, index) => stream.release([handle, index * slotsEach]));
   } catch (error) {
     for (const stream of streams) stream.close();
     throw error;
   }
+}
+
+/** Gives the handle of the first one; those of the others follow. */
+async function openVolumes(stream: ByteStream, names: readonly string[], isReadonly: boolean): Promise<number> {
+  let firstHandle = 0;
+  for (const [index, name] of names.entries()) {
+    // Holds outlive their sessions: who writes takes them from those that read before.
+    const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
+    stream.send(messageFrame(OP.OPEN, OPEN_SLOT, index + 1, body));
+    const handle = await openedHandle(stream);
+    if (index === 0) firstHandle = handle;
+    else if (handle !== firstHandle + index) throw new RsError('E_PROTOCOL', `Volume ${name} got handle ${handle}, not the next one`);
+  }
+  return firstHandle;
 }
 
 /** A path of a new session, or of the one given; gives what joins it. */

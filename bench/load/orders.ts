@@ -9,7 +9,8 @@ export interface RsioVolume {
   /** One for each client. */
   readonly nodes: readonly string[];
   readonly nodekey: string;
-  readonly volume: string;
+  /** The file in pieces of one size, one behind the other; all of them are opened. */
+  readonly volumes: readonly string[];
 }
 
 export interface NbdVolume {

@@ -37,7 +37,7 @@ struct piece {
 
 struct conn {
   int fd;
-  /** Of RSIO: handle of the volume, first slot that is this connection's. Of iSCSI: next CmdSN, last StatSN. */
+  /** Of RSIO: handle of the first volume, first slot that is this connection's. Of iSCSI: next CmdSN, last StatSN. */
   uint32_t word[2];
   uint16_t seq[SLOTS_MAX];
   unsigned pings;
@@ -72,6 +72,8 @@ struct dialect {
 };
 
 extern const struct dialect nbd_dialect, rsio_dialect, iscsi_dialect;
+/** The file in pieces of this size, each a volume of its own: RSIO alone, whose handles follow one another. Else the whole file. */
+extern uint64_t volume_bytes;
 /** BYE of RSIO, made by who opened the connections. */
 extern uint8_t farewell_bytes[SAID_MAX];
 extern size_t farewell_length;

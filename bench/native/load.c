@@ -2,7 +2,7 @@
 // next request is queued; at the end of a receive event all of them leave in one call. Orders come on standard input, events go to standard
 // output, a line of JSON each:
 //   load make FILE BYTES
-//   load (nbd | rsio | iscsi) FILE-BYTES FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
+//   load (nbd | rsio | iscsi) FILE-BYTES[/VOLUMES] FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
 //   order:  READ-PERCENT (random | sequential | once) BLOCK-BYTES DEPTH SEED WARM-UP-MS WINDOW-MS REQUESTS IS-CHECKED
 //   events: ready, begin and end of the window, done with its figures; failed, and the process ends
 // Invariant: an answered request was whole, and with IS-CHECKED every byte that was read is the file's.
@@ -27,7 +27,7 @@
 #include "dialect.h"
 #include "pattern.h"
 
-enum { CONNS_MAX = 64, RECEIVE_BYTES = 256 * 1024, IOVECS = 256, BUCKETS = 60 * 32, LINE_MAX_BYTES = 256, EVENTS = 64 };
+enum { CONNS_MAX = 512, RECEIVE_BYTES = 256 * 1024, IOVECS = 256, BUCKETS = 60 * 32, LINE_MAX_BYTES = 256, EVENTS = 64 };
 
 enum phase { IDLE, WARMING, MEASURING, DRAINING };
 
@@ -39,6 +39,7 @@ static struct conn *conns[CONNS_MAX];
 static unsigned conn_count;
 static int epoll_fd;
 static uint64_t file_bytes;
+uint64_t volume_bytes;
 static uint8_t received[RECEIVE_BYTES];
 
 static struct {
@@ -379,7 +380,10 @@ int main(int count, char **arguments) {
   for (unsigned index = 0; count > 4 && index < sizeof dialects / sizeof dialects[0]; index++)
     if (strcmp(arguments[1], dialects[index]->name) == 0) dialect = dialects[index];
   if (dialect == NULL) fail("No such dialect, or no connection");
-  file_bytes = strtoull(arguments[2], NULL, 10);
+  char *volumes;
+  file_bytes = volume_bytes = strtoull(arguments[2], &volumes, 10);
+  if (*volumes == '/') volume_bytes /= strtoull(volumes + 1, NULL, 10);
+  if (volume_bytes == 0) fail("No bytes, or no volumes: %s", arguments[2]);
   farewell_length = from_hex(arguments[3], farewell_bytes, sizeof farewell_bytes);
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   setvbuf(stdin, NULL, _IONBF, 0);

@@ -9,15 +9,19 @@ enum { HEADER_BYTES = 16, SECTOR_BYTES = 512 };
 enum { BYE = 0x06, REFUSE = 0x05, PING = 0x10, PONG = 0x11, NOTIFY = 0x14, READ = 0x30, WRITE = 0x31, ANSWER = 0x80 };
 enum { HEARTBEAT_FIELDS = 5 };
 
+/** Sector and count within its volume, as they stand in the header. */
+static uint64_t place_of(const struct slot *asked) {
+  return asked->offset % volume_bytes / SECTOR_BYTES << 16 | asked->length / SECTOR_BYTES;
+}
+
 static size_t request(struct conn *conn, unsigned index, uint8_t *to) {
   const struct slot *asked = &conn->slots[index];
-  const uint64_t lba = asked->offset / SECTOR_BYTES;
   to[0] = asked->is_write ? WRITE : READ;
   to[1] = 0;
-  put16(to + 2, conn->word[0]);
+  put16(to + 2, conn->word[0] + asked->offset / volume_bytes);
   put16(to + 4, conn->word[1] + index);
   put16(to + 6, ++conn->seq[index]);
-  put64(to + 8, lba << 16 | asked->length / SECTOR_BYTES);
+  put64(to + 8, place_of(asked));
   return HEADER_BYTES;
 }
 
@@ -35,7 +39,7 @@ static void read_answer(struct conn *conn) {
   const struct slot *asked = &conn->slots[index];
   if (status != 0) fail("Frame 0x%02x of sector %llu was answered with status %u", op, (unsigned long long)(where >> 16), status);
   if (get16(header + 6) != conn->seq[index] || (op == (WRITE | ANSWER)) != asked->is_write ||
-      where != (asked->offset / SECTOR_BYTES << 16 | asked->length / SECTOR_BYTES))
+      where != place_of(asked))
     fail("The answer in slot %u is to another request", get16(header + 4));
   conn->answer = (struct answer){ .slot = (int)index, .body = asked->is_write ? 0 : asked->length, .is_last = 1 };
 }

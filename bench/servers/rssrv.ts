@@ -42,7 +42,7 @@ export const RSSRV_MAKER: Maker = {
     ];
     writeFileSync(configFile, lines.join('\n'), { mode: 0o600 });
     const child = await startListening('rssrv', core, [process.execPath, RSSRV, '--root', root, '--foreground'], HOST, port);
-    const volume = { kind: 'rsio', namespaceid: NAMESPACEID, nodes: NODES, nodekey, volume: VOLUME } as const;
+    const volume = { kind: 'rsio', namespaceid: NAMESPACEID, nodes: NODES, nodekey, volumes: [VOLUME] } as const;
     return runningServer('rssrv', 'rssrv', child, { host: HOST, port, volume });
   },
 };

@@ -1,0 +1,108 @@
+// The way from fio through rsiod and rssrv to a file, beside that through nbdkit over TCP to the same file: the latency of one request at each
+// door, and IOPS with 32 out at the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
+
+import { medianUs } from '@rsio/test/support/fio-figures';
+import type { Lab } from '@rsio/test/support/lab';
+import { start } from '@rsio/test/support/programs';
+import { waitFor } from '@rsio/test/support/wait-for';
+import { connects, freePort } from '../child.ts';
+import { inScene } from '../scene.ts';
+import type { SectionContext, SectionPlan, SectionResult } from '../sections.ts';
+import type { Line } from '../sheet.ts';
+import { roundsRatio, type Spread, spreadOf } from '../summary.ts';
+import { missingFio, missingTool } from '../tools.ts';
+import { type Door, type DoorFigures, nbdDoor, runAtDoor } from './doors.ts';
+import { localPair } from './local-pair.ts';
+
+const NBDKIT_HOST = '127.0.0.1';
+const START_MS = 10_000;
+/** Longer than all of it. */
+const NBDKIT_MS = 3_600_000;
+const SIZE = '512m';
+const WARM_SECONDS = 1;
+
+const LATENCY_WORDS = ['--rw=randread', '--bs=4k', '--iodepth=1'];
+const END_TO_END = [
+  { what: 'reads', figure: 'endToEndReads', words: ['--rw=randread', '--bs=8k', '--iodepth=32'] },
+  { what: 'writes', figure: 'endToEndWrites', words: ['--rw=randwrite', '--bs=8k', '--iodepth=32'] },
+] as const;
+
+export async function measureLatency(context: SectionContext): Promise<SectionResult> {
+  const reason = missing();
+  if (reason !== null) return { sheets: [], figures: {}, absent: [`latency of the doors: ${reason}`] };
+  return inScene(context, async ({ lab }) => {
+    const pair = await localPair(lab, context.parent, { wantsDevices: true });
+    const doors = [await nbdkitDoor(lab, pair.file), pair.nbd, ...pair.devices];
+    const all = await inTurn(doors, LATENCY_WORDS, context.plan);
+    const means = (rounds: readonly DoorFigures[]): number[] => rounds.map(({ lat_ns }) => lat_ns.mean / 1000);
+    const lines = doors.map(({ title }, index) => {
+      const rounds = all[index] ?? [];
+      return {
+        what: title,
+        values: [
+          spreadOf(rounds.map(medianUs)),
+          spreadOf(means(rounds)),
+          index === 0 ? null : roundsRatio(means(rounds), means(all[0] ?? [])),
+        ],
+      };
+    });
+    const columns = [
+      { heading: 'p50 us', digits: 1 },
+      { heading: 'mean us', digits: 1 },
+      { heading: 'mean, x nbdkit', digits: 2 },
+    ];
+    const sheet = { name: 'latency', title: 'fio, 4 KiB random reads, depth 1', columns, lines, notes: [] };
+    return { sheets: [sheet], figures: {}, absent: pair.noDevices === null ? [] : [`latency of raw and block device: ${pair.noDevices}`] };
+  });
+}
+
+export async function measureEndToEnd(context: SectionContext): Promise<SectionResult> {
+  const reason = missing();
+  if (reason !== null) return { sheets: [], figures: {}, absent: [`end to end: ${reason}`] };
+  return inScene(context, async ({ lab }) => {
+    const pair = await localPair(lab, context.parent, { wantsDevices: false });
+    const doors = [await nbdkitDoor(lab, pair.file), pair.nbd];
+    const lines: Line[] = [];
+    const figures: Record<string, Spread> = {};
+    for (const { what, figure, words } of END_TO_END) {
+      const [theirs = [], ours = []] = (await inTurn(doors, words, context.plan)).map((rounds) => rounds.map(({ iops }) => iops));
+      const ratio = roundsRatio(ours, theirs);
+      lines.push({ what: `${what}, nbdkit over TCP`, values: [spreadOf(theirs), null] });
+      lines.push({ what: `${what}, NBD socket, rsiod, one path, rssrv`, values: [spreadOf(ours), ratio] });
+      figures[figure] = ratio;
+    }
+    const columns = [
+      { heading: 'IOPS', digits: 0 },
+      { heading: 'x nbdkit', digits: 2 },
+    ];
+    const sheet = { name: 'end-to-end', title: 'fio, 8 KiB at random, depth 32, to one file', columns, lines, notes: [] };
+    return { sheets: [sheet], figures, absent: [] };
+  });
+}
+
+function missing(): string | null {
+  return missingFio() ?? missingTool('nbdkit', 'nbdkit');
+}
+
+/** Rounds of each door. */
+async function inTurn(doors: readonly Door[], words: readonly string[], { rounds, seconds }: SectionPlan): Promise<DoorFigures[][]> {
+  const window = (door: Door, length: number): Promise<DoorFigures> =>
+    runAtDoor(door, { words, size: SIZE, seconds: length, rampSeconds: 0 }, []);
+  for (const door of doors) await window(door, WARM_SECONDS);
+  const all: DoorFigures[][] = doors.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, door] of doors.entries()) all[index]?.push(await window(door, seconds));
+  }
+  return all;
+}
+
+async function nbdkitDoor(lab: Lab, file: string): Promise<Door> {
+  const port = await freePort(NBDKIT_HOST);
+  const args = ['--exit-with-parent', '--foreground', `--ipaddr=${NBDKIT_HOST}`, `--port=${port}`, 'file', file];
+  const nbdkit = start('nbdkit', args, { timeoutMs: NBDKIT_MS });
+  lab.onClean(() => nbdkit.kill('SIGTERM'));
+  const uri = `nbd://${NBDKIT_HOST}:${port}`;
+  const isThere = (): Promise<boolean> => connects(NBDKIT_HOST, port);
+  await waitFor(isThere, START_MS, 'nbdkit answers');
+  return nbdDoor('nbdkit over TCP', uri);
+}

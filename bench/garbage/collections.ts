@@ -1,0 +1,34 @@
+// What the collections of garbage of one process say: how much of the heap it allocated between two moments, and how long it stood still. Pure.
+// Buffers are outside of the heap: only what V8 must look for counts.
+
+import { type Spread, spreadOf } from '../summary.ts';
+
+/** As the process wrote it (gc-probe.ts): the heap at both ends, and each collection between them in turn. */
+export interface HeapHistory {
+  readonly beginUsedBytes: number;
+  readonly endUsedBytes: number;
+  readonly collections: readonly { readonly beforeBytes: number; readonly afterBytes: number; readonly pauseUs: number }[];
+}
+
+/** What grew between the collections, and before the first and after the last of them. */
+export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: HeapHistory): number {
+  let used = beginUsedBytes;
+  let sum = 0;
+  for (const { beforeBytes, afterBytes } of collections) {
+    sum += beforeBytes - used;
+    used = afterBytes;
+  }
+  return sum + endUsedBytes - used;
+}
+
+/** So many of a thousand pauses are no longer, ms; 0 when there was none. */
+export function pauseMs(histories: readonly HeapHistory[], perMille: number): number {
+  const pauses = histories.flatMap(({ collections }) => collections.map(({ pauseUs }) => pauseUs)).toSorted((a, b) => a - b);
+  const at = Math.ceil((pauses.length * perMille) / 1000) - 1;
+  return (pauses[Math.max(0, at)] ?? 0) / 1000;
+}
+
+/** `requests`: of each history. */
+export function bytesPerRequest(histories: readonly HeapHistory[], requests: readonly number[]): Spread {
+  return spreadOf(histories.map((history, index) => allocatedBytes(history) / (requests[index] ?? 1)));
+}

@@ -1,0 +1,40 @@
+// Loaded into a daemon before it starts (`node --import`): at one SIGUSR2 it begins to note the collections of garbage of its process, at the next
+// it writes them to RSIO_BENCH_GC/PID.json. Otherwise the process is as it is. Leaves sums to collections.ts.
+
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { GCProfiler, getHeapStatistics } from 'node:v8';
+import type { HeapHistory } from './collections.ts';
+
+const folder = process.env['RSIO_BENCH_GC'] ?? '';
+let under: { readonly profiler: GCProfiler; readonly beginUsedBytes: number } | null = null;
+
+function begin(): void {
+  const profiler = new GCProfiler();
+  profiler.start();
+  under = { profiler, beginUsedBytes: getHeapStatistics().used_heap_size };
+}
+
+function end({ profiler, beginUsedBytes }: NonNullable<typeof under>): HeapHistory {
+  const endUsedBytes = getHeapStatistics().used_heap_size;
+  const { statistics } = profiler.stop() ?? { statistics: [] };
+  const collections = statistics.map(({ beforeGC, afterGC, cost }) => ({
+    beforeBytes: beforeGC.heapStatistics.usedHeapSize,
+    afterBytes: afterGC.heapStatistics.usedHeapSize,
+    pauseUs: cost,
+  }));
+  return { beginUsedBytes, endUsedBytes, collections };
+}
+
+process.on('SIGUSR2', () => {
+  if (under === null) {
+    begin();
+    return;
+  }
+  const history = end(under);
+  under = null;
+  const file = join(folder, `${process.pid}.json`);
+  // It appears whole.
+  writeFileSync(`${file}.new`, JSON.stringify(history));
+  renameSync(`${file}.new`, file);
+});

@@ -1,0 +1,58 @@
+// What the options choose: parts, rows and sections by name. What is then measured is not looked at.
+// Leaves the shape of rows to workload.test.ts.
+
+import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX, PROCESSES_DEFAULT } from '@rsio/protocol/limits';
+import { expect, test } from 'vitest';
+import { FIGURE_GOALS } from './goals.ts';
+import { HELP, optionsOf } from './options.ts';
+import { FULL_SECTIONS, PARTS, QUICK_SECTIONS, SECTIONS } from './sections.ts';
+import { FILE_BYTES, FULL_PLAN, QUICK_PLAN } from './workload.ts';
+
+function names(...args: string[]): string[] {
+  const options = optionsOf(args);
+  return [...(options?.plan?.rows ?? []), ...(options?.sections ?? [])].map(({ name }) => name);
+}
+
+test('without options all rows and all sections are measured', () => {
+  expect(names()).toEqual([...FULL_PLAN.rows, ...SECTIONS].map(({ name }) => name));
+});
+
+test('each part can be asked for alone, and is in the help', () => {
+  for (const part of PARTS) {
+    expect(HELP).toContain(`--${part} `);
+    const expected = part === 'server' ? FULL_PLAN.rows : SECTIONS.filter((section) => section.part === part);
+    expect(names(`--${part}`), part).toEqual(expected.map(({ name }) => name));
+  }
+  expect(names('--scale', '--garbage')).toEqual(['clients', 'restart', 'volumes', 'paths', 'garbage']);
+});
+
+test('a name chooses in all parts; its very name that one alone', () => {
+  expect(names('--only', 'read-8k-d128')).toEqual(['read-8k-d128']);
+  expect(names('--only', 'links')).toEqual(['links']);
+  expect(names('--only', 'end')).toEqual(['end-to-end']);
+  expect(() => names('--only', 'no-such-row')).toThrow('Nothing has "no-such-row" in its name');
+  expect(() => names('--client', '--only', 'read-8k-d128')).toThrow('Nothing has');
+});
+
+test('the quick run has every goal', () => {
+  const quick = names('--quick');
+  expect(quick.slice(0, QUICK_PLAN.rows.length)).toEqual(QUICK_PLAN.rows.map(({ name }) => name));
+  for (const { section } of Object.values(FIGURE_GOALS)) expect(quick).toContain(section);
+});
+
+test('the log stands alone', () => {
+  expect(optionsOf(['--log'])).toMatchObject({ plan: null, sections: [] });
+  expect(() => optionsOf(['--log', '--client'])).toThrow('--log stands alone');
+  expect(() => optionsOf(['--log', '--quick'])).toThrow('--log stands alone');
+});
+
+test.each([FULL_SECTIONS, QUICK_SECTIONS])('nothing is asked for that no server grants', ({ clients, volumes, paths, returning }) => {
+  for (const count of volumes) {
+    expect(count).toBeLessThanOrEqual(HANDLES_PER_SESSION_MAX);
+    expect(FILE_BYTES % (count * 64 * 1024)).toBe(0);
+  }
+  for (const count of paths) expect(count).toBeLessThanOrEqual(PATHS_PER_TRUNK_MAX);
+  // Goals name processes of their own, shared ones, and a thousand clients.
+  expect(clients.some((count) => count <= PROCESSES_DEFAULT) && clients.some((count) => count > PROCESSES_DEFAULT)).toBe(true);
+  expect(returning).toBe(1_000);
+});

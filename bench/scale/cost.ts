@@ -1,0 +1,80 @@
+// What a request costs the server as one client opens more volumes, or goes over more paths: the same load on the same bytes, which only lie in
+// more files or come over more connections. It should be flat.
+
+import { LoadClient } from '../load/load-client.ts';
+import { measure } from '../measure.ts';
+import { inScene } from '../scene.ts';
+import type { SectionContext, SectionName, SectionResult } from '../sections.ts';
+import type { Line } from '../sheet.ts';
+import { perRequestUs, roundsRatio, spreadOf } from '../summary.ts';
+import { row } from '../workload.ts';
+import { rssrvScene } from './rssrv-scene.ts';
+
+const KIB = 1024;
+const DEPTH = 128;
+const WARM_UP_MS = 1_000;
+
+const COLUMNS = [
+  { heading: 'IOPS', digits: 0 },
+  { heading: 'us of processor a request', digits: 2 },
+  { heading: 'x the first', digits: 2 },
+];
+
+interface Count {
+  readonly what: string;
+  readonly volumes: number;
+  readonly paths: number;
+}
+
+interface Measured {
+  readonly iops: readonly number[];
+  readonly costUs: readonly number[];
+}
+
+export function measureVolumes(context: SectionContext): Promise<SectionResult> {
+  const counts = context.plan.volumes.map((volumes) => ({ what: plural(volumes, 'volume'), volumes, paths: 1 }));
+  return measureCounts(context, 'volumes', 'One client, one path, 8 KiB random reads over all of its volumes', counts);
+}
+
+export function measurePaths(context: SectionContext): Promise<SectionResult> {
+  const counts = context.plan.paths.map((paths) => ({ what: plural(paths, 'path'), volumes: 1, paths }));
+  return measureCounts(context, 'paths', 'One client, one volume, 8 KiB random reads over all of its paths', counts);
+}
+
+async function measureCounts(context: SectionContext, name: SectionName, title: string, counts: readonly Count[]): Promise<SectionResult> {
+  const all: Measured[] = [];
+  for (const count of counts) all.push(await measureCount(context, count));
+  const [first] = all;
+  const lines = all.map(({ iops, costUs }, index): Line => {
+    const ratio = first === undefined || index === 0 ? null : roundsRatio(costUs, first.costUs);
+    return { what: counts[index]?.what ?? '', values: [spreadOf(iops), spreadOf(costUs), ratio] };
+  });
+  const sheet = { name, title: `${title}, ${DEPTH} out`, columns: COLUMNS, lines, notes: [] };
+  return { sheets: [sheet], figures: {}, absent: [] };
+}
+
+function measureCount(context: SectionContext, { volumes, paths }: Count): Promise<Measured> {
+  return inScene(context, async ({ lab }) => {
+    const { plan, cores, parent } = context;
+    const scene = await rssrvScene(lab, parent, 1, volumes);
+    const load = await LoadClient.open(scene.target, {
+      client: 0,
+      connections: paths,
+      isReadonly: true,
+      cores: [cores.server, cores.load],
+    });
+    lab.onClean(() => load.stop());
+    const rounds = [];
+    // Every byte once, compared: so what is measured reads the volumes that it should.
+    await load.sweep('read');
+    for (let round = 1; round <= plan.rounds; round++) {
+      const times = { warmUpMs: WARM_UP_MS, windowMs: plan.seconds * 1000 };
+      rounds.push(await measure([load], row('read', 8 * KIB, DEPTH), round, times, scene.processes()));
+    }
+    return { iops: rounds.map(({ iops }) => iops), costUs: rounds.map(perRequestUs) };
+  });
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,42 @@
+// Very many sessions of one path each, opened by the bench's own opener and held by a few load generators, which answer PINGs and, when asked to,
+// keep some requests out on each. Invariant: no generator has more sessions than it can answer in time while the others are opened.
+
+import type { Lab } from '@rsio/test/support/lab';
+import { LoadClient } from '../load/load-client.ts';
+import { openRsio } from '../load/open-rsio.ts';
+import type { OpenConnection, RsioVolume, Target } from '../load/orders.ts';
+import { FILE_BYTES } from '../workload.ts';
+
+/** The same of each, so that each gets as many requests. */
+const SESSIONS_EACH = 250;
+/** Handshakes under way: fewer than a server allows one address that has not proved itself. */
+const AT_ONCE = 8;
+
+/** Sessions of the first `count` nodes, read-only on one volume, which all of them may have then. */
+export async function openSessions(
+  lab: Lab,
+  target: Target,
+  volume: RsioVolume,
+  count: number,
+  cores: readonly number[],
+): Promise<LoadClient[]> {
+  const loads: LoadClient[] = [];
+  for (let first = 0; first < count; first += SESSIONS_EACH) {
+    const size = Math.min(SESSIONS_EACH, count - first);
+    const connections = await openAll(target, volume, first, size);
+    const load = await LoadClient.adopt(connections, 'rsio', cores, FILE_BYTES);
+    lab.onClean(() => load.stop());
+    loads.push(load);
+  }
+  return loads;
+}
+
+async function openAll(target: Target, volume: RsioVolume, first: number, size: number): Promise<OpenConnection[]> {
+  const opened: OpenConnection[] = [];
+  let next = first;
+  const openSome = async (): Promise<void> => {
+    while (next < first + size) opened.push(...(await openRsio(target, volume, { client: next++, paths: 1, isReadonly: true })));
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, size) }, openSome));
+  return opened;
+}

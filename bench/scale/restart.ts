@@ -1,0 +1,88 @@
+// How long a thousand clients are away when their server is killed with its processes left to find out, and started anew at once: from the kill until
+// the last of them is in a session again with its volume open. Clients of this process, each from an address of its own, made of rsiod's parts.
+
+import { setTimeout as after } from 'node:timers/promises';
+import { RsError } from '@rsio/protocol/lib/errors';
+import { waitFor } from '@rsio/test/support/wait-for';
+import { inScene } from '../scene.ts';
+import type { SectionContext, SectionResult } from '../sections.ts';
+import { type Spread, spreadOf } from '../summary.ts';
+import { ReturningClient } from './returning-client.ts';
+import { type RssrvScene, rssrvScene } from './rssrv-scene.ts';
+
+const THERE_MS = 60_000;
+/** Sessions have begun everywhere, and lasted so long that the next try is the first again. */
+const SETTLED_MS = 2_000;
+const LOOK_MS = 10;
+/** 127.46.0.1 and on: a machine with so many clients has as many addresses. */
+const HOSTS_EACH = 250;
+
+interface Away {
+  /** From the kill until the new server listened, until half of the clients were there, until all were. */
+  readonly listensS: number;
+  readonly halfS: number;
+  readonly allS: number;
+}
+
+export async function measureRestart(context: SectionContext): Promise<SectionResult> {
+  const { returning, rounds } = context.plan;
+  const all = await inScene(context, async ({ lab }) => {
+    const scene = await rssrvScene(lab, context.parent, returning);
+    const clients = startClients(scene, returning);
+    lab.onClean(() => {
+      for (const client of clients) client.stop();
+    });
+    await waitFor(() => thereOf(clients) === returning, THERE_MS, `All of ${returning} clients are there`);
+    const times: Away[] = [];
+    for (let round = 0; round < rounds; round++) times.push(await strike(scene, clients));
+    return times;
+  });
+  const spread = (value: (away: Away) => number): Spread => spreadOf(all.map(value));
+  const seconds = spread(({ allS }) => allS);
+  const values = [spread(({ listensS }) => listensS), spread(({ halfS }) => halfS), seconds];
+  const columns = ['server listens, s', 'half are back, s', 'all are back, s'].map((heading) => ({ heading, digits: 1 }));
+  const title = 'SIGKILL of the listener, rssrv started again at once; times from the kill';
+  const lines = [{ what: `${returning} clients`, values }];
+  const notes = [
+    'back: its path is up and its volume is open in the new session; all clients are one process, which shares the cores with the server',
+  ];
+  return { sheets: [{ name: 'restart', title, columns, lines, notes }], figures: { restart: seconds }, absent: [] };
+}
+
+function startClients({ network, target }: RssrvScene, count: number): ReturningClient[] {
+  const { nodekey, namespaceid, nodes, volumes } = target.volume;
+  return Array.from({ length: count }, (_unused, index) => {
+    const localAddress = `127.46.${Math.floor(index / HOSTS_EACH)}.${1 + (index % HOSTS_EACH)}`;
+    const node = { name: nodes[index] ?? '', key: nodekey, namespaceid, volume: volumes[0] ?? '' };
+    return new ReturningClient({ localAddress, address: target.host, port: network.port }, node);
+  });
+}
+
+function thereOf(clients: readonly ReturningClient[]): number {
+  const failed = clients.find(({ failure }) => failure !== null);
+  if (failed !== undefined) throw new RsError('E_VOLUME', `A client lost its volume for good: ${failed.failure}`);
+  return clients.filter(({ isThere }) => isThere).length;
+}
+
+async function strike({ host }: RssrvScene, clients: readonly ReturningClient[]): Promise<Away> {
+  await after(SETTLED_MS);
+  const sinceMs = performance.now();
+  const seconds = (): number => (performance.now() - sinceMs) / 1000;
+  await host.kill('rssrv');
+  await waitFor(() => thereOf(clients) === 0, THERE_MS, 'All clients have lost their server');
+  await host.start('rssrv');
+  const listensS = seconds();
+  let halfS: number | null = null;
+  for (let there = thereOf(clients); there < clients.length; there = thereOf(clients)) {
+    if (there >= clients.length / 2) halfS ??= seconds();
+    if (seconds() * 1000 > THERE_MS) {
+      const missing = clients.find(({ isThere }) => !isThere);
+      throw new RsError(
+        'E_TIMEOUT',
+        `${clients.length - there} clients are not back after ${seconds().toFixed(0)} s: ${missing?.standing}`,
+      );
+    }
+    await after(LOOK_MS);
+  }
+  return { listensS, halfS: halfS ?? seconds(), allS: seconds() };
+}

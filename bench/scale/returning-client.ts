@@ -1,0 +1,94 @@
+// A client that comes back as rsiod does, because it is made of the same parts: a supervisor that connects, proves and begins again, a trunk, and
+// an opener that opens the volume again in each new session. Without door, configuration and the list of volumes. One path.
+
+import { randomBytes } from 'node:crypto';
+import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { systemClock } from '@rsio/protocol/lib/clock';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import { Attachment } from '@rsio/protocol/trunk/attachment';
+import { Opener } from '@rsio/protocol/trunk/opener';
+import { type Endpoints, PathSupervisor } from '@rsio/protocol/trunk/path-supervisor';
+import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
+import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { OutputPool } from '@rsio/protocol/wire/encoder';
+import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { STATUS } from '@rsio/protocol/wire/status';
+
+export interface ReturningNode {
+  readonly name: string;
+  readonly key: string;
+  readonly namespaceid: number;
+  /** Opened read-only, which many may. */
+  readonly volume: string;
+}
+
+/** Of all clients of this process. */
+const POOLS = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
+const TIMES = { heartbeatMs: HEARTBEAT_INTERVAL_MS, suspectMs: SUSPECT_AFTER_MS, deadMs: DEAD_AFTER_MS };
+const ENDED = 'The bench has measured';
+
+export class ReturningClient {
+  /** Why its volume was refused for good; null: it was not. */
+  failure: string | null = null;
+  private readonly trunk: Trunk;
+  private readonly supervisor: PathSupervisor;
+  private readonly attachment: Attachment;
+
+  /** Comes up by itself, and again, until `stop`. */
+  constructor(endpoints: Endpoints, { name, key, namespaceid, volume }: ReturningNode) {
+    this.trunk = new Trunk(systemClock, TIMES, {
+      sessionBegan: () => opener.openAll(),
+      allQuiet: () => undefined,
+      listChanged: () => undefined,
+      interfacesTold: () => undefined,
+      replaced: (sentence) => {
+        this.failure = sentence;
+      },
+      ended: (status, reason) => opener.end(status, reason),
+    });
+    const opener = new Opener(this.trunk, systemClock, {
+      opened: () => undefined,
+      failed: (_attachment, _status, sentence) => {
+        this.failure = sentence;
+      },
+      waits: () => undefined,
+    });
+    this.attachment = new Attachment(volume, 0, true);
+    const hello = {
+      versions: PROTOCOL_VERSIONS,
+      features: [],
+      namespaceid,
+      node: name,
+      instance: 1,
+      machine: name,
+      boot: 'bench',
+      interface: 'if0',
+    };
+    const identity = { nodekey: key, serverkey: null, hello };
+    this.supervisor = new PathSupervisor(endpoints, identity, {
+      clock: systemClock,
+      connector: tcpConnector,
+      random: randomBytes,
+      pools: POOLS,
+      trunkFor: () => this.trunk,
+      stateChanged: () => undefined,
+    });
+    opener.add(this.attachment);
+    this.supervisor.start();
+  }
+
+  /** In a session, with its volume open in it. */
+  get isThere(): boolean {
+    return this.supervisor.state === 'up' && this.attachment.phase === 'ready';
+  }
+
+  /** For people: where it stands. */
+  get standing(): string {
+    return `path ${this.supervisor.state}, volume ${this.attachment.phase}: ${this.supervisor.lastErrorSentence ?? this.attachment.reason}`;
+  }
+
+  stop(): void {
+    this.trunk.end(STATUS.IO_ERROR, ENDED);
+    this.supervisor.retire(ENDED);
+  }
+}

@@ -1,0 +1,59 @@
+// A server for many clients: rssrv with a node for each of them, and the data file, or as many files as it is cut into. Leaves sessions to who
+// measures. Listener, server processes and load share the cores of the machine.
+
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { startServer } from '@rsio/test/support/configs';
+import type { Host } from '@rsio/test/support/host';
+import type { Lab, LabNetwork } from '@rsio/test/support/lab';
+import type { Place, RsioVolume } from '../load/orders.ts';
+import { processTree } from '../proc.ts';
+import { dataFile } from '../scene.ts';
+import { FILE_BYTES } from '../workload.ts';
+
+export interface RssrvScene {
+  readonly host: Host;
+  readonly network: LabNetwork;
+  readonly target: Place & { readonly volume: RsioVolume };
+  /** What the clients have open, first of all. */
+  readonly file: string;
+  /** All of the server. */
+  processes(): number[];
+}
+
+/** All nodes have one key: what a login costs is the same. */
+const KEY = '0xsecret-of-many-clients';
+const NAMESPACEID = 200;
+
+/** With nodes `node0` and so on. */
+export async function rssrvScene(lab: Lab, parent: string, clients: number, volumes = 1): Promise<RssrvScene> {
+  const host = lab.host();
+  const network = await lab.network(1);
+  const whole = dataFile(lab, parent);
+  const files = volumes === 1 ? [whole] : cut(whole, volumes);
+  const nodes = Array.from({ length: clients }, (_unused, index) => `node${index}`);
+  const names = files.map((_unused, index) => `data${index}`);
+  await startServer(host, network, {
+    volumes: Object.fromEntries(names.map((name, index) => [name, { path: files[index] ?? '' }])),
+    clients: Object.fromEntries(nodes.map((node) => [node, KEY])),
+  });
+  const volume = { kind: 'rsio', namespaceid: NAMESPACEID, nodes, nodekey: KEY, volumes: names } as const;
+  const target = { host: network.serverAddresses[0] ?? '', port: network.port, volume };
+  return { host, network, target, file: files[0] ?? '', processes: () => processTree(host.pid('rssrv')) };
+}
+
+/** Pieces of one size in files beside it. */
+function cut(whole: string, count: number): string[] {
+  const piece = Buffer.alloc(FILE_BYTES / count);
+  const from = openSync(whole, 'r');
+  try {
+    return Array.from({ length: count }, (_unused, index) => {
+      const file = join(dirname(whole), `piece${index}.img`);
+      readSync(from, piece, 0, piece.length, index * piece.length);
+      writeFileSync(file, piece);
+      return file;
+    });
+  } finally {
+    closeSync(from);
+  }
+}

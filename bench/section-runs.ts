@@ -1,0 +1,46 @@
+// Which function measures which section, and running them one after the other, each printed when it is measured. One that fails is named with the
+// reason, and the others go on: its goals are then not measured, which is said.
+
+import { toRsError } from '@rsio/protocol/lib/errors';
+import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
+import { measureLinks } from './client/links.ts';
+import { measureUnshaped } from './client/unshaped.ts';
+import { measureGarbage } from './garbage/garbage.ts';
+import { measureClients } from './scale/clients.ts';
+import { measurePaths, measureVolumes } from './scale/cost.ts';
+import { measureRestart } from './scale/restart.ts';
+import type { Section, SectionContext, SectionName, SectionResult } from './sections.ts';
+import { sheetText } from './sheet.ts';
+
+const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<SectionResult>>> = {
+  links: measureLinks,
+  unshaped: measureUnshaped,
+  latency: measureLatency,
+  'end-to-end': measureEndToEnd,
+  clients: measureClients,
+  restart: measureRestart,
+  volumes: measureVolumes,
+  paths: measurePaths,
+  garbage: measureGarbage,
+};
+
+/** All figures of all sections together. `isEnded`: the bench is being ended, which is why the rest fails. */
+export async function runSections(sections: readonly Section[], context: SectionContext, isEnded: () => boolean): Promise<SectionResult> {
+  const results: SectionResult[] = [];
+  for (const { name, title } of sections) {
+    const result = await RUNS[name](context).catch((error: unknown) => failed(title, error, isEnded()));
+    results.push(result);
+    for (const sheet of result.sheets) process.stdout.write(`\n${sheetText(sheet)}`);
+    for (const sentence of result.absent) process.stdout.write(`Not measured: ${sentence}\n`);
+  }
+  return {
+    sheets: results.flatMap(({ sheets }) => sheets),
+    figures: Object.assign({}, ...results.map(({ figures }) => figures)) as SectionResult['figures'],
+    absent: results.flatMap(({ absent }) => absent),
+  };
+}
+
+function failed(title: string, error: unknown, isEnded: boolean): SectionResult {
+  if (isEnded) throw error;
+  return { sheets: [], figures: {}, absent: [`${title}: it failed: ${toRsError(error).message.trim()}`] };
+}

@@ -1,0 +1,89 @@
+// What is measured besides the rows of the server: sections, each of a part of the bench, by the name that `--only` knows. Pure; how a section is
+// measured is in the folder of its part.
+
+import type { GoalFigures } from './goals.ts';
+import type { Sheet } from './sheet.ts';
+
+export const PARTS = ['server', 'client', 'scale', 'garbage'] as const;
+export type Part = (typeof PARTS)[number];
+
+interface SectionShape {
+  readonly name: string;
+  readonly part: Exclude<Part, 'server'>;
+  readonly title: string;
+}
+
+export const SECTIONS = [
+  { name: 'links', part: 'client', title: 'what rsiod carries over several links of 1 Gbit/s, and its cores' },
+  { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD door, no link in between' },
+  { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each door, beside nbdkit over TCP' },
+  { name: 'end-to-end', part: 'client', title: '8 KiB at depth 32 from fio to the file, beside nbdkit over TCP' },
+  { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },
+  { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
+  { name: 'volumes', part: 'scale', title: 'cost of a request with up to 1,024 volumes open' },
+  { name: 'paths', part: 'scale', title: 'cost of a request over up to 8 paths' },
+  { name: 'garbage', part: 'garbage', title: 'heap allocated for each request, and pauses' },
+] as const satisfies readonly SectionShape[];
+
+export type Section = (typeof SECTIONS)[number];
+export type SectionName = Section['name'];
+
+/** How much is measured of each. */
+export interface SectionPlan {
+  readonly rounds: number;
+  /** Of a window, or of a run of fio. */
+  readonly seconds: number;
+  readonly links: readonly number[];
+  readonly clients: readonly number[];
+  /** So many come back. */
+  readonly returning: number;
+  readonly volumes: readonly number[];
+  readonly paths: readonly number[];
+  readonly sections: readonly SectionName[];
+}
+
+export const FULL_SECTIONS: SectionPlan = {
+  rounds: 3,
+  seconds: 3,
+  links: [1, 2, 4, 8],
+  clients: [1, 10, 100, 1_000],
+  returning: 1_000,
+  volumes: [1, 64, 1_024],
+  paths: [1, 2, 4, 8],
+  sections: SECTIONS.map(({ name }) => name),
+};
+
+/** What goals are set for. */
+export const QUICK_SECTIONS: SectionPlan = {
+  ...FULL_SECTIONS,
+  rounds: 1,
+  seconds: 1,
+  links: [8],
+  clients: [10, 1_000],
+  sections: ['links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
+};
+
+/** What a section leaves behind. */
+export interface SectionResult {
+  readonly sheets: readonly Sheet[];
+  readonly figures: GoalFigures;
+  /** Sentences: what could not be measured, and what would mend it. */
+  readonly absent: readonly string[];
+}
+
+/** What a section is measured with. */
+export interface SectionContext {
+  readonly plan: SectionPlan;
+  readonly cores: { readonly server: number; readonly load: number };
+  /** Where the cached file is made. */
+  readonly parent: string;
+  /** What ends when the bench does, last first. */
+  readonly endings: (() => Promise<void> | void)[];
+}
+
+/** Sections of these parts by name, or by a part of their name. */
+export function findSections(plan: SectionPlan, parts: ReadonlySet<Part>, part: string): Section[] {
+  const there = SECTIONS.filter((one) => parts.has(one.part) && plan.sections.includes(one.name));
+  const named = there.filter(({ name }) => name === part);
+  return named.length > 0 ? named : there.filter(({ name }) => name.includes(part));
+}

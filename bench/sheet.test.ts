@@ -1,0 +1,46 @@
+// A sheet as text and as markdown, by hand-made figures: every figure with its digits, what is missing as a stroke.
+// What is measured is not looked at.
+
+import { expect, test } from 'vitest';
+import { type Sheet, sheetMarkdown, sheetText, spreadText } from './sheet.ts';
+import { once } from './summary.ts';
+
+const SHEET: Sheet = {
+  name: 'links',
+  title: 'rsiod over links',
+  columns: [
+    { heading: 'MB/s', digits: 0 },
+    { heading: 'cores', digits: 2 },
+  ],
+  lines: [
+    { what: '1 link', values: [{ median: 116.4, min: 90, max: 117.6 }, once(0.071)] },
+    { what: '8 links', values: [once(930), null] },
+  ],
+  notes: ['all share the cores'],
+};
+
+test('a figure has its digits, and its bounds when it was taken more than once', () => {
+  expect([spreadText({ median: 1.25, min: 1, max: 2 }, 1), spreadText(once(3), 2)]).toEqual(['1.3 (1.0-2.0)', '3.00']);
+});
+
+test('as text its columns stand below one another', () => {
+  expect(sheetText(SHEET).split('\n')).toEqual([
+    'rsiod over links  [links]',
+    '           MB/s          cores',
+    '  1 link   116 (90-118)  0.07',
+    '  8 links  930           -',
+    '  Note: all share the cores',
+    '',
+  ]);
+});
+
+test('as markdown it is a table with its notes below', () => {
+  expect(sheetMarkdown(SHEET)).toEqual([
+    '| rsiod over links | MB/s | cores |',
+    '| --- | --- | --- |',
+    '| 1 link | 116 (90-118) | 0.07 |',
+    '| 8 links | 930 | - |',
+    '',
+    'all share the cores.',
+  ]);
+});

@@ -1,0 +1,58 @@
+// Figures of one section as a table that knows what stands in it: lines of figures below columns with units. It is what goes to the JSON file,
+// and what is printed of it during a run, and as markdown later, is made here. Pure.
+
+import type { Spread } from './summary.ts';
+
+export interface Column {
+  /** With its unit. */
+  readonly heading: string;
+  readonly digits: number;
+}
+
+export interface Line {
+  readonly what: string;
+  /** For each column; null: not measured, or of no meaning here. */
+  readonly values: readonly (Spread | null)[];
+}
+
+export interface Sheet {
+  /** Of its section, for `--only`. */
+  readonly name: string;
+  readonly title: string;
+  readonly columns: readonly Column[];
+  readonly lines: readonly Line[];
+  /** What a reader must know before believing the figures. */
+  readonly notes: readonly string[];
+}
+
+const GAP = '  ';
+
+/** `12.3 (11.9-12.8)`; a figure that was taken once stands alone. */
+export function spreadText({ median, min, max }: Spread, digits: number): string {
+  const text = (value: number): string => value.toFixed(digits);
+  return min === max ? text(median) : `${text(median)} (${text(min)}-${text(max)})`;
+}
+
+function cellsOf({ columns, lines }: Sheet): string[][] {
+  return lines.map(({ what, values }) => [
+    what,
+    ...columns.map(({ digits }, index) => {
+      const value = values[index] ?? null;
+      return value === null ? '-' : spreadText(value, digits);
+    }),
+  ]);
+}
+
+export function sheetText(sheet: Sheet): string {
+  const rows = [['', ...sheet.columns.map(({ heading }) => heading)], ...cellsOf(sheet)];
+  const widths = rows[0]?.map((_unused, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const lines = rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(GAP)}`.trimEnd());
+  return [`${sheet.title}  [${sheet.name}]`, ...lines, ...sheet.notes.map((note) => `  Note: ${note}`), ''].join('\n');
+}
+
+/** Lines of markdown. */
+export function sheetMarkdown(sheet: Sheet): string[] {
+  const headings = [sheet.title, ...sheet.columns.map(({ heading }) => heading)];
+  const rows = [headings, headings.map(() => '---'), ...cellsOf(sheet)].map((row) => `| ${row.join(' | ')} |`);
+  return [...rows, ...sheet.notes.flatMap((note) => ['', `${note}.`])];
+}

@@ -1,0 +1,19 @@
+// Programs that a section needs, and why it cannot be measured where one is missing: in words that name the Debian package.
+// Leaves the servers that are compared to servers/makers.ts.
+
+import { spawnSync } from 'node:child_process';
+
+const FIO_NBD = 'fio has no nbd engine here: install the Debian packages fio and libnbd0';
+
+/** Why there is none; null: it is here. */
+export function missingTool(program: string, debianPackage: string): string | null {
+  const found = spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
+  return found ? null : `${program} is not here: install the Debian package ${debianPackage}`;
+}
+
+/** fio with what it needs to speak NBD. */
+export function missingFio(): string | null {
+  const missing = missingTool('fio', 'fio');
+  if (missing !== null) return missing;
+  return /^\s*nbd$/m.test(spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout) ? null : FIO_NBD;
+}
