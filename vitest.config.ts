@@ -18,6 +18,9 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
           maxWorkers,
+          // A process for each file costs as much again as their tests: unit-setup.ts keeps them apart.
+          isolate: false,
+          setupFiles: ['packages/protocol/src/testing/unit-setup.ts'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },

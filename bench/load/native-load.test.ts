@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, closeSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test, type TestContext } from 'vitest';
+import { afterAll, afterEach, expect, test, type TestContext } from 'vitest';
 import { measure } from '../measure.ts';
 import { compilerHere, nativeProgram } from '../native/compile.ts';
 import { versionOf } from '../servers/makers.ts';
@@ -18,6 +18,12 @@ const MIB = 1024 * 1024;
 const BYTES = 8 * MIB;
 const READS: LoadShape = { readPercent: 100, order: 'random', blockBytes: 8192, depth: 32 };
 const ends: (() => Promise<void> | void)[] = [];
+const exitListeners = process.listeners('exit');
+
+// Children are ended by each test: what would end them with this process must not stay in it.
+afterAll(() => {
+  for (const listener of process.listeners('exit')) if (!exitListeners.includes(listener)) process.off('exit', listener);
+});
 
 afterEach(async () => {
   for (let end = ends.pop(); end !== undefined; end = ends.pop()) await end();
