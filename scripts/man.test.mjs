@@ -3,7 +3,6 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,8 +10,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
+const { useProgram } = await source('protocol/src/testing/program-file.ts');
+
 const LINE_MAX_CHARS = 160;
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const pages = new Map(readdirSync(PAGES).map((name) => [name.replace(/\.md$/, ''), readFileSync(join(PAGES, name), 'utf8')]));
 
 let folder = '';
@@ -38,9 +38,9 @@ async function parts() {
   };
 }
 
-/** stdout of a program run from its source. */
+/** stdout of a program. */
 function help(file) {
-  const child = spawn(process.execPath, ['--conditions=@rsio/source', '--import', TSX, join(ROOT, 'packages', file), '--help']);
+  const child = spawn(process.execPath, [file, '--help']);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk) => {
     text += chunk;
@@ -96,16 +96,20 @@ describe.each([...pages.keys()])('%s', (page) => {
   });
 });
 
-test.each([
+describe.each([
   ['rssrv', 'rssrv.8', 'rssrv/src/main.ts'],
   ['rsiod', 'rsiod.8', 'rsiod/src/main.ts'],
   ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],
   ['rsslogcat', 'rsclogcat.8', 'rssrv/src/logcat.ts'],
-  ['crsio', 'crsio.8', 'crsio/src/main.ts'],
-])('%s --help and its page have the same options', async (_, page, file) => {
-  const options = optionsIn(await help(file));
-  expect(options).toContain('--root DIR');
-  expect(optionsIn(section(page, 'OPTIONS'))).toEqual(options);
+  ['crsio', 'crsio.8', 'crsio/src/main.ts', ['blessed']],
+])('%s', (_, page, file, libraries) => {
+  const program = useProgram(pathToFileURL(join(ROOT, 'packages', file)), libraries);
+
+  test('--help and its page have the same options', async () => {
+    const options = optionsIn(await help(program()));
+    expect(options).toContain('--root DIR');
+    expect(optionsIn(section(page, 'OPTIONS'))).toEqual(options);
+  });
 });
 
 test('every command of rsconfig that a page shows is in its table', async () => {

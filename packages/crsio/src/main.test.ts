@@ -1,16 +1,14 @@
 // crsio as a program where no screen can be shown: help, version, wrong usage, and a sentence that says what to do instead.
-// Runs the real program from its source.
+// Runs the real program, made from its source.
 
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { useProgram } from '@rsio/protocol/testing/program-file';
 import { expect, test } from 'vitest';
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const program = useProgram(new URL('./main.ts', import.meta.url), ['blessed']);
 
 function crsio(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const run = spawnSync(process.execPath, ['--import', TSX, '--conditions=@rsio/source', MAIN, ...args], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, [program(), ...args], { encoding: 'utf8' });
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 

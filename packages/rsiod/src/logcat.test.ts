@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { useProgram } from '@rsio/protocol/testing/program-file';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-const PROGRAM = fileURLToPath(new URL('./logcat.ts', import.meta.url));
+const program = useProgram(new URL('./logcat.ts', import.meta.url));
 const RECORD = {
   level: 'info',
   time: Date.UTC(2010, 8, 14, 15, 2, 32),
@@ -36,7 +36,7 @@ afterEach(() => {
 });
 
 function start(argv: readonly string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=@rsio/source', PROGRAM, ...argv], {
+  const child = spawn(process.execPath, [program(), ...argv], {
     env: { ...process.env, RSIO_ROOT: root },
   });
   started.push(child);

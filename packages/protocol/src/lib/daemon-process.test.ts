@@ -4,19 +4,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
+import { useProgram } from '../testing/program-file.ts';
 import { startInBackground } from './background-start.ts';
 
-const FIXTURE = fileURLToPath(new URL('../testing/daemon-fixture.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const EXEC_ARGV = ['--import', TSX, '--conditions=@rsio/source'];
+const fixture = useProgram(new URL('../testing/daemon-fixture.ts', import.meta.url));
 const DEADLINE_MS = 15_000;
 const POLL_MS = 10;
 
@@ -42,7 +39,7 @@ afterEach(async () => {
 });
 
 function start(mode: string, ...more: string[]): ChildProcess {
-  const child = spawn(process.execPath, [...EXEC_ARGV, FIXTURE, mode, folder, ...more], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [fixture(), mode, folder, ...more], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   return child;
 }
@@ -128,6 +125,8 @@ test('a second daemon is refused, naming the first, in the background and in the
 
 test('of several starters at once on a stale pid file exactly one wins', async () => {
   await finished(start('run'));
+  // It says so after the prompt came back.
+  await eventually(() => eventsOf('started').length === 1);
   process.kill(pidInFile(), 'SIGKILL');
   const results = await Promise.all([1, 2, 3, 4].map(() => finished(start('run'))));
   expect(results.filter(({ code }) => code === 0)).toHaveLength(1);
@@ -166,7 +165,7 @@ test('a start nobody waits for any more is given up', async () => {
 
 test('a start that hangs is ended after DAEMON_START_TIMEOUT_MS, by force after the grace', async () => {
   const clock = new FakeClock();
-  const start = { program: 'fixture', command: [process.execPath, ...EXEC_ARGV, FIXTURE, 'hang', folder], note: () => {} };
+  const start = { program: 'fixture', command: [process.execPath, fixture(), 'hang', folder], note: () => {} };
   const outcome = startInBackground(start, clock).catch((error: unknown) => error);
   await eventually(() => eventsOf('started').length === 1);
   const pid = Number(eventsOf('started')[0]?.[1]);

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';
+import { useProgram } from '../testing/program-file.ts';
 import { RsError } from './errors.ts';
 import { type DaemonLog, type LogOptions, openLog } from './log.ts';
 import { formatLogLine } from './log-line.ts';
@@ -154,18 +154,18 @@ describe('openLog', () => {
 });
 
 describe('several processes', () => {
-  const logModule = fileURLToPath(new URL('./log.ts', import.meta.url));
+  const logModule = useProgram(new URL('./log.ts', import.meta.url));
 
   function child(name: string, count: number): Promise<unknown[]> {
     const code = `
-      const { openLog } = await import(${JSON.stringify(logModule)});
+      const { openLog } = await import(${JSON.stringify(logModule())});
       const log = openLog({ file: ${JSON.stringify(file)}, node: '${name}' });
       for (let i = 0; i < ${count}; i++) {
         log.info('${name}'.repeat(50), { i });
         if (i % 7 === 0) await new Promise(setImmediate);
       }
       process.exit(3);`;
-    const started = spawn(process.execPath, ['--import', 'tsx', '--conditions=@rsio/source', '--input-type=module', '-e', code], {
+    const started = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     return once(started, 'exit');
