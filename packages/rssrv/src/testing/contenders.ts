@@ -1,0 +1,19 @@
+// Who contends for a volume in the tests of take-overs: three clients on machines of their own, the volume, and how it is asked for.
+// Leaves the listener to each test.
+
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { servedVolume } from '../backends/testing.ts';
+import type { ClientIdentity } from '../channel.ts';
+
+export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
+export const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
+export const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+export const OVER: OpenRequest = { ...OPEN, take: TAKE.OVER };
+export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.2' };
+export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };
+export const VENUS: ClientIdentity = { ...BIG2, node: 'venus', machine: 'o', address: '127.0.0.4' };
+
+/** What was begun goes on as far as it can without the test. */
+export async function turns(): Promise<void> {
+  for (let times = 0; times < 5; times++) await new Promise((resolve) => setImmediate(resolve));
+}
