@@ -1,0 +1,107 @@
+// Take-overs in whose way something stands, with real processes: the loser's server process stands still, the server is killed in the middle,
+// the holder may have to bring back what was lost. Nothing is granted before the loser can write no more, and nothing of it comes late.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { CONTESTED, ContestedVolume } from '../support/contested-volume.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import type { StampedWriter } from '../support/stamped-writes.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const LONG_MS = 180_000;
+
+const lab = useLab();
+
+describe('the loser’s server process stands still:', () => {
+  let volume: ContestedVolume;
+  let writer: StampedWriter;
+  let worker: number;
+
+  beforeEach(async () => {
+    volume = await ContestedVolume.begin(lab, 2);
+    writer = await volume.writer(volume.clients[0]!);
+    await volume.writes(writer);
+    worker = volume.server.worker('big-2');
+    process.kill(worker, 'SIGSTOP');
+  });
+
+  it('it is ended before anybody else gets the volume', { timeout: LONG_MS }, async () => {
+    const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
+    await waitFor(
+      () => volume.server.log('rssrv').includes(`process ${worker} of node big-2 does not let go`),
+      20_000,
+      'It is told to end',
+    );
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    const { code, stderr } = await taking.ended;
+    expect([code, stderr]).toEqual([0, '']);
+    volume.file.look('When it is granted', writer);
+    expect(volume.server.processes()).not.toContain(worker);
+    const next = await volume.writer(volume.clients[1]!);
+    await volume.writes(next);
+    await volume.loses(volume.clients[0]!, writer, 'venus');
+    await volume.finish(next);
+  });
+
+  it('a server that is killed meanwhile comes back with the old holder, who goes on or loses it then', { timeout: LONG_MS }, async () => {
+    const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
+    await waitFor(() => volume.server.log('rssrv').includes('oracle is taken over by venus'), 20_000, 'The take-over begins');
+    await volume.server.kill('rssrv');
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    await volume.server.start('rssrv');
+    const { code, stderr } = await taking.ended;
+    if (code !== 0) {
+      // The old server's last word, or the new one has to wait until the holder has settled, which it does by itself.
+      expect(stderr).toMatch(/--force|The server ended before/);
+      await volume.writes(writer);
+      await waitFor(
+        async () => (await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle')).code === 0,
+        20_000,
+        'The holder has settled',
+      );
+    }
+    volume.file.look('When it is granted', writer);
+    expect(volume.kept().node).toBe('venus');
+    const next = await volume.writer(volume.clients[1]!);
+    await volume.writes(next);
+    await volume.loses(volume.clients[0]!, writer, 'venus');
+    await volume.finish(next);
+  });
+});
+
+describe('the holder may have to bring back what the server has lost:', () => {
+  let volume: ContestedVolume;
+  let nbd: NbdIo;
+
+  beforeEach(async () => {
+    volume = await ContestedVolume.begin(lab, 2);
+    nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
+    lab.onClean(() => nbd.close());
+    await nbd.verify(0, 4096);
+    // Its process dies, and it does not come back for now.
+    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');
+    const worker = volume.server.worker('big-2');
+    process.kill(worker, 'SIGKILL');
+    await waitFor(() => volume.server.log('rssrv').includes(`Process ${worker} of node big-2 died`), 10_000, 'The process has died');
+    const refused = await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/held by big-2 .* not brought back .*--take-over --force oracle/);
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+  });
+
+  it('he is waited for until he has settled', async () => {
+    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
+    await nbd.verify(0, 4096);
+    const taken = async (): Promise<boolean> => (await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
+    await waitFor(taken, 20_000, 'It may be taken over');
+    await volume.lostTo(volume.clients[0]!, 'venus');
+  });
+
+  it('or not, when a person says so', async () => {
+    await volume.clients[1]!.rsconfigWell('-a', '--take-over', '--force', 'oracle');
+    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
+    await volume.lostTo(volume.clients[0]!, 'venus');
+    await expect(nbd.verify(0, 4096)).rejects.toThrow();
+    expect(volume.kept()).toEqual({ node: 'venus', epoch: 2 });
+  });
+});
