@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, tool } from './prepare.mjs';
 
 const MAY_IMPORT = {
@@ -20,55 +20,76 @@ const MAY_IMPORT = {
 const LAYERS = Object.keys(MAY_IMPORT);
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 
-let folder = '';
+/** What lint is shown: a file's path, and what it imports. */
+const probes = new Map();
+/** What lint said of each file. */
+const messages = new Map();
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'rsio-layers-'));
-  copyFileSync(join(ROOT, '.oxlintrc.json'), join(folder, '.oxlintrc.json'));
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** Writes one probe that imports `specifiers`, and returns those that lint refuses. */
-function refused(path, specifiers) {
-  const file = join(folder, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, specifiers.map((specifier) => `import '${specifier}';\n`).join(''));
-  const { stdout } = spawnSync(tool('oxlint'), ['--format=json', path], { cwd: folder, encoding: 'utf8' });
-  const messages = JSON.parse(stdout).diagnostics.filter(({ code }) => code.includes('no-restricted-imports'));
-  return specifiers.filter((specifier) => messages.some(({ message }) => message.includes(`'${specifier}'`)));
-}
-
-test.each(LAYERS)('layer %s imports downwards only', (layer) => {
-  const others = LAYERS.filter((other) => other !== layer);
-  const expected = others.filter((other) => !MAY_IMPORT[layer].includes(other));
-  for (const [path, up] of [
-    [`${layer}/probe.ts`, '../'],
-    [`${layer}/deep/probe.ts`, '../../'],
-  ]) {
-    const found = refused(`packages/protocol/src/${path}`, [`${up}limits.ts`, ...others.map((other) => `${up}${other}/thing.ts`)]);
-    expect(found).toEqual(expected.map((other) => `${up}${other}/thing.ts`));
+  const folder = mkdtempSync(join(tmpdir(), 'rsio-layers-'));
+  try {
+    copyFileSync(join(ROOT, '.oxlintrc.json'), join(folder, '.oxlintrc.json'));
+    for (const [path, specifiers] of probes) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), specifiers.map((specifier) => `import '${specifier}';\n`).join(''));
+      messages.set(path, []);
+    }
+    const { stdout } = spawnSync(tool('oxlint'), ['--format=json', ...probes.keys()], { cwd: folder, encoding: 'utf8' });
+    for (const { code, filename, message } of JSON.parse(stdout).diagnostics) {
+      if (code.includes('no-restricted-imports')) messages.get(filename).push(message);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 
-test('limits.ts counts as lib', () => {
-  const found = refused(
-    'packages/protocol/src/limits.ts',
-    LAYERS.map((layer) => `./${layer}/thing.ts`),
-  );
-  expect(found).toEqual(LAYERS.filter((layer) => layer !== 'lib').map((layer) => `./${layer}/thing.ts`));
+/** A probe that imports `specifiers`, which all are linted together; gives, then, those that lint refuses. */
+function probe(path, specifiers) {
+  if (probes.has(path)) throw new Error(`There are two probes ${path}`);
+  probes.set(path, specifiers);
+  return () => specifiers.filter((specifier) => messages.get(path).some((message) => message.includes(`'${specifier}'`)));
+}
+
+describe.each(LAYERS)('layer %s', (layer) => {
+  const others = LAYERS.filter((other) => other !== layer);
+  const expected = others.filter((other) => !MAY_IMPORT[layer].includes(other));
+  const found = [
+    [`${layer}/probe.ts`, '../'],
+    [`${layer}/deep/probe.ts`, '../../'],
+  ].map(([path, up]) => {
+    const refused = probe(`packages/protocol/src/${path}`, [`${up}limits.ts`, ...others.map((other) => `${up}${other}/thing.ts`)]);
+    return { refused, up };
+  });
+
+  test('imports downwards only', () => {
+    for (const { refused, up } of found) expect(refused()).toEqual(expected.map((other) => `${up}${other}/thing.ts`));
+  });
 });
 
-test.each(PROGRAMS)('program %s never imports another', (program) => {
+const ofLimits = probe(
+  'packages/protocol/src/limits.ts',
+  LAYERS.map((layer) => `./${layer}/thing.ts`),
+);
+
+test('limits.ts counts as lib', () => {
+  expect(ofLimits()).toEqual(LAYERS.filter((layer) => layer !== 'lib').map((layer) => `./${layer}/thing.ts`));
+});
+
+describe.each(PROGRAMS)('program %s', (program) => {
   const others = PROGRAMS.filter((other) => other !== program);
   const allowed = ['@rsio/protocol/lib/thing', './own.ts'];
   const forbidden = others.flatMap((other) => [`@rsio/${other}/thing`, `../../${other}/src/thing.ts`]);
-  expect(refused(`packages/${program}/src/probe.ts`, [...allowed, ...forbidden])).toEqual(forbidden);
+  const refused = probe(`packages/${program}/src/probe.ts`, [...allowed, ...forbidden]);
+
+  test('never imports another', () => {
+    expect(refused()).toEqual(forbidden);
+  });
 });
 
+const ofLayer = probe('packages/protocol/src/trunk/sockets.ts', ['node:net', 'node:crypto']);
+const ofTransport = probe('packages/protocol/src/trunk/tcp-transport.ts', ['node:net']);
+
 test('the sans-I/O layers know no sockets, except the one transport', () => {
-  expect(refused('packages/protocol/src/trunk/probe.ts', ['node:net', 'node:crypto'])).toEqual(['node:net']);
-  expect(refused('packages/protocol/src/trunk/tcp-transport.ts', ['node:net'])).toEqual([]);
+  expect(ofLayer()).toEqual(['node:net']);
+  expect(ofTransport()).toEqual([]);
 });
