@@ -29,6 +29,8 @@ export interface LogScene {
 }
 
 const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
+/** As it was compiled, module by module: in the program that is one file nothing can be put in another's place. For both clients. */
+const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.meta.url));
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
 const SERVER_HOST = '127.45.0.1';
 const CLIENT_HOSTS = ['127.45.0.2', '127.45.0.3'] as const;
@@ -122,7 +124,7 @@ async function startClient(
   ];
   mkdirSync(dirname(configFile), { recursive: true });
   writeFileSync(configFile, lines.join('\n'), { mode: 0o600 });
-  const child = new Child(`rsiod ${name}`, core, process.execPath, [...preload, `${BIN}rsiod`, '--root', root, '--foreground']);
+  const child = new Child(`rsiod ${name}`, core, process.execPath, [...preload, RSIOD, '--root', root, '--foreground']);
   stops.push(() => child.stop());
   await attached(name, controlSocket);
   const target = { host: nbdSocket, port: null, volume: { kind: 'nbd', export: `bench/${volume}` } } as const;

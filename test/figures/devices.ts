@@ -35,7 +35,7 @@ interface Load {
 
 const iops = ({ iops: value }: FioSide): number => value;
 const megabytes = ({ bw_bytes }: FioSide): number => bw_bytes / 1e6;
-const microseconds = ({ clat_ns }: FioSide): number => clat_ns.mean / 1000;
+const microseconds = ({ lat_ns }: FioSide): number => lat_ns.mean / 1000;
 
 const LOADS: readonly Load[] = [
   {
