@@ -1,9 +1,10 @@
 // Programs that a test runs: to their end (run), or beside the test (start). Output is kept, time is bounded, and what still runs when
 // the lab is cleaned is killed by its pid. Leaves the daemons, which outlive the command that starts them, to host.ts.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 
@@ -13,6 +14,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
+  /** It reads what `write` is given; default: it has no input. */
+  readonly isWrittenTo?: boolean;
 }
 
 export interface RunResult {
@@ -31,6 +34,8 @@ export interface Running {
   readonly ended: Promise<RunResult>;
   /** What it has printed so far. */
   stdout(): string;
+  /** Only with `isWrittenTo`. */
+  write(text: string): void;
   kill(signal?: NodeJS.Signals): void;
 }
 
@@ -56,10 +61,12 @@ function launchersAbove(folder: string): string {
 export function start(program: string, args: readonly string[], options: RunOptions = {}): Running {
   const startMs = performance.now();
   const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.isWrittenTo === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  });
+  }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+  // Who has ended reads no more: its exit code says why.
+  child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;
   const timer = setTimeout(() => {
@@ -89,7 +96,13 @@ export function start(program: string, args: readonly string[], options: RunOpti
   });
   // Who only starts a program and cleans up afterwards must not be told by an unhandled rejection.
   ended.catch(() => undefined);
-  return { pid: child.pid ?? 0, ended, stdout: () => texts.stdout, kill: (signal = 'SIGKILL') => void child.kill(signal) };
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    stdout: () => texts.stdout,
+    write: (text) => void child.stdin?.write(text),
+    kill: (signal = 'SIGKILL') => void child.kill(signal),
+  };
 }
 
 /** Runs a program to its end, whatever its exit code. */
