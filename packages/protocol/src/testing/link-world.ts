@@ -36,13 +36,16 @@ class Agenda {
 
   at(atMs: number, fire: () => void): void {
     const { heap } = this;
-    heap.push({ atMs, order: this.order++, fire });
-    for (let at = heap.length - 1; at > 0; ) {
+    const event = { atMs, order: this.order++, fire };
+    let at = heap.length;
+    heap.push(event);
+    while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!isBefore(heap[at]!, heap[parent]!)) break;
-      [heap[at], heap[parent]] = [heap[parent]!, heap[at]!];
+      if (!isBefore(event, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
       at = parent;
     }
+    heap[at] = event;
   }
 
   runUntil(endMs: number): void {
@@ -58,14 +61,16 @@ class Agenda {
     const { heap } = this;
     const first = heap[0]!;
     const last = heap.pop()!;
-    if (heap.length > 0) heap[0] = last;
-    for (let at = 0; ; ) {
-      let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) if (child < heap.length && isBefore(heap[child]!, heap[least]!)) least = child;
-      if (least === at) return first;
-      [heap[at], heap[least]] = [heap[least]!, heap[at]!];
-      at = least;
+    if (heap.length === 0) return first;
+    let at = 0;
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
     }
+    heap[at] = last;
+    return first;
   }
 }
 
@@ -273,7 +278,13 @@ export class ModelUser implements RequestOwner {
       const bodyBytes = Math.min(most, this.bytes - at);
       const lba = this.world.nextLba(bodyBytes);
       const count = bodyBytes / SECTOR_BYTES;
-      const request = Object.assign(new Request(), { op: this.op, lba, count, bodyBytes, owner: this, attachment: this.world.attachment });
+      const request = new Request();
+      request.op = this.op;
+      request.lba = lba;
+      request.count = count;
+      request.bodyBytes = bodyBytes;
+      request.owner = this;
+      request.attachment = this.world.attachment;
       this.left.set(request, io);
       this.world.dispatcher.add(request);
     }

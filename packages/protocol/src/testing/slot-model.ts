@@ -58,8 +58,10 @@ export class SlotModel {
 
   /** Makes one of the moves that are possible now. */
   move(choice: number): void {
-    const moves = this.moves();
-    moves[choice % moves.length]!();
+    const { often, faults } = this.moves();
+    const oftenCount = FAULT_RARITY * often.length;
+    const at = choice % (oftenCount + faults.length);
+    (at < oftenCount ? often[at % often.length] : faults[at - oftenCount])!();
   }
 
   /** No more faults: everything that is under way arrives, everything is asked again; a correct pair of ends comes to rest. */
@@ -89,16 +91,17 @@ export class SlotModel {
     return this.paths.filter(({ isLiving }) => isLiving);
   }
 
-  /** What can happen now; a fault is one of many moves. */
-  private moves(): (() => void)[] {
+  /** What can happen now: each of `often` is as likely as FAULT_RARITY faults. */
+  private moves(): { readonly often: readonly (() => void)[]; readonly faults: readonly (() => void)[] } {
     const { living, paths } = this;
     const often: (() => void)[] = [];
     const faults: (() => void)[] = [];
     if (paths.filter(({ isClientClosed }) => !isClientClosed).length < LIVING_MAX) often.push(() => this.connect());
+    const hasUnasked = this.fences.unasked().length > 0;
     for (const path of living) {
       if (this.slots.hasRoom(true)) often.push(() => this.submit(path));
       for (let slot = 0; slot < this.slots.size; slot++) if (this.mayAsk(slot, path)) often.push(() => this.send(slot, path));
-      if (this.fences.unasked().length > 0) often.push(() => this.askFencesOn(path));
+      if (hasUnasked) often.push(() => this.askFencesOn(path));
       faults.push(() => this.clientCloses(path));
     }
     for (const path of paths) {
@@ -108,7 +111,7 @@ export class SlotModel {
       if (!path.isServerClosed) faults.push(() => this.serverCloses(path.number));
     }
     this.executing.forEach((_execution, index) => often.push(() => this.finish(index)));
-    return [...Array.from({ length: FAULT_RARITY }, () => often).flat(), ...faults];
+    return { often, faults };
   }
 
   private mayAsk(slot: number, path: ModelPath): boolean {
