@@ -21,7 +21,14 @@ interface Fields {
 }
 
 function path(fields: Fields): JudgedPath {
-  const meter = { bytesPerMs: fields.bytesPerMs ?? 1000, unansweredBytes: 0, isMeasured: true, isLimit: true, flightBytes: 0 };
+  const meter = {
+    bytesPerMs: fields.bytesPerMs ?? 1000,
+    unansweredBytes: 0,
+    isMeasured: true,
+    isLimit: true,
+    flightBytes: 0,
+    lastUsedMs: fields.usedMs ?? 0,
+  };
   return {
     number: fields.number,
     suspect: fields.suspect ?? false,
@@ -35,7 +42,6 @@ function path(fields: Fields): JudgedPath {
       sending: meter,
       requests: fields.out ?? 0,
       tripMs: 1,
-      lastUsedMs: fields.usedMs ?? 0,
       receivingMsPerByte: 1 / meter.bytesPerMs,
       sendingMsPerByte: 1 / meter.bytesPerMs,
       delayMs: 1,

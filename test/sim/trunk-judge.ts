@@ -1,7 +1,7 @@
 // Judges one trunk from outside: no request is left waiting for silent paths while another one delivers, and no path that is well is left
 // without anything for good. Leaves how long an I/O may take in all to sim-judge.ts. Invariant: it looks, and changes nothing.
 
-import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/limits';
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, RATE_PROBE_TIME_PARTS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/limits';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { completionMs, type PathPicture } from '@rsio/protocol/trunk/scheduler';
 
@@ -111,13 +111,13 @@ export class TrunkJudge {
       this.seen.set(number, requests);
     }
     for (const { number, suspect, load } of paths) {
-      const usedMs = load.lastUsedMs;
+      const usedMs = Math.max(load.receiving.lastUsedMs, load.sending.lastUsedMs);
       if (suspect || load.requests > 0 || paths.length < 2) this.idle.delete(number);
       else if (this.idle.get(number)?.usedMs !== usedMs) this.idle.set(number, { usedMs, sent: null });
       const idle = this.idle.get(number);
       if (idle === undefined || nowMs - usedMs < RATE_PROBE_IDLE_MS) continue;
       const takesMs = Math.max(completionMs(load, this.bodyBytes, 0), completionMs(load, 0, this.bodyBytes));
-      if (takesMs > RATE_PROBE_MAX_MS) idle.sent = null;
+      if (takesMs > Math.max(RATE_PROBE_MAX_MS, (nowMs - usedMs) / RATE_PROBE_TIME_PARTS)) idle.sent = null;
       else idle.sent ??= this.sent;
       const sent = this.sent - (idle.sent ?? this.sent);
       if (sent <= PROBES_PER_PATH * RATE_PROBE_SHARE * paths.length) continue;

@@ -20,12 +20,11 @@ const WRITES = 2;
 
 export class PathLoad {
   /** READ data to come, WRITE data that went. */
-  readonly receiving = new RateMeter();
-  readonly sending = new RateMeter();
+  readonly receiving: RateMeter;
+  readonly sending: RateMeter;
   requests = 0;
   /** Round trip with nothing else under way, ms; null: unknown. */
   tripMs: number | null = null;
-  lastUsedMs: number;
   /** When the newest PING was said to which a PONG came: what was sent before it has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
   // What `prepare` of scheduler.ts made of it for this pump.
@@ -42,7 +41,8 @@ export class PathLoad {
     this.sentMs = new Float64Array(slots);
     this.bytes = new Uint32Array(slots);
     this.kinds = new Uint8Array(slots);
-    this.lastUsedMs = nowMs;
+    this.receiving = new RateMeter(nowMs);
+    this.sending = new RateMeter(nowMs);
     this.latencies = latencies;
   }
 
@@ -50,7 +50,6 @@ export class PathLoad {
     this.requests++;
     this.sentMs[slot] = nowMs;
     this.bytes[slot] = request.bodyBytes;
-    this.lastUsedMs = nowMs;
     if (request.op === OP.READ) {
       this.kinds[slot] = READS;
       this.receiving.sent(request.bodyBytes, nowMs);
@@ -72,7 +71,6 @@ export class PathLoad {
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
     meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
-    this.lastUsedMs = nowMs;
   }
 
   /** When the request of this slot, which is out here, set out. */

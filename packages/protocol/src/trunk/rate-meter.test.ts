@@ -28,7 +28,7 @@ function load(meter: RateMeter, fromMs: number, ms: number, bytesPerMs: number, 
 describe('the estimate', () => {
   test('is the rate of the link when the pipe is full', () => {
     for (const bytesPerMs of [1170, 117_000, 1_170_000]) {
-      const meter = new RateMeter();
+      const meter = new RateMeter(0);
       load(meter, 0, 500, bytesPerMs, 64);
       expect(meter.bytesPerMs / bytesPerMs).toBeCloseTo(1, 1);
       expect([meter.isMeasured, meter.unansweredBytes]).toEqual([true, 0]);
@@ -36,7 +36,7 @@ describe('the estimate', () => {
   });
 
   test('follows the link down and up', () => {
-    const meter = new RateMeter();
+    const meter = new RateMeter(0);
     let nowMs = load(meter, 0, 500, 117_000, 64);
     nowMs = load(meter, nowMs, 800, 1170, 16);
     expect(meter.bytesPerMs / 1170).toBeLessThan(2);
@@ -45,7 +45,7 @@ describe('the estimate', () => {
   });
 
   test('is not lowered by a user that asks for little', () => {
-    const meter = new RateMeter();
+    const meter = new RateMeter(0);
     let nowMs = load(meter, 0, 500, 117_000, 64);
     const before = meter.bytesPerMs;
     for (let times = 0; times < 1000; times++) {
@@ -57,7 +57,7 @@ describe('the estimate', () => {
   });
 
   test('counts no time in which nothing was out', () => {
-    const meter = new RateMeter();
+    const meter = new RateMeter(0);
     let nowMs = 0;
     for (let times = 0; times < 100; times++) nowMs = 5_000 + load(meter, nowMs, 30, 117_000, 64);
     expect(meter.bytesPerMs / 117_000).toBeGreaterThan(0.9);
@@ -66,7 +66,7 @@ describe('the estimate', () => {
 
 describe('what may be out before it is measured', () => {
   test('is little at first, and doubles while that is all used and no queue shows', () => {
-    const meter = new RateMeter();
+    const meter = new RateMeter(0);
     const longTripMs = 50;
     let nowMs = 0;
     for (const flightBytes of [FLIGHT_FIRST_BYTES, 2 * FLIGHT_FIRST_BYTES, 4 * FLIGHT_FIRST_BYTES]) {
@@ -83,7 +83,7 @@ describe('what may be out before it is measured', () => {
   });
 
   test('is little again when it was measured long ago; the estimate stays', () => {
-    const meter = new RateMeter();
+    const meter = new RateMeter(0);
     const nowMs = load(meter, 0, 500, 117_000, 64);
     const before = meter.bytesPerMs;
     meter.sent(512, nowMs + RATE_AGES_MS);

@@ -23,6 +23,8 @@ export class RateMeter {
   flightBytes = FLIGHT_FIRST_BYTES;
   /** The estimate is what the link can carry; else only what was asked of it, and it may be faster. */
   isLimit = false;
+  /** When something was sent or answered last; at first, when it began. */
+  lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
   /** The spell began with nothing out: its first round trip moved nothing. */
@@ -31,7 +33,10 @@ export class RateMeter {
   /** Sum of what was out before each answer. */
   private outSumBytes = 0;
   private mostOutBytes = 0;
-  private lastAnswerMs = Number.NEGATIVE_INFINITY;
+
+  constructor(nowMs: number) {
+    this.lastUsedMs = nowMs;
+  }
 
   /** For people; null: nothing is known. */
   get bytesPerSecond(): number | null {
@@ -45,9 +50,10 @@ export class RateMeter {
 
   sent(bytes: number, nowMs: number): void {
     if (this.unansweredBytes === 0) {
-      if (nowMs - this.lastAnswerMs > RATE_AGES_MS) this.age();
+      if (nowMs - this.lastUsedMs > RATE_AGES_MS) this.age();
       this.begin(nowMs, true);
     }
+    this.lastUsedMs = nowMs;
     this.unansweredBytes += bytes;
     if (this.unansweredBytes > this.mostOutBytes) this.mostOutBytes = this.unansweredBytes;
   }
@@ -58,7 +64,7 @@ export class RateMeter {
     this.answers++;
     this.outSumBytes += this.unansweredBytes;
     this.unansweredBytes -= bytes;
-    this.lastAnswerMs = nowMs;
+    this.lastUsedMs = nowMs;
     const isOver = this.unansweredBytes === 0;
     const spellMs = nowMs - this.spellStartMs;
     if (!isOver && spellMs < Math.max(RATE_SPELL_MS, tripMs) + (this.isFromIdle ? tripMs : 0)) return;

@@ -197,6 +197,19 @@ describe('no path starves', () => {
     );
   });
 
+  // Once such a path was never written to again: its estimate forbade to try, and READs kept it from being idle.
+  test.each([
+    { other: null, name: 'alone' },
+    { other: OP.READ, name: 'beside reading' },
+  ])('a link that stood still for the first that it was given carries its share of what is written, $name', ({ other }) => {
+    const world = new LinkWorld([1000, 1000]);
+    for (const lane of [world.paths[1]!.there, world.paths[1]!.back]) lane.stillUntilMs = 1500;
+    const writing = user(world, { bytes: 1024 * KIB, depth: 2 }, OP.WRITE);
+    if (other !== null) user(world, { bytes: 1024 * KIB, depth: 2 }, other);
+    world.run(15_000);
+    expect(shareOf(world, writing, 2000, 2000)).toBeGreaterThan(0.85);
+  });
+
   test('of any links, under a load for one of them, each is tried again and again, however seldom requests come', () => {
     fc.assert(
       fc.property(anyLinks, fc.constantFrom(0.02, 1, 20, 40), anyOp, (mbits, storageMs, op) => {

@@ -15,6 +15,7 @@ import {
   RATE_GUESS_BYTES_PER_MS,
   RATE_PROBE_IDLE_MS,
   RATE_PROBE_MAX_MS,
+  RATE_PROBE_TIME_PARTS,
   RATE_SAME_SHARE,
   REQUEST_COST_MS,
   SEGMENT_BYTES,
@@ -28,6 +29,7 @@ export interface MeterPicture {
   readonly isMeasured: boolean;
   readonly flightBytes: number;
   readonly isLimit: boolean;
+  readonly lastUsedMs: number;
 }
 
 export interface LoadPicture {
@@ -35,7 +37,6 @@ export interface LoadPicture {
   readonly sending: MeterPicture;
   readonly requests: number;
   readonly tripMs: number | null;
-  readonly lastUsedMs: number;
   receivingMsPerByte: number;
   sendingMsPerByte: number;
   delayMs: number;
@@ -116,8 +117,9 @@ function weight({ requests }: LoadPicture, ms: number): number {
 }
 
 /**
- * The path that nothing was sent on for longest, to see whether it is faster than was known; null: all were used of late, or it would take too
- * long. Paths take turns: by their order the first would be the only one where requests are rare.
+ * The path that was not used for longest in the direction of this request, to see whether it is faster than was known; null: all were used of
+ * late, or it would take too long. Paths take turns: by their order the first would be the only one where requests are rare. No estimate
+ * excludes a path for ever: a first WRITE that waits for an address to be resolved makes a cable look a thousand times slower than it is.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -125,13 +127,17 @@ export function pathToProbe<P extends PathPicture>(
   sendingBytes: number,
   nowMs: number,
 ): P | null {
+  const direction = sendingBytes > 0 ? 'sending' : 'receiving';
   let longest: P | null = null;
+  let longestMs = RATE_PROBE_IDLE_MS;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    const { load } = path;
-    if (path.suspect || load.requests > 0 || nowMs - load.lastUsedMs < RATE_PROBE_IDLE_MS) continue;
-    if (longest !== null && load.lastUsedMs >= longest.load.lastUsedMs) continue;
-    if (completionMs(load, receivingBytes, sendingBytes) <= RATE_PROBE_MAX_MS) longest = path;
+    const { unansweredBytes, lastUsedMs } = path.load[direction];
+    const unusedMs = nowMs - lastUsedMs;
+    if (path.suspect || unansweredBytes > 0 || (longest === null ? unusedMs < longestMs : unusedMs <= longestMs)) continue;
+    if (completionMs(path.load, receivingBytes, sendingBytes) > Math.max(RATE_PROBE_MAX_MS, unusedMs / RATE_PROBE_TIME_PARTS)) continue;
+    longest = path;
+    longestMs = unusedMs;
   }
   return longest;
 }
