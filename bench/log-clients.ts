@@ -10,8 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { rsiodPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
 import { callControl } from '@rsio/protocol/control/control-client';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { clientConfig, serverConfig } from '@rsio/test/support/configs';
 import { Child, freePort } from './child.ts';
 import type { Target } from './load/orders.ts';
+import { NAMESPACE } from './scene.ts';
 import { FILE_BYTES } from './workload.ts';
 
 export interface LogClient {
@@ -34,7 +36,6 @@ const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
 const SERVER_HOST = '127.45.0.1';
 const CLIENT_HOSTS = ['127.45.0.2', '127.45.0.3'] as const;
-const NAMESPACEID = 200;
 const ATTACHED_WITHIN_MS = 20_000;
 const LOOK_MS = 50;
 
@@ -77,27 +78,18 @@ export async function startLogScene(
 }
 
 function writeServerFile(file: string, port: number, heldFile: string, nodes: readonly Node[]): void {
-  const lines = [
-    '[namespace bench]',
-    `namespaceid = ${NAMESPACEID}`,
-    `port = ${port}`,
-    '[server bench]',
-    'serverid = 1',
-    '[interface if0]',
-    `address = ${SERVER_HOST}`,
-    ...nodes.flatMap(({ name, volume }) => [
-      `[volume ${volume}]`,
-      'type = null',
-      `size = ${FILE_BYTES}`,
-      `clients = ${nodenameOf(name)}`,
-      `test-delay = flush 20s while ${heldFile}`,
-    ]),
-    '[clients]',
-    ...nodes.map(({ name, key }) => `${nodenameOf(name)} ${key}`),
-    '',
-  ];
+  const volumes = nodes.map(({ name, volume }) => {
+    const delay = `flush 20s while ${heldFile}`;
+    return [volume, { type: 'null', size: String(FILE_BYTES), clients: nodenameOf(name), 'test-delay': delay }] as const;
+  });
+  const clients = nodes.map(({ name, key }) => [nodenameOf(name), key] as const);
+  const options = { volumes: Object.fromEntries(volumes), clients: Object.fromEntries(clients) };
+  writeConfig(file, serverConfig({ port, serverAddresses: [SERVER_HOST] }, options));
+}
+
+function writeConfig(file: string, text: string): void {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, lines.join('\n'), { mode: 0o600 });
+  writeFileSync(file, text, { mode: 0o600 });
 }
 
 async function startClient(
@@ -107,27 +99,12 @@ async function startClient(
   stops: (() => Promise<void>)[],
 ): Promise<LogClient> {
   const { configFile, controlSocket, nbdSocket } = rsiodPaths(root);
-  const lines = [
-    '[defaults]',
-    `port = ${port}`,
-    'device = nbd-socket',
-    'attach = all',
-    '[interface if0]',
-    `address = ${host}`,
-    '[namespace bench]',
-    `namespaceid = ${NAMESPACEID}`,
-    `nodename = ${nodenameOf(name)}`,
-    `nodekey = ${key}`,
-    '[server bench]',
-    `address = ${SERVER_HOST}`,
-    '',
-  ];
-  mkdirSync(dirname(configFile), { recursive: true });
-  writeFileSync(configFile, lines.join('\n'), { mode: 0o600 });
+  const network = { port, serverAddresses: [SERVER_HOST], clientAddresses: () => [host] };
+  writeConfig(configFile, clientConfig(network, { node: nodenameOf(name), key, defaults: { attach: 'all' } }));
   const child = new Child(`rsiod ${name}`, core, process.execPath, [...preload, RSIOD, '--root', root, '--foreground']);
   stops.push(() => child.stop());
   await attached(name, controlSocket);
-  const target = { host: nbdSocket, port: null, volume: { kind: 'nbd', export: `bench/${volume}` } } as const;
+  const target = { host: nbdSocket, port: null, volume: { kind: 'nbd', export: `${NAMESPACE}/${volume}` } } as const;
   return { name, pid: child.pid, target, controlSocket };
 }
 

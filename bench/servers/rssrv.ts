@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rssrvPaths } from '@rsio/protocol/config/root-paths';
+import { serverConfig } from '@rsio/test/support/configs';
 import { freePort } from '../child.ts';
 import { FILE_BYTES } from '../workload.ts';
 import { type Maker, runningServer, startListening } from './server.ts';
@@ -24,23 +25,10 @@ export const RSSRV_MAKER: Maker = {
     const port = await freePort(HOST);
     const nodekey = randomBytes(16).toString('hex');
     const { configFile } = rssrvPaths(root);
+    const volumes = { [VOLUME]: { path: file, size: String(FILE_BYTES) } };
+    const clients = Object.fromEntries(NODES.map((node) => [node, nodekey]));
     mkdirSync(dirname(configFile), { recursive: true });
-    const lines = [
-      '[namespace bench]',
-      `namespaceid = ${NAMESPACEID}`,
-      `port = ${port}`,
-      '[server bench]',
-      'serverid = 1',
-      '[interface if0]',
-      `address = ${HOST}`,
-      `[volume ${VOLUME}]`,
-      `path = ${file}`,
-      `size = ${FILE_BYTES}`,
-      '[clients]',
-      ...NODES.map((node) => `${node} ${nodekey}`),
-      '',
-    ];
-    writeFileSync(configFile, lines.join('\n'), { mode: 0o600 });
+    writeFileSync(configFile, serverConfig({ port, serverAddresses: [HOST] }, { volumes, clients }), { mode: 0o600 });
     const child = await startListening('rssrv', core, [process.execPath, RSSRV, '--root', root, '--foreground'], HOST, port);
     const volume = { kind: 'rsio', namespaceid: NAMESPACEID, nodes: NODES, nodekey, volumes: [VOLUME] } as const;
     return runningServer('rssrv', 'rssrv', child, { host: HOST, port, volume });

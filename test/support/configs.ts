@@ -32,7 +32,7 @@ export function keyOf(node: string): string {
   return `0x${node}-secret-of-the-lab`;
 }
 
-export function serverConfig(network: LabNetwork, options: ServerConfigOptions): string {
+export function serverConfig(network: Pick<LabNetwork, 'port' | 'serverAddresses'>, options: ServerConfigOptions): string {
   const clients = options.clients ?? { 'big-2': keyOf('big-2'), venus: keyOf('venus') };
   return [
     section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
@@ -45,7 +45,7 @@ export function serverConfig(network: LabNetwork, options: ServerConfigOptions):
   ].join('\n');
 }
 
-export function clientConfig(network: LabNetwork, options: ClientConfigOptions = {}): string {
+export function clientConfig(network: Omit<LabNetwork, 'subnets'>, options: ClientConfigOptions = {}): string {
   const node = options.node ?? 'big-2';
   const addresses = options.serverAddresses ?? network.serverAddresses;
   const paths = options.serverAddresses === undefined ? {} : { paths: 'configured' };
