@@ -65,6 +65,7 @@ async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): 
     writeFigures({ ...figures, log: await logCost(about) }, jsonFile);
     return;
   }
+  if (effective.rows.length === 0) process.stdout.write(`${networkText(congestionHere())}\n`);
   const server = await compareServers(effective, present, about, parent, endings);
   const context = { plan: sectionPlan, cores: { server: about.serverCore, load: about.loadCore }, parent, endings };
   const others = await runSections(sections, context, () => ended !== null);

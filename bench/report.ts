@@ -42,7 +42,7 @@ export function surroundingsText(about: Surroundings, plan: Plan, ms: number): s
   const time = seconds < SECONDS_PER_MINUTE ? `${seconds} s` : `${Math.ceil(seconds / SECONDS_PER_MINUTE)} minutes`;
   const rows = [
     `${cores}; figures: median (least-most) of ${plan.rounds} rounds in turn,`,
-    `each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; ${time} in all`,
+    `each ${plan.windowMs / 1000} s after ${plan.warmUpMs / 1000} s of warming up; the rows take ${time}`,
   ];
   return [
     `Node ${about.node}, Linux ${about.kernel}, ${about.processor}`,

@@ -34,6 +34,8 @@ export interface SectionPlan {
   /** Of a window, or of a run of fio. */
   readonly seconds: number;
   readonly links: readonly number[];
+  /** The block device over links as well. */
+  readonly hasBlockOverLinks: boolean;
   readonly clients: readonly number[];
   /** So many come back. */
   readonly returning: number;
@@ -46,6 +48,7 @@ export const FULL_SECTIONS: SectionPlan = {
   rounds: 3,
   seconds: 3,
   links: [1, 2, 4, 8],
+  hasBlockOverLinks: true,
   clients: [1, 10, 100, 1_000],
   returning: 1_000,
   volumes: [1, 64, 1_024],
@@ -59,6 +62,7 @@ export const QUICK_SECTIONS: SectionPlan = {
   rounds: 1,
   seconds: 1,
   links: [8],
+  hasBlockOverLinks: false,
   clients: [10, 1_000],
   sections: ['links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
 };

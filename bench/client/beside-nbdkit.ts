@@ -19,7 +19,8 @@ const START_MS = 10_000;
 /** Longer than all of it. */
 const NBDKIT_MS = 3_600_000;
 const SIZE = '512m';
-const WARM_SECONDS = 1;
+/** Programs that have just started compile themselves meanwhile. */
+const WARM_SECONDS = 3;
 
 const LATENCY_WORDS = ['--rw=randread', '--bs=4k', '--iodepth=1'];
 const END_TO_END = [

@@ -35,16 +35,17 @@ const BLOCK = 'block device';
 export async function measureLinks(context: SectionContext): Promise<SectionResult> {
   const reason = (await whyNoNetLab()) ?? missingTool('tc', 'iproute2') ?? missingFio();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`rsiod over links: ${reason}`] };
-  const noDevices = whyNoDevices();
+  const { hasBlockOverLinks, links: counts } = context.plan;
+  const noDevices = hasBlockOverLinks ? whyNoDevices() : null;
   const lines: LinkLine[] = [];
-  for (const count of context.plan.links) {
+  for (const count of counts) {
     lines.push(
       ...(await inScene(context, async ({ lab, net }) => {
         const links = await shapedLinks(
           net,
           Array.from({ length: count }, () => GIGABIT),
         );
-        const devices = noDevices === null ? new DeviceHost(lab, links.client.command) : null;
+        const devices = hasBlockOverLinks && noDevices === null ? new DeviceHost(lab, links.client.command) : null;
         await devices?.ready;
         return measureCount(links, devices, context);
       })),

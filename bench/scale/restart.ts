@@ -1,9 +1,10 @@
-// How long a thousand clients are away when their server is killed with its processes left to find out, and started anew at once: from the kill until
-// the last of them is in a session again with its volume open. Clients of this process, each from an address of its own, made of rsiod's parts.
+// How long a thousand clients are away when their server is killed and started anew: from the kill until the last of them is in a session again
+// with its volume open. They are clients of this process, each with an address of its own, made of rsiod's parts (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { waitFor } from '@rsio/test/support/wait-for';
+import { cpuTimeOf } from '../proc.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../sections.ts';
 import { type Spread, spreadOf } from '../summary.ts';
@@ -22,6 +23,9 @@ interface Away {
   readonly listensS: number;
   readonly halfS: number;
   readonly allS: number;
+  /** Processor time: of the new server, and of all clients. */
+  readonly serverCpuS: number;
+  readonly clientsCpuS: number;
 }
 
 export async function measureRestart(context: SectionContext): Promise<SectionResult> {
@@ -39,9 +43,16 @@ export async function measureRestart(context: SectionContext): Promise<SectionRe
   });
   const spread = (value: (away: Away) => number): Spread => spreadOf(all.map(value));
   const seconds = spread(({ allS }) => allS);
-  const values = [spread(({ listensS }) => listensS), spread(({ halfS }) => halfS), seconds];
-  const columns = ['server listens, s', 'half are back, s', 'all are back, s'].map((heading) => ({ heading, digits: 1 }));
-  const title = 'SIGKILL of the listener, rssrv started again at once; times from the kill';
+  const values = [
+    spread(({ listensS }) => listensS),
+    spread(({ halfS }) => halfS),
+    seconds,
+    spread(({ serverCpuS }) => serverCpuS),
+    spread(({ clientsCpuS }) => clientsCpuS),
+  ];
+  const headings = ['server listens, s', 'half are back, s', 'all are back, s', 'processor s: server', 'all clients'];
+  const columns = headings.map((heading) => ({ heading, digits: 1 }));
+  const title = 'SIGKILL of the listener, rssrv started again when all clients have lost it; times from the kill';
   const lines = [{ what: `${returning} clients`, values }];
   const notes = [
     'back: its path is up and its volume is open in the new session; all clients are one process, which shares the cores with the server',
@@ -64,9 +75,10 @@ function thereOf(clients: readonly ReturningClient[]): number {
   return clients.filter(({ isThere }) => isThere).length;
 }
 
-async function strike({ host }: RssrvScene, clients: readonly ReturningClient[]): Promise<Away> {
+async function strike({ host, processes }: RssrvScene, clients: readonly ReturningClient[]): Promise<Away> {
   await after(SETTLED_MS);
   const sinceMs = performance.now();
+  const sinceCpu = process.cpuUsage();
   const seconds = (): number => (performance.now() - sinceMs) / 1000;
   await host.kill('rssrv');
   await waitFor(() => thereOf(clients) === 0, THERE_MS, 'All clients have lost their server');
@@ -84,5 +96,8 @@ async function strike({ host }: RssrvScene, clients: readonly ReturningClient[])
     }
     await after(LOOK_MS);
   }
-  return { listensS, halfS: halfS ?? seconds(), allS: seconds() };
+  const allS = seconds();
+  const { user, system } = process.cpuUsage(sinceCpu);
+  const serverCpuS = cpuTimeOf(processes()).ticked;
+  return { listensS, halfS: halfS ?? allS, allS, serverCpuS, clientsCpuS: (user + system) / 1e6 };
 }

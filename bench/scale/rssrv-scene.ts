@@ -18,7 +18,7 @@ export interface RssrvScene {
   /** What the clients have open, first of all. */
   readonly file: string;
   /** All of the server. */
-  processes(): number[];
+  readonly processes: () => number[];
 }
 
 /** All nodes have one key: what a login costs is the same. */
