@@ -6,18 +6,22 @@ import type { Host } from './host.ts';
 
 const LOOK_EVERY_MS = 25;
 
-/** Server processes of a host: not its listener. */
+/** Server processes of a host: not its listener, nor what one of them has forked and what is no other program yet. */
 export function workersOf(host: Host): number[] {
-  return host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
+  const alike = host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
+  return alike.filter((pid) => !alike.includes(parentOf(pid)));
 }
 
 /** Helpers that make holes for a server process. */
 export function helpersOf(worker: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => {
-    const stat = textOf(`/proc/${pid}/stat`);
-    return stat.includes('(perl)') && stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(worker);
-  });
+  return pids.map(Number).filter((pid) => textOf(`/proc/${pid}/stat`).includes('(perl)') && parentOf(pid) === worker);
+}
+
+/** 0: it is gone. */
+function parentOf(pid: number): number {
+  const stat = textOf(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
 }
 
 export class ServedBy {
