@@ -20,6 +20,15 @@ test('text is cut at its width and at the edge', () => {
   ]);
 });
 
+test.each(['a\u{110bd}', '\u0d4e', '\u0d4e\u{110bd}', '\u0600\u{11d46}'])(
+  '%j is joined with the space behind it, and the row keeps its width',
+  (text) => {
+    const canvas = new Canvas({ columns: 10, rows: 1 });
+    canvas.put(0, 0, text);
+    expect(textWidth(textOf(canvas)[0] ?? '')).toBe(10);
+  },
+);
+
 test('any text keeps every row as wide as it is, without control characters', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 0, max: 12 }), (text, column) => {
