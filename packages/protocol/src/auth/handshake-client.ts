@@ -40,6 +40,15 @@ const REFUSALS: readonly ErrorCode[] = [
   'E_DRAINING',
 ];
 
+/** K of each identity: a path connects by the same one again and again. */
+const keys = new WeakMap<ClientIdentity, Buffer>();
+
+function keyOf(identity: ClientIdentity): Buffer {
+  const key = keys.get(identity) ?? baseKey(identity.nodekey, identity.serverkey, identity.hello.namespaceid);
+  keys.set(identity, key);
+  return key;
+}
+
 export class ClientHandshake {
   private readonly identity: ClientIdentity;
   private readonly random: RandomBytes;
@@ -49,11 +58,14 @@ export class ClientHandshake {
   private transcript: Buffer = Buffer.alloc(0);
   private server = '';
   private joining: SessionToJoin | null = null;
+  /** What WELCOME must be signed with: K, or J when it answers a join. */
+  private welcomeKey: Buffer;
 
   constructor(identity: ClientIdentity, random: RandomBytes) {
     this.identity = identity;
     this.random = random;
-    this.key = baseKey(identity.nodekey, identity.serverkey, identity.hello.namespaceid);
+    this.key = keyOf(identity);
+    this.welcomeKey = this.key;
   }
 
   /** The HELLO frame. */
@@ -92,7 +104,10 @@ export class ClientHandshake {
     this.leave('challenged');
     this.joining = join;
     let body = encodeProof({ session: join === null ? null : join.session, dead });
-    if (join !== null) body = Buffer.concat([body, mac(joinKey(this.key, join.secret), 'join', this.transcript, body)]);
+    if (join !== null) {
+      this.welcomeKey = joinKey(this.key, join.secret);
+      body = Buffer.concat([body, mac(this.welcomeKey, 'join', this.transcript, body)]);
+    }
     const frame = handshakeFrame(OP.PROOF, body, mac(this.key, 'client', this.transcript, body));
     this.stage = 'proved';
     return frame;
@@ -108,9 +123,8 @@ export class ClientHandshake {
     const body = handshakeBody(frame, OP.WELCOME);
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
     const message = body.subarray(0, messageBytes);
-    const key = this.joining === null ? this.key : joinKey(this.key, this.joining.secret);
     // The mac comes first: nothing of an unproven server's body is even decoded.
-    if (!macIsRight(mac(key, 'server', this.transcript, message), body.subarray(messageBytes))) {
+    if (!macIsRight(mac(this.welcomeKey, 'server', this.transcript, message), body.subarray(messageBytes))) {
       throw new RsError(
         'E_AUTH',
         `Server ${this.server} could not prove that it knows the key of node ${this.identity.hello.node}: check nodekey and serverkey on both sides`,

@@ -31,5 +31,9 @@ export class SeededRandom {
   }
 
   /** What a handshake takes as unpredictable bytes. */
-  readonly bytes = (lengthBytes: number): Buffer => Buffer.from(Array.from({ length: lengthBytes }, () => this.int(0, 255)));
+  readonly bytes = (lengthBytes: number): Buffer => {
+    const bytes = Buffer.alloc(lengthBytes);
+    for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);
+    return bytes;
+  };
 }

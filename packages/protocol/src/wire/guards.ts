@@ -121,13 +121,15 @@ export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guar
  * does not know are a newer peer's and left out.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
-  const fields = Object.entries<Guard<unknown>>(schema);
+  const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field, 'a map');
-    const rebuilt = fields.map(([key, guard]): [string, unknown] => {
-      const given: unknown = value instanceof Map ? value.get(key) : Reflect.get(value, key);
-      return [key, guard(given, `${field}${separator}${key}`)];
-    });
-    return Object.fromEntries(rebuilt) as T;
+    const map = value instanceof Map ? value : null;
+    const rebuilt: Record<string, unknown> = {};
+    for (const { key, guard, suffix } of fields) {
+      const given: unknown = map === null ? (value as Record<string, unknown>)[key] : map.get(key);
+      rebuilt[key] = guard(given, field + suffix);
+    }
+    return rebuilt as T;
   };
 }
