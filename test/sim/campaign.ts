@@ -3,13 +3,19 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '@rsio/protocol/lib/clock';
+import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
 
 /** What a worker is told by its arguments: first seed, step, last seed (0: none), how long, ms (0: until the last seed). */
 export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number];
+
+/** Is told of each seed that is through, and of a worker that ended before its time: at which seed, and how. */
+export interface CampaignEvents {
+  finished(result: SeedResult): void;
+  died(seed: number, how: string): void;
+}
 
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
@@ -19,9 +25,7 @@ const SEED_MAX_MS = 120_000;
 
 /** Runs seeds `from` to `to`, or (`minutes` not null) from `from` on for so long. True: nothing was violated. */
 export async function runCampaign(from: number, to: number, minutes: number | null, say: (line: string) => void): Promise<boolean> {
-  const workers = availableParallelism();
   const startMs = systemClock.monotonicMs();
-  const forMs = minutes === null ? 0 : minutes * MINUTE_MS;
   const sums = noSums();
   let violations = 0;
   const violated = (sentence: string): void => {
@@ -32,20 +36,26 @@ export async function runCampaign(from: number, to: number, minutes: number | nu
     addTo(sums, result.counts);
     for (const breach of result.breaches) violated(`VIOLATION seed ${result.seed}: ${breach} (pnpm sim --seed ${result.seed} --trace)`);
   };
+  const died = (seed: number, how: string): void => violated(`VIOLATION seed ${seed}: its worker ${how}`);
   const seconds = (): number => (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
   const report = setInterval(() => say(`${seconds().toFixed(0)} s: ${sumsLine(sums)}, ${violations} violations`), REPORT_MS);
-  const running = Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs], finished, violated));
-  await Promise.all(running);
+  await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died });
   clearInterval(report);
-  say(`${seconds().toFixed(1)} s on ${workers} cores: ${sumsLine(sums)}`);
+  say(`${seconds().toFixed(1)} s on ${availableParallelism()} cores: ${sumsLine(sums)}`);
   if (minutes !== null) say(perHourLine(sums, seconds()));
   say(`${violations} violations`);
   return violations === 0 && sums.seeds > 0;
 }
 
+/** Runs seeds `from` to `to` (0: all that follow), or for so long (0: until the last is through). Resolves when every worker is gone. */
+export async function runSeeds(from: number, to: number, forMs: number, events: CampaignEvents): Promise<void> {
+  const workers = availableParallelism();
+  await Promise.all(Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs], events)));
+}
+
 /** Resolves when the worker is gone. */
-function runWorker(given: WorkerArguments, finished: (result: SeedResult) => void, violated: (sentence: string) => void): Promise<void> {
-  const worker: ChildProcess = fork(fileURLToPath(new URL('./seed-worker.js', import.meta.url)), given.map(String));
+function runWorker(given: WorkerArguments, events: CampaignEvents): Promise<void> {
+  const worker: ChildProcess = fork(compiledFile('seed-worker.js'), given.map(String), { execArgv: [] });
   let last = given[0] - given[1];
   let watchdog = watch();
   function watch(): NodeJS.Timeout {
@@ -55,12 +65,12 @@ function runWorker(given: WorkerArguments, finished: (result: SeedResult) => voi
     last = result.seed;
     clearTimeout(watchdog);
     watchdog = watch();
-    finished(result);
+    events.finished(result);
   });
   return new Promise((resolve) => {
     worker.on('exit', (code, signal) => {
       clearTimeout(watchdog);
-      if (code !== 0) violated(`VIOLATION seed ${last + given[1]}: its worker ended with ${signal ?? `code ${code}`}`);
+      if (code !== 0) events.died(last + given[1], `ended with ${signal ?? `code ${code}`}`);
       resolve();
     });
   });

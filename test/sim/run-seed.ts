@@ -44,19 +44,25 @@ export interface SeedResult {
 export interface SeedOptions {
   /** Gets a line for each thing that happens. */
   readonly trace?: (line: string) => void;
+  /** Whether it is broken is all that is asked: the seed ends when that is known. */
+  readonly isHunt?: boolean;
 }
 
-/** Refusals are errors, too, and come often here: of each only the nearest calls are kept. */
-Error.stackTraceLimit = 5;
+/** Refusals are errors, too, and come often here: where they were made is kept only when a seed is run again to be looked at. */
+const STACK_FRAMES_TRACED = 10;
 
 /** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const world = new SimWorld(seed, options.trace ?? null);
   let breaches: string[];
+  const frames = Error.stackTraceLimit;
+  Error.stackTraceLimit = options.trace === undefined ? 0 : STACK_FRAMES_TRACED;
   try {
-    breaches = await world.run();
+    breaches = await world.run(options.isHunt ?? false);
   } catch (error) {
     breaches = [`${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+  } finally {
+    Error.stackTraceLimit = frames;
   }
   const { clock, faults, users, volumes, trace } = world;
   const counts: SeedCounts = {

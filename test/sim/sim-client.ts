@@ -71,6 +71,7 @@ export class SimClient {
   readonly name: string;
   readonly names: ClientNames;
   readonly uses: readonly Use[];
+  readonly users: readonly SimUser[];
   /** Of its processes so far. */
   readonly numbers = new Set<number>();
   /** Of the last one. */
@@ -95,14 +96,11 @@ export class SimClient {
     this.locals = locals.map((address, index) => ({ name: `if${index}`, address, prefixLength: null, portGiven: null }));
     this.remotes = remotes;
     this.uses = uses;
+    this.users = uses.map(({ user }) => user);
     this.ports = ports;
     this.process = new SimProcess(ports.clock);
     [this.namespace, this.attachments] = this.start();
     for (const user of this.users) void this.attach(user);
-  }
-
-  get users(): readonly SimUser[] {
-    return this.uses.map(({ user }) => user);
   }
 
   get isGood(): boolean {

@@ -58,3 +58,16 @@ test('nothing of a killed process runs, also what it had asked for soon or misse
   runAll(clock);
   expect(said).toEqual([]);
 });
+
+test('what repeats takes its place anew each time, behind what was asked for before, until it says that it does not', () => {
+  const clock = new SimClock();
+  const said: string[] = [];
+  clock.after(2, () => said.push(`other at ${clock.monotonicMs()}`));
+  clock.repeat(1, () => {
+    said.push(`again at ${clock.monotonicMs()}`);
+    return clock.monotonicMs() < 3 ? 1 : null;
+  });
+  runAll(clock);
+  expect(said).toEqual(['again at 1', 'other at 2', 'again at 2', 'again at 3']);
+  expect(clock.events).toBe(4);
+});

@@ -9,11 +9,11 @@ const START_WALL_MS = 1_284_476_552_000;
 
 class Entry implements Timer {
   dueMs: number;
-  readonly order: number;
+  order: number;
   readonly process: SimProcess | null;
   fire: (() => void) | null;
 
-  constructor(dueMs: number, order: number, process: SimProcess | null, fire: () => void) {
+  constructor(dueMs: number, order: number, process: SimProcess | null, fire: (() => void) | null) {
     this.dueMs = dueMs;
     this.order = order;
     this.process = process;
@@ -55,6 +55,21 @@ export class SimClock implements Clock {
 
   soon(fire: () => void): void {
     this.soonIn(null, fire);
+  }
+
+  /** As `after`, again and again: `fire` says after how many ms it comes next; null: never. One entry serves all of them. */
+  repeat(firstMs: number, fire: () => number | null): void {
+    const entry = new Entry(this.nowMs + firstMs, this.order++, null, null);
+    const fireAndPush = (): void => {
+      const nextMs = fire();
+      if (nextMs === null) return;
+      entry.dueMs = this.nowMs + nextMs;
+      entry.order = this.order++;
+      entry.fire = fireAndPush;
+      this.push(entry);
+    };
+    entry.fire = fireAndPush;
+    this.push(entry);
   }
 
   afterIn(process: SimProcess | null, delayMs: number, fire: () => void): Timer {

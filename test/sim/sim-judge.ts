@@ -5,6 +5,7 @@
 import { SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { SimClient, Use } from './sim-client.ts';
+import type { SimRoute } from './sim-network.ts';
 import type { SimServer } from './sim-server.ts';
 import type { WorldShape } from './sim-shape.ts';
 import { LATE_MAX_MS } from './sim-storage.ts';
@@ -216,26 +217,22 @@ export class Judge {
     return client.namespace.routes.some(
       ({ local, remote, supervisor }) =>
         supervisor.state === 'up' &&
-        this.world.network.routes.some(
-          (route) =>
-            route.localAddress === local.address &&
-            route.address === remote.address &&
-            route.goodSinceMs !== Number.POSITIVE_INFINITY &&
-            route.address.startsWith(`127.46.${server.serverid}.`) &&
-            route.living.some((link) => !link.isLost && link.client === supervisor.path?.connection.transport),
-        ),
+        this.goodRoute(local.address, remote.address, server)?.living.some(
+          (link) => !link.isLost && link.client === supervisor.path?.connection.transport,
+        ) === true,
     );
   }
 
   private isGood({ client, server, use }: Watch): boolean {
     if (!client.isGood || !server.isGood || !use.user.target.storage.isGood || use.user.isReplaced) return false;
-    const locals = client.namespace.routes.map(({ local, remote }) => `${local.address} ${remote.address}`);
-    return this.world.network.routes.some(
-      (route) =>
-        route.goodSinceMs !== Number.POSITIVE_INFINITY &&
-        route.address.startsWith(`127.46.${server.serverid}.`) &&
-        locals.includes(`${route.localAddress} ${route.address}`),
-    );
+    return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
+  }
+
+  /** The route to the server that is in order, or null. */
+  private goodRoute(localAddress: string, address: string, server: SimServer): SimRoute | null {
+    if (!server.addresses.includes(address)) return null;
+    const route = this.world.network.routeOf(localAddress, address);
+    return route !== null && route.goodSinceMs !== Number.POSITIVE_INFINITY ? route : null;
   }
 }
 

@@ -136,6 +136,11 @@ export class SimNetwork {
     return route;
   }
 
+  /** From one address to another; null: there is none. */
+  routeOf(localAddress: string, address: string): SimRoute | null {
+    return this.byAddresses.get(`${localAddress} ${address}`) ?? null;
+  }
+
   /** What connects for one client process. */
   connectorOf(process: SimProcess): Connector {
     return {
@@ -150,9 +155,9 @@ export class SimNetwork {
     opened: (transport: PathTransport) => void,
     failed: (reason: string) => void,
   ): { cancel(): void } {
-    const route = this.byAddresses.get(`${localAddress} ${address}`);
+    const route = this.routeOf(localAddress, address);
     const host = this.hosts.get(address);
-    if (route === undefined || host === undefined) return process.after(0, () => failed('ENETUNREACH: no route to there'));
+    if (route === null || host === undefined) return process.after(0, () => failed('ENETUNREACH: no route to there'));
     if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
     const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));

@@ -54,8 +54,8 @@ export class SimServer implements SimHost {
   readonly machine: SimMachine;
   private holds: SimHolds;
   private readonly ports: ServerPorts;
-  /** Addresses that it listens on, those taken out of its list, and the number of the list. */
-  private readonly addresses: readonly string[];
+  /** That it listens on; those taken out of its list, and the number of the list. */
+  readonly addresses: readonly string[];
   private readonly unlisted = new Set<string>();
   private generation = 1;
   private instance = 0;
@@ -96,11 +96,9 @@ export class SimServer implements SimHost {
    * it could serve it: it is refused for ever.
    */
   isReplaced(client: number): boolean {
-    return (
-      this.replaced.has(client) ||
-      this.isOutlived(client) ||
-      [...this.machine.volumes.values()].some(({ judge }) => judge.replaced.has(client))
-    );
+    if (this.replaced.has(client) || this.isOutlived(client)) return true;
+    for (const { judge } of this.machine.volumes.values()) if (judge.replaced.has(client)) return true;
+    return false;
   }
 
   private isOutlived(client: number): boolean {

@@ -398,11 +398,11 @@ export class SimUser {
   }
 
   private think(): void {
-    const gapMs = this.random.unit() * 2 * this.shape.thinkMs;
-    this.clock.after(gapMs, () => {
-      if (this.left === 0) return;
+    const gapMs = (): number => this.random.unit() * 2 * this.shape.thinkMs;
+    this.clock.repeat(gapMs(), () => {
+      if (this.left === 0) return null;
       this.act();
-      this.think();
+      return gapMs();
     });
   }
 

@@ -17,6 +17,7 @@ import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
 import { SimVolume } from './sim-volume.ts';
 import { whenPeerErrs } from './peer-errors.ts';
+import { PromiseWatch } from './promise-watch.ts';
 import { setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
 
@@ -31,9 +32,9 @@ export const RECOVERY_MAX_MS = 60_000;
 const LOOK_MS = 10;
 /** Time that ends need: last words, drains. */
 const CLOSING_MS = 30_000;
-/** Links of a chain of promises that may hang on one event. */
-const PROMISE_CHAIN_MAX = 16;
 const EVENTS_MAX = 20_000_000;
+/** Thrown when a hunt has found something. */
+const FOUND = new Error('Something is not as it must be');
 
 export class SimWorld {
   readonly clock = new SimClock();
@@ -54,6 +55,8 @@ export class SimWorld {
   /** What is being attached and detached. */
   private readonly waits = new Set<object>();
   private hasPromise = false;
+  private isHunt = false;
+  private readonly promises = new PromiseWatch();
   private lives = 0;
   private processes = 0;
 
@@ -91,8 +94,24 @@ export class SimWorld {
     this.judge = new Judge(this, this.breaches);
   }
 
-  /** Runs the seed; gives everything that was not as it must be. */
-  async run(): Promise<string[]> {
+  /** Runs the seed; gives everything that was not as it must be. `isHunt`: the first of it will do, and the seed ends there. */
+  async run(isHunt: boolean): Promise<string[]> {
+    this.isHunt = isHunt;
+    try {
+      await this.live();
+    } catch (thrown) {
+      if (thrown !== FOUND) throw thrown;
+    } finally {
+      this.promises.stop();
+    }
+    return this.found;
+  }
+
+  private get found(): string[] {
+    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches)];
+  }
+
+  private async live(): Promise<void> {
     const { clock } = this;
     await this.runUntil(() => this.users.every((user) => user.isNearlyDone), TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
@@ -113,7 +132,6 @@ export class SimWorld {
     await this.hear();
     await this.close();
     this.trace.note(EVENT.END, clock.events, 0, 0);
-    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches)];
   }
 
   /** Volumes whose storage has forgotten what their holders are to bring back. */
@@ -267,6 +285,7 @@ export class SimWorld {
     await this.runWhile(() => {
       if (clock.monotonicMs() < nextMs) return true;
       nextMs = clock.monotonicMs() + LOOK_MS;
+      if (this.isHunt && this.found.length > 0) throw FOUND;
       return !isSo() && clock.monotonicMs() < endMs;
     });
   }
@@ -278,21 +297,29 @@ export class SimWorld {
   }
 
   private async runWhile(condition: () => boolean): Promise<void> {
-    const { clock } = this;
-    while (condition()) {
-      if (!clock.step() || clock.events > EVENTS_MAX) {
-        this.breaches.push(`After ${clock.events} events the world does not go on`);
-        return;
-      }
-      if (this.hasPromise || this.ending.size + this.waits.size > 0) await this.letPromisesMove();
+    while (this.stepsWhile(condition)) {
+      await this.promises.pass();
+      this.promises.haveMoved = false;
+      this.clock.drainSoon();
       this.judge.look();
     }
   }
 
-  private async letPromisesMove(): Promise<void> {
-    this.hasPromise = false;
-    for (let times = 0; times < PROMISE_CHAIN_MAX; times++) await Promise.resolve();
-    this.clock.drainSoon();
+  /** True: promises are to move before the next event. */
+  private stepsWhile(condition: () => boolean): boolean {
+    const { clock, judge, promises } = this;
+    while (condition()) {
+      if (!clock.step() || clock.events > EVENTS_MAX) {
+        this.breaches.push(`After ${clock.events} events the world does not go on`);
+        return false;
+      }
+      if (this.hasPromise || this.ending.size + this.waits.size > 0) {
+        this.hasPromise = false;
+        if (promises.haveMoved) return true;
+      }
+      judge.look();
+    }
+    return false;
   }
 
   private async close(): Promise<void> {

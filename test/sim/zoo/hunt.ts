@@ -19,7 +19,7 @@ async function hunt(): Promise<Hunted> {
   for (const run of runs) {
     const [first, last] = run.split('-').map(Number);
     for (let seed = first!; seed <= last!; seed++) {
-      const { breaches } = await runSeed(seed);
+      const { breaches } = await runSeed(seed, { isHunt: true });
       const breach = breaches[0] ?? rejection;
       if (breach !== null) return { seed, breach };
     }

@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { FOUND_AT } from './found-at.ts';
-import { huntFile, runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
+import { runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
 
 const JOBS_MAX = 2;
 const BREACH_MAX_CHARS = 90;
@@ -24,7 +24,7 @@ const { values, positionals: names } = parseArgs({
 });
 const isQuick = values.quick;
 const from = Number(values.from);
-const report = await runZoo(huntFile(), jobs, { names, isQuick, from }, (verdict) => console.log(line(verdict)));
+const report = await runZoo(jobs, { names, isQuick, from }, (verdict) => console.log(line(verdict)));
 const { unbroken, unbrokenSeeds, verdicts, survivors } = report;
 const passes = unbroken.seed === null && unbroken.breach === '';
 const which = isQuick ? `${unbrokenSeeds} seeds that found one` : `seeds ${from} to ${from + unbrokenSeeds - 1}`;

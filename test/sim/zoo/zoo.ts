@@ -4,7 +4,7 @@
 // Invariant: a mutant counts as found only by what the simulator said of a seed, never because its process died or was cut off.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { compiledFile } from '../compiled.ts';
 import { FOUND_AT } from './found-at.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -46,13 +46,24 @@ export const HUNT_MAX_MS = 240_000;
 /** The unbroken code passes at least so many seeds. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
-/** `file`: the compiled hunt. */
-export async function runZoo(
-  file: string,
+export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: Verdict) => void): Promise<ZooReport> {
+  const verdicts = await huntMutants(jobs, options, told);
+  const { isQuick, from } = options;
+  const last = Math.max(from + UNBROKEN_SEEDS_MIN - 1, ...verdicts.map(({ seed }) => seed ?? 0));
+  const seeds = isQuick
+    ? [...new Set(verdicts.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
+    : Array.from({ length: last - from + 1 }, (_unused, index) => from + index);
+  const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => hunt(UNBROKEN, runs)));
+  const unbroken = hunts.find(({ seed, breach }) => seed !== null || breach !== '') ?? { seed: null, breach: '' };
+  return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
+}
+
+/** The mutants alone, for whoever runs the unbroken code himself. */
+export async function huntMutants(
   jobs: number,
   { names, isQuick, from }: ZooOptions,
   told: (verdict: Verdict) => void,
-): Promise<ZooReport> {
+): Promise<readonly Verdict[]> {
   const waiting = MUTANTS.filter(({ name }) => names.length === 0 || names.includes(name));
   const verdicts: Verdict[] = [];
   const next = async (): Promise<void> => {
@@ -60,20 +71,14 @@ export async function runZoo(
       const { name, rule, breaks } = mutant;
       const startMs = performance.now();
       const first = isQuick ? (FOUND_AT.get(name) ?? from) : from;
-      const hunted = await hunt(file, name, [[first, first + ZOO_SEEDS - 1]]);
+      const hunted = await hunt(name, [[first, first + ZOO_SEEDS - 1]]);
       const verdict = { name, rule, breaks, ...hunted, found: hunted.seed !== null, elapsedMs: performance.now() - startMs };
       verdicts.push(verdict);
       told(verdict);
     }
   };
   await Promise.all(Array.from({ length: jobs }, next));
-  const last = Math.max(from + UNBROKEN_SEEDS_MIN - 1, ...verdicts.map(({ seed }) => seed ?? 0));
-  const seeds = isQuick
-    ? [...new Set(verdicts.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
-    : Array.from({ length: last - from + 1 }, (_unused, index) => from + index);
-  const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => hunt(file, UNBROKEN, runs)));
-  const unbroken = hunts.find(({ seed, breach }) => seed !== null || breach !== '') ?? { seed: null, breach: '' };
-  return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
+  return verdicts;
 }
 
 type Run = readonly [first: number, last: number];
@@ -92,13 +97,11 @@ function runsOf(seeds: readonly number[], jobs: number): Run[][] {
   });
 }
 
-/** Where the compiled hunt lies beside this compiled file. */
-export function huntFile(): string {
-  return fileURLToPath(new URL('./hunt.js', import.meta.url));
-}
-
-async function hunt(file: string, name: string, runs: readonly Run[]): Promise<Hunted> {
-  const child = fork(file, [name, ...runs.map(([first, last]) => `${first}-${last}`)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+async function hunt(name: string, runs: readonly Run[]): Promise<Hunted> {
+  const child = fork(compiledFile('zoo/hunt.js'), [name, ...runs.map(([first, last]) => `${first}-${last}`)], {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), HUNT_MAX_MS);
   try {
     return await outcome(child);

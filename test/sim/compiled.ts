@@ -1,0 +1,11 @@
+// Where the compiled programs of the simulator lie: beside this file, or, when it runs as source (in a test), in test/dist.
+// Leaves compiling to test/sim/build.ts, and to scripts/sim.mjs and scripts/zoo.mjs.
+
+import { fileURLToPath } from 'node:url';
+
+const FOLDER = import.meta.url.endsWith('.ts') ? '../dist/sim/' : './';
+
+/** `path`: below test/sim. */
+export function compiledFile(path: string): string {
+  return fileURLToPath(new URL(`${FOLDER}${path}`, import.meta.url));
+}
