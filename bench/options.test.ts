@@ -1,7 +1,8 @@
 // What the options choose: parts, rows and sections by name. What is then measured is not looked at.
 // Leaves the shape of rows to workload.test.ts.
 
-import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX, PROCESSES_DEFAULT } from '@rsio/protocol/limits';
+import { processesDefault } from '@rsio/protocol/config/rssrvcfg';
+import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS } from './goals.ts';
 import { HELP, optionsOf } from './options.ts';
@@ -53,6 +54,6 @@ test.each([FULL_SECTIONS, QUICK_SECTIONS])('nothing is asked for that no server 
   }
   for (const count of paths) expect(count).toBeLessThanOrEqual(PATHS_PER_TRUNK_MAX);
   // Goals name processes of their own, shared ones, and a thousand clients.
-  expect(clients.some((count) => count <= PROCESSES_DEFAULT) && clients.some((count) => count > PROCESSES_DEFAULT)).toBe(true);
+  expect(clients.some((count) => count <= processesDefault()) && clients.some((count) => count > processesDefault())).toBe(true);
   expect(returning).toBe(1_000);
 });

@@ -2,7 +2,7 @@
 // what a request costs while each keeps a few out. Each count meets a server that has just started.
 
 import { setTimeout as after } from 'node:timers/promises';
-import { PROCESSES_DEFAULT } from '@rsio/protocol/limits';
+import { processesDefault } from '@rsio/protocol/config/rssrvcfg';
 import { measure, warmUp } from '../measure.ts';
 import { memoryOf, type ServerMemory } from '../memory.ts';
 import { privateBytesOf } from '../proc.ts';
@@ -35,8 +35,8 @@ interface CountFigures {
 export async function measureClients(context: SectionContext): Promise<SectionResult> {
   const all: CountFigures[] = [];
   for (const count of context.plan.clients) all.push(await measureCount(context, count));
-  const own = all.findLast(({ clients }) => clients <= PROCESSES_DEFAULT);
-  const shared = all.findLast(({ clients }) => clients > PROCESSES_DEFAULT);
+  const own = all.findLast(({ clients }) => clients <= processesDefault());
+  const shared = all.findLast(({ clients }) => clients > processesDefault());
   const columns = [
     { heading: 'processes', digits: 0 },
     { heading: 'private MiB a client', digits: 2 },
@@ -93,6 +93,6 @@ function notesOn(own: CountFigures | undefined, shared: CountFigures | undefined
   const process = bytesOf(own) / own.clients;
   const further = (bytesOf(shared) - shared.memory.workers * process) / (shared.clients - shared.memory.workers);
   return [
-    `of ${shared.clients} clients each one beyond the first in its process adds ${(further / MIB).toFixed(2)} MiB; \`processes\` is its default, ${PROCESSES_DEFAULT}`,
+    `of ${shared.clients} clients each one beyond the first in its process adds ${(further / MIB).toFixed(2)} MiB; \`processes\` is its default, ${processesDefault()}`,
   ];
 }

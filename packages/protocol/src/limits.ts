@@ -264,8 +264,8 @@ export const PROBE_DATAGRAM_TRIES = 3;
 
 // --- processes
 export const SPARE_WORKERS = 1;
-/** Processes that serve clients, when rssrvcfg says nothing: some 24 MiB each. */
-export const PROCESSES_DEFAULT = 64;
+/** Processes that serve clients, for each core of the machine, when rssrvcfg says nothing: some 12 MiB each. */
+export const PROCESSES_PER_CORE = 8;
 export const WORKER_START_TIMEOUT_MS = 10_000;
 /** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
 export const OLD_SESSION_WAIT_MS = 3_000;

@@ -1,9 +1,10 @@
 // The server's file: the sample, every default, and each wrong input with its line, what is wrong and what is allowed.
 // Sentences are compared whole where they are ours alone; where the schema's words follow, only their beginning.
 
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
-import { CLIENTS_MAX } from '../limits.ts';
+import { CLIENTS_MAX, PROCESSES_PER_CORE } from '../limits.ts';
 import { parseRssrvConfig } from './rssrvcfg.ts';
 
 const SAMPLE = `[namespace osl]
@@ -64,7 +65,7 @@ describe('the sample', () => {
     expect(config).toEqual({
       file: FILE,
       namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes' },
-      server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info', processes: 64 },
+      server: { name: 'big-9', serverid: 1, serverkey: null, logLevel: 'info', processes: PROCESSES_PER_CORE * availableParallelism() },
       interfaces: [
         { name: 'if1', address: '192.168.45.10', prefixLength: null, port: 5000 },
         { name: 'if2', address: '192.168.46.10', prefixLength: null, port: 5000 },

@@ -1,11 +1,12 @@
 // Reads /etc/dvsc/rssrvcfg: text in, RssrvConfig out, or one E_CONFIG with every problem found. Knows no files or devices: whether
 // paths and addresses exist is for the server to find out. Single values are judged by the schema, here only what involves several.
 
+import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
 import { assert } from '../lib/assert.ts';
 import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../lib/units.ts';
 import { addressKey } from '../lib/subnet.ts';
-import { CLIENTS_MAX, INTERFACES_MAX, VOLUMES_MAX } from '../limits.ts';
+import { CLIENTS_MAX, INTERFACES_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../limits.ts';
 import { Findings, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
 import { type KeyEntry, SCHEMA } from './schema.ts';
@@ -58,13 +59,18 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
       serverid,
       serverkey: servers[0].value('serverkey'),
       logLevel: servers[0].value('log-level'),
-      processes: servers[0].value('processes'),
+      processes: servers[0].value('processes') ?? processesDefault(),
     },
     interfaces,
     volumes,
     clients,
     warnings: findings.warnings,
   };
+}
+
+/** `processes` of a file that does not say it: more would only take turns, and each costs memory and time to start. */
+export function processesDefault(): number {
+  return PROCESSES_PER_CORE * availableParallelism();
 }
 
 function readersOf<T extends keyof Sections>(sections: readonly IniSection[], type: T, findings: Findings): readonly Reader<T>[] {

@@ -11,7 +11,7 @@ import {
   HEARTBEAT_MIN_MS,
   NAMESPACEID_MAX,
   PORT_DEFAULT,
-  PROCESSES_DEFAULT,
+  PROCESSES_PER_CORE,
   REPLAY_LOG_BYTES,
   REPLAY_LOG_MAX_BYTES,
   SECTOR_BYTES,
@@ -134,10 +134,9 @@ export const SCHEMA = {
           'Proves this server where several servers share client keys; clients name it in their [server] sections',
         ),
         'log-level': withDefault(logLevel, 'info', 'Least important level that is logged'),
-        processes: withDefault(
+        processes: optional(
           types.integer(1, CLIENTS_MAX),
-          String(PROCESSES_DEFAULT),
-          'Processes that serve clients, one each as long as there are no more clients than that; then they share them',
+          `Processes that serve clients, one each as long as there are no more clients than that; then they share them. Without it ${PROCESSES_PER_CORE} for each core of the machine`,
         ),
       },
     },
