@@ -3,6 +3,7 @@
 // Invariant: it looks, and changes nothing.
 
 import { SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
+import type { Path } from '@rsio/protocol/trunk/path';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimRoute } from './sim-network.ts';
@@ -49,6 +50,8 @@ interface Watch {
   goodSinceMs: number;
   /** The same, with a path that is up all the while. */
   pathSinceMs: number;
+  /** Those that were up at the last look: when none of them is any more, there may have been none between two looks. */
+  up: readonly Path[];
 }
 
 export class Judge {
@@ -70,7 +73,7 @@ export class Judge {
   watch(client: SimClient): void {
     for (const use of client.uses) {
       const server = this.world.servers.find(({ serverid }) => serverid === use.serverid)!;
-      this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY });
+      this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY, up: [] });
     }
   }
 
@@ -192,10 +195,13 @@ export class Judge {
     if (!this.isGood(watch)) {
       watch.goodSinceMs = Number.POSITIVE_INFINITY;
       watch.pathSinceMs = Number.POSITIVE_INFINITY;
+      watch.up = [];
       return;
     }
-    if (!this.hasPath(watch)) watch.pathSinceMs = Number.POSITIVE_INFINITY;
-    else if (watch.pathSinceMs === Number.POSITIVE_INFINITY) watch.pathSinceMs = nowMs;
+    const up = this.pathsUp(watch);
+    if (up.length === 0) watch.pathSinceMs = Number.POSITIVE_INFINITY;
+    else if (!up.some((path) => watch.up.includes(path))) watch.pathSinceMs = nowMs;
+    watch.up = up;
     if (watch.goodSinceMs === Number.POSITIVE_INFINITY) watch.goodSinceMs = nowMs;
     const { oldestMs, oldest, endedMs } = use.user;
     const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
@@ -212,15 +218,13 @@ export class Judge {
     this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
   }
 
-  /** A path is up, on a route in order, and nothing of its connection was lost. */
-  private hasPath({ client, server }: Watch): boolean {
-    return client.namespace.routes.some(
-      ({ local, remote, supervisor }) =>
-        supervisor.state === 'up' &&
-        this.goodRoute(local.address, remote.address, server)?.living.some(
-          (link) => !link.isLost && link.client === supervisor.path?.connection.transport,
-        ) === true,
-    );
+  /** Paths that are up, on a route in order, and nothing of their connection was lost. */
+  private pathsUp({ client, server }: Watch): Path[] {
+    return client.namespace.routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
+      const links = this.goodRoute(local.address, remote.address, server)?.living ?? [];
+      const isUp = state === 'up' && links.some((link) => !link.isLost && link.client === path?.connection.transport);
+      return isUp && path !== null ? [path] : [];
+    });
   }
 
   private isGood({ client, server, use }: Watch): boolean {

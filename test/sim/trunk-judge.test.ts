@@ -110,14 +110,15 @@ test('what was waited for begins anew when the process has stood still', () => {
 
 test('a path that is well is tried now and then while others work, if that takes no time', () => {
   const most = 4 * RATE_PROBE_SHARE * 2;
-  const run = (idle: (nowMs: number) => JudgedPath, perLook: number): string | null => {
+  const run = (idle: (nowMs: number) => JudgedPath, perLook: number, carriesData = true): string | null => {
     const judge = new TrunkJudge(TIMES, BODY_BYTES);
     let requests = 0;
-    const busy = (nowMs: number): JudgedPath => path({ number: 1, requests: (requests += perLook), usedMs: nowMs });
+    const busy = (nowMs: number): JudgedPath => path({ number: 1, requests: (requests += perLook), usedMs: carriesData ? nowMs : -1 });
     return watch((nowMs) => judge.look([busy(nowMs), idle(nowMs)], owed(1, 2), nowMs), 0, RATE_PROBE_IDLE_MS + 1000);
   };
   expect(run(() => path({ number: 2 }), most / 9)).toContain('path 2 is well and was left idle');
   expect(run(() => path({ number: 2 }), most / 11)).toBeNull();
+  expect(run(() => path({ number: 2 }), most, false)).toBeNull();
   expect(run((nowMs) => path({ number: 2, usedMs: nowMs - RATE_PROBE_IDLE_MS }), most)).toBeNull();
   expect(run(() => path({ number: 2, bytesPerMs: 10 }), most)).toBeNull();
   expect(run(() => path({ number: 2, suspect: true }), most)).toBeNull();

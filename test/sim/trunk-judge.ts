@@ -1,7 +1,7 @@
 // Judges one trunk from outside: no request is left waiting for silent paths while another one delivers, and no path that is well is left
 // without anything for good. Leaves how long an I/O may take in all to sim-judge.ts. Invariant: it looks, and changes nothing.
 
-import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, RATE_PROBE_TIME_PARTS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/limits';
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/limits';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { completionMs, type PathPicture } from '@rsio/protocol/trunk/scheduler';
 
@@ -9,7 +9,7 @@ import { completionMs, type PathPicture } from '@rsio/protocol/trunk/scheduler';
 export const MOVED_WITHIN_MS = 800;
 /** A path delivers when it has shown something within this: while another one is silent all are asked. */
 const DELIVERS_MS = 500;
-/** One request of RATE_PROBE_SHARE can show how an idle path is, and paths take turns; not all requests carry data. */
+/** One request of RATE_PROBE_SHARE can show how an idle path is, and paths take turns; of what is sent between two looks some carries no data. */
 const PROBES_PER_PATH = 4;
 
 export interface JudgedPath extends PathPicture {
@@ -53,8 +53,9 @@ export class TrunkJudge {
   private readonly waiting = new Map<number, Seen>();
   private readonly idle = new Map<number, Idle>();
   private readonly seen = new Map<number, number>();
-  /** By all paths, as far as was looked. */
+  /** By all paths, as far as was looked, where data went: what carries none shows nothing of a path. */
   private sent = 0;
+  private lookedMs = 0;
 
   constructor(times: LivenessTimes, bodyBytes: number) {
     this.times = times;
@@ -106,18 +107,19 @@ export class TrunkJudge {
   }
 
   private leftIdle(paths: readonly JudgedPath[], nowMs: number): string | null {
-    for (const { number, requests } of paths) {
-      this.sent += requests - (this.seen.get(number) ?? 0);
+    for (const { number, requests, load } of paths) {
+      if (usedMsOf(load) >= this.lookedMs) this.sent += requests - (this.seen.get(number) ?? 0);
       this.seen.set(number, requests);
     }
+    this.lookedMs = nowMs;
     for (const { number, suspect, load } of paths) {
-      const usedMs = Math.max(load.receiving.lastUsedMs, load.sending.lastUsedMs);
+      const usedMs = usedMsOf(load);
       if (suspect || load.requests > 0 || paths.length < 2) this.idle.delete(number);
       else if (this.idle.get(number)?.usedMs !== usedMs) this.idle.set(number, { usedMs, sent: null });
       const idle = this.idle.get(number);
       if (idle === undefined || nowMs - usedMs < RATE_PROBE_IDLE_MS) continue;
       const takesMs = Math.max(completionMs(load, this.bodyBytes, 0), completionMs(load, 0, this.bodyBytes));
-      if (takesMs > Math.max(RATE_PROBE_MAX_MS, (nowMs - usedMs) / RATE_PROBE_TIME_PARTS)) idle.sent = null;
+      if (takesMs > RATE_PROBE_MAX_MS) idle.sent = null;
       else idle.sent ??= this.sent;
       const sent = this.sent - (idle.sent ?? this.sent);
       if (sent <= PROBES_PER_PATH * RATE_PROBE_SHARE * paths.length) continue;
@@ -132,6 +134,11 @@ export class TrunkJudge {
     const { suspectMs, deadMs } = this.times;
     return nowMs - quietSinceMs > Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
   }
+}
+
+/** When data was last under way on it. */
+function usedMsOf({ receiving, sending }: PathPicture['load']): number {
+  return Math.max(receiving.lastUsedMs, sending.lastUsedMs);
 }
 
 function isOn(paths: readonly JudgedPath[], copies: readonly number[]): boolean {

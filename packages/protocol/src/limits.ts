@@ -128,13 +128,16 @@ export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
  * A path that was not used for this long in one direction gets a copy of a request that goes elsewhere, of one among so many at most, if that
- * takes no longer than this there, or than such a part of the time for which it was not used.
+ * takes no longer than this there; while slots are plenty, no longer than such a part of the time for which it was not used, up to a bound.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 /** A prime: an application that does the same over and over is not always met at the same request. */
 export const RATE_PROBE_SHARE = 31;
 export const RATE_PROBE_MAX_MS = 250;
 export const RATE_PROBE_TIME_PARTS = 8;
+export const RATE_PROBE_LONGEST_MS = 2000;
+/** No path is taken for slower, so that the time for a copy is found: 1.4 Mbit/s, by which a segment takes three quarters of the longest. */
+export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
 /** A READ is late after this, and after so many times what READs take (mean and four deviations); looked for so often. */
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;

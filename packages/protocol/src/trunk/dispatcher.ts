@@ -8,6 +8,8 @@ import {
   HEDGE_MIN_MS,
   HEDGES_MAX,
   OUTPUT_QUEUED_MAX_BYTES,
+  RATE_PROBE_LONGEST_MS,
+  RATE_PROBE_MAX_MS,
   RATE_PROBE_SHARE,
   SLOTS,
   SLOTS_QUARANTINE_MAX,
@@ -175,7 +177,9 @@ export class Dispatcher {
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
-    const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs);
+    // A copy keeps its slot until it is answered.
+    const longestMs = this.slots.freeCount * 2 > this.slots.size ? RATE_PROBE_LONGEST_MS : RATE_PROBE_MAX_MS;
+    const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs, longestMs);
     if (path === null) return;
     path.probed++;
     this.sendCopy(request, request.slot, path);

@@ -2,7 +2,7 @@
 // Leaves two directions, and what is made of the rate, to scheduler-links.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { FLIGHT_FIRST_BYTES, RATE_AGES_MS } from '../limits.ts';
+import { FLIGHT_FIRST_BYTES, RATE_AGES_MS, RATE_MIN_BYTES_PER_MS, SEGMENT_BYTES } from '../limits.ts';
 import { RateMeter } from './rate-meter.ts';
 
 const KIB = 1024;
@@ -92,4 +92,12 @@ describe('what may be out before it is measured', () => {
     meter.sent(512, nowMs + 2 * RATE_AGES_MS + 1);
     expect([meter.isMeasured, meter.flightBytes, meter.bytesPerMs]).toEqual([false, FLIGHT_FIRST_BYTES, before]);
   });
+});
+
+test('what stood still for long is taken for slow, and not for slower than a copy can show', () => {
+  const meter = new RateMeter(0);
+  meter.sent(SEGMENT_BYTES, 0);
+  meter.answered(SEGMENT_BYTES, 60_000, 1);
+  expect(meter.bytesPerMs).toBe(RATE_MIN_BYTES_PER_MS);
+  expect(meter.isLimit).toBe(true);
 });

@@ -7,6 +7,7 @@ import {
   RATE_AGES_MS,
   RATE_FULL_TRIPS,
   RATE_GAIN_MAX,
+  RATE_MIN_BYTES_PER_MS,
   RATE_RISE_FULL_BYTES,
   RATE_SPELL_MS,
   RATE_FALL_FULL_BYTES,
@@ -88,6 +89,7 @@ export class RateMeter {
     else if (isFull)
       this.bytesPerMs +=
         (sample - old) * Math.min(1, spellMs / RATE_SPELL_MS) * Math.min(RATE_GAIN_MAX, this.spellBytes / RATE_FALL_FULL_BYTES);
+    if (isFull && this.bytesPerMs < RATE_MIN_BYTES_PER_MS) this.bytesPerMs = RATE_MIN_BYTES_PER_MS;
     if (isFull) this.isLimit = true;
     else if (sample > old) this.isLimit = false;
     if (this.isMeasured) return;

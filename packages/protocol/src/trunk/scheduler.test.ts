@@ -10,6 +10,7 @@ import {
   IDLE_SAME_PART,
   OVERDUE_GRACE_MS,
   RATE_PROBE_IDLE_MS,
+  RATE_PROBE_LONGEST_MS,
   RATE_PROBE_MAX_MS,
   RATE_PROBE_TIME_PARTS,
 } from '../limits.ts';
@@ -157,10 +158,10 @@ test('a suspect one is not taken because the good one is full', () => {
 });
 
 test('a path is probed when it was idle for long, is not suspect, and would not take too long', () => {
-  const probed = (fields: Fields): number | null => {
+  const probed = (fields: Fields, longestMs = RATE_PROBE_LONGEST_MS): number | null => {
     const paths = [path(1, { receivingBytes: KIB, idleMs: RATE_PROBE_IDLE_MS }), path(2, fields)];
     prepare(paths, NOW_MS);
-    return pathToProbe(paths, 256 * KIB, 0, NOW_MS)?.number ?? null;
+    return pathToProbe(paths, 256 * KIB, 0, NOW_MS, longestMs)?.number ?? null;
   };
   expect(probed({ idleMs: RATE_PROBE_IDLE_MS })).toBe(2);
   expect(probed({ idleMs: RATE_PROBE_IDLE_MS - 1 })).toBeNull();
@@ -170,6 +171,7 @@ test('a path is probed when it was idle for long, is not suspect, and would not 
   const slow = { rate: (256 * KIB) / takesMs, tripMs: 0 };
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS - 1 })).toBeNull();
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS + 1 })).toBe(2);
+  expect(probed({ ...slow, idleMs: 100 * takesMs * RATE_PROBE_TIME_PARTS }, takesMs / 2)).toBeNull();
   // WRITEs go over it: how fast READs would be, is not known by that.
   expect(probed({ idleMs: RATE_PROBE_IDLE_MS, sendingBytes: KIB })).toBe(2);
 });
@@ -264,10 +266,10 @@ test('of any trunk: the path that is tried is the one that was left alone for lo
         return { ...one, load: { ...one.load, receiving: { ...receiving, ...aged }, sending: { ...sending, ...aged } } };
       });
       prepare(paths, NOW_MS);
-      const tried = pathToProbe(paths, receiving, sending, NOW_MS);
+      const tried = pathToProbe(paths, receiving, sending, NOW_MS, RATE_PROBE_LONGEST_MS);
       const able = paths.filter((one) => {
         const { unansweredBytes } = sending > 0 ? one.load.sending : one.load.receiving;
-        const maxMs = Math.max(RATE_PROBE_MAX_MS, unusedMs(one) / RATE_PROBE_TIME_PARTS);
+        const maxMs = Math.max(RATE_PROBE_MAX_MS, Math.min(RATE_PROBE_LONGEST_MS, unusedMs(one) / RATE_PROBE_TIME_PARTS));
         return !one.suspect && unansweredBytes === 0 && completionMs(one.load, receiving, sending) <= maxMs;
       });
       const longestMs = Math.max(-1, ...able.map(unusedMs));

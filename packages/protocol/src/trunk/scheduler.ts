@@ -120,24 +120,27 @@ function weight({ requests }: LoadPicture, ms: number): number {
  * The path that was not used for longest in the direction of this request, to see whether it is faster than was known; null: all were used of
  * late, or it would take too long. Paths take turns: by their order the first would be the only one where requests are rare. No estimate
  * excludes a path for ever: a first WRITE that waits for an address to be resolved makes a cable look a thousand times slower than it is.
+ * `longestMs`: what takes longer than RATE_PROBE_MAX_MS may take so long at most, and a part of the time for which the path was not used.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
   receivingBytes: number,
   sendingBytes: number,
   nowMs: number,
+  longestMs: number,
 ): P | null {
   const direction = sendingBytes > 0 ? 'sending' : 'receiving';
   let longest: P | null = null;
-  let longestMs = RATE_PROBE_IDLE_MS;
+  let mostMs = RATE_PROBE_IDLE_MS;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
     const { unansweredBytes, lastUsedMs } = path.load[direction];
     const unusedMs = nowMs - lastUsedMs;
-    if (path.suspect || unansweredBytes > 0 || (longest === null ? unusedMs < longestMs : unusedMs <= longestMs)) continue;
-    if (completionMs(path.load, receivingBytes, sendingBytes) > Math.max(RATE_PROBE_MAX_MS, unusedMs / RATE_PROBE_TIME_PARTS)) continue;
+    if (path.suspect || unansweredBytes > 0 || (longest === null ? unusedMs < mostMs : unusedMs <= mostMs)) continue;
+    const maxMs = Math.max(RATE_PROBE_MAX_MS, Math.min(longestMs, unusedMs / RATE_PROBE_TIME_PARTS));
+    if (completionMs(path.load, receivingBytes, sendingBytes) > maxMs) continue;
     longest = path;
-    longestMs = unusedMs;
+    mostMs = unusedMs;
   }
   return longest;
 }
