@@ -1,4 +1,4 @@
-// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, two files at a time (they
+// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; and the conformance suite, its two sides in parallel.
 // All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
@@ -41,7 +41,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
-          maxWorkers: 2,
+          // They wait more than they work.
+          maxWorkers: 3,
           // Projects with other numbers of workers run one after the other.
           sequence: { groupOrder: 1 },
           // What is waited for has a bound of its own, which says what did not come: these are only for what hangs.
