@@ -29,8 +29,12 @@ interface Entry {
   resultAux: number;
   startedMs: number;
   bodyBytes: number;
-  readonly owed: number[];
+  /** The first path that is owed the answer, or NOBODY; further ones are seldom, and an array that is emptied costs a new one. */
+  owedFirst: number;
+  readonly owedMore: number[];
 }
+
+const NOBODY = -1;
 
 export class SlotTable {
   readonly size: number;
@@ -55,7 +59,8 @@ export class SlotTable {
         resultAux: 0,
         startedMs: 0,
         bodyBytes: 0,
-        owed: [],
+        owedFirst: NOBODY,
+        owedMore: [],
       });
     }
   }
@@ -87,8 +92,8 @@ export class SlotTable {
     if (!isSame) return 'violation';
     if (entry.state === 'done') return 'done';
     // Two unanswered copies of one tag on one path (S2).
-    if (entry.owed.includes(path)) return 'violation';
-    entry.owed.push(path);
+    if (entry.owedFirst === path || entry.owedMore.includes(path)) return 'violation';
+    entry.owedMore.push(path);
     return 'executing';
   }
 
@@ -102,7 +107,10 @@ export class SlotTable {
     entry.resultAux = resultAux;
     this.executingSlots--;
     this.executingBytesNow -= entry.bodyBytes;
-    return entry.owed.splice(0);
+    const owed = entry.owedFirst === NOBODY ? [] : [entry.owedFirst];
+    owed.push(...entry.owedMore);
+    freeOwed(entry);
+    return owed;
   }
 
   /** As `finish`, for a request that ended within the call that received it: only the path that brought it is owed the answer. */
@@ -111,16 +119,17 @@ export class SlotTable {
     entry.state = 'done';
     entry.status = status;
     entry.result = null;
-    entry.owed.length = 0;
+    freeOwed(entry);
     this.executingSlots--;
     this.executingBytesNow -= entry.bodyBytes;
   }
 
   /** A path is closed: nobody is owed an answer on it any more. */
   forget(path: number): void {
-    for (const { owed } of this.entries) {
-      const at = owed.indexOf(path);
-      if (at >= 0) owed.splice(at, 1);
+    for (const entry of this.entries) {
+      if (entry.owedFirst === path) entry.owedFirst = NOBODY;
+      const at = entry.owedMore.indexOf(path);
+      if (at >= 0) entry.owedMore.splice(at, 1);
     }
   }
 
@@ -155,7 +164,7 @@ export class SlotTable {
     entry.result = null;
     entry.startedMs = nowMs;
     entry.bodyBytes = bodyBytes;
-    entry.owed.push(path);
+    entry.owedFirst = path;
     this.executingSlots++;
     this.executingBytesNow += bodyBytes;
     return 'new';
@@ -166,4 +175,9 @@ export class SlotTable {
     assert(entry !== undefined, `No slot ${slot}`);
     return entry;
   }
+}
+
+function freeOwed(entry: Entry): void {
+  entry.owedFirst = NOBODY;
+  if (entry.owedMore.length > 0) entry.owedMore.length = 0;
 }
