@@ -17,7 +17,7 @@ import { override, overrideGetter } from '../override.ts';
 import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type SlotsInner } from './mutant.ts';
 
 interface TableInner {
-  entries: { seq: number; state: string; owed: number[] }[];
+  entries: { seq: number; state: string; owedFirst: number; owedMore: number[] }[];
 }
 
 interface TrunkInner {
@@ -52,7 +52,8 @@ function serverMasks(): () => void {
     (original) =>
       (self, header, path, ...others) => {
         const entry = self.entries[header.slot];
-        const isSecond = entry?.state === 'executing' && entry.seq === header.seq && entry.owed.includes(path);
+        const isOwed = entry !== undefined && (entry.owedFirst === path || entry.owedMore.includes(path));
+        const isSecond = isOwed && entry.state === 'executing' && entry.seq === header.seq;
         return isSecond ? 'executing' : original(self, header, path, ...others);
       },
   );

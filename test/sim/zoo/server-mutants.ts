@@ -19,7 +19,8 @@ interface Entry {
   state: 'idle' | 'executing' | 'done';
   op: number;
   bodyBytes: number;
-  owed: number[];
+  owedFirst: number;
+  owedMore: number[];
 }
 
 interface TableInner {
@@ -39,20 +40,25 @@ interface SessionInner {
 const EMPTY = Buffer.alloc(0);
 const SPOILED = 0xb3;
 
+function owedOf({ owedFirst, owedMore }: Entry): number[] {
+  return [owedFirst, ...owedMore].filter((number) => number >= 0);
+}
+
 /** When a path goes, what it is owed is answered on another. */
 function strayAnswers(): () => void {
   return override<SessionInner, [ServerPath, string], void>(Session, 'pathClosed', (original) => (self, path, reason) => {
     const other = [...self.paths.keys()].find((number) => number !== path.number);
-    for (const { owed } of self.slots.entries) {
-      const at = owed.indexOf(path.number);
-      if (at >= 0 && other !== undefined && !owed.includes(other)) owed[at] = other;
+    for (const entry of self.slots.entries) {
+      const owed = owedOf(entry);
+      if (other === undefined || owed.includes(other) || !owed.includes(path.number)) continue;
+      [entry.owedFirst = other, ...entry.owedMore] = owed.map((number) => (number === path.number ? other : number));
     }
     original(self, path, reason);
   });
 }
 
 function answerNow(self: SessionInner, header: Header): void {
-  const owed = [...self.slots.entries[header.slot]!.owed];
+  const owed = owedOf(self.slots.entries[header.slot]!);
   self.slots.finishAtOnce(header.slot, STATUS.OK);
   for (const number of owed) {
     const to = self.paths.get(number);
@@ -65,7 +71,7 @@ function answerNow(self: SessionInner, header: Header): void {
 function executeAgain(table: TableInner, slot: number, path: number): void {
   const entry = table.entries[slot]!;
   entry.state = 'executing';
-  entry.owed.push(path);
+  entry.owedFirst = path;
   table.executingSlots++;
   table.executingBytesNow += entry.bodyBytes;
 }
