@@ -48,8 +48,9 @@ export const SEGMENT_BYTES = 256 * KIB;
 export const SEGMENT_MIN_BYTES = 128 * KIB;
 /** Size of one output buffer: the largest frame, and room to go on batching behind it. */
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
-/** Filled output at which a batch is sent without waiting for the end of the event. */
+/** Filled output at which a batch is sent without waiting for the end of the event; less after events that said little (wire/encoder.ts). */
 export const OUTPUT_BATCH_BYTES = 256 * KIB;
+export const OUTPUT_BATCH_MIN_BYTES = 64 * KIB;
 /** Output queued on one path at which the server lets READs wait, and the client prefers to hold requests back. */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /** Output queued on one path at which a peer that reads nothing loses the path. */
@@ -416,6 +417,10 @@ export const NBD_BYTES_OUT_MAX = 64 * MIB;
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
 /** Replies with less data than this are copied into the batch; others go out of their own buffer. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
+/** What is received from an NBD client at once: of a burst of WRITEs the first are sent on while the next come in. */
+export const NBD_RECEIVE_BYTES = 128 * KIB;
+/** Copied replies that leave the NBD door together: a Unix socket takes some 200 KiB at once. */
+export const NBD_BATCH_BYTES = 128 * KIB;
 /** Idle data buffers that the NBD door keeps for all its connections together. */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 /** Batches on their way to one NBD client at which further replies are gathered until one has left. */
@@ -563,7 +568,7 @@ assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with 
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
-assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= OUTPUT_BATCH_BYTES, 'A batch must hold more than one copied reply');
+assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= NBD_BATCH_BYTES, 'A batch must hold more than one copied reply');
 assert(
   DEVICE_FORCE_MS < STOP_WAIT_MS && DEVICE_FORCE_MS < DEVICE_COMMAND_TIMEOUT_MS,
   'What is taken away by force is given up before its time is',

@@ -267,7 +267,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     segment.owner = this;
     segment.attachment = this.attachment;
     gathering.left++;
-    this.trunk.submit(segment);
+    this.trunk.submit(segment, gathering.startedMs);
   }
 
   private get opened(): OpenAnswer {

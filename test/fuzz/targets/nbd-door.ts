@@ -2,7 +2,7 @@
 // in their place. Oracle: no exception, the volume is asked only for what its requests may hold, output is bounded, and when it is over it
 // is over once, with nothing lent and nothing in the volume.
 
-import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, OUTPUT_BATCH_BYTES } from '@rsio/protocol/limits';
+import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
 import { DataBuffers } from '@rsio/rsiod/doors/nbd/data-buffers';
 import { NbdConnection } from '@rsio/rsiod/doors/nbd/nbd-connection';
 import { BatchPool } from '@rsio/rsiod/doors/nbd/nbd-transport';
@@ -120,7 +120,7 @@ class Scene {
 
   private judge(): void {
     this.transport.left.length = 0;
-    expectThat(this.transport.waitingBytes <= NBD_BYTES_OUT_MAX + 2 * OUTPUT_BATCH_BYTES, `${this.transport.waitingBytes} bytes wait`);
+    expectThat(this.transport.waitingBytes <= NBD_BYTES_OUT_MAX + 2 * NBD_BATCH_BYTES, `${this.transport.waitingBytes} bytes wait`);
     const { underWay } = this.storage.volume;
     expectThat(underWay <= NBD_REQUESTS_OUT_MAX, `${underWay} requests are in the volume`);
   }

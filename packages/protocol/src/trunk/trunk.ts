@@ -69,6 +69,10 @@ export class Trunk implements PathOwner, LivenessOwner {
   private readonly liveness: Liveness;
   private sessionRefused = false;
   private pumpAsked = false;
+  private readonly pumpNow = (): void => {
+    this.pumpAsked = false;
+    this.pump();
+  };
   private ended = false;
   private hadSession = false;
 
@@ -192,9 +196,9 @@ export class Trunk implements PathOwner, LivenessOwner {
     return [...sent, ...waiting];
   }
 
-  /** Takes a request of an attachment, or (attachment null) one of the session's own. */
-  submit(request: Request): void {
-    request.submittedMs = this.clock.monotonicMs();
+  /** Takes a request of an attachment, or (attachment null) one of the session's own. `nowMs`: monotonic, of a caller who knows it. */
+  submit(request: Request, nowMs = this.clock.monotonicMs()): void {
+    request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
     if (this.ended || phase === 'closed' || phase === 'failed') {
       this.clock.soon(() => request.owner?.requestDone(request, phase === 'failed' ? STATUS.TAKEN : STATUS.IO_ERROR));
@@ -208,10 +212,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   wantPump(): void {
     if (this.pumpAsked || this.ended) return;
     this.pumpAsked = true;
-    this.clock.soon(() => {
-      this.pumpAsked = false;
-      this.pump();
-    });
+    this.clock.soon(this.pumpNow);
   }
 
   /** Ends at once: every request still here is answered with `status`. */

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BODY_MAX_BYTES, HEADER_BYTES, OUTPUT_BATCH_BYTES, SECTOR_BYTES } from '../limits.ts';
+import { BODY_MAX_BYTES, HEADER_BYTES, OUTPUT_BATCH_BYTES, OUTPUT_BATCH_MIN_BYTES, SECTOR_BYTES } from '../limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '../testing/counting-pools.ts';
 import { Decoder } from './decoder.ts';
 import { type BatchSender, Encoder } from './encoder.ts';
@@ -103,6 +103,37 @@ describe('batches', () => {
     for (let slot = 0; slot < 4; slot++) wire.write(slot, body);
     expect(wire.batches.length).toBe(1);
     expect(wire.encoder.queuedBytes).toBe(4 * (HEADER_BYTES + body));
+  });
+
+  test('a burst like the last one leaves in halves, so that the peer works on the first while the second is made', () => {
+    const wire = new Wire();
+    const body = 8192;
+    const burst = (): number[] => {
+      const sent = wire.batches.length;
+      for (let slot = 0; slot < 32; slot++) wire.write(slot, body);
+      wire.encoder.flush();
+      return wire.batches.slice(sent).map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + body));
+    };
+    expect(burst()).toEqual([32]);
+    expect(burst()).toEqual([16, 16]);
+    expect(burst()).toEqual([16, 16]);
+  });
+
+  test.each([
+    ['small ones are not divided', 4, [4]],
+    ['parts are not smaller than the least batch', 12, [8, 4]],
+    ['nor larger than the largest', 68, [32, 32, 4]],
+  ])('bursts: %s', (_, count, parts) => {
+    const wire = new Wire();
+    const body = OUTPUT_BATCH_MIN_BYTES / 8;
+    const burst = (): void => {
+      for (let slot = 0; slot < count; slot++) wire.write(slot, body);
+      wire.encoder.flush();
+    };
+    burst();
+    const sent = wire.batches.length;
+    burst();
+    expect(wire.batches.slice(sent).map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + body))).toEqual(parts);
   });
 
   test('queuedBytes counts what was said and what is under way', () => {

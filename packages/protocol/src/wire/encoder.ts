@@ -1,10 +1,17 @@
-// Frames out, batched: everything that is said during one event goes into one preallocated output buffer and leaves in one send.
+// Frames out, batched: everything that is said during one event goes into one preallocated output buffer and leaves in few sends.
 // READ data is put straight behind its header's place (`beginIo` ... `endIo`), everything else is copied in: what the caller gave
 // is his own again at once. Invariant: an output buffer is written again only where no send of it is under way.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '../lib/assert.ts';
-import { DIGEST_BYTES, HEADER_BYTES, OUTPUT_BATCH_BYTES, OUTPUT_BUFFERS_POOLED_MAX, OUTPUT_BUFFER_BYTES } from '../limits.ts';
+import {
+  DIGEST_BYTES,
+  HEADER_BYTES,
+  OUTPUT_BATCH_BYTES,
+  OUTPUT_BATCH_MIN_BYTES,
+  OUTPUT_BUFFERS_POOLED_MAX,
+  OUTPUT_BUFFER_BYTES,
+} from '../limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
 /** Where batches go. `done` is called once, when the bytes may be overwritten (written, or the connection closed). */
@@ -44,6 +51,10 @@ export class Encoder {
   private start = 0;
   private position = 0;
   private underWayBytes = 0;
+  /** Said since `flush` was last asked for. */
+  private eventBytes = 0;
+  /** Half of what the last event said: client and server would else work in turn on one burst that goes to and fro, and never at once. */
+  private batchBytes = OUTPUT_BATCH_BYTES;
 
   /** `onSent` is called after a send has completed and `queuedBytes` went down. */
   constructor(sender: BatchSender, pool: OutputPool, onSent: () => void) {
@@ -94,10 +105,19 @@ export class Encoder {
     this.reserve(frame.length);
     frame.copy(this.buffer, this.position);
     this.position += frame.length;
+    this.eventBytes += frame.length;
   }
 
-  /** Sends what was said since the last send. */
+  /** The event ends: sends what was said since the last send. */
   flush(): void {
+    const { eventBytes } = this;
+    if (eventBytes === 0) return;
+    this.eventBytes = 0;
+    this.batchBytes = Math.min(Math.max(eventBytes / 2, OUTPUT_BATCH_MIN_BYTES), OUTPUT_BATCH_BYTES);
+    this.send();
+  }
+
+  private send(): void {
     const output = this.output;
     const lengthBytes = this.position - this.start;
     if (output === null || lengthBytes === 0) return;
@@ -129,7 +149,7 @@ export class Encoder {
 
   private reserve(bytes: number): void {
     if (this.output !== null && this.position + bytes <= OUTPUT_BUFFER_BYTES) return;
-    this.flush();
+    this.send();
     const full = this.output;
     this.output = this.pool.take();
     this.start = 0;
@@ -149,6 +169,7 @@ export class Encoder {
     } else {
       this.position = at + HEADER_BYTES + bodyBytes;
     }
-    if (this.position - this.start >= OUTPUT_BATCH_BYTES) this.flush();
+    this.eventBytes += this.position - at;
+    if (this.position - this.start >= this.batchBytes) this.send();
   }
 }

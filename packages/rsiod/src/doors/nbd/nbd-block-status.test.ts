@@ -2,7 +2,7 @@
 // Leaves finding the extents to the volume, and real clients to test/interop.
 
 import { describe, expect, it } from 'vitest';
-import { EXTENTS_PER_ANSWER_MAX, OUTPUT_BATCH_BYTES } from '@rsio/protocol/limits';
+import { EXTENTS_PER_ANSWER_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 
 const data = (lengthBytes: number) => ({ lengthBytes, hole: false });
@@ -29,7 +29,7 @@ describe('allocation descriptors', () => {
     expect(descriptors).toHaveLength(2 * EXTENTS_PER_ANSWER_MAX);
     const into = Buffer.alloc(BLOCK_STATUS_MAX_BYTES);
     expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 1 }, descriptors)).toBe(BLOCK_STATUS_MAX_BYTES);
-    expect(BLOCK_STATUS_MAX_BYTES).toBeLessThan(OUTPUT_BATCH_BYTES);
+    expect(BLOCK_STATUS_MAX_BYTES).toBeLessThan(NBD_BATCH_BYTES);
   });
 
   it('have their golden bytes', () => {

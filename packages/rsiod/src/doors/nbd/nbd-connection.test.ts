@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  NBD_BATCH_BYTES,
   NBD_BATCHES_SENDING_MAX,
   NBD_BYTES_OUT_MAX,
   NBD_REPLY_COPY_MAX_BYTES,
@@ -293,7 +294,8 @@ describe('bounds', () => {
     }
     expect(rig.transport.paused).toBe(true);
     expect(rig.transport.waitingBytes).toBeLessThan(NBD_REQUESTS_OUT_MAX * 528);
-    expect(rig.batches.inUse).toBeLessThanOrEqual(NBD_BATCHES_SENDING_MAX + 1);
+    const full = Math.floor((NBD_REQUESTS_OUT_MAX * 528) / NBD_BATCH_BYTES);
+    expect(rig.batches.inUse).toBeLessThanOrEqual(NBD_BATCHES_SENDING_MAX + 1 + full);
   });
 
   it('on options: one by one, so answers cannot pile up', () => {

@@ -5,7 +5,7 @@
 import { createServer, type Server, Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
-import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/limits';
+import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_RECEIVE_BYTES, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
 import { exportName } from './export-names.ts';
@@ -42,7 +42,7 @@ export class NbdDoor implements Door {
   private readonly options: NbdDoorOptions;
   private readonly pools: NbdPools = { data: new DataBuffers(), batches: new BatchPool(), schedule: setImmediate };
   /** One for all sockets: what was received is taken before the next read. */
-  private readonly receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+  private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
   private server: Server | null = null;
   private accepted = 0;

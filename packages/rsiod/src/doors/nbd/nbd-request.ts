@@ -3,6 +3,7 @@
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../door.ts';
+import type { DataBuffer } from './data-buffers.ts';
 import { type NbdRequestHeader, offsetBytes } from './nbd-codec.ts';
 import { COMMAND, COMMAND_FLAG } from './nbd-constants.ts';
 import type { LargeReply } from './reply-output.ts';
@@ -21,7 +22,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   positionBytes = 0;
   lengthBytes = 0;
   buffer: Buffer = NO_BUFFER;
-  bufferOffset = 0;
+  readonly bufferOffset = 0;
   fua = false;
   keepAllocated = false;
 
@@ -35,6 +36,8 @@ export class NbdRequest implements VolumeIo, LargeReply {
   /** Bytes of data it counts for in the bound of its connection. */
   dataBytes = 0;
 
+  /** What `buffer` is a part of; null: there is no data. */
+  held: DataBuffer | null = null;
   /** Header and data of a large answer. */
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
@@ -71,12 +74,18 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.dataBytes = 0;
   }
 
+  hold(held: DataBuffer): void {
+    this.held = held;
+    this.buffer = held.data;
+  }
+
   /** Lets go of the data buffer and returns it, or null when there is none. */
-  releaseBuffer(): Buffer | null {
-    const { buffer } = this;
+  releaseBuffer(): DataBuffer | null {
+    const { held } = this;
+    this.held = null;
     this.buffer = NO_BUFFER;
     this.reply = NO_BUFFER;
-    return buffer === NO_BUFFER ? null : buffer;
+    return held;
   }
 }
 

@@ -48,7 +48,7 @@ const NO_PAYLOAD = Buffer.alloc(0);
 
 export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   payloadTarget: Buffer = NO_PAYLOAD;
-  payloadOffset = DATA_OFFSET;
+  readonly payloadOffset = 0;
   private readonly agreed: Transmission;
   private readonly host: TransmissionHost;
   private readonly data: DataBuffers;
@@ -89,8 +89,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
       return header.type === COMMAND.WRITE ? 'drop' : 'next';
     }
     if (dataBytes > 0) {
-      request.buffer = this.data.take(dataBytes);
-      request.bufferOffset = DATA_OFFSET;
+      request.hold(this.data.take(dataBytes));
       request.dataBytes = dataBytes;
       this.bytesOut += dataBytes;
     }
@@ -175,17 +174,17 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   }
 
   private answerRead(request: NbdRequest): void {
-    const { lengthBytes } = request;
-    if (lengthBytes >= NBD_REPLY_COPY_MAX_BYTES) {
+    const { lengthBytes, held } = request;
+    if (lengthBytes >= NBD_REPLY_COPY_MAX_BYTES && held !== null) {
       const start = DATA_OFFSET - this.readPrefixBytes();
-      this.writeReadPrefix(request.buffer, start, request);
-      request.reply = request.buffer.subarray(start, DATA_OFFSET + lengthBytes);
+      this.writeReadPrefix(held.memory, start, request);
+      request.reply = held.memory.subarray(start, DATA_OFFSET + lengthBytes);
       this.output.sendLarge(request);
       return;
     }
     const batch = this.output.room(this.readPrefixBytes() + lengthBytes);
     const at = this.writeReadPrefix(batch.bytes, batch.fill, request);
-    request.buffer.copy(batch.bytes, at, DATA_OFFSET, DATA_OFFSET + lengthBytes);
+    request.buffer.copy(batch.bytes, at, 0, lengthBytes);
     this.output.commit(at + lengthBytes, request.dataBytes);
     this.recycle(request);
   }

@@ -1,7 +1,7 @@
 // The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
 // Only nbd-door.ts knows what a socket is.
 
-import { NBD_BATCHES_POOLED_MAX, OUTPUT_BATCH_BYTES } from '@rsio/protocol/limits';
+import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
 
 export interface NbdTransport {
   /** `sent` is called once, later, when the bytes are no longer needed: written, or (`failed`) never to be. */
@@ -20,7 +20,7 @@ export interface NbdTransport {
 
 /** A buffer of small replies on its way out, with what its leaving gives back to the connection. */
 export class ReplyBatch {
-  readonly bytes = Buffer.allocUnsafeSlow(OUTPUT_BATCH_BYTES);
+  readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
   fill = 0;
   requests = 0;
   dataBytes = 0;

@@ -6,7 +6,7 @@
 // nothing. While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open one: a client that reads slowly
 // gets fuller batches, and one that reads nothing holds no more memory than its requests allow.
 
-import { NBD_BATCHES_SENDING_MAX, OUTPUT_BATCH_BYTES } from '@rsio/protocol/limits';
+import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
 /** A reply that leaves from its own buffer. */
@@ -45,7 +45,7 @@ export class ReplyOutput {
 
   /** The batch to write a reply of at most `replyBytes` into, from its `fill` on; `commit` makes it so. */
   room(replyBytes: number): ReplyBatch {
-    if (this.open !== null && this.open.fill + replyBytes > OUTPUT_BATCH_BYTES) this.sendBatch();
+    if (this.open !== null && this.open.fill + replyBytes > NBD_BATCH_BYTES) this.sendBatch();
     this.open ??= this.batches.take();
     return this.open;
   }
