@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { BODY_MAX_BYTES, IO_MAX_SECTORS, OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES, SLOTS } from '@rsio/protocol/limits';
+import { ANSWERS_QUEUED_MAX_BYTES, BODY_MAX_BYTES, IO_MAX_SECTORS, SECTOR_BYTES, SLOTS } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -14,7 +14,7 @@ import { Scene } from '../support/scene.ts';
 
 const MIB = 1024 * 1024;
 /** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */
-const GROWTH_MAX_BYTES = 2 * OUTPUT_QUEUED_MAX_BYTES + 64 * MIB;
+const GROWTH_MAX_BYTES = 2 * ANSWERS_QUEUED_MAX_BYTES + 64 * MIB;
 
 const lab = useLab('file');
 let scene: Scene;

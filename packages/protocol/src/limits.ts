@@ -51,7 +51,9 @@ export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
 /** Filled output at which a batch is sent without waiting for the end of the event; less after events that said little (wire/encoder.ts). */
 export const OUTPUT_BATCH_BYTES = 256 * KIB;
 export const OUTPUT_BATCH_MIN_BYTES = 64 * KIB;
-/** Output queued on one path at which the server lets READs wait, and the client prefers to hold requests back. */
+/** Answers queued on one path at which the server lets READs wait: what waits for longer has left the processor's cache when it leaves. */
+export const ANSWERS_QUEUED_MAX_BYTES = MIB;
+/** Output queued on one path at which the client prefers to hold requests back, and a probe that reads nothing is closed. */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /** Output queued on one path at which a peer that reads nothing loses the path. */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
@@ -539,6 +541,7 @@ assert(
   OUTPUT_QUEUED_MAX_BYTES + SLOTS * MESSAGE_MAX_BYTES < OUTPUT_HARD_MAX_BYTES,
   'A well-behaved peer must never meet the hard output bound',
 );
+assert(ANSWERS_QUEUED_MAX_BYTES <= OUTPUT_QUEUED_MAX_BYTES, 'READs must wait before the bounds of all output are met');
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
 assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must be allowed to be read again');
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');

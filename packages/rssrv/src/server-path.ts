@@ -7,8 +7,8 @@ import { RsError } from '@rsio/protocol/lib/errors';
 import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
 import { addressKey } from '@rsio/protocol/lib/subnet';
 import {
+  ANSWERS_QUEUED_MAX_BYTES,
   HEARTBEAT_INTERVAL_MS,
-  OUTPUT_QUEUED_MAX_BYTES,
   SERVER_DEAD_AFTER_MS,
   SLOTS,
   SYNC_BATCH_MAX_MS,
@@ -195,7 +195,7 @@ export class ServerPath implements ConnectionHandler {
 
   private mustWait(): boolean {
     if (this.deferred !== null) return true;
-    if (this.connection.encoder.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) return true;
+    if (this.connection.encoder.queuedBytes > ANSWERS_QUEUED_MAX_BYTES) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();
     if (this.framesTaken === 1) this.eventStartMs = nowMs;

@@ -2,7 +2,7 @@
 // taking everything but READs and goes on with its PINGs; when the client reads again, nothing is missing and nothing came twice.
 
 import { expect, test } from 'vitest';
-import { BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, IO_MAX_SECTORS, OUTPUT_QUEUED_MAX_BYTES } from '@rsio/protocol/limits';
+import { ANSWERS_QUEUED_MAX_BYTES, BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, IO_MAX_SECTORS } from '@rsio/protocol/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
 import { AT, RawPath, SessionScene } from './testing/raw-client.ts';
@@ -34,7 +34,7 @@ test('READs are held back, heartbeats and writes go on, and every READ is answer
   await scene.turn();
   const made = scene.storage.begun.filter((op) => op === 'READ').length;
   expect(made).toBeGreaterThan(0);
-  expect(made * BODY_MAX_BYTES).toBeLessThanOrEqual(OUTPUT_QUEUED_MAX_BYTES + 2 * BODY_MAX_BYTES);
+  expect(made * BODY_MAX_BYTES).toBeLessThanOrEqual(ANSWERS_QUEUED_MAX_BYTES + 2 * BODY_MAX_BYTES);
   expect(scene.storage.begun).toContain('WRITE');
   for (let beat = 0; beat < SILENT_BEATS; beat++) {
     scene.clock.advance(HEARTBEAT_INTERVAL_MS);
