@@ -43,7 +43,8 @@ function look(present: readonly Present[]): Surroundings {
   return {
     node: process.version,
     versions,
-    kernel: os.release(),
+    // What distributions add to it says nothing of the kernel.
+    kernel: os.release().replace(/-.*/, ''),
     processor: os.cpus()[0]?.model ?? 'unknown processor',
     serverCore,
     loadCore,
