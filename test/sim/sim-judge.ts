@@ -4,10 +4,13 @@
 
 import { SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Path } from '@rsio/protocol/trunk/path';
+import type { SlotTable } from '@rsio/protocol/trunk/slot-table';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
+import type { Session } from '@rsio/rssrv/session';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimRoute } from './sim-network.ts';
 import type { SimServer } from './sim-server.ts';
+import type { SimSession } from './sim-session.ts';
 import type { WorldShape } from './sim-shape.ts';
 import { LATE_MAX_MS } from './sim-storage.ts';
 import type { SimUser } from './sim-user.ts';
@@ -77,9 +80,14 @@ export class Judge {
     }
   }
 
-  /** Everything is answered and every slot free. */
+  /**
+   * Everything is answered, every slot free, and nothing executing. A server may still execute for a client that asks no more: one that is
+   * dead, or that was replaced a moment ago and whose session has not been told to end yet. That has its time to come to an end too.
+   */
   get isQuiet(): boolean {
-    return this.world.users.every((user) => !user.isBusy) && this.trunks.every((trunk) => occupied(trunk) === 0);
+    const { users, servers } = this.world;
+    const isAnswered = users.every((user) => !user.isBusy) && this.trunks.every((trunk) => occupied(trunk) === 0);
+    return isAnswered && servers.every((server) => staying(server).every(({ session }) => executing(session) === 0));
   }
 
   /** Looks for what hangs; cheap when it is not time yet. */
@@ -110,13 +118,11 @@ export class Judge {
       if (windowUsedBytes !== 0) this.breaches.push(`The window is ${windowUsedBytes} bytes at the end`);
     }
     for (const server of this.world.servers) {
-      for (const { session, node, isEnding } of server.sessions.values()) {
-        // One that ends waits for what it began, on storage that was slow then: that it comes to an end is judged at the close.
-        if (isEnding) continue;
+      for (const { session, node } of staying(server)) {
         const open: Map<number, unknown> = Reflect.get(Reflect.get(session, 'volumes'), 'open');
-        const executing: number = Reflect.get(session, 'slots').executing;
+        const left = executing(session);
         if (open.size > this.world.shape.volumes) this.breaches.push(`${server.name} has ${open.size} handles open for ${node}`);
-        if (executing !== 0) this.breaches.push(`${executing} requests are executing at ${server.name} at the end`);
+        if (left !== 0) this.breaches.push(`${left} requests are executing at ${server.name} at the end`);
       }
     }
   }
@@ -256,4 +262,14 @@ function insideOf(trunk: Trunk): DispatcherInside {
 function occupied(trunk: Trunk): number {
   const { slots } = insideOf(trunk);
   return slots.size - slots.freeCount;
+}
+
+/** Sessions that are not being ended: one that is waits for what it began, and that it comes to an end is judged at the close. */
+function staying({ sessions }: SimServer): SimSession[] {
+  return [...sessions.values()].filter(({ isEnding }) => !isEnding);
+}
+
+function executing(session: Session): number {
+  const slots: SlotTable = Reflect.get(session, 'slots');
+  return slots.executing;
 }
