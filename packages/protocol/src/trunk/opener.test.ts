@@ -1,7 +1,7 @@
 // CLOSE across sessions: a closed attachment's hold ends at the server also when the session was lost before CLOSE or OPEN was answered.
 // The server is a script; what a real one does with the hold is in test/integration/holders.test.ts.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeOpenAnswer } from '../wire/message-codec.ts';
@@ -23,6 +23,8 @@ class OpenerScene {
     waits: () => {},
   });
   closed = 0;
+  /** Of the same volume. */
+  readonly next = new Attachment('archive', 0, false);
 
   constructor() {
     this.scene.whenEnded = (status, reason) => this.opener.end(status, reason);
@@ -44,6 +46,11 @@ class OpenerScene {
 
   close(): void {
     this.opener.close(this.attachment, () => this.closed++);
+    this.scene.clock.advance(1);
+  }
+
+  addNext(): void {
+    this.opener.add(this.next);
     this.scene.clock.advance(1);
   }
 
@@ -101,6 +108,64 @@ test('closed while its first OPEN was out, which the session took with it: the h
   world.loseSession();
   world.answerOpen(5);
   expect(world.heard).toEqual(['OPEN', 5]);
+});
+
+// Its CLOSE, were it said behind the next OPEN, could end the hold that both have: the volume would be lost with nobody having taken it.
+describe('the next attachment of a volume is opened when the last one has left', () => {
+  test('when its CLOSE is answered', () => {
+    const world = new OpenerScene();
+    world.answerOpen(9);
+    world.close();
+    world.addNext();
+    expect(world.heard).toEqual(['OPEN', 9]);
+    world.answerClose();
+    expect(world.heard).toEqual(['OPEN', 9, 'OPEN']);
+    world.answerOpen(10);
+    expect(world.next.phase).toBe('ready');
+  });
+
+  test('when the OPEN that was out is answered, and what it gave is given back', () => {
+    const world = new OpenerScene();
+    world.close();
+    world.addNext();
+    world.answerOpen(9);
+    expect([world.closed, world.heard]).toEqual([1, ['OPEN', 9]]);
+    world.answerClose();
+    expect(world.heard).toEqual(['OPEN', 9, 'OPEN']);
+  });
+
+  test('when the OPEN that was out is refused', () => {
+    const world = new OpenerScene();
+    world.close();
+    world.addNext();
+    const path = world.scene.server.paths.at(-1)!;
+    path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.HELD, EMPTY);
+    world.scene.clock.advance(1);
+    expect(world.heard).toEqual(['OPEN', 'OPEN']);
+  });
+
+  test('in the next session, when its CLOSE was lost with the last', () => {
+    const world = new OpenerScene();
+    world.answerOpen(9);
+    world.close();
+    world.addNext();
+    world.loseSession();
+    world.answerOpen(4);
+    expect(world.heard).toEqual(['OPEN', 4]);
+    world.answerClose();
+    expect(world.heard).toEqual(['OPEN', 4, 'OPEN']);
+  });
+
+  test('at once, when nothing of it was ever asked; one of another volume waits for nobody', () => {
+    const world = new OpenerScene();
+    world.answerOpen(9);
+    world.close();
+    world.opener.add(new Attachment('other', 0, false));
+    world.addNext();
+    world.opener.close(world.next, () => undefined);
+    world.scene.clock.advance(1);
+    expect(world.heard).toEqual(['OPEN', 9, 'OPEN']);
+  });
 });
 
 // Once whoever had asked for it waited until his time was over.

@@ -2,6 +2,7 @@
 // fails the attachment; one that had been open waits and is tried again, because its I/O waits too, unless another client has taken it.
 // Invariants (R1): when the volume is not the same any more (another identity), nothing of the attachment is sent again; two OPENs of it in
 // one session are REOPEN_RETRY_MS apart. A CLOSE that was lost, or went to a revoked handle, is said in a new one: the hold would stay.
+// And no attachment is opened while an earlier one of its volume is leaving: that one's CLOSE may end the hold of both.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '../limits.ts';
@@ -46,6 +47,8 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
+  /** Attachments that are over, of which an OPEN or CLOSE is still out. */
+  private readonly leaving = new Set<Attachment>();
 
   constructor(trunk: Trunk, clock: Clock, events: OpenerEvents) {
     this.trunk = trunk;
@@ -80,14 +83,23 @@ export class Opener {
     const { phase, handle, volume } = attachment;
     const { session } = this.trunk;
     const opening = this.openings.get(attachment);
-    const left = this.leave(attachment);
+    const requests = this.leave(attachment);
     attachment.moveTo('closed', 'Detached');
-    for (const request of left) request.owner?.requestDone(request, STATUS.IO_ERROR);
+    for (const request of requests) request.owner?.requestDone(request, STATUS.IO_ERROR);
+    // An OPEN that is out is not waited for here; when it is answered, what it gave is given back.
+    if (phase === 'opening' && attachment.openAsked) this.leaving.add(attachment);
+    if (phase === 'failed' || (phase === 'opening' && (volume === null || attachment.openAsked))) {
+      closed();
+      return;
+    }
+    this.leaving.add(attachment);
+    const left = (): void => {
+      this.left(attachment);
+      closed();
+    };
     const release = (): void => {
-      if (phase === 'opening' && (volume === null || attachment.openAsked)) closed();
-      else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.releaseAnew(attachment, closed);
-      else if (phase === 'failed') closed();
-      else this.release(attachment, handle, closed);
+      if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.releaseAnew(attachment, left);
+      else this.release(attachment, handle, left);
     };
     // A CLOSE is refused while other requests of its handle are executing.
     if (opening === undefined || opening.ioctls.size === 0) release();
@@ -112,7 +124,7 @@ export class Opener {
   }
 
   private open(attachment: Attachment): void {
-    if (attachment.phase !== 'opening' || attachment.openAsked || this.trunk.session === null) return;
+    if (attachment.phase !== 'opening' || attachment.openAsked || this.trunk.session === null || this.isBehind(attachment)) return;
     const opening = this.openings.get(attachment);
     opening?.retry?.cancel();
     if (opening !== undefined) opening.askedMs = this.clock.monotonicMs();
@@ -122,11 +134,12 @@ export class Opener {
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
       if (this.trunk.session !== session) {
-        if (attachment.phase === 'closed') this.releaseAnew(attachment, () => undefined);
+        if (attachment.phase === 'closed') this.releaseAnew(attachment, () => this.left(attachment));
         return;
       }
       if (attachment.phase !== 'opening') {
-        if (status === STATUS.OK) this.giveBack(attachment, bodies[0], () => undefined);
+        if (status === STATUS.OK) this.giveBack(attachment, bodies[0], () => this.left(attachment));
+        else this.left(attachment);
         return;
       }
       attachment.openAsked = false;
@@ -146,7 +159,8 @@ export class Opener {
     const before = attachment.volume;
     if (before !== null && before.identity !== answer.identity) {
       // A server that knows no `resume` grants anew what another client has had meanwhile.
-      this.release(attachment, answer.handle, () => undefined);
+      this.leaving.add(attachment);
+      this.release(attachment, answer.handle, () => this.left(attachment));
       this.fail(
         attachment,
         STATUS.TAKEN,
@@ -261,10 +275,26 @@ export class Opener {
     this.events.failed(attachment, status, sentence);
   }
 
+  /** An earlier attachment of its volume is leaving. */
+  private isBehind(attachment: Attachment): boolean {
+    for (const other of this.leaving) if (isSameVolume(other, attachment)) return true;
+    return false;
+  }
+
+  /** Nothing of it is out any more. */
+  private left(attachment: Attachment): void {
+    this.leaving.delete(attachment);
+    for (const next of this.trunk.attachments) if (isSameVolume(next, attachment)) this.open(next);
+  }
+
   /** Takes it out of the trunk; gives what waited in it. */
   private leave(attachment: Attachment): Request[] {
     this.openings.get(attachment)?.retry?.cancel();
     this.openings.delete(attachment);
     return this.trunk.removeAttachment(attachment);
   }
+}
+
+function isSameVolume(one: Attachment, other: Attachment): boolean {
+  return one.name === other.name && one.universe === other.universe;
 }
