@@ -161,6 +161,8 @@ export class SimNetwork {
     if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
     const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));
+    // The carrier's own bound: who waits for longer tries anew, and may fare better.
+    if (tripMs + lateMs > CONNECT_TIMEOUT_MS) return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     return process.after(tripMs + lateMs, () => {
       if (route.reach !== 'open' || !host.isListening) {
         failed('ECONNREFUSED: nobody listens there');

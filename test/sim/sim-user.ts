@@ -427,7 +427,15 @@ export class SimUser {
     io.fua = io.op === 'write' && random.chance(0.1);
     io.keepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
-    this.submit(volume, io, lba, count);
+    const unanswered = io.op === 'read' && random.chance(0.3) ? this.unansweredChange() : null;
+    if (unanswered === null) this.submit(volume, io, lba, count);
+    else this.submit(volume, io, unanswered.positionBytes / SECTOR_BYTES, unanswered.lengthBytes / SECTOR_BYTES);
+  }
+
+  /** One that is looked at before it is answered: what has been seen of it must not be gone later. */
+  private unansweredChange(): UserIo | null {
+    for (const io of this.out) if (io.number > 0) return io;
+    return null;
   }
 
   private submit(volume: Volume, io: UserIo, lba: number, count: number): void {

@@ -204,6 +204,12 @@ const CLIENT_SIDE: readonly Mutant[] = [
       }),
   },
   {
+    name: 'attach-beside-leaving',
+    rule: 'H1',
+    breaks: 'A volume is opened again while an earlier attachment of it is leaving',
+    apply: () => override<object, [Attachment], boolean>(Opener, 'isBehind', () => () => false),
+  },
+  {
     name: 'idle-deaf',
     rule: 'H2',
     breaks: 'A client that does nothing with its volume never hears that it has lost it',
