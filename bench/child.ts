@@ -24,7 +24,9 @@ export class Child {
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.process.pid ?? 0;
     // Whoever leaves the bench in a hurry leaves no server behind.
-    process.once('exit', () => this.process.kill('SIGTERM'));
+    const atEnd = (): void => void this.process.kill('SIGTERM');
+    process.once('exit', atEnd);
+    this.process.once('exit', () => process.off('exit', atEnd));
     this.process.on('error', (error) => {
       this.said = error.message;
     });

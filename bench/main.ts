@@ -87,8 +87,13 @@ async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): 
 function writeFigures(figures: object, jsonFile: string | null): void {
   const file = jsonFile ?? join(benchFolder(), 'results/last.json');
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify(figures, inFewDigits, 1)}\n`);
   process.stdout.write(`Figures of all rounds: ${file}\n`);
+}
+
+/** Nothing here is measured better than that. */
+function inFewDigits(_name: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 }
 
 async function logCost(about: Surroundings): Promise<LogCost> {

@@ -1,4 +1,5 @@
-// The figures of a run as tables for documents: what stands in the README is printed from a file that git keeps, not typed. Pure.
+// The figures of a run as tables for documents: what stands in README and docs/BENCHMARKING.md is printed from a file that git keeps, and not
+// typed. Pure.
 // Leaves what is printed during a run to report.ts.
 
 import type { GoalResult } from './goals.ts';
@@ -29,10 +30,15 @@ export interface Results {
 export function markdownText({ about, times, network, rows, sheets, notMeasured, goals }: Results): string {
   const { node, kernel, processor, versions, serverCore, loadCore } = about;
   const cores = serverCore === loadCore ? 'servers and load on one core' : 'servers on one core, load on another';
-  const intro = [
-    `${processor}, Linux ${kernel}, Node ${node}; ${versions.join(', ')}.`,
-    `${network}; ${cores}; medians (least-most) of ${times.rounds} rounds of ${times.windowMs / 1000} s in turn.`,
-  ];
+  const intro = table(
+    ['measured', ''],
+    [
+      line(['on', `${processor}, Linux ${kernel}, Node ${node}`]),
+      ...versions.map((version, index) => line([index === 0 ? 'with' : '', version])),
+      line(['over', network]),
+      line(['how', `${cores}; medians (least-most) of ${times.rounds} rounds of ${times.windowMs / 1000} s in turn`]),
+    ],
+  );
   const tables = [...(rows.length > 0 ? [rowsTable(rows)] : []), ...sheets.map(sheetMarkdown), goalsTable(goals)];
   const absent = notMeasured.map((sentence) => `Not measured: ${sentence}.`);
   return [...intro, '', ...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
@@ -56,7 +62,8 @@ function rowsTable(rows: readonly RowFigures[]): string[] {
   return table(['', 'server', 'IOPS, MB/s', 'cores', 'IOPS per server core', 'p50, p99, p99.9 us'], lines);
 }
 
-function goalsTable(goals: readonly GoalResult[]): string[] {
+/** Every goal beside what was measured. */
+export function goalsTable(goals: readonly GoalResult[]): string[] {
   const lines = goals.map(({ what, aim, measured, digits, isMet }) =>
     line([
       what,

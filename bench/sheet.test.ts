@@ -34,9 +34,11 @@ test('as text its columns stand below one another', () => {
   ]);
 });
 
-test('as markdown it is a table with its notes below', () => {
+test('as markdown it is a table below its title, with its notes at the end', () => {
   expect(sheetMarkdown(SHEET)).toEqual([
-    '| rsiod over links | MB/s | cores |',
+    'rsiod over links:',
+    '',
+    '|  | MB/s | cores |',
     '| --- | --- | --- |',
     '| 1 link | 116 (90-118) | 0.07 |',
     '| 8 links | 930 | - |',

@@ -52,7 +52,7 @@ export function sheetText(sheet: Sheet): string {
 
 /** Lines of markdown. */
 export function sheetMarkdown(sheet: Sheet): string[] {
-  const headings = [sheet.title, ...sheet.columns.map(({ heading }) => heading)];
+  const headings = ['', ...sheet.columns.map(({ heading }) => heading)];
   const rows = [headings, headings.map(() => '---'), ...cellsOf(sheet)].map((row) => `| ${row.join(' | ')} |`);
-  return [...rows, ...sheet.notes.flatMap((note) => ['', `${note}.`])];
+  return [`${sheet.title}:`, '', ...rows, ...sheet.notes.flatMap((note) => ['', `${note}.`])];
 }
