@@ -1,4 +1,5 @@
-// What documents say of the published run is what its file says: tables are put in from `npm run bench -- --table`, and nobody types figures.
+// What documents say of the published run is what its file says: their tables come from `npm run bench -- --table`, and nobody types figures.
+// Leaves how tables are printed to markdown.ts.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -427,15 +427,10 @@ export class SimUser {
     io.fua = io.op === 'write' && random.chance(0.1);
     io.keepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
-    const unanswered = io.op === 'read' && random.chance(0.3) ? this.unansweredChange() : null;
-    if (unanswered === null) this.submit(volume, io, lba, count);
-    else this.submit(volume, io, unanswered.positionBytes / SECTOR_BYTES, unanswered.lengthBytes / SECTOR_BYTES);
-  }
-
-  /** One that is looked at before it is answered: what has been seen of it must not be gone later. */
-  private unansweredChange(): UserIo | null {
-    for (const io of this.out) if (io.number > 0) return io;
-    return null;
+    // A change is looked at before it is answered: what has been seen of it must not be gone later.
+    const seen = io.op === 'read' && random.chance(0.3) ? [...this.out].find(({ number }) => number > 0) : undefined;
+    if (seen === undefined) this.submit(volume, io, lba, count);
+    else this.submit(volume, io, seen.positionBytes / SECTOR_BYTES, seen.lengthBytes / SECTOR_BYTES);
   }
 
   private submit(volume: Volume, io: UserIo, lba: number, count: number): void {
