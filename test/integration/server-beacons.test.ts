@@ -204,7 +204,8 @@ describe('not answered', () => {
     const sentence = `Exploration is not answered on UDP ${first}:${network.port} (interface if1): another program has the port: end it`;
     expect(code).toBe(0);
     expect(stderr).toContain(`Warning: ${sentence}`);
-    expect(host.log('rssrv')).toContain(sentence);
+    // The log is written behind what the prompt waits for.
+    await waitFor(() => host.log('rssrv').includes(sentence), ANSWER_MS, 'the warning is in the log');
     const asker = await Asker.at(network.clientAddresses()[0] ?? '');
     const heard = await asker.answersOf(asker.ask(BROADCAST));
     expect(heard.map(({ from }) => from)).toEqual([second]);

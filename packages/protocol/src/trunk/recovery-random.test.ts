@@ -67,6 +67,7 @@ class World {
   readonly breaches: string[] = [];
   replays = 0;
   private readonly scene = new TrunkScene(1);
+  private readonly opener: Opener;
   private readonly requests: Request[] = [];
   /** What a read or a FLUSH must show at least, by request. */
   private readonly tickets = new Map<Request, number[]>();
@@ -89,15 +90,15 @@ class World {
     scene.server.slots = 32;
     scene.start();
     scene.trunk.removeAttachment(scene.attachment);
-    const opener = new Opener(scene.trunk, scene.clock, {
+    this.opener = new Opener(scene.trunk, scene.clock, {
       opened: () => {
         if (this.attachment.phase === 'replaying') this.replays++;
       },
       failed: () => this.breaches.push('The attachment failed'),
       waits: () => undefined,
     });
-    scene.whenSession = () => opener.openAll();
-    opener.add(this.attachment);
+    scene.whenSession = () => this.opener.openAll();
+    this.opener.add(this.attachment);
     this.settle(1);
   }
 
@@ -133,6 +134,9 @@ class World {
 
   /** From now on nothing fails any more. */
   finish(): void {
+    // Who has no I/O hears of a revoked handle too: a client asks for it after each LIST.
+    this.opener.verify(this.attachment);
+    this.settle(1);
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {
       this.answerOpens();
       for (const job of [...this.jobs]) this.serve(job);
@@ -292,6 +296,16 @@ class World {
     this.breaches.push(sentence);
   }
 }
+
+test('a client that does nothing any more brings back what a failed sync has taken', () => {
+  const world = new World();
+  world.run({ kind: 'open' });
+  world.run({ kind: 'submit', op: OP.WRITE, lba: 0, count: 1, isFua: false });
+  world.run({ kind: 'serve', pick: 0 });
+  world.run({ kind: 'sync-fails' });
+  world.finish();
+  expect(world.replays).toBe(1);
+});
 
 test('what was answered stays, whatever crashes, and no sector goes back', () => {
   let replays = 0;
