@@ -23,6 +23,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // A microtask of Node's is an object with a life that may be watched: three times the work.
+  // Not queueMicrotask, which makes a resource that may be watched and a function bound to it for each call: this runs for every pump.
   soon: (fire) => process.nextTick(fire),
 };

@@ -86,13 +86,14 @@ export class Opener {
     const requests = this.leave(attachment);
     attachment.moveTo('closed', 'Detached');
     for (const request of requests) request.owner?.requestDone(request, STATUS.IO_ERROR);
+    const isAsked = phase === 'opening' && attachment.openAsked;
+    const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
+    if (!hasNoHold) this.leaving.add(attachment);
     // An OPEN that is out is not waited for here; when it is answered, what it gave is given back.
-    if (phase === 'opening' && attachment.openAsked) this.leaving.add(attachment);
-    if (phase === 'failed' || (phase === 'opening' && (volume === null || attachment.openAsked))) {
+    if (hasNoHold || isAsked) {
       closed();
       return;
     }
-    this.leaving.add(attachment);
     const left = (): void => {
       this.left(attachment);
       closed();
