@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from './command.ts';
 import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
-import { attachment, namespace, rep, server } from './testing/views.ts';
+import { attachment, namespace, path, rep, server } from './testing/views.ts';
 
 let root: string;
 let daemon: ControlServer | null;
@@ -140,6 +140,12 @@ describe('views', () => {
     expect((await run(['-m', 'status', '-v'])).err).toBe('');
   });
 
+  test('-l remarks a volume whose I/O waits, stdout keeps its format', async () => {
+    await serve({ local: () => ({ attachments: [attachment({ state: 'waiting' })], awaited: [] }) });
+    const err = 'rsconfig: osl:oracle@0 is attached, but its I/O waits: rsconfig -m status -v says for what\n';
+    expect(await run(['-l'])).toEqual({ code: 0, out: 'osl:oracle@0\n', err });
+  });
+
   test('-m stats takes two samples a second apart', async () => {
     const clock = new FakeClock();
     let samples = 0;
@@ -182,9 +188,53 @@ describe('attaching and detaching', () => {
       asked.push(params);
       return { outcomes };
     };
-    await serve({ attach: answer, detach: answer });
+    await serve({ attach: answer, detach: answer, query: () => offered });
     return asked;
   }
+
+  let offered: ControlMethods['query']['result'];
+  beforeEach(() => {
+    offered = query;
+  });
+
+  const refused = path({ state: 'down', lastError: 'Connection refused' });
+  const big5Down = server({ state: 'down', paths: [refused, { ...refused, interface: 'if1', lastError: null }], volumes: [] });
+  const big5Said =
+    'rsconfig: Server big-5 of osl is down: if0 -> 192.168.10.9/5000: Connection refused; if1 -> 192.168.10.9/5000: down: see rsconfig -m status -v [E_NO_PATH]\n';
+
+  test('-a with every server down is an error that names them and says why', async () => {
+    await attaching([]);
+    offered = { namespaces: [namespace({ servers: [big5Down, server({ name: 'big-9', state: 'connecting', paths: [] })] })] };
+    const err = `${big5Said}rsconfig: Server big-9 of osl is connecting: no interface of this machine has a path to it: see rsconfig -m status -v [E_NO_PATH]\n`;
+    expect(await run(['-a'])).toEqual({ code: 1, out: '', err });
+    expect(await run(['-a', '--json'])).toEqual({ code: 1, out: `${JSON.stringify({ outcomes: [] }, null, 2)}\n`, err });
+  });
+
+  test('-a with one of two servers down attaches what there is, and is an error', async () => {
+    await attaching([good]);
+    offered = { namespaces: [namespace({ servers: [big5Down, server({ name: 'big-9' })] })] };
+    expect(await run(['-a'])).toEqual({ code: 1, out: 'osl:oracle@0 attached /dev/av0/oracle\n', err: big5Said });
+    expect((await run(['-a', '--server', 'big-9'])).code, 'only big-9 was meant').toBe(0);
+    expect((await run(['-a', 'oracle'])).code, 'only oracle was meant').toBe(0);
+  });
+
+  test('-a NAME that no server in reach offers names those out of reach', async () => {
+    const error = { code: 'E_UNKNOWN_VOLUME', message: 'No server in reach offers a volume nosuch' };
+    await attaching([{ volume: 'nosuch', done: false, already: false, device: null, error }]);
+    offered = { namespaces: [namespace({ servers: [big5Down] })] };
+    const { code, err } = await run(['-a', 'nosuch']);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: `rsconfig: nosuch: No server in reach offers a volume nosuch [E_UNKNOWN_VOLUME]\n${big5Said}`,
+    });
+  });
+
+  test('of a server with many paths a few are told', async () => {
+    await attaching([]);
+    offered = { namespaces: [namespace({ servers: [{ ...big5Down, paths: Array.from({ length: 6 }, () => refused) }] })] };
+    expect((await run(['-a'])).err.match(/Connection refused/g)).toHaveLength(4);
+    expect((await run(['-a'])).err).toContain('; and 2 more paths: see');
+  });
 
   test('-a prints a line each, refusals go to stderr, exit 1', async () => {
     const asked = await attaching([held, good]);

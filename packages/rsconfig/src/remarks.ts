@@ -1,7 +1,7 @@
 // What a person should be told when a view is empty or lacks something. Pure.
 // Invariant: these are sentences for stderr, so that stdout keeps its format for programs that read it.
 
-import type { AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/protocol/control/methods';
+import type { AttachmentView, AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/protocol/control/methods';
 
 export function queryRemarks(namespaces: readonly NamespaceView[], configFile: string): string[] {
   if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
@@ -16,6 +16,12 @@ function serverRemarks(namespace: NamespaceView, server: ServerView): string[] {
   if (server.state !== 'connected') return [`Server ${server.name} of ${namespace.name} is ${server.state}: see rsconfig -m status -v`];
   if (server.volumes.length > 0) return [];
   return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
+}
+
+export function waitingRemarks(attachments: readonly AttachmentView[]): string[] {
+  return attachments.flatMap(({ namespace, name, universe, state }) =>
+    state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O waits: rsconfig -m status -v says for what`] : [],
+  );
 }
 
 export function awaitedRemarks(awaited: readonly AwaitedView[]): string[] {

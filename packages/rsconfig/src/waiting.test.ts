@@ -134,7 +134,9 @@ describe('-a --wait', () => {
 
   test('ends after its time, a minute when none is given, with what is missing', async () => {
     const scene = new Scene();
-    const { said, ended } = scene.run('-a', { wait: '' }, ['b'], () => ({ outcomes: [outcome('b', 'E_NO_PATH')] }));
+    const { said, ended } = scene.run('-a', { wait: '' }, ['b'], (name) =>
+      name === 'query' ? { namespaces: [] } : { outcomes: [outcome('b', 'E_NO_PATH')] },
+    );
     await scene.pass(WAIT_MS);
     expect(await ended).toBe(1);
     expect(said).toEqual([

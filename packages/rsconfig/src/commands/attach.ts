@@ -5,6 +5,7 @@ import { type AttachOutcome, CONTROL_METHODS } from '@rsio/protocol/control/meth
 import { defineCommand, JSON_OPTION, usageError, WAIT_OPTION } from '../command.ts';
 import { formatOutcome } from '../format.ts';
 import { type CommandContext, printJson } from './command-context.ts';
+import { awaySentence, serversAway } from './servers-away.ts';
 import { withProgress } from './volume-progress.ts';
 import { attachWaiting, detachWaiting } from './volume-waiting.ts';
 
@@ -14,14 +15,15 @@ export const ATTACH = defineCommand({
   call: { by: 'option', option: 'attach', short: 'a', help: 'make volumes local devices' },
   synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
   summary: 'makes volumes local devices',
-  details: `A volume has one holder. --take-over takes the named volumes from theirs: its
-I/O fails, its rsiod says why, and it does not come back by itself. What was
-acknowledged to it is kept. If the server's machine has crashed since, and may
-have lost what the holder had not flushed, the take-over is refused until the
-holder has brought that back: --force does not wait for it, and loses it.
---wait goes on trying while a volume's server is not in reach, while nobody
-offers it, and while another client holds it; without names until every server
-is in reach.`,
+  details: `Without names a server that is out of reach is an error, too, as nobody knows
+what it offers. A volume has one holder. --take-over takes the named volumes
+from theirs: its I/O fails, its rsiod says why, and it does not come back by
+itself. What was acknowledged to it is kept. If the server's machine has crashed
+since, and may have lost what the holder had not flushed, the take-over is
+refused until the holder has brought that back: --force does not wait for it,
+and loses it. --wait goes on trying while a volume's server is not in reach,
+while nobody offers it, and while another client holds it; without names until
+every server is in reach.`,
   options: {
     'read-only': { kind: 'flag', help: 'with -a: only read; several clients may do so at a time' },
     server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, when NAME means several' },
@@ -44,11 +46,11 @@ is in reach.`,
     const { outcomes, isDone } =
       wait === null
         ? { outcomes: await withProgress(context, 'attaching', attach(names)), isDone: true }
-        : await attachWaiting(context, wait, names, attach);
+        : await attachWaiting(context, wait, { names, server }, attach);
     if (json) printJson(context, { outcomes });
-    if (outcomes.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
     const exitCode = printOutcomes(context, outcomes, json ? null : 'attached');
-    return isDone ? exitCode : 1;
+    const isComplete = await checkServers(context, { names, server }, outcomes);
+    return isDone && isComplete ? exitCode : 1;
   },
 });
 
@@ -75,6 +77,22 @@ is under way, and while its server is not in reach.`,
     return printOutcomes(context, outcomes, json ? null : 'detached');
   },
 });
+
+const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
+
+/** Says which servers are away when they may have what is missing; returns whether nothing can be missing for that. */
+async function checkServers(
+  context: CommandContext,
+  { names, server }: { readonly names: readonly string[]; readonly server: string | null },
+  outcomes: readonly AttachOutcome[],
+): Promise<boolean> {
+  const isMissed = outcomes.some(({ error }) => error !== null && NOT_FOUND.includes(error.code));
+  if (names.length > 0 && !isMissed) return true;
+  const away = await serversAway(context, server);
+  for (const one of away) context.report('E_NO_PATH', awaySentence(one));
+  if (outcomes.length + away.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
+  return away.length === 0;
+}
 
 function checkNames(names: readonly string[]): void {
   if (names.includes('')) throw usageError('A name is empty: give oracle, osl:oracle or osl:oracle@0');

@@ -6,7 +6,7 @@ import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/protocol/limits';
 import { defineCommand, JSON_OPTION, VERBOSE_OPTION, WAIT_OPTION } from '../command.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../format.ts';
 import { formatStats } from '../format-stats.ts';
-import { awaitedRemarks, queryRemarks, statusRemarks } from '../remarks.ts';
+import { awaitedRemarks, queryRemarks, statusRemarks, waitingRemarks } from '../remarks.ts';
 import { printJson } from './command-context.ts';
 import { pathsUp } from './path-waiting.ts';
 
@@ -20,7 +20,7 @@ export const LOCAL = defineCommand({
     const result = await context.call('local', {});
     if (json) return printJson(context, result);
     context.out(formatLocal(result.attachments, verbose));
-    for (const remark of awaitedRemarks(result.awaited)) context.note(remark);
+    for (const remark of [...waitingRemarks(result.attachments), ...awaitedRemarks(result.awaited)]) context.note(remark);
     if (result.attachments.length + result.awaited.length === 0)
       context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
   },

@@ -5,6 +5,7 @@ import type { AttachOutcome } from '@rsio/protocol/control/methods';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { type Look, type Waited, waitedSentence, waitUntil } from '../waiting.ts';
 import type { CommandContext } from './command-context.ts';
+import { serversAway } from './servers-away.ts';
 
 export interface Rounded {
   readonly outcomes: readonly AttachOutcome[];
@@ -17,11 +18,16 @@ type Ask = (names: readonly string[]) => Promise<readonly AttachOutcome[]>;
 const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'];
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
-/** Without names, all that the servers offer when every one of them is in reach. */
-export async function attachWaiting(context: CommandContext, limitMs: number, names: readonly string[], attach: Ask): Promise<Rounded> {
+/** Without names, all that the servers offer when every one of them is in reach. `server`: only that one is meant; null: all are. */
+export async function attachWaiting(
+  context: CommandContext,
+  limitMs: number,
+  { names, server }: { readonly names: readonly string[]; readonly server: string | null },
+  attach: Ask,
+): Promise<Rounded> {
   const round = new Rounds(names, attach, ATTACH_CAN_PASS);
   const waited = await waitUntil(context, limitMs, async () => {
-    const missing = names.length > 0 ? [] : await serversOutOfReach(context);
+    const missing = names.length > 0 ? [] : (await serversAway(context, server)).map(({ sentence }) => sentence);
     const { value, waitsFor } = await round.next(missing.length > 0);
     return { value, waitsFor: [...missing, ...waitsFor] };
   });
@@ -67,12 +73,6 @@ class Rounds {
   private mayPass({ error }: AttachOutcome): boolean {
     return error !== null && this.canPass.includes(error.code);
   }
-}
-
-async function serversOutOfReach({ call }: CommandContext): Promise<string[]> {
-  const { namespaces } = await call('query', { refresh: false });
-  const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, ...server })));
-  return servers.flatMap(({ namespace, name, state }) => (state === 'connected' ? [] : [`server ${name} of ${namespace} is ${state}`]));
 }
 
 function outcomesOf(context: CommandContext, limitMs: number, { how, last }: Waited<readonly AttachOutcome[]>, kept: string): Rounded {
