@@ -110,6 +110,11 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     return this.opened.readonly;
   }
 
+  /** How it was asked for; what the server makes of it is `readonly`. */
+  get asksReadonly(): boolean {
+    return this.attachment.readonly;
+  }
+
   get canDiscard(): boolean {
     return this.opened.canDiscard;
   }
