@@ -1,4 +1,5 @@
 // A volume that is asked for another way than it is attached: refused with the remedy, whoever attached it, and over a reload.
+// Leaves the opening itself to attachments.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';

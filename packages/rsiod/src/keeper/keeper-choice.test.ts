@@ -1,4 +1,5 @@
 // Whether rsiod gets a keeper, and what it says of a configuration that brings devices when it has none.
+// Leaves the keeper itself to keeper.test.ts.
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import type { RscltConfig } from '@rsio/protocol/config/types';
