@@ -9,6 +9,7 @@ import { startClient } from '../support/configs.ts';
 import { DeviceScene } from '../support/device-scene.ts';
 import { needDevices } from '../support/devices.ts';
 import { useLab } from '../support/lab.ts';
+import { needTool } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const WAIT_MS = 30_000;
@@ -121,6 +122,7 @@ it(
   'a read-only volume is not mounted for writing; parts of blocks and what is behind the end are refused on the block device too',
   async (context) => {
     needDevices(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
     const scene = await DeviceScene.begin(lab, 'block', {
       before: 'mkdir -p "$1"/storage; truncate -s 16m "$1"/storage/shown.img; mkfs.ext4 -q "$1"/storage/shown.img',
       volumes: (host) => ({ oracle: { blocksize: '4096' }, shown: { path: host.file('storage/shown.img'), readonly: 'yes' } }),

@@ -72,6 +72,7 @@ it(
   'a file system on the block device keeps a tree, the raw device is the same volume, and detaching leaves nothing behind',
   async (context) => {
     needDevices(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
     const scene = await DeviceScene.begin(lab, 'block');
     const { devices, host, raw, block } = scene;
     expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
@@ -139,6 +140,7 @@ it(
   'a file system that is mounted while its volume is detached by force has written what it had, and is dead from then on',
   async (context) => {
     needDevices(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
     const scene = await DeviceScene.begin(lab, 'block');
     const { devices, host, block } = scene;
     await host.rsconfigWell('-a', 'oracle');
@@ -158,6 +160,7 @@ it(
   'a volume that another client takes: what has its device open gets an error at once, and the device is taken away',
   async (context) => {
     needDevices(context);
+    needTool(context, 'fio', 'fio');
     const scene = await DeviceScene.begin(lab, 'raw');
     const { devices, host, network, raw } = scene;
     await host.rsconfigWell('-a', 'oracle');
@@ -279,6 +282,7 @@ it(
   'a server that crashes is not noticed by fio, and neither is growth, which both devices show; stopping rsiod takes them away',
   async (context) => {
     needDevices(context);
+    needTool(context, 'fio', 'fio');
     const scene = await DeviceScene.begin(lab, 'block');
     const { devices, host, network, raw, block } = scene;
     await host.rsconfigWell('-a', 'oracle');
@@ -315,6 +319,7 @@ it(
   'what is in the way is named: a node, a mount; a loop device taken away by hand; a read-only volume; blocks of 4096 bytes',
   async (context) => {
     needDevices(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
     const { devices, host, block, raw } = await DeviceScene.begin(lab, 'block', {
       volumes: () => ({
         oracle: { blocksize: '4096' },

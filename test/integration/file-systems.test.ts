@@ -52,6 +52,7 @@ it.for([XFS, EXT4])(
   async (kind, context) => {
     needDevices(context);
     needTool(context, 'mkfs.xfs', 'xfsprogs');
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
     needTool(context, 'fio', 'fio');
     const known = spawnSync('sh', ['-c', 'grep -qw "$1" /proc/filesystems || modprobe -q "$1"', 'sh', kind.name], { stdio: 'ignore' });
     context.skip(known.status !== 0, `needs a kernel with ${kind.name}`);

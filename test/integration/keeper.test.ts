@@ -2,7 +2,6 @@
 // verifies. What single requests are answered is in doors/raw/fuse-session.test.ts. Skipped where there can be no devices, or where the kernel
 // cannot give requests once more.
 
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import path from 'node:path';
@@ -14,7 +13,7 @@ import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { isInUse, loopUseOf } from '../support/loop-use.ts';
 import { pathCutter } from '../support/path-cutter.ts';
-import type { Running } from '../support/programs.ts';
+import { needTool, type Running } from '../support/programs.ts';
 import { volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -63,13 +62,15 @@ async function complaints(scene: DeviceScene, device: string): Promise<string[] 
 function needResend(context: TestContext): void {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   context.skip(major < 6 || (major === 6 && minor < 9), `needs Linux 6.9, this is ${release()}`);
-  context.skip(spawnSync('perl', ['-e', '1']).status !== 0, 'needs perl');
+  needTool(context, 'perl', 'perl-base');
 }
 
 it(
   'a mounted file system and fio notice nothing of a working process that is killed again and again, or begins anew, nor of all the rest',
   async (context) => {
     needDevices(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
+    needTool(context, 'fio', 'fio');
     needResend(context);
     const scene = await DeviceScene.begin(lab, 'block', { addresses: 2 });
     const { devices, host, network, block, raw } = scene;

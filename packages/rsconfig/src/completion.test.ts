@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from './command-table.ts';
 import { bashCompletion } from './completion.ts';
@@ -41,7 +42,7 @@ function offered(...words: readonly string[]): string[] {
   return stdout.split('\n').filter((each) => each !== '');
 }
 
-test.each<[string[], string[]]>([
+test.for<[string[], string[]]>([
   [['in'], ['interface']],
   [
     ['interface', ''],
@@ -81,11 +82,13 @@ test.each<[string[], string[]]>([
   [['check', 'rsc'], ['rsconfig']],
   [['namespace', 'add', '--nodekey-file', 'et'], ['etc']],
   [['nosuch', ''], []],
-])('%j', (words, expected) => {
+])('%j', ([words, expected], context) => {
+  needPrograms(context, 'bash', 'awk', 'sed');
   expect(offered(...words)).toEqual(expected);
 });
 
-test('nothing that stands in a file or comes from a server is run', () => {
+test('nothing that stands in a file or comes from a server is run', (context) => {
+  needPrograms(context, 'bash', 'awk', 'sed');
   offered('namespace', 'remove', '');
   expect(offered('-a', '')).toEqual(['oracle']);
   expect(spawnSync('ls', [root], { encoding: 'utf8' }).stdout).toBe('etc\nrsconfig\n');

@@ -106,9 +106,7 @@ export class Listener {
       idsFile: paths.volumesFile,
       memoryDirectory: paths.memoryDir,
       runDirectory: paths.runDir,
-      clock,
       log,
-      syncFailedLate: (id) => void this.lost(id),
       isHeld: (id) => this.holders.of(id).length > 0,
     });
     this.attempts = new AttemptLimit(clock);
@@ -423,7 +421,6 @@ export class Listener {
     this.admissions.revoke(id, this.holders.epochOf(id));
     // A client without I/O looks after its handles when there is a new list.
     this.listChanged([]);
-    void this.volumes.takeOffOldError(id);
     try {
       await kept;
     } catch (thrown) {

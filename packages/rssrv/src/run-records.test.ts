@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { startTicksOf } from '@rsio/protocol/lib/process-facts';
+import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RunRecords } from './run-records.ts';
 
@@ -77,7 +78,8 @@ test('workers that are left are ended, also those that stand still', async () =>
   expect(startTicksOf(worker)).toBeUndefined();
 });
 
-test('a helper whose worker is gone is ended, and waited for: nothing that it was asked for happens later', async () => {
+test('a helper whose worker is gone is ended, and waited for: nothing that it was asked for happens later', async (context) => {
+  needPrograms(context, 'perl');
   const { worker, helper, kill } = await workerWith('exec perl -e "sleep 60"');
   const records = await started();
   await records.workerStarted(worker);
@@ -90,7 +92,8 @@ test('a helper whose worker is gone is ended, and waited for: nothing that it wa
   expect(startTicksOf(helper)).toBeUndefined();
 });
 
-test('a process that has got the number of a worker is not touched, nor what it has started', async () => {
+test('a process that has got the number of a worker is not touched, nor what it has started', async (context) => {
+  needPrograms(context, 'perl');
   const { worker, helper } = await workerWith('exec perl -e "sleep 60"');
   const records = await started();
   await records.workerStarted(worker);

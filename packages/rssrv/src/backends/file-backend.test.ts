@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { POOL_RUN_REQUESTS, SECTOR_BYTES, ZERO_STEP_BYTES } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
@@ -119,7 +120,8 @@ test('many operations at once end with the same content', async () => {
   for (let sector = 0; sector < SECTORS; sector++) expect(content[sector * SECTOR_BYTES]).toBe(sector % 4 < 2 ? 0 : sector);
 });
 
-test('a read past the end of a file that was cut is an I/O error in both ways, and is reported', async () => {
+test('a read past the end of a file that was cut is an I/O error in both ways, and is reported', async (context) => {
+  needPrograms(context, 'perl');
   const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
   const ports = testPorts();
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), ports);

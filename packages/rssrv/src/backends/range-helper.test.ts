@@ -7,9 +7,10 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openBackend } from './open-backend.ts';
 import { RangeHelper } from './range-helper.ts';
 import { rangeScriptArguments } from './range-script.ts';
@@ -20,6 +21,8 @@ const CHUNK_BYTES = 256 * 1024;
 const WAIT_MS = 5_000;
 let directory = '';
 let files = 0;
+
+beforeEach((context) => needPrograms(context, 'perl'));
 
 beforeAll(() => {
   directory = temporaryDirectory();

@@ -1,0 +1,28 @@
+// What a test needs of the machine it runs on: a program that Node does not bring is looked for, and without it the test is skipped, saying
+// what to install. Invariant: no test fails, or waits, for a program that is not there.
+
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { TestContext } from 'vitest';
+
+/** Program -> Debian package that has it. */
+const PACKAGES = { awk: 'mawk', bash: 'bash', flock: 'util-linux', perl: 'perl-base', sed: 'sed' } as const;
+
+/** In a test, or for all tests of a file in beforeEach. */
+export function needPrograms(context: TestContext, ...programs: readonly (keyof typeof PACKAGES)[]): void {
+  for (const program of programs) context.skip(!isProgramThere(program), `needs ${program}: install ${PACKAGES[program]}`);
+}
+
+/** As a shell would find it by PATH. */
+export function isProgramThere(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, program)));
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,56 @@
+// Runs the unit tests as on a machine that has Node and the coreutils and nothing else: PATH is a folder with these only. What needs
+// another program must be skipped with a reason. Arguments are vitest's, in place of `--project unit`.
+// Invariant: exit code 0 exactly when nothing failed; the reasons of what was skipped are printed, each with how often.
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { install, ROOT } from './prepare.mjs';
+import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
+
+const NODE = ['npm', 'npx'];
+const COREUTILS =
+  '[ base64 basename cat chgrp chmod chown cksum comm cp csplit cut date dd df dirname du echo env expand expr false fold head id install join link ln ls md5sum mkdir mkfifo mknod mktemp mv nice nl nohup nproc od paste pathchk pinky pr printenv printf pwd readlink realpath rm rmdir seq sha256sum shuf sleep sort split stat stdbuf stty sum sync tac tail tee test timeout touch tr true truncate tsort tty uname uniq unlink wc who whoami yes'.split(
+    ' ',
+  );
+
+install();
+const folder = mkdtempSync(join(tmpdir(), 'rsio-bare-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+symlinkSync(process.execPath, join(folder, 'node'));
+// The shell is part of every system, and at /bin/sh for those that do not ask PATH.
+for (const program of ['sh', ...NODE, ...COREUTILS]) link(program);
+const given = process.argv.slice(2);
+const file = join(folder, 'summary.json');
+const { status } = spawnSync(
+  process.execPath,
+  [
+    join(ROOT, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    ...(given.length > 0 ? given : ['--project', 'unit']),
+    '--reporter=dot',
+    `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`,
+  ],
+  { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, PATH: folder, [SUMMARY_FILE_VARIABLE]: file } },
+);
+const { passed, failures, skipped } = JSON.parse(readFileSync(file, 'utf8'));
+const reasons = new Map();
+for (const { reason } of skipped) reasons.set(reason ?? 'no reason given', (reasons.get(reason ?? 'no reason given') ?? 0) + 1);
+for (const [reason, times] of reasons) console.log(`skipped: ${times} times: ${reason}`);
+for (const line of failureLines(failures)) console.log(line);
+console.log(`bare: ${passed} passed, ${failures.length} failed, ${skipped.length} skipped`);
+process.exitCode = status === 0 && failures.length === 0 && passed > 0 ? 0 : 1;
+
+function link(program) {
+  for (const at of (process.env['PATH'] ?? '').split(delimiter)) {
+    const found = join(at, program);
+    try {
+      accessSync(found, constants.X_OK);
+    } catch {
+      continue;
+    }
+    symlinkSync(found, join(folder, program));
+    return;
+  }
+}
