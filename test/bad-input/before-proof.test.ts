@@ -4,12 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
-import {
-  FAILED_PROOFS_PER_ADDRESS_MAX,
-  HANDSHAKE_MESSAGE_MAX_BYTES,
-  PROOF_TIMEOUT_MS,
-  UNPROVEN_PER_ADDRESS_MAX,
-} from '@rsio/protocol/limits';
+import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { useLab } from '../support/lab.ts';
 import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';
@@ -265,53 +260,60 @@ describe('too many, too often, too slow', () => {
     await expectDropped(halfway, reason);
   });
 
-  it('the 17th unproven connection of an address is refused; other addresses are not, and a place that is left is free', async () => {
+  it('the 17th unproven connection of an address takes the place of the oldest, which is told so; other addresses keep theirs', async () => {
     const place = scene.fromElsewhere();
+    const elsewhere = await stranger();
     const waiting: RawClient[] = [];
     for (let count = 0; count < UNPROVEN_PER_ADDRESS_MAX; count++) waiting.push(await scene.connect(place));
     await waiting[UNPROVEN_PER_ADDRESS_MAX - 1]!.greet();
     const over = await scene.connect(place);
-    expect((await over.farewell()).code).toBe('E_LIMIT');
-    await over.ended();
-    const elsewhere = await stranger();
+    expect((await waiting[0]!.farewell()).code).toBe('E_LIMIT');
+    await waiting[0]!.ended();
+    await over.greet();
+    await waiting[1]!.greet();
     await elsewhere.greet();
-    waiting[0]!.close();
-    await waitFor(
-      async () => {
-        const peer = await scene.connect(place);
-        try {
-          await peer.greet();
-          return true;
-        } finally {
-          peer.close();
-        }
-      },
-      3_000,
-      'The place is free again',
-    );
-    for (const peer of [...waiting, elsewhere]) peer.close();
+    for (const peer of [...waiting, over, elsewhere]) peer.close();
   });
 
-  it('after FAILED_PROOFS_PER_ADDRESS_MAX failures the address is refused at the door, and no other', async () => {
+  it('40 idle sockets of an address, again and again, do not keep a client behind it out', async () => {
     const place = scene.fromElsewhere();
+    for (let round = 0; round < 3; round++) {
+      const idle = await Promise.all(Array.from({ length: 40 }, () => scene.connect(place)));
+      const peer = await RawClient.begin(place, scene.identity());
+      await peer.call({ op: OP.LIST });
+      for (const one of [...idle, peer]) one.close();
+    }
+  });
+
+  it('after FAILED_PROOFS_AT_ONCE failures the node waits on that address; no other node there, nor itself elsewhere, nor a join', async () => {
+    const place = scene.fromElsewhere();
+    const living = await RawClient.begin(place, scene.identity());
     const wrong = { ...scene.identity(), nodekey: 'wrong' };
-    for (let count = 0; count < FAILED_PROOFS_PER_ADDRESS_MAX; count++) {
+    for (let count = 0; count < FAILED_PROOFS_AT_ONCE; count++) {
       const peer = await scene.connect(place, wrong);
       await peer.greet();
       peer.prove(null);
       expect((await peer.farewell()).code).toBe('E_AUTH');
     }
     const right = await scene.connect(place);
-    expect((await right.farewell()).code).toBe('E_LIMIT');
+    await right.greet();
+    right.prove(null);
+    const { code, sentence } = await right.farewell();
+    expect(code).toBe('E_LIMIT');
+    expect(sentence).toMatch(/^Server big-9 has had too many wrong proofs of node venus from this address: try again in [1-3] s$/);
     await right.ended();
-    const elsewhere = await stranger();
-    await elsewhere.greet();
+    const path = await RawClient.login(place, living.identity, living);
+    await path.call({ op: OP.LIST });
+    const neighbour = await RawClient.begin(place, scene.identity('mars', { instance: 3 }));
+    await neighbour.call({ op: OP.LIST });
+    for (const peer of [path, neighbour, living]) peer.close();
+    const elsewhere = await RawClient.begin(scene.fromElsewhere(), scene.identity());
     elsewhere.close();
   });
 
   it('proofs that succeed, and connections that are broken off, are never counted as failures', async () => {
     const place = scene.fromElsewhere();
-    for (let count = 0; count <= FAILED_PROOFS_PER_ADDRESS_MAX; count++) {
+    for (let count = 0; count <= FAILED_PROOFS_AT_ONCE; count++) {
       const peer = await RawClient.login(place, scene.identity());
       peer.close();
       const garbage = await scene.connect(place);

@@ -86,14 +86,21 @@ export const LBA_MAX = 2 ** 48 - 1;
 export const PROOF_TIMEOUT_MS = 5_000;
 /** A client waits so long for CHALLENGE, and for WELCOME to a join, which need no work of the server; each time that was too short, twice. */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
+/** Connections of one address that are not proved; one more, or one more than all addresses may have: the oldest of them gives way. */
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
 /** Memory kept for bodies before the proof: they are small. */
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
-export const FAILED_PROOFS_WINDOW_MS = 60_000;
-export const FAILED_PROOFS_PER_ADDRESS_MAX = 10;
-/** Addresses remembered; past it the one whose last failure is oldest is forgotten. */
-export const FAILED_PROOFS_ADDRESSES_MAX = 4096;
+/** Wrong proofs of one node from one address: so many at once, and then one in such a time. A machine that is known counts by itself. */
+export const FAILED_PROOFS_AT_ONCE = 10;
+export const FAILED_PROOF_EACH_MS = 3_000;
+/** The same of one node from all addresses together; machines that are known are neither counted nor kept waiting here. */
+export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
+export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
+/** Of each of these, nodes (with addresses) remembered; past it a new one counts as the one that owes least. */
+export const FAILED_PROOFS_REMEMBERED_MAX = 4096;
+/** IPv6 addresses with so many leading bits in common are one place before the proof: whoever has one has them all. */
+export const SOURCE_PREFIX_LENGTH_6 = 64;
 /** Refusals of strangers that are logged one by one within the time; of the others only how many they were. */
 export const REFUSALS_LOGGED_MAX = 256;
 export const REFUSALS_LOG_MS = 60_000;

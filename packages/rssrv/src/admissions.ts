@@ -78,6 +78,12 @@ export class Admissions {
     return served !== undefined && !served.place.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
   }
 
+  /** The secret of the session that a node has, whichever that is. */
+  livingSecretOf(node: string): Buffer | null {
+    const served = this.byNode.get(node);
+    return served === undefined || served.place.gone ? null : served.secret;
+  }
+
   /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
   admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import {
   type NodeLookup,
+  type ProofLimit,
   type Proven,
   type Refusal,
   type RefusalWords,
@@ -20,20 +21,24 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES, LAST_WORDS_TIMEOUT_MS, PROOF_TIMEOUT_MS } 
 import { stopReading } from '@rsio/protocol/trunk/tcp-transport';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import type { Header } from '@rsio/protocol/wire/header';
+import type { Hello } from '@rsio/protocol/wire/messages';
 
 export interface DoorwayPorts {
   readonly clock: Clock;
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
+  /** Null: a wrong proof of this node from here is not one too many. */
+  limitOf(hello: Hello): ProofLimit | null;
   /** The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
-  refused(socket: Socket, refusal: Refusal): void;
+  /** `hello`: null before it came. */
+  refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
   /** It ended without a refusal: garbage, silence, or the peer left. */
   broken(socket: Socket, reason: string): void;
 }
 
-export const TOO_MANY = {
+const TOO_MANY = {
   code: 'E_LIMIT',
   sentence: 'Too many connections that did not prove themselves: try again later',
 } as const satisfies Pick<Refusal, 'code' | 'sentence'>;
@@ -44,7 +49,7 @@ export class Doorway {
   private readonly handshake: ServerHandshake;
   private readonly decoder: Decoder;
   private readonly timer: Timer;
-  private isChallenged = false;
+  private hello: Hello | null = null;
   private outcome: Proven | null = null;
   private isOver = false;
 
@@ -108,22 +113,25 @@ export class Doorway {
     }
     try {
       const frame = wholeFrame(header, body, offset);
-      if (this.isChallenged) this.prove(frame);
-      else this.greet(frame);
+      if (this.hello === null) this.greet(frame);
+      else this.prove(frame, this.hello);
     } catch (error) {
       this.broken(toRsError(error).message);
     }
   }
 
   private greet(frame: Buffer): void {
-    this.isChallenged = true;
     const answer = this.handshake.onHello(frame, this.ports.lookup);
-    if (answer.kind === 'refuse') this.refuse(answer);
-    else this.socket.write(answer.frame);
+    if (answer.kind === 'refuse') {
+      this.refuse(answer);
+      return;
+    }
+    this.hello = answer.hello;
+    this.socket.write(answer.frame);
   }
 
-  private prove(frame: Buffer): void {
-    const answer = this.handshake.onProof(frame, this.ports.secretOf);
+  private prove(frame: Buffer, hello: Hello): void {
+    const answer = this.handshake.onProof(frame, this.ports.secretOf, this.ports.limitOf(hello));
     if (answer.kind === 'refuse') this.refuse(answer);
     else this.outcome = answer;
   }
@@ -132,7 +140,7 @@ export class Doorway {
     if (this.isOver) return;
     this.leave();
     sayRefusal(this.socket, refusal);
-    this.ports.refused(this.socket, refusal);
+    this.ports.refused(this.socket, refusal, this.hello);
   }
 
   private broken(reason: string): void {

@@ -93,6 +93,11 @@ export class Holders {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
+  /** This machine has proved before that it is this node. */
+  isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
+    return this.instances.has(instanceKey(client));
+  }
+
   /** False: a later instance of this node was seen on the same machine, or this one was replaced: it is refused for ever. */
   isCurrent(client: ClientIdentity): boolean {
     return client.instance >= (this.instances.get(instanceKey(client)) ?? 0);

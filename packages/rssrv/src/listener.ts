@@ -5,27 +5,25 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
-import { AttemptLimit } from '@rsio/protocol/auth/attempt-limit';
 import type { RssrvPaths } from '@rsio/protocol/config/root-paths';
 import { loadRssrvConfig } from '@rsio/protocol/config/load-config';
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/protocol/lib/assert';
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
-import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
-import { Doorway, sayRefusal, TOO_MANY } from './doorway.ts';
+import { sayRefusal } from './doorway.ts';
 import { type Entrance, Entrances } from './entrances.ts';
+import { Gate } from './gate.ts';
 import { Probes } from './probes.ts';
 import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
@@ -33,7 +31,6 @@ import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
 import type { Grant, Settled } from './session-volumes.ts';
-import { StrangersLog } from './strangers-log.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges, type VolumeStanding } from './volume-plan.ts';
 import { Volumes } from './volumes.ts';
@@ -64,11 +61,7 @@ export class Listener {
   private readonly probes: Probes;
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
-  private readonly attempts: AttemptLimit;
-  private readonly refusals: StrangersLog;
-  private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
-  private readonly unproven = new Map<string, number>();
-  private readonly doorways = new Set<Doorway>();
+  private readonly gate: Gate;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -89,7 +82,8 @@ export class Listener {
       versions: PROTOCOL_VERSIONS,
       features: [FEATURE.DIGEST, FEATURE.PROBE],
     };
-    this.entrances = new Entrances(clock, log, (socket, entrance) => this.connected(socket, entrance));
+    this.entrances = new Entrances(clock, log, (socket, entrance) => this.gate.connected(socket, entrance));
+    this.gate = this.newGate();
     this.reloader = new Reloader({
       log,
       current: () => this.config,
@@ -109,8 +103,6 @@ export class Listener {
       log,
       isHeld: (id) => this.holders.of(id).length > 0,
     });
-    this.attempts = new AttemptLimit(clock);
-    this.refusals = new StrangersLog(clock, log);
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.admissions = new Admissions({
       clock,
@@ -160,9 +152,8 @@ export class Listener {
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
     this.entrances.closeAll();
-    for (const doorway of [...this.doorways]) doorway.turnAway({ code: 'E_SHUTTING_DOWN', sentence });
+    this.gate.close({ code: 'E_SHUTTING_DOWN', sentence });
     await this.reloader.idle();
-    this.refusals.close();
     this.probes.close('E_SHUTTING_DOWN', sentence);
     this.beacons.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
@@ -254,50 +245,22 @@ export class Listener {
     return this.config.clients.find((client) => client.name === node)?.key ?? null;
   }
 
-  private connected(socket: Socket, entrance: Entrance): void {
-    const address = socket.remoteAddress ?? '';
-    const { log } = this.options;
-    if ((this.unproven.get(address) ?? 0) >= UNPROVEN_PER_ADDRESS_MAX || this.attempts.waitMs(address) > 0) {
-      sayRefusal(socket, TOO_MANY);
-      return;
-    }
-    // Not the newcomer: whoever holds all places from many addresses would lock everybody out. A client proves itself in no time.
-    if (this.doorways.size >= UNPROVEN_MAX) this.doorways.values().next().value?.giveWay();
-    this.unproven.set(address, (this.unproven.get(address) ?? 0) + 1);
-    const leave = (): void => {
-      this.doorways.delete(doorway);
-      const left = (this.unproven.get(address) ?? 1) - 1;
-      if (left === 0) this.unproven.delete(address);
-      else this.unproven.set(address, left);
-    };
-    const { name } = entrance.config;
-    let key: string | null = null;
-    const doorway = new Doorway(socket, new ServerHandshake(this.identity, randomBytes), {
-      clock: this.options.clock,
-      pool: this.bodies,
-      lookup: (node) => {
-        key = this.keyOf(node);
-        return key;
-      },
+  private newGate(): Gate {
+    const { clock, log } = this.options;
+    return new Gate({
+      clock,
+      log,
+      newHandshake: () => new ServerHandshake(this.identity, randomBytes),
+      keyOf: (node) => this.keyOf(node),
       secretOf: (session, node) => this.admissions.secretOf(session, node),
-      proven: (proved, proven) => {
-        leave();
-        const isOutdated = entrance.isClosed || this.keyOf(proven.hello.node) !== key;
+      livingSecretOf: (node) => this.admissions.livingSecretOf(node),
+      isKnown: (claim) => this.holders.isKnown(claim),
+      proven: (socket, proven, entrance, isOutdated) => {
         if (isOutdated)
-          this.refuse(proved, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
-        else this.admit(proved, proven, entrance);
-      },
-      refused: (_socket, refusal) => {
-        leave();
-        if (refusal.isFailedProof) this.attempts.failed(address);
-        this.refusals.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`);
-      },
-      broken: (_socket, reason) => {
-        leave();
-        log.debug(`Dropped ${address} on ${name}: ${reason}`);
+          this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
+        else this.admit(socket, proven, entrance);
       },
     });
-    this.doorways.add(doorway);
   }
 
   /** A probe never comes near sessions: it is served here. */

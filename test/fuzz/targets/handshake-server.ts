@@ -34,6 +34,9 @@ function identity(hasServerkey: boolean) {
   };
 }
 
+/** Argument of a PROOF: too many of this node were wrong. */
+const LIMITED = 1;
+
 /** The same nonces each time: what a client could prove is known beforehand. */
 function newHandshake(hasServerkey: boolean): ServerHandshake {
   return new ServerHandshake(identity(hasServerkey), new SeededRandom(7).bytes);
@@ -49,7 +52,7 @@ function judge(verdict: Proven | Refusal | null, proof: Buffer, node: string, tr
   if (verdict === null) return;
   if (verdict.kind === 'refuse') {
     judgeRefusal(verdict);
-    expectThat(verdict.isFailedProof || isRight, 'a wrong proof is not counted');
+    expectThat(verdict.isFailedProof || isRight || verdict.code === 'E_LIMIT', 'a wrong proof is not counted');
     return;
   }
   expectThat(isRight, 'a proof without the right mac was accepted');
@@ -83,7 +86,10 @@ function run(input: Buffer): boolean {
   }
   if (second === undefined) return false;
   const transcript = transcriptOf(first.bytes, answer.frame);
-  const verdict = orRefused(['E_PROTOCOL'], () => handshake.onProof(Buffer.from(second.bytes), secretOf));
+  const limit = second.arg === LIMITED ? { waitMs: 1_000, livingSecret: SECRET } : null;
+  const verdict = orRefused(['E_PROTOCOL'], () => handshake.onProof(Buffer.from(second.bytes), secretOf, limit));
+  if (limit !== null)
+    expectThat(verdict?.kind !== 'new' && (verdict?.kind !== 'refuse' || verdict.code !== 'E_AUTH'), 'a guess was looked at');
   judge(verdict, second.bytes, answer.hello.node, transcript, hasServerkey);
   return verdict !== null && verdict.kind !== 'refuse';
 }
@@ -128,7 +134,8 @@ function make(random: SeededRandom): Buffer {
   const hello = makeHello(random);
   const proof = makeProof(random, hello, hasServerkey);
   const frames = [hello, proof].map((frame) => (random.chance(0.2) ? mutated(random, frame, 2) : frame));
-  return encodeScript(frames.map((frame, index) => step(index, hasServerkey ? 1 : 0, frame)));
+  const limited = random.chance(0.2) ? LIMITED : 0;
+  return encodeScript(frames.map((frame, index) => step(index, index === 0 ? Number(hasServerkey) : limited, frame)));
 }
 
 export const handshakeServer: FuzzTarget = {

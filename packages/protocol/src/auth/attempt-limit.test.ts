@@ -1,60 +1,134 @@
-// The attempt limit against a clock that stands still until the test moves it: who waits, for how long, and what is forgotten.
-// Leaves to the listener's tests what happens to a connection that must wait.
+// The limit of wrong proofs against a clock that stands still until the test moves it: who waits, for how long, what others' failures cost,
+// and what is forgotten. Leaves to the gate's tests what happens to a connection that must wait.
 
-import { expect, test } from 'vitest';
-import { FAILED_PROOFS_ADDRESSES_MAX, FAILED_PROOFS_PER_ADDRESS_MAX, FAILED_PROOFS_WINDOW_MS } from '../limits.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  FAILED_PROOF_EACH_MS,
+  FAILED_PROOF_OF_NODE_EACH_MS,
+  FAILED_PROOFS_AT_ONCE,
+  FAILED_PROOFS_OF_NODE_AT_ONCE,
+  FAILED_PROOFS_REMEMBERED_MAX,
+} from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
-import { AttemptLimit } from './attempt-limit.ts';
+import { AttemptLimit, type Claim, ProofLimits } from './attempt-limit.ts';
 
-function failTimes(limit: AttemptLimit, address: string, count: number): void {
-  for (let i = 0; i < count; i++) limit.failed(address);
+const TEN = { atOnce: 10, eachMs: 1_000 };
+
+function failTimes(limit: AttemptLimit, key: string, count: number): void {
+  for (let i = 0; i < count; i++) limit.failed(key);
 }
 
-test('an address waits after its last permitted failure, others do not', () => {
-  const limit = new AttemptLimit(new FakeClock());
-  failTimes(limit, '10.0.0.1', FAILED_PROOFS_PER_ADDRESS_MAX - 1);
-  expect(limit.waitMs('10.0.0.1')).toBe(0);
-  limit.failed('10.0.0.1');
-  expect(limit.waitMs('10.0.0.1')).toBe(FAILED_PROOFS_WINDOW_MS);
-  expect(limit.waitMs('10.0.0.2')).toBe(0);
+describe('one key', () => {
+  test('waits after its last permitted failure, others do not', () => {
+    const limit = new AttemptLimit(new FakeClock(), TEN);
+    failTimes(limit, 'a', 9);
+    expect(limit.waitMs('a')).toBe(0);
+    limit.failed('a');
+    expect(limit.waitMs('a')).toBe(1_000);
+    expect(limit.waitMs('b')).toBe(0);
+  });
+
+  test('may fail once in each time after that, and all at once again when it was left alone', () => {
+    const clock = new FakeClock();
+    const limit = new AttemptLimit(clock, TEN);
+    failTimes(limit, 'a', 10);
+    clock.advance(1_000);
+    expect(limit.waitMs('a')).toBe(0);
+    limit.failed('a');
+    expect(limit.waitMs('a')).toBe(1_000);
+    clock.advance(10_000);
+    failTimes(limit, 'a', 9);
+    expect(limit.waitMs('a')).toBe(0);
+  });
+
+  test('setting the clock of the machine neither ends the wait nor makes it longer', () => {
+    const clock = new FakeClock();
+    const limit = new AttemptLimit(clock, TEN);
+    failTimes(limit, 'a', 10);
+    for (const jumpMs of [-3_600_000, 7_200_000]) {
+      clock.jumpWall(jumpMs);
+      expect(limit.waitMs('a')).toBe(1_000);
+    }
+  });
 });
 
-test('failures leave the window one by one', () => {
-  const clock = new FakeClock();
-  const limit = new AttemptLimit(clock);
-  limit.failed('a');
-  clock.advance(FAILED_PROOFS_WINDOW_MS / 2);
-  failTimes(limit, 'a', FAILED_PROOFS_PER_ADDRESS_MAX - 1);
-  expect(limit.waitMs('a')).toBe(FAILED_PROOFS_WINDOW_MS / 2);
-  clock.advance(FAILED_PROOFS_WINDOW_MS / 2);
-  expect(limit.waitMs('a')).toBe(0);
-  limit.failed('a');
-  expect(limit.waitMs('a')).toBe(FAILED_PROOFS_WINDOW_MS / 2);
+describe('the table is bounded', () => {
+  test('what is worked off is forgotten first', () => {
+    const clock = new FakeClock();
+    const limit = new AttemptLimit(clock, TEN);
+    for (let i = 0; i < FAILED_PROOFS_REMEMBERED_MAX; i++) limit.failed(`${i}`);
+    clock.advance(1_000);
+    expect(limit.waitMs('new')).toBe(0);
+    limit.failed('new');
+    expect(limit.size).toBe(1);
+  });
+
+  test('a flood of names gives nobody more guesses: who is pushed out comes back with no less than the least that the others owe', () => {
+    const clock = new FakeClock();
+    const limit = new AttemptLimit(clock, TEN);
+    failTimes(limit, 'victim', 10);
+    for (let i = 0; i < FAILED_PROOFS_REMEMBERED_MAX - 1; i++) failTimes(limit, `${i}`, 10);
+    failTimes(limit, 'one more', 1);
+    expect(limit.size).toBe(FAILED_PROOFS_REMEMBERED_MAX);
+    expect(limit.waitMs('victim')).toBeGreaterThanOrEqual(1_000);
+    expect(limit.waitMs('another')).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test('over any time no name is guessed at more often than it may be, however many others are named', () => {
+    const clock = new FakeClock();
+    const limit = new AttemptLimit(clock, { atOnce: 2, eachMs: 10_000 });
+    let guesses = 0;
+    for (let ms = 0; ms < 30_000; ms += 50) {
+      for (let i = 0; i < 20; i++) if (limit.waitMs(`${ms} ${i}`) === 0) limit.failed(`${ms} ${i}`);
+      if (limit.waitMs('victim') === 0) {
+        limit.failed('victim');
+        guesses++;
+      }
+      clock.advance(50);
+    }
+    expect(limit.size).toBeLessThanOrEqual(FAILED_PROOFS_REMEMBERED_MAX);
+    expect(guesses).toBeLessThanOrEqual(5);
+  });
 });
 
-test('the table is bounded: the address whose last failure is oldest is forgotten', () => {
-  const clock = new FakeClock();
-  const limit = new AttemptLimit(clock);
-  failTimes(limit, 'early', FAILED_PROOFS_PER_ADDRESS_MAX);
-  failTimes(limit, 'busy', FAILED_PROOFS_PER_ADDRESS_MAX);
-  for (let i = 0; i < FAILED_PROOFS_ADDRESSES_MAX - 2; i++) limit.failed(`10.${i}`);
-  limit.failed('busy');
-  limit.failed('one more');
-  limit.failed('two more');
-  expect(limit.size).toBe(FAILED_PROOFS_ADDRESSES_MAX);
-  expect(limit.waitMs('early')).toBe(0);
-  expect(limit.waitMs('busy')).toBeGreaterThan(0);
-  clock.advance(FAILED_PROOFS_WINDOW_MS);
-  limit.failed('late');
-  expect(limit.size).toBe(1);
-});
+describe('a node and an address together', () => {
+  const claim = (changes: Partial<Claim> = {}): Claim => ({ address: '10.0.0.1', node: 'venus', machine: 'guess', ...changes });
 
-test('setting the clock of the machine neither ends the wait nor makes it longer', () => {
-  const clock = new FakeClock();
-  const limit = new AttemptLimit(clock);
-  failTimes(limit, 'a', FAILED_PROOFS_PER_ADDRESS_MAX);
-  for (const jumpMs of [-3_600_000, 7_200_000]) {
-    clock.jumpWall(jumpMs);
-    expect(limit.waitMs('a')).toBe(FAILED_PROOFS_WINDOW_MS);
+  function lockedOut(isKnown: (one: Claim) => boolean = () => false): { limits: ProofLimits; clock: FakeClock } {
+    const clock = new FakeClock();
+    const limits = new ProofLimits(clock, isKnown);
+    for (let i = 0; i < FAILED_PROOFS_AT_ONCE; i++) limits.failed(claim({ machine: `${i}` }));
+    return { limits, clock };
   }
+
+  test('wrong proofs of one node make no other node of the address wait, nor the node elsewhere', () => {
+    const { limits } = lockedOut();
+    expect(limits.waitMs(claim())).toBe(FAILED_PROOF_EACH_MS);
+    expect(limits.waitMs(claim({ node: 'mars' }))).toBe(0);
+    expect(limits.waitMs(claim({ address: '10.0.0.2' }))).toBe(0);
+  });
+
+  test('a machine that is known pays for its own failures only, and others do not know what it calls itself', () => {
+    const { limits } = lockedOut(({ machine }) => machine === 'own');
+    expect(limits.waitMs(claim({ machine: 'own' }))).toBe(0);
+    for (let i = 0; i < FAILED_PROOFS_AT_ONCE; i++) limits.failed(claim({ machine: 'own' }));
+    expect(limits.waitMs(claim({ machine: 'own' }))).toBe(FAILED_PROOF_EACH_MS);
+  });
+
+  test('an IPv6 network of 64 bits is one place', () => {
+    const limits = new ProofLimits(new FakeClock(), () => false);
+    for (let i = 0; i < FAILED_PROOFS_AT_ONCE; i++) limits.failed(claim({ address: `fd00:1::${i + 1}` }));
+    expect(limits.waitMs(claim({ address: 'fd00:1:0:0:ffff::9' }))).toBe(FAILED_PROOF_EACH_MS);
+    expect(limits.waitMs(claim({ address: 'fd00:1:0:1::9' }))).toBe(0);
+    expect(() => limits.waitMs(claim({ address: 'fe80::1%eth0' }))).not.toThrow();
+    expect(() => limits.waitMs(claim({ address: '' }))).not.toThrow();
+  });
+
+  test('guesses from many addresses are counted by node, and do not keep its own machine out', () => {
+    const limits = new ProofLimits(new FakeClock(), ({ machine }) => machine === 'own');
+    for (let i = 0; i < FAILED_PROOFS_OF_NODE_AT_ONCE; i++) limits.failed(claim({ address: `10.0.1.${i}` }));
+    expect(limits.waitMs(claim({ address: '10.9.9.9' }))).toBe(FAILED_PROOF_OF_NODE_EACH_MS);
+    expect(limits.waitMs(claim({ address: '10.9.9.9', machine: 'own' }))).toBe(0);
+    expect(limits.waitMs(claim({ address: '10.9.9.9', node: 'mars' }))).toBe(0);
+  });
 });

@@ -1,44 +1,119 @@
-// How often an address may fail to prove itself. Connections that prove themselves are not counted, however many; what to do with an
-// address that must wait is left to the listener. Invariant: memory is bounded, and an address that is left alone is soon free again.
+// How often a proof may be wrong before the next one of its kind has to wait: counted by node name and address, never by address alone, so
+// that nobody's failures keep another node out. What becomes of who must wait is left to the listener. Invariants: memory is bounded;
+// forgetting never lets anybody guess more often, since a name that comes new to a full table stands for the least of those in it.
 
 import type { Clock } from '../lib/clock.ts';
-import { FAILED_PROOFS_ADDRESSES_MAX, FAILED_PROOFS_PER_ADDRESS_MAX, FAILED_PROOFS_WINDOW_MS } from '../limits.ts';
+import { sourceKey } from '../lib/subnet.ts';
+import {
+  FAILED_PROOF_EACH_MS,
+  FAILED_PROOF_OF_NODE_EACH_MS,
+  FAILED_PROOFS_AT_ONCE,
+  FAILED_PROOFS_OF_NODE_AT_ONCE,
+  FAILED_PROOFS_REMEMBERED_MAX,
+} from '../limits.ts';
+
+/** So many failures at once, and then one for each such time. */
+export interface Allowance {
+  readonly atOnce: number;
+  readonly eachMs: number;
+}
 
 export class AttemptLimit {
   private readonly clock: Clock;
-  /** Times of the last failures, oldest first, at most FAILED_PROOFS_PER_ADDRESS_MAX; addresses in order of their last failure. */
-  private readonly failures = new Map<string, number[]>();
+  private readonly allowance: Allowance;
+  /** Until when what has failed is being worked off. */
+  private readonly owedUntilMs = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, allowance: Allowance) {
     this.clock = clock;
+    this.allowance = allowance;
   }
 
   /** Counts a failed proof. */
-  failed(address: string): void {
+  failed(key: string): void {
     const nowMs = this.clock.monotonicMs();
-    const times = [...(this.failures.get(address) ?? []), nowMs].slice(-FAILED_PROOFS_PER_ADDRESS_MAX);
-    this.failures.delete(address);
-    this.forgetOldest(nowMs);
-    this.failures.set(address, times);
+    const owedUntilMs = Math.max(nowMs, this.owed(key));
+    if (!this.owedUntilMs.has(key)) this.makeRoom(nowMs);
+    this.owedUntilMs.set(key, owedUntilMs + this.allowance.eachMs);
   }
 
-  /** Milliseconds until the address may try again; 0: it may now. */
-  waitMs(address: string): number {
-    const times = this.failures.get(address);
-    if (times === undefined || times.length < FAILED_PROOFS_PER_ADDRESS_MAX) return 0;
-    return Math.max(0, times[0]! + FAILED_PROOFS_WINDOW_MS - this.clock.monotonicMs());
+  /** Milliseconds until this one may try again; 0: it may now. */
+  waitMs(key: string): number {
+    const { atOnce, eachMs } = this.allowance;
+    return Math.max(0, this.owed(key) - (atOnce - 1) * eachMs - this.clock.monotonicMs());
   }
 
-  /** Addresses remembered. */
+  /** Keys remembered. */
   get size(): number {
-    return this.failures.size;
+    return this.owedUntilMs.size;
   }
 
-  private forgetOldest(nowMs: number): void {
-    for (const [address, times] of this.failures) {
-      const isExpired = times.at(-1)! + FAILED_PROOFS_WINDOW_MS <= nowMs;
-      if (!isExpired && this.failures.size < FAILED_PROOFS_ADDRESSES_MAX) return;
-      this.failures.delete(address);
-    }
+  private owed(key: string): number {
+    const own = this.owedUntilMs.get(key);
+    if (own !== undefined) return own;
+    return this.size < FAILED_PROOFS_REMEMBERED_MAX ? 0 : this.least()[1];
   }
+
+  private makeRoom(nowMs: number): void {
+    if (this.size < FAILED_PROOFS_REMEMBERED_MAX) return;
+    const [key, untilMs] = this.least();
+    this.owedUntilMs.delete(key);
+    if (untilMs > nowMs) return;
+    for (const [one, oneUntilMs] of this.owedUntilMs) if (oneUntilMs <= nowMs) this.owedUntilMs.delete(one);
+  }
+
+  private least(): [key: string, untilMs: number] {
+    let found: [string, number] = ['', Infinity];
+    for (const one of this.owedUntilMs) if (one[1] < found[1]) found = one;
+    return found;
+  }
+}
+
+/** Who a connection says it is, in HELLO, and where it comes from. */
+export interface Claim {
+  readonly address: string;
+  readonly node: string;
+  readonly machine: string;
+}
+
+/**
+ * What wrong proofs of a node cost. A machine that has proved itself before is counted by itself: its name of itself is a secret of that
+ * machine as good as, so that others on its address cannot use up what it may.
+ */
+export class ProofLimits {
+  private readonly isKnown: (claim: Claim) => boolean;
+  private readonly known: AttemptLimit;
+  private readonly strangers: AttemptLimit;
+  private readonly nodes: AttemptLimit;
+
+  /** `isKnown`: this machine has proved before that it is this node. */
+  constructor(clock: Clock, isKnown: (claim: Claim) => boolean) {
+    const ofOne = { atOnce: FAILED_PROOFS_AT_ONCE, eachMs: FAILED_PROOF_EACH_MS };
+    this.isKnown = isKnown;
+    this.known = new AttemptLimit(clock, ofOne);
+    this.strangers = new AttemptLimit(clock, ofOne);
+    this.nodes = new AttemptLimit(clock, { atOnce: FAILED_PROOFS_OF_NODE_AT_ONCE, eachMs: FAILED_PROOF_OF_NODE_EACH_MS });
+  }
+
+  waitMs(claim: Claim): number {
+    if (this.isKnown(claim)) return this.known.waitMs(knownKey(claim));
+    return Math.max(this.strangers.waitMs(strangerKey(claim)), this.nodes.waitMs(claim.node));
+  }
+
+  failed(claim: Claim): void {
+    if (this.isKnown(claim)) {
+      this.known.failed(knownKey(claim));
+      return;
+    }
+    this.strangers.failed(strangerKey(claim));
+    this.nodes.failed(claim.node);
+  }
+}
+
+function strangerKey({ address, node }: Claim): string {
+  return `${sourceKey(address)} ${node}`;
+}
+
+function knownKey(claim: Claim): string {
+  return `${strangerKey(claim)} ${claim.machine}`;
 }

@@ -31,6 +31,13 @@ export type NodeLookup = (node: string) => string | null;
 /** Secret of a session that `node` has with this server, or null: no such session, or another node's. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
+/** What is asked of a PROOF of a node of which too many were wrong. */
+export interface ProofLimit {
+  readonly waitMs: number;
+  /** Secret of the session that the node has, or null. */
+  readonly livingSecret: Buffer | null;
+}
+
 /** The frame to send before closing is `refuseFrame(refusal)`; `logReason` is for the server's log only. */
 export interface Refusal {
   readonly kind: 'refuse';
@@ -118,14 +125,18 @@ export class ServerHandshake {
     return { kind: 'challenge', frame: challenge, hello };
   }
 
-  /** Takes the frame that follows CHALLENGE. Throws E_PROTOCOL; a proof that is not right is a refusal. */
-  onProof(frame: Buffer, secretOf: SecretLookup): Proven | Refusal {
+  /**
+   * Takes the frame that follows CHALLENGE. Throws E_PROTOCOL; a proof that is not right is a refusal. Under a limit only a join of the session
+   * that lives is looked at: nobody can guess its secret, so the wrong proofs of others need not keep it waiting.
+   */
+  onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null = null): Proven | Refusal {
     const agreed = this.agreed;
     assert(agreed !== null, 'Server handshake: a PROOF was given where none was asked for');
     this.agreed = null;
     const body = handshakeBody(frame, OP.PROOF);
     const macAt = Math.max(body.length - MAC_BYTES, 0);
     const proven = body.subarray(0, macAt);
+    if (limit !== null && !this.isLivingJoin(agreed, proven, limit.livingSecret)) return this.refuseLimited(agreed, limit.waitMs);
     const isMacRight = macIsRight(mac(agreed.key, 'client', agreed.transcript, proven), body.subarray(macAt));
     if (!isMacRight || !agreed.isNodeKnown) {
       return this.refuseProof(agreed.isNodeKnown ? `wrong key for node ${agreed.hello.node}` : `unknown node ${agreed.hello.node}`);
@@ -172,6 +183,21 @@ export class ServerHandshake {
       return this.refuseProof(`node ${node} does not know the secret of the session it wants to join`);
     }
     return { kind: 'join', session, ...provenBase(agreed, proof, key) };
+  }
+
+  /** Says nothing about K: J cannot be right by a guess of K. Without a session the same is done as with one. */
+  private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
+    const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
+    const secret = livingSecret ?? this.random(NONCE_BYTES);
+    return macIsRight(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
+  }
+
+  /** The same words whether the name is known or not, and whatever the proof. */
+  private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
+    const { node } = hello;
+    const seconds = Math.ceil(waitMs / 1000);
+    const sentence = `Server ${this.identity.server} has had too many wrong proofs of node ${node} from this address: try again in ${seconds} s`;
+    return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
   /** The same words for an unknown name, a wrong key and a wrong secret. */

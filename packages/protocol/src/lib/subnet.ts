@@ -1,7 +1,8 @@
 // Subnet arithmetic on IP addresses, IPv4 and IPv6. Pure; which candidate paths follow from it is the explorer's business.
 // Invariant: addresses of different families are never on one subnet, an IPv4 address written as IPv6 (::ffff:a.b.c.d) included.
 
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
+import { SOURCE_PREFIX_LENGTH_6 } from '../limits.ts';
 import { assert } from './assert.ts';
 
 /** Hosts under test share 127/8; so that they have several subnets, it counts as /24. */
@@ -43,6 +44,12 @@ export function networkOf(address: string, prefixLength: number): string {
 export function addressKey(address: string): string {
   // IPv4 has one spelling only.
   return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
+}
+
+/** Who counts as one before a proof: an IPv4 address, or the network of an IPv6 address, with a zone or without. */
+export function sourceKey(address: string): string {
+  const [plain = ''] = address.split('%');
+  return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
 /** True unless the address is unspecified, multicast or broadcast. */
