@@ -21,7 +21,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'nbd-interop-'));
   oracle = new MemoryVolume({ sizeBytes: 16 * MIB });
   archive = new MemoryVolume({ name: 'archive', universe: 1, readonly: true, sizeBytes: 8 * MIB, blockSizeBytes: 4096 });
-  const log = { info: () => {}, warn: () => {} };
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
   door = new NbdDoor({ socketPath: join(folder, 'nbd'), group: null, volumes: { list: () => [oracle, archive] }, log, clock: systemClock });
   await door.start();
 });

@@ -294,8 +294,10 @@ export const SELF_SYNC_MS = 5_000;
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
 /** Refused OPENs of which a listener remembers that it has logged them. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
-/** Volumes that a listener syncs at a time: storage that hangs keeps a thread, of which there are four. */
-export const SYNCS_AT_ONCE_MAX = 2;
+/** Volumes that a listener syncs at a time, each in a process of its own: storage that hangs keeps one. */
+export const STORAGE_SYNCS_MAX = 64;
+/** So long a take-over waits for the sync of its volume; then it is refused, and the sync goes on. */
+export const STORAGE_SYNC_WAIT_MS = 15_000;
 /** Last words leave a worker's sockets, and its last message the channel, before the process goes. */
 export const WORKER_LAST_WORDS_MS = 20;
 /** How often a listener looks whether the workers of its predecessor are gone. */
@@ -559,7 +561,8 @@ assert(
 assert(SLOTS * 2 < REPLAY_RANGES_MAX, 'The ranges that a replay log keeps for requests with FUA leave too few');
 assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'All OPENs of one session must leave others room');
 assert(
-  TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS < TAKE_OVER_WAIT_MS && TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
+  TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&
+    TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
   'Who asks for a take-over waits for as long as the server may take',
 );
 assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');

@@ -126,6 +126,8 @@ describe('formatLocal', () => {
   test('-l, -lv, -lvv print the sample to the character', () => {
     expect(formatLocal([attachment()], 0)).toBe('osl:oracle@0\n');
     expect(formatLocal([attachment()], 1)).toBe('osl:oracle@0\n    b: /dev/av0/oracle\n');
+    expect(formatLocal([attachment({ readonly: true })], 0)).toBe('osl:oracle@0 read-only\n');
+    expect(formatLocal([attachment({ readonly: true })], 1)).toBe('osl:oracle@0 read-only\n    b: /dev/av0/oracle\n');
     expect(formatLocal([attachment()], 2)).toBe(`osl:oracle@0
     c: /dev/av0/roracle          31457280 blocks,  1 server(s)
     b: /dev/av0/oracle

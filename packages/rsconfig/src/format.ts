@@ -19,7 +19,7 @@
 //             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
 //
 // -l (an empty line between volumes as soon as each has several lines):
-//   osl:oracle@0
+//   osl:oracle@0                             behind it ` read-only` where it cannot be written
 //       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
 //       b: /dev/av0/oracle                                                  | v
 //
@@ -159,7 +159,7 @@ function padCount(count: number, width: number): string {
 }
 
 function attachmentLines(attachment: AttachmentView, verbosity: number): string[] {
-  const lines = [`${attachment.namespace}:${attachment.name}@${attachment.universe}`];
+  const lines = [`${attachment.namespace}:${attachment.name}@${attachment.universe}${attachment.readonly ? ' read-only' : ''}`];
   if (verbosity >= 2) lines.push(rawDeviceLine(attachment));
   if (verbosity >= 1) lines.push(`    b: ${attachment.blockDevice}`);
   return lines;

@@ -14,6 +14,7 @@ export interface KeptVolume {
   readonly name: string;
   readonly universe: number;
   readonly id: string;
+  /** How it was asked for: a server that shows it read-only for a while does not make it so for good. */
   readonly readonly: boolean;
   /** Through which it was attached: its requests may still be under way there. */
   readonly serverid: number;

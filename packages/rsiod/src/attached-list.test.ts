@@ -18,11 +18,11 @@ interface TestVolume {
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  readonly readonly: boolean;
+  readonly asksReadonly: boolean;
 }
 
 function volume(name: string, id = `id-${name}`, namespace = 'osl'): TestVolume {
-  return { namespace, name, universe: 0, id, readonly: false };
+  return { namespace, name, universe: 0, id, asksReadonly: false };
 }
 
 let folder: string;
@@ -91,7 +91,7 @@ class Life {
   }
 
   get labels(): string[] {
-    return this.list.map((one) => `${labelOf(one)} ${one.id}${one.readonly ? ' readonly' : ''}`);
+    return this.list.map((one) => `${labelOf(one)} ${one.id}${one.asksReadonly ? ' readonly' : ''}`);
   }
 
   async attach(names: readonly string[], readOnly: boolean, server: string | null): Promise<AttachOutcome[]> {
@@ -102,11 +102,16 @@ class Life {
       const found = this.offered.find((one) => labelOf(one.volume) === name && (server === null || server === `big-${one.serverid}`));
       const error = code === null ? null : { code, message: `It cannot (${code})` };
       if (error === null && found !== undefined) {
-        this.list.push({ ...found.volume, readonly: readOnly });
+        this.list.push({ ...found.volume, asksReadonly: readOnly });
         this.detached.delete(`${name} ${found.volume.id}`);
       }
       return { volume: name, done: error === null, already: false, device: null, error };
     });
+  }
+
+  async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
+    const [outcome] = await this.attach([label], readOnly, server);
+    return outcome!;
   }
 
   detach(names: readonly string[]): Promise<AttachOutcome[]> {

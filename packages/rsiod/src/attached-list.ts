@@ -13,22 +13,28 @@ import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-
 import { chooseVolume, labelOf, type Offer } from './offers.ts';
 import { severalAtOnce } from './several-at-once.ts';
 
-type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id' | 'readonly'>;
+type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
+
+interface Attached extends Listed {
+  /** How it was asked for, and is to be again. */
+  readonly asksReadonly: boolean;
+}
 
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
 /** Of attachments.ts, what is needed here. */
-export interface AttachingPart<V extends Listed> {
+export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
   readonly detached: Set<string>;
   attach(names: readonly string[], readOnly: boolean, server: string | null, take?: Take): Promise<AttachOutcome[]>;
+  attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome>;
   detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
 }
 
-export interface AttachedListPorts<V extends Listed> {
+export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
   readonly file: string;
@@ -56,7 +62,7 @@ interface Awaited extends KeptVolume {
 /** Who has it now may have written: it is not wanted back without a person. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
-export class AttachedList<V extends Listed> {
+export class AttachedList<V extends Attached> {
   private readonly ports: AttachedListPorts<V>;
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
@@ -163,8 +169,7 @@ export class AttachedList<V extends Listed> {
   private async bringBack(one: Awaited, server: string): Promise<void> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
-    const [outcome] = await attachments.attach([label], one.readonly, server);
-    const error = outcome?.error ?? null;
+    const { error } = await attachments.attachAgain(label, one.readonly, server);
     // A person has given it up meanwhile, and waits for this to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
@@ -227,8 +232,10 @@ export class AttachedList<V extends Listed> {
     const { boot, attachments } = this.ports;
     const attached = attachments.list.flatMap((volume): KeptVolume[] => {
       const server = this.ports.serverOf(volume);
-      const { namespace, name, universe, id, readonly } = volume;
-      return server === null ? [] : [{ namespace, name, universe, id, readonly, serverid: server.serverid, server: server.name }];
+      const { namespace, name, universe, id, asksReadonly } = volume;
+      return server === null
+        ? []
+        : [{ namespace, name, universe, id, readonly: asksReadonly, serverid: server.serverid, server: server.name }];
     });
     const labels = new Set(attached.map(labelOf));
     const waiting = this.waiting.flatMap((one): KeptVolume[] => {

@@ -232,6 +232,20 @@ describe('attaching', () => {
     expect(scene.opens.length).toBe(1);
   });
 
+  test('what is attached read-write is not said to be attached read-only, also while it is being opened', async () => {
+    const scene = new Scene();
+    const first = scene.attachments.attach(['oracle'], false, null);
+    const second = scene.attachments.attach(['oracle'], true, null);
+    await scene.pass();
+    await scene.grant();
+    expect(await first).toMatchObject([{ done: true }]);
+    await scene.pass();
+    expect(await second).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach(['oracle'], true, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach([], true, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach([], false, null)).toMatchObject([{ done: true, already: true }]);
+  });
+
   test('who asks for the same shares one opening', async () => {
     const scene = new Scene();
     const both = [TAKE.OVER, TAKE.OVER].map((take) => scene.attachments.attach(['oracle'], false, null, take));
@@ -304,14 +318,15 @@ describe('a volume that another client takes', () => {
     const asked = scene.opens.length;
     scene.scripted.loseSession();
     await scene.pass(PATH_SETTLED_MS * 5);
-    await scene.attachments.attachWanted();
+    // By one rule at a start and at a reload.
+    for (const says of [false, true]) await scene.attachments.attachWanted(says);
     await scene.pass(REOPEN_RETRY_MS * 3);
     expect([asked, scene.opens.length]).toEqual([2, 0]);
     const refused = scene.attachments.attach(['oracle'], false, null);
     await scene.pass();
     await scene.refuse(STATUS.HELD, 'venus has it');
     await refused;
-    await scene.attachments.attachWanted();
+    await scene.attachments.attachWanted(true);
     await scene.pass();
     expect(scene.opens.length).toBe(1);
     const again = scene.attachments.attach(['oracle'], false, null, TAKE.OVER);

@@ -2,7 +2,7 @@
 // Invariant: a volume is in the list from the moment the server has opened it until it is flushed and closed (or lost).
 
 import type { AttachOutcome } from '@rsio/protocol/control/methods';
-import type { ClientNamespaceConfig, StallPolicy } from '@rsio/protocol/config/types';
+import type { ClientNamespaceConfig, StallPolicy, VolumeOverride } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
@@ -20,6 +20,7 @@ import { SlabPool } from '@rsio/protocol/trunk/replay-cells';
 import { ReplayLog } from '@rsio/protocol/trunk/replay-log';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { type Ask, asksReadonly, isSameAsk, refuseOtherMode } from './attach-ask.ts';
 import type { Door, VolumeDevices } from './doors/door.ts';
 import type { Namespace } from './namespace.ts';
 import {
@@ -55,12 +56,6 @@ export interface AttachmentsPorts {
   deviceOf(volume: Volume): string | null;
   /** A volume's I/O waits or goes on, or what the stall policy made of it. */
   stalled(volume: Volume, word: VolumeWord): void;
-}
-
-/** How a volume is to be attached. */
-interface Ask {
-  readonly readOnly: boolean;
-  readonly take: Take;
 }
 
 interface Opening {
@@ -130,7 +125,7 @@ export class Attachments {
 
   /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
-    const ask = { readOnly, take };
+    const ask: Ask = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseVolume(this.offers, name, server), ask);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
@@ -144,19 +139,28 @@ export class Attachments {
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
+  /** Attaches what was attached before, in the same mode. */
+  async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
+    return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
+  }
+
   /**
-   * Attaches what the configuration wants attached at start and is not; quiet about what is not there yet. `before`: another
-   * configuration has just taken the place of this one; what that wanted too, a person may have detached meanwhile.
+   * Attaches what the configuration wants attached and is not: by one rule at a start, at a reload and when a server is met. What a person has
+   * detached, or another client has taken, waits for a person; `says`: so it is told. Quiet about what is not there yet.
    */
-  async attachWanted(before: readonly ClientNamespaceConfig[] = []): Promise<void> {
-    const wanted = distinctVolumes(this.offers).filter((choice) => {
+  async attachWanted(says = false): Promise<void> {
+    const missing = distinctVolumes(this.offers).filter((choice) => {
       const [offer] = choice.offers;
-      if (offer === undefined || this.find(choice) !== undefined || !isWanted(offer)) return false;
-      const config = before.find(({ name }) => name === offer.namespace);
-      if (config !== undefined && isWanted({ ...offer, config })) return false;
-      return before.length > 0 || !this.detached.has(keyOf(choice));
+      return offer !== undefined && this.find(choice) === undefined && isWanted(offer);
     });
-    const ask = { readOnly: false, take: TAKE.NO };
+    const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
+    for (const choice of says ? missing : []) {
+      if (!wanted.includes(choice))
+        this.ports.log.info(
+          `${choice.label} is not attached, as attach in the configuration wants, because it was detached since: rsconfig -a ${choice.label}`,
+        );
+    }
+    const ask: Ask = { readOnly: false, take: TAKE.NO, by: 'any' };
     await severalAtOnce(wanted, VOLUMES_AT_ONCE, async ({ label }) => {
       const { volume, error } = await this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
@@ -241,6 +245,7 @@ export class Attachments {
       label = choice.label;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
+      refuseOtherMode(label, volume.asksReadonly, ask, overrideOf(volume, choice));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.deviceOf(volume), error: null };
     } catch (thrown) {
       return failure(label, toRsError(thrown));
@@ -251,7 +256,7 @@ export class Attachments {
   private async openOnce(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
     const key = keyOf(choice);
     for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
-      if (isSame(other.ask, ask)) return await other.volume;
+      if (isSameAsk(other.ask, ask)) return await other.volume;
       const attached = await other.volume.catch(() => null);
       if (attached !== null) return attached;
     }
@@ -262,17 +267,18 @@ export class Attachments {
     return opened;
   }
 
-  private async open(choice: Choice<ServerOffer>, { readOnly, take }: Ask): Promise<Volume> {
+  private async open(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
     const rival = this.volumes.find((volume) => labelOf(volume) === choice.label);
     const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
     if (rival !== undefined || rivals.length > 0)
       throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
     const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
+    const { take } = ask;
     const turn = this.turnsGiven++;
     const offer = serverToAsk(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
-    const override = offer.config.volumes.find((volume) => volume.name === offer.name);
-    const isReadonly = readOnly || override?.readonly === true;
+    const override = overrideOf(offer, choice);
+    const isReadonly = asksReadonly(ask, override);
     const replayLog = isReadonly ? null : this.replayLogOf(override?.logSizeBytes ?? offer.config.logSizeBytes);
     const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
     const { from } = offer;
@@ -408,12 +414,13 @@ export class Attachments {
   }
 }
 
-function isSame(one: Ask, other: Ask): boolean {
-  return one.readOnly === other.readOnly && one.take === other.take;
-}
-
 function keyOf({ label, offers }: Choice<Offer>): string {
   return `${label} ${offers[0]?.id ?? ''}`;
+}
+
+/** What the configuration says of the volume alone. */
+function overrideOf({ name }: { readonly name: string }, { offers }: Choice<ServerOffer>): VolumeOverride | undefined {
+  return offers[0]?.config.volumes.find((volume) => volume.name === name);
 }
 
 function asOffer(volume: Volume): Offer {

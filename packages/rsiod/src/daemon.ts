@@ -26,6 +26,7 @@ import { deviceFacts } from './doors/device-facts.ts';
 import { NbdDoor } from './doors/nbd/nbd-door.ts';
 import type { Identity } from './identity.ts';
 import { KeptDevices, type LeftDevice } from './keeper/kept-devices.ts';
+import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
 import type { KeeperLink, Legacy } from './keeper/keeper-link.ts';
 import { letAllGo } from './keeper/letting-go.ts';
 import { localInterfaces } from './local-interfaces.ts';
@@ -55,6 +56,8 @@ export interface ClientDaemonOptions {
   readonly warn: (sentence: string) => void;
   /** By which devices outlive this process, and what the one before has left; null: they do not. */
   readonly keeper: { readonly link: KeeperLink; readonly legacy: Legacy } | null;
+  /** Why this machine can have no keeper; null: it can. */
+  readonly keeperLack: string | null;
   /** Ends this process, after `handOver`, so that its keeper starts another one. */
   readonly beginAnew: () => Promise<void>;
   /** Ends this process as SIGTERM does. */
@@ -155,6 +158,8 @@ export class ClientDaemon {
   /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
+    const { warning } = this.unkept(this.config);
+    if (warning !== null) warn(warning);
     await this.attached.load(warn);
     await this.devices.clean();
     await this.door.start();
@@ -170,7 +175,7 @@ export class ClientDaemon {
     if (this.reloadAsked) this.hangUp();
     this.sayUnreached(warn);
     await this.firstContact();
-    await this.attachAgain();
+    await this.attachAgain(true);
     await this.letGoUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
     for (const namespace of this.namespaces) {
@@ -242,6 +247,7 @@ export class ClientDaemon {
           return lost.map((server) => ({ namespace: namespace.config.name, server: server.name }));
         });
       },
+      obstacles: (next) => [this.unkept(next).obstacle].filter((sentence) => sentence !== null),
       take: (next) => this.take(next),
       note: (...words) => this.notices.add(...words),
     });
@@ -251,7 +257,6 @@ export class ClientDaemon {
   private take(next: RscltConfig): void {
     const { identity, log } = this.options;
     const before = this.namespaces;
-    const oldConfigs = this.config.namespaces;
     this.config = next;
     this.configuredMs = this.options.clock.wallMs();
     this.locals = this.localsOf(next);
@@ -267,14 +272,16 @@ export class ClientDaemon {
     }
     this.watcher.watch(this.locals.map(({ address }) => address));
     this.sayUnreached((sentence) => log.warn(sentence));
+    const { warning } = this.unkept(next);
+    if (warning !== null) log.warn(warning);
     this.attachments.configurationChanged();
-    void this.attachments.attachWanted(oldConfigs).then(() => this.attached.record());
+    void this.attachments.attachWanted(true).then(() => this.attached.record());
   }
 
   /** What was attached before the start, as it was, and what the configuration wants. */
-  private async attachAgain(): Promise<void> {
+  private async attachAgain(says = false): Promise<void> {
     await this.attached.restore();
-    await this.attachments.attachWanted();
+    await this.attachments.attachWanted(says);
     await this.attached.record();
   }
 
@@ -284,6 +291,11 @@ export class ClientDaemon {
       this.attached.awaited.some((one) => labelOf(one) === labelOf(note) && one.id === note.id);
     const unknown = this.kept.left.filter((device) => !isAwaited(device));
     await letAllGo(unknown, 'its volume was not attached', { ...this.options, devices: this.devices });
+  }
+
+  private unkept(config: RscltConfig): WithoutKeeper {
+    const { keeper, keeperLack, paths } = this.options;
+    return keeper === null ? withoutKeeper(config, deviceFacts(paths.root), keeperLack) : { obstacle: null, warning: null };
   }
 
   /** Sections that no path leads to: nobody could say why they stay silent. */

@@ -15,7 +15,7 @@ import { plural } from '@rsio/protocol/lib/units';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './doors/device-facts.ts';
 import { nextIdentity } from './identity.ts';
-import { keeperAbove, keeperFor, mayHaveDevices } from './keeper/keeper-choice.ts';
+import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 
 const HELP = `Usage: rsiod [--foreground] [--check]
@@ -31,9 +31,11 @@ interface Setup {
   readonly foreground: boolean;
   /** The keeper above this process, or null. */
   readonly above: { readonly fd: number; readonly life: number } | null;
+  /** Why there can be none; null: there can. */
+  readonly keeperLack: string | null;
 }
 
-async function run(daemon: Daemon, { config, paths, foreground, above }: Setup): Promise<void> {
+async function run(daemon: Daemon, { config, paths, foreground, above, keeperLack }: Setup): Promise<void> {
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const node = nodeOf(config);
   const copy = foreground ? copyToStderr : undefined;
@@ -73,6 +75,7 @@ async function run(daemon: Daemon, { config, paths, foreground, above }: Setup):
     log,
     warn,
     keeper,
+    keeperLack,
     beginAnew,
     stop,
   });
@@ -127,14 +130,15 @@ runProgram(
       return;
     }
     const foreground = values.foreground === true;
-    const isKept = above !== null || mayHaveDevices(config, deviceFacts(paths.root));
+    const isKept = above !== null || wantsKeeper(config, deviceFacts(paths.root));
+    const keeper = keeperFor({ life: above?.life ?? 0, root: paths.root, logFile: paths.logFile, node: nodeOf(config) });
     await startDaemon({
       program: 'rsiod',
       foreground,
       pidFile: paths.pidFile,
       note,
-      keeper: isKept ? keeperFor({ life: above?.life ?? 0, root: paths.root, logFile: paths.logFile, node: nodeOf(config) }) : null,
-      main: (daemon) => run(daemon, { config, paths, foreground, above }),
+      keeper: isKept && typeof keeper !== 'string' ? keeper : null,
+      main: (daemon) => run(daemon, { config, paths, foreground, above, keeperLack: typeof keeper === 'string' ? keeper : null }),
     });
   },
 );

@@ -18,13 +18,14 @@ let file = '';
 let config: RscltConfig;
 let attached: string[];
 let lost: { namespace: string; server: string }[];
+let obstacles: string[];
 let said: string[];
 let events: string[];
 
 beforeEach(() => {
   file = path.join(mkdtempSync(path.join(tmpdir(), 'rsio-r-')), 'rscltcfg');
   config = parseRscltConfig(TEXT, file);
-  [attached, lost, said, events] = [[], [], [], []];
+  [attached, lost, obstacles, said, events] = [[], [], [], [], []];
 });
 
 afterEach(() => rmSync(path.dirname(file), { recursive: true }));
@@ -38,6 +39,7 @@ function reload(text: string): string[] {
     config: () => config,
     inUse: () => attached,
     lostBy: () => lost,
+    obstacles: () => obstacles,
     take: (next) => {
       config = next;
     },
@@ -87,6 +89,7 @@ test('a file that is gone is refused', () => {
       config: () => config,
       inUse: () => [],
       lostBy: () => [],
+      obstacles: () => [],
       take: () => {
         throw new Error('taken');
       },
@@ -105,4 +108,11 @@ test('a change that cannot be made now refuses all others', () => {
     'The configuration stays as it was: Namespace osl cannot log in under another nam',
     'The configuration stays as it was: No [server] section of namespace osl, or no [',
   ]);
+});
+
+test('what else stands in the way is said, and nothing has changed', () => {
+  const before = config;
+  obstacles = ['Devices cannot begin under way'];
+  expect(refusal(TEXT.replace('10.0.1.1', '10.0.1.2')).context['problems']).toEqual(obstacles);
+  expect(config).toBe(before);
 });

@@ -16,6 +16,8 @@ export interface ReloaderPorts {
   readonly inUse: (namespace: string) => readonly string[];
   /** Names of servers of a namespace that have attached volumes and could not be reached any more. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
+  /** What else stands in the way of it: sentences with remedies. */
+  readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
   /** An event. */
   readonly note: (object: string, from: string, to: string, reason: string) => void;
@@ -39,7 +41,11 @@ export function reloadConfig(ports: ReloaderPorts): string[] {
 function acceptable(ports: ReloaderPorts): RscltConfig {
   try {
     const next = loadRscltConfig(ports.file);
-    const obstacles = [...standsInTheWay(ports.config(), next, ports.inUse), ...ports.lostBy(next).map(lossSentence)];
+    const obstacles = [
+      ...standsInTheWay(ports.config(), next, ports.inUse),
+      ...ports.lostBy(next).map(lossSentence),
+      ...ports.obstacles(next),
+    ];
     if (obstacles.length > 0) throw new RsError('E_IN_USE', obstacles.join('; '), { problems: obstacles });
     return next;
   } catch (thrown) {

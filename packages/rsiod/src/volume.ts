@@ -110,6 +110,11 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     return this.opened.readonly;
   }
 
+  /** How it was asked for; what the server makes of it is `readonly`. */
+  get asksReadonly(): boolean {
+    return this.attachment.readonly;
+  }
+
   get canDiscard(): boolean {
     return this.opened.canDiscard;
   }
@@ -136,14 +141,26 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
-    const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
     this.begins(this.clock.monotonicMs());
+    const invalid = this.validateExtents(positionBytes, lengthBytes);
+    if (invalid !== STATUS.OK) {
+      this.clock.soon(() => this.endExtents(invalid, [], done));
+      return;
+    }
+    const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
     callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux: IOCTL.EXTENTS, body }, ({ status, bodies }) => {
-      this.ended(this.clock.monotonicMs());
       const [first] = bodies;
-      if (status !== STATUS.OK || first === undefined) done(status === STATUS.OK ? STATUS.IO_ERROR : (status as Status), []);
-      else done(STATUS.OK, extentsOf(first));
-      this.tellIdle();
+      if (status !== STATUS.OK) return this.endExtents(status as Status, [], done);
+      if (first === undefined) return this.endExtents(STATUS.IO_ERROR, [], done);
+      let extents: Extent[];
+      try {
+        extents = extentsOf(first, lengthBytes);
+      } catch (thrown) {
+        // Who asked is answered whatever came; that it was no answer is the path's to judge.
+        this.endExtents(STATUS.IO_ERROR, [], done);
+        throw thrown;
+      }
+      this.endExtents(STATUS.OK, extents, done);
     });
   }
 
@@ -187,6 +204,12 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     this.tellIdle();
   }
 
+  private endExtents(status: Status, extents: readonly Extent[], done: (status: Status, extents: readonly Extent[]) => void): void {
+    this.ended(this.clock.monotonicMs());
+    done(status, extents);
+    this.tellIdle();
+  }
+
   private begins(nowMs: number): void {
     if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
     if (!this.stall.isReady) this.stall.submitted();
@@ -206,9 +229,17 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   private validate(io: VolumeIo): Status {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
+    return this.validateRange(io.positionBytes, io.lengthBytes);
+  }
+
+  private validateExtents(positionBytes: number, lengthBytes: number): Status {
+    return lengthBytes === 0 ? STATUS.BAD_REQUEST : this.validateRange(positionBytes, lengthBytes);
+  }
+
+  private validateRange(positionBytes: number, lengthBytes: number): Status {
     const block = this.blockSizeBytes;
-    if (io.positionBytes % block !== 0 || io.lengthBytes % block !== 0) return STATUS.MISALIGNED;
-    return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+    if (positionBytes % block !== 0 || lengthBytes % block !== 0) return STATUS.MISALIGNED;
+    return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 
   private cut(gathering: Gathering, io: VolumeIo): void {
@@ -277,11 +308,15 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   }
 }
 
-function extentsOf(body: Buffer): Extent[] {
+/** As many as cover what was asked for; the server may know of more. Throws E_PROTOCOL. */
+function extentsOf(body: Buffer, askedBytes: number): Extent[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
   const found: Extent[] = [];
-  for (let index = 0; index + 1 < extents.length; index += 2) {
-    found.push({ lengthBytes: extents[index]! * SECTOR_BYTES, hole: extents[index + 1] === EXTENT.HOLE });
+  let left = askedBytes;
+  for (let index = 0; index + 1 < extents.length && left > 0; index += 2) {
+    const lengthBytes = Math.min(extents[index]! * SECTOR_BYTES, left);
+    found.push({ lengthBytes, hole: extents[index + 1] === EXTENT.HOLE });
+    left -= lengthBytes;
   }
   return found;
 }

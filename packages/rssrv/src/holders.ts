@@ -185,14 +185,18 @@ export class Holders {
     if (losers.length > 0) this.log.info(`${why} from ${nodesOf(losers)}: it is closed there first`, { volume: name });
     const flushed = await Promise.all(losers.map((loser) => ports.endHold(volume, loser, epoch, why)));
     if (!opening.needsSync) return null;
+    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
     let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed when it was closed`;
     try {
       await ports.sync(volume);
     } catch (thrown) {
-      reason = toRsError(thrown).message;
+      const { code, message } = toRsError(thrown);
+      // Slow storage has lost nothing yet: an error that comes later begins a new life then.
+      if (code === 'E_TIMEOUT' && reason === null)
+        return `Volume ${name} was not taken from ${from}. ${message}: try again when it answers`;
+      reason = message;
     }
     if (reason === null) return null;
-    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
     const sentence = `Volume ${name} was not taken from ${from}, who may have lost acknowledged writes. ${reason}`;
     this.log.error(`${sentence}; it was for ${client.node} at ${client.address}`, { volume: name });
     await ports.lifeEnded(volume);

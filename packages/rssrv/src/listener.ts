@@ -100,7 +100,9 @@ export class Listener {
       idsFile: paths.volumesFile,
       memoryDirectory: paths.memoryDir,
       runDirectory: paths.runDir,
+      clock,
       log,
+      syncFailedLate: (id) => void this.lost(id),
       isHeld: (id) => this.holders.of(id).length > 0,
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
@@ -384,6 +386,7 @@ export class Listener {
     this.admissions.revoke(id, this.holders.epochOf(id));
     // A client without I/O looks after its handles when there is a new list.
     this.listChanged([]);
+    void this.volumes.takeOffOldError(id);
     try {
       await kept;
     } catch (thrown) {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOLD_CHANGES_WAITING_MAX } from '@rsio/protocol/limits';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { RsError } from '@rsio/protocol/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
 import { type GrantPorts, Holders } from './holders.ts';
@@ -170,6 +171,23 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
     scene.at = () => undefined;
     expect(await scene.open(MARS, OVER)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('--force') as string });
     expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, life: 'life+' });
+  });
+
+  test('when the storage does not answer a sync in time: nothing is lost yet, so the same can be tried again', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage is slow or hangs: it has not answered a sync for 15 s');
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence:
+        'Volume oracle was not taken from big-2. Its storage is slow or hangs: it has not answered a sync for 15 s: try again when it answers',
+    });
+    expect(scene.steps.at(-1)).toBe('sync (big-2)');
+    await stays(scene, identity);
+    scene.at = () => undefined;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
   });
 
   test('when a flush failed as it was closed', async () => {

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { systemClock } from '@rsio/protocol/lib/clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { volumeConfig } from './testing/volume-config.ts';
@@ -29,7 +30,9 @@ function server(): Volumes {
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
     runDirectory: at('run'),
+    clock: systemClock,
     log,
+    syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
   });
 }

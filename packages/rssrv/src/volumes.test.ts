@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import { systemClock } from '@rsio/protocol/lib/clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
@@ -19,6 +20,7 @@ let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
 let logged: string[] = [];
+let syncCommand: readonly string[] | undefined;
 const log = {
   info: (message: string) => void logged.push(message),
   warn: (message: string) => void logged.push(message),
@@ -34,6 +36,7 @@ beforeEach(() => {
   prepared = [];
   heldIds = new Set();
   logged = [];
+  syncCommand = undefined;
 });
 afterEach(async () => {
   for (const one of prepared) await one.close();
@@ -50,7 +53,10 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
     idsFile: idsFile(),
     memoryDirectory: inDirectory('shm'),
     runDirectory: inDirectory('run'),
+    clock: systemClock,
+    syncCommand,
     log,
+    syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
   });
   await result.open({ volumes });
@@ -284,4 +290,18 @@ test('a sync of a volume that keeps back what is not synced brings it to the fil
   const expected = Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(1536), Buffer.alloc(512, 2), Buffer.alloc(1536)]);
   expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(expected);
   expect(readLog(logFile)).toEqual([]);
+});
+
+test('a write-back error that a process has told already does not make the next sync fail, and a new one does', async () => {
+  const errors = inDirectory('errors');
+  // As the kernel: each error is reported once on a descriptor.
+  const script = `const fs = require('fs'); if (fs.existsSync(process.argv[1])) { fs.rmSync(process.argv[1]); process.stdout.write('EIO'); process.exitCode = 1; }`;
+  syncCommand = [process.execPath, '-e', script, errors];
+  const volumes = await prepare(volume({ sizeBytes: 4096 }));
+  const id = volumes.served[0]?.id ?? '';
+  fs.writeFileSync(errors, '');
+  await volumes.takeOffOldError(id);
+  await expect(volumes.sync(id)).resolves.toBeUndefined();
+  fs.writeFileSync(errors, '');
+  await expect(volumes.sync(id)).rejects.toMatchObject({ code: 'E_VOLUME', message: expect.stringContaining('EIO') });
 });

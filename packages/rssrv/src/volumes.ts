@@ -3,13 +3,13 @@
 // configuration has changed, is volume-change.ts's. Invariant: what is served changes as a whole, in `commit` of a change.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
-import type { RsError } from '@rsio/protocol/lib/errors';
+import type { Clock } from '@rsio/protocol/lib/clock';
+import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { SYNCS_AT_ONCE_MAX } from '@rsio/protocol/limits';
 import { syncUnsynced } from './backends/wrappers/sync-unsynced.ts';
 import type { ServedVolume } from './served-volume.ts';
 import { VolumeChange } from './volume-change.ts';
-import { SyncTurns } from './sync-turns.ts';
+import { StorageSyncs } from './storage-syncs.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import { releaseStorage, type Storage, volumeError } from './volume-storage.ts';
@@ -21,7 +21,12 @@ export interface VolumePorts {
   readonly memoryDirectory: string;
   /** RUN: where volumes with test-lose-unsynced keep what was not synced. */
   readonly runDirectory: string;
+  readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** Instead of the program that syncs descriptor 3 (storage-syncs.ts), for tests. */
+  readonly syncCommand?: readonly string[] | undefined;
+  /** A sync of the volume failed for which nobody waits any more: what was written to it may be lost. */
+  syncFailedLate(id: string): void;
   /** Whether somebody holds the volume of an id. */
   isHeld(id: string): boolean;
 }
@@ -53,10 +58,11 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
-  private readonly syncs = new SyncTurns(SYNCS_AT_ONCE_MAX);
+  private readonly syncs: StorageSyncs;
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.syncs = new StorageSyncs(ports.clock, { failedLate: (id) => ports.syncFailedLate(id) }, ports.syncCommand);
   }
 
   /** Those that are served, in the order of the configuration. */
@@ -94,23 +100,42 @@ export class Volumes {
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
   }
 
-  /** What any process has written to a volume so far is durable when it resolves. Throws E_VOLUME. */
+  /**
+   * What any process has written to a volume so far is durable when it resolves. Throws E_VOLUME when the storage reports an error, and
+   * E_TIMEOUT when it does not answer.
+   */
   async sync(id: string): Promise<void> {
-    const held = [...this.state.held.values()].find(({ served }) => served.id === id);
+    const held = this.heldBy(id);
     const handle = held?.storage.handle ?? null;
     if (held === undefined || handle === null) return;
     try {
       const unsyncedFile = held.served.test?.unsyncedFile ?? null;
-      await this.syncs.run(() => (unsyncedFile === null ? handle.datasync() : syncUnsynced(unsyncedFile, handle)));
+      await (unsyncedFile === null ? this.syncs.sync(id, handle.fd) : syncUnsynced(unsyncedFile, handle));
     } catch (thrown) {
+      if (thrown instanceof RsError) throw thrown;
       throw volumeError(held.storage.volume, 'its storage reported an error when it was synced', 'see to the storage', thrown);
     }
+  }
+
+  /**
+   * A process has told of a write-back error, and the storage has a new life for it. The kernel reports that error once more on the
+   * listener's own descriptor: it is taken off there, so that it is not held against a later take-over. Nothing is missed by that: what
+   * was written before is sent again, and later errors are reported to the process that has opened the storage since.
+   */
+  async takeOffOldError(id: string): Promise<void> {
+    const handle = this.heldBy(id)?.storage.handle ?? null;
+    if (handle !== null) await this.syncs.sync(id, handle.fd).catch(() => undefined);
   }
 
   /** Gives descriptors and locks up and removes memory volumes: only when no worker uses them any more. */
   async close(): Promise<void> {
     const { held } = this.state;
+    this.syncs.stop();
     this.state = { ...this.state, held: new Map() };
     for (const { storage } of held.values()) await releaseStorage(storage);
+  }
+
+  private heldBy(id: string): HeldVolume | undefined {
+    return [...this.state.held.values()].find(({ served }) => served.id === id);
   }
 }

@@ -27,6 +27,7 @@ class Scene {
   finished = 0;
   private readonly storage: ScriptedVolume;
   private readonly doorTurns: (() => void)[] = [];
+  private mistake: unknown = null;
   private isClosed = false;
   private hasEnded = false;
 
@@ -36,6 +37,9 @@ class Scene {
     this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
       broken: () => undefined,
+      failed: (thrown) => {
+        this.mistake = thrown;
+      },
       finished: () => void this.finished++,
     });
     this.connection.start();
@@ -120,6 +124,7 @@ class Scene {
 
   private judge(): void {
     this.transport.left.length = 0;
+    if (this.mistake !== null) throw new Error('Finding: a mistake of ours', { cause: this.mistake });
     expectThat(this.transport.waitingBytes <= NBD_BYTES_OUT_MAX + 2 * NBD_BATCH_BYTES, `${this.transport.waitingBytes} bytes wait`);
     const { underWay } = this.storage.volume;
     expectThat(underWay <= NBD_REQUESTS_OUT_MAX, `${underWay} requests are in the volume`);
@@ -153,9 +158,10 @@ function option(random: SeededRandom): Buffer {
 }
 
 function request(random: SeededRandom): Buffer {
-  const type = random.pick([0, 0, 1, 1, 3, 4, 6, 7, random.int(0, 9)]);
-  const length = random.pick([512, 4096, 4096, 8192, 1, edge(random, 0, VOLUME_BYTES), 32 * 1024 * 1024]);
-  const offset = random.pick([0, 512, 4096, VOLUME_BYTES - 4096, VOLUME_BYTES, 2n ** 63n]);
+  const type = random.pick([0, 0, 1, 1, 3, 4, 6, 7, 7, random.int(0, 9)]);
+  const anyLength = type === 1 ? 8191 : 0xffffffff;
+  const length = random.pick([512, 4096, 4096, 8192, 1, edge(random, 0, VOLUME_BYTES), 32 * 1024 * 1024, anyLength]);
+  const offset = random.pick([0, 512, 4096, VOLUME_BYTES - 4096, VOLUME_BYTES, random.int(0, VOLUME_BYTES), 2n ** 63n, 2n ** 64n - 1n]);
   const isWrite = type === 1;
   const sent = isWrite && length <= VOLUME_BYTES ? { data: Buffer.alloc(length, 5) } : {};
   const flags = random.chance(0.8) ? 0 : random.pick([1, 2, 8, 16, 0xffff]);
@@ -173,9 +179,13 @@ function make(random: SeededRandom): Buffer {
       random.int(0, 255),
     );
   };
+  // BLOCK_STATUS is answered only to who has chosen a context.
+  const chosen = random.chance(0.5)
+    ? [optionBytes(OPTION.STRUCTURED), optionBytes(OPTION.SET_CONTEXTS, contexts('oracle', ['base:allocation']))]
+    : [];
   const haggling = Array.from({ length: random.int(0, 3) }, () => option(random));
   const flags = random.chance(0.9) ? 3 : random.int(0, 255);
-  const opening = [u32(flags), ...haggling, going].flatMap((bytes) => [step(KIND.BYTES, options, bytes), step(KIND.SENT, 7)]);
+  const opening = [u32(flags), ...haggling, ...chosen, going].flatMap((bytes) => [step(KIND.BYTES, options, bytes), step(KIND.SENT, 7)]);
   return mutatedScript(random, [...opening, ...Array.from({ length: random.int(1, 16) }, one)], one);
 }
 

@@ -90,7 +90,7 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 /** What a key means wherever it stands; a section that inherits it adds from where. */
 const HELP = {
   stall: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
-  attach: 'Volumes attached when rsiod starts',
+  attach: 'Volumes attached at a start, a reload, or when their server is met, if rsconfig -d has not come since the last boot',
   device: 'How an attached volume is shown besides the NBD socket: as block and raw device, or raw alone; none: not at all',
   paths: 'Which pairs of interfaces become paths: those on a common subnet, all, or of those only what [server] sections name',
   heartbeat: 'How often each path is asked for a sign of life',
@@ -253,10 +253,10 @@ export const SCHEMA = {
       help: 'What holds for one volume of the namespace above',
       keys: {
         stall: optional(stall, `${HELP.stall}; ${OF_NAMESPACE}`),
-        attach: optional(types.yesNo, 'Whether this volume is attached when the daemon starts, whatever attach of the namespace says'),
+        attach: optional(types.yesNo, 'Whether this volume is one that attach means, whatever attach of the namespace says'),
         device: optional(device, `${HELP.device}; ${OF_NAMESPACE}`),
         'log-size': optional(logSize, `${HELP.logSize}; ${OF_NAMESPACE}`),
-        readonly: optional(types.yesNo, 'Whether this volume is attached for reading only'),
+        readonly: optional(types.yesNo, 'Whether this volume is attached for reading only, when it is attached the next time'),
         path: optional(
           types.path,
           'Where its block device is instead of /dev/avN/NAME; the raw device is beside it, with an r in front of its name',

@@ -1,21 +1,51 @@
-// Whether rsiod gets a keeper: where there may be devices that are to outlive its working process. Finds what is needed; pure but for that.
+// Whether rsiod gets a keeper: where there can ever be devices, which are to outlive its working process. Finds what is needed; pure but for that.
 // Invariant: without a keeper rsiod is what it is with one, except that its devices end with it.
 
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import type { RscltConfig } from '@rsio/protocol/config/types';
+import type { DeviceChoice, RscltConfig } from '@rsio/protocol/config/types';
 import type { DaemonKeeper } from '@rsio/protocol/lib/daemon-process';
 import type { DeviceFacts } from '../doors/device-choice.ts';
 import { KEEPER_VARIABLE } from './keeper-link.ts';
 import { keeperArguments } from './keeper-script.ts';
 
-/** Whether devices may be made with this configuration. */
-export function mayHaveDevices(config: RscltConfig, { isRoot, hasFuse, hasOwnRoot }: DeviceFacts): boolean {
-  const choices = config.namespaces.flatMap((namespace) => [
-    namespace.device,
-    ...namespace.volumes.flatMap(({ device }) => (device === null ? [] : [device])),
-  ]);
-  return isRoot && hasFuse && choices.some((choice) => choice === 'block' || choice === 'raw' || (choice === 'auto' && !hasOwnRoot));
+/** Whether volumes may be shown by devices with this configuration, on this machine as it is now. */
+export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
+  return facts.isRoot && (wishes(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && wishes(config).includes('auto')));
+}
+
+/**
+ * Whether rsiod is started below a keeper: wherever a device can come later, too, by a reload or a module that is loaded. With a root of its
+ * own only what asks for devices by name makes any: there a reload that asks for them is refused instead.
+ */
+export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
+  return isRoot && (!hasOwnRoot || wishes(config).some(isDevice));
+}
+
+function wishes(config: RscltConfig): DeviceChoice[] {
+  return config.namespaces.flatMap(({ device, volumes }) => [device, ...volumes.flatMap((volume) => volume.device ?? [])]);
+}
+
+function isDevice(choice: DeviceChoice): boolean {
+  return choice === 'block' || choice === 'raw';
+}
+
+/** What a daemon without a keeper says of a configuration; `lack`: why there can be none, null: it was started without. */
+export interface WithoutKeeper {
+  /** Why the configuration cannot be taken under way, or null. */
+  readonly obstacle: string | null;
+  /** What is to be known of it, or null. */
+  readonly warning: string | null;
+}
+
+export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: string | null): WithoutKeeper {
+  if (lack === null) {
+    const obstacle =
+      'Devices cannot begin under way: this rsiod was started without a keeper, so a crash of it would end what is mounted on them; put device back, or stop rsiod and start it anew (rsconfig stop, then rsiod)';
+    return { obstacle: wantsKeeper(config, facts) && mayHaveDevices(config, facts) ? obstacle : null, warning: null };
+  }
+  const warning = `Devices end with rsiod, and a crash of it ends what is mounted on them, because there can be no keeper: ${lack}`;
+  return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
 /** Its link's descriptor, and which child of it this process is; null: there is no keeper. */
@@ -32,13 +62,13 @@ export interface KeeperSetup {
   readonly node: string;
 }
 
-/** The keeper to start under; null: this machine has no perl, or one for which the script does not know the system calls. */
-export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | null {
+/** The keeper to start under, or why this machine can have none. */
+export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
-  if (perl === null) return null;
+  if (perl === null) return 'there is no perl (install it)';
   const argumentsFor = (command: readonly string[], starterFd: number | null, isBound: boolean): string[] | null =>
     keeperArguments(process.arch, { isBound, starterFd, logFile, node, command });
-  if (argumentsFor([], null, false) === null) return null;
+  if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are not known (use device = nbd-socket)`;
   return {
     life,
     // A later child works in another folder: what --root said counts for all of them.

@@ -225,5 +225,6 @@ it('a keeper is one only where its variable says so, and the root is the same fo
   expect(keeperAbove({ RSIO_KEEPER: '4 0' })).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: '4 2' })).toEqual({ fd: 4, life: 2 });
   const found = keeperFor({ life: 0, root: '', logFile: '/log', node: 'big-2' });
-  if (hasPerl) expect(found?.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
+  if (hasPerl && typeof found !== 'string')
+    expect(found.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
 });

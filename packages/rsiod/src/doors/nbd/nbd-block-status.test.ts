@@ -10,22 +10,28 @@ const hole = (lengthBytes: number) => ({ lengthBytes, hole: true });
 
 describe('allocation descriptors', () => {
   it('merge neighbours of one kind and end where the request ends', () => {
-    expect(allocationDescriptors([data(512), data(512), hole(1024), data(8192)], 4096, false)).toEqual([1024, 0, 1024, 3, 2048, 0]);
+    expect(allocationDescriptors([data(512), data(512), hole(1024), data(8192)], 0, 4096, false)).toEqual([1024, 0, 1024, 3, 2048, 0]);
   });
 
   it('are one when one is asked for, not longer than the request', () => {
-    expect(allocationDescriptors([hole(512), hole(512), data(512)], 4096, true)).toEqual([1024, 3]);
-    expect(allocationDescriptors([hole(2 ** 40)], 4096, true)).toEqual([4096, 3]);
+    expect(allocationDescriptors([hole(512), hole(512), data(512)], 0, 4096, true)).toEqual([1024, 3]);
+    expect(allocationDescriptors([hole(2 ** 40)], 0, 4096, true)).toEqual([4096, 3]);
+  });
+
+  it('begin where the request does, also within an extent', () => {
+    expect(allocationDescriptors([data(512), hole(1024), data(512)], 700, 1000, false)).toEqual([836, 3, 164, 0]);
+    expect(allocationDescriptors([data(512)], 700, 1000, false)).toEqual([1000, 0]);
+    expect(allocationDescriptors([hole(2 ** 32)], 511, 0xffffffff, true)).toEqual([2 ** 32 - 511, 3]);
   });
 
   it('are never empty', () => {
-    expect(allocationDescriptors([], 4096, false)).toEqual([4096, 0]);
-    expect(allocationDescriptors([hole(0)], 4096, false)).toEqual([4096, 0]);
+    expect(allocationDescriptors([], 0, 4096, false)).toEqual([4096, 0]);
+    expect(allocationDescriptors([hole(0)], 0, 4096, false)).toEqual([4096, 0]);
   });
 
   it('are not more than one reply carries', () => {
     const many = Array.from({ length: 5000 }, (_, i) => (i % 2 === 0 ? data(512) : hole(512)));
-    const descriptors = allocationDescriptors(many, 5000 * 512, false);
+    const descriptors = allocationDescriptors(many, 0, 5000 * 512, false);
     expect(descriptors).toHaveLength(2 * EXTENTS_PER_ANSWER_MAX);
     const into = Buffer.alloc(BLOCK_STATUS_MAX_BYTES);
     expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 1 }, descriptors)).toBe(BLOCK_STATUS_MAX_BYTES);

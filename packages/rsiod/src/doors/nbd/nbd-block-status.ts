@@ -1,4 +1,5 @@
-// Extents of a volume -> descriptors of base:allocation, pure: pairs of (length, flags), as many as one reply carries.
+// Extents of a volume -> descriptors of base:allocation, pure: pairs of (length, flags), as many as one reply carries. The volume knows whole
+// blocks only, a client may ask from any byte on: `headBytes` of the first extents lie before what it asked for.
 // Never empty, never past what was asked for, neighbours of one kind merged. A hole reads as zeros: that is what the volumes mean by it.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/limits';
@@ -11,13 +12,15 @@ const DESCRIPTOR_BYTES = 8;
 /** The largest BLOCK_STATUS reply. */
 export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
 
-/** Pairs of bytes and flags for `lengthBytes` from the start of `extents`; `one`: only the first. */
-export function allocationDescriptors(extents: readonly Extent[], lengthBytes: number, one: boolean): number[] {
+/** Pairs of bytes and flags for `lengthBytes`, which begin `headBytes` behind the start of `extents`; `one`: only the first. */
+export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;
   const pairs: number[] = [];
+  let before = headBytes;
   let left = lengthBytes;
   for (const extent of extents) {
-    const bytes = Math.min(extent.lengthBytes, left);
+    const bytes = Math.min(extent.lengthBytes - before, left);
+    before = Math.max(0, before - extent.lengthBytes);
     if (bytes <= 0) continue;
     const flags = extent.hole ? STATE.HOLE | STATE.ZERO : 0;
     const last = pairs.length - 2;

@@ -12,7 +12,9 @@ import {
   NBD_REQUEST_MAX_BYTES,
   NBD_REQUESTS_OUT_MAX,
 } from '@rsio/protocol/limits';
+import { assert } from '@rsio/protocol/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { Extent } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import { BatchPool } from './nbd-transport.ts';
@@ -47,6 +49,7 @@ class Rig {
     this.connection = new NbdConnection(this.transport, { list: () => [this.volume] }, pools, {
       serving: (volume) => this.log.push(`serving ${volume.name}`),
       broken: (reason) => this.log.push(`broken: ${reason}`),
+      failed: (thrown) => this.log.push(`failed: ${thrown instanceof Error ? thrown.message : ''}`),
       finished: () => this.log.push('finished'),
     });
     this.connection.start();
@@ -79,6 +82,11 @@ class Rig {
   /** The volume answers up to `most` requests. */
   complete(most = Number.POSITIVE_INFINITY): void {
     for (const fire of this.volumeTurns.splice(0, most)) fire();
+  }
+
+  /** The volume does this in its turn. */
+  later(fire: () => void): void {
+    this.volumeTurns.push(fire);
   }
 
   turn(): void {
@@ -402,4 +410,48 @@ describe('the end of a connection', () => {
     expect(rig.answers().map(({ cookie }) => cookie)).toEqual([1]);
     expect(rig.transport.ended).toBe(true);
   });
+});
+
+describe('a mistake of ours ends its connection and nothing else', () => {
+  it('when a request is passed on: what is in the volume comes back before it counts as over', () => {
+    const rig = new Rig().go(true);
+    rig.send({ type: READ, cookie: 1, offset: 0, length: 4096 });
+    rig.volume.submit = () => {
+      throw new Error('a mistake');
+    };
+    rig.send({ type: READ, cookie: 2, offset: 0, length: 4096 }, { type: READ, cookie: 3, offset: 0, length: 4096 });
+    expect(rig.transport.destroyed).toBe(true);
+    rig.transport.failWrites();
+    rig.connection.closed();
+    expect(rig.log).toEqual(['serving oracle', 'failed: a mistake']);
+    rig.complete();
+    rig.turn();
+    expect(rig.log).toEqual(['serving oracle', 'failed: a mistake', 'finished']);
+  });
+
+  it('when the volume answers', () => {
+    const rig = new Rig().go(true);
+    rig.volume.extents = (_position, _length, done) => rig.later(() => done(STATUS.OK, [null as unknown as Extent]));
+    rig.send({ type: BLOCK_STATUS, cookie: 1, offset: 0, length: 4096 });
+    rig.complete();
+    rig.connection.closed();
+    expect(rig.log).toEqual(['serving oracle', expect.stringMatching(/^failed: Cannot read/), 'finished']);
+  });
+
+  it('but an assertion that fails ends the process, as everywhere', () => {
+    const rig = new Rig().go(true);
+    rig.volume.submit = () => assert(false, 'the trunk is broken');
+    expect(() => rig.send({ type: FLUSH, cookie: 1 })).toThrow('the trunk is broken');
+  });
+});
+
+it('BLOCK_STATUS of any range is asked for in whole blocks, and answered for what was asked', () => {
+  const rig = new Rig({ blockSizeBytes: 4096 }).go(true);
+  rig.send({ type: WRITE, cookie: 1, offset: 4096, data: Buffer.alloc(4096, 5) });
+  rig.answers();
+  rig.send({ type: BLOCK_STATUS, cookie: 2, offset: 4000, length: 5000 });
+  expect(rig.volume.seen.at(-1)).toBe('extents 0+12288');
+  expect(rig.answers()[0]?.data.toString('hex')).toBe('00000001' + '0000006000000003' + '0000100000000000' + '0000032800000003');
+  expect(rig.errors({ type: BLOCK_STATUS, cookie: 3, offset: 0, length: 0xffffffff })).toEqual(['#3 22']);
+  expect(rig.errors({ type: BLOCK_STATUS, cookie: 4, offset: 2n ** 64n - 1n, length: 0xffffffff })).toEqual(['#4 22']);
 });

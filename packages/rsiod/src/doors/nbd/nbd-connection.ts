@@ -1,9 +1,11 @@
 // One NBD connection from greeting to end: which decoder the bytes go to, when the socket is read, and when all is over. Sans-I/O.
-// Leaves options to nbd-handshake.ts and requests to nbd-transmission.ts.
+// Leaves options to nbd-handshake.ts and requests to nbd-transmission.ts. Invariant: a mistake of ours that one connection meets ends that
+// connection and nothing else (docs/adr/0022); only a failed assertion ends the process, as everywhere.
 //
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
 
+import { AssertionError } from '@rsio/protocol/lib/assert';
 import type { DoorVolume } from '../door.ts';
 import { NbdRequestDecoder } from './nbd-codec.ts';
 import { type HandshakeStep, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';
@@ -17,6 +19,8 @@ export interface ConnectionEvents {
   serving(volume: DoorVolume): void;
   /** The client broke the protocol and loses its connection. */
   broken(reason: string): void;
+  /** It met a mistake of ours, and loses its connection. Called once. */
+  failed(thrown: unknown): void;
   /** Closed, and nothing of it is in the volume or in the socket any more. Called once. */
   finished(): void;
 }
@@ -41,6 +45,7 @@ export class NbdConnection implements OptionSink, TransmissionHost {
   private restAt = 0;
   private inputEnded = false;
   private ended = false;
+  private hasFailed = false;
   /** An answer of the handshake is on its way: options are taken one by one, so that nobody can pile up answers. */
   private answering = false;
 
@@ -57,17 +62,25 @@ export class NbdConnection implements OptionSink, TransmissionHost {
 
   /** Bytes of the client; they are the caller's again when this returns. */
   receive(bytes: Buffer, start: number, end: number): void {
-    const at = this.take(bytes, start, end);
-    if (!this.accepting() || !(at < end || this.blocked())) return;
-    this.rest = Buffer.from(bytes.subarray(at, end));
-    this.restAt = 0;
-    this.transport.pause();
+    try {
+      const at = this.take(bytes, start, end);
+      if (!this.accepting() || !(at < end || this.blocked())) return;
+      this.rest = Buffer.from(bytes.subarray(at, end));
+      this.restAt = 0;
+      this.transport.pause();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
   }
 
   /** The client sends no more. What it sent is executed and answered. */
   inputEnd(): void {
     this.inputEnded = true;
-    if (this.rest === null) this.drain();
+    try {
+      if (this.rest === null) this.drain();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
   }
 
   /** Takes no more requests, answers what is under way, closes. */
@@ -90,9 +103,26 @@ export class NbdConnection implements OptionSink, TransmissionHost {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.phase = 'closed';
     this.rest = null;
+    try {
+      this.running?.decoder.stop();
+      this.running?.transmission.die();
+      this.settled();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** From any event: the connection ends, with what the volume has of it left to come back. */
+  failed(thrown: unknown): void {
+    if (thrown instanceof AssertionError) throw thrown;
+    if (this.hasFailed || this.phase === 'finished') return;
+    this.hasFailed = true;
+    this.rest = null;
     this.running?.decoder.stop();
-    this.running?.transmission.die();
-    this.settled();
+    this.events.failed(thrown);
+    this.running?.transmission.fail();
+    if (this.phase === 'closed') this.settled();
+    else this.transport.destroy();
   }
 
   clientFlags(flags: number): void {
@@ -142,7 +172,7 @@ export class NbdConnection implements OptionSink, TransmissionHost {
   }
 
   private accepting(): boolean {
-    return this.phase === 'haggling' || this.phase === 'serving';
+    return !this.hasFailed && (this.phase === 'haggling' || this.phase === 'serving');
   }
 
   private blocked(): boolean {
@@ -163,7 +193,11 @@ export class NbdConnection implements OptionSink, TransmissionHost {
       this.answering = true;
       this.transport.write(step.reply, (failed) => {
         this.answering = false;
-        if (failed === undefined || failed === null) this.roomAgain();
+        try {
+          if (failed === undefined || failed === null) this.roomAgain();
+        } catch (thrown) {
+          this.failed(thrown);
+        }
       });
     }
     if (step.next === 'close') this.drain();

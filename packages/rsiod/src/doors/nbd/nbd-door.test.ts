@@ -37,7 +37,11 @@ afterEach(async () => {
 });
 
 function makeDoor(options: Partial<NbdDoorOptions> = {}): NbdDoor {
-  const log = { info: () => {}, warn: (message: string) => void warnings.push(message) };
+  const log = {
+    info: () => {},
+    warn: (message: string) => void warnings.push(message),
+    error: (message: string) => void warnings.push(message),
+  };
   const door = new NbdDoor({ socketPath, group: null, volumes: { list: () => [volume] }, log, clock: systemClock, ...options });
   doors.push(door);
   return door;

@@ -4,6 +4,7 @@
 
 import { createServer, type Server, Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import type { LogFields } from '@rsio/protocol/lib/log-fields';
 import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
 import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_RECEIVE_BYTES, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
@@ -18,6 +19,7 @@ import { openToGroup } from './socket-group.ts';
 export interface DoorLog {
   info(message: string): void;
   warn(message: string): void;
+  error(message: string, fields?: LogFields): void;
 }
 
 export interface NbdDoorOptions {
@@ -120,6 +122,7 @@ export class NbdDoor implements Door {
     const connection: NbdConnection = new NbdConnection(transportOf(opened), volumes, this.pools, {
       serving: (volume) => this.serving(client, volume),
       broken: (reason) => log.warn(`NBD connection ${number} closed: ${reason}`),
+      failed: (error) => log.error(`NBD connection ${number} closed: an error of rsiod itself, please report it`, { error }),
       finished: () => this.finished(client),
     });
     const client: Client = { number, connection, volume: null, timer: null };

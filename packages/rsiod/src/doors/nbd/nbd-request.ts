@@ -33,6 +33,8 @@ export class NbdRequest implements VolumeIo, LargeReply {
   offsetHigh = 0;
   offsetLow = 0;
   one = false;
+  /** BLOCK_STATUS: how far before its own start the volume was asked. */
+  headBytes = 0;
   /** Bytes of data it counts for in the bound of its connection. */
   dataBytes = 0;
 
@@ -72,6 +74,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.keepAllocated = (header.flags & COMMAND_FLAG.NO_HOLE) !== 0;
     this.one = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
     this.dataBytes = 0;
+    this.headBytes = 0;
   }
 
   hold(held: DataBuffer): void {

@@ -1,7 +1,8 @@
 // The transmission phase of one connection: requests from the decoder to the volume, outcomes back as replies. Leaves the bytes to nbd-codec.ts,
 // judging to request-rules.ts and the volume, sending to reply-output.ts, and the connection's life to nbd-connection.ts.
 // Invariants: a request is counted from its header until its reply has left (or never will); its data buffer goes back to the pool
-// exactly once, and never while the volume or the socket has it, also when the connection has died meanwhile.
+// exactly once, and never while the volume or the socket has it, also when the connection has died meanwhile. What is called from outside
+// lets no exception out but to its host.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -34,6 +35,8 @@ export interface TransmissionHost {
   roomAgain(): void;
   /** Nothing is under way any more. */
   settled(): void;
+  /** Our own mistake, in an event that nobody else would catch it in: the connection ends, and `fail` is to be called. */
+  failed(thrown: unknown): void;
 }
 
 /** What connections share. */
@@ -57,8 +60,12 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   /** The WRITE whose payload is coming. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
+  /** Of these, the volume has. */
+  private inVolume = 0;
   private bytesOut = 0;
   private dead = false;
+  /** It met a mistake of ours: from then on only what the volume has is counted. */
+  private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionHost) {
     this.agreed = agreed;
@@ -69,7 +76,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
 
   /** Requests whose replies have not left. */
   get underWay(): number {
-    return this.requestsOut;
+    return this.hasFailed ? this.inVolume : this.requestsOut;
   }
 
   header(header: NbdRequestHeader): HeaderVerdict {
@@ -128,34 +135,46 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     this.output.close();
   }
 
+  /** After `failed`: nothing of it is answered or used again. */
+  fail(): void {
+    this.hasFailed = true;
+    this.dead = true;
+    this.receiving = null;
+    this.output.close();
+  }
+
   completed(request: NbdRequest, status: Status): void {
-    if (this.dead) this.drop(request);
-    else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.changes), statusEntry(status).sentence);
-    else if (request.type === COMMAND.READ) this.answerRead(request);
-    else this.answerDone(request);
+    this.inVolume--;
+    try {
+      if (this.dead) this.drop(request);
+      else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.changes), statusEntry(status).sentence);
+      else if (request.type === COMMAND.READ) this.answerRead(request);
+      else this.answerDone(request);
+    } catch (thrown) {
+      this.host.failed(thrown);
+    }
   }
 
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void {
-    if (this.dead) {
-      this.drop(request);
-      return;
+    this.inVolume--;
+    try {
+      if (this.dead) this.drop(request);
+      // Where nothing is known of holes everything counts as allocated: better than a failing copy.
+      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
+      else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
+    } catch (thrown) {
+      this.host.failed(thrown);
     }
-    // Where nothing is known of holes everything counts as allocated: better than a failing copy.
-    if (status !== STATUS.OK && status !== STATUS.UNSUPPORTED) {
-      this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
-      return;
-    }
-    const known = status === STATUS.OK ? extents : [];
-    const descriptors = allocationDescriptors(known, request.lengthBytes, request.one);
-    const batch = this.output.room(BLOCK_STATUS_MAX_BYTES);
-    this.output.commit(writeBlockStatus(batch.bytes, batch.fill, request, descriptors), request.dataBytes);
-    this.recycle(request);
   }
 
   largeLeft(request: NbdRequest, failed: boolean): void {
-    const { dataBytes } = request;
-    this.recycle(request);
-    this.left(1, dataBytes, failed);
+    try {
+      const { dataBytes } = request;
+      this.recycle(request);
+      this.left(1, dataBytes, failed);
+    } catch (thrown) {
+      this.host.failed(thrown);
+    }
   }
 
   left(requests: number, dataBytes: number, failed: boolean): void {
@@ -164,13 +183,36 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     // Only a reply that really went out lets more requests in: a client that is gone must not have what it left behind in the
     // socket executed late, after those of its successor.
     if (!failed && !this.dead) this.host.roomAgain();
-    if (this.requestsOut === 0) this.host.settled();
+    if (this.underWay === 0) this.host.settled();
+  }
+
+  failed(thrown: unknown): void {
+    this.host.failed(thrown);
   }
 
   private execute(request: NbdRequest): void {
+    if (request.type === COMMAND.BLOCK_STATUS) this.askExtents(request);
+    else this.agreed.volume.submit(request);
+    // Behind what may throw: who was not taken never comes back.
+    this.inVolume++;
+  }
+
+  /** The volume knows whole blocks: it is asked for those that the range touches. */
+  private askExtents(request: NbdRequest): void {
     const { volume } = this.agreed;
-    if (request.type === COMMAND.BLOCK_STATUS) volume.extents(request.positionBytes, request.lengthBytes, request.extentsDone);
-    else volume.submit(request);
+    const { positionBytes, lengthBytes } = request;
+    const block = volume.blockSizeBytes;
+    const headBytes = positionBytes % block;
+    const wholeBytes = Math.ceil((headBytes + lengthBytes) / block) * block;
+    request.headBytes = headBytes;
+    volume.extents(positionBytes - headBytes, wholeBytes, request.extentsDone);
+  }
+
+  private answerExtents(request: NbdRequest, extents: readonly Extent[]): void {
+    const descriptors = allocationDescriptors(extents, request.headBytes, request.lengthBytes, request.one);
+    const batch = this.output.room(BLOCK_STATUS_MAX_BYTES);
+    this.output.commit(writeBlockStatus(batch.bytes, batch.fill, request, descriptors), request.dataBytes);
+    this.recycle(request);
   }
 
   private answerRead(request: NbdRequest): void {

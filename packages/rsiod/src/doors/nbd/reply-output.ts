@@ -19,6 +19,8 @@ export interface LargeReply {
 export interface OutputOwner {
   /** Replies to `requests` requests with `dataBytes` between them have left, or (`failed`) never will. */
   left(requests: number, dataBytes: number, failed: boolean): void;
+  /** Our own mistake, in an event of the loop. */
+  failed(thrown: unknown): void;
 }
 
 export class ReplyOutput {
@@ -28,7 +30,11 @@ export class ReplyOutput {
   private readonly schedule: (fire: () => void) => void;
   private readonly fire = (): void => {
     this.scheduled = false;
-    this.flush();
+    try {
+      this.flush();
+    } catch (thrown) {
+      this.owner.failed(thrown);
+    }
   };
   private open: ReplyBatch | null = null;
   private readonly large: LargeReply[] = [];
@@ -103,8 +109,12 @@ export class ReplyOutput {
     // One view and one closure per batch, not per reply.
     this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
       this.sending--;
-      this.giveBack(batch, failed !== undefined && failed !== null);
-      if (this.open !== null) this.wake();
+      try {
+        this.giveBack(batch, failed !== undefined && failed !== null);
+        if (this.open !== null) this.wake();
+      } catch (thrown) {
+        this.owner.failed(thrown);
+      }
     });
   }
 

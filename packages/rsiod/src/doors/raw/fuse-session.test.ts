@@ -5,7 +5,8 @@ import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { assert } from '@rsio/protocol/lib/assert';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryVolume, type MemoryVolumeOptions } from '../nbd/testing/memory-volume.ts';
 import { ERRNO, OPCODE } from './fuse-constants.ts';
 import { FuseSession } from './fuse-session.ts';
@@ -360,5 +361,27 @@ describe('any bytes', () => {
     scene.kernel.feed(scene.session, Buffer.alloc(39, 1));
     expect(scene.kernel.replies.size).toBe(0);
     expect(scene.broken).toEqual(['a request of 39 bytes, opcode ?, is none']);
+  });
+});
+
+describe('a mistake of ours costs the request that met it, and nothing else', () => {
+  it.each(['submit', 'extents'] as const)('in %s', (method) => {
+    const scene = new Scene();
+    const mistake = vi.spyOn(scene.volume, method).mockImplementation(() => {
+      throw new Error('a mistake');
+    });
+    const lost = method === 'submit' ? scene.read(0, 4096) : scene.seek(3, 0);
+    mistake.mockRestore();
+    const next = scene.read(0, 4096);
+    scene.run();
+    expect([scene.errno(lost), scene.errno(next)]).toEqual([ERRNO.EIO, ERRNO.OK]);
+    expect(scene.broken).toEqual([expect.stringMatching(/^an error of rsiod itself, please report it: Error: a mistake/)]);
+    expect(scene.session.underWay).toBe(0);
+  });
+
+  it('but an assertion that fails ends the process, as everywhere', () => {
+    const scene = new Scene();
+    scene.volume.submit = () => assert(false, 'the trunk is broken');
+    expect(() => scene.read(0, 4096)).toThrow('the trunk is broken');
   });
 });

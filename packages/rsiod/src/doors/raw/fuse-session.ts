@@ -3,6 +3,7 @@
 // Invariants: each request that needs an answer gets exactly one, also after `stop`; a buffer goes back exactly once, and never while the
 // volume has it; a change is never answered before the volume is done with it, except by `stop`, whose caller gives up what is out.
 
+import { AssertionError } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import {
   FUSE_BACKGROUND_MAX,
@@ -126,7 +127,16 @@ export class FuseSession {
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);
-    if (verdict === 'good') return this.take(bytes, header);
+    if (verdict === 'good') {
+      try {
+        return this.take(bytes, header);
+      } catch (thrown) {
+        this.mistaken(thrown);
+        if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
+        // Somebody may have the buffer.
+        return true;
+      }
+    }
     this.options.broken(`a request of ${lengthBytes} bytes, opcode ${verdict === 'bad' ? '?' : header.opcode}, is none`);
     if (verdict === 'short' && needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
     return false;
@@ -325,8 +335,8 @@ export class FuseSession {
     else {
       const request = this.begin(header);
       request.seeks = whence === SEEK.DATA ? 'data' : 'hole';
-      this.active.add(request);
       seek(this.volume, position, request.seeks, (sought) => this.sought(request, sought));
+      this.active.add(request);
     }
   }
 
@@ -362,6 +372,8 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
+    // First, as it may throw: who was not taken never comes back.
+    this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;
     const isFull = this.active.size >= FUSE_REQUESTS_OUT_MAX || this.bytesOut >= FUSE_BYTES_OUT_MAX;
@@ -369,23 +381,36 @@ export class FuseSession {
       this.isPaused = true;
       this.options.port.pause();
     }
-    this.volume.submit(request);
   }
 
   private completed(request: FuseRequest, status: Status): void {
-    if (status === STATUS.OK && !request.isAnswered) this.answerDone(request);
-    this.finish(request, fuseErrno(status));
+    let errno = fuseErrno(status);
+    try {
+      if (status === STATUS.OK && !request.isAnswered) this.answerDone(request);
+    } catch (thrown) {
+      this.mistaken(thrown);
+      errno = ERRNO.EIO;
+    }
+    this.finish(request, errno);
+  }
+
+  /** A mistake of ours costs the request that met it; only a failed assertion ends the process, as everywhere (docs/adr/0022). */
+  private mistaken(thrown: unknown): void {
+    if (thrown instanceof AssertionError) throw thrown;
+    this.options.broken(
+      `an error of rsiod itself, please report it: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
+    );
   }
 
   private answerDone(request: FuseRequest): void {
     const { header, op, lengthBytes, buffer } = request;
-    request.isAnswered = true;
     if (op === 'write') this.answer(writeWriteReply(this.small, header, lengthBytes));
     else if (op === 'read') {
       const start = DATA_OFFSET - REPLY_HEADER_BYTES;
       writeReplyHeader(buffer, start, header, ERRNO.OK, lengthBytes);
       this.options.port.reply(buffer, start, DATA_OFFSET + lengthBytes);
     } else this.fail(header, ERRNO.OK);
+    request.isAnswered = true;
   }
 
   /** The volume is done with it. */

@@ -67,6 +67,8 @@ export class MemoryVolume implements DoorVolume {
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
     this.seen.push(`extents ${positionBytes}+${lengthBytes}`);
+    const isWhole = positionBytes % this.blockSizeBytes === 0 && lengthBytes % this.blockSizeBytes === 0 && lengthBytes > 0;
+    assert(isWhole, `Extents of ${positionBytes}+${lengthBytes}: a door asks for whole blocks`);
     this.schedule(() => {
       if (this.fail !== STATUS.OK) return done(this.fail, []);
       if (positionBytes + lengthBytes > this.sizeBytes) return done(STATUS.PAST_END, []);

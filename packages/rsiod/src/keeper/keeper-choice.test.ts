@@ -1,0 +1,39 @@
+// Whether rsiod gets a keeper, and what it says of a configuration that brings devices when it has none.
+// Leaves the keeper itself to keeper.test.ts.
+
+import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import type { RscltConfig } from '@rsio/protocol/config/types';
+import { expect, it } from 'vitest';
+import type { DeviceFacts } from '../doors/device-choice.ts';
+import { wantsKeeper, withoutKeeper } from './keeper-choice.ts';
+
+const MACHINE: DeviceFacts = { hasOwnRoot: false, isRoot: true, hasFuse: true, hasLoop: true };
+const SCRATCH: DeviceFacts = { ...MACHINE, hasOwnRoot: true };
+
+function config(device: string, ofVolume: string | null = null): RscltConfig {
+  const namespace = `[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\ndevice = ${device}\n`;
+  const volume = ofVolume === null ? '' : `[volume oracle]\ndevice = ${ofVolume}\n`;
+  return parseRscltConfig(`[interface if0]\naddress = 10.0.1.1\n${namespace}[server s1]\naddress = 10.0.1.9\n${volume}`, 'rscltcfg');
+}
+
+it('there is a keeper wherever a reload, or a module that is loaded, can bring devices', () => {
+  expect(wantsKeeper(config('none'), MACHINE)).toBe(true);
+  expect(wantsKeeper(config('auto'), { ...MACHINE, hasFuse: false })).toBe(true);
+  expect(wantsKeeper(config('block'), { ...MACHINE, isRoot: false })).toBe(false);
+  expect(wantsKeeper(config('none', 'raw'), SCRATCH)).toBe(true);
+  expect(wantsKeeper(config('auto'), SCRATCH)).toBe(false);
+});
+
+it('devices that a reload would bring to a daemon without a keeper are refused', () => {
+  expect(withoutKeeper(config('block'), SCRATCH, null).obstacle).toMatch(/^Devices cannot begin under way.*rsconfig stop, then rsiod/);
+  expect(withoutKeeper(config('none', 'raw'), { ...SCRATCH, hasFuse: false }, null).obstacle).not.toBeNull();
+  expect(withoutKeeper(config('auto'), SCRATCH, null)).toEqual({ obstacle: null, warning: null });
+  expect(withoutKeeper(config('block'), { ...SCRATCH, isRoot: false }, null).obstacle).toBeNull();
+});
+
+it('where there can be no keeper, devices come with a warning', () => {
+  const { obstacle, warning } = withoutKeeper(config('auto'), MACHINE, 'there is no perl (install it)');
+  expect(obstacle).toBeNull();
+  expect(warning).toMatch(/a crash of it ends what is mounted on them.*there is no perl/);
+  expect(withoutKeeper(config('none'), MACHINE, 'there is no perl').warning).toBeNull();
+});
