@@ -8,9 +8,9 @@ import type { RscltConfig } from '@rsio/protocol/config/types';
 import { runProgram } from '@rsio/protocol/lib/arguments';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { runService, warner } from '@rsio/protocol/lib/daemon-service';
+import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
 import { toRsError } from '@rsio/protocol/lib/errors';
-import { copyToStderr, openLog } from '@rsio/protocol/lib/log';
+import { copyToStderr, type DaemonLog, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './doors/device-facts.ts';
@@ -35,11 +35,17 @@ interface Setup {
   readonly keeperLack: string | null;
 }
 
-async function run(daemon: Daemon, { config, paths, foreground, above, keeperLack }: Setup): Promise<void> {
+async function run(daemon: Daemon, setup: Setup): Promise<void> {
+  const { paths, config, foreground } = setup;
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const node = nodeOf(config);
   const copy = foreground ? copyToStderr : undefined;
-  const log = openLog({ file: paths.logFile, node, copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
+  const log = openLog({ file: paths.logFile, node: nodeOf(config), copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
+  await loggedWork(log, () => work(daemon, setup, log));
+}
+
+async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup, log: DaemonLog): Promise<void> {
+  sayCrash(log, 'rsiod', daemon);
+  const node = nodeOf(config);
   const warn = warner(daemon, log);
   warningSentences(config.warnings).forEach(warn);
   let hasEnded = false;

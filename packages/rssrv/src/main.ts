@@ -8,7 +8,7 @@ import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { runProgram } from '@rsio/protocol/lib/arguments';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { runService, warner } from '@rsio/protocol/lib/daemon-service';
+import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { Listener } from './listener.ts';
@@ -33,6 +33,7 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   const copy = foreground ? copyToStderr : undefined;
   const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
   const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy, warn });
+  sayCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
   if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);
@@ -45,7 +46,7 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
     takesTests,
     warn: (sentence) => daemon.warn(sentence),
   });
-  await runService(daemon, log, listener, 'The server is shutting down');
+  await loggedWork(log, () => runService(daemon, log, listener, 'The server is shutting down'));
 }
 
 runProgram(

@@ -11,6 +11,8 @@ import { acquirePidFile } from './pid-file.ts';
 
 /** What the program's main can tell, and be told. */
 export interface Daemon {
+  /** Number of the process that had the pid file before, in this boot, and has not given it back: it was killed, or fell; null: none. */
+  readonly leftBy: number | null;
   /** Up: the caller's prompt comes back. Calls after the first do nothing. */
   ready(): void;
   /** A sentence for the caller's terminal; in the background after `ready` nobody hears it: that belongs in the log. */
@@ -136,6 +138,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
+    leftBy: pidFile.leftBy,
     ready: () => {
       if (!isReady) starter.ready();
       isReady = true;

@@ -3,7 +3,8 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import type { Daemon } from './daemon-process.ts';
-import { runService, type Service, warner } from './daemon-service.ts';
+import { loggedWork, runService, sayCrash, type Service, warner } from './daemon-service.ts';
+import { RsError } from './errors.ts';
 import { type DaemonLog, quietLog } from './log.ts';
 
 let seen: string[] = [];
@@ -15,6 +16,7 @@ beforeEach(() => {
 });
 
 const daemon: Daemon = {
+  leftBy: null,
   ready: () => void seen.push('ready'),
   warn: (sentence) => void seen.push(`terminal: ${sentence}`),
   onStop: (hook) => {
@@ -29,9 +31,10 @@ const log: DaemonLog = {
   ...quietLog,
   info: (message) => void seen.push(`log: ${message}`),
   warn: (message) => void seen.push(`log: ${message}`),
+  error: (message) => void seen.push(`log: ${message}`),
   setLevel: () => {},
   reopen: () => {},
-  flushSync: () => {},
+  flushSync: () => void seen.push('log written'),
   close: () => void seen.push('log closed'),
 };
 
@@ -97,4 +100,17 @@ test('a stop that is refused is said so, and the next one is asked anew; one tha
     ...['start', 'ready', 'log: Does not end (SIGTERM): in use', 'log: Does not end (SIGTERM): in use still'],
     ...['log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed'],
   ]);
+});
+
+test('why a process ends is written in the log before whoever started it is told', async () => {
+  const refused = new RsError('E_SYSTEM', 'No room: free some');
+  await expect(loggedWork(log, () => Promise.reject(refused))).rejects.toBe(refused);
+  expect(seen).toEqual(['log: This process ends: No room: free some [E_SYSTEM]', 'log written']);
+});
+
+test('a daemon that was killed together with its keeper is told of by the next one', () => {
+  sayCrash(log, 'rsiod', daemon);
+  expect(seen).toEqual([]);
+  sayCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });
+  expect(seen[0]).toMatch(/^log: The rsiod before this one \(pid 4711\) did not end in order/);
 });

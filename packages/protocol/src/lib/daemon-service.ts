@@ -3,6 +3,7 @@
 // Invariant: the daemon is ready only after the service has started, and the log is closed only after it has stopped.
 
 import type { Daemon } from './daemon-process.ts';
+import { toRsError } from './errors.ts';
 import type { DaemonLog } from './log.ts';
 
 export interface Service {
@@ -22,6 +23,26 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
     log.warn(sentence);
     daemon.warn(`Warning: ${sentence}`);
   };
+}
+
+/** Does what a daemon does; what stands in its way is in the log, too, because in the background, or begun anew, there may be nobody else to hear it. */
+export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    log.error(`This process ends: ${message} [${code}]`, code === 'E_INTERNAL' ? { error: thrown } : {});
+    log.flushSync();
+    throw thrown;
+  }
+}
+
+/** That the daemon before this one has not ended in order; nobody else can say it, when its keeper was killed, too. */
+export function sayCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
+  if (leftBy !== null)
+    log.warn(
+      `The ${program} before this one (pid ${leftBy}) did not end in order: it was killed, or it fell; lines above, and dmesg, may say why`,
+    );
 }
 
 /** Runs the service until the daemon is told to stop; closes the log. `farewell` is what `stop` is given. Rejects with what `start` does. */

@@ -183,4 +183,18 @@ describe('several processes', () => {
     }
     expect(seen).toHaveLength(1000);
   });
+
+  test.each([
+    ['setImmediate(() => { throw new Error("fell over"); });', 'an uncaught exception'],
+    ['void Promise.reject(new Error("fell over"));', 'an unhandled rejection'],
+  ])('have why their process ended in the log, whoever reads stderr: %s', { timeout: 30_000 }, async (body, what) => {
+    const code = `
+      const { openLog } = await import(${JSON.stringify(logModule())});
+      openLog({ file: ${JSON.stringify(file)}, node: 'a' });
+      ${body}
+      setTimeout(() => undefined, 60_000);`;
+    const started = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' });
+    expect(await once(started, 'exit')).toEqual([1, null]);
+    expect(records()).toMatchObject([{ level: 'error', msg: `This process ends by ${what}: fell over`, error: { message: 'fell over' } }]);
+  });
 });

@@ -75,6 +75,13 @@ export function openLog(options: LogOptions): DaemonLog {
   const log = new PinoLog(root, root);
   const flush = () => sink.flushSync();
   process.on('exit', flush);
+  // Nobody reads stderr of a process in the background: why it ends stands here, written before it does.
+  const ends = (thrown: unknown, origin: string): void => {
+    const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
+    log.error(`This process ends by ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
+    flush();
+  };
+  process.on('uncaughtExceptionMonitor', ends);
   return Object.assign(log, {
     setLevel: (level: LogLevel) => {
       root.level = level;
@@ -83,6 +90,7 @@ export function openLog(options: LogOptions): DaemonLog {
     flushSync: flush,
     close: () => {
       process.off('exit', flush);
+      process.off('uncaughtExceptionMonitor', ends);
       sink.close();
     },
   });

@@ -118,3 +118,19 @@ test('who holds it can be asked', () => {
   writeFileSync(lock(), [deadPid(), ...lines().slice(1)].join('\n'));
   expect(pidFileHolder(path)).toBeNull();
 });
+
+test.each([
+  ['of a process that ended in this boot', 0, true],
+  ['of another boot', 2, false],
+  ['that is garbage', 4, false],
+])('who left a pid file is told: %s', (_what, at, isTold) => {
+  const text = STALE[at]![1]();
+  writeFileSync(lock(), text);
+  expect(acquire().leftBy).toBe(isTold ? Number(text.split('\n')[0]) : null);
+});
+
+test('nobody left a pid file that was given back, or that is there for the first time', () => {
+  const file = acquire();
+  file.release();
+  expect([file.leftBy, acquire().leftBy]).toEqual([null, null]);
+});

@@ -20,6 +20,8 @@ interface Owner {
 }
 
 export interface PidFile {
+  /** Number of the process that held it before, in this boot, and has ended without giving it back; null: there was none. */
+  readonly leftBy: number | null;
   /** Removes both files if they still are this process's own; may be called twice. */
   release(): void;
 }
@@ -34,8 +36,10 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   if (own === undefined) throw new RsError('E_SYSTEM', `No /proc/${pid}/stat: mount /proc`);
   const lock = lockOf(path);
   let holder: Owner | undefined;
+  let before: Owner | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
+    before = parse(readIfThere(lock) ?? '');
     holder = take(lock, own, 0);
     if (holder === undefined) writeNumber(path, own);
   } catch (thrown) {
@@ -52,7 +56,8 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
       },
     );
   }
-  return { release: () => release(path, own) };
+  const isLeft = before !== undefined && before.bootId === own.bootId && serialize(before) !== serialize(own);
+  return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
 /** Number of the live process that holds `path`; null: none does, or it cannot be read. */

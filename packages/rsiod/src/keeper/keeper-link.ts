@@ -1,4 +1,4 @@
-// The working process's end of its keeper: what the keeper holds for it, and how it ends. The lines are drawn in keeper-script.ts.
+// The working process's end of its keeper: what the keeper holds for it, and how it ends. The lines are drawn in helpers/keeper.pl.
 // Invariants: what the one before left is complete before `begun` resolves; a keeper that is gone ends this process too, because another
 // daemon could take the place of both; each question is answered, or failed, within KEEPER_ANSWER_MS.
 

@@ -126,7 +126,8 @@ it(
     const failing = begin("heard('life', () => { say('ready'); process.exit(4); })", 4);
     expect(await ended(failing)).toBe(1);
     expect(said().filter((line) => line.includes('heard life'))).toHaveLength(4);
-    expect(JSON.parse(readFileSync(path.join(folder, 'log'), 'utf8'))).toMatchObject({
+    expect(ends()).toEqual(['ended with exit code 3', ...Array.from({ length: 4 }, () => 'ended with exit code 4')]);
+    expect(JSON.parse(logged().trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
       level: 'error',
       node: 'big-2',
       msg: 'The working process ended 4 times in a row, the last time by exit code 4: no more is started, and devices fail. Start rsiod anew',
@@ -139,6 +140,45 @@ function logged(): string {
   const file = path.join(folder, 'log');
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
+
+/** How each process ended, as the log says. */
+function ends(): string[] {
+  const lines = logged().trimEnd().split('\n');
+  const words = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+  return words.flatMap((msg) => /^The working process \(pid \d+\) (.*)$/.exec(msg)?.[1] ?? []);
+}
+
+it(
+  'how a process ended is in the log, with what it said last on stderr, whatever ended it',
+  async (context) => {
+    context.skip(!hasPerl, 'needs perl');
+    await ended(
+      begin(`
+      heard('life', () => {
+        say('ready');
+        if (life === 1) process.kill(process.pid, 'SIGSEGV');
+        if (life === 2) setImmediate(() => { throw new Error('a "word" of mine'); });
+        if (life === 3) process.abort();
+        if (life === 4) { say('again'); process.exit(0); }
+        if (life === 5) { say('farewell'); process.exit(0); }
+      });`),
+    );
+    const [first, second, third, ...more] = ends();
+    expect(more).toEqual([]);
+    expect(first).toBe('was ended by signal SEGV');
+    expect(second).toMatch(/^ended with exit code 1: .*Error: a "word" of mine/);
+    expect(third).toMatch(/^was ended by signal ABRT/);
+  },
+  WAIT_MS,
+);
+
+it('the keeper is a file that perl takes', (context) => {
+  context.skip(!hasPerl, 'needs perl');
+  const [file = ''] = keeperArguments('x64', { isBound: false, starterFd: null, logFile: '/log', node: 'big-2', command: [] }) ?? [];
+  expect(path.basename(file)).toBe('keeper.pl');
+  const { status, stderr } = spawnSync('perl', ['-c', file], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, `${file} syntax OK\n`]);
+});
 
 it(
   'one that hangs is killed, and another one goes on; one that was stopped is only spoken of, and goes on itself when it is woken',

@@ -1,0 +1,245 @@
+#!/usr/bin/perl
+# The keeper: parent of the process that does rsiod's work, in perl, because Node can neither take a descriptor out of another process nor be as
+# small. It holds a copy of each raw device's descriptor, and when its child ends without a farewell, starts it anew with them. It never touches
+# the devices. Started by keeper/keeper-script.ts, which says what its arguments are.
+# Invariants: its child never outlives it (parent-death signal); a descriptor that was dropped is closed before anything else is read; a child
+# that ends again and again is started more and more slowly, and at last no more; only a child that runs, or sleeps, and says nothing is ended:
+# never one that a person has stopped, or that waits for the kernel; how a child ended stands in the log, with what it said last.
+
+#   child -> keeper                                  keeper -> child
+#   ready watched  up: ends without farewell count,  kept FD ID NOTE   ... when it begins
+#                  and it answers to `alive?`        life N WHY        how the one before ended; `-`: it is the first
+#   keep ID FD NOTE   -> ok ID, or no ID ERRNO       alive?            asked again when it was answered
+#   note ID NOTE      another note
+#   drop ID           -> gone ID
+#   alive             the answer
+#   again             begin anew when it has ended, at once
+#   farewell          do not
+# Notes and WHY have no line ends; they are the child's own business.
+
+use strict;
+use POSIX ();
+use Socket;
+my ($prctl, $bound, $starter, $file, $node, $lives, $settled, $shortest, $longest, $quiet, $patience, @command) = @ARGV;
+my ($pidfd_open, $pidfd_getfd) = (434, 438);
+# As ps and pgrep show it.
+$0 = 'rsiod: keeper';
+# In the foreground it ends with the process at the terminal.
+if ($bound) { syscall($prctl + 0, 1, 15, 0, 0, 0); }
+else { chdir '/'; }
+# Memory that others free may have to be written through its child first.
+if (open(my $score, '>', '/proc/self/oom_score_adj')) { syswrite($score, "-900"); close $score; }
+my ($child, $ending, $is_ready, $life, $why, $pause, $quick) = (0, 0, 0, 0, '-', 0, 0);
+my (%kept, $link, $input, $is_watched, $rest, $silence, $held);
+# In the background nobody reads what the child writes to stderr: its last bytes are kept, for the log.
+my ($last_max, $errors, $last, $kills) = (2000, undef, '', 0);
+$SIG{PIPE} = 'IGNORE';
+for my $signal (qw(TERM INT HUP)) {
+  $SIG{$signal} = sub {
+    if ($child) { kill $signal, $child; }
+    elsif ($signal ne 'HUP') { exit 0; }
+  };
+}
+
+sub complain {
+  my ($text) = @_;
+  $text =~ s/[^\x20-\x7e]+/ /g;
+  $text =~ s/([\\"])/\\$1/g;
+  open(my $log, '>>', $file) or return;
+  my $time = time() * 1000;
+  syswrite($log, qq({"level":"error","time":$time,"pid":$$,"node":"$node","msg":"$text"}\n));
+}
+
+sub answer {
+  my ($line) = @_;
+  my $bytes = "$line\n";
+  while (length $bytes) {
+    my $done = syswrite($link, $bytes);
+    if (defined $done) { substr($bytes, 0, $done) = ''; }
+    elsif ($! != POSIX::EINTR()) { return; }
+  }
+}
+
+# In the child: standard descriptors, the starter's if there is one, the link, and what is kept, without gaps.
+sub arrange {
+  my @wanted = @_;
+  my ($highest) = sort { $b <=> $a } (@wanted, 3 + @wanted);
+  for my $at (0 .. $#wanted) { defined POSIX::dup2($wanted[$at], $highest + 1 + $at) or POSIX::_exit(126); }
+  for my $at (0 .. $#wanted) {
+    defined POSIX::dup2($highest + 1 + $at, 3 + $at) or POSIX::_exit(126);
+    POSIX::close($highest + 1 + $at);
+  }
+}
+
+# Without memory or descriptors for a moment: nothing is given up for that.
+sub persist {
+  my ($what, $try) = @_;
+  for my $attempt (1 .. $lives) {
+    return if $try->();
+    complain("No new working process can be started yet ($what: $!): devices wait") if $attempt == 1;
+    select(undef, undef, undef, 1);
+  }
+  exit 1;
+}
+
+sub begin {
+  my ($theirs, $said);
+  if (!$bound) { persist('pipe', sub { pipe($errors, $said) }); }
+  ($last, $kills) = ('', kills());
+  persist('socketpair', sub { socketpair($link, $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC) });
+  my @ids = sort { $a <=> $b } keys %kept;
+  my $first = $starter ne '-' ? 1 : 0;
+  my $keeper = $$;
+  $life++;
+  my $pid;
+  persist('fork', sub { defined($pid = fork) });
+  if ($pid == 0) {
+    syscall($prctl + 0, 1, 9, 0, 0, 0);
+    POSIX::_exit(126) if getppid() != $keeper;
+    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP PIPE);
+    $ENV{RSIO_KEEPER} = 3 + $first . " $life";
+    if (!$first) { delete $ENV{$_} for qw(NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE RSIO_BACKGROUND); }
+    if ($said) { POSIX::dup2(fileno($said), 2); }
+    arrange(($first ? ($starter) : ()), fileno($theirs), map { $kept{$_}[0] } @ids);
+    exec { $command[0] } @command;
+    POSIX::_exit(127);
+  }
+  $child = $pid;
+  close $theirs;
+  close $said if $said;
+  POSIX::close($starter + 0) if $first;
+  $starter = '-';
+  ($ending, $input, $is_watched, $rest, $silence, $held) = (0, '', 0, 0, -1, 0);
+  my $at = 4 + $first;
+  for my $id (@ids) { answer("kept " . $at++ . " $id $kept{$id}[1]"); }
+  answer("life $life $why");
+}
+
+sub hear {
+  my ($line) = @_;
+  my ($verb, $id, $rest) = split ' ', $line, 3;
+  if ($verb eq 'keep') {
+    my ($fd, $note) = split ' ', $rest, 2;
+    my $process = syscall($pidfd_open, $child + 0, 0);
+    my $copy = $process < 0 ? -1 : syscall($pidfd_getfd, $process, $fd + 0, 0);
+    my $errno = $! + 0;
+    POSIX::close($process) if $process >= 0;
+    if ($copy < 0) { answer("no $id $errno"); return; }
+    $kept{$id} = [$copy, $note];
+    answer("ok $id");
+  }
+  elsif ($verb eq 'note') { $kept{$id}[1] = $rest if exists $kept{$id}; }
+  elsif ($verb eq 'drop') {
+    my $entry = delete $kept{$id};
+    POSIX::close($entry->[0]) if $entry;
+    answer("gone $id");
+  }
+  elsif ($verb eq 'ready') { ($is_ready, $is_watched) = (1, ($id // '') eq 'watched'); }
+  elsif ($verb eq 'alive') { ($rest, $silence, $held) = (0, -1, 0); }
+  elsif ($verb eq 'again' || $verb eq 'farewell') { $ending = $verb; }
+}
+
+# Everything that has come; false when no more can come.
+sub drain {
+  my $got = sysread($link, $input, 65536, length $input);
+  return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
+  while ($input =~ s/^([^\n]*)\n//) { hear($1); }
+  return $got > 0;
+}
+
+# What it says on stderr; false when no more can come.
+sub overhear {
+  my $got = sysread($errors, my $bytes, 65536);
+  return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
+  $last = substr($last . $bytes, -$last_max) if $got > 0;
+  return $got > 0;
+}
+
+# How many processes the kernel has killed for lack of memory.
+sub kills {
+  open(my $counts, '<', '/proc/vmstat') or return 0;
+  while (<$counts>) { return $1 if /^oom_kill (\d+)/; }
+  return 0;
+}
+
+# The names of the signals of this machine, in their order.
+sub name_of {
+  my ($signal) = @_;
+  my @names = eval { require Config; split ' ', $Config::Config{sig_name} };
+  return $names[$signal] // $signal;
+}
+
+sub tell_end {
+  my ($signal, $code, $pid) = @_;
+  my $how = $signal ? 'was ended by signal ' . name_of($signal) : "ended with exit code $code";
+  my $memory = $signal == 9 && kills() > $kills ? ', as the kernel had too little memory (see dmesg)' : '';
+  my $words = $last =~ /\S/ ? ": $last" : '';
+  complain("The working process (pid $pid) $how$memory$words");
+}
+
+# One more quiet second. They are counted here, because those of a clock go on while the machine is suspended.
+sub watch {
+  # What is not held would end with the child, where it may still come round.
+  return if !$is_watched || !%kept;
+  if ($silence < 0) {
+    return if ++$rest < $quiet;
+    $silence = 0;
+    answer('alive?');
+    return;
+  }
+  open(my $file, '<', "/proc/$child/stat") or return;
+  my ($state) = (<$file> // '') =~ /\) (\w)/;
+  if (($state // '') !~ /[RS]/) {
+    $silence = 0;
+    complain("The working process (pid $child) has said nothing for $patience s and is in state $state: devices wait. If it was stopped: kill -CONT $child")
+      if ++$held == $patience;
+    return;
+  }
+  return if ++$silence < $patience;
+  complain("The working process (pid $child) hangs, it has said nothing for $patience s: it is killed, and another one goes on");
+  kill 'KILL', $child;
+  $is_watched = 0;
+}
+
+while (1) {
+  my $began = time();
+  begin();
+  my $open = 1;
+  my $is_heard = !$bound;
+  my ($status, $pid);
+  while (1) {
+    my $readable = '';
+    vec($readable, fileno($link), 1) = 1 if $open;
+    vec($readable, fileno($errors), 1) = 1 if $is_heard;
+    # A signal that comes just before it waits is seen a second later.
+    my $ready = select($readable, undef, undef, $open ? 1 : 0.02);
+    watch() if $open && $ready == 0;
+    $is_heard = overhear() if $is_heard && $ready > 0 && vec($readable, fileno($errors), 1);
+    $open = drain() if $open && $ready > 0 && vec($readable, fileno($link), 1);
+    if (waitpid($child, POSIX::WNOHANG()) == $child) {
+      $status = $?;
+      last;
+    }
+  }
+  1 while $open && do { my $readable = ''; vec($readable, fileno($link), 1) = 1; select($readable, undef, undef, 0) > 0 } && drain();
+  # Whatever it started may hold the other end for ever: only what is there already is read.
+  1 while $is_heard && do { my $readable = ''; vec($readable, fileno($errors), 1) = 1; select($readable, undef, undef, 0) > 0 } && overhear();
+  $pid = $child;
+  $child = 0;
+  close $link;
+  close $errors if $errors;
+  my ($signal, $code) = ($status & 127, $status >> 8);
+  tell_end($signal, $code, $pid) if !$ending && ($signal || $code);
+  exit($signal ? 1 : $code) if $ending eq 'farewell' || !$is_ready;
+  if ($ending eq 'again') { ($why, $quick) = ('asked to begin anew', 0); next; }
+  $why = $signal ? "signal $signal" : "exit code $code";
+  $quick = (time() - $began) * 1000 > $settled ? 1 : $quick + 1;
+  if ($quick >= $lives) {
+    complain("The working process ended $quick times in a row, the last time by $why: no more is started, and devices fail. Start rsiod anew");
+    exit 1;
+  }
+  next if $quick < 2;
+  $pause = $shortest * 2 ** ($quick - 2);
+  $pause = $longest if $pause > $longest;
+  select(undef, undef, undef, $pause / 1000);
+}
