@@ -3,6 +3,7 @@
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { assert } from '@rsio/protocol/lib/assert';
 import type { Timer } from '@rsio/protocol/lib/clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
@@ -203,6 +204,7 @@ export class SimSession {
       settle: (volumeId, epoch, life) => this.asked(() => host.holds().settle(this, volumeId, epoch, life)),
       release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
+      cut: () => assert(false, 'Storage that nobody cut was found cut'),
       openBackend: (volume) =>
         this.shortly(() => {
           const { storage } = host.machine.volumes.get(volume.name)!;

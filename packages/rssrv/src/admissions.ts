@@ -37,6 +37,8 @@ export interface AdmissionPorts {
   isClient(node: string): boolean;
   /** A session says that what was written to a volume may be lost. */
   lost(volumeId: string): void;
+  /** A session says that the storage of a volume was cut. */
+  cut(volumeId: string): void;
   /** Answers what a session asks. */
   answer(session: ServedSession, asked: Asked): Promise<Answer>;
   /** Nothing of the session runs any more. */
@@ -231,6 +233,7 @@ export class Admissions {
   private heard(session: ServedSession, message: FromSession): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
     if (message.type === 'lost') this.ports.lost(message.volumeId);
+    if (message.type === 'cut') this.ports.cut(message.volumeId);
     if (message.type !== 'ask') return;
     const asked = message.asked.what;
     this.ports

@@ -60,6 +60,8 @@ export type FromSession =
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
   /** A sync failed: what was written to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
+  /** The storage of the volume ends before the volume: it was cut. */
+  | { readonly type: 'cut'; readonly volumeId: string }
   /** Everything of it has ended. */
   | { readonly type: 'ended' };
 

@@ -114,6 +114,7 @@ export class Listener {
       beginMessage: () => this.beginMessage(),
       isClient: (node) => this.keyOf(node) !== null,
       lost: (volumeId) => void this.lost(volumeId),
+      cut: (volumeId) => void this.cut(volumeId),
       answer: (session, asked) => this.answer(session, asked),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
@@ -199,6 +200,7 @@ export class Listener {
       this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
     }
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
+    for (const id of change.cut) void this.newLife(id);
     await this.afterwards('what was closed', () => change.finish());
     await this.afterwards('exploration', async () => {
       for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
@@ -374,13 +376,24 @@ export class Listener {
 
   /** A sync of the volume failed in a process. */
   private async lost(id: string): Promise<void> {
-    const { log } = this.options;
-    const name = this.volumes.served.find((volume) => volume.id === id)?.name ?? id;
-    log.error(
+    const name = this.volumes.nameOf(id);
+    this.options.log.error(
       `Volume ${name}: a sync failed, and what was acknowledged since the last good one may be lost: its storage begins a new life, and ` +
         'the client sends again what it has kept; see to the storage',
       { volume: name },
     );
+    await this.newLife(id);
+  }
+
+  /** A process found the storage of the volume cut: it is served no more until a reload, or a start, finds it whole. */
+  private async cut(id: string): Promise<void> {
+    const sentence = await this.volumes.cut(id);
+    if (sentence === null) return;
+    this.options.log.error(sentence, { volume: this.volumes.nameOf(id) });
+    await this.newLife(id);
+  }
+
+  private async newLife(id: string): Promise<void> {
     // Granted from now on is the new life, also before it is in the file: when this process ends badly, every life is another one.
     const kept = this.records?.lifeEnded(id);
     this.admissions.revoke(id, this.holders.epochOf(id));
@@ -390,7 +403,10 @@ export class Listener {
     try {
       await kept;
     } catch (thrown) {
-      log.error(`Volume ${name}: that its storage began a new life could not be kept: ${toRsError(thrown).message}`, { volume: name });
+      const name = this.volumes.nameOf(id);
+      this.options.log.error(`Volume ${name}: that its storage began a new life could not be kept: ${toRsError(thrown).message}`, {
+        volume: name,
+      });
     }
   }
 

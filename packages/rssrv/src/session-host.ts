@@ -54,6 +54,7 @@ export class SessionHost {
         await this.ask({ what: 'release', volumeId, epoch });
       },
       lost: (volumeId) => ports.say({ type: 'lost', volumeId }),
+      cut: (volumeId) => ports.say({ type: 'cut', volumeId }),
       settle: async (volumeId, epoch, life) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, life })),
       openBackend: (volume) => {
         const errors = new StorageErrors(volume, systemClock, log);

@@ -44,6 +44,7 @@ class Scene {
       this.releasedEpoch = epoch;
     },
     lost: (id) => this.said.push(`lost ${id}`),
+    cut: (id) => this.said.push(`cut ${id}`),
     settle: async (id, epoch, life) => {
       this.said.push(`settle ${id} ${epoch} ${life}`);
       return { settled: this.isSettling };

@@ -58,6 +58,11 @@ export interface VolumePorts {
    * every handle of it revoked; whatever is asked of it later, it has heard this before.
    */
   lost(volumeId: string): void;
+  /**
+   * The storage ends before the volume: it was cut. The listener serves the volume no more until a person has made it whole, and has every
+   * handle of it revoked.
+   */
+  cut(volumeId: string): void;
 }
 
 export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
@@ -88,12 +93,17 @@ export class SessionVolumes {
   private readonly unreleased = new Map<string, Unreleased>();
   /** Ids of volumes of which a handle was revoked: until an OPEN is granted, the client is to come for another, and its hold stays for that. */
   private readonly revoked = new Set<string>();
+  /** Handles whose storage was found cut; the listener was told. */
+  private readonly cutHandles = new Set<number>();
   /** Sizes by volume id of what has grown since the OPENs under way began: they may have been granted before. */
   private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
-    this.syncs = new VolumeSyncs((volumeId) => ports.lost(volumeId));
+    this.syncs = new VolumeSyncs(
+      (volumeId) => ports.lost(volumeId),
+      (open) => this.cut(open),
+    );
   }
 
   /** Syncs what has not been synced for long. */
@@ -109,7 +119,7 @@ export class SessionVolumes {
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {
       if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
-      for (const open of this.open.values()) if (open.volume.id === id) open.sizeBytes = Math.max(open.sizeBytes, sizeBytes);
+      for (const open of this.open.values()) if (open.volume.id === id) growHandle(open, sizeBytes);
     }
   }
 
@@ -143,10 +153,28 @@ export class SessionVolumes {
     return this.close(open);
   }
 
+  /**
+   * What a request that reached the storage is answered. Of one on storage that was cut nothing may be believed, so it is STALE like all
+   * that come after it: the client keeps it, and brings it back when the volume is served again.
+   */
+  outcome(open: OpenVolume, status: Status): Status {
+    if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
+    this.cut(open);
+    return STATUS.STALE;
+  }
+
   /** Flushes and closes everything; errors of a flush were said by the backend. */
   async closeAll(): Promise<void> {
     // While one is closed another may be revoked, and is gone by its turn.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
+  }
+
+  /** The listener first: what the client opens next must find it told. */
+  private cut({ handle, volume }: OpenVolume): void {
+    if (this.cutHandles.has(handle)) return;
+    this.cutHandles.add(handle);
+    this.ports.cut(volume.id);
+    void this.revokeHandle(handle);
   }
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
@@ -233,6 +261,7 @@ export class SessionVolumes {
     try {
       backend = await this.ports.openBackend(volume);
     } catch (error) {
+      if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
       // Whoever resumes a hold has I/O that waits for it.
       if (request.resume === null) this.leaveUnreleased({ volume, epoch });
       throw error;
@@ -256,6 +285,7 @@ export class SessionVolumes {
       running: 0,
       whenIdle: null,
     };
+    growHandle(open, open.sizeBytes);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({
@@ -292,6 +322,7 @@ export class SessionVolumes {
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
     await open.backend.close();
     this.open.delete(open.handle);
+    this.cutHandles.delete(open.handle);
     this.closings.delete(open);
     return status;
   }
@@ -306,10 +337,15 @@ export class SessionVolumes {
     const open = this.open.get(header.handle);
     if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
     else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
-    else if (header.aux === IOCTL.EXTENTS) extents(open, body, answered);
+    else if (header.aux === IOCTL.EXTENTS) extents(open, body, (status, bodies, aux) => answered(this.outcome(open, status), bodies, aux));
     else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
     else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
   }
+}
+
+function growHandle(open: OpenVolume, sizeBytes: number): void {
+  open.sizeBytes = Math.max(open.sizeBytes, sizeBytes);
+  open.backend.end?.grow(sizeBytes);
 }
 
 function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {

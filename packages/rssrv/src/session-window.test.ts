@@ -58,6 +58,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', life: 'life', epoch: 1 }),
     settle: () => Promise.resolve({ settled: true }),
     lost: () => undefined,
+    cut: () => undefined,
     release: () => Promise.resolve(),
     openBackend: () => Promise.resolve(backend),
   });

@@ -251,9 +251,10 @@ export class Session implements ServerPathOwner {
       this.readLater(open, path, { ...header }, first);
       return;
     }
-    if (first) this.slots.finishAtOnce(header.slot, status);
+    const outcome = this.volumes.outcome(open, status);
+    if (first) this.slots.finishAtOnce(header.slot, outcome);
     if (status === STATUS.OK) encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
-    else answerIo(path, header, status);
+    else answerIo(path, header, outcome);
   }
 
   private readLater(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
@@ -261,7 +262,8 @@ export class Session implements ServerPathOwner {
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
     enter(open);
-    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (status) => {
+    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
+      const status = this.volumes.outcome(open, ended);
       const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
       for (const number of owed) {
         const to = this.paths.get(number);
@@ -302,8 +304,9 @@ export class Session implements ServerPathOwner {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       if (status !== WOULD_WAIT) {
         open.unsynced = true;
-        this.slots.finishAtOnce(header.slot, status);
-        answerIo(path, header, status);
+        const outcome = this.volumes.outcome(open, status);
+        this.slots.finishAtOnce(header.slot, outcome);
+        answerIo(path, header, outcome);
         return;
       }
     }
@@ -315,8 +318,9 @@ export class Session implements ServerPathOwner {
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
     enter(open);
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
-    execute(open, header, buffer, (status) => {
-      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), status);
+    execute(open, header, buffer, (ended) => {
+      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
+      const status = this.volumes.outcome(open, ended);
       if (lengthBytes > 0) this.ports.pools.bodies.give(buffer);
       for (const number of this.slots.finish(header.slot, status)) {
         const to = this.paths.get(number);

@@ -134,16 +134,12 @@ describe('applied', () => {
     expect(logged).toContain(`Volume a has grown from ${MIB} to ${3 * MIB} bytes`);
   });
 
-  test('without a size a volume is as large as its file has become, and never smaller', async () => {
+  test('without a size a volume is as large as its file has become', async () => {
     fs.writeFileSync(at('a.img'), Buffer.alloc(MIB));
     const a = file('a', { sizeBytes: null });
     await start(a);
     fs.truncateSync(at('a.img'), 2 * MIB + 100);
     expect((await reload(a)).grown).toEqual([{ id: idOf('a'), sizeBytes: 2 * MIB }]);
-    fs.truncateSync(at('a.img'), MIB);
-    await reload(a, memory('m'));
-    expect(volumes.served).toMatchObject([{ sizeBytes: 2 * MIB }, { name: 'm' }]);
-    expect(logged).toContainEqual(expect.stringMatching(/^Volume a: its storage has 1048576 bytes, fewer than the 2097152/));
   });
 
   test('shared, blocksize and clients: from the same descriptor', async () => {
@@ -184,6 +180,67 @@ describe('applied', () => {
     fs.mkdirSync(at('no'));
     await reload(lost, file('a', { sizeBytes: 2 * MIB }));
     expect([names(), volumes.failures]).toEqual([['lost', 'a'], []]);
+  });
+});
+
+describe('storage that was cut', () => {
+  const { truncateSync } = fs;
+  const size = (name: string): number => fs.statSync(at(`${name}.img`)).size;
+  const failure = (): string => volumes.failures.map(({ error }) => error.message).join('\n');
+
+  test('is served no more until a reload finds it whole; nothing makes it longer meanwhile', async () => {
+    await start(file('a'), file('b'));
+    const id = idOf('a');
+    truncateSync(at('a.img'), 4096);
+    expect(await volumes.cut(id)).toMatch(
+      /^Volume a: .*a\.img was cut to 4096 bytes while 1048576 bytes of it were served, and it is not served until it is whole: write/,
+    );
+    expect([names(), failure()]).toEqual([['b'], expect.stringContaining('a.img was cut to 4096 bytes')]);
+    expect([await volumes.cut(id), await volumes.cut('no id')]).toEqual([null, null]);
+    const change = await reload(file('a', { sizeBytes: 2 * MIB }), file('b'));
+    expect([names(), size('a'), change.cut, isLocked('a.img')]).toEqual([['b'], 4096, [], true]);
+    truncateSync(at('a.img'), MIB);
+    logged = [];
+    expect((await reload(file('a'), file('b'))).isListChanged).toBe(true);
+    expect([names(), idOf('a'), volumes.failures]).toEqual([['a', 'b'], id, []]);
+    expect(logged).toEqual([`Volume a: ${at('a.img')} is whole again, and is served`]);
+  });
+
+  test('is noticed by a reload, which would have made it longer again', async () => {
+    await start(file('a'), file('b', { sizeBytes: null }));
+    expect(failure()).toContain('does not exist');
+    fs.writeFileSync(at('b.img'), Buffer.alloc(8192));
+    await reload(file('a'), file('b', { sizeBytes: null }));
+    const ids = ['a', 'b'].map(idOf);
+    truncateSync(at('a.img'), 4096);
+    truncateSync(at('b.img'), 4096);
+    const change = await reload(file('a', { sizeBytes: 2 * MIB }), file('b', { sizeBytes: null }));
+    expect([change.cut, names(), size('a')]).toEqual([ids, [], 4096]);
+    expect(logged.at(-1)).toContain('b.img was cut to 4096 bytes while 8192 bytes of it were served');
+  });
+
+  test.each([
+    ['made here', null],
+    ['configured', '11111111-2222-4333-8444-555555555555'],
+  ])('while rssrv was stopped is not filled up with zeros for who holds it (id %s)', async (_name, id) => {
+    await start(file('a', { id }));
+    const held = idOf('a');
+    truncateSync(at('a.img'), 4096);
+    heldIds.add(held);
+    await restart(file('a', { id }));
+    expect([names(), size('a')]).toEqual([[], 4096]);
+    expect(failure()).toMatch(/^Volume a: .* has 4096 bytes, 1048576 were served of it, and a client holds it: bring its content back; if/);
+    fs.rmSync(at('a.img'));
+    await restart(file('a', { id }));
+    expect([names(), fs.existsSync(at('a.img'))]).toEqual([[], false]);
+    fs.writeFileSync(at('a.img'), Buffer.alloc(MIB));
+    await restart(file('a', { id }));
+    expect([names(), idOf('a')]).toEqual([['a'], held]);
+    heldIds.clear();
+    truncateSync(at('a.img'), 4096);
+    await restart(file('a', { id }));
+    expect([names(), size('a')]).toEqual([['a'], MIB]);
+    expect(logged.join()).toContain('has 4096 bytes, and had 1048576 when it was last served');
   });
 });
 
@@ -291,6 +348,11 @@ describe('ids', () => {
     await start(file('a'));
     const id = idOf('a');
     heldIds.add(id);
+    await restart(file('a', { path: at('moved.img') }));
+    expect(volumes.failures[0]?.error.message, 'an empty one is not its content').toContain(
+      'moved.img, which holds its content, is missing',
+    );
+    fs.renameSync(at('a.img'), at('moved.img'));
     await restart(file('a', { path: at('moved.img') }));
     expect(idOf('a')).toBe(id);
     expect(logged).toContainEqual(expect.stringMatching(/^Volume a was in .*a\.img and is in .*moved\.img now, and who holds it/));

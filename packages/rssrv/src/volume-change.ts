@@ -14,6 +14,7 @@ import { type IdRecords, placeOf, readIdRecords, settleIds, volumeKey, withIds, 
 import type { VolumePlan } from './volume-plan.ts';
 import {
   discardStorage,
+  measure,
   namedIdentity,
   openStorage,
   releaseStorage,
@@ -22,7 +23,8 @@ import {
   storageIdentity,
   volumeError,
 } from './volume-storage.ts';
-import type { HeldVolume, VolumeFailure, VolumePorts, VolumeState } from './volumes.ts';
+import { cutError, failureOf, shrunkError, type VolumeFailure } from './volume-failures.ts';
+import type { HeldVolume, VolumePorts, VolumeState } from './volumes.ts';
 
 /** Two volumes of one id, or on one storage, would be taken for two contents. */
 class Claims {
@@ -81,7 +83,7 @@ export class VolumeChange {
     ports: VolumePorts,
     take: (state: VolumeState) => void,
   ): Promise<VolumeChange> {
-    const change = new VolumeChange(before, plan, await readIdRecords(ports.idsFile, configured), ports, take);
+    const change = new VolumeChange(before, plan, await readIdRecords(ports.idsFile), ports, take);
     try {
       await change.run(configured);
     } catch (error) {
@@ -99,9 +101,17 @@ export class VolumeChange {
       .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
   }
 
+  /** Ids of volumes that were found cut now, and were served until now. */
+  get cut(): string[] {
+    return [...this.kept]
+      .filter(([key, { cut }]) => cut !== null && this.before.held.get(key)?.cut === null)
+      .map(([, { served }]) => served.id);
+  }
+
   /** Clients are offered other volumes, or other facts of them. */
   get isListChanged(): boolean {
-    const list = ({ held }: VolumeState): ServedVolume[] => [...held.values()].map(({ served }) => served);
+    const list = ({ held }: VolumeState): ServedVolume[] =>
+      [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
     return !isDeepStrictEqual(list(this.before), list(this.after));
   }
 
@@ -115,6 +125,12 @@ export class VolumeChange {
       }
     }
     for (const { name, error } of this.failures) this.ports.log.error(error.message, { volume: name });
+    for (const [key, { served, cut }] of this.kept) {
+      const wasCut = (this.before.held.get(key)?.cut ?? null) !== null;
+      if (cut !== null) this.ports.log.error(cut.message, { volume: served.name });
+      else if (wasCut)
+        this.ports.log.warn(`Volume ${served.name}: ${served.path ?? ''} is whole again, and is served`, { volume: served.name });
+    }
   }
 
   /** After `commit`: gives up what is not served any more. */
@@ -240,7 +256,7 @@ export class VolumeChange {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
     this.checkUnsynced(volume, id);
-    const wasThere = volume.id === null && this.records.places.get(id) === placeOf(volume);
+    const wasThere = (volume.id === null && this.records.places.get(id) === placeOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports.memoryDirectory, wasThere);
     try {
       const identity = await storageIdentity(storage);
@@ -256,12 +272,28 @@ export class VolumeChange {
   private async settle(storage: Storage, lock: LockOutcome | undefined): Promise<HeldVolume> {
     const { volume, type, path } = storage;
     this.checkLock(storage, lock);
+    await this.checkShrunk(storage);
     const { sizeBytes, grownFromBytes } = await settleSize(storage);
     if (grownFromBytes !== null && type === 'file') {
       const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
-    return { storage, served: await this.servedAs(storage, sizeBytes) };
+    return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
+  }
+
+  /** What was cut since it was last served is not filled up with zeros for who holds it. */
+  private async checkShrunk(storage: Storage): Promise<void> {
+    const { volume, id, type, path } = storage;
+    const servedBytes = this.records.sizes.get(id);
+    if (servedBytes === undefined || path === null || type === 'memory') return;
+    const { presentBytes, sizeBytes } = await measure(storage);
+    if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
+    if (this.ports.isHeld(id)) throw shrunkError(volume, path, Math.min(presentBytes, sizeBytes), servedBytes);
+    if (presentBytes < servedBytes) {
+      this.ports.log.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, {
+        volume: volume.name,
+      });
+    }
   }
 
   private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
@@ -308,21 +340,28 @@ export class VolumeChange {
     const storage: Storage = { ...held.storage, volume, id: this.idOf(volume) };
     const isSame = isDeepStrictEqual({ ...held.storage.volume, line: 0 }, { ...volume, line: 0 });
     let { sizeBytes } = held.served;
-    if (!isSame || volume.sizeBytes === null) {
-      try {
+    let { cut } = held;
+    try {
+      cut = await this.lookForCut(storage, held);
+      if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        if (settled.sizeBytes < sizeBytes) {
-          const what = `its storage has ${settled.sizeBytes} bytes, fewer than the ${sizeBytes} that are served`;
-          throw volumeError(volume, what, 'no volume is made smaller: restore it, or set size =');
-        }
-        ({ sizeBytes } = settled);
-      } catch (thrown) {
-        // A section that says what it said hinders no other.
-        if (!isSame) throw thrown;
-        this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
+        // A device, or a file that is being cut just now.
+        if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
+        else ({ sizeBytes } = settled);
       }
+    } catch (thrown) {
+      // A section that says what it said hinders no other.
+      if (!isSame) throw thrown;
+      this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }
-    this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes) });
+    this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
+  }
+
+  /** Before anything makes it longer. Null: it is whole, or whole again. Throws when it is not the file that was opened any more. */
+  private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
+    if (storage.handle === null || storage.type === 'memory') return held.cut;
+    const { presentBytes } = await measure(storage);
+    return presentBytes < held.served.sizeBytes ? cutError({ storage, served: held.served }, presentBytes) : null;
   }
 
   private async giveUp(key: string): Promise<void> {
@@ -348,7 +387,9 @@ export class VolumeChange {
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
     const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
     const places = new Map(served.map((volume) => [this.idOf(volume), placeOf(volume)]));
-    const records = withIds(this.records, ids, places);
+    const stored = [...this.after.held.values()].filter(({ served: { type } }) => type === 'file' || type === 'block');
+    const sizes = new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes]));
+    const records = withIds(this.records, ids, places, sizes);
     if (records === null) return;
     await writeIdRecords(this.ports.idsFile, records);
     this.areRecordsWritten = true;
@@ -357,10 +398,6 @@ export class VolumeChange {
   private idOf(volume: ServerVolumeConfig): string {
     return this.ids.get(volumeKey(volume)) ?? '';
   }
-}
-
-function failureOf({ name, universe, clients }: ServerVolumeConfig, error: RsError): VolumeFailure {
-  return { name, universe, clients, error };
 }
 
 function isOutOfFiles(thrown: unknown): boolean {

@@ -9,7 +9,7 @@ import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { replaceFile } from '@rsio/protocol/lib/durable-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import { escapeControls } from '@rsio/protocol/lib/printable';
-import { isRecord, isRecordOf, isText } from '@rsio/protocol/lib/state-values';
+import { isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -25,16 +25,13 @@ export interface IdRecords {
   readonly ids: ReadonlyMap<string, string>;
   /** Where the content of an id was when it was last served; none: not served yet. */
   readonly places: ReadonlyMap<string, string>;
+  /** How many bytes were served of an id last, configured ids too; none: not known, or in memory. */
+  readonly sizes: ReadonlyMap<string, number>;
 }
 
 /** Where a volume's content is, as far as the configuration tells. */
 export function placeOf({ type, path }: ServerVolumeConfig): string {
   return type === 'memory' || type === 'null' ? type : (path ?? '');
-}
-
-/** Nothing when every volume has a configured id. Throws E_SYSTEM naming `file` when it cannot be read or understood. */
-export async function readIdRecords(file: string, volumes: readonly ServerVolumeConfig[]): Promise<IdRecords> {
-  return volumes.every(({ id }) => id !== null) ? { ids: new Map(), places: new Map() } : readRecords(file);
 }
 
 /** Ids (lower case) by volumeKey, missing ones made; nothing is kept yet. `isHeld`: whether somebody holds the volume of an id. */
@@ -61,23 +58,36 @@ export function settleIds(
   return { ids: new Map(volumes.map((volume) => [volumeKey(volume), settle(volume)])), warnings };
 }
 
-/** The records with these ids (by volumeKey) and places (by id); null: they have them all. Places of ids that are nobody's are forgotten. */
-export function withIds(records: IdRecords, ids: ReadonlyMap<string, string>, places: ReadonlyMap<string, string>): IdRecords | null {
-  const has = (known: ReadonlyMap<string, string>, news: ReadonlyMap<string, string>): boolean =>
+/**
+ * The records with these ids (by volumeKey), places and sizes (by id); null: they have them all. Places of ids that are nobody's are
+ * forgotten.
+ */
+export function withIds(
+  records: IdRecords,
+  ids: ReadonlyMap<string, string>,
+  places: ReadonlyMap<string, string>,
+  sizes: ReadonlyMap<string, number>,
+): IdRecords | null {
+  const has = <T>(known: ReadonlyMap<string, T>, news: ReadonlyMap<string, T>): boolean =>
     [...news].every(([key, value]) => known.get(key) === value);
-  if (has(records.ids, ids) && has(records.places, places)) return null;
+  if (has(records.ids, ids) && has(records.places, places) && has(records.sizes, sizes)) return null;
   const all = new Map([...records.ids, ...ids]);
   const made = new Set(all.values());
-  return { ids: all, places: new Map([...records.places, ...places].filter(([id]) => made.has(id))) };
+  return {
+    ids: all,
+    places: new Map([...records.places, ...places].filter(([id]) => made.has(id))),
+    sizes: new Map([...records.sizes, ...sizes]),
+  };
 }
 
-async function readRecords(file: string): Promise<IdRecords> {
+/** Throws E_SYSTEM naming `file` when it cannot be read or understood. */
+export async function readIdRecords(file: string): Promise<IdRecords> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (thrown) {
     const errno = errnoName(thrown);
-    if (errno === 'ENOENT') return { ids: new Map(), places: new Map() };
+    if (errno === 'ENOENT') return { ids: new Map(), places: new Map(), sizes: new Map() };
     throw new RsError(
       'E_SYSTEM',
       `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may read it'}`,
@@ -112,10 +122,12 @@ function parseRecords(file: string, text: string): IdRecords {
     if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is no UUID`);
     ids.set(key, id);
   }
-  // Files written before places were kept have none.
+  // Files of earlier versions have neither places nor sizes.
   const places: unknown = 'places' in content ? content.places : {};
   if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
-  return { ids, places: new Map(Object.entries(places)) };
+  const sizes: unknown = 'sizes' in content ? content.sizes : {};
+  if (!isRecordOf(sizes, isWhole)) throw damaged(file, 'its sizes are not whole numbers');
+  return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)) };
 }
 
 function damaged(file: string, what: string, cause?: unknown): RsError {
@@ -128,8 +140,8 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
 }
 
 /** Durable when it resolves. Throws E_SYSTEM naming `file`. */
-export async function writeIdRecords(file: string, { ids, places }: IdRecords): Promise<void> {
-  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places) };
+export async function writeIdRecords(file: string, { ids, places, sizes }: IdRecords): Promise<void> {
+  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes) };
   try {
     await replaceFile(file, `${JSON.stringify(content, null, 2)}\n`);
   } catch (thrown) {
@@ -143,6 +155,6 @@ export async function writeIdRecords(file: string, { ids, places }: IdRecords): 
   }
 }
 
-function sorted(values: ReadonlyMap<string, string>): Record<string, string> {
+function sorted<T>(values: ReadonlyMap<string, T>): Record<string, T> {
   return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

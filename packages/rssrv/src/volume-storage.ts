@@ -116,12 +116,7 @@ export async function settleSize(
 ): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { sizeBytes: volume.sizeBytes ?? 0, grownFromBytes: null };
-  const stats = await handle.stat({ bigint: true });
-  const named = await statOrNull(volume, storage.path);
-  if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
-    throw volumeError(volume, `${storage.path} is not the file that was opened any more`, 'put that back, or restart rssrv');
-  }
-  const { presentBytes, sizeBytes } = fittingSize(volume, storage.path, stats);
+  const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
     // By name: the descriptor of a read-only volume cannot do it.
@@ -132,6 +127,18 @@ export async function settleSize(
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
   }
   return { sizeBytes, grownFromBytes: presentBytes };
+}
+
+/** How large opened storage is, and how large the volume on it. Throws E_VOLUME as `settleSize` does. */
+export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
+  const { volume, handle } = storage;
+  if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
+  const stats = await handle.stat({ bigint: true });
+  const named = await statOrNull(volume, storage.path);
+  if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
+    throw volumeError(volume, `${storage.path} is not the file that was opened any more`, 'put that back, or restart rssrv');
+  }
+  return fittingSize(volume, storage.path, stats);
 }
 
 /** How large what is there is, and how large the volume on it. Throws E_VOLUME when a volume of that size cannot be on it. */

@@ -14,15 +14,19 @@ interface Syncing {
   sinceMs: number | null;
   /** A sync of the server's own is under way. */
   isRunning: boolean;
+  isLooking: boolean;
   isLost: boolean;
 }
 
 export class VolumeSyncs {
   private readonly lost: (volumeId: string) => void;
+  private readonly cut: (open: OpenVolume) => void;
   private readonly known = new WeakMap<OpenVolume, Syncing>();
 
-  constructor(lost: (volumeId: string) => void) {
+  /** `cut`: the storage ends before the volume, see session-volumes.ts. */
+  constructor(lost: (volumeId: string) => void, cut: (open: OpenVolume) => void) {
     this.lost = lost;
+    this.cut = cut;
   }
 
   /** A sync begins: it covers what was written before. */
@@ -39,9 +43,10 @@ export class VolumeSyncs {
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Looks at a handle: it is synced when it has had something unsynced for SELF_SYNC_MS. */
+  /** Looks at a handle: it is synced when it has had something unsynced for SELF_SYNC_MS; and at the end of its storage. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
+    this.look(open, syncing);
     if (!open.unsynced) syncing.sinceMs = null;
     else syncing.sinceMs ??= nowMs;
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
@@ -69,8 +74,25 @@ export class VolumeSyncs {
     });
   }
 
+  /** One look at a time, and none at storage that nobody uses: one that hangs takes a thread of all. */
+  private look(open: OpenVolume, syncing: Syncing): void {
+    const { end } = open.backend;
+    if (end === undefined || !end.wantsLook || syncing.isLooking || open.closing) return;
+    syncing.isLooking = true;
+    enter(open);
+    end.look(() => {
+      syncing.isLooking = false;
+      if (end.isCut) this.cut(open);
+      leave(open);
+    });
+  }
+
   private syncEnded(open: OpenVolume, status: Status): void {
     if (status === STATUS.OK) return;
+    if (status === STATUS.VOLUME_UNAVAILABLE) {
+      this.cut(open);
+      return;
+    }
     const syncing = this.of(open);
     if (syncing.isLost) return;
     syncing.isLost = true;
@@ -80,7 +102,7 @@ export class VolumeSyncs {
   private of(open: OpenVolume): Syncing {
     let syncing = this.known.get(open);
     if (syncing === undefined) {
-      syncing = { sinceMs: null, isRunning: false, isLost: false };
+      syncing = { sinceMs: null, isRunning: false, isLooking: false, isLost: false };
       this.known.set(open, syncing);
     }
     return syncing;

@@ -12,6 +12,7 @@ import { VolumeChange } from './volume-change.ts';
 import { StorageSyncs } from './storage-syncs.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
+import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import { releaseStorage, type Storage, volumeError } from './volume-storage.ts';
 
 export interface VolumePorts {
@@ -31,23 +32,17 @@ export interface VolumePorts {
   isHeld(id: string): boolean;
 }
 
-export interface VolumeFailure {
-  readonly name: string;
-  readonly universe: number;
-  /** Who may know of it; null: all clients. */
-  readonly clients: readonly string[] | null;
-  readonly error: RsError;
-}
-
 /** A volume that is served, with what it stands on. */
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
+  /** Why it is served no more, though it is open and locked: its storage was cut. Null: it is served. */
+  readonly cut: RsError | null;
 }
 
 /** What is so from one change to the next. */
 export interface VolumeState {
-  /** In the order of the configuration, by volumeKey. */
+  /** In the order of the configuration, by volumeKey; of those that are open. */
   readonly held: ReadonlyMap<string, HeldVolume>;
   readonly failures: readonly VolumeFailure[];
   /** Of every configured volume, by volumeKey. */
@@ -72,7 +67,8 @@ export class Volumes {
 
   /** Configured volumes that cannot be served, each with its reason. */
   get failures(): readonly VolumeFailure[] {
-    return this.state.failures;
+    const cut = [...this.state.held.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
+    return [...this.state.failures, ...cut];
   }
 
   /** Opens all that can be opened. Throws E_SYSTEM when the ids of the volumes cannot be read or kept; all else is a failure of one. */
@@ -87,11 +83,35 @@ export class Volumes {
    * Throws E_VOLUME or E_SYSTEM when the plan cannot be carried out as a whole: then it was undone.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
-    const take = (state: VolumeState): void => {
-      this.state = state;
-      this.list = [...state.held.values()].map(({ served }) => served);
+    return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.take(state));
+  }
+
+  /** By the name people know; of one that is not open, its id. */
+  nameOf(id: string): string {
+    return this.heldBy(id)?.served.name ?? id;
+  }
+
+  /**
+   * The storage of a volume was found cut: it is served no more until a reload finds it whole. Resolves with what there is to say of it;
+   * null: that was known, or the volume is not open.
+   */
+  async cut(id: string): Promise<string | null> {
+    const held = this.heldBy(id);
+    if (held === undefined || held.cut !== null) return null;
+    const mark = (presentBytes: number | null): RsError => {
+      const error = cutError(held, presentBytes);
+      const key = volumeKey(held.storage.volume);
+      if (this.state.held.get(key)?.served.id !== id) return error;
+      this.take({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
+      return error;
     };
-    return VolumeChange.prepare(this.state, plan, configured, this.ports, take);
+    // At once: the size is only for people, and takes its time.
+    mark(null);
+    const size = await held.storage.handle?.stat().then(
+      ({ size: bytes }) => bytes,
+      () => null,
+    );
+    return mark(size ?? null).message;
   }
 
   /** The id of a configured volume, served or not, and what is served of it in bytes. */
@@ -125,6 +145,11 @@ export class Volumes {
   async takeOffOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
     if (handle !== null) await this.syncs.sync(id, handle.fd).catch(() => undefined);
+  }
+
+  private take(state: VolumeState): void {
+    this.state = state;
+    this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
   }
 
   /** Gives descriptors and locks up and removes memory volumes: only when no worker uses them any more. */

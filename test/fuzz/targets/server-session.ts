@@ -67,6 +67,7 @@ class Scene {
       release: () => Promise.resolve(),
       settle: () => Promise.resolve({ settled: true }),
       lost: () => undefined,
+      cut: () => undefined,
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
     });
   }

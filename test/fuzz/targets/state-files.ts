@@ -68,11 +68,11 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
       return useHolders(file);
     case 'volumes': {
       const configured = [{ ...VOLUME, id: null, sizeBytes: 1 << 20, blockSizeBytes: 512, line: 1 } as const];
-      const records = await readIdRecords(file, configured);
+      const records = await readIdRecords(file);
       const { ids, warnings } = settleIds(records, configured, () => true);
       for (const warning of warnings) expectPrintable(warning, 'a warning');
       expectThat(/^[0-9a-f-]{36}$/.test(ids.get('oracle@0') ?? ''), 'a volume got an id that is none');
-      withIds(records, ids, new Map());
+      withIds(records, ids, new Map(), new Map());
       return true;
     }
     case 'records': {

@@ -3,6 +3,7 @@
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
+import type { FileEnd } from './file-end.ts';
 
 /** Answer of `tryRead` and `tryWrite`: nothing was done, use `read` or `write`. */
 export const WOULD_WAIT = -1;
@@ -25,6 +26,11 @@ export interface Backend {
   /** When it was opened; the storage may grow, and takes what lies in the new size then. */
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
+  /**
+   * Where the storage ends; none: that cannot change. Storage that was found to end before the volume answers everything
+   * VOLUME_UNAVAILABLE from then on.
+   */
+  readonly end?: FileEnd | undefined;
   /** Reads into `target` at once; WOULD_WAIT leaves `target` untouched. Positions and lengths in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Writes at once (never FUA); WOULD_WAIT: nothing was written. */

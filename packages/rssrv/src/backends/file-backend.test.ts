@@ -5,12 +5,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { POOL_RUN_REQUESTS, SECTOR_BYTES, ZERO_STEP_BYTES } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { WOULD_WAIT } from './backend.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Backend, WOULD_WAIT } from './backend.ts';
 import { FileBackend } from './file-backend.ts';
 import { openBackend } from './open-backend.ts';
 import { Pace } from './pace.ts';
@@ -33,6 +32,8 @@ function newFile(content: Buffer): string {
   fs.writeFileSync(file, content);
   return file;
 }
+
+type Io = ReturnType<typeof promised>;
 
 const range = fc
   .tuple(fc.integer({ min: 0, max: SECTORS - 1 }), fc.integer({ min: 1, max: SECTORS }))
@@ -67,9 +68,10 @@ async function compare(type: 'file' | 'memory', helper: object, operations: Oper
     } else if (kind === 'write' || kind === 'fua') {
       const atOnce = sync && kind === 'write';
       for (let index = 0; index < length; index++) buffer[offset + index] = (fill + index) & 0xff;
-      status = atOnce
-        ? backend.tryWrite(buffer, offset, length, position)
-        : await io.write(buffer, offset, length, position, kind === 'fua');
+      const tried = atOnce ? backend.tryWrite(buffer, offset, length, position) : WOULD_WAIT;
+      // What goes to the end of the volume is never done at once.
+      expect(tried === WOULD_WAIT).toBe(!atOnce || position + length === SIZE_BYTES);
+      status = tried === WOULD_WAIT ? await io.write(buffer, offset, length, position, kind === 'fua') : tried;
       buffer.copy(reference, position, offset, offset + length);
     } else if (kind === 'zero' || kind === 'keep') {
       status = await io.zero(position, length, kind === 'keep', sync);
@@ -120,19 +122,77 @@ test('many operations at once end with the same content', async () => {
   for (let sector = 0; sector < SECTORS; sector++) expect(content[sector * SECTOR_BYTES]).toBe(sector % 4 < 2 ? 0 : sector);
 });
 
-test('a read past the end of a file that was cut is an I/O error in both ways, and is reported', async (context) => {
-  needPrograms(context, 'perl');
-  const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
-  const ports = testPorts();
-  const backend = await openBackend(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), ports);
-  fs.truncateSync(file, 1000);
-  const target = Buffer.alloc(1024);
-  expect(backend.tryRead(target, 0, 1024, 512)).toBe(STATUS.IO_ERROR);
-  expect(await promised(backend).read(target, 0, 1024, 512)).toBe(STATUS.IO_ERROR);
-  expect(await promised(backend).read(target, 0, 1024, 2048)).toBe(STATUS.IO_ERROR);
-  expect(ports.errors).toEqual(['read SHORT_READ', 'read SHORT_READ', 'read SHORT_READ']);
-  expect(await promised(backend).extents(0, SIZE_BYTES)).toEqual([1, EXTENT.DATA]);
-  await backend.close();
+describe('a file that was cut while it was served', () => {
+  const LAST = SIZE_BYTES - SECTOR_BYTES;
+  const { OK, VOLUME_UNAVAILABLE } = STATUS;
+  const sector = Buffer.alloc(SECTOR_BYTES, 1);
+
+  async function served(type: 'file' | 'memory' = 'file') {
+    const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
+    const ports = testPorts();
+    const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
+    return { file, ports, backend, io: promised(backend) };
+  }
+
+  const look = (backend: Backend): Promise<string | null> => new Promise((resolve) => backend.end?.look(resolve));
+
+  test('is unavailable from the first read past its end on, whole parts too', async () => {
+    const { file, ports, backend, io } = await served();
+    fs.truncateSync(file, 1000);
+    const target = Buffer.alloc(1024);
+    expect(backend.tryRead(target, 0, 1024, 512)).toBe(VOLUME_UNAVAILABLE);
+    expect(await io.read(target, 0, 512, 0)).toBe(VOLUME_UNAVAILABLE);
+    expect(backend.tryRead(target, 0, 512, 0)).toBe(WOULD_WAIT);
+    expect(backend.tryWrite(sector, 0, SECTOR_BYTES, 0)).toBe(WOULD_WAIT);
+    expect(await io.write(sector, 0, SECTOR_BYTES, 0)).toBe(VOLUME_UNAVAILABLE);
+    expect(await io.flush()).toBe(VOLUME_UNAVAILABLE);
+    expect(new Set(ports.errors)).toEqual(new Set(['read SHORT_READ', 'write SHORT_READ', 'flush SHORT_READ']));
+    await backend.close();
+  });
+
+  test.each(['file', 'memory'] as const)('does not give zeros for data after a write has made the %s longer', async (type) => {
+    const { file, backend, io } = await served(type);
+    fs.truncateSync(file, 1000);
+    expect(await io.write(sector, 0, SECTOR_BYTES, LAST - SECTOR_BYTES)).toBe(OK);
+    expect(backend.end?.wantsLook).toBe(true);
+    expect(await look(backend)).toBe('SHORT_READ');
+    expect(await io.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, 4096)).toBe(VOLUME_UNAVAILABLE);
+    await backend.close();
+  });
+
+  test.each([
+    ['a write', (io: Io) => io.write(sector, 0, SECTOR_BYTES, LAST)],
+    ['a write with FUA', (io: Io) => io.write(sector, 0, SECTOR_BYTES, LAST, true)],
+    ['zeros', (io: Io) => io.zero(0, SIZE_BYTES, true)],
+  ])('never has its size again by %s to its end', async (_name, change) => {
+    const { file, backend, io } = await served();
+    fs.truncateSync(file, 1000);
+    expect(backend.tryWrite(sector, 0, SECTOR_BYTES, LAST), 'looks first').toBe(WOULD_WAIT);
+    expect(await change(io)).toBe(VOLUME_UNAVAILABLE);
+    expect(fs.statSync(file).size).toBe(1000);
+    await backend.close();
+  });
+
+  test('answers no flush, and no extents', async () => {
+    const { file, backend, io } = await served();
+    expect(await io.flush()).toBe(OK);
+    fs.truncateSync(file, LAST);
+    expect(await io.flush()).toBe(VOLUME_UNAVAILABLE);
+    await expect(io.extents(0, SIZE_BYTES)).rejects.toThrow(`Extents answered ${VOLUME_UNAVAILABLE}`);
+    await backend.close();
+  });
+
+  test('is found by the end of a volume that has grown, and growing trips nothing', async () => {
+    const { file, backend, io } = await served();
+    fs.truncateSync(file, 2 * SIZE_BYTES);
+    backend.end?.grow(2 * SIZE_BYTES);
+    expect(await io.write(sector, 0, SECTOR_BYTES, 2 * SIZE_BYTES - SECTOR_BYTES)).toBe(OK);
+    expect(backend.tryWrite(sector, 0, SECTOR_BYTES, LAST)).toBe(OK);
+    expect([await look(backend), await io.flush()]).toEqual([null, OK]);
+    fs.truncateSync(file, SIZE_BYTES + 1000);
+    expect(await look(backend)).toBe('SHORT_READ');
+    await backend.close();
+  });
 });
 
 test('a full store and a failing one give their status and are reported', async () => {

@@ -1,18 +1,20 @@
 // The backend of everything that is reached through a descriptor: regular files, block devices, files in memory.
 // How it is opened and what is particular to each kind is in opened-file.ts and its callers; how holes are made is in
-// range-operations.ts. Invariant: data handed out was read from the storage whole; a flush answered OK covers every write
-// that had ended before the flush was asked for; after `close` resolves no system call of this backend runs.
+// range-operations.ts; how a cut file is noticed is in file-end.ts. Invariant: data handed out was read from the storage whole; a flush
+// answered OK covers every write that had ended before the flush was asked for, in a file that was whole then; after `close` resolves no
+// system call of this backend runs.
 
 import fs from 'node:fs';
 import { assert } from '@rsio/protocol/lib/assert';
 import { errnoName } from '@rsio/protocol/lib/errors';
-import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from './backend.ts';
 import { CompletionGroup } from './completion-group.ts';
+import { FileEnd } from './file-end.ts';
 import { FlushGate } from './flush-gate.ts';
 import type { Pace } from './pace.ts';
 import type { BackendOperation, BackendPorts } from './ports.ts';
-import { type IoEnd, readWhole, readWholeSync, writeWhole, writeWholeSync } from './positioned-io.ts';
+import { type IoEnd, readWhole, readWholeSync, SHORT_READ, statusOf, writeWhole, writeWholeSync } from './positioned-io.ts';
 import type { RangeFile } from './range-helper.ts';
 import { RangeOperations } from './range-operations.ts';
 
@@ -34,6 +36,7 @@ const CLOSED = -1;
 export class FileBackend implements Backend {
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
+  readonly end: FileEnd;
   private readonly parts: FileBackendParts;
   private descriptor: number;
   private syncedDescriptor: number | null;
@@ -51,6 +54,7 @@ export class FileBackend implements Backend {
     this.syncedDescriptor = parts.syncedDescriptor;
     this.onError = onError;
     this.sizeBytes = parts.sizeBytes;
+    this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block');
     this.gate = new FlushGate(
       (end) => this.sync(end),
       (errno) => onError('flush', errno),
@@ -68,6 +72,8 @@ export class FileBackend implements Backend {
 
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const { pace } = this.parts;
+    this.end.isMet(positionBytes, lengthBytes);
+    if (this.end.isCut) return WOULD_WAIT;
     if (pace !== null && !pace.enter()) return WOULD_WAIT;
     const errno = readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes);
     pace?.leave(lengthBytes);
@@ -76,6 +82,7 @@ export class FileBackend implements Backend {
 
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const { pace } = this.parts;
+    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
     if (pace !== null && !pace.enter()) return WOULD_WAIT;
     const errno = writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes);
     pace?.leave(lengthBytes);
@@ -83,12 +90,18 @@ export class FileBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    readWhole(this.descriptor, target, offset, lengthBytes, positionBytes, this.begin('read', done));
+    const end = this.begin('read', done);
+    this.end.isMet(positionBytes, lengthBytes);
+    if (this.end.isCut) setImmediate(end, SHORT_READ);
+    else readWhole(this.descriptor, target, offset, lengthBytes, positionBytes, end);
   }
 
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
     const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
-    writeWhole(descriptor, source, offset, lengthBytes, positionBytes, this.begin('write', done));
+    const end = this.begin('write', done);
+    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut)
+      this.end.look((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
+    else writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end);
   }
 
   flush(done: IoDone): void {
@@ -97,7 +110,8 @@ export class FileBackend implements Backend {
   }
 
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
-    this.ranges.discard(positionBytes, lengthBytes, this.begin('discard', done));
+    const end = this.begin('discard', done);
+    this.whenWhole(positionBytes, lengthBytes, end, () => this.ranges.discard(positionBytes, lengthBytes, end));
   }
 
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
@@ -105,7 +119,8 @@ export class FileBackend implements Backend {
       if (status === STATUS.OK && fua) this.flush(done);
       else done(status);
     };
-    this.ranges.zero(positionBytes, lengthBytes, keepAllocated, this.begin('zero', durable));
+    const end = this.begin('zero', durable);
+    this.whenWhole(positionBytes, lengthBytes, end, () => this.ranges.zero(positionBytes, lengthBytes, keepAllocated, end));
   }
 
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
@@ -113,7 +128,9 @@ export class FileBackend implements Backend {
     const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
-      end(errno);
+      // What a file lacks is no hole.
+      if (errno === null) this.end.look(end);
+      else end(errno);
     });
   }
 
@@ -145,10 +162,25 @@ export class FileBackend implements Backend {
   /** Makes durable what was written before the call. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
-      setImmediate(end, null);
+      this.end.look(end);
       return;
     }
-    fs.fdatasync(this.descriptor, (error) => end(error === null ? null : (errnoName(error) ?? 'EIO')));
+    fs.fdatasync(this.descriptor, (error) => {
+      if (error === null) this.end.look(end);
+      else end(errnoName(error) ?? 'EIO');
+    });
+  }
+
+  /** Does what may make a file longer; first, if it may bring it to its size again, comes a look. A cut file is left as it is. */
+  private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
+    if (!this.end.isMet(positionBytes, lengthBytes) && !this.end.isCut) {
+      work();
+      return;
+    }
+    this.end.look((errno) => {
+      if (errno === null) work();
+      else end(errno);
+    });
   }
 
   /** Counts an operation in; what it returns counts it out and answers. */
@@ -170,7 +202,8 @@ export class FileBackend implements Backend {
   }
 
   private failed(operation: BackendOperation, errno: string): Status {
+    if (errno === SHORT_READ) this.end.cut();
     this.onError(operation, errno);
-    return statusOfErrno(errno);
+    return statusOf(errno);
   }
 }

@@ -3,9 +3,9 @@
 // A failed sync is remembered: the kernel reports a lost write once per descriptor and would say OK to the next sync, so no
 // later flush of this backend is answered OK.
 
-import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
-import type { IoEnd } from './positioned-io.ts';
+import { type IoEnd, statusOf } from './positioned-io.ts';
 
 export class FlushGate {
   private readonly sync: (end: IoEnd) => void;
@@ -43,7 +43,7 @@ export class FlushGate {
     this.sync((errno) => {
       this.running = false;
       if (errno !== null) {
-        this.failure = statusOfErrno(errno);
+        this.failure = statusOf(errno);
         this.onError(errno);
         // What these wait for may be among what was lost.
         covered.push(...this.waiting);

@@ -48,7 +48,7 @@ export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendP
       throw new RsError(
         'E_VOLUME',
         `Volume ${volume.name} has ${volume.sizeBytes} bytes but ${path} only ${sizeBytes}: it was cut while rssrv served it, restore it`,
-        { volume: volume.name, path },
+        { volume: volume.name, path, isCut: true },
       );
     }
     let syncedDescriptor: number | null = null;

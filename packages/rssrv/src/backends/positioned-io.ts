@@ -3,12 +3,18 @@
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/protocol/lib/errors';
+import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 
 /** The errno name of a failure, or null. */
 export type IoEnd = (errno: string | null) => void;
 
 /** Stands in for an errno where the file ended before the range did: it was cut below its volume. */
 export const SHORT_READ = 'SHORT_READ';
+/** Status of a failed operation. */
+export function statusOf(errno: string): Status {
+  return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
+}
+
 /** A write that takes nothing and reports nothing would be asked again for ever. */
 const NOTHING_WRITTEN = 'EIO';
 

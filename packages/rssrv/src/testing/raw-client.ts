@@ -124,6 +124,8 @@ export class SessionScene {
   readonly released: string[] = [];
   /** Volumes of which a sync failed. */
   readonly lost: string[] = [];
+  /** Volumes whose storage was found cut. */
+  readonly cut: string[] = [];
   readonly session: Session;
 
   constructor() {
@@ -154,6 +156,7 @@ export class SessionScene {
       },
       openBackend: () => Promise.resolve(this.storage.backend),
       lost: (volumeId) => this.lost.push(volumeId),
+      cut: (volumeId) => this.cut.push(volumeId),
     });
   }
 

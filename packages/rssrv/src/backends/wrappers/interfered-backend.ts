@@ -23,6 +23,10 @@ export class InterferedBackend implements Backend {
     return this.inner.sizeBytes;
   }
 
+  get end(): Backend['end'] {
+    return this.inner.end;
+  }
+
   get capabilities(): BackendCapabilities {
     return this.inner.capabilities;
   }

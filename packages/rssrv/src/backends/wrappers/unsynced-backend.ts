@@ -40,6 +40,10 @@ export class UnsyncedBackend implements Backend {
     return this.inner.sizeBytes;
   }
 
+  get end(): Backend['end'] {
+    return this.inner.end;
+  }
+
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
     if (status === STATUS.OK) layOver(this.store.overlapping(positionBytes, lengthBytes), target, offset, lengthBytes, positionBytes);

@@ -1,0 +1,42 @@
+// Why a configured volume is not served, and who may know. Leaves finding it out to volume-storage.ts, volume-change.ts and volumes.ts.
+// Invariant: storage that was cut is never made longer for the volume's sake, because what comes back then are zeros in place of data.
+
+import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import type { RsError } from '@rsio/protocol/lib/errors';
+import type { ServedVolume } from './served-volume.ts';
+import { volumeError } from './volume-storage.ts';
+
+export interface VolumeFailure {
+  readonly name: string;
+  readonly universe: number;
+  /** Who may know of it; null: all clients. */
+  readonly clients: readonly string[] | null;
+  readonly error: RsError;
+}
+
+export function failureOf({ name, universe, clients }: ServerVolumeConfig, error: RsError): VolumeFailure {
+  return { name, universe, clients, error };
+}
+
+/** The storage of a volume that is served ends before the volume. `presentBytes`: how long it was when it was looked at, if that is known. */
+export function cutError(
+  { storage, served }: { readonly storage: { readonly volume: ServerVolumeConfig }; readonly served: ServedVolume },
+  presentBytes: number | null,
+): RsError {
+  const { path, sizeBytes } = served;
+  const present = presentBytes === null || presentBytes >= sizeBytes ? '' : ` to ${presentBytes} bytes`;
+  return volumeError(
+    storage.volume,
+    `${path ?? 'its storage'} was cut${present} while ${sizeBytes} bytes of it were served, and it is not served until it is whole`,
+    `write its content back into the same file, then reload rssrv; if zeros are right, make it ${sizeBytes} bytes long with truncate(1) first`,
+  );
+}
+
+/** A volume that somebody holds would come back smaller than he knows it. */
+export function shrunkError(volume: ServerVolumeConfig, place: string, presentBytes: number, servedBytes: number): RsError {
+  return volumeError(
+    volume,
+    `${place} has ${presentBytes} bytes, ${servedBytes} were served of it, and a client holds it`,
+    `bring its content back; if zeros are right, make it ${servedBytes} bytes long with truncate(1)`,
+  );
+}

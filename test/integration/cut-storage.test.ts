@@ -1,0 +1,46 @@
+// A file that somebody cuts while rssrv serves it, seen by a program over NBD: it waits, and reads no zeros in place of its data, also after a
+// restart of rssrv, until a person has brought the content back and reloads. Which I/O finds it is backends/file-backend.test.ts's.
+
+import { copyFileSync, statSync, truncateSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { startPair } from '../support/pair.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const lab = useLab();
+const MIB = 1 << 20;
+const WAIT_MS = 20_000;
+
+it(
+  'a file that was cut while it was served does not give zeros for data',
+  async () => {
+    const { client, server } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
+    await client.rsconfigWell('-a', 'oracle');
+    const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+    lab.onClean(() => nbd.close());
+    const data = Buffer.alloc(MIB, 0x55);
+    for (const mib of [0, 3, 6]) await nbd.write(mib * MIB, data);
+    await nbd.flush();
+    const [file, copy] = [server.file('oracle.img'), server.file('copy.img')];
+    copyFileSync(file, copy);
+    const { size } = statSync(file);
+    truncateSync(file, MIB);
+    // Makes it longer than what is read next.
+    await nbd.write(6 * MIB, data);
+    await waitFor(() => server.log('rssrv').includes('was cut to'), WAIT_MS, 'The server has noticed');
+    let read: Buffer | null = null;
+    const reading = nbd.read(3 * MIB, MIB).then((found) => (read = found));
+    await server.stop('rssrv');
+    await server.start('rssrv');
+    await waitFor(() => client.log('rsiod').includes('and a client holds it'), WAIT_MS, 'The client knows why it waits');
+    expect([read, statSync(file).size < size]).toEqual([null, true]);
+    copyFileSync(copy, file);
+    process.kill(server.pid('rssrv'), 'SIGHUP');
+    expect((await reading).equals(data)).toBe(true);
+    await nbd.write(7 * MIB, data);
+    await nbd.flush();
+    for (const mib of [0, 3, 6, 7]) expect((await nbd.read(mib * MIB, MIB)).equals(data)).toBe(true);
+  },
+  4 * WAIT_MS,
+);
