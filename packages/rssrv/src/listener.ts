@@ -22,6 +22,7 @@ import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
 import { sayRefusal } from './doorway.ts';
+import { fileSystemOf } from './file-system.ts';
 import { type Entrance, Entrances } from './entrances.ts';
 import { Gate } from './gate.ts';
 import { Probes } from './probes.ts';
@@ -99,6 +100,7 @@ export class Listener {
     this.volumes = new Volumes({
       idsFile: paths.volumesFile,
       memoryDirectory: paths.memoryDir,
+      fileSystemOf,
       runDirectory: paths.runDir,
       clock,
       log,

@@ -12,7 +12,7 @@ import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/dae
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { Listener } from './listener.ts';
-import { missingAddresses, missingVolumes } from './surroundings.ts';
+import { missingAddresses, volumeDoubts } from './surroundings.ts';
 
 const HELP = `Usage: rssrv [--foreground] [--check] [--test]
 Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back to the prompt when it listens.
@@ -62,8 +62,7 @@ runProgram(
     const config = loadRssrvConfig(paths.configFile, takesTests);
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
-      const doubts = (await missingVolumes(volumes)).map(({ message, code }) => `${message} [${code}]`);
-      for (const warning of [...warningSentences(config.warnings), ...doubts]) note(`Warning: ${warning}`);
+      for (const warning of [...warningSentences(config.warnings), ...(await volumeDoubts(volumes))]) note(`Warning: ${warning}`);
       const missing = await missingAddresses(interfaces);
       for (const { code, message } of missing) report(code, message);
       if (missing.length > 0) return 1;

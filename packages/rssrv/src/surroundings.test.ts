@@ -6,13 +6,16 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { missingAddresses, missingVolumes } from './surroundings.ts';
+import type { FileSystem } from './file-system.ts';
+import { missingAddresses, volumeDoubts } from './surroundings.ts';
 import { volumeConfig } from './testing/volume-config.ts';
 
 let directory = '';
+let systems = new Map<string, FileSystem>();
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+  systems = new Map();
 });
 afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
 
@@ -21,7 +24,9 @@ const at = (name: string): string => path.join(directory, name);
 const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: at('oracle.img'), ...changes });
 
 const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
-  (await missingVolumes([volume(changes)])).map(({ message }) => message.replaceAll(directory, 'DIR'));
+  (await volumeDoubts([volume(changes)], (place) => Promise.resolve(systems.get(place) ?? 'other'))).map((text) =>
+    text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'),
+  );
 
 test('what is there, or can be made, and what needs nothing is good; nothing is made', async () => {
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
@@ -55,8 +60,25 @@ test('what a start would say of a volume is said', async () => {
   ]);
 });
 
+test('a file whose end is left out, and one in memory, are told', async () => {
+  fs.writeFileSync(at('odd.img'), Buffer.alloc(4096 + 164));
+  expect(await wordsOf({ path: at('odd.img') })).toEqual([
+    'Volume oracle: DIR/odd.img has 4260 bytes, which are no whole blocks of 512, and its last 164 bytes are not served: make it longer with truncate(1)',
+  ]);
+  expect(await wordsOf({ path: at('odd.img'), sizeBytes: 4096 }), 'meant').toEqual([]);
+  systems.set(directory, 'tmpfs');
+  const inMemory = [
+    'Volume oracle: DIR/oracle.img is in memory (tmpfs), and the next boot empties it: correct path =, or say so with type = memory',
+  ];
+  expect(await wordsOf({ sizeBytes: 4096 })).toEqual(inMemory);
+  systems.set(directory, 'ramfs');
+  expect(await wordsOf({ sizeBytes: 4096 })).toEqual([
+    'Volume oracle: DIR/oracle.img does not exist, and no file is made on a ramfs, where the next boot loses it: bring the device up if it is one, correct path =, or set type = memory',
+  ]);
+});
+
 test('one volume that cannot be had does not hide the next', async () => {
-  expect(await missingVolumes([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })])).toHaveLength(2);
+  expect(await volumeDoubts([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })])).toHaveLength(2);
 });
 
 test('addresses that this machine has are good, also while somebody listens there; others are named with their interface', async () => {

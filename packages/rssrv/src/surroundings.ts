@@ -10,6 +10,8 @@ import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { type RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { listenError } from './entrances.ts';
+import { type FileSystemOf, fileSystemOf } from './file-system.ts';
+import { storageDoubts } from './storage-doubts.ts';
 import { fittingSize, lookAt, volumeError } from './volume-storage.ts';
 
 /** Interfaces that rssrv could not listen on, each with its reason: it would not start. */
@@ -18,14 +20,15 @@ export async function missingAddresses(interfaces: readonly ServerInterfaceConfi
   return found.filter((error) => error !== null);
 }
 
-/** Volumes that could not be served: rssrv would start without them. */
-export async function missingVolumes(volumes: readonly ServerVolumeConfig[]): Promise<RsError[]> {
-  const found: RsError[] = [];
+/** What there is to say of the volumes: that one could not be served (rssrv would start without it), or not as somebody may think. */
+export async function volumeDoubts(volumes: readonly ServerVolumeConfig[], systemOf: FileSystemOf = fileSystemOf): Promise<string[]> {
+  const found: string[] = [];
   for (const volume of volumes) {
     try {
-      await checkStorage(volume);
+      found.push(...(await checkStorage(volume, systemOf)));
     } catch (thrown) {
-      found.push(toRsError(thrown));
+      const { message, code } = toRsError(thrown);
+      found.push(`${message} [${code}]`);
     }
   }
   return found;
@@ -47,9 +50,9 @@ function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> 
   });
 }
 
-async function checkStorage(volume: ServerVolumeConfig): Promise<void> {
-  if (volume.type === 'memory' || volume.type === 'null') return;
-  const { path: place, kind, stats } = await lookAt(volume);
+async function checkStorage(volume: ServerVolumeConfig, systemOf: FileSystemOf): Promise<string[]> {
+  if (volume.type === 'memory' || volume.type === 'null') return [];
+  const { path: place, kind, stats } = await lookAt(volume, systemOf);
   if (stats !== null) fittingSize(volume, place, stats);
   const rights = volume.readonly ? constants.R_OK : constants.R_OK | constants.W_OK;
   const directory = path.dirname(place);
@@ -61,4 +64,5 @@ async function checkStorage(volume: ServerVolumeConfig): Promise<void> {
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${place} cannot be opened`, remedy, thrown);
   }
+  return storageDoubts(volume, place, stats, systemOf);
 }

@@ -9,6 +9,7 @@ import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FileSystem } from './file-system.ts';
 import { volumeConfig } from './testing/volume-config.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges } from './volume-plan.ts';
@@ -18,6 +19,8 @@ const MIB = 1 << 20;
 let directory = '';
 let logged: string[] = [];
 let heldIds = new Set<string>();
+/** By directory; where the test runs may be memory, too. */
+let systems = new Map<string, FileSystem>();
 let volumes: Volumes;
 let configured: readonly ServerVolumeConfig[] = [];
 
@@ -29,6 +32,7 @@ function server(): Volumes {
   return new Volumes({
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
+    fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
     runDirectory: at('run'),
     clock: systemClock,
     log,
@@ -43,7 +47,7 @@ beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   fs.mkdirSync(at('shm'));
-  [logged, heldIds, configured] = [[], new Set(), []];
+  [logged, heldIds, configured, systems] = [[], new Set(), [], new Map()];
   volumes = server();
 });
 afterEach(async () => {

@@ -23,6 +23,7 @@ import {
   storageIdentity,
   volumeError,
 } from './volume-storage.ts';
+import { storageDoubts } from './storage-doubts.ts';
 import { cutError, failureOf, shrunkError, type VolumeFailure } from './volume-failures.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volumes.ts';
 
@@ -152,7 +153,7 @@ export class VolumeChange {
       if (lost === undefined) continue;
       const { volume, id } = lost.storage;
       try {
-        const storage = await openStorage(volume, id, this.ports.memoryDirectory, true);
+        const storage = await openStorage(volume, id, this.ports, true);
         this.checkLock(storage, (await lockAll([storage])).get(storage));
         held.set(key, { ...lost, storage });
       } catch (thrown) {
@@ -257,7 +258,7 @@ export class VolumeChange {
     this.claims.check(volume, id);
     this.checkUnsynced(volume, id);
     const wasThere = (volume.id === null && this.records.places.get(id) === placeOf(volume)) || this.ports.isHeld(id);
-    const storage = await openStorage(volume, id, this.ports.memoryDirectory, wasThere);
+    const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
       const identity = await storageIdentity(storage);
       this.claims.checkStorage(volume, identity);
@@ -278,7 +279,16 @@ export class VolumeChange {
       const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
+    await this.sayDoubts(storage);
     return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
+  }
+
+  private async sayDoubts({ volume, type, path, handle }: Storage): Promise<void> {
+    if (type !== 'file' || path === null || handle === null) return;
+    const stats = await handle.stat({ bigint: true });
+    for (const doubt of await storageDoubts(volume, path, stats, this.ports.fileSystemOf)) {
+      this.ports.log.warn(doubt, { volume: volume.name });
+    }
   }
 
   /** What was cut since it was last served is not filled up with zeros for who holds it. */
@@ -348,6 +358,7 @@ export class VolumeChange {
         // A device, or a file that is being cut just now.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
+        await this.sayDoubts(storage);
       }
     } catch (thrown) {
       // A section that says what it said hinders no other.

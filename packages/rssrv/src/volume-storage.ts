@@ -13,6 +13,7 @@ import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/protocol/limits';
 import { blockDeviceFacts } from './backends/block-device.ts';
 import { storageName } from './backends/storage-name.ts';
+import type { FileSystemOf } from './file-system.ts';
 import { takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
 
@@ -24,6 +25,13 @@ export interface Storage {
   /** Held as long as the volume is served; null: type null. */
   readonly handle: FileHandle | null;
   readonly created: boolean;
+}
+
+export interface StoragePorts {
+  /** Where the files of memory volumes are made: on a memory file system, `/dev/shm`. */
+  readonly memoryDirectory: string;
+  /** Of a directory that is there. */
+  readonly fileSystemOf: FileSystemOf;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
@@ -44,14 +52,19 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
  * Opens the storage of a volume; a file that is missing is created, unless the volume was served from it before (`wasThere`): then its
  * content is missing, and nothing else may be served in its place. Throws E_VOLUME.
  */
-export async function openStorage(volume: ServerVolumeConfig, id: string, memoryDirectory: string, wasThere = false): Promise<Storage> {
+export async function openStorage(
+  volume: ServerVolumeConfig,
+  id: string,
+  { memoryDirectory, fileSystemOf }: StoragePorts,
+  wasThere = false,
+): Promise<Storage> {
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
     if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} has no size of its own`, 'set size =');
     if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, created: false };
     return openMemoryFile(volume, id, memoryDirectory);
   }
-  const { path: place, kind } = await lookAt(volume);
+  const { path: place, kind } = await lookAt(volume, fileSystemOf);
   if (kind === 'missing' && wasThere) {
     const remedy = 'bring it back (is its file system mounted?), or make an empty one there to begin anew';
     throw volumeError(volume, `${place}, which holds its content, is missing`, remedy);
@@ -74,7 +87,7 @@ interface Place {
 }
 
 /** What is where a file or device should be; opens nothing. Throws E_VOLUME when it is, or would be, nothing that can be served. */
-export async function lookAt(volume: ServerVolumeConfig): Promise<Place> {
+export async function lookAt(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<Place> {
   const { path: place, type } = volume;
   if (place === null) throw volumeError(volume, 'it has no path', 'set path =');
   if (!path.isAbsolute(place)) throw volumeError(volume, `path ${place} is not absolute`, 'begin it with /');
@@ -89,6 +102,13 @@ export async function lookAt(volume: ServerVolumeConfig): Promise<Place> {
   const directory = path.dirname(place);
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
+  }
+  // A file with the name of a device that is not there would be a disk in memory.
+  const system = await fileSystemOf(directory);
+  if (system === 'devices' || system === 'ramfs') {
+    const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
+    const remedy = 'bring the device up if it is one, correct path =, or set type = memory';
+    throw volumeError(volume, `${place} does not exist, and no file is made ${where}, where the next boot loses it`, remedy);
   }
   return { path: place, kind: 'missing', stats };
 }

@@ -12,6 +12,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
 import { UnsyncedStore } from './backends/wrappers/unsynced-store.ts';
 import { takeLocks } from './file-locks.ts';
+import type { FileSystem } from './file-system.ts';
 import { volumeConfig } from './testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 
@@ -19,6 +20,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
+/** By directory; where the test runs may be memory, too. */
+let systems = new Map<string, FileSystem>();
 let logged: string[] = [];
 let syncCommand: readonly string[] | undefined;
 const log = {
@@ -35,6 +38,7 @@ beforeEach(() => {
   fs.mkdirSync(path.join(directory, 'shm'));
   prepared = [];
   heldIds = new Set();
+  systems = new Map();
   logged = [];
   syncCommand = undefined;
 });
@@ -52,6 +56,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   const result = new Volumes({
     idsFile: idsFile(),
     memoryDirectory: inDirectory('shm'),
+    fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
     runDirectory: inDirectory('run'),
     clock: systemClock,
     syncCommand,
@@ -114,6 +119,27 @@ test('without a size the whole blocks of the file are served', async () => {
   const { served: volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
   expect(volumes[0]?.sizeBytes).toBe(8192);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
+});
+
+test('a device that is not there does not become a file in memory', async () => {
+  systems.set(inDirectory('dev'), 'devices');
+  fs.mkdirSync(inDirectory('dev'));
+  const file = inDirectory('dev/nosuch');
+  expect(await failureOf(volume({ path: file, sizeBytes: 1 << 20 }))).toBe(
+    `Volume oracle: ${file} does not exist, and no file is made below /dev, where the next boot loses it: ` +
+      'bring the device up if it is one, correct path =, or set type = memory',
+  );
+  expect(fs.existsSync(file)).toBe(false);
+});
+
+test('a file that is no whole blocks is served without its end, and one in memory is served, with a word', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096 + 100));
+  systems.set(directory, 'tmpfs');
+  const { served } = await prepare(volume({ blockSizeBytes: 4096 }));
+  expect(served[0]?.sizeBytes).toBe(4096);
+  expect(logged.join('\n')).toMatch(
+    /is in memory \(tmpfs\), .*\n.* has 4196 bytes, .* whole blocks of 4096, and its last 100 bytes are not served/,
+  );
 });
 
 test('each bad volume says what is wrong and what to do, and the others are served', async () => {

@@ -13,13 +13,11 @@ import { StorageSyncs } from './storage-syncs.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
-import { releaseStorage, type Storage, volumeError } from './volume-storage.ts';
+import { releaseStorage, type Storage, type StoragePorts, volumeError } from './volume-storage.ts';
 
-export interface VolumePorts {
+export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** Where the files of memory volumes are made: on a memory file system, `/dev/shm`. */
-  readonly memoryDirectory: string;
   /** RUN: where volumes with test-lose-unsynced keep what was not synced. */
   readonly runDirectory: string;
   readonly clock: Clock;

@@ -105,14 +105,15 @@ test('a block device is settled with its own size, held exclusively, and never a
     id: null,
     line: 1,
   };
-  const storage = await openStorage(volume, 'id', directory);
+  const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };
+  const storage = await openStorage(volume, 'id', ports);
   expect(storage.type).toBe('block');
   expect(await storageIdentity(storage)).toMatch(/^device \d+:\d+$/);
   expect(await settleSize(storage)).toEqual({ sizeBytes: DEVICE_BYTES, grownFromBytes: null });
-  await expect(openStorage(volume, 'id', directory)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
+  await expect(openStorage(volume, 'id', ports)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
   await releaseStorage(storage);
-  const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', directory);
+  const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', ports);
   await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, size says ${2 * DEVICE_BYTES}: lower size =`);
   await releaseStorage(larger);
-  await expect(openStorage({ ...volume, type: 'file' }, 'id', directory)).rejects.toThrow('is no regular file: correct path');
+  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is no regular file: correct path');
 });
