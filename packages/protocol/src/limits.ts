@@ -205,7 +205,12 @@ export const RECONNECT_GROWTH = 1.5;
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
 export const REOPEN_RETRY_MS = 1_000;
-/** CLOSEs of a detached volume in one session, each answered STALE and so said to a new handle; past it the hold stays. */
+/** A volume that came back read-only, shared or in other blocks is asked for anew after this; each time takes a handle number. */
+export const UNFIT_RETRY_MS = 5_000;
+/** A session whose handles are used up although no more than these are open is left for a new one, which is done once in this time. */
+export const HANDLES_FEW = 512;
+export const SESSION_RENEW_MS = 10_000;
+/** CLOSEs of a detached volume in one session, answered STALE and so said to a new handle, or refused; past it the hold stays, which is said. */
 export const CLOSE_TRIES_MAX = 10;
 /** A server that has heard nothing from a path for this long closes it. */
 export const SERVER_DEAD_AFTER_MS = 15_000;
@@ -321,6 +326,8 @@ export const STOP_WAIT_MAX_MS = 45_000;
 /** For the whole end of rsiod, as rsconfig waits for it. */
 export const DAEMON_STOP_WAIT_MS = 60_000;
 export const LIST_WAIT_MS = 2_000;
+/** That wait for one server's list at a time; who has waited longest gives up for the next. */
+export const LIST_WAITERS_MAX = 1_024;
 /** How often rsiod looks whether a volume that was attached before its start is offered, and how soon it tries again what failed. */
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;

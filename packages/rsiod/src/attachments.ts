@@ -388,8 +388,15 @@ export class Attachments {
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;
-    if (isReachable) await withinDetachWait(`close ${label}`, this.ports.clock, (done) => server.opener.close(volume.attachment, done));
-    else server.opener.close(volume.attachment, () => undefined);
+    if (!isReachable) {
+      server.opener.close(volume.attachment, () => undefined);
+      return;
+    }
+    const problem = await withinDetachWait<string | null>(`close ${label}`, this.ports.clock, (done) =>
+      server.opener.close(volume.attachment, done),
+    );
+    if (problem !== null)
+      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may hold it for this node still: ${problem}`);
   }
 
   private serverOf(volume: Volume): Server | undefined {

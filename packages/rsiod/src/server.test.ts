@@ -3,7 +3,7 @@
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import { PATH_SETTLED_MS } from '@rsio/protocol/limits';
+import { LIST_WAIT_MS, LIST_WAITERS_MAX, PATH_SETTLED_MS } from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -15,7 +15,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import { type Holder, IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Namespace } from './namespace.ts';
 import type { Server } from './server.ts';
 
@@ -32,7 +32,7 @@ class Scene {
   readonly attachment = new Attachment('oracle', 0, false);
   readonly said: string[] = [];
   private readonly answered = new Set<HeardFrame>();
-  private readonly server: Server;
+  readonly server: Server;
 
   constructor() {
     this.scripted.answersPings = true;
@@ -81,6 +81,10 @@ class Scene {
     const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
     const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
     this.answer(OP.LIST, body!);
+  }
+
+  answerNonsense(op: number): void {
+    this.answer(op, Buffer.from('nonsense'));
   }
 
   answerOpen(mib: number): void {
@@ -177,4 +181,41 @@ test('the list of the last session says nothing about what is attached in this o
   expect(scene.mib).toBe(2);
   scene.answerList(3);
   expect([scene.mib, scene.said]).toEqual([3, ['2 > 3']]);
+});
+
+describe('who waits for a list that is not answered', () => {
+  function waiting(scene: Scene, waitMs: number): { over: number } {
+    const told = { over: 0 };
+    void scene.server.refresh(waitMs).then(() => told.over++);
+    return told;
+  }
+  const kept = (scene: Scene): number => (Reflect.get(scene.server, 'listWaiters') as Set<unknown>).size;
+  const passed = (): Promise<void> => Promise.resolve();
+
+  test('is forgotten when his time is over', () => {
+    const scene = new Scene();
+    for (let times = 0; times < 100; times++) {
+      void scene.server.refresh(LIST_WAIT_MS);
+      scene.clock.advance(LIST_WAIT_MS);
+    }
+    expect(kept(scene)).toBeLessThanOrEqual(1);
+  });
+
+  test('gives up for the next when too many wait', async () => {
+    const scene = new Scene();
+    const told = Array.from({ length: LIST_WAITERS_MAX + 1 }, () => waiting(scene, LIST_WAIT_MS));
+    await passed();
+    expect([kept(scene), told[0]?.over, told[1]?.over]).toEqual([LIST_WAITERS_MAX, 1, 0]);
+    scene.answerList(1);
+    await passed();
+    expect([kept(scene), told.every(({ over }) => over === 1)]).toEqual([0, true]);
+  });
+
+  test('hears of an answer that cannot be read, which changes nothing', async () => {
+    const scene = new Scene();
+    const told = waiting(scene, LIST_WAIT_MS);
+    scene.answerNonsense(OP.LIST);
+    await passed();
+    expect([told.over, scene.server.isListed]).toEqual([1, false]);
+  });
 });

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
-import { END_POINTS_REMEMBERED_MAX, LIST_WAIT_MS } from '@rsio/protocol/limits';
+import { END_POINTS_REMEMBERED_MAX, LIST_WAIT_MS, LIST_WAITERS_MAX } from '@rsio/protocol/limits';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import { Opener } from '@rsio/protocol/trunk/opener';
@@ -50,6 +50,15 @@ export function remember(keys: Set<string>, key: string): void {
   }
 }
 
+/** What a message says; null: it cannot be read. */
+function readable<T>(decode: () => T): T | null {
+  try {
+    return decode();
+  } catch {
+    return null;
+  }
+}
+
 export class Server {
   readonly serverid: number;
   name: string;
@@ -76,7 +85,7 @@ export class Server {
   private listAsked = false;
   /** A list came while their first OPEN was under way: what it says of them may be later than the answer. */
   private readonly openedOver = new WeakSet<Attachment>();
-  private listWaiters: (() => void)[] = [];
+  private readonly listWaiters = new Set<() => void>();
 
   constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
     this.serverid = challenge.serverid;
@@ -159,15 +168,19 @@ export class Server {
     remember(this.metAt, endPoint);
   }
 
-  /** Reads the list anew; resolves when it is there, or after `waitMs`. */
+  /** Reads the list anew; resolves when it is there, or after `waitMs`, or when more than LIST_WAITERS_MAX wait for it. */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.clock.after(waitMs, resolve);
-      this.listWaiters.push(() => {
+      const told = (): void => {
+        this.listWaiters.delete(told);
         timer.cancel();
         resolve();
-      });
+      };
+      const timer = this.clock.after(waitMs, told);
+      this.listWaiters.add(told);
+      const [oldest] = this.listWaiters;
+      if (this.listWaiters.size > LIST_WAITERS_MAX) oldest?.();
       this.askList();
     });
   }
@@ -184,10 +197,8 @@ export class Server {
       callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
         timer.cancel();
         const [answer] = bodies;
-        if (status === STATUS.OK && answer !== undefined) {
-          const { handle } = decodeOpenAnswer(answer, 0, answer.length);
-          callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
-        }
+        const opened = status === STATUS.OK && answer !== undefined ? readable(() => decodeOpenAnswer(answer, 0, answer.length)) : null;
+        if (opened !== null) callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle: opened.handle }, () => undefined);
         resolve(status === STATUS.VOLUME_UNAVAILABLE ? sentence : null);
       });
     });
@@ -199,8 +210,10 @@ export class Server {
     const generation = this.newestGeneration;
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
       this.listAsked = false;
-      if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
-      for (const waiter of this.listWaiters.splice(0)) waiter();
+      // Who says nonsense has said nothing: what is known stays.
+      const parts = status === STATUS.OK ? readable(() => bodies.map((body) => decodeListAnswer(body, 0, body.length))) : null;
+      if (parts !== null) this.takeList(parts);
+      for (const waiter of [...this.listWaiters]) waiter();
       // It changed again while the question was on its way.
       if (this.newestGeneration > generation) this.askList();
     });

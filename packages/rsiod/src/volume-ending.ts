@@ -62,15 +62,15 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
   });
 }
 
-/** Resolves when `begin` has said that it is done. Throws E_TIMEOUT: `what` says what the server was to do. */
-export function withinDetachWait(what: string, clock: Clock, begin: (done: () => void) => void): Promise<void> {
+/** Resolves with what `begin` says when it is done. Throws E_TIMEOUT: `what` says what the server was to do. */
+export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (said: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(DETACH_WAIT_MS, () =>
       reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
     );
-    begin(() => {
+    begin((said) => {
       timer.cancel();
-      resolve();
+      resolve(said);
     });
   });
 }

@@ -54,12 +54,14 @@ export class Attachment {
   reason = 'Not opened yet';
   /** An OPEN is under way or planned. */
   openAsked = false;
+  /** Requests of it that were sent and are not answered. */
   slotsHeld = 0;
   watcher: AttachmentWatcher | null = null;
   /** Called when its handle was revoked and nothing of it is out any more; it must not act on the attachment before the call has returned. */
   whenRevoked: (() => void) | null = null;
   /** Called when the server answers what is replayed with an error, and nothing is out: `replayAgain` is to be called after a time. */
   whenReplayFailed: (() => void) | null = null;
+  private nothingOut: (() => void) | null = null;
   private isReachable = false;
   private readonly overlaps = new OverlapTracker();
   /** May be sent now, apart from the phase. */
@@ -169,6 +171,19 @@ export class Attachment {
     }
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     this.leaveRevoked();
+    this.tellNothingOut();
+  }
+
+  /** It is closed: calls `then` when nothing that was sent of it is unanswered, now or later. */
+  whenNothingIsOut(then: () => void): void {
+    this.nothingOut = then;
+    this.tellNothingOut();
+  }
+
+  /** Of what was sent nothing will be answered any more. */
+  forgetOut(): void {
+    this.slotsHeld = 0;
+    this.tellNothingOut();
   }
 
   /**
@@ -198,11 +213,30 @@ export class Attachment {
     if (this.phase !== 'failed' && this.phase !== 'closed') this.moveTo('opening', reason);
   }
 
-  /** OPEN was answered in the new session. */
+  /**
+   * Why what is here must not meet the volume as it was opened just now, for people; null: it may. Whoever wrote goes on only where all of
+   * it can be written again, and nobody else may have written; whoever reads goes by the blocks.
+   */
+  whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
+    const before = this.volume;
+    if (before === null) return null;
+    const unless = 'what was written waits for that, or detach it by force and lose what was not flushed';
+    if (blockSizeBytes !== before.blockSizeBytes)
+      return `Volume ${this.name} has blocks of ${blockSizeBytes} bytes now, and of ${before.blockSizeBytes} when it was attached: give it those again in rssrvcfg of its server; ${unless}`;
+    if (before.readonly) return null;
+    if (readonly) return `Volume ${this.name} is read-only at its server now, and was attached writable: make it writable there; ${unless}`;
+    if (shared && !before.shared)
+      return `Volume ${this.name} is shared now, and was attached unshared: take "shared" out of rssrvcfg of its server; ${unless}`;
+    return null;
+  }
+
+  /** OPEN was answered, for the first time or in a new session, by a volume that is fit for it. */
   opened(volume: OpenAnswer): void {
-    this.volume = { ...volume, sizeBytes: Math.max(volume.sizeBytes, this.volume?.sizeBytes ?? 0) };
-    // L3: what others write, a log of one would bring back.
-    if (volume.shared || volume.readonly) this.room.end();
+    const before = this.volume;
+    const readonly = volume.readonly || before?.readonly === true;
+    this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
+    // L3: what others write, a log of one would bring back. Nothing was written yet.
+    if (before === null && (volume.shared || volume.readonly)) this.room.end();
     this.replay(volume.life);
   }
 
@@ -225,6 +259,7 @@ export class Attachment {
   giveUp(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
     this.resendsOut = 0;
+    this.slotsHeld -= sent.length;
     if (sent.some((request) => this.replays.owns(request))) this.replays.drop();
     for (const request of sent) this.forget(request);
     return waiting;
@@ -300,6 +335,13 @@ export class Attachment {
     this.takeUp([]);
     this.moveTo('opening', this.reason);
     this.whenRevoked?.();
+  }
+
+  private tellNothingOut(): void {
+    if (this.nothingOut === null || this.slotsHeld > 0) return;
+    const then = this.nothingOut;
+    this.nothingOut = null;
+    then();
   }
 
   private leaveResending(): void {

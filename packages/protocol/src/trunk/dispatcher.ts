@@ -72,7 +72,10 @@ export class Dispatcher {
     }
     // Of attachments that were closed while requests were out.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.includes(attachment));
-    for (const request of orphans) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of orphans) {
+      request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+      request.attachment?.forgetOut();
+    }
     for (const request of own) if (isOver(request)) request.owner?.requestDone(request, STATUS.STALE);
   }
 

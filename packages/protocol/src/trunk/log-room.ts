@@ -73,10 +73,14 @@ export class LogRoom implements RequestOwner {
     return this.waiting.splice(0);
   }
 
-  /** Nothing is kept, or sent again, any more. */
+  /** Nothing is kept, or sent again, any more: what waits for room in the log goes without one. */
   end(): void {
     this.log?.clear();
     this.log = null;
+    for (const request of this.waiting.splice(0)) {
+      request.flags |= FLAG.FUA;
+      this.ports.admitted(request);
+    }
   }
 
   private retry(log: ReplayLog): void {

@@ -1,16 +1,17 @@
 // Opens the attachments of a trunk, and opens them again in every new session and when a handle was revoked. A first OPEN that is refused
 // fails the attachment; one that had been open waits and is tried again, because its I/O waits too, unless another client has taken it.
 // Invariants (R1): when the volume is not the same any more (another identity), nothing of the attachment is sent again; two OPENs of it in
-// one session are REOPEN_RETRY_MS apart. A CLOSE that was lost, or went to a revoked handle, is said in a new one: the hold would stay.
-// And no attachment is opened while an earlier one of its volume is leaving: that one's CLOSE may end the hold of both.
+// one session are REOPEN_RETRY_MS apart. A volume that comes back as another kind of thing is waited for, with one handle of it open, so that
+// its hold stays. And no attachment is opened while an earlier one of its volume is leaving: that one's CLOSE may end the hold of both.
 
 import type { Clock, Timer } from '../lib/clock.ts';
-import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '../limits.ts';
+import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
-import { IOCTL, type OpenAnswer, TAKE } from '../wire/messages.ts';
+import { IOCTL, type OpenAnswer } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
+import { HandleRelease, type Released } from './handle-release.ts';
 import type { Request } from './request.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
@@ -38,8 +39,8 @@ class Opening {
   readonly ioctls = new Set<number>();
   /** IDENTIFY was to be asked while it was out: what is answered to that may be older than the reason to ask. */
   verifyAgain = false;
-  /** Waits for the last of those. */
-  whenQuiet: (() => void) | null = null;
+  /** An open handle of which nothing is made, because the volume is not what was attached; the hold would end with it. */
+  spare: { readonly session: object | null; readonly handle: number } | null = null;
 }
 
 export class Opener {
@@ -49,11 +50,14 @@ export class Opener {
   private readonly openings = new Map<Attachment, Opening>();
   /** Attachments that are over, of which an OPEN or CLOSE is still out. */
   private readonly leaving = new Set<Attachment>();
+  private readonly handles: HandleRelease;
+  private renewedMs = Number.NEGATIVE_INFINITY;
 
   constructor(trunk: Trunk, clock: Clock, events: OpenerEvents) {
     this.trunk = trunk;
     this.clock = clock;
     this.events = events;
+    this.handles = new HandleRelease(trunk, clock, () => void this.renew());
   }
 
   /** Takes a new attachment into the trunk. */
@@ -78,11 +82,14 @@ export class Opener {
     else this.ioctl(attachment, IOCTL.IDENTIFY);
   }
 
-  /** Ends an attachment: what waits in it fails, and the server is told, if it may have a hold. `closed` is called when that is over. */
-  close(attachment: Attachment, closed: () => void): void {
+  /**
+   * Ends an attachment: what waits in it fails, and the server is told, if it may have a hold. `closed` is called when that is over, with
+   * what may be wrong at the server.
+   */
+  close(attachment: Attachment, closed: Released): void {
     const { phase, handle, volume } = attachment;
     const { session } = this.trunk;
-    const opening = this.openings.get(attachment);
+    const spare = this.takeSpare(attachment);
     const requests = this.leave(attachment);
     attachment.moveTo('closed', 'Detached');
     for (const request of requests) request.owner?.requestDone(request, STATUS.IO_ERROR);
@@ -91,20 +98,20 @@ export class Opener {
     if (!hasNoHold) this.leaving.add(attachment);
     // An OPEN that is out is not waited for here; when it is answered, what it gave is given back.
     if (hasNoHold || isAsked) {
-      closed();
+      if (spare !== null) this.handles.drop(spare);
+      closed(null);
       return;
     }
-    const left = (): void => {
+    const left: Released = (problem) => {
       this.left(attachment);
-      closed();
+      closed(problem);
     };
-    const release = (): void => {
-      if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.releaseAnew(attachment, left);
-      else this.release(attachment, handle, left);
-    };
-    // A CLOSE is refused while other requests of its handle are executing.
-    if (opening === undefined || opening.ioctls.size === 0) release();
-    else opening.whenQuiet = release;
+    // A CLOSE is refused while other requests of its handle are executing: those that were sent, by whomever, are waited for.
+    attachment.whenNothingIsOut(() => {
+      if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
+      else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.handles.releaseAnew(attachment, left);
+      else this.handles.release(attachment, handle, left);
+    });
   }
 
   /** Ends every attachment: this client may not have them any more. All their I/O is answered with `status`. */
@@ -122,6 +129,8 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
+    // What of them was out has been answered with the trunk's end.
+    for (const attachment of this.leaving) attachment.forgetOut();
   }
 
   private open(attachment: Attachment): void {
@@ -135,11 +144,11 @@ export class Opener {
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
       if (this.trunk.session !== session) {
-        if (attachment.phase === 'closed') this.releaseAnew(attachment, () => this.left(attachment));
+        if (attachment.phase === 'closed') this.handles.releaseAnew(attachment, () => this.left(attachment));
         return;
       }
       if (attachment.phase !== 'opening') {
-        if (status === STATUS.OK) this.giveBack(attachment, bodies[0], () => this.left(attachment));
+        if (status === STATUS.OK) this.handles.giveBack(attachment, bodies[0], () => this.left(attachment));
         else this.left(attachment);
         return;
       }
@@ -158,15 +167,23 @@ export class Opener {
       return;
     }
     const before = attachment.volume;
-    if (before !== null && before.identity !== answer.identity) {
+    const unfit = attachment.whyUnfit(answer);
+    // That a volume is shared is in its identity, too: as long as it is so, nothing can be said of who had it meanwhile.
+    if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
       // A server that knows no `resume` grants anew what another client has had meanwhile.
       this.leaving.add(attachment);
-      this.release(attachment, answer.handle, () => this.left(attachment));
+      this.handles.release(attachment, answer.handle, () => this.left(attachment));
       this.fail(
         attachment,
         STATUS.TAKEN,
         `Volume ${attachment.name} was given to another client meanwhile: nothing is sent again; attach it anew`,
       );
+      return;
+    }
+    const spare = this.takeSpare(attachment);
+    if (spare !== null) this.handles.drop(spare);
+    if (unfit !== null) {
+      this.waitUntilFit(attachment, answer.handle, unfit);
       return;
     }
     attachment.opened(answer);
@@ -176,6 +193,37 @@ export class Opener {
     const isNewLife = before !== null && before.life !== answer.life;
     // What goes on every second is not said every second.
     if (isNewLife || (this.openings.get(attachment)?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewLife);
+  }
+
+  /** What the attachment has must not meet what the volume is now: it is opened again until it is what it was. */
+  private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
+    const opening = this.openings.get(attachment);
+    if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
+    if (attachment.reason !== sentence) {
+      attachment.reason = sentence;
+      this.events.waits(attachment, sentence);
+    }
+    this.openAfter(attachment, UNFIT_RETRY_MS);
+  }
+
+  /** The handle that is kept of a volume that is waited for, if it is of the present session. It is the caller's to close. */
+  private takeSpare(attachment: Attachment): number | null {
+    const opening = this.openings.get(attachment);
+    const spare = opening?.spare ?? null;
+    if (opening !== undefined) opening.spare = null;
+    return spare !== null && spare.session === this.trunk.session ? spare.handle : null;
+  }
+
+  /**
+   * The server has no handle number left for this session, which nobody gets back but by a new one: what is out is taken up there. False:
+   * many are open, so that a new session would be no better, or the last was begun a moment ago.
+   */
+  private renew(): boolean {
+    const nowMs = this.clock.monotonicMs();
+    if (this.trunk.attachments.length + this.leaving.size > HANDLES_FEW || nowMs - this.renewedMs < SESSION_RENEW_MS) return false;
+    this.renewedMs = nowMs;
+    this.trunk.renewSession('The session is left, because its handle numbers are used up');
+    return true;
   }
 
   /** A request of the attachment's handle, asked for ourselves: its result is of no interest, a server may not know it. */
@@ -189,9 +237,6 @@ export class Opener {
         opening.verifyAgain = false;
         this.verify(attachment);
       }
-      if (opening.ioctls.size > 0) return;
-      opening.whenQuiet?.();
-      opening.whenQuiet = null;
     });
   }
 
@@ -224,42 +269,12 @@ export class Opener {
     if (opening !== undefined) opening.retry = this.clock.after(delayMs, () => this.open(attachment));
   }
 
-  /** Tells the server that a closed attachment's handle is not needed any more, so that the hold ends. */
-  private release(attachment: Attachment, handle: number, closed: () => void, tries = 1): void {
-    const { session } = this.trunk;
-    callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status }) => {
-      if (status !== STATUS.STALE) closed();
-      else if (this.trunk.session !== session) this.releaseAnew(attachment, closed);
-      else if (tries >= CLOSE_TRIES_MAX) closed();
-      else this.clock.after(tries === 1 ? 0 : REOPEN_RETRY_MS, () => this.releaseAnew(attachment, closed, tries + 1));
-    });
-  }
-
-  /**
-   * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may be there
-   * still. A volume is named only by OPEN: so it is opened once more, which our own hold allows, and closed.
-   */
-  private releaseAnew(attachment: Attachment, closed: () => void, tries = 1): void {
-    const { session } = this.trunk;
-    const body = encodeOpenRequest({ ...attachment.openRequest, take: TAKE.NO });
-    callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies }) => {
-      if (this.trunk.session !== session) this.releaseAnew(attachment, closed);
-      else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], closed, tries);
-      else closed();
-    });
-  }
-
-  /** It was opened after it had been closed here. */
-  private giveBack(attachment: Attachment, body: Buffer | undefined, closed: () => void, tries = 1): void {
-    if (body === undefined) {
-      closed();
+  private refused(attachment: Attachment, status: number, sentence: string): void {
+    if (status === STATUS.TOO_MANY_HANDLES && this.renew()) {
+      // It is opened with the others when the new session begins.
+      attachment.reason = 'The session has used up its handle numbers: a new one is begun';
       return;
     }
-    const { handle } = decodeOpenAnswer(body, 0, body.length);
-    this.release(attachment, handle, closed, tries);
-  }
-
-  private refused(attachment: Attachment, status: number, sentence: string): void {
     if (attachment.volume === null || status === STATUS.TAKEN) {
       this.fail(attachment, status, sentence);
       return;
@@ -272,6 +287,8 @@ export class Opener {
 
   private fail(attachment: Attachment, status: number, sentence: string): void {
     attachment.moveTo('failed', sentence);
+    const spare = this.takeSpare(attachment);
+    if (spare !== null) this.handles.drop(spare);
     for (const request of this.leave(attachment)) request.owner?.requestDone(request, status);
     this.events.failed(attachment, status, sentence);
   }

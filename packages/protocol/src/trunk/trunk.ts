@@ -192,8 +192,13 @@ export class Trunk implements PathOwner, LivenessOwner {
    */
   giveUp(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.giveUp(attachment);
-    if (sent.length > 0) this.leaveSession();
+    if (sent.length > 0) this.leaveSession('The session is left, because requests of it were given up');
     return [...sent, ...waiting];
+  }
+
+  /** The session is of no use any more: the next one takes up what is out. */
+  renewSession(reason: string): void {
+    if (this.session !== null && !this.ended) this.leaveSession(reason);
   }
 
   /** Takes a request of an attachment, or (attachment null) one of the session's own. `nowMs`: monotonic, of a caller who knows it. */
@@ -310,9 +315,9 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /** No path joins the old session any more; the next handshake begins a new one. */
-  private leaveSession(): void {
+  private leaveSession(reason: string): void {
     this.session = null;
-    this.closeAll('The session is left, because requests of it were given up');
+    this.closeAll(reason);
   }
 
   private pump(): void {
