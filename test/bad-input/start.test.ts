@@ -10,7 +10,7 @@ import { clientConfig, serverConfig, startClient, startServer } from '../support
 import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
-import type { RunResult } from '../support/programs.ts';
+import { needTool, type RunResult } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const lab = useLab();
@@ -131,7 +131,8 @@ describe('rssrv', () => {
     expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
   });
 
-  it("another server's volume file: it says so, and serves the rest", async () => {
+  it("another server's volume file: it says so, and serves the rest", async (context) => {
+    needTool(context, 'perl', 'perl-base');
     const [one, two] = [lab.host(), lab.host()];
     const network = await lab.network(1);
     const shared = { path: one.file('storage/shared.img'), size: '1m' };

@@ -37,7 +37,7 @@ beforeAll(async () => {
     'true',
     '--root',
     client.file('tried'),
-  ]);
+  ]).catch((error: Error) => ({ code: null, stderr: `${error.message}: install util-linux` }));
   if (tried.code !== 0) whyNoDisks = `needs a mount namespace of its own: ${tried.stderr.trim()}`;
   server = lab.host(whyNoDisks === null ? [...inSmallDisks, path.dirname(client.file('disk/x'))] : []);
   const network = await lab.network(2);
@@ -116,6 +116,10 @@ it('full: what does not fit is ENOSPC, what was written stays, and when there is
   await expect(nbd.write(4 * MIB, Buffer.alloc(2 * MIB, 7))).rejects.toThrow('Errno 28 ');
   for (let time = 0; time < 300; time++) await expect(nbd.write(7 * MIB, Buffer.alloc(4096, 7))).rejects.toThrow('Errno 28 ');
   await logged(`Volume full: write of ${file} failed (ENOSPC): free space there`);
+  const { events } = await client.call('events', { count: 100 });
+  const reason = "A write ended with ENOSPC: The server's storage is full: free space there, the log of server big-9 says more";
+  expect(events.filter(({ to }) => to === 'failing')).toMatchObject([{ object: 'volume osl:full@0', from: 'open', reason }]);
+  expect(client.log('rsiod').split(`Volume osl:full@0: ${reason}\n`)).toHaveLength(2);
   expect((await nbd.read(0, MIB)).equals(Buffer.alloc(MIB, 7))).toBe(true);
   rmSync(filler);
   await nbd.verify(7 * MIB, 4096);

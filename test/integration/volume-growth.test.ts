@@ -7,6 +7,7 @@ import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
+import { needFio } from '../support/programs.ts';
 import { untilWriting } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -62,7 +63,8 @@ async function nbdSize(host: Host, name: string): Promise<number> {
 
 it(
   'growth under I/O: known to new NBD connections within a second, shown by -l and -q, and never taken back',
-  async () => {
+  async (context) => {
+    needFio(context);
     const keys = (host: Host, size: string): Sections => ({ oracle: { path: host.file('oracle.img'), size } });
     const first = lab.host();
     const { host, write, reload: change } = await scene(keys(first, '64m'), 'oracle');
@@ -109,7 +111,8 @@ it(
 
 it(
   '50 reloads in a row with volumes that come, go and grow: I/O on another volume never notices',
-  async () => {
+  async (context) => {
+    needFio(context);
     const files = lab.host();
     const quiet = { path: files.file('quiet.img'), size: '64m' };
     const { host, reload: change } = await scene({ quiet, grows: { type: 'memory', size: '1m' } }, 'quiet');

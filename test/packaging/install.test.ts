@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { launcher, runWell } from '../support/programs.ts';
+import { launcher, needTool, runWell } from '../support/programs.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -18,7 +18,8 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it('install.sh puts everything in place, and takes it away again', async () => {
+it('install.sh puts everything in place, and takes it away again', async (context) => {
+  needTool(context, 'bash', 'bash');
   const env = { DESTDIR: folder };
   const script = path.join(PROJECT, 'packaging/install.sh');
   await runWell(script, [], { env });

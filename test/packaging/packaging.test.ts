@@ -74,7 +74,8 @@ it('logrotate understands its file', async (context) => {
   expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
 });
 
-it('the script that rotation runs signals only a process that is the daemon', async () => {
+it('the script that rotation runs signals only a process that is the daemon', async (context) => {
+  needTool(context, 'bash', 'bash');
   const [, script = ''] = /postrotate\n([^]*?) +endscript/.exec(packaged('rsio.logrotate')) ?? [];
   const runDir = path.join(folder, 'run');
   for (const program of DAEMONS) mkdirSync(path.join(runDir, program), { recursive: true });

@@ -222,8 +222,8 @@ export class SimClient {
       devices: noDevices,
       deviceOf: () => null,
       stalled: (volume, word) => {
-        // A server that is slow is waited for: the judge has nothing to say to that.
-        if (word !== 'stands-still' && word !== 'moves') this.userOf(volume).stalled(word);
+        // A server that is slow is waited for, and what its storage answers is the request's: the judge has nothing to say to that.
+        if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
     });
     const namespace: Namespace = new Namespace(

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from './configs.ts';
 import { Lab } from './lab.ts';
-import { start } from './programs.ts';
+import { needTool, start } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -32,7 +32,8 @@ it('leaves no process, root or memory volume behind, also of daemons that were k
   }
 });
 
-it('leaves nothing behind when the test process itself is killed', async () => {
+it('leaves nothing behind when the test process itself is killed', async (context) => {
+  needTool(context, 'grep', 'grep');
   const id = '5a0f6e0c-5c1d-4f2e-9d3b-0123456789ac';
   const execArgv = ['--conditions=@rsio/source', '--import', TSX];
   const test = start(process.execPath, [...execArgv, fileURLToPath(new URL('./doomed-test.ts', import.meta.url)), id]);

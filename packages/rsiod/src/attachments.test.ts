@@ -3,7 +3,14 @@
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS, PATH_SETTLED_MS, REOPEN_RETRY_MS, TAKE_OVER_WAIT_MS } from '@rsio/protocol/limits';
+import {
+  ATTACH_WAIT_MS,
+  DETACH_WAIT_MS,
+  PATH_SETTLED_MS,
+  REOPEN_RETRY_MS,
+  TAKE_OVER_WAIT_MS,
+  STORAGE_ERRORS_LOG_MS,
+} from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -60,7 +67,10 @@ class Scene {
       doors: () => [],
       devices: noDevices,
       deviceOf: () => 'device',
-      stalled: (volume, word) => this.stalls.push(stallNotice(volume, word, clock).to),
+      stalled: (volume, word) => {
+        this.stalls.push(stallNotice(volume, word, clock).to);
+        if (word.startsWith('storage')) notices.stalled(volume, word);
+      },
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
@@ -436,4 +446,24 @@ describe('a client that was replaced', () => {
     await scene.answer(OP.WRITE, STATUS.OK);
     expect([statuses, scene.attachments.list.length]).toEqual([[STATUS.OK], 1]);
   });
+});
+
+test('storage that is full is an event, once, and so is that it works again', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const before = scene.events.length;
+  for (const status of [STATUS.NO_SPACE, STATUS.NO_SPACE]) {
+    const statuses = await scene.write(1);
+    await scene.answer(OP.WRITE, status);
+    expect(statuses).toEqual([STATUS.NO_SPACE]);
+  }
+  await scene.pass(STORAGE_ERRORS_LOG_MS);
+  await scene.write(1);
+  await scene.answer(OP.WRITE, STATUS.OK);
+  await scene.pass(STORAGE_ERRORS_LOG_MS);
+  expect(scene.stalls).toEqual(['failing', 'failing', 'open']);
+  expect(scene.events.slice(before)).toEqual([
+    "open > failing A write ended with ENOSPC: The server's storage is full: free space there, the log of server server says more",
+    'failing > open A write has succeeded since, and none ended with ENOSPC again',
+  ]);
 });

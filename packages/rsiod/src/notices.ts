@@ -49,12 +49,12 @@ export class Notices {
     this.log.warn(sentence);
   }
 
-  /** Once each time that a volume's I/O waits, that it was given up, and that it goes on. */
+  /** Once each time that a volume's I/O waits, that it was given up, that it goes on; and what its storage does. */
   stalled(volume: Volume, word: VolumeWord): void {
     const { from, to, sentence } = stallNotice(volume, word, this.clock);
-    this.add(`volume ${labelOf(volume)}`, from, to, sentence);
+    if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
-    if (word === 'gave-up') this.log.error(line);
+    if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') this.log.error(line);
     else if (word === 'waits' || word === 'stands-still') this.log.warn(line);
     else this.log.info(line);
   }

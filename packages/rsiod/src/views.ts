@@ -14,13 +14,15 @@ import type {
 } from '@rsio/protocol/control/methods';
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { printDuration } from '@rsio/protocol/lib/units';
-import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
+import { plural, printDuration } from '@rsio/protocol/lib/units';
+import { STALL_FAIL_GRACE_MS, STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/limits';
+import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import { endPointKey } from './route-plan.ts';
 import type { Server } from './server.ts';
 import { secondsOf, standstillReason } from './standstill.ts';
+import type { StorageWord } from './storage-errors.ts';
 import { volumeById } from './volume-by-id.ts';
 import type { Volume, VolumeWord } from './volume.ts';
 
@@ -179,6 +181,32 @@ export function stallNotice(volume: Volume, word: VolumeWord, clock: Clock): { f
     case 'moves':
     case 'goes-on':
       return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
+    default:
+      return storageNotice(volume, word);
+  }
+}
+
+function storageNotice({ storageErrors: { told }, serverText }: Volume, word: StorageWord): { from: string; to: string; sentence: string } {
+  const { op, status, count } = told ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
+  const { errno, sentence } = statusEntry(status);
+  const remedy = status === STATUS.NO_SPACE ? 'free space there' : 'mend it there';
+  switch (word) {
+    case 'storage-fails':
+      return {
+        from: 'open',
+        to: 'failing',
+        sentence: `A ${op} ended with ${errno}: ${sentence}: ${remedy}, the log of ${serverText} says more`,
+      };
+    case 'storage-fails-on': {
+      const times = plural(count, 'time');
+      return {
+        from: 'failing',
+        to: 'failing',
+        sentence: `A ${op} ended with ${errno} ${times} more in ${STORAGE_ERRORS_LOG_MS / 1_000} s`,
+      };
+    }
+    case 'storage-works':
+      return { from: 'failing', to: 'open', sentence: `A ${op} has succeeded since, and none ended with ${errno} again` };
   }
 }
 

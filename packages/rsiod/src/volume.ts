@@ -20,10 +20,11 @@ import type { StallWord } from './stall.ts';
 import type { StandstillWord } from './standstill.ts';
 import { StandstillWatch } from './standstill-watch.ts';
 import { StallWatch } from './stall-watch.ts';
+import { StorageErrors, type StorageWord } from './storage-errors.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
 /** What is said aloud of a volume's I/O. */
-export type VolumeWord = StallWord | StandstillWord;
+export type VolumeWord = StallWord | StandstillWord | StorageWord;
 
 /** One door I/O whose segments are out. */
 class Gathering {
@@ -49,6 +50,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   readonly trunk: Trunk;
   readonly stall: StallWatch;
   readonly standstill: StandstillWatch;
+  readonly storageErrors: StorageErrors;
   outstanding = 0;
   /** Since when something is outstanding without any completion; null: nothing is. */
   waitingSinceMs: number | null = null;
@@ -81,6 +83,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
       look: () => ({ isReady: this.stall.isReady, waitingSinceMs: this.waitingSinceMs }),
       said: (word) => said(this, word),
     });
+    this.storageErrors = new StorageErrors(clock, (word) => said(this, word));
     attachment.watcher = this;
     this.standingChanged();
   }
@@ -167,7 +170,9 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   standingChanged(): void {
     const { standing } = this.attachment;
     this.stall.standing(standing, this.outstanding > 0);
-    if (standing === 'over') this.standstill.stop();
+    if (standing !== 'over') return;
+    this.standstill.stop();
+    this.storageErrors.stop();
   }
 
   /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
@@ -199,6 +204,8 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     this.freeGatherings.push(gathering);
     const nowMs = this.clock.monotonicMs();
     this.counters.ended(io, status, nowMs - startedMs, nowMs - (this.waitingSinceMs ?? nowMs));
+    if (status !== STATUS.OK) this.failed(io, status);
+    else if (this.storageErrors.isFailing) this.storageErrors.worked(io.op);
     this.ended(nowMs);
     io.done(status as Status);
     this.tellIdle();
@@ -208,6 +215,11 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     this.ended(this.clock.monotonicMs());
     done(status, extents);
     this.tellIdle();
+  }
+
+  /** What is answered here because the volume is over says nothing of its storage. */
+  private failed({ op }: VolumeIo, status: number): void {
+    if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
   }
 
   private begins(nowMs: number): void {
