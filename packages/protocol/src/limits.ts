@@ -38,6 +38,10 @@ export const REREAD_MAX_BYTES = 8 * MIB;
 export const PATHS_PER_TRUNK_MAX = 64;
 export const DEAD_PATHS_NAMED_MAX = 128;
 export const HANDLES_PER_SESSION_MAX = 1024;
+/** Descriptors of one opened volume in a server's process: ordinary and synced. The handles of a session have one together. */
+export const FILES_PER_BACKEND = 2;
+/** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
+export const FILES_RESERVED = 128;
 export const SERVERS_PER_CLIENT_MAX = 256;
 export const INTERFACES_MAX = 8;
 export const CLIENTS_MAX = 4096;

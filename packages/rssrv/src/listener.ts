@@ -25,6 +25,7 @@ import { sayRefusal } from './doorway.ts';
 import { fileSystemOf } from './file-system.ts';
 import { type Entrance, Entrances } from './entrances.ts';
 import { Gate } from './gate.ts';
+import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { Probes } from './probes.ts';
 import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
@@ -195,6 +196,8 @@ export class Listener {
     const { grown, isListChanged } = change;
     // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
     change.commit();
+    const filesDoubt = openFilesDoubt(next, openFilesLimit());
+    if (filesDoubt !== null && filesDoubt !== openFilesDoubt(this.config, openFilesLimit())) this.options.log.warn(filesDoubt);
     this.config = next;
     this.pool.processes = next.server.processes;
     this.entrances.keep(next.interfaces);

@@ -12,6 +12,7 @@ import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/dae
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
 import { Listener } from './listener.ts';
+import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { missingAddresses, volumeDoubts } from './surroundings.ts';
 
 const HELP = `Usage: rssrv [--foreground] [--check] [--test]
@@ -37,6 +38,8 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
   if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);
+  const filesDoubt = openFilesDoubt(config, openFilesLimit());
+  if (filesDoubt !== null) warner(daemon, log)(filesDoubt);
   const listener = new Listener({
     config,
     paths,

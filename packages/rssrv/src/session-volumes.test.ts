@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeIdentifyAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/protocol/limits';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from './backends/backend.ts';
@@ -32,13 +32,14 @@ class Scene {
   readonly said: string[] = [];
   /** Of the next grant. */
   epoch = 1;
+  life = 'life';
   isSettling = true;
   readonly storage = new HeldStorage();
   /** Backends being opened: each is given, or refused, when the test says so. */
   readonly openings: { give(): void; refuse(): void }[] = [];
   readonly volumes = new SessionVolumes({
     list: () => Promise.reject(new Error('Nobody asks')),
-    grant: async () => ({ granted: true, volume: VOLUME, readonly: false, identity: 'identity', life: 'life', epoch: this.epoch }),
+    grant: async () => ({ granted: true, volume: VOLUME, readonly: false, identity: 'identity', life: this.life, epoch: this.epoch }),
     release: async (id, epoch) => {
       this.said.push(`release ${id}`);
       this.releasedEpoch = epoch;
@@ -51,7 +52,7 @@ class Scene {
     },
     openBackend: () =>
       new Promise<Backend>((resolve, reject) =>
-        this.openings.push({ give: () => resolve(this.storage.backend), refuse: () => reject(new Error('No such file')) }),
+        this.openings.push({ give: () => resolve({ ...this.storage.backend }), refuse: () => reject(new Error('No such file')) }),
       ),
   });
   handle = 0;
@@ -131,6 +132,7 @@ test('the last CLOSE of a volume releases its hold', async () => {
 // Once a volume that was attached again at once after a detach by force lost its hold, and in the next session its I/O.
 test('a CLOSE leaves the hold to an OPEN of the same volume that is under way', async () => {
   const scene = await sceneWithOneOpen();
+  scene.life = 'another';
   await scene.open();
   await scene.close(scene.handle);
   expect(scene.said).toEqual(['OPEN answer 0', 'CLOSE answer 0']);
@@ -143,6 +145,7 @@ test('a CLOSE leaves the hold to an OPEN of the same volume that is under way', 
 
 test('when that OPEN comes to nothing, the hold is released', async () => {
   const scene = await sceneWithOneOpen();
+  scene.life = 'another';
   await scene.open();
   await scene.close(scene.handle);
   scene.openings.shift()!.refuse();
@@ -155,8 +158,6 @@ test('a CLOSE leaves the hold to a handle that was revoked: its client comes for
   const scene = await sceneWithOneOpen();
   const first = scene.handle;
   await scene.open();
-  scene.openings.shift()!.give();
-  await scene.turn();
   await scene.ask(OP.CLOSE, first, NOTHING);
   await scene.revoke(1);
   scene.storage.waiting.pop()!(STATUS.OK);
@@ -253,8 +254,6 @@ test('one handle can be taken back alone: its flush is told, and the others go o
   const scene = await sceneWithOneOpen();
   const first = scene.handle;
   await scene.open();
-  scene.openings.shift()!.give();
-  await scene.turn();
   const status = scene.volumes.revokeHandle(first);
   scene.storage.finish(STATUS.IO_ERROR);
   expect(await status).toBe(STATUS.IO_ERROR);
@@ -266,8 +265,6 @@ test('one handle can be taken back alone: its flush is told, and the others go o
 test('a handle that is revoked while another one is closed at the end of the session is closed once', async () => {
   const scene = await sceneWithOneOpen();
   await scene.open();
-  scene.openings.shift()!.give();
-  await scene.turn();
   const ended = scene.volumes.closeAll();
   const revoked = scene.volumes.revokeHandle(scene.handle);
   scene.storage.waiting.pop()!(STATUS.OK);
@@ -276,4 +273,47 @@ test('a handle that is revoked while another one is closed at the end of the ses
   await scene.turn();
   expect(scene.storage.begun).toEqual(['FLUSH', 'FLUSH']);
   await ended;
+});
+
+describe('handles of one volume have one backend', () => {
+  // Once 1,024 handles of a client took all descriptors of a process that other clients shared.
+  test('however many there are; it is closed with the last of them', async () => {
+    const scene = await sceneWithOneOpen();
+    for (let handles = 1; handles < HANDLES_PER_SESSION_MAX; handles++) await scene.open();
+    expect([scene.handle, scene.openings.length]).toEqual([HANDLES_PER_SESSION_MAX, 0]);
+    await scene.open();
+    expect(scene.said.at(-1)).toBe(`OPEN answer ${STATUS.TOO_MANY_HANDLES}`);
+    for (let handle = 1; handle < HANDLES_PER_SESSION_MAX; handle++) await scene.close(handle);
+    expect(scene.storage.isClosed).toBe(false);
+    await scene.close(HANDLES_PER_SESSION_MAX);
+    expect([scene.storage.isClosed, scene.said.at(-2)]).toEqual([true, 'release id']);
+  });
+
+  test('two that are opened at once, and two that cannot be', async () => {
+    const scene = new Scene();
+    const both = [scene.open(), scene.open()];
+    await Promise.all(both);
+    expect(scene.openings).toHaveLength(1);
+    scene.openings.shift()!.refuse();
+    await scene.turn();
+    const refused = `OPEN answer ${STATUS.IO_ERROR}`;
+    expect(scene.said.filter((one) => one !== 'release id')).toEqual([refused, refused]);
+    await scene.open();
+    expect(scene.openings, 'tried anew').toHaveLength(1);
+  });
+
+  test('of another hold or life, and one that is being closed, is opened anew', async () => {
+    const scene = await sceneWithOneOpen();
+    const first = scene.handle;
+    for (const change of [{ life: 'next' }, { epoch: 2 }]) {
+      Object.assign(scene, change);
+      await scene.open();
+      scene.openings.shift()!.give();
+      await scene.turn();
+    }
+    Object.assign(scene, { life: 'life', epoch: 1 });
+    await scene.close(first);
+    await scene.open();
+    expect(scene.openings).toHaveLength(1);
+  });
 });

@@ -21,6 +21,7 @@ import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from './backends/backend.ts';
 import { enter, leave, type OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
+import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
 /** The listener's answer to a wish to open a volume. */
@@ -85,6 +86,7 @@ export class SessionVolumes {
   readonly syncs: VolumeSyncs;
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
+  private readonly backends: SharedBackends;
   private nextHandle = 1;
   private readonly opening = new Set<Opening>();
   /** Handles that are being closed: with what status their flush ends. */
@@ -100,6 +102,7 @@ export class SessionVolumes {
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.backends = new SharedBackends((volume) => ports.openBackend(volume));
     this.syncs = new VolumeSyncs(
       (volumeId) => ports.lost(volumeId),
       (open) => this.cut(open),
@@ -259,7 +262,7 @@ export class SessionVolumes {
     const { volume, epoch } = grant;
     let backend: Backend;
     try {
-      backend = await this.ports.openBackend(volume);
+      backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
       // Whoever resumes a hold has I/O that waits for it.
@@ -267,7 +270,7 @@ export class SessionVolumes {
       throw error;
     }
     if (epoch <= (revoked.get(volume.id) ?? -1)) {
-      await backend.close();
+      await this.backends.giveUp(backend);
       return () => refuse(answered, STATUS.STALE, `Volume ${volume.name} was revoked while it was being opened: open it again`);
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
@@ -277,7 +280,7 @@ export class SessionVolumes {
       backend,
       readonly,
       writeThrough: volume.shared && !readonly,
-      sizeBytes: Math.max(backend.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
+      sizeBytes: Math.max(volume.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
       epoch,
       life: grant.life,
       closing: false,
@@ -320,7 +323,7 @@ export class SessionVolumes {
       });
     }
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
-    await open.backend.close();
+    await this.backends.giveUp(open.backend);
     this.open.delete(open.handle);
     this.cutHandles.delete(open.handle);
     this.closings.delete(open);
