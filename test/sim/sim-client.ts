@@ -34,6 +34,8 @@ export interface ClientPorts {
   readonly times: LivenessTimes;
   /** Of each volume's replay log. */
   readonly logSizeBytes: number;
+  /** Of all logs of this client. */
+  readonly logTotalBytes: number;
   /** What this client breaks its own rules with. */
   breach(sentence: string): void;
   /** A path that was up is so no more. */
@@ -127,7 +129,9 @@ export class SimClient {
   /** Ends in order: what is out is answered with an error, the servers are told. */
   stop(reason: string): void {
     this.isStopped = true;
-    if (!this.process.isKilled) this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
+    if (this.process.isKilled) return;
+    this.attachments.logTrimmer.stop();
+    this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
   /** What the interface watcher says, as soon as the process runs. */
@@ -226,6 +230,7 @@ export class SimClient {
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
     });
+    attachments.logTotal.limitBytes = this.ports.logTotalBytes;
     const namespace: Namespace = new Namespace(
       { whole: { defaultPort: null }, config, locals: this.locals },
       identity,

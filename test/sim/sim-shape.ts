@@ -3,7 +3,7 @@
 // only then.
 
 import type { StallPolicy } from '@rsio/protocol/config/types';
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { LOG_TOTAL_BYTES, SECTOR_BYTES } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import type { RouteShape } from './sim-network.ts';
@@ -46,6 +46,9 @@ const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };
 const LOSSES = [0, 0, 0.002, 0.01, 0.05];
 const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
+
+/** Fifteen cells. */
+const TIGHT_LOG_TOTAL_BYTES = 64 * KIB;
 
 const TIMES: readonly LivenessTimes[] = [
   { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
@@ -105,6 +108,11 @@ export function drawShape(random: SeededRandom): WorldShape {
       lateChance: random.pick([0.01, 0.1, 0.3]),
     },
   };
+}
+
+/** `log-total` of each client: tight in a third of the worlds. Not drawn, so that every seed stays the world that it was. */
+export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
+  return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;
 }
 
 export function drawRoute(random: SeededRandom, isLossy: boolean): RouteShape {

@@ -12,7 +12,7 @@ import { SimNetwork } from './sim-network.ts';
 import { SimRivals } from './sim-rivals.ts';
 import { SimServer } from './sim-server.ts';
 import type { SimSession } from './sim-session.ts';
-import { drawRoute, drawShape, type WorldShape } from './sim-shape.ts';
+import { drawRoute, drawShape, type WorldShape, logTotalOf } from './sim-shape.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
 import { SimVolume } from './sim-volume.ts';
@@ -242,6 +242,7 @@ export class SimWorld {
       digest: shape.digest,
       times: shape.times,
       logSizeBytes: shape.logSizeBytes,
+      logTotalBytes: logTotalOf(shape),
       breach: (sentence: string) => void this.breaches.push(sentence),
       pathFailed: () => {
         this.pathFailures++;

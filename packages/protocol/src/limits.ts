@@ -405,6 +405,15 @@ export const STALL_MAX_MS = 604_800_000;
 export const STALL_FAIL_GRACE_MS = 1_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
+/** All replay logs of a client together (`log-total`): eight of the size that one has by default. */
+export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
+export const LOG_TOTAL_MIN_BYTES = MIB;
+export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
+/** Past the half of it, the largest log is flushed each time that so large a part more is taken. */
+export const LOG_TOTAL_STEPS = 16;
+/** A log whose oldest is older is flushed, looked for so often: together less than SELF_SYNC_MS, so that the server has nothing to sync then. */
+export const LOG_FLUSH_AGE_MS = 4_000;
+export const LOG_LOOK_MS = 500;
 /** Data of a replay log is kept in aligned cells of this size, in slabs of so many cells. */
 export const REPLAY_CELL_BYTES = 4 * KIB;
 export const REPLAY_SLAB_CELLS = 64;
@@ -569,6 +578,7 @@ assert(
   REPLAY_CELL_BYTES % SECTOR_BYTES === 0 && SEGMENT_BYTES % REPLAY_CELL_BYTES === 0 && Number.isInteger(Math.log2(REPLAY_SLAB_CELLS)),
   'A request of a replay is whole cells, and a slab a power of two of them',
 );
+assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client flushes its log before the server syncs by itself');
 assert(SLOTS * 2 < REPLAY_RANGES_MAX, 'The ranges that a replay log keeps for requests with FUA leave too few');
 assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'All OPENs of one session must leave others room');
 assert(

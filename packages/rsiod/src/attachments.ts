@@ -14,8 +14,10 @@ import {
   STOP_WAIT_MS,
   TAKE_OVER_WAIT_MS,
   VOLUMES_AT_ONCE,
+  LOG_TOTAL_BYTES,
 } from '@rsio/protocol/limits';
 import { Attachment } from '@rsio/protocol/trunk/attachment';
+import { LogTotal } from '@rsio/protocol/trunk/log-total';
 import { SlabPool } from '@rsio/protocol/trunk/replay-cells';
 import { ReplayLog } from '@rsio/protocol/trunk/replay-log';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
@@ -37,6 +39,7 @@ import {
 } from './offers.ts';
 import type { Server } from './server.ts';
 import { severalAtOnce } from './several-at-once.ts';
+import { LogTrimmer } from './log-trimmer.ts';
 import { Volume, type VolumeWord } from './volume.ts';
 import { flushForLast, withinDetachWait } from './volume-ending.ts';
 
@@ -88,9 +91,13 @@ export class Attachments {
   readonly detached = new Set<string>();
   /** Memory of the replay logs of all of them. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
+  /** What they may take together. */
+  readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
+  readonly logTrimmer: LogTrimmer;
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
+    this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
   }
 
   /** Attached volumes. */
@@ -200,6 +207,7 @@ export class Attachments {
       const timer = clock.after(waitMs, () => resolve(null));
       all.then(resolve, reject).finally(() => timer.cancel());
     });
+    this.logTrimmer.stop();
     if (outcomes === null) log.warn(`Not everything could be detached within ${waitMs / 1000} s: it stays held by this node`);
     for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
   }
@@ -325,7 +333,7 @@ export class Attachments {
   }
 
   private replayLogOf(sizeBytes: number): ReplayLog | null {
-    return sizeBytes === 0 ? null : new ReplayLog(sizeBytes, this.slabs);
+    return sizeBytes === 0 ? null : new ReplayLog(sizeBytes, this.slabs, this.logTotal);
   }
 
   private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {

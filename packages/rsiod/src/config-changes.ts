@@ -66,7 +66,11 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   logSizeBytes: ['log-size', size],
 };
 
-const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup'>> = { defaultPort: ['port', plain], nbdGroup: ['nbd-group', plain] };
+const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes'>> = {
+  defaultPort: ['port', plain],
+  nbdGroup: ['nbd-group', plain],
+  logTotalBytes: ['log-total', size],
+};
 
 /** Every difference, in order of the file; for what is new or gone the section alone. */
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {

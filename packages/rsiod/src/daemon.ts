@@ -115,6 +115,7 @@ export class ClientDaemon {
       deviceOf: (volume) => this.deviceOf(volume),
       stalled: (volume, word) => this.notices.stalled(volume, word),
     });
+    this.attachments.logTotal.limitBytes = config.logTotalBytes;
     this.attached = new AttachedList({
       clock,
       log,
@@ -259,6 +260,7 @@ export class ClientDaemon {
     const before = this.namespaces;
     this.config = next;
     this.configuredMs = this.options.clock.wallMs();
+    this.attachments.logTotal.limitBytes = next.logTotalBytes;
     this.locals = this.localsOf(next);
     const setups = this.setupsOf(next, this.locals);
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));

@@ -180,6 +180,12 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     for (const request of this.trunk.giveUp(this.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
+  /** When the attachment says that it can: makes durable what its replay log holds, though nobody asks for it. */
+  flushLog(): void {
+    this.attachment.flushLog(this.clock.monotonicMs());
+    this.trunk.wantPump();
+  }
+
   /** Calls `idle` when nothing is outstanding: now, or later. */
   onIdle(idle: () => void): void {
     if (this.outstanding === 0) idle();

@@ -2,7 +2,7 @@
 // Invariant: each breaks one rule, in one place.
 
 import { LogRoom } from '@rsio/protocol/trunk/log-room';
-import { ReplayLog } from '@rsio/protocol/trunk/replay-log';
+import { ReplayLog, type Room } from '@rsio/protocol/trunk/replay-log';
 import type { Request } from '@rsio/protocol/trunk/request';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -52,6 +52,16 @@ export const LOG_MUTANTS: readonly Mutant[] = [
         request.flags &= ~FLAG.FUA;
         self.log?.dropped(request);
         return goes;
+      }),
+  },
+  {
+    name: 'total-waited-for',
+    rule: 'L1',
+    breaks: 'What finds no room in the total waits, though nothing of its own log can make some',
+    apply: () =>
+      override<LogInner, [Request], Room>(ReplayLog, 'reserve', (original) => (self, request) => {
+        const room = original(self, request);
+        return room === 'total' ? 'flush' : room;
       }),
   },
   {

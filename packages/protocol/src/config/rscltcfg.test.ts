@@ -49,6 +49,7 @@ describe('the sample', () => {
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       nbdGroup: null,
+      logTotalBytes: 512 * 1024 * 1024,
       interfaces: [
         { name: 'if0', address: '192.168.45.20', prefixLength: null, port: 5000, portGiven: null },
         { name: 'if1', address: '192.168.46.20', prefixLength: null, port: 5000, portGiven: null },

@@ -83,7 +83,9 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     checkServers(group, namespace, interfaces, defaultPort, findings);
   }
   const { problems, warnings } = findings;
-  const config = { file, defaultPort, nbdGroup: defaults.value('nbd-group'), interfaces, namespaces, warnings };
+  const nbdGroup = defaults.value('nbd-group');
+  const logTotalBytes = defaults.value('log-total');
+  const config = { file, defaultPort, nbdGroup, logTotalBytes, interfaces, namespaces, warnings };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 

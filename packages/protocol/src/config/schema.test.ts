@@ -60,7 +60,7 @@ test('The keys of the manual', () => {
     'clients: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest log-size nbd-group',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest log-size log-total nbd-group',
     'interface: address port protocol',
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest log-size',
     'server: address port protocol serverkey',

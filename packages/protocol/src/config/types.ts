@@ -154,6 +154,7 @@ export interface RscltConfig {
   readonly file: string;
   readonly defaultPort: number | null;
   readonly nbdGroup: string | null;
+  readonly logTotalBytes: number;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly warnings: readonly ConfigWarning[];

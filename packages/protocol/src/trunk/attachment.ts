@@ -99,6 +99,16 @@ export class Attachment {
     return this.room.log;
   }
 
+  /** What is in its log could be flushed now. */
+  get canFlushLog(): boolean {
+    return this.standing === 'ready' && this.room.canFlush;
+  }
+
+  /** When `canFlushLog`: sends a FLUSH of our own, for the log alone; the trunk is to be pumped. */
+  flushLog(nowMs: number): void {
+    this.room.flushNow(nowMs);
+  }
+
   get hasSendable(): boolean {
     if (this.phase === 'ready') return this.sendableHead < this.sendable.length;
     if (this.phase === 'replaying') return this.replays.hasNext;

@@ -1,6 +1,7 @@
 // Which changes of an attachment may be sent, as its replay log has room (docs/PROTOCOL.md, L1 and L3). What finds none waits here, first
 // come first served, while a FLUSH of our own makes room, which goes out when the log is half full already, so that mostly nothing waits;
-// what fits in no log, and everything where there is none, goes with FUA. Invariants: a change leaves only with its room reserved; one
+// what fits in no log, and everything where there is none, goes with FUA; so does what finds no room in what all logs have together, when its
+// own log has nothing whose end could make some: a volume never waits for another. Invariants: a change leaves only with its room reserved; one
 // FLUSH of our own is out at a time.
 
 import { FLAG, OP } from '../wire/frames.ts';
@@ -68,6 +69,16 @@ export class LogRoom implements RequestOwner {
     this.retry(log);
   }
 
+  /** A FLUSH of our own now would make room. */
+  get canFlush(): boolean {
+    return this.log !== null && !this.log.isEmpty && !this.isFlushing;
+  }
+
+  /** What is in the log is made durable, though nobody waits for room. */
+  flushNow(nowMs: number): void {
+    if (this.log !== null) this.makeRoom(this.log, nowMs);
+  }
+
   /** What waits, taken out. */
   takeWaiting(): Request[] {
     return this.waiting.splice(0);
@@ -112,7 +123,8 @@ export class LogRoom implements RequestOwner {
 
 function reserve(log: ReplayLog, request: Request): boolean {
   const room = log.reserve(request);
-  if (room !== 'fua') return room === 'taken';
+  if (room === 'taken' || room === 'flush') return room === 'taken';
+  if (room === 'total' && !log.isIdle) return false;
   request.flags |= FLAG.FUA;
   return log.reserve(request) === 'taken';
 }

@@ -10,13 +10,17 @@ import { sectorsOf } from '../wire/header.ts';
 import { Replay } from './replay.ts';
 import { CELL_SECTORS, ReplayCells, type SlabPool } from './replay-cells.ts';
 import { ReplayRanges } from './replay-ranges.ts';
+import type { LogTotal } from './log-total.ts';
 import type { Request } from './request.ts';
 
 /** Room that only requests with FUA may take, so that one in each slot can split a range of a full log. */
 const FUA_RANGES = SLOTS;
 
-/** `taken`: it may be sent; `flush`: it must wait until a FLUSH has made room; `fua`: it never fits, and may go with FUA. */
-export type Room = 'taken' | 'flush' | 'fua';
+/**
+ * `taken`: it may be sent; `flush`: it must wait until a FLUSH has made room; `total`: all logs together have no room for it; `fua`: it never
+ * fits, and may go with FUA.
+ */
+export type Room = 'taken' | 'flush' | 'total' | 'fua';
 
 export class ReplayLog {
   readonly sizeBytes: number;
@@ -35,14 +39,24 @@ export class ReplayLog {
   /** Marks below this are of a lost session or life: they cover nothing. */
   private marksFrom = 1;
   private replay: Replay | null = null;
+  private total: LogTotal | null;
+  /** What `total` knows of this log. */
+  private toldBytes = 0;
 
-  constructor(sizeBytes: number, pool: SlabPool) {
+  /** `total`: what this log and others may take together; null: there is no such bound. */
+  constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
     this.sizeBytes = sizeBytes;
+    this.total = total;
     this.cells = new ReplayCells(pool);
   }
 
   get isEmpty(): boolean {
     return this.cells.count === 0 && this.ranges.count === 0;
+  }
+
+  /** Nothing is in it, and nothing that is out will be: neither a FLUSH nor an answer will make room. */
+  get isIdle(): boolean {
+    return this.isEmpty && this.reservedBytes === 0;
   }
 
   get isHalfFull(): boolean {
@@ -78,11 +92,13 @@ export class ReplayLog {
     if (!isFua && bytes > limitBytes) return 'fua';
     if (bytes > 0 && this.usedBytes + this.reservedBytes + bytes > limitBytes) return 'flush';
     if (ranges > 0 && this.ranges.count + this.reservedRanges + ranges > REPLAY_RANGES_MAX - kept) return 'flush';
+    if (!isFua && this.total !== null && !this.total.hasRoom(bytes)) return 'total';
     request.logReserved = true;
     request.logBytes = bytes;
     request.logRanges = ranges;
     this.reservedBytes += bytes;
     this.reservedRanges += ranges;
+    this.tellTotal();
     return 'taken';
   }
 
@@ -92,6 +108,7 @@ export class ReplayLog {
     request.logReserved = false;
     this.reservedBytes -= request.logBytes;
     this.reservedRanges -= request.logRanges;
+    this.tellTotal();
   }
 
   /** A WRITE, ZERO or DISCARD was answered OK. Its buffer is copied from. */
@@ -114,6 +131,7 @@ export class ReplayLog {
     }
     if (this.isEmpty) this.sinceMs = null;
     else if (wasEmpty) this.sinceMs = request.submittedMs;
+    this.tellTotal();
   }
 
   /** L2: a FLUSH is sent, for the first time in this session. Returns its mark, for `flushed`. */
@@ -128,6 +146,7 @@ export class ReplayLog {
     this.marksFrom = mark + 1;
     this.cells.trim(mark);
     this.ranges.trim(mark);
+    this.tellTotal();
     this.flushedMs = submittedMs;
     this.sinceMs = this.isEmpty ? null : Math.max(this.sinceMs ?? submittedMs, submittedMs);
   }
@@ -164,6 +183,17 @@ export class ReplayLog {
     this.cells.clear();
     this.ranges.clear();
     this.sinceMs = null;
+    // Nobody tells any more what becomes of what is out.
+    this.total?.leave(this.toldBytes);
+    this.total = null;
+  }
+
+  private tellTotal(): void {
+    if (this.total === null) return;
+    const bytes = this.usedBytes + this.reservedBytes;
+    const more = bytes - this.toldBytes;
+    this.toldBytes = bytes;
+    if (more !== 0) this.total.change(more);
   }
 
   /** Ranges by which this request may make the log longer: itself, and a range that it splits. */
