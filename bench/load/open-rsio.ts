@@ -84,6 +84,7 @@ async function prove(stream: ByteStream, volume: RsioVolume, client: number, ses
     instance: instances,
     machine: 'bench',
     boot: 'bench',
+    process: null,
     interface: 'if0',
   };
   const handshake = new ClientHandshake({ nodekey, serverkey: null, hello }, randomBytes);

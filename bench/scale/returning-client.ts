@@ -62,6 +62,7 @@ export class ReturningClient {
       instance: 1,
       machine: name,
       boot: 'bench',
+      process: null,
       interface: 'if0',
     };
     const identity = { nodekey: key, serverkey: null, hello };

@@ -67,7 +67,7 @@ it('rssrv: ids of volumes, holders, records of its processes; the client waits m
     'rssrv',
     holdersFile,
     fromNewer,
-    /^rssrv: State file FILE cannot be used: its version is 9, this program knows 2: restore it, or move it away if every client that holds a volume has ended \[E_SYSTEM\]$/,
+    /^rssrv: State file FILE cannot be used: its version is 9, this program knows 3: restore it, or move it away if every client that holds a volume has ended \[E_SYSTEM\]$/,
   );
   await expectRefused(
     'rssrv',

@@ -168,7 +168,7 @@ export class HostilePeers {
 
   private hello(node: string): Buffer {
     const { namespaceid } = this.target;
-    const hello = { versions: [1], features: [], namespaceid, node, instance: 1, machine: 'm', boot: 'b', interface: 'if0' };
+    const hello = { versions: [1], features: [], namespaceid, node, instance: 1, machine: 'm', boot: 'b', process: null, interface: 'if0' };
     return new ClientHandshake({ nodekey: 'x', serverkey: null, hello }, randomBytes).start();
   }
 

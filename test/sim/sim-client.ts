@@ -8,6 +8,7 @@ import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import { INSTANCE_MAX } from '@rsio/protocol/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments';
@@ -57,6 +58,8 @@ export interface ClientNames {
 /** A client's machine: what counts its starts. */
 export interface SimMachineId {
   readonly name: string;
+  /** It is never started anew: only its processes are. */
+  readonly boot: string;
   instance: number;
 }
 
@@ -217,7 +220,7 @@ export class SimClient {
     const number = this.ports.nextProcess();
     this.number = number;
     this.numbers.add(number);
-    const identity = { machine: machine.name, boot: String(number), instance: ++machine.instance };
+    const identity = { machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) };
     const attachments: Attachments = new Attachments({
       clock: process,
       log: NO_LOG,
@@ -309,4 +312,10 @@ export class SimClient {
       },
     };
   }
+}
+
+/** As the file of a client has it: the last number is used again, rather than one that is not exact. */
+function nextInstance(machine: SimMachineId): number {
+  machine.instance = Math.min(machine.instance + 1, INSTANCE_MAX);
+  return machine.instance;
 }

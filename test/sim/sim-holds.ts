@@ -9,6 +9,7 @@ import type { ClientIdentity } from '@rsio/rssrv/channel';
 import type { VolumeHolds } from '@rsio/rssrv/hold-table';
 import { type GrantPorts, Holders } from '@rsio/rssrv/holders';
 import type { HoldersContent } from '@rsio/rssrv/holders-form';
+import type { NodeNotes } from '@rsio/rssrv/instances';
 import type { Grant } from '@rsio/rssrv/session-volumes';
 import type { HowTaken } from './hold-judge.ts';
 import { NO_LOG } from './no-log.ts';
@@ -53,15 +54,15 @@ export class SimHolds {
   constructor(ports: HoldsPorts) {
     const { process, machine, controlMs } = ports;
     this.ports = ports;
-    this.holders = new Holders('simulated', () => process.wallMs(), NO_LOG);
+    this.holders = new Holders('simulated', () => Math.floor(process.wallMs()), NO_LOG);
     const content: () => HoldersContent = Reflect.get(Reflect.get(this.holders, 'file'), 'current');
     Reflect.set(this.holders, 'file', machine.file.openedBy(process, controlMs, content));
     this.entries = Reflect.get(this.holders, 'volumes');
-    const instances: Map<string, number> = Reflect.get(this.holders, 'instances');
+    const nodes: Map<string, NodeNotes> = Reflect.get(this.holders, 'nodes');
     for (const { name, storage } of machine.volumes.values()) this.descriptors.set(name, storage.cache.open());
     const { kept } = machine.file;
     for (const [id, volume] of Object.entries(kept?.volumes ?? {})) this.entries.set(id, volume);
-    for (const [key, instance] of Object.entries(kept?.instances ?? {})) instances.set(key, instance);
+    for (const [node, notes] of Object.entries(kept?.nodes ?? {})) nodes.set(node, notes);
   }
 
   /** When the oldest change that is under way was asked for; infinity: none is. */

@@ -3,7 +3,7 @@
 
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/hold-table';
-import type { HoldersContent } from '@rsio/rssrv/holders-form';
+import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holders-form';
 import type { HowTaken } from './hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import { SimStateFile } from './sim-state-file.ts';
@@ -25,7 +25,10 @@ export class SimMachine {
 
   constructor(random: SeededRandom) {
     this.file = new SimStateFile(random);
-    this.file.whenKept = ({ volumes }) => {
+    this.file.whenKept = (content) => {
+      const { volumes } = content;
+      if (!HOLDERS_FORM.accepts(JSON.parse(JSON.stringify(content))))
+        for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
       for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
     };
   }
@@ -66,6 +69,6 @@ export class SimMachine {
   }
 }
 
-function keyOf({ name }: SimVolume, { node, machine, instance }: Pick<Hold, 'node' | 'machine' | 'instance'>): string {
-  return `${name} ${node} ${machine} ${instance}`;
+function keyOf({ name }: SimVolume, { node, machine, instance, process }: Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>): string {
+  return `${name} ${node} ${machine} ${instance} ${process}`;
 }

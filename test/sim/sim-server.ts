@@ -13,11 +13,12 @@ import {
   type ServerIdentity,
 } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
+import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { isCurrent, NO_NOTES } from '@rsio/rssrv/instances';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
 import type { SimEnd, SimLink } from './sim-link.ts';
@@ -59,6 +60,9 @@ export class SimServer implements SimHost {
   private readonly unlisted = new Set<string>();
   private generation = 1;
   private instance = 0;
+  private listeningSinceMs = 0;
+  /** Of each node that has no session, the last one. */
+  private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
   /** Nodes whose old session is being ended: a second newcomer is told to come again. */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
@@ -104,7 +108,7 @@ export class SimServer implements SimHost {
   private isOutlived(client: number): boolean {
     const claimant = this.known.get(client);
     if (claimant === undefined) return false;
-    return claimant.instance < (this.machine.file.kept?.instances[`${claimant.node} ${claimant.machine}`] ?? 0);
+    return !isCurrent(this.machine.file.kept?.nodes[claimant.node] ?? NO_NOTES, claimant);
   }
 
   /** Takes an interface out of the list, never the last one; gives its address, or null. */
@@ -169,6 +173,8 @@ export class SimServer implements SimHost {
     // What its predecessor left is ended before anybody is admitted; a process that stands still is killed all the same.
     for (const session of this.leftOver) session.kill();
     this.listener = new SimProcess(this.ports.clock);
+    this.listeningSinceMs = this.listener.monotonicMs();
+    this.departed.clear();
     this.holds = this.newHolds();
     this.isListening = true;
   }
@@ -273,14 +279,31 @@ export class SimServer implements SimHost {
       refuse({ code: 'E_REPLACED', sentence: 'This instance was replaced by a later one' });
       return;
     }
-    if (old === undefined || this.mayReplace(old, claimant)) this.note(end, proven, old, refuse);
+    if (this.mayReplace(old, claimant)) this.note(end, proven, old, refuse);
     else refuse({ code: 'E_OTHER_MACHINE', sentence: `Node ${node} is in use elsewhere` });
   }
 
-  /** H4: a session of another machine is replaced when it has been silent for a while. */
-  private mayReplace({ claimant, silentSinceMs }: SimSession, { machine, instance }: SimClaimant): boolean {
-    if (claimant.machine === machine && claimant.instance <= instance) return true;
-    return silentSinceMs !== null && this.listener.monotonicMs() - silentSinceMs >= SESSION_SILENT_MS;
+  /** H4: a session of another machine, or of a copy of the machine, is replaced when it has been silent for a while. */
+  private mayReplace(old: SimSession | undefined, claimant: SimClaimant): boolean {
+    const { holders } = this.holds;
+    const nowMs = this.listener.monotonicMs();
+    const before = old ?? this.departed.get(claimant.node);
+    if (before === undefined) {
+      const last = nowMs - this.listeningSinceMs < HOLDER_RETURN_MS ? holders.lastHolding(claimant.node) : null;
+      return last === null || holders.mayReplace(last, claimant, 0);
+    }
+    const { silentSinceMs } = before;
+    const silentMs = silentSinceMs === null ? 0 : nowMs - silentSinceMs;
+    const may = holders.mayReplace(before.claimant, claimant, silentMs);
+    if (may) this.judgeReplacing(before.claimant, claimant, silentMs);
+    return may;
+  }
+
+  /** H4: whoever is heard is not replaced by what may be a copy of its machine. */
+  private judgeReplacing(old: SimClaimant, { client, node, machine, boot, instance }: SimClaimant, silentMs: number): void {
+    if (old.client === client || silentMs >= SESSION_SILENT_MS) return;
+    if (old.machine === machine && old.boot === boot && old.instance < instance) return;
+    this.ports.sessions.breach(`H4: ${this.name} replaces process ${old.client} of ${node}, which is heard, by ${client} from elsewhere`);
   }
 
   /** Which instance is the last is kept before an older one is told that it was replaced, and before this one is served. */
@@ -338,10 +361,14 @@ export class SimServer implements SimHost {
     };
     const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
     this.sessions.set(node, session);
+    this.departed.delete(node);
     trace.note(EVENT.SESSION, this.serverid, session.life, instance);
     if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, life ${session.life}`);
     session.whenGone.push(() => {
-      if (this.sessions.get(node) === session) this.sessions.delete(node);
+      if (this.sessions.get(node) === session) {
+        this.sessions.delete(node);
+        this.departed.set(node, { claimant, silentSinceMs: session.silentSinceMs ?? this.listener.monotonicMs() });
+      }
       this.leftOver.delete(session);
       if (trace.isOn) trace.say(`${this.name}: process of ${node}, life ${session.life}, is gone`);
     });
@@ -365,9 +392,9 @@ export class SimServer implements SimHost {
   }
 }
 
-/** Simulated clients say in their boot id which process they are. */
-function claimantOf({ hello: { node, instance, machine, boot } }: Proven, address: string): SimClaimant {
-  return { node, instance, machine, boot, address, client: Number(boot) };
+/** Simulated clients say in the id of their process which one they are. */
+function claimantOf({ hello: { node, instance, machine, boot, process } }: Proven, address: string): SimClaimant {
+  return { node, instance, machine, boot, process, address, client: Number(process) };
 }
 
 export function interfaceAt(address: string): ServerInterface {

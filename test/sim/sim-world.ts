@@ -2,8 +2,9 @@
 // everything; then all is well again, and what must be true at the end is judged: everything answered, nothing lent, nothing occupied,
 // nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
 
+import { INSTANCE_MAX } from '@rsio/protocol/limits';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { type ClientNames, SimClient, type Use } from './sim-client.ts';
+import { type ClientNames, SimClient, type SimMachineId, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimFaults } from './sim-faults.ts';
 import { Judge } from './sim-judge.ts';
@@ -21,6 +22,8 @@ import { PromiseWatch } from './promise-watch.ts';
 import { setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
 
+/** What machines are is drawn from numbers of its own: all else is as it was without. */
+const STARTS_SEED = 16_000_009;
 const NODEKEY = '0123456789abcdef';
 /** A world whose users are not through by then is healed all the same. */
 const TROUBLED_MAX_MS = 120_000;
@@ -57,6 +60,7 @@ export class SimWorld {
   private hasPromise = false;
   private isHunt = false;
   private readonly promises = new PromiseWatch();
+  private readonly starts: SeededRandom;
   private lives = 0;
   private processes = 0;
 
@@ -65,6 +69,7 @@ export class SimWorld {
     this.trace = new Trace(line, () => clock.monotonicMs());
     const random = new SeededRandom(seed);
     this.random = random;
+    this.starts = new SeededRandom(seed + STARTS_SEED);
     this.shape = drawShape(random);
     setSeqModulus(this.shape.seqModulus);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
@@ -73,7 +78,7 @@ export class SimWorld {
     for (let index = 0; index < this.shape.servers; index++) this.addServer(index);
     for (let index = 0; index < this.shape.clients; index++) {
       const node = `node${index}`;
-      this.addClient({ label: node, node, machine: { name: node, instance: 0 } }, () => this.shape.user.ios);
+      this.addClient({ label: node, node, machine: { name: node, boot: node, instance: this.firstInstance() } }, () => this.shape.user.ios);
     }
     const { network, servers, clients, volumes, trace } = this;
     this.faults = new SimFaults(
@@ -215,8 +220,23 @@ export class SimWorld {
     const { node, machine } = of.names;
     const label = `${node}b`;
     const isSame = random.chance(0.5);
-    const names = { label, node, machine: isSame ? machine : { name: label, instance: random.int(0, 2) } };
+    const names = {
+      label,
+      node,
+      machine: isSame ? this.sameMachine(machine, label) : { name: label, boot: label, instance: random.int(0, 2) },
+    };
     this.judge.watch(this.addClient(names, (target) => of.users.find((user) => user.target === target)!.share()));
+  }
+
+  /** The machine itself, or a copy of it that has the same files and was booted by itself. */
+  private sameMachine(machine: SimMachineId, label: string): SimMachineId {
+    const { starts } = this;
+    return starts.chance(0.5) ? machine : { ...machine, boot: label, instance: Math.max(0, machine.instance - starts.int(0, 1)) };
+  }
+
+  /** Now and then the last ones that there can be. */
+  private firstInstance(): number {
+    return this.starts.chance(0.1) ? INSTANCE_MAX - this.starts.int(0, 3) : 0;
   }
 
   private addClient(names: ClientNames, iosOf: (target: SimVolume) => number): SimClient {

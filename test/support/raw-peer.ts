@@ -219,6 +219,7 @@ export class RawClient extends RawConnection {
       instance: 1,
       machine: `machine-of-${node}`,
       boot: 'boot-1',
+      process: null,
       interface: 'if0',
       ...identity.hello,
     };

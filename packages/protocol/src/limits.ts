@@ -291,8 +291,15 @@ export const PROCESSES_PER_CORE = 8;
 export const WORKER_START_TIMEOUT_MS = 10_000;
 /** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
 export const OLD_SESSION_WAIT_MS = 3_000;
-/** A session whose last path went this long ago does not keep an instance on another machine out. */
+/** A session whose last path went this long ago does not keep an instance on another machine, or in another boot, out. */
 export const SESSION_SILENT_MS = 3_000;
+/** So long after a start of rssrv, whoever held something before counts as heard: its paths come back within RECONNECT_MAX_MS. */
+export const HOLDER_RETURN_MS = 10_000;
+/** Instance numbers of a client; the one above the last marks that as replaced and must be exact, too. */
+export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
+/** Machines, and replaced processes, of one node that are remembered; of more, the oldest are forgotten. */
+export const NODE_MACHINES_MAX = 16;
+export const NODE_REPLACED_MAX = 16;
 /** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 /** A process whose client loses a volume ends what executes on it, flushes and closes it within this; then it is told to end. */

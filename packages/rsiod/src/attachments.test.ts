@@ -74,7 +74,7 @@ class Scene {
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
-      { instance: 1, machine: 'm', boot: 'b' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
       {
         clock,
         log: quietLog,

@@ -5,11 +5,14 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { StateFile, type StateForm } from '@rsio/protocol/lib/state-file';
-import { isRecord, isText, isWhole } from '@rsio/protocol/lib/state-values';
+import { isRecord } from '@rsio/protocol/lib/state-values';
+import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
 
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
+  /** Of this run of the daemon, and no other: a copy of the machine may have all else the same. */
+  readonly process: string;
   readonly instance: number;
 }
 
@@ -31,9 +34,9 @@ export async function nextIdentity(stateDir: string): Promise<Identity> {
   kept = (await file.load()) ?? kept;
   kept = { machine: kept.machine, instance: kept.instance + 1 };
   await file.save();
-  return { ...kept, boot: bootId() };
+  return { ...kept, boot: bootId(), process: randomUUID() };
 }
 
 function isKept(value: unknown): value is Kept {
-  return isRecord(value) && isText(value['machine']) && isWhole(value['instance']);
+  return isRecord(value) && passes(token, value['machine']) && passes(clientInstance, value['instance']);
 }

@@ -46,7 +46,7 @@ class Scene {
       serverCount: () => this.namespaces.reduce((sum, { servers }) => sum + servers.size, ELSEWHERE),
       pathChanged: () => {},
     };
-    const identity = { instance: 1, machine: 'm', boot: 'b' };
+    const identity = { instance: 1, machine: 'm', boot: 'b', process: 'p' };
     this.namespaces = groups.map((orders, index) => new Namespace(this.setup(`n${index}`, orders), identity, ports));
     for (const namespace of this.namespaces) namespace.start();
     this.clock.advance(PATH_SETTLED_MS);

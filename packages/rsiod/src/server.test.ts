@@ -42,7 +42,7 @@ class Scene {
     const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
     const namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
-      { instance: 1, machine: 'm', boot: 'b' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
       {
         clock: this.clock,
         log: quietLog,

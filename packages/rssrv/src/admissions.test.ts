@@ -27,7 +27,7 @@ function place(name: string, said: string[]): Place {
 }
 
 function proven(instance: number): Proven {
-  const hello = { node: 'big-2', instance, machine: 'm', boot: 'b' };
+  const hello = { node: 'big-2', instance, machine: 'm', boot: 'b', process: 'p' };
   return { kind: 'new', hello, features: [], proof: { dead: [] }, sessionSecret: Buffer.alloc(32) } as unknown as Proven;
 }
 
@@ -36,6 +36,8 @@ test('an old instance is told that it is replaced when that is durable, since it
   const notes: (() => void)[] = [];
   const holders = {
     isCurrent: () => true,
+    lastHolding: () => null,
+    mayReplace: () => true,
     noteInstance: ({ instance }: { instance: number }) =>
       new Promise<void>((resolve) => {
         notes.push(() => {

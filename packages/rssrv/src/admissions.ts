@@ -9,10 +9,10 @@ import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import {
   CLIENTS_MAX,
+  HOLDER_RETURN_MS,
   OLD_SESSION_WAIT_MS,
   SESSION_ID_BYTES,
   SESSION_LINGER_MS,
-  SESSION_SILENT_MS,
   TAKE_OVER_REVOKE_MS,
 } from '@rsio/protocol/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -64,10 +64,14 @@ export class Admissions {
   private readonly byNode = new Map<string, ServedSession>();
   /** Nodes whose old session is being ended: a second newcomer is told to come again. */
   private readonly inTransition = new Set<string>();
+  /** The last session of each node that has none: one of a configured client. */
+  private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
+  private readonly sinceMs: number;
   private isClosed = false;
 
   constructor(ports: AdmissionPorts) {
     this.ports = ports;
+    this.sinceMs = ports.clock.monotonicMs();
   }
 
   get sessions(): ServedSession[] {
@@ -115,6 +119,7 @@ export class Admissions {
 
   /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
   dismiss(node: string, sentence: string): void {
+    this.departed.delete(node);
     void this.byNode.get(node)?.place.end('E_AUTH', sentence);
   }
 
@@ -154,13 +159,13 @@ export class Admissions {
       instance: hello.instance,
       machine: hello.machine,
       boot: hello.boot,
+      process: hello.process,
       address: socket.remoteAddress ?? '',
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    const isElsewhere = old !== undefined && old.client.machine !== client.machine;
     // Durable before the old one hears of it: what it is told is for ever, and must still be so after a crash of the server.
-    await this.ports.holders.noteInstance(client, isElsewhere ? old.client : null);
+    await this.ports.holders.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
@@ -168,6 +173,7 @@ export class Admissions {
     const place = await this.usablePlace(id, client);
     const served: ServedSession = { id, secret, client, place, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
+    this.departed.delete(client.node);
     served.place.onMessage = (message) => this.heard(served, message);
     void served.place.ended.then((isClean) => this.gone(served, isClean));
     served.place.tell(this.ports.beginMessage());
@@ -201,19 +207,35 @@ export class Admissions {
     if (!this.ports.holders.isCurrent(client)) {
       throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
     }
-    const old = this.byNode.get(client.node);
-    if (old === undefined || (old.client.machine === client.machine && old.client.instance <= client.instance)) return;
-    const isSilent = old.silentSinceMs !== null && this.ports.clock.monotonicMs() - old.silentSinceMs >= SESSION_SILENT_MS;
-    if (isSilent) return;
+    const before = this.before(client.node);
+    if (before === null || this.ports.holders.mayReplace(before.client, client, before.silentMs)) return;
+    const { machine, address } = before.client;
     throw new RsError(
       'E_OTHER_MACHINE',
-      `Node ${client.node} is in use from ${old.client.address}: stop rsiod there, or use another nodename here`,
+      machine === client.machine
+        ? `Node ${client.node} is in use from ${address}, by a copy of this machine or the one it was copied from: ` +
+            "stop rsiod there, or remove identity.json from rsiod's state directory here and use another nodename"
+        : `Node ${client.node} is in use from ${address}: stop rsiod there, or use another nodename here`,
     );
+  }
+
+  /** Who may still be at work for a node, and for how long it was not heard; null: nobody. */
+  private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
+    const nowMs = this.ports.clock.monotonicMs();
+    const session = this.byNode.get(node) ?? this.departed.get(node);
+    if (session !== undefined) {
+      const { client, silentSinceMs } = session;
+      return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
+    }
+    // After a start: who holds something has had no time to come back yet, and must find it as it was.
+    if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
+    const client = this.ports.holders.lastHolding(node);
+    return client === null ? null : { client, silentMs: 0 };
   }
 
   /** S9: a new session begins when the old one's process is gone. */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
-    const isOther = old.client.instance !== client.instance || old.client.machine !== client.machine;
+    const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
     const ended = old.place.end(
       code,
@@ -259,7 +281,13 @@ export class Admissions {
   private gone(session: ServedSession, isClean: boolean): void {
     // A timer that is left keeps the listener's process from ending.
     session.linger?.cancel();
-    if (this.byNode.get(session.client.node) === session) this.byNode.delete(session.client.node);
+    const { client, silentSinceMs } = session;
+    if (this.byNode.get(client.node) === session) {
+      this.byNode.delete(client.node);
+      // Its process died under it: it comes back, and must not find a copy of its machine in its place.
+      const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
+      if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
+    }
     const { log } = this.ports;
     if (isClean) log.info(`The session of node ${session.client.node} has ended, process ${session.place.pid}`);
     else log.warn(`Process ${session.place.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);

@@ -13,6 +13,8 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
+  /** null: a client of the first builds. */
+  readonly process: string | null;
   readonly address: string;
 }
 

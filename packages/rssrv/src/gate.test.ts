@@ -120,7 +120,7 @@ async function* framesOf(socket: net.Socket): AsyncGenerator<Buffer> {
 
 function as(node: string, changes: Partial<ClientIdentity> & { machine?: string } = {}): ClientIdentity {
   const { machine = 'machine-1', ...others } = changes;
-  const hello = { versions: [1], features: [], namespaceid: 200, node, instance: 1, machine, boot: 'b', interface: 'if0' };
+  const hello = { versions: [1], features: [], namespaceid: 200, node, instance: 1, machine, boot: 'b', process: null, interface: 'if0' };
   return { nodekey: KEYS[node] ?? '', serverkey: null, hello, ...others };
 }
 

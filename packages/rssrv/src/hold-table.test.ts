@@ -22,8 +22,8 @@ const SHARED = { ...ORACLE, shared: true };
 const LIFE = 'boot.0.0';
 const LATER_LIFE = 'boot.0.1';
 const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
-const BIG2: Claimant = { node: 'big-2', machine: 'm', instance: 3, address: '192.168.45.20' };
-const MARS: Claimant = { node: 'mars', machine: 'n', instance: 1, address: '192.168.45.21' };
+const BIG2: Claimant = { node: 'big-2', machine: 'm', instance: 3, process: 'p', address: '192.168.45.20' };
+const MARS: Claimant = { node: 'mars', machine: 'n', instance: 1, process: 'q', address: '192.168.45.21' };
 
 class Scene {
   entry: VolumeHolds = NO_HOLDS;
@@ -237,6 +237,7 @@ test('a reader of the first form keeps its identity while it reads', () => {
 const claimant = fc.record({
   node: fc.constantFrom('big-2', 'mars', 'venus'),
   machine: fc.constantFrom('m', 'n'),
+  process: fc.constantFrom('p', 'q'),
   instance: fc.integer({ min: 1, max: 2 }),
   address: fc.constant('127.0.0.1'),
 });
@@ -253,7 +254,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('crash' as const) }),
 );
 
-const ownerOf = ({ node, machine, instance }: Claimant): string => `${node} ${machine} ${instance}`;
+const ownerOf = ({ node, machine, instance, process }: Claimant): string => `${node} ${machine} ${instance} ${process}`;
 
 describe.each([
   ['a volume', ORACLE],

@@ -10,7 +10,7 @@ import type { ClientIdentity } from './channel.ts';
 import type { ServedVolume } from './served-volume.ts';
 
 /** An instance of a node, and from where. */
-export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'address'>;
+export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
 export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared'>;
 
@@ -18,6 +18,8 @@ export interface Hold {
   readonly node: string;
   readonly machine: string;
   readonly instance: number;
+  /** null: any of that instance (earlier forms of the file, clients of the first builds). */
+  readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
@@ -105,13 +107,13 @@ export function decideOpen(
 /** The holds after a decided OPEN; the same object when it changes nothing. `life`: the storage's, now that the losers have ended. */
 export function withOpening(entry: VolumeHolds, opening: Opening, life: string, nowMs: number): VolumeHolds {
   const { client, losers, onlyReads } = opening;
-  const { node, machine, instance, address } = client;
+  const { node, machine, instance, process, address } = client;
   const epoch = entry.epoch + 1;
   const own = entry.holds.find((hold) => isOf(hold, client));
   const others = entry.holds.filter((hold) => hold.node !== node && !losers.some((loser) => isOf(hold, loser)));
   const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
   if (own === undefined) {
-    const hold = { node, machine, instance, address, sinceMs: nowMs, readonly: onlyReads, epoch, life };
+    const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life };
     return { epoch, holds: [...others, hold], taken };
   }
   const isSettled = opening.isSettled && own.life !== life;
@@ -162,8 +164,12 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
   return holds.map(({ node, address, sinceMs }) => ({ node, address, sinceMs }));
 }
 
-function isOf(hold: Pick<Hold, 'node' | 'machine' | 'instance'>, client: Pick<Hold, 'node' | 'machine' | 'instance'>): boolean {
-  return hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
+type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
+
+/** A copy of a client's machine has its number of starts, too. */
+export function isOf(hold: Who, client: Who): boolean {
+  const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
+  return isSameStart && (hold.process === null || hold.process === client.process);
 }
 
 function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[]): Refusal {

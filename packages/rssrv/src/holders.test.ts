@@ -51,7 +51,7 @@ describe('the file of the first form', () => {
   test('is taken: a writer resumes what it had, and waits for nobody', async () => {
     const holders = holding(HOLD);
     await holders.load();
-    const client = { ...HOLD, boot: 'b' };
+    const client = { ...HOLD, boot: 'b', process: 'p' };
     const grant = await holders.grant('id', client, { ...OPEN, resume: 'id.1' }, unhinderedPorts(servedVolume({ id: 'id' })));
     expect(grant).toMatchObject({ granted: true, identity: 'id.1', epoch: 1 });
     const taken = await holders.grant(
@@ -67,7 +67,7 @@ describe('the file of the first form', () => {
     const holders = holding({ ...HOLD, readonly: true });
     await holders.load();
     const request = { ...OPEN, readonly: true, resume: 'id.readonly' };
-    const grant = await holders.grant('id', { ...HOLD, boot: 'b' }, request, unhinderedPorts(servedVolume({ id: 'id' })));
+    const grant = await holders.grant('id', { ...HOLD, boot: 'b', process: 'p' }, request, unhinderedPorts(servedVolume({ id: 'id' })));
     expect(grant).toMatchObject({ granted: true, identity: 'id.readonly' });
   });
 });
@@ -102,7 +102,7 @@ describe('the file of the second form', () => {
 });
 
 test('a hold that was made before the clock was set back stays what it is, over a restart too', async () => {
-  const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.1' };
+  const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const clock = new FakeClock();
   const file = join(folder, 'holders.json');
   const holders = new Holders(file, () => clock.wallMs(), QUIET);
@@ -120,7 +120,7 @@ test('a hold that was made before the clock was set back stays what it is, over 
 });
 
 describe('when the file cannot be written', () => {
-  const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.1' };
+  const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const MARS = { ...BIG2, node: 'mars' };
   const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
   const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): see that/) as string };

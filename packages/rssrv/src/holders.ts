@@ -6,7 +6,7 @@
 import { toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { StateFile } from '@rsio/protocol/lib/state-file';
-import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX } from '@rsio/protocol/limits';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, SESSION_SILENT_MS } from '@rsio/protocol/limits';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './channel.ts';
@@ -16,6 +16,7 @@ import {
   grantFor,
   type Hold,
   holdersOf,
+  isOf,
   NO_HOLDS,
   type Opening,
   type Refusal,
@@ -25,6 +26,7 @@ import {
   withSettled,
 } from './hold-table.ts';
 import { HOLDERS_FORM, type HoldersContent } from './holders-form.ts';
+import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
 import type { ServedVolume } from './served-volume.ts';
 import type { Grant } from './session-volumes.ts';
 
@@ -46,8 +48,8 @@ export interface GrantPorts {
   holdersChanged(): void;
 }
 
-/** Key, and the instance below which all are refused. */
-type InstanceNote = readonly [string, number];
+/** What becomes of the notes about a node. */
+type NotesChange = (notes: NodeNotes) => NodeNotes;
 
 /** Changes of one volume's holds, one after the other. */
 interface Turns {
@@ -60,7 +62,7 @@ interface Turns {
 export class Holders {
   private readonly file: StateFile<HoldersContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
-  private readonly instances = new Map<string, number>();
+  private readonly nodes = new Map<string, NodeNotes>();
   /** The last sentence to each client about each volume. */
   private readonly refusals = new Map<string, string>();
   private readonly turns = new Map<string, Turns>();
@@ -72,7 +74,7 @@ export class Holders {
     this.log = log;
     this.file = new StateFile(path, HOLDERS_FORM, () => ({
       volumes: Object.fromEntries(this.volumes),
-      instances: Object.fromEntries(this.instances),
+      nodes: Object.fromEntries(this.nodes),
     }));
   }
 
@@ -81,7 +83,7 @@ export class Holders {
     const content = await this.file.load();
     if (content === null) return;
     for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
-    for (const [key, instance] of Object.entries(content.instances)) this.instances.set(key, instance);
+    for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
   /** Of the last grant of a volume. */
@@ -95,19 +97,43 @@ export class Holders {
 
   /** This machine has proved before that it is this node. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
-    return this.instances.has(instanceKey(client));
+    return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
   /** False: a later instance of this node was seen on the same machine, or this one was replaced: it is refused for ever. */
   isCurrent(client: ClientIdentity): boolean {
-    return client.instance >= (this.instances.get(instanceKey(client)) ?? 0);
+    return isCurrent(this.notesOf(client.node), client);
   }
 
-  /** A proven instance, and the one on another machine that it replaces; durable when it resolves. */
-  async noteInstance(client: ClientIdentity, replaced: Claimant | null): Promise<void> {
-    const notes: InstanceNote[] = [[instanceKey(client), client.instance]];
-    if (replaced !== null) notes.push([instanceKey(replaced), replaced.instance + 1]);
-    if (notes.some(([key, instance]) => this.isNews(key, instance))) await this.note(notes);
+  /**
+   * Whether a newcomer may take the place of one of its node that was there before, and was silent for `silentMs` (0: it is not): by being its
+   * successor for sure, or because that one is not heard any more.
+   */
+  mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
+    return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
+  }
+
+  /** Whoever of a node was let in last and holds something, as the file says; null: nobody is known to. */
+  lastHolding(node: string): ClientIdentity | null {
+    const { last } = this.notesOf(node);
+    if (last === null) return null;
+    const client = { node, ...last };
+    return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
+  }
+
+  /** A proven instance that is let in, and the other one that it replaces; durable when it resolves. */
+  async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
+    const change: NotesChange = (notes) => withInstance(notes, client, replaced);
+    if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
+  }
+
+  /**
+   * Forgets what was seen of all other nodes: they are no clients any more. Of who holds something nothing is forgotten. The file says so from
+   * the next change on.
+   */
+  keepNodes(clients: readonly string[]): void {
+    const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
+    for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
   /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM when it cannot be kept: nothing is granted then. */
@@ -145,7 +171,7 @@ export class Holders {
   async settle(volumeId: string, client: ClientIdentity, epoch: number, life: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
       const settled = withSettled(this.entryOf(volumeId), client, epoch, life);
-      if (settled !== null) await this.change(volumeId, settled, []);
+      if (settled !== null) await this.change(volumeId, settled, client.node);
       return settled !== null;
     });
   }
@@ -211,7 +237,7 @@ export class Holders {
     const life = ports.life(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const changed = withOpening(this.entryOf(id), opening, life, this.wallMs());
-    await this.change(id, changed, isElsewhere ? [[instanceKey(replaced), replaced.instance + 1]] : []);
+    await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
     const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
     if (replaced !== null) {
       const from = isElsewhere ? ` on another machine at ${replaced.address}` : '';
@@ -255,39 +281,34 @@ export class Holders {
   }
 
   /** Durable when it resolves; what cannot be kept is not so. */
-  private async change(volumeId: string, to: VolumeHolds, notes: readonly InstanceNote[]): Promise<void> {
+  private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;
     this.volumes.set(volumeId, to);
     try {
-      await this.note(notes);
+      await this.note(node, notes);
     } catch (error) {
       this.volumes.set(volumeId, before);
       throw error;
     }
   }
 
-  /** No number is ever lowered: a hold may be of an instance much older than the last one of its machine that was replaced. */
-  private isNews(key: string, instance: number): boolean {
-    return instance > (this.instances.get(key) ?? -1);
-  }
-
-  private async note(given: readonly InstanceNote[]): Promise<void> {
-    const notes = given.filter(([key, instance]) => this.isNews(key, instance));
-    const before = notes.map(([key]) => this.instances.get(key));
-    for (const [key, instance] of notes) if (this.isNews(key, instance)) this.instances.set(key, instance);
+  private async note(node: string, change: NotesChange): Promise<void> {
+    const before = this.nodes.get(node);
+    const after = change(this.notesOf(node));
+    if (after !== NO_NOTES) this.nodes.set(node, after);
     try {
       await this.file.save();
     } catch (error) {
       // Whoever comes again must find it not noted, or it would be let in with nothing kept.
-      for (const [index, [key, instance]] of notes.entries()) {
-        const old = before[index];
-        if (this.instances.get(key) !== instance) continue;
-        if (old === undefined) this.instances.delete(key);
-        else this.instances.set(key, old);
-      }
+      if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
+      else if (this.nodes.get(node) === after) this.nodes.delete(node);
       throw error;
     }
+  }
+
+  private notesOf(node: string): NodeNotes {
+    return this.nodes.get(node) ?? NO_NOTES;
   }
 
   private entryOf(volumeId: string): VolumeHolds {
@@ -301,10 +322,6 @@ export class Holders {
   private refuse(volumeId: string, sentence: string, status: Status = STATUS.HELD, holders: readonly Holder[] = this.of(volumeId)): Grant {
     return { granted: false, status, sentence, holders };
   }
-}
-
-function instanceKey(client: Pick<Claimant, 'node' | 'machine'>): string {
-  return `${client.node} ${client.machine}`;
 }
 
 function nodesOf(holds: readonly Hold[]): string {

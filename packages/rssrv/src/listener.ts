@@ -134,6 +134,7 @@ export class Listener {
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.takeOver(clock, log);
     await this.holders.load();
+    this.holders.keepNodes(config.clients.map(({ name }) => name));
     await this.volumes.open(config);
     for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
@@ -204,6 +205,7 @@ export class Listener {
     for (const node of plan.removedClients) {
       this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
     }
+    this.holders.keepNodes(next.clients.map(({ name }) => name));
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
     for (const id of change.cut) void this.newLife(id);
     await this.afterwards('what was closed', () => change.finish());

@@ -142,8 +142,12 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
 /** Durable when it resolves. Throws E_SYSTEM naming `file`. */
 export async function writeIdRecords(file: string, { ids, places, sizes }: IdRecords): Promise<void> {
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes) };
+  const text = `${JSON.stringify(content, null, 2)}
+`;
+  // What the next start would refuse is not written.
+  parseRecords(file, text);
   try {
-    await replaceFile(file, `${JSON.stringify(content, null, 2)}\n`);
+    await replaceFile(file, text);
   } catch (thrown) {
     const errno = errnoName(thrown);
     throw new RsError(

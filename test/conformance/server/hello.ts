@@ -141,6 +141,13 @@ export const HELLO_CASES: readonly ServerCase[] = [
   field('node-form', 'A HELLO with control characters in the name closes the connection', () => ({ node: 'a\u001b[2Jb' }), /node must be/),
   field('node-dots', 'A HELLO with the name .. closes the connection', () => ({ node: '..' }), /node must be/),
   field('instance-fraction', 'A HELLO with instance 1.5 closes the connection', () => ({ instance: 1.5 }), /instance must be/),
+  field(
+    'instance-bound',
+    'A HELLO with instance 2^53 - 1 closes the connection',
+    () => ({ instance: Number.MAX_SAFE_INTEGER }),
+    /instance must be/,
+  ),
+  field('process-blank', 'A HELLO with a blank in process closes the connection', () => ({ process: 'a b' }), /process must be/),
   field('machine-blank', 'A HELLO with a blank in machine closes the connection', () => ({ machine: 'a b' }), /machine must be/),
   field('short-nonce', 'A HELLO with a nonce of 31 bytes closes the connection', () => ({ nonce: Buffer.alloc(31) }), /nonce must be/),
   field('text-nonce', 'A HELLO with text as nonce closes the connection', () => ({ nonce: 'n'.repeat(32) }), /nonce must be/),

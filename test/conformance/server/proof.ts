@@ -360,4 +360,23 @@ export const PROOF_CASES: readonly ServerCase[] = [
     },
     { needs: ['second node'] },
   ),
+  serverCase(
+    'handshake.instance.copy',
+    'Holders and epochs',
+    'A copy of the machine (another boot, or the same number in another process) is refused with E_OTHER_MACHINE while the first lives',
+    async (target) => {
+      target.newInstance(1);
+      const identity = target.identity(1, { process: 'process-1' });
+      const instance = identity.hello?.instance ?? 0;
+      const now = target.keep(await RawClient.begin(target.place(), identity));
+      for (const hello of [{ boot: 'boot-2', process: 'process-2', instance: instance + 1 }, { process: 'process-2' }]) {
+        const peer = await target.stranger(target.identity(1, hello));
+        await peer.greet();
+        peer.prove(null);
+        await refused(peer, 'E_OTHER_MACHINE');
+      }
+      await now.call({ op: OP.LIST });
+    },
+    { needs: ['second node'] },
+  ),
 ];

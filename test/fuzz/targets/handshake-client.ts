@@ -43,6 +43,7 @@ function newHandshake(): ClientHandshake {
     instance: 1,
     machine: 'm',
     boot: 'b',
+    process: 'p',
     interface: 'if0',
   };
   return new ClientHandshake({ nodekey: NODEKEY, serverkey: null, hello }, new SeededRandom(7).bytes);

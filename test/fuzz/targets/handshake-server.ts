@@ -1,6 +1,7 @@
 // The server's handshake on one connection, whatever the two frames of a client hold. Oracle: a proof is accepted only when the macs,
 // reckoned a second time (proof-oracle.ts), are right, and then it is; names and keys are refused alike; nothing but E_PROTOCOL is thrown.
 
+import { INSTANCE_MAX } from '@rsio/protocol/limits';
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/protocol/limits';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
@@ -100,9 +101,10 @@ function makeHello(random: SeededRandom): Buffer {
     features: random.pick([[], ['digest'], ['probe', 'digest'], ['later']]),
     namespaceid: random.chance(0.95) ? NAMESPACEID : 1,
     node: random.chance(0.85) ? NODE : aName(random),
-    instance: random.int(0, 9),
+    instance: random.chance(0.9) ? random.int(0, 9) : INSTANCE_MAX,
     machine: 'machine',
     boot: 'boot',
+    process: random.pick([null, 'process']),
     interface: 'if0',
     nonce: random.bytes(32),
   });

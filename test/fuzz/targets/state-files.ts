@@ -7,6 +7,7 @@ import { systemClock } from '@rsio/protocol/lib/clock';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
+import { INSTANCE_MAX } from '@rsio/protocol/limits';
 import { nextIdentity } from '@rsio/rsiod/identity';
 import { Holders } from '@rsio/rssrv/holders';
 import { RunRecords } from '@rsio/rssrv/run-records';
@@ -40,14 +41,29 @@ function namesProcesses(bytes: Buffer): boolean {
   }
 }
 
+/** Whoever comes, as extreme as a HELLO allows, is kept. */
+async function useInstances(holders: Holders): Promise<void> {
+  const extreme = { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), address: '::1' };
+  const last = { ...extreme, instance: INSTANCE_MAX };
+  await holders.noteInstance(last, null);
+  await holders.noteInstance({ ...last, process: 'q' }, last);
+  await holders.noteInstance({ ...extreme, machine: 'other', instance: 0 }, last);
+  expectThat(!holders.isCurrent(last), 'an instance that was replaced may come back');
+}
+
 async function useHolders(file: string): Promise<boolean> {
   const holders = new Holders(file, () => 0, quiet);
   await holders.load();
+  await useInstances(holders);
+  // What was taken and kept again is taken by the next start.
+  await new Holders(file, () => 0, quiet).load().catch((thrown: unknown) => {
+    throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
+  });
   // Whoever is refused because of what stands there is told so, and everybody sees it in the list.
   const holds = holders.of(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;
-  const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', address: '127.0.0.1' };
+  const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
   const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
   const ports = unhinderedPorts(volume);
   const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
@@ -129,12 +145,25 @@ function odd<T>(random: SeededRandom, usual: T): unknown {
   return random.chance(0.06) ? random.pick(ODD) : usual;
 }
 
+function notes(random: SeededRandom): unknown {
+  const last = {
+    machine: odd(random, 'm'),
+    instance: odd(random, 3),
+    boot: odd(random, 'b'),
+    process: odd(random, 'p'),
+    address: odd(random, ''),
+  };
+  const machines = Array.from({ length: random.int(0, 17) }, () => odd(random, { machine: odd(random, 'm'), below: odd(random, 4) }));
+  return odd(random, { last: odd(random, random.pick([null, last])), machines, replaced: odd(random, ['q']) });
+}
+
 function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
   const ids = [ID, ID, '7'.repeat(8)];
   const hold = (): object => ({
     node: odd(random, 'big-2'),
     machine: odd(random, 'm'),
     instance: odd(random, 3),
+    ...(random.chance(0.3) ? {} : { process: odd(random, random.pick([null, 'p'])) }),
     address: odd(random, '127.0.0.1'),
     sinceMs: odd(random, 1_284_476_552_000),
     readonly: odd(random, false),
@@ -150,6 +179,7 @@ function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
           [random.pick(ids)]: odd(random, { epoch: odd(random, 4), holds: Array.from({ length: random.int(0, 3) }, hold), ...taken() }),
         },
         instances: { 'big-2 m': odd(random, 3) },
+        nodes: odd(random, { [random.chance(0.9) ? 'big-2' : 'no name']: notes(random) }),
       };
     case 'records':
       return {
@@ -171,7 +201,7 @@ function volumes(random: SeededRandom): object {
 function make(random: SeededRandom): Buffer {
   const index = random.int(0, KINDS.length - 1);
   const kind = KINDS[index]!;
-  const version = odd(random, kind === 'holders' && random.chance(0.7) ? 2 : 1);
+  const version = odd(random, kind === 'holders' && random.chance(0.8) ? random.int(2, 3) : 1);
   const whole = kind === 'volumes' ? { version, ...volumes(random) } : { version, content: content(random, kind) };
   const text = Buffer.from(JSON.stringify(whole));
   return Buffer.concat([Buffer.from([index]), random.chance(0.7) ? text : mutated(random, text, 2)]);

@@ -4,6 +4,7 @@
 
 /** Few seeds for many mutants: the unbroken code has to pass each of them too. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [5, ['no-memory', 'copy-replaces']],
   [7, ['probe-uncounted']],
   [10, ['epoch-after-grant']],
   [12, ['first-path-only', 'stray', 'no-receipt', 'writes-in-replay']],
@@ -56,7 +57,6 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [36, ['given-up-again']],
   [37, ['grant-on-close', 'taken-waits', 'log-survives-identity']],
   [38, ['lost-untold', 'no-grace', 'revoke-opens']],
-  [40, ['no-memory']],
   [41, ['trim-all']],
   [45, ['hedge-answers-both']],
   [46, ['life-late']],
@@ -71,12 +71,12 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [101, ['no-fence-resend']],
   [107, ['replay-goes-on']],
   [112, ['adopt-at-open']],
-  [114, ['replaced-elsewhere']],
   [120, ['no-probe']],
   [121, ['idle-deaf']],
   [126, ['replay-error-ignored']],
   [135, ['late-any-session']],
   [139, ['receive-twice']],
+  [144, ['replaced-elsewhere']],
   [216, ['no-self-sync']],
   [256, ['attach-beside-leaving']],
   [264, ['reads-in-resend']],

@@ -139,11 +139,23 @@ const LISTENER_SIDE: readonly Mutant[] = [
           'noteInstance',
           (original) => (self, client) => original(self, client, null),
         ),
-        override<Holders, [string, unknown, unknown], Promise<void>>(
+        override<Holders, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
           Holders,
           'change',
-          (original) => (self, volume, holds) => original(self, volume, holds, []),
+          (original) => (self, volume, holds, node) => original(self, volume, holds, node),
         ),
+      ),
+  },
+  {
+    name: 'copy-replaces',
+    rule: 'H4',
+    breaks: 'Whoever has as many starts as the one that is heard takes its place, whatever its boot and process',
+    apply: () =>
+      override<Holders, [ClientIdentity, ClientIdentity, number], boolean>(
+        Holders,
+        'mayReplace',
+        (original) => (self, before, newcomer, silentMs) =>
+          (before.machine === newcomer.machine && before.instance <= newcomer.instance) || original(self, before, newcomer, silentMs),
       ),
   },
 ];

@@ -22,6 +22,7 @@ const HELLO = handshakeFrame(
     instance: 1,
     machine: 'machine-1',
     boot: 'boot-1',
+    process: 'process-1',
     interface: 'if0',
     nonce: Buffer.alloc(32, 1),
   }),

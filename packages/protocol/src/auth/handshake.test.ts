@@ -32,6 +32,7 @@ const CLIENT: ClientIdentity = {
     instance: 1,
     machine: 'machine-1',
     boot: 'boot-1',
+    process: 'process-1',
     interface: 'if0',
   },
 };
@@ -176,7 +177,9 @@ describe('a handshake with the right key', () => {
   });
 
   test('every frame of it stays within the bound before the proof, the largest choice of names included', () => {
-    const long = { hello: { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), interface: 'i'.repeat(63) } };
+    const long = {
+      hello: { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), interface: 'i'.repeat(63) },
+    };
     const between = (_op: number, frame: Buffer): Buffer => {
       expect(frame.length - HEADER_BYTES).toBeLessThanOrEqual(HANDSHAKE_MESSAGE_MAX_BYTES);
       return frame;

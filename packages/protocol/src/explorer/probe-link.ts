@@ -80,8 +80,8 @@ export class ProbeLink implements ConnectionHandler {
     const { nodekey, serverkey } = login ?? NOBODY;
     const node = login?.nodename ?? `probe-${ports.random(NOBODY_BYTES).toString('hex')}`;
     const features = [FEATURE.PROBE];
-    // Instance, machine and boot tell sessions apart, which a probe never has.
-    const origin = { instance: 0, machine: 'probe', boot: 'probe', interface: interfaceName };
+    // Instance, machine, boot and process tell sessions apart, which a probe never has.
+    const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
     const hello = { versions: PROTOCOL_VERSIONS, features, namespaceid, node, ...origin };
     const handshake = new ClientHandshake({ nodekey, serverkey, hello }, ports.random);
     const challenge = await this.exchange(handshake.start(), (frame) => handshake.onChallenge(frame));

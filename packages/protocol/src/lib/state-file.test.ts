@@ -62,6 +62,14 @@ test('a save that fails rejects, leaves the old content and nothing else, and do
   expect(await holding().load()).toEqual(['new']);
 });
 
+test('what could not be loaded again is not written', async () => {
+  await holding('old').save();
+  const file = new StateFile(path, FORM, () => ['new', 7 as unknown as string]);
+  const message = `State file ${path} is not written: what is to be kept is not of the form that can be loaded again: report this`;
+  await expect(file.save()).rejects.toMatchObject({ code: 'E_SYSTEM', message });
+  expect(await holding().load()).toEqual(['old']);
+});
+
 test('a replacement that fails leaves what was there, and nothing of the attempt', async () => {
   mkdirSync(join(path, 'in-the-way'), { recursive: true });
   await expect(holding('new').save()).rejects.toThrow(path);

@@ -1,5 +1,6 @@
 // A small JSON state file with a version: read once at start, replaced durably at each change, one change after the other.
-// Invariant: a change is on disk when its promise resolves; a file that cannot be understood is refused, never replaced.
+// Invariants: a change is on disk when its promise resolves; a file that cannot be understood is refused, never replaced; nothing is written
+// that the next start would refuse.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -60,11 +61,16 @@ export class StateFile<T> {
     return content;
   }
 
-  /** Writes what is true now. Throws E_SYSTEM naming file and remedy; the old content stays then. */
+  /** Writes what is true now. Throws E_SYSTEM naming the file, also for what could not be loaded again; the old content stays then. */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
+      const content = this.current();
+      if (!this.form.accepts(content)) {
+        const what = 'what is to be kept is not of the form that can be loaded again';
+        throw new RsError('E_SYSTEM', `State file ${this.path} is not written: ${what}: report this`, { file: this.path });
+      }
       try {
-        await replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content: this.current() })}\n`);
+        await replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content })}\n`);
       } catch (error) {
         throw this.failed('written', error);
       }

@@ -113,6 +113,7 @@ export class TrunkScene implements RequestOwner {
       instance: 1,
       machine: 'm',
       boot: 'b',
+      process: 'p',
       interface: 'if0',
     };
     this.supervisors.push(

@@ -118,7 +118,17 @@ describe('the next try', () => {
       },
     };
     const { server, pools, trunk, random } = new TrunkScene(1);
-    const hello = { versions: [1], features: [], namespaceid: 1, node: 'node', instance: 1, machine: 'm', boot: 'b', interface: 'if0' };
+    const hello = {
+      versions: [1],
+      features: [],
+      namespaceid: 1,
+      node: 'node',
+      instance: 1,
+      machine: 'm',
+      boot: 'b',
+      process: 'p',
+      interface: 'if0',
+    };
     const supervisor: PathSupervisor = new PathSupervisor(
       { localAddress: '127.45.0.1', address: '127.45.1.1', port: 5000 },
       { nodekey: server.nodekey, serverkey: null, hello },

@@ -3,13 +3,22 @@
 // of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
 
 import { RsError } from '../lib/errors.ts';
-import { FEATURE_NAME_MAX_CHARS, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '../limits.ts';
+import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '../limits.ts';
 
 /** `field` is what an error calls the value: `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
 /** A guard for each field; its order is the order on the wire. */
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
+
+/** Whether a value from elsewhere, as a state file, is what a guard takes: what one door lets in no other finds fatal. */
+export function passes<T>(guard: Guard<T>, value: unknown): value is T {
+  try {
+    return Object.is(guard(value, ''), value);
+  } catch {
+    return false;
+  }
+}
 
 function wrong(field: string, expected: string): never {
   throw new RsError('E_PROTOCOL', `${field} must be ${expected}`);
@@ -26,6 +35,9 @@ export function integer(min: number, max: number): Guard<number> {
 }
 
 export const counter = integer(0, Number.MAX_SAFE_INTEGER);
+
+/** How often a client was started. */
+export const clientInstance = integer(0, INSTANCE_MAX);
 
 /** A time or an age; may have a fraction. */
 export const milliseconds: Guard<number> = (value, field) => {

@@ -12,6 +12,7 @@ import {
   FEATURES_OFFERED_MAX,
   HANDSHAKE_MESSAGE_MAX_BYTES,
   HOLDERS_NAMED_MAX,
+  INSTANCE_MAX,
   INTERFACES_MAX,
   INTERFACES_NAMED_MAX,
   LBA_MAX,
@@ -49,7 +50,7 @@ const extents = fc
   .map((pairs) => pairs.flat());
 
 /** Of OPEN and REFUSE: peers of the first builds do not send them. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac']);
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process']);
 
 interface Case {
   name: string;
@@ -72,9 +73,10 @@ const hello = fc.record({
   features,
   namespaceid: fc.integer({ min: 0, max: 0xffff }),
   node: name,
-  instance: counter,
+  instance: fc.maxSafeNat().filter((value) => value <= INSTANCE_MAX),
   machine: token,
   boot: token,
+  process: fc.option(token),
   interface: name,
   nonce: bytes(32),
 });
@@ -278,6 +280,7 @@ const HELLO: Hello = {
   instance: 1,
   machine: 'm',
   boot: 'b',
+  process: 'p',
   interface: 'if0',
   nonce: Buffer.alloc(32),
 };
@@ -291,6 +294,12 @@ test('OPEN of a peer that knows neither take-over nor resuming asks for neither'
     take: TAKE.NO,
     resume: null,
   });
+});
+
+test('HELLO of a client of the first builds names no process', () => {
+  const { process: _none, ...first } = HELLO;
+  const body = plain.pack(first);
+  expect(codec.decodeHello(body, 0, body.length).process).toBeNull();
 });
 
 test('REFUSE of a peer that proves none', () => {
@@ -314,6 +323,9 @@ describe('bounds', () => {
     ['instance', { instance: 2 ** 53 }],
     ['machine', { machine: 'a'.repeat(129) }],
     ['boot', { boot: 'a b' }],
+    ['process', { process: 'a b' }],
+    ['process', { process: 'p'.repeat(129) }],
+    ['instance', { instance: Number.MAX_SAFE_INTEGER }],
     ['nonce', { nonce: Buffer.alloc(31) }],
     ['nonce', { nonce: Buffer.alloc(33) }],
   ])('HELLO with a wrong %s is refused by both ends', (field, change) => {
@@ -331,7 +343,14 @@ describe('bounds', () => {
   test('the largest HELLO, PROOF, REFUSE and WELCOME fit the handshake', () => {
     const longest = { ...HELLO, versions: new Array<number>(16).fill(65535), features: new Array<string>(32).fill('f'.repeat(32)) };
     const text = 'a'.repeat(63);
-    const identity = { node: text, interface: text, machine: 'm'.repeat(128), boot: 'b'.repeat(128), instance: Number.MAX_SAFE_INTEGER };
+    const identity = {
+      node: text,
+      interface: text,
+      machine: 'm'.repeat(128),
+      boot: 'b'.repeat(128),
+      process: 'p'.repeat(128),
+      instance: INSTANCE_MAX,
+    };
     expect(codec.encodeHello({ ...longest, ...identity }).length).toBeLessThanOrEqual(HANDSHAKE_MESSAGE_MAX_BYTES);
     const proof = codec.encodeProof({ session: Buffer.alloc(16), dead: new Array<number>(DEAD_PATHS_NAMED_MAX).fill(0xffffffff) });
     expect(proof.length + 2 * MAC_BYTES).toBeLessThanOrEqual(HANDSHAKE_MESSAGE_MAX_BYTES);

@@ -29,6 +29,7 @@ import {
 import {
   addedLater,
   bytesOf,
+  clientInstance,
   counter,
   errorCode,
   featureName,
@@ -131,9 +132,10 @@ export const { encode: encodeHello, decode: decodeHello } = codec<Hello>('HELLO'
   features,
   namespaceid: integer(0, U16_MAX),
   node: name,
-  instance: counter,
+  instance: clientInstance,
   machine: token,
   boot: token,
+  process: addedLater(orNull(token), null),
   interface: name,
   nonce,
 });

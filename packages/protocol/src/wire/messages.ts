@@ -11,6 +11,8 @@ export interface Hello {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
+  /** Made at random by each client process; null: a peer of the first builds. */
+  readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
 }

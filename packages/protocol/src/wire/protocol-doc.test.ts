@@ -90,6 +90,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
         nonce,
         interface: 'if0',
         boot: 'b',
+        process: 'p',
         machine: 'm',
         instance: 1,
         node: 'big-2',

@@ -46,7 +46,7 @@ export class NamespaceScene {
     for (const [index, local] of LOCALS.entries()) this.network.addRoute(local, REMOTES[index]!);
     this.namespace = new Namespace(
       this.setup(LOCALS, options),
-      { instance: 1, machine: 'm', boot: 'b' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
       {
         clock: this.clock,
         log: quietLog,

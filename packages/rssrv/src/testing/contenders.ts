@@ -9,7 +9,7 @@ export const QUIET = { info: () => undefined, warn: () => undefined, error: () =
 export const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
 export const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
 export const OVER: OpenRequest = { ...OPEN, take: TAKE.OVER };
-export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', address: '127.0.0.2' };
+export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.2' };
 export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };
 export const VENUS: ClientIdentity = { ...BIG2, node: 'venus', machine: 'o', address: '127.0.0.4' };
 
