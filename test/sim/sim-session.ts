@@ -196,8 +196,8 @@ export class SimSession {
       pathsChanged: (count) => {
         this.silentSinceMs = count > 0 ? null : process.monotonicMs();
       },
-      clientEnds: () => {
-        if (!this.isEnding) process.after(0, () => this.end('E_SHUTTING_DOWN', 'The client has ended'));
+      clientEnds: (sentence) => {
+        if (!this.isEnding) process.after(0, () => this.end('E_NO_SESSION', sentence));
       },
       list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
       grant: (request) => this.asked(() => this.grant(request)),

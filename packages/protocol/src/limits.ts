@@ -42,6 +42,10 @@ export const HANDLES_PER_SESSION_MAX = 1024;
 export const FILES_PER_BACKEND = 2;
 /** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
 export const FILES_RESERVED = 128;
+/** When fewer than one of so many of a session's handle numbers are left, the server ends it at the next quiet moment: the next has others. */
+export const HANDLE_NUMBERS_LOW_PART = 20;
+/** Such a moment: nothing that it executes has taken longer so far. */
+export const SESSION_QUIET_MS = 100;
 export const SERVERS_PER_CLIENT_MAX = 256;
 export const INTERFACES_MAX = 8;
 export const CLIENTS_MAX = 4096;

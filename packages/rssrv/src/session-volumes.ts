@@ -19,6 +19,7 @@ import {
 import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from './backends/backend.ts';
+import { HandleNumbers } from './handle-numbers.ts';
 import { enter, leave, type OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
 import { SharedBackends } from './shared-backends.ts';
@@ -68,8 +69,6 @@ export interface VolumePorts {
 
 export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
 
-const HANDLE_MAX = 0xffff;
-
 /** An OPEN under way. */
 interface Opening {
   readonly request: OpenRequest;
@@ -87,7 +86,7 @@ export class SessionVolumes {
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private readonly backends: SharedBackends;
-  private nextHandle = 1;
+  private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
   /** Handles that are being closed: with what status their flush ends. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
@@ -112,6 +111,10 @@ export class SessionVolumes {
   /** Syncs what has not been synced for long. */
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
+  }
+
+  whyEnd(oldestMs: number): string | null {
+    return this.numbers.whyEnd(oldestMs);
   }
 
   get(handle: number): OpenVolume | undefined {
@@ -235,7 +238,7 @@ export class SessionVolumes {
   /** OPENs under way count too: each may become a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
-    if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || this.nextHandle + opening.size > HANDLE_MAX) {
+    if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
       refuse(answered, STATUS.TOO_MANY_HANDLES);
       return;
     }
@@ -275,7 +278,7 @@ export class SessionVolumes {
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
     const open: OpenVolume = {
-      handle: this.nextHandle++,
+      handle: this.numbers.take(),
       volume,
       backend,
       readonly,

@@ -26,7 +26,7 @@ export interface SessionPorts extends VolumePorts {
   readonly pools: ConnectionPools;
   /** No path is left: the worker decides how long the session may stay. */
   pathsChanged(count: number): void;
-  /** The client said BYE: the session may end. */
+  /** The session may end: the client said BYE, or its handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
 }
 
@@ -364,6 +364,8 @@ export class Session implements ServerPathOwner {
     const nowMs = this.ports.clock.monotonicMs();
     for (const path of [...this.paths.values()]) path.tick(nowMs);
     this.volumes.tick(nowMs);
+    const why = this.volumes.whyEnd(this.oldestMs());
+    if (why !== null) this.clientEnds(why);
     this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 

@@ -126,6 +126,8 @@ export class SessionScene {
   readonly lost: string[] = [];
   /** Volumes whose storage was found cut. */
   readonly cut: string[] = [];
+  /** Why the session may end. */
+  readonly ends: string[] = [];
   readonly session: Session;
 
   constructor() {
@@ -147,7 +149,7 @@ export class SessionScene {
       log,
       pools: this.pools,
       pathsChanged: () => {},
-      clientEnds: () => undefined,
+      clientEnds: (sentence) => this.ends.push(sentence),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life', epoch: 1 }),
       settle: () => Promise.resolve({ settled: true }),
