@@ -228,6 +228,7 @@ export class SimClient {
       doors: () => [],
       devices: noDevices,
       deviceOf: () => null,
+      cut: () => undefined,
       stalled: (volume, word) => {
         // A server that is slow is waited for, and what its storage answers is the request's: the judge has nothing to say to that.
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);

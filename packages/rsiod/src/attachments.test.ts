@@ -71,6 +71,7 @@ class Scene {
         this.stalls.push(stallNotice(volume, word, clock).to);
         if (word.startsWith('storage')) notices.stalled(volume, word);
       },
+      cut: (volume, sentence) => notices.cut(volume, sentence),
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
@@ -396,6 +397,7 @@ describe('detaching by force', () => {
     await scene.pass(DETACH_WAIT_MS * 2);
     expect(await detached).toMatchObject([{ done: true }]);
     expect(scene.asked(OP.FLUSH)).toEqual([]);
+    expect(scene.events.filter((event) => event.startsWith('attached > cut 512 bytes'))).toHaveLength(1);
   });
 });
 

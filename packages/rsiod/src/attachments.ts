@@ -41,7 +41,7 @@ import type { Server } from './server.ts';
 import { severalAtOnce } from './several-at-once.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { Volume, type VolumeWord } from './volume.ts';
-import { flushForLast, withinDetachWait } from './volume-ending.ts';
+import { flushForLast, lossByForce, withinDetachWait } from './volume-ending.ts';
 
 export interface ServerOffer extends HeldOffer {
   readonly from: Server;
@@ -59,6 +59,8 @@ export interface AttachmentsPorts {
   deviceOf(volume: Volume): string | null;
   /** A volume's I/O waits or goes on, or what the stall policy made of it. */
   stalled(volume: Volume, word: VolumeWord): void;
+  /** It was detached by force, and something is lost by it. */
+  cut(volume: Volume, sentence: string): void;
 }
 
 interface Opening {
@@ -370,9 +372,13 @@ export class Attachments {
     }
     this.leaving.add(volume);
     const isReachable = volume.attachment.standing !== 'halted';
+    let isFlushed = false;
     try {
       await devices.hide(volume, force);
-      if (isReachable || !force) await flushForLast(volume, label, clock);
+      if (isReachable || !force) {
+        await flushForLast(volume, label, clock);
+        isFlushed = true;
+      }
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);
@@ -380,6 +386,8 @@ export class Attachments {
         throw error;
       }
     }
+    const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
+    if (loss !== null) this.ports.cut(volume, loss);
     // What is still out could run later, over what the next attachment writes.
     if (force) volume.giveUp();
     const at = this.volumes.indexOf(volume);

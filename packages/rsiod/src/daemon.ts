@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { DeviceChoice, RscltConfig } from '@rsio/protocol/config/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/protocol/control/control-server';
+import { CUT_STATE } from '@rsio/protocol/control/methods';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
@@ -105,6 +106,10 @@ export class ClientDaemon {
         return found === undefined ? 'forever' : stallOf(found, name);
       },
       label: labelOf,
+      tell: (volume, sentence) => {
+        options.warn(sentence);
+        if (volume !== null) this.notices.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
+      },
     });
     this.attachments = new Attachments({
       clock,
@@ -114,6 +119,7 @@ export class ClientDaemon {
       devices: this.devices,
       deviceOf: (volume) => this.deviceOf(volume),
       stalled: (volume, word) => this.notices.stalled(volume, word),
+      cut: (volume, sentence) => this.notices.cut(volume, sentence),
     });
     this.attachments.logTotal.limitBytes = config.logTotalBytes;
     this.attached = new AttachedList({

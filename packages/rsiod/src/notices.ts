@@ -1,7 +1,7 @@
 // What rsiod says aloud when something changes: an event for `rsconfig events`, and a line in the log. What follows from a change is left
 // to whoever tells of it. Invariant: each change is said once, in the same words in both places.
 
-import type { EventView } from '@rsio/protocol/control/methods';
+import { CUT_STATE, type EventView } from '@rsio/protocol/control/methods';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { PathState } from '@rsio/protocol/lib/path-facts';
@@ -57,6 +57,12 @@ export class Notices {
     if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') this.log.error(line);
     else if (word === 'waits' || word === 'stands-still') this.log.warn(line);
     else this.log.info(line);
+  }
+
+  /** Taken away by force from who used it; rsconfig shows the event to who did that. */
+  cut(volume: Volume, sentence: string): void {
+    this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
+    this.log.warn(`${labelOf(volume)}: ${sentence}`);
   }
 
   sessionBegan({ name }: Server, again: boolean): void {

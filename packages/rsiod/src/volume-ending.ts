@@ -39,6 +39,23 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
   );
 }
 
+/** What is lost by a detach by force, with what remains to be done; null: nothing. `unflushedBytes`: acknowledged, and in no good flush. */
+export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {
+  const mounts = users.filter((user) => user.startsWith('mount point '));
+  const remedy = mounts.length > 0 ? '; umount what is mounted, and mount it anew when the volume is attached again' : '';
+  const parts = [
+    ...(users.length > 0
+      ? [`it was in use by ${users.join(', ')}: what that had not written is lost, and its I/O fails from now on${remedy}`]
+      : []),
+    ...(unflushedBytes > 0
+      ? [
+          `${unflushedBytes} bytes that were written were not flushed, and are given up here: ${serverText} may have them, but loses them if its machine crashes`,
+        ]
+      : []),
+  ];
+  return parts.length === 0 ? null : parts.join('; ');
+}
+
 /** Whose devices are in use, and by whom; null: nobody's. */
 export async function whyInUse(volumes: readonly DeviceVolume[], devices: Pick<VolumeDevices, 'usersOf'>): Promise<string | null> {
   const users = await Promise.all(volumes.map((volume) => devices.usersOf(volume)));

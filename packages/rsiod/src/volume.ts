@@ -118,6 +118,12 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     return this.attachment.readonly;
   }
 
+  /** Acknowledged, and in no good flush. */
+  get unflushedBytes(): number {
+    const { log } = this.attachment;
+    return log === null ? 0 : log.dataBytes + log.rangeBytes;
+  }
+
   get canDiscard(): boolean {
     return this.opened.canDiscard;
   }

@@ -10,6 +10,8 @@ import { count, filledText, flag, list, number, object, type Of, orNull, type Sh
 export const CONTROL_VERSION = 1;
 
 export const DIRECTIONS = ['ok', 'fail', '-'] as const;
+/** What a volume that was in use comes to in an event when it is detached by force; the reason says what is lost. */
+export const CUT_STATE = 'cut';
 export const PATH_STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'] as const;
 
 const PATH_FIELDS = {

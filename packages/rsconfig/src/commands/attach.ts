@@ -4,6 +4,7 @@
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/protocol/control/methods';
 import { defineCommand, JSON_OPTION, usageError, WAIT_OPTION } from '../command.ts';
 import { formatOutcome } from '../format.ts';
+import { tellingLosses } from './cut-volumes.ts';
 import { type CommandContext, printJson } from './command-context.ts';
 import { awaySentence, serversAway } from './servers-away.ts';
 import { withProgress } from './volume-progress.ts';
@@ -70,10 +71,11 @@ is under way, and while its server is not in reach.`,
     checkNames(names);
     const detach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
       (await context.call('detach', { names: left, force })).outcomes;
-    const { outcomes } =
+    const { outcomes } = await tellingLosses(context, force, async () =>
       wait === null
         ? { outcomes: await withProgress(context, 'detaching', detach(names)) }
-        : await detachWaiting(context, wait, names, detach);
+        : await detachWaiting(context, wait, names, detach),
+    );
     if (json) printJson(context, { outcomes });
     if (outcomes.length === 0) context.note('No volume is attached: see rsconfig -l');
     return printOutcomes(context, outcomes, json ? null : 'detached');

@@ -5,6 +5,7 @@ import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { DAEMON_STOP_WAIT_MS } from '@rsio/protocol/limits';
 import { defineCommand } from '../command.ts';
 import { type Look, waitUntil } from '../waiting.ts';
+import { stopByForce } from './cut-volumes.ts';
 
 export const STOP = defineCommand({
   call: { by: 'words', words: 'stop' },
@@ -14,11 +15,12 @@ export const STOP = defineCommand({
 them again. Refused while a file system or a process uses their devices: the
 refusal names it, as the log does after SIGTERM.`,
   options: {
-    force: { kind: 'flag', help: 'all the same: what was not written is lost' },
+    force: { kind: 'flag', help: 'all the same: what was not written is lost, and said' },
   },
   operands: { min: 0, max: 0 },
   run: async (context, { force }) => {
-    await context.call('stop', { force });
+    if (force) await stopByForce(context);
+    else await context.call('stop', { force });
     const look = async (): Promise<Look<null>> => {
       try {
         const { pid } = await context.call('daemon', {});

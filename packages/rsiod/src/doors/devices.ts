@@ -30,6 +30,8 @@ export interface DevicesPorts {
   readonly stallOf: (volume: Pick<DeviceVolume, 'namespace' | 'name'>) => StallPolicy;
   /** By which they outlive this process, and what the one before has left. */
   readonly kept: KeptDevices;
+  /** What somebody has lost: for the log, and for whoever waits at the prompt. `volume`: whose devices are taken away just now; null: long ago. */
+  readonly tell: (volume: Pick<DeviceVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string) => void;
 }
 
 export class Devices {
@@ -42,11 +44,11 @@ export class Devices {
   private readonly turns = new Map<DeviceVolume, Promise<unknown>>();
 
   constructor(ports: DevicesPorts) {
-    const { clock, log, label, kept, runDir, stallOf } = ports;
+    const { clock, log, label, kept, runDir, stallOf, tell } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     this.ports = ports;
     this.ofVolume = { clock, log, label, kept, sourceOf: (volume) => sourcePrefix + label(volume), buffers: new FuseBuffers() };
-    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf });
+    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, tell });
   }
 
   /** null: there are none. */

@@ -19,6 +19,8 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
   /** With it begins the source, in the mount table, of every raw device of a daemon with the same RUN. */
   readonly sourcePrefix: string;
   readonly stallOf: (volume: Pick<DeviceVolume, 'namespace' | 'name'>) => StallPolicy;
+  /** What somebody has lost: for the log, and for whoever waits at the prompt. `volume`: whose devices are taken away just now; null: long ago. */
+  readonly tell: (volume: Pick<DeviceVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string) => void;
 }
 
 export class LeftDevices {
@@ -36,7 +38,7 @@ export class LeftDevices {
 
   /** Takes away what a daemon with the same RUN has left when it crashed. A file system on it is dead, and for a person to unmount. */
   async clean(): Promise<void> {
-    const { clock, log, kept, sourcePrefix } = this.ports;
+    const { clock, log, kept, sourcePrefix, tell } = this.ports;
     const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
     await this.dropStale(ours);
     const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
@@ -50,7 +52,10 @@ export class LeftDevices {
         await removeLink(blockBeside(rawFile));
         log.info(`Raw device ${rawFile}, left by a crash, is taken away`);
         if (users.length > 0)
-          log.warn(`What stood on ${rawFile} is dead: ${users.join(', ')} must be ended, and begun anew on the new device`);
+          tell(
+            null,
+            `A crash of rsiod has ended what stood on ${rawFile}: end ${users.join(', ')} (umount what is mounted), and begin anew on the new device; what was not written is lost`,
+          );
       } catch (thrown) {
         log.warn(`Raw device ${rawFile}, left by a crash, stays: ${toRsError(thrown).message}`);
       }
@@ -73,7 +78,9 @@ export class LeftDevices {
     if (devices === null) return;
     await devices.abandon();
     const lost = users.length > 0 ? `: what ${users.join(', ')} had not written is lost, and its I/O fails` : '';
-    this.ports.log.warn(`Devices ${note.block} and ${note.raw}, left by the process before, are taken away (${why})${lost}`);
+    const sentence = `Devices ${note.block} and ${note.raw}, left by the process before, are taken away (${why})${lost}`;
+    if (users.length > 0) this.ports.tell(note, sentence);
+    else this.ports.log.warn(sentence);
   }
 
   /** What is held and not mounted any more serves nobody; what no note is understood of, nobody can serve. */
