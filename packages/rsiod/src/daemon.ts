@@ -106,10 +106,7 @@ export class ClientDaemon {
         return found === undefined ? 'forever' : stallOf(found, name);
       },
       label: labelOf,
-      tell: (volume, sentence) => {
-        options.warn(sentence);
-        if (volume !== null) this.notices.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
-      },
+      tell: (volume, sentence) => this.tellLoss(volume, sentence),
     });
     this.attachments = new Attachments({
       clock,
@@ -299,6 +296,11 @@ export class ClientDaemon {
       this.attached.awaited.some((one) => labelOf(one) === labelOf(note) && one.id === note.id);
     const unknown = this.kept.left.filter((device) => !isAwaited(device));
     await letAllGo(unknown, 'its volume was not attached', { ...this.options, devices: this.devices });
+  }
+
+  private tellLoss(volume: Pick<DoorVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string): void {
+    this.options.warn(sentence);
+    if (volume !== null) this.notices.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
   }
 
   private unkept(config: RscltConfig): WithoutKeeper {
