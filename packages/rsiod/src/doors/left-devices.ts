@@ -54,7 +54,7 @@ export class LeftDevices {
         if (users.length > 0)
           tell(
             null,
-            `A crash of rsiod has ended what stood on ${rawFile}: end ${users.join(', ')} (umount what is mounted), and begin anew on the new device; what was not written is lost`,
+            `What stood on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted), and begun anew on the new device; what was not written is lost`,
           );
       } catch (thrown) {
         log.warn(`Raw device ${rawFile}, left by a crash, stays: ${toRsError(thrown).message}`);
