@@ -22,8 +22,9 @@ use POSIX ();
 use Socket;
 my ($prctl, $bound, $starter, $file, $node, $lives, $settled, $shortest, $longest, $quiet, $patience, @command) = @ARGV;
 my ($pidfd_open, $pidfd_getfd) = (434, 438);
-# As ps and pgrep show it.
-$0 = 'rsiod: keeper';
+# As pgrep finds it. Its arguments stay, so that ps shows what it runs, and its environment, which a longer name would be written over.
+my $name = "rsiod: keeper\0";
+syscall($prctl + 0, 15, $name, 0, 0, 0);
 # In the foreground it ends with the process at the terminal.
 if ($bound) { syscall($prctl + 0, 1, 15, 0, 0, 0); }
 else { chdir '/'; }
