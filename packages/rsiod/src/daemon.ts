@@ -143,18 +143,7 @@ export class ClientDaemon {
       this.locals.map(({ address }) => address),
       { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
-    this.probes = new PathProbes({
-      namespaces: () => this.namespaces,
-      probePorts: (namespacekey) => ({
-        connector: tcpConnector,
-        clock,
-        random: randomBytes,
-        sockets: udpSockets,
-        namespacekey,
-        machine: machineInterfaces(systemFacts),
-        counters: () => allCounters(systemFacts),
-      }),
-    });
+    this.probes = this.pathProbes();
     this.ports = this.namespacePorts();
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
@@ -301,6 +290,22 @@ export class ClientDaemon {
   private tellLoss(volume: Pick<DoorVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string): void {
     this.options.warn(sentence);
     if (volume !== null) this.notices.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
+  }
+
+  private pathProbes(): PathProbes {
+    const { clock } = this.options;
+    return new PathProbes({
+      namespaces: () => this.namespaces,
+      probePorts: (namespacekey) => ({
+        connector: tcpConnector,
+        clock,
+        random: randomBytes,
+        sockets: udpSockets,
+        namespacekey,
+        machine: machineInterfaces(systemFacts),
+        counters: () => allCounters(systemFacts),
+      }),
+    });
   }
 
   private unkept(config: RscltConfig): WithoutKeeper {
