@@ -211,6 +211,9 @@ export const RECONNECT_MAX_MS = 5_000;
 export const RECONNECT_GROWTH = 1.5;
 /** The same while nobody is there to be met: a try costs next to nothing then, and a server that comes back should be seen at once. */
 export const RECONNECT_AWAY_GROWTH = 1.05;
+/** After a proof that was refused (E_AUTH), the next one: it doubles up to the longest. A changed configuration is tried at once. */
+export const WRONG_KEY_RETRY_MIN_MS = 5_000;
+export const WRONG_KEY_RETRY_MAX_MS = 30_000;
 /** An OPEN that was refused after the volume had been open is tried again after this. */
 export const REOPEN_RETRY_MS = 1_000;
 /** A volume that came back read-only, shared or in other blocks is asked for anew after this; each time takes a handle number. */

@@ -12,6 +12,8 @@ import {
   RECONNECT_GROWTH,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
+  WRONG_KEY_RETRY_MAX_MS,
+  WRONG_KEY_RETRY_MIN_MS,
 } from '../limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
@@ -237,6 +239,63 @@ describe('probation', () => {
     }
     expect(scene.sessions.length).toBe(PROBATION_DEATHS + 2);
     expect(scene.moves.join('\n')).not.toContain('probation');
+  });
+});
+
+describe('a wrong key', () => {
+  const AUTH = "Server big-9 does not accept this node's proof";
+  const LIMIT = 'Server big-9 has had too many wrong proofs of node big-2';
+
+  /** A server that refuses every proof: the first ten for the key, then, until `isKeyRight`, for their number. */
+  function refusing(): { scene: TrunkScene; tries: number[]; isKeyRight: boolean } {
+    const scene = new TrunkScene(1);
+    const self = { scene, tries: [] as number[], isKeyRight: false };
+    scene.server.decide = (path) => {
+      self.tries.push(scene.clock.monotonicMs());
+      if (self.isKeyRight) scene.server.welcome(path);
+      else if (self.tries.length === 1) path.refuseUnproved('E_AUTH', AUTH);
+      else path.refuseUnproved('E_LIMIT', LIMIT);
+    };
+    scene.start();
+    return self;
+  }
+
+  // Once it was tried again within 100 ms, and so used up the tries of the right one: 38 s to come back.
+  test('is tried again so rarely that the server does not count it as guessing', () => {
+    const { scene, tries } = refusing();
+    scene.clock.advance(600_000);
+    const gaps = tries.slice(1).map((ms, index) => ms - tries[index]!);
+    expect(Math.min(...gaps)).toBeGreaterThan(WRONG_KEY_RETRY_MIN_MS / 2);
+    expect(Math.max(...gaps)).toBeLessThan(WRONG_KEY_RETRY_MAX_MS + 100);
+    expect(Math.min(...gaps.slice(4))).toBeGreaterThan(WRONG_KEY_RETRY_MAX_MS / 2);
+  });
+
+  test('is what is shown, also when the server then says that there were too many', () => {
+    const { scene, tries } = refusing();
+    scene.clock.advance(60_000);
+    expect(tries.length).toBeGreaterThan(2);
+    expect(scene.supervisors[0]!.lastErrorSentence).toBe(`Server refused the connection: ${AUTH} [E_AUTH]`);
+  });
+
+  test('that was corrected is tried at once', () => {
+    const self = refusing();
+    self.scene.clock.advance(60_000);
+    self.isKeyRight = true;
+    self.scene.supervisors[0]!.wayOpened();
+    self.scene.clock.advance(5);
+    expect(self.scene.states).toEqual(['up']);
+  });
+
+  test('leaves no trace: a limit that comes without one is shown', () => {
+    const self = refusing();
+    self.isKeyRight = true;
+    self.scene.clock.advance(WRONG_KEY_RETRY_MIN_MS + 5);
+    expect([self.scene.states, self.scene.supervisors[0]!.retries]).toEqual([['up'], 0]);
+    self.scene.clock.advance(PATH_SETTLED_MS);
+    self.isKeyRight = false;
+    resetNewestOf(self.scene, 0);
+    self.scene.clock.advance(5_000);
+    expect(self.scene.supervisors[0]!.lastErrorSentence).toBe(`Server refused the connection: ${LIMIT} [E_LIMIT]`);
   });
 });
 

@@ -9,7 +9,7 @@ import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.t
 import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
-import { RsError } from '../lib/errors.ts';
+import { type ErrorCode, RsError } from '../lib/errors.ts';
 import { Histogram } from '../lib/histogram.ts';
 import type { Directions, PathState, PathTotals } from '../lib/path-facts.ts';
 import { checkMove, type StateTable } from '../lib/state-table.ts';
@@ -29,6 +29,8 @@ import {
   RECONNECT_GROWTH,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
+  WRONG_KEY_RETRY_MAX_MS,
+  WRONG_KEY_RETRY_MIN_MS,
 } from '../limits.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
@@ -87,6 +89,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   /** Who this client says it is; another one counts from the next connection on. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
+  /** While the server does not take this client's key: trying again does not help, and costs others their tries (see ProofLimits). */
+  private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
   /** Deaths for which the path may be to blame, and in which session. */
   private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
@@ -115,6 +119,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.sinceMs = ports.clock.wallMs();
     this.unit = () => ports.random(4).readUInt32BE(0) / 2 ** 32;
     this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, this.unit, RECONNECT_GROWTH);
+    this.keyBackoff = new Backoff(WRONG_KEY_RETRY_MIN_MS, WRONG_KEY_RETRY_MAX_MS, this.unit);
   }
 
   /** Sums over all connections of this candidate. */
@@ -138,7 +143,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
 
   /** Tries in a row that came to nothing, or to a short life. */
   get retries(): number {
-    return this.path === null ? this.backoff.retries : 0;
+    return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
   }
 
   /** What works of a living path; of a dead one, what did not when it died. */
@@ -159,8 +164,9 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
   }
 
-  /** The way there is open again: as `hasten`, and an attempt that waits for an answer begins anew. */
+  /** The way there is open again, or the key may be right now: as `hasten`, and an attempt that waits for an answer begins anew. */
   wayOpened(): void {
+    this.keyBackoff.reset();
     this.connecting?.cancel();
     if (this.connecting === null) this.hasten();
     else this.connect();
@@ -294,6 +300,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     }
     this.timer?.cancel();
     this.lateHandshakes = 0;
+    this.keyBackoff.reset();
     this.upSinceMs = this.ports.clock.monotonicMs();
     this.lastDirections = UNKNOWN_DIRECTIONS;
     connection.decoder.messageMaxBytes = MESSAGE_MAX_BYTES;
@@ -377,12 +384,19 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     const { againMs, connection } = this;
     this.againMs = null;
     this.connection = null;
-    if (againMs === null) this.note(error, reason);
-    const delayMs = againMs ?? this.backoff.nextMs(error.code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
+    // That there were too many wrong proofs says less than why they are wrong.
+    const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
+    if (againMs === null && !isLimited) this.note(error, reason);
+    const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
     this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
     // Who was told of the move may have hastened it, or ended it.
     if (this.state === 'down') this.retryIn(delayMs);
+  }
+
+  private delayAfter(code: ErrorCode, isLimited: boolean): number {
+    if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
+    return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
   }
 
   private leaveTrunk(): void {
