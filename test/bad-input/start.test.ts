@@ -63,7 +63,20 @@ describe('rssrv', () => {
     expect(await isListening(first, network.port)).toBe(false);
   });
 
-  it('an address that the machine does not have', async () => {
+  it('an address that the machine does not have, besides one that it has: it starts, and says so; --check says the same', async () => {
+    const host = lab.host();
+    const network = await lab.network(2);
+    const [first = '', second = ''] = network.serverAddresses;
+    host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }).replace(second, '198.51.100.7'));
+    const words =
+      /^rssrv: Warning: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if2\): this machine does not have the address: correct it, or bring the interface up; until then the server serves on its other interfaces \[E_ADDRESS_MISSING\]\n/;
+    const checked = await host.run('rssrv', ['--check']);
+    expect(checked).toMatchObject({ code: 0, stderr: expect.stringMatching(words) });
+    expect((await host.start('rssrv')).stderr).toMatch(words);
+    expect(await isListening(first, network.port)).toBe(true);
+  });
+
+  it('an address that the machine does not have, and no other', async () => {
     const host = lab.host();
     const network = await lab.network(1);
     const config = serverConfig(network, { volumes: VOLUMES }).replace(network.serverAddresses[0] ?? '', '198.51.100.7');

@@ -93,7 +93,7 @@ describe('interfaces', () => {
     const client = await login(first);
     expect(await reach(second)).toBe('ECONNREFUSED');
     const said = await reload(file(2));
-    expect(said).toContain(`Reload: interface if2 (${second}:${network.port}) is listened on`);
+    expect(said).toContain(`Reload: interface if2 (${second}:${network.port}) was added`);
     const { generation, interfaces } = client.welcome;
     expect(interfaces.map(({ name }) => name)).toEqual(['if1']);
     expect((await client.next(isNotify)).aux).toBeGreaterThan(generation);
@@ -145,12 +145,16 @@ describe('interfaces', () => {
     }
   });
 
-  it('an address that this machine does not have, and a port that is taken, refuse everything', async () => {
+  it('an address that this machine does not have is waited for, if it is not the only one; a port that is taken refuses everything', async () => {
     await start(1);
     const [first = '', second = '', third = ''] = network.serverAddresses;
-    const missing = await reload(file(3, [`address = ${third}`, 'address = 192.0.2.1']));
+    const besides = await reload(file(2, [`address = ${second}`, 'address = 192.0.2.1']));
+    expect(besides).toMatch(/Cannot listen on 192\.0\.2\.1 port \d+ \(interface if2\): .+; until then .+ \[E_ADDRESS_MISSING\]/);
+    expect(besides).toMatch(/Reload: interface if2 \(192\.0\.2\.1:\d+\) was added/);
+    await reload(file(1));
+    const missing = await reload(file(1, [`address = ${first}`, 'address = 192.0.2.1']));
     expect(missing).toMatch(
-      /Reload: Cannot listen on 192\.0\.2\.1 port \d+ \(interface if3\): this machine does not have the address: .+ \[E_ADDRESS_MISSING\]/,
+      /Reload: Cannot listen on 192\.0\.2\.1 port \d+ \(interface if1\): this machine does not have the address: .+ \[E_ADDRESS_MISSING\]/,
     );
     expect(missing).toContain('Reload refused: the server goes on by the configuration it has');
     expect(await reach(second)).toBe('ECONNREFUSED');

@@ -118,3 +118,19 @@ it('a card that gets its address only after the daemon was started becomes a pat
   await client.ip('address', 'add', '192.168.46.20/24', 'broadcast', '+', 'dev', 'eth1');
   await client.host.pathsUp(2, FOLLOW_MS);
 });
+
+it('a server starts with the addresses that are there, says what is missing, and takes it when it comes', async () => {
+  const { server, client, network } = scene;
+  await server.ip('address', 'del', '192.168.46.10/24', 'dev', 'eth1');
+  await serve(server, named(network, 0, 1));
+  const { stderr } = await server.host.start('rssrv');
+  expect(stderr).toMatch(
+    /Warning: Cannot listen on 192\.168\.46\.10 port \d+ \(interface if2\): .* serves on its other interfaces \[E_ADDRESS_MISSING\]/,
+  );
+  client.host.writeConfig('rsiod', clientConfig(named(network, 0, 1)));
+  await client.host.start('rsiod');
+  await client.host.pathsUp(1, FOLLOW_MS);
+  await server.ip('address', 'add', '192.168.46.10/24', 'broadcast', '+', 'dev', 'eth1');
+  await client.host.pathsUp(2, FOLLOW_MS);
+  expect(server.host.log('rssrv')).toMatch(/Interface if2: its address has come/);
+});

@@ -327,6 +327,8 @@ export const WORKER_LAST_WORDS_MS = 20;
 export const OLD_WORKER_POLL_MS = 50;
 /** How often a starting rsiod looks whether its servers were reached. */
 export const FIRST_CONTACT_POLL_MS = 20;
+/** How often a server tries again to listen on an address that its machine does not have. */
+export const MISSING_ADDRESS_RETRY_MS = 1_000;
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that did not become ready in time is asked to end, and killed after this. */
 export const DAEMON_END_GRACE_MS = 2_000;

@@ -23,7 +23,7 @@ import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
 import { sayRefusal } from './doorway.ts';
 import { fileSystemOf } from './file-system.ts';
-import { type Entrance, Entrances } from './entrances.ts';
+import { type Entrance, Entrances, missingSentence } from './entrances.ts';
 import { Gate } from './gate.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { Probes } from './probes.ts';
@@ -64,6 +64,8 @@ export class Listener {
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly gate: Gate;
+  /** What changes of exploration are under way. */
+  private exploring: Promise<void> = Promise.resolve();
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -84,7 +86,12 @@ export class Listener {
       versions: PROTOCOL_VERSIONS,
       features: [FEATURE.DIGEST, FEATURE.PROBE],
     };
-    this.entrances = new Entrances(clock, log, (socket, entrance) => this.gate.connected(socket, entrance));
+    this.entrances = new Entrances({
+      clock,
+      log,
+      connected: (socket, entrance) => this.gate.connected(socket, entrance),
+      came: () => void this.explore(this.config, log),
+    });
     this.gate = this.newGate();
     this.reloader = new Reloader({
       log,
@@ -138,20 +145,20 @@ export class Listener {
     await this.volumes.open(config);
     for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
-      await this.entrances.open(config.interfaces);
+      for (const problem of await this.entrances.open(config.interfaces)) this.warn(missingSentence(problem));
     } catch (error) {
       await this.stop('The server could not start');
       throw error;
     }
     this.pool.fill();
-    for (const sentence of await this.beacons.follow(config)) {
-      log.warn(sentence);
-      warn(`Warning: ${sentence}`);
-    }
+    await this.explore(config, { warn: (sentence) => this.warn(sentence) });
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
-      `Server ${config.server.name} serves ${this.volumes.served.length} volumes on ${config.interfaces.map((one) => `${one.address}/${one.port}`).join(', ')}`,
+      `Server ${config.server.name} serves ${this.volumes.served.length} volumes on ${this.entrances
+        .listening(config.interfaces)
+        .map((one) => `${one.address}/${one.port}`)
+        .join(', ')}`,
     );
   }
 
@@ -180,7 +187,7 @@ export class Listener {
 
   /** All of the plan, or, when a new interface or volume cannot be had, or what goes has come into use meanwhile, nothing. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
-    await this.entrances.open(plan.opened);
+    const missing = await this.entrances.open(next.interfaces);
     let change: VolumeChange;
     try {
       change = await this.volumes.prepare(plan.volumes, next.volumes);
@@ -208,10 +215,24 @@ export class Listener {
     this.holders.keepNodes(next.clients.map(({ name }) => name));
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
     for (const id of change.cut) void this.newLife(id);
+    for (const problem of missing) this.options.log.warn(missingSentence(problem));
     await this.afterwards('what was closed', () => change.finish());
-    await this.afterwards('exploration', async () => {
-      for (const sentence of await this.beacons.follow(next)) this.options.log.warn(sentence);
-    });
+    await this.explore(next, this.options.log);
+  }
+
+  /** Exploration is answered on what is listened on. One after the other: sockets are not opened twice. */
+  private explore(config: RssrvConfig, log: Pick<DaemonLog, 'warn'>): Promise<void> {
+    const present = (): RssrvConfig => ({ ...config, interfaces: this.entrances.listening(config.interfaces) });
+    this.exploring = this.exploring
+      .then(() => this.beacons.follow(present()))
+      .then((problems) => problems.forEach((sentence) => log.warn(sentence)))
+      .catch((thrown: unknown) => log.warn(`Exploration: ${toRsError(thrown).message}`));
+    return this.exploring;
+  }
+
+  private warn(sentence: string): void {
+    this.options.log.warn(sentence);
+    this.options.warn(`Warning: ${sentence}`);
   }
 
   /** The new configuration holds already: trouble here must not be told as its refusal. */

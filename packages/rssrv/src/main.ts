@@ -11,6 +11,7 @@ import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { plural } from '@rsio/protocol/lib/units';
+import { missingSentence } from './entrances.ts';
 import { Listener } from './listener.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { missingAddresses, volumeDoubts } from './surroundings.ts';
@@ -65,10 +66,15 @@ runProgram(
     const config = loadRssrvConfig(paths.configFile, takesTests);
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
-      for (const warning of [...warningSentences(config.warnings), ...(await volumeDoubts(volumes))]) note(`Warning: ${warning}`);
       const missing = await missingAddresses(interfaces);
-      for (const { code, message } of missing) report(code, message);
-      if (missing.length > 0) return 1;
+      // With one address a start serves on that, and waits for the others.
+      const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
+      const doubts = [...(isFatal ? [] : missing.map(missingSentence)), ...(await volumeDoubts(volumes))];
+      for (const warning of [...warningSentences(config.warnings), ...doubts]) note(`Warning: ${warning}`);
+      if (isFatal) {
+        for (const { code, message } of missing) report(code, message);
+        return 1;
+      }
       const counts = `${plural(interfaces.length, 'interface')}, ${plural(volumes.length, 'volume')} and ${plural(clients.length, 'client')}`;
       out(`${paths.configFile}: server ${server.name} with ${counts}: good\n`);
       return 0;

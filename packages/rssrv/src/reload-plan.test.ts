@@ -87,7 +87,7 @@ describe('applied', () => {
     expect({ closed, isListChanged, changes }).toEqual({
       closed: [],
       isListChanged: true,
-      changes: ['interface if3 (192.168.47.10:5000) is listened on'],
+      changes: ['interface if3 (192.168.47.10:5000) was added'],
     });
   });
 
@@ -95,7 +95,7 @@ describe('applied', () => {
     const moved = applied(['192.168.45.10', '192.168.45.11']);
     expect(moved.changes).toEqual([
       'interface if1 (192.168.45.10:5000) is not listened on any more',
-      'interface if1 (192.168.45.11:5000) is listened on',
+      'interface if1 (192.168.45.11:5000) was added',
     ]);
     const ported = applied(['port = 5000', 'port = 6000']);
     expect(ported.opened.map(({ port }) => port)).toEqual([6000, 6000]);

@@ -53,7 +53,7 @@ export function reloadPlan(
     volumes: volumes.plan,
     changes: [
       ...closed.map((one) => `interface ${endpointText(one)} is not listened on any more`),
-      ...opened.map((one) => `interface ${endpointText(one)} is listened on`),
+      ...opened.map((one) => `interface ${endpointText(one)} was added`),
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces'] : []),
       ...clientChanges(old, next),
       ...settingChanges(old, next),

@@ -58,7 +58,7 @@ test('says what was applied, or that nothing changed', async () => {
   expect(scene.applied).toEqual(['10.0.0.1', '10.0.0.2']);
   expect(scene.said).toEqual([
     'Reload: nothing has changed',
-    'Reload: interface if1 (10.0.0.1:5000) is not listened on any more; interface if1 (10.0.0.2:5000) is listened on',
+    'Reload: interface if1 (10.0.0.1:5000) is not listened on any more; interface if1 (10.0.0.2:5000) was added',
   ]);
 });
 

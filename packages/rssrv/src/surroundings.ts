@@ -14,7 +14,7 @@ import { type FileSystemOf, fileSystemOf } from './file-system.ts';
 import { storageDoubts } from './storage-doubts.ts';
 import { fittingSize, lookAt, volumeError } from './volume-storage.ts';
 
-/** Interfaces that rssrv could not listen on, each with its reason: it would not start. */
+/** Interfaces that rssrv could not listen on, each with its reason; with one that it can a start goes on without those whose address is missing. */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
   return found.filter((error) => error !== null);

@@ -147,7 +147,10 @@ export const SCHEMA = {
       ...anyNumber,
       help: 'A network interface that clients connect to',
       keys: {
-        address: needed(types.interfaceAddress, 'Address to listen on; /LENGTH overrides the subnet of the interface which has it'),
+        address: needed(
+          types.interfaceAddress,
+          'Address to listen on; /LENGTH overrides the subnet of the interface which has it. One that the machine does not have yet is waited for',
+        ),
         port: optional(types.port, 'Port to listen on; without it that of [namespace]'),
         protocol: optional(protocol, 'Protocol; without it that of [namespace]'),
       },
