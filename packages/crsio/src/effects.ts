@@ -11,7 +11,7 @@ import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-rep
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { addressKey } from '@rsio/protocol/lib/subnet';
-import { STATUS_REFRESH_MS } from '@rsio/protocol/limits';
+import { STATUS_REFRESH_MS } from '@rsio/protocol/lib/program-limits';
 import type { Action, Told } from './model/action.ts';
 import type { Effect } from './model/effect.ts';
 import { probeSentences } from './model/report-text.ts';

@@ -1,5 +1,6 @@
 // Every bound and time-out of the protocol and of the programs, unit in the name. Nothing else in the tree may hold a magic bound.
-// The relations between them are checked when this module is loaded: a wrong set of numbers does not start.
+// The relations between them are checked when this module is loaded: a wrong set of numbers does not start. Those of one program alone, of
+// which nothing follows for the others, are in lib/program-limits.ts.
 
 import { assert } from './lib/assert.ts';
 
@@ -22,6 +23,7 @@ export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
 /** Largest DISCARD or ZERO of a client, in such units: so that a request ends within bounded time. */
 export const WIDE_COUNT_MAX = 1024;
 export const COUNT_MAX = 0xffff;
+export const EXTENTS_PER_ANSWER_MAX = 1024;
 export const SEQ_MODULUS = 0x10000;
 
 // --- session
@@ -354,35 +356,6 @@ export const RESTORE_RETRY_MS = 5_000;
 /** Volumes of which rsiod remembers over a restart that a person has detached them; past it the oldest are forgotten. */
 export const DETACHED_KEPT_MAX = 16_384;
 
-// --- file backend (docs/adr: sync or pool)
-export const SLOW_CALL_US = 120;
-/** Copying cached data takes time too: this many bytes more lengthen the bound by one microsecond. */
-export const SLOW_CALL_BYTES_PER_US = 2_000;
-/** Calls after a slow one that are watched for a second one that waits for the storage. */
-export const SLOW_CALL_WATCHED_CALLS = 16;
-export const POOL_RUN_REQUESTS = 512;
-export const ZERO_STEP_BYTES = 16 * MIB;
-/** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */
-export const STORAGE_ERRORS_LOG_MS = 10_000;
-/** How often a listener tries whether it may open a file more, and how often the log says that it may not. */
-export const FREE_FILES_LOOK_MS = 1_000;
-export const FREE_FILES_LOG_MS = 60_000;
-/** One write of zeros, where the storage cannot zero by itself. */
-export const ZERO_WRITE_BYTES = MIB;
-/** Faults that a volume shows for tests (`test-...` keys): their rules, the longest delay, and how often a pause is looked for its end. */
-export const TEST_RULES_MAX = 32;
-export const TEST_DELAY_MAX_MS = 600_000;
-export const TEST_PAUSE_POLL_MS = 20;
-/** Of unsynced writes that a volume with test-lose-unsynced keeps: from here on it syncs by itself, as a kernel writes back. */
-export const UNSYNCED_MAX_BYTES = 64 * MIB;
-/** A range helper that owes an answer for longer is killed. */
-export const RANGE_HELPER_TIMEOUT_MS = 10_000;
-/** Descriptors whose advisory locks one helper takes. */
-export const LOCKS_PER_HELPER_MAX = 64;
-export const LOCK_HELPER_TIMEOUT_MS = 5_000;
-export const SYNC_BATCH_MAX_MS = 4;
-export const EXTENTS_PER_ANSWER_MAX = 1024;
-
 // --- configuration
 export const PORT_DEFAULT = 5_000;
 export const PORT_MAX = 65_535;
@@ -559,24 +532,6 @@ export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** First number of the routing tables that doctor's remedies use. */
 export const ROUTE_TABLE_FIRST = 101;
-
-// --- the curses tool
-export const SCREEN_COLUMNS_MIN = 80;
-export const SCREEN_ROWS_MIN = 24;
-/** How often its status page asks rsiod. */
-export const STATUS_REFRESH_MS = 1_000;
-export const FIELD_TEXT_MAX_CHARS = 4_096;
-/** Product of changed lines of two files up to which their differences are computed line by line; past it all of them are shown. */
-export const DIFF_CELLS_MAX = 4_000_000;
-
-// --- logs
-/** Lines that wait for the log file; past it lines are dropped and counted. */
-export const LOG_BUFFER_MAX_BYTES = MIB;
-/** A longer line is cut by the log readers. */
-export const LOG_LINE_MAX_BYTES = 64 * KIB;
-export const LOG_READ_BYTES = 64 * KIB;
-export const LOG_POLL_MS = 250;
-export const LOG_FIELD_DEPTH_MAX = 4;
 
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

@@ -3,14 +3,8 @@
 
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
-import {
-  ATTACH_WAIT_MS,
-  DETACH_WAIT_MS,
-  PATH_SETTLED_MS,
-  REOPEN_RETRY_MS,
-  TAKE_OVER_WAIT_MS,
-  STORAGE_ERRORS_LOG_MS,
-} from '@rsio/protocol/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
+import { ATTACH_WAIT_MS, DETACH_WAIT_MS, PATH_SETTLED_MS, REOPEN_RETRY_MS, TAKE_OVER_WAIT_MS } from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

@@ -15,7 +15,8 @@ import type {
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { plural, printDuration } from '@rsio/protocol/lib/units';
-import { STALL_FAIL_GRACE_MS, STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
+import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from './namespace.ts';
 import { labelOf } from './offers.ts';

@@ -39,11 +39,11 @@ function entrances(clock: Clock = systemClock): { entrances: Entrances; heard: s
 
 /** This machine does not have `address` until the returned function is called. */
 function without(address: string): () => void {
-  const real = net.Server.prototype.listen as (this: net.Server, options: net.ListenOptions, done: () => void) => net.Server;
+  const real: unknown = Reflect.get(net.Server.prototype, 'listen');
   const spy = vi.spyOn(net.Server.prototype, 'listen');
   spy.mockImplementation(function (this: net.Server, ...given: unknown[]) {
     const [options, done] = given as [net.ListenOptions, () => void];
-    if (options.host !== address) return real.call(this, options, done);
+    if (options.host !== address) return Reflect.apply(real as () => net.Server, this, [options, done]);
     setImmediate(() => this.emit('error', Object.assign(new Error('not available'), { code: 'EADDRNOTAVAIL' })));
     return this;
   });

@@ -66,9 +66,9 @@ class ListeningEntrance implements Entrance {
 export interface EntrancePorts {
   readonly clock: Clock;
   readonly log: Log;
-  connected(socket: net.Socket, entrance: Entrance): void;
+  readonly connected: (socket: net.Socket, entrance: Entrance) => void;
   /** An interface whose address was missing is listened on now. */
-  came(): void;
+  readonly came: () => void;
 }
 
 export class Entrances {

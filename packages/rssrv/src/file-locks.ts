@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/protocol/limits';
+import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/protocol/lib/program-limits';
 
 /** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
 export type LockOutcome = 'held' | 'taken' | 'unavailable';

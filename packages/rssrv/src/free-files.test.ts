@@ -2,7 +2,7 @@
 // clients see of it, to test/bad-input/descriptors.test.ts.
 
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/protocol/limits';
+import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/protocol/lib/program-limits';
 import { expect, test } from 'vitest';
 import { FreeFiles } from './free-files.ts';
 

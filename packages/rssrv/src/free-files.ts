@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { errnoName, errnoRemedy } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/protocol/limits';
+import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/protocol/lib/program-limits';
 
 export class FreeFiles {
   private readonly clock: Clock;

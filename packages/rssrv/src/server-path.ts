@@ -6,14 +6,8 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
 import { addressKey } from '@rsio/protocol/lib/subnet';
-import {
-  ANSWERS_QUEUED_MAX_BYTES,
-  HEARTBEAT_INTERVAL_MS,
-  SERVER_DEAD_AFTER_MS,
-  SLOTS,
-  SYNC_BATCH_MAX_MS,
-  UNLISTED_PATH_MS,
-} from '@rsio/protocol/limits';
+import { SYNC_BATCH_MAX_MS } from '@rsio/protocol/lib/program-limits';
+import { ANSWERS_QUEUED_MAX_BYTES, HEARTBEAT_INTERVAL_MS, SERVER_DEAD_AFTER_MS, SLOTS, UNLISTED_PATH_MS } from '@rsio/protocol/limits';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/trunk/connection';
 import { Heartbeat } from '@rsio/protocol/trunk/heartbeat';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';

@@ -1,7 +1,7 @@
 // THE step of the model: a state and what happened give the next state and what is to be done. Pure; whole walks are tested without a
 // terminal. Invariant: as long as the terminal is too small to show what a key does, no key does anything but leave unchanged work.
 
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/protocol/limits';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/protocol/lib/program-limits';
 import { lastTop, pageSize } from '../screens/page-view.ts';
 import { pageOf } from '../screens/pages.ts';
 import { lastPopupTop } from '../screens/popup-view.ts';

@@ -3,7 +3,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { POOL_RUN_REQUESTS, SECTOR_BYTES, ZERO_STEP_BYTES } from '@rsio/protocol/limits';
+import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '@rsio/protocol/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

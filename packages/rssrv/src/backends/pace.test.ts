@@ -2,7 +2,7 @@
 // Leaves the calls themselves to file-backend.test.ts.
 
 import { ownSleeps } from '@rsio/protocol/lib/process-facts';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/limits';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { Pace } from './pace.ts';

@@ -4,7 +4,7 @@
 // storage, and sends the next requests to the pool, after which the storage is probed again. Pure: time and sleeps come in from outside.
 
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/limits';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/lib/program-limits';
 
 export class Pace {
   private readonly clock: Clock;

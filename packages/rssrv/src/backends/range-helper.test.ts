@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';

@@ -5,7 +5,8 @@
 
 import util from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { EXTENTS_PER_ANSWER_MAX, RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/limits';
+import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/lib/program-limits';
 import { LineProcess } from './line-process.ts';
 import type { IoEnd } from './positioned-io.ts';
 import { rangeScriptArguments } from './range-script.ts';

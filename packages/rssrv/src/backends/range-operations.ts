@@ -3,7 +3,8 @@
 // Invariant: a range is only left to the fallback when the helper's call for it has ended.
 
 import { EXTENT } from '@rsio/protocol/wire/messages';
-import { SECTOR_BYTES, ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '@rsio/protocol/limits';
+import { ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '@rsio/protocol/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import { extentPairs } from './extent-pairs.ts';
 import { type IoEnd, writeWhole } from './positioned-io.ts';
 import { LOST, type RangeFile } from './range-helper.ts';

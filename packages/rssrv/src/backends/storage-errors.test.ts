@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/protocol/lib/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { StorageErrors } from './storage-errors.ts';
 import { servedVolume } from './testing.ts';

@@ -4,7 +4,7 @@
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoRemedy } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
 import type { ServedVolume } from '../served-volume.ts';
 import type { BackendOperation } from './ports.ts';
 import { SHORT_READ } from './positioned-io.ts';

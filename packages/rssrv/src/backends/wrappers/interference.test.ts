@@ -3,7 +3,8 @@
 
 import type { TestDelay, TestError } from '@rsio/protocol/config/types';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import { SECTOR_BYTES, TEST_PAUSE_POLL_MS } from '@rsio/protocol/limits';
+import { TEST_PAUSE_POLL_MS } from '@rsio/protocol/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { NullBackend } from '../null-backend.ts';

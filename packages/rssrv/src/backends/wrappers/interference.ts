@@ -4,7 +4,8 @@
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/protocol/config/types';
 import type { Clock } from '@rsio/protocol/lib/clock';
-import { SECTOR_BYTES, TEST_PAUSE_POLL_MS } from '@rsio/protocol/limits';
+import { TEST_PAUSE_POLL_MS } from '@rsio/protocol/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/protocol/limits';
 
 export type MetOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
