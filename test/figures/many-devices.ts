@@ -1,11 +1,12 @@
-// `npm run many-devices`: how long it takes until a thousand volumes are attached as devices, shown, attached again by the next daemon, and
-// detached, and what the daemon took for it. Leaves mounts and loop devices to the host of the test, which has mounts of its own.
+// `npm run many-devices`: how long it takes until a thousand volumes are attached as devices, shown, attached again by the next daemon, gone on with
+// after a crash of this one, and detached, and what the daemon took for it. Leaves mounts and loop devices to the host of the test, which has mounts of its own.
 // Invariant: the exit code is 0 exactly when each step was done for every volume.
 
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/device-scene.ts';
+import type { Host } from '../support/host.ts';
 import { Lab } from '../support/lab.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -23,9 +24,11 @@ async function play(count: number, device: string): Promise<void> {
     const { host, devices } = scene;
     const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
     const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
-      const [startMs, before] = [performance.now(), processorMs(host.pid('rsiod'))];
+      // The process in the pid file may be the keeper.
+      const { pid } = await host.call('daemon', {});
+      const [startMs, before] = [performance.now(), processorMs(pid)];
       await step();
-      const [took, used] = [performance.now() - startMs, processorMs(host.pid('rsiod')) - before];
+      const [took, used] = [performance.now() - startMs, processorMs(pid) - before];
       if ((await attached()) !== left) throw new Error(`${what}: ${await attached()} volumes are attached, not ${left}`);
       console.log(`${what.padEnd(16)} ${(took / 1_000).toFixed(1).padStart(6)} s, rsiod used ${(used / 1_000).toFixed(1)} s`);
     };
@@ -35,6 +38,7 @@ async function play(count: number, device: string): Promise<void> {
     await timed('rsconfig -lvv', () => host.rsconfigWell('-lvv'), all);
     await timed('rsconfig -d', () => host.rsconfigWell('-d'), 0);
     await timed('-a once more', () => host.rsconfigWell('-a'), all);
+    await crash(host, all, attached);
     const startMs = performance.now();
     await host.stop('rsiod');
     const endedMs = performance.now();
@@ -48,6 +52,18 @@ async function play(count: number, device: string): Promise<void> {
   } finally {
     await lab.clean();
   }
+}
+
+/** Kills the process that works, below its keeper; all of it is back when each device goes on with its volume. */
+async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
+  const shown = (): number => host.log('rsiod').split('is shown as before').length - 1;
+  const before = shown();
+  const startMs = performance.now();
+  process.kill((await host.call('daemon', {})).pid, 'SIGKILL');
+  await waitFor(() => shown() - before >= all, RESTORED_MS, 'All devices go on');
+  const tookMs = performance.now() - startMs;
+  await waitFor(async () => (await attached()) === all, RESTORED_MS, 'All are attached again');
+  console.log(`kill -9: all devices go on after ${(tookMs / 1_000).toFixed(1)} s`);
 }
 
 /** Of the process alone, without the programs that it ran. */

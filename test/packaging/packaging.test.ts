@@ -46,6 +46,13 @@ it.each(DAEMONS)('%s.service starts the program, and knows its files and pages',
   expect(pages.filter((page) => !existsSync(path.join(PROJECT, 'docs/man', `${page}.md`)))).toEqual([]);
 });
 
+it('systemd cuts off nothing that is mounted on a volume: restart and stop are refused, lack of memory ends one process', () => {
+  // A restart of systemd is a stop with whatever ExecStop does, and no exit code of that keeps it from killing the rest.
+  expect(values('rsiod.service', 'RefuseManualStop')).toEqual(['yes']);
+  for (const program of DAEMONS) expect(values(`${program}.service`, 'OOMPolicy')).toEqual(['continue']);
+  expect(values('rsiod.service', 'KillMode')).toEqual(['mixed']);
+});
+
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
