@@ -78,7 +78,7 @@ export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'more, with -l,
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
-  help: `wait until it is done, at most T (30s, 5m), else ${printDuration(WAIT_MS)};\nCtrl-C ends waiting and undoes nothing`,
+  help: `wait until it is done, at most T (--wait=30s), else ${printDuration(WAIT_MS)};\nCtrl-C ends waiting and undoes nothing`,
 } as const satisfies OptionSpec;
 
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {

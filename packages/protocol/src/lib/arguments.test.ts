@@ -59,6 +59,26 @@ describe('executeProgram', () => {
   });
 
   test.each([
+    [['--m', '5s', 'a'], '--m 5s'],
+    [['-a', '--m', '5'], '--m 5'],
+  ])('a time behind an option whose value may be left out is taken for no name (%j)', async (argv, words) => {
+    const bare = ['m'];
+    const { code, err } = await run(argv, () => 0, { positionals: true, bare });
+    expect(code).toBe(2);
+    expect(err).toContain(
+      `${words}: a value follows --m behind a =, as --m=${words.slice(4)}; what is called ${words.slice(4)} stands before --m`,
+    );
+    for (const good of [
+      ['--m', 'oracle'],
+      ['5s', '--m'],
+      ['--m=5s', '5s'],
+      ['--m', '--', '5s'],
+      ['--', '--m', '5s'],
+    ])
+      expect((await run(good, () => 0, { positionals: true, bare })).code).toBe(0);
+  });
+
+  test.each([
     [[], {}, '/'],
     [[], { RSIO_ROOT: '' }, '/'],
     [[], { RSIO_ROOT: '/a' }, '/a'],

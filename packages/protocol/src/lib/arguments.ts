@@ -24,7 +24,7 @@ export interface ProgramSpec<O extends Options> {
   readonly help: string | ((values: Values<O>, positionals: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
-  /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`. */
+  /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`; `--wait 5m` is refused. */
   readonly bare?: readonly string[];
   /** Whether words that are no options are taken. */
   readonly positionals: boolean;
@@ -118,6 +118,7 @@ interface Parsed {
 }
 
 function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[]): Parsed {
+  refuseLooseValue(spec.name, argv, spec.bare ?? []);
   try {
     return parseArgs({
       args: withBareValues(argv, spec.bare ?? []),
@@ -126,6 +127,22 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
     });
   } catch (thrown) {
     throw new RsError('E_USAGE', `${usageSentence(thrown)}: see ${spec.name} --help`);
+  }
+}
+
+/** A number, or a time: what a person means by it behind a bare option is its value, which would be taken for a name. */
+const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
+
+function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
+  const end = argv.indexOf('--');
+  const words = end < 0 ? argv : argv.slice(0, end);
+  for (const [at, word] of words.entries()) {
+    const value = words[at + 1] ?? '';
+    if (!bare.some((name) => word === `--${name}`) || !LOOSE_VALUE.test(value)) continue;
+    throw new RsError(
+      'E_USAGE',
+      `${word} ${value}: a value follows ${word} behind a =, as ${word}=${value}; what is called ${value} stands before ${word}: see ${program} --help`,
+    );
   }
 }
 
