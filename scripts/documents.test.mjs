@@ -67,3 +67,18 @@ test('the tree of docs/ARCHITECTURE.md has every folder with sources, and no oth
   const all = new Set(files.flatMap((file) => file.split('/').map((_, depth, parts) => parts.slice(0, depth).join('/'))));
   expect(shown.filter((folder) => !all.has(folder))).toEqual([]);
 });
+
+test('a control socket is named for the daemons that have one', () => {
+  const serves = (daemon) =>
+    files.some(
+      (file) => file.startsWith(`packages/${daemon}/src/`) && readFileSync(join(ROOT, file), 'utf8').includes('startControlServer('),
+    );
+  const [, rssrv, rsiod] = readFileSync(join(ROOT, 'README.md'), 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('| control socket |'))
+    .split('|')
+    .slice(1);
+  expect([rssrv, rsiod].map((cell) => cell.includes('/control'))).toEqual(['rssrv', 'rsiod'].map(serves));
+  const inManual = ['rssrv', 'rsiod'].map((daemon) => readFileSync(join(ROOT, `docs/man/${daemon}.8.md`), 'utf8').includes('`control`'));
+  expect(inManual).toEqual(['rssrv', 'rsiod'].map(serves));
+});

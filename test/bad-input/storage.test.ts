@@ -119,7 +119,9 @@ it('full: what does not fit is ENOSPC, what was written stays, and when there is
   const { events } = await client.call('events', { count: 100 });
   const reason = "A write ended with ENOSPC: The server's storage is full: free space there, the log of server big-9 says more";
   expect(events.filter(({ to }) => to === 'failing')).toMatchObject([{ object: 'volume osl:full@0', from: 'open', reason }]);
-  expect(client.log('rsiod').split(`Volume osl:full@0: ${reason}\n`)).toHaveLength(2);
+  const told = (): number => client.log('rsiod').split(`Volume osl:full@0: ${reason}`).length - 1;
+  await waitFor(() => told() > 0, 2_000, 'The log of the client says so, too');
+  expect(told()).toBe(1);
   expect((await nbd.read(0, MIB)).equals(Buffer.alloc(MIB, 7))).toBe(true);
   rmSync(filler);
   await nbd.verify(7 * MIB, 4096);

@@ -3,6 +3,7 @@
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
+import { needTool } from '../support/programs.ts';
 import { type Machine, useNetLab } from '../support/netlab/net-lab.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 
@@ -72,4 +73,36 @@ it('a server that drops what comes, and an address that nobody on the link has, 
   await client.ip('neighbour', 'flush', 'dev', 'eth1');
   const what = 'Nobody with address 192.168.46.10 answers on the link of eth1';
   expect(await faults(client)).toMatchObject([{ severity: 'error', object, what }]);
+});
+
+it('a card that is switched off keeps its address: doctor names the card and its command mends it', async () => {
+  const { client } = scene;
+  await client.ip('link', 'set', 'dev', 'eth1', 'down');
+  const [fault, ...others] = await faults(client);
+  expect(others).toEqual([]);
+  expect(fault).toMatchObject({ severity: 'error', object: 'interface if1', what: 'eth1, which has 192.168.46.20, is switched off' });
+  for (const command of fault?.commands ?? []) await client.shell(command);
+  await client.host.pathsUp(2);
+  expect(await faults(client)).toEqual([]);
+});
+
+it("a smaller MTU at the server's card, of which no beacon tells: what TCP has agreed on does", async () => {
+  const { client, server } = scene;
+  await client.host.stop('rsiod');
+  await server.ip('link', 'set', 'dev', 'eth1', 'mtu', '1300');
+  await client.host.start('rsiod');
+  await client.host.pathsUp(2);
+  const what = "The server's side takes packets of 1300 bytes only, the MTU of eth1 is 1500";
+  expect(await faults(client)).toMatchObject([{ severity: 'warning', object: 'path if1 -> 192.168.46.10/5000', what }]);
+});
+
+it('a port that a firewall rejects on one of two interfaces is not taken for a server that does not run', async (context) => {
+  needTool(context, 'nft', 'nftables');
+  const { client, server } = scene;
+  await server.shell('nft add table inet t; nft "add chain inet t c { type filter hook input priority 0; }"');
+  await server.shell('nft add rule inet t c ip daddr 192.168.46.10 tcp dport 5000 reject with tcp reset');
+  const [fault, ...others] = await faults(client);
+  expect(others).toEqual([]);
+  expect(fault).toMatchObject({ severity: 'error', object: 'path if1 -> 192.168.46.10/5000' });
+  expect(fault?.what).toContain('the server is reached on another path');
 });

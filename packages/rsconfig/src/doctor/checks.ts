@@ -8,6 +8,7 @@ import { checkProof } from './checks/proof.ts';
 import { checkReach } from './checks/reach.ts';
 import { checkRoutes } from './checks/routes.ts';
 import { checkDoors, checkLimits } from './checks/system.ts';
+import { checkVolumes } from './checks/volumes.ts';
 import { checkWire } from './checks/wire.ts';
 import type { DoctorFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
@@ -21,6 +22,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkRoutes,
   checkWire,
   checkDaemon,
+  checkVolumes,
   checkLimits,
   checkDoors,
 ];

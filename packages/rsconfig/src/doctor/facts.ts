@@ -15,6 +15,8 @@ export interface DoctorFacts {
   readonly startCommand: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
+  /** Addresses that are set on a device which does not run. */
+  readonly silent: readonly SilentAddress[];
   /** Every pair that the file, or what a server says of itself, makes a path of, up to DOCTOR_PATHS_MAX. */
   readonly paths: readonly PathFacts[];
   /** Pairs past that bound. */
@@ -23,6 +25,7 @@ export interface DoctorFacts {
   /** Servers that answered beacons with an id that another one has too, answers that were not believed, and so on. */
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
+  readonly volumes: VolumesFacts;
   readonly system: SystemFacts;
   /** Of rsconfig itself. */
   readonly version: string;
@@ -53,6 +56,20 @@ export interface MachineFacts {
   readonly routers: Readonly<Record<string, string>>;
 }
 
+export interface SilentAddress {
+  readonly device: string;
+  readonly address: string;
+  /** false: the device is switched off. */
+  readonly isUp: boolean;
+}
+
+export interface VolumesFacts {
+  /** Their storage fails, as rsiod's events say, and has not worked since. */
+  readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
+  /** File systems on devices whose volume is not attached any more. */
+  readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
+}
+
 export interface PathFacts {
   readonly namespace: string;
   readonly nodename: string;
@@ -65,6 +82,8 @@ export interface PathFacts {
   readonly route: RouteFacts | null;
   /** Errno of connecting (ETIMEDOUT: no answer in time); null: it connected, or was not tried because this machine lacks `local`. */
   readonly unreached: string | null;
+  /** Largest packet that the other end of rsiod's own connection takes, as TCP has agreed on; null: not known. */
+  readonly tcpMtuBytes: number | null;
   /** null: not probed. */
   readonly report: ProbeReport | null;
 }

@@ -5,9 +5,11 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { pidFileHolder } from '@rsio/protocol/lib/pid-file';
-import { DOCTOR_ANSWER_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { DOCTOR_ANSWER_TIMEOUT_MS, EVENTS_KEPT } from '@rsio/protocol/limits';
+import type { EventView } from '@rsio/protocol/control/methods';
 import type { CommandContext } from '../commands/command-context.ts';
-import type { DaemonFacts, SystemFacts } from './facts.ts';
+import { deadMounts, textOfFile } from './dead-mounts.ts';
+import type { DaemonFacts, SystemFacts, VolumesFacts } from './facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
 const ELSEWHERE = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
@@ -29,6 +31,30 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
     const { code, message } = toRsError(thrown);
     return { ...facts, trouble: { code, message }, view: null, status: null, openFilesMax: null };
   }
+}
+
+/** `daemon`: what it has said already; of one that says nothing no volume is known, and no mount is called dead. */
+export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
+  if (daemon.view === null) return { failing: [], deadMounts: [] };
+  try {
+    const { events } = await call('events', { count: EVENTS_KEPT }, DOCTOR_ANSWER_TIMEOUT_MS);
+    const { attachments } = await call('local', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const attached = attachments.flatMap(({ rawDevice }) => rawDevice ?? []);
+    return { failing: failingIn(events), deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }) };
+  } catch {
+    return { failing: [], deadMounts: [] };
+  }
+}
+
+/** Of each volume the last word on its storage counts. */
+function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
+  const last = new Map<string, EventView>();
+  for (const event of events) {
+    if (!event.object.startsWith('volume ')) continue;
+    if (event.to === 'failing') last.set(event.object, event);
+    else if (event.from === 'failing' || event.to === 'lost') last.delete(event.object);
+  }
+  return [...last.values()].map(({ object, atMs, reason }) => ({ volume: object, sinceMs: atMs, reason }));
 }
 
 export function gatherSystem(): SystemFacts {

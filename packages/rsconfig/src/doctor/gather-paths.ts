@@ -14,6 +14,7 @@ import type { LeftOutFacts, PathFacts } from './facts.ts';
 import { isUnansweredOnLink, routeOf } from './ip-command.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
 import { unreachedBy } from './reach.ts';
+import { agreedPacketBytes } from './tcp-packets.ts';
 
 export interface TriedPaths {
   readonly paths: readonly PathFacts[];
@@ -64,12 +65,17 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
     address: remote.address,
     port,
   };
-  if (interfaceOf(local.address, interfaces) === null) return { pair, facts: { ...ends, route: null, unreached: null }, canProbe: false };
-  const [route, reason] = await Promise.all([routeOf(local.address, remote.address), unreachedBy(local.address, remote.address, port)]);
+  const own = interfaceOf(local.address, interfaces);
+  if (own === null) return { pair, facts: { ...ends, route: null, unreached: null, tcpMtuBytes: null }, canProbe: false };
+  const [route, reason, tcpMtuBytes] = await Promise.all([
+    routeOf(local.address, remote.address),
+    unreachedBy(local.address, remote.address, port),
+    own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
+  ]);
   // The kernel gives up asking for the address at about the same time as we do.
   const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
   const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
-  return { pair, facts: { ...ends, route, unreached }, canProbe: unreached === null };
+  return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
 }
 
 function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, logsIn: boolean): Promise<ProbeReport> {

@@ -13,15 +13,21 @@ import { type MachinePorts, machinePorts } from '../machine-ports.ts';
 import { startCommand } from '../start-daemon.ts';
 import type { DoctorFacts } from './facts.ts';
 import { cardsBelow } from './cards-below.ts';
-import { gatherDaemon, gatherSystem } from './gather-daemon.ts';
+import { gatherDaemon, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { gatherFile } from './gather-file.ts';
 import { tryPaths } from './gather-paths.ts';
-import { routersOfDevices, tablesInUse } from './ip-command.ts';
+import { routersOfDevices, silentAddresses, tablesInUse } from './ip-command.ts';
 
 export async function gatherFacts(context: CommandContext): Promise<DoctorFacts> {
   const ports = machinePorts(context.clock);
   const file = gatherFile(context.configFile);
-  const [daemon, tables, routers] = await Promise.all([gatherDaemon(context), tablesInUse(), routersOfDevices()]);
+  const [daemon, tables, routers, silent] = await Promise.all([
+    gatherDaemon(context),
+    tablesInUse(),
+    routersOfDevices(),
+    silentAddresses(),
+  ]);
+  const volumes = await gatherVolumes(context, daemon);
   const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
   const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
   const { root } = context.paths;
@@ -31,9 +37,11 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     startCommand: [program, ...args].join(' '),
     file,
     machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables, routers },
+    silent,
     ...tried,
     explored,
     daemon,
+    volumes,
     system: gatherSystem(),
     version: programVersion(),
   };

@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { DOCTOR_COMMAND_TIMEOUT_MS, IP_LIST_MAX_BYTES } from '@rsio/protocol/limits';
-import type { RouteFacts } from './facts.ts';
+import type { RouteFacts, SilentAddress } from './facts.ts';
 
 /** Which way what goes from `local` to `remote` leaves. `device` null: there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
@@ -37,6 +37,22 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   );
   // The last one of a device counts.
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
+}
+
+/** Addresses on devices that are switched off, or have no carrier: the C library does not name them. */
+export async function silentAddresses(): Promise<SilentAddress[]> {
+  const answer = await askIp(['address', 'show']);
+  return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
+}
+
+/** Of one device, as `ip -j address show` tells it. */
+export function silentIn({ ifname, flags, addr_info: addresses }: Rows[number]): SilentAddress[] {
+  if (typeof ifname !== 'string' || !Array.isArray(flags) || !Array.isArray(addresses)) return [];
+  const isUp = flags.includes('UP');
+  if (isUp && !flags.includes('NO-CARRIER')) return [];
+  return addresses.flatMap(({ local }: { local?: unknown }) =>
+    typeof local === 'string' ? [{ device: ifname, address: local, isUp }] : [],
+  );
 }
 
 type Rows = readonly Readonly<Record<string, unknown>>[];

@@ -93,6 +93,7 @@ export function pathFacts(index: 0 | 1, changes: Partial<PathFacts> = {}): PathF
     port: 5000,
     route: { device: `eth${index}` },
     unreached: null,
+    tcpMtuBytes: null,
     report: report({ leavesBy: `eth${index}`, arrivesBy: `eth${index}` }),
     ...changes,
   };
@@ -112,6 +113,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     startCommand: 'rsiod',
     file: fileFacts(SAMPLE),
     machine: { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')], standsOn: {}, tables: [254, 255], routers: {} },
+    silent: [],
     paths,
     pathsNotTried: 0,
     leftOut: [],
@@ -136,6 +138,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       livePid: 4711,
       openFilesMax: 1_048_576,
     },
+    volumes: { failing: [], deadMounts: [] },
     system: {
       programs: ['nbd-client'],
       hasKernelNbd: true,

@@ -3,7 +3,8 @@
 
 import type { ClientInterfaceConfig } from '@rsio/protocol/config/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { DoctorFacts } from '../facts.ts';
+import { addressKey } from '@rsio/protocol/lib/subnet';
+import type { DoctorFacts, SilentAddress } from '../facts.ts';
 import { type Finding, FindingList } from '../finding.ts';
 import { placeOf } from '../place.ts';
 import { listOf } from '../words.ts';
@@ -36,12 +37,26 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-function missing(findings: FindingList, { file, machine }: DoctorFacts, { name, address }: ClientInterfaceConfig): void {
+function missing(findings: FindingList, facts: DoctorFacts, { name, address }: ClientInterfaceConfig): void {
+  const { file, machine } = facts;
+  const silent = facts.silent.find((one) => addressKey(one.address) === addressKey(address));
+  if (silent !== undefined) {
+    switchedOff(findings, facts, name, silent);
+    return;
+  }
   const own = machine.interfaces.filter(({ isLoopback }) => !isLoopback).map((one) => `${one.address} (${one.device})`);
   const instead = own.length === 0 ? 'it has none but the loopback' : `it has ${listOf(own)}`;
   const what = `This machine does not have address ${address}: ${instead}`;
   const remedy = `set ${address} on a card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add ${name} ADDRESS`;
   findings.error(`interface ${name}`, what, placeOf(file, { type: 'interface', name }, 'address'), remedy);
+}
+
+/** The address is there, and the system does not name it. */
+function switchedOff(findings: FindingList, { file }: DoctorFacts, name: string, { device, address, isUp }: SilentAddress): void {
+  const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is switched off'}`;
+  const remedy = isUp ? 'plug in its cable, or switch on the port of the switch' : 'switch it on';
+  const where = `${device}, ${placeOf(file, { type: 'interface', name })}`;
+  findings.error(`interface ${name}`, what, where, remedy, isUp ? [] : [`ip link set dev ${device} up`]);
 }
 
 function withoutCarrier(findings: FindingList, { file }: DoctorFacts, { name }: ClientInterfaceConfig, machine: MachineInterface): void {

@@ -55,14 +55,29 @@ function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, e
   findings.error(pathName(path), what, where, remedy);
 }
 
+/** Another path leads to the server that says it listens at this one's end point, or to the section's namesake in the file. */
+function isServedElsewhere({ paths }: DoctorFacts, { namespace, address, port }: PathFacts): boolean {
+  return paths.some(
+    ({ report, namespace: its }) =>
+      its === namespace && report?.server?.interfaces?.some((one) => one.address === address && one.port === port) === true,
+  );
+}
+
 function explanation(facts: DoctorFacts, path: PathFacts, errno: string): { readonly what: string; readonly remedy: string } {
   const { local, address, port } = path;
   const device = path.route?.device ?? interfaceOf(local, facts.machine.interfaces)?.device ?? local;
   switch (errno) {
     case 'ECONNREFUSED':
+      if (isServedElsewhere(facts, path)) {
+        return {
+          what: `Connection refused: the server is reached on another path, and ${address} port ${port} rejects what comes from ${local}`,
+          remedy: `look at the firewalls of the server and on the way (nft list ruleset, iptables -S): one rejects TCP port ${port} there; and whether rssrv listens on ${address} (ss -ltn there)`,
+        };
+      }
       return {
         what: `Connection refused: ${address} is there, but nothing listens on port ${port}`,
-        remedy: 'start rssrv on that server (rsslogcat there says why it ended), or correct the port here or there',
+        remedy:
+          'start rssrv on that server (rsslogcat there says why it ended), correct the port here or there, or let no firewall reject it',
       };
     case 'ETIMEDOUT':
       return {
@@ -72,7 +87,7 @@ function explanation(facts: DoctorFacts, path: PathFacts, errno: string): { read
     case 'EHOSTUNREACH':
       return {
         what: `Nobody with address ${address} answers on the link of ${device}`,
-        remedy: `check the address, that the server's interface is up, its cable, and that both are in one VLAN`,
+        remedy: `check the address, that the server's interface is up, its cable, that both are in one VLAN, and that no firewall rejects TCP port ${port}`,
       };
     case 'ENETUNREACH':
       return {

@@ -27,7 +27,11 @@ export function checkWire(facts: DoctorFacts): Finding[] {
 function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathFacts): void {
   const goes = path.report?.mtuBytes ?? null;
   const own = interfaceOf(path.local, machine.interfaces);
-  if (goes === null || own === null || own.mtuBytes === null || own.isLoopback) return;
+  if (path.report === null || path.report.failure !== null || own === null || own.mtuBytes === null || own.isLoopback) return;
+  if (goes === null) {
+    agreedSize(findings, path, own.device, own.mtuBytes);
+    return;
+  }
   if (goes >= own.mtuBytes) {
     findings.ok(pathName(path), `Packets of ${own.mtuBytes} bytes go through`);
     return;
@@ -35,6 +39,23 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
   const what = `Packets of ${own.mtuBytes} bytes, the MTU of ${own.device}, do not get through; of ${goes} bytes they do`;
   const remedy = `set the same MTU on the server's card and every switch between, or lower that of ${own.device}`;
   findings.warning(pathName(path), what, `device ${own.device}`, remedy, [`ip link set dev ${own.device} mtu ${goes}`]);
+}
+
+/** No beacon came back: the server is told not to answer, is asked over IPv6, or cannot take one. What TCP has agreed on tells. */
+function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
+  const { tcpMtuBytes, address } = path;
+  if (tcpMtuBytes === null) {
+    const why = address.includes(':') ? 'it is measured over IPv4 only' : `the server answers no beacons at ${address}`;
+    findings.ok(pathName(path), `Which packets go through is not known: ${why}, and rsiod has no connection there that tells`);
+    return;
+  }
+  if (tcpMtuBytes >= ownBytes) {
+    findings.ok(pathName(path), `Packets of ${ownBytes} bytes are what both ends have agreed on`);
+    return;
+  }
+  const what = `The server's side takes packets of ${tcpMtuBytes} bytes only, the MTU of ${device} is ${ownBytes}`;
+  const remedy = `set the same MTU on the server's card and every switch between, or lower that of ${device}`;
+  findings.warning(pathName(path), what, `device ${device}`, remedy, [`ip link set dev ${device} mtu ${tcpMtuBytes}`]);
 }
 
 function pass(findings: FindingList, { kind, object, count, sentence, remedy }: ExplorerFinding): void {
