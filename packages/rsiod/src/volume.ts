@@ -15,7 +15,9 @@ import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { ByteRanges } from './byte-ranges.ts';
 import type { DeviceVolume, Extent, VolumeIo } from './doors/door.ts';
+import { RangeEntry } from './range-lock.ts';
 import type { StallWord } from './stall.ts';
 import type { StandstillWord } from './standstill.ts';
 import { StandstillWatch } from './standstill-watch.ts';
@@ -27,8 +29,10 @@ import { VolumeCounters } from './volume-counters.ts';
 export type VolumeWord = StallWord | StandstillWord | StorageWord;
 
 /** One door I/O whose segments are out. */
-class Gathering {
+class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
+  /** It counts as a change that others may have to wait for. */
+  hasEntered = false;
   left = 0;
   status = 0;
   startedMs = 0;
@@ -59,6 +63,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   private readonly freeSegments: Segment[] = [];
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
+  private readonly byteRanges: ByteRanges;
 
   /** `said`: told when its I/O waits and goes on, and what the stall policy makes of it, for log and events. */
   constructor(
@@ -84,6 +89,12 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
       said: (word) => said(this, word),
     });
     this.storageErrors = new StorageErrors(clock, (word) => said(this, word));
+    this.byteRanges = new ByteRanges({
+      submit: (piece) => this.gather(piece, STATUS.OK, false),
+      go: (entry) => this.go(entry),
+      done: (io, status) => this.byteRangeDone(io, status),
+      soon: (fire) => clock.soon(fire),
+    });
     attachment.watcher = this;
     this.standingChanged();
   }
@@ -138,15 +149,47 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
 
   submit(io: VolumeIo): void {
     const invalid = this.validate(io);
+    if (invalid === STATUS.OK && io.anyRange === true && io.lengthBytes > 0 && this.isCut(io.positionBytes, io.lengthBytes)) {
+      this.begins(this.clock.monotonicMs());
+      this.byteRanges.submit(io, this.blockSizeBytes);
+    } else this.gather(io, invalid, true);
+  }
+
+  /** `enters`: a change waits for those that read, change and write blocks of its own. */
+  private gather(io: VolumeIo, invalid: Status, enters: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
     gathering.left = 0;
     gathering.status = invalid;
     gathering.startedMs = this.clock.monotonicMs();
+    gathering.hasEntered = false;
     this.begins(gathering.startedMs);
-    if (invalid === STATUS.OK) this.cut(gathering, io);
+    if (invalid === STATUS.OK) {
+      if (enters && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
+      this.cut(gathering, io);
+    }
     // Nothing to send (refused, or of no length): it ends when what runs now has ended.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
+  }
+
+  private enters(gathering: Gathering, io: VolumeIo): boolean {
+    gathering.hasEntered = true;
+    gathering.beginBytes = io.positionBytes;
+    gathering.endBytes = io.positionBytes + io.lengthBytes;
+    return this.byteRanges.enter(gathering);
+  }
+
+  /** What it had to wait for has ended. */
+  private go(entry: RangeEntry): void {
+    assert(entry instanceof Gathering && entry.io !== null, 'A change that is none goes on');
+    this.cut(entry, entry.io);
+    if (entry.left === 0) this.clock.soon(() => this.end(entry));
+  }
+
+  private byteRangeDone(io: VolumeIo, status: Status): void {
+    this.ended(this.clock.monotonicMs());
+    io.done(status);
+    this.tellIdle();
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
@@ -183,6 +226,12 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
 
   /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
   giveUp(): void {
+    for (const entry of this.byteRanges.giveUp(STATUS.OUTCOME_UNKNOWN)) {
+      assert(entry instanceof Gathering, 'A change that is none is given up');
+      entry.hasEntered = false;
+      entry.status = STATUS.OUTCOME_UNKNOWN;
+      this.end(entry);
+    }
     for (const request of this.trunk.giveUp(this.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
@@ -212,6 +261,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   private end(gathering: Gathering): void {
     const { io, status, startedMs } = gathering;
     assert(io !== null, 'An I/O ended twice');
+    if (gathering.hasEntered) this.byteRanges.leave(gathering);
     gathering.io = null;
     this.freeGatherings.push(gathering);
     const nowMs = this.clock.monotonicMs();
@@ -253,7 +303,8 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   private validate(io: VolumeIo): Status {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
-    return this.validateRange(io.positionBytes, io.lengthBytes);
+    if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
+    return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 
   private validateExtents(positionBytes: number, lengthBytes: number): Status {
@@ -261,9 +312,14 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
   }
 
   private validateRange(positionBytes: number, lengthBytes: number): Status {
-    const block = this.blockSizeBytes;
-    if (positionBytes % block !== 0 || lengthBytes % block !== 0) return STATUS.MISALIGNED;
+    if (this.isCut(positionBytes, lengthBytes)) return STATUS.MISALIGNED;
     return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  }
+
+  /** Not whole blocks. */
+  private isCut(positionBytes: number, lengthBytes: number): boolean {
+    const block = this.blockSizeBytes;
+    return positionBytes % block !== 0 || lengthBytes % block !== 0;
   }
 
   private cut(gathering: Gathering, io: VolumeIo): void {

@@ -170,7 +170,9 @@ function request(random: SeededRandom): Buffer {
 
 function make(random: SeededRandom): Buffer {
   const options = random.pick([0, 0, 1, 2, 3]);
-  const going = random.chance(0.8) ? optionBytes(OPTION.GO, named('oracle')) : optionBytes(OPTION.EXPORT_NAME, Buffer.from('oracle'));
+  const going = random.chance(0.8)
+    ? optionBytes(OPTION.GO, named('oracle', random.pick([[], [3]])))
+    : optionBytes(OPTION.EXPORT_NAME, Buffer.from('oracle'));
   const one = (): Step => {
     if (random.chance(0.55))
       return step(KIND.BYTES, options, Buffer.concat(Array.from({ length: random.int(1, 5) }, () => request(random))));

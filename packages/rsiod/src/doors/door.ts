@@ -17,6 +17,8 @@ export interface VolumeIo {
   buffer: Buffer;
   bufferOffset: number;
   fua: boolean;
+  /** Any bytes may be asked for: the volume reads, changes and writes whole blocks for them. Otherwise they must be whole blocks. */
+  readonly anyRange?: boolean;
   /** zero: no hole is made. */
   keepAllocated: boolean;
   done(status: Status): void;

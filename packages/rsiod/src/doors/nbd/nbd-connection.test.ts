@@ -28,6 +28,7 @@ const DISC = 2;
 const FLUSH = 3;
 const TRIM = 4;
 const ZEROES = 6;
+const CACHE = 5;
 const BLOCK_STATUS = 7;
 const FUA = 1;
 
@@ -63,10 +64,11 @@ class Rig {
     lent.fill(0xdd);
   }
 
-  go(structured: boolean): this {
+  /** `asked`: with 3 it asks for the block sizes. */
+  go(structured: boolean, asked: readonly number[] = [3]): this {
     this.receive(u32(3));
     const options = structured ? [optionBytes(8), optionBytes(10, contexts('oracle', ['base:allocation']))] : [];
-    for (const option of [...options, optionBytes(7, named('oracle'))]) {
+    for (const option of [...options, optionBytes(7, named('oracle', asked))]) {
       this.receive(option);
       this.transport.deliver();
     }
@@ -172,13 +174,13 @@ describe.each([false, true])('requests (structured %s)', (structured) => {
     const long = NBD_REQUEST_MAX_BYTES + 512;
     const refused: ClientRequest[] = [
       { type: 99, cookie: 1, length: 512 },
-      { type: 5, cookie: 2, length: 512 },
+      { type: 8, cookie: 2, length: 512 },
       { type: READ, cookie: 3, length: 0 },
       { type: READ, cookie: 4, length: 512, flags: 1 << 3 },
       { type: WRITE, cookie: 5, data: Buffer.alloc(512), flags: 1 << 9 },
       { type: WRITE, cookie: 6, data: Buffer.alloc(0) },
       { type: READ, cookie: 7, length: long },
-      { type: ZEROES, cookie: 8, length: 512, flags: 1 << 4 },
+      { type: ZEROES, cookie: 8, length: 512, flags: 1 << 5 },
       { type: TRIM, cookie: 9, length: 512 },
       { type: FLUSH, cookie: 10, length: 512 },
     ];
@@ -454,4 +456,54 @@ it('BLOCK_STATUS of any range is asked for in whole blocks, and answered for wha
   expect(rig.answers()[0]?.data.toString('hex')).toBe('00000001' + '0000006000000003' + '0000100000000000' + '0000032800000003');
   expect(rig.errors({ type: BLOCK_STATUS, cookie: 3, offset: 0, length: 0xffffffff })).toEqual(['#3 22']);
   expect(rig.errors({ type: BLOCK_STATUS, cookie: 4, offset: 2n ** 64n - 1n, length: 0xffffffff })).toEqual(['#4 22']);
+});
+
+it('a READ of no bytes is refused without an offset, which would lie outside of it', () => {
+  const rig = new Rig().go(true);
+  rig.send({ type: READ, cookie: 1, offset: 512, length: 0 }, { type: READ, cookie: 2, offset: 2 ** 40, length: 512 });
+  expect(rig.answers().map(({ errno, chunk }) => [errno, chunk])).toEqual([[22, 0x8001], [22, 0x8002]]); // biome-ignore format: pairs
+});
+
+it.each([
+  ['READ', READ, 22],
+  ['WRITE', WRITE, 28],
+  ['TRIM', TRIM, 22],
+  ['CACHE', CACHE, 22],
+  ['WRITE_ZEROES', ZEROES, 28],
+  ['BLOCK_STATUS', BLOCK_STATUS, 22],
+])('%s past the end is answered with the error that the NBD document names', (_name, type, errno) => {
+  const rig = new Rig().go(true);
+  const size = rig.volume.sizeBytes;
+  const data = type === WRITE ? { data: Buffer.alloc(1024) } : {};
+  const requests = [size - 512, size, 2n ** 64n - 1024n].map((offset, cookie) => ({ type, cookie, offset, length: 1024, ...data }));
+  expect(rig.errors(...requests)).toEqual([0, 1, 2].map((cookie) => `#${cookie} ${errno}`));
+});
+
+it('on a read-only volume that cannot discard TRIM is refused for being read-only', () => {
+  const rig = new Rig({ readonly: true, canDiscard: false }).go(true);
+  expect(rig.errors({ type: TRIM, cookie: 1, offset: 0, length: 512 })).toEqual(['#1 1']);
+});
+
+it('CACHE is answered, and asks nothing of the volume', () => {
+  const rig = new Rig().go(true);
+  expect(rig.errors({ type: CACHE, cookie: 1, offset: 1, length: 1000 })).toEqual(['#1 0']);
+  expect(rig.volume.seen).toEqual([]);
+});
+
+it('FAST_ZERO is done where a hole is made, and refused at once elsewhere', () => {
+  const fast = { type: ZEROES, offset: 0, length: 4096 };
+  const rig = new Rig().go(true);
+  expect(rig.errors({ ...fast, cookie: 1, flags: 16 }, { ...fast, cookie: 2, flags: 18 })).toEqual(['#2 95', '#1 0']);
+  expect(rig.volume.seen).toEqual(['zero 0+4096']);
+  expect(new Rig({ canDiscard: false }).go(true).errors({ ...fast, cookie: 1, flags: 16 })).toEqual(['#1 95']);
+});
+
+it('who has not asked for the block sizes may ask for any range of bytes', () => {
+  const rig = new Rig({ blockSizeBytes: 4096 }).go(true, []);
+  rig.send({ type: WRITE, cookie: 1, offset: 4095, data: Buffer.alloc(3, 7) });
+  rig.answers();
+  rig.send({ type: READ, cookie: 2, offset: 4094, length: 5 });
+  expect(rig.answers()[0]?.data.subarray(8)).toEqual(Buffer.from([0, 7, 7, 7, 0]));
+  const strict = new Rig({ blockSizeBytes: 4096 }).go(true, [3]);
+  expect(strict.errors({ type: READ, cookie: 1, offset: 4094, length: 5 })).toEqual(['#1 22']);
 });

@@ -22,6 +22,8 @@ export const TRANSMISSION_FLAG = {
   SEND_WRITE_ZEROES: 1 << 6,
   SEND_DF: 1 << 7,
   CAN_MULTI_CONN: 1 << 8,
+  SEND_CACHE: 1 << 10,
+  SEND_FAST_ZERO: 1 << 11,
 } as const;
 
 /** Options that are not here (STARTTLS 5 and EXTENDED_HEADERS 11 among them) are answered as unsupported. */
@@ -49,9 +51,9 @@ export const OPTION_REPLY = {
 
 export const INFO = { EXPORT: 0, NAME: 1, DESCRIPTION: 2, BLOCK_SIZE: 3 } as const;
 
-export const COMMAND = { READ: 0, WRITE: 1, DISC: 2, FLUSH: 3, TRIM: 4, WRITE_ZEROES: 6, BLOCK_STATUS: 7 } as const;
+export const COMMAND = { READ: 0, WRITE: 1, DISC: 2, FLUSH: 3, TRIM: 4, CACHE: 5, WRITE_ZEROES: 6, BLOCK_STATUS: 7 } as const;
 
-export const COMMAND_FLAG = { FUA: 1 << 0, NO_HOLE: 1 << 1, DF: 1 << 2, REQ_ONE: 1 << 3 } as const;
+export const COMMAND_FLAG = { FUA: 1 << 0, NO_HOLE: 1 << 1, DF: 1 << 2, REQ_ONE: 1 << 3, FAST_ZERO: 1 << 4 } as const;
 
 export const CHUNK = { NONE: 0, OFFSET_DATA: 1, BLOCK_STATUS: 5, ERROR: 0x8001, ERROR_OFFSET: 0x8002 } as const;
 export const CHUNK_FLAG_DONE = 1;

@@ -15,7 +15,7 @@ describe('nbdErrno', () => {
     }
   });
 
-  it('tells a write past the end from a read past the end', () => {
+  it('tells what needs room past the end from what does not', () => {
     expect(nbdErrno(STATUS.PAST_END, true)).toBe(28);
     expect(nbdErrno(STATUS.PAST_END, false)).toBe(22);
   });

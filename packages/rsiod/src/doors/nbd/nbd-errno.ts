@@ -37,10 +37,10 @@ const BY_STATUS = {
 } as const satisfies Record<Status, number>;
 
 /**
- * NBD error number of a status. Past the end a request that would change something is out of space, one that only asks is
- * invalid; a status of a newer peer reads as EIO.
+ * NBD error number of a status. Past the end a request that needs room (WRITE, WRITE_ZEROES) is out of space, any other is invalid, TRIM
+ * among them; a status of a newer peer reads as EIO.
  */
-export function nbdErrno(status: Status, changes: boolean): number {
-  if (status === STATUS.PAST_END && changes) return NBD_ERRNO.ENOSPC;
+export function nbdErrno(status: Status, needsRoom: boolean): number {
+  if (status === STATUS.PAST_END && needsRoom) return NBD_ERRNO.ENOSPC;
   return BY_STATUS[status] ?? NBD_ERRNO.EIO;
 }

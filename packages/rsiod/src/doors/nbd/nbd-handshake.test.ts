@@ -38,10 +38,10 @@ describe('greeting and transmission flags', () => {
   });
 
   it('offer what the volume can do', () => {
-    expect(transmissionFlags(oracle, false)).toBe(0b1_0110_1101);
-    expect(transmissionFlags(oracle, true)).toBe(0b1_1110_1101);
-    expect(transmissionFlags(archive, false)).toBe(0b1_0000_1111);
-    expect(transmissionFlags(new MemoryVolume({ canDiscard: false }), false)).toBe(0b1_0100_1101);
+    expect(transmissionFlags(oracle, false)).toBe(0b1101_0110_1101);
+    expect(transmissionFlags(oracle, true)).toBe(0b1101_1110_1101);
+    expect(transmissionFlags(archive, false)).toBe(0b101_0000_1111);
+    expect(transmissionFlags(new MemoryVolume({ canDiscard: false }), false)).toBe(0b1101_0100_1101);
   });
 });
 
@@ -55,7 +55,7 @@ describe('NbdHandshake', () => {
     const padded = handshake();
     padded.clientFlags(1);
     const step = padded.option(1, Buffer.from('osl/oracle'));
-    expect(step.reply?.toString('hex')).toBe(`0000000000100000016d${'00'.repeat(124)}`);
+    expect(step.reply?.toString('hex')).toBe(`00000000001000000d6d${'00'.repeat(124)}`);
     expect(next(step)).toBe('osl/oracle');
     const bare = handshake();
     bare.clientFlags(3);
@@ -79,7 +79,7 @@ describe('NbdHandshake', () => {
     const step = handshake().option(6, named('archive', [1, 2, 3]));
     const infos = optionAnswers(step.reply ?? Buffer.alloc(0)).slice(0, -1);
     expect(infos.map((answer) => answer.data.toString('hex', 0, 2))).toEqual(['0000', '0003', '0001', '0002']);
-    expect(infos[0]?.data.toString('hex')).toBe('0000' + '0000000000002000' + '010f');
+    expect(infos[0]?.data.toString('hex')).toBe('0000' + '0000000000002000' + '050f');
     expect(infos[1]?.data.toString('hex')).toBe('0003' + '00001000' + '00001000' + '02000000');
     expect(infos[2]?.data.toString('utf8', 2)).toBe('osl/archive@1');
     expect(infos[3]?.data.toString('utf8', 2)).toBe('Volume archive of namespace osl, universe 1, read-only');

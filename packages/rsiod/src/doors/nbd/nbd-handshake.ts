@@ -3,7 +3,7 @@
 
 import type { DoorVolume } from '../door.ts';
 import { findExport } from './export-names.ts';
-import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, OPTION, OPTION_REPLY } from './nbd-constants.ts';
+import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './nbd-constants.ts';
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './nbd-option-replies.ts';
 
 /** The attached volumes. One that is being detached is not in the list any more: nobody new may open it. */
@@ -17,6 +17,8 @@ export interface Transmission {
   readonly structured: boolean;
   /** base:allocation may be asked for with BLOCK_STATUS. */
   readonly allocation: boolean;
+  /** The client has not asked for the block sizes: it may ask for any range of bytes. */
+  readonly anyRange: boolean;
 }
 
 export interface HandshakeStep {
@@ -43,6 +45,7 @@ export class NbdHandshake {
   private zeroes = true;
   private structured = false;
   private allocationOf: DoorVolume | null = null;
+  private knowsBlockSizes = false;
 
   constructor(volumes: NbdVolumes) {
     this.volumes = volumes;
@@ -97,6 +100,7 @@ export class NbdHandshake {
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in INFO or GO do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
+    if (request.asked.has(INFO.BLOCK_SIZE)) this.knowsBlockSizes = true;
     const replies = infoReplies(option, found.volume, this.structured, request.asked);
     return acknowledge(option, replies, option === OPTION.GO ? this.transmission(found.volume) : 'option');
   }
@@ -131,7 +135,7 @@ export class NbdHandshake {
   }
 
   private transmission(volume: DoorVolume): Transmission {
-    return { volume, structured: this.structured, allocation: this.allocationOf === volume };
+    return { volume, structured: this.structured, allocation: this.allocationOf === volume, anyRange: !this.knowsBlockSizes };
   }
 }
 

@@ -59,11 +59,11 @@ export function metaContextReply(option: number, id: number): Buffer {
 /** What this door can do with a volume. DF is offered with structured replies only. */
 export function transmissionFlags(volume: DoorVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
-  let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN;
+  let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
   if (structured) flags |= flag.SEND_DF;
   if (volume.readonly) return flags | flag.READ_ONLY;
   if (volume.canDiscard) flags |= flag.SEND_TRIM;
-  return flags | flag.SEND_WRITE_ZEROES;
+  return flags | flag.SEND_WRITE_ZEROES | flag.SEND_FAST_ZERO;
 }
 
 /**

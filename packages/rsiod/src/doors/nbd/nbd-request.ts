@@ -25,6 +25,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   readonly bufferOffset = 0;
   fua = false;
   keepAllocated = false;
+  readonly anyRange: boolean;
 
   // As the client sent it.
   type: number = COMMAND.READ;
@@ -46,8 +47,10 @@ export class NbdRequest implements VolumeIo, LargeReply {
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
   private readonly owner: RequestOwner;
 
-  constructor(owner: RequestOwner) {
+  /** `anyRange`: the client may ask for what is not whole blocks. */
+  constructor(owner: RequestOwner, anyRange: boolean) {
     this.owner = owner;
+    this.anyRange = anyRange;
     this.sent = (failed) => owner.largeLeft(this, failed !== undefined && failed !== null);
     this.extentsDone = (status, extents) => owner.extentsKnown(this, status, extents);
   }
@@ -56,9 +59,9 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.owner.completed(this, status);
   }
 
-  /** Changes the volume: a failure past the end is then one of space. */
-  get changes(): boolean {
-    return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES || this.type === COMMAND.TRIM;
+  /** Puts something on the volume: a failure past the end is then one of space. */
+  get needsRoom(): boolean {
+    return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
   }
 
   take(header: NbdRequestHeader): void {

@@ -88,7 +88,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     const refusal = refusalOf(header, this.agreed);
     const dataBytes = refusal === null && carriesData(header.type) ? header.lengthBytes : 0;
     if (this.bytesOut + dataBytes > NBD_BYTES_OUT_MAX) return 'hold';
-    const request = this.idle.pop() ?? new NbdRequest(this);
+    const request = this.idle.pop() ?? new NbdRequest(this, this.agreed.anyRange);
     request.take(header);
     this.requestsOut++;
     if (refusal !== null) {
@@ -105,7 +105,9 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
       this.payloadTarget = request.buffer;
       return 'payload';
     }
-    this.execute(request);
+    // Nothing is kept in memory here that would make a later READ quicker: it is fine to do nothing.
+    if (header.type === COMMAND.CACHE) this.answerDone(request);
+    else this.execute(request);
     return 'next';
   }
 
@@ -147,7 +149,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     this.inVolume--;
     try {
       if (this.dead) this.drop(request);
-      else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.changes), statusEntry(status).sentence);
+      else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.needsRoom), statusEntry(status).sentence);
       else if (request.type === COMMAND.READ) this.answerRead(request);
       else this.answerDone(request);
     } catch (thrown) {
@@ -250,9 +252,10 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   private answerError(request: NbdRequest, errno: number, sentence: string): void {
     if (this.agreed.structured) {
       const words = Buffer.from(sentence, 'utf8');
-      const isRead = request.type === COMMAND.READ;
-      const { bytes, fill } = this.output.room(errorChunkBytes(words, isRead));
-      const behind = isRead
+      // An offset must lie in the range that was asked for, and one of no bytes has none.
+      const withOffset = request.type === COMMAND.READ && request.lengthBytes > 0;
+      const { bytes, fill } = this.output.room(errorChunkBytes(words, withOffset));
+      const behind = withOffset
         ? writeOffsetErrorChunk(bytes, fill, request, errno, words, request.offsetHigh, request.offsetLow)
         : writeErrorChunk(bytes, fill, request, errno, words);
       this.output.commit(behind, request.dataBytes);

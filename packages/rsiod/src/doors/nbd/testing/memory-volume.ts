@@ -86,7 +86,8 @@ export class MemoryVolume implements DoorVolume {
     if (op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     const end = positionBytes + lengthBytes;
     if (end > this.sizeBytes) return STATUS.PAST_END;
-    if (positionBytes % this.blockSizeBytes !== 0 || lengthBytes % this.blockSizeBytes !== 0) return STATUS.MISALIGNED;
+    const isCut = positionBytes % this.blockSizeBytes !== 0 || lengthBytes % this.blockSizeBytes !== 0;
+    if (isCut && io.anyRange !== true) return STATUS.MISALIGNED;
     switch (op) {
       case 'read':
         this.content.copy(buffer, bufferOffset, positionBytes, end);
@@ -101,7 +102,7 @@ export class MemoryVolume implements DoorVolume {
     }
     if (op !== 'read') {
       const isAllocated = op === 'write' || io.keepAllocated ? 1 : 0;
-      this.allocated.fill(isAllocated, positionBytes / this.blockSizeBytes, end / this.blockSizeBytes);
+      this.allocated.fill(isAllocated, Math.floor(positionBytes / this.blockSizeBytes), Math.ceil(end / this.blockSizeBytes));
     }
     return STATUS.OK;
   }

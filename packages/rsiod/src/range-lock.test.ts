@@ -1,0 +1,65 @@
+// Who waits for whom, for any ranges in any order, and that everybody goes in the end.
+// Leaves what is done with the ranges to byte-ranges.test.ts.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { RangeEntry, RangeLock } from './range-lock.ts';
+
+function entry(beginBytes: number, endBytes: number, isExclusive = false): RangeEntry {
+  return Object.assign(new RangeEntry(), { beginBytes, endBytes, isExclusive });
+}
+
+test('an exclusive one waits for what overlaps it, and what overlaps it and comes later waits, also behind one that waits', () => {
+  const lock = new RangeLock();
+  const [plain, exclusive, later, behind, elsewhere] = [entry(0, 8), entry(4, 12, true), entry(8, 16), entry(14, 20), entry(20, 24)];
+  expect([plain, exclusive, later, behind, elsewhere].map((one) => lock.enter(one))).toEqual([true, false, false, false, true]);
+  expect(lock.leave(plain)).toEqual([exclusive]);
+  expect(lock.leave(exclusive)).toEqual([later, behind]);
+});
+
+test('plain ones pass each other', () => {
+  const lock = new RangeLock();
+  expect([entry(0, 8), entry(0, 8), entry(4, 6)].map((one) => lock.enter(one))).toEqual([true, true, true]);
+});
+
+test("what waits can be taken out, and stands in nobody's way then", () => {
+  const lock = new RangeLock();
+  const [out, exclusive, later] = [entry(0, 8), entry(0, 8, true), entry(0, 8)];
+  for (const one of [out, exclusive, later]) lock.enter(one);
+  expect(lock.takeWaiting()).toEqual([exclusive, later]);
+  expect(lock.enter(later)).toBe(true);
+});
+
+test('never are two out that overlap when one of them is exclusive, nobody is overtaken, and nobody is forgotten', () => {
+  const ranges = fc.record({ begin: fc.nat(20), length: fc.integer({ min: 1, max: 8 }), isExclusive: fc.boolean(), leaves: fc.nat(5) });
+  fc.assert(
+    fc.property(fc.array(ranges, { maxLength: 40 }), (steps) => {
+      const lock = new RangeLock();
+      const out: { at: number; one: RangeEntry }[] = [];
+      const waiting: { at: number; one: RangeEntry }[] = [];
+      const meets = (a: RangeEntry, b: RangeEntry): boolean =>
+        a.beginBytes < b.endBytes && b.beginBytes < a.endBytes && (a.isExclusive || b.isExclusive);
+      const goes = (at: number, one: RangeEntry): void => {
+        expect(out.some((other) => meets(other.one, one))).toBe(false);
+        expect(waiting.some((other) => other.at < at && meets(other.one, one))).toBe(false);
+        out.push({ at, one });
+      };
+      const leave = (index: number): void => {
+        const [left] = out.splice(index % out.length, 1);
+        for (const one of lock.leave(left!.one)) {
+          const at = waiting.findIndex((other) => other.one === one);
+          const [free] = waiting.splice(at, 1);
+          goes(free!.at, one);
+        }
+      };
+      for (const [at, { begin, length, isExclusive, leaves }] of steps.entries()) {
+        const one = entry(begin, begin + length, isExclusive);
+        if (lock.enter(one)) goes(at, one);
+        else waiting.push({ at, one });
+        if (leaves > 2 && out.length > 0) leave(leaves);
+      }
+      while (out.length > 0) leave(0);
+      expect(waiting).toEqual([]);
+    }),
+  );
+});
