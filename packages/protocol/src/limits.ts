@@ -40,10 +40,6 @@ export const REREAD_MAX_BYTES = 8 * MIB;
 export const PATHS_PER_TRUNK_MAX = 64;
 export const DEAD_PATHS_NAMED_MAX = 128;
 export const HANDLES_PER_SESSION_MAX = 1024;
-/** Descriptors of one opened volume in a server's process: ordinary and synced. The handles of a session have one together. */
-export const FILES_PER_BACKEND = 2;
-/** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
-export const FILES_RESERVED = 128;
 /** When fewer than one of so many of a session's handle numbers are left, the server ends it at the next quiet moment: the next has others. */
 export const HANDLE_NUMBERS_LOW_PART = 20;
 /** Such a moment: nothing that it executes has taken longer so far. */
@@ -63,9 +59,14 @@ export const OUTPUT_BATCH_BYTES = 256 * KIB;
 export const OUTPUT_BATCH_MIN_BYTES = 64 * KIB;
 /** Answers queued on one path at which the server lets READs wait: what waits for longer has left the processor's cache when it leaves. */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
+/**
+ * Answers that a client has not read, with those of READs under way, over all paths of its session: above it a path that has more than a
+ * segment of them lets READs wait. Who keeps the window never meets it.
+ */
+export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 /** Output queued on one path at which the client prefers to hold requests back, and a probe that reads nothing is closed. */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
-/** Output queued on one path at which a peer that reads nothing loses the path. */
+/** Output queued at which a peer that reads nothing loses a path: on that path at the client, on all paths of its session at the server. */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const OUTPUT_BUFFERS_POOLED_MAX = 16;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
@@ -544,6 +545,10 @@ assert(
   'A well-behaved peer must never meet the hard output bound',
 );
 assert(ANSWERS_QUEUED_MAX_BYTES <= OUTPUT_QUEUED_MAX_BYTES, 'READs must wait before the bounds of all output are met');
+assert(
+  ANSWERS_UNREAD_MAX_BYTES + SLOTS * MESSAGE_MAX_BYTES < OUTPUT_HARD_MAX_BYTES,
+  'Who keeps window and slots loses no path for what he has not read yet',
+);
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
 assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must be allowed to be read again');
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');

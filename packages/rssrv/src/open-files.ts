@@ -4,7 +4,8 @@
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/protocol/config/types';
-import { FILES_PER_BACKEND, FILES_RESERVED, PATHS_PER_TRUNK_MAX, UNPROVEN_MAX } from '@rsio/protocol/limits';
+import { FILES_PER_BACKEND, FILES_RESERVED } from '@rsio/protocol/lib/program-limits';
+import { PATHS_PER_TRUNK_MAX, UNPROVEN_MAX } from '@rsio/protocol/limits';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 

@@ -7,7 +7,14 @@ import { RsError } from '@rsio/protocol/lib/errors';
 import { FixedQueue } from '@rsio/protocol/lib/fixed-queue';
 import { addressKey } from '@rsio/protocol/lib/subnet';
 import { SYNC_BATCH_MAX_MS } from '@rsio/protocol/lib/program-limits';
-import { ANSWERS_QUEUED_MAX_BYTES, HEARTBEAT_INTERVAL_MS, SERVER_DEAD_AFTER_MS, SLOTS, UNLISTED_PATH_MS } from '@rsio/protocol/limits';
+import {
+  ANSWERS_QUEUED_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  SEGMENT_BYTES,
+  SERVER_DEAD_AFTER_MS,
+  SLOTS,
+  UNLISTED_PATH_MS,
+} from '@rsio/protocol/limits';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/trunk/connection';
 import { Heartbeat } from '@rsio/protocol/trunk/heartbeat';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
@@ -25,6 +32,12 @@ export interface ServerPathOwner {
   /** Age of the oldest executing request, ms. */
   oldestMs(): number;
   generation(): number;
+  /** Ends paths of a client that does not read its answers. */
+  relieve(): void;
+  /** False: the session owes its client so much, over all paths, that a path with more than a little of it waits; `takeWaiting` follows. */
+  hasRoom(): boolean;
+  /** A send of one of its paths has completed. */
+  drained(): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
 
@@ -42,6 +55,8 @@ export class ServerPath implements ConnectionHandler {
   private readonly held = new FixedQueue<Header>(SLOTS);
   /** A READ that came too early to be read again: it is taken before those held back. */
   private deferred: Header | null = null;
+  /** READs under way whose answers will go here. */
+  private owedBytes = 0;
   private framesTaken = 0;
   private eventStartMs = 0;
   private turnAsked = false;
@@ -135,11 +150,12 @@ export class ServerPath implements ConnectionHandler {
     this.heartbeat.received(nowMs);
     this.framesTaken = 0;
     this.connection.encoder.flush();
-    if (this.connection.overflows) this.connection.close('The client does not read its answers', true);
+    this.owner.relieve();
   }
 
   drained(): void {
     this.takeHeld();
+    this.owner.drained();
   }
 
   closed(reason: string): void {
@@ -156,6 +172,21 @@ export class ServerPath implements ConnectionHandler {
       this.turnAsked = false;
       if (!this.connection.closed) this.connection.encoder.flush();
     });
+  }
+
+  /** Answers that the client has not read, and those of READs that are under way. */
+  get unreadBytes(): number {
+    return this.connection.encoder.queuedBytes + this.owedBytes;
+  }
+
+  /** A READ is under way whose answer goes here; less than 0: it has ended. */
+  owe(bytes: number): void {
+    this.owedBytes += bytes;
+  }
+
+  /** Other paths have room again, or this one has. */
+  takeWaiting(): void {
+    if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
   /** The session cannot take this READ now: it counts as not yet received, and no other overtakes it. */
@@ -190,6 +221,7 @@ export class ServerPath implements ConnectionHandler {
   private mustWait(): boolean {
     if (this.deferred !== null) return true;
     if (this.connection.encoder.queuedBytes > ANSWERS_QUEUED_MAX_BYTES) return true;
+    if (this.unreadBytes > SEGMENT_BYTES && !this.owner.hasRoom()) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();
     if (this.framesTaken === 1) this.eventStartMs = nowMs;

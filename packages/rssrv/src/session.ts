@@ -5,7 +5,16 @@
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import type { Log } from '@rsio/protocol/lib/log';
-import { HEARTBEAT_INTERVAL_MS, PATHS_PER_TRUNK_MAX, REREAD_MAX_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import {
+  ANSWERS_UNREAD_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  OUTPUT_HARD_MAX_BYTES,
+  PATHS_PER_TRUNK_MAX,
+  REREAD_MAX_BYTES,
+  SECTOR_BYTES,
+  SLOTS,
+  WINDOW_BYTES,
+} from '@rsio/protocol/limits';
 import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
 import { SlotTable } from '@rsio/protocol/trunk/slot-table';
@@ -56,6 +65,8 @@ export class Session implements ServerPathOwner {
   /** READs, and message requests, that are run again for late copies: not in the slot table, and to be waited for all the same. */
   private readonly rereads = new Reruns(SLOTS, REREAD_MAX_BYTES);
   private readonly messageReruns = new Reruns(SLOTS, 0);
+  /** READs wait because the client reads too little of what it has asked for. */
+  private isFull = false;
   private ending = false;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
@@ -154,6 +165,29 @@ export class Session implements ServerPathOwner {
 
   generation(): number {
     return this.listGeneration;
+  }
+
+  hasRoom(): boolean {
+    let unreadBytes = 0;
+    for (const path of this.paths.values()) unreadBytes += path.unreadBytes;
+    this.isFull = unreadBytes > ANSWERS_UNREAD_MAX_BYTES;
+    return !this.isFull;
+  }
+
+  drained(): void {
+    if (!this.isFull || !this.hasRoom()) return;
+    for (const path of [...this.paths.values()]) path.takeWaiting();
+  }
+
+  /** Whatever it asks for, a client that does not read has no more than one bound of answers here: the path that owes most of it ends. */
+  relieve(): void {
+    let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
+    for (const path of this.paths.values()) {
+      const ownBytes = path.connection.encoder.queuedBytes;
+      queuedBytes += ownBytes;
+      if (fullest === null || ownBytes > fullest.connection.encoder.queuedBytes) fullest = path;
+    }
+    if (queuedBytes > OUTPUT_HARD_MAX_BYTES) fullest?.connection.close('The client does not read its answers', true);
   }
 
   fence(path: ServerPath, number: number): void {
@@ -262,7 +296,9 @@ export class Session implements ServerPathOwner {
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
     enter(open);
+    path.owe(lengthBytes);
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
+      path.owe(-lengthBytes);
       const status = this.volumes.outcome(open, ended);
       const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
       for (const number of owed) {
@@ -270,6 +306,7 @@ export class Session implements ServerPathOwner {
         if (to === undefined) continue;
         answerRead(to, header, status, buffer, lengthBytes);
         to.flushSoon();
+        this.relieve();
       }
       this.ports.pools.bodies.give(buffer);
       leave(open);
@@ -346,7 +383,9 @@ export class Session implements ServerPathOwner {
         const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.messageReruns.end(kept);
         for (const number of owed) {
           const to = this.paths.get(number);
-          if (to !== undefined) answerMessage(to, kept, status, bodies, aux);
+          if (to === undefined) continue;
+          answerMessage(to, kept, status, bodies, aux);
+          this.relieve();
         }
         this.checkIdle();
       },

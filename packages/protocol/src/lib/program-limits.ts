@@ -31,6 +31,10 @@ export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 export const LOCKS_PER_HELPER_MAX = 64;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 export const SYNC_BATCH_MAX_MS = 4;
+/** Descriptors of one opened volume in a server's process: ordinary and synced. The handles of a session have one together. */
+export const FILES_PER_BACKEND = 2;
+/** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
+export const FILES_RESERVED = 128;
 
 // --- the curses tool
 export const SCREEN_COLUMNS_MIN = 80;
