@@ -4,6 +4,7 @@
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { ERRORS } from '../lib/errors.ts';
+import * as programLimits from '../lib/program-limits.ts';
 import * as limits from '../limits.ts';
 import { codeOf, readDocument, tableOf } from '../testing/document.ts';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
@@ -142,7 +143,7 @@ describe('fields in the order on the wire', () => {
 });
 
 const BOUNDS: ReadonlyMap<string, number> = new Map(
-  Object.entries(limits).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : [])),
+  Object.entries({ ...limits, ...programLimits }).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : [])),
 );
 const FACTORS: Readonly<Record<string, number>> = { ms: 1, s: 1000, KiB: 1024, MiB: 1024 ** 2 };
 
