@@ -24,7 +24,7 @@ import { type Outcome, runCases } from './engine.ts';
 import { SERVER_CASES } from './server-cases.ts';
 import { BLOCK, Target, type TargetOptions, VOLUME_MIN_SECTORS } from './target.ts';
 
-const HELP = `Usage: pnpm conformance --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
+const HELP = `usage: pnpm conformance --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
        pnpm conformance --list
   --server ADDRESS:PORT  an interface of the server
   --node N --key K       a client of the server that nobody else is meanwhile; two more pairs allow more cases

@@ -11,7 +11,7 @@ import { DataCentre } from './data-centre.ts';
 import { OUTPUT_STEPS } from './outputs.ts';
 import { turmoilUnderLoad } from './under-load.ts';
 
-const HELP = `Usage: npm run data-centre -- [--seed S] [--changes N] [--stay]
+const HELP = `usage: npm run data-centre -- [--seed S] [--changes N] [--stay]
 Three servers in two namespaces, three clients, two interfaces each: compares every output, then makes changes under I/O
 (needs fio with its nbd engine: install fio and libnbd0).
 

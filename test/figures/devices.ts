@@ -13,7 +13,7 @@ import { run, start } from '../support/programs.ts';
 import { volumeStats } from '../support/volume-stats.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HELP = `Usage: npm run devices -- [--rounds N] [--seconds S] [--json]
+const HELP = `usage: npm run devices -- [--rounds N] [--seconds S] [--json]
 Measures the raw device, the block device and the NBD export of one volume beside nbdkit over TCP with fio, N rounds (default 3) of S seconds
 (default 4); then how long I/O pauses when rsiod's working process is killed or begins anew, N times each.
 `;

@@ -11,7 +11,7 @@ import { chaosProxies, type ChaosProxy } from '../support/chaos-proxy.ts';
 import { startClient, startServer } from '../support/configs.ts';
 import { Lab } from '../support/lab.ts';
 
-const HELP = `Usage: npm run gaps -- [--runs N] [--json]
+const HELP = `usage: npm run gaps -- [--runs N] [--json]
 Measures the longest pause of I/O when one path of two fails: 8 KiB random reads, 32 out, N runs for each fault (default 5).
 
   --json            the figures of all runs as JSON instead of the table

@@ -10,7 +10,7 @@ import type { Host } from '../support/host.ts';
 import { Lab } from '../support/lab.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HELP = `Usage: npm run many-devices -- [--volumes N] [--device raw|block]
+const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block]
 Attaches N volumes of one server (default 1000, raw), lists them, restarts rsiod, detaches them. Needs root, /dev/fuse and loop devices.
 `;
 const RESTORED_MS = 120_000;

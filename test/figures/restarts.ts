@@ -9,7 +9,7 @@ import { DRILL_KINDS, type DrillKind } from '../support/drills/restart-kinds.ts'
 import type { DrillResult } from '../support/drills/restart-drill.ts';
 import { Lab } from '../support/lab.ts';
 
-const HELP = `Usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
+const HELP = `usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
 Strikes a server under verified I/O over two paths, N times in each way (default 3), and brings it back after 5 s.
 
   --down SECONDS    how long the server stays away (default 5)

@@ -9,7 +9,7 @@ import { findingOf, findingText, inputOf, tried } from './hunt.ts';
 import { reportPeers } from './peers-report.ts';
 import { TARGETS } from './target-table.ts';
 
-const USAGE = `Usage: pnpm fuzz [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
+const USAGE = `usage: pnpm fuzz [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
   --minutes M   run the targets in turn for so long (1), from seed S on (1)
   --target T    only this one; targets: ${TARGETS.map(({ name }) => name).join(', ')}
   --seed S      run this seed alone, and make what it finds small

@@ -9,7 +9,7 @@ import { Lab } from './lab.ts';
 import { makeLabRoot } from './lab-root.ts';
 import { Screen, seconds, wantsColour } from './screen.ts';
 
-const HELP = `Usage: npm start -- [--once] [--root DIR] [--bare]
+const HELP = `usage: npm start -- [--once] [--root DIR] [--bare]
 Shows a server and a client at work on this machine, then leaves both running to be tried out, until Ctrl-C.
 As root, with /dev/fuse and loop devices, block devices are shown, too.
 

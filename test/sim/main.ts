@@ -5,7 +5,7 @@ import { runCampaign } from './campaign.ts';
 import { runSeed } from './run-seed.ts';
 import { resultLine } from './sums.ts';
 
-const USAGE = `Usage: pnpm sim --seed S [--trace] | --seeds A-B | --minutes N [--from S]
+const USAGE = `usage: pnpm sim --seed S [--trace] | --seeds A-B | --minutes N [--from S]
   --seed S      run one seed; --trace prints what happens. The last line is the same each time.
   --seeds A-B   run these seeds
   --minutes N   run consecutive seeds for so long, from seed S on (1)`;

@@ -1,4 +1,4 @@
-// THE table of commands, in the order of the help. A new command is a file in commands/ and a line here.
+// THE table of commands, in groups, in the order of the help. A new command is a file in commands/ and a line here.
 // What a command is stands in command.ts.
 
 import type { Command } from './command.ts';
@@ -19,30 +19,17 @@ import { TEST } from './commands/test-path.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/views.ts';
 import { WATCH } from './commands/watch.ts';
 
-export const COMMANDS: readonly Command[] = [
-  LOCAL,
-  QUERY,
-  ATTACH,
-  DETACH,
-  STATUS,
-  STATS,
-  TEST,
-  EVENTS,
-  WATCH,
-  EXPLORE,
-  JOIN,
-  DOCTOR,
-  INTERFACE_ADD,
-  INTERFACE_REMOVE,
-  INTERFACE_LIST,
-  NAMESPACE_ADD,
-  NAMESPACE_REMOVE,
-  SERVER_ADD,
-  SERVER_REMOVE,
-  CHECK,
-  RELOAD,
-  RESTART,
-  STOP,
-  KEY_NEW,
-  completionCommand(() => COMMANDS),
+/** What belongs together in the overview, each under its heading. */
+export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+  ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
+  ['Paths, and what is wrong', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
+  ['Finding servers', [EXPLORE, JOIN]],
+  [
+    'The file',
+    [INTERFACE_ADD, INTERFACE_REMOVE, INTERFACE_LIST, NAMESPACE_ADD, NAMESPACE_REMOVE, SERVER_ADD, SERVER_REMOVE, CHECK, KEY_NEW],
+  ],
+  ['The daemon', [RELOAD, RESTART, STOP]],
+  ['The shell', [completionCommand(() => COMMANDS)]],
 ];
+
+export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);

@@ -2,8 +2,9 @@
 // Invariant: no line is longer than 80 columns as long as the table keeps to the widths that command.ts names.
 
 import { type Command, listed, type OptionSpec } from './command.ts';
-import { COMMANDS } from './command-table.ts';
+import { COMMANDS, GROUPS } from './command-table.ts';
 
+const COLUMNS = 80;
 const FORM_COLUMNS = 26;
 const OPTION_COLUMNS = 18;
 /** Options of many commands: at the end of the overview, once. */
@@ -12,10 +13,13 @@ const SHARED = ['verbose', 'json'];
 /** `rsconfig --help`. */
 export function overview(): string {
   return [
-    ...usageLines(COMMANDS, true),
+    'usage: rsconfig COMMAND [OPTION...]',
     'Asks and steers rsiod, edits its file. NAME of a volume is oracle, osl:oracle',
     'or osl:oracle@0; without one, -a and -d mean all volumes.',
     'rsconfig COMMAND --help tells more of one command, such as rsconfig join --help.',
+    ...GROUPS.flatMap(([heading, commands]) => ['', `${heading}:`, ...commands.map(remarked)]),
+    '',
+    'Options:',
     ...optionLines(),
     '',
   ].join('\n');
@@ -28,19 +32,26 @@ export function helpOf(commands: readonly Command[]): string {
     ...Object.entries(command.options).flatMap(([name, spec]) => optionLine(name, spec)),
   ]);
   const details = commands.flatMap((command) => command.details ?? []);
-  return [...usageLines(commands, false), ...commands.map(sentenceOf), ...new Set(details), ...new Set(lines), ''].join('\n');
+  return [...usageLines(commands), ...commands.map(sentenceOf), ...new Set(details), ...new Set(lines), ''].join('\n');
 }
 
 function sentenceOf({ summary }: Command): string {
   return `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
 }
 
-function usageLines(commands: readonly Command[], remarked: boolean): string[] {
-  return commands.map(({ synopsis, summary }, index) => {
-    const form = synopsis.replaceAll('\n', `\n${' '.repeat(20)}`);
-    const hasRoom = remarked && synopsis.length < FORM_COLUMNS - 1 && FORM_COLUMNS + 16 + summary.length <= 80;
-    return `${index === 0 ? 'usage:' : '      '} rsconfig ${hasRoom ? form.padEnd(FORM_COLUMNS) + summary : form}`;
-  });
+function usageLines(commands: readonly Command[]): string[] {
+  return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} rsconfig ${indented(synopsis, 20)}`);
+}
+
+/** In the overview: how it is called, and beside that or below it what it does. */
+function remarked({ synopsis, summary }: Command): string {
+  const form = `  ${indented(synopsis, 20)}`;
+  const hasRoom = synopsis.length < FORM_COLUMNS - 1 && !synopsis.includes('\n') && FORM_COLUMNS + 2 + summary.length <= COLUMNS;
+  return hasRoom ? form.padEnd(FORM_COLUMNS + 2) + summary : `${form}\n${' '.repeat(8)}${summary}`;
+}
+
+function indented(text: string, columns: number): string {
+  return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }
 
 /** Of the commands that are options themselves; others have too many, and a help of their own. */
@@ -70,7 +81,7 @@ function modeLines({ call }: Command): string[] {
 function optionLine(name: string, { kind, short, value, help }: OptionSpec): string[] {
   const shownValue = value === undefined ? '' : kind === 'wait' ? `[=${value}]` : ` ${value}`;
   const shown = `${short === undefined ? '' : `-${short}, `}--${name}${shownValue}`;
-  const indented = help.replaceAll('\n', `\n${' '.repeat(OPTION_COLUMNS + 2)}`);
-  if (shown.length >= OPTION_COLUMNS) return [`  ${shown}\n${' '.repeat(OPTION_COLUMNS + 2)}${indented}`];
-  return [`  ${shown.padEnd(OPTION_COLUMNS)}${indented}`];
+  const text = indented(help, OPTION_COLUMNS + 2);
+  if (shown.length >= OPTION_COLUMNS) return [`  ${shown}\n${' '.repeat(OPTION_COLUMNS + 2)}${text}`];
+  return [`  ${shown.padEnd(OPTION_COLUMNS)}${text}`];
 }

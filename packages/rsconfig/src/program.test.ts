@@ -332,6 +332,24 @@ describe('what goes wrong', () => {
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  test('--help has every command once, in groups', async () => {
+    const { out } = await run(['--help']);
+    expect(out.match(/^[A-Z].*:$/gm)).toEqual([
+      'Volumes:',
+      'Paths, and what is wrong:',
+      'Finding servers:',
+      'The file:',
+      'The daemon:',
+      'The shell:',
+      'Options:',
+    ]);
+    for (const { synopsis, summary } of COMMANDS) {
+      const at = out.indexOf(`\n  ${synopsis.split('\n')[0]}`);
+      expect(at, synopsis).toBeGreaterThan(0);
+      expect(out.indexOf(summary, at), summary).toBeGreaterThan(at);
+    }
+  });
+
   test('COMMAND --help tells of that command only', async () => {
     const { code, out } = await run(['-d', '--help']);
     expect(code).toBe(0);

@@ -18,7 +18,7 @@ import { nextIdentity } from './identity.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 
-const HELP = `Usage: rsiod [--foreground] [--check]
+const HELP = `usage: rsiod [--foreground] [--check]
 Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes back to the prompt when paths were tried.
 
   --foreground      stay, and log to stderr too

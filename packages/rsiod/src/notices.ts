@@ -66,7 +66,7 @@ export class Notices {
   }
 
   sessionBegan({ name }: Server, again: boolean): void {
-    this.add(`server ${name}`, again ? 'session' : '-', 'session', again ? 'The last one was lost' : '');
+    this.add(`server ${name}`, again ? 'lost' : '-', 'session', again ? 'A new one replaces the one that was lost' : '');
     this.log.info(`Server ${name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
   }
 

@@ -18,6 +18,7 @@ import { bootId } from '@rsio/protocol/lib/process-facts';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { plural } from '@rsio/protocol/lib/units';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
@@ -155,7 +156,7 @@ export class Listener {
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
-      `Server ${config.server.name} serves ${this.volumes.served.length} volumes on ${this.entrances
+      `Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${this.entrances
         .listening(config.interfaces)
         .map((one) => `${one.address}/${one.port}`)
         .join(', ')}`,

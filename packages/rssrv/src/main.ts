@@ -16,7 +16,7 @@ import { Listener } from './listener.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { missingAddresses, volumeDoubts } from './surroundings.ts';
 
-const HELP = `Usage: rssrv [--foreground] [--check] [--test]
+const HELP = `usage: rssrv [--foreground] [--check] [--test]
 Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back to the prompt when it listens.
 
   --foreground      stay, and log to stderr too

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/protocol/config/types';
 import { FILES_PER_BACKEND, FILES_RESERVED } from '@rsio/protocol/lib/program-limits';
+import { plural } from '@rsio/protocol/lib/units';
 import { PATHS_PER_TRUNK_MAX, UNPROVEN_MAX } from '@rsio/protocol/limits';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
@@ -22,9 +23,9 @@ export function openFilesDoubt({ volumes, clients, interfaces, server: { process
   const inListener = volumes.length + interfaces.length + UNPROVEN_MAX + Math.min(clients.length, processes) + FILES_RESERVED;
   const needed = Math.max(inProcess, inListener);
   if (limit === null || limit >= needed) return null;
-  const where = inProcess >= inListener ? `a process with ${together} of ${clients.length} clients` : 'the listener';
+  const where = inProcess >= inListener ? `a process with ${together} of ${plural(clients.length, 'client')}` : 'the listener';
   return (
-    `A program may have ${limit} files open here, and ${where} may come to need ${needed} for ${volumes.length} volumes: ` +
+    `A program may have ${limit} files open here, and ${where} may come to need ${needed} for ${plural(volumes.length, 'volume')}: ` +
     `raise the limit (LimitNOFILE=${needed} of its unit, ulimit -n ${needed}) and restart rssrv, or raise processes`
   );
 }

@@ -15,7 +15,7 @@ import { verifiedRun } from './verified-run.ts';
 
 const GROUPS = ['faults', 'throughput', 'verify', 'peers'];
 const NAMES = [...GROUPS, ...LINK_FAULTS.map(({ name }) => name), ...MEASUREMENTS.map(({ name }) => name), ...PEER_NAMES];
-const HELP = `Usage: pnpm lab [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
+const HELP = `usage: pnpm lab [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
 Links of 1 Gbit/s between a client and a server in network namespaces of their own: how long I/O pauses when one of two fails, what up to 8
 carry, fio with verification under every fault, and what other ways to use several links do. Needs root, iproute2 and nftables.
 

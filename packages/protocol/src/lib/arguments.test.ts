@@ -101,10 +101,10 @@ describe('executeProgram', () => {
   test.each([
     [['--frob'], 'rssrv: Unknown option --frob: see rssrv --help [E_USAGE]\n'],
     [['-x'], 'rssrv: Unknown option -x: see rssrv --help [E_USAGE]\n'],
-    [['-m'], 'rssrv: Option -m, --m <value> argument missing: see rssrv --help [E_USAGE]\n'],
-    [['--check=1'], 'rssrv: Option -c, --check does not take an argument: see rssrv --help [E_USAGE]\n'],
+    [['-m'], 'rssrv: Option -m, --m needs a value: see rssrv --help [E_USAGE]\n'],
+    [['--check=1'], 'rssrv: Option -c, --check takes no value: see rssrv --help [E_USAGE]\n'],
     [['--root', ''], 'rssrv: --root is empty: name a folder, see rssrv --help [E_USAGE]\n'],
-    [['--root'], 'rssrv: Option --root <value> argument missing: see rssrv --help [E_USAGE]\n'],
+    [['--root'], 'rssrv: Option --root needs a value: see rssrv --help [E_USAGE]\n'],
   ])('wrong usage is one line and exit 2: %j', async (argv, err) => {
     expect(await run(argv)).toEqual({ code: 2, out: '', err });
   });

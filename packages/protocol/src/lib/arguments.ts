@@ -153,9 +153,22 @@ function withBareValues(argv: readonly string[], bare: readonly string[]): strin
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-// The first sentence of Node's own text is the finding; what follows is advice that does not fit our programs.
+/** What Node says of a command line in our words; the options are named as a person writes them: `-n, --lines`. */
+const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
+  [/^Unknown option '([^']*)'/, 'Unknown option $1'],
+  [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
+  [/^Option '([^']*?)(?: <value>)?' argument missing/, 'Option $1 needs a value'],
+  [/^Option '([^']*?)(?: <value>)?' argument is ambiguous/, 'The value of option $1 is missing, or begins with a dash and must follow a ='],
+  [/^Option '([^']*)' does not take an argument/, 'Option $1 takes no value'],
+];
+
 function usageSentence(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
+  for (const [nodes, ours] of USAGE_SENTENCES) {
+    const [found] = nodes.exec(text) ?? [];
+    if (found !== undefined) return found.replace(nodes, ours);
+  }
+  // Of a Node that words it otherwise the first sentence is the finding; what follows is advice that does not fit our programs.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

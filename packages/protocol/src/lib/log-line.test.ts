@@ -2,8 +2,8 @@
 // Properties: whatever a record or a line holds, one line without control characters comes out.
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { formatLogLine, formatTime } from './log-line.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { formatLocalTime, formatLogLine, formatTime, TIME_MAX_MS } from './log-line.ts';
 
 const record = {
   level: 'info',
@@ -13,6 +13,25 @@ const record = {
   path: '6-if0-tx0',
   msg: 'started transmit for rep 192.168.45.10/5000',
 };
+
+describe('times of the zone of this machine', () => {
+  const { TZ } = process.env;
+  afterEach(() => {
+    if (TZ === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = TZ;
+  });
+
+  test.each([
+    ['Europe/Oslo', '2010_09_14-17:02:32 (+02:00)'],
+    ['America/St_Johns', '2010_09_14-12:32:32 (-02:30)'],
+    ['UTC', '2010_09_14-15:02:32 (+00:00)'],
+  ])('%s', (zone, shown) => {
+    process.env['TZ'] = zone;
+    expect(formatLocalTime(record.time)).toBe(shown);
+    expect(formatLogLine(JSON.stringify(record), formatLocalTime)).toContain(`big-2@rsio ${shown} INFO`);
+    for (const time of [TIME_MAX_MS, -TIME_MAX_MS]) expect(formatLocalTime(time)).toMatch(/_\d\d-\d\d:\d\d:\d\d \([+-]\d\d:\d\d\)$/);
+  });
+});
 
 describe('formatLogLine', () => {
   test('prints a record of a path to the character', () => {

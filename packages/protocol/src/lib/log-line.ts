@@ -24,12 +24,23 @@ export function formatTime(wallMs: number): string {
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
 }
 
-/** One line for one record, without line end. */
-export function formatLogLine(line: string): string {
+/** The same of this machine's time zone: `2010_09_14-17:02:32 (+02:00)`. */
+export function formatLocalTime(wallMs: number): string {
+  const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
+  // Past the last time that a Date has there is no shifted one.
+  const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
+  const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
+    String(part).padStart(2, '0'),
+  );
+  return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
+}
+
+/** One line for one record, without line end. `timeText`: how its time is shown. */
+export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);
   const level = record.level.toUpperCase();
-  return escapeControls(`${record.node}@rsio ${formatTime(record.time)} ${level} (${record.path}): ${record.msg}`);
+  return escapeControls(`${record.node}@rsio ${timeText(record.time)} ${level} (${record.path}): ${record.msg}`);
 }
 
 function parseRecord(line: string): LogRecord | undefined {

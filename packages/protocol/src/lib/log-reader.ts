@@ -6,7 +6,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './program-limits.ts';
 import type { Clock, Timer } from './clock.ts';
 import { errnoName, RsError } from './errors.ts';
-import { formatLogLine } from './log-line.ts';
+import { formatLocalTime, formatLogLine, formatTime } from './log-line.ts';
 
 const LINE_END = 0x0a;
 
@@ -17,6 +17,8 @@ export interface LogReaderOptions {
   /** Last lines to begin with; null: all. */
   readonly lines: number | null;
   readonly follow: boolean;
+  /** Times of this machine's zone; default GMT. */
+  readonly isLocal?: boolean;
   readonly clock: Clock;
   /** Gets formatted lines with their line ends. */
   readonly out: (text: string) => void;
@@ -109,7 +111,7 @@ export class LogReader {
       this.positionBytes += bytesRead;
       let text = '';
       this.cutter.push(this.buffer.subarray(0, bytesRead), (line) => {
-        text += `${formatLogLine(line)}\n`;
+        text += this.shown(line);
       });
       if (text !== '') this.options.out(text);
     }
@@ -117,7 +119,11 @@ export class LogReader {
 
   private printRest(): void {
     const rest = this.cutter.takeRest();
-    if (rest !== '') this.options.out(`${formatLogLine(rest)}\n`);
+    if (rest !== '') this.options.out(this.shown(rest));
+  }
+
+  private shown(line: string): string {
+    return `${formatLogLine(line, this.options.isLocal === true ? formatLocalTime : formatTime)}\n`;
   }
 }
 

@@ -46,7 +46,12 @@ describe('openLog', () => {
     log.child({ path: '6-if0-tx0' }).info('started transmit for rep 192.168.45.10/5000');
     log.error('100% full %s', { free: 0 });
     log.flushSync();
-    expect(readFileSync(file, 'utf8').trimEnd().split('\n').map(formatLogLine)).toEqual([
+    expect(
+      readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => formatLogLine(line)),
+    ).toEqual([
       'big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000',
       'big-2@rsio 2010_09_14-15:02:32 (GMT) ERROR (main): 100% full %s',
     ]);

@@ -13,15 +13,20 @@ interface LogcatProgram {
   readonly file: (root: string) => string;
 }
 
-const OPTIONS = { follow: { type: 'boolean', short: 'f' }, lines: { type: 'string', short: 'n' } } as const;
+const OPTIONS = {
+  follow: { type: 'boolean', short: 'f' },
+  lines: { type: 'string', short: 'n' },
+  local: { type: 'boolean' },
+} as const;
 
 export function runLogcat(program: LogcatProgram): void {
   const spec: ProgramSpec<typeof OPTIONS> = {
     name: program.name,
-    help: `usage: ${program.name} [-f] [-n N] [--root DIR]
+    help: `usage: ${program.name} [-f] [-n N] [--local] [--root DIR]
 Prints the log of ${program.daemon}.
   -f, --follow      go on with what is added, also when the log is rotated
   -n, --lines N     begin with the last N lines (default: all)
+  --local           times of this machine's zone (default: GMT)
 `,
     options: OPTIONS,
     positionals: false,
@@ -31,9 +36,17 @@ Prints the log of ${program.daemon}.
 
 async function printLog(program: LogcatProgram, invocation: Invocation<typeof OPTIONS>): Promise<undefined> {
   const { values, root, out } = invocation;
-  const { follow = false } = values;
+  const { follow = false, local = false } = values;
   const lines = values.lines === undefined ? null : countOf(program.name, values.lines);
-  const reader = new LogReader({ file: program.file(root), daemon: program.daemon, lines, follow, clock: systemClock, out });
+  const reader = new LogReader({
+    file: program.file(root),
+    daemon: program.daemon,
+    lines,
+    follow,
+    isLocal: local,
+    clock: systemClock,
+    out,
+  });
   const stop = () => reader.stop();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {

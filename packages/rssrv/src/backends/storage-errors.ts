@@ -5,6 +5,7 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoRemedy } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
+import { plural } from '@rsio/protocol/lib/units';
 import type { ServedVolume } from '../served-volume.ts';
 import type { BackendOperation } from './ports.ts';
 import { SHORT_READ } from './positioned-io.ts';
@@ -44,7 +45,9 @@ export class StorageErrors {
         this.untold.delete(kind);
         return;
       }
-      this.say(`Volume ${this.volume.name}: ${operation} failed ${count} times more in ${STORAGE_ERRORS_LOG_MS / 1000} s (${what})`);
+      this.say(
+        `Volume ${this.volume.name}: ${operation} failed ${plural(count, 'time')} more in ${STORAGE_ERRORS_LOG_MS / 1000} s (${what})`,
+      );
       this.countOn(kind, operation, what);
     });
   }
