@@ -381,7 +381,7 @@ export class ClientDaemon {
       connector: tcpConnector,
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
-      serverCount: () => this.namespaces.reduce((sum, { servers }) => sum + servers.size, 0),
+      serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
       pathChanged: (...change) => notices.pathChanged(...change),
       events: {
         sessionBegan: (server, again) => {

@@ -26,7 +26,7 @@ class Scene {
   readonly clock = new FakeClock();
   readonly namespaces: Namespace[];
   private readonly random = new SeededRandom(1);
-  private readonly servers = SERVERS.map((name, serverid) =>
+  readonly servers = SERVERS.map((name, serverid) =>
     Object.assign(new ScriptedServer(this.random), { name, serverid, answersPings: true }),
   );
 
@@ -43,7 +43,7 @@ class Scene {
       random: this.random.bytes,
       pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
       events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
-      serverCount: () => this.namespaces.reduce((sum, { servers }) => sum + servers.size, ELSEWHERE),
+      serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},
     };
     const identity = { instance: 1, machine: 'm', boot: 'b', process: 'p' };
@@ -75,4 +75,22 @@ test('the 257th server, counted over all namespaces, is refused with what to do;
   first!.change(scene.setup('n0', []));
   scene.clock.advance(RECONNECT_MAX_MS + PATH_SETTLED_MS);
   expect([first!.servers.size, second!.servers.size, refused.state]).toEqual([0, 2, 'up']);
+});
+
+// Once a server took its place with its CHALLENGE, which anybody can say: a liar at one address took them all within minutes.
+test('who answers as another server each time, and proves none, takes no place from those that do', () => {
+  const scene = new Scene([0], []);
+  const liar = scene.servers[1]!;
+  liar.decide = (path) => {
+    liar.serverid = 10 + (liar.connections.length % 200);
+    path.connection.close('no proof', true);
+  };
+  const [namespace] = scene.namespaces;
+  namespace!.change(scene.setup('n0', [0, 1]));
+  for (let seconds = 0; seconds < 1_000; seconds++) scene.clock.advance(1_000);
+  expect(liar.connections.length).toBeGreaterThan(100);
+  expect(namespace!.servers.size).toBeLessThanOrEqual(2);
+  namespace!.change(scene.setup('n0', [0, 1, 2]));
+  scene.clock.advance(PATH_SETTLED_MS);
+  expect(namespace!.routes.find((route) => route.remote.name === 'srv-2')!.supervisor.state).toBe('up');
 });

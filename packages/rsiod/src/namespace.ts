@@ -55,7 +55,7 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
-  /** How many servers this client knows, in all its namespaces. */
+  /** How many servers have proved themselves to this client, in all its namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
@@ -86,6 +86,11 @@ export class Namespace {
     this.ports = ports;
     this.turnstile = new Turnstile(ports.clock);
     this.follow();
+  }
+
+  /** Servers met here that have proved themselves; of the others there is one for each path at most. */
+  get provedServers(): number {
+    return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
 
   get config(): ClientNamespaceConfig {
@@ -229,11 +234,13 @@ export class Namespace {
 
   /** Those to which nothing leads any more, and on which nothing depends. */
   private forgetServers(): void {
-    for (const [serverid, server] of this.servers) {
-      if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) continue;
-      this.servers.delete(serverid);
-      server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
-    }
+    for (const server of [...this.servers.values()]) this.forgetUnused(server);
+  }
+
+  private forgetUnused(server: Server): void {
+    if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) return;
+    this.servers.delete(server.serverid);
+    server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
   }
 
   private identityFor({ local, remote }: RouteEnds): ClientIdentity {
@@ -302,8 +309,11 @@ export class Namespace {
     }
     const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
     server.meet(challenge);
+    const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
+    // Who answers as another server each time is one at a time.
+    if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }
 
