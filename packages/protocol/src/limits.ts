@@ -336,6 +336,8 @@ export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that did not become ready in time is asked to end, and killed after this. */
 export const DAEMON_END_GRACE_MS = 2_000;
 export const FIRST_CONTACT_WAIT_MS = 3_000;
+/** Addresses of which its start tells at the prompt what their servers said; the rest is counted. */
+export const REFUSALS_TOLD_MAX = 16;
 /** How long rsconfig -a and -d wait for the server, and how long a list may take that was asked for. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;

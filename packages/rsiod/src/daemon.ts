@@ -31,6 +31,7 @@ import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
 import type { KeeperLink, Legacy } from './keeper/keeper-link.ts';
 import { letAllGo } from './keeper/letting-go.ts';
 import { localInterfaces } from './local-interfaces.ts';
+import { outOfReach } from './out-of-reach.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './namespace.ts';
 import { Notices } from './notices.ts';
 import { labelOf } from './offers.ts';
@@ -171,11 +172,7 @@ export class ClientDaemon {
     await this.attachAgain(true);
     await this.letGoUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
-    for (const namespace of this.namespaces) {
-      if (![...namespace.servers.values()].some((server) => server.isConnected)) {
-        warn(`No server of namespace ${namespace.config.name} is in reach: trying on; rsconfig -m status -v says why`);
-      }
-    }
+    for (const { config, tried } of this.namespaces) outOfReach(config.name, tried).forEach(warn);
   }
 
   /**

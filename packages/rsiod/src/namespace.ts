@@ -19,6 +19,7 @@ import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Identity } from './identity.ts';
+import type { TriedPath } from './out-of-reach.ts';
 import {
   endPointKey,
   type LeftOut,
@@ -86,6 +87,13 @@ export class Namespace {
     this.ports = ports;
     this.turnstile = new Turnstile(ports.clock);
     this.follow();
+  }
+
+  /** What became of each path so far. */
+  get tried(): TriedPath[] {
+    return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
+      return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
+    });
   }
 
   /** Servers met here that have proved themselves; of the others there is one for each path at most. */
