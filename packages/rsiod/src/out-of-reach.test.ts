@@ -1,4 +1,5 @@
-// What the start says of servers without a path: their own words before ours. Nothing runs here.
+// What the start says of servers without a path: their own words before ours. Nothing runs here: paths are what a test says they came to.
+// Leaves the start itself to test/integration/refusals.test.ts.
 
 import { RsError } from '@rsio/protocol/lib/errors';
 import { REFUSALS_TOLD_MAX } from '@rsio/protocol/limits';
