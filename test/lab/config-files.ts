@@ -1,6 +1,7 @@
 // The two configuration files of the lab, as a person would write them. Pure text; leaves writing it to the lab.
 // One root serves both daemons, as each has files of its own.
 
+import { isProgramThere } from '@rsio/protocol/testing/needs';
 import type { FileSystem } from './file-systems.ts';
 import type { LabAddresses } from './addresses.ts';
 
@@ -10,6 +11,8 @@ export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
+/** Without perl nothing can be locked; the files of the lab are its own. */
+const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
 const KEY = '0xbig2-for-the-lab-only';
 
 export interface VolumeFiles {
@@ -36,11 +39,11 @@ address     = ${server[1]}
 
 [volume ${DOCS}]
 path        = ${files.docs}
-
+${UNLOCKED}
 [volume ${SCRATCH}]
 path        = ${files.scratch}
 size        = 64m
-${files.disks.map(([{ volume, sizeMib }, file]) => diskOfServer(volume, file, sizeMib)).join('')}
+${UNLOCKED}${files.disks.map(([{ volume, sizeMib }, file]) => diskOfServer(volume, file, sizeMib)).join('')}
 [clients]
 ${NODE} ${KEY}
 `;
@@ -51,7 +54,7 @@ function diskOfServer(volume: string, file: string, sizeMib: number): string {
 [volume ${volume}]
 path        = ${file}
 size        = ${sizeMib}m
-`;
+${UNLOCKED}`;
 }
 
 /** `disks`: volumes that become block devices. */

@@ -1,6 +1,7 @@
 // The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a lab network. Tests of
 // the files themselves write their own text.
 
+import { isProgramThere } from '@rsio/protocol/testing/needs';
 import type { Host } from './host.ts';
 import type { LabNetwork } from './lab.ts';
 
@@ -27,6 +28,8 @@ export interface ClientConfigOptions {
 }
 
 const SERVER_NAME = 'big-9';
+/** Without perl nothing can be locked; the files of a test are its own. */
+const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 
 export function keyOf(node: string): string {
   return `0x${node}-secret-of-the-lab`;
@@ -38,7 +41,7 @@ export function serverConfig(network: Pick<LabNetwork, 'port' | 'serverAddresses
     section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
     section(`server ${SERVER_NAME}`, { serverid: '1', ...options.server }),
     ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
-    ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, keys)),
+    ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, { ...UNLOCKED, ...keys })),
     `[clients]\n${Object.entries(clients)
       .map(([name, key]) => `${name} ${key}\n`)
       .join('')}`,

@@ -24,7 +24,7 @@ import {
   volumeError,
 } from './volume-storage.ts';
 import { storageDoubts } from './storage-doubts.ts';
-import { cutError, failureOf, shrunkError, type VolumeFailure } from './volume-failures.ts';
+import { cutError, failureOf, shrunkError, unlockedError, type VolumeFailure } from './volume-failures.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volumes.ts';
 
 /** Two volumes of one id, or on one storage, would be taken for two contents. */
@@ -154,7 +154,7 @@ export class VolumeChange {
       const { volume, id } = lost.storage;
       try {
         const storage = await openStorage(volume, id, this.ports, true);
-        this.checkLock(storage, (await lockAll([storage])).get(storage));
+        this.checkLock(storage, (await this.lockAll([storage])).get(storage));
         held.set(key, { ...lost, storage });
       } catch (thrown) {
         const error = toRsError(thrown);
@@ -235,7 +235,7 @@ export class VolumeChange {
           fail(volume, thrown);
         }
       }
-      const locks = await lockAll(storages);
+      const locks = await this.lockAll(storages);
       for (const storage of [...storages]) {
         try {
           this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
@@ -332,13 +332,25 @@ export class VolumeChange {
     );
   }
 
-  private checkLock({ volume, path }: Storage, lock: LockOutcome | undefined): void {
+  private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
     if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
-    if (lock === 'unavailable') {
-      this.ports.log.warn(`${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`, {
-        volume: volume.name,
-      });
-    }
+    if (lock !== 'unavailable') return;
+    // The file of a memory volume is always a new one.
+    if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
+    this.ports.log.warn(`${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`, {
+      volume: volume.name,
+    });
+  }
+
+  /** Devices need no lock: they are opened exclusively. */
+  private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
+    const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
+    const outcomes = await (this.ports.takeLocks ?? takeLocks)(
+      locked.flatMap(({ handle, volume, type }) =>
+        handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
+      ),
+    );
+    return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
   }
 
   /** A volume that goes on from the storage it has; without a configured size it is as large as that is by now. */
@@ -414,15 +426,4 @@ export class VolumeChange {
 function isOutOfFiles(thrown: unknown): boolean {
   const { errno } = toRsError(thrown).context;
   return errno === 'EMFILE' || errno === 'ENFILE';
-}
-
-/** Devices need no lock: they are opened exclusively. */
-async function lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
-  const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
-  const outcomes = await takeLocks(
-    locked.flatMap(({ handle, volume, type }) =>
-      handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
-    ),
-  );
-  return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
 }

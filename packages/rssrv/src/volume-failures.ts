@@ -40,3 +40,12 @@ export function shrunkError(volume: ServerVolumeConfig, place: string, presentBy
     `bring its content back; if zeros are right, make it ${servedBytes} bytes long with truncate(1)`,
   );
 }
+
+/** Two rssrv that serve one file destroy it, and nothing would keep the other one away. */
+export function unlockedError(volume: ServerVolumeConfig, place: string | null): RsError {
+  return volumeError(
+    volume,
+    `${place ?? 'its storage'} cannot be locked, so that another rssrv could serve it too`,
+    'install perl (Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
+  );
+}

@@ -46,6 +46,7 @@ const KEYS: Readonly<Record<Field, string>> = {
   readonly: 'readonly',
   clients: 'clients',
   shared: 'shared',
+  unlocked: 'unlocked',
   id: 'id',
   test: 'test-...',
 };
@@ -100,7 +101,7 @@ function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, u
     ...rightsRefusals(now, users),
     ...useRefusals(
       now,
-      changed.filter((field) => field !== 'sizeBytes' && field !== 'clients'),
+      changed.filter((field) => field !== 'sizeBytes' && field !== 'clients' && field !== 'unlocked'),
       users,
     ),
   ];

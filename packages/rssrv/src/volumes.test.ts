@@ -23,6 +23,8 @@ let heldIds = new Set<string>();
 /** By directory; where the test runs may be memory, too. */
 let systems = new Map<string, FileSystem>();
 let logged: string[] = [];
+/** Whether this machine has what files are locked by. */
+let isLocking = true;
 let syncCommand: readonly string[] | undefined;
 const log = {
   info: (message: string) => void logged.push(message),
@@ -39,6 +41,7 @@ beforeEach(() => {
   prepared = [];
   heldIds = new Set();
   systems = new Map();
+  isLocking = true;
   logged = [];
   syncCommand = undefined;
 });
@@ -56,6 +59,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   const result = new Volumes({
     idsFile: idsFile(),
     memoryDirectory: inDirectory('shm'),
+    takeLocks: isLocking ? undefined : (requests) => takeLocks(requests, '/nowhere/perl'),
     fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
     runDirectory: inDirectory('run'),
     clock: systemClock,
@@ -211,6 +215,22 @@ test('the lock is one that other programs see, and does not go to children', asy
   expect(child).not.toContain('oracle.img');
   await first.close();
   expect(probe()).toBe(0);
+});
+
+test('a file that cannot be locked is not served, unless the file says unlocked', async () => {
+  isLocking = false;
+  const sentence = await failureOf(volume({ sizeBytes: 4096 }));
+  expect(sentence).toBe(
+    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, so that another rssrv could serve it too: install perl ` +
+      '(Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
+  );
+  expect(fs.existsSync(inDirectory('oracle.img')), 'one that was made for it').toBe(false);
+  fs.writeFileSync(inDirectory('there.img'), Buffer.alloc(4096));
+  await failureOf(volume({ path: inDirectory('there.img') }));
+  expect(fs.statSync(inDirectory('there.img')).size).toBe(4096);
+  expect((await prepare(volume({ sizeBytes: 4096, unlocked: true }))).served).toHaveLength(1);
+  expect((await prepare(volume({ path: null, type: 'memory', sizeBytes: 4096 }))).served).toHaveLength(1);
+  expect(logged.filter((line) => line.includes('take care that nobody else serves it'))).toHaveLength(2);
 });
 
 test('locks of many descriptors, without perl, and when somebody kills who takes them', async () => {

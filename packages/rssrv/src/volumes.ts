@@ -7,6 +7,7 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { syncUnsynced } from './backends/wrappers/sync-unsynced.ts';
+import type { takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
 import { VolumeChange } from './volume-change.ts';
 import { StorageSyncs } from './storage-syncs.ts';
@@ -26,6 +27,8 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** A sync of the volume failed for which nobody waits any more: what was written to it may be lost. */
   syncFailedLate(id: string): void;
+  /** Default: by perl (file-locks.ts). */
+  readonly takeLocks?: typeof takeLocks | undefined;
   /** Whether somebody holds the volume of an id. */
   isHeld(id: string): boolean;
 }

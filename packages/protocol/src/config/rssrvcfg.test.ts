@@ -81,6 +81,7 @@ describe('the sample', () => {
           universe: 0,
           clients: null,
           shared: false,
+          unlocked: false,
           id: null,
           line: 15,
         },
@@ -119,6 +120,7 @@ readonly = yes
 universe = 3
 clients = a, b c
 shared = yes
+unlocked = yes
 id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
 `;
     expect(parseRssrvConfig(text, 'f').volumes[0]).toEqual({
@@ -131,6 +133,7 @@ id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
       universe: 3,
       clients: ['a', 'b', 'c'],
       shared: true,
+      unlocked: true,
       id: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21',
       line: 7,
     });

@@ -135,6 +135,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     universe: reader.value('universe'),
     clients: reader.value('clients'),
     shared: reader.value('shared'),
+    unlocked: reader.value('unlocked'),
     id: reader.value('id'),
     line: reader.line,
   };

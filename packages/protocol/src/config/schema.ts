@@ -170,6 +170,11 @@ export const SCHEMA = {
         universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe, within which the name is unique'),
         clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach it'),
         shared: withDefault(types.yesNo, 'no', 'Whether many clients may write at a time, each write being written through'),
+        unlocked: withDefault(
+          types.yesNo,
+          'no',
+          'Whether a file that cannot be locked (no perl, or a file system without locks) is served all the same',
+        ),
         id: optional(types.uuid, 'Identity of the volume; without it one is made at first start and kept'),
         'test-delay': forTests(testDelays, 'Times that operations take longer; a range is drawn from evenly'),
         'test-error': forTests(testErrors, 'Operations that are not done and answered with an error; every N: each Nth that it is met by'),

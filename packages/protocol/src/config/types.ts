@@ -34,6 +34,8 @@ export interface ServerVolumeConfig {
   /** null: all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
+  /** Served also where its file cannot be locked; none: no. */
+  readonly unlocked?: boolean;
   readonly id: string | null;
   /** Faults that its storage is to show; none: a volume like any other. */
   readonly test?: VolumeTests;
