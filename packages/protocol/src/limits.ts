@@ -446,8 +446,11 @@ export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Copied replies that leave the NBD door together: a Unix socket takes some 200 KiB at once. */
 export const NBD_BATCH_BYTES = 128 * KIB;
-/** Idle data buffers that the NBD door keeps for all its connections together. */
+/** Data of requests of all NBD connections together; past it each connection may have one request out. */
+export const NBD_DOOR_BYTES_MAX = 256 * MIB;
+/** Idle data buffers that the NBD door keeps for all its connections together; what of them is not used for so long is given back. */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
+export const NBD_POOLED_LOOK_MS = 5_000;
 /** Batches on their way to one NBD client at which further replies are gathered until one has left. */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
@@ -581,6 +584,7 @@ assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < D
 assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
+assert(NBD_BYTES_OUT_MAX <= NBD_DOOR_BYTES_MAX, 'One NBD connection must be allowed all that it may have out');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= NBD_BATCH_BYTES, 'A batch must hold more than one copied reply');
 assert(

@@ -4,6 +4,7 @@
 
 import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
 import { DataBuffers } from '@rsio/rsiod/doors/nbd/data-buffers';
+import { DoorBudget } from '@rsio/rsiod/doors/nbd/door-budget';
 import { NbdConnection } from '@rsio/rsiod/doors/nbd/nbd-connection';
 import { BatchPool } from '@rsio/rsiod/doors/nbd/nbd-transport';
 import { MemoryTransport } from '@rsio/rsiod/doors/nbd/testing/memory-transport';
@@ -23,6 +24,8 @@ class Scene {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
+  /** So little that it is often reached. */
+  readonly budget = new DoorBudget(4 * DataBuffers.memoryBytes(8192), (fire) => this.doorTurns.push(fire));
   readonly connection: NbdConnection;
   finished = 0;
   private readonly storage: ScriptedVolume;
@@ -33,7 +36,8 @@ class Scene {
 
   constructor(storage: ScriptedVolume) {
     this.storage = storage;
-    const pools = { data: this.data, batches: this.batches, schedule: (fire: () => void) => void this.doorTurns.push(fire) };
+    const schedule = (fire: () => void): void => void this.doorTurns.push(fire);
+    const pools = { data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
       broken: () => undefined,
@@ -92,6 +96,7 @@ class Scene {
     expectThat(this.finished === 1, `the connection has finished ${this.finished} times`);
     const { underWay } = this.storage.volume;
     expectThat(underWay === 0, `${underWay} requests are in the volume after the end`);
+    expectThat(this.budget.usedBytes === 0 && this.budget.waits === 0, `${this.budget.usedBytes} bytes of the budget are not back`);
     expectThat(this.data.inUse === 0 && this.batches.inUse === 0, `${this.data.inUse} buffers and ${this.batches.inUse} batches are lent`);
   }
 

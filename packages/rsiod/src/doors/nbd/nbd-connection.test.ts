@@ -8,6 +8,7 @@ import {
   NBD_BATCH_BYTES,
   NBD_BATCHES_SENDING_MAX,
   NBD_BYTES_OUT_MAX,
+  NBD_DOOR_BYTES_MAX,
   NBD_REPLY_COPY_MAX_BYTES,
   NBD_REQUEST_MAX_BYTES,
   NBD_REQUESTS_OUT_MAX,
@@ -16,6 +17,7 @@ import { assert } from '@rsio/protocol/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
+import { DoorBudget } from './door-budget.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import { BatchPool } from './nbd-transport.ts';
 import { MemoryTransport } from './testing/memory-transport.ts';
@@ -37,6 +39,7 @@ class Rig {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
+  readonly budget = new DoorBudget(NBD_DOOR_BYTES_MAX, (fire) => this.doorTurns.push(fire));
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly connection: NbdConnection;
@@ -46,7 +49,8 @@ class Rig {
 
   constructor(options: MemoryVolumeOptions = {}) {
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
-    const pools = { data: this.data, batches: this.batches, schedule: (fire: () => void) => void this.doorTurns.push(fire) };
+    const schedule = (fire: () => void): void => void this.doorTurns.push(fire);
+    const pools = { data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [this.volume] }, pools, {
       serving: (volume) => this.log.push(`serving ${volume.name}`),
       broken: (reason) => this.log.push(`broken: ${reason}`),
@@ -110,7 +114,7 @@ class Rig {
   }
 
   get buffersInUse(): number {
-    return this.data.inUse + this.batches.inUse;
+    return this.data.inUse + this.batches.inUse + this.budget.usedBytes;
   }
 }
 

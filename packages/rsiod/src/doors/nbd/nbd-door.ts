@@ -6,9 +6,16 @@ import { createServer, type Server, Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import type { LogFields } from '@rsio/protocol/lib/log-fields';
 import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
-import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_RECEIVE_BYTES, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
+import {
+  NBD_DOOR_BYTES_MAX,
+  NBD_CONNECTIONS_MAX,
+  NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_RECEIVE_BYTES,
+  NBD_STOP_TIMEOUT_MS,
+} from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
+import { DoorBudget } from './door-budget.ts';
 import { exportName } from './export-names.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
@@ -42,7 +49,8 @@ interface Client {
 
 export class NbdDoor implements Door {
   private readonly options: NbdDoorOptions;
-  private readonly pools: NbdPools = { data: new DataBuffers(), batches: new BatchPool(), schedule: setImmediate };
+  private readonly data: DataBuffers;
+  private readonly pools: NbdPools;
   /** One for all sockets: what was received is taken before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
@@ -52,6 +60,9 @@ export class NbdDoor implements Door {
 
   constructor(options: NbdDoorOptions) {
     this.options = options;
+    this.data = new DataBuffers(options.clock);
+    const budget = new DoorBudget(NBD_DOOR_BYTES_MAX, setImmediate);
+    this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
 
   /**
@@ -78,9 +89,9 @@ export class NbdDoor implements Door {
     this.server = null;
     server?.close();
     for (const client of [...this.clients]) client.connection.drain();
-    if (this.clients.size === 0) return;
-    await this.emptyOrTimeout();
+    if (this.clients.size > 0) await this.emptyOrTimeout();
     for (const client of [...this.clients]) client.connection.abort();
+    this.data.close();
   }
 
   usersOf(volume: DoorVolume): readonly string[] {

@@ -7,7 +7,8 @@
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Extent } from '../door.ts';
-import { DATA_OFFSET, type DataBuffers } from './data-buffers.ts';
+import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';
+import type { BudgetUser, DoorBudget } from './door-budget.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 import {
   errorChunkBytes,
@@ -43,18 +44,22 @@ export interface TransmissionHost {
 export interface NbdPools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
+  readonly budget: DoorBudget;
   /** Calls `fire` once, at the end of this turn of the loop. */
   readonly schedule: (fire: () => void) => void;
 }
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
+export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, BudgetUser {
   payloadTarget: Buffer = NO_PAYLOAD;
   readonly payloadOffset = 0;
   private readonly agreed: Transmission;
   private readonly host: TransmissionHost;
   private readonly data: DataBuffers;
+  private readonly budget: DoorBudget;
+  /** Taken from the budget, and not given back. */
+  private heldBytes = 0;
   private readonly output: ReplyOutput;
   private readonly idle: NbdRequest[] = [];
   /** The WRITE whose payload is coming. */
@@ -71,6 +76,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     this.agreed = agreed;
     this.host = host;
     this.data = pools.data;
+    this.budget = pools.budget;
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
   }
 
@@ -88,6 +94,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     const refusal = refusalOf(header, this.agreed);
     const dataBytes = refusal === null && carriesData(header.type) ? header.lengthBytes : 0;
     if (this.bytesOut + dataBytes > NBD_BYTES_OUT_MAX) return 'hold';
+    if (dataBytes > 0 && !this.hasBudget(dataBytes)) return 'hold';
     const request = this.idle.pop() ?? new NbdRequest(this, this.agreed.anyRange);
     request.take(header);
     this.requestsOut++;
@@ -122,8 +129,18 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
     this.host.badRequest(magic);
   }
 
+  /** The door may have memory for what was held back. */
+  roomAgain(): void {
+    try {
+      if (!this.dead) this.host.roomAgain();
+    } catch (thrown) {
+      this.host.failed(thrown);
+    }
+  }
+
   /** No more requests come: one whose payload is still missing will never be executed. */
   noMoreInput(): void {
+    this.budget.forget(this);
     const request = this.receiving;
     if (request === null) return;
     this.forgetReceiving();
@@ -133,6 +150,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   /** The connection is gone: nothing is answered any more; what the volume has comes back in its time. */
   die(): void {
     this.dead = true;
+    this.budget.forget(this);
     this.noMoreInput();
     this.output.close();
   }
@@ -141,6 +159,9 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
   fail(): void {
     this.hasFailed = true;
     this.dead = true;
+    this.budget.forget(this);
+    this.budget.give(this.heldBytes);
+    this.heldBytes = 0;
     this.receiving = null;
     this.output.close();
   }
@@ -274,8 +295,22 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner {
 
   private recycle(request: NbdRequest): void {
     const buffer = request.releaseBuffer();
-    if (buffer !== null) this.data.put(buffer);
+    // Of a connection that has failed nobody knows who has it still.
+    if (this.hasFailed) return;
+    if (buffer !== null) {
+      const { length } = buffer.memory;
+      this.data.put(buffer);
+      this.heldBytes -= length;
+      this.budget.give(length);
+    }
     this.idle.push(request);
+  }
+
+  private hasBudget(dataBytes: number): boolean {
+    const bytes = DataBuffers.memoryBytes(dataBytes);
+    if (!this.budget.take(this, bytes, this.heldBytes === 0)) return false;
+    this.heldBytes += bytes;
+    return true;
   }
 
   private forgetReceiving(): void {
