@@ -310,6 +310,8 @@ export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 /** Machines, and replaced processes, of one node that are remembered; of more, the oldest are forgotten. */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
+/** Of what tells the storage of a volume from others. */
+export const STORAGE_STAMP_MAX_CHARS = 128;
 /** A worker that was told to end answers what it began, flushes and ends within this; then it is killed. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 /** A process whose client loses a volume ends what executes on it, flushes and closes it within this; then it is told to end. */

@@ -115,6 +115,8 @@ export class Listener {
       log,
       syncFailedLate: (id) => void this.lost(id),
       isHeld: (id) => this.holders.of(id).length > 0,
+      holdersOf: (id) => this.holders.of(id),
+      lifeEnded: async (id) => this.records?.lifeEnded(id),
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.admissions = new Admissions({

@@ -16,6 +16,7 @@ import { volumeChanges } from './volume-plan.ts';
 import { Volumes } from './volumes.ts';
 
 const MIB = 1 << 20;
+const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
 let directory = '';
 let logged: string[] = [];
 let heldIds = new Set<string>();
@@ -38,6 +39,8 @@ function server(): Volumes {
     log,
     syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
+    holdersOf: (id) => (heldIds.has(id) ? [HOLDER] : []),
+    lifeEnded: async () => undefined,
   });
 }
 
@@ -239,6 +242,8 @@ describe('storage that was cut', () => {
     expect([names(), fs.existsSync(at('a.img'))]).toEqual([[], false]);
     fs.writeFileSync(at('a.img'), Buffer.alloc(MIB));
     await restart(file('a', { id }));
+    const [, sameContent = ''] = /set same-content = (\S+);/.exec(failure()) ?? [];
+    await restart(file('a', { id, sameContent }));
     expect([names(), idOf('a')]).toEqual([['a'], held]);
     heldIds.clear();
     truncateSync(at('a.img'), 4096);

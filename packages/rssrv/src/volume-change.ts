@@ -8,7 +8,10 @@ import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { type RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { readLog } from './backends/wrappers/unsynced-log.ts';
 import { writesOf } from './backends/wrappers/unsynced-store.ts';
+import { storageStamp } from './backends/storage-stamp.ts';
 import { type LockOutcome, takeLocks } from './file-locks.ts';
+import { changedUnderHolders, isConfirmed } from './held-facts.ts';
+import { factsOf, type VolumeFacts } from './volume-facts.ts';
 import type { GrownVolume, ServedVolume } from './served-volume.ts';
 import { type IdRecords, placeOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
@@ -273,6 +276,7 @@ export class VolumeChange {
   private async settle(storage: Storage, lock: LockOutcome | undefined): Promise<HeldVolume> {
     const { volume, type, path } = storage;
     this.checkLock(storage, lock);
+    await this.checkHeld(storage);
     await this.checkShrunk(storage);
     const { sizeBytes, grownFromBytes } = await settleSize(storage);
     if (grownFromBytes !== null && type === 'file') {
@@ -289,6 +293,21 @@ export class VolumeChange {
     for (const doubt of await storageDoubts(volume, path, stats, this.ports.fileSystemOf)) {
       this.ports.log.warn(doubt, { volume: volume.name });
     }
+  }
+
+  /** What somebody holds comes back as it was, or waits for a person. */
+  private async checkHeld(storage: Storage): Promise<void> {
+    const { volume, id } = storage;
+    const before = this.records.facts.get(id);
+    const now = await storageFacts(storage);
+    if (before === undefined) return;
+    const error = changedUnderHolders(volume, before, now, this.ports.holdersOf(id));
+    if (error !== null) throw error;
+    if (!isConfirmed(volume, before, now)) return;
+    this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} has the content of what was served before it, as same-content says`, {
+      volume: volume.name,
+    });
+    await this.ports.lifeEnded(id);
   }
 
   /** What was cut since it was last served is not filled up with zeros for who holds it. */
@@ -412,7 +431,9 @@ export class VolumeChange {
     const places = new Map(served.map((volume) => [this.idOf(volume), placeOf(volume)]));
     const stored = [...this.after.held.values()].filter(({ served: { type } }) => type === 'file' || type === 'block');
     const sizes = new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes]));
-    const records = withIds(this.records, ids, places, sizes);
+    const facts = new Map<string, VolumeFacts>();
+    for (const { storage } of this.after.held.values()) if (storage.type !== 'null') facts.set(storage.id, await storageFacts(storage));
+    const records = withIds(this.records, ids, places, sizes, facts);
     if (records === null) return;
     await writeIdRecords(this.ports.idsFile, records);
     this.areRecordsWritten = true;
@@ -426,4 +447,9 @@ export class VolumeChange {
 function isOutOfFiles(thrown: unknown): boolean {
   const { errno } = toRsError(thrown).context;
   return errno === 'EMFILE' || errno === 'ENFILE';
+}
+
+async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
+  if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
+  return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
 }

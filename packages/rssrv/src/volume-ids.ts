@@ -9,6 +9,7 @@ import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { replaceFile } from '@rsio/protocol/lib/durable-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import { escapeControls } from '@rsio/protocol/lib/printable';
+import { areFactsEqual, isFacts, type VolumeFacts } from './volume-facts.ts';
 import { isRecord, isRecordOf, isText, isWhole } from '@rsio/protocol/lib/state-values';
 
 const FORMAT_VERSION = 1;
@@ -27,6 +28,8 @@ export interface IdRecords {
   readonly places: ReadonlyMap<string, string>;
   /** How many bytes were served of an id last, configured ids too; none: not known, or in memory. */
   readonly sizes: ReadonlyMap<string, number>;
+  /** As what an id was served last, configured ids too; none: by an earlier version. */
+  readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
 
 /** Where a volume's content is, as far as the configuration tells. */
@@ -59,7 +62,7 @@ export function settleIds(
 }
 
 /**
- * The records with these ids (by volumeKey), places and sizes (by id); null: they have them all. Places of ids that are nobody's are
+ * The records with these ids (by volumeKey), places, sizes and facts (by id); null: they have them all. Places of ids that are nobody's are
  * forgotten.
  */
 export function withIds(
@@ -67,16 +70,19 @@ export function withIds(
   ids: ReadonlyMap<string, string>,
   places: ReadonlyMap<string, string>,
   sizes: ReadonlyMap<string, number>,
+  facts: ReadonlyMap<string, VolumeFacts>,
 ): IdRecords | null {
   const has = <T>(known: ReadonlyMap<string, T>, news: ReadonlyMap<string, T>): boolean =>
     [...news].every(([key, value]) => known.get(key) === value);
-  if (has(records.ids, ids) && has(records.places, places) && has(records.sizes, sizes)) return null;
+  const hasFacts = [...facts].every(([id, fact]) => areFactsEqual(records.facts.get(id), fact));
+  if (hasFacts && has(records.ids, ids) && has(records.places, places) && has(records.sizes, sizes)) return null;
   const all = new Map([...records.ids, ...ids]);
   const made = new Set(all.values());
   return {
     ids: all,
     places: new Map([...records.places, ...places].filter(([id]) => made.has(id))),
     sizes: new Map([...records.sizes, ...sizes]),
+    facts: new Map([...records.facts, ...facts]),
   };
 }
 
@@ -87,7 +93,7 @@ export async function readIdRecords(file: string): Promise<IdRecords> {
     text = await readFile(file, 'utf8');
   } catch (thrown) {
     const errno = errnoName(thrown);
-    if (errno === 'ENOENT') return { ids: new Map(), places: new Map(), sizes: new Map() };
+    if (errno === 'ENOENT') return { ids: new Map(), places: new Map(), sizes: new Map(), facts: new Map() };
     throw new RsError(
       'E_SYSTEM',
       `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may read it'}`,
@@ -122,12 +128,14 @@ function parseRecords(file: string, text: string): IdRecords {
     if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is no UUID`);
     ids.set(key, id);
   }
-  // Files of earlier versions have neither places nor sizes.
+  // Files of earlier versions have no places, sizes or facts.
   const places: unknown = 'places' in content ? content.places : {};
   if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
   const sizes: unknown = 'sizes' in content ? content.sizes : {};
   if (!isRecordOf(sizes, isWhole)) throw damaged(file, 'its sizes are not whole numbers');
-  return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)) };
+  const facts: unknown = 'facts' in content ? content.facts : {};
+  if (!isRecordOf(facts, isFacts)) throw damaged(file, 'its facts are not those of volumes');
+  return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)), facts: new Map(Object.entries(facts)) };
 }
 
 function damaged(file: string, what: string, cause?: unknown): RsError {
@@ -140,8 +148,8 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
 }
 
 /** Durable when it resolves. Throws E_SYSTEM naming `file`. */
-export async function writeIdRecords(file: string, { ids, places, sizes }: IdRecords): Promise<void> {
-  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes) };
+export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
+  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}
 `;
   // What the next start would refuse is not written.

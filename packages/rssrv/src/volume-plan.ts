@@ -48,9 +48,13 @@ const KEYS: Readonly<Record<Field, string>> = {
   shared: 'shared',
   unlocked: 'unlocked',
   id: 'id',
+  sameContent: 'same-content',
   test: 'test-...',
 };
 const FIELDS = Object.keys(KEYS) as Field[];
+
+/** What is looked at by itself, or changes nothing for who holds it. */
+const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent']);
 
 /** `standingOf` is asked about volumes of `old` only. */
 export function volumeChanges(
@@ -101,7 +105,7 @@ function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, u
     ...rightsRefusals(now, users),
     ...useRefusals(
       now,
-      changed.filter((field) => field !== 'sizeBytes' && field !== 'clients' && field !== 'unlocked'),
+      changed.filter((field) => !ALWAYS_CHANGED.has(field)),
       users,
     ),
   ];
@@ -148,7 +152,7 @@ function changeText(now: ServerVolumeConfig, changed: readonly Field[], sizeByte
   return `${label(now)} ${parts.join(' and ')}`;
 }
 
-function heldBy(users: readonly Holder[]): string {
+export function heldBy(users: readonly Holder[]): string {
   const texts = users.map(({ node, address, sinceMs }) => `node ${node} at ${address} has held it since ${formatTime(sinceMs)}`);
   const [first = '', ...more] = texts;
   return more.length === 0 ? first : `${first} (and ${more.length} more)`;

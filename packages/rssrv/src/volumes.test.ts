@@ -17,6 +17,7 @@ import { volumeConfig } from './testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
 let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
@@ -67,6 +68,8 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
     log,
     syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
+    holdersOf: (id) => (heldIds.has(id) ? [HOLDER] : []),
+    lifeEnded: async () => undefined,
   });
   await result.open({ volumes });
   prepared.push(result);

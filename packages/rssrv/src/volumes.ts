@@ -6,6 +6,7 @@ import type { RssrvConfig, ServerVolumeConfig } from '@rsio/protocol/config/type
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
+import type { Holder } from '@rsio/protocol/wire/messages';
 import { syncUnsynced } from './backends/wrappers/sync-unsynced.ts';
 import type { takeLocks } from './file-locks.ts';
 import type { ServedVolume } from './served-volume.ts';
@@ -31,6 +32,10 @@ export interface VolumePorts extends StoragePorts {
   readonly takeLocks?: typeof takeLocks | undefined;
   /** Whether somebody holds the volume of an id. */
   isHeld(id: string): boolean;
+  /** Who holds the volume of an id. */
+  holdersOf(id: string): readonly Holder[];
+  /** What was written to the volume of an id may be lost: whoever holds it sends again what he has kept. */
+  lifeEnded(id: string): Promise<void>;
 }
 
 /** A volume that is served, with what it stands on. */

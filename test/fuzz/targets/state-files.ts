@@ -83,12 +83,12 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
     case 'holders':
       return useHolders(file);
     case 'volumes': {
-      const configured = [{ ...VOLUME, id: null, sizeBytes: 1 << 20, blockSizeBytes: 512, line: 1 } as const];
+      const configured = [{ ...VOLUME, id: null, sameContent: null, sizeBytes: 1 << 20, blockSizeBytes: 512, line: 1 } as const];
       const records = await readIdRecords(file);
       const { ids, warnings } = settleIds(records, configured, () => true);
       for (const warning of warnings) expectPrintable(warning, 'a warning');
       expectThat(/^[0-9a-f-]{36}$/.test(ids.get('oracle@0') ?? ''), 'a volume got an id that is none');
-      withIds(records, ids, new Map(), new Map());
+      withIds(records, ids, new Map(), new Map(), new Map());
       return true;
     }
     case 'records': {
@@ -195,7 +195,11 @@ function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
 function volumes(random: SeededRandom): object {
   const key = random.chance(0.9) ? 'oracle@0' : 'a\u001b[2J@0';
   const places = random.chance(0.5) ? {} : { places: odd(random, { [ID]: odd(random, 'memory') }) };
-  return { volumes: odd(random, { [key]: odd(random, ID) }), ...places };
+  const fact = { readonly: odd(random, false), shared: odd(random, false), blocksize: odd(random, 512), stamp: odd(random, 'i5.b7') };
+  const facts = random.chance(0.5)
+    ? {}
+    : { sizes: odd(random, { [ID]: odd(random, 512) }), facts: odd(random, { [ID]: odd(random, fact) }) };
+  return { volumes: odd(random, { [key]: odd(random, ID) }), ...places, ...facts };
 }
 
 function make(random: SeededRandom): Buffer {

@@ -83,6 +83,7 @@ describe('the sample', () => {
           shared: false,
           unlocked: false,
           id: null,
+          sameContent: null,
           line: 15,
         },
       ],
@@ -135,6 +136,7 @@ id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
       shared: true,
       unlocked: true,
       id: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21',
+      sameContent: null,
       line: 7,
     });
   });

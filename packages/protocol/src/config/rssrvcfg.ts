@@ -137,6 +137,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     shared: reader.value('shared'),
     unlocked: reader.value('unlocked'),
     id: reader.value('id'),
+    sameContent: reader.value('same-content'),
     line: reader.line,
   };
 }

@@ -176,6 +176,10 @@ export const SCHEMA = {
           'Whether a file that cannot be locked (no perl, or a file system without locks) is served all the same',
         ),
         id: optional(types.uuid, 'Identity of the volume; without it one is made at first start and kept'),
+        'same-content': optional(
+          types.stamp,
+          'Mark of the file or device whose content is that of the one served before it; rssrv names it when it asks for this',
+        ),
         'test-delay': forTests(testDelays, 'Times that operations take longer; a range is drawn from evenly'),
         'test-error': forTests(testErrors, 'Operations that are not done and answered with an error; every N: each Nth that it is met by'),
         'test-pause': forTests(types.path, 'While this file is there, all I/O of the volume stands still'),

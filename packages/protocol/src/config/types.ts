@@ -37,6 +37,8 @@ export interface ServerVolumeConfig {
   /** Served also where its file cannot be locked; none: no. */
   readonly unlocked?: boolean;
   readonly id: string | null;
+  /** The stamp of a file or device that has the content of the one which was served before it; null: none is said to. */
+  readonly sameContent: string | null;
   /** Faults that its storage is to show; none: a volume like any other. */
   readonly test?: VolumeTests;
   readonly line: number;

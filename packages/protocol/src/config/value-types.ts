@@ -2,7 +2,7 @@
 // files, screens and man pages use the same. Reading throws RsError E_USAGE with `context.allowed`.
 // A secret type never shows the text it refuses.
 
-import { KEY_MAX_CHARS, PATH_MAX_BYTES, PORT_MAX } from '../limits.ts';
+import { KEY_MAX_CHARS, PATH_MAX_BYTES, PORT_MAX, STORAGE_STAMP_MAX_CHARS } from '../limits.ts';
 import {
   ADDRESS_ALLOWED,
   DURATION_ALLOWED,
@@ -127,6 +127,11 @@ export const path: ValueType<string> = plain('path', `an absolute path of at mos
 
 export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21', (text) => {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
+});
+
+/** What tells a file or device from others; none has a character that means something to the file. */
+export const stamp: ValueType<string> = plain('mark', 'a mark as rssrv names it, such as i131074.b1795257182000000000', (text) => {
+  return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
 
 /** Names of clients; null: all of them. */

@@ -103,6 +103,7 @@ test('a block device is settled with its own size, held exclusively, and never a
     clients: null,
     shared: false,
     id: null,
+    sameContent: null,
     line: 1,
   };
   const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };

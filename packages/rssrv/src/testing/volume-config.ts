@@ -15,6 +15,7 @@ export function volumeConfig(changes: Partial<ServerVolumeConfig> = {}): ServerV
     clients: null,
     shared: false,
     id: null,
+    sameContent: null,
     line: 1,
     ...changes,
   };
