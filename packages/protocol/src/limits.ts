@@ -436,6 +436,11 @@ export const UNIX_PATH_MAX_BYTES = 107;
 /** Requests of a volume for what is not whole blocks under way; each has a buffer of two blocks. More wait in turn. */
 export const BYTE_RANGES_OUT_MAX = 64;
 export const NBD_CONNECTIONS_MAX = 256;
+/** Connections beyond that are told so, this many at a time and so long; what is beyond that again is closed without a word. */
+export const NBD_REFUSED_MAX = 16;
+export const NBD_REFUSED_TIMEOUT_MS = 5_000;
+/** They are logged this rarely. */
+export const NBD_REFUSED_LOG_MS = 60_000;
 export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
 /** Requests, and bytes of them, that one NBD connection may have out before it is not read any more. */
 export const NBD_REQUESTS_OUT_MAX = 256;

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { NBD_CONNECTIONS_MAX, NBD_REFUSED_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { NbdDoor, type NbdDoorOptions } from './nbd-door.ts';
 import { groupId } from './socket-group.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';
-import { named, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
+import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 
@@ -186,13 +186,21 @@ describe('users', () => {
     const open = Array.from({ length: NBD_CONNECTIONS_MAX }, () => new Client(socketPath));
     await Promise.all(open.map((client) => client.take(18)));
     const tooMany = new Client(socketPath);
+    await tooMany.take(18);
+    tooMany.socket.write(Buffer.concat([u32(3), optionBytes(7, named('oracle'))]));
+    const sentence = `${NBD_CONNECTIONS_MAX} NBD connections are open, and no more are allowed: close one of them`;
+    const [answer] = optionAnswers(await tooMany.take(20 + sentence.length));
+    expect([answer?.type, answer?.data.toString()]).toEqual([0x80000002, sentence]);
+    const more = Array.from({ length: 2 * NBD_REFUSED_MAX }, () => new Client(socketPath));
+    await vi.waitUntil(() => more.filter((client) => client.closed).length === NBD_REFUSED_MAX + 1, UNTIL);
+    expect(warnings).toEqual([`NBD connection refused (1 so far): ${sentence}`]);
+    tooMany.socket.write(optionBytes(1, Buffer.from('oracle')));
     await tooMany.whenClosed();
-    expect(tooMany.receivedBytes).toBe(0);
-    expect(warnings).toContain(`NBD connection refused: ${NBD_CONNECTIONS_MAX} of at most ${NBD_CONNECTIONS_MAX} are open`);
     open[0]?.socket.destroy();
     await vi.waitUntil(async () => {
       const next = new Client(socketPath);
-      await vi.waitUntil(() => next.closed || next.receivedBytes >= 18, UNTIL);
+      next.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
+      await vi.waitUntil(() => next.closed || next.receivedBytes >= 28, UNTIL);
       return !next.closed;
     }, UNTIL);
   });

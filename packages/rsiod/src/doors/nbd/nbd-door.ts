@@ -12,6 +12,9 @@ import {
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_RECEIVE_BYTES,
   NBD_STOP_TIMEOUT_MS,
+  NBD_REFUSED_LOG_MS,
+  NBD_REFUSED_MAX,
+  NBD_REFUSED_TIMEOUT_MS,
 } from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
@@ -54,6 +57,10 @@ export class NbdDoor implements Door {
   /** One for all sockets: what was received is taken before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
+  /** Told that there are too many. */
+  private readonly refused = new Set<Client>();
+  private refusals = 0;
+  private refusalSaidMs = Number.NEGATIVE_INFINITY;
   private server: Server | null = null;
   private accepted = 0;
   private whenEmpty: (() => void) | null = null;
@@ -88,6 +95,7 @@ export class NbdDoor implements Door {
     const { server } = this;
     this.server = null;
     server?.close();
+    for (const client of this.refused) client.connection.abort();
     for (const client of [...this.clients]) client.connection.drain();
     if (this.clients.size > 0) await this.emptyOrTimeout();
     for (const client of [...this.clients]) client.connection.abort();
@@ -120,12 +128,32 @@ export class NbdDoor implements Door {
   }
 
   private accept(socket: Socket): void {
-    const { log, volumes, clock, receiveInPlace = true } = this.options;
-    if (this.server === null || this.clients.size >= NBD_CONNECTIONS_MAX) {
-      log.warn(`NBD connection refused: ${this.clients.size} of at most ${NBD_CONNECTIONS_MAX} are open`);
-      socket.destroy();
-      return;
-    }
+    if (this.server === null) socket.destroy();
+    else if (this.clients.size < NBD_CONNECTIONS_MAX) {
+      const client = this.open(socket, this.options.volumes, NBD_HANDSHAKE_TIMEOUT_MS);
+      this.clients.add(client);
+    } else this.refuse(socket);
+  }
+
+  /** A client that only sees its connection closed takes the door for broken. */
+  private refuse(socket: Socket): void {
+    const sentence = `${this.clients.size} NBD connections are open, and no more are allowed: close one of them`;
+    this.sayRefused(sentence);
+    if (this.refused.size >= NBD_REFUSED_MAX) socket.destroy();
+    else this.refused.add(this.open(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));
+  }
+
+  private sayRefused(sentence: string): void {
+    const { log, clock } = this.options;
+    this.refusals++;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.refusalSaidMs < NBD_REFUSED_LOG_MS) return;
+    this.refusalSaidMs = nowMs;
+    log.warn(`NBD connection refused (${this.refusals} so far): ${sentence}`);
+  }
+
+  private open(socket: Socket, volumes: NbdVolumes, handshakeMs: number): Client {
+    const { log, clock, receiveInPlace = true } = this.options;
     const number = ++this.accepted;
     const receive = (bytes: Buffer, end: number): void => connection.receive(bytes, 0, end);
     const moved = receiveInPlace ? withReceiveBuffer(socket, this.receiveBuffer, receive) : undefined;
@@ -137,17 +165,17 @@ export class NbdDoor implements Door {
       finished: () => this.finished(client),
     });
     const client: Client = { number, connection, volume: null, timer: null };
-    client.timer = clock.after(NBD_HANDSHAKE_TIMEOUT_MS, () => {
-      log.warn(`NBD connection ${number} closed: no export chosen within ${NBD_HANDSHAKE_TIMEOUT_MS} ms`);
+    client.timer = clock.after(handshakeMs, () => {
+      if (!this.refused.has(client)) log.warn(`NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`);
       connection.abort();
     });
-    this.clients.add(client);
     opened.on('end', () => connection.inputEnd());
     // What went wrong with a local socket is always the same, the client is gone; 'close' follows.
     opened.on('error', () => {});
     opened.on('close', () => connection.closed());
     connection.start();
     opened.resume();
+    return client;
   }
 
   private serving(client: Client, volume: DoorVolume): void {
@@ -160,6 +188,7 @@ export class NbdDoor implements Door {
 
   private finished(client: Client): void {
     client.timer?.cancel();
+    if (this.refused.delete(client)) return;
     const { volume } = client;
     if (volume === null) this.clients.delete(client);
     else {

@@ -9,6 +9,8 @@ import { exportNameReply, infoReplies, metaContextReply, optionError, optionRepl
 /** The attached volumes. One that is being detached is not in the list any more: nobody new may open it. */
 export interface NbdVolumes {
   list(): readonly DoorVolume[];
+  /** Why nothing is to be had on this connection, a sentence; undefined: it is. */
+  readonly refusal?: string;
 }
 
 /** What the two sides agreed on. */
@@ -60,6 +62,8 @@ export class NbdHandshake {
   /** `data` null: longer than any sensible option. */
   option(option: number, data: Buffer | null): HandshakeStep {
     if (option === OPTION.ABORT) return { reply: optionReply(option, OPTION_REPLY.ACK), next: 'close' };
+    const { refusal } = this.volumes;
+    if (refusal !== undefined) return option === OPTION.EXPORT_NAME ? CLOSE : refuse(option, OPTION_REPLY.ERR_POLICY, refusal);
     if (data === null) {
       if (option === OPTION.EXPORT_NAME) return CLOSE;
       return refuse(option, OPTION_REPLY.ERR_TOO_BIG, 'The data of the option is too long');
