@@ -108,6 +108,7 @@ function measure(pathCount: number): number {
     closed: () => undefined,
   };
   const paths = Array.from({ length: pathCount }, () => new Echo());
+  const challenge = { version: 1, features: [], server: 'big-9', serverid: 1, instance: 'instance', nonce: NOTHING };
   for (const [index, path] of paths.entries()) {
     const welcome = { session: Buffer.alloc(16), path: index, slots: SLOTS, windowBytes: WINDOW_BYTES, interfaces: [], generation: 1 };
     const observer = {
@@ -116,7 +117,7 @@ function measure(pathCount: number): number {
       pathDown: () => undefined,
     };
     const connection = new Connection(path, pools, handler);
-    if (index === 0) trunk.begin(connection, welcome, NOTHING, 'instance', observer);
+    if (index === 0) trunk.begin(connection, welcome, NOTHING, challenge, observer);
     else trunk.join(connection, welcome, [], observer);
   }
   const attachment = new Attachment('volume', 0, false);

@@ -10,6 +10,7 @@ import { HOLDER_CASES } from './server/holders.ts';
 import { IO_CASES } from './server/io.ts';
 import { JOIN_CASES } from './server/join.ts';
 import { LIVENESS_CASES } from './server/liveness.ts';
+import { REVOKE_CASES } from './server/revoke.ts';
 import { PROBE_CASES } from './server/probes.ts';
 import { PROOF_CASES } from './server/proof.ts';
 import { REQUEST_CASES } from './server/requests.ts';
@@ -29,6 +30,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...HOLDER_CASES,
   ...TAKE_OVER_CASES,
   ...LIVENESS_CASES,
+  ...REVOKE_CASES,
   ...PROBE_CASES,
   ...BEACON_CASES,
   ...RESTART_CASES,

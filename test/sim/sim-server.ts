@@ -38,6 +38,8 @@ export interface ServerPorts {
   stepped(server: SimServer): void;
   /** Longest time a proven socket takes to its process, ms. */
   readonly handOverMs: number;
+  /** It knows REVOKE. */
+  readonly revokes: boolean;
 }
 
 type Refuse = (refusal: RefusalWords) => void;
@@ -204,7 +206,15 @@ export class SimServer implements SimHost {
   private get identity(): ServerIdentity {
     const instance = this.instance.toString(16).padStart(32, '0');
     const { name, serverid } = this;
-    return { namespaceid: 1, server: name, serverid, instance, serverkey: null, versions: [1], features: [FEATURE.DIGEST] };
+    return {
+      namespaceid: 1,
+      server: name,
+      serverid,
+      instance,
+      serverkey: null,
+      versions: [1],
+      features: [FEATURE.DIGEST, ...(this.ports.revokes ? [FEATURE.REVOKE] : [])],
+    };
   }
 
   /** Takes a connection that nothing was read from. */
@@ -387,6 +397,7 @@ export class SimServer implements SimHost {
       transcript,
       arrivedAt: interfaceAt(end.localAddress),
       digest: features.includes(FEATURE.DIGEST),
+      revoke: features.includes(FEATURE.REVOKE),
       dead: proof.dead,
     });
   }

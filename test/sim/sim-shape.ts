@@ -25,6 +25,8 @@ export interface WorldShape {
   readonly slots: number;
   readonly seqModulus: number;
   readonly digest: boolean;
+  /** Its servers know REVOKE; else they are of an older build. */
+  readonly revokes: boolean;
   readonly times: LivenessTimes;
   readonly logSizeBytes: number;
   /** Some of its routes lose packets all the time. */
@@ -39,6 +41,8 @@ export interface WorldShape {
 }
 
 const KIB = 1024;
+/** One world of so many has servers of an older build. */
+const OLDER_SERVER_SEEDS = 4;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** Share of the worlds in which routes lose packets, and how many of them a route loses one way. */
@@ -56,7 +60,7 @@ const TIMES: readonly LivenessTimes[] = [
   { heartbeatMs: 250, suspectMs: 60, deadMs: 800 },
 ];
 
-export function drawShape(random: SeededRandom): WorldShape {
+export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const servers = random.chance(0.25) ? 2 : 1;
   const clients = random.pick([1, 1, 1, 2, 2, 3]);
   const [locals, remotes] = random.pick([
@@ -85,6 +89,8 @@ export function drawShape(random: SeededRandom): WorldShape {
     slots: random.pick([256, 64, 40, 16, 16, 10]),
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
+    // Not drawn: every other number of a seed stays what it was.
+    revokes: seed % OLDER_SERVER_SEEDS !== 0,
     times: random.pick(TIMES),
     logSizeBytes: random.pick([0, 64 * KIB, 1024 * KIB, 1024 * KIB]),
     isLossy: random.chance(LOSSY_CHANCE),

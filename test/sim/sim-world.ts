@@ -70,7 +70,7 @@ export class SimWorld {
     const random = new SeededRandom(seed);
     this.random = random;
     this.starts = new SeededRandom(seed + STARTS_SEED);
-    this.shape = drawShape(random);
+    this.shape = drawShape(random, seed);
     setSeqModulus(this.shape.seqModulus);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
@@ -189,7 +189,17 @@ export class SimWorld {
     };
     const machine = new SimMachine(random);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
-    const ports = { clock, random, trace, nodekey: NODEKEY, machine, sessions, stepped, handOverMs: shape.handOverMs };
+    const ports = {
+      clock,
+      random,
+      trace,
+      nodekey: NODEKEY,
+      machine,
+      sessions,
+      stepped,
+      handOverMs: shape.handOverMs,
+      revokes: shape.revokes,
+    };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);
     for (let at = 0; at < shape.fought; at++) this.addVolume(server, `v${at}`);

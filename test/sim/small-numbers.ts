@@ -27,6 +27,18 @@ Slots.prototype.take = function (this: Slots, request) {
 };
 
 // oxlint-disable-next-line typescript/unbound-method -- called with its object below
+const giveUp = SlotTable.prototype.giveUp;
+SlotTable.prototype.giveUp = function (this: SlotTable, slot, seq, handle) {
+  const entries: Numbered[] = Reflect.get(this, 'entries');
+  const entry = entries[slot];
+  const isNext = entry !== undefined && seq === (entry.seq + 1) % modulus;
+  if (isNext) entry.seq = (seq + SEQ_MODULUS - 1) % SEQ_MODULUS;
+  const isFine = giveUp.call(this, slot, seq, handle);
+  if (isNext && !isFine) entry.seq = (seq + modulus - 1) % modulus;
+  return isFine;
+};
+
+// oxlint-disable-next-line typescript/unbound-method -- called with its object below
 const receive = SlotTable.prototype.receive;
 SlotTable.prototype.receive = function (this: SlotTable, header, path, bodyBytes, nowMs) {
   const entries: Numbered[] = Reflect.get(this, 'entries');

@@ -32,9 +32,18 @@ export const SLOTS = 256;
 export const SLOTS_RESERVED = 8;
 /** Quarantined slots at which the worst suspect path is fenced at once (S6). */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
-/** Share of the unreserved slots that one volume may hold while another has work. */
+/**
+ * Share of the unreserved slots, and of the window, that one volume may hold of what the others leave: however many hang, there is some left
+ * for the next.
+ */
 export const VOLUME_SLOT_SHARE = 0.75;
+/** Tags that one REVOKE names, as slot and seq; I/O of more is given up with the session. */
+export const REVOKE_TAGS_MAX = 4 * SLOTS;
+/** Handles that are being revoked at one time; one more is given up with the session. */
+export const REVOKES_MAX = 64;
 export const WINDOW_BYTES = 32 * MIB;
+/** What the server has, as a PONG shows, and has not answered for so long waits for its storage, and counts as load of its path no more. */
+export const HELD_BY_STORAGE_MS = 2_000;
 /** READs that the server reads again for late copies, in bytes of all together: they are outside of the window. */
 export const REREAD_MAX_BYTES = 8 * MIB;
 export const PATHS_PER_TRUNK_MAX = 64;

@@ -253,7 +253,7 @@ export class Namespace {
 
   private identityFor({ local, remote }: RouteEnds): ClientIdentity {
     const { namespaceid, nodename, nodekey, digest } = this.setup.config;
-    const features = digest ? [FEATURE.DIGEST] : [];
+    const features = digest ? [FEATURE.DIGEST, FEATURE.REVOKE] : [FEATURE.REVOKE];
     return {
       nodekey,
       serverkey: remote.serverkey,

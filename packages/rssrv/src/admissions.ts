@@ -97,6 +97,7 @@ export class Admissions {
       transcript: proven.transcript,
       arrivedAt,
       digest: proven.features.includes(FEATURE.DIGEST),
+      revoke: proven.features.includes(FEATURE.REVOKE),
       dead: proven.proof.dead,
     };
     const { node } = proven.hello;

@@ -32,6 +32,10 @@ export class HandleNumbers {
     return this.next + promised <= this.last;
   }
 
+  wasGiven(handle: number): boolean {
+    return handle > 0 && handle < this.next;
+  }
+
   take(): number {
     return this.next++;
   }

@@ -85,7 +85,7 @@ export class Listener {
       instance: randomBytes(16).toString('hex'),
       serverkey: config.server.serverkey,
       versions: PROTOCOL_VERSIONS,
-      features: [FEATURE.DIGEST, FEATURE.PROBE],
+      features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE],
     };
     this.entrances = new Entrances({
       clock,

@@ -20,13 +20,16 @@ import { Heartbeat } from '@rsio/protocol/trunk/heartbeat';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Admission } from './session.ts';
 
 export interface ServerPathOwner {
   /** A whole slotted request; its body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
+  /** The client gives up what it sent on a handle: pairs of slot and seq. */
+  revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
   /** A BYE: the client ends its session. */
   clientEnds(sentence: string): void;
   /** Age of the oldest executing request, ms. */
@@ -49,6 +52,8 @@ export class ServerPath implements ConnectionHandler {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
+  /** The feature of REVOKE was agreed. */
+  private readonly mayRevoke: boolean;
   private readonly owner: ServerPathOwner;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
@@ -65,7 +70,7 @@ export class ServerPath implements ConnectionHandler {
 
   constructor(
     number: number,
-    arrivedAt: ServerInterface,
+    { arrivedAt, revoke }: Pick<Admission, 'arrivedAt' | 'revoke'>,
     transport: PathTransport,
     pools: ConnectionPools,
     clock: Clock,
@@ -73,6 +78,7 @@ export class ServerPath implements ConnectionHandler {
   ) {
     this.number = number;
     this.arrivedAt = arrivedAt;
+    this.mayRevoke = revoke;
     this.owner = owner;
     this.clock = clock;
     this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
@@ -194,6 +200,11 @@ export class ServerPath implements ConnectionHandler {
     this.deferred = { ...header };
   }
 
+  revoked(handle: number): void {
+    this.connection.encoder.message(OP.REVOKED, 0, 0, 0, 0, handle, EMPTY);
+    this.flushSoon();
+  }
+
   /** There is room in the session: takes what it deferred, and what waits behind that. */
   takeDeferred(): void {
     const { deferred } = this;
@@ -265,6 +276,10 @@ export class ServerPath implements ConnectionHandler {
         return;
       case OP.FENCE:
         this.owner.fence(this, header.aux);
+        return;
+      case OP.REVOKE:
+        if (this.mayRevoke) this.owner.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
+        else this.violation('REVOKE was not agreed on');
         return;
       default: {
         const bye = decodeFarewell(body, offset, header.length);

@@ -121,6 +121,11 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
+  /** Whether a handle of this number was ever given. */
+  wasGiven(handle: number): boolean {
+    return this.numbers.wasGiven(handle);
+  }
+
   /** Volumes have become larger: what is open, and what is just being opened, has the new size from now on. */
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {

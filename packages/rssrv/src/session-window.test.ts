@@ -74,7 +74,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     },
     end: () => {},
   };
-  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, dead: [] });
+  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
   const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
   const header = Buffer.alloc(HEADER_BYTES);
   writeMessageHeader(header, 0, OP.OPEN, 0, 0, 0, 1, body.length, 0);

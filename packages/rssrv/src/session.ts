@@ -4,6 +4,7 @@
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import {
   ANSWERS_UNREAD_MAX_BYTES,
@@ -18,13 +19,15 @@ import {
 import type { ConnectionPools } from '@rsio/protocol/trunk/connection';
 import type { PathTransport } from '@rsio/protocol/trunk/path-transport';
 import { SlotTable } from '@rsio/protocol/trunk/slot-table';
-import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
+import { ANSWER, FLAG, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
+import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from './backends/backend.ts';
 import { enter, execute, isFua, leave, type OpenVolume, validate } from './request.ts';
 import { Reruns } from './reruns.ts';
+import { Revokes } from './revokes.ts';
 import type { GrownVolume } from './served-volume.ts';
 import { ServerPath, type ServerPathOwner } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
@@ -47,6 +50,8 @@ export interface Admission {
   /** The server's interface that it came in by. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
+  /** The client may send REVOKE. */
+  readonly revoke: boolean;
   /** Numbers of the paths that the client holds dead. */
   readonly dead: readonly number[];
 }
@@ -59,6 +64,7 @@ export class Session implements ServerPathOwner {
   private readonly volumes: SessionVolumes;
   private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
+  private readonly revokes = new Revokes();
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
   private nextPath = 0;
@@ -87,7 +93,7 @@ export class Session implements ServerPathOwner {
   admit(transport: PathTransport, admission: Admission): void {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
     const number = this.nextPath++;
-    const path = new ServerPath(number, admission.arrivedAt, transport, this.ports.pools, this.ports.clock, this);
+    const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
     if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
       path.bye(
         this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT',
@@ -199,6 +205,30 @@ export class Session implements ServerPathOwner {
     path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
   }
 
+  revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void {
+    if (!this.volumes.wasGiven(handle)) {
+      path.violation(`REVOKE of handle ${handle}, which was never given`);
+      return;
+    }
+    const kind = this.revokes.asked(handle, path.number);
+    if (kind === 'twice') {
+      path.violation(`REVOKE of handle ${handle}, for which this path is owed a REVOKED already`);
+      return;
+    }
+    for (let at = 0; kind === 'first' && at < tags.length; at += 2) {
+      if (this.slots.giveUp(tags[at]!, tags[at + 1]!, handle)) continue;
+      path.violation(`REVOKE of handle ${handle} names slot ${tags[at]} seq ${tags[at + 1]}, which it cannot have sent`);
+      return;
+    }
+    const over = (): void => {
+      for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
+    };
+    this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
+      // It is not known to be over: nothing is said, and the client's handle stays fenced.
+      this.ports.log.error(`Handle ${handle}, which the client has revoked, could not be closed: ${toRsError(thrown).message}`);
+    });
+  }
+
   clientEnds(sentence: string): void {
     if (!this.ending) this.ports.clientEnds(sentence);
   }
@@ -206,6 +236,7 @@ export class Session implements ServerPathOwner {
   pathClosed(path: ServerPath, reason: string): void {
     if (!this.paths.delete(path.number)) return;
     this.slots.forget(path.number);
+    this.revokes.pathClosed(path.number);
     this.rereads.forget(path.number);
     this.messageReruns.forget(path.number);
     this.pathLog(path).info(`ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
@@ -263,6 +294,8 @@ export class Session implements ServerPathOwner {
       else if (kind === 'twice') this.askedTwice(path, header);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
+    } else if (frameEntry(header.op)?.shape === 'message') {
+      answerMessage(path, header, status, [encodeFailureAnswer({ sentence: statusEntry(status).sentence, holders: [] })], 0);
     } else {
       answerIo(path, header, status);
     }
@@ -428,7 +461,7 @@ function answerRead(path: ServerPath, header: Header, status: Status, body: Buff
   encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
 }
 
-function answerMessage(path: ServerPath, header: Header, status: Status, bodies: readonly Buffer[], aux: number): void {
+function answerMessage(path: ServerPath, header: Header, status: number, bodies: readonly Buffer[], aux: number): void {
   const { encoder } = path.connection;
   const last = bodies.length - 1;
   for (let index = 0; index < last; index++) {

@@ -77,7 +77,7 @@ class Scene {
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };
     const link = new MemoryLink(this.clock, shape);
     this.paths.push({ link, client: new HostileEnd(link.client, digest) });
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest, dead });
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest, revoke: true, dead });
   }
 
   async take({ kind, arg, bytes }: Step): Promise<void> {

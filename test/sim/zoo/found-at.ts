@@ -8,7 +8,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [7, ['probe-uncounted']],
   [10, ['epoch-after-grant']],
   [12, ['first-path-only', 'stray', 'no-receipt', 'writes-in-replay']],
-  [14, ['stays-in-session', 'fences-only']],
+  [14, ['stays-in-session', 'fences-only', 'revoked-early', 'revoke-ignored', 'detach-unawaited']],
   [15, ['no-fence-worst', 'no-quarantine']],
   [16, ['no-fence-wait']],
   [19, ['overlap-forgotten', 'fenced-early', 'lost-unrevoked']],
@@ -53,6 +53,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [28, ['late-socket']],
   [29, ['overlap-overtakes']],
   [30, ['no-fsync']],
+  [31, ['tags-ignored']],
   [35, ['late-receiver']],
   [36, ['given-up-again']],
   [37, ['grant-on-close', 'taken-waits', 'log-survives-identity']],
@@ -60,6 +61,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [41, ['trim-all']],
   [45, ['hedge-answers-both']],
   [46, ['life-late']],
+  [50, ['revoke-unasked']],
   [54, ['no-wait']],
   [69, ['lost-error']],
   [72, ['fence-slot']],
@@ -80,6 +82,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [216, ['no-self-sync']],
   [256, ['attach-beside-leaving']],
   [264, ['reads-in-resend']],
+  [119, ['revoke-unawaited']],
 ];
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(FINDERS.flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])));

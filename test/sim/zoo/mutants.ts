@@ -8,6 +8,7 @@ import { LOG_MUTANTS } from './log-mutants.ts';
 import { LOSS_MUTANTS } from './loss-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts';
+import { REVOKE_MUTANTS } from './revoke-mutants.ts';
 import { SERVER_MUTANTS } from './server-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TRUNK_MUTANTS } from './trunk-mutants.ts';
@@ -18,6 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SERVER_MUTANTS,
   ...LISTENER_MUTANTS,
   ...STALL_MUTANTS,
+  ...REVOKE_MUTANTS,
   ...HOLD_MUTANTS,
   ...LOG_MUTANTS,
   ...RECOVERY_MUTANTS,

@@ -8,7 +8,7 @@ import type { StallWatch } from '@rsio/rsiod/stall-watch';
 import { Volume } from '@rsio/rsiod/volume';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { override } from '../override.ts';
-import type { Mutant } from './mutant.ts';
+import { all, type Mutant } from './mutant.ts';
 
 interface TrunkInner {
   closeAll(reason: string): void;
@@ -34,16 +34,23 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     name: 'stays-in-session',
     rule: 'E1',
     breaks: 'I/O that was sent is given up, and the session goes on without a fence',
-    apply: () => override(Trunk, 'leaveSession', () => () => undefined),
+    apply: () =>
+      all(
+        override(Trunk, 'leaveSession', () => () => undefined),
+        override(Trunk, 'fence', () => () => true),
+      ),
   },
   {
     name: 'fences-only',
     rule: 'E1',
     breaks: 'I/O that was sent is given up, and new I/O goes when every path that carried it is FENCED',
     apply: () =>
-      override<TrunkInner, [], void>(Trunk, 'leaveSession', () => (self) => {
-        self.closeAll('Requests were given up');
-      }),
+      all(
+        override<TrunkInner, [], void>(Trunk, 'leaveSession', () => (self) => {
+          self.closeAll('Requests were given up');
+        }),
+        override(Trunk, 'fence', () => () => false),
+      ),
   },
   {
     name: 'detach-leaves-out',

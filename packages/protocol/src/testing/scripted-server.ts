@@ -130,6 +130,8 @@ export class ScriptedServer {
   session = Buffer.alloc(16, 1);
   slots = 256;
   digest = true;
+  /** It knows REVOKE; it answers REVOKED when the test says so. */
+  revokes = false;
   /** What WELCOME tells of its list. */
   interfaces: readonly ServerInterface[] = [];
   generation = 1;
@@ -147,7 +149,7 @@ export class ScriptedServer {
   }
 
   accept(end: MemoryEnd): void {
-    const features = this.digest ? [FEATURE.DIGEST] : [];
+    const features = [...(this.digest ? [FEATURE.DIGEST] : []), ...(this.revokes ? [FEATURE.REVOKE] : [])];
     const identity = {
       namespaceid: 1,
       server: this.name,

@@ -107,7 +107,7 @@ export class TrunkScene implements RequestOwner {
     this.network.addRoute(localAddress, address);
     const hello = {
       versions: [1],
-      features: [FEATURE.DIGEST],
+      features: [FEATURE.DIGEST, FEATURE.REVOKE],
       namespaceid: 1,
       node: 'node',
       instance: 1,

@@ -17,7 +17,7 @@ export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 
 
 //   opening --OPEN answered, same life--> resending --all resent writes answered--> ready
 //   opening --OPEN answered, new life--> replaying --all of the log answered--> resending
-//   replaying, resending, ready --answered STALE--> revoked --nothing is out any more--> opening
+//   replaying, resending, ready --answered STALE, or given up--> revoked --nothing is out any more--> opening
 //   replaying, resending, ready, revoked --session lost--> opening
 //   any of them --> failed (identity changed, refused for good)   any --> closed
 const PHASES: StateTable<AttachmentPhase> = {
@@ -56,6 +56,10 @@ export class Attachment {
   openAsked = false;
   /** Requests of it that were sent and are not answered. */
   slotsHeld = 0;
+  /** What those count in the window. */
+  bytesHeld = 0;
+  /** I/O of its handle was given up, and the server has not said yet that nothing of it can run any more (S11). */
+  private isFenced = false;
   watcher: AttachmentWatcher | null = null;
   /** Called when its handle was revoked and nothing of it is out any more; it must not act on the attachment before the call has returned. */
   whenRevoked: (() => void) | null = null;
@@ -193,6 +197,7 @@ export class Attachment {
   /** Of what was sent nothing will be answered any more. */
   forgetOut(): void {
     this.slotsHeld = 0;
+    this.bytesHeld = 0;
     this.tellNothingOut();
   }
 
@@ -216,6 +221,8 @@ export class Attachment {
   /** The session is gone: `unanswered` are those of this attachment that were out. The next session takes them up again. */
   sessionLost(unanswered: readonly Request[], reason: string): void {
     this.slotsHeld = 0;
+    this.bytesHeld = 0;
+    this.isFenced = false;
     this.openAsked = false;
     // What was sent of the log is there still: the next session begins with its first piece.
     this.replays.drop();
@@ -270,9 +277,24 @@ export class Attachment {
     const waiting = this.takeAll();
     this.resendsOut = 0;
     this.slotsHeld -= sent.length;
+    for (const { bodyBytes } of sent) this.bytesHeld -= bodyBytes;
     if (sent.some((request) => this.replays.owns(request))) this.replays.drop();
     for (const request of sent) this.forget(request);
     return waiting;
+  }
+
+  /** What was out of it was given up: it sends nothing, nor is it opened again, before `unfence`, or before another session. */
+  fence(): void {
+    this.isFenced = true;
+    const reason = 'Its I/O was given up: its server is to say that nothing of it runs any more';
+    if (this.phase !== 'revoked') this.moveTo('revoked', reason);
+    else this.reason = reason;
+  }
+
+  /** Nothing that was sent on its handle can run any more, and the handle is closed. */
+  unfence(): void {
+    this.isFenced = false;
+    this.leaveRevoked();
   }
 
   /** Everything that is here and not out, taken out: the attachment ends. */
@@ -341,7 +363,7 @@ export class Attachment {
 
   /** A handle is opened in the place of a revoked one when the server has nothing of that left: an answer would be taken for the other's. */
   private leaveRevoked(): void {
-    if (this.phase !== 'revoked' || this.slotsHeld > 0) return;
+    if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;
     this.takeUp([]);
     this.moveTo('opening', this.reason);
     this.whenRevoked?.();

@@ -27,6 +27,8 @@ import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './sch
 import { Slots } from './slots.ts';
 
 const NONE: readonly number[] = [];
+/** What a volume may hold for each slot, or byte, that is free: that is its share of what the others leave. */
+const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
 export class Dispatcher {
   readonly attachments: Attachment[] = [];
@@ -87,10 +89,20 @@ export class Dispatcher {
     return all;
   }
 
-  /** Takes out every request of an attachment; the caller leaves the session when any was sent, so that no answer comes any more. */
+  /** Takes out every request of an attachment; when any was sent, the caller has the handle revoked, or leaves the session. */
   giveUp(attachment: Attachment): { readonly sent: Request[]; readonly waiting: Request[] } {
-    const sent = this.slots.giveUp((request) => request.attachment === attachment);
+    const sent = this.slots.giveUp(attachment.handle, (request) => request.attachment === attachment);
     return { sent, waiting: attachment.giveUp(sent) };
+  }
+
+  /** Pairs of slot and seq of what was given up of a handle. */
+  fencedTags(handle: number): number[] {
+    return this.slots.tagsOf(handle);
+  }
+
+  /** Nothing that was given up of this handle can be executed any more (S11). */
+  revoked(handle: number): void {
+    this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
   /** There is a path again, or none any more. */
@@ -109,10 +121,10 @@ export class Dispatcher {
   send(paths: readonly Path[], nowMs: number): void {
     this.nowMs = nowMs;
     prepare(paths, nowMs);
-    this.sendResends(paths);
+    const areResent = this.sendResends(paths);
     this.sendControl(paths);
     this.sendHedges(paths);
-    this.sendData(paths);
+    if (areResent) this.sendData(paths);
   }
 
   /** A path fell silent, died or was born: finds the requests that no unsuspected path owes an answer. */
@@ -126,14 +138,17 @@ export class Dispatcher {
     this.slots.fenced(path);
   }
 
-  private sendResends(paths: readonly Path[]): void {
-    if (this.resends.length === 0) return;
+  /** False: one is held back until a path that is well has room for it. What is new waits behind it, or would keep the room taken. */
+  private sendResends(paths: readonly Path[]): boolean {
+    if (this.resends.length === 0) return true;
+    let areGone = true;
     const later: number[] = [];
     for (const slot of this.resends) {
       const request = this.slots.requestOf(slot);
       if (request === null) continue;
       const path = choose(paths, this.slots.copiesOf(slot), request);
       if (path === null || path.suspect) {
+        if (path === null) areGone = false;
         later.push(slot);
         continue;
       }
@@ -141,6 +156,7 @@ export class Dispatcher {
       this.sendCopy(request, slot, path);
     }
     this.resends = later;
+    return areGone;
   }
 
   private sendControl(paths: readonly Path[]): void {
@@ -157,20 +173,20 @@ export class Dispatcher {
     let idle = 0;
     while (idle < count) {
       const attachment = this.attachments[this.turn++ % count]!;
-      if (attachment.hasSendable && this.mayHold(attachment) && this.sendNext(attachment, paths)) idle = 0;
+      if (attachment.hasSendable && this.sendNext(attachment, paths)) idle = 0;
       else idle++;
     }
   }
 
   private sendNext(attachment: Attachment, paths: readonly Path[]): boolean {
     const request = attachment.peek();
-    if (!this.slots.hasRoom(request.op === OP.FLUSH)) return false;
-    if (this.windowUsedBytes + request.bodyBytes > this.windowBytes) return false;
+    if (!this.mayHold(attachment, request)) return false;
     const path = choose(paths, NONE, request);
     if (path === null) return false;
     // It waits for room in its log; what comes behind it may go.
     if (attachment.next() === null) return true;
     attachment.slotsHeld++;
+    attachment.bytesHeld += request.bodyBytes;
     this.sendNew(request, path);
     this.probe(request, paths);
     return true;
@@ -217,10 +233,18 @@ export class Dispatcher {
     this.sendCopy(request, slot, to);
   }
 
-  /** One volume holds at most its share of the slots while another has work. */
-  private mayHold(attachment: Attachment): boolean {
-    if (attachment.slotsHeld < (this.slots.size - SLOTS_RESERVED) * VOLUME_SLOT_SHARE) return true;
-    return !this.attachments.some((other) => other !== attachment && (other.hasSendable || other.slotsHeld > 0));
+  /**
+   * There is room, and the volume holds no more than its share of what the others leave, also when nobody else wants it now: whoever comes
+   * while this one hangs must find something left.
+   */
+  private mayHold(attachment: Attachment, request: Request): boolean {
+    const isFlush = request.op === OP.FLUSH;
+    if (!this.slots.hasRoom(isFlush)) return false;
+    const freeSlots = this.slots.freeCount - (isFlush ? 0 : SLOTS_RESERVED);
+    if (attachment.slotsHeld >= freeSlots * HELD_PER_FREE) return false;
+    if (request.bodyBytes === 0) return true;
+    const freeBytes = this.windowBytes - this.windowUsedBytes;
+    return request.bodyBytes <= freeBytes && attachment.bytesHeld < freeBytes * HELD_PER_FREE;
   }
 
   private sendNew(request: Request, path: Path): void {
@@ -296,6 +320,7 @@ export class Dispatcher {
     const attachment = request.attachment;
     if (attachment !== null) {
       attachment.slotsHeld--;
+      attachment.bytesHeld -= request.bodyBytes;
       if (status === STATUS.STALE && attachment.keepStale(request)) return;
       attachment.answered(request, status);
     }

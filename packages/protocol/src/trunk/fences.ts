@@ -1,5 +1,6 @@
 // Dead paths that the server has not yet confirmed (S5): FENCE is asked for each on a living path, again when that one dies too or falls
-// silent, until FENCED. Invariant: a number leaves only by FENCED, by a WELCOME to a join that named it, or with the session.
+// silent, until FENCED. Handles whose I/O was given up (S11) are kept the same way in another object, for REVOKE and REVOKED. Invariant: a
+// number leaves only by its answer, a path also by a WELCOME to a join that named it, or with the session.
 
 import { DEAD_PATHS_NAMED_MAX } from '../limits.ts';
 
@@ -21,8 +22,18 @@ export class Fences {
   }
 
   died(path: number): void {
+    this.wants(path);
+    this.lost(path);
+  }
+
+  /** To be asked for. */
+  wants(number: number): void {
+    this.dead.set(number, null);
+  }
+
+  /** A path on which may have been asked is gone. */
+  lost(path: number): void {
     this.owed.delete(path);
-    this.dead.set(path, null);
     this.distrust(path);
   }
 

@@ -106,12 +106,14 @@ export class Opener {
       this.left(attachment);
       closed(problem);
     };
-    // A CLOSE is refused while other requests of its handle are executing: those that were sent, by whomever, are waited for.
-    attachment.whenNothingIsOut(() => {
+    // A CLOSE is refused while other requests of its handle are executing: those that were sent, by whomever, are waited for. And while any that
+    // was given up may still run, the hold must stay.
+    const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.handles.releaseAnew(attachment, left);
       else this.handles.release(attachment, handle, left);
-    });
+    };
+    this.trunk.whenUnfenced(attachment, () => attachment.whenNothingIsOut(release));
   }
 
   /** Ends every attachment: this client may not have them any more. All their I/O is answered with `status`. */

@@ -3,7 +3,7 @@
 // Invariant: `requests` is the number of slots that are owed an answer here.
 
 import type { Histogram } from '../lib/histogram.ts';
-import { TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
+import { HELD_BY_STORAGE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from './request.ts';
@@ -17,6 +17,8 @@ export interface PathLatencies {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
+/** Added when it waits for the storage. */
+const HELD = 2;
 
 export class PathLoad {
   /** READ data to come, WRITE data that went. */
@@ -63,13 +65,14 @@ export class PathLoad {
 
   answered(slot: number, nowMs: number): void {
     this.requests--;
-    const kind = this.kinds[slot];
+    const kind = this.kinds[slot]!;
     if (kind === OTHER) return;
-    const isRead = kind === READS;
+    this.kinds[slot] = OTHER;
+    const isRead = kind === READS || kind === READS + HELD;
     const meter = isRead ? this.receiving : this.sending;
     // The round trip that a request has for other reasons than its own direction: a READ waits behind what is written, too.
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
-    meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
+    if (kind <= WRITES) meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
   }
 
@@ -81,9 +84,21 @@ export class PathLoad {
   /** A PONG came. `isAlone`: its PING was said when nothing else was under way here; else the trip may have been shorter. */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
     this.pingedMs = nowMs - tripMs;
+    if (this.requests > 0) this.setAsideHeld(nowMs);
     const old = this.tripMs ?? tripMs;
     if (isAlone || tripMs < old || this.tripMs === null)
       this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
+  }
+
+  /** What has reached the server, and is not answered for long, waits for its storage: others may use the link meanwhile. */
+  private setAsideHeld(nowMs: number): void {
+    const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);
+    for (let slot = 0; slot < this.kinds.length; slot++) {
+      const kind = this.kinds[slot]!;
+      if (kind === OTHER || kind > WRITES || this.sentMs[slot]! >= beforeMs) continue;
+      this.kinds[slot] = kind + HELD;
+      (kind === READS ? this.receiving : this.sending).setAside(this.bytes[slot]!, nowMs);
+    }
   }
 
   get unansweredBytes(): number {

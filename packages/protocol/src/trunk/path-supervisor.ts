@@ -314,7 +314,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.path =
       presentation.kind === 'join'
         ? trunk.join(connection, welcome, presentation.dead, this)
-        : trunk.begin(connection, welcome, handshake.sessionSecret, challenge.instance, this);
+        : trunk.begin(connection, welcome, handshake.sessionSecret, challenge, this);
     this.forgiveSessionEnd();
   }
 

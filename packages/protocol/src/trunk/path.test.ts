@@ -34,6 +34,7 @@ function deafPath(): { path: Path; transport: PathTransport; reasons: string[] }
     answerBegins: () => {},
     answer: () => {},
     fenced: () => {},
+    revoked: () => {},
     replaced: () => {},
     generationSeen: () => {},
     pathReceived: () => {},

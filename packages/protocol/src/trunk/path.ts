@@ -6,7 +6,7 @@ import { RsError } from '../lib/errors.ts';
 import { ANSWER_PART_COST_BYTES, ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
-import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../wire/message-codec.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { quietSinceMs } from './failover.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -17,6 +17,7 @@ export interface PathOwner {
   answerBegins(path: Path, header: Header): void;
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
+  revoked(path: Path, handle: number): void;
   /** The server says that another instance of this client has taken this one's place. */
   replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
@@ -176,6 +177,10 @@ export class Path implements ConnectionHandler {
     this.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, path, NOTHING);
   }
 
+  revoke(handle: number, tags: readonly number[]): void {
+    this.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, encodeRevoke({ tags }));
+  }
+
   ping(nowMs: number): void {
     this.isPingAlone = this.load.requests === 0;
     const message = this.heartbeat.ping(nowMs, 0, 0);
@@ -265,6 +270,10 @@ export class Path implements ConnectionHandler {
       case OP.FENCED:
         this.isProof = true;
         this.owner.fenced(this, header.aux);
+        return;
+      case OP.REVOKED:
+        this.isProof = true;
+        this.owner.revoked(this, header.aux);
         return;
       case OP.NOTIFY:
         this.owner.generationSeen(header.aux);

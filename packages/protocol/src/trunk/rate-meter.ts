@@ -74,6 +74,12 @@ export class RateMeter {
     this.begin(nowMs, isOver);
   }
 
+  /** These bytes wait for the peer, not for the link: they show nothing of it. */
+  setAside(bytes: number, nowMs: number): void {
+    this.unansweredBytes -= bytes;
+    this.begin(nowMs, this.unansweredBytes === 0);
+  }
+
   private learn(spellMs: number, tripMs: number): void {
     const movedMs = this.isFromIdle && spellMs > tripMs * RATE_FULL_TRIPS ? spellMs - tripMs : spellMs;
     if (movedMs <= 0) return;

@@ -3,10 +3,12 @@
 // answered exactly once, on the path that brought it.
 //
 //   idle|done --seq + 1--> executing --finish--> done        same seq: a copy; anything else: stale
+//   idle|done --seq + 1 given up--> done (STALE, never executed)
 
 import { assert } from '../lib/assert.ts';
 import { SEQ_MODULUS } from '../limits.ts';
 import type { Header } from '../wire/header.ts';
+import { STATUS } from '../wire/status.ts';
 
 /**
  * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy, answer it now from the slot, or read again.
@@ -35,6 +37,8 @@ interface Entry {
 }
 
 const NOBODY = -1;
+/** Of a tag that the client gave up before it was seen here: what it was is not known. */
+const ANY_OP = 0;
 
 export class SlotTable {
   readonly size: number;
@@ -84,11 +88,12 @@ export class SlotTable {
       return 'stale';
     }
     const isSame =
-      entry.op === header.op &&
-      entry.flags === header.flags &&
-      entry.handle === header.handle &&
-      entry.lba === header.lba &&
-      entry.count === header.count;
+      (entry.op === ANY_OP && entry.handle === header.handle) ||
+      (entry.op === header.op &&
+        entry.flags === header.flags &&
+        entry.handle === header.handle &&
+        entry.lba === header.lba &&
+        entry.count === header.count);
     if (!isSame) return 'violation';
     if (entry.state === 'done') return 'done';
     // Two unanswered copies of one tag on one path (S2).
@@ -122,6 +127,24 @@ export class SlotTable {
     freeOwed(entry);
     this.executingSlots--;
     this.executingBytesNow -= entry.bodyBytes;
+  }
+
+  /**
+   * The client has given up what it sent with this tag. Seen here, it ends as it would have; else it counts as received from now on, and as
+   * answered STALE: a copy that comes late is answered so, and is not executed. False: no correct client names this tag.
+   */
+  giveUp(slot: number, seq: number, handle: number): boolean {
+    const entry = this.entries[slot];
+    if (entry === undefined) return false;
+    if (entry.state !== 'idle' && seq === entry.seq) return entry.handle === handle;
+    if (entry.state === 'executing' || seq !== (entry.seq + 1) % SEQ_MODULUS) return false;
+    entry.seq = seq;
+    entry.state = 'done';
+    entry.op = ANY_OP;
+    entry.handle = handle;
+    entry.status = STATUS.STALE;
+    entry.result = null;
+    return true;
   }
 
   /** A path is closed: nobody is owed an answer on it any more. */

@@ -3,6 +3,7 @@
 //
 //   free --take--> out --first whole answer--> quarantined --last copy answered or fenced--> free
 //                   \------- the same, when no other copy is open ---------------------------/
+// Given up, it stays quarantined, whatever is answered, until REVOKED (S11).
 
 import { assert } from '../lib/assert.ts';
 import { FixedQueue } from '../lib/fixed-queue.ts';
@@ -18,7 +19,12 @@ interface Slot {
   taken: boolean;
   /** Sent on a second path because it was late on the first. */
   hedged: boolean;
+  /** Its request was given up: the handle that is to be revoked, and what the request counts in the window; NO_HANDLE: it was not. */
+  fencedHandle: number;
+  fencedBytes: number;
 }
+
+const NO_HANDLE = -1;
 
 /** What an answer means: it brings the result; the result came before; nobody on this path was asked (S3: the server's error). */
 export type AnswerKind = 'result' | 'extra' | 'violation';
@@ -35,7 +41,7 @@ export class Slots {
     this.size = size;
     this.free = new FixedQueue<number>(size);
     for (let index = 0; index < size; index++) {
-      this.slots.push({ seq: 0, request: null, copies: [], taken: false, hedged: false });
+      this.slots.push({ seq: 0, request: null, copies: [], taken: false, hedged: false, fencedHandle: NO_HANDLE, fencedBytes: 0 });
       this.free.push(index);
     }
   }
@@ -121,7 +127,7 @@ export class Slots {
   /** Frees the slot when its result has come and no copy is open. */
   settle(index: number): void {
     const slot = this.at(index);
-    if (!slot.taken || slot.request !== null || slot.copies.length > 0) return;
+    if (!slot.taken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
     slot.taken = false;
     this.quarantinedCount--;
     if (slot.hedged) {
@@ -131,19 +137,43 @@ export class Slots {
     this.free.push(index);
   }
 
-  /** Gives up the requests for which `isOver` says true: their slots stay quarantined; who gives up must see to a new session. */
-  giveUp(isOver: (request: Request) => boolean): Request[] {
+  /**
+   * Gives up the requests of a handle for which `isOver` says true: their slots stay quarantined until `revoked`, or until a new session. Of a
+   * request whose every copy went down with its path nobody knows whether the server has seen its seq.
+   */
+  giveUp(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
     for (let index = 0; index < this.size; index++) {
       const slot = this.at(index);
       const { request } = slot;
       if (request === null || !isOver(request)) continue;
       slot.request = null;
+      slot.fencedHandle = handle;
+      slot.fencedBytes = request.bodyBytes;
       request.slot = -1;
       this.quarantinedCount++;
       given.push(request);
     }
     return given;
+  }
+
+  /** Pairs of slot and seq of what was given up of a handle. */
+  tagsOf(handle: number): number[] {
+    return this.slots.flatMap((slot, index) => (slot.fencedHandle === handle ? [index, slot.seq] : []));
+  }
+
+  /** Nothing of this handle can be executed any more, and the server has the seq of each of its slots. Gives the bytes they counted for. */
+  revoked(handle: number): number {
+    let freedBytes = 0;
+    for (let index = 0; index < this.size; index++) {
+      const slot = this.at(index);
+      if (slot.fencedHandle !== handle) continue;
+      freedBytes += slot.fencedBytes;
+      slot.fencedHandle = NO_HANDLE;
+      slot.fencedBytes = 0;
+      this.settle(index);
+    }
+    return freedBytes;
   }
 
   /** The server has said that nothing of this path can be executed any more (S5): its copies count as answered. */
@@ -182,6 +212,8 @@ export class Slots {
       slot.copies.length = 0;
       slot.taken = false;
       slot.hedged = false;
+      slot.fencedHandle = NO_HANDLE;
+      slot.fencedBytes = 0;
       this.free.push(index);
     }
     for (const request of unanswered) request.slot = -1;

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { HEARD_HEARTBEATS } from '../limits.ts';
+import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, ServerInterface, Welcome } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
@@ -14,6 +15,7 @@ import { Dispatcher } from './dispatcher.ts';
 import type { LivenessTimes } from './failover.ts';
 import { Fences } from './fences.ts';
 import { FirstHandshake, type FirstHolder } from './first-handshake.ts';
+import { HandleFences } from './handle-fences.ts';
 import type { StorageTold } from './heartbeat.ts';
 import { Liveness, type LivenessOwner } from './liveness.ts';
 import { Path, type PathOwner } from './path.ts';
@@ -50,6 +52,8 @@ interface Session {
   readonly serverInstance: string;
   readonly slots: number;
   readonly windowBytes: number;
+  /** The server knows REVOKE. */
+  readonly canRevoke: boolean;
 }
 
 /** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
@@ -63,6 +67,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   private readonly events: TrunkEvents;
   private readonly dispatcher = new Dispatcher();
   private readonly fences = new Fences();
+  private readonly handleFences: HandleFences;
   private readonly observers = new Map<Path, PathObserver>();
   private generation = 0;
   private readonly firstHandshake = new FirstHandshake();
@@ -80,6 +85,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.clock = clock;
     this.times = times;
     this.events = events;
+    this.handleFences = new HandleFences(clock);
     this.liveness = new Liveness(clock, times, this);
   }
 
@@ -143,17 +149,20 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
-  begin(connection: Connection, welcome: Welcome, secret: Buffer, serverInstance: string, observer: PathObserver): Path {
+  begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathObserver): Path {
     const again = this.hadSession;
     this.hadSession = true;
     this.firstHandshake.succeeded();
     this.sessionRefused = false;
     this.closeAll('The session was replaced by a new one');
     this.fences.restart();
-    this.session = { id: Buffer.from(welcome.session), secret, serverInstance, slots: welcome.slots, windowBytes: welcome.windowBytes };
+    const { slots, windowBytes } = welcome;
+    const canRevoke = challenge.features.includes(FEATURE.REVOKE);
+    this.session = { id: Buffer.from(welcome.session), secret, serverInstance: challenge.instance, slots, windowBytes, canRevoke };
     this.generation = welcome.generation;
     this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);
     const path = this.adopt(connection, welcome.path, observer);
+    this.handleFences.restart();
     this.events.sessionBegan(again);
     this.events.interfacesTold(welcome.interfaces, welcome.generation);
     return path;
@@ -188,17 +197,23 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   /**
    * Gives up everything of an attachment and hands it back unanswered. Of what was sent nobody knows whether it was, is or will be
-   * executed, nor which seq the server's slot has: only a new session (S9) settles that, so this one is left.
+   * executed, nor which seq the server's slot has: its handle is revoked (S11), and the other volumes go on. Where that cannot be, only a new
+   * session (S9) settles it, so this one is left.
    */
   giveUp(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.giveUp(attachment);
-    if (sent.length > 0) this.leaveSession('The session is left, because requests of it were given up');
+    if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('The session is left, because requests of it were given up');
     return [...sent, ...waiting];
   }
 
   /** The session is of no use any more: the next one takes up what is out. */
   renewSession(reason: string): void {
     if (this.session !== null && !this.ended) this.leaveSession(reason);
+  }
+
+  /** Calls `unfenced` when nothing that was given up of an attachment can run any more: now, or later. */
+  whenUnfenced(attachment: Attachment, unfenced: () => void): void {
+    this.handleFences.whenOver(attachment, unfenced);
   }
 
   /** Takes a request of an attachment, or (attachment null) one of the session's own. `nowMs`: monotonic, of a caller who knows it. */
@@ -246,6 +261,14 @@ export class Trunk implements PathOwner, LivenessOwner {
     else if (kind === 'violation') path.violation(`FENCED for path ${number}, which was not asked for`);
   }
 
+  revoked(path: Path, handle: number): void {
+    const kind = this.handleFences.answered(handle, path.number);
+    if (kind === 'violation') path.violation(`REVOKED for handle ${handle}, which was not asked for`);
+    if (kind !== 'fenced') return;
+    this.dispatcher.revoked(handle);
+    this.handleFences.over(handle);
+  }
+
   replaced(path: Path, sentence: string): void {
     if (this.paths.includes(path)) this.clock.soon(() => this.events.replaced(sentence));
   }
@@ -273,6 +296,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     path.receivingSlot = -1;
     this.paths = this.paths.filter((other) => other !== path);
     this.fences.died(path.number);
+    this.handleFences.pathDied(path.number);
     this.dispatcher.findResends(this.paths);
     if (this.paths.length === 0 && !this.ended) this.dispatcher.setReachable(false);
     const observer = this.observers.get(path);
@@ -288,6 +312,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     if (path.suspect || !this.paths.includes(path)) return;
     path.suspect = true;
     this.fences.distrust(path.number);
+    this.handleFences.distrust(path.number);
     this.dispatcher.findResends(this.paths);
     this.observers.get(path)?.pathSuspect(path, true, reason);
     this.wantPump();
@@ -314,6 +339,14 @@ export class Trunk implements PathOwner, LivenessOwner {
     return path;
   }
 
+  /** False: it cannot be, by the server, or within bounds. */
+  private fence(attachment: Attachment): boolean {
+    if (this.session?.canRevoke !== true) return false;
+    if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
+    this.wantPump();
+    return true;
+  }
+
   /** No path joins the old session any more; the next handshake begins a new one. */
   private leaveSession(reason: string): void {
     this.session = null;
@@ -323,6 +356,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   private pump(): void {
     if (this.paths.length === 0 || this.ended) return;
     this.askFences();
+    this.askRevokes();
     this.dispatcher.send(this.paths, this.clock.monotonicMs());
     for (const path of this.paths) path.flush();
   }
@@ -334,6 +368,12 @@ export class Trunk implements PathOwner, LivenessOwner {
     for (const number of this.fences.unasked()) {
       if (this.fences.ask(number, on.number)) on.fence(number);
     }
+  }
+
+  private askRevokes(): void {
+    if (this.handleFences.count === 0) return;
+    const on = leastBusy(this.paths, [], 0, 0);
+    if (on !== null) this.handleFences.ask(on);
   }
 
   /** The session's end says nothing about its paths. */

@@ -8,6 +8,8 @@ export const FEATURE = {
   DIGEST: 'digest',
   /** The connection measures a path and never becomes one: the listener serves it by itself. */
   PROBE: 'probe',
+  /** One handle of a session can be fenced (REVOKE), while the others go on. */
+  REVOKE: 'revoke',
 } as const;
 
 /** The highest version that both have, or null. */

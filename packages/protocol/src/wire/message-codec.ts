@@ -16,6 +16,7 @@ import {
   MESSAGE_MAX_BYTES,
   MAC_BYTES,
   NONCE_BYTES,
+  REVOKE_TAGS_MAX,
   SENTENCE_MAX_CHARS,
   SERVERID_MAX,
   SESSION_ID_BYTES,
@@ -66,6 +67,7 @@ import {
   type OpenRequest,
   type Proof,
   type Refuse,
+  type Revoke,
   type ServerInterface,
   TAKE,
   type Take,
@@ -178,6 +180,17 @@ export const { encode: encodeHeartbeat, decode: decodeHeartbeat } = codec<Heartb
   oldestMs: milliseconds,
   generation: counter,
 });
+
+const tagNumbers = listOf(integer(0, U16_MAX), 0, 2 * REVOKE_TAGS_MAX, 'numbers');
+
+/** Pairs of slot and seq. */
+const tags: Guard<number[]> = (value, field) => {
+  const numbers = tagNumbers(value, field);
+  if (numbers.length % 2 === 0) return numbers;
+  throw new RsError('E_PROTOCOL', `${field} must be pairs of slot and seq`);
+};
+
+export const { encode: encodeRevoke, decode: decodeRevoke } = codec<Revoke>('REVOKE', { tags });
 
 const volume = record<VolumeEntry>({
   name,

@@ -75,6 +75,12 @@ export interface Heartbeat {
   readonly generation: number;
 }
 
+/** REVOKE; the handle is the frame's aux. */
+export interface Revoke {
+  /** Pairs: slot and seq of what was sent on the handle and is given up. */
+  readonly tags: readonly number[];
+}
+
 export interface Holder {
   readonly node: string;
   readonly address: string;

@@ -110,6 +110,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### Interface', part(welcome, 'interfaces', 0)],
   ['### REFUSE and BYE', part(codec.encodeRefuse({ code: 'E_LIMIT', sentence: '', mac: null }))],
   ['### PING and PONG', part(codec.encodeHeartbeat({ number: 1, clockMs: 1, heard: 1, oldestMs: 0, generation: 0 }))],
+  ['### REVOKE and REVOKED', part(codec.encodeRevoke({ tags: [] }))],
   ['### LIST answer', part(list)],
   ['#### Volume', part(list, 'volumes', 0)],
   ['#### Holder', part(list, 'volumes', 0, 'holders', 0)],

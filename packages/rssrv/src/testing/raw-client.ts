@@ -162,9 +162,9 @@ export class SessionScene {
     });
   }
 
-  path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT): RawPath {
+  path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true): RawPath {
     const link = new MemoryLink(this.clock);
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, dead });
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, revoke, dead });
     return new RawPath(link);
   }
 

@@ -1,0 +1,108 @@
+// REVOKE and REVOKED: a handle is ended while its session goes on.
+// Leaves storage that hangs, and paths that die meanwhile, to the server's own tests.
+
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { RawClient, type RawRequest } from '../../support/raw-peer.ts';
+import { type ServerCase, serverCase } from '../case.ts';
+import { answered, closed, equals, sameBytes } from '../check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+
+const SECTION = 'S11';
+
+/** A further path of the session, on which REVOKE was agreed. */
+async function agreed(target: Target): Promise<RawClient> {
+  const first = await target.first();
+  const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.REVOKE] }), first));
+  path.homeSlot = target.slot();
+  return path;
+}
+
+function revoke(handle: number, tags: readonly number[] = []): RawRequest {
+  return { op: OP.REVOKE, aux: handle, body: encodeRevoke({ tags }) };
+}
+
+async function revoked(path: RawClient): Promise<number> {
+  const { aux, body } = await path.next(({ op }) => op === OP.REVOKED);
+  equals('Bytes of the body of REVOKED', body.length, 0);
+  return aux;
+}
+
+function closesPath(id: string, expects: string, request: (handle: number) => RawRequest, log: RegExp): ServerCase {
+  const run = async (target: Target): Promise<void> => {
+    const handle = await target.handle();
+    const path = await agreed(target);
+    path.request(request(handle));
+    await closed(path);
+  };
+  return serverCase(id, SECTION, expects, run, { log });
+}
+
+export const REVOKE_CASES: readonly ServerCase[] = [
+  serverCase('revoke.revoked', SECTION, 'A handle that REVOKE names is STALE from then on, and REVOKED is said', async (target) => {
+    const handle = await target.handle();
+    const path = await agreed(target);
+    path.request(revoke(handle));
+    equals('The handle of REVOKED', await revoked(path), handle);
+    const { handle: status } = await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK });
+    equals('The status of a READ', status, STATUS.STALE);
+  }),
+  serverCase('revoke.others', SECTION, 'Another handle of the same volume goes on', async (target) => {
+    const [handle, other] = [await target.handle(), await target.handle()];
+    const path = await agreed(target);
+    path.request(revoke(handle));
+    await revoked(path);
+    const { handle: status } = await answered(path, { op: OP.READ, handle: other, lba: SCRATCH, count: BLOCK });
+    equals('The status of a READ', status, STATUS.OK);
+  }),
+  serverCase('revoke.twice', SECTION, 'REVOKE asked again when REVOKED was said is answered again', async (target) => {
+    const handle = await target.handle();
+    const path = await agreed(target);
+    path.request(revoke(handle));
+    await revoked(path);
+    path.request(revoke(handle));
+    equals('The handle of REVOKED', await revoked(path), handle);
+  }),
+  serverCase('revoke.tag', SECTION, 'A WRITE that was given up and comes late is answered STALE and not executed', async (target) => {
+    const [handle, other, slot] = [await target.handle(), await target.handle(), target.slot()];
+    const path = await agreed(target);
+    const write = { op: OP.WRITE, lba: SCRATCH, count: BLOCK };
+    await answered(path, { ...write, handle: other, body: filled(BLOCK, 7) });
+    path.request(revoke(handle, [slot, 1]));
+    await revoked(path);
+    const { handle: status } = await answered(path, { ...write, handle, slot, seq: 1, body: filled(BLOCK, 8) });
+    equals('The status of the WRITE', status, STATUS.STALE);
+    const { body } = await answered(path, { op: OP.READ, handle: other, lba: SCRATCH, count: BLOCK });
+    sameBytes('The place of the WRITE', body, filled(BLOCK, 7));
+  }),
+  serverCase('revoke.next', SECTION, 'The slot of a tag that was given up goes on with the next seq', async (target) => {
+    const [handle, other, slot] = [await target.handle(), await target.handle(), target.slot()];
+    const path = await agreed(target);
+    path.request(revoke(handle, [slot, 1]));
+    await revoked(path);
+    const { handle: status } = await answered(path, { op: OP.READ, handle: other, slot, seq: 2, lba: SCRATCH, count: BLOCK });
+    equals('The status of a READ', status, STATUS.OK);
+  }),
+  closesPath('revoke.never-given', 'A handle that was never given closes the path', () => revoke(0xffff), /REVOKE of handle 65535, which/),
+  closesPath('revoke.largest', 'Handle 2^32 - 1 closes the path', () => revoke(0xffffffff), /REVOKE of handle 4294967295, which/),
+  closesPath(
+    'revoke.no-tag',
+    'A tag that cannot be out closes the path',
+    (handle) => revoke(handle, [0xffff, 1]),
+    /names slot 65535 seq 1/,
+  ),
+  closesPath('revoke.bodiless', 'REVOKE without a body closes the path', (aux) => ({ op: OP.REVOKE, aux }), /REVOKE: body of 0 bytes/),
+  serverCase(
+    'revoke.not-agreed',
+    'REVOKE and REVOKED',
+    'REVOKE where it was not agreed closes the path',
+    async (target) => {
+      const [handle, path] = [await target.handle(), await target.path()];
+      path.request(revoke(handle));
+      await closed(path);
+    },
+    { log: /REVOKE was not agreed on/ },
+  ),
+];

@@ -1,0 +1,63 @@
+// One volume whose storage hangs beside one that is well, of one client: detaching the hung one by force stops nobody else, its hold is kept
+// until its storage has answered, and then it can be attached again with what was acknowledged.
+
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { serverConfig, startClient } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const BLOCK = 4096;
+/** Ending the session costs 20 s. */
+const WORST_MS = 5_000;
+const BACK_MS = 30_000;
+const DEADLINE_MS = 120_000;
+
+const lab = useLab();
+
+it('-d --force of a volume that hangs does not stop the other volume of the client', async () => {
+  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const pause = server.file('hangs');
+  const hung = { path: server.file('hung.img'), size: '16m', 'test-pause': pause };
+  const volumes = { hung, well: { path: server.file('well.img'), size: '16m' } };
+  server.writeConfig('rssrv', serverConfig(network, { volumes }));
+  await server.start('rssrv', ['--test']);
+  await startClient(client, network, {});
+  await client.rsconfigWell('-a');
+  const [bad, good] = await Promise.all(
+    ['hung', 'well'].map((name) => NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`, DEADLINE_MS)),
+  );
+  await bad!.write(0, Buffer.alloc(BLOCK, 1));
+
+  writeFileSync(pause, '');
+  const lost = bad!.write(0, Buffer.alloc(BLOCK, 2)).then(
+    () => 'written',
+    () => 'refused',
+  );
+  let isOver = false;
+  let worstMs = 0;
+  const beside = (async () => {
+    for (let count = 0; !isOver; count++) {
+      const startMs = performance.now();
+      await good!.write((count % 64) * BLOCK, Buffer.alloc(BLOCK, count));
+      worstMs = Math.max(worstMs, performance.now() - startMs);
+    }
+  })();
+  await client.rsconfig('-d', 'hung', '--force');
+  expect(await lost).toBe('refused');
+  // As long as ending a session in order may take, and its process is killed thereafter.
+  await new Promise((resolve) => setTimeout(resolve, 22_000));
+  expect(worstMs).toBeLessThan(WORST_MS);
+
+  expect(existsSync(pause)).toBe(true);
+  rmSync(pause);
+  await client.rsconfigWell('-a', 'hung');
+  const again = await waitFor(() => NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/hung').catch(() => null), BACK_MS, 'The volume is back');
+  await again!.write(0, Buffer.alloc(BLOCK, 3));
+  await again!.flush();
+  expect(await again!.read(0, BLOCK)).toEqual(Buffer.alloc(BLOCK, 3));
+  isOver = true;
+  await beside;
+  expect(worstMs).toBeLessThan(WORST_MS);
+}, 180_000);
