@@ -2,7 +2,7 @@
 // Leaves storage that hangs, and paths that die meanwhile, to the server's own tests.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
-import { OP } from '@rsio/protocol/wire/frames';
+import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient, type RawRequest } from '../../support/raw-peer.ts';
@@ -30,6 +30,18 @@ async function revoked(path: RawClient): Promise<number> {
   return aux;
 }
 
+/** A case with a handle of its own; what was revoked is opened once more, as a client does. */
+function handleCase(id: string, expects: string, run: (path: RawClient, handle: number, target: Target) => Promise<void>): ServerCase {
+  return serverCase(id, SECTION, expects, async (target) => {
+    await target.plain();
+    const path = await agreed(target);
+    const { plain } = target.options.volumes;
+    const { handle } = await path.open(plain);
+    await run(path, handle, target);
+    await answered(path, { op: OP.CLOSE, handle: (await path.open(plain)).handle });
+  });
+}
+
 function closesPath(id: string, expects: string, request: (handle: number) => RawRequest, log: RegExp): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const handle = await target.handle();
@@ -40,49 +52,41 @@ function closesPath(id: string, expects: string, request: (handle: number) => Ra
   return serverCase(id, SECTION, expects, run, { log });
 }
 
+const READ = { op: OP.READ, lba: SCRATCH, count: BLOCK };
+const WRITE = { op: OP.WRITE, lba: SCRATCH, count: BLOCK };
+
 export const REVOKE_CASES: readonly ServerCase[] = [
-  serverCase('revoke.revoked', SECTION, 'A handle that REVOKE names is STALE from then on, and REVOKED is said', async (target) => {
-    const handle = await target.handle();
-    const path = await agreed(target);
+  handleCase('revoke.revoked', 'A handle that REVOKE names is STALE from then on, and REVOKED is said', async (path, handle) => {
     path.request(revoke(handle));
     equals('The handle of REVOKED', await revoked(path), handle);
-    const { handle: status } = await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK });
-    equals('The status of a READ', status, STATUS.STALE);
+    await answered(path, { ...READ, handle }, 'STALE');
   }),
-  serverCase('revoke.others', SECTION, 'Another handle of the same volume goes on', async (target) => {
-    const [handle, other] = [await target.handle(), await target.handle()];
-    const path = await agreed(target);
+  handleCase('revoke.others', 'Another handle of the same volume goes on', async (path, handle, target) => {
     path.request(revoke(handle));
     await revoked(path);
-    const { handle: status } = await answered(path, { op: OP.READ, handle: other, lba: SCRATCH, count: BLOCK });
-    equals('The status of a READ', status, STATUS.OK);
+    await answered(path, { ...READ, handle: await target.handle() });
   }),
-  serverCase('revoke.twice', SECTION, 'REVOKE asked again when REVOKED was said is answered again', async (target) => {
-    const handle = await target.handle();
-    const path = await agreed(target);
+  handleCase('revoke.twice', 'REVOKE asked again when REVOKED was said is answered again', async (path, handle) => {
     path.request(revoke(handle));
     await revoked(path);
     path.request(revoke(handle));
     equals('The handle of REVOKED', await revoked(path), handle);
   }),
-  serverCase('revoke.tag', SECTION, 'A WRITE that was given up and comes late is answered STALE and not executed', async (target) => {
-    const [handle, other, slot] = [await target.handle(), await target.handle(), target.slot()];
-    const path = await agreed(target);
-    const write = { op: OP.WRITE, lba: SCRATCH, count: BLOCK };
-    await answered(path, { ...write, handle: other, body: filled(BLOCK, 7) });
+  handleCase('revoke.tag', 'A WRITE that was given up and comes late is answered STALE and not executed', async (path, handle, target) => {
+    const [other, slot] = [await target.handle(), target.slot()];
+    await answered(path, { ...WRITE, handle: other, body: filled(BLOCK, 7) });
     path.request(revoke(handle, [slot, 1]));
     await revoked(path);
-    const { handle: status } = await answered(path, { ...write, handle, slot, seq: 1, body: filled(BLOCK, 8) });
-    equals('The status of the WRITE', status, STATUS.STALE);
-    const { body } = await answered(path, { op: OP.READ, handle: other, lba: SCRATCH, count: BLOCK });
+    await answered(path, { ...WRITE, handle, slot, body: filled(BLOCK, 8) }, 'STALE');
+    const { body } = await answered(path, { ...READ, handle: other });
     sameBytes('The place of the WRITE', body, filled(BLOCK, 7));
   }),
-  serverCase('revoke.next', SECTION, 'The slot of a tag that was given up goes on with the next seq', async (target) => {
-    const [handle, other, slot] = [await target.handle(), await target.handle(), target.slot()];
-    const path = await agreed(target);
+  handleCase('revoke.next', 'The slot of a tag that was given up goes on with the next seq', async (path, handle, target) => {
+    const slot = target.slot();
     path.request(revoke(handle, [slot, 1]));
     await revoked(path);
-    const { handle: status } = await answered(path, { op: OP.READ, handle: other, slot, seq: 2, lba: SCRATCH, count: BLOCK });
+    path.request({ ...READ, handle: await target.handle(), slot, seq: 2 });
+    const { handle: status } = await path.next(({ op, slot: at }) => op === (OP.READ | ANSWER) && at === slot);
     equals('The status of a READ', status, STATUS.OK);
   }),
   closesPath('revoke.never-given', 'A handle that was never given closes the path', () => revoke(0xffff), /REVOKE of handle 65535, which/),
