@@ -158,6 +158,7 @@ test('formatOutcome prints the line of one volume', () => {
   const outcome = { volume: 'osl:oracle@0', done: true, already: false, device: '/dev/av0/oracle', error: null };
   expect(formatOutcome(outcome, 'attached')).toBe('osl:oracle@0 attached /dev/av0/oracle\n');
   expect(formatOutcome({ ...outcome, already: true }, 'attached')).toBe('osl:oracle@0 attached /dev/av0/oracle\n');
+  expect(formatOutcome({ ...outcome, device: null }, 'attached')).toBe('osl:oracle@0 attached (no device)\n');
   expect(formatOutcome({ ...outcome, device: null }, 'detached')).toBe('osl:oracle@0 detached\n');
 });
 

@@ -68,9 +68,10 @@ export function formatLocal(attachments: readonly AttachmentView[], verbosity: n
   return toText(verbosity === 0 ? blocks.flat() : blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])));
 }
 
-/** The line of one outcome of `-a` (`attached`) or `-d` (`detached`) that went well. */
-export function formatOutcome(outcome: AttachOutcome, done: 'attached' | 'detached'): string {
-  return toText([`${outcome.volume} ${done}${outcome.device === null ? '' : ` ${outcome.device}`}`]);
+/** The line of one outcome of `-a` (`attached`) or `-d` (`detached`) that went well. With `device = none` nothing shows it, not even the NBD socket. */
+export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
+  const none = done === 'attached' ? ' (no device)' : '';
+  return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
 }
 
 /** `-m status`, with `verbosity` v's. */

@@ -129,7 +129,12 @@ describe('-a --wait', () => {
     await scene.pass(2 * WAIT_POLL_MS);
     expect(await ended).toBe(1);
     expect(asked.map((one) => /"names":(\S+?\])/.exec(one)?.[1])).toEqual(['["a","b","c","d"]', '["b","d"]', '["d"]']);
-    expect(said).toEqual(['osl:a@0 attached', 'osl:b@0 attached', 'E_RIGHTS: osl:c@0: Not now (E_RIGHTS)', 'osl:d@0 attached']);
+    expect(said).toEqual([
+      'osl:a@0 attached (no device)',
+      'osl:b@0 attached (no device)',
+      'E_RIGHTS: osl:c@0: Not now (E_RIGHTS)',
+      'osl:d@0 attached (no device)',
+    ]);
   });
 
   test('ends after its time, a minute when none is given, with what is missing', async () => {

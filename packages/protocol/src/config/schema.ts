@@ -94,7 +94,7 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 const HELP = {
   stall: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
   attach: 'Volumes attached at a start, a reload, or when their server is met, if rsconfig -d has not come since the last boot',
-  device: 'How an attached volume is shown besides the NBD socket: as block and raw device, or raw alone; none: not at all',
+  device: 'How an attached volume is shown: devices block and raw, raw alone, or only the NBD socket; none: by nothing at all',
   paths: 'Which pairs of interfaces become paths: those on a common subnet, all, or of those only what [server] sections name',
   heartbeat: 'How often each path is asked for a sign of life',
   suspect: 'Silence after which requests of a path are sent again on others; it must be below heartbeat',
