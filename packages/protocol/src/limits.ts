@@ -268,9 +268,15 @@ export const FINDINGS_PER_KIND_MAX = 16;
 /** Answers of a server to one address: at once, and each second after that. */
 export const BEACON_BURST_PER_SOURCE = 64;
 export const BEACON_RATE_PER_SOURCE = 16;
-/** Answers of a server to all together: at once, and each second after that. */
+/** Answers of a server to all strangers together: at once, and each second after that. */
 export const BEACON_BURST = 1_024;
 export const BEACON_RATE = 256;
+/** Besides these those to who signs rightly, or asks from an address from which somebody has proved itself, and how many of such are known. */
+export const BEACON_BURST_KNOWN = 256;
+export const BEACON_RATE_KNOWN = 64;
+export const KNOWN_ADDRESSES_MAX = 4_096;
+/** When next to no answers are left, who had one within this time gets none. */
+export const BEACON_SCARCE_MS = 10_000;
 /** Addresses whose answers are counted; past it the one that asked longest ago is forgotten. */
 export const BEACON_SOURCES_MAX = 4_096;
 /** How often a server logs what it did not answer, at most, and looks again at its interfaces' speeds and MTUs. */

@@ -18,6 +18,8 @@ export interface BeaconPorts {
   readonly sockets: DatagramSockets;
   /** This machine's interfaces, as they are now. */
   machine(): MachineInterface[];
+  /** Somebody has proved itself from this address. */
+  isKnown(address: string): boolean;
   /** Of this life of the listener: 32 hex digits. */
   readonly instance: string;
 }
@@ -128,7 +130,7 @@ export class Beacons {
     const { explore, namespacekey } = config.namespace;
     if (explore === 'no') return;
     const identity = { offered: this.offered(config), explore, namespacekey };
-    if (this.responder === null) this.responder = new BeaconResponder(identity);
+    if (this.responder === null) this.responder = new BeaconResponder(identity, (address) => this.ports.isKnown(address));
     else this.responder.change(identity);
   }
 

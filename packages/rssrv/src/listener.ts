@@ -27,6 +27,7 @@ import { fileSystemOf } from './file-system.ts';
 import { type Entrance, Entrances, missingSentence } from './entrances.ts';
 import { Gate } from './gate.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
+import { KnownAddresses } from './known-addresses.ts';
 import { Probes } from './probes.ts';
 import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
@@ -65,6 +66,7 @@ export class Listener {
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly gate: Gate;
+  private readonly knownAddresses = new KnownAddresses();
   /** What changes of exploration are under way. */
   private exploring: Promise<void> = Promise.resolve();
   private records: RunRecords | null = null;
@@ -134,7 +136,14 @@ export class Listener {
     });
     this.probes = new Probes(clock, log);
     const { instance } = this.identity;
-    this.beacons = new Beacons({ clock, log, sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance });
+    this.beacons = new Beacons({
+      clock,
+      log,
+      sockets: udpSockets,
+      machine: () => machineInterfaces(systemFacts),
+      isKnown: (address) => this.knownAddresses.has(address),
+      instance,
+    });
   }
 
   /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
@@ -291,6 +300,7 @@ export class Listener {
       livingSecretOf: (node) => this.admissions.livingSecretOf(node),
       isKnown: (claim) => this.holders.isKnown(claim),
       proven: (socket, proven, entrance, isOutdated) => {
+        this.knownAddresses.proved(socket.remoteAddress ?? '');
         if (isOutdated)
           this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
         else this.admit(socket, proven, entrance);

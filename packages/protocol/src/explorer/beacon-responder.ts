@@ -3,8 +3,8 @@
 // is remembered of addresses.
 
 import { beaconKey } from '../auth/keys.ts';
-import { BEACON_BURST, BEACON_BURST_PER_SOURCE, BEACON_RATE, BEACON_RATE_PER_SOURCE, BEACON_SOURCES_MAX } from '../limits.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../wire/features.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { type BeaconDrop, decodeBeacon, encodeOffer, type Offer } from './beacon.ts';
 
 export interface BeaconIdentity {
@@ -18,11 +18,6 @@ export interface BeaconIdentity {
 
 /** Datagrams by what became of them. `signature`: asked unsigned or wrongly signed where `explore = signed`. */
 export type BeaconOutcome = 'answered' | BeaconDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
-
-interface Bucket {
-  tokens: number;
-  atMs: number;
-}
 
 export class BeaconResponder {
   /** How many datagrams had which outcome. */
@@ -41,11 +36,12 @@ export class BeaconResponder {
   };
   private identity: BeaconIdentity;
   private key: Buffer | null;
-  private readonly all: Bucket = { tokens: BEACON_BURST, atMs: 0 };
-  /** In order of their last request, oldest first. */
-  private readonly sources = new Map<string, Bucket>();
+  private readonly budget = new AnswerBudget();
+  private readonly isKnown: (address: string) => boolean;
 
-  constructor(identity: BeaconIdentity) {
+  /** `isKnown`: somebody has proved itself from this address. */
+  constructor(identity: BeaconIdentity, isKnown: (address: string) => boolean = () => false) {
+    this.isKnown = isKnown;
     this.identity = identity;
     this.key = keyOf(identity);
   }
@@ -58,7 +54,7 @@ export class BeaconResponder {
 
   /** Addresses remembered. */
   get sourcesKept(): number {
-    return this.sources.size;
+    return this.budget.size;
   }
 
   /** The answer to a datagram that came from address `from`, or null. `nowMs`: of a clock that never goes back. */
@@ -78,31 +74,16 @@ export class BeaconResponder {
     if (explore === 'signed' && beacon.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
-    if (!this.mayAnswer(from, nowMs)) return 'rate';
+    // Whoever signs rightly is known by that, and as somebody else than who only has its address.
+    const isSigned = beacon.signature === 'right';
+    const source = isSigned ? `signed ${from}` : from;
+    if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';
     const version = chooseVersion(versions, PROTOCOL_VERSIONS) ?? Math.max(...PROTOCOL_VERSIONS);
     const answer = encodeOffer({ version, nonce, ...offered }, this.key, answerBytes);
     return answer.length > datagram.length ? 'answer-too-large' : answer;
-  }
-
-  private mayAnswer(from: string, nowMs: number): boolean {
-    const source = this.sources.get(from) ?? { tokens: BEACON_BURST_PER_SOURCE, atMs: nowMs };
-    this.sources.delete(from);
-    this.sources.set(from, source);
-    if (this.sources.size > BEACON_SOURCES_MAX) this.sources.delete(this.sources.keys().next().value ?? from);
-    refill(source, nowMs, BEACON_RATE_PER_SOURCE, BEACON_BURST_PER_SOURCE);
-    refill(this.all, nowMs, BEACON_RATE, BEACON_BURST);
-    if (source.tokens < 1 || this.all.tokens < 1) return false;
-    source.tokens--;
-    this.all.tokens--;
-    return true;
   }
 }
 
 function keyOf({ namespacekey }: BeaconIdentity): Buffer | null {
   return namespacekey === null ? null : beaconKey(namespacekey);
-}
-
-function refill(bucket: Bucket, nowMs: number, perSecond: number, most: number): void {
-  bucket.tokens = Math.min(most, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond);
-  bucket.atMs = nowMs;
 }
