@@ -28,7 +28,7 @@ beforeEach(() => {
   said = [];
   linkMbps = null;
   const log = { ...quietLog, info: (sentence: string) => void said.push(sentence), warn: (sentence: string) => void said.push(sentence) };
-  beacons = new Beacons({ clock, log, sockets: network, machine: () => [loopback()], isKnown: () => false, instance: 'a'.repeat(32) });
+  beacons = new Beacons({ clock, log, sockets: network, machine: () => [loopback()], instance: 'a'.repeat(32) });
 });
 
 function loopback(): MachineInterface {

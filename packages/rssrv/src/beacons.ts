@@ -10,6 +10,7 @@ import { toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import { printEndpoint } from '@rsio/protocol/lib/units';
 import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from '@rsio/protocol/limits';
+import { KnownAddresses } from './known-addresses.ts';
 import { answeringAddresses, type BeaconPlace, beaconPlaces, placeKey } from './beacon-places.ts';
 
 export interface BeaconPorts {
@@ -18,8 +19,6 @@ export interface BeaconPorts {
   readonly sockets: DatagramSockets;
   /** This machine's interfaces, as they are now. */
   machine(): MachineInterface[];
-  /** Somebody has proved itself from this address. */
-  isKnown(address: string): boolean;
   /** Of this life of the listener: 32 hex digits. */
   readonly instance: string;
 }
@@ -35,6 +34,9 @@ const ORDINARY: ReadonlySet<BeaconOutcome> = new Set(['answered', 'namespace']);
 export class Beacons {
   private readonly ports: BeaconPorts;
   private readonly ears = new Map<string, Ear>();
+  private readonly known = new KnownAddresses();
+  /** Changes that are under way, one after the other: a socket is not opened twice. */
+  private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: BeaconResponder | null = null;
   private machine: readonly MachineInterface[] = [];
@@ -47,8 +49,28 @@ export class Beacons {
     this.ports = ports;
   }
 
-  /** Opens and closes sockets so that they are what `config` asks for. Gives a sentence for each that cannot be had. */
-  async follow(config: RssrvConfig): Promise<string[]> {
+  /** Opens and closes sockets so that they are what `config` asks for. Gives a sentence for each that cannot be had; never rejects. */
+  follow(config: RssrvConfig): Promise<string[]> {
+    const followed = this.following
+      .then(() => this.followNow(config))
+      .catch((thrown: unknown) => [`Exploration: ${toRsError(thrown).message}`]);
+    this.following = followed;
+    return followed;
+  }
+
+  /** Somebody has proved itself from this address. */
+  proved(address: string): void {
+    this.known.proved(address);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.dropsTimer?.cancel();
+    for (const { socket } of this.ears.values()) socket.close();
+    this.ears.clear();
+  }
+
+  private async followNow(config: RssrvConfig): Promise<string[]> {
     this.config = config;
     this.look();
     const wanted = new Map(beaconPlaces(config, this.machine).map((place) => [placeKey(place.address, place.port), place]));
@@ -67,13 +89,6 @@ export class Beacons {
     }
     if (opened.length > 0) this.ports.log.info(`Exploration is answered on ${opened.join(', ')}`);
     return problems;
-  }
-
-  close(): void {
-    this.isClosed = true;
-    this.dropsTimer?.cancel();
-    for (const { socket } of this.ears.values()) socket.close();
-    this.ears.clear();
   }
 
   private async open(place: BeaconPlace): Promise<string | null> {
@@ -130,7 +145,7 @@ export class Beacons {
     const { explore, namespacekey } = config.namespace;
     if (explore === 'no') return;
     const identity = { offered: this.offered(config), explore, namespacekey };
-    if (this.responder === null) this.responder = new BeaconResponder(identity, (address) => this.ports.isKnown(address));
+    if (this.responder === null) this.responder = new BeaconResponder(identity, (address) => this.known.has(address));
     else this.responder.change(identity);
   }
 

@@ -27,7 +27,6 @@ import { fileSystemOf } from './file-system.ts';
 import { type Entrance, Entrances, missingSentence } from './entrances.ts';
 import { Gate } from './gate.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
-import { KnownAddresses } from './known-addresses.ts';
 import { Probes } from './probes.ts';
 import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
@@ -66,9 +65,6 @@ export class Listener {
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly gate: Gate;
-  private readonly knownAddresses = new KnownAddresses();
-  /** What changes of exploration are under way. */
-  private exploring: Promise<void> = Promise.resolve();
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -93,7 +89,7 @@ export class Listener {
       clock,
       log,
       connected: (socket, entrance) => this.gate.connected(socket, entrance),
-      came: () => void this.explore(this.config, log),
+      came: () => void this.explore(this.config),
     });
     this.gate = this.newGate();
     this.reloader = new Reloader({
@@ -141,7 +137,6 @@ export class Listener {
       log,
       sockets: udpSockets,
       machine: () => machineInterfaces(systemFacts),
-      isKnown: (address) => this.knownAddresses.has(address),
       instance,
     });
   }
@@ -163,7 +158,7 @@ export class Listener {
       throw error;
     }
     this.pool.fill();
-    await this.explore(config, { warn: (sentence) => this.warn(sentence) });
+    await this.explore(config, (sentence) => this.warn(sentence));
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
@@ -229,17 +224,13 @@ export class Listener {
     for (const id of change.cut) void this.newLife(id);
     for (const problem of missing) this.options.log.warn(missingSentence(problem));
     await this.afterwards('what was closed', () => change.finish());
-    await this.explore(next, this.options.log);
+    await this.explore(next);
   }
 
-  /** Exploration is answered on what is listened on. One after the other: sockets are not opened twice. */
-  private explore(config: RssrvConfig, log: Pick<DaemonLog, 'warn'>): Promise<void> {
-    const present = (): RssrvConfig => ({ ...config, interfaces: this.entrances.listening(config.interfaces) });
-    this.exploring = this.exploring
-      .then(() => this.beacons.follow(present()))
-      .then((problems) => problems.forEach((sentence) => log.warn(sentence)))
-      .catch((thrown: unknown) => log.warn(`Exploration: ${toRsError(thrown).message}`));
-    return this.exploring;
+  /** Exploration is answered on what is listened on. */
+  private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
+    const interfaces = this.entrances.listening(config.interfaces);
+    for (const sentence of await this.beacons.follow({ ...config, interfaces })) warn(sentence);
   }
 
   private warn(sentence: string): void {
@@ -300,7 +291,7 @@ export class Listener {
       livingSecretOf: (node) => this.admissions.livingSecretOf(node),
       isKnown: (claim) => this.holders.isKnown(claim),
       proven: (socket, proven, entrance, isOutdated) => {
-        this.knownAddresses.proved(socket.remoteAddress ?? '');
+        this.beacons.proved(socket.remoteAddress ?? '');
         if (isOutdated)
           this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
         else this.admit(socket, proven, entrance);
