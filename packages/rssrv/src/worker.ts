@@ -18,7 +18,11 @@ class WorkerProcess {
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly helper = new RangeHelper({
     clock: systemClock,
-    onLost: (reason) => this.log?.warn(`No holes and no fast zeroing from now on: ${reason}`),
+    onLost: (reason, retryMs) => {
+      const until = retryMs === null ? 'from now on' : `until it is started anew, in ${retryMs / 1000} s at the earliest`;
+      this.log?.warn(`No holes and no fast zeroing ${until}: the helper for them was lost (${reason})`);
+    },
+    onBack: () => this.log?.info('Holes and fast zeroing are possible again'),
   });
 
   hear(message: ToWorker, socket: Socket | undefined): void {

@@ -11,7 +11,12 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 /** Calls after a slow one that are watched for a second one that waits for the storage. */
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
+/** First piece of a long DISCARD or ZERO that the kernel does; pieces that take less are doubled, those that take more halved. */
 export const ZERO_STEP_BYTES = 16 * MIB;
+export const STEP_MIN_BYTES = MIB;
+export const STEP_MAX_BYTES = 1024 * MIB;
+export const STEP_FAST_MS = 5;
+export const STEP_SLOW_MS = 50;
 /** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */
 export const STORAGE_ERRORS_LOG_MS = 10_000;
 /** How often a listener tries whether it may open a file more, and how often the log says that it may not. */
@@ -27,6 +32,9 @@ export const TEST_PAUSE_POLL_MS = 20;
 export const UNSYNCED_MAX_BYTES = 64 * MIB;
 /** A range helper that owes an answer for longer is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
+/** After which a range helper that was lost is started anew, at the earliest: doubled with each loss, and as at first after one that lasted. */
+export const RANGE_HELPER_RETRY_MS = 1_000;
+export const RANGE_HELPER_RETRY_MAX_MS = 60_000;
 /** Descriptors whose advisory locks one helper takes. */
 export const LOCKS_PER_HELPER_MAX = 64;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;

@@ -33,6 +33,7 @@ export class LineProcess {
   private received = '';
   private ending = false;
   private lostReason: string | null = null;
+  private gone = false;
 
   constructor(options: LineProcessOptions) {
     this.options = options;
@@ -42,6 +43,11 @@ export class LineProcess {
   /** False once it is gone or was told to end: every question is answered null. */
   get alive(): boolean {
     return this.lostReason === null && !this.ending;
+  }
+
+  /** Nothing of it runs any more. */
+  get isGone(): boolean {
+    return this.gone;
   }
 
   /** Asks one line (without its end); `answer` is never called before this returns. */
@@ -123,6 +129,7 @@ export class LineProcess {
   }
 
   private closed(reason: string): void {
+    this.gone = true;
     if (!this.ending || this.asked !== null) this.lose(reason);
     const question = this.asked;
     this.settle();

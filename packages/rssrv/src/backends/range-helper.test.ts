@@ -5,7 +5,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/lib/program-limits';
+import {
+  RANGE_HELPER_RETRY_MAX_MS,
+  RANGE_HELPER_RETRY_MS,
+  RANGE_HELPER_TIMEOUT_MS,
+  STEP_MAX_BYTES,
+  ZERO_STEP_BYTES,
+} from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -154,6 +160,97 @@ test('a helper that does not answer is killed, and what waits is answered only w
   expect(clock.timersPending).toBe(0);
   expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   fs.closeSync(descriptor);
+});
+
+/** The helper as it is, which says its number first and can be killed by it. */
+function mortal(): { command: string; kill: () => Promise<void>; starts: () => number } {
+  const pidFile = path.join(directory, `mortal${++files}`);
+  const pids = (): number[] => (fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'latin1').trim().split('\n').map(Number) : []);
+  return {
+    command: script(`mortal${files}.sh`, `echo $$ >> ${pidFile}; exec perl "$@"`),
+    kill: async () => {
+      const pid = pids().at(-1) ?? 0;
+      process.kill(pid, 'SIGKILL');
+      await until('it is dead', () => !isRunning(pid));
+    },
+    starts: () => pids().length,
+  };
+}
+
+test('a helper that was killed is started anew, knows the files again, and makes holes', async () => {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const { command, kill, starts } = mortal();
+  const helper = new RangeHelper({
+    clock,
+    command,
+    onLost: (_, retryMs) => said.push(`lost for ${retryMs}`),
+    onBack: () => said.push('back'),
+  });
+  const [file, gone] = [sparseFile(), sparseFile()];
+  const ports = { ...testPorts(), helper };
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), ports);
+  const other = await openBackend(servedVolume({ path: gone, sizeBytes: 3 * CHUNK_BYTES }), ports);
+  const io = promised(backend);
+  const { blocks } = fs.statSync(file);
+  for (const waitMs of [RANGE_HELPER_RETRY_MS, 2 * RANGE_HELPER_RETRY_MS]) {
+    await kill();
+    await until('it is said', () => said.at(-1) === `lost for ${waitMs}`);
+    expect(await io.discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+    expect(await io.zero(0, CHUNK_BYTES), 'by the fallback').toBe(STATUS.OK);
+    expect(fs.statSync(file).blocks).toBe(blocks);
+    clock.advance(waitMs - 1);
+    expect(await io.extents(0, 3 * CHUNK_BYTES)).toEqual([(3 * CHUNK_BYTES) / 512, DATA]);
+    clock.advance(1);
+    expect((await io.extents(0, 3 * CHUNK_BYTES)).length).toBeGreaterThan(2);
+  }
+  expect([said, starts()]).toEqual([['lost for 1000', 'back', 'lost for 2000', 'back'], 3]);
+  expect(await io.discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.statSync(file).blocks).toBeLessThan(blocks);
+  expect(await promised(other).discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.readFileSync(gone)[0]).toBe(0);
+  await backend.close();
+  await other.close();
+});
+
+test('a helper that is lost again and again is started more and more seldom, and as at first after one that lasted', async () => {
+  const clock = new FakeClock();
+  const retries: (number | null)[] = [];
+  const helper = new RangeHelper({ clock, command: '/nowhere/perl', onLost: (_, retryMs) => retries.push(retryMs) });
+  for (let loss = 1; loss <= 9; loss++) {
+    expect(await helper.attach(0, true, false)).toBeNull();
+    expect(await helper.attach(0, true, false), 'not at once').toBeNull();
+    expect(retries).toHaveLength(loss);
+    clock.advance(retries.at(-1) ?? 0);
+  }
+  expect(retries).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  const unknown: (number | null)[] = [];
+  const never = new RangeHelper({ clock, architecture: 'mips', onLost: (_, retryMs) => unknown.push(retryMs) });
+  for (let times = 0; times < 2; times++) {
+    expect(await never.attach(0, true, 'probe')).toBeNull();
+    clock.advance(RANGE_HELPER_RETRY_MAX_MS);
+  }
+  expect(unknown).toEqual([null]);
+});
+
+test('a range of terabytes is discarded in few steps', async () => {
+  const file = path.join(directory, 'large');
+  const sizeBytes = 4096 * STEP_MAX_BYTES;
+  fs.closeSync(fs.openSync(file, 'w'));
+  fs.truncateSync(file, sizeBytes);
+  const ports = testPorts();
+  const asked: string[] = [];
+  const { ask } = ports.helper;
+  ports.helper.ask = (words, answer) => {
+    asked.push(String(words[0]));
+    ask.call(ports.helper, words, answer);
+  };
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes }), ports);
+  expect(await promised(backend).discard(0, sizeBytes)).toBe(STATUS.OK);
+  const steps = asked.filter((verb) => verb === 'punch').length;
+  expect(steps).toBeLessThan(sizeBytes / ZERO_STEP_BYTES / 16);
+  await backend.close();
+  fs.rmSync(file);
 });
 
 test('a helper that dies in the middle leaves the work to the fallback', async () => {

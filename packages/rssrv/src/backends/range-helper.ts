@@ -1,12 +1,13 @@
 // Holes, zeroed ranges and extents: what the kernel can do and Node cannot ask for, through one perl child per process
 // (range-script.ts), started when the first file is attached and ended when the last one is detached.
-// Leaves what to do without it to the backend: everything here answers LOST when the helper cannot help (no perl, an unknown
-// architecture, killed because it did not answer), and a lost helper is not started again.
+// Leaves what to do without it to the backend: everything here answers LOST while the helper cannot help (no perl, an unknown
+// architecture, killed because it did not answer). One that was lost is started anew when it is needed, after a while that grows.
+// Invariant: there is one at a time, also while a killed one hangs in the storage.
 
 import util from 'node:util';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/limits';
-import { RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/lib/program-limits';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from '@rsio/protocol/lib/program-limits';
 import { LineProcess } from './line-process.ts';
 import type { IoEnd } from './positioned-io.ts';
 import { rangeScriptArguments } from './range-script.ts';
@@ -19,19 +20,30 @@ export type RangeExtents = (errno: string | null, found: readonly number[]) => v
 
 export interface RangeHelperPorts {
   readonly clock: Clock;
-  /** The helper cannot be used from now on: for the log. */
-  readonly onLost: (reason: string) => void;
+  /** The helper cannot be used for `retryMs` at least: for the log. Null: never. */
+  readonly onLost: (reason: string, retryMs: number | null) => void;
+  /** It can be used again. */
+  readonly onBack?: () => void;
   /** Default `perl`, found by PATH. */
   readonly command?: string;
   readonly architecture?: string;
 }
+
+/** What the helper answers about a file that it has not opened (EBADF). */
+const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
 
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  private lost = false;
+  /** Files that are attached, by number: the question that opens each. */
+  private readonly files = new Map<number, readonly (string | number)[]>();
+  private losses = 0;
+  /** Since when there is one, or before when none is started. */
+  private startedMs = 0;
+  private notBeforeMs = 0;
+  private isLost = false;
   private attached = 0;
   private lastId = 0;
 
@@ -57,9 +69,10 @@ export class RangeHelper {
     return new Promise((resolve) => {
       this.ask(words, (errno, [punch, extents]) => {
         if (errno === null) {
+          this.files.set(id, words);
           resolve(new RangeFile(this, id, punch === 1, extents === 1));
         } else {
-          this.detached();
+          this.detached(id);
           resolve(null);
         }
       });
@@ -78,13 +91,22 @@ export class RangeHelper {
         answer(LOST, []);
         return;
       }
+      this.isBack();
       const [errno = 0, ...values] = line.split(' ').map(Number);
-      answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
+      // It does not know the file: one that was started anew could not open it.
+      if (errno === UNKNOWN_FILE) answer(LOST, []);
+      else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
     });
   }
 
+  /** For RangeFile only. */
+  get nowMs(): number {
+    return this.ports.clock.monotonicMs();
+  }
+
   /** For RangeFile only: one file less. */
-  detached(): void {
+  detached(id: number): void {
+    this.files.delete(id);
     this.attached--;
     if (this.attached > 0) return;
     this.child?.end();
@@ -92,26 +114,43 @@ export class RangeHelper {
   }
 
   private started(): LineProcess | null {
-    if (this.lost) return null;
-    if (this.child !== null) return this.child;
+    if (this.child !== null && (this.child.alive || !this.child.isGone)) return this.child.alive ? this.child : null;
+    const { clock } = this.ports;
+    if (clock.monotonicMs() < this.notBeforeMs) return null;
     const args = rangeScriptArguments(this.ports.architecture ?? process.arch, process.pid);
     if (args === null) {
-      this.lose(`no system call numbers for ${this.ports.architecture ?? process.arch}`);
+      this.notBeforeMs = Number.POSITIVE_INFINITY;
+      this.isLost = true;
+      this.ports.onLost(`no system call numbers for ${this.ports.architecture ?? process.arch}`, null);
       return null;
     }
-    this.child = new LineProcess({
+    this.startedMs = clock.monotonicMs();
+    const child = new LineProcess({
       command: this.ports.command ?? 'perl',
       args,
       timeoutMs: RANGE_HELPER_TIMEOUT_MS,
-      clock: this.ports.clock,
+      clock,
       onLost: (reason) => this.lose(reason),
     });
-    return this.child;
+    this.child = child;
+    for (const words of this.files.values()) child.ask(words.join(' '), (line) => (line === null ? undefined : this.isBack()));
+    return child;
   }
 
   private lose(reason: string): void {
-    this.lost = true;
-    this.ports.onLost(reason);
+    const nowMs = this.ports.clock.monotonicMs();
+    if (nowMs - this.startedMs >= RANGE_HELPER_RETRY_MAX_MS) this.losses = 0;
+    const retryMs = Math.min(RANGE_HELPER_RETRY_MS * 2 ** this.losses, RANGE_HELPER_RETRY_MAX_MS);
+    this.losses++;
+    this.notBeforeMs = nowMs + retryMs;
+    this.isLost = true;
+    this.ports.onLost(reason, retryMs);
+  }
+
+  private isBack(): void {
+    if (!this.isLost) return;
+    this.isLost = false;
+    this.ports.onBack?.();
   }
 }
 
@@ -127,6 +166,10 @@ export class RangeFile {
     this.id = id;
     this.canPunch = canPunch;
     this.canExtents = canExtents;
+  }
+
+  get nowMs(): number {
+    return this.helper.nowMs;
   }
 
   /** Makes a hole, which reads as zeros. */
@@ -147,7 +190,7 @@ export class RangeFile {
   detach(): Promise<void> {
     return new Promise((resolve) => {
       this.helper.ask(['close', this.id], () => {
-        this.helper.detached();
+        this.helper.detached(this.id);
         resolve();
       });
     });

@@ -3,16 +3,17 @@
 // Invariant: a range is only left to the fallback when the helper's call for it has ended.
 
 import { EXTENT } from '@rsio/protocol/wire/messages';
-import { ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '@rsio/protocol/lib/program-limits';
+import { ZERO_WRITE_BYTES } from '@rsio/protocol/lib/program-limits';
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import { extentPairs } from './extent-pairs.ts';
 import { type IoEnd, writeWhole } from './positioned-io.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
+import { StepSize } from './step-size.ts';
 
 /** Answers of a store that cannot do a thing at all: it is not asked for it again. */
-const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY', LOST];
+const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
 /** Failures that leave the range as it was, so that a discard, which is only a hint, has done its duty. */
-const NOT_DONE: readonly string[] = [...NEVER, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
+const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
 
@@ -22,6 +23,24 @@ function zeros(): Buffer {
 }
 
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
+
+/** As `inSteps`, in pieces whose length follows the time they take. */
+function inMeasuredSteps(
+  positionBytes: number,
+  lengthBytes: number,
+  size: StepSize,
+  range: RangeFile | null,
+  step: Step,
+  end: IoEnd,
+): void {
+  const pieceBytes = Math.min(lengthBytes, size.bytes);
+  const beganMs = range?.nowMs ?? 0;
+  step(positionBytes, pieceBytes, (errno) => {
+    if (range !== null) size.took(pieceBytes, range.nowMs - beganMs);
+    if (errno !== null || pieceBytes === lengthBytes) end(errno);
+    else inMeasuredSteps(positionBytes + pieceBytes, lengthBytes - pieceBytes, size, range, step, end);
+  });
+}
 
 /** Does `step` piece after piece until one fails; `end` is never called before this returns if that holds for `step`. */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
@@ -35,6 +54,8 @@ function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, 
 export class RangeOperations {
   private readonly descriptor: number;
   private readonly range: RangeFile | null;
+  private readonly punching = new StepSize();
+  private readonly zeroing = new StepSize();
   private mayPunch: boolean;
   private mayZero: boolean;
 
@@ -58,12 +79,12 @@ export class RangeOperations {
         next(errno !== null && NOT_DONE.includes(errno) ? null : errno);
       });
     };
-    inSteps(positionBytes, lengthBytes, ZERO_STEP_BYTES, step, end);
+    inMeasuredSteps(positionBytes, lengthBytes, this.punching, range, step, end);
   }
 
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, end: IoEnd): void {
     const step: Step = (position, length, next) => this.zeroStep(position, length, keepAllocated, next);
-    inSteps(positionBytes, lengthBytes, ZERO_STEP_BYTES, step, end);
+    inMeasuredSteps(positionBytes, lengthBytes, keepAllocated ? this.zeroing : this.punching, this.range, step, end);
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (errno: string | null, pairs: number[]) => void): void {
