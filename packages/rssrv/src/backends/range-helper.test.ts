@@ -240,10 +240,10 @@ test('a range of terabytes is discarded in few steps', async () => {
   fs.truncateSync(file, sizeBytes);
   const ports = testPorts();
   const asked: string[] = [];
-  const { ask } = ports.helper;
+  const ask = ports.helper.ask.bind(ports.helper);
   ports.helper.ask = (words, answer) => {
     asked.push(String(words[0]));
-    ask.call(ports.helper, words, answer);
+    ask(words, answer);
   };
   const backend = await openBackend(servedVolume({ path: file, sizeBytes }), ports);
   expect(await promised(backend).discard(0, sizeBytes)).toBe(STATUS.OK);
