@@ -150,10 +150,11 @@ function request(random: SeededRandom): string {
     { refresh: 1 },
     { count: 3 },
     { count: 1e9 },
+    { count: random.pick([0, -1, 1.5, 2 ** 31, 2 ** 53, 1e308, -0]) },
     { __proto__x: 1 },
   ]);
   const method = random.pick(['daemon', 'status', 'query', 'query', 'attach', 'attach', 'events', 'detach', 'toString', '__proto__', 7]);
-  return JSON.stringify({ id: random.pick([1, 2, 'a', null, 1.5, {}, '\u0000ü']), method, params });
+  return JSON.stringify({ id: random.pick([1, 2, 'a', null, 1.5, {}, '\u0000ü', 2 ** 53, -1e308]), method, params });
 }
 
 function make(random: SeededRandom): Buffer {

@@ -1,0 +1,54 @@
+// A real pair of daemons and NBD clients that ask for any range of bytes, at the same time and within the same blocks; and what becomes of the
+// replay log of a volume that nobody flushes. The rules themselves are tested without processes: byte-ranges.test.ts, log-total.test.ts.
+
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../support/configs.ts';
+import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const MIB = 1 << 20;
+const TEST_MS = 120_000;
+const CONNECTIONS = 4;
+const ROUNDS = 60;
+/** No multiple of any block. */
+const PIECE_BYTES = 1000;
+/** A log is flushed when its oldest is 4 s old. */
+const TRIMMED_MS = 10_000;
+
+const lab = useLab();
+
+it(
+  'four connections write bytes of the same blocks of 4096 at the same time: none is lost; then the log empties by itself, within its total',
+  async () => {
+    const [host, network] = [lab.host(), await lab.network(2)];
+    await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '64m', blocksize: '4096' } } });
+    await startClient(host, network, { defaults: { 'log-total': '1m' } });
+    await host.rsconfigWell('-a', 'oracle');
+    const open = (): Promise<NbdIo> => NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    const connections = await Promise.all(Array.from({ length: CONNECTIONS }, open));
+    lab.onClean(() => connections.forEach((nbd) => nbd.close()));
+    const expected = Buffer.alloc(CONNECTIONS * ROUNDS * PIECE_BYTES);
+    await Promise.all(
+      connections.map(async (nbd, own) => {
+        for (let round = 0; round < ROUNDS; round++) {
+          const at = (round * CONNECTIONS + own) * PIECE_BYTES;
+          const data = Buffer.alloc(PIECE_BYTES, 1 + ((round * 7 + own) % 250));
+          data.copy(expected, at);
+          await nbd.write(at, data);
+        }
+      }),
+    );
+    const [first] = connections;
+    expect((await first!.read(0, expected.length)).equals(expected)).toBe(true);
+    // Eight times what all logs may hold.
+    const large = Buffer.alloc(MIB, 0x5a);
+    for (let mib = 1; mib <= 8; mib++) await first!.write(mib * MIB + 1, large);
+    const log = async () => (await host.call('status', {})).logs[0];
+    expect((await log())?.usedBytes).toBeLessThanOrEqual(MIB);
+    expect((await first!.read(8 * MIB + 1, MIB)).equals(large)).toBe(true);
+    await first!.write(40 * MIB, Buffer.alloc(4096, 7));
+    await waitFor(async () => (await log())?.dataBytes === 0, TRIMMED_MS, 'The log is flushed by itself');
+  },
+  TEST_MS,
+);
