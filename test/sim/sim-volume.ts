@@ -129,6 +129,8 @@ export function served({ name, storage }: SimVolume): ServedVolume {
     blockSizeBytes: SECTOR_BYTES,
     readonly: false,
     shared: false,
+    takeOver: null,
+    takeOverForce: true,
     clients: null,
   };
 }

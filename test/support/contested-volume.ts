@@ -31,7 +31,7 @@ export class ContestedVolume {
     const network = await lab.network(2);
     const path = server.file('oracle.img');
     const names = Object.fromEntries(CONTENDERS.map((node) => [node, keyOf(node)]));
-    await startServer(server, network, { volumes: { oracle: { path, size: '4m' } }, clients: names });
+    await startServer(server, network, { volumes: { oracle: { path, size: '4m', 'take-over-force': 'yes' } }, clients: names });
     const clients: Host[] = [];
     for (const [client, node] of CONTENDERS.slice(0, count).entries()) {
       const host = lab.host();

@@ -67,6 +67,8 @@ export class Admissions {
   /** The last session of each node that has none: one of a configured client. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
+  /** Of these, those that may have none any more by what they have proved. */
+  private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
   constructor(ports: AdmissionPorts) {
@@ -115,11 +117,15 @@ export class Admissions {
     this.inTransition.add(node);
     this.begin(socket, proven.hello, proven.sessionSecret, admission)
       .catch((thrown: unknown) => this.ports.refuse(socket, proven, toRsError(thrown)))
-      .finally(() => this.inTransition.delete(node));
+      .finally(() => {
+        this.inTransition.delete(node);
+        this.dismissedUnderWay.delete(node);
+      });
   }
 
   /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
   dismiss(node: string, sentence: string): void {
+    if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
     void this.byNode.get(node)?.place.end('E_AUTH', sentence);
   }
@@ -187,6 +193,8 @@ export class Admissions {
   /** What may have changed while a newcomer waited. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    if (this.dismissedUnderWay.has(node))
+      throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} logs in anew`);
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was taken out of the server's clients`);
   }
 

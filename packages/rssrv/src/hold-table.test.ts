@@ -9,6 +9,7 @@ import {
   type Claimant,
   decideOpen,
   grantFor,
+  type HeldVolumeFacts,
   type Hold,
   NO_HOLDS,
   type VolumeHolds,
@@ -17,7 +18,7 @@ import {
   withSettled,
 } from './hold-table.ts';
 
-const ORACLE = { id: 'id', name: 'oracle', readonly: false, shared: false };
+const ORACLE: HeldVolumeFacts = { id: 'id', name: 'oracle', readonly: false, shared: false, takeOver: null, takeOverForce: true };
 const SHARED = { ...ORACLE, shared: true };
 const LIFE = 'boot.0.0';
 const LATER_LIFE = 'boot.0.1';
@@ -73,6 +74,23 @@ describe('an OPEN', () => {
     expect(scene.open(BIG2, { resume: before }), 'also when nobody has it any more').toMatchObject(told);
     expect(scene.open(BIG2)).toBe('id.4');
     expect(scene.open(BIG2, { resume: before }), 'nor by another hold of his own').toMatchObject({ status: STATUS.TAKEN });
+  });
+
+  test.each([
+    ['nobody', [], false],
+    ['others', ['venus'], false],
+    ['this one', ['venus', 'mars'], true],
+  ])('takes a volume over only if it may: take-over is for %s', (_who, takeOver, may) => {
+    const scene = new Scene();
+    scene.open(BIG2);
+    const volume = { ...ORACLE, takeOver };
+    for (const take of [TAKE.OVER, TAKE.FORCE]) {
+      const outcome = scene.open(MARS, { take }, volume);
+      if (may) expect(outcome).toBe('id.2');
+      else expect(outcome).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('for take-over in') as string });
+    }
+    expect(scene.holders).toBe(may ? 'mars' : 'big-2');
+    expect(scene.open(scene.holders === 'mars' ? MARS : BIG2, { take: TAKE.OVER }, volume), 'one of its own').toBeTypeOf('string');
   });
 
   test('that resumes never takes over, whatever else it says', () => {
@@ -168,6 +186,17 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     scene.life = LATER_LIFE;
     return scene;
   };
+
+  test('not by force either, unless the file of the server lets it', () => {
+    const scene = lost();
+    expect(scene.open(MARS, { take: TAKE.FORCE }, { ...ORACLE, takeOverForce: false })).toMatchObject({
+      status: STATUS.HELD,
+      sentence: expect.stringMatching(
+        /set take-over-force = yes in the server's file, then rsconfig -a --take-over --force oracle$/,
+      ) as string,
+    });
+    expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
+  });
 
   test('a take-over is refused, naming how to go on, and a forced one is not', () => {
     const scene = lost();

@@ -12,7 +12,7 @@ import type { ServedVolume } from './served-volume.ts';
 /** An instance of a node, and from where. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
-export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared'>;
+export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
 
 export interface Hold {
   readonly node: string;
@@ -86,10 +86,11 @@ export function decideOpen(
   const onlyReads = readonly && !(isOwn && !own.readonly);
   const others = entry.holds.filter(({ node }) => node !== client.node);
   const inTheWay = volume.shared ? [] : onlyReads ? others.filter((hold) => !hold.readonly) : others;
-  const take = isResuming ? TAKE.NO : request.take;
-  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others);
+  const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
+  const take = isResuming || !mayTake ? TAKE.NO : request.take;
+  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
   const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== life);
-  if (unsettled !== undefined && take === TAKE.OVER) return notSettled(volume, unsettled, others);
+  if (unsettled !== undefined && !(take === TAKE.FORCE && volume.takeOverForce)) return notSettled(volume, unsettled, others);
   const replaced = own === undefined || isOwn ? null : own;
   const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
   return {
@@ -172,16 +173,17 @@ export function isOf(hold: Who, client: Who): boolean {
   return isSameStart && (hold.process === null || hold.process === client.process);
 }
 
-function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[]): Refusal {
-  const sentence = `${heldBy(name, inTheWay[0])}: detach it there, or rsconfig -a --take-over ${name}`;
+function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], mayTake: boolean): Refusal {
+  const other = mayTake ? `or rsconfig -a --take-over ${name}` : "for take-over in the server's file does not let this client take it";
+  const sentence = `${heldBy(name, inTheWay[0])}: detach it there, ${other}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
 /** H3. */
-function notSettled({ name }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
+function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, who has not brought back yet what the server's storage may have lost since: ` +
-    `wait until that is done, or lose what was acknowledged to ${hold.node}: rsconfig -a --take-over --force ${name}`;
+    `wait until that is done, or lose what was acknowledged to ${hold.node}: ${takeOverForce ? '' : "set take-over-force = yes in the server's file, then "}rsconfig -a --take-over --force ${name}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 

@@ -216,9 +216,9 @@ export class Listener {
     this.config = next;
     this.pool.processes = next.server.processes;
     this.entrances.keep(next.interfaces);
-    for (const node of plan.removedClients) {
-      this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${next.server.name}`);
-    }
+    const { name } = next.server;
+    for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${name}`);
+    for (const node of plan.rekeyedClients) this.admissions.dismiss(node, `Node ${node} has another key at server ${name} now: use that`);
     this.holders.keepNodes(next.clients.map(({ name }) => name));
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
     for (const id of change.cut) void this.newLife(id);

@@ -76,6 +76,7 @@ describe('applied', () => {
       closed: [],
       isListChanged: false,
       removedClients: [],
+      rekeyedClients: [],
       changes: [],
       newWarnings: [],
     });
@@ -110,15 +111,15 @@ describe('applied', () => {
   });
 
   test('clients that come, go, or have another key; no key is ever told', () => {
-    const { removedClients, changes } = applied(
+    const { removedClients, rekeyedClients, changes } = applied(
       ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],
       ['0xbig2', '0xBIG2'],
     );
-    expect(removedClients).toEqual(['venus']);
+    expect([removedClients, rekeyedClients]).toEqual([['venus'], ['big-2']]);
     expect(changes).toEqual([
       'client venus is removed, its session ends, what it holds it keeps',
       'client big-6 may log in',
-      'client big-2 has another key, which counts for new connections only',
+      'client big-2 has another key, its session by the old one ends, what it holds it keeps',
     ]);
     expect(changes.join()).not.toMatch(/0x/);
   });

@@ -17,6 +17,8 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that may not use the server any more. */
   readonly removedClients: readonly string[];
+  /** Names of clients that have another key: whoever is served by the old one may not be the client. */
+  readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
   /** For the log: what changes, in words; empty when the file says what it said before. */
   readonly changes: readonly string[];
@@ -50,6 +52,7 @@ export function reloadPlan(
     closed,
     isListChanged,
     removedClients: namesMissingIn(old.clients, next.clients),
+    rekeyedClients: rekeyed(old, next),
     volumes: volumes.plan,
     changes: [
       ...closed.map((one) => `interface ${endpointText(one)} is not listened on any more`),
@@ -82,13 +85,16 @@ function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
 }
 
 function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
-  const keys = new Map(old.clients.map(({ name, key }) => [name, key]));
-  const rekeyed = next.clients.filter(({ name, key }) => keys.has(name) && keys.get(name) !== key);
   return [
     ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed, its session ends, what it holds it keeps`),
     ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} may log in`),
-    ...rekeyed.map(({ name }) => `client ${name} has another key, which counts for new connections only`),
+    ...rekeyed(old, next).map((name) => `client ${name} has another key, its session by the old one ends, what it holds it keeps`),
   ];
+}
+
+function rekeyed(old: RssrvConfig, next: RssrvConfig): string[] {
+  const keys = new Map(old.clients.map(({ name, key }) => [name, key]));
+  return next.clients.filter(({ name, key }) => keys.has(name) && keys.get(name) !== key).map(({ name }) => name);
 }
 
 function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {

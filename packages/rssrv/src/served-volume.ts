@@ -30,6 +30,10 @@ export interface ServedVolume {
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly shared: boolean;
+  /** Clients that may take it over; null: all of them. */
+  readonly takeOver: readonly string[] | null;
+  /** Though what was acknowledged to the holder is lost. */
+  readonly takeOverForce: boolean;
   /** Names of the clients that may use it; null: all. */
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;

@@ -26,6 +26,8 @@ const VOLUME: ServedVolume = {
   readonly: false,
   shared: false,
   clients: null,
+  takeOver: null,
+  takeOverForce: false,
 };
 
 class Scene {

@@ -27,6 +27,8 @@ const VOLUME = {
   readonly: false,
   shared: false,
   clients: null,
+  takeOver: null,
+  takeOverForce: false,
 } as const;
 
 /** A session with an open volume whose writes wait in `writes`. */

@@ -327,12 +327,13 @@ export class VolumeChange {
 
   private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
     const { volume, id, type, path } = storage;
-    const { name, universe, blockSizeBytes, readonly, shared, clients, test } = volume;
+    const { name, universe, blockSizeBytes, readonly, shared, takeOver, takeOverForce, clients, test } = volume;
     const identity = await storageIdentity(storage);
     const content = identity === null ? {} : { storage: identity };
     const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
     const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, readonly, shared, clients, ...faults };
+    const rights = { readonly, shared, takeOver, takeOverForce, clients };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
   }
 
   /** Below RUN: a boot loses what was not synced. */

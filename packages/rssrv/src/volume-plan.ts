@@ -49,12 +49,14 @@ const KEYS: Readonly<Record<Field, string>> = {
   unlocked: 'unlocked',
   id: 'id',
   sameContent: 'same-content',
+  takeOver: 'take-over',
+  takeOverForce: 'take-over-force',
   test: 'test-...',
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
 /** What is looked at by itself, or changes nothing for who holds it. */
-const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent']);
+const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
 /** `standingOf` is asked about volumes of `old` only. */
 export function volumeChanges(

@@ -98,6 +98,8 @@ test('a missing file is created sparse with its size, for its owner only', async
       blockSizeBytes: 512,
       readonly: false,
       shared: false,
+      takeOver: null,
+      takeOverForce: false,
       clients: null,
       storage: expect.stringMatching(/^file \d+:\d+$/) as string,
     },

@@ -170,7 +170,16 @@ class Scene {
 function grantOf(name: string, asReader: boolean, epoch: number): Grant {
   const known = VOLUMES.find((volume) => volume.name === name);
   if (known === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: 'There is no such volume', holders: [] };
-  const volume = { ...known, universe: 0, id: `id-${name}`, type: 'memory', path: null, clients: null } as const;
+  const volume = {
+    ...known,
+    universe: 0,
+    id: `id-${name}`,
+    type: 'memory',
+    path: null,
+    clients: null,
+    takeOver: null,
+    takeOverForce: false,
+  } as const;
   return { granted: true, volume, readonly: asReader || known.readonly, identity: 'identity', life: 'life', epoch };
 }
 

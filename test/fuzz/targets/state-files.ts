@@ -20,7 +20,17 @@ import { scratchFolder } from '../scratch.ts';
 // the kind of file (u8) | its bytes
 const KINDS = ['holders', 'volumes', 'records', 'identity'] as const;
 const ID = '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21';
-const VOLUME = { name: 'oracle', universe: 0, type: 'memory', path: null, readonly: false, shared: false, clients: null } as const;
+const VOLUME = {
+  name: 'oracle',
+  universe: 0,
+  type: 'memory',
+  path: null,
+  readonly: false,
+  shared: false,
+  takeOver: null,
+  takeOverForce: true,
+  clients: null,
+} as const;
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
 
 let folder: string | null = null;

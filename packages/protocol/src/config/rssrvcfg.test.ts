@@ -84,6 +84,8 @@ describe('the sample', () => {
           unlocked: false,
           id: null,
           sameContent: null,
+          takeOver: null,
+          takeOverForce: false,
           line: 15,
         },
       ],
@@ -137,6 +139,8 @@ id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
       unlocked: true,
       id: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21',
       sameContent: null,
+      takeOver: null,
+      takeOverForce: false,
       line: 7,
     });
   });

@@ -135,6 +135,8 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     universe: reader.value('universe'),
     clients: reader.value('clients'),
     shared: reader.value('shared'),
+    takeOver: reader.value('take-over'),
+    takeOverForce: reader.value('take-over-force'),
     unlocked: reader.value('unlocked'),
     id: reader.value('id'),
     sameContent: reader.value('same-content'),

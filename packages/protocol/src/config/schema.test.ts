@@ -56,7 +56,7 @@ test('The keys of the manual', () => {
     'namespace: namespaceid protocol port namespacekey explore',
     'server: serverid serverkey log-level processes',
     'interface: address port protocol',
-    'volume: path size type blocksize readonly universe clients shared unlocked id same-content',
+    'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'clients: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([

@@ -176,6 +176,12 @@ export const SCHEMA = {
           'Whether a file that cannot be locked (no perl, or a file system without locks) is served all the same',
         ),
         id: optional(types.uuid, 'Identity of the volume; without it one is made at first start and kept'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Which of its clients may take it over from another one'),
+        'take-over-force': withDefault(
+          types.yesNo,
+          'no',
+          'Whether a take-over may lose what was acknowledged to the holder and he has still to bring back',
+        ),
         'same-content': optional(
           types.stamp,
           'Mark of the file or device whose content is that of the one served before it; rssrv names it when it asks for this',

@@ -34,6 +34,9 @@ export interface ServerVolumeConfig {
   /** null: all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
+  /** Who may take it over from another client; null: all who may attach it. */
+  readonly takeOver: readonly string[] | null;
+  readonly takeOverForce: boolean;
   /** Served also where its file cannot be locked; none: no. */
   readonly unlocked?: boolean;
   readonly id: string | null;

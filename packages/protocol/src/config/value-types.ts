@@ -139,6 +139,12 @@ export const clientNames: ValueType<readonly string[] | null> = plain('names', '
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
+/** Who may; null: everybody who may otherwise, none: nobody. */
+export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names with commas or spaces between', (text) => {
+  if (text === 'yes') return null;
+  return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
+});
+
 export const attachChoice: ValueType<AttachChoice> = plain('names', 'none, all, or volume names with commas or spaces between', (text) => {
   return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed);
 });

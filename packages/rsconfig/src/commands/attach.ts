@@ -22,11 +22,11 @@ from theirs: its I/O fails, its rsiod says why, and it does not come back by
 itself. What was acknowledged to it is kept. If the server's machine has crashed
 since, and may have lost what the holder had not flushed, the take-over is
 refused until the holder has brought that back: --force does not wait for it,
-and loses it. A volume stays read-only, or read-write, as it was attached, over
-restarts of rsiod, too: to change that, detach it first; -l says read-only.
---wait goes on trying while a volume's server is not in reach, while nobody
-offers it, and while another client holds it; without names until every server
-is in reach.`,
+and loses it, where take-over-force of rssrvcfg(5) lets it. A volume stays
+read-only, or read-write, as it was attached, over restarts of rsiod, too: to
+change that, detach it first; -l says read-only. --wait goes on trying while a
+volume's server is not in reach, while nobody offers it, and while another
+client holds it; without names until every server is in reach.`,
   options: {
     'read-only': { kind: 'flag', help: 'with -a: only read; several clients may do so at a time' },
     server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, when NAME means several' },

@@ -104,6 +104,8 @@ test('a block device is settled with its own size, held exclusively, and never a
     shared: false,
     id: null,
     sameContent: null,
+    takeOver: null,
+    takeOverForce: false,
     line: 1,
   };
   const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };

@@ -27,6 +27,8 @@ export function servedVolume(changes: Partial<ServedVolume>): ServedVolume {
     blockSizeBytes: 512,
     readonly: false,
     shared: false,
+    takeOver: null,
+    takeOverForce: true,
     clients: null,
     ...changes,
   };

@@ -143,6 +143,8 @@ export class SessionScene {
       readonly: false,
       shared: false,
       clients: null,
+      takeOver: null,
+      takeOverForce: false,
     } as const;
     this.session = new Session(Buffer.alloc(16), [AT], 1, {
       clock: this.clock,

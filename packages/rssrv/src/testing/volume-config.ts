@@ -14,6 +14,8 @@ export function volumeConfig(changes: Partial<ServerVolumeConfig> = {}): ServerV
     universe: 0,
     clients: null,
     shared: false,
+    takeOver: null,
+    takeOverForce: false,
     id: null,
     sameContent: null,
     line: 1,
