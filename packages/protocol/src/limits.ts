@@ -412,6 +412,9 @@ export const STALL_MIN_MS = 100;
 export const STALL_MAX_MS = 604_800_000;
 /** With `stall = fail`: so long a lost connection may take to come back, and a volume to be opened again, before its I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
+/** How often a halted volume looks at the time, and by how much a look must be late for rsiod to have stood still. */
+export const STALL_LOOK_MS = 500;
+export const STALL_LATE_MS = 100;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
 /** All replay logs of a client together (`log-total`): eight of the size that one has by default. */

@@ -1,8 +1,11 @@
 // The watch of a volume over a fake clock: that another policy counts for what waits already.
 // Leaves how a policy judges to stall.test.ts.
 
+import { STALL_LOOK_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import { expect, test } from 'vitest';
+import { StallingClock } from '@rsio/protocol/testing/stalling-clock';
+import { describe, expect, test } from 'vitest';
+import type { StallPolicy } from '@rsio/protocol/config/types';
 import { StallWatch } from './stall-watch.ts';
 
 function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWatch; said: string[] } {
@@ -27,6 +30,57 @@ test('a longer policy lets it wait on', () => {
   watch.setPolicy('forever');
   clock.advance(1_000_000);
   expect([said, watch.untilMs]).toEqual([['waits'], null]);
+});
+
+describe('while rsiod itself stands still', () => {
+  function stopped(policy: StallPolicy, hasIo: boolean): { clock: FakeClock; own: StallingClock; watch: StallWatch; said: string[] } {
+    const clock = new FakeClock();
+    const own = new StallingClock(clock);
+    const said: string[] = [];
+    const watch = new StallWatch(policy, { clock: own, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+    watch.standing('halted', hasIo);
+    clock.advance(200);
+    own.stall();
+    clock.advance(60_000);
+    return { clock, own, watch, said };
+  }
+
+  test.each<[StallPolicy, number]>([
+    [5_000, 5_000],
+    ['fail', 1_000],
+  ])('stall = %s does not run, and what was received meanwhile is seen first', (policy, graceMs) => {
+    const { clock, own, watch, said } = stopped(policy, true);
+    own.goOn();
+    clock.advance(graceMs - 1_000);
+    expect(said).toEqual(['waits']);
+    expect(watch.untilMs! - clock.monotonicMs()).toBeGreaterThan(0);
+    clock.advance(1_000 + STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('it counts for nothing also where what comes first is not the timer', () => {
+    const { clock, own, watch, said } = stopped('fail', false);
+    watch.submitted();
+    own.goOn();
+    clock.advance(100);
+    expect(said).toEqual(['waits']);
+    clock.advance(1_000 + STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('a time that ended meanwhile is not over before what came was read', () => {
+    const { clock, own, said } = stopped(400, true);
+    own.goOn();
+    expect(said).toEqual(['waits']);
+    clock.advance(STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('since when it waits is told as it was', () => {
+    const { own, watch } = stopped(5_000, true);
+    own.goOn();
+    expect(watch.sinceMs).toBe(0);
+  });
 });
 
 test('a volume that is ready is not touched', () => {

@@ -1,8 +1,10 @@
 // The stall policy of one volume at work: keeps the state of stall.ts and its one timer. What is decided is stall.ts's; what giving up
-// means is the volume's. Invariant: `giveUp` is called from a timer only, never from within what the watch is told.
+// // means is the volume's. Time in which our own process stood still does not count: a look that comes late has not seen what came meanwhile.
+// Invariant: `giveUp` is called from a timer only, never from within what the watch is told.
 
 import type { StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
 import type { Standing } from '@rsio/protocol/trunk/attachment';
 import { judgeStall, STALL_START, type StallEvent, type StallState, type StallWord } from './stall.ts';
 
@@ -20,6 +22,8 @@ export class StallWatch {
   private readonly ports: StallWatchPorts;
   private state: StallState = STALL_START;
   private timer: Timer | null = null;
+  /** When the next look is due; null: none is. */
+  private lookMs: number | null = null;
 
   constructor(policy: StallPolicy, ports: StallWatchPorts) {
     this.policy = policy;
@@ -62,12 +66,28 @@ export class StallWatch {
   private take(event: StallEvent): void {
     const { clock } = this.ports;
     const nowMs = clock.monotonicMs();
+    const lateMs = nowMs - (this.lookMs ?? nowMs);
+    if (lateMs > STALL_LATE_MS) {
+      // And one look more: what was received meanwhile is read first.
+      const stood: StallEvent = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
+      this.state = judgeStall(this.policy, this.state, stood, nowMs).state;
+    }
     const verdict = judgeStall(this.policy, this.state, event, nowMs);
     this.state = verdict.state;
     this.untilMs = verdict.untilMs;
-    this.timer?.cancel();
-    this.timer = verdict.untilMs === null ? null : clock.after(Math.max(0, verdict.untilMs - nowMs), () => this.take({ kind: 'time' }));
+    this.lookAfter(nowMs);
     if (verdict.say !== null) this.ports.said(verdict.say);
     if (verdict.giveUp) this.ports.giveUp();
+  }
+
+  private lookAfter(nowMs: number): void {
+    this.timer?.cancel();
+    this.timer = null;
+    this.lookMs = null;
+    // With `fail` the time runs also while no I/O waits.
+    const isRunning = this.untilMs !== null || (this.policy === 'fail' && this.state.standing === 'halted');
+    if (!isRunning) return;
+    this.lookMs = Math.min(nowMs + STALL_LOOK_MS, Math.max(nowMs, this.untilMs ?? Number.POSITIVE_INFINITY));
+    this.timer = this.ports.clock.after(this.lookMs - nowMs, () => this.take({ kind: 'time' }));
   }
 }

@@ -15,6 +15,8 @@ export type StallEvent =
   | { readonly kind: 'submitted' }
   /** No I/O is left. */
   | { readonly kind: 'idle' }
+  /** Our own process stood still for so long: that time counts for nothing, since nothing that came meanwhile could be seen. */
+  | { readonly kind: 'stood-still'; readonly ms: number }
   | { readonly kind: 'time' };
 
 /** Times in monotonic ms. */
@@ -22,7 +24,9 @@ export interface StallState {
   readonly standing: Standing;
   /** Since when it is not ready; null: it is. */
   readonly sinceMs: number | null;
-  /** Since when I/O waits that was not given up; null: none does. */
+  /** The same, later by what our own process stood still: what counts for `fail`. */
+  readonly countsFromMs: number | null;
+  /** Since when I/O waits that was not given up, less what our own process stood still; null: none does. */
   readonly waitsSinceMs: number | null;
   /** I/O was given up since it was ready last. */
   readonly gaveUp: boolean;
@@ -40,7 +44,7 @@ export interface StallVerdict {
   readonly say: StallWord | null;
 }
 
-export const STALL_START: StallState = { standing: 'ready', sinceMs: null, waitsSinceMs: null, gaveUp: false };
+export const STALL_START: StallState = { standing: 'ready', sinceMs: null, countsFromMs: null, waitsSinceMs: null, gaveUp: false };
 
 export function judgeStall(policy: StallPolicy, before: StallState, event: StallEvent, nowMs: number): StallVerdict {
   const state = after(before, event, nowMs);
@@ -59,21 +63,28 @@ function after(before: StallState, event: StallEvent, nowMs: number): StallState
         ...before,
         standing: event.standing,
         sinceMs: before.sinceMs ?? nowMs,
+        countsFromMs: before.countsFromMs ?? nowMs,
         waitsSinceMs: before.waitsSinceMs ?? (event.hasIo ? nowMs : null),
       };
     case 'submitted':
       return { ...before, waitsSinceMs: before.waitsSinceMs ?? nowMs };
     case 'idle':
       return { ...before, waitsSinceMs: null };
+    case 'stood-still':
+      return { ...before, countsFromMs: later(before.countsFromMs, event.ms), waitsSinceMs: later(before.waitsSinceMs, event.ms) };
     case 'time':
       return before;
   }
 }
 
+function later(timeMs: number | null, ms: number): number | null {
+  return timeMs === null ? null : timeMs + ms;
+}
+
 /** `fail` counts from the loss, so that later I/O fails at once; a duration counts from when I/O began to wait. */
-function deadlineMs(policy: StallPolicy, { standing, sinceMs, waitsSinceMs }: StallState): number | null {
-  if (standing !== 'halted' || sinceMs === null || waitsSinceMs === null || policy === 'forever') return null;
-  return policy === 'fail' ? sinceMs + STALL_FAIL_GRACE_MS : waitsSinceMs + policy;
+function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs }: StallState): number | null {
+  if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
+  return policy === 'fail' ? countsFromMs + STALL_FAIL_GRACE_MS : waitsSinceMs + policy;
 }
 
 function wordFor(before: StallState, state: StallState): StallWord | null {
