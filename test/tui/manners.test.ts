@@ -78,9 +78,9 @@ it('a file that another program changed is shown line by line before anything is
   await terminal.sees('> Read the file anew');
   expect(file()).toBe(theirs);
   await terminal.press('Down', 'Enter');
-  await terminal.sees('Saved');
+  await terminal.sees('> Start rsiod');
   expect(file()).toBe(FILE.replace('\n[namespace', '\n[interface if1]\naddress = 192.0.2.21\n\n[namespace'));
-  await terminal.press('F10');
+  await terminal.press('Escape', 'F10');
   await terminal.ended(0);
 });
 
@@ -203,7 +203,7 @@ it('without a terminal it ends in words', async () => {
   expect(await host.run('crsio')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(sentence) as string });
 });
 
-it('a file that one may not write is told when it is saved, one that one may not read at once', async (context) => {
+it('a file that one may not read, or not write, is told at once, and what could not be saved is not edited', async (context) => {
   const isRoot = process.getuid?.() === 0;
   context.skip(!isRoot, 'needs root, to be somebody else');
   needTool(context, 'setpriv', 'util-linux');
@@ -219,13 +219,14 @@ it('a file that one may not write is told when it is saved, one that one may not
   );
   chmodSync(path, 0o644);
   const terminal = await TmuxTerminal.start(host);
-  await terminal.sees('> Interfaces');
-  await change(terminal);
-  await terminal.press('F3');
-  await terminal.sees('Not saved');
-  await terminal.sees('No right to write');
+  await terminal.sees('You have no right to write');
   await terminal.press('Escape');
-  await terminal.sees('* not saved', 'No right to write');
+  await terminal.press('Enter');
+  await terminal.sees('> if0');
+  await terminal.press('Enter');
+  await terminal.sees('Only to be read');
+  await terminal.press('Escape');
+  await terminal.sees('> if0', '* not saved');
   expect(file()).toBe(FILE);
 });
 

@@ -123,8 +123,8 @@ it('from no file to two connected paths', async (context) => {
   await terminal.press('F3');
   await shows('rsiod does not run', 'interfaces-saved');
   await terminal.press('Escape');
-  await terminal.sees('> Interfaces');
-  await terminal.press('Down', 'Down', 'Enter');
+  await terminal.sees('> Add NEW Namespace');
+  await terminal.press('Enter');
   await terminal.sees('New namespace');
   await terminal.press('F7');
   await shows('> Find NEW Namespace', 'namespace-actions');
@@ -141,8 +141,8 @@ it('from no file to two connected paths', async (context) => {
   await terminal.press('Enter');
   await shows('Servers of osl: 2 new', 'servers-found');
   await terminal.press('F3');
-  await terminal.sees('rsiod does not run', '* not saved');
-  await terminal.press('Escape');
+  await terminal.sees('> Start rsiod', '* not saved');
+  await terminal.press('Down', 'Enter', 'Escape');
   await shows('Namespace osl', 'namespace');
   const file = client.rsiodPaths.configFile;
   expect(readFileSync(file, 'utf8')).toBe(expectedFile(near, far));
@@ -163,7 +163,7 @@ it('from no file to two connected paths', async (context) => {
   );
 
   await terminal.press('Escape');
-  await terminal.sees('> Add NEW Namespace');
+  await terminal.sees('> Status');
   await terminal.press('F10');
   await terminal.ended(0);
 });

@@ -8,6 +8,11 @@ import type { Charset } from './widgets/border.ts';
 import type { Run, Size, Style } from './widgets/canvas.ts';
 import type { Drawn } from './screens/frame.ts';
 
+export interface Looks {
+  readonly charset: Charset;
+  readonly isColoured: boolean;
+}
+
 export interface DisplayEvents {
   input(input: Input): void;
   resized(size: Size): void;
@@ -15,6 +20,7 @@ export interface DisplayEvents {
 
 /** Select graphic rendition of each style; all of them show on black and on white, and say the same without the one colour. */
 const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
+const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';
 
@@ -22,10 +28,12 @@ export class Display {
   readonly #screen: blessed.Widgets.Screen;
   readonly #box: blessed.Widgets.BoxElement;
   readonly #onKey: (character: string | undefined, event: KeyEvent | undefined) => void;
+  readonly #sgr: Readonly<Record<Style, string>>;
   #isOpen = true;
 
   /** Takes over the terminal of this process. `terminal`: the value of TERM. */
-  constructor(terminal: string, charset: Charset, events: DisplayEvents) {
+  constructor(terminal: string, { charset, isColoured }: Looks, events: DisplayEvents) {
+    this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
     // In UTF-8 locales the line characters are sent as they are: a terminal that takes the other set for letters would show letters.
     if (charset === 'unicode') process.env['NCURSES_NO_UTF8_ACS'] = '1';
     this.#screen = blessed.screen({
@@ -54,7 +62,8 @@ export class Display {
 
   draw({ canvas, cursor }: Drawn): void {
     if (!this.#isOpen) return;
-    this.#box.setContent(canvas.rows().map(lineOf).join('\n'));
+    const rows = canvas.rows().map((runs) => lineOf(runs, this.#sgr));
+    this.#box.setContent(rows.join('\n'));
     const { program } = this.#screen;
     if (cursor === null) program.hideCursor();
     this.#screen.render();
@@ -80,6 +89,6 @@ function terminalFor(terminal: string): string {
   return /^(screen|tmux)/.test(terminal) ? 'xterm-256color' : terminal;
 }
 
-function lineOf(runs: readonly Run[]): string {
-  return runs.map(({ style, text }) => (SGR[style] === '' ? text : `\x1b[${SGR[style]}m${text}\x1b[m`)).join('');
+function lineOf(runs: readonly Run[], sgr: Readonly<Record<Style, string>>): string {
+  return runs.map(({ style, text }) => (sgr[style] === '' ? text : `\x1b[${sgr[style]}m${text}\x1b[m`)).join('');
 }

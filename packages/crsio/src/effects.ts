@@ -36,6 +36,8 @@ export interface Ports {
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
+  /** Throws E_SYSTEM when it did not come up. */
+  startDaemon(): Promise<void>;
   end(): void;
 }
 
@@ -49,6 +51,8 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
       return dispatch(attempt('Interfaces of this machine', () => ({ kind: 'machine', interfaces: ports.machine() })));
     case 'tell-daemon':
       return answer(tellDaemon(ports), dispatch, (failure) => ({ kind: 'told', told: { kind: 'failed', failure } }));
+    case 'start-daemon':
+      return answer(startDaemon(ports), dispatch, (failure) => ({ kind: 'failed', what: 'rsiod did not come up', failure }));
     case 'explore':
       return answer(explore(effect, ports, dispatch), dispatch, (failure) => ({ kind: 'run-failed', run: effect.run, failure }));
     case 'search':
@@ -66,6 +70,11 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
     case 'end':
       return ports.end();
   }
+}
+
+async function startDaemon(ports: Ports): Promise<Action> {
+  await ports.startDaemon();
+  return { kind: 'done', sentence: 'rsiod runs: Status shows its paths' };
 }
 
 export function failureOf(thrown: unknown): Failure {

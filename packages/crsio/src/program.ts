@@ -1,8 +1,10 @@
 // crsio as a program: looks whether it can work, reads the file, runs a session, and gives the terminal back whatever happens.
 // main.ts runs it. Invariant: nothing is printed while the screen is on; what has to be said comes after it.
 
+import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { rsiodPaths } from '@rsio/protocol/config/root-paths';
+import { startCommand } from '@rsio/protocol/control/start-daemon';
 import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { Display } from './display.ts';
@@ -11,8 +13,8 @@ import { startState } from './model/start.ts';
 import { isUnsaved, type StoredFile } from './model/state.ts';
 import { drawState } from './screens/frame.ts';
 import { Session } from './session.ts';
-import { systemPorts } from './system-ports.ts';
-import { charsetOf, checkTerminal } from './terminal-check.ts';
+import { mayWrite, systemPorts } from './system-ports.ts';
+import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';
 import { SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;
@@ -42,12 +44,22 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   const stored = ports.readFile();
   checkFile(stored, paths.configFile, note);
   const charset = charsetOf(env, values.ascii === true);
-  const display = new Display(terminal, charset, {
-    input: (input) => session.dispatch(input),
-    resized: (size) => session.dispatch({ kind: 'resized', size }),
-  });
+  const display = new Display(
+    terminal,
+    { charset, isColoured: isColoured(env) },
+    {
+      input: (input) => session.dispatch(input),
+      resized: (size) => session.dispatch({ kind: 'resized', size }),
+    },
+  );
   const session: Session = new Session(
-    startState({ configFile: paths.configFile, startCommand: startCommand(paths.root), stored, size: display.size }),
+    startState({
+      configFile: paths.configFile,
+      isWritable: mayWrite(paths.configFile),
+      startCommand: commandText(paths.root),
+      stored,
+      size: display.size,
+    }),
     {
       clock: ports.clock,
       draw: (state) => display.draw(drawState(state, SIGNS[charset])),
@@ -90,6 +102,7 @@ function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sente
   }
 }
 
-function startCommand(root: string): string {
-  return root === '' ? 'rsiod' : `rsiod --root ${root}`;
+function commandText(root: string): string {
+  const { program, args } = startCommand(root, process.argv[1], existsSync);
+  return [program.endsWith('/rsiod') ? 'rsiod' : program, ...args].join(' ');
 }

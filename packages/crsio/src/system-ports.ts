@@ -2,11 +2,14 @@
 // Leaves the order of things to effects.ts; here each port is one call of the protocol package.
 
 import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-file';
 import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
 import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
 import { callControl } from '@rsio/protocol/control/control-client';
+import { startDaemon } from '@rsio/protocol/control/start-daemon';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { examine } from '@rsio/protocol/explorer/examine';
 import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/exploration';
@@ -21,7 +24,7 @@ import {
 } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
 import { PORT_DEFAULT } from '@rsio/protocol/limits';
 import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
@@ -30,8 +33,20 @@ import { askServer, serverkeyAt } from './server-asking.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
+/** Whether the file can be put into its folder, or that be made. */
+export function mayWrite(configFile: string): boolean {
+  let folder = dirname(configFile);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `end` is called when the person leaves. */
-export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
+export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
   return {
     clock: systemClock,
     readFile: () => {
@@ -67,6 +82,13 @@ export function systemPorts({ configFile, controlSocket }: RsiodPaths, end: () =
     ask: (config, name, address) => {
       const namespace = namespaceOf(config, name);
       return askServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
+    },
+    startDaemon: async () => {
+      const said: string[] = [];
+      await startDaemon(root, (sentence) => void said.push(sentence)).catch((thrown: unknown) => {
+        const { code, message } = toRsError(thrown);
+        throw new RsError(code, [...said, message].join('. '));
+      });
     },
     call: (method, params) => callControl(controlSocket, method, params),
     end,

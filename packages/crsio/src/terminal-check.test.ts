@@ -2,7 +2,7 @@
 // Facts of terminals are given, none is needed.
 
 import { expect, test } from 'vitest';
-import { charsetOf, checkTerminal } from './terminal-check.ts';
+import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';
 
 const inTerminal = { isInputTerminal: true, isOutputTerminal: true };
 
@@ -25,4 +25,16 @@ test('line characters where the locale has them, ASCII where it has not or is as
   expect(charsetOf({ LC_ALL: 'C', LANG: 'en_GB.UTF-8' }, false)).toBe('ascii');
   expect(charsetOf({ LC_ALL: '', LC_CTYPE: 'C.utf8', LANG: 'C' }, false)).toBe('unicode');
   expect(charsetOf({}, false)).toBe('ascii');
+});
+
+test.each([
+  [{ TERM: 'xterm-256color' }, true],
+  [{ TERM: 'linux', NO_COLOR: '' }, true],
+  [{ TERM: 'xterm', NO_COLOR: '1' }, false],
+  [{ TERM: 'vt100' }, false],
+  [{ TERM: 'vt220-w' }, false],
+  [{ TERM: 'linux-m' }, false],
+  [{ TERM: 'xterm-mono' }, false],
+])('%j has colours: %s', (env, expected) => {
+  expect(isColoured(env)).toBe(expected);
 });

@@ -26,6 +26,14 @@ export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: Termin
   return terminal;
 }
 
+/** Terminals that show one colour, as their names say. */
+const MONO = /^(?:vt\d|ansi-m|hp|wy|dumb)|-(?:m|mono)(?:-|$)/;
+
+/** Whether colours may be used: not where the person wants none (NO_COLOR), nor on a terminal that has none. */
+export function isColoured(env: TerminalFacts['env']): boolean {
+  return (env['NO_COLOR'] ?? '') === '' && !MONO.test(env['TERM'] ?? '');
+}
+
 /** Line characters where the locale has them, as POSIX asks for it: LC_ALL, LC_CTYPE, LANG. */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';

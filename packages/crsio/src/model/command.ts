@@ -14,7 +14,7 @@ export type Command =
   | { readonly do: 'edit'; readonly purpose: FormPurpose }
   | { readonly do: 'remove' | 'remove-now'; readonly what: Removable }
   | { readonly do: 'fill'; readonly key: string; readonly text: string }
-  | { readonly do: 'look-at-machine' }
+  | { readonly do: 'look-at-machine' | 'add-all-interfaces' | 'start-daemon' }
   | { readonly do: 'find-namespace'; readonly request: ExploreRequest }
   | { readonly do: 'take-found'; readonly index: number }
   | { readonly do: 'find-servers' }

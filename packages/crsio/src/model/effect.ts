@@ -8,7 +8,7 @@ import type { ExploreRequest } from './state.ts';
 export type Effect =
   /** Writes the file; `before`: what it must still be, null: it must not exist. */
   | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
-  | { readonly kind: 'read-file' | 'tell-daemon' | 'look-at-machine' }
+  | { readonly kind: 'read-file' | 'tell-daemon' | 'look-at-machine' | 'start-daemon' }
   | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }
   /** Explores one namespace and tries every pair of interfaces. */
   | {

@@ -3,11 +3,13 @@
 
 import { pageOf } from '../screens/pages.ts';
 import { acceptForm, removeSection } from './accept.ts';
+import { addAllInterfaces } from './all-interfaces.ts';
 import type { Command, Removable } from './command.ts';
 import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
 import { fillField, formText, isTouched } from './form.ts';
 import { formScreen } from './forms.ts';
 import { leave, readAgain, save } from './saving.ts';
+import { readOnlyNotice } from './start.ts';
 import { type FormScreen, notice, popScreen, type Popup, pushPopup, pushScreen, type State, topScreen, withTop } from './state.ts';
 import { type Step, step } from './step.ts';
 import { askDetach, attach, detach, openStatus } from './watching.ts';
@@ -15,6 +17,7 @@ import { askDetach, attach, detach, openStatus } from './watching.ts';
 export function perform(before: State, command: Command): Step {
   // Every command but those that open another question answers the one that showed.
   const state: State = command.do === 'help' ? before : { ...before, popups: before.popups.slice(0, -1) };
+  if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
   switch (command.do) {
     case 'open':
       return command.screen === 'status' ? openStatus(state) : step(pushScreen(state, { kind: command.screen, focus: 0 }));
@@ -28,6 +31,10 @@ export function perform(before: State, command: Command): Step {
       return removeNow(state, command.what);
     case 'fill':
       return fill(state, command.key, command.text);
+    case 'add-all-interfaces':
+      return addAllInterfaces(state);
+    case 'start-daemon':
+      return step({ ...state, note: 'Starting rsiod ...' }, { kind: 'start-daemon' });
     case 'look-at-machine':
       return step({ ...state, note: 'Looked at the interfaces of this machine again' }, { kind: 'look-at-machine' });
     case 'find-namespace':
@@ -47,6 +54,21 @@ export function perform(before: State, command: Command): Step {
     default:
       return performOnFile(state, command);
   }
+}
+
+const EDITS: readonly Command['do'][] = [
+  'remove',
+  'add-all-interfaces',
+  'take-found',
+  'find-servers',
+  'save',
+  'save-and-leave',
+  'overwrite',
+];
+
+/** What is found may be looked at. */
+function isEdit(command: Command): boolean {
+  return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
 
 type FileCommand = Extract<

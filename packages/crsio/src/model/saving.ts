@@ -7,7 +7,18 @@ import { toRsError } from '@rsio/protocol/lib/errors';
 import type { Told } from './action.ts';
 import { documentIn } from './start.ts';
 import { type Step, step } from './step.ts';
-import { type Failure, isUnsaved, notice, pushPopup, pushScreen, type State, type StoredFile, topScreen } from './state.ts';
+import {
+  configOf,
+  type Failure,
+  isUnsaved,
+  notice,
+  type Popup,
+  pushPopup,
+  pushScreen,
+  type State,
+  type StoredFile,
+  topScreen,
+} from './state.ts';
 
 export function save(state: State, thenLeave: boolean, before = state.stored.fingerprint): Step {
   if (state.saving !== null) return step(state);
@@ -48,7 +59,11 @@ export function told(before: State, outcome: Told): Step {
   if (before.saving?.thenLeave === true && outcome.kind !== 'failed' && !isUnsaved(state)) return step(state, { kind: 'end' });
   switch (outcome.kind) {
     case 'not-running':
-      return step({ ...state, note: `${saved}; rsiod does not run, start it with: ${state.startCommand}` });
+      return step(
+        isComplete(state)
+          ? pushPopup({ ...state, note: saved }, startQuestion(state))
+          : { ...state, note: `${saved}; rsiod does not run, start it with: ${state.startCommand}` },
+      );
     case 'applied': {
       const count = outcome.changes.length;
       return step({ ...state, note: `${saved}; rsiod has taken it over, ${count} ${count === 1 ? 'change' : 'changes'}` });
@@ -58,6 +73,24 @@ export function told(before: State, outcome: Told): Step {
       return step(pushPopup({ ...state, note: saved }, notice('rsiod goes on with its old file', text)));
     }
   }
+}
+
+/** Enough for rsiod to come to a volume. */
+function isComplete(state: State): boolean {
+  const { interfaces, namespaces } = configOf(state);
+  return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
+}
+
+function startQuestion({ startCommand }: State): Popup {
+  return {
+    title: 'rsiod does not run',
+    text: `Start it now (${startCommand})?`,
+    choices: [
+      { label: 'Start rsiod', command: { do: 'start-daemon' } },
+      { label: 'Not now', command: { do: 'close-popup' } },
+    ],
+    focus: 0,
+  };
 }
 
 /** Asks first when that would lose something. */

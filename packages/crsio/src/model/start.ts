@@ -3,10 +3,10 @@
 
 import { type IniDocument, parseIni, printIni } from '@rsio/protocol/config/ini-document';
 import { newRscltcfg } from '@rsio/protocol/config/rscltcfg-edit';
-import type { State, StoredFile } from './state.ts';
+import { notice, type Popup, type State, type StoredFile } from './state.ts';
 
 /** `stored` must be a file that the reader accepts, or none. */
-export function startState(given: Pick<State, 'configFile' | 'startCommand' | 'stored' | 'size'>): State {
+export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
   const document = documentIn(given.stored);
   return {
     ...given,
@@ -14,12 +14,20 @@ export function startState(given: Pick<State, 'configFile' | 'startCommand' | 's
     clean: printIni(document),
     machine: [],
     screens: [{ kind: 'menu', focus: 0 }],
-    popups: [],
+    popups: given.isWritable ? [] : [readOnlyNotice(given.configFile)],
     note: null,
     saving: null,
     knownAddresses: {},
     runs: 0,
   };
+}
+
+/** Said at the start, and at each try to change something. */
+export function readOnlyNotice(file: string): Popup {
+  return notice(
+    'Only to be read',
+    `You have no right to write ${file}: nothing can be changed. Leave, and run crsio as root or as its owner`,
+  );
 }
 
 /** What is edited: the file, or what a new one begins with. */

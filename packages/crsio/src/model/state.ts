@@ -153,6 +153,8 @@ export interface Popup {
 export interface State {
   /** As a person names it. */
   readonly configFile: string;
+  /** Without it the file is only shown: nothing is edited that could not be saved. */
+  readonly isWritable: boolean;
   /** How rsiod is started. */
   readonly startCommand: string;
   readonly size: Size;

@@ -2,7 +2,8 @@
 // terminal. Invariant: as long as the terminal is too small to show what a key does, no key does anything but leave unchanged work.
 
 import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/protocol/lib/program-limits';
-import { lastTop, pageSize } from '../screens/page-view.ts';
+import { pageSize } from '../screens/page-size.ts';
+import { lastTop } from '../screens/page-view.ts';
 import { pageOf } from '../screens/pages.ts';
 import { lastPopupTop } from '../screens/popup-view.ts';
 import type { Size } from '../widgets/canvas.ts';
@@ -11,6 +12,7 @@ import type { Command } from './command.ts';
 import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
 import { focused, pressForm } from './form.ts';
 import type { Input, KeyName } from './keys.ts';
+import { atNextStep } from './next-step.ts';
 import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, told } from './saving.ts';
 import { type FormScreen, isUnsaved, type ListScreen, popScreen, type Popup, pushPopup, type State, topScreen, withTop } from './state.ts';
@@ -102,7 +104,8 @@ function press(before: State, input: Input): Step {
 function pressPopup(state: State, popup: Popup, key: KeyName): Step {
   const closed: State = { ...state, popups: state.popups.slice(0, -1) };
   const choice = popup.choices[popup.focus];
-  if (key === 'escape') return step(closed);
+  // Ctrl-C closes what lies on top, as everywhere, and never more than that.
+  if (key === 'escape' || key === 'leave') return step(closed);
   if (key === 'enter') return choice === undefined ? step(closed) : perform(state, choice.command);
   const count = popup.choices.length;
   const focus = count === 0 ? scrolled(popup.focus, lastPopupTop(popup, state.size), key) : moved(popup.focus, count, key);
@@ -140,7 +143,7 @@ function pressList(state: State, screen: ListScreen, key: KeyName): Step {
   const row = targets[screen.focus];
   switch (key) {
     case 'escape':
-      return step(popScreen(state));
+      return step(atNextStep(popScreen(state)));
     case 'enter':
       return performOr(state, row?.command ?? null);
     case 'delete':

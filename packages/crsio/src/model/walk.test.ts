@@ -36,7 +36,9 @@ test('the original walk writes the sample of the manual, byte for byte', async (
   await walker.press('action');
   await walker.choose('Find New Namespace Servers');
   expect(walker.screen()).toMatch(/192\.168\.46\.10 +added as big-9-2/);
-  await walker.press('save', 'escape');
+  await walker.press('save');
+  expect(walker.question(), 'it may be started now').toContain('Start it now');
+  await walker.press('escape', 'escape');
   expect(walker.screen()).toMatch(/big-9-1 +192\.168\.45\.10/);
   expect(walker.world.file).toBe(SAMPLE_RSCLTCFG);
   await walker.press('leave');

@@ -9,7 +9,8 @@ import { drawBorder, type Signs } from '../widgets/border.ts';
 import { Canvas } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
 import { drawForm, formWords } from './form-view.ts';
-import { drawRows, pageSize, WORD_ROWS } from './page-view.ts';
+import { pageSize, WORD_ROWS } from './page-size.ts';
+import { drawRows } from './page-view.ts';
 import { pageOf } from './pages.ts';
 import { drawPopup } from './popup-view.ts';
 

@@ -3,6 +3,7 @@
 
 import { SCHEMA } from '@rsio/protocol/config/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { missingInterfaces } from '../model/all-interfaces.ts';
 import { machineRemark } from '../model/forms.ts';
 import { configOf, type State } from '../model/state.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, type Page, type Row } from './page.ts';
@@ -21,12 +22,22 @@ export function interfacesPage(state: State): Page {
     const command = { do: 'edit', purpose: { kind: 'interface', name } } as const;
     return { lines: [lines[index] ?? ''], command, remove: { do: 'remove', what: { kind: 'interface', name } } };
   });
+  const missing = missingInterfaces(state);
+  const all =
+    missing.length < 2
+      ? []
+      : [{ label: `Add all ${missing.length} interfaces of this machine`, command: { do: 'add-all-interfaces' } } as const];
   const add = { do: 'edit', purpose: { kind: 'interface', name: null } } as const;
   return {
     title: 'Interfaces',
-    rows: [...rows, commandRow(add, 'Add interface')],
+    rows: [
+      ...rows,
+      commandRow(add, 'Add interface'),
+      ...(interfaces.length > 0 ? [] : all.map(({ label, command }) => commandRow(command, label))),
+    ],
     actions: [
       { label: 'Add interface', command: add },
+      ...all,
       { label: 'Look at the interfaces of this machine again', command: { do: 'look-at-machine' } },
     ],
     hint: interfaces.length === 0 ? 'Enter adds one' : 'Enter changes, F8 removes',

@@ -4,22 +4,8 @@
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import type { Signs } from '../widgets/border.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+import { MARK_COLUMNS } from './page-size.ts';
 import type { Row } from './page.ts';
-
-/** Lines of words below the frame. */
-export const WORD_ROWS = 3;
-/** Lines that are not the page's: one on top, one of keys, two of the frame, and the words. */
-const OTHER_ROWS = 4 + WORD_ROWS;
-
-/** The frame and a space on each side. */
-const SIDE_COLUMNS = 4;
-/** `> ` before the marked row. */
-const MARK_COLUMNS = 2;
-
-/** The room a page has on a terminal of this size. */
-export function pageSize({ columns, rows }: Size): Size {
-  return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
-}
 
 export interface Area {
   readonly row: number;
@@ -29,7 +15,7 @@ export interface Area {
 
 interface Line {
   readonly text: string;
-  readonly style: 'plain' | 'bold' | 'inverse';
+  readonly style: 'plain' | 'bold' | 'inverse' | 'problem';
 }
 
 /** `focus`: of the rows that can be chosen; without any it is the first line that shows. */
@@ -53,11 +39,17 @@ export function lastTop(rows: readonly Row[], { columns, rows: height }: Size): 
 }
 
 function linesOf(row: Row, isMarked: boolean, columns: number, signs: Signs): Line[] {
-  const style = isMarked ? 'inverse' : row.isHeading === true ? 'bold' : 'plain';
   return textsOf(row, columns).map((line, index) => {
+    const style = isMarked ? 'inverse' : styleOf(row, line);
     const mark = isMarked && index === 0 ? '> ' : '  ';
     return { text: fit(mark + withBars(line, signs), columns), style };
   });
+}
+
+/** A line that begins with the sign of a problem is one, whatever its row. */
+function styleOf({ isHeading, isProblem }: Row, line: string): Line['style'] {
+  if (isProblem === true || /^ *! /.test(line)) return 'problem';
+  return isHeading === true ? 'bold' : 'plain';
 }
 
 /** What is only to be read is wrapped, what can be chosen is cut. */

@@ -5,7 +5,7 @@ import type { Popup } from '../model/state.ts';
 import { drawBorder, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
-import { pageSize } from './page-view.ts';
+import { pageSize } from './page-size.ts';
 
 const WIDTH_MAX = 66;
 /** Frame and one space on each side. */

@@ -5,6 +5,8 @@ import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';
+import { SIGNS } from '../widgets/border.ts';
+import { drawState } from './frame.ts';
 
 const PATH = {
   number: 1,
@@ -166,4 +168,27 @@ test('without rsiod it says so and how to start it, and shows it as soon as it r
   walker.world.daemon = daemon;
   await walker.pass(1_000);
   expect(walker.screen()).toContain('connected');
+});
+
+test('addresses of the same socket, and devices below a long root, show the ends by which they differ', async () => {
+  const walker = watching();
+  const socket = '?socket=/a/rather/long/root/of/a/daemon/run/rsio/rsiod/nbd';
+  const named = ['oracle', 'tvol1', 'archive'].map((name) => ({ ...oracle, name, blockDevice: `nbd+unix:///osl/${name}${socket}` }));
+  const deep = { ...oracle, name: 'deep', blockDevice: `/a/rather/long/root/of/a/daemon/dev/av0/deep` };
+  walker.world.daemon = { ...walker.world.daemon, local: () => ({ attachments: [...named, deep], awaited: [] }) };
+  await walker.choose('Status');
+  for (const { name } of named) expect(walker.screen()).toMatch(new RegExp(`osl:${name}@0 .* nbd\\+unix:///osl/${name} `));
+  expect(walker.screen()).toMatch(/osl:deep@0 .* ~\S*\/dev\/av0\/deep /);
+  await walker.press('end');
+  expect(walker.words()).toContain(`NBD addresses go on with ${socket}`);
+});
+
+test('a path that is down is drawn as a problem, with all that is said of it', async () => {
+  const walker = watching();
+  await walker.choose('Status');
+  const runs = drawState(walker.state, SIGNS.ascii).canvas.rows().flat();
+  const problems = runs.filter(({ style }) => style === 'problem').map(({ text }) => text);
+  expect(problems.some((text) => text.includes('192.168.45.10/5001'))).toBe(true);
+  expect(problems.some((text) => text.includes('! Connection refused'))).toBe(true);
+  expect(problems.some((text) => text.includes('192.168.45.10/5000'))).toBe(false);
 });

@@ -3,11 +3,15 @@
 
 import type { PathStats, RepView } from '@rsio/protocol/control/methods';
 import { formatTime } from '@rsio/protocol/lib/log-line';
+import { plural } from '@rsio/protocol/lib/units';
 import type { Sample, State, StatusScreen } from '../model/state.ts';
 import { STATUS_HELP } from './help-text.ts';
-import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
+import { rowColumns } from './page-size.ts';
+import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, problemRow, type Row, textRow } from './page.ts';
 
 const BAR_COLUMNS = 15;
+/** What a path is on its way to being up, and then. */
+const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
 const BYTES_PER_MB = 1e6;
 /** A path that does less is no measure for the others. */
 const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
@@ -28,7 +32,7 @@ export function statusPage(state: State, screen: StatusScreen): Page {
 function rowsOf(state: State, { now, before, failure }: StatusScreen): Row[] {
   if (failure !== null) return failureRows(state, failure);
   if (now === null) return [textRow('Asking rsiod ...')];
-  return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now), ...waitingRows(now)];
+  return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now, rowColumns(state.size)), ...socketRows(now), ...waitingRows(now)];
 }
 
 function failureRows(state: State, { code, message }: { readonly code: string; readonly message: string }): Row[] {
@@ -66,7 +70,8 @@ function repRow(rep: RepView, rates: Rates, scale: number): Row {
   const state = rep.state === 'up' ? 'connected' : rep.state;
   const roundTrip = rep.roundTripMs === null ? '-' : `${rep.roundTripMs.toFixed(2)} ms`;
   const error = rep.state === 'up' || rep.lastError === null ? [] : [`      ! ${rep.lastError}`];
-  return textRow(
+  const row = WELL.has(rep.state) ? textRow : problemRow;
+  return row(
     `  -> ${`${rep.address}/${rep.port}`.padEnd(22)} ${state.padEnd(10)} tx ${rep.tx.padEnd(4)} rx ${rep.rx.padEnd(4)} ${roundTrip}`,
     `     in  ${bar(rates.received, scale)} ${rateText(rates.received)}  out ${bar(rates.sent, scale)} ${rateText(rates.sent)}`,
     ...error,
@@ -98,11 +103,23 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-function volumeRows({ attachments, namespaces }: Sample): Row[] {
+/** All addresses of a daemon end in the same socket: it would take the place of what differs. */
+function withoutSocket(device: string): string {
+  return device.replace(SOCKET, '');
+}
+
+const SOCKET = /\?socket=.*$/;
+
+function socketRows({ attachments }: Sample): Row[] {
+  const sockets = new Set(attachments.flatMap(({ blockDevice }) => SOCKET.exec(blockDevice)?.[0] ?? []));
+  return [...sockets].map((socket) => textRow(`NBD addresses go on with ${socket}`));
+}
+
+function volumeRows({ attachments, namespaces }: Sample, columns: number): Row[] {
   const attached = attachments.map((each): VolumeLine => {
     const volume = `${each.namespace}:${each.name}@${each.universe}`;
     const mode = each.readonly ? ' read-only' : '';
-    return { volume, cells: [volume, each.state + mode, sizeText(each), each.blockDevice], isAttached: true };
+    return { volume, cells: [volume, each.state + mode, sizeText(each), withoutSocket(each.blockDevice)], isAttached: true };
   });
   const names = new Set(attached.map(({ volume }) => volume));
   const offered = namespaces.flatMap(({ name, servers }) =>
@@ -119,6 +136,7 @@ function volumeRows({ attachments, namespaces }: Sample): Row[] {
   const texts = columnsOf(
     lines.map(({ cells }) => cells),
     [14, 12, 8],
+    columns,
   );
   const rows = lines.map(({ volume, isAttached }, index) =>
     commandRow({ do: isAttached ? 'detach' : 'attach', volume }, texts[index] ?? ''),
@@ -142,6 +160,8 @@ function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonl
 
 function waitingRows({ status }: Sample): Row[] {
   return status.waiting.map(({ volume, waitsFor, untilMs, requests }) =>
-    textRow(`! ${volume} waits for ${waitsFor}, ${requests} requests, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`),
+    problemRow(
+      `! ${volume} waits for ${waitsFor}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
+    ),
   );
 }

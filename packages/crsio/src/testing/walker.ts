@@ -30,6 +30,9 @@ export interface World {
   ask: (address: string) => Asked;
   /** Thrown by saving. */
   saveError: RsError | null;
+  isWritable: boolean;
+  /** Thrown by starting rsiod. */
+  startError: RsError | null;
   /** Answers of rsiod by method; null: it does not run. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
 }
@@ -49,12 +52,20 @@ export class Walker {
       examine: () => ({ reports: [], leftOut: [], findings: [] }),
       ask: (address) => ({ finding: { kind: 'no-answer', object: address, count: 1, sentence: 'refused', remedy: 'look' } }),
       saveError: null,
+      isWritable: true,
+      startError: null,
       daemon: null,
       ...world,
     };
     const ports = this.#ports();
     this.#session = new Session(
-      startState({ configFile: FILE, startCommand: 'rsiod', stored: storedOf(this.world.file), size: { columns: 80, rows: 24 } }),
+      startState({
+        configFile: FILE,
+        isWritable: this.world.isWritable,
+        startCommand: 'rsiod',
+        stored: storedOf(this.world.file),
+        size: { columns: 80, rows: 24 },
+      }),
       {
         clock: this.clock,
         draw: () => {},
@@ -156,6 +167,11 @@ export class Walker {
         if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run'));
         const answer = world.daemon[method];
         return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
+      },
+      startDaemon: () => {
+        if (world.startError !== null) return Promise.reject(world.startError);
+        world.daemon = {};
+        return Promise.resolve();
       },
       end: () => {
         this.hasLeft = true;

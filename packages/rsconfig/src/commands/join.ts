@@ -7,6 +7,7 @@ import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-fil
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { parseName } from '@rsio/protocol/lib/units';
 import { FIRST_CONTACT_WAIT_MS, NAMESPACEID_MAX, PORT_DEFAULT } from '@rsio/protocol/limits';
+import { startDaemon } from '@rsio/protocol/control/start-daemon';
 import { defineCommand, usageError, WAIT_OPTION } from '../command.ts';
 import { reloadDaemon } from '../config-edit.ts';
 import { formatStatus, toText } from '../format.ts';
@@ -17,7 +18,6 @@ import { type Trial, tryServers } from '../join/trial.ts';
 import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
 import { machinePorts } from '../machine-ports.ts';
 import { statusRemarks } from '../remarks.ts';
-import { startDaemon } from '../start-daemon.ts';
 import { type Look, waitUntil } from '../waiting.ts';
 import type { CommandContext } from './command-context.ts';
 import { findingLine } from './explore-table.ts';
@@ -138,7 +138,8 @@ async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
     await context.call('daemon', {});
   } catch (thrown) {
     if (toRsError(thrown).code !== 'E_NOT_RUNNING') throw thrown;
-    return startDaemon(context);
+    context.note('Starting rsiod');
+    return startDaemon(context.paths.root, context.note);
   }
   if (plan.added.length > 0) await reloadDaemon(context);
 }

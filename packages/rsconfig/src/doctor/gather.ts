@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import type { RscltConfig } from '@rsio/protocol/config/types';
+import { startCommand } from '@rsio/protocol/control/start-daemon';
 import { explore } from '@rsio/protocol/explorer/explorer';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
@@ -10,7 +11,6 @@ import { targetPort } from '@rsio/protocol/config/rscltcfg';
 import { programVersion } from '@rsio/protocol/lib/version';
 import type { CommandContext } from '../commands/command-context.ts';
 import { type MachinePorts, machinePorts } from '../machine-ports.ts';
-import { startCommand } from '../start-daemon.ts';
 import type { DoctorFacts } from './facts.ts';
 import { cardsBelow } from './cards-below.ts';
 import { gatherDaemon, gatherSystem, gatherVolumes } from './gather-daemon.ts';

@@ -5,9 +5,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errnoName, RsError } from '@rsio/protocol/lib/errors';
-import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '@rsio/protocol/limits';
-import type { CommandContext } from './commands/command-context.ts';
+import { errnoName, RsError } from '../lib/errors.ts';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../limits.ts';
 
 /** The daemon has its own, shorter bound. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
@@ -22,13 +21,12 @@ interface StartCommand {
   readonly remark: string | null;
 }
 
-/** Throws E_SYSTEM when it did not come up; the reason, in rsiod's own words, has been printed. */
-export async function startDaemon(context: CommandContext): Promise<void> {
-  const { program, args, remark } = startCommand(context.paths.root, process.argv[1], existsSync);
-  context.note('Starting rsiod');
+/** Throws E_SYSTEM when it did not come up; the reason, in rsiod's own words, has been told to `note`. */
+export async function startDaemon(root: string, note: (sentence: string) => void): Promise<void> {
+  const { program, args, remark } = startCommand(root, process.argv[1], existsSync);
   const failure = await new Promise<Error | null>((resolve) => {
     execFile(program, args, { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', encoding: 'utf8' }, (error, _stdout, stderr) => {
-      for (const line of stderr.split('\n')) if (line.trim() !== '') context.note(line.replace(/^rsiod: /, ''));
+      for (const line of stderr.split('\n')) if (line.trim() !== '') note(line.replace(/^rsiod: /, ''));
       resolve(error);
     });
   });
@@ -36,7 +34,7 @@ export async function startDaemon(context: CommandContext): Promise<void> {
     const why = errnoName(failure) === 'ENOENT' ? `there is no ${program}` : 'see above';
     throw new RsError('E_SYSTEM', `rsiod did not come up (${why}): start it by hand with ${[program, ...args].join(' ')}`);
   }
-  if (remark !== null) context.note(remark);
+  if (remark !== null) note(remark);
 }
 
 /** `own`: the launcher that runs now. A unit is for the real root only. */
