@@ -394,7 +394,8 @@ export class Attachments {
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
-    await this.closeAtServer(volume, label, isReachable).catch((error: unknown) => {
+    // Without force it was flushed just now: its server is there, and success means that the hold has ended.
+    await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);

@@ -114,6 +114,31 @@ describe('a CLOSE that is not answered OK is not taken for the end of the hold',
   });
 });
 
+describe('a volume that is just being opened again', () => {
+  // Once that was taken for done: a detach said so while the hold stayed for another second, or for ever.
+  test('is closed when what OPEN gives is given back', () => {
+    const world = RevokeScene.opened();
+    world.loseSession();
+    const said = closing(world);
+    world.answerOpen({ handle: 3 });
+    expect([world.waiting, said]).toEqual([['CLOSE 3'], []]);
+    world.answer(OP.CLOSE, STATUS.OK);
+    expect(said).toEqual([null]);
+  });
+
+  test.each([
+    [STATUS.HELD, [], [null]],
+    [STATUS.VOLUME_UNAVAILABLE, ['OPEN'], []],
+  ] as const)('OPEN is answered %i', (status, waiting, then) => {
+    const world = RevokeScene.opened();
+    world.loseSession();
+    const said = closing(world);
+    world.refuseOpen(status, 'Not now');
+    world.settle(REOPEN_RETRY_MS);
+    expect([world.waiting, said]).toEqual([waiting, then]);
+  });
+});
+
 describe('an answer to OPEN that cannot be read', () => {
   test('of an attachment that is closed meanwhile: it is said, and the next one is opened', () => {
     const world = RevokeScene.opened();

@@ -63,12 +63,18 @@ export class HandleRelease {
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       if (this.trunk.session !== session) this.releaseAnew(attachment, released);
       else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], released, tries);
-      else if (NOT_OURS.includes(status)) released(null);
-      else {
-        if (status === STATUS.TOO_MANY_HANDLES) this.usedUp();
-        this.later(tries, REOPEN_RETRY_MS, sentence, released, () => this.releaseAnew(attachment, released, tries + 1));
-      }
+      else this.refused(attachment, status, sentence, released, tries);
     });
+  }
+
+  /** An OPEN by which the hold was to end was not granted. */
+  refused(attachment: Attachment, status: number, sentence: string, released: Released, tries = 1): void {
+    if (NOT_OURS.includes(status)) {
+      released(null);
+      return;
+    }
+    if (status === STATUS.TOO_MANY_HANDLES) this.usedUp();
+    this.later(tries, REOPEN_RETRY_MS, sentence, released, () => this.releaseAnew(attachment, released, tries + 1));
   }
 
   /** It was opened after it had been closed here. */

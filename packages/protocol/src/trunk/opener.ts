@@ -48,8 +48,8 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
-  /** Attachments that are over, of which an OPEN or CLOSE is still out. */
-  private readonly leaving = new Set<Attachment>();
+  /** Attachments that are over, of which an OPEN or CLOSE is still out, and who waits for the end of that. */
+  private readonly leaving = new Map<Attachment, Released>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
 
@@ -95,17 +95,15 @@ export class Opener {
     for (const request of requests) request.owner?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.openAsked;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    if (!hasNoHold) this.leaving.add(attachment);
-    // An OPEN that is out is not waited for here; when it is answered, what it gave is given back.
+    // When the first OPEN that is out is answered, what it gave is given back; nobody has had anything of it yet, who would wait for that.
+    const waits = volume !== null && !hasNoHold;
+    if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
+    if (!waits) closed(null);
     if (hasNoHold || isAsked) {
       if (spare !== null) this.handles.drop(spare);
-      closed(null);
       return;
     }
-    const left: Released = (problem) => {
-      this.left(attachment);
-      closed(problem);
-    };
+    const left: Released = (problem) => this.left(attachment, problem);
     // A CLOSE is refused while other requests of its handle are executing: those that were sent, by whomever, are waited for. And while any that
     // was given up may still run, the hold must stay.
     const release = (): void => {
@@ -132,7 +130,7 @@ export class Opener {
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
     // What of them was out has been answered with the trunk's end.
-    for (const attachment of this.leaving) attachment.forgetOut();
+    for (const attachment of this.leaving.keys()) attachment.forgetOut();
   }
 
   private open(attachment: Attachment): void {
@@ -146,12 +144,14 @@ export class Opener {
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
       if (this.trunk.session !== session) {
-        if (attachment.phase === 'closed') this.handles.releaseAnew(attachment, () => this.left(attachment));
+        if (attachment.phase === 'closed') this.handles.releaseAnew(attachment, (problem) => this.left(attachment, problem));
         return;
       }
       if (attachment.phase !== 'opening') {
-        if (status === STATUS.OK) this.handles.giveBack(attachment, bodies[0], () => this.left(attachment));
-        else this.left(attachment);
+        const left: Released = (problem) => this.left(attachment, problem);
+        if (status === STATUS.OK) this.handles.giveBack(attachment, bodies[0], left);
+        else if (attachment.volume === null) left(null);
+        else this.handles.refused(attachment, status, sentence, left);
         return;
       }
       attachment.openAsked = false;
@@ -173,8 +173,8 @@ export class Opener {
     // That a volume is shared is in its identity, too: as long as it is so, nothing can be said of who had it meanwhile.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
       // A server that knows no `resume` grants anew what another client has had meanwhile.
-      this.leaving.add(attachment);
-      this.handles.release(attachment, answer.handle, () => this.left(attachment));
+      this.leaving.set(attachment, () => undefined);
+      this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
         attachment,
         STATUS.TAKEN,
@@ -297,14 +297,16 @@ export class Opener {
 
   /** An earlier attachment of its volume is leaving. */
   private isBehind(attachment: Attachment): boolean {
-    for (const other of this.leaving) if (isSameVolume(other, attachment)) return true;
+    for (const other of this.leaving.keys()) if (isSameVolume(other, attachment)) return true;
     return false;
   }
 
   /** Nothing of it is out any more. */
-  private left(attachment: Attachment): void {
+  private left(attachment: Attachment, problem: string | null): void {
+    const closed = this.leaving.get(attachment);
     this.leaving.delete(attachment);
     for (const next of this.trunk.attachments) if (isSameVolume(next, attachment)) this.open(next);
+    closed?.(problem);
   }
 
   /** Takes it out of the trunk; gives what waited in it. */
