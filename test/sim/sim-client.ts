@@ -163,6 +163,9 @@ export class SimClient {
       return;
     }
     this.detached++;
+    const { last } = user.target.judge;
+    if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
+      this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
     if (force) user.forgets();
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
     user.detached();

@@ -81,9 +81,13 @@ export class SimHolds {
     const { claimant } = session;
     const volume = machine.volumes.get(request.name);
     if (volume === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${request.name}`, holders: [] };
+    // Who comes back to a shared volume is asked for no hold: only its holder does.
+    const isHolder = volume.judge.last?.client === claimant.client && !volume.judge.last.released;
+    if (volume.form !== null && (request.resume === null || !isHolder))
+      return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: `${volume.name} is not what it was`, holders: [] };
     const grant = await this.during(() => this.holders.grant(volume.name, claimant, request, this.portsFor(volume, session, request)));
     if (!grant.granted) return grant;
-    if (request.resume !== null && grant.identity !== request.resume)
+    if (request.resume !== null && grant.identity !== request.resume && !grant.volume.shared)
       volume.judge.breach(`H2: ${claimant.node} comes back as ${request.resume} and is given ${grant.identity}`);
     machine.decided(volume, this.entries.get(volume.name)!);
     volume.judge.answered(claimant.client);

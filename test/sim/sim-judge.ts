@@ -7,6 +7,7 @@ import type { Path } from '@rsio/protocol/trunk/path';
 import type { SlotTable } from '@rsio/protocol/trunk/slot-table';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { Session } from '@rsio/rssrv/session';
+import { IdleJudge } from './idle-judge.ts';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimRoute } from './sim-network.ts';
 import type { SimServer } from './sim-server.ts';
@@ -64,6 +65,7 @@ export class Judge {
   /** Since when a suspect path is let hold too many slots. */
   private readonly crowded = new Map<Trunk, number>();
   private readonly trunkJudges = new WeakMap<Trunk, TrunkJudge>();
+  private readonly idle = new IdleJudge();
   private nextLookMs = 0;
   private isHanging = false;
 
@@ -98,7 +100,12 @@ export class Judge {
     for (const watch of this.watches) this.lookAt(watch, nowMs);
     for (const volume of this.world.volumes) this.lookAtLosses(volume);
     for (const client of this.world.clients) {
-      for (const user of client.users) this.lookAtStall(client, user, nowMs);
+      for (const user of client.users) {
+        this.lookAtStall(client, user, nowMs);
+        const forgottenMs = this.idle.forgottenMs(client.isGood ? user.volume : null, nowMs);
+        if (forgottenMs !== null)
+          this.breaches.push(`${user.name}: nothing is out for ${Math.round(forgottenMs)} ms, and unanswered is ${user.oldest}`);
+      }
       for (const { trunk } of client.namespace.servers.values()) {
         this.lookAtSlots(trunk, client.isGood, nowMs);
         this.lookAtTrunk(client, trunk, nowMs);
@@ -234,7 +241,8 @@ export class Judge {
   }
 
   private isGood({ client, server, use }: Watch): boolean {
-    if (!client.isGood || !server.isGood || !use.user.target.storage.isGood || use.user.isReplaced) return false;
+    const { target, isReplaced } = use.user;
+    if (!client.isGood || !server.isGood || !target.storage.isGood || target.form !== null || isReplaced) return false;
     return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
   }
 

@@ -34,6 +34,8 @@ export interface ServerPorts {
   readonly nodekey: string;
   readonly machine: SimMachine;
   readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'lost'>;
+  /** Its listener is about to start again: what it serves may be another thing. */
+  starts(server: SimServer): void;
   /** A step of a take-over is done. */
   stepped(server: SimServer): void;
   /** Longest time a proven socket takes to its process, ms. */
@@ -174,6 +176,7 @@ export class SimServer implements SimHost {
   private startListener(): void {
     // What its predecessor left is ended before anybody is admitted; a process that stands still is killed all the same.
     for (const session of this.leftOver) session.kill();
+    this.ports.starts(this);
     this.listener = new SimProcess(this.ports.clock);
     this.listeningSinceMs = this.listener.monotonicMs();
     this.departed.clear();

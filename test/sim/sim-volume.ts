@@ -5,6 +5,7 @@ import { SECTOR_BYTES } from '@rsio/protocol/limits';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
 import { type Decided, HoldJudge } from './hold-judge.ts';
 import { Oracle } from './oracle.ts';
+import type { Form } from './sim-forms.ts';
 import { LossJudge } from './loss-judge.ts';
 import type { LossWatch } from './sim-cache.ts';
 import type { SimStorage } from './sim-storage.ts';
@@ -21,6 +22,8 @@ export class SimVolume implements LossWatch {
   readonly losses = new LossJudge();
   /** New lives of the storage because a sync has failed. */
   lostLives = 0;
+  /** As what it has come back since its server was started; null: as it was. */
+  form: Form | null = null;
   /** Logs that were brought to a new life. */
   recoveries = 0;
   private readonly trace: Trace;
@@ -118,7 +121,7 @@ export class SimVolume implements LossWatch {
 }
 
 /** As the listener tells a process of it. */
-export function served({ name, storage }: SimVolume): ServedVolume {
+export function served({ name, storage, form }: SimVolume): ServedVolume {
   return {
     name,
     universe: 0,
@@ -132,5 +135,6 @@ export function served({ name, storage }: SimVolume): ServedVolume {
     takeOver: null,
     takeOverForce: true,
     clients: null,
+    ...form,
   };
 }

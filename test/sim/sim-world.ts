@@ -6,6 +6,7 @@ import { INSTANCE_MAX } from '@rsio/protocol/limits';
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';
+import { SimForms } from './sim-forms.ts';
 import { SimFaults } from './sim-faults.ts';
 import { Judge } from './sim-judge.ts';
 import { SimMachine } from './sim-machine.ts';
@@ -19,7 +20,7 @@ import { SimUser } from './sim-user.ts';
 import { SimVolume } from './sim-volume.ts';
 import { whenPeerErrs } from './peer-errors.ts';
 import { PromiseWatch } from './promise-watch.ts';
-import { setSeqModulus } from './small-numbers.ts';
+import { drawHandlesMax, setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
 
 /** What machines are is drawn from numbers of its own: all else is as it was without. */
@@ -51,6 +52,7 @@ export class SimWorld {
   readonly volumes: SimVolume[] = [];
   readonly rivals: SimRivals;
   readonly faults: SimFaults;
+  private readonly forms: SimForms;
   readonly breaches: string[] = [];
   pathFailures = 0;
   private readonly judge: Judge;
@@ -72,8 +74,10 @@ export class SimWorld {
     this.starts = new SeededRandom(seed + STARTS_SEED);
     this.shape = drawShape(random, seed);
     setSeqModulus(this.shape.seqModulus);
+    drawHandlesMax(seed);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
+    this.forms = new SimForms(seed, clock, this.trace);
     this.network = new SimNetwork(clock, random);
     for (let index = 0; index < this.shape.servers; index++) this.addServer(index);
     for (let index = 0; index < this.shape.clients; index++) {
@@ -121,6 +125,7 @@ export class SimWorld {
     await this.runUntil(() => this.users.every((user) => user.isNearlyDone), TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
     this.faults.heal();
+    this.forms.heal();
     await this.runUntil(() => this.users.every((user) => !user.isBusy), clock.monotonicMs() + CALM_MAX_MS);
     this.rivals.stop();
     for (const user of this.users) user.stop();
@@ -189,6 +194,7 @@ export class SimWorld {
     };
     const machine = new SimMachine(random);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
+    const starts = (server: SimServer): void => this.forms.starts(server);
     const ports = {
       clock,
       random,
@@ -196,6 +202,7 @@ export class SimWorld {
       nodekey: NODEKEY,
       machine,
       sessions,
+      starts,
       stepped,
       handOverMs: shape.handOverMs,
       revokes: shape.revokes,

@@ -1,9 +1,13 @@
 // Sequence numbers that wrap early: with 2^16 a slot that is used again too soon would not show in any run of reasonable length.
-// Wraps the slot tables of both ends, so that production code holds no switch for it. Leaves which modulus to the seed.
+// Handle numbers that are used up after a few OPENs, for the same reason. Wraps the classes that count, so that production code holds no
+// switch for it. Leaves which modulus to the seed.
 
 import { SEQ_MODULUS } from '@rsio/protocol/limits';
+import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { SlotTable } from '@rsio/protocol/trunk/slot-table';
 import { Slots } from '@rsio/protocol/trunk/slots';
+import { HandleNumbers } from '@rsio/rssrv/handle-numbers';
+import { overrideGetter } from './override.ts';
 
 interface Numbered {
   seq: number;
@@ -15,6 +19,18 @@ let modulus = SEQ_MODULUS;
 export function setSeqModulus(to: number): void {
   modulus = to;
 }
+
+const HANDLES_MAX = [8, 16, 0xffff, 0xffff];
+/** As far as seeds go, other draws than those of the world. */
+const SALT = 1_000_033;
+let handlesMax = 0xffff;
+
+/** From now on, in this program: so many handles has a session in the world of this seed. */
+export function drawHandlesMax(seed: number): void {
+  handlesMax = new SeededRandom(seed * SALT).pick(HANDLES_MAX);
+}
+
+overrideGetter<HandleNumbers, number>(HandleNumbers, 'last', () => handlesMax);
 
 // oxlint-disable-next-line typescript/unbound-method -- called with its object below
 const take = Slots.prototype.take;

@@ -232,7 +232,7 @@ export const REOPEN_RETRY_MS = 1_000;
 export const UNFIT_RETRY_MS = 5_000;
 /** A session whose handles are used up although no more than these are open is left for a new one, which is done once in this time. */
 export const HANDLES_FEW = 512;
-export const SESSION_RENEW_MS = 10_000;
+export const SESSION_RENEW_MS = 5_000;
 /** CLOSEs of a detached volume in one session, answered STALE and so said to a new handle, or refused; past it the hold stays, which is said. */
 export const CLOSE_TRIES_MAX = 10;
 /** A server that has heard nothing from a path for this long closes it. */

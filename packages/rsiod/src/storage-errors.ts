@@ -43,18 +43,23 @@ export class StorageErrors {
     if (known !== undefined) {
       known.count++;
       known.hasWorked = false;
+      this.lookLater();
       return;
     }
     const failure = { op, status, count: 0, hasWorked: false };
     this.failures.set(`${op} ${status}`, failure);
     this.isFailing = true;
-    this.timer ??= this.clock.after(STORAGE_ERRORS_LOG_MS, () => this.look());
+    this.lookLater();
     this.say('storage-fails', failure);
   }
 
   /** Only needed while something is failing. */
   worked(op: VolumeOp): void {
-    for (const failure of this.failures.values()) if (failure.op === op) failure.hasWorked = true;
+    for (const failure of this.failures.values()) {
+      if (failure.op !== op) continue;
+      failure.hasWorked = true;
+      this.lookLater();
+    }
   }
 
   /** The volume is over. */
@@ -68,6 +73,8 @@ export class StorageErrors {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
+      // While nothing is asked of it there is nothing to say.
+      if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.say('storage-fails-on', failure);
       else if (failure.hasWorked) {
         this.failures.delete(key);
@@ -76,7 +83,10 @@ export class StorageErrors {
       failure.count = 0;
     }
     this.isFailing = this.failures.size > 0;
-    if (this.isFailing) this.timer = this.clock.after(STORAGE_ERRORS_LOG_MS, () => this.look());
+  }
+
+  private lookLater(): void {
+    this.timer ??= this.clock.after(STORAGE_ERRORS_LOG_MS, () => this.look());
   }
 
   private say(word: StorageWord, failure: StorageFailure): void {

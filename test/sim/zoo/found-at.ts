@@ -6,6 +6,7 @@
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [5, ['no-memory', 'copy-replaces']],
   [7, ['probe-uncounted']],
+  [8, ['no-renewal']],
   [10, ['epoch-after-grant']],
   [12, ['first-path-only', 'stray', 'no-receipt', 'writes-in-replay']],
   [14, ['stays-in-session', 'fences-only', 'revoked-early', 'revoke-ignored', 'detach-unawaited']],
@@ -35,6 +36,8 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [
     27,
     [
+      'log-ends-on-readonly',
+      'unfit-let-go',
       'two-copies',
       'no-serialize',
       'part-body',
@@ -51,9 +54,9 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
     ],
   ],
   [28, ['late-socket']],
-  [29, ['overlap-overtakes']],
+  [29, ['close-refused', 'overlap-overtakes']],
   [30, ['no-fsync']],
-  [31, ['tags-ignored']],
+  [31, ['tags-ignored', 'waiting-dropped']],
   [35, ['late-receiver']],
   [36, ['given-up-again']],
   [37, ['grant-on-close', 'taken-waits', 'log-survives-identity']],

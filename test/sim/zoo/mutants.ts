@@ -2,6 +2,7 @@
 // workload and ordinary seeds do not find is a defect of the simulator. Leaves running them to zoo.ts.
 
 import { CLIENT_MUTANTS } from './client-mutants.ts';
+import { HANDLE_MUTANTS } from './handle-mutants.ts';
 import { HOLD_MUTANTS } from './hold-mutants.ts';
 import { LISTENER_MUTANTS } from './listener-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
@@ -24,4 +25,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...RECOVERY_MUTANTS,
   ...LOSS_MUTANTS,
+  ...HANDLE_MUTANTS,
 ];

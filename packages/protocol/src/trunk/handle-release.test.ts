@@ -127,7 +127,8 @@ describe('a volume that is just being opened again', () => {
   });
 
   test.each([
-    [STATUS.HELD, [], [null]],
+    [STATUS.TAKEN, [], [null]],
+    [STATUS.HELD, ['OPEN'], []],
     [STATUS.VOLUME_UNAVAILABLE, ['OPEN'], []],
   ] as const)('OPEN is answered %i', (status, waiting, then) => {
     const world = RevokeScene.opened();

@@ -16,7 +16,7 @@ import type { Trunk } from './trunk.ts';
 export type Released = (problem: string | null) => void;
 
 /** There is no hold of ours. */
-const NOT_OURS: readonly number[] = [STATUS.HELD, STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
+const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
 
 export class HandleRelease {
   private readonly trunk: Trunk;
@@ -73,8 +73,14 @@ export class HandleRelease {
       released(null);
       return;
     }
+    // Whoever has had it resumes a hold: another client's is just beginning, and may come to nothing, or the server is an old one.
+    const isHeld = status === STATUS.HELD;
+    if (isHeld && attachment.volume === null) {
+      released(null);
+      return;
+    }
     if (status === STATUS.TOO_MANY_HANDLES) this.usedUp();
-    this.later(tries, REOPEN_RETRY_MS, sentence, released, () => this.releaseAnew(attachment, released, tries + 1));
+    this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.releaseAnew(attachment, released, tries + 1));
   }
 
   /** It was opened after it had been closed here. */
@@ -89,8 +95,8 @@ export class HandleRelease {
     this.release(attachment, handle, released, tries);
   }
 
-  private later(tries: number, delayMs: number, sentence: string, released: Released, then: () => void): void {
-    if (tries >= CLOSE_TRIES_MAX || this.trunk.isEnded) released(sentence);
+  private later(tries: number, delayMs: number, problem: string | null, released: Released, then: () => void): void {
+    if (tries >= CLOSE_TRIES_MAX || this.trunk.isEnded) released(problem);
     else this.clock.after(delayMs, then);
   }
 }

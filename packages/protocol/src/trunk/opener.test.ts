@@ -90,13 +90,13 @@ test('a CLOSE lost with its session: the volume is opened in the next one and cl
   expect([world.heard, world.closed]).toEqual([['OPEN', 2], 1]);
 });
 
-test('a volume that somebody else holds by then is let be', () => {
+test('a volume that somebody else has taken by then is let be', () => {
   const world = new OpenerScene();
   world.answerOpen(9);
   world.close();
   world.loseSession();
   const path = world.scene.server.paths.at(-1)!;
-  path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.HELD, EMPTY);
+  path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.TAKEN, EMPTY);
   world.scene.clock.advance(UP_AGAIN_MS);
   expect([world.heard, world.closed]).toEqual([['OPEN'], 1]);
 });

@@ -1,0 +1,33 @@
+// Judges whether a volume forgets an I/O: one that is unanswered while the volume is ready and nothing of it is out, nor waits to go out, would
+// hang for ever, and no time-out of anybody would see it. Leaves I/O that is slow to sim-judge.ts. Invariant: it looks, and changes nothing.
+
+import type { Attachment } from '@rsio/protocol/trunk/attachment';
+
+/** What has just ended is told before this is over. */
+const TOLD_WITHIN_MS = 150;
+
+export interface JudgedVolume {
+  /** I/Os that are not answered. */
+  readonly outstanding: number;
+  readonly attachment: Pick<Attachment, 'phase' | 'standing' | 'slotsHeld' | 'hasSendable'>;
+}
+
+export class IdleJudge {
+  private readonly sinceMs = new WeakMap<JudgedVolume, number>();
+
+  /** For how long something of it has been forgotten, ms; null: nothing is. Said once. `volume`: null: it is not attached. */
+  forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
+    if (volume === null) return null;
+    const { outstanding, attachment } = volume;
+    const isIdle = attachment.phase === 'ready' && attachment.slotsHeld === 0 && !attachment.hasSendable;
+    if (outstanding === 0 || !isIdle || attachment.standing !== 'ready') {
+      this.sinceMs.delete(volume);
+      return null;
+    }
+    const sinceMs = this.sinceMs.get(volume) ?? nowMs;
+    this.sinceMs.set(volume, sinceMs);
+    if (nowMs - sinceMs <= TOLD_WITHIN_MS) return null;
+    this.sinceMs.set(volume, Number.POSITIVE_INFINITY);
+    return nowMs - sinceMs;
+  }
+}
