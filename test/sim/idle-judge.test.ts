@@ -1,4 +1,5 @@
-// What the judge takes for a forgotten I/O.
+// What the judge takes for a forgotten I/O, and what for one that only waits. Leaves seeing that the judge is asked to sim-judge.ts, which
+// asks it at each look.
 
 import { expect, test } from 'vitest';
 import { IdleJudge, type JudgedVolume } from './idle-judge.ts';
