@@ -32,7 +32,7 @@ function expectNothingLeft(host: Host): void {
     const left = existsSync(runDir) ? readdirSync(runDir).filter((name) => name !== 'records.json') : [];
     expect(left).toEqual([]);
   }
-  expect(existsSync(`/dev/shm/rsio-${MEMORY_ID}`)).toBe(false);
+  expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${MEMORY_ID}`)).toBe(false);
 }
 
 function isListening(address: string, port: number): Promise<boolean> {

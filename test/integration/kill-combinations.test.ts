@@ -88,7 +88,7 @@ async function expectNothingLeft(): Promise<void> {
   await server.stop('rssrv');
   expect(server.processes()).toEqual([]);
   expect(readdirSync(server.rssrvPaths.runDir)).toEqual(['records.json']);
-  expect(existsSync(`/dev/shm/rsio-${MEMORY_ID}`)).toBe(false);
+  expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${MEMORY_ID}`)).toBe(false);
   expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
 }
 

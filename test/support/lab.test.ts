@@ -21,12 +21,12 @@ it('leaves no process, root or memory volume behind, also of daemons that were k
     await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '1m', id } } });
     await startClient(host, network);
     expect(host.processes()).toEqual(expect.arrayContaining([host.pid('rssrv'), host.pid('rsiod'), host.worker('big-2')]));
-    expect(existsSync(`/dev/shm/rsio-${id}`)).toBe(true);
+    expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`)).toBe(true);
     await host.kill('rssrv');
     await lab.clean();
     expect(host.processes()).toEqual([]);
     expect(existsSync(host.root)).toBe(false);
-    expect(existsSync(`/dev/shm/rsio-${id}`)).toBe(false);
+    expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`)).toBe(false);
   } finally {
     await lab.clean();
   }
@@ -41,10 +41,18 @@ it('leaves nothing behind when the test process itself is killed', async (contex
     root: string;
     pid: number;
   };
-  expect([root, `/proc/${pid}`, `/dev/shm/rsio-${id}`].map((file) => existsSync(file))).toEqual([true, true, true]);
+  expect([root, `/proc/${pid}`, `/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`].map((file) => existsSync(file))).toEqual([
+    true,
+    true,
+    true,
+  ]);
   test.kill('SIGKILL');
   await test.ended;
-  await waitFor(() => [root, `/proc/${pid}`, `/dev/shm/rsio-${id}`].every((file) => !existsSync(file)), 10_000, 'All of it is gone');
+  await waitFor(
+    () => [root, `/proc/${pid}`, `/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`].every((file) => !existsSync(file)),
+    10_000,
+    'All of it is gone',
+  );
 });
 
 it('says what it waited for', async () => {

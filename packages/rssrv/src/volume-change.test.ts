@@ -49,7 +49,7 @@ beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
-  fs.mkdirSync(at('shm'));
+  fs.mkdirSync(at('shm'), { mode: 0o700 });
   [logged, heldIds, configured, systems] = [[], new Set(), [], new Map()];
   volumes = server();
 });

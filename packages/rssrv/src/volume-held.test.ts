@@ -65,7 +65,6 @@ async function held(volume: ServerVolumeConfig): Promise<void> {
 beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
-  fs.mkdirSync(at('shm'));
   [isHeld, livesEnded, id] = [false, [], ''];
   volumes = server();
 });

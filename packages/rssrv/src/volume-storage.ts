@@ -5,7 +5,7 @@
 
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:fs';
-import { type FileHandle, open, rm, stat, truncate } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { syncDirectory } from '@rsio/protocol/lib/durable-file';
@@ -28,13 +28,13 @@ export interface Storage {
 }
 
 export interface StoragePorts {
-  /** Where the files of memory volumes are made: on a memory file system, `/dev/shm`. */
+  /** Where the files of memory volumes are made: a folder of this user alone on a memory file system; made where it is missing. */
   readonly memoryDirectory: string;
   /** Of a directory that is there. */
   readonly fileSystemOf: FileSystemOf;
 }
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
 const CREATED_MODE = 0o600;
 
 /** An E_VOLUME: `what` is wrong with the volume, `remedy` is what to do. */
@@ -261,12 +261,33 @@ function deviceSize(volume: ServerVolumeConfig, stats: BigIntStats): number {
 async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory: string): Promise<Storage> {
   const file = path.join(directory, `rsio-${id}`);
   try {
+    await makeOwnDirectory(volume, directory);
     await removeLeftover(volume, file);
     const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
     return { volume, id, type: 'memory', path: file, handle, created: true };
   } catch (thrown) {
     if (thrown instanceof RsError) throw thrown;
-    throw volumeError(volume, `${file} cannot be made`, `see that ${directory} is there and that rssrv may write to it`, thrown);
+    throw volumeError(volume, `${file} cannot be made`, `see that rssrv may write to ${path.dirname(directory)}`, thrown);
+  }
+}
+
+/** Where everybody may make files, somebody could have made this one, or have a link in its place. */
+async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'EEXIST') throw thrown;
+  }
+  const { mode, uid } = await lstat(directory);
+  const what = (mode & S_IFMT) !== S_IFDIR ? 'is no folder' : uid !== process.geteuid?.() ? `belongs to user ${uid}` : null;
+  if (what !== null)
+    throw volumeError(volume, `${directory}, where memory volumes are kept, ${what}`, 'find out who made it, and remove it');
+  if ((mode & 0o077) !== 0) {
+    throw volumeError(
+      volume,
+      `${directory}, where memory volumes are kept, is open to other users`,
+      `see what they put there, then chmod 700 ${directory}`,
+    );
   }
 }
 

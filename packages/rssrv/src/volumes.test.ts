@@ -8,7 +8,7 @@ import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { needPrograms } from '@rsio/protocol/testing/needs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
 import { UnsyncedStore } from './backends/wrappers/unsynced-store.ts';
 import { takeLocks } from './file-locks.ts';
@@ -38,7 +38,6 @@ beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
-  fs.mkdirSync(path.join(directory, 'shm'));
   prepared = [];
   heldIds = new Set();
   systems = new Map();
@@ -256,6 +255,7 @@ test('locks of many descriptors, without perl, and when somebody kills who takes
 test('a memory volume is a sparse file that is gone after close, and is new after a bad end', async () => {
   const memory = volume({ type: 'memory', path: null, sizeBytes: 1024 * 1024, id: 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee' });
   const file = inDirectory('shm/rsio-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee');
+  fs.mkdirSync(path.dirname(file), { mode: 0o700 });
   fs.writeFileSync(file, 'left behind');
   const first = await prepare(memory);
   expect(first.served[0]).toMatchObject({ type: 'memory', path: file, sizeBytes: 1024 * 1024 });
@@ -265,6 +265,27 @@ test('a memory volume is a sparse file that is gone after close, and is new afte
   expect(fs.readFileSync(file).subarray(0, 6).toString()).toBe('in use');
   await first.close();
   expect(fs.existsSync(file)).toBe(false);
+});
+
+test('memory volumes are in a folder that nobody else can write to, or nowhere', async () => {
+  const memory = volume({ type: 'memory', path: null, sizeBytes: 4096 });
+  const folder = inDirectory('shm');
+  const { served } = await prepare(memory);
+  expect([served.length, fs.statSync(folder).mode]).toEqual([1, 0o040700]);
+  fs.chmodSync(folder, 0o1777);
+  expect(await failureOf(memory)).toContain(
+    `${folder}, where memory volumes are kept, is open to other users: see what they put there, then chmod 700`,
+  );
+  fs.renameSync(folder, `${folder}.own`);
+  fs.chmodSync(`${folder}.own`, 0o700);
+  fs.symlinkSync(`${folder}.own`, folder);
+  expect(await failureOf(memory)).toContain('where memory volumes are kept, is no folder: find out who made it, and remove it');
+  fs.rmSync(folder);
+  fs.mkdirSync(folder, { mode: 0o700 });
+  const own = process.geteuid?.() ?? 0;
+  vi.spyOn(process, 'geteuid').mockReturnValue(own + 1);
+  expect(await failureOf(memory)).toContain(`where memory volumes are kept, belongs to user ${own}: find out`);
+  vi.restoreAllMocks();
 });
 
 test('ids are made once and stay over restarts, changes of order and removals', async () => {

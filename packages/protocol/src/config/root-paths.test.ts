@@ -19,7 +19,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
     recordsFile: '/run/rsio/rssrv/records.json',
-    memoryDir: '/dev/shm',
+    memoryDir: `/dev/shm/rsio-${process.geteuid?.()}`,
   });
 });
 

@@ -66,7 +66,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     volumesFile: `${paths.stateDir}/volumes.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     recordsFile: `${paths.runDir}/records.json`,
-    memoryDir: '/dev/shm',
+    memoryDir: `/dev/shm/rsio-${process.geteuid?.() ?? 0}`,
   };
 }
 
