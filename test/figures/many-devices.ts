@@ -10,12 +10,13 @@ import type { Host } from '../support/host.ts';
 import { Lab } from '../support/lab.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block]
-Attaches N volumes of one server (default 1000, raw), lists them, restarts rsiod, detaches them. Needs root, /dev/fuse and loop devices.
+const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
+Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills rsiod's working process, restarts rsiod;
+with --crash it attaches and kills alone. Needs root, /dev/fuse and loop devices.
 `;
 const RESTORED_MS = 120_000;
 
-async function play(count: number, device: string): Promise<void> {
+async function play(count: number, device: string, isCrash: boolean): Promise<void> {
   const lab = new Lab();
   try {
     const names = Array.from({ length: count }, (_, number) => `v${number}`);
@@ -35,6 +36,10 @@ async function play(count: number, device: string): Promise<void> {
     console.log(`${count} volumes as ${device} devices, load ${loadavg()[0]?.toFixed(1)}`);
     const all = count + 1;
     await timed('rsconfig -a', () => host.rsconfigWell('-a'), all);
+    if (isCrash) {
+      await crash(host, all, attached);
+      return;
+    }
     await timed('rsconfig -lvv', () => host.rsconfigWell('-lvv'), all);
     await timed('rsconfig -d', () => host.rsconfigWell('-d'), 0);
     await timed('-a once more', () => host.rsconfigWell('-a'), all);
@@ -76,8 +81,9 @@ const { values } = parseArgs({
   options: {
     volumes: { type: 'string', default: '1000' },
     device: { type: 'string', default: 'raw' },
+    crash: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
 if (values.help === true) process.stdout.write(HELP);
-else await play(Number(values.volumes), values.device);
+else await play(Number(values.volumes), values.device, values.crash === true);

@@ -202,6 +202,7 @@ export class ClientDaemon {
     await this.door.stop();
     const left = letAllGo([...this.kept.left], 'rsiod ends', { ...this.options, devices: this.devices });
     await Promise.all([this.attachments.stop(), left]);
+    await this.devices.end();
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
     await this.control?.close();
   }

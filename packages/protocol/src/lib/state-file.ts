@@ -21,6 +21,8 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
+  /** Still to begin. */
+  private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
   /** `current`: what is true when a write begins. */
@@ -61,7 +63,7 @@ export class StateFile<T> {
     return content;
   }
 
-  /** Writes what is true now. Throws E_SYSTEM naming the file, also for what could not be loaded again; the old content stays then. */
+  /** Writes what is true now, or a little later; all who ask while one is still to begin share it. Throws E_SYSTEM naming the file, also for what could not be loaded again; the old content stays then. */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
       const content = this.current();
@@ -75,8 +77,16 @@ export class StateFile<T> {
         throw this.failed('written', error);
       }
     };
-    this.writing = this.writing.catch(() => undefined).then(write);
-    return this.writing;
+    if (this.next !== null) return this.next;
+    const next = this.writing
+      .catch(() => undefined)
+      .then(() => {
+        this.next = null;
+        return write();
+      });
+    this.next = next;
+    this.writing = next;
+    return next;
   }
 
   private failed(what: 'read' | 'written', error: unknown): unknown {

@@ -7,6 +7,7 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { KeptDevices, LeftDevice } from '../keeper/kept-devices.ts';
+import { LoopNodes } from './block/loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from './device-choice.ts';
 import { type DevicePlaces, devicePlaces, overlap } from './device-places.ts';
 import type { DeviceVolume } from './door.ts';
@@ -37,6 +38,7 @@ export interface DevicesPorts {
 export class Devices {
   private readonly ports: DevicesPorts;
   private readonly ofVolume: VolumeDevicesPorts;
+  private readonly nodes: LoopNodes;
   private readonly left: LeftDevices;
   private readonly made = new Map<DeviceVolume, VolumeDevices>();
   /** Of what is there, and of what is being made. */
@@ -47,7 +49,16 @@ export class Devices {
     const { clock, log, label, kept, runDir, stallOf, tell } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     this.ports = ports;
-    this.ofVolume = { clock, log, label, kept, sourceOf: (volume) => sourcePrefix + label(volume), buffers: new FuseBuffers() };
+    this.nodes = LoopNodes.ofMachine(clock);
+    this.ofVolume = {
+      clock,
+      log,
+      label,
+      kept,
+      nodes: this.nodes,
+      sourceOf: (volume) => sourcePrefix + label(volume),
+      buffers: new FuseBuffers(),
+    };
     this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, tell });
   }
 
@@ -74,6 +85,11 @@ export class Devices {
   /** The volume has another size, or its storage another life. */
   changed(volume: DeviceVolume): void {
     this.made.get(volume)?.note();
+  }
+
+  /** After the last was taken away: the process ends. */
+  async end(): Promise<void> {
+    await this.nodes.settle();
   }
 
   /** No more requests are taken: another process is to go on with them. */

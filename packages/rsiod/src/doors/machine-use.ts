@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DEVICE_USERS_LOOKED_MAX } from '@rsio/protocol/limits';
 import { loopDevices } from './block/loop-device.ts';
 import { type MountEntry, mountTable } from './mount-table.ts';
+import { Shared } from './shared.ts';
 
 export interface MachineUse {
   /** Path of a file -> processes that have it open: `process 4711 (dd)`. */
@@ -15,35 +16,6 @@ export interface MachineUse {
   readonly mounts: ReadonlyMap<string, readonly string[]>;
   /** Path of a file -> loop devices on it. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
-}
-
-export class Shared<T> {
-  private readonly look: () => Promise<T>;
-  private running: Promise<T> | null = null;
-  private next: Promise<T> | null = null;
-
-  constructor(look: () => Promise<T>) {
-    this.look = look;
-  }
-
-  /** What is seen from now on. */
-  ask(): Promise<T> {
-    if (this.running === null) return this.begin();
-    this.next ??= this.running.then(
-      () => this.begin(),
-      () => this.begin(),
-    );
-    return this.next;
-  }
-
-  private begin(): Promise<T> {
-    this.next = null;
-    const mine = this.look().finally(() => {
-      if (this.running === mine) this.running = null;
-    });
-    this.running = mine;
-    return mine;
-  }
 }
 
 const looks = new Shared(look);

@@ -11,6 +11,7 @@ import type { DeviceNote } from '../keeper/device-note.ts';
 import type { KeptDevices, LeftDevice } from '../keeper/kept-devices.ts';
 import type { StandInVolume } from '../keeper/stand-in-volume.ts';
 import { LoopDevice } from './block/loop-device.ts';
+import type { LoopNodes } from './block/loop-nodes.ts';
 import type { DevicePlaces } from './device-places.ts';
 import { deviceUsers } from './device-users.ts';
 import type { DeviceVolume } from './door.ts';
@@ -28,6 +29,7 @@ export interface VolumeDevicesPorts {
   readonly buffers: FuseBuffers;
   /** By which they outlive this process. */
   readonly kept: KeptDevices;
+  readonly nodes: LoopNodes;
 }
 
 /** Paths of what is there of a volume. */
@@ -66,7 +68,7 @@ export class VolumeDevices {
     try {
       const { raw: rawFile, block: node } = places;
       const { blockSizeBytes, readonly } = volume;
-      made.loop = await LoopDevice.make({ clock: ports.clock, rawFile, node, blockSizeBytes, readonly });
+      made.loop = await LoopDevice.make({ clock: ports.clock, nodes: ports.nodes, rawFile, node, blockSizeBytes, readonly });
     } catch (thrown) {
       await made.abandon();
       throw thrown;
@@ -81,7 +83,8 @@ export class VolumeDevices {
     made.keptId = id;
     if (note.loop !== null) {
       const { blockSizeBytes, readonly } = note;
-      made.loop = LoopDevice.adopt({ clock: ports.clock, rawFile: note.raw, node: note.block, blockSizeBytes, readonly }, note.loop);
+      const { clock, nodes } = ports;
+      made.loop = LoopDevice.adopt({ clock, nodes, rawFile: note.raw, node: note.block, blockSizeBytes, readonly }, note.loop);
     }
     return made;
   }
@@ -162,12 +165,16 @@ export class VolumeDevices {
     try {
       // What waited was told so.
       if (!isTheirs()) return;
+      const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
       this.shownVolume = volume;
-      this.note();
+      if (isSame) this.note();
       log.info(`${label(volume)} is shown as before, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.mendLoop();
+      // Two programs for each of a thousand volumes would take seconds. After a crash before the note the next process does it.
+      if (isSame) return;
       await this.grow();
+      this.note();
     } catch (thrown) {
       log.warn(`${label(volume)}: ${toRsError(thrown).message}`);
     }
@@ -223,7 +230,7 @@ export class VolumeDevices {
 
   private asNote(): DeviceNote {
     const { namespace, name, universe, id, readonly, sizeBytes, blockSizeBytes, canDiscard, life } = this.shownVolume;
-    const loop = this.loop === null ? null : { device: this.loop.device, sequence: this.loop.sequence };
+    const loop = this.loop === null ? null : { device: this.loop.device, sequence: this.loop.sequence, isNew: this.loop.isNew };
     const shape = { readonly, sizeBytes, blockSizeBytes, canDiscard };
     return { namespace, name, universe, id, ...shape, ...this.places, loop, file: this.rawDevice.file, life };
   }

@@ -27,6 +27,8 @@ export interface LoopNote {
   readonly device: string;
   /** What the kernel calls this use of it; null: it does not say. */
   readonly sequence: string | null;
+  /** Its node in /dev came with it; a process of an older release does not say. */
+  readonly isNew?: boolean;
 }
 
 export function writeDeviceNote(note: DeviceNote): string {
@@ -52,7 +54,10 @@ function isDeviceNote(value: unknown): value is DeviceNote {
 }
 
 function isLoop(value: unknown): boolean {
-  return value === null || (isRecord(value) && isText(value['device']) && (value['sequence'] === null || isText(value['sequence'])));
+  if (value === null) return true;
+  if (!isRecord(value) || !isText(value['device'])) return false;
+  const { sequence, isNew } = value;
+  return (sequence === null || isText(sequence)) && (isNew === undefined || typeof isNew === 'boolean');
 }
 
 function isFile(value: unknown): boolean {

@@ -8,6 +8,7 @@ import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from '@rsio/protocol/limits'
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../device-commands.ts';
 import { mountTable } from '../mount-table.ts';
+import type { LoopNodes } from './loop-nodes.ts';
 
 export interface LoopDeviceOptions {
   readonly clock: Clock;
@@ -17,6 +18,7 @@ export interface LoopDeviceOptions {
   readonly readonly: boolean;
   /** The link to it. */
   readonly node: string;
+  readonly nodes: LoopNodes;
 }
 
 const LOOP_FORM = /^\/dev\/loop\d+$/;
@@ -27,25 +29,29 @@ export class LoopDevice {
   private readonly options: LoopDeviceOptions;
   /** What the kernel calls this use of it; null with one before 5.15. */
   readonly sequence: string | null;
+  /** Its node in /dev came with it, and goes with it. */
+  readonly isNew: boolean;
 
-  private constructor(options: LoopDeviceOptions, device: string, sequence: string | null) {
+  private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
     this.options = options;
     this.device = device;
     this.sequence = sequence;
+    this.isNew = isNew;
   }
 
   /** Throws E_IN_USE when the place is taken, E_SYSTEM when there is no free loop device or it cannot do direct I/O. */
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
-    const { clock, rawFile, blockSizeBytes, node } = options;
+    const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
     const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
-    const device = await runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]).catch(async (thrown: unknown) => {
+    const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
+    const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
       // One that took too long may have made it.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
       const said = toRsError(thrown).message.replace('losetup: ', '').replace(`${rawFile}: `, '');
       throw new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile} (${said}): see losetup --list, or use device = raw`);
     });
-    const loop = new LoopDevice(options, device, await ofBlock(device, 'diskseq'));
+    const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
       if (!LOOP_FORM.test(device)) throw new RsError('E_SYSTEM', `losetup made ${device}, which is no loop device`);
       // Without it the kernel would keep pages of its own, and need this process to be rid of them when memory is short.
@@ -60,8 +66,8 @@ export class LoopDevice {
   }
 
   /** One that another process has made; it may be gone. */
-  static adopt(options: LoopDeviceOptions, { device, sequence }: LoopNote): LoopDevice {
-    return new LoopDevice(options, device, sequence);
+  static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
+    return new LoopDevice(options, note);
   }
 
   /** Whether it is still the one that was made. */
@@ -93,21 +99,23 @@ export class LoopDevice {
 
   /** Takes it away. Throws E_IN_USE when somebody has it open: it goes then as soon as nobody has. */
   async remove(): Promise<void> {
-    const { clock, node } = this.options;
+    const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
     const endMs = clock.monotonicMs() + DEVICE_GONE_WAIT_MS;
     while (await this.isOurs()) {
       if (clock.monotonicMs() > endMs) throw new RsError('E_IN_USE', `${this.device} is still open: end what uses it, or use --force`);
       await new Promise<void>((resolve) => void clock.after(DEVICE_GONE_POLL_MS, resolve));
     }
+    if (this.isNew) nodes.release(this.device);
     await removeLink(node);
   }
 
   /** Nobody finds it any more; the kernel takes it away when the last one that uses it has ended. */
   async abandon(): Promise<void> {
-    const { clock, node } = this.options;
+    const { clock, node, nodes } = this.options;
     await removeLink(node);
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
+    if (this.isNew) nodes.release(this.device);
   }
 }
 

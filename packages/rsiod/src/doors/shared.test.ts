@@ -2,7 +2,7 @@
 // What is seen is in test/integration/block-door.test.ts.
 
 import { expect, it } from 'vitest';
-import { Shared } from './machine-use.ts';
+import { Shared } from './shared.ts';
 
 it('who asks while somebody looks waits for the next look, which all who wait share; an error is of one look only', async () => {
   const looks: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
