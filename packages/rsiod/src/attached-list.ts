@@ -10,7 +10,7 @@ import type { Log } from '@rsio/protocol/lib/log';
 import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS, VOLUMES_AT_ONCE } from '@rsio/protocol/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
-import { chooseVolume, labelOf, type Offer } from './offers.ts';
+import { chooseVolume, isCalledLike, labelOf, type Offer } from './offers.ts';
 import { severalAtOnce } from './several-at-once.ts';
 
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
@@ -67,6 +67,8 @@ export class AttachedList<V extends Attached> {
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
   private timer: Timer | null = null;
+  /** Something was brought back, or given up, since it was recorded. */
+  private hasChanged = false;
   /** What was true when the daemon began to end: what is detached then is not detached by a person, also where a write is still to begin. */
   private atEnd: AttachedContent | null = null;
 
@@ -107,6 +109,8 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
+    // Once for all: until then what is attached stands there as awaited, which comes to the same.
+    if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
 
@@ -130,6 +134,7 @@ export class AttachedList<V extends Attached> {
   /** Keeps what is attached now, and what is awaited. */
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
+    this.hasChanged = false;
     const attached = new Set(this.ports.attachments.list.map(labelOf));
     // What is attached under the same name has taken the place of what was awaited.
     this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
@@ -149,7 +154,7 @@ export class AttachedList<V extends Attached> {
     const near = this.ports.attachments.offers.filter(
       ({ from, namespace }) => from.serverid === one.serverid && namespace === one.namespace,
     );
-    const named = near.filter((offer) => labelOf(offer) === label);
+    const named = near.filter((offer) => isCalledLike(offer, one));
     const [found] = named.filter(({ id }) => id === one.id);
     if (found?.isConnected === true) return { server: found.server, reason: null };
     const server = found?.server ?? one.server;
@@ -178,7 +183,7 @@ export class AttachedList<V extends Attached> {
         this.say(one, 'given-up', `${error.message}: it is not attached again by itself`);
         await this.ports.letGo(one, error.message, true);
       }
-      await this.record();
+      this.hasChanged = true;
       return;
     }
     one.notBeforeMs = clock.monotonicMs() + RESTORE_RETRY_MS;

@@ -29,7 +29,7 @@ import {
   chooseVolume,
   type Choice,
   distinctVolumes,
-  type HeldOffer,
+  isCalledLike,
   labelOf,
   nameTaken,
   type Offer,
@@ -37,16 +37,12 @@ import {
   volumesOf,
   wordsOf,
 } from './offers.ts';
+import { OfferList, type ServerOffer } from './offer-list.ts';
 import type { Server } from './server.ts';
 import { severalAtOnce } from './several-at-once.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { Volume, type VolumeWord } from './volume.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './volume-ending.ts';
-
-export interface ServerOffer extends HeldOffer {
-  readonly from: Server;
-  readonly config: ClientNamespaceConfig;
-}
 
 export interface AttachmentsPorts {
   readonly clock: Clock;
@@ -86,6 +82,7 @@ export class Attachments {
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
+  private readonly offerList = new OfferList();
   private readonly leaving = new Set<Volume>();
   private readonly opening = new Map<string, Opening>();
   private readonly wishes = new Map<Attachment, Wish>();
@@ -112,24 +109,8 @@ export class Attachments {
     return this.volumes.filter((volume) => !this.leaving.has(volume) && this.ports.deviceOf(volume) !== null);
   }
 
-  get offers(): ServerOffer[] {
-    return this.ports.namespaces().flatMap((namespace) =>
-      namespace.orderedServers.flatMap((from) =>
-        from.volumes.map(({ name, universe, id, readonly, holders }) => ({
-          namespace: namespace.config.name,
-          server: from.name,
-          serverid: from.serverid,
-          isConnected: from.isConnected,
-          name,
-          universe,
-          id,
-          readonly,
-          holders,
-          from,
-          config: namespace.config,
-        })),
-      ),
-    );
+  get offers(): readonly ServerOffer[] {
+    return this.offerList.of(this.ports.namespaces());
   }
 
   /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
@@ -278,7 +259,8 @@ export class Attachments {
   }
 
   private async open(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
-    const rival = this.volumes.find((volume) => labelOf(volume) === choice.label);
+    const [named] = choice.offers;
+    const rival = this.volumes.find((volume) => named !== undefined && isCalledLike(volume, named));
     const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
     if (rival !== undefined || rivals.length > 0)
       throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
@@ -424,7 +406,8 @@ export class Attachments {
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {
-    return this.volumes.find((volume) => labelOf(volume) === choice.label && volume.id === choice.offers[0]?.id);
+    const [offer] = choice.offers;
+    return this.volumes.find((volume) => offer !== undefined && volume.id === offer.id && isCalledLike(volume, offer));
   }
 
   private unambiguous(choice: Choice<ServerOffer>, all: readonly Choice<ServerOffer>[]): Choice<ServerOffer> {

@@ -36,6 +36,14 @@ export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>):
   return `${volume.namespace}:${volume.name}@${volume.universe}`;
 }
 
+/** Whether both have one label. */
+export function isCalledLike(
+  one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+  other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+): boolean {
+  return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
+}
+
 /** All volumes, each once. */
 export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O>[] {
   const byKey = new Map<string, O[]>();

@@ -63,6 +63,7 @@ export class Server {
   readonly serverid: number;
   name: string;
   volumes: readonly VolumeEntry[] = [];
+  private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
   /** Its list has been read in this session. */
   isListed = false;
   /** Those that it has named last. */
@@ -113,7 +114,7 @@ export class Server {
     this.opener = new Opener(this.trunk, clock, {
       opened: (attachment, again, newLife) => {
         ports.opened(this, attachment, again, newLife);
-        this.growAttached();
+        this.growTo(attachment);
         if (this.openedOver.delete(attachment) && this.isListed) this.verify(attachment);
       },
       failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
@@ -221,22 +222,21 @@ export class Server {
 
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
+    // The first of an id counts.
+    this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
-    this.growAttached();
+    for (const attachment of this.trunk.attachments) this.growTo(attachment);
     this.verifyAttached();
     const [first] = parts;
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
 
   /** What is attached is as large as the list says: an answer to OPEN may be older than a list that came over another path. */
-  private growAttached(): void {
-    if (!this.isListed) return;
-    for (const attachment of this.trunk.attachments) {
-      const { volume } = attachment;
-      const listed = this.volumes.find(({ id }) => id === volume?.id);
-      if (volume !== null && listed !== undefined && attachment.grow(listed.sizeBytes))
-        this.ports.grown(this, attachment, volume.sizeBytes);
-    }
+  private growTo(attachment: Attachment): void {
+    const { volume } = attachment;
+    if (!this.isListed || volume === null) return;
+    const listed = this.listedById.get(volume.id);
+    if (listed !== undefined && attachment.grow(listed.sizeBytes)) this.ports.grown(this, attachment, volume.sizeBytes);
   }
 
   /**
@@ -252,7 +252,7 @@ export class Server {
   }
 
   private verify(attachment: Attachment): void {
-    const listed = this.volumes.find(({ id }) => id === attachment.volume?.id);
+    const listed = attachment.volume === null ? undefined : this.listedById.get(attachment.volume.id);
     const isHeld = listed === undefined || listed.shared || listed.holders.some(({ node }) => node === this.ports.nodename());
     if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
   }
