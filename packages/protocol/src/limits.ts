@@ -505,6 +505,9 @@ export const VOLUMES_AT_ONCE = 16;
 export const LOOP_NODES_QUIET_MS = 500;
 export const LOOP_NODES_AT_ONCE = 1_024;
 export const LOOP_NODES_TRIES = 10;
+/** Volumes whose storage began a new life with nothing to be sent again are told of together, so long after the first, so many by their names. */
+export const NEW_LIFE_NEWS_MS = 1_000;
+export const NEW_LIFE_NAMED_MAX = 5;
 /** How often it is looked whether somebody swaps on a device of ours. */
 export const SWAP_LOOK_MS = 10_000;
 /** How long mount, umount and losetup may take, and a device to be gone after that. */

@@ -7,6 +7,7 @@ import type { Log } from '@rsio/protocol/lib/log';
 import type { PathState } from '@rsio/protocol/lib/path-facts';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import { EventList } from './events.ts';
+import { LifeNews } from './life-news.ts';
 import type { Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import { PathNews } from './path-news.ts';
@@ -20,10 +21,15 @@ export class Notices {
   private readonly pathNews = new PathNews();
   private readonly log: Log;
   private readonly clock: Clock;
+  private readonly lifeNews: LifeNews;
 
   constructor(log: Log, clock: Clock) {
     this.log = log;
     this.clock = clock;
+    this.lifeNews = new LifeNews(clock, (server, sentence) => {
+      this.add(`server ${server}`, 'storage', 'new life', sentence);
+      this.log.warn(`Server ${server}: ${sentence}`);
+    });
   }
 
   /** The last `count` events, oldest first. */
@@ -73,8 +79,11 @@ export class Notices {
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void {
     const { name } = attachment;
     if (again) this.log.info(`Volume ${name} of server ${server.name} is open again`);
-    const lost = newLife ? `The storage began a new life: ${sentAgain(attachment)}` : '';
-    if (newLife) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
+    const what = newLife ? sentAgain(attachment) : null;
+    if (newLife && what === null)
+      this.lifeNews.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));
+    const lost = what === null ? '' : `The storage began a new life: ${what}`;
+    if (what !== null) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
     if (!again || newLife) this.add(volumeOf(server, attachment), again ? 'waiting' : '-', 'open', lost);
   }
 
@@ -107,9 +116,9 @@ function volumeOf({ namespace }: Server, { name, universe }: Attachment): string
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/** What becomes of writes that were answered before the storage began a new life. */
-function sentAgain({ phase, log }: Attachment): string {
-  if (phase !== 'replaying' || log === null) return 'everything that was written is flushed';
+/** What becomes of writes that were answered before the storage began a new life; null: all of them are flushed. */
+function sentAgain({ phase, log }: Attachment): string | null {
+  if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
   return `${log.dataBytes} bytes that were not flushed are sent again${ranges}`;
 }
