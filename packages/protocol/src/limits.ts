@@ -501,15 +501,6 @@ export const FUSE_INTERRUPT_MS = 1_000;
 export const FUSE_SEEK_BYTES = 1024 * MIB;
 /** Volumes that are attached or detached at a time when many are: each of them may run mount and losetup. */
 export const VOLUMES_AT_ONCE = 16;
-/** Nodes of loop devices that nothing stands behind any more are taken out of /dev together, so long after the last; at most so many, so often tried. */
-export const LOOP_NODES_QUIET_MS = 500;
-export const LOOP_NODES_AT_ONCE = 1_024;
-export const LOOP_NODES_TRIES = 10;
-/** Volumes whose storage began a new life with nothing to be sent again are told of together, so long after the first, so many by their names. */
-export const NEW_LIFE_NEWS_MS = 1_000;
-export const NEW_LIFE_NAMED_MAX = 5;
-/** How often it is looked whether somebody swaps on a device of ours. */
-export const SWAP_LOOK_MS = 10_000;
 /** How long mount, umount and losetup may take, and a device to be gone after that. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
 export const DEVICE_GONE_WAIT_MS = 5_000;

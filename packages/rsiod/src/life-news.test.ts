@@ -1,7 +1,7 @@
 // A server that was started anew, told in one line although each of its volumes began a new life.
 // Leaves volumes of which something is sent again to notices.ts.
 
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/protocol/limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LifeNews } from './life-news.ts';

@@ -2,7 +2,7 @@
 // thousand volumes. What is sent again is told of each volume by notices.ts. Invariant: each is told once, within NEW_LIFE_NEWS_MS.
 
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/protocol/limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/protocol/lib/program-limits';
 
 export class LifeNews {
   private readonly clock: Clock;

@@ -61,3 +61,14 @@ export const LOG_LINE_MAX_BYTES = 64 * KIB;
 export const LOG_READ_BYTES = 64 * KIB;
 export const LOG_POLL_MS = 250;
 export const LOG_FIELD_DEPTH_MAX = 4;
+
+// --- devices of rsiod
+/** Nodes of loop devices that nothing stands behind any more are taken out of /dev together, so long after the last; at most so many, so often tried. */
+export const LOOP_NODES_QUIET_MS = 500;
+export const LOOP_NODES_AT_ONCE = 1_024;
+export const LOOP_NODES_TRIES = 10;
+/** Volumes whose storage began a new life with nothing to be sent again are told of together, so long after the first, so many by their names. */
+export const NEW_LIFE_NEWS_MS = 1_000;
+export const NEW_LIFE_NAMED_MAX = 5;
+/** How often it is looked whether somebody swaps on a device of ours. */
+export const SWAP_LOOK_MS = 10_000;

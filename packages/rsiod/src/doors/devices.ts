@@ -13,6 +13,7 @@ import { type DevicePlaces, devicePlaces, overlap } from './device-places.ts';
 import type { DeviceVolume } from './door.ts';
 import { inUse, LeftDevices } from './left-devices.ts';
 import { FuseBuffers } from './raw/fuse-buffers.ts';
+import { SwapWatch } from './swap-watch.ts';
 import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface DevicesPorts {
@@ -39,6 +40,7 @@ export class Devices {
   private readonly ports: DevicesPorts;
   private readonly ofVolume: VolumeDevicesPorts;
   private readonly nodes: LoopNodes;
+  private readonly swaps: SwapWatch;
   private readonly left: LeftDevices;
   private readonly made = new Map<DeviceVolume, VolumeDevices>();
   /** Of what is there, and of what is being made. */
@@ -59,6 +61,7 @@ export class Devices {
       sourceOf: (volume) => sourcePrefix + label(volume),
       buffers: new FuseBuffers(),
     };
+    this.swaps = new SwapWatch({ clock, devices: () => this.loops(), tell: (name, sentence) => log.error(`Volume ${name}: ${sentence}`) });
     this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, tell });
   }
 
@@ -69,6 +72,7 @@ export class Devices {
 
   /** Takes away what a crash has left, and begins to serve what the process before had under way. */
   async clean(): Promise<void> {
+    this.swaps.start();
     await this.left.clean();
   }
 
@@ -89,11 +93,13 @@ export class Devices {
 
   /** After the last was taken away: the process ends. */
   async end(): Promise<void> {
+    this.swaps.stop();
     await this.nodes.settle();
   }
 
   /** No more requests are taken: another process is to go on with them. */
   pause(): void {
+    this.swaps.stop();
     for (const devices of [...this.made.values(), ...this.left.list]) devices.pause();
   }
 
@@ -170,6 +176,12 @@ export class Devices {
     this.made.get(volume)?.fail();
     await this.hide(volume, true).catch((thrown: unknown) =>
       this.ports.log.warn(`${this.ports.label(volume)}: ${toRsError(thrown).message}`),
+    );
+  }
+
+  private loops(): { label: string; device: string }[] {
+    return [...this.made].flatMap(([volume, { loopDevice }]) =>
+      loopDevice === null ? [] : [{ label: this.ports.label(volume), device: loopDevice }],
     );
   }
 

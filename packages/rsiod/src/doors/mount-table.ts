@@ -30,6 +30,6 @@ export function parseMountTable(text: string): MountEntry[] {
 }
 
 /** Blanks, line ends and backslashes are three octal digits there. */
-function unescaped(word: string): string {
+export function unescaped(word: string): string {
   return word.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

@@ -104,6 +104,11 @@ export class VolumeDevices {
     return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
   }
 
+  /** `/dev/loop3`; null: there is none. */
+  get loopDevice(): string | null {
+    return this.loop?.device ?? null;
+  }
+
   /** What was under way comes again, and waits for the volume with all that comes; what needs no server is answered. */
   serveOn(): void {
     try {

@@ -1,7 +1,7 @@
 // Which nodes of loop devices are taken out of /dev, and when; the machine is the test's.
 // Leaves the devices themselves to test/integration/block-door.test.ts.
 
-import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/limits';
+import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LoopNodes } from './loop-nodes.ts';

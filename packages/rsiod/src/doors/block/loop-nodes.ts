@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/limits';
+import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/lib/program-limits';
 import { runCommand } from '../device-commands.ts';
 import { Shared } from '../shared.ts';
 
