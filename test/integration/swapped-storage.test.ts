@@ -1,0 +1,90 @@
+// A volume that is held while its server is stopped, and starts again with another file under its name, or read-only, seen by a program over
+// NBD: it waits with what was not flushed, reads nothing else, and goes on when a person has put it right or has said that it is the same.
+// Which facts are compared is volume-held.test.ts's of rssrv.
+
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import type { Host } from '../support/host.ts';
+import { useLab } from '../support/lab.ts';
+import { killServer } from '../support/machine-crash.ts';
+import { NbdIo } from '../support/nbd-io.ts';
+import { startPair } from '../support/pair.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const lab = useLab();
+const MIB = 1 << 20;
+const WAIT_MS = 20_000;
+
+/** Attached, with data that was flushed and data that was not. */
+async function held(): Promise<{ client: Host; server: Host; nbd: NbdIo; flushed: Buffer; unflushed: Buffer }> {
+  const { client, server } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
+  await client.rsconfigWell('-a', 'oracle');
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  lab.onClean(() => nbd.close());
+  const [flushed, unflushed] = [Buffer.alloc(MIB, 0x55), Buffer.alloc(MIB, 0x66)];
+  await nbd.write(0, flushed);
+  await nbd.flush();
+  await nbd.write(MIB, unflushed);
+  return { client, server, nbd, flushed, unflushed };
+}
+
+/** Another line in the section of the volume. */
+function withLine(server: Host, line: string): void {
+  const file = server.rssrvPaths.configFile;
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^\[volume oracle\]\n/m, `[volume oracle]\n${line}\n`));
+}
+
+it(
+  'another file under the name of a held volume is not read, until a person says that it has the same content',
+  async () => {
+    const { client, server, nbd, flushed, unflushed } = await held();
+    await server.stop('rssrv');
+    const file = server.file('oracle.img');
+    copyFileSync(file, `${file}.copy`);
+    renameSync(`${file}.copy`, file);
+    await server.start('rssrv');
+    const read: Buffer[] = [];
+    const reading = nbd.read(0, MIB).then((found) => void read.push(found));
+    await waitFor(() => client.log('rsiod').includes('is not what it was last served from'), WAIT_MS, 'The client knows why it waits');
+    expect(read).toEqual([]);
+    const [, mark] = /set same-content = (\S+);/.exec(server.log('rssrv')) ?? [];
+    withLine(server, `same-content = ${mark}`);
+    process.kill(server.pid('rssrv'), 'SIGHUP');
+    await reading;
+    expect(read[0]?.equals(flushed)).toBe(true);
+    expect((await nbd.read(MIB, MIB)).equals(unflushed)).toBe(true);
+  },
+  4 * WAIT_MS,
+);
+
+it(
+  'a held volume that is read-only after a start is not served: what was not flushed stays with the client, and comes',
+  async () => {
+    const { client, server, nbd, unflushed } = await held();
+    const before = readFileSync(server.rssrvPaths.configFile, 'utf8');
+    withLine(server, 'readonly = yes');
+    // The machine crashes, and has lost what was not flushed.
+    await killServer(server);
+    const { runDir } = server.rssrvPaths;
+    for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
+    const file = server.file('oracle.img');
+    const content = readFileSync(file);
+    content.fill(0, MIB, 2 * MIB);
+    writeFileSync(file, content);
+    await server.start('rssrv');
+    let isFlushed = false;
+    const flushing = nbd.flush().then(() => (isFlushed = true));
+    await waitFor(() => client.log('rsiod').includes('it has another readonly'), WAIT_MS, 'The client knows why it waits');
+    expect(isFlushed).toBe(false);
+    writeFileSync(server.rssrvPaths.configFile, before);
+    process.kill(server.pid('rssrv'), 'SIGHUP');
+    await flushing;
+    expect(
+      readFileSync(file)
+        .subarray(MIB, 2 * MIB)
+        .equals(unflushed),
+    ).toBe(true);
+  },
+  4 * WAIT_MS,
+);
