@@ -121,9 +121,13 @@ export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;
 /** IPv6 addresses with so many leading bits in common are one place before the proof: whoever has one has them all. */
 export const SOURCE_PREFIX_LENGTH_6 = 64;
-/** Refusals of strangers that are logged one by one within the time; of the others only how many they were. */
+/** Lines of one kind that others cause and that are logged one by one within the time; of the rest only how many they were. */
+export const FREQUENT_LINES_MAX = 32;
+export const FREQUENT_LOG_MS = 60_000;
+/** Of strangers' refusals, all of which are one kind. */
 export const REFUSALS_LOGGED_MAX = 256;
-export const REFUSALS_LOG_MS = 60_000;
+/** Kinds that one process counts; what is more shares one. */
+export const FREQUENT_KINDS_MAX = 1_024;
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
 export const SESSION_ID_BYTES = 16;

@@ -8,6 +8,7 @@ import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { PathState } from '@rsio/protocol/lib/path-facts';
 import { ROUTES_FOLLOW_MS, SERVERS_PER_CLIENT_MAX } from '@rsio/protocol/limits';
@@ -78,6 +79,7 @@ export class Namespace {
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
   private readonly turnstile: Turnstile;
+  private readonly lines: FrequentLog;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
 
@@ -86,6 +88,7 @@ export class Namespace {
     this.identity = identity;
     this.ports = ports;
     this.turnstile = new Turnstile(ports.clock);
+    this.lines = new FrequentLog(ports.clock, ports.log);
     this.follow();
   }
 
@@ -125,6 +128,7 @@ export class Namespace {
     this.followTimer = null;
     for (const server of this.servers.values()) server.trunk.end(status, reason);
     for (const route of this.routes) route.supervisor.retire(reason);
+    this.lines.close();
   }
 
   /** Another configuration, or other facts about the client's interfaces: what lives and is still wanted goes on. */
@@ -275,9 +279,10 @@ export class Namespace {
         if (to !== 'connecting' && to !== 'proving') this.turnstile.leave(turn);
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
-        if (to === 'down' && reason !== '') pathLog.warn(`rep ${remote.address}/${port} is down: ${reason}`);
-        else if (to === 'suspect' || to === 'probation' || to === 'retired')
-          pathLog.info(`rep ${remote.address}/${port} is ${to}: ${reason}`);
+        const rep = `rep ${remote.address}/${port}`;
+        const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
+        if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
+        else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
         // What came to nothing for another reason than its error is of no interest.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());

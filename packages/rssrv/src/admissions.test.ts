@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Log } from '@rsio/protocol/lib/log';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
 import { AT } from './testing/raw-client.ts';
@@ -47,9 +48,11 @@ test('an old instance is told that it is replaced when that is durable, since it
       }),
   };
   let started = 0;
+  const clock = new FakeClock();
   const ports = {
-    clock: new FakeClock(),
+    clock,
     log: LOG,
+    lines: new FrequentLog(clock, LOG),
     holders,
     takePlace: () => place(`session ${++started}`, said),
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import type { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import {
   CLIENTS_MAX,
@@ -28,6 +29,8 @@ type Answer = Extract<ToSession, { type: 'told' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
+  /** For what a client may cause as often as it likes. */
+  readonly lines: FrequentLog;
   readonly holders: Holders;
   /** In a process, for a new session. */
   takePlace(session: string): Place;
@@ -185,9 +188,8 @@ export class Admissions {
     void served.place.ended.then((isClean) => this.gone(served, isClean));
     served.place.tell(this.ports.beginMessage());
     served.place.tell({ type: 'path', admission }, socket);
-    this.ports.log.info(
-      `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`,
-    );
+    const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`;
+    this.ports.lines.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
   /** What may have changed while a newcomer waited. */
@@ -271,7 +273,8 @@ export class Admissions {
       .answer(session, message.asked)
       .catch((thrown: unknown) => {
         const { message: sentence } = toRsError(thrown);
-        this.ports.log.error(`Node ${session.client.node}: ${sentence}`);
+        const { node } = session.client;
+        this.ports.lines.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${sentence}`));
         return asked === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
       })
       .then((answer) => session.place.tell({ type: 'told', number: message.number, answer }))
@@ -298,7 +301,8 @@ export class Admissions {
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }
     const { log } = this.ports;
-    if (isClean) log.info(`The session of node ${session.client.node} has ended, process ${session.place.pid}`);
+    const ended = `The session of node ${client.node} has ended, process ${session.place.pid}`;
+    if (isClean) this.ports.lines.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
     else log.warn(`Process ${session.place.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { encodeHello, decodeHello } from '@rsio/protocol/wire/message-codec';
 import type { Log } from '@rsio/protocol/lib/log';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions, type ServedSession } from './admissions.ts';
@@ -44,6 +45,7 @@ class Scene {
     this.admissions = new Admissions({
       clock: this.clock,
       log: LOG,
+      lines: new FrequentLog(this.clock, LOG),
       holders: this.holders,
       takePlace: () => this.place(),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),

@@ -8,12 +8,12 @@ import { type NodeLookup, type Proven, type SecretLookup, ServerHandshake } from
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import type { RsError } from '@rsio/protocol/lib/errors';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import { sourceKey } from '@rsio/protocol/lib/subnet';
-import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
+import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/protocol/limits';
 import { Doorway } from './doorway.ts';
 import type { Entrance } from './entrances.ts';
-import { StrangersLog } from './strangers-log.ts';
 
 export interface GatePorts {
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export interface GatePorts {
 export class Gate {
   private readonly ports: GatePorts;
   private readonly limits: ProofLimits;
-  private readonly refusals: StrangersLog;
+  private readonly refusals: FrequentLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** The oldest first, here and in all of them. */
   private readonly bySource = new Map<string, Set<Doorway>>();
@@ -42,7 +42,7 @@ export class Gate {
   constructor(ports: GatePorts) {
     this.ports = ports;
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
-    this.refusals = new StrangersLog(ports.clock, ports.log);
+    this.refusals = new FrequentLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
   }
 
   connected(socket: Socket, entrance: Entrance): void {
@@ -74,7 +74,7 @@ export class Gate {
       refused: (_socket, refusal, hello) => {
         this.leave(doorway, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
-        this.refusals.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`);
+        this.refusals.note('Refused connections', () => log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`));
       },
       broken: (_socket, reason) => {
         this.leave(doorway, source);

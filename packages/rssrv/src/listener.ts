@@ -13,6 +13,7 @@ import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfac
 import { assert } from '@rsio/protocol/lib/assert';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { DaemonLog } from '@rsio/protocol/lib/log';
 import { bootId } from '@rsio/protocol/lib/process-facts';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
@@ -65,6 +66,7 @@ export class Listener {
   private readonly beacons: Beacons;
   private readonly pool: WorkerPool;
   private readonly gate: Gate;
+  private readonly lines: FrequentLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -92,6 +94,7 @@ export class Listener {
       came: () => void this.explore(this.config),
     });
     this.gate = this.newGate();
+    this.lines = new FrequentLog(clock, log);
     this.reloader = new Reloader({
       log,
       current: () => this.config,
@@ -120,6 +123,7 @@ export class Listener {
     this.admissions = new Admissions({
       clock,
       log,
+      lines: this.lines,
       holders: this.holders,
       takePlace: (session) => this.pool.take(session),
       beginMessage: () => this.beginMessage(),
@@ -130,7 +134,7 @@ export class Listener {
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
-    this.probes = new Probes(clock, log);
+    this.probes = new Probes(clock, log, this.lines);
     const { instance } = this.identity;
     this.beacons = new Beacons({
       clock,
@@ -179,6 +183,7 @@ export class Listener {
     this.beacons.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
+    this.lines.close();
     await this.volumes.close();
     // Without processes left in the records, the next start knows that this end was clean.
     await this.records?.saved();
@@ -314,7 +319,8 @@ export class Listener {
   }
 
   private refuse(socket: Socket, proven: Proven, error: RsError): void {
-    this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
+    const write = (): void => this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
+    this.lines.note(`Refused connections of node ${proven.hello.node}`, write);
     sayRefusal(socket, provedRefusal(proven, error.code, error.message));
   }
 

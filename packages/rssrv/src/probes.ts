@@ -6,6 +6,7 @@ import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import { PROBE_CONNECTIONS_MAX, PROBES_PER_NODE_MAX, SEGMENT_BYTES } from '@rsio/protocol/limits';
 import { adoptSocket } from '@rsio/protocol/trunk/tcp-transport';
@@ -17,12 +18,14 @@ import { ProbeSession } from './probe-session.ts';
 export class Probes {
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly lines: FrequentLog;
   /** Each with the node that measures. */
   private readonly open = new Map<ProbeSession, string>();
   /** Of their own: what passed through them is never part of anything else. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, lines = new FrequentLog(clock, log)) {
+    this.lines = lines;
     this.clock = clock;
     this.log = log;
   }
@@ -46,7 +49,8 @@ export class Probes {
       pools: this.pools,
       closed: (reason, bytes) => {
         this.open.delete(session);
-        this.log.info(`${about} ended after ${Math.round(this.clock.monotonicMs() - startMs)} ms and ${bytes} bytes: ${reason}`);
+        const tookMs = Math.round(this.clock.monotonicMs() - startMs);
+        this.lines.note(`Probes of node ${node}`, () => this.log.info(`${about} ended after ${tookMs} ms and ${bytes} bytes: ${reason}`));
       },
     });
     this.open.set(session, node);

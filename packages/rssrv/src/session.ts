@@ -5,6 +5,7 @@
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { toRsError } from '@rsio/protocol/lib/errors';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import {
   ANSWERS_UNREAD_MAX_BYTES,
@@ -77,6 +78,7 @@ export class Session implements ServerPathOwner {
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
+  private readonly pathLines: FrequentLog;
 
   /** `slotCount`: what WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
@@ -86,6 +88,7 @@ export class Session implements ServerPathOwner {
     this.listGeneration = generation;
     this.ports = ports;
     this.volumes = new SessionVolumes(ports);
+    this.pathLines = new FrequentLog(ports.clock, ports.log);
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
@@ -116,7 +119,7 @@ export class Session implements ServerPathOwner {
     encoder.flush();
     encoder.digest = admission.digest;
     decoder.digest = admission.digest;
-    this.pathLog(path).info(`started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
+    this.sayOf(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
@@ -159,6 +162,7 @@ export class Session implements ServerPathOwner {
       this.checkIdle();
     });
     await this.volumes.closeAll();
+    this.pathLines.close();
     this.ticker.cancel();
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
@@ -239,7 +243,7 @@ export class Session implements ServerPathOwner {
     this.revokes.pathClosed(path.number);
     this.rereads.forget(path.number);
     this.messageReruns.forget(path.number);
-    this.pathLog(path).info(`ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
+    this.sayOf(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
@@ -441,8 +445,8 @@ export class Session implements ServerPathOwner {
     this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
-  private pathLog(path: ServerPath): Log {
-    return this.ports.log.child({ path: `${path.number}-${path.arrivedAt.name}-rx0` });
+  private sayOf({ number, arrivedAt: { name } }: ServerPath, sentence: string): void {
+    this.pathLines.note(`Paths on ${name}`, () => this.ports.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
   }
 }
 

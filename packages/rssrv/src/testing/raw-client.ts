@@ -126,12 +126,15 @@ export class SessionScene {
   readonly lost: string[] = [];
   /** Volumes whose storage was found cut. */
   readonly cut: string[] = [];
+  /** Lines of the log. */
+  readonly logged: string[] = [];
   /** Why the session may end. */
   readonly ends: string[] = [];
   readonly session: Session;
 
   constructor() {
-    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => log };
+    const say = (line: string): void => void this.logged.push(line);
+    const log = { debug: () => {}, info: say, warn: say, error: say, child: () => log };
     const volume = {
       name: 'oracle',
       universe: 0,

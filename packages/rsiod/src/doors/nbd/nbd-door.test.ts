@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '@rsio/protocol/lib/clock';
-import { NBD_CONNECTIONS_MAX, NBD_REFUSED_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_STOP_TIMEOUT_MS } from '@rsio/protocol/limits';
+import {
+  FREQUENT_LINES_MAX,
+  NBD_CONNECTIONS_MAX,
+  NBD_REFUSED_MAX,
+  NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_STOP_TIMEOUT_MS,
+} from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { NbdDoor, type NbdDoorOptions } from './nbd-door.ts';
 import { groupId } from './socket-group.ts';
@@ -321,4 +327,18 @@ describe('the socket', () => {
     expect([mode & 0o777, gid]).toEqual([0o660, groupId('daemon', '/etc/group')]);
     chmodSync(socketPath, 0o600);
   });
+});
+
+// Once each made a line: 6,872 within three seconds.
+it('bad clients without end make few lines', async () => {
+  const door = makeDoor();
+  await door.start();
+  for (let count = 0; count < 3 * FREQUENT_LINES_MAX; count++) {
+    const client = new Client(socketPath);
+    client.socket.write('no handshake of NBD, but long enough for one');
+    await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
+  }
+  expect(warnings).toHaveLength(FREQUENT_LINES_MAX);
+  await door.stop();
+  expect(warnings.at(-1)).toBe(`NBD connections that were closed: ${2 * FREQUENT_LINES_MAX} more lines of this kind within 60 s`);
 });

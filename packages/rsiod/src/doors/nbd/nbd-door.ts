@@ -3,6 +3,7 @@
 // Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
 
 import { createServer, type Server, Socket } from 'node:net';
+import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import type { LogFields } from '@rsio/protocol/lib/log-fields';
 import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
@@ -59,6 +60,7 @@ export class NbdDoor implements Door {
   private readonly clients = new Set<Client>();
   /** Told that there are too many. */
   private readonly refused = new Set<Client>();
+  private readonly lines: FrequentLog;
   private refusals = 0;
   private refusalSaidMs = Number.NEGATIVE_INFINITY;
   private server: Server | null = null;
@@ -68,6 +70,7 @@ export class NbdDoor implements Door {
   constructor(options: NbdDoorOptions) {
     this.options = options;
     this.data = new DataBuffers(options.clock);
+    this.lines = new FrequentLog(options.clock, options.log);
     const budget = new DoorBudget(NBD_DOOR_BYTES_MAX, setImmediate);
     this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
@@ -100,6 +103,7 @@ export class NbdDoor implements Door {
     if (this.clients.size > 0) await this.emptyOrTimeout();
     for (const client of [...this.clients]) client.connection.abort();
     this.data.close();
+    this.lines.close();
   }
 
   usersOf(volume: DoorVolume): readonly string[] {
@@ -160,13 +164,17 @@ export class NbdDoor implements Door {
     const opened = moved ?? withDataEvents(socket, receive);
     const connection: NbdConnection = new NbdConnection(transportOf(opened), volumes, this.pools, {
       serving: (volume) => this.serving(client, volume),
-      broken: (reason) => log.warn(`NBD connection ${number} closed: ${reason}`),
-      failed: (error) => log.error(`NBD connection ${number} closed: an error of rsiod itself, please report it`, { error }),
+      broken: (reason) => this.lines.note('NBD connections that were closed', () => log.warn(`NBD connection ${number} closed: ${reason}`)),
+      failed: (error) =>
+        this.lines.note('NBD connections that failed', () =>
+          log.error(`NBD connection ${number} closed: an error of rsiod itself, please report it`, { error }),
+        ),
       finished: () => this.finished(client),
     });
     const client: Client = { number, connection, volume: null, timer: null };
     client.timer = clock.after(handshakeMs, () => {
-      if (!this.refused.has(client)) log.warn(`NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`);
+      const late = `NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`;
+      if (!this.refused.has(client)) this.lines.note('NBD connections without an export', () => log.warn(late));
       connection.abort();
     });
     opened.on('end', () => connection.inputEnd());
@@ -183,7 +191,8 @@ export class NbdDoor implements Door {
     this.changeUsers(volume, () => {
       client.volume = volume;
     });
-    this.options.log.info(`NBD connection ${client.number} uses ${exportName(volume)}`);
+    const name = exportName(volume);
+    this.lines.note(`NBD connections that use ${name}`, () => this.options.log.info(`NBD connection ${client.number} uses ${name}`));
   }
 
   private finished(client: Client): void {
@@ -193,7 +202,9 @@ export class NbdDoor implements Door {
     if (volume === null) this.clients.delete(client);
     else {
       this.changeUsers(volume, () => this.clients.delete(client));
-      this.options.log.info(`NBD connection ${client.number} to ${exportName(volume)} has ended`);
+      const name = exportName(volume);
+      const ended = `NBD connection ${client.number} to ${name} has ended`;
+      this.lines.note(`NBD connections to ${name} that ended`, () => this.options.log.info(ended));
     }
     if (this.clients.size === 0) this.whenEmpty?.();
   }
