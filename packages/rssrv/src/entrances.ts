@@ -8,6 +8,7 @@ import { errnoName, RsError } from '@rsio/protocol/lib/errors';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { MISSING_ADDRESS_RETRY_MS } from '@rsio/protocol/limits';
 import type { Log } from '@rsio/protocol/lib/log';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { FreeFiles } from './free-files.ts';
 import { endpointKey } from './reload-plan.ts';
 
@@ -212,4 +213,9 @@ export function listenError(error: Error, config: ServerInterfaceConfig): RsErro
     default:
       return new RsError('E_SYSTEM', `Cannot listen on ${place}: ${error.message}`, {}, error);
   }
+}
+
+/** As clients are told of it. */
+export function toInterface({ name, address, port }: ServerInterface): ServerInterface {
+  return { name, address, port };
 }

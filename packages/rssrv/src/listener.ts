@@ -25,7 +25,7 @@ import type { Asked, ToSession } from './channel.ts';
 import { Beacons } from './beacons.ts';
 import { sayRefusal } from './doorway.ts';
 import { fileSystemOf } from './file-system.ts';
-import { type Entrance, Entrances, missingSentence } from './entrances.ts';
+import { type Entrance, Entrances, missingSentence, toInterface } from './entrances.ts';
 import { Gate } from './gate.ts';
 import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { Probes } from './probes.ts';
@@ -33,7 +33,7 @@ import { type GrantPorts, Holders } from './holders.ts';
 import type { ReloadPlan } from './reload-plan.ts';
 import { Reloader } from './reloader.ts';
 import { RunRecords } from './run-records.ts';
-import type { GrownVolume, ServedVolume } from './served-volume.ts';
+import { type GrownVolume, isFor, type ServedVolume } from './served-volume.ts';
 import type { Grant, Settled } from './session-volumes.ts';
 import type { VolumeChange } from './volume-change.ts';
 import { volumeChanges, type VolumeStanding } from './volume-plan.ts';
@@ -451,12 +451,4 @@ export class Listener {
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
     if (!isClean) await this.records?.workerEnded(session.place.pid, [...session.volumeIds]);
   }
-}
-
-function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
-  return clients === null || clients.includes(node);
-}
-
-function toInterface({ name, address, port }: ServerInterface): ServerInterface {
-  return { name, address, port };
 }

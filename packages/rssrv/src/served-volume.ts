@@ -38,3 +38,8 @@ export interface ServedVolume {
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;
 }
+
+/** Whether it is offered to this node. */
+export function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
+  return clients === null || clients.includes(node);
+}

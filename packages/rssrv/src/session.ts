@@ -5,7 +5,6 @@
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { toRsError } from '@rsio/protocol/lib/errors';
-import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Log } from '@rsio/protocol/lib/log';
 import {
   ANSWERS_UNREAD_MAX_BYTES,
@@ -30,6 +29,7 @@ import { enter, execute, isFua, leave, type OpenVolume, validate } from './reque
 import { Reruns } from './reruns.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from './served-volume.ts';
+import { PathLog } from './path-log.ts';
 import { ServerPath, type ServerPathOwner } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
@@ -78,7 +78,7 @@ export class Session implements ServerPathOwner {
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
-  private readonly pathLines: FrequentLog;
+  private readonly pathLog: PathLog;
 
   /** `slotCount`: what WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
@@ -88,7 +88,7 @@ export class Session implements ServerPathOwner {
     this.listGeneration = generation;
     this.ports = ports;
     this.volumes = new SessionVolumes(ports);
-    this.pathLines = new FrequentLog(ports.clock, ports.log);
+    this.pathLog = new PathLog(ports);
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
@@ -98,10 +98,8 @@ export class Session implements ServerPathOwner {
     const number = this.nextPath++;
     const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
     if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
-      path.bye(
-        this.ending ? 'E_SHUTTING_DOWN' : 'E_LIMIT',
-        this.ending ? 'The session is ending' : `More than ${PATHS_PER_TRUNK_MAX} paths`,
-      );
+      if (this.ending) path.bye('E_SHUTTING_DOWN', 'The session is ending');
+      else path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
       return;
     }
     this.paths.set(number, path);
@@ -119,7 +117,7 @@ export class Session implements ServerPathOwner {
     encoder.flush();
     encoder.digest = admission.digest;
     decoder.digest = admission.digest;
-    this.sayOf(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
+    this.pathLog.say(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
@@ -162,7 +160,7 @@ export class Session implements ServerPathOwner {
       this.checkIdle();
     });
     await this.volumes.closeAll();
-    this.pathLines.close();
+    this.pathLog.close();
     this.ticker.cancel();
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
@@ -243,7 +241,7 @@ export class Session implements ServerPathOwner {
     this.revokes.pathClosed(path.number);
     this.rereads.forget(path.number);
     this.messageReruns.forget(path.number);
-    this.sayOf(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
+    this.pathLog.say(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
@@ -443,10 +441,6 @@ export class Session implements ServerPathOwner {
     const why = this.volumes.whyEnd(this.oldestMs());
     if (why !== null) this.clientEnds(why);
     this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
-  }
-
-  private sayOf({ number, arrivedAt: { name } }: ServerPath, sentence: string): void {
-    this.pathLines.note(`Paths on ${name}`, () => this.ports.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
   }
 }
 

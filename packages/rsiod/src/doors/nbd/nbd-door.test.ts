@@ -335,7 +335,8 @@ it('bad clients without end make few lines', async () => {
   await door.start();
   for (let count = 0; count < 3 * FREQUENT_LINES_MAX; count++) {
     const client = new Client(socketPath);
-    client.socket.write('no handshake of NBD, but long enough for one');
+    // Flags, and then no option.
+    client.socket.write(Buffer.concat([u32(3), Buffer.alloc(64, 0x6e)]));
     await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
   }
   expect(warnings).toHaveLength(FREQUENT_LINES_MAX);
