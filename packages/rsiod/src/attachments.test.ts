@@ -4,7 +4,7 @@
 import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
 import { quietLog } from '@rsio/protocol/lib/log';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS, PATH_SETTLED_MS, REOPEN_RETRY_MS, TAKE_OVER_WAIT_MS } from '@rsio/protocol/limits';
+import { ATTACH_WAIT_MS, DETACH_WAIT_MS, PATH_SETTLED_MS, REOPEN_RETRY_MS, TAKE_OVER_WAIT_MS, UNFIT_RETRY_MS } from '@rsio/protocol/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -126,8 +126,8 @@ class Scene {
     await this.pass();
   }
 
-  async grant(handle = 1): Promise<void> {
-    const about = { id: 'id', sizeBytes: MIB, blockSizeBytes: 512, readonly: false, shared: false, canDiscard: true };
+  async grant(handle = 1, readonly = false): Promise<void> {
+    const about = { id: 'id', sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
     await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life: 'l' }));
   }
 
@@ -462,4 +462,33 @@ test('storage that is full is an event, once, and so is that it works again', as
     "open > failing A write ended with ENOSPC: The server's storage is full: free space there, the log of server server says more",
     'failing > open A write has succeeded since, and none ended with ENOSPC again',
   ]);
+});
+
+// Once every answer to CLOSE counted as the end of the hold.
+test('a detach that its server does not confirm is no success, and says that the hold may be there still', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const detached = scene.attachments.detach(['oracle'], false);
+  await scene.pass(500);
+  await scene.answer(OP.FLUSH, STATUS.OK);
+  await scene.pass(500);
+  await scene.answer(OP.CLOSE, STATUS.IO_ERROR, encodeFailureAnswer({ sentence: 'The holder could not be kept', holders: [] }));
+  const [outcome] = await detached;
+  expect([outcome?.done, outcome?.error?.message]).toEqual([
+    false,
+    'n:oracle@0 is detached here, but server server may hold it for this node still: The holder could not be kept',
+  ]);
+});
+
+test('a volume that comes back read-only: its I/O waits, and the event says why, once', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const statuses = await scene.write(1);
+  scene.scripted.loseSession();
+  await scene.pass(PATH_SETTLED_MS * 5);
+  await scene.grant(2, true);
+  await scene.pass(UNFIT_RETRY_MS);
+  await scene.grant(3, true);
+  const said = scene.events.filter((event) => event.includes('is read-only at its server now, and was attached writable'));
+  expect([statuses, said.length, scene.attachments.list[0]?.readonly]).toEqual([[], 1, false]);
 });
