@@ -58,6 +58,9 @@ class World {
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();
   private readonly identities = new Map<number, string>();
   private life = 0;
+  /** What was begun, also by earlier listeners: each may write its file until it has ended. */
+  private readonly begun: Promise<unknown>[] = [];
+  private readonly forgotten: ((fails: boolean) => void)[] = [];
 
   private get file(): string {
     return join(this.folder, `${this.round}.json`);
@@ -110,7 +113,7 @@ class World {
   }
 
   private open(one: Extract<Move, { kind: 'open' }>): void {
-    this.opened(one).catch((thrown: unknown) => this.wrong.push(thrown));
+    this.begun.push(this.opened(one).catch((thrown: unknown) => this.wrong.push(thrown)));
   }
 
   private async opened({ who: index, readonly, take, resumes }: Extract<Move, { kind: 'open' }>): Promise<void> {
@@ -132,7 +135,7 @@ class World {
     if (handles.length === 0) return;
     this.handles.delete(index);
     this.identities.delete(index);
-    void this.holders.release('id', this.clients[index]!, Math.max(...handles.map(({ epoch }) => epoch)));
+    this.begun.push(this.holders.release('id', this.clients[index]!, Math.max(...handles.map(({ epoch }) => epoch))));
   }
 
   /** Its processes are ended before the next one serves anybody. */
@@ -142,9 +145,22 @@ class World {
     if (existsSync(before)) copyFileSync(before, this.file);
     this.life++;
     this.handles.clear();
-    this.pending.length = 0;
+    this.forgotten.push(...this.pending.splice(0));
     this.holders = this.listener();
     await this.holders.load();
+  }
+
+  /** Lets all that was begun come to its end. */
+  async end(): Promise<void> {
+    const ended = Promise.allSettled(this.begun);
+    let isOver = false;
+    void ended.then(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (const resolve of [...this.forgotten.splice(0), ...this.pending.splice(0)]) resolve(true);
+      await turns();
+    }
   }
 
   /** One writer, or readers only, of all whose handles may still be used; and each of them stands in the file. */
@@ -160,6 +176,7 @@ test('whatever is asked, and whenever the listener is started anew, there is one
     fc.asyncProperty(fc.array(move, { minLength: 5, maxLength: 30 }), async (moves) => {
       const world = new World();
       for (const one of moves) await world.move(one);
+      await world.end();
       expect(world.wrong).toEqual([]);
     }),
     { numRuns: 60 },
