@@ -11,6 +11,7 @@ import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { copyToStderr, type DaemonLog, openLog } from '@rsio/protocol/lib/log';
+import { nameProcess } from '@rsio/protocol/lib/process-name';
 import { plural } from '@rsio/protocol/lib/units';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './doors/device-facts.ts';
@@ -37,6 +38,7 @@ interface Setup {
 
 async function run(daemon: Daemon, setup: Setup): Promise<void> {
   const { paths, config, foreground } = setup;
+  nameProcess('rsiod');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const copy = foreground ? copyToStderr : undefined;
   const log = openLog({ file: paths.logFile, node: nodeOf(config), copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });

@@ -34,8 +34,8 @@ export interface AdmissionPorts {
   readonly holders: Holders;
   /** In a process, for a new session. */
   takePlace(session: string): Place;
-  /** The `begin` message for a session. */
-  beginMessage(): ToSession;
+  /** The `begin` message for a session of that node. */
+  beginMessage(node: string): ToSession;
   /** Whether the configuration still has this client: it may have changed since the proof. */
   isClient(node: string): boolean;
   /** A session says that what was written to a volume may be lost. */
@@ -186,7 +186,7 @@ export class Admissions {
     this.departed.delete(client.node);
     served.place.onMessage = (message) => this.heard(served, message);
     void served.place.ended.then((isClean) => this.gone(served, isClean));
-    served.place.tell(this.ports.beginMessage());
+    served.place.tell(this.ports.beginMessage(client.node));
     served.place.tell({ type: 'path', admission }, socket);
     const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`;
     this.ports.lines.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));

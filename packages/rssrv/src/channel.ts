@@ -27,7 +27,14 @@ export interface WorkerLog {
 }
 
 export type ToSession =
-  | { readonly type: 'begin'; readonly interfaces: readonly ServerInterface[]; readonly generation: number; readonly log: WorkerLog }
+  | {
+      readonly type: 'begin';
+      /** Whose session it is: the process is called by it. */
+      readonly node?: string;
+      readonly interfaces: readonly ServerInterface[];
+      readonly generation: number;
+      readonly log: WorkerLog;
+    }
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'told'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }

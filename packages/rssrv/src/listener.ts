@@ -126,7 +126,7 @@ export class Listener {
       lines: this.lines,
       holders: this.holders,
       takePlace: (session) => this.pool.take(session),
-      beginMessage: () => this.beginMessage(),
+      beginMessage: (node) => ({ ...this.beginMessage(), node }),
       isClient: (node) => this.keyOf(node) !== null,
       lost: (volumeId) => void this.lost(volumeId),
       cut: (volumeId) => void this.cut(volumeId),
@@ -333,7 +333,7 @@ export class Listener {
     return worker;
   }
 
-  private beginMessage(): ToSession {
+  private beginMessage(): Extract<ToSession, { type: 'begin' }> {
     const { paths, foreground } = this.options;
     const { name, logLevel } = this.config.server;
     return {

@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/protocol/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
 import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { nameProcess } from '@rsio/protocol/lib/process-name';
 import { plural } from '@rsio/protocol/lib/units';
 import { missingSentence } from './entrances.ts';
 import { Listener } from './listener.ts';
@@ -30,6 +31,7 @@ interface ServeOptions {
 }
 
 async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, takesTests }: ServeOptions): Promise<void> {
+  nameProcess('rssrv: listener');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
   const copy = foreground ? copyToStderr : undefined;

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
+import { nameProcess } from '@rsio/protocol/lib/process-name';
 import { WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { RangeHelper } from './backends/range-helper.ts';
@@ -14,6 +15,8 @@ import { SessionHost } from './session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
+  /** Of each session. */
+  private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly helper = new RangeHelper({
@@ -57,6 +60,11 @@ class WorkerProcess {
     else socket?.destroy();
   }
 
+  private name(): void {
+    const nodes = [...new Set(this.nodes.values())];
+    nameProcess(`rssrv: ${nodes.length === 0 ? 'spare' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
+  }
+
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
     const host = new SessionHost(session, beginning, {
       log: (this.log ??= logOf(beginning.log)),
@@ -64,11 +72,17 @@ class WorkerProcess {
       pools: this.pools,
       isHeard: () => process.connected,
       say: (said) => {
-        if (said.type === 'ended') this.hosts.delete(session);
+        if (said.type === 'ended') {
+          this.hosts.delete(session);
+          this.nodes.delete(session);
+          this.name();
+        }
         this.say({ type: 'session', session, said });
       },
     });
     this.hosts.set(session, host);
+    this.nodes.set(session, beginning.node ?? '?');
+    this.name();
   }
 }
 
@@ -81,6 +95,7 @@ function leave(code: number): void {
   systemClock.after(WORKER_LAST_WORDS_MS, () => process.exit(code));
 }
 
+nameProcess('rssrv: spare');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.hear(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.orphaned());
