@@ -32,7 +32,10 @@ export class Findings {
   /** `what` says whose key it is; null (no key) is not judged. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
-    this.warn(line, `Short ${what}: ${key.length} characters can be guessed, use ${KEY_RECOMMENDED_MIN_CHARS} or more`);
+    this.warn(
+      line,
+      `Short ${what}: ${key.length} characters can be guessed, use ${KEY_RECOMMENDED_MIN_CHARS} or more: rsconfig key new makes one`,
+    );
   }
 
   get warnings(): readonly ConfigWarning[] {

@@ -54,14 +54,24 @@ test('The text comes as it is', () => {
 });
 
 test.each([
-  [0o644, true],
-  [0o604, true],
-  [0o640, false],
-  [0o600, false],
-])('mode %o draws a warning: %s', (mode, warned) => {
+  [0o644, 'Everybody can read the keys in'],
+  [0o604, 'Everybody can read the keys in'],
+  [0o640, 'Its group can read the keys in'],
+  [0o660, 'Its group can change'],
+  [0o620, 'Its group can change'],
+  [0o664, 'Its group can change'],
+  [0o666, 'Everybody can change'],
+  [0o600, null],
+  [0o400, null],
+])('mode %o draws a warning: %s', (mode, words) => {
   const path = fileWith('mode', 'nodekey=0x1', mode);
-  const message = `Everybody can read the keys in ${path} (mode 0${mode.toString(8)}): run chmod 600 ${path}`;
-  expect(readConfigFile(path).warnings).toEqual(warned ? [{ file: path, line: 0, message }] : []);
+  const message = `${words} ${path} (mode 0${mode.toString(8)}): run chmod 600 ${path}`;
+  expect(readConfigFile(path).warnings).toEqual(words === null ? [] : [{ file: path, line: 0, message }]);
+});
+
+test('a file without keys that its group can change draws a warning, too', () => {
+  const path = fileWith('no-keys', '[interface if0]', 0o664);
+  expect(readConfigFile(path).warnings).toMatchObject([{ message: expect.stringContaining('Its group can change') }]);
 });
 
 test('a file without a key may be read by everybody', () => {

@@ -12,7 +12,8 @@ import { parseRssrvConfig } from './rssrvcfg.ts';
 import type { ConfigWarning, RscltConfig, RssrvConfig } from './types.ts';
 
 const ROOT_UID = 0;
-const WORLD_READABLE = 0o004;
+const READABLE = { everybody: 0o004, group: 0o040 };
+const WRITABLE = { everybody: 0o002, group: 0o020 };
 /** A file without any, such as another kind of file that was named by mistake, may be read by everybody. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
@@ -30,11 +31,20 @@ export function readConfigFile(path: string): ConfigText {
   if (process.geteuid?.() === ROOT_UID && uid !== ROOT_UID && String(uid) !== process.env['SUDO_UID']) {
     warnings.push({ file: path, line: 0, message: `User ${uid} owns ${path}, and decides what root does with it: run chown root ${path}` });
   }
-  if ((stats.mode & WORLD_READABLE) !== 0 && HAS_KEYS.test(text)) {
-    const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
-    warnings.push({ file: path, line: 0, message: `Everybody can read the keys in ${path} (mode ${mode}): run chmod 600 ${path}` });
-  }
+  const doubt = rightsDoubt(path, stats.mode, HAS_KEYS.test(text));
+  if (doubt !== null) warnings.push({ file: path, line: 0, message: doubt });
   return { text, warnings };
+}
+
+/** Who may change a configuration may have the daemon, often root, do what he likes; who may read its keys may be a client of the server. */
+function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
+  const mode = (bits & 0o777).toString(8).padStart(4, '0');
+  const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
+  if ((bits & WRITABLE.everybody) !== 0) return `Everybody can change ${remedy}`;
+  if ((bits & WRITABLE.group) !== 0) return `Its group can change ${remedy}`;
+  if (!hasKeys) return null;
+  if ((bits & READABLE.everybody) !== 0) return `Everybody can read the keys in ${remedy}`;
+  return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
 /** Reads and parses; throws what either does. `takesTests`: rssrv was started with --test. */

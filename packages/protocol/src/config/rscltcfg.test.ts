@@ -70,7 +70,13 @@ describe('the sample', () => {
           volumes: [],
         },
       ],
-      warnings: [{ file: '/etc/rscltcfg', line: 14, message: 'Short nodekey: 7 characters can be guessed, use 16 or more' }],
+      warnings: [
+        {
+          file: '/etc/rscltcfg',
+          line: 14,
+          message: 'Short nodekey: 7 characters can be guessed, use 16 or more: rsconfig key new makes one',
+        },
+      ],
     });
   });
 
@@ -346,6 +352,6 @@ test('A file on its way to being complete is accepted, with warnings', () => {
   ]);
   expect(warningsOf(`${NAMESPACE}namespacekey = short\n[interface i]\naddress = 10.0.0.1\n`)).toEqual([
     '1 Namespace "n" has no [server NAME] below it: it cannot be reached',
-    '5 Short namespacekey: 5 characters can be guessed, use 16 or more',
+    '5 Short namespacekey: 5 characters can be guessed, use 16 or more: rsconfig key new makes one',
   ]);
 });

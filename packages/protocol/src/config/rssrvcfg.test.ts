@@ -95,9 +95,21 @@ describe('the sample', () => {
         { name: 'big-6', key: '0xbig6' },
       ],
       warnings: [
-        { file: FILE, line: 20, message: 'Short key of client big-2: 6 characters can be guessed, use 16 or more' },
-        { file: FILE, line: 21, message: 'Short key of client venus: 7 characters can be guessed, use 16 or more' },
-        { file: FILE, line: 22, message: 'Short key of client big-6: 6 characters can be guessed, use 16 or more' },
+        {
+          file: FILE,
+          line: 20,
+          message: 'Short key of client big-2: 6 characters can be guessed, use 16 or more: rsconfig key new makes one',
+        },
+        {
+          file: FILE,
+          line: 21,
+          message: 'Short key of client venus: 7 characters can be guessed, use 16 or more: rsconfig key new makes one',
+        },
+        {
+          file: FILE,
+          line: 22,
+          message: 'Short key of client big-6: 6 characters can be guessed, use 16 or more: rsconfig key new makes one',
+        },
       ],
     });
   });
