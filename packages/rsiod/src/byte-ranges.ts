@@ -48,7 +48,8 @@ export class ByteRanges {
       return;
     }
     this.out++;
-    const range = this.idle.pop() ?? this.made(blockBytes);
+    const pooled = this.idle.pop();
+    const range = pooled?.blockBytes === blockBytes ? pooled : this.made(blockBytes);
     range.take(io);
     if (io.op === 'read' || this.lock.enter(range)) this.start(range);
   }

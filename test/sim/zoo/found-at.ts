@@ -65,6 +65,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [45, ['hedge-answers-both']],
   [46, ['life-late']],
   [50, ['revoke-unasked']],
+  [51, ['total-waited-for']],
   [54, ['no-wait']],
   [69, ['lost-error']],
   [72, ['fence-slot']],
