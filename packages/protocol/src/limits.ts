@@ -44,6 +44,8 @@ export const REVOKES_MAX = 64;
 export const WINDOW_BYTES = 32 * MIB;
 /** What the server has, as a PONG shows, and has not answered for so long waits for its storage, and counts as load of its path no more. */
 export const HELD_BY_STORAGE_MS = 2_000;
+/** Threads of a server process for storage that is not cached. One volume has half of them at most: as many as was measured best for reads of 8 KiB. */
+export const STORAGE_THREADS = 16;
 /** READs that the server reads again for late copies, in bytes of all together: they are outside of the window. */
 export const REREAD_MAX_BYTES = 8 * MIB;
 export const PATHS_PER_TRUNK_MAX = 64;

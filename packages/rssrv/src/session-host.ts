@@ -15,6 +15,7 @@ import { openBackend } from './backends/open-backend.ts';
 import type { BackendPorts } from './backends/ports.ts';
 import type { RangeHelper } from './backends/range-helper.ts';
 import { StorageErrors } from './backends/storage-errors.ts';
+import type { ThreadShares } from './backends/thread-shares.ts';
 import type { Asked, FromSession, ToSession } from './channel.ts';
 import { Session } from './session.ts';
 import type { Grant, Settled } from './session-volumes.ts';
@@ -25,6 +26,7 @@ type Beginning = Extract<ToSession, { type: 'begin' }>;
 export interface SessionHostPorts {
   readonly log: Log;
   readonly helper: RangeHelper;
+  readonly threads: ThreadShares;
   readonly pools: ConnectionPools;
   /** Whether the listener is there. */
   isHeard(): boolean;
@@ -41,7 +43,7 @@ export class SessionHost {
   /** `id`: hex. */
   constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
-    const { log, helper, pools } = ports;
+    const { log, helper, threads, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
       log,
@@ -59,7 +61,7 @@ export class SessionHost {
       openBackend: (volume) => {
         const errors = new StorageErrors(volume, systemClock, log);
         const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
-        return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, onError });
+        return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, threads, onError });
       },
     });
   }

@@ -7,9 +7,10 @@ import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
 import { nameProcess } from '@rsio/protocol/lib/process-name';
-import { WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import { STORAGE_THREADS, WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { RangeHelper } from './backends/range-helper.ts';
+import { ThreadShares } from './backends/thread-shares.ts';
 import type { FromWorker, ToSession, ToWorker, WorkerLog } from './channel.ts';
 import { SessionHost } from './session-host.ts';
 
@@ -19,6 +20,7 @@ class WorkerProcess {
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
+  private readonly threads = new ThreadShares(STORAGE_THREADS);
   private readonly helper = new RangeHelper({
     clock: systemClock,
     onLost: (reason, retryMs) => {
@@ -69,6 +71,7 @@ class WorkerProcess {
     const host = new SessionHost(session, beginning, {
       log: (this.log ??= logOf(beginning.log)),
       helper: this.helper,
+      threads: this.threads,
       pools: this.pools,
       isHeard: () => process.connected,
       say: (said) => {

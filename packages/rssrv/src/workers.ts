@@ -9,13 +9,11 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
-import { SPARE_WORKERS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
+import { SPARE_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { FromWorker, ToWorker } from './channel.ts';
 import { Place, type PlaceHost } from './place.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-/** Threads for storage that is not cached: what was measured best for reads of 8 KiB. */
-const STORAGE_THREADS = '8';
 
 export class Worker implements PlaceHost {
   readonly pid: number;
@@ -43,7 +41,7 @@ export class Worker implements PlaceHost {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Begins a session, by whose number what it has started is found when it is gone (run-records.ts).
       detached: true,
-      env: { ...process.env, UV_THREADPOOL_SIZE: STORAGE_THREADS },
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
     this.pid = this.child.pid ?? 0;
     const starting = clock.after(WORKER_START_TIMEOUT_MS, () => {

@@ -9,11 +9,17 @@ import { openMemory } from './memory-backend.ts';
 import { NullBackend } from './null-backend.ts';
 import type { BackendPorts } from './ports.ts';
 import { openRegularFile } from './regular-file.ts';
+import { SharingBackend } from './sharing-backend.ts';
 import { wrapBackend } from './wrappers/wrapped.ts';
 
 /** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
-  return wrapBackend(await openStorage(volume, ports), volume, ports);
+  return wrapBackend(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
+}
+
+/** Memory does not hang. */
+function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
+  return type === 'file' || type === 'block' ? new SharingBackend(backend, threads, id) : backend;
 }
 
 async function openStorage(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {

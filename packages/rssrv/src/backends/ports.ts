@@ -3,6 +3,7 @@
 
 import type { Clock } from '@rsio/protocol/lib/clock';
 import type { RangeHelper } from './range-helper.ts';
+import type { ThreadShares } from './thread-shares.ts';
 
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 
@@ -11,6 +12,8 @@ export interface BackendPorts {
   /** How often this process has slept until now; 0 where that is not known (pace.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
+  /** Of this process, for all that is open in it. */
+  readonly threads: ThreadShares;
   /** The storage failed: `errno` is a name such as `EIO`, or `SHORT_READ` where the file has become shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;
 }

@@ -1,6 +1,8 @@
 // What the tests of the backends share: a directory of their own, a volume in it, promises over the callbacks.
 // Leaves removing the directory to the test that asked for it.
 
+import { STORAGE_THREADS } from '@rsio/protocol/limits';
+import { ThreadShares } from './thread-shares.ts';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -45,6 +47,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   return {
     clock: systemClock,
     sleeps: ownSleeps,
+    threads: new ThreadShares(STORAGE_THREADS),
     helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),
     errors,

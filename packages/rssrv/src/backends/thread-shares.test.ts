@@ -1,0 +1,47 @@
+// The shares of a process's threads, with calls that end when the test says so, or never.
+// Leaves what a call is to the backends.
+
+import { expect, test } from 'vitest';
+import { type ThreadLane, ThreadShares } from './thread-shares.ts';
+
+const THREADS = 16;
+
+/** Asks for `count` calls; gives those that were started. */
+function ask(lane: ThreadLane, count: number): (() => void)[] {
+  const started: (() => void)[] = [];
+  for (let index = 0; index < count; index++) lane.run((ended) => started.push(ended));
+  return started;
+}
+
+test('a volume that hangs leaves threads for the next, and that one too', () => {
+  const shares = new ThreadShares(THREADS);
+  const held = ['a', 'b', 'c', 'd'].map((id) => ask(shares.enter(id), 100).length);
+  expect(held).toEqual([8, 4, 2, 1]);
+  const well = shares.enter('well');
+  let done = 0;
+  for (let index = 0; index < 50; index++) ask(well, 1).forEach((ended) => (ended(), done++));
+  expect(done).toBe(50);
+});
+
+test('what waits is started in order when a thread is given back, and others get theirs in turn', () => {
+  const shares = new ThreadShares(4);
+  const [one, other] = [shares.enter('one'), shares.enter('other')];
+  const order: string[] = [];
+  const ends: (() => void)[] = [];
+  for (const name of ['1a', '1b', '1c', '1d']) one.run((ended) => (order.push(name), ends.push(ended)));
+  for (const name of ['2a', '2b']) other.run((ended) => (order.push(name), ends.push(ended)));
+  expect(order).toEqual(['1a', '1b', '2a']);
+  while (ends.length > 0) ends.shift()!();
+  expect(order).toEqual(['1a', '1b', '2a', '1c', '2b', '1d']);
+});
+
+test('sessions that have one volume open share its lane', () => {
+  const shares = new ThreadShares(THREADS);
+  const first = shares.enter('volume');
+  expect(shares.enter('volume')).toBe(first);
+  shares.leave('volume');
+  expect(shares.enter('volume')).toBe(first);
+  shares.leave('volume');
+  shares.leave('volume');
+  expect(shares.enter('volume')).not.toBe(first);
+});
