@@ -457,8 +457,6 @@ export const CONTROL_ANSWER_MS = 10_000;
 /** What a daemon must do something for may take this long, as long as it answers at all. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const UNIX_PATH_MAX_BYTES = 107;
-/** Requests of a volume for what is not whole blocks under way; each has a buffer of two blocks. More wait in turn. */
-export const BYTE_RANGES_OUT_MAX = 64;
 export const NBD_CONNECTIONS_MAX = 256;
 /** Connections beyond that are told so, this many at a time and so long; what is beyond that again is closed without a word. */
 export const NBD_REFUSED_MAX = 16;

@@ -26,9 +26,27 @@ class Piece implements VolumeIo {
   }
 }
 
-export class ByteRange extends RangeEntry {
-  io: VolumeIo | null = null;
+/** The request, from when it came until it is done: it has its place in the order before there is a buffer for it. */
+export class CutRequest extends RangeEntry {
+  readonly io: VolumeIo;
   readonly blockBytes: number;
+
+  /** `io`: not whole blocks, of at least a byte, within the volume. The range of the lock is that of the blocks that it touches. */
+  constructor(io: VolumeIo, blockBytes: number) {
+    super();
+    const { positionBytes, lengthBytes } = io;
+    this.io = io;
+    this.blockBytes = blockBytes;
+    this.isExclusive = io.op !== 'read';
+    this.beginBytes = positionBytes - (positionBytes % blockBytes);
+    this.endBytes = Math.ceil((positionBytes + lengthBytes) / blockBytes) * blockBytes;
+  }
+}
+
+/** What does one of them at a time. */
+export class ByteRange {
+  readonly blockBytes: number;
+  private request: CutRequest | null = null;
   /** Head and tail. */
   private readonly blocks: Buffer;
   private readonly pieces: readonly [Piece, Piece, Piece];
@@ -42,7 +60,6 @@ export class ByteRange extends RangeEntry {
 
   /** `submit`: whole blocks, past everything that waits; `ended` is never called from within `start`. */
   constructor(blockBytes: number, submit: (piece: VolumeIo) => void, ended: (range: ByteRange, status: Status) => void) {
-    super();
     this.blockBytes = blockBytes;
     this.blocks = Buffer.alloc(2 * blockBytes);
     this.submit = submit;
@@ -51,24 +68,17 @@ export class ByteRange extends RangeEntry {
     this.pieces = [new Piece(done), new Piece(done), new Piece(done)];
   }
 
-  /** `io`: not whole blocks, of at least a byte, within the volume. The range of the lock is that of the blocks that it touches. */
-  take(io: VolumeIo): void {
-    const { blockBytes } = this;
-    const { positionBytes, lengthBytes } = io;
-    const endBytes = positionBytes + lengthBytes;
-    this.io = io;
-    this.isExclusive = io.op !== 'read';
-    this.beginBytes = positionBytes - (positionBytes % blockBytes);
-    this.endBytes = Math.ceil(endBytes / blockBytes) * blockBytes;
-    const isOne = this.endBytes - this.beginBytes === blockBytes;
-    this.hasHead = positionBytes !== this.beginBytes || (isOne && endBytes !== this.endBytes);
-    this.hasTail = !isOne && endBytes !== this.endBytes;
-    this.status = STATUS.OK;
-  }
-
   /** Sends what is first. False: there is nothing to send. */
-  start(): boolean {
-    const { op } = this.given;
+  start(request: CutRequest): boolean {
+    const { blockBytes } = this;
+    const { io, beginBytes } = request;
+    const { op, positionBytes } = io;
+    const endBytes = positionBytes + io.lengthBytes;
+    const isOne = request.endBytes - beginBytes === blockBytes;
+    this.request = request;
+    this.hasHead = positionBytes !== beginBytes || (isOne && endBytes !== request.endBytes);
+    this.hasTail = !isOne && endBytes !== request.endBytes;
+    this.status = STATUS.OK;
     this.isReading = op === 'write' || op === 'zero';
     this.left = 0;
     const [head, middle, tail] = this.pieces;
@@ -78,26 +88,30 @@ export class ByteRange extends RangeEntry {
   }
 
   /** Lets go of the request. */
-  release(): VolumeIo {
-    const io = this.given;
-    this.io = null;
+  release(): CutRequest {
+    const { taken } = this;
+    this.request = null;
     for (const piece of this.pieces) piece.buffer = NOTHING;
-    return io;
+    return taken;
+  }
+
+  private get taken(): CutRequest {
+    if (this.request === null) throw new TypeError('A byte range without a request');
+    return this.request;
   }
 
   private get given(): VolumeIo {
-    if (this.io === null) throw new TypeError('A byte range without a request');
-    return this.io;
+    return this.taken.io;
   }
 
   /** What head and tail, and what the middle is to do; null: nothing. */
   private shape(head: Piece, middle: Piece, tail: Piece, edges: VolumeOp | null, between: VolumeOp | null): void {
-    const io = this.given;
+    const { io, beginBytes, endBytes } = this.taken;
     const { blockBytes, blocks } = this;
-    const from = this.beginBytes + (this.hasHead ? blockBytes : 0);
-    const upTo = this.endBytes - (this.hasTail ? blockBytes : 0);
-    this.set(head, edges !== null && this.hasHead ? blockBytes : 0, edges ?? 'read', this.beginBytes, blocks, 0);
-    this.set(tail, edges !== null && this.hasTail ? blockBytes : 0, edges ?? 'read', this.endBytes - blockBytes, blocks, blockBytes);
+    const from = beginBytes + (this.hasHead ? blockBytes : 0);
+    const upTo = endBytes - (this.hasTail ? blockBytes : 0);
+    this.set(head, edges !== null && this.hasHead ? blockBytes : 0, edges ?? 'read', beginBytes, blocks, 0);
+    this.set(tail, edges !== null && this.hasTail ? blockBytes : 0, edges ?? 'read', endBytes - blockBytes, blocks, blockBytes);
     const middleBytes = between === null ? 0 : Math.max(0, upTo - from);
     this.set(middle, middleBytes, between ?? 'read', from, io.buffer, io.bufferOffset + from - io.positionBytes);
   }
@@ -138,12 +152,13 @@ export class ByteRange extends RangeEntry {
 
   /** Where the request's bytes of head and tail lie: in its own buffer, and in `blocks`. */
   private eachEdge(visit: (io: VolumeIo, at: number, offset: number, bytes: number) => void): void {
-    const io = this.given;
+    const request = this.taken;
+    const { io } = request;
     const { blockBytes } = this;
     const endBytes = io.positionBytes + io.lengthBytes;
-    const skipped = io.positionBytes - this.beginBytes;
+    const skipped = io.positionBytes - request.beginBytes;
     if (this.hasHead) visit(io, io.bufferOffset, skipped, Math.min(blockBytes - skipped, io.lengthBytes));
-    const tailBytes = this.endBytes - blockBytes;
+    const tailBytes = request.endBytes - blockBytes;
     if (this.hasTail) visit(io, io.bufferOffset + tailBytes - io.positionBytes, blockBytes, endBytes - tailBytes);
   }
 }

@@ -1,11 +1,11 @@
 // The requests of a volume that are not whole blocks, and what has to wait for them. At most BYTE_RANGES_OUT_MAX of them are under way, the rest
 // wait in turn (they are the doors', and bounded there). Invariant: a change of any door that overlaps one of them is out before it or behind
-// it, never meanwhile, so that nothing is lost between the reading and the writing.
+// it, as they came, never meanwhile: nothing is lost between the reading and the writing, and what was late is not written over what came later.
 
 import { assert } from '@rsio/protocol/lib/assert';
-import { BYTE_RANGES_OUT_MAX } from '@rsio/protocol/limits';
+import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from '@rsio/protocol/lib/program-limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { ByteRange } from './byte-range.ts';
+import { ByteRange, CutRequest } from './byte-range.ts';
 import type { VolumeIo } from './doors/door.ts';
 import { type RangeEntry, RangeLock } from './range-lock.ts';
 
@@ -24,7 +24,8 @@ export class ByteRanges {
   private readonly lock = new RangeLock();
   private readonly ports: ByteRangePorts;
   private readonly idle: ByteRange[] = [];
-  private queue: VolumeIo[] = [];
+  /** Nothing that came before them stands in their way, but too many are under way. */
+  private queue: CutRequest[] = [];
   private out = 0;
 
   constructor(ports: ByteRangePorts) {
@@ -43,25 +44,40 @@ export class ByteRanges {
 
   /** One that is not whole blocks, of at least a byte, within the volume. */
   submit(io: VolumeIo, blockBytes: number): void {
-    if (this.out >= BYTE_RANGES_OUT_MAX) {
-      this.queue.push(io);
-      return;
-    }
-    this.out++;
-    const pooled = this.idle.pop();
-    const range = pooled?.blockBytes === blockBytes ? pooled : this.made(blockBytes);
-    range.take(io);
-    if (io.op === 'read' || this.lock.enter(range)) this.start(range);
+    const request = new CutRequest(io, blockBytes);
+    if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
   /** Everything that waits is taken out: changes of whole blocks are returned, the rest is done with this status. */
   giveUp(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
-    const queue = this.queue;
+    const { queue } = this;
     this.queue = [];
-    for (const entry of waiting) if (entry instanceof ByteRange) this.release(entry, status);
-    for (const io of queue) this.ports.done(io, status);
-    return waiting.filter((entry) => !(entry instanceof ByteRange));
+    // Nobody waits for them any more.
+    for (const request of queue) if (request.isExclusive) this.lock.leave(request);
+    for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
+    return waiting.filter((entry) => !(entry instanceof CutRequest));
+  }
+
+  private goOn(entry: RangeEntry): void {
+    if (entry instanceof CutRequest) this.inTurn(entry);
+    else this.ports.go(entry);
+  }
+
+  private inTurn(request: CutRequest): void {
+    this.queue.push(request);
+    this.startNext();
+  }
+
+  private startNext(): void {
+    while (this.out < BYTE_RANGES_OUT_MAX) {
+      const request = this.queue.shift();
+      if (request === undefined) return;
+      this.out++;
+      const pooled = this.idle.pop();
+      const range = pooled?.blockBytes === request.blockBytes ? pooled : this.made(request.blockBytes);
+      if (!range.start(request)) this.ports.soon(() => this.ended(range, STATUS.OK));
+    }
   }
 
   private made(blockBytes: number): ByteRange {
@@ -72,27 +88,13 @@ export class ByteRanges {
     );
   }
 
-  private goOn(entry: RangeEntry): void {
-    if (entry instanceof ByteRange) this.start(entry);
-    else this.ports.go(entry);
-  }
-
-  private start(range: ByteRange): void {
-    if (!range.start()) this.ports.soon(() => this.ended(range, STATUS.OK));
-  }
-
   private ended(range: ByteRange, status: Status): void {
-    if (range.isExclusive) this.leave(range);
-    this.release(range, status);
-  }
-
-  private release(range: ByteRange, status: Status): void {
-    const io = range.release();
-    this.idle.push(range);
+    const request = range.release();
+    if (this.idle.length < BYTE_RANGES_IDLE_MAX) this.idle.push(range);
     assert(this.out > 0, 'More byte ranges have ended than began');
     this.out--;
-    this.ports.done(io, status);
-    const next = this.queue.shift();
-    if (next !== undefined) this.submit(next, range.blockBytes);
+    if (request.isExclusive) this.leave(request);
+    this.ports.done(request.io, status);
+    this.startNext();
   }
 }

@@ -304,6 +304,9 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
+    // What another machine writes into the same block between our reading and our writing would be lost.
+    const isWritten = io.op === 'write' || io.op === 'zero';
+    if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 

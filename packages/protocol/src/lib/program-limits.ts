@@ -1,4 +1,4 @@
-// Bounds of one program alone: what storage, the curses tool and the logs keep to. All others are in limits.ts.
+// Bounds of one program alone: what storage, byte ranges of the client, the curses tool and the logs keep to. All others are in limits.ts.
 // Invariant: no other bound depends on them.
 
 const KIB = 1024;
@@ -43,6 +43,12 @@ export const SYNC_BATCH_MAX_MS = 4;
 export const FILES_PER_BACKEND = 2;
 /** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
 export const FILES_RESERVED = 128;
+
+// --- byte ranges of the client
+/** Requests of a volume for what is not whole blocks under way; each has a buffer of two blocks. More wait in turn. */
+export const BYTE_RANGES_OUT_MAX = 64;
+/** Such buffers that a volume keeps when they are idle. */
+export const BYTE_RANGES_IDLE_MAX = 8;
 
 // --- the curses tool
 export const SCREEN_COLUMNS_MIN = 80;

@@ -28,8 +28,8 @@ function types(step: HandshakeStep): number[] {
 /** What comes next, in short: comparing whole volumes would compare their contents. */
 function next(step: HandshakeStep): string {
   if (typeof step.next === 'string') return step.next;
-  const { volume, structured, allocation } = step.next;
-  return `${exportName(volume)}${structured ? ' structured' : ''}${allocation ? ' allocation' : ''}`;
+  const { volume, structured, allocation, anyRange } = step.next;
+  return `${exportName(volume)}${structured ? ' structured' : ''}${allocation ? ' allocation' : ''}${anyRange ? '' : ' whole blocks'}`;
 }
 
 describe('greeting and transmission flags', () => {
@@ -92,6 +92,13 @@ describe('NbdHandshake', () => {
     const refused = optionAnswers(handshake().option(7, named('nothing')).reply ?? Buffer.alloc(0));
     expect(refused.map((answer) => answer.type)).toEqual([ERR.UNKNOWN]);
     expect(refused[0]?.data.toString()).toBe('No export "nothing": attached are osl/oracle, osl/archive@1');
+  });
+
+  it('holds who asked for the block sizes of an export to those of this export, and to no others', () => {
+    const shaking = handshake();
+    expect(next(shaking.option(6, named('oracle', [3])))).toBe('option');
+    expect(next(shaking.option(7, named('archive', [])))).toBe('osl/archive@1');
+    expect(next(shaking.option(7, named('oracle', [])))).toBe('osl/oracle whole blocks');
   });
 
   it('refuses names and queries whose lengths do not add up', () => {

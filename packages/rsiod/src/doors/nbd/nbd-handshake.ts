@@ -47,7 +47,8 @@ export class NbdHandshake {
   private zeroes = true;
   private structured = false;
   private allocationOf: DoorVolume | null = null;
-  private knowsBlockSizes = false;
+  /** Whose block sizes the client has asked for. */
+  private readonly sizesKnown = new Set<DoorVolume>();
 
   constructor(volumes: NbdVolumes) {
     this.volumes = volumes;
@@ -104,7 +105,7 @@ export class NbdHandshake {
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in INFO or GO do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
-    if (request.asked.has(INFO.BLOCK_SIZE)) this.knowsBlockSizes = true;
+    if (request.asked.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(found.volume);
     const replies = infoReplies(option, found.volume, this.structured, request.asked);
     return acknowledge(option, replies, option === OPTION.GO ? this.transmission(found.volume) : 'option');
   }
@@ -139,7 +140,7 @@ export class NbdHandshake {
   }
 
   private transmission(volume: DoorVolume): Transmission {
-    return { volume, structured: this.structured, allocation: this.allocationOf === volume, anyRange: !this.knowsBlockSizes };
+    return { volume, structured: this.structured, allocation: this.allocationOf === volume, anyRange: !this.sizesKnown.has(volume) };
   }
 }
 
