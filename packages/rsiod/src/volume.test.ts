@@ -67,3 +67,14 @@ test('an EXTENTS answer of more than was asked for is cut', () => {
     },
   ]);
 });
+
+test('stall = fail looks no more when the trunk has ended without a path', () => {
+  const { trunk, clock, supervisors, attachment } = new TrunkScene(1).start();
+  const volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk, clock, 'fail');
+  for (const { path } of supervisors) path?.connection.close('cut', true);
+  clock.advance(1);
+  expect(volume.stall.isReady).toBe(false);
+  trunk.end(STATUS.SHUTTING_DOWN, 'The end');
+  for (const supervisor of supervisors) supervisor.retire('The end');
+  expect(clock.timersPending).toBe(0);
+});

@@ -67,6 +67,7 @@ export class Attachment {
   whenReplayFailed: (() => void) | null = null;
   private nothingOut: (() => void) | null = null;
   private isReachable = false;
+  private hasEnded = false;
   private readonly overlaps = new OverlapTracker();
   /** May be sent now, apart from the phase. */
   private sendable: Request[] = [];
@@ -120,7 +121,7 @@ export class Attachment {
   }
 
   get standing(): Standing {
-    if (this.phase === 'failed' || this.phase === 'closed') return 'over';
+    if (this.hasEnded || this.phase === 'failed' || this.phase === 'closed') return 'over';
     if (!this.isReachable || this.phase === 'opening' || this.replays.isHalted) return 'halted';
     return this.phase === 'ready' ? 'ready' : 'recovering';
   }
@@ -128,6 +129,12 @@ export class Attachment {
   /** The trunk has a path, or none. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
+    this.watcher?.standingChanged();
+  }
+
+  /** The trunk has ended: nothing is waited for any more. */
+  trunkEnded(): void {
+    this.hasEnded = true;
     this.watcher?.standingChanged();
   }
 

@@ -242,6 +242,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     const left = this.dispatcher.takeAll();
     for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
     for (const request of left) request.owner?.requestDone(request, status);
+    for (const attachment of this.attachments) attachment.trunkEnded();
     this.events.ended(status, reason);
   }
 
