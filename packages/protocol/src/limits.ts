@@ -475,7 +475,7 @@ export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Copied replies that leave the NBD door together: a Unix socket takes some 200 KiB at once. */
 export const NBD_BATCH_BYTES = 128 * KIB;
-/** Data of requests of all NBD connections together; past it each connection may have one request out. */
+/** Data of requests of all NBD connections together; past it each connection may have one request out (a large one: NBD_DOOR_RESERVE_BYTES). */
 export const NBD_DOOR_BYTES_MAX = 256 * MIB;
 /** Idle data buffers that the NBD door keeps for all its connections together; what of them is not used for so long is given back. */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;

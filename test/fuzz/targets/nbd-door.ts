@@ -20,12 +20,14 @@ const KINDS = 8;
 const ROUNDS_MAX = 1000;
 const OPTION = { EXPORT_NAME: 1, ABORT: 2, LIST: 3, INFO: 6, GO: 7, STRUCTURED: 8, LIST_CONTEXTS: 9, SET_CONTEXTS: 10 } as const;
 
+/** So little that it is often reached. */
+const BUDGET = { limitBytes: 4 * DataBuffers.memoryBytes(8192), reserveBytes: DataBuffers.memoryBytes(8192), smallBytes: 4096 };
+
 class Scene {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  /** So little that it is often reached. */
-  readonly budget = new DoorBudget(4 * DataBuffers.memoryBytes(8192), (fire) => this.doorTurns.push(fire));
+  readonly budget = new DoorBudget(BUDGET, (fire) => this.doorTurns.push(fire));
   readonly connection: NbdConnection;
   finished = 0;
   private readonly storage: ScriptedVolume;

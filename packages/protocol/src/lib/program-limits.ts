@@ -1,4 +1,4 @@
-// Bounds of one program alone: what storage, byte ranges of the client, the curses tool and the logs keep to. All others are in limits.ts.
+// Bounds of one program alone: what storage, doors, the curses tool and the logs keep to. All others are in limits.ts.
 // Invariant: no other bound depends on them.
 
 const KIB = 1024;
@@ -44,7 +44,10 @@ export const FILES_PER_BACKEND = 2;
 /** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
 export const FILES_RESERVED = 128;
 
-// --- byte ranges of the client
+// --- requests of the client's doors
+/** Beyond NBD_DOOR_BYTES_MAX: for connections that have nothing else out and want more than NBD_SMALL_BYTES_MAX, which each always may. */
+export const NBD_DOOR_RESERVE_BYTES = 256 * MIB;
+export const NBD_SMALL_BYTES_MAX = MIB;
 /** Requests of a volume for what is not whole blocks under way; each has a buffer of two blocks. More wait in turn. */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Such buffers that a volume keeps when they are idle. */

@@ -1,16 +1,26 @@
 // What the data of all requests of a door takes in memory, against one bound, and whose turn it is when it is reached: first come, first served,
-// one request in a turn. Pure. A connection of whose data nothing is out always gets room for one request, so that none can starve another:
-// beyond the bound there is at most that. Invariants: what is taken is given back once; who waits hears when there may be room.
+// one request in a turn. Pure. A connection of whose data nothing is out always gets room for one small request, so that none can starve another,
+// and for a large one as long as the reserve lasts: whoever keeps the rest for ever (a volume that hangs, a client that does not read) stops nobody.
+// Invariants: never more is taken than the limit, the reserve and a small request for each; what is taken is given back once; who waits hears when
+// there may be room.
 
 export interface BudgetUser {
   /** There may be room now: it asks again, if it still wants to. */
   roomAgain(): void;
 }
 
+export interface BudgetBounds {
+  readonly limitBytes: number;
+  /** Beyond the limit, for large requests of those of whose data nothing is out. */
+  readonly reserveBytes: number;
+  /** At most that is small. */
+  readonly smallBytes: number;
+}
+
 export class DoorBudget {
   /** Taken now. */
   usedBytes = 0;
-  private readonly limitBytes: number;
+  private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
   /** Who was called, and has not asked yet. */
@@ -18,8 +28,8 @@ export class DoorBudget {
   private isScheduled = false;
 
   /** `schedule`: calls back once, later: nobody is called from within another connection's work. */
-  constructor(limitBytes: number, schedule: (fire: () => void) => void) {
-    this.limitBytes = limitBytes;
+  constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
+    this.bounds = bounds;
     this.schedule = schedule;
   }
 
@@ -31,7 +41,10 @@ export class DoorBudget {
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
     this.turn = null;
-    if (!isAlone && !(isTurn && this.usedBytes + bytes <= this.limitBytes)) {
+    const { limitBytes, reserveBytes, smallBytes } = this.bounds;
+    const behindBytes = this.usedBytes + bytes;
+    const fits = isAlone ? bytes <= smallBytes || behindBytes <= limitBytes + reserveBytes : isTurn && behindBytes <= limitBytes;
+    if (!fits) {
       if (!this.waiting.includes(user)) this.waiting.push(user);
       return false;
     }

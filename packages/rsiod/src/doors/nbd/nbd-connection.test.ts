@@ -34,12 +34,14 @@ const CACHE = 5;
 const BLOCK_STATUS = 7;
 const FUA = 1;
 
+const BUDGET = { limitBytes: NBD_DOOR_BYTES_MAX, reserveBytes: NBD_DOOR_BYTES_MAX, smallBytes: 2 ** 20 };
+
 /** A connection, its volume and its client, with the loop's turns in the test's hands. */
 class Rig {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  readonly budget = new DoorBudget(NBD_DOOR_BYTES_MAX, (fire) => this.doorTurns.push(fire));
+  readonly budget = new DoorBudget(BUDGET, (fire) => this.doorTurns.push(fire));
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly connection: NbdConnection;
@@ -312,6 +314,20 @@ describe('bounds', () => {
     expect(rig.batches.inUse).toBeLessThanOrEqual(NBD_BATCHES_SENDING_MAX + 1 + full);
   });
 
+  it('on the data of all connections: past it the client is not read, but for one request, until another has given back', () => {
+    const rig = new Rig().go(true);
+    const other = { roomAgain: () => undefined };
+    rig.budget.take(other, NBD_DOOR_BYTES_MAX, true);
+    const reads = [1, 2, 3].map((cookie) => ({ type: READ, cookie, offset: 0, length: 4096 }));
+    rig.send(...reads);
+    expect([rig.volume.seen.length, rig.transport.paused]).toEqual([1, true]);
+    rig.budget.give(NBD_DOOR_BYTES_MAX);
+    rig.turn();
+    expect([rig.volume.seen.length, rig.transport.paused]).toEqual([3, false]);
+    expect(rig.answers()).toHaveLength(3);
+    expect(rig.buffersInUse).toBe(0);
+  });
+
   it('on options: one by one, so answers cannot pile up', () => {
     const rig = new Rig();
     rig.receive(Buffer.concat([u32(3), ...new Array<Buffer>(100).fill(optionBytes(3))]));
@@ -442,6 +458,17 @@ describe('a mistake of ours ends its connection and nothing else', () => {
     rig.complete();
     rig.connection.closed();
     expect(rig.log).toEqual(['serving oracle', expect.stringMatching(/^failed: Cannot read/), 'finished']);
+  });
+
+  it('when an answer cannot be written', () => {
+    const rig = new Rig().go(true);
+    rig.send({ type: FLUSH, cookie: 1 });
+    rig.batches.take = () => {
+      throw new Error('a mistake');
+    };
+    rig.complete();
+    rig.connection.closed();
+    expect(rig.log).toEqual(['serving oracle', 'failed: a mistake', 'finished']);
   });
 
   it('but an assertion that fails ends the process, as everywhere', () => {

@@ -6,6 +6,7 @@ import { createServer, type Server, Socket } from 'node:net';
 import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import type { LogFields } from '@rsio/protocol/lib/log-fields';
+import { NBD_DOOR_RESERVE_BYTES, NBD_SMALL_BYTES_MAX } from '@rsio/protocol/lib/program-limits';
 import { listenOnSocket } from '@rsio/protocol/lib/unix-socket';
 import {
   NBD_DOOR_BYTES_MAX,
@@ -19,7 +20,7 @@ import {
 } from '@rsio/protocol/limits';
 import type { Door, DoorVolume } from '../door.ts';
 import { DataBuffers } from './data-buffers.ts';
-import { DoorBudget } from './door-budget.ts';
+import { type BudgetBounds, DoorBudget } from './door-budget.ts';
 import { exportName } from './export-names.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
@@ -43,6 +44,12 @@ export interface NbdDoorOptions {
   /** False: never moves a connection's handle to receive in place (withReceiveBuffer). */
   readonly receiveInPlace?: boolean;
 }
+
+const BUDGET: BudgetBounds = {
+  limitBytes: NBD_DOOR_BYTES_MAX,
+  reserveBytes: NBD_DOOR_RESERVE_BYTES,
+  smallBytes: DataBuffers.memoryBytes(NBD_SMALL_BYTES_MAX),
+};
 
 interface Client {
   readonly number: number;
@@ -71,7 +78,7 @@ export class NbdDoor implements Door {
     this.options = options;
     this.data = new DataBuffers(options.clock);
     this.lines = new FrequentLog(options.clock, options.log);
-    const budget = new DoorBudget(NBD_DOOR_BYTES_MAX, setImmediate);
+    const budget = new DoorBudget(BUDGET, setImmediate);
     this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
 
