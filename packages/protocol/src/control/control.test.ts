@@ -1,9 +1,8 @@
 // Control server and client together over real sockets in a temporary folder, and each alone against a peer that misbehaves.
 // Time-outs run on a fake clock; what the real sockets do is waited for, never slept for.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -434,9 +433,15 @@ async function answerAlways(bytes: string, at = join(directory, 'control')): Pro
   closing.push(() => server.close());
 }
 
-/** A socket file that nobody listens on: its listener was killed. */
+/**
+ * A socket file that nobody listens on, as a killed daemon leaves it: its listener closed, and took away another name of it. No process is
+ * started for it, since on a busy machine the start of one may take as long as a test may.
+ */
 async function leaveStaleSocket(): Promise<void> {
-  const code = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
-  await once(spawn(process.execPath, ['-e', code]), 'exit');
+  const server = createServer().listen(`${path}-listener`);
+  await once(server, 'listening');
+  linkSync(`${path}-listener`, path);
+  server.close();
+  await once(server, 'close');
   expect(statSync(path).isSocket()).toBe(true);
 }
