@@ -32,6 +32,10 @@ function isTest(path) {
   return /\.test\.(ts|mjs)$/.test(path);
 }
 
+function isProduct(path) {
+  return /^(packages\/[^/]+\/src|bench)\//.test(path) && !isTest(path) && !TESTING.test(path);
+}
+
 function* wordProblems(lines, machinePaths) {
   for (const [index, line] of lines.entries()) {
     if (UNFINISHED.test(line)) yield { line: index + 1, text: 'Unfinished work is marked here: finish it, or open an issue' };
@@ -76,14 +80,15 @@ function* codeLineProblems(path, line) {
   if (line.startsWith('export * ')) yield 'No barrel files: import from where the thing is';
   if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is switched off without a reason: write `-- why` behind it';
   if (isTest(path)) yield* testLineProblems(line);
+  else if (isProduct(path) && /['"]-e['"]/.test(line))
+    yield 'ps shows the whole text of a program given by -e: make it a file below helpers/';
 }
 
 function* importProblems(path, specifier) {
   const ending = path.endsWith('.ts') ? '.ts' : '.mjs';
   if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending)) yield `Relative import ${specifier} does not end in ${ending}`;
   const usesTesting = TESTING.test(specifier);
-  const isProduct = /^(packages\/[^/]+\/src|bench)\//.test(path) && !isTest(path) && !TESTING.test(path);
-  if (usesTesting && isProduct) yield `Only tests import helpers of tests: ${specifier}`;
+  if (usesTesting && isProduct(path)) yield `Only tests import helpers of tests: ${specifier}`;
 }
 
 function* testLineProblems(line) {

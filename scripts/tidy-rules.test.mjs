@@ -46,6 +46,7 @@ test.each([
   ['testing/ in a program', 'packages/rsiod/src/daemon.ts', "import { a } from '@rsio/protocol/testing/fake';\n"],
   ['testing.ts in a product file', 'packages/rssrv/src/volumes.ts', "import { a } from './backends/testing.ts';\n"],
   ['a barrel', SOURCE, "export * from './a.ts';\n"],
+  ['the text of a program as an argument', SOURCE, "spawn('perl', ['-e', SCRIPT]);\n"],
   ['a rule switched off silently', SOURCE, '// oxlint-disable-next-line no-eval\n'],
   ['only', TEST, `test.only('x', () => {});\n`],
   ['skip', TEST, `test.skip('x', () => {});\n`],

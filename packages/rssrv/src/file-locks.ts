@@ -1,10 +1,11 @@
 // Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a
-// lock belongs to the open file, not to who asked for it: a short-lived perl child that inherits the descriptors takes the
-// locks, and this process holds them until it closes its descriptors or ends, however it ends.
+// lock belongs to the open file, not to who asked for it: a short-lived perl child (helpers/locks.pl) that inherits the
+// descriptors takes the locks, and this process holds them until it closes its descriptors or ends, however it ends.
 
 import { spawn } from 'node:child_process';
 import { systemClock } from '@rsio/protocol/lib/clock';
 import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/protocol/lib/program-limits';
+import { helperFile } from './backends/helper-files.ts';
 
 /** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
 export type LockOutcome = 'held' | 'taken' | 'unavailable';
@@ -18,15 +19,6 @@ export interface LockRequest {
 const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 
-// 4: do not wait; errno 11 (EAGAIN): somebody else holds it.
-const SCRIPT = String.raw`
-my $fd = 3;
-for my $mode (@ARGV) {
-  my $opened = open(my $file, '<&=', $fd++);
-  print !$opened ? 'unavailable' : flock($file, $mode | 4) ? 'held' : $! == 11 ? 'taken' : 'unavailable', "\n";
-}
-`;
-
 /** Outcomes in the order of the requests. */
 export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
   const outcomes: LockOutcome[] = [];
@@ -38,7 +30,7 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 
 async function takeSome(requests: readonly LockRequest[], command: string): Promise<LockOutcome[]> {
   const modes = requests.map((request) => String(request.shared ? LOCK_SHARED : LOCK_EXCLUSIVE));
-  const args = ['-e', SCRIPT, '--', ...modes];
+  const args = [helperFile('locks.pl'), ...modes];
   const first = await run(command, args, requests);
   // Killed by somebody, such as a kernel without memory: that says nothing of the locks, and going on without them would.
   const { text } = first.isKilled ? await run(command, args, requests) : first;

@@ -17,6 +17,7 @@ import { needPrograms } from '@rsio/protocol/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { helperFile } from './helper-files.ts';
 import { openBackend } from './open-backend.ts';
 import { RangeHelper } from './range-helper.ts';
 import { rangeScriptArguments } from './range-script.ts';
@@ -311,15 +312,15 @@ test('the helper works on the opened file, also when its name has become another
 });
 
 test('the helper ends with the process that started it, however that ends', async () => {
-  const [flag, text, dashes, , ...calls] = rangeScriptArguments(process.arch, 0) ?? [];
+  const [file, , ...calls] = rangeScriptArguments(process.arch, 0) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
   // Its input never ends, because it holds both ends of it: only the parent-death signal can tell it.
   const program = `
-    const [flag, text, dashes, ...calls] = ${JSON.stringify([flag, text, dashes, ...calls])};
+    const [file, ...calls] = ${JSON.stringify([file, ...calls])};
     const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');
     const { spawn } = require('node:child_process');
-    const child = spawn('perl', [flag, text, dashes, String(process.pid), ...calls], { stdio: [input, 'pipe', 'inherit'] });
+    const child = spawn('perl', [file, String(process.pid), ...calls], { stdio: [input, 'pipe', 'inherit'] });
     child.stdout.once('data', () => console.log(child.pid));
     require('node:fs').writeSync(input, 'close 1\\n');`;
   const parent = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -337,6 +338,25 @@ test('the helper ends with the process that started it, however that ends', asyn
     if (pid > 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
   }
 });
+
+test('ps shows names of files, not the text of programs, for all that the server starts', async () => {
+  const helper = new RangeHelper({ clock: new FakeClock(), onLost: (reason) => expect.fail(reason) });
+  const descriptor = fs.openSync(sparseFile(), 'r+');
+  const file = await helper.attach(descriptor, true, 'probe');
+  const lines = childrenOf(process.pid).filter((line) => line.startsWith('perl '));
+  await file?.detach();
+  fs.closeSync(descriptor);
+  expect(lines).toContainEqual(expect.stringMatching(/^perl \S+\/helpers\/ranges\.pl \d+ \d+ \d+ $/));
+  for (const name of ['ranges.pl', 'locks.pl']) {
+    expect(spawnSync('perl', ['-c', helperFile(name)], { encoding: 'utf8' }).stderr).toBe(`${helperFile(name)} syntax OK\n`);
+  }
+});
+
+/** Command lines of the processes that this one has started, words parted by spaces. */
+function childrenOf(pid: number): string[] {
+  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return children.map((child) => fs.readFileSync(`/proc/${child}/cmdline`, 'utf8').replaceAll('\0', ' '));
+}
 
 test('a helper whose parent is gone before it begins does nothing', () => {
   const args = rangeScriptArguments(process.arch, 1) ?? [];

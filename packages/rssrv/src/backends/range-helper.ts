@@ -1,5 +1,5 @@
 // Holes, zeroed ranges and extents: what the kernel can do and Node cannot ask for, through one perl child per process
-// (range-script.ts), started when the first file is attached and ended when the last one is detached.
+// (helpers/ranges.pl), started when the first file is attached and ended when the last one is detached.
 // Leaves what to do without it to the backend: everything here answers LOST while the helper cannot help (no perl, an unknown
 // architecture, killed because it did not answer). One that was lost is started anew when it is needed, after a while that grows.
 // Invariant: there is one at a time, also while a killed one hangs in the storage.

@@ -1,0 +1,80 @@
+#!/usr/bin/perl
+# The program of the range helper (src/backends/range-helper.ts): what Node cannot ask of the kernel, fallocate, SEEK_DATA and SEEK_HOLE. One
+# line in, one line out, one system call at a time. Arguments: the process that started it, the numbers of fallocate and prctl.
+# Invariant: it never outlives the process that started it (parent-death signal, and the end of its input).
+#
+#   open ID PATH writable|readonly known|probe   ->  0 canPunch canExtents
+#   punch ID POSITION LENGTH                     ->  0            makes a hole, the size stays
+#   zero ID POSITION LENGTH                      ->  0            zeros that stay allocated
+#   extents ID POSITION END PAIRS                ->  0 (LENGTH 0|1)...   0: data, 1: hole; bytes, from POSITION on
+#   close ID                                     ->  0
+# A failure is answered with its errno number alone.
+#
+# Fallocate modes: 1 keep size, 2 punch hole, 16 zero range. Seek: 3 data, 4 hole; errno 6 (ENXIO): no data from here on.
+# The probe punches past the end of a regular file, where there is nothing to lose.
+# The process keeps the name perl: by it rssrv finds one that has outlived its worker (src/run-records.ts).
+use strict;
+my ($parent, $fallocate, $prctl) = map { $_ + 0 } @ARGV;
+$| = 1;
+$SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
+syscall($prctl, 1, 9, 0, 0, 0);
+exit 0 if getppid() != $parent;
+my %files;
+
+sub allocate {
+  my ($file, $mode, $position, $length) = @_;
+  return syscall($fallocate, fileno($file), $mode, $position, $length) == 0 ? 0 : $! + 0;
+}
+
+sub attach {
+  my ($id, $path, $access, $support) = @_;
+  sysopen(my $file, $path, $access eq 'writable' ? 2 : 0) or return $! + 0;
+  $files{$id} = $file;
+  my $punch = $support eq 'known' ? 1 : 0;
+  if ($support eq 'probe' && $access eq 'writable' && -f $file) {
+    my $past = (-s $file) + 1048576;
+    $punch = 1 if allocate($file, 3, $past - $past % 4096, 4096) == 0;
+  }
+  my $extents = -f $file && (defined(sysseek($file, 0, 3)) || $! == 6) ? 1 : 0;
+  return "0 $punch $extents";
+}
+
+sub extents {
+  my ($file, $position, $end, $pairs) = @_;
+  my $size = -s $file;
+  $end = $size if $size < $end;
+  my @found = (0);
+  while ($position < $end && @found < 2 * $pairs) {
+    my $data = sysseek($file, $position, 3);
+    if (!defined $data) {
+      return $! + 0 if $! != 6;
+      $data = $end;
+    }
+    $data = $end if $data > $end;
+    if ($data > $position) {
+      push @found, $data - $position, 1;
+      $position = $data;
+      next;
+    }
+    my $hole = sysseek($file, $position, 4);
+    return $! + 0 if !defined $hole;
+    $hole = $end if $hole > $end;
+    push @found, $hole - $position, 0;
+    $position = $hole;
+  }
+  return "@found";
+}
+
+while (defined(my $line = <STDIN>)) {
+  my ($verb, $id, @words) = split ' ', $line;
+  my $answer = 9;
+  if ($verb eq 'open') { $answer = attach($id, @words); }
+  elsif (exists $files{$id}) {
+    my @numbers = $verb eq 'close' ? () : map { $_ + 0 } @words;
+    if ($verb eq 'punch') { $answer = allocate($files{$id}, 3, @numbers); }
+    elsif ($verb eq 'zero') { $answer = allocate($files{$id}, 17, @numbers); }
+    elsif ($verb eq 'extents') { $answer = extents($files{$id}, @numbers); }
+    elsif ($verb eq 'close') { delete $files{$id}; $answer = 0; }
+  }
+  print "$answer\n";
+}
