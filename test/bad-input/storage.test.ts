@@ -127,22 +127,26 @@ it('full: what does not fit is ENOSPC, what was written stays, and when there is
   await nbd.verify(7 * MIB, 4096);
 });
 
-it('cut: reads behind its new end are EIO, what is left is served, and nobody opens it until it is whole', async () => {
+it('cut: its I/O waits, nobody opens it, and it goes on when the file is whole and the server is reloaded', async () => {
   const nbd = await attached('cut');
   const file = client.file('storage/cut.img');
   await nbd.verify(0, 65_536);
   truncateSync(file, 4 * MIB);
-  await expect(nbd.read(6 * MIB, 4096)).rejects.toThrow('Errno 5 ');
-  await nbd.verify(MIB, 65_536);
-  await logged(`Volume cut: read of ${file} failed (it ends before the volume does): it was cut while rssrv served it, restore it`);
-  nbd.close();
-  await client.rsconfigWell('-d', 'cut');
-  await expectRefused(
-    'cut',
-    `Volume cut has 8388608 bytes but ${file} only 4194304: it was cut while rssrv served it, restore it [E_VOLUME]`,
-  );
+  let read: Buffer | null = null;
+  const reading = nbd.read(6 * MIB, 4096).then((found) => (read = found));
+  const why = `Volume cut: ${file} was cut to 4194304 bytes while 8388608 bytes of it were served, and it is not served until it is whole`;
+  await waitFor(() => server.log('rssrv').includes(why), 10_000, 'The server has noticed');
+  await waitFor(() => client.log('rsiod').includes(`Volume cut of server big-9 waits: ${why}`), 10_000, 'The client knows why it waits');
+  const refused = await client.rsconfig('-a', 'cut');
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`${why}: write its content back into the same file`)]);
+  expect(client.log('rsiod').split(`Volume cut of server big-9 waits: ${why}`)).toHaveLength(2);
   truncateSync(file, 8 * MIB);
-  await (await attached('cut')).verify(6 * MIB, 4096);
+  process.kill(pid, 'SIGHUP');
+  await logged(`Volume cut: ${file} is whole again, and is served`);
+  expect((await reading).equals(Buffer.alloc(4096))).toBe(true);
+  expect(read).not.toBeNull();
+  await nbd.verify(6 * MIB, 4096);
+  nbd.close();
 });
 
 it('gone: who has it open goes on, nobody else opens it, and it is there again when the file is', async () => {

@@ -41,6 +41,8 @@ class Opening {
   verifyAgain = false;
   /** An open handle of which nothing is made, because the volume is not what was attached; the hold would end with it. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
+  /** What it waits for, as it was said last: a wait that is tried anew every second, for hours, is not said every second. */
+  said: string | null = null;
 }
 
 export class Opener {
@@ -189,23 +191,30 @@ export class Opener {
       return;
     }
     attachment.opened(answer);
+    const opening = this.openings.get(attachment);
+    if (opening !== undefined) opening.said = null;
     // It leaves when all that had to be sent again is answered; one that is still here from the last handle does for this one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewLife = before !== null && before.life !== answer.life;
     // What goes on every second is not said every second.
-    if (isNewLife || (this.openings.get(attachment)?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewLife);
+    if (isNewLife || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewLife);
   }
 
   /** What the attachment has must not meet what the volume is now: it is opened again until it is what it was. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
-    if (attachment.reason !== sentence) {
-      attachment.reason = sentence;
-      this.events.waits(attachment, sentence);
-    }
+    this.waits(attachment, sentence);
     this.openAfter(attachment, UNFIT_RETRY_MS);
+  }
+
+  private waits(attachment: Attachment, sentence: string): void {
+    const opening = this.openings.get(attachment);
+    attachment.reason = sentence;
+    if (opening === undefined || opening.said === sentence) return;
+    opening.said = sentence;
+    this.events.waits(attachment, sentence);
   }
 
   /** The handle that is kept of a volume that is waited for, if it is of the present session. It is the caller's to close. */
@@ -259,7 +268,7 @@ export class Opener {
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
-    this.events.waits(attachment, attachment.reason);
+    this.waits(attachment, attachment.reason);
     opening.retry = this.clock.after(REOPEN_RETRY_MS, () => {
       attachment.replayAgain();
       this.trunk.wantPump();
@@ -282,8 +291,7 @@ export class Opener {
       return;
     }
     if (this.trunk.isEnded) return;
-    attachment.reason = sentence;
-    this.events.waits(attachment, sentence);
+    this.waits(attachment, sentence);
     this.openAfter(attachment, REOPEN_RETRY_MS);
   }
 

@@ -90,7 +90,7 @@ class RecoveryScene {
     expect(at, `${name} waits`).toBeGreaterThanOrEqual(0);
     const { path, frame } = this.unanswered[at]!;
     this.answered.add(frame);
-    if (frame.header.op === OP.IOCTL) path.answerMessage(frame, status, EMPTY);
+    if (frame.header.op === OP.IOCTL || frame.header.op === OP.OPEN) path.answerMessage(frame, status, EMPTY);
     else path.answerIo(frame, status, frame.header.op === OP.READ ? Buffer.alloc(frame.header.count * SECTOR_BYTES) : EMPTY);
     this.settle();
   }
@@ -242,6 +242,30 @@ describe('a new life of the storage', () => {
     expect([world.waiting, world.attachment.standing]).toEqual([['WRITE 10', 'WRITE 20'], 'recovering']);
     for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);
     expect([world.attachment.phase, world.log.life]).toEqual(['ready', 'second']);
+  });
+
+  test('what a volume waits for is said once, however often it is asked for, and anew after it was open', () => {
+    const world = new RecoveryScene();
+    const waits = (): number => world.said.filter((line) => line.startsWith('waits')).length;
+    for (let life = 2; life < 4; life++) {
+      world.loseSession();
+      const before = waits();
+      for (let again = 0; again < 10; again++) {
+        world.answer('OPEN', STATUS.VOLUME_UNAVAILABLE);
+        world.settle(REOPEN_RETRY_MS);
+      }
+      expect(waits() - before).toBe(1);
+      world.open({ life: `life-${life}` });
+      expect(world.attachment.phase).toBe('ready');
+    }
+    world.written(10);
+    world.reopen('last');
+    const before = waits();
+    for (let again = 0; again < 10; again++) {
+      world.answer('WRITE 10', STATUS.NO_SPACE);
+      world.settle(REOPEN_RETRY_MS);
+    }
+    expect(waits() - before).toBe(1);
   });
 
   test('what is given up while the replay runs begins it anew in the next session', () => {
