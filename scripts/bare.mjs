@@ -3,7 +3,7 @@
 // Invariant: exit code 0 exactly when nothing failed; the reasons of what was skipped are printed, each with how often.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { install, ROOT } from './prepare.mjs';
@@ -15,13 +15,21 @@ const COREUTILS =
     ' ',
   );
 
+const given = process.argv.slice(2);
+if (given.includes('--help') || given.includes('-h')) {
+  console.log(
+    'usage: npm run bare -- [ARGUMENT...]\n' +
+      "Runs the unit tests with a PATH of Node and the coreutils alone. With arguments these are vitest's in place of them:\n" +
+      '  npm run bare -- --project integration test/integration/keeper.test.ts',
+  );
+  process.exit(0);
+}
 install();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-bare-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 symlinkSync(process.execPath, join(folder, 'node'));
 // The shell is part of every system, and at /bin/sh for those that do not ask PATH.
 for (const program of ['sh', ...NODE, ...COREUTILS]) link(program);
-const given = process.argv.slice(2);
 const file = join(folder, 'summary.json');
 const { status } = spawnSync(
   process.execPath,
@@ -34,6 +42,10 @@ const { status } = spawnSync(
   ],
   { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, PATH: folder, [SUMMARY_FILE_VARIABLE]: file } },
 );
+if (!existsSync(file)) {
+  console.error('bare: vitest ended before it ran a test: see its message above, and npm run bare -- --help');
+  process.exit(1);
+}
 const { passed, failures, skipped } = JSON.parse(readFileSync(file, 'utf8'));
 const reasons = new Map();
 for (const { reason } of skipped) reasons.set(reason ?? 'no reason given', (reasons.get(reason ?? 'no reason given') ?? 0) + 1);
