@@ -80,7 +80,7 @@ function* codeLineProblems(path, line) {
   if (line.startsWith('export * ')) yield 'No barrel files: import from where the thing is';
   if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is switched off without a reason: write `-- why` behind it';
   if (isTest(path)) yield* testLineProblems(line);
-  else if (isProduct(path) && /['"]-e['"]/.test(line))
+  else if (path.startsWith('packages/') && isProduct(path) && /['"]-e['"]/.test(line))
     yield 'ps shows the whole text of a program given by -e: make it a file below helpers/';
 }
 

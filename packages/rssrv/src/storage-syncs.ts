@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { STORAGE_SYNC_WAIT_MS, STORAGE_SYNCS_MAX } from '@rsio/protocol/limits';
+import { helperFile } from './backends/helper-files.ts';
 
 export interface StorageSyncEvents {
   /** A sync failed for which nobody waits any more: what was written to the volume may be lost. */
@@ -21,9 +22,7 @@ interface Running {
 
 const ERRNO_CHARACTERS_MAX = 32;
 
-/** Descriptor 3 is the storage. Prints the errno's name when the sync fails. */
-const SCRIPT = "try { require('fs').fdatasyncSync(3); } catch (error) { process.stdout.write(error.code ?? 'EIO'); process.exit(1); }";
-const SYNC_COMMAND: readonly string[] = [process.execPath, '--title=rssrv: sync', '-e', SCRIPT];
+const SYNC_COMMAND: readonly string[] = [process.execPath, '--title=rssrv: sync', helperFile('sync.cjs')];
 
 export class StorageSyncs {
   private readonly clock: Clock;
