@@ -96,8 +96,8 @@ it('a server process that stands still: the WRITE given up is never executed ove
       () => false,
     );
   await waitFor(isBack, BACK_MS, 'The volume goes on');
-  expect(server.worker('big-2')).not.toBe(worker);
-  await waitFor(() => !server.processes().includes(worker), BACK_MS, 'The old server process is gone');
+  // Its handle was revoked (S11): the process goes on, and has nothing left of what was given up.
+  expect(server.worker('big-2')).toBe(worker);
   expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
   expect(client.log('rsiod')).not.toContain('began a new life');
 });

@@ -2,7 +2,7 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
-import { SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
+import { DRAINING_WORD_MS, PROOF_TIMEOUT_MS, SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
 import type { Path } from '@rsio/protocol/trunk/path';
 import type { SlotTable } from '@rsio/protocol/trunk/slot-table';
 import type { Trunk } from '@rsio/protocol/trunk/trunk';
@@ -44,6 +44,9 @@ const GAP_WITH_PATH_MS = 7_000;
 
 /** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
 const QUARANTINE_MS = 500;
+
+/** From a server's word that it is slow on: it may be long on its way. */
+const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_WORD_MS;
 
 /** What is watched of one volume's use. */
 interface Watch {
@@ -166,7 +169,9 @@ export class Judge {
   }
 
   private lookAtStall({ isGood }: SimClient, user: SimUser, nowMs: number): void {
-    const lateMs = user.stall.overdueMs(isGood ? user.volume : null, user.oldestMs, nowMs);
+    const server = this.world.servers.find(({ serverid }) => serverid === user.target.serverid);
+    const slowSaidMs = server?.slowSaidMs.get(user.node) ?? Number.NEGATIVE_INFINITY;
+    const lateMs = user.stall.overdueMs(isGood ? user.volume : null, Math.max(user.oldestMs, slowSaidMs + WORD_LASTS_MS), nowMs);
     if (lateMs !== null)
       this.breaches.push(`E2: ${user.name} waits ${Math.round(lateMs)} ms longer than its stall ${user.policy}: ${user.oldest}`);
   }

@@ -53,6 +53,8 @@ export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
   readonly sessions = new Map<string, SimSession>();
+  /** By node: when it was last told that it is to come again. */
+  readonly slowSaidMs = new Map<string, number>();
   isListening = true;
   /** The listener of now. */
   listener: SimProcess;
@@ -260,7 +262,10 @@ export class SimServer implements SimHost {
         deadline.cancel();
         end.handler = null;
         const toProven = proven;
-        this.proven(end, proven, ({ code, sentence }) => refuse(provedRefusal(toProven, code, sentence)));
+        this.proven(end, proven, ({ code, sentence }) => {
+          if (code === 'E_DRAINING') this.slowSaidMs.set(toProven.hello.node, this.listener.monotonicMs());
+          refuse(provedRefusal(toProven, code, sentence));
+        });
       },
       onClosed: () => {
         deadline.cancel();

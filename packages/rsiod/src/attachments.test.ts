@@ -444,6 +444,39 @@ describe('a client that was replaced', () => {
   });
 });
 
+describe('a server that says that it is there and slow', () => {
+  const SLOW = 'Server process 7 of node node stands still';
+  const STALL = 5_000;
+
+  async function refused(by: 'refuse' | 'refuseUnproved'): Promise<{ scene: Scene; statuses: number[]; welcome: () => void }> {
+    const scene = new Scene();
+    await scene.attached();
+    for (const { stall } of scene.attachments.list) stall.setPolicy(STALL);
+    const statuses = await scene.write(1);
+    const { decide } = scene.scripted;
+    scene.scripted.decide = (path) => path[by]('E_DRAINING', SLOW);
+    scene.scripted.loseSession();
+    await scene.pass(20 * STALL);
+    return { scene, statuses, welcome: () => (scene.scripted.decide = decide) };
+  }
+
+  test('is waited for past the stall, and what it said is told', async () => {
+    const { scene, statuses, welcome } = await refused('refuse');
+    expect([statuses, scene.stalls]).toEqual([[], ['waiting']]);
+    expect(scene.attachments.list[0]!.stall.serverWord).toContain(SLOW);
+    welcome();
+    await scene.pass(STALL);
+    await scene.grant(7);
+    await scene.answer(OP.WRITE, STATUS.OK);
+    expect(statuses).toEqual([STATUS.OK]);
+  });
+
+  test('is not when anybody else says so', async () => {
+    const { statuses } = await refused('refuseUnproved');
+    expect(statuses).toEqual([STATUS.OUTCOME_UNKNOWN]);
+  });
+});
+
 test('storage that is full is an event, once, and so is that it works again', async () => {
   const scene = new Scene();
   await scene.attached();

@@ -132,7 +132,10 @@ export class Server {
 
   /** A connection to it came to nothing. What ends all I/O for good is believed only when the server has proved that it said so (R5). */
   connectionFailed(error: RsError): void {
-    if (error.code === 'E_REPLACED' && error.context['proved'] === true) this.replace(error.message);
+    if (error.context['proved'] !== true) return;
+    if (error.code === 'E_REPLACED') this.replace(error.message);
+    // It has an end that is waited for: of a storage that hangs, or of the session before this one.
+    if (error.code === 'E_DRAINING') for (const { watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
   /** Another instance of this node has taken our place there: all I/O ends with an error, and nothing is begun there any more. */

@@ -1,10 +1,10 @@
 // The stall policy of one volume at work: keeps the state of stall.ts and its one timer. What is decided is stall.ts's; what giving up
-// // means is the volume's. Time in which our own process stood still does not count: a look that comes late has not seen what came meanwhile.
+// means is the volume's. Time in which our own process stood still does not count: a look that comes late has not seen what came meanwhile.
 // Invariant: `giveUp` is called from a timer only, never from within what the watch is told.
 
 import type { StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
+import { DRAINING_WORD_MS, STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
 import type { Standing } from '@rsio/protocol/trunk/attachment';
 import { judgeStall, STALL_START, type StallEvent, type StallState, type StallWord } from './stall.ts';
 
@@ -24,6 +24,7 @@ export class StallWatch {
   private timer: Timer | null = null;
   /** When the next look is due; null: none is. */
   private lookMs: number | null = null;
+  private slowSentence: string | null = null;
 
   constructor(policy: StallPolicy, ports: StallWatchPorts) {
     this.policy = policy;
@@ -61,6 +62,17 @@ export class StallWatch {
 
   idle(): void {
     if (this.state.waitsSinceMs !== null) this.take({ kind: 'idle' });
+  }
+
+  /** The server has said that it is there and slow, in this sentence. */
+  serverIsSlow(sentence: string): void {
+    this.slowSentence = sentence;
+    this.take({ kind: 'slow', forMs: DRAINING_WORD_MS });
+  }
+
+  /** What it has said so, as long as that counts; null: nothing. */
+  get serverWord(): string | null {
+    return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowSentence : null;
   }
 
   private take(event: StallEvent): void {

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/protocol/config/types';
-import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
+import { DRAINING_RETRY_MS, DRAINING_WORD_MS, STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { StallWatch } from './stall-watch.ts';
 
@@ -83,6 +83,26 @@ describe('a duration', () => {
     clock.advance(0);
     expect(seen.slice(1)).toEqual(['61000 gave-up', '61000 given up']);
   });
+
+  test.each<StallPolicy>([2_000, 'fail'])(
+    'stall = %s: a server that says again and again that it is there and slow is waited for',
+    (policy) => {
+      const { watch, clock, seen } = new Scene(policy);
+      watch.standing('halted', true);
+      for (let time = 0; time < 60; time++) {
+        watch.serverIsSlow('Server process 7 stands still');
+        clock.advance(DRAINING_RETRY_MS);
+        watch.submitted();
+      }
+      expect([seen, watch.serverWord]).toEqual([['0 waits'], 'Server process 7 stands still']);
+      clock.advance(DRAINING_WORD_MS - DRAINING_RETRY_MS);
+      expect(watch.serverWord).toBeNull();
+      clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
+      expect(seen).toEqual(['0 waits']);
+      clock.advance(1);
+      expect(seen.slice(1)).toEqual([expect.stringContaining('gave-up'), expect.stringContaining('given up')]);
+    },
+  );
 
   test('no timer runs while no I/O waits', () => {
     const { watch, clock } = new Scene(2_000);

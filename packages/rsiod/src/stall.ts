@@ -17,6 +17,8 @@ export type StallEvent =
   | { readonly kind: 'idle' }
   /** Our own process stood still for so long: that time counts for nothing, since nothing that came meanwhile could be seen. */
   | { readonly kind: 'stood-still'; readonly ms: number }
+  /** The server says that it is there, and slow; that counts for so long. */
+  | { readonly kind: 'slow'; readonly forMs: number }
   | { readonly kind: 'time' };
 
 /** Times in monotonic ms. */
@@ -28,6 +30,8 @@ export interface StallState {
   readonly countsFromMs: number | null;
   /** Since when I/O waits that was not given up, less what our own process stood still; null: none does. */
   readonly waitsSinceMs: number | null;
+  /** Until then the server's word counts that it is there and slow: no time before it counts. */
+  readonly slowUntilMs: number;
   /** I/O was given up since it was ready last. */
   readonly gaveUp: boolean;
 }
@@ -44,7 +48,14 @@ export interface StallVerdict {
   readonly say: StallWord | null;
 }
 
-export const STALL_START: StallState = { standing: 'ready', sinceMs: null, countsFromMs: null, waitsSinceMs: null, gaveUp: false };
+export const STALL_START: StallState = {
+  standing: 'ready',
+  sinceMs: null,
+  countsFromMs: null,
+  waitsSinceMs: null,
+  slowUntilMs: 0,
+  gaveUp: false,
+};
 
 export function judgeStall(policy: StallPolicy, before: StallState, event: StallEvent, nowMs: number): StallVerdict {
   const state = after(before, event, nowMs);
@@ -72,6 +83,8 @@ function after(before: StallState, event: StallEvent, nowMs: number): StallState
       return { ...before, waitsSinceMs: null };
     case 'stood-still':
       return { ...before, countsFromMs: later(before.countsFromMs, event.ms), waitsSinceMs: later(before.waitsSinceMs, event.ms) };
+    case 'slow':
+      return { ...before, slowUntilMs: nowMs + event.forMs };
     case 'time':
       return before;
   }
@@ -82,9 +95,9 @@ function later(timeMs: number | null, ms: number): number | null {
 }
 
 /** `fail` counts from the loss, so that later I/O fails at once; a duration counts from when I/O began to wait. */
-function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs }: StallState): number | null {
+function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
-  return policy === 'fail' ? countsFromMs + STALL_FAIL_GRACE_MS : waitsSinceMs + policy;
+  return policy === 'fail' ? Math.max(countsFromMs, slowUntilMs) + STALL_FAIL_GRACE_MS : Math.max(waitsSinceMs, slowUntilMs) + policy;
 }
 
 function wordFor(before: StallState, state: StallState): StallWord | null {

@@ -144,7 +144,8 @@ export function attachmentView(volume: Volume, shown: ShownAs, servers: number):
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
-    const path = `a path to ${volume.serverText}`;
+    const word = stall.serverWord;
+    const path = word === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${word}`;
     return stall.gaveUp ? `${path}: I/O was given up, its outcome is unknown` : path;
   }
   return attachment.phase === 'ready' ? null : attachment.reason;
@@ -262,7 +263,8 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? standsFor(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  const { untilMs } = volume.stall;
+  // While its server says that it is there, it is waited for.
+  const untilMs = volume.stall.serverWord === null ? volume.stall.untilMs : null;
   return [
     {
       volume: labelOf(volume),

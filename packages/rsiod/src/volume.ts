@@ -224,6 +224,10 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     this.storageErrors.stop();
   }
 
+  serverIsSlow(sentence: string): void {
+    this.stall.serverIsSlow(sentence);
+  }
+
   /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
   giveUp(): void {
     for (const entry of this.byteRanges.giveUp(STATUS.OUTCOME_UNKNOWN)) {

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Log } from '@rsio/protocol/lib/log';
+import type { RsError } from '@rsio/protocol/lib/errors';
 import { FrequentLog } from '@rsio/protocol/lib/frequent-log';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
@@ -24,7 +25,16 @@ function place(name: string, said: string[]): Place {
     gone();
     await ended;
   };
-  return { usable: Promise.resolve(), ended, gone: false, pid: 1, tell: () => undefined, kill: () => undefined, end } as unknown as Place;
+  return {
+    usable: Promise.resolve(),
+    ended,
+    gone: false,
+    pid: 1,
+    standsStillMs: null,
+    tell: () => undefined,
+    kill: () => undefined,
+    end,
+  } as unknown as Place;
 }
 
 function proven(instance: number): Proven {
@@ -32,35 +42,69 @@ function proven(instance: number): Proven {
   return { kind: 'new', hello, features: [], proof: { dead: [] }, sessionSecret: Buffer.alloc(32) } as unknown as Proven;
 }
 
-test('an old instance is told that it is replaced when that is durable, since it believes it for ever', async () => {
-  const said: string[] = [];
-  const notes: (() => void)[] = [];
-  const holders = {
-    isCurrent: () => true,
-    lastHolding: () => null,
-    mayReplace: () => true,
-    noteInstance: ({ instance }: { instance: number }) =>
-      new Promise<void>((resolve) => {
-        notes.push(() => {
-          said.push(`instance ${instance} is kept`);
-          resolve();
-        });
-      }),
-  };
+/** Admissions over holders that are content with everybody. */
+function admissionsOf(
+  said: string[],
+  placeOf: (name: string) => Place,
+  noteInstance: (client: { instance: number }) => Promise<void>,
+): Admissions {
   let started = 0;
   const clock = new FakeClock();
-  const ports = {
+  return new Admissions({
     clock,
     log: LOG,
     lines: new FrequentLog(clock, LOG),
-    holders,
-    takePlace: () => place(`session ${++started}`, said),
+    holders: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
+    takePlace: () => placeOf(`session ${++started}`),
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
     isClient: () => true,
     sessionEnded: () => Promise.resolve(),
-    refuse: (_socket: Socket, _proven: Proven, error: Error) => said.push(error.message),
-  } as unknown as AdmissionPorts;
-  const admissions = new Admissions(ports);
+    refuse: (_socket: Socket, _proven: Proven, error: RsError) => said.push(`${error.code}: ${error.message}`),
+  } as unknown as AdmissionPorts);
+}
+
+// Once the connection went to the process all the same, where nobody answered it, and the client knew of no path to the server.
+test('a join to a session whose process waits for its storage is told so', async () => {
+  const said: string[] = [];
+  const given: unknown[] = [];
+  let stillMs: number | null = null;
+  const placeOf = (name: string): Place =>
+    Object.defineProperties(place(name, said), {
+      standsStillMs: { get: () => stillMs },
+      tell: { value: ({ type }: { type: string }) => given.push(type) },
+    });
+  const admissions = admissionsOf(said, placeOf, () => Promise.resolve());
+  const socket = { remoteAddress: '127.45.0.1' } as Socket;
+  admissions.admit(socket, proven(1), AT);
+  await expect.poll(() => admissions.sessions.length).toBe(1);
+  const joins = { ...proven(1), kind: 'join' } as Proven;
+  given.length = 0;
+  for (const ms of [null, 12_345, null]) {
+    stillMs = ms;
+    admissions.admit(socket, joins, AT);
+  }
+  expect(given).toEqual(['path', 'path']);
+  expect(said).toEqual([
+    'E_DRAINING: Server process 1 of node big-2 stands still in a call to the storage of one of its volumes, for 12 s now',
+  ]);
+});
+
+test('an old instance is told that it is replaced when that is durable, since it believes it for ever', async () => {
+  const said: string[] = [];
+  const notes: (() => void)[] = [];
+  const noteInstance = ({ instance }: { instance: number }): Promise<void> =>
+    new Promise((resolve) => {
+      notes.push(() => {
+        said.push(`instance ${instance} is kept`);
+        resolve();
+      });
+    });
+  let started = 0;
+  const placeOf = (name: string): Place => {
+    started++;
+    return place(name, said);
+  };
+  const admissions = admissionsOf(said, placeOf, noteInstance);
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
 
   admissions.admit(socket, proven(1), AT);

@@ -23,6 +23,7 @@ import type { Asked, ClientIdentity, FromSession, ToSession } from './channel.ts
 import type { Holders } from './holders.ts';
 import type { Admission } from './session.ts';
 import type { Place } from './place.ts';
+import { STANDS_STILL } from './workers.ts';
 
 type Answer = Extract<ToSession, { type: 'told' }>['answer'];
 
@@ -110,7 +111,7 @@ export class Admissions {
       const served = this.byNode.get(node);
       if (served === undefined)
         this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
-      else served.place.tell({ type: 'path', admission }, socket);
+      else this.join(served, socket, proven, admission);
       return;
     }
     if (this.inTransition.has(node)) {
@@ -161,6 +162,17 @@ export class Admissions {
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.sessions.map((session) => session.place.end(code, sentence)));
+  }
+
+  /** What goes to a process that stands still is answered by nobody: its client is told that the server is there, and slow. */
+  private join({ place }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
+    const stillMs = place.standsStillMs;
+    if (stillMs === null) {
+      place.tell({ type: 'path', admission }, socket);
+      return;
+    }
+    const process = `Server process ${place.pid} of node ${proven.hello.node} ${STANDS_STILL}`;
+    this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
   private async begin(socket: Socket, hello: Hello, secret: Buffer, admission: Admission): Promise<void> {

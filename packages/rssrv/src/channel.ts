@@ -52,6 +52,8 @@ export type ToWorker =
   /** `session`: hex. */
   | { readonly type: 'session'; readonly session: string; readonly said: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
+  /** Answered by `runs`, as soon as its loop turns. */
+  | { readonly type: 'do-you-run' }
   /** No session is left in it, and none will come: it exits. */
   | { readonly type: 'leave' };
 
@@ -74,4 +76,7 @@ export type FromSession =
   /** Everything of it has ended. */
   | { readonly type: 'ended' };
 
-export type FromWorker = { readonly type: 'ready' } | { readonly type: 'session'; readonly session: string; readonly said: FromSession };
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'runs' }
+  | { readonly type: 'session'; readonly session: string; readonly said: FromSession };

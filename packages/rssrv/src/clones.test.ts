@@ -110,6 +110,7 @@ class Scene {
       ended,
       gone: false,
       pid: 1,
+      standsStillMs: null,
       tell: () => undefined,
       kill: () => undefined,
       end,

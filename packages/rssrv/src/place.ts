@@ -11,6 +11,8 @@ export interface PlaceHost {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
+  /** For how long it has not run, because it waits for its storage; null: it runs. */
+  readonly standsStillMs: number | null;
   tell(message: ToWorker, socket?: Socket): void;
   /** Its session has ended in order, or has never begun (`isUnused`). */
   placeEnded(place: Place, isUnused?: boolean): void;
@@ -49,6 +51,11 @@ export class Place {
 
   get pid(): number {
     return this.worker.pid;
+  }
+
+  /** As its worker's. */
+  get standsStillMs(): number | null {
+    return this.isOver ? null : this.worker.standsStillMs;
   }
 
   /** As its worker's. */

@@ -39,6 +39,9 @@ class WorkerProcess {
         this.log?.reopen();
         this.log?.setLevel(message.level as LogLevel);
         return;
+      case 'do-you-run':
+        this.say({ type: 'runs' });
+        return;
       case 'leave':
         leave(0);
     }

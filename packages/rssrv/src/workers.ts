@@ -9,11 +9,16 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/protocol/lib/errors';
 import type { Log } from '@rsio/protocol/lib/log';
+import { isAsleep } from '@rsio/protocol/lib/process-facts';
 import { SPARE_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { FromWorker, ToWorker } from './channel.ts';
+import { LoopWatch } from './loop-watch.ts';
 import { Place, type PlaceHost } from './place.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** For people. */
+export const STANDS_STILL = 'stands still in a call to the storage of one of its volumes';
 
 export class Worker implements PlaceHost {
   readonly pid: number;
@@ -27,6 +32,7 @@ export class Worker implements PlaceHost {
   /** Of the last session, which has ended in order: the process is to go next. */
   private lastPlace: Place | null = null;
   private isGone = false;
+  private readonly watch: LoopWatch;
 
   /**
    * Settles when the process stands in RUN's records and listens to its channel; nothing is given to it before. A socket that came
@@ -44,6 +50,15 @@ export class Worker implements PlaceHost {
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
     this.pid = this.child.pid ?? 0;
+    this.watch = new LoopWatch({
+      clock,
+      ask: () => this.tell({ type: 'do-you-run' }),
+      isAsleep: () => isAsleep(this.pid),
+      said: (forMs) => {
+        if (forMs === null) log.warn(`Server process ${this.pid} ${STANDS_STILL}: I/O of its clients waits for it`);
+        else log.info(`Server process ${this.pid} goes on after ${Math.round(forMs / 1_000)} s`);
+      },
+    });
     const starting = clock.after(WORKER_START_TIMEOUT_MS, () => {
       log.error(`Server process ${this.pid} did not come up within ${WORKER_START_TIMEOUT_MS / 1000} s: it is ended`);
       this.kill();
@@ -63,6 +78,7 @@ export class Worker implements PlaceHost {
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
       if (heard.type === 'ready') starting.cancel();
+      else if (heard.type === 'runs') this.watch.answered();
       else this.places.get(heard.session)?.heard(heard.said);
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
@@ -74,6 +90,7 @@ export class Worker implements PlaceHost {
       const gone = (): void => {
         this.isGone = true;
         starting.cancel();
+        this.watch.stop();
         for (const socket of this.onTheirWay) socket.destroy();
         this.lastPlace?.over(true);
         for (const place of this.places.values()) place.over(false);
@@ -92,6 +109,10 @@ export class Worker implements PlaceHost {
 
   get gone(): boolean {
     return this.isGone;
+  }
+
+  get standsStillMs(): number | null {
+    return this.isGone ? null : this.watch.stillMs;
   }
 
   /** A session may be given a place in it. */
@@ -114,6 +135,7 @@ export class Worker implements PlaceHost {
   place(session: string): Place {
     const place = new Place(this, session);
     this.places.set(session, place);
+    this.watch.start();
     return place;
   }
 

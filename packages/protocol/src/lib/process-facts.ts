@@ -14,6 +14,7 @@ export function bootId(): string {
 }
 
 interface Stat {
+  readonly state: string;
   readonly name: string;
   readonly session: number;
   readonly startTicks: string;
@@ -25,6 +26,12 @@ interface Stat {
  */
 export function startTicksOf(pid: number): string | undefined {
   return statOf(pid)?.startTicks;
+}
+
+/** Whether the first thread of a process sleeps: it waits in the kernel for something, as a storage, and is neither stopped nor at work. */
+export function isAsleep(pid: number): boolean {
+  const state = statOf(pid)?.state;
+  return state === 'D' || state === 'S';
 }
 
 /** Processes of this name whose session was begun by the process `leader`, which itself may be gone: the number is not given again. */
@@ -48,10 +55,10 @@ function statOf(pid: number): Stat | undefined {
   // The name in brackets may hold anything, brackets too; state is the third field.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');
-  const [state, session, threads, startTicks] = [fields[0], Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
+  const [state, session, threads, startTicks] = [fields[0] ?? '', Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
   // One whose first thread has ended is a zombie while others, such as one stuck in a write, go on.
   const isOver = state === 'X' || (state === 'Z' && threads <= 1);
-  return isOver ? undefined : { name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
+  return isOver ? undefined : { state, name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
 }
 
 function readIfThere(path: string): string | undefined {

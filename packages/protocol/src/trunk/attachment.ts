@@ -33,6 +33,8 @@ const PHASES: StateTable<AttachmentPhase> = {
 /** Told when an attachment's standing may have changed; it must not act on the attachment before the call has returned. */
 export interface AttachmentWatcher {
   standingChanged(): void;
+  /** The server has said that it is there and slow, in this sentence. */
+  serverIsSlow(sentence: string): void;
 }
 
 /**

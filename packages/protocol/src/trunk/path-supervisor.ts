@@ -15,6 +15,7 @@ import type { Directions, PathState, PathTotals } from '../lib/path-facts.ts';
 import { checkMove, type StateTable } from '../lib/state-table.ts';
 import {
   BODY_MAX_BYTES,
+  DRAINING_RETRY_MS,
   HANDSHAKE_MESSAGE_MAX_BYTES,
   HANDSHAKE_PATIENCE_MS,
   JOIN_RETRY_MS,
@@ -396,6 +397,8 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
 
   private delayAfter(code: ErrorCode, isLimited: boolean): number {
     if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
+    // It is there, and says that it is slow: it is asked again before that word is old.
+    if (code === 'E_DRAINING') return Math.min(DRAINING_RETRY_MS, this.backoff.nextMs());
     return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
   }
 
