@@ -320,13 +320,8 @@ export const SPARE_WORKERS = 1;
 /** Processes that serve clients, for each core of the machine, when rssrvcfg says nothing: some 12 MiB each. */
 export const PROCESSES_PER_CORE = 8;
 export const WORKER_START_TIMEOUT_MS = 10_000;
-/** How often the listener asks a process with sessions whether it runs, and how many questions in a row without an answer show that it does not. */
-export const WORKER_LOOK_MS = 500;
-export const WORKER_LOOKS_UNANSWERED = 3;
 /** A client that was told E_DRAINING comes again within this. */
 export const DRAINING_RETRY_MS = 1_000;
-/** For so long such a word counts: the server is there, and slow. */
-export const DRAINING_WORD_MS = 3_000;
 /** A newcomer waits this long for the end of its node's old session, then it is told to come again. */
 export const OLD_SESSION_WAIT_MS = 3_000;
 /** A session whose last path went this long ago does not keep an instance on another machine, or in another boot, out. */
@@ -619,8 +614,6 @@ assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface are made
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
-assert(WORKER_LOOK_MS * WORKER_LOOKS_UNANSWERED < DEAD_AFTER_MS, 'A process that stands still must be known when its paths are missed');
-assert(DRAINING_WORD_MS >= DRAINING_RETRY_MS + HANDSHAKE_PATIENCE_MS, 'The word that a server is slow must last until it is asked again');
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(NBD_BYTES_OUT_MAX <= NBD_DOOR_BYTES_MAX, 'One NBD connection must be allowed all that it may have out');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed out when nothing else is');

@@ -4,7 +4,8 @@
 
 import type { StallPolicy } from '@rsio/protocol/config/types';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { DRAINING_WORD_MS, STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
+import { DRAINING_WORD_MS } from '@rsio/protocol/lib/program-limits';
+import { STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
 import type { Standing } from '@rsio/protocol/trunk/attachment';
 import { judgeStall, STALL_START, type StallEvent, type StallState, type StallWord } from './stall.ts';
 

@@ -3,7 +3,8 @@
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/protocol/config/types';
-import { DRAINING_RETRY_MS, DRAINING_WORD_MS, STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
+import { DRAINING_WORD_MS } from '@rsio/protocol/lib/program-limits';
+import { DRAINING_RETRY_MS, STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { StallWatch } from './stall-watch.ts';
 

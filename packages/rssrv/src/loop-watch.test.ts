@@ -1,6 +1,7 @@
 // Which server process counts as one that waits for its storage on the thread that answers PINGs: by questions that it does not answer.
+// Leaves real processes to test/integration/slow-process.test.ts.
 
-import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/protocol/limits';
+import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { StallingClock } from '@rsio/protocol/testing/stalling-clock';
 import { expect, test } from 'vitest';

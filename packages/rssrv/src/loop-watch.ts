@@ -3,7 +3,7 @@
 // Counts questions, not time: when the listener itself stood still, the answers are there and not read yet.
 
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/protocol/limits';
+import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/protocol/lib/program-limits';
 
 export interface LoopWatchPorts {
   readonly clock: Clock;

@@ -1,8 +1,17 @@
 // Bounds of one program alone: what storage, doors, the curses tool and the logs keep to. All others are in limits.ts.
 // Invariant: no other bound depends on them.
 
+import { DRAINING_RETRY_MS } from '../limits.ts';
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
+
+// --- a server that is there and slow
+/** How often the listener asks each process with sessions whether it runs, and how many times without an answer show that it does not. */
+export const WORKER_LOOK_MS = 500;
+export const WORKER_LOOKS_UNANSWERED = 3;
+/** So long a client takes E_DRAINING for the word of such a server; it asks again within DRAINING_RETRY_MS, and a handshake takes its time. */
+export const DRAINING_WORD_MS = 3 * DRAINING_RETRY_MS;
 
 // --- file backend (docs/adr: sync or pool)
 export const SLOW_CALL_US = 120;
