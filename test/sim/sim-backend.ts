@@ -93,7 +93,6 @@ export class SimBackend implements Backend, Opening {
     this.running++;
     const answer = this.answering(done);
     this.gate.flush((status) => {
-      this.storage.promised();
       answer(status);
       this.left();
     });
@@ -118,7 +117,6 @@ export class SimBackend implements Backend, Opening {
   }
 
   async close(): Promise<void> {
-    this.storage.promised();
     if (this.running > 0) {
       await new Promise<void>((resolve) => {
         this.whenIdle = resolve;
@@ -183,7 +181,6 @@ export class SimBackend implements Backend, Opening {
   private left(): void {
     this.running--;
     if (this.running > 0 || this.whenIdle === null) return;
-    this.storage.promised();
     this.whenIdle();
   }
 

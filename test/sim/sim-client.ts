@@ -43,8 +43,6 @@ export interface ClientPorts {
   pathFailed(): void;
   /** Numbers client processes. */
   nextProcess(): number;
-  /** Attaching or detaching begins: promises may move at every event until the function it gives is called. */
-  waits(): () => void;
 }
 
 /** Who it says it is. */
@@ -93,7 +91,6 @@ export class SimClient {
   private readonly retrying = new Set<SimUser>();
   private isStopped = false;
   /** Of what is being attached and detached. */
-  private readonly settles: (() => void)[] = [];
 
   constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
     this.name = names.label;
@@ -117,7 +114,6 @@ export class SimClient {
     if (this.process.isKilled) return;
     this.process.kill();
     this.pools.outputs.reclaim();
-    for (const settle of this.settles.splice(0)) settle();
     this.retrying.clear();
     for (const { user } of this.uses) user.killed();
     this.ports.clock.after(downMs, () => {
@@ -207,12 +203,7 @@ export class SimClient {
   }
 
   private async settled(ask: () => Promise<AttachOutcome[]>): Promise<AttachOutcome> {
-    const settle = this.ports.waits();
-    this.settles.push(settle);
     const [outcome] = await ask();
-    const at = this.settles.indexOf(settle);
-    if (at >= 0) this.settles.splice(at, 1);
-    settle();
     return outcome!;
   }
 

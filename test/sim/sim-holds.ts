@@ -37,16 +37,14 @@ export interface HoldsPorts {
   readonly holdersChanged: () => void;
   /** A step of a take-over is done: a misfortune may strike now. */
   readonly stepped: () => void;
-  /** Something begins that goes on by promises, until the function it gives is called. */
-  readonly waits: () => () => void;
 }
 
 export class SimHolds {
   readonly holders: Holders;
   private readonly ports: HoldsPorts;
   private readonly entries: Map<string, VolumeHolds>;
-  /** Changes under way: when each was asked for, and what to call at its end. */
-  private readonly underWay = new Map<() => void, number>();
+  /** Changes under way: when each was asked for. */
+  private readonly underWay = new Map<object, number>();
   /** The listener has each volume's storage open, so that it is told of errors that befall it between two processes of clients. */
   private readonly descriptors = new Map<string, Descriptor>();
 
@@ -72,7 +70,6 @@ export class SimHolds {
 
   /** The listener is dead. */
   stop(): void {
-    for (const ended of this.underWay.keys()) ended();
     this.underWay.clear();
   }
 
@@ -122,14 +119,12 @@ export class SimHolds {
   }
 
   private async during<T>(work: () => Promise<T>): Promise<T> {
-    const { process, waits } = this.ports;
-    const ended = waits();
-    this.underWay.set(ended, process.monotonicMs());
+    const change = {};
+    this.underWay.set(change, this.ports.process.monotonicMs());
     try {
       return await work();
     } finally {
-      this.underWay.delete(ended);
-      ended();
+      this.underWay.delete(change);
     }
   }
 

@@ -201,7 +201,6 @@ export class SimServer implements SimHost {
       machine,
       process: this.listener,
       controlMs: sessions.controlMs,
-      waits: () => sessions.waits(),
       sessionOf: (node) => this.sessions.get(node),
       holdersChanged: () => this.listChanged(),
       stepped: () => this.ports.stepped(this),

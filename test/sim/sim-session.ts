@@ -31,12 +31,6 @@ export interface SessionHost {
   readonly slots: number;
   /** Longest time of a step of the control plane, ms. */
   readonly controlMs: number;
-  /** A promise was given, or settled: the world lets promises move. */
-  promised(): void;
-  /** Something begins that goes on by promises, until the function it gives is called. */
-  waits(): () => void;
-  /** Processes that were told to end: their promises may move at every event. */
-  readonly ending: Set<SimSession>;
   breach(sentence: string): void;
   /** Numbers the lives of processes, growing. */
   nextLife(): number;
@@ -114,7 +108,6 @@ export class SimSession {
   end(code: string, sentence: string): void {
     if (this.isEnding) return;
     this.isEnding = true;
-    this.host.ending.add(this);
     this.process.after(0, () => {
       void this.session.end(code, sentence).then(() => this.process.after(WORKER_LAST_WORDS_MS, () => this.ended()));
     });
@@ -129,9 +122,7 @@ export class SimSession {
   revokeLost(volume: string, epoch: number): void {
     if (!this.granted.has(volume)) return;
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
-      const ended = this.host.waits();
-      this.whenGone.push(ended);
-      void this.session.revoke(volume, epoch).then(ended);
+      void this.session.revoke(volume, epoch);
     });
   }
 
@@ -147,7 +138,6 @@ export class SimSession {
       isDone = true;
       timer?.cancel();
       listener.after(0, () => {
-        this.host.promised();
         done(isFlushed);
       });
     };
@@ -158,10 +148,7 @@ export class SimSession {
     timer = listener.after(TAKE_OVER_REVOKE_MS, () => this.end('E_NO_SESSION', 'A volume was taken over, and its I/O does not end'));
     this.whenGone.push(() => once(true));
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
-      const ended = this.host.waits();
-      this.whenGone.push(ended);
       void this.session.revoke(volume, epoch).then((isFlushed) => {
-        ended();
         this.process.after(0, () => {
           this.granted.delete(volume);
           once(isFlushed);
@@ -180,7 +167,6 @@ export class SimSession {
   }
 
   private gone(): void {
-    this.host.ending.delete(this);
     if (!this.isClean) for (const volume of this.granted) this.host.machine.lifeEnded(volume);
     for (const backend of this.backends) backend.killed();
     this.pools.outputs.reclaim();
@@ -233,17 +219,14 @@ export class SimSession {
   private asked<T>(ask: () => Promise<T>): Promise<T> {
     const { host, process } = this;
     const delayMs = this.delayMs();
-    host.promised();
     return new Promise((resolve) => {
       const answer = (given: T): void => {
         process.after(0, () => {
-          host.promised();
           resolve(given);
         });
       };
       process.after(delayMs, () =>
         host.listener().after(0, () => {
-          host.promised();
           void ask().then(answer);
         }),
       );
@@ -253,10 +236,8 @@ export class SimSession {
   /** A step of the control plane: takes a while, and is never done when the process dies meanwhile. */
   private shortly<T>(give: () => T): Promise<T> {
     const { process, host } = this;
-    host.promised();
     return new Promise((resolve) => {
       process.after(host.random.unit() * host.controlMs, () => {
-        host.promised();
         resolve(give());
       });
     });

@@ -81,8 +81,6 @@ export class SimStorage {
   private readonly newestLife = new Map<string, number>();
   watch: ExecutionWatch | null = null;
   holds: HoldWatch | null = null;
-  /** Told before somebody who may wait for it by a promise is called. */
-  promised: () => void = () => undefined;
   private readonly clock: SimClock;
   private troubles = 0;
 

@@ -13,7 +13,6 @@ import { SimMachine } from './sim-machine.ts';
 import { SimNetwork } from './sim-network.ts';
 import { SimRivals } from './sim-rivals.ts';
 import { SimServer } from './sim-server.ts';
-import type { SimSession } from './sim-session.ts';
 import { drawRoute, drawShape, type WorldShape, logTotalOf } from './sim-shape.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
@@ -56,10 +55,6 @@ export class SimWorld {
   readonly breaches: string[] = [];
   pathFailures = 0;
   private readonly judge: Judge;
-  private readonly ending = new Set<SimSession>();
-  /** What is being attached and detached. */
-  private readonly waits = new Set<object>();
-  private hasPromise = false;
   private isHunt = false;
   private readonly promises = new PromiseWatch();
   private readonly starts: SeededRandom;
@@ -184,13 +179,8 @@ export class SimWorld {
       random,
       slots: shape.slots,
       controlMs: shape.controlMs,
-      ending: this.ending,
       breach: (sentence: string) => void this.breaches.push(sentence),
-      promised: () => {
-        this.hasPromise = true;
-      },
       nextLife: () => ++this.lives,
-      waits: () => this.beginWait(),
     };
     const machine = new SimMachine(random);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
@@ -215,9 +205,6 @@ export class SimWorld {
   private addVolume(server: SimServer, name: string): SimVolume {
     const { clock, random, shape } = this;
     const storage = new SimStorage(shape.sectors, shape.storage, random, clock);
-    storage.promised = () => {
-      this.hasPromise = true;
-    };
     const volume = new SimVolume(`${server.name}-${name}`, server.serverid, this.volumes.length + 1, storage, this.trace);
     volume.oracle.replayed = () => this.faults.replayed(volume);
     volume.oracle.shown = () => this.faults.shown(volume);
@@ -285,7 +272,6 @@ export class SimWorld {
         this.pathFailures++;
       },
       nextProcess: () => ++this.processes,
-      waits: () => this.beginWait(),
     };
     const client = new SimClient(names, locals, remotes, uses, ports);
     this.clients.push(client);
@@ -328,12 +314,6 @@ export class SimWorld {
     });
   }
 
-  private beginWait(): () => void {
-    const wait = {};
-    this.waits.add(wait);
-    return () => void this.waits.delete(wait);
-  }
-
   private async runWhile(condition: () => boolean): Promise<void> {
     while (this.stepsWhile(condition)) {
       await this.promises.pass();
@@ -351,10 +331,7 @@ export class SimWorld {
         this.breaches.push(`After ${clock.events} events the world does not go on`);
         return false;
       }
-      if (this.hasPromise || this.ending.size + this.waits.size > 0) {
-        this.hasPromise = false;
-        if (promises.haveMoved) return true;
-      }
+      if (promises.haveMoved) return true;
       judge.look();
     }
     return false;

@@ -83,6 +83,19 @@ describe('while rsiod itself stands still', () => {
   });
 });
 
+test('with fail nothing is looked at any more once what comes fails at once', () => {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const watch = new StallWatch('fail', { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  watch.standing('halted', false);
+  expect(clock.timersPending).toBe(1);
+  clock.advance(10_000);
+  expect(clock.timersPending).toBe(0);
+  watch.submitted();
+  clock.advance(1);
+  expect(said).toEqual(['waits', 'gave-up', 'given up']);
+});
+
 test('a volume that is ready is not touched', () => {
   const clock = new FakeClock();
   const said: string[] = [];

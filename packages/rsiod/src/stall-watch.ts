@@ -7,7 +7,7 @@ import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { DRAINING_WORD_MS } from '@rsio/protocol/lib/program-limits';
 import { STALL_LATE_MS, STALL_LOOK_MS } from '@rsio/protocol/limits';
 import type { Standing } from '@rsio/protocol/trunk/attachment';
-import { judgeStall, STALL_START, type StallEvent, type StallState, type StallWord } from './stall.ts';
+import { failsFromMs, judgeStall, STALL_START, type StallEvent, type StallState, type StallWord } from './stall.ts';
 
 export interface StallWatchPorts {
   readonly clock: Clock;
@@ -97,10 +97,9 @@ export class StallWatch {
     this.timer?.cancel();
     this.timer = null;
     this.lookMs = null;
-    // With `fail` the time runs also while no I/O waits.
-    const isRunning = this.untilMs !== null || (this.policy === 'fail' && this.state.standing === 'halted');
-    if (!isRunning) return;
-    this.lookMs = Math.min(nowMs + STALL_LOOK_MS, Math.max(nowMs, this.untilMs ?? Number.POSITIVE_INFINITY));
+    const endMs = this.untilMs ?? failsFromMs(this.policy, this.state);
+    if (endMs === null || (this.untilMs === null && endMs <= nowMs)) return;
+    this.lookMs = Math.min(nowMs + STALL_LOOK_MS, Math.max(nowMs, endMs));
     this.timer = this.ports.clock.after(this.lookMs - nowMs, () => this.take({ kind: 'time' }));
   }
 }

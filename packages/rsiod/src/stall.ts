@@ -100,6 +100,11 @@ function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs,
   return policy === 'fail' ? Math.max(countsFromMs, slowUntilMs) + STALL_FAIL_GRACE_MS : Math.max(waitsSinceMs, slowUntilMs) + policy;
 }
 
+/** With `fail` the time runs also while no I/O waits: from when on I/O fails at once; null: it does not run. */
+export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
+  return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
+}
+
 function wordFor(before: StallState, state: StallState): StallWord | null {
   if (before.sinceMs === null) return state.sinceMs === null ? null : 'waits';
   return state.standing === 'ready' ? 'goes-on' : null;
