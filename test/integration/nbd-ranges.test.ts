@@ -52,3 +52,44 @@ it(
   },
   TEST_MS,
 );
+
+it(
+  'bytes of a block from two connections, and the whole block from a third, at the same time: what was written around the bytes is never lost',
+  async () => {
+    const [host, network] = [lab.host(), await lab.network(2)];
+    await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '4m', blocksize: '4096' } } });
+    await startClient(host, network, {});
+    await host.rsconfigWell('-a', 'oracle');
+    const open = (): Promise<NbdIo> => NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    const [low, whole, high] = [await open(), await open(), await open()];
+    lab.onClean(() => [low, whole, high].forEach((nbd) => nbd.close()));
+    const BLOCK = 4096;
+    const [LOW_FILL, WHOLE_FILL, HIGH_FILL] = [11, 22, 33];
+    const begun = { low: 100, high: 3000 };
+    for (let round = 0; round < 4 * ROUNDS; round++) {
+      const at = (round % 64) * BLOCK;
+      await whole.write(at, Buffer.alloc(BLOCK, 1));
+      const writes = [
+        () => low.write(at + begun.low, Buffer.alloc(PIECE_BYTES, LOW_FILL)),
+        () => whole.write(at, Buffer.alloc(BLOCK, WHOLE_FILL)),
+        () => high.write(at + begun.high, Buffer.alloc(PIECE_BYTES, HIGH_FILL)),
+      ];
+      await Promise.all([...writes.slice(round % 3), ...writes.slice(0, round % 3)].map((write) => write()));
+      const block = await low.read(at, BLOCK);
+      for (const [begin, fill] of [
+        [begun.low, LOW_FILL],
+        [begun.high, HIGH_FILL],
+      ] as const) {
+        const piece = block.subarray(begin, begin + PIECE_BYTES);
+        expect([fill, WHOLE_FILL], `bytes of block ${at / BLOCK} at ${begin}`).toContain(piece[0]);
+        expect(piece.every((byte) => byte === piece[0])).toBe(true);
+        piece.fill(WHOLE_FILL);
+      }
+      expect(
+        block.every((byte) => byte === WHOLE_FILL),
+        `the rest of block ${at / BLOCK}`,
+      ).toBe(true);
+    }
+  },
+  TEST_MS,
+);

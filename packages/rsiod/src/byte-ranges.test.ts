@@ -262,6 +262,13 @@ test('what waits for its turn is not overtaken by a later change of the same blo
   expect(scene.content.subarray(3 * BLOCK, 4 * BLOCK).equals(Buffer.alloc(BLOCK, 9))).toBe(true);
 });
 
+test('those that wait for one slow block take nobody his turn', () => {
+  const scene = new Scene();
+  for (let at = 0; at < 2 * BYTE_RANGES_OUT_MAX; at++) scene.submit('write', 10, 20, 7);
+  scene.submit('write', 5 * BLOCK + 10, 20, 7);
+  expect(scene.sent).toEqual(['read 0+1', 'read 5+1']);
+});
+
 test('any ranges that overlap, answered in any order: all is as if they had been done one after the other, as they came', () => {
   const size = BLOCK * BLOCKS;
   const places = fc.oneof(
