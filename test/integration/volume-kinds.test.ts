@@ -7,6 +7,7 @@ import { clientConfig, type ClientConfigOptions, type ServerConfigOptions } from
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
+import { NbdIo } from '../support/nbd-io.ts';
 import { type Pair, startPair } from '../support/pair.ts';
 import { needFio, needTool, run, type RunResult, runWell } from '../support/programs.ts';
 import { report } from '../support/report.ts';
@@ -126,4 +127,14 @@ it('two volumes of two universes keep their data apart', async (context) => {
   const again = [await qemuIo(client, 'osl/oracle', 'read -P 1 0 8M'), await qemuIo(client, 'osl/archive', 'read -P 2 0 8M')];
   for (const { code, stdout } of again)
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringMatching(/fail|error/i) as string });
+});
+
+it('device = none: it is held and attached, the word says that nothing shows it, and a program that wants its export is told why', async () => {
+  const { client } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '4m' } }), {
+    defaults: { device: 'none' },
+  });
+  expect(await client.rsconfigWell('-a', 'oracle')).toBe('osl:oracle@0 attached (no device)\n');
+  await expect(NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle')).rejects.toThrow(
+    /No export .*device = none in rscltcfg has no export/,
+  );
 });

@@ -48,7 +48,9 @@ describe('export names', () => {
 
   it('name what is attached, within bounds', () => {
     expect(problem([oracle, scratch], 'x')).toBe('No export "x": attached are osl/oracle, lab/scratch@2');
-    expect(problem([], 'x')).toBe('No export "x", no volume is attached: attach it with rsconfig -a');
+    expect(problem([], 'x')).toBe(
+      'No export "x", nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export',
+    );
     const many = Array.from({ length: 100 }, (_, i) => volume('osl', `v${i}`));
     expect(problem(many, 'y'.repeat(5000)).length).toBeLessThan(600);
     expect(problem(many, 'x')).toMatch(/osl\/v15 and 84 more$/);

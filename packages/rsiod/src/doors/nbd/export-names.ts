@@ -14,6 +14,9 @@ export function exportName(volume: DoorVolume): string {
   return volume.universe === 0 ? name : `${name}@${volume.universe}`;
 }
 
+/** An attached volume may be no export: then it is not among those that are looked through. */
+const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
+
 /** A line for people about an export. */
 export function exportDescription(volume: DoorVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
@@ -26,7 +29,7 @@ export function findExport(volumes: readonly DoorVolume[], name: string): Export
   const first = found[0];
   if (first !== undefined && found.length === 1) return { volume: first };
   const shown = name.length > NAME_SHOWN_MAX_CHARS ? `${name.slice(0, NAME_SHOWN_MAX_CHARS)}...` : name;
-  if (volumes.length === 0) return { volume: null, problem: `No export "${shown}", no volume is attached: attach it with rsconfig -a` };
+  if (volumes.length === 0) return { volume: null, problem: `No export "${shown}", ${NOTHING}` };
   if (found.length > 1) return { volume: null, problem: `Export name "${shown}" means more than one volume: say ${nameList(found)}` };
   return { volume: null, problem: `No export "${shown}": attached are ${nameList(volumes)}` };
 }

@@ -181,7 +181,7 @@ describe('users', () => {
     attached = [];
     const late = new Client(socketPath);
     late.socket.write(Buffer.concat([u32(3), optionBytes(7, named('osl/oracle'))]));
-    await vi.waitUntil(() => late.text().includes('No export "osl/oracle", no volume is attached'), UNTIL);
+    await vi.waitUntil(() => late.text().includes('No export "osl/oracle", nothing is exported'), UNTIL);
     expect(door.usersOf(volume)).toHaveLength(1);
     user.socket.write(requestBytes({ type: 3, cookie: 1 }));
     expect(replies(await user.take(16))).toMatchObject([{ cookie: 1, errno: 0 }]);
