@@ -1,6 +1,7 @@
-// Volumes that come back as another kind of thing when their server is started anew: read-only, shared, or in other blocks; a later start
-// gives them back what they were. That is what a server may do which compares nothing; one of ours refuses it (packages/rssrv). Meanwhile
-// nobody new gets such a volume: who holds it is to wait. Draws from a source of its own, so that a world is what it was but for this.
+// Volumes that come back as another thing when their server is started anew: read-only, shared, in other blocks; a later start gives them back
+// what they were. In some worlds servers compare nothing, and clients are to wait; in the others they compare as ours do (sim-facts.ts), and a
+// volume may come back from another file, or shorter, too, which no client could tell. Meanwhile nobody new gets such a volume: who holds it
+// is to wait. Draws from sources of its own, so that a world is what it was but for this.
 
 import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
@@ -8,7 +9,14 @@ import type { SimClock } from './sim-clock.ts';
 import type { SimServer } from './sim-server.ts';
 import { EVENT, type Trace } from './trace.ts';
 
-export type Form = Partial<Pick<ServedVolume, 'readonly' | 'shared' | 'blockSizeBytes'>>;
+export interface Form {
+  /** What its server says of it. */
+  readonly says?: Partial<Pick<ServedVolume, 'readonly' | 'shared' | 'blockSizeBytes'>>;
+  /** Its storage is another file's. */
+  readonly isOther?: boolean;
+  /** Its storage has lost its second half. */
+  readonly isHalved?: boolean;
+}
 
 /** Share of the worlds in which it happens, and of the starts of a listener there. */
 const WORLD_CHANCE = 0.4;
@@ -19,19 +27,31 @@ const MAX_MS = 4_000;
 const DOWN_MS = 20;
 /** As far as seeds go, other draws than those of the world. */
 const SALT = 1_000_003;
+/** Share of the worlds whose servers compare. */
+const COMPARING_CHANCE = 0.5;
+const COMPARING_SALT = 1_000_037;
 
-const FORMS: readonly Form[] = [{ readonly: true }, { readonly: true }, { shared: true }, { blockSizeBytes: 4096 }];
+const FORMS: readonly Form[] = [
+  { says: { readonly: true } },
+  { says: { readonly: true } },
+  { says: { shared: true } },
+  { says: { blockSizeBytes: 4096 } },
+];
+const COMPARED_FORMS: readonly Form[] = [...FORMS, { isOther: true }, { isOther: true }, { isHalved: true }];
 
 export class SimForms {
   private readonly random: SeededRandom;
   private readonly clock: SimClock;
   private readonly trace: Trace;
+  /** Servers know what their volumes were. */
+  readonly areCompared: boolean;
   private isOver: boolean;
 
   constructor(seed: number, clock: SimClock, trace: Trace) {
     this.random = new SeededRandom(seed * SALT + 1);
     this.clock = clock;
     this.trace = trace;
+    this.areCompared = new SeededRandom(seed * COMPARING_SALT).chance(COMPARING_CHANCE);
     this.isOver = !this.random.chance(WORLD_CHANCE);
   }
 
@@ -43,7 +63,7 @@ export class SimForms {
     for (const volume of changed) volume.form = null;
     if (changed.length > 0 || this.isOver || volumes.length === 0 || !random.chance(START_CHANCE)) return;
     const volume = random.pick(volumes);
-    volume.form = random.pick(FORMS);
+    volume.form = random.pick(this.areCompared ? COMPARED_FORMS : FORMS);
     trace.note(EVENT.FAULT, -1, 0, 0);
     if (trace.isOn) trace.say(`-- ${volume.name} comes back as ${JSON.stringify(volume.form)}`);
     // Whoever stops the listener before that has it start anew, too.

@@ -61,6 +61,7 @@ export class SimHolds {
     const { kept } = machine.file;
     for (const [id, volume] of Object.entries(kept?.volumes ?? {})) this.entries.set(id, volume);
     for (const [node, notes] of Object.entries(kept?.nodes ?? {})) nodes.set(node, notes);
+    machine.starts((volume) => this.holders.of(volume));
   }
 
   /** When the oldest change that is under way was asked for; infinity: none is. */
@@ -82,6 +83,8 @@ export class SimHolds {
     const isHolder = volume.judge.last?.client === claimant.client && !volume.judge.last.released;
     if (volume.form !== null && (request.resume === null || !isHolder))
       return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: `${volume.name} is not what it was`, holders: [] };
+    const whyNot = machine.whyNotServed(volume, this.holders.of(volume.name));
+    if (whyNot !== null) return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: whyNot.message, holders: [] };
     const grant = await this.during(() => this.holders.grant(volume.name, claimant, request, this.portsFor(volume, session, request)));
     if (!grant.granted) return grant;
     if (request.resume !== null && grant.identity !== request.resume && !grant.volume.shared)

@@ -1,13 +1,16 @@
 // What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the lives of their storage. A crash
 // of the machine loses what was not synced. Leaves processes to sim-server.ts.
 
+import type { RsError } from '@rsio/protocol/lib/errors';
 import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/hold-table';
 import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holders-form';
 import type { HowTaken } from './hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
+import type { SimFacts } from './sim-facts.ts';
 import { SimStateFile } from './sim-state-file.ts';
-import type { SimVolume } from './sim-volume.ts';
+import { type SimVolume, served } from './sim-volume.ts';
 
 /** How a client process came by what it may be granted. */
 interface Claim {
@@ -19,11 +22,14 @@ interface Claim {
 export class SimMachine {
   readonly file: SimStateFile<HoldersContent>;
   readonly volumes = new Map<string, SimVolume>();
+  /** Null: it is of an older build, and compares nothing. */
+  private readonly facts: SimFacts | null;
   private boots = 1;
   /** By volume and what a client process says of itself: the last one that asked for it. */
   private readonly claims = new Map<string, Claim>();
 
-  constructor(random: SeededRandom) {
+  constructor(random: SeededRandom, facts: SimFacts | null) {
+    this.facts = facts;
     this.file = new SimStateFile(random);
     this.file.whenKept = (content) => {
       const { volumes } = content;
@@ -31,6 +37,23 @@ export class SimMachine {
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
       for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
     };
+  }
+
+  /** One that nobody holds yet. */
+  add(volume: SimVolume): void {
+    this.volumes.set(volume.name, volume);
+    this.facts?.keep(served(volume), volume.stamp);
+  }
+
+  /** A listener has started: what it serves is kept. */
+  starts(holdersOf: (volume: string) => readonly Holder[]): void {
+    for (const volume of this.volumes.values())
+      if (this.whyNotServed(volume, holdersOf(volume.name)) === null) this.facts?.keep(served(volume), volume.stamp);
+  }
+
+  /** Why a volume that is held is not served; null: it is. */
+  whyNotServed(volume: SimVolume, holders: readonly Holder[]): RsError | null {
+    return this.facts?.whyNot(served(volume), volume.stamp, holders) ?? null;
   }
 
   /** Of a volume's storage. */

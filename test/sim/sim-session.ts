@@ -193,8 +193,8 @@ export class SimSession {
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       openBackend: (volume) =>
         this.shortly(() => {
-          const { storage } = host.machine.volumes.get(volume.name)!;
-          const backend = new SimBackend(storage, process, { node: this.node, life: this.life, ...this.grants.get(volume)! });
+          const { storageNow } = host.machine.volumes.get(volume.name)!;
+          const backend = new SimBackend(storageNow, process, { node: this.node, life: this.life, ...this.grants.get(volume)! });
           this.backends.push(backend);
           return backend;
         }),

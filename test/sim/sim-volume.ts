@@ -24,14 +24,17 @@ export class SimVolume implements LossWatch {
   lostLives = 0;
   /** As what it has come back since its server was started; null: as it was. */
   form: Form | null = null;
+  /** What its path leads to when that is another file. */
+  private readonly other: SimStorage;
   /** Logs that were brought to a new life. */
   recoveries = 0;
   private readonly trace: Trace;
 
-  constructor(name: string, serverid: number, id: number, storage: SimStorage, trace: Trace) {
+  constructor(name: string, serverid: number, id: number, storage: SimStorage, other: SimStorage, trace: Trace) {
     this.name = name;
     this.serverid = serverid;
     this.storage = storage;
+    this.other = other;
     this.oracle = new Oracle(id, storage.content.length / SECTOR_BYTES);
     this.trace = trace;
     this.oracle.breached = (sentence) => trace.say(`!! ${name}: ${sentence}`);
@@ -39,6 +42,16 @@ export class SimVolume implements LossWatch {
     storage.watch = this.oracle;
     storage.holds = this.judge;
     storage.cache.watch = this;
+  }
+
+  /** What is opened now. */
+  get storageNow(): SimStorage {
+    return this.form?.isOther === true ? this.other : this.storage;
+  }
+
+  /** What tells its file from others. */
+  get stamp(): string {
+    return this.form?.isOther === true ? 'i2.b2' : 'i1.b1';
   }
 
   get breaches(): string[] {
@@ -122,19 +135,20 @@ export class SimVolume implements LossWatch {
 
 /** As the listener tells a process of it. */
 export function served({ name, storage, form }: SimVolume): ServedVolume {
+  const sizeBytes = storage.content.length;
   return {
     name,
     universe: 0,
     id: name,
     type: 'memory',
     path: null,
-    sizeBytes: storage.content.length,
+    sizeBytes: form?.isHalved === true ? sizeBytes / 2 : sizeBytes,
     blockSizeBytes: SECTOR_BYTES,
     readonly: false,
     shared: false,
     takeOver: null,
     takeOverForce: true,
     clients: null,
-    ...form,
+    ...form?.says,
   };
 }

@@ -7,6 +7,7 @@ import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimForms } from './sim-forms.ts';
+import { SimFacts } from './sim-facts.ts';
 import { SimFaults } from './sim-faults.ts';
 import { Judge } from './sim-judge.ts';
 import { SimMachine } from './sim-machine.ts';
@@ -18,6 +19,7 @@ import { SimStorage } from './sim-storage.ts';
 import { SimUser } from './sim-user.ts';
 import { SimVolume } from './sim-volume.ts';
 import { whenPeerErrs } from './peer-errors.ts';
+import { whenSessionIsLeft } from './session-watch.ts';
 import { PromiseWatch } from './promise-watch.ts';
 import { drawHandlesMax, setSeqModulus } from './small-numbers.ts';
 import { EVENT, Trace } from './trace.ts';
@@ -71,6 +73,7 @@ export class SimWorld {
     setSeqModulus(this.shape.seqModulus);
     drawHandlesMax(seed);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
+    whenSessionIsLeft((sentence) => void this.breaches.push(sentence));
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
     this.forms = new SimForms(seed, clock, this.trace);
     this.network = new SimNetwork(clock, random);
@@ -182,7 +185,7 @@ export class SimWorld {
       breach: (sentence: string) => void this.breaches.push(sentence),
       nextLife: () => ++this.lives,
     };
-    const machine = new SimMachine(random);
+    const machine = new SimMachine(random, this.forms.areCompared ? new SimFacts() : null);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
     const starts = (server: SimServer): void => this.forms.starts(server);
     const ports = {
@@ -205,11 +208,12 @@ export class SimWorld {
   private addVolume(server: SimServer, name: string): SimVolume {
     const { clock, random, shape } = this;
     const storage = new SimStorage(shape.sectors, shape.storage, random, clock);
-    const volume = new SimVolume(`${server.name}-${name}`, server.serverid, this.volumes.length + 1, storage, this.trace);
+    const other = new SimStorage(shape.sectors, shape.storage, random, clock);
+    const volume = new SimVolume(`${server.name}-${name}`, server.serverid, this.volumes.length + 1, storage, other, this.trace);
     volume.oracle.replayed = () => this.faults.replayed(volume);
     volume.oracle.shown = () => this.faults.shown(volume);
     this.volumes.push(volume);
-    server.machine.volumes.set(volume.name, volume);
+    server.machine.add(volume);
     return volume;
   }
 

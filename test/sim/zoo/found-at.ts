@@ -4,9 +4,12 @@
 
 /** Few seeds for many mutants: the unbroken code has to pass each of them too. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
-  [5, ['no-memory', 'copy-replaces']],
-  [7, ['probe-uncounted']],
+  [1, ['other-blocks-taken', 'session-left']],
+  [5, ['no-memory']],
+  [6, ['revoke-unasked']],
+  [7, ['other-file-served', 'probe-uncounted']],
   [8, ['no-renewal']],
+  [9, ['copy-replaces']],
   [10, ['epoch-after-grant']],
   [12, ['first-path-only', 'stray', 'no-receipt', 'writes-in-replay']],
   [14, ['stays-in-session', 'fences-only', 'revoked-early', 'revoke-ignored', 'detach-unawaited']],
@@ -31,7 +34,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [22, ['silent-for-ever', 'stale-reported', 'stale-answered-early', 'flush-error-swallowed', 'two-copies-mask']],
   [23, ['gate-forgets']],
   [24, ['fua-no-cut', 'trim-on-failed-flush', 'replay-sent-is-done', 'flush-in-replay', 'silent-kept']],
-  [25, ['write-through-off']],
+  [25, ['shorter-served', 'write-through-off']],
   [26, ['begun-at-the-end']],
   [
     27,
@@ -56,7 +59,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [28, ['late-socket']],
   [29, ['close-refused', 'overlap-overtakes']],
   [30, ['no-fsync']],
-  [31, ['tags-ignored', 'waiting-dropped']],
+  [31, ['waiting-dropped']],
   [35, ['late-receiver']],
   [36, ['given-up-again']],
   [37, ['grant-on-close', 'taken-waits', 'log-survives-identity']],
@@ -64,7 +67,6 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [41, ['trim-all']],
   [45, ['hedge-answers-both']],
   [46, ['life-late']],
-  [50, ['revoke-unasked']],
   [51, ['total-waited-for']],
   [54, ['no-wait']],
   [69, ['lost-error']],
@@ -77,6 +79,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [101, ['no-fence-resend']],
   [107, ['replay-goes-on']],
   [112, ['adopt-at-open']],
+  [119, ['revoke-unawaited', 'tags-ignored']],
   [120, ['no-probe']],
   [121, ['idle-deaf']],
   [126, ['replay-error-ignored']],
@@ -86,7 +89,6 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [216, ['no-self-sync']],
   [256, ['attach-beside-leaving']],
   [264, ['reads-in-resend']],
-  [119, ['revoke-unawaited']],
 ];
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(FINDERS.flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])));

@@ -47,6 +47,17 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
       ),
   },
   {
+    name: 'other-blocks-taken',
+    rule: 'R6',
+    breaks: 'A volume that comes back in other blocks is taken as it is',
+    apply: () =>
+      override<Attachment, [OpenAnswer], string | null>(
+        Attachment,
+        'whyUnfit',
+        (original) => (self, answer) => original(self, { ...answer, blockSizeBytes: self.volume?.blockSizeBytes ?? answer.blockSizeBytes }),
+      ),
+  },
+  {
     name: 'unfit-let-go',
     rule: 'R6',
     breaks: 'Who waits for his volume to be what it was closes it meanwhile, and with it goes the hold',

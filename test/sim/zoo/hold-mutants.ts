@@ -14,6 +14,7 @@ import type { OpenVolume } from '@rsio/rssrv/request';
 import type { ServedVolume } from '@rsio/rssrv/served-volume';
 import { type Grant, SessionVolumes } from '@rsio/rssrv/session-volumes';
 import { override } from '../override.ts';
+import { SimFacts } from '../sim-facts.ts';
 import { SimMachine } from '../sim-machine.ts';
 import { SimSession } from '../sim-session.ts';
 import { all, type Mutant } from './mutant.ts';
@@ -145,6 +146,18 @@ const LISTENER_SIDE: readonly Mutant[] = [
           (original) => (self, volume, holds, node) => original(self, volume, holds, node),
         ),
       ),
+  },
+  {
+    name: 'other-file-served',
+    rule: 'H5',
+    breaks: 'A held volume comes back from another file (broken in the simulated server: production asks where files are)',
+    apply: () => override(SimFacts, 'changed', () => () => null),
+  },
+  {
+    name: 'shorter-served',
+    rule: 'H5',
+    breaks: 'A held volume comes back shorter than it was (of the simulated server)',
+    apply: () => override(SimFacts, 'shrunk', () => () => null),
   },
   {
     name: 'copy-replaces',

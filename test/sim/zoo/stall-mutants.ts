@@ -53,6 +53,12 @@ export const STALL_MUTANTS: readonly Mutant[] = [
       ),
   },
   {
+    name: 'session-left',
+    rule: 'E1',
+    breaks: 'The session is left for the I/O of one volume, though its handle could be revoked, and all volumes stand still',
+    apply: () => override(Trunk, 'fence', () => () => false),
+  },
+  {
     name: 'detach-leaves-out',
     rule: 'E1',
     breaks: 'A detach by force while I/O goes leaves what is out to itself',

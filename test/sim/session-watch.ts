@@ -1,0 +1,30 @@
+// Tells of every session that is left because I/O of one volume was given up, while the server could have revoked that handle alone (E1): all other
+// volumes of the trunk stand still until a new session has begun. Leaves what becomes of it to the world. One world at a time in a program.
+
+import { REVOKES_MAX } from '@rsio/protocol/limits';
+import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import type { Request } from '@rsio/protocol/trunk/request';
+import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { override } from './override.ts';
+
+interface Watched {
+  readonly session: { readonly canRevoke: boolean } | null;
+  readonly handleFences: { readonly count: number };
+  readonly attachments: readonly Attachment[];
+}
+
+let tell: (sentence: string) => void = () => undefined;
+
+/** From now on `told` is told. */
+export function whenSessionIsLeft(told: (sentence: string) => void): void {
+  tell = told;
+}
+
+override<Watched, [Attachment], Request[]>(Trunk, 'giveUp', (original) => (self, attachment) => {
+  const couldRevoke = self.session?.canRevoke === true && self.handleFences.count < REVOKES_MAX;
+  const beside = self.attachments.find((other) => other !== attachment && other.slotsHeld > 0);
+  const given = original(self, attachment);
+  if (couldRevoke && self.session === null && beside !== undefined)
+    tell(`E1: ${beside.name}, which is in order, waits for a new session, because I/O of ${attachment.name} was given up`);
+  return given;
+});

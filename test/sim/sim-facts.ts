@@ -1,0 +1,48 @@
+// What a simulated server keeps of each volume when it has served it, and whether a volume that is held may come back as what it is now (H5): the
+// production judgement of held-facts.ts, beside the size, which production measures where files are. A server of an older build compares
+// nothing. Leaves what volumes come back as to sim-forms.ts.
+
+import { RsError } from '@rsio/protocol/lib/errors';
+import type { Holder } from '@rsio/protocol/wire/messages';
+import { changedUnderHolders } from '@rsio/rssrv/held-facts';
+import type { ServedVolume } from '@rsio/rssrv/served-volume';
+import { volumeConfig } from '@rsio/rssrv/testing/volume-config';
+import { factsOf, type VolumeFacts } from '@rsio/rssrv/volume-facts';
+
+interface Kept {
+  readonly facts: VolumeFacts;
+  readonly sizeBytes: number;
+}
+
+export class SimFacts {
+  private readonly kept = new Map<string, Kept>();
+
+  /** It is served as this from now on. */
+  keep(volume: ServedVolume, stamp: string): void {
+    this.kept.set(volume.name, { facts: factsNow(volume, stamp), sizeBytes: volume.sizeBytes });
+  }
+
+  /** Why a volume that is held is not served; null: it is. */
+  whyNot(volume: ServedVolume, stamp: string, holders: readonly Holder[]): RsError | null {
+    const before = this.kept.get(volume.name);
+    if (before === undefined || holders.length === 0) return null;
+    return this.changed(volume, before.facts, factsNow(volume, stamp), holders) ?? this.shrunk(volume, before.sizeBytes);
+  }
+
+  private changed(volume: ServedVolume, before: VolumeFacts, now: VolumeFacts, holders: readonly Holder[]): RsError | null {
+    return changedUnderHolders(configOf(volume), before, now, holders);
+  }
+
+  private shrunk({ name, sizeBytes }: ServedVolume, beforeBytes: number): RsError | null {
+    if (sizeBytes >= beforeBytes) return null;
+    return new RsError('E_VOLUME', `Volume ${name} has ${sizeBytes} bytes, and had ${beforeBytes} when it was last served`);
+  }
+}
+
+function configOf({ name, readonly, shared, blockSizeBytes }: ServedVolume): ReturnType<typeof volumeConfig> {
+  return volumeConfig({ name, readonly, shared, blockSizeBytes, path: `/srv/${name}` });
+}
+
+function factsNow(volume: ServedVolume, stamp: string): VolumeFacts {
+  return factsOf(configOf(volume), stamp);
+}
