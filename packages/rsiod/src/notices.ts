@@ -5,9 +5,11 @@ import { CUT_STATE, type EventView } from '@rsio/protocol/control/methods';
 import type { Clock } from '@rsio/protocol/lib/clock';
 import type { Log } from '@rsio/protocol/lib/log';
 import type { PathState } from '@rsio/protocol/lib/path-facts';
+import { plural } from '@rsio/protocol/lib/units';
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
 import { EventList } from './events.ts';
 import { LifeNews } from './life-news.ts';
+import { ManyLines } from './many-lines.ts';
 import type { Route } from './namespace.ts';
 import { labelOf } from './offers.ts';
 import { PathNews } from './path-news.ts';
@@ -22,10 +24,12 @@ export class Notices {
   private readonly log: Log;
   private readonly clock: Clock;
   private readonly lifeNews: LifeNews;
+  private readonly lines: ManyLines;
 
   constructor(log: Log, clock: Clock) {
     this.log = log;
     this.clock = clock;
+    this.lines = new ManyLines(clock);
     this.lifeNews = new LifeNews(clock, (server, sentence) => {
       this.add(`server ${server}`, 'storage', 'new life', sentence);
       this.log.warn(`Server ${server}: ${sentence}`);
@@ -60,9 +64,16 @@ export class Notices {
     const { from, to, sentence } = stallNotice(volume, word, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
-    if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') this.log.error(line);
-    else if (word === 'waits' || word === 'stands-still') this.log.warn(line);
-    else this.log.info(line);
+    if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') {
+      this.log.error(line);
+      return;
+    }
+    const write = (text: string): void => (word === 'waits' || word === 'stands-still' ? this.log.warn(text) : this.log.info(text));
+    this.lines.add(
+      `${word} ${sentence}`,
+      () => write(line),
+      (count) => write(`${plural(count, 'more volume')}: ${sentence}; rsconfig -l shows which volumes wait`),
+    );
   }
 
   /** Taken away by force from who used it; rsconfig shows the event to who did that. */
@@ -78,7 +89,12 @@ export class Notices {
 
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void {
     const { name } = attachment;
-    if (again) this.log.info(`Volume ${name} of server ${server.name} is open again`);
+    if (again)
+      this.lines.add(
+        `open ${server.name}`,
+        () => this.log.info(`Volume ${name} of server ${server.name} is open again`),
+        (count) => this.log.info(`${plural(count, 'more volume')} of server ${server.name}: open again`),
+      );
     const what = newLife ? sentAgain(attachment) : null;
     if (newLife && what === null)
       this.lifeNews.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));

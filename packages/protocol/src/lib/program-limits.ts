@@ -85,7 +85,8 @@ export const LOG_FIELD_DEPTH_MAX = 4;
 export const LOOP_NODES_QUIET_MS = 500;
 export const LOOP_NODES_AT_ONCE = 1_024;
 export const LOOP_NODES_TRIES = 10;
-/** Volumes whose storage began a new life with nothing to be sent again are told of together, so long after the first, so many by their names. */
+/** Volumes whose storage began a new life with nothing to be sent again are told of together, so long after the first, so many by their names.
+ * Lines of the log that many volumes have in common are bounded likewise. */
 export const NEW_LIFE_NEWS_MS = 1_000;
 export const NEW_LIFE_NAMED_MAX = 5;
 /** How often it is looked whether somebody swaps on a device of ours. */

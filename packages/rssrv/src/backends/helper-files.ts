@@ -1,5 +1,5 @@
-// Where the small programs are that the server runs, most in perl, for what Node cannot do: files below helpers/ of this package, so that ps shows their names and not
-// their text. Leaves starting them to who needs them.
+// Where the small programs are that the server runs, most in perl, for what Node cannot do: files below helpers/ of this package, so that ps
+// shows their names and not their text. Leaves starting them to who needs them.
 
 import { fileURLToPath } from 'node:url';
 
