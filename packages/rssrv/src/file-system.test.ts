@@ -32,3 +32,23 @@ test('a file system of files is none of them, nor is what is not there; a file s
     if (type === 'tmpfs' && !place.startsWith('/dev') && fs.existsSync(place)) expect(await fileSystemOf(place)).toBe('tmpfs');
   }
 });
+
+// As in a changed root, where the devices have another name.
+test('the file system of the devices is theirs wherever it is mounted, unless it is that of everything', async (context) => {
+  const memory = '/dev/shm';
+  const isOther = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync('/').dev;
+  context.skip(!isOther, `${memory} is no file system of its own here`);
+  const own = fs.mkdtempSync(path.join(memory, 'rssrv-'));
+  try {
+    for (const name of ['devices', 'elsewhere']) fs.mkdirSync(path.join(own, name));
+    // Not /dev itself: everything in it is `devices` by its name.
+    const mounted = path.join(directory, 'mounted');
+    fs.symlinkSync(path.join(own, 'elsewhere'), mounted);
+    expect(await fileSystemOf(mounted, path.join(own, 'devices'))).toBe('devices');
+  } finally {
+    fs.rmSync(own, { recursive: true });
+  }
+  for (const name of ['devices', 'elsewhere']) fs.mkdirSync(path.join(directory, name));
+  const isOfRoot = fs.statSync(directory).dev === fs.statSync('/').dev;
+  if (isOfRoot) expect(await fileSystemOf(path.join(directory, 'elsewhere'), path.join(directory, 'devices'))).toBe('other');
+});

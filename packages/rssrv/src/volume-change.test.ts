@@ -149,6 +149,17 @@ describe('applied', () => {
     expect((await reload(a)).grown).toEqual([{ id: idOf('a'), sizeBytes: 2 * MIB }]);
   });
 
+  test('a file that has become longer by less than a block is served without its end, with a word', async () => {
+    fs.writeFileSync(at('a.img'), Buffer.alloc(4096));
+    const without = file('a', { sizeBytes: null, blockSizeBytes: 4096 });
+    await start(without);
+    fs.truncateSync(at('a.img'), 2 * 4096 + 100);
+    logged = [];
+    await reload(without);
+    expect(volumes.served[0]?.sizeBytes).toBe(2 * 4096);
+    expect(logged.join()).toContain('has 8292 bytes, which are no whole blocks of 4096, and its last 100 bytes are not served');
+  });
+
   test('shared, blocksize and clients: from the same descriptor', async () => {
     await start(file('a'));
     const before = links();

@@ -156,10 +156,12 @@ test('a helper that does not answer is killed, and what waits is answered only w
   expect(lost).toEqual([`it did not answer within ${RANGE_HELPER_TIMEOUT_MS} ms`]);
   // The second one was never given to the helper.
   expect(answers.map(([errno]) => errno)).toEqual(['LOST']);
+  // Killed, but its call may hang in the storage: until it is dead there is no other.
+  clock.advance(RANGE_HELPER_RETRY_MS);
+  expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   await until('the helper is dead', () => answers.length === 2);
   expect(answers[1]).toEqual(['LOST', false]);
   expect(clock.timersPending).toBe(0);
-  expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   fs.closeSync(descriptor);
 });
 
@@ -225,6 +227,20 @@ test('a helper that is lost again and again is started more and more seldom, and
     clock.advance(retries.at(-1) ?? 0);
   }
   expect(retries).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  const lasting = mortal();
+  const lived: (number | null)[] = [];
+  const other = new RangeHelper({ clock, command: lasting.command, onLost: (_, retryMs) => lived.push(retryMs) });
+  const descriptor = fs.openSync(sparseFile(), 'r+');
+  for (const livedMs of [0, RANGE_HELPER_RETRY_MAX_MS - 1, RANGE_HELPER_RETRY_MAX_MS]) {
+    expect(await other.attach(descriptor, true, 'probe')).not.toBeNull();
+    clock.advance(livedMs);
+    const losses = lived.length;
+    await lasting.kill();
+    await until('it is said', () => lived.length > losses);
+    clock.advance(lived.at(-1) ?? 0);
+  }
+  fs.closeSync(descriptor);
+  expect(lived).toEqual([1000, 2000, 1000]);
   const unknown: (number | null)[] = [];
   const never = new RangeHelper({ clock, architecture: 'mips', onLost: (_, retryMs) => unknown.push(retryMs) });
   for (let times = 0; times < 2; times++) {
@@ -262,6 +278,24 @@ test('a helper that dies in the middle leaves the work to the fallback', async (
   expect(fs.readFileSync(file).subarray(0, CHUNK_BYTES).equals(Buffer.alloc(CHUNK_BYTES))).toBe(true);
   expect(ports.lost).toEqual(['it ended with status 3']);
   expect(ports.errors).toEqual([]);
+  await backend.close();
+});
+
+test('a helper that was started anew and cannot open the file leaves the work to the fallback', async () => {
+  const [file, second] = [sparseFile(), path.join(directory, 'second')];
+  // The first one dies at its second question; the next one knows no file.
+  const command = script(
+    'forgetful',
+    `if [ -e ${second} ]; then while read line; do echo 9; done; fi; : > ${second}; read line; echo 0 1 1; read line; exit 3`,
+  );
+  const clock = new FakeClock();
+  const ports = testPorts({ command, clock });
+  const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), ports);
+  expect(await promised(backend).discard(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  clock.advance(RANGE_HELPER_RETRY_MS);
+  expect(await promised(backend).zero(0, CHUNK_BYTES)).toBe(STATUS.OK);
+  expect(fs.readFileSync(file).subarray(0, CHUNK_BYTES).equals(Buffer.alloc(CHUNK_BYTES))).toBe(true);
+  expect([ports.lost, ports.errors]).toEqual([['it ended with status 3'], []]);
   await backend.close();
 });
 
