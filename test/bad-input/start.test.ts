@@ -88,6 +88,36 @@ describe('rssrv', () => {
     expectNothingLeft(host);
   });
 
+  it('--check says that files cannot be locked, and that too few may be open, and a start says the same', async (context) => {
+    needTool(context, 'prlimit', 'util-linux');
+    const host = lab.host(['prlimit', '--nofile=150:150', 'env', 'PATH=/nowhere', process.execPath]);
+    const free = { path: host.file('storage/free.img'), size: '1m', unlocked: 'yes' };
+    const locked = { path: host.file('storage/locked.img'), size: '1m', unlocked: 'no' };
+    const network = await lab.network(1);
+    host.writeConfig('rssrv', serverConfig(network, { volumes: { free, locked } }));
+    const checked = await host.run('rssrv', ['--check']);
+    const lines = checked.stderr.trimEnd().split('\n');
+    expect([checked.code, lines]).toEqual([
+      0,
+      [
+        expect.stringMatching(/Warning: A program may have 150 files open here, and .* raise the limit/),
+        expect.stringMatching(/Warning: \S+free\.img of volume free cannot be locked: take care that nobody else serves it$/),
+        expect.stringMatching(
+          /Warning: Volume locked: \S+locked\.img cannot be locked, .*: install perl .* set unlocked = yes \[E_VOLUME\]$/,
+        ),
+      ],
+    ]);
+    expect(readdirSync(path.join(host.root, 'storage'))).toEqual([]);
+    const { stderr } = await host.start('rssrv');
+    const said = `${stderr}${host.log('rssrv')}`;
+    for (const line of lines) expect(said).toContain(line.replace('rssrv: Warning: ', ''));
+    host.writeConfig('rssrv', serverConfig(network, { volumes: { free, locked, more: { type: 'memory', size: '1m' } } }));
+    process.kill(host.pid('rssrv'), 'SIGHUP');
+    const isSaid = (): boolean => /A program may have 150 files .* for 3 volumes/.test(host.log('rssrv'));
+    await waitFor(isSaid, 10_000, 'The reload says it with its numbers');
+    await host.stop('rssrv');
+  });
+
   it('--check says of addresses and volumes what a start would, changes nothing, and does not mind a running one', async () => {
     const host = lab.host();
     const network = await lab.network(1);

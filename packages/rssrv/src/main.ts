@@ -71,7 +71,12 @@ runProgram(
       const missing = await missingAddresses(interfaces);
       // With one address a start serves on that, and waits for the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
-      const doubts = [...(isFatal ? [] : missing.map(missingSentence)), ...(await volumeDoubts(volumes))];
+      const filesDoubt = openFilesDoubt(config, openFilesLimit());
+      const doubts = [
+        ...(isFatal ? [] : missing.map(missingSentence)),
+        ...(filesDoubt === null ? [] : [filesDoubt]),
+        ...(await volumeDoubts(volumes)),
+      ];
       for (const warning of [...warningSentences(config.warnings), ...doubts]) note(`Warning: ${warning}`);
       if (isFatal) {
         for (const { code, message } of missing) report(code, message);

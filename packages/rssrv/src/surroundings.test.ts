@@ -7,13 +7,18 @@ import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/protocol/config/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FileSystem } from './file-system.ts';
-import { missingAddresses, volumeDoubts } from './surroundings.ts';
+import { missingAddresses, type SurroundingsPorts, volumeDoubts } from './surroundings.ts';
 import { volumeConfig } from './testing/volume-config.ts';
 
 let directory = '';
 let systems = new Map<string, FileSystem>();
+/** Whether this machine has what files are locked by; what was asked for. */
+let isLocking = true;
+let asked: readonly string[] = [];
 
 beforeEach(() => {
+  isLocking = true;
+  asked = [];
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   systems = new Map();
 });
@@ -23,10 +28,16 @@ const at = (name: string): string => path.join(directory, name);
 
 const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: at('oracle.img'), ...changes });
 
+const ports: SurroundingsPorts = {
+  systemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
+  lockable: (files) => {
+    asked = files;
+    return Promise.resolve(files.map(() => isLocking));
+  },
+};
+
 const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
-  (await volumeDoubts([volume(changes)], (place) => Promise.resolve(systems.get(place) ?? 'other'))).map((text) =>
-    text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'),
-  );
+  (await volumeDoubts([volume(changes)], ports)).map((text) => text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'));
 
 test('what is there, or can be made, and what needs nothing is good; nothing is made', async () => {
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
@@ -77,8 +88,25 @@ test('a file whose end is left out, and one in memory, are told', async () => {
   ]);
 });
 
+test('a file that could not be locked is told as a start tells it, there or not; a device or memory is not locked', async () => {
+  isLocking = false;
+  fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
+  const words = (name: string): string =>
+    `Volume oracle: DIR/${name} cannot be locked, so that another rssrv could serve it too: install perl (Debian: perl-base), ` +
+    'by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes';
+  expect(await wordsOf({ path: at('there.img') })).toEqual([words('there.img')]);
+  expect(asked).toEqual([at('there.img')]);
+  expect(await wordsOf({ sizeBytes: 4096 })).toEqual([words('oracle.img')]);
+  expect(asked).toEqual([directory]);
+  expect(await wordsOf({ path: at('there.img'), unlocked: true })).toEqual([
+    'DIR/there.img of volume oracle cannot be locked: take care that nobody else serves it',
+  ]);
+  expect(await wordsOf({ path: null, type: 'memory', sizeBytes: 1 << 20 })).toEqual([]);
+  expect(asked).toEqual([]);
+});
+
 test('one volume that cannot be had does not hide the next', async () => {
-  expect(await volumeDoubts([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })])).toHaveLength(2);
+  expect(await volumeDoubts([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })], ports)).toHaveLength(2);
 });
 
 test('addresses that this machine has are good, also while somebody listens there; others are named with their interface', async () => {

@@ -27,7 +27,7 @@ import {
   volumeError,
 } from './volume-storage.ts';
 import { storageDoubts } from './storage-doubts.ts';
-import { cutError, failureOf, shrunkError, unlockedError, type VolumeFailure } from './volume-failures.ts';
+import { cutError, failureOf, shrunkError, unlockedError, unlockedSentence, type VolumeFailure } from './volume-failures.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volumes.ts';
 
 /** Two volumes of one id, or on one storage, would be taken for two contents. */
@@ -357,9 +357,7 @@ export class VolumeChange {
     if (lock !== 'unavailable') return;
     // The file of a memory volume is always a new one.
     if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
-    this.ports.log.warn(`${path} of volume ${volume.name} cannot be locked: take care that nobody else serves it`, {
-      volume: volume.name,
-    });
+    this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
 
   /** Devices need no lock: they are opened exclusively. */

@@ -49,3 +49,8 @@ export function unlockedError(volume: ServerVolumeConfig, place: string | null):
     'install perl (Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
   );
 }
+
+/** What is said of the same file when its volume says `unlocked`. */
+export function unlockedSentence({ name }: ServerVolumeConfig, place: string | null): string {
+  return `${place ?? 'The storage'} of volume ${name} cannot be locked: take care that nobody else serves it`;
+}

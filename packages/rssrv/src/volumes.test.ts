@@ -11,7 +11,7 @@ import { needPrograms } from '@rsio/protocol/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readLog, UnsyncedLog } from './backends/wrappers/unsynced-log.ts';
 import { UnsyncedStore } from './backends/wrappers/unsynced-store.ts';
-import { takeLocks } from './file-locks.ts';
+import { areLockable, takeLocks } from './file-locks.ts';
 import type { FileSystem } from './file-system.ts';
 import { volumeConfig } from './testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
@@ -250,6 +250,23 @@ test('locks of many descriptors, without perl, and when somebody kills who takes
   });
   expect(await takeLocks(requests.slice(0, 2), killedOnce)).toEqual(['held', 'held']);
   for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
+});
+
+test('whether files can be locked is found out without locking them, also while somebody has', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  const free = inDirectory('free');
+  fs.writeFileSync(free, '');
+  const files = [inDirectory('oracle.img'), inDirectory('none'), directory, ...Array.from({ length: 70 }, () => free)];
+  expect(new Set(await areLockable(files))).toEqual(new Set([true]));
+  expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
+  expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
+  const held = fs.openSync(free, 'r');
+  // For as long as this runs.
+  const asking = Array.from({ length: 8 }, () => areLockable(files));
+  expect(await takeLocks([{ descriptor: held, shared: false }])).toEqual(['held']);
+  await Promise.all(asking);
+  fs.closeSync(held);
+  await first.close();
 });
 
 test('a memory volume is a sparse file that is gone after close, and is new after a bad end', async () => {
