@@ -50,15 +50,6 @@ export function remember(keys: Set<string>, key: string): void {
   }
 }
 
-/** What a message says; null: it cannot be read. */
-function readable<T>(decode: () => T): T | null {
-  try {
-    return decode();
-  } catch {
-    return null;
-  }
-}
-
 export class Server {
   readonly serverid: number;
   name: string;
@@ -200,10 +191,11 @@ export class Server {
       const body = encodeOpenRequest({ name, universe, readonly: true, resume: NO_HOLD });
       callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
         timer.cancel();
-        const [answer] = bodies;
-        const opened = status === STATUS.OK && answer !== undefined ? readable(() => decodeOpenAnswer(answer, 0, answer.length)) : null;
-        if (opened !== null) callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle: opened.handle }, () => undefined);
         resolve(status === STATUS.VOLUME_UNAVAILABLE ? sentence : null);
+        const [answer] = bodies;
+        if (status !== STATUS.OK || answer === undefined) return;
+        const { handle } = decodeOpenAnswer(answer, 0, answer.length);
+        callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
       });
     });
   }
@@ -214,12 +206,14 @@ export class Server {
     const generation = this.newestGeneration;
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
       this.listAsked = false;
-      // Who says nonsense has said nothing: what is known stays.
-      const parts = status === STATUS.OK ? readable(() => bodies.map((body) => decodeListAnswer(body, 0, body.length))) : null;
-      if (parts !== null) this.takeList(parts);
-      for (const waiter of [...this.listWaiters]) waiter();
-      // It changed again while the question was on its way.
-      if (this.newestGeneration > generation) this.askList();
+      try {
+        // An answer that cannot be read breaks the path that brought it, and what is known stays.
+        if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
+      } finally {
+        for (const waiter of [...this.listWaiters]) waiter();
+        // It changed again while the question was on its way.
+        if (this.newestGeneration > generation) this.askList();
+      }
     });
   }
 

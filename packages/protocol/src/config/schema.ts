@@ -136,7 +136,11 @@ export const SCHEMA = {
           types.keyText,
           'Proves this server where several servers share client keys; clients name it in their [server] sections',
         ),
-        'log-level': withDefault(logLevel, 'info', 'Least important level that is logged'),
+        'log-level': withDefault(
+          logLevel,
+          'info',
+          'Least important level that is logged; from debug on, lines that others cause often are all written',
+        ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
           `Processes that serve clients, one each as long as there are no more clients than that; then they share them. Without it ${PROCESSES_PER_CORE} for each core of the machine`,

@@ -28,6 +28,14 @@ test('a thousand lines a second do not fill the log, and all are accounted for',
   expect(clock.timersPending).toBe(0);
 });
 
+test('at level debug nothing is left out', () => {
+  const lines: string[] = [];
+  const clock = new FakeClock();
+  const log = new FrequentLog(clock, { isDebug: true, warn: (line) => lines.push(line) });
+  for (let count = 0; count < 1_000; count++) log.note('Paths of node big-2', () => lines.push('joined'));
+  expect([lines.length, clock.timersPending]).toEqual([1_000, 0]);
+});
+
 test('one kind does not silence another, and few lines need no timer', () => {
   const { clock, lines, say } = scene();
   for (let count = 0; count < FREQUENT_LINES_MAX; count++) say('big-2');

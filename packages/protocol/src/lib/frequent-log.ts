@@ -1,5 +1,5 @@
 // Lines that others cause, as many as they like, strangers or not: of each kind so many within a time are logged, of the rest only how many
-// they were, so that nobody fills a disk. A kind is an object and what is said of it. What is said is the caller's.
+// they were, so that nobody fills a disk; all of them at level debug. A kind is an object and what is said of it. What is said is the caller's.
 // Invariants: what is left out is told, at the latest when it is closed; memory is bounded; without anything left out there is no timer.
 
 import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '../limits.ts';
@@ -18,13 +18,13 @@ const OTHERS = 'Others';
 
 export class FrequentLog {
   private readonly clock: Clock;
-  private readonly log: Pick<Log, 'warn'>;
+  private readonly log: Pick<Log, 'isDebug' | 'warn'>;
   private readonly most: number;
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
   /** `log` gets the sums; `most`: lines of a kind within FREQUENT_LOG_MS. */
-  constructor(clock: Clock, log: Pick<Log, 'warn'>, most = FREQUENT_LINES_MAX) {
+  constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, most = FREQUENT_LINES_MAX) {
     this.clock = clock;
     this.log = log;
     this.most = most;
@@ -33,7 +33,7 @@ export class FrequentLog {
   /** Has a line written, or counts it. `name`: begins the sentence that tells how many were left out. */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);
-    if (kind.logged < this.most) {
+    if (kind.logged < this.most || this.log.isDebug === true) {
       kind.logged++;
       write();
       return;

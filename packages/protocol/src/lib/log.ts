@@ -12,6 +12,8 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Log {
+  /** Whether what `debug` says is written. */
+  readonly isDebug?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
@@ -103,6 +105,10 @@ class PinoLog implements Log {
   constructor(root: Logger, logger: Logger) {
     this.root = root;
     this.logger = logger;
+  }
+
+  get isDebug(): boolean {
+    return this.root.isLevelEnabled('debug');
   }
 
   debug(message: string, fields?: LogFields): void {
