@@ -142,3 +142,10 @@ test('a file of an earlier form becomes what it means now, and one that only say
   writeFileSync(path, JSON.stringify({ version: 1, content: ['a'] }));
   await expect(file.load()).rejects.toMatchObject({ message: expect.stringContaining('its version is 1') as string });
 });
+
+test('a file of an earlier form that would become what cannot be loaded again is refused', async () => {
+  const form = { ...FORM, earlier: { 2: (content: unknown) => [content] as readonly string[] } };
+  mkdirSync(join(folder, 'below'));
+  writeFileSync(path, JSON.stringify({ version: 2, content: 7 }));
+  await expect(new StateFile(path, form, () => []).load()).rejects.toThrow('its content is not of the expected form');
+});

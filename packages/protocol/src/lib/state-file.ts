@@ -52,7 +52,8 @@ export class StateFile<T> {
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
     if (earlier !== undefined) {
       const converted = earlier(content);
-      if (converted === null) throw this.damaged('its content is not of the expected form');
+      // What it becomes is written by the next change, and must be loaded by the next start.
+      if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
       return converted;
     }
     if (version !== this.form.version) {
