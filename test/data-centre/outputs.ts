@@ -205,12 +205,13 @@ async function attach(centre: DataCentre): Promise<void> {
 
 async function local(centre: DataCentre): Promise<void> {
   const { big2, venus } = centre.site.clients;
-  await says(centre, big2, '-l', { stdout: LOCAL.map(([label]) => `${label}\n`).join('') });
-  await says(centre, big2, '-lv', { stdout: LOCAL.map(([label, , , uri]) => `${label}\n    b: {nbd ${uri}}\n`).join('\n') });
+  const head = (label: string): string => (label === 'osl:archive@0' ? `${label} read-only` : label);
+  await says(centre, big2, '-l', { stdout: LOCAL.map(([label]) => `${head(label)}\n`).join('') });
+  await says(centre, big2, '-lv', { stdout: LOCAL.map(([label, , , uri]) => `${head(label)}\n    b: {nbd ${uri}}\n`).join('\n') });
   await says(centre, big2, '-lvv', {
     stdout: LOCAL.map(
       ([label, blocks, servers, uri]) =>
-        `${label}\n    c: -                     ${blocks} blocks,  ${servers} server(s)\n    b: {nbd ${uri}}\n`,
+        `${head(label)}\n    c: -                     ${blocks} blocks,  ${servers} server(s)\n    b: {nbd ${uri}}\n`,
     ).join('\n'),
   });
   await says(centre, venus, '-l', {

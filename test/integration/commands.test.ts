@@ -123,16 +123,16 @@ it('rsconfig -a, -l, -lv, -lvv and -d', async () => {
   expect(await printed('-a')).toBe(attached);
   expect(await printed('-a'), 'already so is success').toBe(attached);
   expect(await printed('-a', 'oracle', 'osl:tvol1', 'osl:big@1')).toBe(attached);
-  expect(await printed('-l')).toBe(`${lines.oracle}\n${lines.tvol1}\n${lines.big}\n`);
+  expect(await printed('-l')).toBe(`${lines.oracle}\n${lines.tvol1} read-only\n${lines.big}\n`);
   expect(await printed()).toBe(await printed('-l'));
   expect(await printed('-lv')).toBe(
-    `${lines.oracle}\n    b: ${devices.oracle}\n\n${lines.tvol1}\n    b: ${devices.tvol1}\n\n${lines.big}\n    b: ${devices.big}\n`,
+    `${lines.oracle}\n    b: ${devices.oracle}\n\n${lines.tvol1} read-only\n    b: ${devices.tvol1}\n\n${lines.big}\n    b: ${devices.big}\n`,
   );
   expect(await printed('-lvv')).toBe(`osl:oracle@0
     c: -                         31457280 blocks,  1 server(s)
     b: ${devices.oracle}
 
-osl:tvol1@0
+osl:tvol1@0 read-only
     c: -                          2097152 blocks,  1 server(s)
     b: ${devices.tvol1}
 

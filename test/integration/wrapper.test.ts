@@ -199,7 +199,8 @@ it('the crash of the machine keeps what was flushed, and of the rest what the se
 });
 
 it('a take-over from a process that was killed syncs what it had not: a crash of the machine afterwards loses none of it', async () => {
-  await serve({ 'test-lose-unsynced': 'yes' });
+  // What the loser has still to bring back is his own.
+  await serve({ 'test-lose-unsynced': 'yes', 'take-over-force': 'yes' });
   const loser = await rawClient(1);
   const { handle } = await loser.open('oracle');
   const body = Buffer.alloc(SECTORS * SECTOR_BYTES, 5);
