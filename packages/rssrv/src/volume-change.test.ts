@@ -237,6 +237,19 @@ describe('storage that was cut', () => {
     expect(logged.at(-1)).toContain('b.img was cut to 4096 bytes while 8192 bytes of it were served');
   });
 
+  test('and is whole, but has a smaller size in the file now, is not served to who holds it', async () => {
+    await start(file('a'));
+    heldIds.add(idOf('a'));
+    await restart(file('a', { sizeBytes: 4096 }));
+    expect([names(), size('a')]).toEqual([[], MIB]);
+    expect(failure()).toMatch(
+      /^Volume a: size is less than the 1048576 bytes that were served of it, and a client holds it: set size = 1048576, or detach/,
+    );
+    heldIds.clear();
+    await restart(file('a', { sizeBytes: 4096 }));
+    expect(names()).toEqual(['a']);
+  });
+
   test.each([
     ['made here', null],
     ['configured', '11111111-2222-4333-8444-555555555555'],

@@ -317,7 +317,7 @@ export class VolumeChange {
     if (servedBytes === undefined || path === null || type === 'memory') return;
     const { presentBytes, sizeBytes } = await measure(storage);
     if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
-    if (this.ports.isHeld(id)) throw shrunkError(volume, path, Math.min(presentBytes, sizeBytes), servedBytes);
+    if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
     if (presentBytes < servedBytes) {
       this.ports.log.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, {
         volume: volume.name,

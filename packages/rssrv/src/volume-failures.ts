@@ -34,6 +34,10 @@ export function cutError(
 
 /** A volume that somebody holds would come back smaller than he knows it. */
 export function shrunkError(volume: ServerVolumeConfig, place: string, presentBytes: number, servedBytes: number): RsError {
+  if (presentBytes >= servedBytes) {
+    const what = `size is less than the ${servedBytes} bytes that were served of it, and a client holds it`;
+    return volumeError(volume, what, `set size = ${servedBytes}, or detach the volume there first (rsconfig -d ${volume.name})`);
+  }
   return volumeError(
     volume,
     `${place} has ${presentBytes} bytes, ${servedBytes} were served of it, and a client holds it`,
