@@ -1,7 +1,6 @@
 // How the keeper is started: helpers/keeper.pl, a program of its own, with its bounds as arguments. What it does stands there.
 // Invariant: all that it is to know comes from here; it reads no configuration.
 
-import { fileURLToPath } from 'node:url';
 import {
   KEEPER_LIVES_MAX,
   KEEPER_PAUSE_MAX_MS,
@@ -10,12 +9,10 @@ import {
   KEEPER_SETTLED_MS,
   KEEPER_SILENCE_SECONDS,
 } from '@rsio/protocol/limits';
+import { helperFile } from '../sys/helper-files.ts';
 
 /** System call numbers: prctl of each architecture; those of descriptors are the same everywhere. */
 const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
-
-/** As far from here in the sources as it is from what is made of them. */
-const PROGRAM = fileURLToPath(new URL('../../helpers/keeper.pl', import.meta.url));
 
 export interface KeeperCommand {
   /** The keeper ends with its parent. */
@@ -41,5 +38,5 @@ export function keeperArguments(architecture: string, { isBound, starterFd, logF
     KEEPER_QUIET_SECONDS,
     KEEPER_SILENCE_SECONDS,
   ].map(String);
-  return [PROGRAM, String(prctl), isBound ? '1' : '0', String(starterFd ?? '-'), logFile, node, ...bounds, ...command];
+  return [helperFile('keeper.pl'), String(prctl), isBound ? '1' : '0', String(starterFd ?? '-'), logFile, node, ...bounds, ...command];
 }

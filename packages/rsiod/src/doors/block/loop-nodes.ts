@@ -4,14 +4,11 @@
 // one that was there before, and one that is in use, stays; tries and waits are bounded.
 
 import { readdir } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
 import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/lib/program-limits';
+import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../device-commands.ts';
 import { Shared } from '../shared.ts';
-
-/** As far from here in the sources as it is from what is made of them. */
-const PROGRAM = fileURLToPath(new URL('../../../helpers/loop-nodes.pl', import.meta.url));
 
 export interface LoopNodesPorts {
   readonly clock: Clock;
@@ -40,7 +37,7 @@ export class LoopNodes {
       clock,
       there: async () => new Set(await readdir('/sys/block').catch(() => [])),
       remove: async (numbers) => {
-        const said = await runCommand(clock, 'perl', [PROGRAM, ...numbers.map(String)]);
+        const said = await runCommand(clock, 'perl', [helperFile('loop-nodes.pl'), ...numbers.map(String)]);
         return said.split('\n').filter(Boolean).map(Number);
       },
     });
