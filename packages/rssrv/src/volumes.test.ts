@@ -260,12 +260,11 @@ test('whether files can be locked is found out without locking them, also while 
   expect(new Set(await areLockable(files))).toEqual(new Set([true]));
   expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
   expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
-  const held = fs.openSync(free, 'r');
-  // For as long as this runs.
-  const asking = Array.from({ length: 8 }, () => areLockable(files));
-  expect(await takeLocks([{ descriptor: held, shared: false }])).toEqual(['held']);
-  await Promise.all(asking);
-  fs.closeSync(held);
+  // Who comes while it is asked finds the file free.
+  const [asker, found] = [inDirectory('asker'), inDirectory('found')];
+  fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
+  expect(await areLockable([free], asker)).toEqual([true]);
+  expect(fs.readFileSync(found, 'utf8')).toBe('0\n');
   await first.close();
 });
 
