@@ -65,6 +65,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [37, ['grant-on-close', 'taken-waits', 'log-survives-identity']],
   [38, ['lost-untold', 'no-grace', 'revoke-opens']],
   [41, ['trim-all']],
+  [43, ['given-up-receives']],
   [45, ['hedge-answers-both']],
   [46, ['life-late']],
   [51, ['total-waited-for']],

@@ -2,6 +2,7 @@
 // Leaves running them to the zoo.
 
 import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import { Dispatcher } from '@rsio/protocol/trunk/dispatcher';
 import { Request } from '@rsio/protocol/trunk/request';
 import { Trunk } from '@rsio/protocol/trunk/trunk';
 import type { StallWatch } from '@rsio/rsiod/stall-watch';
@@ -57,6 +58,17 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     rule: 'E1',
     breaks: 'The session is left for the I/O of one volume, though its handle could be revoked, and all volumes stand still',
     apply: () => override(Trunk, 'fence', () => () => false),
+  },
+  {
+    name: 'given-up-receives',
+    rule: 'E1',
+    breaks: 'The rest of an answer that was coming in goes on into the buffer of what was given up',
+    apply: () =>
+      override<Dispatcher, [Attachment, unknown], unknown>(
+        Dispatcher,
+        'giveUp',
+        (original) => (self, attachment) => original(self, attachment, []),
+      ),
   },
   {
     name: 'detach-leaves-out',

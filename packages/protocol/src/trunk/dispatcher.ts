@@ -90,8 +90,10 @@ export class Dispatcher {
   }
 
   /** Takes out every request of an attachment; when any was sent, the caller has the handle revoked, or leaves the session. */
-  giveUp(attachment: Attachment): { readonly sent: Request[]; readonly waiting: Request[] } {
+  giveUp(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
     const sent = this.slots.giveUp(attachment.handle, (request) => request.attachment === attachment);
+    const tags = this.fencedTags(attachment.handle);
+    for (let at = 0; at < tags.length; at += 2) forgetReceivers(tags[at]!, paths);
     return { sent, waiting: attachment.giveUp(sent) };
   }
 
@@ -347,7 +349,7 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
   return null;
 }
 
-/** The result is there: an answer still coming in on another path must not touch the request's buffer any more. */
+/** The result is there, or nobody waits for it: an answer still coming in on another path must not touch the request's buffer any more. */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;

@@ -15,8 +15,8 @@ const KIB = 1024;
 class BesideScene extends TrunkScene {
   readonly other = new Attachment('archive', 0, false);
 
-  constructor(paths: number, revokes = true) {
-    super(paths);
+  constructor(paths: number, revokes = true, shape?: ConstructorParameters<typeof TrunkScene>[1]) {
+    super(paths, shape);
     this.server.revokes = revokes;
     this.server.answersPings = true;
     this.start();
@@ -67,6 +67,24 @@ test('the other volume’s I/O goes on in the same session', () => {
   scene.answer(3, 4);
   expect([scene.statusOf(beside), scene.statusOf(later), scene.sessions]).toEqual([STATUS.OK, STATUS.OK, [false]]);
   expect(scene.revokes.map(({ handle }) => handle)).toEqual([3]);
+});
+
+test('the rest of a READ answer that was coming in does not touch the buffer, which its owner has back, and its path goes on', () => {
+  const shape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes: number) => Math.min(lengthBytes, 1000), restMs: () => 5 };
+  const scene = new BesideScene(1, true, shape);
+  const lengthBytes = 8 * SECTOR_BYTES;
+  const hung = scene.submit(OP.READ, { lba: 0, count: 8, bodyBytes: lengthBytes, buffer: Buffer.alloc(lengthBytes) });
+  scene.clock.advance(100);
+  const [path] = scene.server.paths;
+  path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(lengthBytes, 1));
+  scene.clock.advance(6);
+  expect(hung.buffer[0]).toBe(1);
+  expect(scene.trunk.giveUp(scene.attachment)).toEqual([hung]);
+  // Its owner uses the buffer for something else.
+  hung.buffer.fill(0xee);
+  scene.clock.advance(100);
+  expect(hung.buffer).toEqual(Buffer.alloc(lengthBytes, 0xee));
+  expect([scene.states, scene.sessions]).toEqual([['up'], [false]]);
 });
 
 test('a server without REVOKE loses its session, as ever', () => {

@@ -201,7 +201,7 @@ export class Trunk implements PathOwner, LivenessOwner {
    * session (S9) settles it, so this one is left.
    */
   giveUp(attachment: Attachment): Request[] {
-    const { sent, waiting } = this.dispatcher.giveUp(attachment);
+    const { sent, waiting } = this.dispatcher.giveUp(attachment, this.paths);
     if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('The session is left, because requests of it were given up');
     return [...sent, ...waiting];
   }
