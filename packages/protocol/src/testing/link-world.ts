@@ -160,6 +160,7 @@ export class ModelPath {
   receivingSlot = -1;
   waitingSinceMs: number | null = null;
   lastProofMs = 0;
+  readonly heartbeatMs = TIMES.heartbeatMs;
   readonly connection = { closed: false };
   bodyBytes = 0;
   private readonly world: LinkWorld;

@@ -7,6 +7,8 @@ import {
   HEDGE_LOOK_MS,
   HEDGE_MIN_MS,
   HEDGES_MAX,
+  LATE_LOOK_MS,
+  LATE_MS,
   OUTPUT_QUEUED_MAX_BYTES,
   RATE_PROBE_LONGEST_MS,
   RATE_PROBE_MAX_MS,
@@ -43,6 +45,7 @@ export class Dispatcher {
   private nowMs = 0;
   private readonly readTimes = new ReadTimes();
   private hedgeLookMs = 0;
+  private lateLookMs = 0;
   /** Data requests sent since a path was looked for that is to be probed by one. */
   private sinceProbe = 0;
 
@@ -126,6 +129,7 @@ export class Dispatcher {
     const areResent = this.sendResends(paths);
     this.sendControl(paths);
     this.sendHedges(paths);
+    this.sendLate(paths);
     if (areResent) this.sendData(paths);
   }
 
@@ -232,6 +236,40 @@ export class Dispatcher {
     if (completionMs(to.load, request.bodyBytes, 0) > (isOverdue ? from.load.delayMs : ageMs / 2)) return;
     to.hedged++;
     this.slots.hedge(slot);
+    this.sendCopy(request, slot, to);
+  }
+
+  /**
+   * Whatever is late on every path that carries it goes out on one that delivers: a path that brings an answer now and then is never
+   * suspected, and may take hours for what is queued there. At most once for each path, as all copies.
+   */
+  private sendLate(paths: readonly Path[]): void {
+    const sinceMs = this.nowMs - this.lateLookMs;
+    if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
+    this.lateLookMs = this.nowMs;
+    // Our own loop stood still: what came meanwhile is read first.
+    if (sinceMs > LATE_MS / 2) return;
+    for (let slot = 0; slot < this.slots.size; slot++) {
+      const request = this.slots.requestOf(slot);
+      if (request !== null) this.sendIfLate(request, slot, paths);
+    }
+  }
+
+  private sendIfLate(request: Request, slot: number, paths: readonly Path[]): void {
+    const copies = this.slots.copiesOf(slot);
+    let sentMs = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < copies.length; index++) {
+      const from = pathOf(paths, copies[index]!);
+      if (from === null || from.suspect) continue;
+      if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
+      sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
+    }
+    // None owes it: it is sent again without this.
+    if (sentMs === Number.NEGATIVE_INFINITY) return;
+    const to = choose(paths, copies, request);
+    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (completionMs(to.load, receivingBytes(request), sendingBytes(request)) > (this.nowMs - sentMs) / 2) return;
+    to.hedged++;
     this.sendCopy(request, slot, to);
   }
 

@@ -3,7 +3,7 @@
 // Invariant: `requests` is the number of slots that are owed an answer here.
 
 import type { Histogram } from '../lib/histogram.ts';
-import { HELD_BY_STORAGE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
+import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from './request.ts';
@@ -79,6 +79,13 @@ export class PathLoad {
   /** When the request of this slot, which is out here, set out. */
   sentAtMs(slot: number): number {
     return this.sentMs[slot]!;
+  }
+
+  /** What is out here in this slot has been so for long, and it is not the storage that keeps it: PONGs are late, too. */
+  isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
+    const sentMs = this.sentMs[slot]!;
+    if (nowMs - sentMs < LATE_MS) return false;
+    return this.pingedMs < sentMs || nowMs - this.pingedMs - heartbeatMs - 2 * (this.tripMs ?? 0) > LATE_MS;
   }
 
   /** A PONG came. `isAlone`: its PING was said when nothing else was under way here; else the trip may have been shorter. */

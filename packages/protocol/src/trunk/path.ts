@@ -120,6 +120,11 @@ export class Path implements ConnectionHandler {
     if (this.waitingSinceMs !== null) this.waitingSinceMs = Math.min(nowMs, this.waitingSinceMs + stallMs);
   }
 
+  /** So often it is asked for a PONG, at least. */
+  get heartbeatMs(): number {
+    return this.heartbeat.intervalMs;
+  }
+
   /** Says a request frame; it leaves with the next flush. */
   say(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
