@@ -2,10 +2,11 @@
 // I/O waits past `stall`, people are told for what, and it goes on with the storage. The storage is a file system that is frozen, so that a
 // WRITE hangs in the kernel on the thread that answers PINGs.
 
-import { existsSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { STORAGE_SILENT_MS } from '@rsio/protocol/lib/program-limits';
+import { expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { DeviceHost, needDevices } from '../support/devices.ts';
+import type { Host } from '../support/host.ts';
 import { useLab } from '../support/lab.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -15,55 +16,106 @@ const NODES = ['big-2', 'venus'] as const;
 /** Silence is noticed after three seconds, then `stall` counts. */
 const HUNG_MS = 10_000;
 const BACK_MS = 30_000;
+const DEADLINE_MS = 90_000;
+/** NBD_CMD_FLAG_FUA. */
+const FUA = 1;
 
 const lab = useLab();
 
-it('a WRITE that hangs in the storage is waited for past `stall`, and so are others of its process', async (context) => {
+interface Door {
+  readonly client: Host;
+  readonly nbd: NbdIo;
+}
+
+interface Scene {
+  readonly server: Host;
+  /** Of the client whose volume is on the file system that freezes, and of one whose volume is elsewhere, in the same process. */
+  readonly hung: Door;
+  readonly well: Door;
+  freeze(): Promise<unknown>;
+  thaw(): Promise<unknown>;
+}
+
+async function scene(context: TestContext): Promise<Scene> {
   needDevices(context);
   const devices = new DeviceHost(lab);
   await devices.ready;
   const server = devices.host;
   const network = await lab.network(2);
-  const [image, place] = [server.file('disk.img'), server.file('disk')];
-  await devices.well('truncate -s 64m "$1"; mkfs.ext4 -q "$1"; mkdir "$2"; mount -o loop "$1" "$2"', image, place);
+  const place = server.file('disk');
+  await devices.well('truncate -s 64m "$1"; mkfs.ext4 -q "$1"; mkdir "$2"; mount -o loop "$1" "$2"', server.file('disk.img'), place);
   lab.onClean(() => devices.shell('fsfreeze -u "$1" 2> /dev/null || true', place));
   const volumes = {
     hung: { path: `${place}/hung.img`, size: '16m', clients: 'big-2' },
     well: { path: server.file('well.img'), size: '16m', clients: 'venus' },
   };
   await startServer(server, network, { volumes, server: { processes: '1' } });
-  const doors = await Promise.all(
-    NODES.map(async (node, index) => {
+  const [hung, well] = await Promise.all(
+    (['hung', 'well'] as const).map(async (name, index) => {
       const client = lab.host();
-      await startClient(client, network, { node, client: index, defaults: { stall: '3s' } });
+      await startClient(client, network, { node: NODES[index]!, client: index, defaults: { stall: '3s' } });
       await client.rsconfigWell('-a');
-      return { client, nbd: await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${index === 0 ? 'hung' : 'well'}`, 90_000) };
+      const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`, DEADLINE_MS);
+      await nbd.write(0, filled(1));
+      return { client, nbd };
     }),
   );
   expect(server.worker('big-2'), 'one process for both').toBe(server.worker('venus'));
-  for (const { nbd } of doors) await nbd.write(0, Buffer.alloc(BLOCK, 1));
+  const act = (action: string) => (): Promise<unknown> => devices.well(`fsfreeze ${action} "$1"`, place);
+  return { server, hung: hung!, well: well!, freeze: act('-f'), thaw: act('-u') };
+}
 
-  await devices.well('fsfreeze -f "$1"', place);
+function filled(value: number): Buffer {
+  return Buffer.alloc(BLOCK, value);
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** What becomes of each is written down. */
+function noting(outcomes: string[], name: string, io: Promise<unknown>): void {
+  void io.then(
+    () => outcomes.push(`${name}: written`),
+    (error: unknown) => outcomes.push(`${name}: ${String(error)}`),
+  );
+}
+
+it('a WRITE that hangs in the storage is waited for past `stall`, and so are others of its process', async (context) => {
+  const { server, hung, well, freeze, thaw } = await scene(context);
+  await freeze();
   const outcomes: string[] = [];
-  const write = ({ nbd }: (typeof doors)[number], index: number): Promise<unknown> =>
-    nbd.write(0, Buffer.alloc(BLOCK, 2)).then(
-      () => outcomes.push(`${NODES[index]}: written`),
-      (error: unknown) => outcomes.push(`${NODES[index]}: ${String(error)}`),
-    );
-  const writes = [write(doors[0]!, 0)];
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  writes.push(write(doors[1]!, 1));
-  await new Promise((resolve) => setTimeout(resolve, HUNG_MS));
-  const [hung] = doors;
-  const status = await hung!.client.rsconfigWell('-m', 'status', '-v');
+  noting(outcomes, 'hung', hung.nbd.write(0, filled(2)));
+  await pass(500);
+  noting(outcomes, 'well', well.nbd.write(0, filled(2)));
+  await pass(HUNG_MS);
+  const status = await hung.client.rsconfigWell('-m', 'status', '-v');
   expect(outcomes, status).toEqual([]);
   expect(status).toMatch(/osl:hung@0 waits for server big-9, which is there and slow: .*stands still.*\n.*until: for ever/);
-  await devices.well('fsfreeze -u "$1"', place);
+  await thaw();
   await waitFor(() => outcomes.length === 2, BACK_MS, 'Both are written');
-  await Promise.all(writes);
-  expect(outcomes.toSorted()).toEqual(['big-2: written', 'venus: written']);
-  for (const { nbd } of doors) expect(await nbd.read(0, BLOCK)).toEqual(Buffer.alloc(BLOCK, 2));
-  expect(server.log('rssrv')).toMatch(/stands still/);
-  expect(server.log('rssrv')).toMatch(/goes on after \d+ s/);
-  expect(existsSync(image)).toBe(true);
+  expect(outcomes.toSorted()).toEqual(['hung: written', 'well: written']);
+  for (const { nbd } of [hung, well]) expect(await nbd.read(0, BLOCK)).toEqual(filled(2));
+  expect(server.log('rssrv')).toMatch(/stands still[^]*goes on after \d+ s/);
+}, 180_000);
+
+it('after one that hangs in the thread pool none hangs on the loop: other clients of the process go on', async (context) => {
+  const { server, hung, well, freeze, thaw } = await scene(context);
+  await freeze();
+  const outcomes: string[] = [];
+  noting(outcomes, 'forced', hung.nbd.write(0, filled(2), FUA));
+  await pass(2 * STORAGE_SILENT_MS);
+  const second = await NbdIo.open(hung.client.rsiodPaths.nbdSocket, 'osl/hung', DEADLINE_MS);
+  noting(outcomes, 'plain', second.write(BLOCK, filled(2)));
+  await pass(500);
+  for (let count = 0; count < 20; count++) {
+    await well.nbd.write(count * BLOCK, filled(3));
+    await pass(250);
+  }
+  expect(outcomes).toEqual([]);
+  for (const { client } of [hung, well]) expect(client.log('rsiod')).not.toMatch(/ is down: /);
+  await thaw();
+  await waitFor(() => outcomes.length === 2, BACK_MS, 'Both are written');
+  expect(outcomes.toSorted()).toEqual(['forced: written', 'plain: written']);
+  expect(server.log('rssrv')).not.toContain('stands still');
 }, 180_000);

@@ -72,8 +72,8 @@ export class NbdIo {
   }
 
   /** Throws for an errno. */
-  async write(offset: number, data: Buffer): Promise<void> {
-    await this.request(COMMAND.WRITE, offset, data.length, data);
+  async write(offset: number, data: Buffer, flags = 0): Promise<void> {
+    await this.request(COMMAND.WRITE, offset, data.length, data, flags);
   }
 
   /** Throws for an errno. */
@@ -92,9 +92,9 @@ export class NbdIo {
     this.socket.destroy();
   }
 
-  private async request(type: number, offset: number, length: number, data?: Buffer): Promise<void> {
+  private async request(type: number, offset: number, length: number, data?: Buffer, flags = 0): Promise<void> {
     const cookie = ++this.cookie;
-    this.socket.write(requestBytes({ type, cookie, offset, length, ...(data === undefined ? {} : { data }) }));
+    this.socket.write(requestBytes({ type, flags, cookie, offset, length, ...(data === undefined ? {} : { data }) }));
     const [reply] = replies(await this.take(REPLY_BYTES));
     if (reply?.cookie !== cookie) throw new Error(`Reply ${reply?.cookie} to request ${cookie}`);
     if (reply.errno !== 0) throw new Error(`Errno ${reply.errno} at ${offset} + ${length}`);

@@ -20,6 +20,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 /** Calls after a slow one that are watched for a second one that waits for the storage. */
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
+/** While calls are in the pool and none has ended for so long, the storage may hang: nothing of the volume is called on the loop. */
+export const STORAGE_SILENT_MS = 500;
 /** First piece of a long DISCARD or ZERO that the kernel does; pieces that take less are doubled, those that take more halved. */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;

@@ -192,12 +192,14 @@ export class FileBackend implements Backend {
   private enter(): void {
     assert(this.closing === null || this.running > 0, 'A backend was used after its close');
     this.running++;
+    this.parts.pace?.poolBegan();
   }
 
   private leave(done: IoDone, status: Status): void {
     // First the answer: one that asks for more (a flush behind a zero) keeps the backend open.
     done(status);
     this.running--;
+    this.parts.pace?.poolEnded();
     if (this.running === 0) this.whenIdle?.();
   }
 

@@ -2,7 +2,13 @@
 // Leaves the calls themselves to file-backend.test.ts.
 
 import { ownSleeps } from '@rsio/protocol/lib/process-facts';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS } from '@rsio/protocol/lib/program-limits';
+import {
+  POOL_RUN_REQUESTS,
+  SLOW_CALL_BYTES_PER_US,
+  SLOW_CALL_US,
+  SLOW_CALL_WATCHED_CALLS,
+  STORAGE_SILENT_MS,
+} from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { Pace } from './pace.ts';
@@ -99,6 +105,24 @@ test('one slow call among many fast ones changes nothing; one while calls are wa
   for (let index = 1; index < SLOW_CALL_WATCHED_CALLS; index++) expect(fast(pace)).toBe(true);
   slow(pace);
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+// Once each was called on the loop, the first that hung there stopped the process with all of its volumes.
+test('while calls in the pool do not end, none runs on the loop; they do again as soon as one has ended', () => {
+  for (const start of ['sync', 'pool'] as const) {
+    const pace = paceFrom(start);
+    pooledInARow(pace);
+    pace.poolBegan();
+    clock.advance(STORAGE_SILENT_MS - 1);
+    expect(fast(pace)).toBe(true);
+    clock.advance(1);
+    for (let index = 0; index < 2 * POOL_RUN_REQUESTS; index++) {
+      expect(fast(pace)).toBe(false);
+      pace.poolBegan();
+    }
+    pace.poolEnded();
+    expect(fast(pace)).toBe(true);
+  }
 });
 
 test('a process that waits has slept', async () => {
