@@ -178,9 +178,6 @@ export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;
 export const HEDGE_LOOK_MS = 10;
-/** Whatever has not reached the server after this, or whose answer is behind PONGs that are so late, goes out on another path too; looked for so often. */
-export const LATE_MS = 1_000;
-export const LATE_LOOK_MS = 100;
 /** Late READs that are asked for on a second path at a time; fewer of a server that grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 /** How far one READ moves the mean and the deviation. */

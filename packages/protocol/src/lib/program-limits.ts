@@ -6,6 +6,11 @@ import { DRAINING_RETRY_MS } from '../limits.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+// --- a path that trickles
+/** Whatever has not reached the server after this, or whose answer is behind PONGs that are so late, goes out on another path too; looked for so often. */
+export const LATE_MS = 1_000;
+export const LATE_LOOK_MS = 100;
+
 // --- a server that is there and slow
 /** How often the listener asks each process with sessions whether it runs, and how many times without an answer show that it does not. */
 export const WORKER_LOOK_MS = 500;

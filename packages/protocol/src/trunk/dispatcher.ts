@@ -3,12 +3,11 @@
 // client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '../lib/assert.ts';
+import { LATE_LOOK_MS, LATE_MS } from '../lib/program-limits.ts';
 import {
   HEDGE_LOOK_MS,
   HEDGE_MIN_MS,
   HEDGES_MAX,
-  LATE_LOOK_MS,
-  LATE_MS,
   OUTPUT_QUEUED_MAX_BYTES,
   RATE_PROBE_LONGEST_MS,
   RATE_PROBE_MAX_MS,

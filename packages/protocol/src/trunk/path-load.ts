@@ -3,7 +3,8 @@
 // Invariant: `requests` is the number of slots that are owed an answer here.
 
 import type { Histogram } from '../lib/histogram.ts';
-import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
+import { LATE_MS } from '../lib/program-limits.ts';
+import { HELD_BY_STORAGE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from './request.ts';

@@ -2,7 +2,8 @@
 // Leaves what is done about late READs before that to scheduler-links.test.ts.
 
 import { expect, test } from 'vitest';
-import { HEDGES_MAX, LATE_LOOK_MS, LATE_MS, SECTOR_BYTES } from '../limits.ts';
+import { LATE_LOOK_MS, LATE_MS } from '../lib/program-limits.ts';
+import { HEDGES_MAX, SECTOR_BYTES } from '../limits.ts';
 import type { ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
