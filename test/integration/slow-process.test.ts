@@ -32,8 +32,8 @@ interface Scene {
   /** Of the client whose volume is on the file system that freezes, and of one whose volume is elsewhere, in the same process. */
   readonly hung: Door;
   readonly well: Door;
-  freeze(): Promise<unknown>;
-  thaw(): Promise<unknown>;
+  readonly freeze: () => Promise<unknown>;
+  readonly thaw: () => Promise<unknown>;
 }
 
 async function scene(context: TestContext): Promise<Scene> {
