@@ -61,6 +61,14 @@ describe('the file', () => {
     expect(found.what).toContain('Everybody can read the keys');
   });
 
+  test.each([
+    [0o600, 'Nobody but its owner can read the keys in it (mode 0600)'],
+    [0o640, 'Nobody but its owner and group can read the keys in it (mode 0640)'],
+  ])('rights that are right are told as mode %o says', (mode, sentence) => {
+    const found = diagnose(doctorFacts({ file: fileFacts(SAMPLE, { mode }) })).find(({ check }) => check === 'rights');
+    expect(found?.what).toBe(sentence);
+  });
+
   test('no file but a folder: its rights are no matter', () => {
     const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is no regular file: put the configuration file there' };
     const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: 0o755 });

@@ -6,7 +6,10 @@ import type { Clock } from '@rsio/protocol/lib/clock';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '@rsio/protocol/limits';
 
-/** Runs a program, with `fd` as its descriptor 3 if given, and returns what it says. Throws E_SYSTEM with what it complains of. */
+/**
+ * Runs a program, with `fd` as its descriptor 3 if given, and returns what it says. Throws E_SYSTEM with what it complains of; with `isLate` in
+ * its context when it took too long.
+ */
 export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
@@ -14,10 +17,10 @@ export function runCommand(clock: Clock, program: string, args: readonly string[
       env: { ...process.env, LC_ALL: 'C' },
     });
     const said = { out: '', err: '' };
-    const fail = (why: string): void => reject(new RsError('E_SYSTEM', `${program}: ${why}`));
+    const fail = (why: string, context = {}): void => reject(new RsError('E_SYSTEM', `${program}: ${why}`, context));
     const timer = clock.after(DEVICE_COMMAND_TIMEOUT_MS, () => {
       child.kill('SIGKILL');
-      fail(`no end within ${DEVICE_COMMAND_TIMEOUT_MS / 1000} s`);
+      fail(`no end within ${DEVICE_COMMAND_TIMEOUT_MS / 1000} s: the machine is busy, try again`, { isLate: true });
     });
     child.on('error', (error) => {
       timer.cancel();

@@ -7,6 +7,7 @@ import { type Finding, FindingList } from '../finding.ts';
 import { splitSentence } from '../words.ts';
 
 const WORLD_READABLE = 0o004;
+const GROUP_READABLE = 0o040;
 const OTHERS_WRITABLE = 0o022;
 const SEE_MANUAL = 'correct the line, see rscltcfg(5)';
 
@@ -58,6 +59,7 @@ export function checkRights({ file }: DoctorFacts): Finding[] {
       remedy,
     );
   }
-  if (findings.list.length === 0) findings.ok(file.path, `Nobody but its owner and group can read the keys in it (mode ${mode})`);
+  const readers = (file.mode & GROUP_READABLE) === 0 ? 'its owner' : 'its owner and group';
+  if (findings.list.length === 0) findings.ok(file.path, `Nobody but ${readers} can read the keys in it (mode ${mode})`);
   return findings.list;
 }

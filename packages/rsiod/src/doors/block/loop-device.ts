@@ -48,8 +48,7 @@ export class LoopDevice {
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
       // One that took too long may have made it.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
-      const said = toRsError(thrown).message.replace('losetup: ', '').replace(`${rawFile}: `, '');
-      throw new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile} (${said}): see losetup --list, or use device = raw`);
+      throw noLoopDevice(rawFile, toRsError(thrown));
     });
     const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
@@ -117,6 +116,14 @@ export class LoopDevice {
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
     if (this.isNew) nodes.release(this.device);
   }
+}
+
+/** What is said when losetup has made none. */
+export function noLoopDevice(rawFile: string, { message, context }: RsError): RsError {
+  // It says already what to do.
+  if (context['isLate'] === true) return new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile}: ${message}`);
+  const said = message.replace('losetup: ', '').replace(`${rawFile}: `, '');
+  return new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile} (${said}): see losetup --list, or use device = raw`);
 }
 
 /** Files with the loop devices that stand on them, as the kernel names both. */
