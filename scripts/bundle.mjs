@@ -5,26 +5,38 @@
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
 /** Libraries that are CommonJS ask for `require`, which an ES module has not. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-for (const [name, entries] of Object.entries(PROGRAMS)) {
+/** What the programs of a package are made into: their files with their text. `from`: the folder of their modules, `src` or `dist`. */
+export function joined(name, from) {
+  const entries = PROGRAMS[name];
   const { outputFiles } = buildSync({
-    entryPoints: entries.map((entry) => join(ROOT, 'packages', name, 'dist', `${entry}.js`)),
+    entryPoints: entries.map((entry) => join(ROOT, 'packages', name, from, `${entry}.${from === 'src' ? 'ts' : 'js'}`)),
     outdir: dirname(programFile(name, entries[0])),
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    conditions: from === 'src' ? ['@rsio/source'] : [],
     banner: { js: BANNER },
     write: false,
   });
-  for (const { path, contents } of outputFiles) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(`${path}.new`, contents);
-    renameSync(`${path}.new`, path);
+  return outputFiles;
+}
+
+function writeAll() {
+  for (const name of Object.keys(PROGRAMS)) {
+    for (const { path, contents } of joined(name, 'dist')) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(`${path}.new`, contents);
+      renameSync(`${path}.new`, path);
+    }
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeAll();

@@ -51,7 +51,7 @@ export class Devices {
     const { clock, log, label, kept, runDir, stallOf, tell } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     this.ports = ports;
-    this.nodes = LoopNodes.ofMachine(clock);
+    this.nodes = LoopNodes.ofMachine(ports);
     this.ofVolume = {
       clock,
       log,

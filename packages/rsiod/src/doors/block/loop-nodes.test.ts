@@ -1,6 +1,7 @@
 // Which nodes of loop devices are taken out of /dev, and when; the machine is the test's.
 // Leaves the devices themselves to test/integration/block-door.test.ts.
 
+import { RsError } from '@rsio/protocol/lib/errors';
 import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/lib/program-limits';
 import { FakeClock } from '@rsio/protocol/testing/fake-clock';
 import { expect, it } from 'vitest';
@@ -11,11 +12,16 @@ class Machine {
   readonly nodes = new Set(['loop0', 'loop1']);
   readonly busy = new Set<number>();
   readonly asked: number[][] = [];
+  readonly said: string[] = [];
+  /** Why no node can be taken away; null: they can. */
+  obstacle: string | null = null;
   readonly loops = new LoopNodes({
     clock: this.clock,
+    log: { warn: (sentence) => void this.said.push(sentence) },
     there: async () => new Set(this.nodes),
     remove: async (numbers) => {
       this.asked.push([...numbers]);
+      if (this.obstacle !== null) throw new RsError('E_SYSTEM', this.obstacle);
       const gone = numbers.filter((number) => !this.busy.has(number));
       for (const number of gone) this.nodes.delete(`loop${number}`);
       return gone;
@@ -74,4 +80,20 @@ it('none is taken away while a device is being made; the end of the process wait
   await making;
   await machine.loops.settle();
   expect([machine.asked, machine.clock.timersPending]).toEqual([[[2]], 0]);
+});
+
+it('nodes that cannot be taken away stay with a sentence in the log, one for all of them', async () => {
+  const machine = new Machine();
+  machine.obstacle = "perl: Can't open perl script: No such file or directory";
+  for (const number of [2, 3]) {
+    await machine.make(number);
+    machine.loops.release(`/dev/loop${number}`);
+    await machine.pass();
+  }
+  expect([machine.asked, machine.clock.timersPending]).toEqual([[[2], [3]], 0]);
+  expect(machine.said).toEqual([
+    expect.stringMatching(
+      /^Unused nodes of loop devices stay in \/dev \(perl: Can't open .+\): see that perl is installed and that rsiod may open/,
+    ),
+  ]);
 });

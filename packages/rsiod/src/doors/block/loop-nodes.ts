@@ -5,6 +5,8 @@
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import { toRsError } from '@rsio/protocol/lib/errors';
+import type { Log } from '@rsio/protocol/lib/log';
 import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/protocol/lib/program-limits';
 import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../device-commands.ts';
@@ -12,6 +14,7 @@ import { Shared } from '../shared.ts';
 
 export interface LoopNodesPorts {
   readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
   /** Names of the loop devices that have a node, `loop3`. */
   readonly there: () => Promise<ReadonlySet<string>>;
   /** Resolves with the numbers of the nodes that are gone. */
@@ -26,15 +29,18 @@ export class LoopNodes {
   private making = 0;
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
+  /** What kept it from taking nodes away was said. */
+  private isTold = false;
 
   constructor(ports: LoopNodesPorts) {
     this.ports = ports;
     this.looks = new Shared(ports.there);
   }
 
-  static ofMachine(clock: Clock): LoopNodes {
+  static ofMachine({ clock, log }: Pick<LoopNodesPorts, 'clock' | 'log'>): LoopNodes {
     return new LoopNodes({
       clock,
+      log,
       there: async () => new Set(await readdir('/sys/block').catch(() => [])),
       remove: async (numbers) => {
         const said = await runCommand(clock, 'perl', [helperFile('loop-nodes.pl'), ...numbers.map(String)]);
@@ -94,14 +100,24 @@ export class LoopNodes {
   }
 
   private async removeSome(numbers: readonly number[]): Promise<void> {
-    // Without perl there is nothing to be done.
-    const gone = new Set(await this.ports.remove(numbers).catch(() => numbers));
+    const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.giveUp(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
       // To the end of the list: others have their turn first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }
+  }
+
+  /** Without perl there is nothing to be done: they are not tried again, and one sentence is enough for all that come later. */
+  private giveUp(thrown: unknown, numbers: readonly number[]): readonly number[] {
+    if (!this.isTold) {
+      const { message } = toRsError(thrown);
+      const remedy = 'see that perl is installed and that rsiod may open /dev/loop-control; they do no harm but that losetup is slower';
+      this.ports.log.warn(`Unused nodes of loop devices stay in /dev (${message}): ${remedy}`);
+    }
+    this.isTold = true;
+    return numbers;
   }
 }
 
