@@ -2,6 +2,14 @@
 // Invariant: these are sentences for stderr, so that stdout keeps its format for programs that read it.
 
 import type { AttachmentView, AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/protocol/control/methods';
+import type { ErrorCode } from '@rsio/protocol/lib/errors';
+import { endPoint } from './format.ts';
+
+/** Of one server more are not told: rsconfig -m status -v has them. */
+const REASONS_TOLD_MAX = 4;
+const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
+/** Errors without a word of a server. */
+const NOBODY_SPOKE: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 export function queryRemarks(namespaces: readonly NamespaceView[], configFile: string): string[] {
   if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
@@ -13,9 +21,24 @@ export function queryRemarks(namespaces: readonly NamespaceView[], configFile: s
 }
 
 function serverRemarks(namespace: NamespaceView, server: ServerView): string[] {
-  if (server.state !== 'connected') return [`Server ${server.name} of ${namespace.name} is ${server.state}: see rsconfig -m status -v`];
+  if (server.state !== 'connected')
+    return [`Server ${server.name} of ${namespace.name} is ${server.state}${whatItSaid(server)}: see rsconfig -m status -v`];
   if (server.volumes.length > 0) return [];
   return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
+}
+
+/** Why a server that answers is not connected, each reason with one path of it; empty when nobody answered, which `down` says already. */
+function whatItSaid({ paths }: ServerView): string {
+  const reasons = new Map<string, string>();
+  for (const path of paths) {
+    const code = CODE_AT_END.exec(path.lastError ?? '')?.[1];
+    if (path.lastError === null || code === undefined || NOBODY_SPOKE.has(code) || reasons.has(path.lastError)) continue;
+    reasons.set(path.lastError, `${path.interface} -> ${endPoint(path.address, path.port)}: ${path.lastError}`);
+  }
+  return [...reasons.values()]
+    .slice(0, REASONS_TOLD_MAX)
+    .map((reason, index) => `${index === 0 ? ':' : ';'} ${reason}`)
+    .join('');
 }
 
 export function waitingRemarks(attachments: readonly AttachmentView[]): string[] {
