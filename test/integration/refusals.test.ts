@@ -67,6 +67,8 @@ it('wrong key, unknown name and wrong namespaceid have a clear reason on both si
     const status = await host.rsconfigWell('-m', 'status', '-v');
     expect(status).toMatch(/ (down|connecting|proving|probation) tx: - rx: -\n/);
     const shown = /error: (.+), \d{4}_/.exec(status)?.[1] ?? status;
+    const query = await host.rsconfig('-q');
+    expect(query.stderr).toMatch(/^rsconfig: Server \S+ of osl is \w+: \S+ -> \S+: .+ \[E_\w+\].*: see rsconfig -m status -v$/m);
     const reasons = [...host.log('rsiod').matchAll(/ is down: (.+)$/gm)].map(([, reason = '']) => reason);
     expect(reasons).toContain(shown);
     return reasons.find((reason) => !/E_LIMIT|E_TIMEOUT/.test(reason)) ?? shown;
