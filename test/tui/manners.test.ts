@@ -80,7 +80,7 @@ it('a file that another program changed is shown line by line before anything is
   await terminal.press('Down', 'Enter');
   await terminal.sees('> Start rsiod');
   expect(file()).toBe(FILE.replace('\n[namespace', '\n[interface if1]\naddress = 192.0.2.21\n\n[namespace'));
-  await terminal.press('Escape', 'F10');
+  await terminal.pressAtOnce('Escape', 'F10');
   await terminal.ended(0);
 });
 

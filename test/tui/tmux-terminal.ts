@@ -51,6 +51,11 @@ export class TmuxTerminal {
     for (const key of keys) await this.#tmux('send-keys', key);
   }
 
+  /** The same, so that they come in one read. */
+  async pressAtOnce(...keys: readonly string[]): Promise<void> {
+    await this.#tmux('send-keys', ...keys);
+  }
+
   async type(text: string): Promise<void> {
     await this.#tmux('send-keys', '-l', '--', text);
   }

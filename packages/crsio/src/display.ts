@@ -46,8 +46,7 @@ export class Display {
     this.#box = blessed.box({ parent: this.#screen, top: 0, left: 0, width: '100%', height: '100%', tags: false, wrap: false });
     const input = new TerminalInput();
     this.#onKey = (character, event) => {
-      const taken = input.take(character, event);
-      if (taken !== null) events.input(taken);
+      for (const taken of input.take(character, event)) events.input(taken);
     };
     // blessed's own keypress event leaves out what it has no name for: the marks around a paste.
     this.#screen.program.input.on('keypress', this.#onKey);

@@ -9,7 +9,7 @@ type Event = readonly [character: string | undefined, event: KeyEvent | undefine
 
 function inputsOf(...events: readonly Event[]): Input[] {
   const input = new TerminalInput();
-  return events.flatMap(([character, event]) => input.take(character, event) ?? []);
+  return events.flatMap(([character, event]) => [...input.take(character, event)]);
 }
 
 const letter = (character: string): Event => [character, /^[a-z]$/.test(character) ? { name: character, sequence: character } : undefined];
@@ -35,6 +35,14 @@ test('Enter comes once although blessed tells it twice', () => {
 
 test('two Esc in one read are one: the screen below is not left by accident', () => {
   expect(inputsOf([undefined, { name: 'escape', sequence: '\x1b\x1b', meta: true }])).toEqual([{ kind: 'key', key: 'escape' }]);
+});
+
+test('a key that comes in one read with the Esc before it does not swallow that', () => {
+  const f10: Event = [undefined, { name: 'f10', sequence: '\x1b\x1b[21~', code: '[21~' }];
+  const f3: Event = [undefined, { name: 'f3', sequence: '\x1b\x1bOR', code: 'OR' }];
+  const altUp: Event = [undefined, { name: 'up', sequence: '\x1b\x1b[A', code: '[A' }];
+  const keys = ['escape', 'leave', 'escape', 'save', 'up'].map((key) => ({ kind: 'key', key }));
+  expect(inputsOf(f10, f3, altUp)).toEqual(keys);
 });
 
 test('letters, a space, a wide character, and one beyond the first plane that comes in halves', () => {

@@ -60,13 +60,21 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
+/** Escape, and the beginning of a key with a code: one of two. */
+const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /** The input this event completes, or null. */
-  take(character: string | undefined, event: KeyEvent | undefined): Input | null {
+  /** The inputs this event completes: none, one, or two of a key that came in one read with the Escape before it. */
+  take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
+    const input = this.#take(character, event);
+    if (input === null) return [];
+    return isBehindEscape(event) ? [{ kind: 'key', key: 'escape' }, input] : [input];
+  }
+
+  #take(character: string | undefined, event: KeyEvent | undefined): Input | null {
     if (event?.code === PASTE_BEGINS) {
       this.#pasted = '';
       return null;
@@ -98,6 +106,12 @@ export class TerminalInput {
 
 function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
   return `${ctrl === true ? 'C-' : ''}${meta === true ? 'M-' : ''}${shift === true && name === 'tab' ? 'S-' : ''}${name}`;
+}
+
+/** Arrows not: some terminals send them so when Alt is held. */
+function isBehindEscape(event: KeyEvent | undefined): boolean {
+  const { name = '', sequence = '' } = event ?? {};
+  return ESCAPED_CODES.includes(sequence.slice(0, 3)) && !['up', 'down', 'left', 'right'].includes(name);
 }
 
 function isControl(character: string): boolean {
