@@ -84,10 +84,10 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [178, ['reread-exec']],
   [210, ['replaced-elsewhere']],
   [230, ['replay-error-ignored']],
+  [275, ['attach-beside-leaving']],
   [279, ['given-up-receives']],
   [307, ['revoke-unawaited']],
   [318, ['no-self-sync']],
-  [275, ['attach-beside-leaving']],
   [355, ['reads-in-resend']],
 ];
 
