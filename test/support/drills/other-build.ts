@@ -11,7 +11,7 @@ import { run, wellOf } from '../programs.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PACKAGES = ['packages/protocol', 'packages/rssrv'];
-const PARTS = ['package.json', 'dist', 'node_modules'];
+const PARTS = ['package.json', 'dist', 'helpers', 'node_modules'];
 const START_MS = 35_000;
 
 export class OtherBuild {
