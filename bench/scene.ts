@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { RsError } from '@rsio/protocol/lib/errors';
-import { Lab } from '@rsio/test/support/lab';
-import { NetLab } from '@rsio/test/support/netlab/net-lab';
+import { Hosts } from '@rsio/test/support/hosts';
+import { Netlab } from '@rsio/test/support/netlab/netlab';
 import { newFolder } from './data-folder.ts';
 import { nativeProgram } from './native/compile.ts';
 import type { SectionContext } from './sections.ts';
@@ -19,16 +19,16 @@ export const EXPORT = `${NAMESPACE}/${VOLUME}`;
 
 /** One that is cleaned when the section is done, or the bench ends before. */
 interface Scene {
-  readonly lab: Lab;
+  readonly hosts: Hosts;
   /** Machines of their own, joined by links. */
-  readonly net: NetLab;
+  readonly net: Netlab;
 }
 
 /** Gives what `measure` gives; whatever it started is gone then. */
 export async function inScene<T>({ endings }: SectionContext, measure: (scene: Scene) => Promise<T>): Promise<T> {
-  const scene = { lab: new Lab(), net: new NetLab() };
+  const scene = { hosts: new Hosts(), net: new Netlab() };
   const clean = async (): Promise<void> => {
-    await scene.lab.clean();
+    await scene.hosts.clean();
     await scene.net.clean();
   };
   endings.push(clean);
@@ -41,10 +41,10 @@ export async function inScene<T>({ endings }: SectionContext, measure: (scene: S
 }
 
 /** The data file in a new folder, cached, whose bytes the load generator knows. */
-export function dataFile(lab: Lab, parent: string, bytes = FILE_BYTES): string {
+export function dataFile(hosts: Hosts, parent: string, bytes = FILE_BYTES): string {
   const folder = newFolder(parent);
   // Files that a program still has open stay until it ends.
-  lab.onClean(() => rmSync(folder, { recursive: true, force: true }));
+  hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'data.img');
   const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(bytes)], { encoding: 'utf8' });
   if (status !== 0) throw new RsError('E_SYSTEM', `The data file could not be made: ${stdout}`);

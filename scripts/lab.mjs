@@ -1,4 +1,4 @@
-// `pnpm lab`: the network lab; arguments after `--` are its own (`--full`, `--only silent`).
+// `pnpm lab`: the netlab; arguments after `--` are its own (`--full`, `--only silent`).
 // Leaves measuring to test/figures/netlab.
 
 import { runSource } from './run-source.mjs';

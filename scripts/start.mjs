@@ -1,8 +1,8 @@
-// `npm start`: the hands-on lab, a server and a client on this machine. `npm start -- --once` ends by itself.
-// Leaves the lab itself to test/lab.
+// `npm start`: the demo, a server and a client on this machine. `npm start -- --once` ends by itself.
+// Leaves the demo to test/demo.
 
 import { runCompiled } from './run-compiled.mjs';
 
-const LAB = 'test/dist/lab/main.js';
+const DEMO = 'test/dist/demo/main.js';
 
-await runCompiled('The hands-on lab', LAB);
+await runCompiled('The demo', DEMO);

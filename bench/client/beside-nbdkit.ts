@@ -2,7 +2,7 @@
 // door, and IOPS with 32 out at the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
 
 import { medianUs } from '@rsio/test/support/fio-figures';
-import type { Lab } from '@rsio/test/support/lab';
+import type { Hosts } from '@rsio/test/support/hosts';
 import { start } from '@rsio/test/support/programs';
 import { waitFor } from '@rsio/test/support/wait-for';
 import { connects, freePort } from '../child.ts';
@@ -31,9 +31,9 @@ const END_TO_END = [
 export async function measureLatency(context: SectionContext): Promise<SectionResult> {
   const reason = missing();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`latency of the doors: ${reason}`] };
-  return inScene(context, async ({ lab }) => {
-    const pair = await localPair(lab, context.parent, { wantsDevices: true });
-    const doors = [await nbdkitDoor(lab, pair.file), pair.nbd, ...pair.devices];
+  return inScene(context, async ({ hosts }) => {
+    const pair = await localPair(hosts, context.parent, { wantsDevices: true });
+    const doors = [await nbdkitDoor(hosts, pair.file), pair.nbd, ...pair.devices];
     const all = await inTurn(doors, LATENCY_WORDS, context.plan);
     const means = (rounds: readonly DoorFigures[]): number[] => rounds.map(({ lat_ns }) => lat_ns.mean / 1000);
     const lines = doors.map(({ title }, index) => {
@@ -60,9 +60,9 @@ export async function measureLatency(context: SectionContext): Promise<SectionRe
 export async function measureEndToEnd(context: SectionContext): Promise<SectionResult> {
   const reason = missing();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`end to end: ${reason}`] };
-  return inScene(context, async ({ lab }) => {
-    const pair = await localPair(lab, context.parent, { wantsDevices: false });
-    const doors = [await nbdkitDoor(lab, pair.file), pair.nbd];
+  return inScene(context, async ({ hosts }) => {
+    const pair = await localPair(hosts, context.parent, { wantsDevices: false });
+    const doors = [await nbdkitDoor(hosts, pair.file), pair.nbd];
     const lines: Line[] = [];
     const figures: Record<string, Spread> = {};
     for (const { what, figure, words } of END_TO_END) {
@@ -97,11 +97,11 @@ async function inTurn(doors: readonly Door[], words: readonly string[], { rounds
   return all;
 }
 
-async function nbdkitDoor(lab: Lab, file: string): Promise<Door> {
+async function nbdkitDoor(hosts: Hosts, file: string): Promise<Door> {
   const port = await freePort(NBDKIT_HOST);
   const args = ['--exit-with-parent', '--foreground', `--ipaddr=${NBDKIT_HOST}`, `--port=${port}`, 'file', file];
   const nbdkit = start('nbdkit', args, { timeoutMs: NBDKIT_MS });
-  lab.onClean(() => nbdkit.kill('SIGTERM'));
+  hosts.onClean(() => nbdkit.kill('SIGTERM'));
   const uri = `nbd://${NBDKIT_HOST}:${port}`;
   const isThere = (): Promise<boolean> => connects(NBDKIT_HOST, port);
   await waitFor(isThere, START_MS, 'nbdkit answers');

@@ -4,7 +4,7 @@
 import { startClient, startServer } from '@rsio/test/support/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
 import type { Host } from '@rsio/test/support/host';
-import { whyNoNetLab } from '@rsio/test/support/netlab/netns';
+import { whyNoNetlab } from '@rsio/test/support/netlab/netns';
 import { GIGABIT, type ShapedLinks, shapedLinks } from '@rsio/test/support/netlab/shaped-links';
 import { goodputBytes } from '@rsio/test/support/netlab/shaper';
 import { processTree } from '../proc.ts';
@@ -33,19 +33,19 @@ const NBD = 'NBD socket';
 const BLOCK = 'block device';
 
 export async function measureLinks(context: SectionContext): Promise<SectionResult> {
-  const reason = (await whyNoNetLab()) ?? missingTool('tc', 'iproute2') ?? missingFio();
+  const reason = (await whyNoNetlab()) ?? missingTool('tc', 'iproute2') ?? missingFio();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`rsiod over links: ${reason}`] };
   const { hasBlockOverLinks, links: counts } = context.plan;
   const noDevices = hasBlockOverLinks ? whyNoDevices() : null;
   const lines: LinkLine[] = [];
   for (const count of counts) {
     lines.push(
-      ...(await inScene(context, async ({ lab, net }) => {
+      ...(await inScene(context, async ({ hosts, net }) => {
         const links = await shapedLinks(
           net,
           Array.from({ length: count }, () => GIGABIT),
         );
-        const devices = hasBlockOverLinks && noDevices === null ? new DeviceHost(lab, links.client.command) : null;
+        const devices = hasBlockOverLinks && noDevices === null ? new DeviceHost(hosts, links.client.command) : null;
         await devices?.ready;
         return measureCount(links, devices, context);
       })),

@@ -4,7 +4,7 @@
 import { startClient, startServer } from '@rsio/test/support/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
 import type { Host } from '@rsio/test/support/host';
-import type { Lab } from '@rsio/test/support/lab';
+import type { Hosts } from '@rsio/test/support/hosts';
 import type { Target } from '../load/orders.ts';
 import { dataFile, EXPORT, VOLUME } from '../scene.ts';
 import { deviceDoor, type Door, nbdDoor } from './doors.ts';
@@ -25,16 +25,16 @@ export const NBD_SOCKET = 'rsiod, NBD socket';
 
 /** `wantsDevices`: a client that may have some is another one, with a keeper above it. `command`: what all programs are run by without. */
 export async function localPair(
-  lab: Lab,
+  hosts: Hosts,
   parent: string,
   { wantsDevices, command = [] }: { readonly wantsDevices: boolean; readonly command?: readonly string[] },
 ): Promise<LocalPair> {
   const noDevices = wantsDevices ? whyNoDevices() : null;
-  const machine = wantsDevices && noDevices === null ? new DeviceHost(lab) : null;
+  const machine = wantsDevices && noDevices === null ? new DeviceHost(hosts) : null;
   await machine?.ready;
-  const host = machine?.host ?? lab.host(command);
-  const network = await lab.network(1);
-  const file = dataFile(lab, parent);
+  const host = machine?.host ?? hosts.host(command);
+  const network = await hosts.network(1);
+  const file = dataFile(hosts, parent);
   await startServer(host, network, { volumes: { [VOLUME]: { path: file } } });
   await startClient(host, network, { defaults: { device: machine === null ? 'nbd-socket' : 'block' } });
   await host.rsconfigWell('-a', VOLUME);

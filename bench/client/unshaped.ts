@@ -34,12 +34,12 @@ const DEPTH = 8;
 const FIGURES = { read: 'doorReads', write: 'doorWrites' } as const;
 
 export async function measureUnshaped(context: SectionContext): Promise<SectionResult> {
-  return inScene(context, async ({ lab }) => {
-    const pair = await localPair(lab, context.parent, { wantsDevices: false });
-    const other = dataFile(lab, context.parent);
+  return inScene(context, async ({ hosts }) => {
+    const pair = await localPair(hosts, context.parent, { wantsDevices: false });
+    const other = dataFile(hosts, context.parent);
     const both = [context.cores.server, context.cores.load];
     const load = await LoadClient.open(pair.target, { client: 0, connections: 1, isReadonly: false, cores: both });
-    lab.onClean(() => load.stop());
+    hosts.onClean(() => load.stop());
     const tools = [generator(load, pair, context), fio(pair, context), nbdcopy(pair, other)];
     const here = tools.filter(({ missing }) => missing === null);
     const lines = [];

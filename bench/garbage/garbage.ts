@@ -34,19 +34,19 @@ interface Noted {
 }
 
 export function measureGarbage(context: SectionContext): Promise<SectionResult> {
-  return inScene(context, async ({ lab }) => {
+  return inScene(context, async ({ hosts }) => {
     const folder = mkdtempSync(join(os.tmpdir(), 'rsio-bench-gc-'));
-    lab.onClean(() => rmSync(folder, { recursive: true, force: true }));
+    hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
     const probe = pathToFileURL(join(benchFolder(), 'dist/garbage/gc-probe.js')).href;
     const command = ['env', `NODE_OPTIONS=--import=${probe}`, `RSIO_BENCH_GC=${folder}`];
-    const { host, target } = await localPair(lab, context.parent, { wantsDevices: false, command });
+    const { host, target } = await localPair(hosts, context.parent, { wantsDevices: false, command });
     const load = await LoadClient.open(target, {
       client: 0,
       connections: 1,
       isReadonly: false,
       cores: [context.cores.server, context.cores.load],
     });
-    lab.onClean(() => load.stop());
+    hosts.onClean(() => load.stop());
     const pids = [host.worker(NODE), host.pid('rsiod')];
     const lines: Line[] = [];
     const all: Spread[][] = SIDES.map(() => []);

@@ -54,11 +54,11 @@ export async function measureClients(context: SectionContext): Promise<SectionRe
 }
 
 function measureCount(context: SectionContext, clients: number): Promise<CountFigures> {
-  return inScene(context, async ({ lab }) => {
+  return inScene(context, async ({ hosts }) => {
     const { plan, cores, parent } = context;
-    const scene = await rssrvScene(lab, parent, clients);
+    const scene = await rssrvScene(hosts, parent, clients);
     const both = [cores.server, cores.load];
-    const loads = await openSessions(lab, scene.target, scene.target.volume, clients, both);
+    const loads = await openSessions(hosts, scene.target, scene.target.volume, clients, both);
     await after(SETTLED_MS);
     const memory = memoryOf(scene.processes(), scene.file, privateBytesOf);
     const shape = { ...row('read', 8 * KIB, 1), depth: (DEPTH * clients) / loads.length };

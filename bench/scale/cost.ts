@@ -54,16 +54,16 @@ async function measureCounts(context: SectionContext, name: SectionName, title: 
 }
 
 function measureCount(context: SectionContext, { volumes, paths }: Count): Promise<Measured> {
-  return inScene(context, async ({ lab }) => {
+  return inScene(context, async ({ hosts }) => {
     const { plan, cores, parent } = context;
-    const scene = await rssrvScene(lab, parent, 1, volumes);
+    const scene = await rssrvScene(hosts, parent, 1, volumes);
     const load = await LoadClient.open(scene.target, {
       client: 0,
       connections: paths,
       isReadonly: true,
       cores: [cores.server, cores.load],
     });
-    lab.onClean(() => load.stop());
+    hosts.onClean(() => load.stop());
     const rounds = [];
     // Every byte once, compared: so what is measured reads the volumes that it should.
     await load.sweep('read');

@@ -1,7 +1,7 @@
 // Very many sessions of one path each, opened by the bench's own opener and held by a few load generators, which answer PINGs and, when asked to,
 // keep some requests out on each. Invariant: no generator has more sessions than it can answer in time while the others are opened.
 
-import type { Lab } from '@rsio/test/support/lab';
+import type { Hosts } from '@rsio/test/support/hosts';
 import { LoadClient } from '../load/load-client.ts';
 import { openRsio } from '../load/open-rsio.ts';
 import type { OpenConnection, RsioVolume, Target } from '../load/orders.ts';
@@ -14,7 +14,7 @@ const AT_ONCE = 8;
 
 /** Sessions of the first `count` nodes, read-only on one volume, which all of them may have then. */
 export async function openSessions(
-  lab: Lab,
+  hosts: Hosts,
   target: Target,
   volume: RsioVolume,
   count: number,
@@ -25,7 +25,7 @@ export async function openSessions(
     const size = Math.min(SESSIONS_EACH, count - first);
     const connections = await openAll(target, volume, first, size);
     const load = await LoadClient.adopt(connections, 'rsio', cores, FILE_BYTES);
-    lab.onClean(() => load.stop());
+    hosts.onClean(() => load.stop());
     loads.push(load);
   }
   return loads;

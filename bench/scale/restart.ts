@@ -30,10 +30,10 @@ interface Away {
 
 export async function measureRestart(context: SectionContext): Promise<SectionResult> {
   const { returning, rounds } = context.plan;
-  const all = await inScene(context, async ({ lab }) => {
-    const scene = await rssrvScene(lab, context.parent, returning);
+  const all = await inScene(context, async ({ hosts }) => {
+    const scene = await rssrvScene(hosts, context.parent, returning);
     const clients = startClients(scene, returning);
-    lab.onClean(() => {
+    hosts.onClean(() => {
       for (const client of clients) client.stop();
     });
     await waitFor(() => thereOf(clients) === returning, THERE_MS, `All of ${returning} clients are there`);

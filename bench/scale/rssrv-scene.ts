@@ -5,7 +5,7 @@ import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { startServer } from '@rsio/test/support/configs';
 import type { Host } from '@rsio/test/support/host';
-import type { Lab, LabNetwork } from '@rsio/test/support/lab';
+import type { Hosts, TestNetwork } from '@rsio/test/support/hosts';
 import type { Place, RsioVolume } from '../load/orders.ts';
 import { processTree } from '../proc.ts';
 import { dataFile } from '../scene.ts';
@@ -13,7 +13,7 @@ import { FILE_BYTES } from '../workload.ts';
 
 export interface RssrvScene {
   readonly host: Host;
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
   readonly target: Place & { readonly volume: RsioVolume };
   /** What the clients have open, first of all. */
   readonly file: string;
@@ -26,10 +26,10 @@ const KEY = '0xsecret-of-many-clients';
 const NAMESPACEID = 200;
 
 /** With nodes `node0` and so on. */
-export async function rssrvScene(lab: Lab, parent: string, clients: number, volumes = 1): Promise<RssrvScene> {
-  const host = lab.host();
-  const network = await lab.network(1);
-  const whole = dataFile(lab, parent);
+export async function rssrvScene(hosts: Hosts, parent: string, clients: number, volumes = 1): Promise<RssrvScene> {
+  const host = hosts.host();
+  const network = await hosts.network(1);
+  const whole = dataFile(hosts, parent);
   const files = volumes === 1 ? [whole] : cut(whole, volumes);
   const nodes = Array.from({ length: clients }, (_unused, index) => `node${index}`);
   const names = files.map((_unused, index) => `data${index}`);

@@ -6,16 +6,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Scene } from '../support/scene.ts';
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let scene: Scene;
 
 beforeAll(async () => {
-  scene = await Scene.begin(lab);
+  scene = await Scene.begin(hosts);
 });
 
 afterAll(() => scene.servesNewcomers());

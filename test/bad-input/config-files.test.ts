@@ -8,10 +8,10 @@ import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-path
 import { CONFIG_FILE_MAX_BYTES } from '@rsio/protocol/limits';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { run } from '../support/programs.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 
 const RSSRVCFG = `[namespace osl]
 namespaceid = 200
@@ -72,7 +72,7 @@ type Mistake = readonly [what: string, from: string, to: string, line: RegExp];
 
 function mistakes(program: DaemonProgram, cases: readonly Mistake[]): void {
   it.each(cases)('%s', async (_what, from, to, line) => {
-    const host = lab.host();
+    const host = hosts.host();
     const text = TEXTS[program].replace(from, to);
     expect(text).not.toBe(TEXTS[program]);
     host.writeConfig(program, text);
@@ -190,14 +190,14 @@ describe('rssrvcfg', () => {
   ]);
 
   it('of several mistakes the first is said', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig('rssrv', RSSRVCFG.replace('= 5000', '= x').replace('serverid = 1', 'serverid = y'));
     await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/);
     await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/, '--check');
   });
 
   it('a key never stands in an error', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig('rssrv', RSSRVCFG.replace('serverid = 1', 'serverid = 1\nserverkey = top secret'));
     await expectRefused(
       host,
@@ -266,8 +266,8 @@ describe('rscltcfg', () => {
 });
 
 it('odd but right: CRLF, no line end at the end, names with dots, keys with = ; and #: the volume is attached', async () => {
-  const host = lab.host();
-  const network = await lab.network(1);
+  const host = hosts.host();
+  const network = await hosts.network(1);
   const node = 'big.2.lab';
   const key = '=a;b#c=0123456789#';
   const volumes = { 'oracle.2024.db': { type: 'memory', size: '1m' } };
@@ -284,11 +284,11 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
   const fileOf = (host: Host): string => daemonPaths(host.root, program).configFile;
 
   it('is not there', async () => {
-    await expectRefused(lab.host(), program, /^No configuration file FILE: .*\(see (rssrvcfg|rscltcfg)\(5\)\) \[E_NO_CONFIG\]$/);
+    await expectRefused(hosts.host(), program, /^No configuration file FILE: .*\(see (rssrvcfg|rscltcfg)\(5\)\) \[E_NO_CONFIG\]$/);
   });
 
   it('is a link to nowhere, a folder, a FIFO', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig(program, '');
     const file = fileOf(host);
     rmSync(file);
@@ -300,12 +300,12 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     rmSync(file, { recursive: true });
     expect((await run('mkfifo', [file])).code).toBe(0);
     await expectRefused(host, program, /^Configuration FILE is no regular file: put the configuration file there \[E_CONFIG\]$/);
-    // The lab reads the file when it cleans up.
+    // The clean-up of the hosts reads the file.
     rmSync(file);
   });
 
   it('is empty, binary, or far too large', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig(program, '');
     if (program === 'rssrv')
       await expectRefused(host, program, /^FILE: No section \[namespace NAME\]: add it, there must be one \[E_CONFIG\]$/);
@@ -322,7 +322,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
   // Root may read everything.
   if (process.getuid?.() !== 0) {
     it('may not be read', async () => {
-      const host = lab.host();
+      const host = hosts.host();
       host.writeConfig(program, TEXTS[program]);
       chmodSync(fileOf(host), 0);
       await expectRefused(host, program, /^No right to read FILE: run as root or as the owner of the file \[E_RIGHTS\]$/);
@@ -330,7 +330,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
   }
 
   it('is good, which --check says without starting anything; that everybody can read the keys is a warning', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig(program, TEXTS[program]);
     const good = await host.run(program, ['--check']);
     expect(good).toMatchObject({ code: 0, stderr: '' });

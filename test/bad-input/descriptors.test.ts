@@ -4,7 +4,7 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { serverConfig } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { needTool, runWell } from '../support/programs.ts';
 import { Scene } from '../support/scene.ts';
@@ -14,11 +14,11 @@ const REMEDY = 'raise the number of files that the program may have open (ulimit
 const USUAL_LIMIT = 1024;
 const TIGHTEN_MS = 20;
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let scene: Scene;
 
 beforeAll(async () => {
-  scene = await Scene.begin(lab);
+  scene = await Scene.begin(hosts);
 });
 
 afterEach(async () => {
@@ -111,10 +111,10 @@ it("a client's process: a volume is not opened, and is when there is room", asyn
 
 it('a start with more volumes than files may be open: not half a server that lets nobody in, and no file is left', async (context) => {
   needTool(context, 'prlimit', 'util-linux');
-  const host = lab.host(['prlimit', '--nofile=64:64']);
+  const host = hosts.host(['prlimit', '--nofile=64:64']);
   const path = (number: number): string => host.file(`storage/v${number}.img`);
   const volumes = Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`v${number}`, { path: path(number), size: '1m' }]));
-  host.writeConfig('rssrv', serverConfig(await lab.network(1), { volumes }));
+  host.writeConfig('rssrv', serverConfig(await hosts.network(1), { volumes }));
   const { code, stderr } = await host.tryStart('rssrv');
   const [warning, error] = stderr.split(/(?<=\n)/);
   expect(warning).toMatch(/^rssrv: Warning: A program may have 64 files open here, .* for 100 volumes: raise the limit /);

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { startClient } from '../support/configs.ts';
 import { DeviceScene } from '../support/device-scene.ts';
 import { needDevices } from '../support/devices.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needTool } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -24,7 +24,7 @@ for name in null zero random urandom; do cp -a "/dev/$name" "$1/bare"; done
 mount --move "$1/bare" /dev
 `;
 
-const lab = useLab();
+const hosts = useHosts();
 
 /** Nothing of it is attached, mounted or in the file system. */
 async function expectNothing({ host, devices, raw, block }: DeviceScene): Promise<void> {
@@ -37,7 +37,7 @@ it(
   'no /dev/fuse, one that cannot be opened, no loop devices, none that is free: refused with the remedy, and had when it is there',
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'block');
+    const scene = await DeviceScene.begin(hosts, 'block');
     const { devices, host, block, raw } = scene;
     await devices.well(BARE_DEV, host.root);
     const refusals: readonly (readonly [prepare: string, sentence: string])[] = [
@@ -72,11 +72,11 @@ it(
   'a volume that the server denies gets no device: held by another client, or not for this one',
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'block', {
+    const scene = await DeviceScene.begin(hosts, 'block', {
       volumes: () => ({ own: { type: 'memory', size: '8m', clients: 'venus' } }),
     });
     const { host, network, block } = scene;
-    const venus = lab.host();
+    const venus = hosts.host();
     await startClient(venus, network, { node: 'venus', client: 1 });
     await venus.rsconfigWell('-a');
     const held = await host.rsconfig('-a', 'oracle');
@@ -96,7 +96,7 @@ it(
   "the server's disk is full: who writes gets ENOSPC, reads and other volumes go on, and so do writes when there is room",
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'block', {
+    const scene = await DeviceScene.begin(hosts, 'block', {
       before: 'mkdir -p "$1"/small; mount -t tmpfs -o size=24m tmpfs "$1"/small',
       volumes: (host) => ({ oracle: { path: host.file('small/oracle.img') }, other: { type: 'memory', size: '8m' } }),
     });
@@ -123,7 +123,7 @@ it(
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
-    const scene = await DeviceScene.begin(lab, 'block', {
+    const scene = await DeviceScene.begin(hosts, 'block', {
       before: 'mkdir -p "$1"/storage; truncate -s 16m "$1"/storage/shown.img; mkfs.ext4 -q "$1"/storage/shown.img',
       volumes: (host) => ({ oracle: { blocksize: '4096' }, shown: { path: host.file('storage/shown.img'), readonly: 'yes' } }),
     });
@@ -148,7 +148,7 @@ it(
   'a raw device that is unmounted by hand is gone with a word, also beneath its loop device; detached and attached it is there again',
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'block', { volumes: () => ({ other: { type: 'memory', size: '8m' } }) });
+    const scene = await DeviceScene.begin(hosts, 'block', { volumes: () => ({ other: { type: 'memory', size: '8m' } }) });
     const { devices, host, raw, block } = scene;
     const other = scene.place('other');
     await host.rsconfigWell('-a');
@@ -178,7 +178,7 @@ it(
     needDevices(context);
     const names = Array.from({ length: MANY }, (_, number) => `v${number}`);
     const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
-    const scene = await DeviceScene.begin(lab, 'raw', { volumes: () => volumes });
+    const scene = await DeviceScene.begin(hosts, 'raw', { volumes: () => volumes });
     const { devices, host, raw } = scene;
     await devices.well('mkdir -p "$(dirname "$1")"; echo mine > "$1"', raw);
     const { code, stdout, stderr } = await host.rsconfig('-a');

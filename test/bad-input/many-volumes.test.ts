@@ -7,7 +7,7 @@ import { MESSAGE_MAX_BYTES } from '@rsio/protocol/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
 import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { RawClient } from '../support/raw-peer.ts';
 import { report } from '../support/report.ts';
@@ -16,11 +16,11 @@ const VOLUMES = 10_000;
 /** Some of them are files, which take a descriptor and a lock each. */
 const FILE_EVERY = 20;
 const MEMORY_MAX_MIB = 256;
-const lab = useLab();
+const hosts = useHosts();
 
 it('10,000 volumes are started, listed, shown and used', async () => {
-  const host = lab.host();
-  const network = await lab.network(1);
+  const host = hosts.host();
+  const network = await hosts.network(1);
   const keysOf = (number: number): Record<string, string> =>
     number % FILE_EVERY === 0 ? { path: host.file(`storage/v${number}.img`), size: '1m' } : { type: 'null', size: '1m' };
   const names = Array.from({ length: VOLUMES }, (_, number) => `v${number}`);
@@ -34,7 +34,7 @@ it('10,000 volumes are started, listed, shown and used', async () => {
     { address: network.serverAddresses[0] ?? '', port: network.port },
     { node: 'venus', nodekey: keyOf('venus'), namespaceid: 200 },
   );
-  lab.onClean(() => raw.close());
+  hosts.onClean(() => raw.close());
   const parts = [await raw.call({ op: OP.LIST })];
   while (((parts.at(-1)?.flags ?? 0) & FLAG.MORE) !== 0) parts.push(await raw.answer(0));
   expect(parts.length).toBeGreaterThan(1);
@@ -53,7 +53,7 @@ it('10,000 volumes are started, listed, shown and used', async () => {
   const last = `v${VOLUMES - FILE_EVERY}`;
   await host.rsconfigWell('-a', last);
   const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, `osl/${last}`);
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   await nbd.verify(0, 65_536);
 
   const memory = { listener: host.pid('rssrv'), worker: host.worker('big-2'), rsiod: host.pid('rsiod') };

@@ -7,7 +7,7 @@ import { ANSWERS_QUEUED_MAX_BYTES, BODY_MAX_BYTES, IO_MAX_SECTORS, SECTOR_BYTES,
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { frameBytes, RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Scene } from '../support/scene.ts';
@@ -16,14 +16,14 @@ const MIB = 1024 * 1024;
 /** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */
 const GROWTH_MAX_BYTES = 2 * ANSWERS_QUEUED_MAX_BYTES + 64 * MIB;
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let scene: Scene;
 let offender: RawClient;
 let handle: number;
 let worker: number;
 
 beforeAll(async () => {
-  scene = await Scene.begin(lab);
+  scene = await Scene.begin(hosts);
 });
 
 afterAll(() => scene.servesNewcomers());

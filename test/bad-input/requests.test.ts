@@ -6,16 +6,16 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeFailureAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { statusEntry } from '@rsio/protocol/wire/status';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import type { RawClient, RawFrame } from '../support/raw-peer.ts';
 import { Scene } from '../support/scene.ts';
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let scene: Scene;
 let client: RawClient;
 
 beforeAll(async () => {
-  scene = await Scene.begin(lab);
+  scene = await Scene.begin(hosts);
   client = await scene.login();
 });
 

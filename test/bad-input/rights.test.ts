@@ -7,24 +7,24 @@ import { beforeEach, expect, it } from 'vitest';
 import { daemonPaths } from '@rsio/protocol/config/root-paths';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { launcher, run } from '../support/programs.ts';
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 const AS_NOBODY = isRoot ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
 
-const lab = useLab();
+const hosts = useHosts();
 let host: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async (context) => {
   const [first, ...rest] = [...AS_NOBODY, launcher('rssrv'), '--version'];
   const tried = await run(first, rest).catch((error: Error) => ({ code: 1, stderr: error.message }));
   context.skip(tried.code !== 0, 'needs a checkout that others may read');
-  host = lab.host(AS_NOBODY);
+  host = hosts.host(AS_NOBODY);
   give(host.root);
-  network = await lab.network(1);
+  network = await hosts.network(1);
 });
 
 function give(...paths: string[]): void {
@@ -38,7 +38,7 @@ function folder(name: string, mode = 0o755): string {
   for (let at = whole; at !== host.root; at = path.dirname(at)) give(at);
   chmodSync(whole, mode);
   // Else what is in it could not be removed, where it is not root who tests.
-  lab.onClean(() => chmodSync(whole, 0o755));
+  hosts.onClean(() => chmodSync(whole, 0o755));
   return whole;
 }
 

@@ -8,12 +8,12 @@ import { describe, expect, it } from 'vitest';
 import { UNIX_PATH_MAX_BYTES } from '@rsio/protocol/limits';
 import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { needTool, type RunResult } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 const MEMORY_ID = '0b7d3c1e-2f6a-4d58-8e19-5a4c7b9d0e21';
 const VOLUMES = { oracle: { type: 'memory', size: '1m', id: MEMORY_ID } };
 
@@ -46,12 +46,12 @@ function isListening(address: string, port: number): Promise<boolean> {
 
 describe('rssrv', () => {
   it('the second of its addresses is in use: the first is given back', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     const [first = '', second = ''] = network.serverAddresses;
     const other = net.createServer();
     await new Promise<void>((resolve) => other.listen(network.port, second, resolve));
-    lab.onClean(() => other.close());
+    hosts.onClean(() => other.close());
     host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
     expectOneLine(
       await host.tryStart('rssrv'),
@@ -64,8 +64,8 @@ describe('rssrv', () => {
   });
 
   it('an address that the machine does not have, besides one that it has: it starts, and says so; --check says the same', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     const [first = '', second = ''] = network.serverAddresses;
     host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }).replace(second, '198.51.100.7'));
     const words =
@@ -77,8 +77,8 @@ describe('rssrv', () => {
   });
 
   it('an address that the machine does not have, and no other', async () => {
-    const host = lab.host();
-    const network = await lab.network(1);
+    const host = hosts.host();
+    const network = await hosts.network(1);
     const config = serverConfig(network, { volumes: VOLUMES }).replace(network.serverAddresses[0] ?? '', '198.51.100.7');
     host.writeConfig('rssrv', config);
     expectOneLine(
@@ -90,10 +90,10 @@ describe('rssrv', () => {
 
   it('--check says that files cannot be locked, and that too few may be open, and a start says the same', async (context) => {
     needTool(context, 'prlimit', 'util-linux');
-    const host = lab.host(['prlimit', '--nofile=150:150', 'env', 'PATH=/nowhere', process.execPath]);
+    const host = hosts.host(['prlimit', '--nofile=150:150', 'env', 'PATH=/nowhere', process.execPath]);
     const free = { path: host.file('storage/free.img'), size: '1m', unlocked: 'yes' };
     const locked = { path: host.file('storage/locked.img'), size: '1m', unlocked: 'no' };
-    const network = await lab.network(1);
+    const network = await hosts.network(1);
     host.writeConfig('rssrv', serverConfig(network, { volumes: { free, locked } }));
     const checked = await host.run('rssrv', ['--check']);
     const lines = checked.stderr.trimEnd().split('\n');
@@ -119,8 +119,8 @@ describe('rssrv', () => {
   });
 
   it('--check says of addresses and volumes what a start would, changes nothing, and does not mind a running one', async () => {
-    const host = lab.host();
-    const network = await lab.network(1);
+    const host = hosts.host();
+    const network = await hosts.network(1);
     const volumes = { lost: { path: '/nowhere/lost.img', size: '1m' }, new: { path: host.file('storage/new.img'), size: '1m' } };
     const config = serverConfig(network, { volumes });
     host.writeConfig('rssrv', config);
@@ -143,8 +143,8 @@ describe('rssrv', () => {
   // Root may use every port.
   if (process.getuid?.() !== 0) {
     it('a port for which it has no right', async () => {
-      const host = lab.host();
-      const network = await lab.network(1);
+      const host = hosts.host();
+      const network = await hosts.network(1);
       host.writeConfig('rssrv', serverConfig({ ...network, port: 80 }, { volumes: VOLUMES }));
       expectOneLine(await host.tryStart('rssrv'), /no right to use this port: run as root, or set a port from 1024 on \[E_RIGHTS\]$/);
       expectNothingLeft(host);
@@ -152,13 +152,13 @@ describe('rssrv', () => {
   }
 
   it('a second one on the same root: the first goes on', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     await startServer(host, network, { volumes: VOLUMES });
     await startClient(host, network);
     await host.rsconfigWell('-a');
     const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-    lab.onClean(() => nbd.close());
+    hosts.onClean(() => nbd.close());
     for (const program of ['rssrv', 'rsiod'] as const) {
       const pid = host.pid(program);
       expectOneLine(
@@ -176,11 +176,11 @@ describe('rssrv', () => {
 
   it("another server's volume file: it says so, and serves the rest", async (context) => {
     needTool(context, 'perl', 'perl-base');
-    const [one, two] = [lab.host(), lab.host()];
-    const network = await lab.network(1);
+    const [one, two] = [hosts.host(), hosts.host()];
+    const network = await hosts.network(1);
     const shared = { path: one.file('storage/shared.img'), size: '1m' };
     await startServer(one, network, { volumes: { oracle: shared } });
-    const elsewhere = await lab.network(1);
+    const elsewhere = await hosts.network(1);
     two.writeConfig('rssrv', serverConfig(elsewhere, { volumes: { oracle: shared, own: { type: 'memory', size: '1m' } } }));
     const result = await two.tryStart('rssrv');
     expect(result.code).toBe(0);
@@ -192,8 +192,8 @@ describe('rssrv', () => {
   });
 
   it('what stands where its folders should be', async () => {
-    const host = lab.host();
-    const network = await lab.network(1);
+    const host = hosts.host();
+    const network = await hosts.network(1);
     host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
     writeFileSync(path.join(host.root, 'run'), 'no folder');
     expectOneLine(
@@ -204,8 +204,8 @@ describe('rssrv', () => {
   });
 
   it('a volume that cannot be opened stops neither the server nor the others', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     mkdirSync(path.join(host.root, 'folder'));
     const lost = { path: '/nowhere/lost.img', size: '1m' };
     const volumes = {
@@ -239,8 +239,8 @@ describe('rssrv', () => {
 
 describe('rsiod', () => {
   it('a root whose socket paths are too long', async () => {
-    const host = lab.host();
-    const network = await lab.network(1);
+    const host = hosts.host();
+    const network = await hosts.network(1);
     const root = path.join(host.root, 'r'.repeat(UNIX_PATH_MAX_BYTES));
     mkdirSync(path.join(root, 'etc'), { recursive: true });
     writeFileSync(path.join(root, 'etc/rscltcfg'), clientConfig(network), { mode: 0o600 });
@@ -254,8 +254,8 @@ describe('rsiod', () => {
   });
 
   it('no server in reach is a warning: it is up after 3 s at most, and answers', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     host.writeConfig('rsiod', clientConfig(network));
     const result = await host.tryStart('rsiod');
     expect(result.code).toBe(0);
@@ -265,8 +265,8 @@ describe('rsiod', () => {
   });
 
   it('an interface address that the machine does not have: its path says so, the other one works', async () => {
-    const host = lab.host();
-    const network = await lab.network(2);
+    const host = hosts.host();
+    const network = await hosts.network(2);
     await startServer(host, network, { volumes: VOLUMES });
     const [, second = ''] = network.clientAddresses();
     const config = clientConfig(network, { defaults: { paths: 'all' } }).replace(second, '198.51.100.7');
@@ -281,8 +281,8 @@ describe('rsiod', () => {
 
   it('a wrong key, and an unknown name: the client is told the same, in its status', async () => {
     for (const options of [{ key: 'wrong' }, { node: 'nobody' }, { namespaceid: 201 }]) {
-      const host = lab.host();
-      const network = await lab.network(1);
+      const host = hosts.host();
+      const network = await hosts.network(1);
       await startServer(host, network, { volumes: VOLUMES });
       host.writeConfig('rsiod', clientConfig(network, options));
       expect((await host.tryStart('rsiod')).code).toBe(0);
@@ -293,7 +293,7 @@ describe('rsiod', () => {
       expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(
         `error: ${reason} [${options.namespaceid === 201 ? 'E_NAMESPACE' : 'E_AUTH'}], `,
       );
-      await lab.clean();
+      await hosts.clean();
     }
   });
 });
@@ -308,13 +308,13 @@ describe('wrong usage', () => {
     ['rsconfig', ['-q', '-l'], /^rsconfig: -q and -l exclude each other: give one, see rsconfig --help \[E_USAGE\]$/],
     ['rsconfig', ['-m', 'weather'], /^rsconfig: Unknown -m weather: give status, stats or test, see rsconfig --help \[E_USAGE\]$/],
   ])('%s %s', async (program, args, line) => {
-    const host = lab.host();
+    const host = hosts.host();
     expectOneLine(await host.run(program, args), line, 2);
     expectNothingLeft(host);
   });
 
   it('rsconfig without rsiod', async () => {
-    const host = lab.host();
+    const host = hosts.host();
     for (const args of [['-q'], ['-a'], ['-m', 'status'], ['events']]) {
       expectOneLine(
         await host.rsconfig(...args),

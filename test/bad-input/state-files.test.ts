@@ -7,17 +7,17 @@ import { beforeAll, expect, it } from 'vitest';
 import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
 import { startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 const CONTENT = Buffer.alloc(65_536, 9);
 let host: Host;
 
 /** A volume with content, attached and in use, its server ended badly: so that every file has something to say. */
 beforeAll(async () => {
-  host = lab.host();
-  const network = await lab.network(1);
+  host = hosts.host();
+  const network = await hosts.network(1);
   await startServer(host, network, { volumes: { oracle: { path: host.file('storage/oracle.img'), size: '1m' } } });
   await startClient(host, network);
   await host.rsconfigWell('-a');
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 async function open(): Promise<NbdIo> {
   const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   return nbd;
 }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { run } from '../support/programs.ts';
 import { deathsOfPaths } from '../support/volume-stats.ts';
@@ -21,7 +21,7 @@ mkdir -p "$disk" "$state"
 mount -t tmpfs -o size=4m none "$disk"; mount -t tmpfs -o size=64k none "$state"
 exec "$@"`;
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let server: Host;
 let client: Host;
 let other: NbdIo;
@@ -29,7 +29,7 @@ let pid = 0;
 let whyNoDisks: string | null = null;
 
 beforeAll(async () => {
-  client = lab.host();
+  client = hosts.host();
   const inSmallDisks = ['unshare', process.getuid?.() === 0 ? '-m' : '-rm', 'sh', '-ec', WITH_SMALL_DISKS, 'sh'];
   const tried = await run(inSmallDisks[0] ?? '', [
     ...inSmallDisks.slice(1),
@@ -39,8 +39,8 @@ beforeAll(async () => {
     client.file('tried'),
   ]).catch((error: Error) => ({ code: null, stderr: `${error.message}: install util-linux` }));
   if (tried.code !== 0) whyNoDisks = `needs a mount namespace of its own: ${tried.stderr.trim()}`;
-  server = lab.host(whyNoDisks === null ? [...inSmallDisks, path.dirname(client.file('disk/x'))] : []);
-  const network = await lab.network(2);
+  server = hosts.host(whyNoDisks === null ? [...inSmallDisks, path.dirname(client.file('disk/x'))] : []);
+  const network = await hosts.network(2);
   const file = (name: string): Record<string, string> => ({ path: client.file(`storage/${name}.img`), size: '8m' });
   const volumes = {
     full: { path: client.file('disk/full.img'), size: '8m' },
@@ -72,7 +72,7 @@ afterEach(async () => {
 
 async function open(name: string): Promise<NbdIo> {
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`);
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   return nbd;
 }
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clientConfig, keyOf, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { RawServer } from '../support/raw-server.ts';
 import { deathsOfPaths } from '../support/volume-stats.ts';
@@ -16,7 +16,7 @@ import { ENDING_CASES } from './client/conduct.ts';
 import { ClientStage, PathWatch } from './client/stage.ts';
 import { ALONE_CASES } from './client/volumes.ts';
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 const NODE = 'big-2';
 const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
@@ -34,16 +34,16 @@ const playing = new Map<ClientCase, Promise<void>>();
 const CLOSING = CLIENT_CASES.filter(({ error, hasTwoPaths, id }) => error !== null && !hasTwoPaths && !id.startsWith('client.io.'));
 
 beforeAll(async () => {
-  host = lab.host();
+  host = hosts.host();
   const watch = new PathWatch(host);
-  const network = await lab.network(2);
+  const network = await hosts.network(2);
   await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '1m' } } });
   host.writeConfig('rsiod', clientConfig(network, { defaults: { dead: DEAD.well } }));
   await host.start('rsiod');
   await host.pathsUp(2);
   await host.rsconfigWell('-a', '--wait=60s', 'osl:oracle');
   good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => good.close());
+  hosts.onClean(() => good.close());
   // Not at the start: before so many wrong servers it may take longer on a slow machine than one waits for the prompt.
   const sections: string[] = [];
   for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
@@ -66,8 +66,8 @@ beforeAll(async () => {
       features: one.hasDigests ? ['digest'] : [],
       meddle: (step, link, frame) => stages.get(one)?.isWrong === true && one.meddle(step, link, frame),
     });
-    lab.onClean(() => server.close());
-    stages.set(one, new ClientStage(host, lab, watch, name, server));
+    hosts.onClean(() => server.close());
+    stages.set(one, new ClientStage(host, hosts, watch, name, server));
     const keys = `namespaceid = ${namespaceid}\nnodename = ${NODE}\nnodekey = ${keyOf(NODE)}\ndigest = ${one.hasDigests ? 'on' : 'off'}\n`;
     // Those that are only about a connection have no use for a volume.
     const attach = CLOSING.includes(one) ? '' : 'attach = all\n';

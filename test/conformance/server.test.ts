@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NAMESPACEID, RAW_NODES, Scene } from '../support/scene.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { ServerCase } from './case.ts';
@@ -15,7 +15,7 @@ import { Target, type TargetOptions } from './target.ts';
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
 const LOGGED_DEADLINE_MS = 5_000;
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let scene: Scene;
 let target: Target;
 const patient = new Map<ServerCase, Promise<unknown>>();
@@ -38,7 +38,7 @@ function optionsOf(): TargetOptions {
 }
 
 beforeAll(async () => {
-  scene = await Scene.begin(lab, `namespacekey = ${NAMESPACE_KEY}`);
+  scene = await Scene.begin(hosts, `namespacekey = ${NAMESPACE_KEY}`);
   const options = optionsOf();
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Host } from '../support/host.ts';
-import type { Lab } from '../support/lab.ts';
+import type { Hosts } from '../support/hosts.ts';
 import { freePort } from '../support/loopback.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { clientFile, type SiteClient, type SiteServer, serverFile } from './site.ts';
@@ -19,25 +19,25 @@ export class DataCentre {
   /** Address of a host in the first or second subnet. */
   readonly address: (subnet: 0 | 1, host: number) => string;
   private readonly storage: string;
-  private readonly hosts: ReadonlyMap<SiteServer | SiteClient, Host>;
+  private readonly hostOf: ReadonlyMap<SiteServer | SiteClient, Host>;
 
-  private constructor(lab: Lab, storage: string, site: StandardSite, address: DataCentre['address']) {
+  private constructor(hosts: Hosts, storage: string, site: StandardSite, address: DataCentre['address']) {
     this.storage = storage;
     this.site = site;
     this.address = address;
-    this.hosts = new Map([...this.servers, ...this.clients].map((one) => [one, lab.host()]));
+    this.hostOf = new Map([...this.servers, ...this.clients].map((one) => [one, hosts.host()]));
   }
 
-  static async make(lab: Lab): Promise<DataCentre> {
-    const { subnets, serverAddresses, port } = await lab.network(2);
+  static async make(hosts: Hosts): Promise<DataCentre> {
+    const { subnets, serverAddresses, port } = await hosts.network(2);
     const address = (subnet: 0 | 1, host: number): string => subnets[subnet]?.address(host) ?? '';
     let dev = port;
     while (dev === port) dev = await freePort(serverAddresses[0] ?? '');
     const storage = mkdtempSync(path.join(tmpdir(), 'rsio-storage-'));
     // Files that a daemon still has open stay until it ends.
-    lab.onClean(() => rmSync(storage, { recursive: true, force: true }));
+    hosts.onClean(() => rmSync(storage, { recursive: true, force: true }));
     const site = standardSite({ address, ports: { osl: port, dev }, file: (server, name) => storageFile(storage, server, name) });
-    return new DataCentre(lab, storage, site, address);
+    return new DataCentre(hosts, storage, site, address);
   }
 
   get servers(): SiteServer[] {
@@ -49,7 +49,7 @@ export class DataCentre {
   }
 
   host(one: SiteServer | SiteClient): Host {
-    const host = this.hosts.get(one);
+    const host = this.hostOf.get(one);
     if (host === undefined) throw new Error(`${one.name} is not of this site`);
     return host;
   }

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/protocol/lib/errors';
 import { launcher } from '../support/programs.ts';
-import { Lab } from '../support/lab.ts';
+import { Hosts } from '../support/hosts.ts';
 import { DataCentre } from './data-centre.ts';
 import { OUTPUT_STEPS } from './outputs.ts';
 import { turmoilUnderLoad } from './under-load.ts';
@@ -75,11 +75,11 @@ async function main(): Promise<number> {
   }
   const seed = options.seed === undefined ? randomInt(SEED_MAX) : wholeNumber(options.seed, '--seed');
   const changes = wholeNumber(options.changes, '--changes');
-  const lab = new Lab();
+  const hosts = new Hosts();
   const interrupted = asked().then(() => Promise.reject(new Error('Interrupted')));
   interrupted.catch(() => undefined);
   try {
-    const centre = await DataCentre.make(lab);
+    const centre = await DataCentre.make(hosts);
     await Promise.race([runSteps(centre, seed, changes), interrupted]);
     if (options.stay === true) {
       sayWhereThingsAre(centre);
@@ -90,7 +90,7 @@ async function main(): Promise<number> {
     console.error(error);
     return 1;
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 }
 

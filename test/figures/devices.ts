@@ -7,7 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/device-scene.ts';
 import { fioJob, type FioSide, onlySide, runFio } from '../support/fio-figures.ts';
-import { Lab } from '../support/lab.ts';
+import { Hosts } from '../support/hosts.ts';
 import { freePort } from '../support/loopback.ts';
 import { run, start } from '../support/programs.ts';
 import { volumeStats } from '../support/volume-stats.ts';
@@ -90,7 +90,7 @@ async function pause(scene: DeviceScene, strike: (scene: DeviceScene) => Promise
   return Math.max(read.clat_ns.max, write.clat_ns.max) / 1e6;
 }
 
-async function contenders(lab: Lab, scene: DeviceScene): Promise<Contender[]> {
+async function contenders(hosts: Hosts, scene: DeviceScene): Promise<Contender[]> {
   const { devices, host, raw, block } = scene;
   const file = host.file('storage/beside.img');
   mkdirSync(path.dirname(file), { recursive: true });
@@ -103,7 +103,7 @@ async function contenders(lab: Lab, scene: DeviceScene): Promise<Contender[]> {
   );
   const port = await freePort(NBDKIT_ADDRESS);
   const nbdkit = start('nbdkit', ['--foreground', `--ipaddr=${NBDKIT_ADDRESS}`, `--port=${port}`, 'file', file], { timeoutMs: 3_600_000 });
-  lab.onClean(() => nbdkit.kill());
+  hosts.onClean(() => nbdkit.kill());
   const isThere = async (): Promise<boolean> => (await run('nbdinfo', ['--size', `nbd://${NBDKIT_ADDRESS}:${port}`])).code === 0;
   await waitFor(isThere, START_MS, 'nbdkit answers');
   const aio = (device: string): string[] => ['--ioengine=libaio', '--direct=1', `--filename=${device}`];
@@ -129,10 +129,10 @@ if (options.help === true || !isSensible) {
   process.stdout.write(HELP);
   process.exitCode = options.help === true ? 0 : 2;
 } else {
-  const lab = new Lab();
+  const hosts = new Hosts();
   try {
-    const scene = await DeviceScene.begin(lab, 'block', { volumes: () => ({ oracle: { size: SIZE } }) });
-    const all = await contenders(lab, scene);
+    const scene = await DeviceScene.begin(hosts, 'block', { volumes: () => ({ oracle: { size: SIZE } }) });
+    const all = await contenders(hosts, scene);
     const figures: { load: string; unit: string; contender: string; values: number[] }[] = [];
     for (const load of LOADS) {
       const rows = all.map(({ name }) => ({ load: load.title, unit: load.unit, contender: name, values: [] as number[] }));
@@ -161,6 +161,6 @@ if (options.help === true || !isSensible) {
     }
     if (options.json === true) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 }

@@ -6,10 +6,10 @@ import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { NbdClient } from '../lab/nbd-client.ts';
+import { NbdClient } from '../demo/nbd-client.ts';
 import { chaosProxies, type ChaosProxy } from '../support/chaos-proxy.ts';
 import { startClient, startServer } from '../support/configs.ts';
-import { Lab } from '../support/lab.ts';
+import { Hosts } from '../support/hosts.ts';
 
 const HELP = `usage: npm run gaps -- [--runs N] [--json]
 Measures the longest pause of I/O when one path of two fails: 8 KiB random reads, 32 out, N runs for each fault (default 5).
@@ -106,10 +106,10 @@ class Load {
 
 /** Fresh daemons for each run, so that no path is on probation and every path is of the same age. */
 async function measure(fault: Fault): Promise<Run> {
-  const lab = new Lab();
+  const hosts = new Hosts();
   try {
-    const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
-    const { proxies, serverAddresses } = await chaosProxies(lab, network);
+    const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+    const { proxies, serverAddresses } = await chaosProxies(hosts, network);
     await startServer(server, network, { volumes: { oracle: { type: 'memory', size: `${VOLUME_MIB}m` } } });
     await startClient(client, network, { serverAddresses });
     await client.rsconfigWell('-a');
@@ -126,7 +126,7 @@ async function measure(fault: Fault): Promise<Run> {
     await load.stop();
     return { before, during };
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 }
 

@@ -7,7 +7,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/device-scene.ts';
 import type { Host } from '../support/host.ts';
-import { Lab } from '../support/lab.ts';
+import { Hosts } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
@@ -17,11 +17,11 @@ with --crash it attaches and kills alone. Needs root, /dev/fuse and loop devices
 const RESTORED_MS = 120_000;
 
 async function play(count: number, device: string, isCrash: boolean): Promise<void> {
-  const lab = new Lab();
+  const hosts = new Hosts();
   try {
     const names = Array.from({ length: count }, (_, number) => `v${number}`);
     const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
-    const scene = await DeviceScene.begin(lab, device, { volumes: () => volumes });
+    const scene = await DeviceScene.begin(hosts, device, { volumes: () => volumes });
     const { host, devices } = scene;
     const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
     const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
@@ -55,7 +55,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
       `SIGTERM ${((endedMs - startMs) / 1_000).toFixed(1)} s, all attached again ${((againMs - endedMs) / 1_000).toFixed(1)} s later`,
     );
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 }
 

@@ -7,7 +7,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DRILL_KINDS, type DrillKind } from '../support/drills/restart-kinds.ts';
 import type { DrillResult } from '../support/drills/restart-drill.ts';
-import { Lab } from '../support/lab.ts';
+import { Hosts } from '../support/hosts.ts';
 
 const HELP = `usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
 Strikes a server under verified I/O over two paths, N times in each way (default 3), and brings it back after 5 s.
@@ -28,15 +28,15 @@ interface Run {
 }
 
 async function play(kind: DrillKind, downMs: number): Promise<Run> {
-  const lab = new Lab();
+  const hosts = new Hosts();
   const seed = randomInt(1, SEED_MAX);
   try {
-    const result = await kind.play(lab, { downMs, seed });
+    const result = await kind.play(hosts, { downMs, seed });
     return { seed, result, failures: result.breaches };
   } catch (error) {
     return { seed, result: null, failures: [(error as Error).stack ?? String(error)] };
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 }
 

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, startClient } from '../support/configs.ts';
 import { DeviceScene } from '../support/device-scene.ts';
 import { needDevices } from '../support/devices.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { isInUse, loopUseOf } from '../support/loop-use.ts';
 import { needTool } from '../support/programs.ts';
 import { volumeStats } from '../support/volume-stats.ts';
@@ -66,14 +66,14 @@ if (mode === 'verify') for (const number of synced()) if (!isThere(number)) cons
 if (mode === 'write') for (let at = 0; at < ${WRITERS}; at++) write().catch(({ code }) => fs.writeSync(1, 'ended ' + code + '\\n'));
 `;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it(
   'a file system on the block device keeps a tree, the raw device is the same volume, and detaching leaves nothing behind',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
-    const scene = await DeviceScene.begin(lab, 'block');
+    const scene = await DeviceScene.begin(hosts, 'block');
     const { devices, host, raw, block } = scene;
     expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
     expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${block}\n`);
@@ -109,7 +109,7 @@ it(
   'a process that has a device open is named, and --force takes it away all the same: its I/O fails, and nothing hangs',
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'block');
+    const scene = await DeviceScene.begin(hosts, 'block');
     const { devices, host, raw, block } = scene;
     await host.rsconfigWell('-a', 'oracle');
     const holder = scene.beside('sh', [
@@ -141,7 +141,7 @@ it(
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
-    const scene = await DeviceScene.begin(lab, 'block');
+    const scene = await DeviceScene.begin(hosts, 'block');
     const { devices, host, block } = scene;
     await host.rsconfigWell('-a', 'oracle');
     const mount = scene.folder('mnt');
@@ -161,12 +161,12 @@ it(
   async (context) => {
     needDevices(context);
     needTool(context, 'fio', 'fio');
-    const scene = await DeviceScene.begin(lab, 'raw');
+    const scene = await DeviceScene.begin(hosts, 'raw');
     const { devices, host, network, raw } = scene;
     await host.rsconfigWell('-a', 'oracle');
     const writer = scene.beside('fio', [`--filename=${raw}`, ...FIO_WRITES]);
     await waitFor(async () => (await volumeStats(host, 'osl:oracle@0')).writes > 300, WAIT_MS, 'fio writes');
-    const venus = lab.host();
+    const venus = hosts.host();
     await startClient(venus, network, { node: 'venus', client: 1 });
     await venus.rsconfigWell('-a', '--take-over', 'oracle');
     expect((await writer.ended).code).not.toBe(0);
@@ -180,8 +180,8 @@ it(
   'two volumes of one name in two namespaces: one has the place, the other is refused until it is given a place of its own',
   async (context) => {
     needDevices(context);
-    const { devices, host, network, raw } = await DeviceScene.begin(lab, 'raw');
-    const [other, beyond] = [lab.host(), await lab.network(1)];
+    const { devices, host, network, raw } = await DeviceScene.begin(hosts, 'raw');
+    const [other, beyond] = [hosts.host(), await hosts.network(1)];
     const volumes = { oracle: { type: 'memory', size: '8m' } };
     other.writeConfig('rssrv', serverConfig(beyond, { volumes }).replace('namespaceid = 200', 'namespaceid = 201'));
     await other.start('rssrv');
@@ -217,7 +217,7 @@ it(
     needTool(context, 'mkfs.xfs', 'xfsprogs');
     const known = spawnSync('sh', ['-c', 'grep -qw xfs /proc/filesystems || modprobe -q xfs'], { stdio: 'ignore' });
     context.skip(known.status !== 0, 'needs a kernel with xfs');
-    const scene = await DeviceScene.begin(lab, 'block', {
+    const scene = await DeviceScene.begin(hosts, 'block', {
       volumes: (its) => ({
         ext4: { path: its.file('storage/ext4.img'), size: '128m' },
         xfs: { path: its.file('storage/xfs.img'), size: '320m' },
@@ -283,7 +283,7 @@ it(
   async (context) => {
     needDevices(context);
     needTool(context, 'fio', 'fio');
-    const scene = await DeviceScene.begin(lab, 'block');
+    const scene = await DeviceScene.begin(hosts, 'block');
     const { devices, host, network, raw, block } = scene;
     await host.rsconfigWell('-a', 'oracle');
     const fio = scene.beside('fio', [`--filename=${block}`, ...FIO_WRITES]);
@@ -320,7 +320,7 @@ it(
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
-    const { devices, host, block, raw } = await DeviceScene.begin(lab, 'block', {
+    const { devices, host, block, raw } = await DeviceScene.begin(hosts, 'block', {
       volumes: () => ({
         oracle: { blocksize: '4096' },
         shown: { type: 'memory', size: '8m', readonly: 'yes' },
@@ -366,7 +366,7 @@ it(
   'no path: what reads can be interrupted, what writes gets EIO when the stall policy ends, and the device goes on when a path is back',
   async (context) => {
     needDevices(context);
-    const scene = await DeviceScene.begin(lab, 'raw', { defaults: { stall: 'forever' } });
+    const scene = await DeviceScene.begin(hosts, 'raw', { defaults: { stall: 'forever' } });
     const { devices, host, network, raw } = scene;
     expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${raw}\n`);
     await host.stop('rssrv');

@@ -10,7 +10,7 @@ import { type ChaosProxy, chaosProxies, type Faults } from '../support/chaos-pro
 import { startClient, startServer } from '../support/configs.ts';
 import { type RunningFio, startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
@@ -110,21 +110,21 @@ interface Verified {
   readonly slowestMs: number;
 }
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 let proxies: ChaosProxy[];
 let first: ChaosProxy;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(2);
+  server = hosts.host();
+  client = hosts.host();
+  network = await hosts.network(2);
 });
 
 async function startBoth(defaults: Readonly<Record<string, string>> = {}): Promise<void> {
-  const chaos = await chaosProxies(lab, network);
+  const chaos = await chaosProxies(hosts, network);
   ({ proxies } = chaos);
   first = proxies[0] as ChaosProxy;
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
@@ -271,7 +271,7 @@ it('both paths silent until both are given up: I/O waits, says so, and goes on',
 });
 
 it('a server process and a client daemon stand still for ten seconds: both go on, in the sessions they had', async (context) => {
-  const venus = lab.host();
+  const venus = hosts.host();
   const file = (name: string, clients: string): Record<string, string> => ({ path: server.file(name), size: '64m', clients });
   await startServer(server, network, { volumes: { oracle: file('oracle.img', 'big-2'), archive: file('archive.img', 'venus') } });
   await startClient(client, network);

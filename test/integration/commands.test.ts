@@ -4,7 +4,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ORACLE_ID = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
@@ -14,16 +14,16 @@ const TIME = /\d{4}_\d\d_\d\d-\d\d:\d\d:\d\d \(GMT\)/g;
 
 const PRINT_DEADLINE_MS = 10_000;
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 let ends: { readonly near: readonly string[]; readonly far: readonly string[] };
 
 beforeAll(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(2);
+  server = hosts.host();
+  client = hosts.host();
+  network = await hosts.network(2);
   const volumes = {
     oracle: { path: server.file('oracle.img'), size: '15g', id: ORACLE_ID },
     tvol1: { type: 'null', size: '1g', id: TVOL_ID, readonly: 'yes', shared: 'yes' },

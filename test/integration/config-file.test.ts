@@ -4,15 +4,15 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { keyOf, startServer } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { wellOf } from '../support/programs.ts';
 
 const ADDITIONS = 8;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it('rsiod runs with two paths on a file that verbs made, and takes what they change', async () => {
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   await startServer(server, network, { volumes: { tvol1: { type: 'null', size: '1g' } } });
   const port = ['--port', String(network.port)];
   for (const [index, address] of network.clientAddresses().entries()) {
@@ -40,7 +40,7 @@ it('rsiod runs with two paths on a file that verbs made, and takes what they cha
 });
 
 it('of many verbs at once none is lost', async () => {
-  const client = lab.host();
+  const client = hosts.host();
   const names = Array.from({ length: ADDITIONS }, (_, index) => `if${index}`);
   const results = await Promise.all(names.map((name, index) => client.rsconfig('interface', 'add', name, `127.0.${index}.1`)));
   for (const result of results) expect(result).toMatchObject({ code: 0, stderr: '' });

@@ -11,7 +11,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -19,13 +19,13 @@ import { waitFor } from '../support/wait-for.ts';
 const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
 const ajv = new Ajv2020({ strict: true });
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeAll(async () => {
-  ({ server, client, network } = await startPair(lab, (host) => ({
+  ({ server, client, network } = await startPair(hosts, (host) => ({
     oracle: { path: host.file('oracle.img'), size: '16m' },
     tvol1: { type: 'memory', size: '1m' },
     common: { type: 'memory', size: '1m', shared: 'yes' },

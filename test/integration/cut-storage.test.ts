@@ -3,22 +3,22 @@
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 const MIB = 1 << 20;
 const WAIT_MS = 20_000;
 
 it(
   'a file that was cut while it was served does not give zeros for data',
   async () => {
-    const { client, server } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
+    const { client, server } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
     await client.rsconfigWell('-a', 'oracle');
     const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-    lab.onClean(() => nbd.close());
+    hosts.onClean(() => nbd.close());
     const data = Buffer.alloc(MIB, 0x55);
     for (const mib of [0, 3, 6]) await nbd.write(mib * MIB, data);
     await nbd.flush();

@@ -1,5 +1,5 @@
 // rsconfig doctor on a client in good order, and on prepared faults with real files, servers and daemons: each is named, with where it is
-// and what mends it. Leaves faults of cards and cables to the network lab, and judging alone to the unit tests.
+// and what mends it. Leaves faults of cards and cables to the netlab, and judging alone to the unit tests.
 
 import { chmodSync, utimesSync } from 'node:fs';
 import net from 'node:net';
@@ -7,7 +7,7 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { type ClientConfigOptions, clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { freePort } from '../support/loopback.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 
 interface Finding {
   readonly check: string;
@@ -19,11 +19,11 @@ interface Finding {
   readonly commands: readonly string[];
 }
 
-const shared = useLab('file');
-const lab = useLab();
+const shared = useHosts('file');
+const hosts = useHosts();
 /** On no machine: kept for documents. */
 const NOWHERE = '203.0.113.77';
-let network: LabNetwork;
+let network: TestNetwork;
 let client: Host;
 
 beforeAll(async () => {
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  client = lab.host();
+  client = hosts.host();
 });
 
 function lineOf(text: string, line: string): string {
@@ -136,11 +136,11 @@ it('fault: what takes the connection is no RSIO server', async () => {
   const [address = ''] = network.serverAddresses;
   const silent = net.createServer();
   await new Promise<void>((resolve) => silent.listen({ host: address, port: 0 }, resolve));
-  lab.onClean(() => silent.close());
+  hosts.onClean(() => silent.close());
   const { port } = silent.address() as net.AddressInfo;
   const sockets = new Set<net.Socket>();
   silent.on('connection', (socket) => sockets.add(socket.on('error', () => undefined)));
-  lab.onClean(() => sockets.forEach((socket) => socket.destroy()));
+  hosts.onClean(() => sockets.forEach((socket) => socket.destroy()));
   const text = config({ serverAddresses: [address] }).replace(`address = ${address}`, `address = ${address}\nport = ${port}`);
   const { code, found } = await examined(text);
   expect(code).toBe(1);

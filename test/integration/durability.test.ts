@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';
 import { type DrillResult, Stage } from '../support/drills/restart-drill.ts';
 import { crashUnflushed, failFlushes, FORGETFUL, kill, replace } from '../support/drills/restart-kinds.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 
@@ -18,7 +18,7 @@ const CRASHES = [4, 7] as const;
 /** Of one test, on a machine that is slow and busy. */
 const PATIENT = { timeout: 300_000 };
 
-const lab = useLab();
+const hosts = useHosts();
 
 function expectAllThere(what: string, { outages, breaches, judgedIos, fioReadBack, replays, flushErrors }: DrillResult): void {
   expect(breaches).toEqual([]);
@@ -33,8 +33,8 @@ it(
   PATIENT,
   async (context) => {
     needFio(context);
-    const stage = await Stage.set(lab, { ...BOTH_FLUSH, ...SOON });
-    const build = OtherBuild.make(lab);
+    const stage = await Stage.set(hosts, { ...BOTH_FLUSH, ...SOON });
+    const build = OtherBuild.make(hosts);
     await kill(stage);
     await replace(stage, build, 'SIGTERM');
     await kill(stage);
@@ -45,7 +45,7 @@ it(
 
 it('a server machine that crashes: what was not flushed is sent again by its client', PATIENT, async (context) => {
   needFio(context);
-  const stage = await Stage.set(lab, { keys: FORGETFUL, ...BOTH_FLUSH, ...SOON });
+  const stage = await Stage.set(hosts, { keys: FORGETFUL, ...BOTH_FLUSH, ...SOON });
   for (const seed of CRASHES) await crashUnflushed(stage, seed);
   const result = await stage.end();
   expect(result.replays).toBeGreaterThanOrEqual(CRASHES.length);
@@ -56,7 +56,7 @@ it.for([true, false])(
   'storage that fails to flush, whoever asks for it (%s: its user), and then crashes: the same',
   async (judgeFlushes, context) => {
     needFio(context);
-    const stage = await Stage.set(lab, { keys: FORGETFUL, fioFlushes: false, judgeFlushes, ...SOON });
+    const stage = await Stage.set(hosts, { keys: FORGETFUL, fioFlushes: false, judgeFlushes, ...SOON });
     await failFlushes(stage);
     await crashUnflushed(stage, CRASHES[1]);
     const result = await stage.end();

@@ -6,7 +6,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { startClient } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { startPair } from '../support/pair.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
@@ -20,13 +20,13 @@ const PROMPT_MS = 10_000;
 /** The doors wait for their requests for five seconds, the volumes for ten. */
 const WAITING_END_MS = 22_000;
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
-  ({ server, client, network } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '64m' } })));
+  ({ server, client, network } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '64m' } })));
   await client.rsconfigWell('-a');
 });
 
@@ -79,7 +79,7 @@ it('rssrv killed alone under fio: its processes end, a new one starts, the clien
 });
 
 it('rsiod told to end releases its volumes and leaves nothing', async () => {
-  const venus = lab.host();
+  const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   expect(await venus.rsconfigWell('-qvv')).toContain('holder: big-2');
   const elapsedMs = await client.stop('rsiod');

@@ -5,18 +5,18 @@ import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 
-const lab = useLab('file');
-let network: LabNetwork;
+const hosts = useHosts('file');
+let network: TestNetwork;
 let client: Host;
 let near: string[];
 
 beforeAll(async () => {
-  network = await lab.network(2);
-  client = lab.host();
+  network = await hosts.network(2);
+  client = hosts.host();
   near = network.clientAddresses().flatMap((address) => ['--interface', address]);
-  const server = lab.host();
+  const server = hosts.host();
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'null', size: '1g' } } }));
   await server.start('rssrv');
 });

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { serverConfig } from '../support/configs.ts';
 import { DeviceScene } from '../support/device-scene.ts';
 import { needDevices } from '../support/devices.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needTool } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { volumeStats } from '../support/volume-stats.ts';
@@ -44,7 +44,7 @@ const FIO_LOAD = [
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=100'],
 ];
 
-const lab = useLab();
+const hosts = useHosts();
 
 it.for([XFS, EXT4])(
   '$name on blocks of $blocksize bytes keeps a tree, gives back what is trimmed, and grows with its volume under load',
@@ -58,7 +58,7 @@ it.for([XFS, EXT4])(
     context.skip(known.status !== 0, `needs a kernel with ${kind.name}`);
     const oracle = { blocksize: String(kind.blocksize), size: `${kind.size}m` };
     const shown = { type: 'memory', size: '8m', readonly: 'yes', blocksize: oracle.blocksize };
-    const scene = await DeviceScene.begin(lab, 'block', { volumes: () => ({ oracle, shown }) });
+    const scene = await DeviceScene.begin(hosts, 'block', { volumes: () => ({ oracle, shown }) });
     const { devices, host, network, raw, block } = scene;
     const file = host.file('storage/oracle.img');
     await host.rsconfigWell('-a');

@@ -4,29 +4,29 @@
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { needTool, run, runWell } from '../support/programs.ts';
 
 const MIB = 1024 * 1024;
 const VOLUME = 'osl:oracle@0';
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let first: Host;
 let second: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 async function startAll(shared: 'yes' | 'no'): Promise<void> {
-  server = lab.host();
-  first = lab.host();
-  second = lab.host();
+  server = hosts.host();
+  first = hosts.host();
+  second = hosts.host();
   await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '16m', shared } } });
   await startClient(first, network);
   await startClient(second, network, { node: 'venus', client: 1 });
 }
 
 beforeEach(async () => {
-  network = await lab.network(2);
+  network = await hosts.network(2);
 });
 
 it('a volume in use is refused to a second client, naming holder, address and since when', async () => {

@@ -4,7 +4,7 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -14,10 +14,10 @@ const WORST_MS = 5_000;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 120_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it('-d --force of a volume that hangs does not stop the other volume of the client', async () => {
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const pause = server.file('hangs');
   const hung = { path: server.file('hung.img'), size: '16m', 'test-pause': pause };
   const volumes = { hung, well: { path: server.file('well.img'), size: '16m' } };

@@ -1,5 +1,5 @@
 // rsconfig join on an empty root and on one that has something: the file it writes byte for byte, the client that works afterwards, and
-// every way in which nothing is written. Interfaces are named, so that nothing leaves this machine; real cards are the network lab's.
+// every way in which nothing is written. Interfaces are named, so that nothing leaves this machine; real cards are the netlab's.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -9,24 +9,24 @@ import { describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { freePort } from '../support/loopback.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NODE = 'big-2';
 const NEXT = 'rsconfig: Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here';
 
-const lab = useLab();
+const hosts = useHosts();
 
 interface Scene {
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
   readonly server: Host;
   readonly client: Host;
 }
 
 /** A server with two interfaces; `edit` changes its file. */
 async function scene(edit: (text: string) => string = (text) => text): Promise<Scene> {
-  const network = await lab.network(2);
-  const [server, client] = [lab.host(), lab.host()];
+  const network = await hosts.network(2);
+  const [server, client] = [hosts.host(), hosts.host()];
   server.writeConfig('rssrv', edit(serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } })));
   await server.start('rssrv');
   return { network, server, client };
@@ -133,7 +133,7 @@ it('where exploration is signed, the namespacekey is written too', async () => {
 
 it('of two servers in the namespace the one that accepts the key is joined, the other named; exit code 1', async () => {
   const all = await scene();
-  const other = lab.host();
+  const other = hosts.host();
   const { network } = all;
   const elsewhere = { ...network, serverAddresses: network.subnets.map((subnet) => subnet.address(11)) };
   const text = serverConfig(elsewhere, { volumes: {}, clients: { venus: keyOf('venus') } });
@@ -154,10 +154,10 @@ async function relay({ network }: Scene, address: string): Promise<void> {
     const far = net.connect(port, serverAddresses[0]);
     near.pipe(far).pipe(near);
     for (const socket of [near, far]) socket.on('error', () => near.destroy() && far.destroy());
-    lab.onClean(() => near.destroy() && far.destroy());
+    hosts.onClean(() => near.destroy() && far.destroy());
   });
   await new Promise<void>((resolve) => tcp.listen(port, address, resolve));
-  lab.onClean(() => tcp.close());
+  hosts.onClean(() => tcp.close());
   const heard = (datagram: Buffer, from: { readonly address: string; readonly port: number }): void => {
     const beacon = decodeBeacon(datagram, null);
     if (beacon.kind !== 'discover') return;
@@ -168,8 +168,8 @@ async function relay({ network }: Scene, address: string): Promise<void> {
   };
   const voice = await udpSockets.open({ address, port }, { onDatagram: heard, onFailed: () => undefined });
   const ear = await udpSockets.open({ address: '127.255.255.255', port }, { onDatagram: heard, onFailed: () => undefined });
-  lab.onClean(() => voice.close());
-  lab.onClean(() => ear.close());
+  hosts.onClean(() => voice.close());
+  hosts.onClean(() => ear.close());
 }
 
 it('an address at which somebody only passes on what the server says is named and not written', async () => {
@@ -241,7 +241,7 @@ it.each([
   [['--name', 'big-2', '--key', 'k', '--id', '70000'], 'Wrong --id 70000'],
   [['--name', 'big-2', '--key-file', '-', '--serverkey-file', '-'], 'Several keys on stdin'],
 ])('wrong usage: %j', async (args, said) => {
-  const { code, stderr } = await lab.host().rsconfig('join', '127.0.0.1', ...args);
+  const { code, stderr } = await hosts.host().rsconfig('join', '127.0.0.1', ...args);
   expect(code).toBe(2);
   expect(stderr).toContain(said);
 });

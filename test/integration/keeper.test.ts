@@ -10,7 +10,7 @@ import { clientConfig, serverConfig } from '../support/configs.ts';
 import { DeviceScene } from '../support/device-scene.ts';
 import { needDevices } from '../support/devices.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { isInUse, loopUseOf } from '../support/loop-use.ts';
 import { pathCutter } from '../support/path-cutter.ts';
 import { needTool, type Running } from '../support/programs.ts';
@@ -22,7 +22,7 @@ const TEST_MS = 300_000;
 const KILLS = 3;
 const MIB = 1 << 20;
 
-const lab = useLab();
+const hosts = useHosts();
 
 /** In the file system at `folder`, until it is told to end: writes with checksums that are read back all the time. */
 function fioIn(scene: DeviceScene, folder: string): Running {
@@ -72,9 +72,9 @@ it(
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
     needTool(context, 'fio', 'fio');
     needResend(context);
-    const scene = await DeviceScene.begin(lab, 'block', { addresses: 2 });
+    const scene = await DeviceScene.begin(hosts, 'block', { addresses: 2 });
     const { devices, host, network, block, raw } = scene;
-    const cutter = await pathCutter(lab, network);
+    const cutter = await pathCutter(hosts, network);
     await host.rsconfigWell('-a', 'oracle');
     const mount = scene.folder('mnt');
     await devices.well('chmod 640 "$3"; mkfs.ext4 -q "$1"; mount "$1" "$2"', block, mount, raw);
@@ -142,7 +142,7 @@ it(
     needDevices(context);
     needResend(context);
     const volumes = (host: Host) => ({ second: { path: host.file('storage/second.img'), size: '8m' } });
-    const scene = await DeviceScene.begin(lab, 'raw', { volumes });
+    const scene = await DeviceScene.begin(hosts, 'raw', { volumes });
     const { devices, host, network, raw } = scene;
     const [second, block] = [scene.place('rsecond'), scene.place('second')];
     await host.rsconfigWell('-a');

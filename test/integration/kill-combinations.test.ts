@@ -8,7 +8,7 @@ import { processesOfSession, startTicksOf } from '@rsio/protocol/lib/process-fac
 import { beforeEach, expect, it } from 'vitest';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { killServer } from '../support/machine-crash.ts';
 import { startPair } from '../support/pair.ts';
 import { needFio, needTool, run } from '../support/programs.ts';
@@ -22,12 +22,12 @@ const IMAGE = 'storage/oracle.img';
 /** Another test run on this machine has a volume of its own. */
 const MEMORY_ID = randomUUID();
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
 
 beforeEach(async () => {
-  ({ server, client } = await startPair(lab, (host) => ({
+  ({ server, client } = await startPair(hosts, (host) => ({
     oracle: { path: host.file(IMAGE), size: '64m' },
     scratch: { type: 'memory', size: '1m', id: MEMORY_ID },
   })));
@@ -95,7 +95,7 @@ async function expectNothingLeft(): Promise<void> {
 it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
   needFio(context);
   const served = new ServedBy(server, image());
-  lab.onClean(() => served.end());
+  hosts.onClean(() => served.end());
   const fio = startFio(client, 'osl/oracle');
   await untilWriting(client, VOLUME, fio);
   await STRIKES[name]?.();

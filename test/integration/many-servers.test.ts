@@ -3,7 +3,7 @@
 
 import { INTERFACES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/protocol/limits';
 import { expect, it } from 'vitest';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { RawServer } from '../support/raw-server.ts';
 import { report } from '../support/report.ts';
 
@@ -12,7 +12,7 @@ const NODEKEY = '0xthe-key-of-everybody';
 const UP_MS = 60_000;
 const TEST_MS = 300_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
@@ -21,7 +21,7 @@ function range(count: number): number[] {
 it(
   '256 servers over 8 interfaces: every path is up, and every position is shown',
   async () => {
-    const { subnets, port } = await lab.network(INTERFACES_MAX);
+    const { subnets, port } = await hosts.network(INTERFACES_MAX);
     // Host 254 is the subnet's reservation: servers share addresses and differ in their ports.
     const end = (server: number, wire: number): { address: string; port: number } => ({
       address: subnets[wire]?.address(1 + (server % 200)) ?? '',
@@ -40,9 +40,9 @@ it(
         serverid: SERVERS - 1 - order,
         meddle: () => false,
       });
-      lab.onClean(() => server.close());
+      hosts.onClean(() => server.close());
     }
-    const client = lab.host();
+    const client = hosts.host();
     client.writeConfig(
       'rsiod',
       [

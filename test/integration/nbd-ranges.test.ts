@@ -3,7 +3,7 @@
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -16,18 +16,18 @@ const PIECE_BYTES = 1000;
 /** A log is flushed when its oldest is 4 s old. */
 const TRIMMED_MS = 10_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it(
   'four connections write bytes of the same blocks of 4096 at the same time: none is lost; then the log empties by itself, within its total',
   async () => {
-    const [host, network] = [lab.host(), await lab.network(2)];
+    const [host, network] = [hosts.host(), await hosts.network(2)];
     await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '64m', blocksize: '4096' } } });
     await startClient(host, network, { defaults: { 'log-total': '1m' } });
     await host.rsconfigWell('-a', 'oracle');
     const open = (): Promise<NbdIo> => NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
     const connections = await Promise.all(Array.from({ length: CONNECTIONS }, open));
-    lab.onClean(() => connections.forEach((nbd) => nbd.close()));
+    hosts.onClean(() => connections.forEach((nbd) => nbd.close()));
     const expected = Buffer.alloc(CONNECTIONS * ROUNDS * PIECE_BYTES);
     await Promise.all(
       connections.map(async (nbd, own) => {
@@ -56,13 +56,13 @@ it(
 it(
   'bytes of a block from two connections, and the whole block from a third, at the same time: what was written around the bytes is never lost',
   async () => {
-    const [host, network] = [lab.host(), await lab.network(2)];
+    const [host, network] = [hosts.host(), await hosts.network(2)];
     await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '4m', blocksize: '4096' } } });
     await startClient(host, network, {});
     await host.rsconfigWell('-a', 'oracle');
     const open = (): Promise<NbdIo> => NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
     const [low, whole, high] = [await open(), await open(), await open()];
-    lab.onClean(() => [low, whole, high].forEach((nbd) => nbd.close()));
+    hosts.onClean(() => [low, whole, high].forEach((nbd) => nbd.close()));
     const BLOCK = 4096;
     const [LOW_FILL, WHOLE_FILL, HIGH_FILL] = [11, 22, 33];
     const begun = { low: 100, high: 3000 };

@@ -5,12 +5,12 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { needTool } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 const VOLUMES = { oracle: { type: 'memory', size: '32m' } };
 /** So large that it is cut into segments, which spread over the paths. */
 const IO_BYTES = 1024 * 1024;
@@ -18,16 +18,16 @@ const FOLLOW_MS = 10_000;
 
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  network = await lab.network(3);
+  server = hosts.host();
+  client = hosts.host();
+  network = await hosts.network(3);
 });
 
 /** The network as if it had these of its subnets only. */
-function part(...indexes: readonly number[]): LabNetwork {
+function part(...indexes: readonly number[]): TestNetwork {
   const pick = <T>(list: readonly T[]): T[] => indexes.map((index) => list[index]!);
   return {
     port: network.port,
@@ -38,7 +38,7 @@ function part(...indexes: readonly number[]): LabNetwork {
 }
 
 /** Interfaces of the client on some subnets, `[server]` sections for others. */
-function clientFile(interfaces: LabNetwork, sections: LabNetwork, defaults: Readonly<Record<string, string>> = {}): string {
+function clientFile(interfaces: TestNetwork, sections: TestNetwork, defaults: Readonly<Record<string, string>> = {}): string {
   return clientConfig(interfaces, { serverAddresses: sections.serverAddresses, defaults: { paths: 'auto', ...defaults } });
 }
 
@@ -89,7 +89,7 @@ interface SteadyIo {
 async function steadyIo(): Promise<SteadyIo> {
   await client.rsconfigWell('-a');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   let done = 0;
   let isEnding = false;
   const run = async (): Promise<void> => {

@@ -10,7 +10,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { RawClient, type RawIdentity } from '../support/raw-peer.ts';
 import { report } from '../support/report.ts';
@@ -20,13 +20,13 @@ const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
 const BURST_MS = 200;
 const MIB = 1024 * 1024;
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  network = await lab.network(1);
+  server = hosts.host();
+  network = await hosts.network(1);
   const clients = Object.fromEntries(['big-2', 'venus', 'mars'].map((node) => [node, keyOf(node)]));
   await startServer(server, network, { clients, volumes: { oracle: { type: 'memory', size: '4m' } } });
 });
@@ -69,11 +69,11 @@ function picture(): Record<string, unknown> {
 }
 
 it('measures beside an attached client of the same node, whose session, worker, holds and I/O do not notice', async () => {
-  const client = lab.host();
+  const client = hosts.host();
   await startClient(client, network);
   await client.rsconfigWell('-a', 'oracle');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   const before = picture();
   let isMeasuring = true;
   const longest = (async (): Promise<number> => {

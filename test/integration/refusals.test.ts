@@ -5,18 +5,18 @@ import net from 'node:net';
 import { expect, it } from 'vitest';
 import { type ClientConfigOptions, clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { report } from '../support/report.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** rsiod waits 3 s for a first server; starting node and writing the state come on top. */
 const UP_WITHOUT_SERVER_MS = 15_000;
 
-const lab = useLab();
+const hosts = useHosts();
 const memory = { oracle: { type: 'memory', size: '1m' } };
 
 it('a second daemon on one root is refused, and the first goes on', async () => {
-  const [host, network] = [lab.host(), await lab.network(1)];
+  const [host, network] = [hosts.host(), await hosts.network(1)];
   await startServer(host, network, { volumes: memory });
   await startClient(host, network);
   for (const program of ['rssrv', 'rsiod'] as const) {
@@ -30,13 +30,13 @@ it('a second daemon on one root is refused, and the first goes on', async () => 
 });
 
 it('rsconfig without rsiod says how to start it', async () => {
-  const { code, stdout, stderr } = await lab.host().rsconfig('-q');
+  const { code, stdout, stderr } = await hosts.host().rsconfig('-q');
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^rsconfig: rsiod does not run.*: start it with: rsiod .*\[E_NOT_RUNNING\]\n$/);
 });
 
 it('an rssrv whose address is taken says which and ends, leaving nothing', async () => {
-  const [one, two, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [one, two, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   await startServer(one, network, { volumes: memory });
   two.writeConfig('rssrv', serverConfig(network, { volumes: memory }));
   const second = await two.tryStart('rssrv');
@@ -46,10 +46,10 @@ it('an rssrv whose address is taken says which and ends, leaving nothing', async
 });
 
 it('wrong key, unknown name and wrong namespaceid have a clear reason on both sides', async () => {
-  const [server, network] = [lab.host(), await lab.network(1)];
+  const [server, network] = [hosts.host(), await hosts.network(1)];
   await startServer(server, network, { volumes: memory });
   const start = async (options: ClientConfigOptions, code: string): Promise<Host> => {
-    const host = lab.host();
+    const host = hosts.host();
     host.writeConfig('rsiod', clientConfig(network, options));
     const started = await host.tryStart('rsiod');
     expect(started.code).toBe(0);
@@ -90,10 +90,10 @@ it('wrong key, unknown name and wrong namespaceid have a clear reason on both si
 });
 
 it('rsiod before a server that takes connections and says nothing comes up all the same', async () => {
-  const [client, network] = [lab.host(), await lab.network(1)];
+  const [client, network] = [hosts.host(), await hosts.network(1)];
   const silent = net.createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => silent.listen({ host: network.serverAddresses[0], port: network.port }, resolve));
-  lab.onClean(() => silent.close());
+  hosts.onClean(() => silent.close());
   client.writeConfig('rsiod', clientConfig(network));
   const { code, stderr, elapsedMs } = await client.tryStart('rsiod');
   expect(code).toBe(0);
@@ -103,7 +103,7 @@ it('rsiod before a server that takes connections and says nothing comes up all t
 });
 
 it('rsiod without a server in reach comes up with a warning, and connects when one appears', async () => {
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   client.writeConfig('rsiod', clientConfig(network));
   const { code, stderr, elapsedMs } = await client.tryStart('rsiod');
   expect(code).toBe(0);

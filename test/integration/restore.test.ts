@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startClient } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { startPair } from '../support/pair.ts';
 import { needTool, start, wellOf } from '../support/programs.ts';
@@ -16,15 +16,15 @@ const BLOCK_BYTES = 4_096;
 const BLOCKS = 64;
 const BACK_MS = 20_000;
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
   const file = (host: Host, name: string): Record<string, string> => ({ path: host.file(name), size: '16m' });
   const volumes = (host: Host) => ({ oracle: file(host, 'oracle.img'), tvol1: file(host, 'tvol1.img') });
-  ({ server, client, network } = await startPair(lab, volumes));
+  ({ server, client, network } = await startPair(hosts, volumes));
 });
 
 async function attached(host: Host): Promise<string[]> {
@@ -165,7 +165,7 @@ it('what was detached stays so over a restart: before it, and while it was await
 });
 
 it('what another client has taken meanwhile is said once, and not tried again', async () => {
-  const venus = lab.host();
+  const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   await client.rsconfigWell('-a');
   await client.stop('rsiod');
@@ -182,7 +182,7 @@ it('what another client has taken meanwhile is said once, and not tried again', 
 });
 
 it('what another client took over, while rsiod ran or while it was dead, is left to it', async () => {
-  const venus = lab.host();
+  const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   await client.rsconfigWell('-a');
   await venus.rsconfigWell('-a', '--take-over', 'oracle');
@@ -200,8 +200,8 @@ it('what another client took over, while rsiod ran or while it was dead, is left
 });
 
 it('two namespaces with a volume of the same name: each comes back from its own server', async () => {
-  const other = lab.host();
-  const subnet = await lab.network(1);
+  const other = hosts.host();
+  const subnet = await hosts.network(1);
   const volumes = { oracle: { path: other.file('other.img'), size: '8m' } };
   other.writeConfig('rssrv', serverConfig(subnet, { volumes }).replace('namespaceid = 200', 'namespaceid = 201'));
   await other.start('rssrv');

@@ -9,7 +9,7 @@ import { BEACON_BURST_PER_SOURCE, BEACON_NONCE_BYTES, BEACON_RATE_PER_SOURCE, BE
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const BROADCAST = '127.255.255.255';
@@ -18,8 +18,8 @@ const KEY = beaconKey(KEY_TEXT);
 const ANSWER_MS = 10_000;
 const WAVES = 10;
 
-const lab = useLab();
-let network: LabNetwork;
+const hosts = useHosts();
+let network: TestNetwork;
 
 interface Heard {
   readonly from: string;
@@ -47,7 +47,7 @@ class Asker {
     const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 });
     await new Promise<void>((resolve) => socket.bind({ address, port: 0 }, resolve));
     socket.setBroadcast(true);
-    lab.onClean(() => socket.close());
+    hosts.onClean(() => socket.close());
     return new Asker(socket);
   }
 
@@ -76,7 +76,7 @@ class Asker {
 function refusal(address: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket('udp4');
-    lab.onClean(() => socket.close());
+    hosts.onClean(() => socket.close());
     socket.on('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? error.message));
     socket.connect(network.port, address, () => socket.send(Buffer.alloc(1)));
   });
@@ -89,7 +89,7 @@ function file(namespace: string, addresses = network.serverAddresses, serverid =
 }
 
 async function startServer(namespace = '', addresses = network.serverAddresses, serverid = 1): Promise<Host> {
-  const host = lab.host();
+  const host = hosts.host();
   host.writeConfig('rssrv', file(namespace, addresses, serverid));
   await host.start('rssrv');
   return host;
@@ -104,7 +104,7 @@ async function reload(host: Host, text: string): Promise<void> {
 }
 
 beforeEach(async () => {
-  network = await lab.network(2);
+  network = await hosts.network(2);
 });
 
 describe('answered', () => {
@@ -197,8 +197,8 @@ describe('not answered', () => {
     const [first = '', second = ''] = network.serverAddresses;
     const other = dgram.createSocket('udp4');
     await new Promise<void>((resolve) => other.bind({ address: first, port: network.port }, resolve));
-    lab.onClean(() => other.close());
-    const host = lab.host();
+    hosts.onClean(() => other.close());
+    const host = hosts.host();
     host.writeConfig('rssrv', file(''));
     const { code, stderr } = await host.tryStart('rssrv');
     const sentence = `Exploration is not answered on UDP ${first}:${network.port} (interface if1): another program has the port: end it`;

@@ -10,7 +10,7 @@ import { errnoName } from '@rsio/protocol/lib/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { RawClient, type RawFrame } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -18,9 +18,9 @@ const RELOAD_MS = 10_000;
 /** The server gives a client 5 s to retire a path, and looks once a second. */
 const UNLISTED_END_MS = 8_000;
 
-const lab = useLab();
+const hosts = useHosts();
 let host: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 /** The server's file with the first `interfaces` of the network's addresses; each edit is [from, to]. */
 function file(interfaces: number, ...edits: readonly (readonly [string, string])[]): string {
@@ -77,8 +77,8 @@ function reach(address: string, port = network.port): Promise<string> {
 }
 
 beforeEach(async () => {
-  host = lab.host();
-  network = await lab.network(3);
+  host = hosts.host();
+  network = await hosts.network(3);
 });
 
 async function start(interfaces: number): Promise<void> {
@@ -160,7 +160,7 @@ describe('interfaces', () => {
     expect(await reach(second)).toBe('ECONNREFUSED');
     const other = net.createServer();
     await new Promise<void>((resolve) => other.listen({ host: third, port: network.port }, resolve));
-    lab.onClean(() => other.close());
+    hosts.onClean(() => other.close());
     expect(await reload(file(3))).toMatch(/\(interface if3\): another program does: .+ \[E_ADDRESS_IN_USE\]/);
     expect(await reach(second)).toBe('ECONNREFUSED');
     expect((await login(first)).welcome.interfaces).toHaveLength(1);

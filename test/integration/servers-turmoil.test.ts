@@ -5,20 +5,20 @@ import { randomInt } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { DataCentre } from '../data-centre/data-centre.ts';
 import { turmoilUnderLoad } from '../data-centre/under-load.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 
 const CHANGES = 50;
 const TEST_MS = 400_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it(
   `${CHANGES} changes of servers and clients under fio`,
   async (context) => {
     needFio(context);
-    const centre = await DataCentre.make(lab);
+    const centre = await DataCentre.make(hosts);
     await centre.start();
     const seed = randomInt(2 ** 31);
     const { seconds, verifyReads, longestGapMs } = await turmoilUnderLoad(centre, seed, CHANGES, () => undefined);

@@ -6,13 +6,13 @@ import { DataCentre } from '../data-centre/data-centre.ts';
 import { OUTPUT_STEPS } from '../data-centre/outputs.ts';
 import { clientFile } from '../data-centre/site.ts';
 import { BIG_5_KEY } from '../data-centre/standard-site.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 
-const lab = useLab('file');
+const hosts = useHosts('file');
 let centre: DataCentre;
 
 beforeAll(async () => {
-  centre = await DataCentre.make(lab);
+  centre = await DataCentre.make(hosts);
 });
 
 describe('the data centre', () => {
@@ -28,7 +28,7 @@ describe('a serverkey', () => {
     const { big5 } = centre.site.servers;
     big5.clients = [...new Set([...big5.clients, 'mars'])];
     await centre.reloadServer(big5);
-    const host = lab.host();
+    const host = hosts.host();
     const sections = big5.interfaces.map((one, index) => ({
       name: `big-5-${index}`,
       server: { ...big5, serverkey },

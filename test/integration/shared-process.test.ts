@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
@@ -15,25 +15,25 @@ const NODES = ['big-2', 'venus', 'mars', 'pluto'] as const;
 const WAIT_MS = 30_000;
 const TEST_MS = 180_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it(
   'clients beyond the number of processes share them, come and go alone, and go on together when theirs is killed',
   async (context) => {
     needFio(context);
-    const [server, network] = [lab.host(), await lab.network(2)];
+    const [server, network] = [hosts.host(), await hosts.network(2)];
     const volumes = Object.fromEntries(NODES.map((node) => [node, { path: server.file(`${node}.img`), size: '32m', clients: node }]));
     const clients = Object.fromEntries(NODES.map((node) => [node, `0x${node}-secret-of-the-lab`]));
     const options = (processes: number) => ({ volumes, clients, server: { processes: String(processes) } });
     await startServer(server, network, options(2));
-    const hosts = new Map<string, Host>();
+    const clientHosts = new Map<string, Host>();
     for (const [index, node] of NODES.entries()) {
-      const host = lab.host();
-      hosts.set(node, host);
+      const host = hosts.host();
+      clientHosts.set(node, host);
       await startClient(host, network, { node, client: index });
       await host.rsconfigWell('-a');
     }
-    const [stays, goes] = ['big-2', 'mars'].map((node) => hosts.get(node)!) as [Host, Host];
+    const [stays, goes] = ['big-2', 'mars'].map((node) => clientHosts.get(node)!) as [Host, Host];
     expect(NODES.map((node) => server.worker(node))).toEqual([
       server.worker('big-2'),
       server.worker('venus'),
@@ -66,7 +66,7 @@ it(
       expect((await volumeStats(host, volume)).errors).toBe(0);
       expect(host.log('rsiod')).toMatch(/The storage began a new life/);
     }
-    expect(hosts.get('venus')!.log('rsiod'), 'another process, another fate').not.toMatch(/is down|a new session/);
+    expect(clientHosts.get('venus')!.log('rsiod'), 'another process, another fate').not.toMatch(/is down|a new session/);
 
     server.writeConfig('rssrv', serverConfig(network, options(3)));
     process.kill(server.pid('rssrv'), 'SIGHUP');

@@ -7,7 +7,7 @@ import { expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { DeviceHost, needDevices } from '../support/devices.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -20,7 +20,7 @@ const DEADLINE_MS = 90_000;
 /** NBD_CMD_FLAG_FUA. */
 const FUA = 1;
 
-const lab = useLab();
+const hosts = useHosts();
 
 interface Door {
   readonly client: Host;
@@ -38,13 +38,13 @@ interface Scene {
 
 async function scene(context: TestContext): Promise<Scene> {
   needDevices(context);
-  const devices = new DeviceHost(lab);
+  const devices = new DeviceHost(hosts);
   await devices.ready;
   const server = devices.host;
-  const network = await lab.network(2);
+  const network = await hosts.network(2);
   const place = server.file('disk');
   await devices.well('truncate -s 64m "$1"; mkfs.ext4 -q "$1"; mkdir "$2"; mount -o loop "$1" "$2"', server.file('disk.img'), place);
-  lab.onClean(() => devices.shell('fsfreeze -u "$1" 2> /dev/null || true', place));
+  hosts.onClean(() => devices.shell('fsfreeze -u "$1" 2> /dev/null || true', place));
   const volumes = {
     hung: { path: `${place}/hung.img`, size: '16m', clients: 'big-2' },
     well: { path: server.file('well.img'), size: '16m', clients: 'venus' },
@@ -52,7 +52,7 @@ async function scene(context: TestContext): Promise<Scene> {
   await startServer(server, network, { volumes, server: { processes: '1' } });
   const [hung, well] = await Promise.all(
     (['hung', 'well'] as const).map(async (name, index) => {
-      const client = lab.host();
+      const client = hosts.host();
       await startClient(client, network, { node: NODES[index]!, client: index, defaults: { stall: '3s' } });
       await client.rsconfigWell('-a');
       const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`, DEADLINE_MS);

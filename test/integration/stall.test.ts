@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -15,17 +15,17 @@ const SLACK_MS = 8_000;
 const BACK_MS = 30_000;
 const EIO = /Errno 5 /;
 
-const lab = useLab();
+const hosts = useHosts();
 
 interface Scene {
   readonly server: Host;
   readonly client: Host;
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
   readonly nbd: NbdIo;
 }
 
 async function scene(stall: string): Promise<Scene> {
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
   await startClient(client, network, { defaults: { stall } });
   await client.rsconfigWell('-a');

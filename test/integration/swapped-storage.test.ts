@@ -6,22 +6,22 @@ import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileS
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { killServer } from '../support/machine-crash.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 const MIB = 1 << 20;
 const WAIT_MS = 20_000;
 
 /** Attached, with data that was flushed and data that was not. */
 async function held(): Promise<{ client: Host; server: Host; nbd: NbdIo; flushed: Buffer; unflushed: Buffer }> {
-  const { client, server } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
+  const { client, server } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
   await client.rsconfigWell('-a', 'oracle');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   const [flushed, unflushed] = [Buffer.alloc(MIB, 0x55), Buffer.alloc(MIB, 0x66)];
   await nbd.write(0, flushed);
   await nbd.flush();

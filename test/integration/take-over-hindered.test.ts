@@ -3,14 +3,14 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/contested-volume.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import type { StampedWriter } from '../support/stamped-writes.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const LONG_MS = 180_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 describe('the loser’s server process stands still:', () => {
   let volume: ContestedVolume;
@@ -18,7 +18,7 @@ describe('the loser’s server process stands still:', () => {
   let worker: number;
 
   beforeEach(async () => {
-    volume = await ContestedVolume.begin(lab, 2);
+    volume = await ContestedVolume.begin(hosts, 2);
     writer = await volume.writer(volume.clients[0]!);
     await volume.writes(writer);
     worker = volume.server.worker('big-2');
@@ -74,9 +74,9 @@ describe('the holder may have to bring back what the server has lost:', () => {
   let nbd: NbdIo;
 
   beforeEach(async () => {
-    volume = await ContestedVolume.begin(lab, 2);
+    volume = await ContestedVolume.begin(hosts, 2);
     nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
-    lab.onClean(() => nbd.close());
+    hosts.onClean(() => nbd.close());
     await nbd.verify(0, 4096);
     // Its process dies, and it does not come back for now.
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { CONTENDERS, CONTESTED, ContestedVolume } from '../support/contested-volume.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { pathCutter } from '../support/path-cutter.ts';
 import { report } from '../support/report.ts';
@@ -14,12 +14,12 @@ import { waitFor } from '../support/wait-for.ts';
 const FIGHTS = 20;
 const LONG_MS = 180_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it('two clients fight for a volume under load: nothing acknowledged is lost, nothing of the loser comes late', {
   timeout: LONG_MS,
 }, async () => {
-  const volume = await ContestedVolume.begin(lab, 2);
+  const volume = await ContestedVolume.begin(hosts, 2);
   let writer = await volume.writer(volume.clients[0]!);
   let slowestMs = 0;
   for (let fight = 1; fight <= FIGHTS; fight++) {
@@ -45,7 +45,7 @@ it('two clients fight for a volume under load: nothing acknowledged is lost, not
 });
 
 it('two others want it at once: the later has it, and the other is told', async () => {
-  const volume = await ContestedVolume.begin(lab, 3);
+  const volume = await ContestedVolume.begin(hosts, 3);
   const writer = await volume.writer(volume.clients[0]!);
   await volume.writes(writer);
   const outcomes = await Promise.all([1, 2].map((index) => volume.clients[index]!.rsconfig('-a', '--take-over', 'oracle')));
@@ -64,22 +64,22 @@ it('two others want it at once: the later has it, and the other is told', async 
 });
 
 it('an idle client learns that it has lost the volume', async () => {
-  const volume = await ContestedVolume.begin(lab, 2);
+  const volume = await ContestedVolume.begin(hosts, 2);
   await volume.takenBy(volume.clients[1]!);
   await volume.lostTo(volume.clients[0]!, 'venus');
   await waitFor(async () => (await volume.clients[0]!.rsconfigWell('-l')) === '', 10_000, 'It is not attached any more');
 });
 
 it('a node that is started on another machine: refused while the first is heard, and then the first is out for good', async () => {
-  const server = lab.host();
-  const network = await lab.network(2);
+  const server = hosts.host();
+  const network = await hosts.network(2);
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } });
-  const [first, second] = [lab.host(), lab.host()];
-  const cutter = await pathCutter(lab, network);
+  const [first, second] = [hosts.host(), hosts.host()];
+  const cutter = await pathCutter(hosts, network);
   await startClient(first, network, { serverAddresses: cutter.serverAddresses });
   await first.rsconfigWell('-a', 'oracle');
   const nbd = await NbdIo.open(first.rsiodPaths.nbdSocket, CONTESTED);
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   await nbd.verify(0, 4096);
   second.writeConfig('rsiod', readFileSync(first.rsiodPaths.configFile, 'utf8').replaceAll(/\.20$/gm, '.21'));
   await second.start('rsiod');

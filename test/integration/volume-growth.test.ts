@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { needFio } from '../support/programs.ts';
 import { untilWriting } from '../support/volume-stats.ts';
@@ -19,7 +19,7 @@ const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
 const TEST_MS = 200_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 interface Scene {
   readonly host: Host;
@@ -31,7 +31,7 @@ interface Scene {
 
 /** One host with both daemons; `attached` are attached. */
 async function scene(volumes: Sections, ...attached: readonly string[]): Promise<Scene> {
-  const [host, network] = [lab.host(), await lab.network(2)];
+  const [host, network] = [hosts.host(), await hosts.network(2)];
   const write = (next: Sections): void => host.writeConfig('rssrv', serverConfig(network, { volumes: next }));
   write(volumes);
   await host.start('rssrv');
@@ -66,10 +66,10 @@ it(
   async (context) => {
     needFio(context);
     const keys = (host: Host, size: string): Sections => ({ oracle: { path: host.file('oracle.img'), size } });
-    const first = lab.host();
+    const first = hosts.host();
     const { host, write, reload: change } = await scene(keys(first, '64m'), 'oracle');
     const old = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-    lab.onClean(() => old.close());
+    hosts.onClean(() => old.close());
     const fio = startFio(host, 'osl/oracle', { size: '48m', verifyBacklog: 64 });
     await untilWriting(host, 'osl:oracle@0', fio);
     await expect(old.read(64 * MIB, 4096)).rejects.toThrow(/Errno/);
@@ -110,7 +110,7 @@ it(
   '50 reloads in a row with volumes that come, go and grow: I/O on another volume never notices',
   async (context) => {
     needFio(context);
-    const files = lab.host();
+    const files = hosts.host();
     const quiet = { path: files.file('quiet.img'), size: '64m' };
     const { host, reload: change } = await scene({ quiet, grows: { type: 'memory', size: '1m' } }, 'quiet');
     const fio = startFio(host, 'osl/quiet', { size: '48m', verifyBacklog: 64 });

@@ -6,7 +6,7 @@ import { expect, it, type TestContext } from 'vitest';
 import { clientConfig, type ClientConfigOptions, type ServerConfigOptions } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { type Pair, startPair } from '../support/pair.ts';
 import { needFio, needTool, run, type RunResult, runWell } from '../support/programs.ts';
@@ -15,12 +15,12 @@ import { verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
 
 const MIB = 1024 * 1024;
 
-const lab = useLab();
+const hosts = useHosts();
 
 type Volumes = ServerConfigOptions['volumes'];
 
 async function attachedPair(volumes: (server: Host) => Volumes, options: ClientConfigOptions = {}): Promise<Pair> {
-  const pair = await startPair(lab, volumes, options);
+  const pair = await startPair(hosts, volumes, options);
   await pair.client.rsconfigWell('-a');
   return pair;
 }
@@ -74,13 +74,13 @@ it('a null volume takes everything and gives zeros', async (context) => {
 });
 
 it('a block device', async (context) => {
-  const image = lab.host().file('disk.img');
+  const image = hosts.host().file('disk.img');
   closeSync(openSync(image, 'w'));
   truncateSync(image, 32 * MIB);
   const loop = await run('losetup', ['--find', '--show', image]).catch((error: Error) => error);
   context.skip(loop instanceof Error || loop.code !== 0, `needs a loop device: run as root where loop devices are allowed`);
   const device = loop instanceof Error ? '' : loop.stdout.trim();
-  lab.onClean(() => run('losetup', ['--detach', device]));
+  hosts.onClean(() => run('losetup', ['--detach', device]));
   const { client } = await attachedPair(() => ({ disk: { path: device, type: 'block' } }));
   await verifyWithFio(context, client, 'disk', 'osl:disk@0');
 });
@@ -130,7 +130,7 @@ it('two volumes of two universes keep their data apart', async (context) => {
 });
 
 it('device = none: it is held and attached, the word says that nothing shows it, and a program that wants its export is told why', async () => {
-  const { client } = await startPair(lab, (host) => ({ oracle: { path: host.file('oracle.img'), size: '4m' } }), {
+  const { client } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '4m' } }), {
     defaults: { device: 'none' },
   });
   expect(await client.rsconfigWell('-a', 'oracle')).toBe('osl:oracle@0 attached (no device)\n');

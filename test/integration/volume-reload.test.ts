@@ -17,7 +17,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig, type ServerConfigOptions } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -28,13 +28,13 @@ const MIB = 1 << 20;
 const MIB_SECTORS = MIB / 512;
 const REMEDY = /: detach it there first \(rsconfig -d oracle\) and reload again, or take the change back \[E_CONFIG\]/;
 
-const lab = useLab();
+const hosts = useHosts();
 let host: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
-  host = lab.host();
-  network = await lab.network(2);
+  host = hosts.host();
+  network = await hosts.network(2);
 });
 
 /** Without `interfaces` the server has the first only. */
@@ -157,7 +157,7 @@ it('trouble with what goes is told as trouble, not as a refusal: the new file ho
   const memory = path.join(host.rssrvPaths.memoryDir, `rsio-${id}`);
   rmSync(memory);
   mkdirSync(memory);
-  lab.onClean(() => rmSync(memory, { recursive: true, force: true }));
+  hosts.onClean(() => rmSync(memory, { recursive: true, force: true }));
   const said = await reload({ tvol });
   expect(said).toMatch(/^Reload: applied, with trouble about what was closed: .+ \[E_\w+\]$/m);
   expect(said).not.toContain('Reload refused');

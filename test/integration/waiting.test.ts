@@ -4,19 +4,19 @@
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { startPair } from '../support/pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
   const volumes = (host: Host) => ({ oracle: { path: host.file('oracle.img'), size: '16m' } });
-  ({ server, client, network } = await startPair(lab, volumes, { subnets: 1 }));
+  ({ server, client, network } = await startPair(hosts, volumes, { subnets: 1 }));
 });
 
 it('-a --wait and -m status --wait return when the server has come; nothing is drawn where no terminal is', async () => {
@@ -59,7 +59,7 @@ it('Ctrl-C ends the waiting alone: what was attached on the way stays so', async
 });
 
 it('reload --wait returns when the paths of the new file are up', async () => {
-  const more = await lab.network(1);
+  const more = await hosts.network(1);
   client.writeConfig(
     'rsiod',
     clientConfig(network).replace('[namespace osl]', `[interface if7]\naddress = ${more.clientAddresses()[0]}\n\n[namespace osl]`),

@@ -5,20 +5,20 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { launcher, needTool, start } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const SHOWN_MS = 15_000;
 
-const lab = useLab('file');
-let network: LabNetwork;
+const hosts = useHosts('file');
+let network: TestNetwork;
 let client: Host;
 
 beforeAll(async () => {
-  network = await lab.network(2);
-  const server = lab.host();
-  client = lab.host();
+  network = await hosts.network(2);
+  const server = hosts.host();
+  client = hosts.host();
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'null', size: '1g' } } }));
   await server.start('rssrv');
   await startClient(client, network);
@@ -65,7 +65,7 @@ describe('watch', () => {
   });
 
   it('says when rsiod ends meanwhile, and how to go on', async () => {
-    const other = lab.host();
+    const other = hosts.host();
     await startClient(other, network, { node: 'venus', client: 1 });
     const watching = other.beside('rsconfig', ['watch']);
     await waitFor(() => watching.stdout().includes('connected'), 10_000, 'watch shows a path');

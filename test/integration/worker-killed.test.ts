@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { startFio } from '../support/fio.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { pathCutter } from '../support/path-cutter.ts';
 import { needFio } from '../support/programs.ts';
 import { report } from '../support/report.ts';
@@ -13,11 +13,11 @@ import { waitFor } from '../support/wait-for.ts';
 
 const KILLS = 3;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it('a killed server process costs its client a pause, and the other client nothing', async (context) => {
   needFio(context);
-  const [server, hit, spared, network] = [lab.host(), lab.host(), lab.host(), await lab.network(2)];
+  const [server, hit, spared, network] = [hosts.host(), hosts.host(), hosts.host(), await hosts.network(2)];
   const volumes = {
     oracle: { path: server.file('oracle.img'), size: '64m', clients: 'big-2' },
     archive: { path: server.file('archive.img'), size: '64m', clients: 'venus' },
@@ -67,8 +67,8 @@ it('a killed server process costs its client a pause, and the other client nothi
 
 it('all paths reset and the server process killed at once, three times: the client goes on each time', async (context) => {
   needFio(context);
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
-  const cutter = await pathCutter(lab, network);
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+  const cutter = await pathCutter(hosts, network);
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
   await startClient(client, network, { serverAddresses: cutter.serverAddresses, defaults: { digest: 'on' } });
   await client.rsconfigWell('-a');

@@ -10,7 +10,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { keyOf, serverConfig, startClient } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { killServer, machineCrash } from '../support/machine-crash.ts';
 import { NbdIo } from '../support/nbd-io.ts';
 import { RawClient } from '../support/raw-peer.ts';
@@ -27,13 +27,13 @@ const SECTORS = 64;
 const EIO = 5;
 const ENOSPC = 28;
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 
 beforeEach(async () => {
-  server = lab.host();
-  network = await lab.network(2);
+  server = hosts.host();
+  network = await hosts.network(2);
 });
 
 const image = (): string => server.file('storage/oracle.img');
@@ -48,18 +48,18 @@ async function serve(keys: Readonly<Record<string, string>>): Promise<void> {
 }
 
 async function attached(deadlineMs?: number): Promise<{ client: Host; nbd: NbdIo }> {
-  const client = lab.host();
+  const client = hosts.host();
   await startClient(client, network);
   await client.rsconfigWell('-a');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle', deadlineMs);
-  lab.onClean(() => nbd.close());
+  hosts.onClean(() => nbd.close());
   return { client, nbd };
 }
 
 async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
   const to = { address: network.serverAddresses[0] ?? '', port: network.port };
   const client = await RawClient.begin(to, { node, nodekey: keyOf(node), namespaceid: 200, hello: { instance } });
-  lab.onClean(() => client.close());
+  hosts.onClean(() => client.close());
   return client;
 }
 

@@ -5,19 +5,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needTool, runWell } from '../support/programs.ts';
 import { report } from '../support/report.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
 const MIB = 1024 * 1024;
 
-const lab = useLab();
+const hosts = useHosts();
 
 it('an ext4 image is served, copied out equal, and sound after it was written through the client', async (context) => {
   needTool(context, 'mke2fs', 'e2fsprogs');
   needTool(context, 'nbdcopy', 'libnbd-bin');
-  const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const image = server.file('docs.img');
   await runWell('mke2fs', ['-q', '-t', 'ext4', '-d', DOCS, image, '48m']);
   const original = readFileSync(image);

@@ -8,7 +8,7 @@ import { startClient, startServer } from '../support/configs.ts';
 import { type CutCount, whileCutting } from '../support/cutting.ts';
 import { type FioOutcome, startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { type PathCutter, pathCutter, relayCutter } from '../support/path-cutter.ts';
 import { needFio, needTool, runWell } from '../support/programs.ts';
 import { report } from '../support/report.ts';
@@ -19,17 +19,17 @@ const VOLUME_BYTES = 64 * MIB;
 const EXPORT = 'osl/oracle';
 const VOLUME = 'osl:oracle@0';
 
-const lab = useLab();
+const hosts = useHosts();
 let server: Host;
 let client: Host;
 let cutter: PathCutter;
 let uri: string;
 
 beforeEach(async () => {
-  server = lab.host();
-  client = lab.host();
-  const network = await lab.network(2);
-  cutter = await pathCutter(lab, network);
+  server = hosts.host();
+  client = hosts.host();
+  const network = await hosts.network(2);
+  cutter = await pathCutter(hosts, network);
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
   await startClient(client, network, { serverAddresses: cutter.serverAddresses });
   await client.rsconfigWell('-a');
@@ -158,10 +158,10 @@ it('fio verifies every block while all paths are reset at once', async (context)
 
 it('fio verifies every block through relays that are reset', async (context) => {
   needFio(context);
-  const network = await lab.network(2);
-  const host = lab.host();
-  const relays = await relayCutter(lab, network);
-  await startServer(lab.host(), network, { volumes: { oracle: { type: 'memory', size: '64m' } } });
+  const network = await hosts.network(2);
+  const host = hosts.host();
+  const relays = await relayCutter(hosts, network);
+  await startServer(hosts.host(), network, { volumes: { oracle: { type: 'memory', size: '64m' } } });
   await startClient(host, network, { serverAddresses: relays.serverAddresses });
   await host.rsconfigWell('-a');
   const { cuts, rounds, verifyReads } = await fioWhileCutting(host, relays, 2);

@@ -4,16 +4,16 @@
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import { needTool } from '../support/programs.ts';
-import { type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import { type Machine, useNetlab } from '../support/netlab/netlab.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 
-const lab = useNetLab();
+const netlab = useNetlab();
 let scene: TwoMachines;
 
 /** Two subnets, all well. */
 beforeEach(async (context) => {
-  await lab.need(context);
-  scene = await twoMachines(lab, 2);
+  await netlab.need(context);
+  scene = await twoMachines(netlab, 2);
   const { server, client, network } = scene;
   server.host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } }));
   await server.host.start('rssrv');
@@ -30,7 +30,7 @@ interface Finding {
   readonly commands: readonly string[];
 }
 
-/** What doctor finds wrong with cards, paths and servers. What it says of this machine's limits and programs is no matter of this lab. */
+/** What doctor finds wrong with cards, paths and servers. What it says of this machine's limits and programs is no matter of this netlab. */
 async function faults(client: Machine): Promise<Finding[]> {
   const { stdout } = await client.host.rsconfig('doctor', '--json');
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
-import { useNetLab } from '../support/netlab/net-lab.ts';
+import { useNetlab } from '../support/netlab/netlab.ts';
 import { SteadyIo } from '../support/netlab/steady-io.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 
@@ -12,13 +12,13 @@ const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 const FAR = '192.168.47.10';
 const NODE = 'big-2';
 
-const lab = useNetLab();
+const netlab = useNetlab();
 
 /** The server listens on a third card too, in a subnet that the client has neither a card in nor a route to. */
 async function serverWithThree(): Promise<TwoMachines> {
-  const scene = await twoMachines(lab, 2);
+  const scene = await twoMachines(netlab, 2);
   const { server, network } = scene;
-  await server.plug(await lab.segment(), 'eth2', `${FAR}/24`);
+  await server.plug(await netlab.segment(), 'eth2', `${FAR}/24`);
   const text = serverConfig({ ...network, serverAddresses: [...network.serverAddresses, FAR] }, { volumes: VOLUMES });
   server.host.writeConfig('rssrv', text);
   await server.host.start('rssrv');
@@ -26,7 +26,7 @@ async function serverWithThree(): Promise<TwoMachines> {
 }
 
 it('explore asks by broadcast, and finds all three interfaces of the server', async (context) => {
-  await lab.need(context);
+  await netlab.need(context);
   const { client } = await serverWithThree();
   const table = await client.host.rsconfigWell('explore');
   expect(table).toMatch(/^osl +200 +big-9 +1 +if1 +192\.168\.45\.10 +5000 .* eth0 +\d+\.\d+ ms$/m);
@@ -35,7 +35,7 @@ it('explore asks by broadcast, and finds all three interfaces of the server', as
 });
 
 it('join uses two of three server interfaces, says why not the third, and the client works', async (context) => {
-  await lab.need(context);
+  await netlab.need(context);
   const { client } = await serverWithThree();
   const keyFile = client.host.file('key');
   writeFileSync(keyFile, `${keyOf(NODE)}\n`, { mode: 0o600 });

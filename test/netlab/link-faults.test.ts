@@ -1,4 +1,4 @@
-// Every fault of the network lab once, on one of four links, under a load that compares what it reads: no I/O error, I/O goes on while the
+// Every fault of the netlab once, on one of four links, under a load that compares what it reads: no I/O error, I/O goes on while the
 // fault lasts, the path carries again when it is over, and at the end the counters of load, daemon and cards agree. Times are `pnpm lab`'s.
 
 import type { ControlMethods } from '@rsio/protocol/control/methods';
@@ -6,7 +6,7 @@ import { afterAll, expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { LINK_FAULTS, type Link, type LinkFault, needFaults } from '../support/netlab/link-faults.ts';
 import { LoadClient } from '../support/netlab/load-client.ts';
-import { type Counters, NetLab } from '../support/netlab/net-lab.ts';
+import { type Counters, Netlab } from '../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../support/netlab/shaped-links.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -30,17 +30,17 @@ interface Scene extends ShapedLinks {
 
 type PathStats = ControlMethods['stats']['result']['paths'][number];
 
-const lab = new NetLab();
+const netlab = new Netlab();
 let scene: Promise<Scene> | undefined;
 afterAll(async () => {
   const opened = await scene?.catch(() => undefined);
   await opened?.load.close();
-  await lab.clean();
+  await netlab.clean();
 });
 
 /** One for all tests: what one fault leaves behind, the next ones meet. */
 async function opened(context: TestContext): Promise<Scene> {
-  await lab.need(context);
+  await netlab.need(context);
   needFaults(context);
   scene ??= open();
   return scene;
@@ -48,7 +48,7 @@ async function opened(context: TestContext): Promise<Scene> {
 
 async function open(): Promise<Scene> {
   const links = await shapedLinks(
-    lab,
+    netlab,
     Array.from({ length: LINKS }, () => LINK_BITS),
   );
   const { client, server, network } = links;

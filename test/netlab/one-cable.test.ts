@@ -3,8 +3,8 @@
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { LabNetwork } from '../support/lab.ts';
-import { type Counters, type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import type { TestNetwork } from '../support/hosts.ts';
+import { type Counters, type Machine, useNetlab } from '../support/netlab/netlab.ts';
 import { SteadyIo } from '../support/netlab/steady-io.ts';
 import { twoMachines } from '../support/netlab/two-machines.ts';
 import { needTool } from '../support/programs.ts';
@@ -17,7 +17,7 @@ const USED_BYTES = 512 * 1024;
 /** The server sends to the old card until it asks again who has the address. */
 const CONTENT_MS = 45_000;
 
-const lab = useNetLab();
+const netlab = useNetlab();
 
 /** The commands below the finding with these words, as doctor prints them. */
 function remedyOf(report: string, words: string): string[] {
@@ -39,15 +39,15 @@ async function movedBy(client: Machine, io: SteadyIo): Promise<Counters[]> {
 }
 
 it('doctor says that one cable carries both paths, and its remedy gives each path its own', async (context) => {
-  await lab.need(context);
+  await netlab.need(context);
   needTool(context, 'sysctl', 'procps');
-  const { server, client, segments, network } = await twoMachines(lab, 1);
+  const { server, client, segments, network } = await twoMachines(netlab, 1);
   const [segment] = segments;
   if (segment === undefined) throw new Error('No segment');
   await client.plug(segment, 'eth1', `${SECOND}/24`);
   server.host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
   await server.host.start('rssrv');
-  const both: LabNetwork = { ...network, clientAddresses: () => [...network.clientAddresses(), SECOND] };
+  const both: TestNetwork = { ...network, clientAddresses: () => [...network.clientAddresses(), SECOND] };
   client.host.writeConfig('rsiod', clientConfig(both));
   await client.host.start('rsiod');
   await client.host.pathsUp(2);

@@ -1,11 +1,11 @@
 // Interfaces come and go on both sides under I/O, and paths follow without anybody touching the client: a server interface that its file
-// gains or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a network lab.
+// gains or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a netlab.
 
 import type { ControlMethods } from '@rsio/protocol/control/methods';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { LabNetwork } from '../support/lab.ts';
-import { type Machine, useNetLab } from '../support/netlab/net-lab.ts';
+import type { TestNetwork } from '../support/hosts.ts';
+import { type Machine, useNetlab } from '../support/netlab/netlab.ts';
 import { SteadyIo } from '../support/netlab/steady-io.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -15,16 +15,16 @@ const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 const USED_BYTES = 256 * 1024;
 const FOLLOW_MS = 15_000;
 
-const lab = useNetLab();
+const netlab = useNetlab();
 let scene: TwoMachines;
 
 beforeEach(async (context) => {
-  await lab.need(context);
-  scene = await twoMachines(lab, 3);
+  await netlab.need(context);
+  scene = await twoMachines(netlab, 3);
 });
 
 /** The same network as far as the server's file names it. */
-function named(network: LabNetwork, ...indexes: readonly number[]): LabNetwork {
+function named(network: TestNetwork, ...indexes: readonly number[]): TestNetwork {
   return { ...network, serverAddresses: indexes.map((index) => network.serverAddresses[index] ?? '') };
 }
 
@@ -39,11 +39,11 @@ async function startWithTwo({ server, client, network }: TwoMachines): Promise<S
   return SteadyIo.begin(client.host, 'osl/oracle');
 }
 
-async function serve(server: Machine, network: LabNetwork): Promise<void> {
+async function serve(server: Machine, network: TestNetwork): Promise<void> {
   server.host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
 }
 
-async function reload(server: Machine, network: LabNetwork): Promise<void> {
+async function reload(server: Machine, network: TestNetwork): Promise<void> {
   await serve(server, network);
   process.kill(server.host.pid('rssrv'), 'SIGHUP');
 }

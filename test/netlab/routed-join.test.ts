@@ -4,17 +4,17 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
-import { useNetLab } from '../support/netlab/net-lab.ts';
+import { useNetlab } from '../support/netlab/netlab.ts';
 import { subnetsOf } from '../support/netlab/two-machines.ts';
 
 const NODE = 'big-2';
 
-const lab = useNetLab();
+const netlab = useNetlab();
 
 it('a server behind a router is found by its address, and only the card that leads there is used', async (context) => {
-  await lab.need(context);
-  const [server, router, client] = [await lab.machine('server'), await lab.machine('router'), await lab.machine('client')];
-  const [near, far, other] = [await lab.segment(), await lab.segment(), await lab.segment()];
+  await netlab.need(context);
+  const [server, router, client] = [await netlab.machine('server'), await netlab.machine('router'), await netlab.machine('client')];
+  const [near, far, other] = [await netlab.segment(), await netlab.segment(), await netlab.segment()];
   await client.plug(other, 'eth0', '172.17.0.1/16');
   await client.plug(near, 'eth1', '10.1.1.20/24');
   await router.plug(near, 'eth0', '10.1.1.1/24');

@@ -4,7 +4,7 @@
 
 import net from 'node:net';
 import { Line, Way, type WayFaults, type WayStats } from './chaos-line.ts';
-import type { Lab, LabNetwork } from './lab.ts';
+import type { Hosts, TestNetwork } from './hosts.ts';
 
 export interface ProxyEnd {
   readonly address: string;
@@ -130,13 +130,13 @@ export class ChaosProxy {
 }
 
 /** Proxies at 127.A.B.30 in front of the server's address in every subnet. */
-export async function chaosProxies(lab: Lab, network: LabNetwork): Promise<{ proxies: ChaosProxy[]; serverAddresses: string[] }> {
+export async function chaosProxies(hosts: Hosts, network: TestNetwork): Promise<{ proxies: ChaosProxy[]; serverAddresses: string[] }> {
   const { port } = network;
   const serverAddresses = network.subnets.map((subnet) => subnet.address(RELAY_HOST));
   const proxies = network.serverAddresses.map((address) => new ChaosProxy({ address, port }));
   for (const [index, proxy] of proxies.entries()) {
     await proxy.start({ address: serverAddresses[index] ?? '', port });
-    lab.onClean(() => proxy.close());
+    hosts.onClean(() => proxy.close());
   }
   return { proxies, serverAddresses };
 }

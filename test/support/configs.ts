@@ -1,9 +1,9 @@
-// The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a lab network. Tests of
+// The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a test network. Tests of
 // the files themselves write their own text.
 
 import { isProgramThere } from '@rsio/protocol/testing/needs';
 import type { Host } from './host.ts';
-import type { LabNetwork } from './lab.ts';
+import type { TestNetwork } from './hosts.ts';
 
 export interface ServerConfigOptions {
   /** Section name (`oracle`) -> its keys. */
@@ -35,7 +35,7 @@ export function keyOf(node: string): string {
   return `0x${node}-secret-of-the-lab`;
 }
 
-export function serverConfig(network: Pick<LabNetwork, 'port' | 'serverAddresses'>, options: ServerConfigOptions): string {
+export function serverConfig(network: Pick<TestNetwork, 'port' | 'serverAddresses'>, options: ServerConfigOptions): string {
   const clients = options.clients ?? { 'big-2': keyOf('big-2'), venus: keyOf('venus') };
   return [
     section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
@@ -48,7 +48,7 @@ export function serverConfig(network: Pick<LabNetwork, 'port' | 'serverAddresses
   ].join('\n');
 }
 
-export function clientConfig(network: Omit<LabNetwork, 'subnets'>, options: ClientConfigOptions = {}): string {
+export function clientConfig(network: Omit<TestNetwork, 'subnets'>, options: ClientConfigOptions = {}): string {
   const node = options.node ?? 'big-2';
   const addresses = options.serverAddresses ?? network.serverAddresses;
   const paths = options.serverAddresses === undefined ? {} : { paths: 'configured' };
@@ -61,13 +61,13 @@ export function clientConfig(network: Omit<LabNetwork, 'subnets'>, options: Clie
 }
 
 /** Writes the server's file and starts rssrv. */
-export async function startServer(host: Host, network: LabNetwork, options: ServerConfigOptions): Promise<void> {
+export async function startServer(host: Host, network: TestNetwork, options: ServerConfigOptions): Promise<void> {
   host.writeConfig('rssrv', serverConfig(network, options));
   await host.start('rssrv');
 }
 
 /** Writes the client's file, starts rsiod and waits until all its paths are up. */
-export async function startClient(host: Host, network: LabNetwork, options: ClientConfigOptions = {}): Promise<void> {
+export async function startClient(host: Host, network: TestNetwork, options: ClientConfigOptions = {}): Promise<void> {
   host.writeConfig('rsiod', clientConfig(network, options));
   await host.start('rsiod');
   await host.pathsUp(network.subnets.length);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { keyOf, startClient, startServer } from './configs.ts';
 import type { Host } from './host.ts';
-import type { Lab } from './lab.ts';
+import type { Hosts } from './hosts.ts';
 import { StampedFile, type StampedWriter } from './stamped-writes.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -26,15 +26,15 @@ export class ContestedVolume {
   }
 
   /** The server and so many clients, of which the first has the volume attached. */
-  static async begin(lab: Lab, count: number): Promise<ContestedVolume> {
-    const server = lab.host();
-    const network = await lab.network(2);
+  static async begin(hosts: Hosts, count: number): Promise<ContestedVolume> {
+    const server = hosts.host();
+    const network = await hosts.network(2);
     const path = server.file('oracle.img');
     const names = Object.fromEntries(CONTENDERS.map((node) => [node, keyOf(node)]));
     await startServer(server, network, { volumes: { oracle: { path, size: '4m', 'take-over-force': 'yes' } }, clients: names });
     const clients: Host[] = [];
     for (const [client, node] of CONTENDERS.slice(0, count).entries()) {
-      const host = lab.host();
+      const host = hosts.host();
       await startClient(host, network, { node, client });
       clients.push(host);
     }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { serverConfig, type ServerConfigOptions, startClient } from './configs.ts';
 import { DeviceHost } from './devices.ts';
 import type { Host } from './host.ts';
-import type { Lab, LabNetwork } from './lab.ts';
+import type { Hosts, TestNetwork } from './hosts.ts';
 import { type Running, start } from './programs.ts';
 
 const BESIDE_MS = 120_000;
@@ -26,15 +26,15 @@ export interface DeviceSceneOptions {
 export class DeviceScene {
   readonly devices: DeviceHost;
   readonly host: Host;
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
   /** Devices of the volume oracle. */
   readonly raw: string;
   readonly block: string;
-  private readonly lab: Lab;
+  private readonly hosts: Hosts;
 
-  private constructor(lab: Lab, network: LabNetwork) {
-    this.lab = lab;
-    this.devices = new DeviceHost(lab);
+  private constructor(hosts: Hosts, network: TestNetwork) {
+    this.hosts = hosts;
+    this.devices = new DeviceHost(hosts);
     this.network = network;
     this.host = this.devices.host;
     this.raw = this.place('roracle');
@@ -42,8 +42,8 @@ export class DeviceScene {
   }
 
   /** What is attached is shown as `device` says. */
-  static async begin(lab: Lab, device: string, options: DeviceSceneOptions = {}): Promise<DeviceScene> {
-    const scene = new DeviceScene(lab, await lab.network(options.addresses ?? 1));
+  static async begin(hosts: Hosts, device: string, options: DeviceSceneOptions = {}): Promise<DeviceScene> {
+    const scene = new DeviceScene(hosts, await hosts.network(options.addresses ?? 1));
     const { devices, host, network } = scene;
     await devices.ready;
     const volumes = options.volumes?.(host) ?? {};
@@ -64,7 +64,7 @@ export class DeviceScene {
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.devices.command;
     const running = start(first, [...rest, program, ...args], { timeoutMs: BESIDE_MS });
-    this.lab.onClean(() => running.kill());
+    this.hosts.onClean(() => running.kill());
     return running;
   }
 

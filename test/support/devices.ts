@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 import type { Host } from './host.ts';
-import type { Lab } from './lab.ts';
+import type { Hosts } from './hosts.ts';
 import { RELEASE } from './reaper.ts';
 import { type RunResult, run, wellOf } from './programs.ts';
 
@@ -40,13 +40,13 @@ export class DeviceHost {
   private readonly holder: number;
 
   /** `within`: what puts a program into another network (`ip netns exec NAME`), which becomes the program, as they all do. */
-  constructor(lab: Lab, within: readonly string[] = []) {
+  constructor(hosts: Hosts, within: readonly string[] = []) {
     const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
     const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
-    this.host = lab.host(this.command);
-    lab.onClean(() => {
+    this.host = hosts.host(this.command);
+    hosts.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });
       keeper.stdin.end();
     });

@@ -1,12 +1,12 @@
-// A test process that dies in the middle, for lab.test.ts: it starts a server with a memory volume, says what it has, and is killed.
+// A test process that dies in the middle, for hosts.test.ts: it starts a server with a memory volume, says what it has, and is killed.
 // It never ends by itself.
 
 import { startServer } from './configs.ts';
-import { Lab } from './lab.ts';
+import { Hosts } from './hosts.ts';
 
-const lab = new Lab();
-const host = lab.host();
-const network = await lab.network(1);
+const hosts = new Hosts();
+const host = hosts.host();
+const network = await hosts.network(1);
 const [, , id = ''] = process.argv;
 await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '1m', id } } });
 console.log(JSON.stringify({ root: host.root, pid: host.pid('rssrv') }));

@@ -1,4 +1,4 @@
-// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. Made by lab.ts, which
+// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. Made by hosts.ts, which
 // also cleans it. Every process of the host, and of no other, carries RSIO_TEST_HOST=ROOT in its environment: so they are found whatever
 // became of their parents, and nothing else is ever signalled.
 

@@ -3,21 +3,21 @@
 
 import { type ClientConfigOptions, type ServerConfigOptions, startClient, startServer } from './configs.ts';
 import type { Host } from './host.ts';
-import type { Lab, LabNetwork } from './lab.ts';
+import type { Hosts, TestNetwork } from './hosts.ts';
 
 export interface Pair {
   readonly server: Host;
   readonly client: Host;
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
 }
 
 /** `volumes`: of the server, given a place for its files. `subnets`: default 2. */
 export async function startPair(
-  lab: Lab,
+  hosts: Hosts,
   volumes: (server: Host) => ServerConfigOptions['volumes'],
   options: ClientConfigOptions & { readonly subnets?: number } = {},
 ): Promise<Pair> {
-  const pair = { server: lab.host(), client: lab.host(), network: await lab.network(options.subnets ?? 2) };
+  const pair = { server: hosts.host(), client: hosts.host(), network: await hosts.network(options.subnets ?? 2) };
   await startServer(pair.server, pair.network, { volumes: volumes(pair.server) });
   await startClient(pair.client, pair.network, options);
   return pair;

@@ -4,7 +4,7 @@
 import net from 'node:net';
 import { errnoName } from '@rsio/protocol/lib/errors';
 import { chaosProxies } from './chaos-proxy.ts';
-import type { Lab, LabNetwork } from './lab.ts';
+import type { Hosts, TestNetwork } from './hosts.ts';
 import { run } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -20,16 +20,16 @@ export interface PathCutter {
   cut(index: number): Promise<number>;
 }
 
-export async function pathCutter(lab: Lab, network: LabNetwork): Promise<PathCutter> {
+export async function pathCutter(hosts: Hosts, network: TestNetwork): Promise<PathCutter> {
   if (await canDestroySockets(network)) {
     const cut = (index: number): Promise<number> => destroySockets(network.serverAddresses[index] ?? '', network.port);
     return { means: 'ss -K', serverAddresses: network.serverAddresses, cut };
   }
-  return relayCutter(lab, network);
+  return relayCutter(hosts, network);
 }
 
-export async function relayCutter(lab: Lab, network: LabNetwork): Promise<PathCutter> {
-  const { proxies, serverAddresses } = await chaosProxies(lab, network);
+export async function relayCutter(hosts: Hosts, network: TestNetwork): Promise<PathCutter> {
+  const { proxies, serverAddresses } = await chaosProxies(hosts, network);
   return { means: 'relays', serverAddresses, cut: async (index) => proxies[index]?.cut() ?? 0 };
 }
 
@@ -39,7 +39,7 @@ async function destroySockets(address: string, port: number): Promise<number> {
   return stdout.split('\n').filter((line) => line.trim() !== '').length;
 }
 
-async function canDestroySockets(network: LabNetwork): Promise<boolean> {
+async function canDestroySockets(network: TestNetwork): Promise<boolean> {
   const address = network.subnets[0]?.address(PROBE_HOST) ?? '';
   const server = net.createServer((socket) => socket.on('error', () => undefined).resume());
   try {

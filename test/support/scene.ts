@@ -6,7 +6,7 @@ import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { clientConfig, keyOf, serverConfig } from './configs.ts';
 import type { Host } from './host.ts';
-import type { Lab, LabNetwork } from './lab.ts';
+import type { Hosts, TestNetwork } from './hosts.ts';
 import { NbdIo } from './nbd-io.ts';
 import { type RawAddress, RawClient, type RawIdentity } from './raw-peer.ts';
 import { deathsOfPaths } from './volume-stats.ts';
@@ -30,14 +30,14 @@ const FURTHER_HOST = 12;
 export class Scene {
   readonly host: Host;
   readonly server: RawAddress;
-  private readonly network: LabNetwork;
+  private readonly network: TestNetwork;
   private readonly nbd: NbdIo;
   private readonly serverFile: string;
   private readonly listenerPid: number;
   private offenders = 0;
   private logRead = 0;
 
-  private constructor(host: Host, network: LabNetwork, nbd: NbdIo, serverFile: string) {
+  private constructor(host: Host, network: TestNetwork, nbd: NbdIo, serverFile: string) {
     this.serverFile = serverFile;
     this.host = host;
     this.network = network;
@@ -47,9 +47,9 @@ export class Scene {
   }
 
   /** `namespaceKeys`: lines of the server's namespace section. */
-  static async begin(lab: Lab, namespaceKeys = ''): Promise<Scene> {
-    const host = lab.host();
-    const network = await lab.network(2);
+  static async begin(hosts: Hosts, namespaceKeys = ''): Promise<Scene> {
+    const host = hosts.host();
+    const network = await hosts.network(2);
     const size = String(SECTORS * 512);
     const memory = { type: 'memory', size };
     const config = serverConfig(network, {
@@ -81,7 +81,7 @@ export class Scene {
     await host.pathsUp(2);
     await host.rsconfigWell('-a', 'oracle');
     const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
-    lab.onClean(() => nbd.close());
+    hosts.onClean(() => nbd.close());
     return new Scene(host, network, nbd, text);
   }
 

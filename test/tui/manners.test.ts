@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { needTool } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
@@ -28,13 +28,13 @@ nodekey = ${keyOf('big-2')}
 address = 192.0.2.10
 `;
 
-const lab = useLab();
+const hosts = useHosts();
 let host: Host;
 let mask: Mask;
 
 beforeEach((context) => {
   needTool(context, 'tmux', 'tmux');
-  host = lab.host();
+  host = hosts.host();
   mask = [[host.root, 'ROOT']];
 });
 
@@ -137,7 +137,7 @@ it('plain ASCII where the locale has no line characters, or when asked for', asy
 });
 
 it('status without rsiod says how to start it; with it paths, and a volume comes and goes', async () => {
-  const [server, network] = [lab.host(), await lab.network(1)];
+  const [server, network] = [hosts.host(), await hosts.network(1)];
   const terminal = await started();
   await terminal.press('Down', 'Down', 'Down', 'Down', 'Enter');
   await terminal.sees('rsiod does not run');
@@ -207,7 +207,7 @@ it('a file that one may not read, or not write, is told at once, and what could 
   const isRoot = process.getuid?.() === 0;
   context.skip(!isRoot, 'needs root, to be somebody else');
   needTool(context, 'setpriv', 'util-linux');
-  host = lab.host(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']);
+  host = hosts.host(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']);
   host.writeConfig('rsiod', FILE);
   const path = host.rsiodPaths.configFile;
   const refused = await host.run('crsio', ['--version']);

@@ -5,22 +5,22 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { needTool } from '../support/programs.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
-const lab = useLab();
+const hosts = useHosts();
 let client: Host;
-let network: LabNetwork;
+let network: TestNetwork;
 let near: readonly string[];
 let far: readonly string[];
 
 /** A server with three interfaces that is silent to exploration; a client with two, which knows one of the server's. */
 beforeEach(async (context) => {
   needTool(context, 'tmux', 'tmux');
-  const server = lab.host();
-  client = lab.host();
-  network = await lab.network(3);
+  const server = hosts.host();
+  client = hosts.host();
+  network = await hosts.network(3);
   near = network.clientAddresses();
   far = network.serverAddresses;
   const text = serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } });

@@ -4,8 +4,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Host } from '../support/host.ts';
-import { type LabNetwork, useLab } from '../support/lab.ts';
-import { addNamespace, removeNamespace, whyNoNetLab } from '../support/netlab/netns.ts';
+import { type TestNetwork, useHosts } from '../support/hosts.ts';
+import { addNamespace, removeNamespace, whyNoNetlab } from '../support/netlab/netns.ts';
 import { needTool, runWell } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
@@ -16,7 +16,7 @@ const KEY = '0xbig-2-secret-of-the-lab';
 const PORT = 5000;
 const FREE_DEADLINE_MS = 5_000;
 
-const lab = useLab();
+const hosts = useHosts();
 
 function serverConfig([first, second]: readonly string[]): string {
   return `[namespace osl]
@@ -69,9 +69,9 @@ address       = ${far[1]}
 
 /** What the walk's programs are run by: where that is possible, a network namespace of their own, with a card that could be chosen. */
 async function ownNetwork(): Promise<readonly string[]> {
-  if ((await whyNoNetLab()) !== null) return [];
+  if ((await whyNoNetlab()) !== null) return [];
   const name = await addNamespace('walk');
-  lab.onClean(() => removeNamespace(name));
+  hosts.onClean(() => removeNamespace(name));
   await runWell('ip', ['-n', name, 'link', 'add', 'card0', 'type', 'veth', 'peer', 'name', 'card1']);
   await runWell('ip', ['-n', name, 'address', 'add', '192.0.2.1/24', 'dev', 'card0']);
   for (const card of ['card0', 'card1']) await runWell('ip', ['-n', name, 'link', 'set', card, 'up']);
@@ -85,7 +85,7 @@ async function isPortFree(): Promise<boolean> {
   return waitFor(isFree, FREE_DEADLINE_MS, `UDP port ${PORT} free`).catch(() => false);
 }
 
-function maskOf(host: Host, network: LabNetwork): Mask {
+function maskOf(host: Host, network: TestNetwork): Mask {
   return [
     [host.root, 'ROOT'],
     ...network.clientAddresses().map((address, index) => [address, `127.${45 + index}.0.20`] as const),
@@ -97,7 +97,7 @@ it('from no file to two connected paths', async (context) => {
   needTool(context, 'tmux', 'tmux');
   const command = await ownNetwork();
   context.skip(command.length === 0 && !(await isPortFree()), `needs UDP port ${PORT}: another server of this machine has it`);
-  const [server, client, network] = [lab.host(command), lab.host(command), await lab.network(2)];
+  const [server, client, network] = [hosts.host(command), hosts.host(command), await hosts.network(2)];
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
   server.writeConfig('rssrv', serverConfig(far));
   await server.start('rssrv');

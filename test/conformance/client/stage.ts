@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/protocol/control/methods';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
 import type { Host } from '../../support/host.ts';
-import type { Lab } from '../../support/lab.ts';
+import type { Hosts } from '../../support/hosts.ts';
 import { NbdIo } from '../../support/nbd-io.ts';
 import { RAW_VOLUME, type RawServer, type RawServerLink } from '../../support/raw-server.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -80,14 +80,14 @@ export class ClientStage {
   readonly server: RawServer;
   /** While true, the server meddles. */
   isWrong = true;
-  private readonly lab: Lab;
+  private readonly hosts: Hosts;
   private readonly watch: PathWatch;
   private readonly namespace: string;
 
-  constructor(host: Host, lab: Lab, watch: PathWatch, namespace: string, server: RawServer) {
+  constructor(host: Host, hosts: Hosts, watch: PathWatch, namespace: string, server: RawServer) {
     this.host = host;
     this.watch = watch;
-    this.lab = lab;
+    this.hosts = hosts;
     this.namespace = namespace;
     this.server = server;
   }
@@ -150,7 +150,7 @@ export class ClientStage {
   async nbd(): Promise<NbdIo> {
     const isThere = (): Promise<NbdIo> => NbdIo.open(this.host.rsiodPaths.nbdSocket, `${this.namespace}/${RAW_VOLUME}`);
     const nbd = await waitFor(isThere, DEADLINE_MS, 'The volume is attached');
-    this.lab.onClean(() => nbd.close());
+    this.hosts.onClean(() => nbd.close());
     return nbd;
   }
 

@@ -4,8 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { LINK_FAULTS } from '../../support/netlab/link-faults.ts';
-import { NetLab } from '../../support/netlab/net-lab.ts';
-import { whyNoNetLab } from '../../support/netlab/netns.ts';
+import { Netlab } from '../../support/netlab/netlab.ts';
+import { whyNoNetlab } from '../../support/netlab/netns.ts';
 import { GIGABIT } from '../../support/netlab/shaped-links.ts';
 import { type FaultFigures, type FaultRun, faultSentences, faultTable, isGood, runFault } from './fault-runs.ts';
 import { peerTable, type PeerRow, PEER_NAMES, peerRows } from './peers.ts';
@@ -38,7 +38,7 @@ interface Options {
   readonly only: readonly string[];
 }
 
-const lab = new NetLab();
+const netlab = new Netlab();
 const notRun: string[] = [];
 
 function isWanted({ only }: Options, group: string, name: string): boolean {
@@ -61,7 +61,7 @@ async function faults(options: Options): Promise<FaultFigures[]> {
   const results = new Map(wanted.map((fault) => [fault, [] as FaultRun[]]));
   if (wanted.length === 0) return [];
   try {
-    const stage = await Stage.open(lab, [GIGABIT, GIGABIT], options.congestion);
+    const stage = await Stage.open(netlab, [GIGABIT, GIGABIT], options.congestion);
     for (let run = 0; run < options.runs; run++) {
       for (const [fault, runs] of results) {
         progress(`${fault.name}, run ${run + 1} of ${options.runs}`);
@@ -69,7 +69,7 @@ async function faults(options: Options): Promise<FaultFigures[]> {
       }
     }
   } finally {
-    await lab.clean();
+    await netlab.clean();
   }
   return [...results].map(([fault, runs]) => ({ fault, runs }));
 }
@@ -78,7 +78,7 @@ async function throughput(options: Options): Promise<ThroughputRow[]> {
   const rows: ThroughputRow[] = [];
   for (const measurement of MEASUREMENTS.filter((one) => isWanted(options, 'throughput', one.name))) {
     progress(measurement.name);
-    rows.push(await measurement.measure(lab, options));
+    rows.push(await measurement.measure(netlab, options));
   }
   return rows;
 }
@@ -87,11 +87,11 @@ async function verification(options: Options): Promise<string | null> {
   if (!isWanted(options, 'verify', 'verify') || !isThere('fio', 'fio', 'verify')) return null;
   progress('verify');
   try {
-    const stage = await Stage.open(lab, [GIGABIT, GIGABIT], options.congestion);
+    const stage = await Stage.open(netlab, [GIGABIT, GIGABIT], options.congestion);
     const { writes, verifyReads, slowestMs } = await verifiedRun(stage, VERIFY_SECONDS);
     return `${writes} writes and ${verifyReads} reads compared in ${VERIFY_SECONDS} s, no error; the slowest ${slowestMs.toFixed(0)} ms`;
   } finally {
-    await lab.clean();
+    await netlab.clean();
   }
 }
 
@@ -99,7 +99,7 @@ async function peers(options: Options): Promise<PeerRow[]> {
   const wanted = PEER_NAMES.filter((name) => isWanted(options, 'peers', name));
   if (wanted.length === 0 || !isThere('nbdkit', 'nbdkit', wanted.join(', '))) return [];
   const rows: PeerRow[] = [];
-  for await (const row of peerRows(lab, wanted, options, (reason) => notRun.push(reason))) {
+  for await (const row of peerRows(netlab, wanted, options, (reason) => notRun.push(reason))) {
     progress(`${row.peer}, ${row.what}`);
     rows.push(row);
   }
@@ -148,15 +148,15 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return values.help === true ? 0 : 2;
   }
-  const reason = await whyNoNetLab();
-  if (reason !== null || !isThere('nft', 'nftables', 'the lab') || !isThere('tc', 'iproute2', 'the lab')) {
-    process.stderr.write(`The network lab cannot run here: ${reason ?? notRun.join('; ')}\n`);
+  const reason = await whyNoNetlab();
+  if (reason !== null || !isThere('nft', 'nftables', 'the netlab') || !isThere('tc', 'iproute2', 'the netlab')) {
+    process.stderr.write(`The netlab cannot run here: ${reason ?? notRun.join('; ')}\n`);
     return 2;
   }
   return (await measureAll(options, values.json === true)) ? 0 : 1;
 }
 
 process.on('SIGINT', () => {
-  void lab.clean().finally(() => process.exit(130));
+  void netlab.clean().finally(() => process.exit(130));
 });
 process.exitCode = await main();

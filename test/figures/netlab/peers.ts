@@ -7,7 +7,7 @@ import { type LinkFault, linkFault } from '../../support/netlab/link-faults.ts';
 import { LoadClient } from '../../support/netlab/load-client.ts';
 import type { LoadShape } from '../../support/netlab/nbd-load.ts';
 import type { NbdPlace } from '../../support/netlab/nbd-stream.ts';
-import type { NetLab } from '../../support/netlab/net-lab.ts';
+import type { Netlab } from '../../support/netlab/netlab.ts';
 import { GIGABIT, type ShapedLinks, shapedLinks } from '../../support/netlab/shaped-links.ts';
 import { start } from '../../support/programs.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -32,7 +32,7 @@ const PORT = 10_809;
 const UP_MS = 10_000;
 const WARM_UP_MS = 2_000;
 const FAULT_MS = 4_000;
-/** All of the lab, and not for ever. */
+/** All of the netlab, and not for ever. */
 const SERVER_MS = 600_000;
 const SOCKET_FD = 9;
 const PROTOCOL_MPTCP = 262;
@@ -74,7 +74,7 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 export async function* peerRows(
-  lab: NetLab,
+  netlab: Netlab,
   names: readonly string[],
   options: PeerOptions,
   notRun: (reason: string) => void,
@@ -87,18 +87,18 @@ export async function* peerRows(
     }
     for (const scenario of SCENARIOS) {
       try {
-        yield await measure(lab, peer, scenario, options);
+        yield await measure(netlab, peer, scenario, options);
       } catch (error) {
         notRun(`${peer}, ${scenario.what}: ${error instanceof Error ? error.message : String(error)}`);
       } finally {
-        await lab.clean();
+        await netlab.clean();
       }
     }
   }
 }
 
-async function measure(lab: NetLab, peer: string, { what, rates, shape, fault }: Scenario, options: PeerOptions): Promise<PeerRow> {
-  const scene = await shapedLinks(lab, rates, options.congestion);
+async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault }: Scenario, options: PeerOptions): Promise<PeerRow> {
+  const scene = await shapedLinks(netlab, rates, options.congestion);
   const { client, server, network, links } = scene;
   const isMptcp = peer === 'mptcp';
   if (isMptcp) await joinAddresses(scene);

@@ -1,4 +1,4 @@
-// What the network lab measures on: shaped links, a server with a memory volume, a client, and a load on the client's NBD socket; and one
+// What the netlab measures on: shaped links, a server with a memory volume, a client, and a load on the client's NBD socket; and one
 // stretch of time of it all, with figures of I/O, links and processors. Leaves faults, goals and tables to the rest of this folder.
 
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import type { Link } from '../../support/netlab/link-faults.ts';
 import { LoadClient } from '../../support/netlab/load-client.ts';
 import type { LoadReport } from '../../support/netlab/load-process.ts';
 import type { LoadShape } from '../../support/netlab/nbd-load.ts';
-import type { NetLab } from '../../support/netlab/net-lab.ts';
+import type { Netlab } from '../../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../../support/netlab/shaped-links.ts';
 import { machineSeconds, processorSeconds } from '../../support/processor-time.ts';
 
@@ -121,8 +121,8 @@ export class Stage {
   }
 
   /** Links of these rates, and the server; the client is not up yet. */
-  static async open(lab: NetLab, rates: readonly number[], congestion?: string): Promise<Stage> {
-    const scene = await shapedLinks(lab, rates, congestion);
+  static async open(netlab: Netlab, rates: readonly number[], congestion?: string): Promise<Stage> {
+    const scene = await shapedLinks(netlab, rates, congestion);
     await startServer(scene.server.host, scene.network, { volumes: { oracle: { type: 'memory', size: String(VOLUME_BYTES) } } });
     return new Stage(scene);
   }

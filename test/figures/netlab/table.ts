@@ -1,4 +1,4 @@
-// How the network lab prints its figures: columns of text, as wide as their widest cell.
+// How the netlab prints its figures: columns of text, as wide as their widest cell.
 // Leaves what is in them to its users. Pure.
 
 export function table(rows: readonly (readonly string[])[]): string {

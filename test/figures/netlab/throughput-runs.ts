@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkFault } from '../../support/netlab/link-faults.ts';
 import { type LoadShape, SLICE_MS } from '../../support/netlab/nbd-load.ts';
-import type { NetLab } from '../../support/netlab/net-lab.ts';
+import type { Netlab } from '../../support/netlab/netlab.ts';
 import { GIGABIT } from '../../support/netlab/shaped-links.ts';
 import { goodputBytes } from '../../support/netlab/shaper.ts';
 import { MEBIBYTE, rate, Stage, type Stretch, VOLUME_BYTES } from './stage.ts';
@@ -29,7 +29,7 @@ export interface ThroughputRow {
 
 export interface Measurement {
   readonly name: string;
-  measure(lab: NetLab, options: ThroughputOptions): Promise<ThroughputRow>;
+  measure(netlab: Netlab, options: ThroughputOptions): Promise<ThroughputRow>;
 }
 
 export interface ThroughputOptions {
@@ -53,29 +53,29 @@ function gigabits(count: number): number[] {
 
 /** One load over links of these rates, and what must be done to them before. */
 async function carried(
-  lab: NetLab,
+  netlab: Netlab,
   rates: readonly number[],
   shape: LoadShape,
   { seconds, congestion }: ThroughputOptions,
   prepare: (stage: Stage) => Promise<void> = async () => undefined,
 ): Promise<{ readonly stretch: Stretch; readonly errors: number }> {
   try {
-    const stage = await Stage.open(lab, rates, congestion);
+    const stage = await Stage.open(netlab, rates, congestion);
     await prepare(stage);
     await stage.begin(shape);
     await sleep(WARM_UP_MS);
     const stretch = await stage.stretch(seconds * 1000);
     return { stretch, errors: (await stage.end()).errors };
   } finally {
-    await lab.clean();
+    await netlab.clean();
   }
 }
 
 function plain(name: string, what: string, linkCount: number, share: number, shape: LoadShape): Measurement {
   return {
     name,
-    measure: async (lab, options) => {
-      const { stretch, errors } = await carried(lab, gigabits(linkCount), shape, options);
+    measure: async (netlab, options) => {
+      const { stretch, errors } = await carried(netlab, gigabits(linkCount), shape, options);
       const goal = share * linkCount * LINK_BYTES;
       return row(name, what, goal, stretch, errors, `p99 ${stretch.load.p99Ms.toFixed(1)} ms`);
     },
@@ -99,9 +99,9 @@ function row(
 
 const uneven: Measurement = {
   name: 'uneven',
-  measure: async (lab, options) => {
-    const alone = await carried(lab, [GIGABIT], MIDDLE, options);
-    const { stretch, errors } = await carried(lab, [GIGABIT, GIGABIT / 10], MIDDLE, options);
+  measure: async (netlab, options) => {
+    const alone = await carried(netlab, [GIGABIT], MIDDLE, options);
+    const { stretch, errors } = await carried(netlab, [GIGABIT, GIGABIT / 10], MIDDLE, options);
     const [p99Ms, aloneMs] = [stretch.load.p99Ms, alone.stretch.load.p99Ms];
     const goal = 0.95 * 1.1 * LINK_BYTES;
     const note = `p99 ${p99Ms.toFixed(0)} ms, fast link alone ${aloneMs.toFixed(0)} ms (at most twice)`;
@@ -113,9 +113,9 @@ const uneven: Measurement = {
 
 const lossy: Measurement = {
   name: 'lossy',
-  measure: async (lab, options) => {
-    const alone = await carried(lab, [GIGABIT], MIDDLE, options);
-    const { stretch, errors } = await carried(lab, gigabits(2), MIDDLE, options, async ({ scene }) => {
+  measure: async (netlab, options) => {
+    const alone = await carried(netlab, [GIGABIT], MIDDLE, options);
+    const { stretch, errors } = await carried(netlab, gigabits(2), MIDDLE, options, async ({ scene }) => {
       const [, link] = scene.links;
       if (link === undefined) throw new Error('No second link');
       await Promise.all([link.client.sendSingleFrames(link.device), link.server.sendSingleFrames(link.device)]);
@@ -129,10 +129,10 @@ const lossy: Measurement = {
 
 const flapping: Measurement = {
   name: 'flapping-60',
-  measure: async (lab, options) => {
+  measure: async (netlab, options) => {
     const fault = linkFault('flapping');
     try {
-      const stage = await Stage.open(lab, gigabits(2), options.congestion);
+      const stage = await Stage.open(netlab, gigabits(2), options.congestion);
       const [, link] = stage.scene.links;
       if (link === undefined) throw new Error('No second link');
       await stage.begin(MIDDLE);
@@ -148,7 +148,7 @@ const flapping: Measurement = {
       const note = `lowest second ${megabytes(lowest)}, ${below} of ${seconds.length} below the goal; longest gap ${stretch.load.longestGapMs.toFixed(0)} ms`;
       return row('flapping-60', `a good link and one that comes and goes, ${FLAPPING_SECONDS} s`, goal, stretch, errors, note, below === 0);
     } finally {
-      await lab.clean();
+      await netlab.clean();
     }
   },
 };

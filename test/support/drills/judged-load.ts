@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import { NbdClient } from '../../lab/nbd-client.ts';
+import { NbdClient } from '../../demo/nbd-client.ts';
 import type { Host } from '../host.ts';
 import { Gaps } from './gaps.ts';
 

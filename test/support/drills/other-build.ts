@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.ts';
-import type { Lab } from '../lab.ts';
+import type { Hosts } from '../hosts.ts';
 import { run, wellOf } from '../programs.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -32,10 +32,10 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Removed with the lab. */
-  static make(lab: Lab): OtherBuild {
+  /** Removed when the hosts are cleaned. */
+  static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
-    lab.onClean(() => rmSync(build.directory, { recursive: true, force: true }));
+    hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));
     return build;
   }
 

@@ -1,14 +1,14 @@
 // One drill: a volume under fio and a judge of its own over two paths, something that happens to its server, and what the volume's user and
 // its content were like afterwards. What happens is in restart-kinds.ts. Leaves judging the numbers to tests and figures.
-// Invariant: every wait has a deadline, and whatever was started is gone with the lab.
+// Invariant: every wait has a deadline, and cleaning the hosts ends everything that was started.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VolumeStats } from '@rsio/protocol/control/methods';
-import { NbdClient } from '../../lab/nbd-client.ts';
+import { NbdClient } from '../../demo/nbd-client.ts';
 import { type ServerConfigOptions, serverConfig, startClient } from '../configs.ts';
 import type { Host } from '../host.ts';
-import type { Lab, LabNetwork } from '../lab.ts';
+import type { Hosts, TestNetwork } from '../hosts.ts';
 import { waitFor } from '../wait-for.ts';
 import { DRILL_FIO_BYTES, DrillFio } from './drill-fio.ts';
 import { lengthMs } from './gaps.ts';
@@ -59,24 +59,24 @@ export interface StageOptions {
 export class Stage {
   readonly server: Host;
   readonly client: Host;
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
   readonly judge: JudgedLoad;
   private readonly fio: DrillFio;
   private readonly downMs: number;
   private readonly outages: Outage[] = [];
 
-  private constructor(hosts: { server: Host; client: Host; network: LabNetwork }, fio: DrillFio, judge: JudgedLoad, downMs: number) {
-    this.server = hosts.server;
-    this.client = hosts.client;
-    this.network = hosts.network;
+  private constructor(pair: { server: Host; client: Host; network: TestNetwork }, fio: DrillFio, judge: JudgedLoad, downMs: number) {
+    this.server = pair.server;
+    this.client = pair.client;
+    this.network = pair.network;
     this.fio = fio;
     this.judge = judge;
     this.downMs = downMs;
   }
 
   /** Resolves when all of it runs. */
-  static async set(lab: Lab, options: StageOptions): Promise<Stage> {
-    const [server, client, network] = [lab.host(), lab.host(), await lab.network(2)];
+  static async set(hosts: Hosts, options: StageOptions): Promise<Stage> {
+    const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
     const size = String(DRILL_FIO_BYTES + JUDGED_BYTES + MIB);
     const volumes: ServerConfigOptions['volumes'] = { oracle: { path: imageOf(server), size, ...options.keys?.(server) } };
     server.writeConfig('rssrv', serverConfig(network, { volumes }));
@@ -84,7 +84,7 @@ export class Stage {
     await startClient(client, network);
     await client.rsconfigWell('-a');
     const aborter = new AbortController();
-    lab.onClean(() => aborter.abort());
+    hosts.onClean(() => aborter.abort());
     const fio = new DrillFio(client, EXPORT, { flushes: options.fioFlushes, seconds: FIO_SECONDS });
     const judging = { beginBytes: DRILL_FIO_BYTES, flushes: options.judgeFlushes };
     const stage = new Stage(

@@ -4,7 +4,7 @@
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Host } from '../host.ts';
-import type { Lab } from '../lab.ts';
+import type { Hosts } from '../hosts.ts';
 import { killServer, machineCrash } from '../machine-crash.ts';
 import { waitFor } from '../wait-for.ts';
 import { OtherBuild } from './other-build.ts';
@@ -19,7 +19,7 @@ export interface DrillOptions {
 
 export interface DrillKind {
   readonly name: string;
-  play(lab: Lab, options: DrillOptions): Promise<DrillResult>;
+  play(hosts: Hosts, options: DrillOptions): Promise<DrillResult>;
 }
 
 /** Of storage that keeps in RUN what was not flushed, and fails to flush while `brokenFileOf` is there. */
@@ -97,20 +97,20 @@ export const DRILL_KINDS: readonly DrillKind[] = [
 function drill(
   name: string,
   stage: Omit<StageOptions, 'downMs'>,
-  strike: (stage: Stage, options: DrillOptions, lab: Lab) => Promise<void>,
+  strike: (stage: Stage, options: DrillOptions, hosts: Hosts) => Promise<void>,
 ): DrillKind {
   return {
     name,
-    async play(lab, options) {
-      const set = await Stage.set(lab, { ...stage, downMs: options.downMs });
-      await strike(set, options, lab);
+    async play(hosts, options) {
+      const set = await Stage.set(hosts, { ...stage, downMs: options.downMs });
+      await strike(set, options, hosts);
       return set.end();
     },
   };
 }
 
 function replaced(name: string, how: 'SIGTERM' | 'SIGKILL'): DrillKind {
-  return drill(name, { fioFlushes: true, judgeFlushes: true }, (stage, _options, lab) => replace(stage, OtherBuild.make(lab), how));
+  return drill(name, { fioFlushes: true, judgeFlushes: true }, (stage, _options, hosts) => replace(stage, OtherBuild.make(hosts), how));
 }
 
 function failing(name: string, stage: Omit<StageOptions, 'downMs'>): DrillKind {

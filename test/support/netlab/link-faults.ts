@@ -1,9 +1,9 @@
-// What can happen to one link of several: each fault begins and ends, and has a sentence. Cards and cables are those of net-lab.ts.
+// What can happen to one link of several: each fault begins and ends, and has a sentence. Cards and cables are those of netlab.ts.
 // Leaves what becomes of I/O meanwhile to whoever measures or tests. Invariant: after its end the link is as it was before.
 
 import type { TestContext } from 'vitest';
 import { needTool } from '../programs.ts';
-import type { Machine } from './net-lab.ts';
+import type { Machine } from './netlab.ts';
 
 /** One cable between client and server, each with a card on it. */
 export interface Link {

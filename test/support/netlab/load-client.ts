@@ -1,4 +1,4 @@
-// The lab's side of a load process: starts it, gives it orders one at a time, ends it. Leaves measuring to the process (load-process.ts).
+// The netlab's side of a load process: starts it, gives it orders one at a time, ends it. Leaves measuring to the process (load-process.ts).
 // Invariant: every order is answered or fails within its deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';

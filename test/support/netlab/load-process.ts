@@ -1,4 +1,4 @@
-// A load in a process of its own, so that nothing a lab does meanwhile is taken for a pause: orders come over the channel to the parent,
+// A load in a process of its own, so that nothing a netlab does meanwhile is taken for a pause: orders come over the channel to the parent,
 // one answer goes back for each. It ends when the parent does. Leaves the parent's side to load-client.ts.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';

@@ -1,5 +1,5 @@
-// The load of the network lab against a server of a few lines: what it counts is exact, and what is wrong it notices. Pure, with a clock of
-// its own; that real replies are cut rightly is seen by every lab, as each compares what it reads.
+// The load of the netlab against a server of a few lines: what it counts is exact, and what is wrong it notices. Pure, with a clock of
+// its own; that real replies are cut rightly is seen by every netlab, as each compares what it reads.
 
 import { expect, it } from 'vitest';
 import { Latencies } from './latencies.ts';

@@ -1,5 +1,5 @@
 // Network namespaces of this test process: made, found again, removed. Every name carries the pid: what a killed test left behind is
-// seen for what it is at the next start. Leaves what is in a namespace (cards, cables, daemons) to net-lab.ts.
+// seen for what it is at the next start. Leaves what is in a namespace (cards, cables, daemons) to netlab.ts.
 // Invariant: only namespaces with such a name are touched, and nothing of the machine's own network ever is.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -7,13 +7,13 @@ import { existsSync } from 'node:fs';
 import { errnoName } from '@rsio/protocol/lib/errors';
 import { type RunResult, run, runWell } from '../programs.ts';
 
-const PREFIX = 'rsio-lab';
+const PREFIX = 'rsio-netlab';
 const NAME = new RegExp(`^${PREFIX}-(\\d+)-\\S+`);
 let count = 0;
 let reason: Promise<string | null> | undefined;
 
-/** Why this machine allows no network lab; null: it does. Tried out once, which also removes what killed tests have left. */
-export function whyNoNetLab(): Promise<string | null> {
+/** Why this machine allows no netlab; null: it does. Tried out once, which also removes what killed tests have left. */
+export function whyNoNetlab(): Promise<string | null> {
   reason ??= tryOut();
   return reason;
 }
@@ -52,7 +52,7 @@ export async function removeNamespace(name: string): Promise<void> {
   if (code !== 0 && (await namespaces()).includes(name)) throw new Error(`Namespace ${name} could not be removed: ${stderr}`);
 }
 
-/** Names of all namespaces of network labs on this machine. */
+/** Names of all namespaces of netlabs on this machine. */
 export async function namespaces(): Promise<string[]> {
   const { stdout } = await run('ip', ['netns', 'list']);
   return stdout.split('\n').flatMap((line) => NAME.exec(line)?.[0] ?? []);

@@ -1,7 +1,7 @@
 // A client and a server with up to 8 links between them, each shaped to its rate, as link faults and measurements need them.
 // Leaves configuration and daemons to its user.
 
-import type { NetLab } from './net-lab.ts';
+import type { Netlab } from './netlab.ts';
 import { type Link, shapeBoth } from './link-faults.ts';
 import { type TwoMachines, twoMachines } from './two-machines.ts';
 
@@ -15,8 +15,8 @@ export interface ShapedLinks extends TwoMachines {
 const CONGESTION = 'cubic';
 
 /** A link for each rate, in bits a second. */
-export async function shapedLinks(lab: NetLab, rates: readonly number[], congestion = CONGESTION): Promise<ShapedLinks> {
-  const machines = await twoMachines(lab, rates.length);
+export async function shapedLinks(netlab: Netlab, rates: readonly number[], congestion = CONGESTION): Promise<ShapedLinks> {
+  const machines = await twoMachines(netlab, rates.length);
   const { client, server, network } = machines;
   const links = rates.map((bitsPerSecond, index) => ({
     client,

@@ -1,8 +1,8 @@
-// The usual scene of a network lab: a server and a client, each with a card in every one of some subnets, 192.168.45.0/24 and so on as in
+// The usual scene of a netlab: a server and a client, each with a card in every one of some subnets, 192.168.45.0/24 and so on as in
 // the manual. Leaves configuration and daemons to the test.
 
-import type { LabNetwork } from '../lab.ts';
-import type { Machine, NetLab, Segment } from './net-lab.ts';
+import type { TestNetwork } from '../hosts.ts';
+import type { Machine, Netlab, Segment } from './netlab.ts';
 
 const PREFIX_LENGTH = 24;
 const PORT = 5000;
@@ -15,16 +15,16 @@ export interface TwoMachines {
   readonly client: Machine;
   /** In order of the subnets; the cards are eth0, eth1 and so on. */
   readonly segments: readonly Segment[];
-  readonly network: LabNetwork;
+  readonly network: TestNetwork;
 }
 
-export async function twoMachines(lab: NetLab, subnetCount: number): Promise<TwoMachines> {
-  const server = await lab.machine('server');
-  const client = await lab.machine('client');
+export async function twoMachines(netlab: Netlab, subnetCount: number): Promise<TwoMachines> {
+  const server = await netlab.machine('server');
+  const client = await netlab.machine('client');
   const network = subnetsOf(subnetCount);
   const segments: Segment[] = [];
   for (const [index, address] of network.serverAddresses.entries()) {
-    const segment = await lab.segment();
+    const segment = await netlab.segment();
     await server.plug(segment, `eth${index}`, `${address}/${PREFIX_LENGTH}`);
     await client.plug(segment, `eth${index}`, `${network.clientAddresses()[index]}/${PREFIX_LENGTH}`);
     segments.push(segment);
@@ -33,7 +33,7 @@ export async function twoMachines(lab: NetLab, subnetCount: number): Promise<Two
 }
 
 /** Addresses only; nothing to give back, as the machines' namespaces have them to themselves. */
-export function subnetsOf(subnetCount: number): LabNetwork {
+export function subnetsOf(subnetCount: number): TestNetwork {
   const subnets = Array.from({ length: subnetCount }, (_, index) => ({
     address: (host: number) => `192.168.${FIRST_SUBNET + index}.${host}`,
     release: async () => undefined,

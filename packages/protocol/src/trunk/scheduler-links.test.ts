@@ -1,5 +1,5 @@
 // What the choice of paths and the hedging of late READs are worth, over links of given rates in virtual time.
-// Leaves single choices to scheduler.test.ts, and real links to the network lab.
+// Leaves single choices to scheduler.test.ts, and real links to the netlab.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

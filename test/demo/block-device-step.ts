@@ -1,5 +1,5 @@
-// One step of the lab: a file system on the block device of an attached volume, used as any disk is, and the raw device beside it.
-// Leaves attaching to the lab. Invariant: it may be given up anywhere; what is mounted then is for device-release.ts.
+// One step of the demo: a file system on the block device of an attached volume, used as any disk is, and the raw device beside it.
+// Leaves attaching to the demo. Invariant: it may be given up anywhere; what is mounted then is for device-release.ts.
 
 import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -27,7 +27,7 @@ export interface BlockDeviceOptions {
   readonly file: string;
   /** What is copied onto it, a folder of the checkout. */
   readonly tree: string;
-  /** Of the lab, for a mount point and a copy. */
+  /** Of the demo, for a mount point and a copy. */
   readonly folder: string;
 }
 

@@ -1,5 +1,5 @@
-// What the lab says of a machine on which there can be no block devices, or not this file system: one lack at a time.
-// Leaves the steps themselves, on a machine that has what they need, to test/integration/lab.test.ts.
+// What the demo says of a machine on which there can be no block devices, or not this file system: one lack at a time.
+// Leaves the steps themselves, on a machine that has what they need, to test/integration/demo.test.ts.
 
 import { expect, it } from 'vitest';
 import { type Machine, whyNoDevices, whyNoFileSystem } from './device-needs.ts';

@@ -1,4 +1,4 @@
-// The image that the lab serves: an ext4 file system with the project's documents where e2fsprogs is there, else numbered sectors.
+// The image that the demo serves: an ext4 file system with the project's documents where e2fsprogs is there, else numbered sectors.
 // Leaves serving it to rssrv.
 
 import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs';

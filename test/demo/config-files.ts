@@ -1,9 +1,9 @@
-// The two configuration files of the lab, as a person would write them. Pure text; leaves writing it to the lab.
+// The two configuration files of the demo, as a person would write them. Pure text; leaves writing it to the demo.
 // One root serves both daemons, as each has files of its own.
 
 import { isProgramThere } from '@rsio/protocol/testing/needs';
 import type { FileSystem } from './file-systems.ts';
-import type { LabAddresses } from './addresses.ts';
+import type { DemoAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';
 /** The volume with the image, and the one that is written to. */
@@ -11,9 +11,9 @@ export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
-/** Without perl nothing can be locked; the files of the lab are its own. */
+/** Without perl nothing can be locked; the files of the demo are its own. */
 const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
-const KEY = '0xbig2-for-the-lab-only';
+const KEY = '0xbig2-for-the-demo-only';
 
 export interface VolumeFiles {
   readonly docs: string;
@@ -22,7 +22,7 @@ export interface VolumeFiles {
   readonly disks: readonly (readonly [FileSystem, file: string])[];
 }
 
-export function serverConfig({ port, server }: LabAddresses, files: VolumeFiles): string {
+export function serverConfig({ port, server }: DemoAddresses, files: VolumeFiles): string {
   return `[namespace ${NAMESPACE}]
 namespaceid = 200
 protocol    = tcp
@@ -58,7 +58,7 @@ ${UNLOCKED}`;
 }
 
 /** `disks`: volumes that become block devices. */
-export function clientConfig({ port, client, server, cable }: LabAddresses, disks: readonly FileSystem[]): string {
+export function clientConfig({ port, client, server, cable }: DemoAddresses, disks: readonly FileSystem[]): string {
   return `[defaults]
 protocol      = tcp
 port          = ${port}
@@ -79,7 +79,7 @@ nodekey       = ${KEY}
 [server big-9-1]
 address       = ${server[0]}
 
-# The lab's cable: a relay to ${server[1]} that can be cut
+# The demo's cable: a relay to ${server[1]} that can be cut
 [server big-9-2]
 address       = ${cable}
 ${disks.map(({ volume }) => `\n[volume ${volume}]\ndevice        = block\n`).join('')}`;

@@ -1,6 +1,6 @@
 // `npm start` as a stranger runs it: an empty HOME, a temporary folder of its own, hardly any tools. What it prints is looked at, and
 // whatever way it ends, no process, no file, no mount and no loop device of it is left. Its processes are found by TMPDIR, which is each
-// lab's own. Where there can be devices, one lab is shown whole; the one that is ended in the middle has mounts of its own.
+// demo's own. Where there can be devices, one demo is shown whole; the one that is ended in the middle has mounts of its own.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,20 +9,20 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import { DeviceHost, needDevices } from '../support/devices.ts';
-import { useLab } from '../support/lab.ts';
+import { useHosts } from '../support/hosts.ts';
 import { endPrograms, needTool, type Running, type RunResult, start } from '../support/programs.ts';
 import { RELEASE } from '../support/reaper.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start.mjs', import.meta.url));
-const LAB_TIMEOUT_MS = 170_000;
+const DEMO_TIMEOUT_MS = 170_000;
 /** What the launcher of the compiler needs; nothing of these knows NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
 /** And one or two more about block devices. */
 const STEPS = 7;
 const RELEASE_MS = 20_000;
 
-const hosts = useLab();
+const hosts = useHosts();
 
 let folder = '';
 let count = 0;
@@ -77,14 +77,14 @@ class Machine {
     chmodSync(file, 0o755);
   }
 
-  lab(...args: string[]): Running {
-    return this.labBy([], ...args);
+  demo(...args: string[]): Running {
+    return this.demoBy([], ...args);
   }
 
   /** `command`: what it is run by. */
-  labBy(command: readonly string[], ...args: string[]): Running {
+  demoBy(command: readonly string[], ...args: string[]): Running {
     const [program = '', ...words] = [...command, process.execPath, START, ...args];
-    return start(program, words, { env: this.env, timeoutMs: LAB_TIMEOUT_MS });
+    return start(program, words, { env: this.env, timeoutMs: DEMO_TIMEOUT_MS });
   }
 
   expectNothingLeft(): void {
@@ -142,7 +142,7 @@ function networkOf(output: string): string | undefined {
   return /^address {5}= (127\.\d+)\.0\.10$/m.exec(output)?.[1];
 }
 
-describe('two labs side by side, with tools and without', () => {
+describe('two demos side by side, with tools and without', () => {
   const machines: Machine[] = [];
   let where = '';
   let results: RunResult[] = [];
@@ -152,7 +152,7 @@ describe('two labs side by side, with tools and without', () => {
     const bare = new Machine(where);
     const equipped = new Machine(where, process.env['PATH']);
     machines.push(bare, equipped);
-    results = await Promise.all([bare.lab('--once', '--bare').ended, equipped.lab('--once').ended]);
+    results = await Promise.all([bare.demo('--once', '--bare').ended, equipped.demo('--once').ended]);
   });
 
   afterAll(() => clean(where));
@@ -211,13 +211,13 @@ it('Ctrl-C while a file system is mounted leaves nothing, and what has no mkfs i
   await devices.well('mount --bind /dev/null "$(command -v mkfs.ext4)"');
   const machine = new Machine(devices.host.root, process.env['PATH']);
   machine.addTool('cp', 'cd "$3" && echo Copying && exec sleep 100');
-  const lab = machine.labBy(devices.command, '--once');
-  await Promise.race([lab.ended, waitFor(() => lab.stdout().includes('\nCopying\n'), LAB_TIMEOUT_MS, 'A file system is mounted')]);
-  const [, loop] = /archive -> \/dev\/(loop\d+)\n/.exec(lab.stdout()) ?? [];
+  const demo = machine.demoBy(devices.command, '--once');
+  await Promise.race([demo.ended, waitFor(() => demo.stdout().includes('\nCopying\n'), DEMO_TIMEOUT_MS, 'A file system is mounted')]);
+  const [, loop] = /archive -> \/dev\/(loop\d+)\n/.exec(demo.stdout()) ?? [];
   expect(loop).toBeDefined();
   expect(devices.mounts()).toHaveLength(3);
-  lab.kill('SIGINT');
-  const { code, stdout } = await lab.ended;
+  demo.kill('SIGINT');
+  const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
   expect(sectionOf(stdout, 8)).toMatch(/^Left out: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
   // The kind way: nothing that was written is thrown away.
@@ -235,10 +235,13 @@ it.each([
   ['I/O runs', '\n6. '],
 ])('Ctrl-C while %s ends everything', async (_, heading) => {
   const machine = new Machine(folder);
-  const lab = machine.lab('--bare');
-  await Promise.race([lab.ended, waitFor(() => lab.stdout().includes(heading), LAB_TIMEOUT_MS, `The lab comes to step ${heading.trim()}`)]);
-  lab.kill('SIGINT');
-  const { code, stdout } = await lab.ended;
+  const demo = machine.demo('--bare');
+  await Promise.race([
+    demo.ended,
+    waitFor(() => demo.stdout().includes(heading), DEMO_TIMEOUT_MS, `The demo comes to step ${heading.trim()}`),
+  ]);
+  demo.kill('SIGINT');
+  const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
   machine.expectNothingLeft();
 });
@@ -246,7 +249,7 @@ it.each([
 it('a step that fails is named, both logs are shown, and nothing is left', async () => {
   const machine = new Machine(folder);
   machine.addTool('nbdcopy', 'echo "no such luck" >&2; exit 3');
-  const { code, stdout } = await machine.lab('--once').ended;
+  const { code, stdout } = await machine.demo('--once').ended;
   expect(code).toBe(1);
   expect(stdout).toMatch(/^no such luck\n\nThis step failed: Command ended with exit code 3: nbdcopy .+ \[E_SYSTEM\]$/m);
   expect(stdout).toMatch(/^\$ bin\/rsslogcat --root .+\nbig-9@rsio /m);
@@ -260,10 +263,10 @@ it('a folder with something in it is no root, and stays as it is', async () => {
   const root = path.join(folder, 'root');
   mkdirSync(root);
   writeFileSync(path.join(root, 'thesis'), 'mine');
-  const { code, stderr } = await machine.lab('--once', '--root', root).ended;
+  const { code, stderr } = await machine.demo('--once', '--root', root).ended;
   expect({ code, stderr }).toEqual({
     code: 2,
-    stderr: `lab: Folder ${root} is not empty: give --root an empty or new one [E_USAGE]\n`,
+    stderr: `demo: Folder ${root} is not empty: give --root an empty or new one [E_USAGE]\n`,
   });
   expect(readFileSync(path.join(root, 'thesis'), 'utf8')).toBe('mine');
 });

@@ -1,5 +1,5 @@
-// What the lab's steps with block devices need of a machine, and what is said where it is missing. Leaves making the devices to rsiod, which
-// looks at less: the lab only begins what can be brought to its end. Invariant: every probe is bounded, and changes nothing.
+// What the demo's steps with block devices need of a machine, and what is said where it is missing. Leaves making the devices to rsiod, which
+// looks at less: the demo only begins what can be brought to its end. Invariant: every probe is bounded, and changes nothing.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { findTool, missingTool } from './machine-tools.ts';
@@ -32,7 +32,7 @@ export const THIS_MACHINE: Machine = {
   knowsFileSystem: (name) => readFileSync('/proc/filesystems', 'utf8').split(/\s/).includes(name),
 };
 
-/** Why this machine cannot have block devices of the lab, as part of a sentence; null: it can. */
+/** Why this machine cannot have block devices of the demo, as part of a sentence; null: it can. */
 export async function whyNoDevices(machine: Machine, bare: boolean): Promise<string | null> {
   if (bare) return '--bare';
   if (!machine.isRoot) return 'devices are for root (sudo npm start)';

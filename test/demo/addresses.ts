@@ -1,5 +1,5 @@
-// Finds addresses in 127/8 that no other lab uses: 127.45 and 127.46, else the next pair, else all of them at another port.
-// Invariant: who holds the cable's address holds the pair; so two labs that start together never get the same one.
+// Finds addresses in 127/8 that no other demo uses: 127.45 and 127.46, else the next pair, else all of them at another port.
+// Invariant: who holds the cable's address holds the pair; so two demos that start together never get the same one.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -10,7 +10,7 @@ const PORTS = [5000, 15_000];
 const FIRST_NETWORK = 45;
 const PAIRS = 10;
 
-export interface LabAddresses {
+export interface DemoAddresses {
   readonly port: number;
   /** if0 and if1 of the client. */
   readonly client: readonly [string, string];
@@ -21,7 +21,7 @@ export interface LabAddresses {
 }
 
 export interface Claim {
-  readonly addresses: LabAddresses;
+  readonly addresses: DemoAddresses;
   readonly cable: Cable;
 }
 
@@ -37,16 +37,16 @@ export async function claimAddresses(): Promise<Claim> {
   const last = FIRST_NETWORK + 2 * PAIRS - 1;
   throw new RsError(
     'E_ADDRESS_IN_USE',
-    `Ports ${PORTS.join(' and ')} of 127.${FIRST_NETWORK}.0.10 to 127.${last}.0.10 are all in use: end other labs, or what listens there (ss -ltn)`,
+    `Ports ${PORTS.join(' and ')} of 127.${FIRST_NETWORK}.0.10 to 127.${last}.0.10 are all in use: end other demos, or what listens there (ss -ltn)`,
   );
 }
 
-function addressesOf(network: number, port: number): LabAddresses {
+function addressesOf(network: number, port: number): DemoAddresses {
   const [first, second] = [`127.${network}.0`, `127.${network + 1}.0`];
   return { port, client: [`${first}.20`, `${second}.20`], server: [`${first}.10`, `${second}.10`], cable: `${second}.11` };
 }
 
-async function claim({ port, server, cable: near }: LabAddresses): Promise<Cable | null> {
+async function claim({ port, server, cable: near }: DemoAddresses): Promise<Cable | null> {
   const cable = await unlessInUse(Cable.plug({ address: near, port }, { address: server[1], port }));
   if (cable === null) return null;
   for (const address of server) {

@@ -1,4 +1,4 @@
-// What the lab writes, and knows again: every sector says which block, which round of writing and which sector it is.
+// What the demo writes, and knows again: every sector says which block, which round of writing and which sector it is.
 // Pure. Invariant: two sectors of different block, round or place never have the same bytes.
 
 import { SECTOR_BYTES } from '@rsio/protocol/limits';

@@ -1,4 +1,4 @@
-// The folder below which the lab's daemons live: made empty, taken away whole. Leaves what is in it to the others.
+// The folder below which the demo's daemons live: made empty, taken away whole. Leaves what is in it to the others.
 // Invariant: nothing of a person's is removed: a folder that is given must be empty or not exist.
 
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { rsiodPaths } from '@rsio/protocol/config/root-paths';
 import { RsError } from '@rsio/protocol/lib/errors';
 import { checkSocketPath } from '@rsio/protocol/lib/unix-socket';
 
-export interface LabRoot {
+export interface DemoRoot {
   readonly path: string;
   remove(): void;
 }
 
 /** Throws E_USAGE when the folder is not empty, E_SOCKET_PATH when it is too long for the sockets in it. */
-export function makeLabRoot(given: string | undefined): LabRoot {
-  const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-lab-'))) : takeFolder(resolve(given));
+export function makeDemoRoot(given: string | undefined): DemoRoot {
+  const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-demo-'))) : takeFolder(resolve(given));
   const remove = (): void => rmSync(path, { recursive: true, force: true });
   try {
     checkSocketPath(rsiodPaths(path).controlSocket);

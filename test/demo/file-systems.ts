@@ -1,4 +1,4 @@
-// The file systems that the lab makes on block devices, each on a volume of its own: how one is made and checked, and how large it must be.
+// The file systems that the demo makes on block devices, each on a volume of its own: how one is made and checked, and how large it must be.
 // Pure; leaves running that to block-device-step.ts.
 
 export interface FileSystem {

@@ -1,4 +1,4 @@
-// A small NBD client (fixed newstyle, simple replies) on rsiod's socket, so that the lab needs nothing but Node.
+// A small NBD client (fixed newstyle, simple replies) on rsiod's socket, so that the demo needs nothing but Node.
 // Leaves structured replies, TRIM and the rest to real clients. Invariant: every request settles: answered, refused, or connection gone.
 
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Ends a daemon of the lab: the way a person would, by the pid in its pid file, then makes sure that it and all it had started are gone.
+// Ends a daemon of the demo: the way a person would, by the pid in its pid file, then makes sure that it and all it had started are gone.
 // Invariant: only processes are signalled that are the daemon or its descendants; every wait is bounded.
 
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Programs of the machine that the lab uses where they are: where they are, and which Debian package brings what is not there.
+// Programs of the machine that the demo uses where they are: where they are, and which Debian package brings what is not there.
 // Leaves running them to the shell.
 
 import { accessSync, constants } from 'node:fs';

@@ -1,5 +1,5 @@
 // What a test file works with: hosts and addresses of its own, all gone after each test (or after the file), whatever happened in it.
-// Usage: `const lab = useLab()` at the top of the file, then `lab.host()` and `await lab.network(2)` in the tests.
+// Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
 
 import { afterAll, afterEach } from 'vitest';
 import { Host } from './host.ts';
@@ -10,7 +10,7 @@ const SERVER_HOST = 10;
 const CLIENT_HOST = 20;
 
 /** Subnets with one server port that is free on the server's address in each. */
-export interface LabNetwork {
+export interface TestNetwork {
   readonly port: number;
   readonly subnets: readonly LoopbackSubnet[];
   /** 127.A.B.10 in each subnet. */
@@ -19,18 +19,18 @@ export interface LabNetwork {
   clientAddresses(client?: number): string[];
 }
 
-export class Lab {
-  private readonly hosts: Host[] = [];
+export class Hosts {
+  private readonly made: Host[] = [];
   private readonly undo: (() => unknown)[] = [];
 
   /** `command`: what its programs are run by, such as `ip netns exec NAME`. */
   host(command: readonly string[] = []): Host {
     const host = new Host(command);
-    this.hosts.push(host);
+    this.made.push(host);
     return host;
   }
 
-  async network(subnetCount = 2): Promise<LabNetwork> {
+  async network(subnetCount = 2): Promise<TestNetwork> {
     const subnets = await uniqueLoopbackSubnets(subnetCount);
     for (const subnet of subnets) this.onClean(() => subnet.release());
     const serverAddresses = subnets.map((subnet) => subnet.address(SERVER_HOST));
@@ -60,15 +60,15 @@ export class Lab {
     };
     await attempt(endPrograms);
     for (const action of this.undo.splice(0).reverse()) await attempt(action);
-    for (const host of this.hosts.splice(0)) await attempt(() => host.clean());
+    for (const host of this.made.splice(0)) await attempt(() => host.clean());
     if (failures.length > 0) throw failures[0];
   }
 }
 
-/** `per`: what is cleaned up after; a lab per file is for tests that only look at the same running daemons. */
-export function useLab(per: 'test' | 'file' = 'test'): Lab {
-  const lab = new Lab();
-  if (per === 'test') afterEach(() => lab.clean());
-  else afterAll(() => lab.clean());
-  return lab;
+/** `per`: when the hosts are cleaned; once per file suits tests that only look at the same running daemons. */
+export function useHosts(per: 'test' | 'file' = 'test'): Hosts {
+  const hosts = new Hosts();
+  if (per === 'test') afterEach(() => hosts.clean());
+  else afterAll(() => hosts.clean());
+  return hosts;
 }

@@ -1,34 +1,34 @@
-// The lab itself: what it starts is found again, and nothing of it is left after cleaning. Everything else with real processes
-// stands on that.
+// Hosts finds again what it starts, and leaves nothing behind after cleaning.
+// Every other test with real processes relies on that.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from './configs.ts';
-import { Lab } from './lab.ts';
+import { Hosts } from './hosts.ts';
 import { needTool, start } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 it('leaves no process, root or memory volume behind, also of daemons that were killed', async () => {
-  const lab = new Lab();
-  const host = lab.host();
+  const hosts = new Hosts();
+  const host = hosts.host();
   try {
-    const network = await lab.network();
+    const network = await hosts.network();
     const id = '5a0f6e0c-5c1d-4f2e-9d3b-0123456789ab';
     await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '1m', id } } });
     await startClient(host, network);
     expect(host.processes()).toEqual(expect.arrayContaining([host.pid('rssrv'), host.pid('rsiod'), host.worker('big-2')]));
     expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`)).toBe(true);
     await host.kill('rssrv');
-    await lab.clean();
+    await hosts.clean();
     expect(host.processes()).toEqual([]);
     expect(existsSync(host.root)).toBe(false);
     expect(existsSync(`/dev/shm/rsio-${process.geteuid?.()}/rsio-${id}`)).toBe(false);
   } finally {
-    await lab.clean();
+    await hosts.clean();
   }
 });
 

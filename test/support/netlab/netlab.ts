@@ -1,14 +1,14 @@
 // Machines with network cards of their own for one test: each a network namespace with a Host (a root, daemons) in it, joined by Ethernet
 // segments. A segment is a bridge in one more namespace, a cable a veth pair. All of it is gone after the test, whatever happened in it.
-// Usage: `const lab = useNetLab()`, then `await lab.need(context)`, `lab.segment()`, `lab.machine('client')`, `machine.plug(...)`.
+// Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
 import { afterEach, type TestContext } from 'vitest';
 import type { Host } from '../host.ts';
-import { Lab } from '../lab.ts';
+import { Hosts } from '../hosts.ts';
 import { type RunResult, run, runWell, wellOf } from '../programs.ts';
 import { shaper } from './shaper.ts';
-import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetLab } from './netns.ts';
+import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetlab } from './netns.ts';
 
 /** One Ethernet: whoever is plugged in hears all others. */
 export interface Segment {
@@ -110,16 +110,16 @@ export class Machine {
   }
 }
 
-export class NetLab {
-  private readonly lab = new Lab();
+export class Netlab {
+  private readonly hosts = new Hosts();
   private readonly names: string[] = [];
   private reaper: ChildProcess | undefined;
   private switchName = '';
   private segments = 0;
 
-  /** Skips the test where the machine allows no network lab. */
+  /** Skips the test where the machine allows no netlab. */
   async need(context: TestContext): Promise<void> {
-    const reason = await whyNoNetLab();
+    const reason = await whyNoNetlab();
     context.skip(reason !== null, reason ?? '');
   }
 
@@ -134,12 +134,12 @@ export class NetLab {
   async machine(label: string): Promise<Machine> {
     const switchName = await this.switchNamespace();
     const namespace = await this.namespace(label);
-    return new Machine(this.lab.host(['ip', 'netns', 'exec', namespace]), namespace, switchName);
+    return new Machine(this.hosts.host(['ip', 'netns', 'exec', namespace]), namespace, switchName);
   }
 
   async clean(): Promise<void> {
     try {
-      await this.lab.clean();
+      await this.hosts.clean();
     } finally {
       for (const name of this.names.splice(0)) await removeNamespace(name);
       this.switchName = '';
@@ -161,9 +161,9 @@ export class NetLab {
   }
 }
 
-/** A network lab for each test of a file. */
-export function useNetLab(): NetLab {
-  const lab = new NetLab();
-  afterEach(() => lab.clean());
-  return lab;
+/** A netlab for each test of a file. */
+export function useNetlab(): Netlab {
+  const netlab = new Netlab();
+  afterEach(() => netlab.clean());
+  return netlab;
 }

@@ -1,6 +1,6 @@
-// Takes away, at the end of the lab, what stands on its devices, and what of the devices a daemon has left. The order matters: file systems
+// Takes away, at the end of the demo, what stands on its devices, and what of the devices a daemon has left. The order matters: file systems
 // are unmounted while somebody answers for their devices, loop devices are detached while their file is still known by its path.
-// Invariants: only what is below the lab's root is touched; every command is bounded, and the next one is tried when one fails.
+// Invariants: only what is below the demo's root is touched; every command is bounded, and the next one is tried when one fails.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/doors/block/loop-device';
@@ -10,7 +10,7 @@ import { findTool } from './machine-tools.ts';
 import type { Screen } from './screen.ts';
 import type { Shell } from './shell.ts';
 
-/** Unmounts what is mounted from the lab's devices, wherever that is, or below its root; lazily what is in use, and says by whom. */
+/** Unmounts what is mounted from the demo's devices, wherever that is, or below its root; lazily what is in use, and says by whom. */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
   for (const mountPoint of await mountsOn(root)) {

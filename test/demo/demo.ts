@@ -1,4 +1,4 @@
-// The lab's steps, in order, and its end. Leaves arguments, signals and exit codes to main.ts.
+// The demo's steps, in order, and its end. Leaves arguments, signals and exit codes to main.ts.
 // Invariant: `end` may be called at any time, also before or in the middle of the steps, and leaves neither process, file, mount nor loop device.
 
 import { writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { releaseDevices, releaseMounts, stillMounted } from './device-release.ts
 import { hintLines, nbdUri } from './hints.ts';
 import { EXT4, type FileSystem, XFS } from './file-systems.ts';
 import { makeImage, sha256 } from './image.ts';
-import type { LabRoot } from './lab-root.ts';
+import type { DemoRoot } from './demo-root.ts';
 import { findTool, systemPath } from './machine-tools.ts';
 import { NbdClient } from './nbd-client.ts';
 import { endTree, pidOf } from './processes.ts';
@@ -36,8 +36,8 @@ const DEVICE_STEP_MS = 60_000;
 /** Of each command of the end. */
 const END_COMMAND_MS = 30_000;
 
-export interface LabOptions {
-  readonly root: LabRoot;
+export interface DemoOptions {
+  readonly root: DemoRoot;
   readonly repository: string;
   readonly screen: Screen;
   readonly signal: AbortSignal;
@@ -45,8 +45,8 @@ export interface LabOptions {
   readonly bare: boolean;
 }
 
-export class Lab {
-  private readonly options: LabOptions;
+export class Demo {
+  private readonly options: DemoOptions;
   private readonly shell: Shell;
   private readonly server;
   private readonly client;
@@ -57,7 +57,7 @@ export class Lab {
   private noDevices: string | null = 'nothing is configured yet';
   private readonly filled: FileSystem[] = [];
 
-  constructor(options: LabOptions) {
+  constructor(options: DemoOptions) {
     this.options = options;
     const root = options.root.path;
     this.shell = this.shellUntil(options.signal);
@@ -196,7 +196,7 @@ export class Lab {
     if (nbdcopy !== null) {
       await this.shell.tool(nbdcopy, nbdUri(DOCS, this.client.nbdSocket), copy);
     } else {
-      screen.line(`${bare ? '--bare' : 'No nbdcopy here (Debian: libnbd-bin)'}: the lab's own NBD client copies`);
+      screen.line(`${bare ? '--bare' : 'No nbdcopy here (Debian: libnbd-bin)'}: the demo's own NBD client copies`);
       await copyExport(this.client.nbdSocket, `${NAMESPACE}/${DOCS}`, copy, signal);
     }
     const [served, copied] = [await sha256(this.docsFile), await sha256(copy)];
@@ -235,7 +235,7 @@ export class Lab {
     await after(PHASE_MS, undefined, { signal });
     await this.shell.run('rsconfig', '-m', 'status');
     const before = io.takeLongestGapMs();
-    screen.bad(`The cable of if1 (a TCP relay of the lab) is cut: its connections are reset, new ones too, for ${CUT_MS / 1000} s`);
+    screen.bad(`The cable of if1 (a TCP relay of the demo) is cut: its connections are reset, new ones too, for ${CUT_MS / 1000} s`);
     this.cable.cut();
     await after(CUT_MS / 2, undefined, { signal });
     await this.shell.run('rsconfig', '-m', 'status');

@@ -1,4 +1,4 @@
-// What the person can try while the lab runs, ready to paste. Pure text; leaves printing it to the lab.
+// What the person can try while the demo runs, ready to paste. Pure text; leaves printing it to the demo.
 // Invariant: only tools that are there are in a line to paste.
 
 import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';

@@ -1,12 +1,12 @@
-// The hands-on lab, `npm start`: a server and a client as separate processes on this machine, the main job done step by step.
-// Here: arguments, signals, exit codes (0; 1 a step failed; 2 wrong usage; 130 ended by a person in the middle). The steps are lab.ts.
+// The demo, `npm start`: a server and a client as separate processes on this machine, the main job done step by step.
+// Here: arguments, signals, exit codes (0; 1 a step failed; 2 wrong usage; 130 ended by a person in the middle). The steps are demo.ts.
 // Invariant: however it ends, except by SIGKILL, first nothing is mounted any more, the daemons are stopped and the root is removed.
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import { Lab } from './lab.ts';
-import { makeLabRoot } from './lab-root.ts';
+import { Demo } from './demo.ts';
+import { makeDemoRoot } from './demo-root.ts';
 import { Screen, seconds, wantsColour } from './screen.ts';
 
 const HELP = `usage: npm start -- [--once] [--root DIR] [--bare]
@@ -26,7 +26,7 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-/** The compiled file is test/dist/lab/main.js. */
+/** The compiled file is test/dist/demo/main.js. */
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const STEPS_TIMEOUT_MS = 180_000;
 const INTERRUPTED = 130;
@@ -37,7 +37,7 @@ function optionsOf(args: readonly string[]) {
 
 type Options = ReturnType<typeof optionsOf>;
 
-/** What a person, the terminal or the clock can end the lab by. */
+/** What a person, the terminal or the clock can end the demo by. */
 function abortOnSignals(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
@@ -55,23 +55,23 @@ async function run({ root: given, once, bare }: Options): Promise<number> {
   const stays = once !== true && process.stdin.isTTY && process.stdout.isTTY;
   const controller = abortOnSignals();
   const { signal } = controller;
-  const root = makeLabRoot(given);
-  const lab = new Lab({ root, repository: REPOSITORY, screen, signal, bare: bare === true });
+  const root = makeDemoRoot(given);
+  const demo = new Demo({ root, repository: REPOSITORY, screen, signal, bare: bare === true });
   let code = 0;
   try {
-    screen.line(`The RSIO lab: a server and a client on this machine, everything below ${root.path}`);
-    await withDeadline(controller, () => lab.runSteps());
-    if (stays) await lab.leaveRunning();
+    screen.line(`The RSIO demo: a server and a client on this machine, everything below ${root.path}`);
+    await withDeadline(controller, () => demo.runSteps());
+    if (stays) await demo.leaveRunning();
   } catch (thrown) {
     code = signal.aborted && !(signal.reason instanceof RsError) ? INTERRUPTED : 1;
     if (code === 1) {
       screen.bad(`\nThis step failed: ${describe(signal.aborted ? signal.reason : thrown)}`);
-      await lab.showLogs();
+      await demo.showLogs();
     }
   }
   screen.line('');
   try {
-    await lab.end();
+    await demo.end();
   } catch (thrown) {
     screen.bad(describe(thrown));
     code = 1;
@@ -104,7 +104,7 @@ async function main(): Promise<number> {
   try {
     options = optionsOf(process.argv.slice(2));
   } catch (thrown) {
-    process.stderr.write(`lab: ${toRsError(thrown).message}: see npm start -- --help [E_USAGE]\n`);
+    process.stderr.write(`demo: ${toRsError(thrown).message}: see npm start -- --help [E_USAGE]\n`);
     return 2;
   }
   if (options.help === true) {
@@ -115,7 +115,7 @@ async function main(): Promise<number> {
     return await run(options);
   } catch (thrown) {
     const error = toRsError(thrown);
-    process.stderr.write(`lab: ${describe(error)}\n`);
+    process.stderr.write(`demo: ${describe(error)}\n`);
     return error.kind === 'usage' ? 2 : 1;
   }
 }

@@ -1,4 +1,4 @@
-// Copies a whole export into a file with the lab's own NBD client, for machines without nbdcopy.
+// Copies a whole export into a file with the demo's own NBD client, for machines without nbdcopy.
 // Invariant: the file is complete when this resolves, and the number of requests under way is bounded.
 
 import { type FileHandle, open } from 'node:fs/promises';

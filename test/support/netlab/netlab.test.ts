@@ -1,4 +1,4 @@
-// The network lab itself: machines in it reach each other over cards of their own, and nothing of it is left, also when the test process
+// The netlab itself: machines in it reach each other over cards of their own, and nothing of it is left, also when the test process
 // is killed half-way. Every other test of test/netlab stands on that.
 
 import { existsSync } from 'node:fs';
@@ -9,21 +9,21 @@ import { startClient, startServer } from '../configs.ts';
 import { NbdIo } from '../nbd-io.ts';
 import { runWell, start } from '../programs.ts';
 import { waitFor } from '../wait-for.ts';
-import { NetLab, useNetLab } from './net-lab.ts';
+import { Netlab, useNetlab } from './netlab.ts';
 import { namespaces, removeLeftovers } from './netns.ts';
 import { twoMachines } from './two-machines.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const BURST_BYTES = 4 * 1024 * 1024;
-const lab = useNetLab();
+const netlab = useNetlab();
 
 async function namespacesOf(pid: number): Promise<string[]> {
-  return (await namespaces()).filter((name) => name.startsWith(`rsio-lab-${pid}-`));
+  return (await namespaces()).filter((name) => name.startsWith(`rsio-netlab-${pid}-`));
 }
 
 it('joins two machines by two subnets, and traffic goes over both cards', async (context) => {
-  await lab.need(context);
-  const { server, client, network } = await twoMachines(lab, 2);
+  await netlab.need(context);
+  const { server, client, network } = await twoMachines(netlab, 2);
   await startServer(server.host, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
   await startClient(client.host, network);
   await client.host.rsconfigWell('-a', 'oracle');
@@ -40,8 +40,8 @@ it('joins two machines by two subnets, and traffic goes over both cards', async 
 });
 
 it('leaves no namespace, root or process behind', async (context) => {
-  await lab.need(context);
-  const own = new NetLab();
+  await netlab.need(context);
+  const own = new Netlab();
   try {
     const { server, network } = await twoMachines(own, 1);
     await startServer(server.host, network, { volumes: { oracle: { type: 'memory', size: '1m' } } });
@@ -57,7 +57,7 @@ it('leaves no namespace, root or process behind', async (context) => {
 });
 
 it('leaves nothing behind when the test process itself is killed', async (context) => {
-  await lab.need(context);
+  await netlab.need(context);
   const execArgv = ['--conditions=@rsio/source', '--import', TSX];
   const doomed = start(process.execPath, [...execArgv, fileURLToPath(new URL('./doomed-test.ts', import.meta.url))]);
   const said = await waitFor(() => doomed.stdout().endsWith('\n') && doomed.stdout(), 20_000, 'The server runs');
@@ -71,13 +71,13 @@ it('leaves nothing behind when the test process itself is killed', async (contex
 });
 
 it('removes at the next start what a test has left whose reaper was killed too, and nothing else', async (context) => {
-  await lab.need(context);
+  await netlab.need(context);
   const gone = start('true', []);
   await gone.ended;
-  const [old, foreign] = [`rsio-lab-${gone.pid}-1-old`, `other-lab-${gone.pid}-1-old`];
+  const [old, foreign] = [`rsio-netlab-${gone.pid}-1-old`, `other-netlab-${gone.pid}-1-old`];
   try {
     for (const name of [old, foreign]) await runWell('ip', ['netns', 'add', name]);
-    const machine = await lab.machine('living');
+    const machine = await netlab.machine('living');
     await removeLeftovers();
     const list = await runWell('ip', ['netns', 'list']);
     expect(list).not.toContain(old);

@@ -24,7 +24,7 @@ export const GOOD_END = 'ended with exit code 0';
 /** Resolves with how it ended, a part of a sentence. Rejects when it cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
   const { cwd, timeoutMs, env, signal, output } = options;
-  // Detached: the terminal's Ctrl-C is for the lab alone, which then ends things in order.
+  // Detached: the terminal's Ctrl-C is for the demo alone, which then ends things in order.
   const child = spawn(file, [...args], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', output);
   return new Promise<string>((resolve, reject) => {
