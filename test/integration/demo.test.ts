@@ -14,7 +14,7 @@ import { endPrograms, needTool, type Running, type RunResult, start } from '../s
 import { RELEASE } from '../support/reaper.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const START = fileURLToPath(new URL('../../scripts/start.mjs', import.meta.url));
+const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;
 /** What the launcher of the compiler needs; nothing of these knows NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
@@ -83,7 +83,7 @@ class Machine {
 
   /** `command`: what it is run by. */
   demoBy(command: readonly string[], ...args: string[]): Running {
-    const [program = '', ...words] = [...command, process.execPath, START, ...args];
+    const [program = '', ...words] = [...command, process.execPath, RUN, 'start', ...args];
     return start(program, words, { env: this.env, timeoutMs: DEMO_TIMEOUT_MS });
   }
 

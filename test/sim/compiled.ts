@@ -1,5 +1,5 @@
 // Where the compiled programs of the simulator lie: beside this file, or, when it runs as source (in a test), in test/dist.
-// Leaves compiling to test/sim/build.ts, and to scripts/sim.mjs and scripts/zoo.mjs.
+// Leaves compiling to test/sim/build.ts, and to scripts/run.mjs.
 
 import { fileURLToPath } from 'node:url';
 

@@ -96,7 +96,7 @@ describe('quick hunts', () => {
 });
 
 test('pnpm zoo says what it found, and that the unbroken code passes', async () => {
-  const child = spawn(process.execPath, ['scripts/zoo.mjs', '--quick', 'buffer-early'], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', 'zoo', '--quick', 'buffer-early'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,0 +1,76 @@
+// `node scripts/run.mjs NAME [ARGUMENT...]`: prepares the checkout and runs one program of test/ or bench/. The scripts of package.json use
+// it; without a name it prints the table of programs. The arguments belong to the program.
+// Invariant: a compiled program runs in this process, so that signals and the terminal are its own. A program that runs from its sources
+// has a process of its own, its errors name the lines of the sources, and its exit code is passed on; the daemons run from the build.
+
+import './node-version.mjs';
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { prepare, ROOT } from './prepare.mjs';
+
+const EXIT_USAGE = 2;
+
+/** `run`: compiled where speed decides or other programs are measured, source where an error should name a line. */
+export const PROGRAMS = {
+  start: { run: 'compiled', entry: 'test/demo/main.ts', what: 'the demo: a server and a client on this machine' },
+  bench: { run: 'compiled', entry: 'bench/main.ts', what: 'measures server and client beside other servers' },
+  sim: { run: 'compiled', entry: 'test/sim/main.ts', what: 'runs seeds of the deterministic simulator' },
+  zoo: { run: 'compiled', entry: 'test/sim/zoo/main.ts', what: 'breaks one rule at a time and finds it with the simulator' },
+  conformance: { run: 'compiled', entry: 'test/conformance/main.ts', what: 'checks a server against every rule of docs/PROTOCOL.md' },
+  fuzz: { run: 'source', entry: 'test/fuzz/main.ts', what: 'sends wrong and hostile input of every kind' },
+  gaps: { run: 'source', entry: 'test/figures/gaps.ts', what: 'measures how long I/O pauses when a path fails' },
+  restarts: { run: 'source', entry: 'test/figures/restarts.ts', what: 'kills, crashes and replaces a server under verified I/O' },
+  devices: { run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },
+  'many-devices': { run: 'source', entry: 'test/figures/many-devices.ts', what: 'attaches a thousand volumes as devices' },
+  lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
+  'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
+};
+
+/** The table of programs, as people read it. */
+export function usage() {
+  const lines = Object.entries(PROGRAMS).map(([name, { what }]) => `  ${name.padEnd(14)}${what}\n`);
+  return `usage: node scripts/run.mjs NAME [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;
+}
+
+/** The compiled file of an entry: in the folder dist of its workspace package. */
+export function compiledFile(entry) {
+  return entry.replace(/^([^/]+)\//, '$1/dist/').replace(/\.ts$/, '.js');
+}
+
+async function runCompiled(entry, args) {
+  const path = compiledFile(entry);
+  const file = join(ROOT, path);
+  if (!existsSync(file)) {
+    console.error(`rsio: ${path} is missing from this checkout: run npm run build [E_NOT_BUILT]`);
+    process.exit(1);
+  }
+  process.argv.splice(1, process.argv.length, file, ...args);
+  await import(pathToFileURL(file).href);
+}
+
+function runSource(entry, args) {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const program = ['--conditions=@rsio/source', '--import', tsx, join(ROOT, entry), ...args];
+  const { status } = spawnSync(process.execPath, program, { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+}
+
+async function main([name, ...rest]) {
+  if (name === undefined || name === '--help') return void process.stdout.write(usage());
+  if (!Object.hasOwn(PROGRAMS, name)) {
+    process.stderr.write(`run: There is no program "${name}": see the list below [E_USAGE]\n${usage()}`);
+    process.exit(EXIT_USAGE);
+  }
+  prepare();
+  const { run, entry } = PROGRAMS[name];
+  // pnpm passes on the `--` before the arguments.
+  const args = rest.filter((argument) => argument !== '--');
+  if (run === 'compiled') await runCompiled(entry, args);
+  else runSource(entry, args);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
