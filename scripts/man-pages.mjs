@@ -73,7 +73,7 @@ export function testKeysPart(schema) {
   return forTests.map(([key, entry]) => item(`\`${key}\``, keySentences(entry))).join('\n');
 }
 
-const OCCURS = { once: 'Once', 'at most once': 'At most once', 'any number': 'Any number of times' };
+const OCCURS = { once: 'Exactly once', 'at most once': 'At most once', 'any number': 'Any number of times' };
 
 function headingOf(type, { named, occurs, below, lines, help }) {
   const place = below === null ? '' : `, below a [${below}] section`;
@@ -82,7 +82,7 @@ function headingOf(type, { named, occurs, below, lines, help }) {
 }
 
 function keySentences({ type, required, default: preset, help }) {
-  const otherwise = required ? ' Needed.' : preset === null ? '' : ` Default: \`${preset}\`.`;
+  const otherwise = required ? ' Required.' : preset === null ? '' : ` Default: \`${preset}\`.`;
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 

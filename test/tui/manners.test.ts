@@ -72,10 +72,10 @@ it('a file that another program changed is shown line by line before anything is
   await terminal.sees('Nothing was written');
   await expectScreen(terminal, 'file-changed', mask);
   await terminal.press('Enter');
-  await terminal.sees('F7: read anew', 'Nothing was written');
+  await terminal.sees('F7: reread', 'Nothing was written');
   await expectScreen(terminal, 'difference', mask);
   await terminal.press('F7');
-  await terminal.sees('> Read the file anew');
+  await terminal.sees('> Reread the file');
   expect(file()).toBe(theirs);
   await terminal.press('Down', 'Enter');
   await terminal.sees('> Start rsiod');
@@ -118,14 +118,14 @@ it('the screen follows the size of the terminal, and says so below 80x24', async
 it('F1 tells about a field what the manual says of its key, and about a screen how to use it', async () => {
   const terminal = await started();
   await terminal.press('F1');
-  await terminal.sees('The way to a working client');
+  await terminal.sees('To set up a client');
   await expectScreen(terminal, 'help-menu', mask);
   await terminal.press('Escape');
-  await terminal.sees('> Interfaces', 'The way to a working client');
+  await terminal.sees('> Interfaces', 'To set up a client');
   await terminal.press('Down', 'Down', 'Down', 'Enter');
   await terminal.sees('> protocol');
   await terminal.press('Down', 'Down', 'F1');
-  await terminal.sees('Without it:');
+  await terminal.sees('Default:');
   await expectScreen(terminal, 'help-field', mask);
 });
 
@@ -140,7 +140,7 @@ it('status without rsiod says how to start it; with it paths, and a volume comes
   const [server, network] = [hosts.host(), await hosts.network(1)];
   const terminal = await started();
   await terminal.press('Down', 'Down', 'Down', 'Down', 'Enter');
-  await terminal.sees('rsiod does not run');
+  await terminal.sees('rsiod is not running');
   await expectScreen(terminal, 'status-no-rsiod', mask);
   await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
   host.writeConfig('rsiod', clientConfig(network));
@@ -182,7 +182,7 @@ it('SIGTERM gives the terminal back and says that changes are lost', async () =>
   const terminal = await started();
   await change(terminal);
   await terminal.signal('SIGTERM');
-  expect(await terminal.ended(1)).toContain('crsio: Ended by SIGTERM: what was changed is not saved');
+  expect(await terminal.ended(1)).toContain('crsio: Ended by SIGTERM: changes were not saved');
 });
 
 it('an error of the tool itself gives the terminal back and is told', async () => {
@@ -195,11 +195,11 @@ it('an error of the tool itself gives the terminal back and is told', async () =
 it('a terminal that shows no screens is refused in words', async () => {
   const terminal = await TmuxTerminal.start(host, { env: { TERM: 'dumb' } });
   const end = await terminal.ended(1);
-  expect(end.replaceAll('\n', '')).toContain('crsio: A terminal of type dumb shows no screens: set TERM to what the terminal is');
+  expect(end.replaceAll('\n', '')).toContain('crsio: A terminal of type dumb cannot show screens: set TERM to');
 });
 
 it('without a terminal it ends in words', async () => {
-  const sentence = /^crsio: Standard input is no terminal: run crsio in one, or edit .* \[E_TERMINAL\]\n$/;
+  const sentence = /^crsio: Standard input is not a terminal: run crsio in a terminal, or edit .* \[E_TERMINAL\]\n$/;
   expect(await host.run('crsio')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(sentence) as string });
 });
 
@@ -219,12 +219,12 @@ it('a file that one may not read, or not write, is told at once, and what could 
   );
   chmodSync(path, 0o644);
   const terminal = await TmuxTerminal.start(host);
-  await terminal.sees('You have no right to write');
+  await terminal.sees('No permission to write');
   await terminal.press('Escape');
   await terminal.press('Enter');
   await terminal.sees('> if0');
   await terminal.press('Enter');
-  await terminal.sees('Only to be read');
+  await terminal.sees('Read-only');
   await terminal.press('Escape');
   await terminal.sees('> if0', '* not saved');
   expect(file()).toBe(FILE);

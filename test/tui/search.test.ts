@@ -50,13 +50,13 @@ async function search(key: string): Promise<TmuxTerminal> {
 it('a silent server is asked by TCP, one interface is left out with its reason, rsiod takes the new path over and measures it', async () => {
   const terminal = await search(keyOf('big-2'));
   await terminal.sees('Servers of osl: 1 new');
-  await terminal.sees(new RegExp(`${far[0]} +is there already as big-9-1`));
+  await terminal.sees(new RegExp(`${far[0]} +already there as big-9-1`));
   await terminal.sees(new RegExp(`${far[1]} +added as big-9-2`));
   await terminal.sees(new RegExp(`${far[2]} +left out *│\n│ +not on a common subnet with any interface of the client`));
   await client.start('rsiod');
   await client.pathsUp(1);
   await terminal.press('F3');
-  await terminal.sees(/rsiod has taken it over, 1 change$/m);
+  await terminal.sees(/rsiod has applied it, 1 change$/m);
   await client.pathsUp(2);
   expect(readFileSync(client.rsiodPaths.configFile, 'utf8')).toBe(`${clientFile(keyOf('big-2'))}\n[server big-9-2]\naddress = ${far[1]}\n`);
   await terminal.press('Enter');

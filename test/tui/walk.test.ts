@@ -121,7 +121,7 @@ it('from no file to two connected paths', async (context) => {
     await terminal.sees(new RegExp(`if${index} +${address} `));
   }
   await terminal.press('F3');
-  await shows('rsiod does not run', 'interfaces-saved');
+  await shows('rsiod is not running', 'interfaces-saved');
   await terminal.press('Escape');
   await terminal.sees('> Add NEW Namespace');
   await terminal.press('Enter');

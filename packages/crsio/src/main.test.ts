@@ -13,8 +13,8 @@ function crsio(...args: string[]): { status: number | null; stdout: string; stde
 }
 
 test('without a terminal it says so in one line, and what to do instead', () => {
-  const instead = 'run crsio in one, or edit the file with an editor or with rsconfig, see rscltcfg(5) [E_TERMINAL]';
-  expect(crsio()).toEqual({ status: 1, stdout: '', stderr: `crsio: Standard input is no terminal: ${instead}\n` });
+  const instead = 'run crsio in a terminal, or edit the file with an editor or with rsconfig, see rscltcfg(5) [E_TERMINAL]';
+  expect(crsio()).toEqual({ status: 1, stdout: '', stderr: `crsio: Standard input is not a terminal: ${instead}\n` });
 });
 
 test('has help and version', () => {

@@ -21,10 +21,10 @@ const OPTIONS = { ascii: { type: 'boolean' } } as const;
 
 const HELP = `usage: crsio [--ascii] [--root DIR]
 
-Edits /etc/rscltcfg in a terminal, and finds namespaces and servers for it.
-Everything is reached by keyboard; F1 tells about what is on the screen.
+Edits /etc/rscltcfg in a terminal and finds namespaces and servers for it.
+All functions are on the keyboard; F1 shows help for the screen.
 
-  --ascii           draw with plain ASCII characters, whatever the locale
+  --ascii           draw with plain ASCII characters in every locale
 `;
 
 export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HELP, options: OPTIONS, positionals: false };
@@ -73,10 +73,10 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
     lastWords.push(why);
     leave(1);
   };
-  const lost = (): string => (isUnsaved(session.state) ? ': what was changed is not saved' : '');
+  const lost = (): string => (isUnsaved(session.state) ? ': changes were not saved' : '');
   for (const signal of ENDING_SIGNALS) process.on(signal, () => broke(() => note(`Ended by ${signal}${lost()}`)));
   process.on('uncaughtException', (error) => broke(() => reportBug(error, report)));
-  stdin.on('end', () => broke(() => note(`The terminal has gone${lost()}`)));
+  stdin.on('end', () => broke(() => note(`The terminal is gone${lost()}`)));
   session.begin({ kind: 'look-at-machine' });
   const code = await left;
   display.close();

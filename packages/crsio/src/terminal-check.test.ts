@@ -11,10 +11,13 @@ test('a terminal that can show screens is taken', () => {
 });
 
 test.each([
-  [{ isInputTerminal: false, isOutputTerminal: true, env: { TERM: 'xterm' } }, 'Standard input is no terminal: run crsio in one'],
-  [{ isInputTerminal: true, isOutputTerminal: false, env: { TERM: 'xterm' } }, 'Standard output is no terminal: run crsio in one'],
-  [{ ...inTerminal, env: { TERM: 'dumb' } }, 'A terminal of type dumb shows no screens: set TERM to what the terminal is'],
-  [{ ...inTerminal, env: {} }, 'TERM is not set: set TERM to what the terminal is'],
+  [{ isInputTerminal: false, isOutputTerminal: true, env: { TERM: 'xterm' } }, 'Standard input is not a terminal: run crsio in a terminal'],
+  [
+    { isInputTerminal: true, isOutputTerminal: false, env: { TERM: 'xterm' } },
+    'Standard output is not a terminal: run crsio in a terminal',
+  ],
+  [{ ...inTerminal, env: { TERM: 'dumb' } }, 'A terminal of type dumb cannot show screens: set TERM to the type of the terminal'],
+  [{ ...inTerminal, env: {} }, 'TERM is not set: set TERM to the type of the terminal'],
 ])('%j is refused', (facts, sentence) => {
   expect(() => checkTerminal(facts)).toThrow(sentence);
 });

@@ -16,12 +16,12 @@ const REMEDY = 'edit the file with an editor or with rsconfig, see rscltcfg(5)';
 export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: TerminalFacts): string {
   if (!isInputTerminal || !isOutputTerminal) {
     const which = isInputTerminal ? 'Standard output' : 'Standard input';
-    throw new RsError('E_TERMINAL', `${which} is no terminal: run crsio in one, or ${REMEDY}`);
+    throw new RsError('E_TERMINAL', `${which} is not a terminal: run crsio in a terminal, or ${REMEDY}`);
   }
   const terminal = env['TERM'] ?? '';
   if (terminal === '' || terminal === 'dumb' || terminal === 'unknown') {
-    const what = terminal === '' ? 'TERM is not set' : `A terminal of type ${terminal} shows no screens`;
-    throw new RsError('E_TERMINAL', `${what}: set TERM to what the terminal is, such as xterm, or ${REMEDY}`);
+    const what = terminal === '' ? 'TERM is not set' : `A terminal of type ${terminal} cannot show screens`;
+    throw new RsError('E_TERMINAL', `${what}: set TERM to the type of the terminal, such as xterm, or ${REMEDY}`);
   }
   return terminal;
 }

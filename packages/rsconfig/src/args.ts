@@ -82,7 +82,7 @@ function wordCommand(positionals: readonly string[]): Chosen {
       `${second === undefined ? `Incomplete command ${first}` : `Unknown command ${first} ${second}`}: give ${listed(family, 'or')}`,
     );
   }
-  if (first === 'help') throw usageError('Unknown command help: rsconfig COMMAND --help tells of one');
+  if (first === 'help') throw usageError('Unknown command help: use rsconfig COMMAND --help');
   const option = COMMANDS.find(
     ({ call }) => (call.by === 'option' && call.option === first) || (call.by === 'monitor' && call.word === first),
   );

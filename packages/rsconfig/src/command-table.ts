@@ -22,14 +22,14 @@ import { WATCH } from './commands/watch.ts';
 /** What belongs together in the overview, each under its heading. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
-  ['Paths, and what is wrong', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
+  ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
   [
-    'The file',
+    'Configuration file',
     [INTERFACE_ADD, INTERFACE_REMOVE, INTERFACE_LIST, NAMESPACE_ADD, NAMESPACE_REMOVE, SERVER_ADD, SERVER_REMOVE, CHECK, KEY_NEW],
   ],
-  ['The daemon', [RELOAD, RESTART, STOP]],
-  ['The shell', [completionCommand(() => COMMANDS)]],
+  ['Daemon', [RELOAD, RESTART, STOP]],
+  ['Shell', [completionCommand(() => COMMANDS)]],
 ];
 
 export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);

@@ -71,14 +71,14 @@ export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
 
 export type OptionValues = Readonly<Record<string, unknown>>;
 
-export const JSON_OPTION = { kind: 'flag', help: 'print JSON, for programs' } as const satisfies OptionSpec;
-export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'more, with -l, -q and -m status' } as const satisfies OptionSpec;
+export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
+export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'show more, with -l, -q and -m status' } as const satisfies OptionSpec;
 
 /** What is waited for is in the help of the command. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
-  help: `wait until it is done, at most T (--wait=30s), else ${printDuration(WAIT_MS)};\nCtrl-C ends waiting and undoes nothing`,
+  help: `wait at most T until done (--wait=30s; default ${printDuration(WAIT_MS)});\nCtrl-C stops waiting and undoes nothing`,
 } as const satisfies OptionSpec;
 
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {

@@ -11,7 +11,7 @@ import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '@rsio/protocol/limits';
 import type { OptionSpec } from './command.ts';
 import type { CommandContext } from './commands/command-context.ts';
 
-export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod use the change at once' } as const satisfies OptionSpec;
+export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 
 /**
  * Changes the file; a missing or empty one begins with [defaults]. Prints `done` when the file is saved. Throws what the edit, saving

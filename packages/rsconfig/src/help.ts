@@ -14,9 +14,9 @@ const SHARED = ['verbose', 'json'];
 export function overview(): string {
   return [
     'usage: rsconfig COMMAND [OPTION...]',
-    'Asks and steers rsiod, edits its file. NAME of a volume is oracle, osl:oracle',
-    'or osl:oracle@0; without one, -a and -d mean all volumes.',
-    'rsconfig COMMAND --help tells more of one command, such as rsconfig join --help.',
+    'Controls rsiod and edits its configuration file. A volume NAME is oracle,',
+    'osl:oracle or osl:oracle@0. Without NAME, -a and -d apply to all volumes.',
+    'For more on a command: rsconfig COMMAND --help, such as rsconfig join --help.',
     ...GROUPS.flatMap(([heading, commands]) => ['', `${heading}:`, ...commands.map(remarked)]),
     '',
     'Options:',

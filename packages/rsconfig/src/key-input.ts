@@ -12,11 +12,11 @@ const STDIN = '-';
 
 /** For `NAME` and `NAME-file`; `whose` names the key in the help. */
 export function keyOption(whose: string): OptionSpec & { readonly kind: 'text' } {
-  return { kind: 'text', value: 'K', help: `${whose};\neverybody sees it in ps, a file is better` };
+  return { kind: 'text', value: 'K', help: `${whose};\nvisible to every user in ps; a key file is safer` };
 }
 
 export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'text' } {
-  return { kind: 'text', value: 'F', help: `${whose}:\nthe only line of file F, of stdin when F is -` };
+  return { kind: 'text', value: 'F', help: `${whose}:\nthe only line of file F, or of stdin if F is -` };
 }
 
 /**

@@ -336,11 +336,11 @@ describe('what goes wrong', () => {
     const { out } = await run(['--help']);
     expect(out.match(/^[A-Z].*:$/gm)).toEqual([
       'Volumes:',
-      'Paths, and what is wrong:',
+      'Paths and diagnosis:',
       'Finding servers:',
-      'The file:',
-      'The daemon:',
-      'The shell:',
+      'Configuration file:',
+      'Daemon:',
+      'Shell:',
       'Options:',
     ]);
     for (const { synopsis, summary } of COMMANDS) {
@@ -350,11 +350,11 @@ describe('what goes wrong', () => {
     }
   });
 
-  test('COMMAND --help tells of that command only', async () => {
+  test('COMMAND --help is about that command only', async () => {
     const { code, out } = await run(['-d', '--help']);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^usage: rsconfig -d \[NAME...\] \[--force\] \[--wait\[=T\]\]\nTakes the devices away.\n--wait goes on [^]*\n {2}-d, --detach /,
+      /^usage: rsconfig -d \[NAME...\] \[--force\] \[--wait\[=T\]\]\nDetaches volumes and removes their devices.\n--wait keeps trying [^]*\n {2}-d, --detach /,
     );
     expect(out).not.toContain('--read-only');
     expect((await run(['events', '--help'])).out).toMatch(/^usage: rsconfig events\n/);
@@ -380,6 +380,6 @@ describe('what goes wrong', () => {
     expect((await run(['evnts'])).err).toContain('Unknown command evnts: did you mean events?');
     expect((await run(['attach', 'oracle'])).err).toContain('Unknown command attach: did you mean rsconfig -a?');
     expect((await run(['status'])).err).toContain('Unknown command status: did you mean rsconfig -m status?');
-    expect((await run(['help', 'join'])).err).toContain('rsconfig COMMAND --help tells of one, see rsconfig --help [E_USAGE]');
+    expect((await run(['help', 'join'])).err).toContain('use rsconfig COMMAND --help, see rsconfig --help [E_USAGE]');
   });
 });

@@ -20,10 +20,11 @@ import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 
 const HELP = `usage: rsiod [--foreground] [--check]
-Connects to the servers of /etc/rscltcfg and makes their volumes usable. Comes back to the prompt when paths were tried.
+Connects to the servers in /etc/rscltcfg and provides their volumes.
+Returns to the prompt once every path has been tried.
 
-  --foreground      stay, and log to stderr too
-  --check           check the configuration file and end
+  --foreground      stay in the foreground and also log to stderr
+  --check           check the configuration file and exit
 `;
 
 interface Setup {

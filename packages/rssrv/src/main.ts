@@ -18,11 +18,12 @@ import { openFilesDoubt, openFilesLimit } from './open-files.ts';
 import { missingAddresses, volumeDoubts } from './surroundings.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test]
-Offers the volumes of /etc/dvsc/rssrvcfg to the clients named there. Comes back to the prompt when it listens.
+Offers the volumes in /etc/dvsc/rssrvcfg to the clients listed there.
+Returns to the prompt once it listens.
 
-  --foreground      stay, and log to stderr too
-  --check           check the configuration file, addresses and volumes, and end
-  --test            take the test-... keys of volumes, which make faults
+  --foreground      stay in the foreground and also log to stderr
+  --check           check the configuration file, addresses and volumes, and exit
+  --test            accept the test-... keys of volumes, which inject faults
 `;
 
 interface ServeOptions {

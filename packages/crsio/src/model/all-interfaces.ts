@@ -18,7 +18,7 @@ export function missingInterfaces(state: State): readonly MachineInterface[] {
 
 export function addAllInterfaces(state: State): Step {
   const missing = missingInterfaces(state);
-  if (missing.length === 0) return step({ ...state, note: 'The file has every interface of this machine' });
+  if (missing.length === 0) return step({ ...state, note: 'The file already has all interfaces of this machine' });
   const names = freeNames(state);
   const outcome = tryEdit(state, (before) =>
     missing.reduce((document, { address }) => addInterface(document, names.next().value ?? '', { address }), before),
@@ -27,7 +27,7 @@ export function addAllInterfaces(state: State): Step {
   return step({
     ...state,
     document: outcome.document,
-    note: `Added ${plural(missing.length, 'interface')}, F8 removes what leads to no server`,
+    note: `Added ${plural(missing.length, 'interface')}, F8 removes those that lead to no server`,
   });
 }
 

@@ -26,7 +26,7 @@ import {
 } from './state.ts';
 import { type Step, step } from './step.ts';
 
-const NO_INTERFACE = 'There is no interface to ask from: add the interfaces of this machine first';
+const NO_INTERFACE = 'No interface to explore from: first add the interfaces of this machine';
 
 export function findNamespace(state: State, request: ExploreRequest): Step {
   const config = configOf(state);
@@ -106,7 +106,7 @@ export function findServers(state: State, namespace: string): Step {
     focus: 0,
     run,
     namespace,
-    doing: 'Asking for servers',
+    doing: 'Exploring',
     reports: [],
     outcomes: [],
     findings: [],
@@ -134,7 +134,7 @@ export function searched(state: State, run: number, servers: readonly SearchedSe
 
 /** What was begun could not be done at all. */
 export function runFailed(state: State, run: number, failure: Failure): Step {
-  const popup = notice('That did not work', `${failure.message} [${failure.code}]`);
+  const popup = notice('Failed', `${failure.message} [${failure.code}]`);
   const screen = topScreen(state);
   if (!('run' in screen) || screen.run !== run) return step(state);
   if (screen.kind === 'found') return step(pushPopup(withTop(state, { ...screen, isRunning: false }), popup));

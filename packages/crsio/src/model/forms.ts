@@ -63,10 +63,10 @@ function formFor(state: State, purpose: FormPurpose): Form {
 const EXPLORE_FIELDS: readonly FieldSpec[] = [
   {
     key: 'address',
-    entry: optionalEntry(address, 'Address of a server in a network that a router is before; without it all on the own subnets are asked'),
+    entry: optionalEntry(address, 'Address of a server behind a router; without an address, only the local subnets are explored'),
   },
-  { key: 'port', entry: optionalEntry(port, 'Port of the namespace; without it that of [defaults]') },
-  { key: 'namespacekey', entry: optionalEntry(keyText, 'Key of the namespace: only answers that are signed with it are believed') },
+  { key: 'port', entry: optionalEntry(port, 'Port of the namespace. Inherited from [defaults]') },
+  { key: 'namespacekey', entry: optionalEntry(keyText, 'Key of the namespace; only answers that it signs are accepted') },
 ];
 
 function optionalEntry(type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> {

@@ -49,7 +49,7 @@ test('after saving a complete file the start of rsiod is offered, and told', asy
 
 test('a file that one may not write is told at once, and cannot be changed', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, isWritable: false });
-  expect(walker.question()).toContain('You have no right to write /etc/rscltcfg');
+  expect(walker.question()).toContain('No permission to write /etc/rscltcfg');
   await walker.press('escape');
   await walker.choose('Interfaces');
   for (const input of ['enter', 'remove', 'save'] as const) {
@@ -80,5 +80,7 @@ test('what is wrong is drawn as a problem, what is marked stays marked', async (
   await walker.press('escape');
   await walker.choose('Status');
   const lines = drawState(walker.state, SIGNS.ascii).canvas.rows().flat();
-  expect(lines.filter(({ style }) => style === 'problem').map(({ text }) => text.trim())).toEqual(['! rsiod does not run on this machine']);
+  expect(lines.filter(({ style }) => style === 'problem').map(({ text }) => text.trim())).toEqual([
+    '! rsiod is not running on this machine',
+  ]);
 });

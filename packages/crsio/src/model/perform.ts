@@ -36,7 +36,7 @@ export function perform(before: State, command: Command): Step {
     case 'start-daemon':
       return step({ ...state, note: 'Starting rsiod ...' }, { kind: 'start-daemon' });
     case 'look-at-machine':
-      return step({ ...state, note: 'Looked at the interfaces of this machine again' }, { kind: 'look-at-machine' });
+      return step({ ...state, note: 'Rescanned the interfaces of this machine' }, { kind: 'look-at-machine' });
     case 'find-namespace':
       return findNamespace(state, command.request);
     case 'take-found':
@@ -189,7 +189,7 @@ function removalQuestion(what: Removable): Popup {
   const more = what.kind === 'namespace' ? ' with its login data, servers and volumes' : '';
   return {
     title: `Remove ${what.kind}`,
-    text: `Remove ${what.kind} ${what.name}${more}? The file is changed only when you save`,
+    text: `Remove ${what.kind} ${what.name}${more}? The file changes only when you save`,
     choices: [
       { label: 'Remove', command: { do: 'remove-now', what } },
       { label: 'Keep', command: { do: 'close-popup' } },
@@ -204,11 +204,11 @@ export function dropForm(state: State, screen: FormScreen): Step {
   return step(
     pushPopup(state, {
       title: 'Leave the form',
-      text: 'What you filled in is not taken over yet',
+      text: 'The form has unsaved entries',
       choices: [
-        { label: 'Take it over', command: { do: 'accept-form' } },
-        { label: 'Drop it', command: { do: 'drop-form' } },
-        { label: 'Go on filling in', command: { do: 'close-popup' } },
+        { label: 'Apply', command: { do: 'accept-form' } },
+        { label: 'Discard', command: { do: 'drop-form' } },
+        { label: 'Continue', command: { do: 'close-popup' } },
       ],
       focus: 0,
     }),

@@ -44,8 +44,8 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
       text,
       choices: [
         { label: 'Show what differs', command: { do: 'close-popup' } },
-        { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
-        { label: 'Go on editing', command: { do: 'back' } },
+        { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+        { label: 'Continue editing', command: { do: 'back' } },
       ],
       focus: 0,
     }),
@@ -62,15 +62,15 @@ export function told(before: State, outcome: Told): Step {
       return step(
         isComplete(state)
           ? pushPopup({ ...state, note: saved }, startQuestion(state))
-          : { ...state, note: `${saved}; rsiod does not run, start it with: ${state.startCommand}` },
+          : { ...state, note: `${saved}; rsiod is not running; start it with: ${state.startCommand}` },
       );
     case 'applied': {
       const count = outcome.changes.length;
-      return step({ ...state, note: `${saved}; rsiod has taken it over, ${count} ${count === 1 ? 'change' : 'changes'}` });
+      return step({ ...state, note: `${saved}; rsiod has applied it, ${count} ${count === 1 ? 'change' : 'changes'}` });
     }
     case 'failed': {
-      const text = `${saved}, but rsiod did not take it over: ${outcome.failure.message} [${outcome.failure.code}]`;
-      return step(pushPopup({ ...state, note: saved }, notice('rsiod goes on with its old file', text)));
+      const text = `${saved}, but rsiod did not apply it: ${outcome.failure.message} [${outcome.failure.code}]`;
+      return step(pushPopup({ ...state, note: saved }, notice('rsiod keeps its old configuration', text)));
     }
   }
 }
@@ -83,7 +83,7 @@ function isComplete(state: State): boolean {
 
 function startQuestion({ startCommand }: State): Popup {
   return {
-    title: 'rsiod does not run',
+    title: 'rsiod is not running',
     text: `Start it now (${startCommand})?`,
     choices: [
       { label: 'Start rsiod', command: { do: 'start-daemon' } },
@@ -97,10 +97,10 @@ function startQuestion({ startCommand }: State): Popup {
 export function readAgain(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
   const choices = [
-    { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
-    { label: 'Go on editing', command: { do: 'close-popup' } },
+    { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+    { label: 'Continue editing', command: { do: 'close-popup' } },
   ] as const;
-  return step(pushPopup(state, { title: 'Read the file anew', text: 'What you changed is not in the file yet', choices, focus: 1 }));
+  return step(pushPopup(state, { title: 'Reread the file', text: 'Your changes are not saved', choices, focus: 1 }));
 }
 
 /** The file as it is now takes the place of the document, if the reader accepts it. */
@@ -112,7 +112,7 @@ export function fileRead(state: State, stored: StoredFile): Step {
     return step(pushPopup(state, notice('The file is wrong', `${message} [${code}]`)));
   }
   const screens: State['screens'] = [{ kind: 'menu', focus: 0 }];
-  const note = `Read ${state.configFile} anew`;
+  const note = `Reread ${state.configFile}`;
   const document = documentIn(stored);
   return step({ ...state, document, clean: printIni(document), stored, screens, popups: [], note });
 }
@@ -121,10 +121,10 @@ export function leave(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'end' });
   const popup = {
     title: 'Leave crsio',
-    text: 'What you changed is not in the file yet',
+    text: 'Your changes are not saved',
     choices: [
       { label: 'Save and leave', command: { do: 'save-and-leave' } },
-      { label: 'Leave and lose the changes', command: { do: 'end' } },
+      { label: 'Leave and discard the changes', command: { do: 'end' } },
       { label: 'Stay', command: { do: 'close-popup' } },
     ],
     focus: 0,

@@ -25,8 +25,8 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
 /** Said at the start, and at each try to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
-    'Only to be read',
-    `You have no right to write ${file}: nothing can be changed. Leave, and run crsio as root or as its owner`,
+    'Read-only',
+    `No permission to write ${file}, so nothing can be changed. Leave, and run crsio as root or as the owner of the file`,
   );
 }
 

@@ -22,7 +22,7 @@ test('the original walk writes the sample of the manual, byte for byte', async (
   await addInterface(walker, '192.168.46.20');
   expect(walker.screen()).toContain('* not saved');
   await walker.press('save');
-  expect(walker.screen()).toContain('Saved /etc/rscltcfg; rsiod does not run, start it with: rsiod');
+  expect(walker.screen()).toContain('Saved /etc/rscltcfg; rsiod is not running; start it with: rsiod');
   expect(walker.screen()).not.toContain('not saved');
   await walker.press('escape');
   await walker.choose('Add NEW Namespace');
@@ -60,7 +60,7 @@ test('what cannot be used is told with its reason, and what is there already sta
   await walker.choose('Namespaces');
   await walker.press('enter', 'action', 'enter');
   const screen = walker.screen();
-  expect(screen).toMatch(/192\.168\.45\.10 +is there already as big-9-1/);
+  expect(screen).toMatch(/192\.168\.45\.10 +already there as big-9-1/);
   expect(screen).toMatch(/192\.168\.47\.10 +left out\s+\|\n\|\s+from if1: no answer within 3 s/);
   expect(screen).toMatch(/10\.9\.9\.1 +left out\s+\|\n\|\s+not on a common subnet with any interface of the client/);
   expect(screen).not.toContain('not saved');
@@ -109,7 +109,7 @@ test('a wrong value is told while it is typed, and not taken over', async () => 
   const walker = new Walker();
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
-  expect(walker.screen()).toContain('Allowed is an IPv4 address');
+  expect(walker.screen()).toContain('Allowed: an IPv4 address');
   await walker.press({ text: '192.168.300' });
   expect(walker.screen()).toContain('! Wrong value for address: allowed is an IPv4 address');
   await walker.press('enter', 'enter');
@@ -180,7 +180,7 @@ test('leaving with changes asks: stay, lose, save', async () => {
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('leave');
-  expect(walker.screen()).toContain('What you changed is not in the file yet');
+  expect(walker.screen()).toContain('Your changes are not saved');
   await walker.choose('Stay');
   expect(walker.hasLeft).toBe(false);
   await walker.press('leave');
@@ -190,7 +190,7 @@ test('leaving with changes asks: stay, lose, save', async () => {
   await loser.choose('Interfaces');
   await addInterface(loser, '192.168.47.20');
   await loser.press('leave');
-  await loser.choose('Leave and lose');
+  await loser.choose('Leave and discard');
   expect([loser.hasLeft, loser.world.file]).toEqual([true, SAMPLE_RSCLTCFG]);
 });
 
@@ -201,9 +201,9 @@ test('a form that was filled counts as a change, and Esc does not drop it silent
   await walker.press({ text: '192.168.47.20' });
   expect(walker.screen()).toContain('* not saved');
   await walker.press('escape');
-  await walker.choose('Go on filling in');
+  await walker.choose('Continue');
   await walker.press('escape');
-  await walker.choose('Drop it');
+  await walker.choose('Discard');
   expect(walker.screen()).not.toContain('not saved');
   expect(walker.screen()).toContain('Add interface');
 });
@@ -227,43 +227,43 @@ test('a file that another program changed is not overwritten before the differen
   expect(walker.screen()).toContain('Interfaces');
 });
 
-test('... or is read anew', async () => {
+test('... or is reread', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   walker.world.file = SAMPLE_RSCLTCFG.replace('192.168.46.20', '192.168.48.20');
   await walker.press('save');
-  await walker.choose('Read the file anew');
-  expect(walker.screen()).toContain('Read /etc/rscltcfg anew');
+  await walker.choose('Reread the file');
+  expect(walker.screen()).toContain('Reread /etc/rscltcfg');
   await walker.choose('Interfaces');
   expect(walker.screen()).toContain('192.168.48.20');
   expect(walker.screen()).not.toContain('192.168.47.20');
 });
 
-test('a file that was removed meanwhile can be begun anew, or written again', async () => {
+test('a file that was removed meanwhile can be started afresh, or written again', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   walker.world.file = null;
   await walker.press('save');
-  await walker.choose('Read the file anew');
+  await walker.choose('Reread the file');
   expect(walker.screen()).toContain('File /etc/rscltcfg (new)');
   await walker.press('save');
   expect(walker.world.file).toBe('[defaults]\nprotocol      = tcp\nport          = 5000\n');
 });
 
-test('reading the file anew asks when something would be lost', async () => {
+test('rereading the file asks if something would be lost', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('escape', 'action');
-  await walker.choose('Read the file anew');
-  expect(walker.question()).toBe('What you changed is not in the file yet');
+  await walker.choose('Reread the file');
+  expect(walker.question()).toBe('Your changes are not saved');
   await walker.press('enter');
   expect(walker.screen()).toContain('* not saved');
   await walker.press('action');
-  await walker.choose('Read the file anew');
-  await walker.choose('lose my changes');
+  await walker.choose('Reread the file');
+  await walker.choose('discard my changes');
   expect(walker.screen()).not.toContain('not saved');
 });
 
@@ -282,10 +282,10 @@ test('saving asks a running rsiod to read the file, and shows why it did not', a
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('save');
-  expect(walker.screen()).toContain('Saved /etc/rscltcfg; rsiod has taken it over, 1 change');
+  expect(walker.screen()).toContain('Saved /etc/rscltcfg; rsiod has applied it, 1 change');
   walker.world.daemon = {};
   await walker.press('save');
-  expect(walker.question()).toContain('but rsiod did not take it over: No answer to reload [E_INTERNAL]');
+  expect(walker.question()).toContain('but rsiod did not apply it: No answer to reload [E_INTERNAL]');
 });
 
 test('an exploration behind a router: address and namespacekey are asked for, and kept in the new section', async () => {
@@ -293,12 +293,12 @@ test('an exploration behind a router: address and namespacekey are asked for, an
   await walker.choose('Add NEW Namespace');
   await walker.press('action');
   await walker.choose('Find NEW Namespace');
-  expect(walker.screen()).toContain('Nothing has answered: F7 asks an address behind a router');
+  expect(walker.screen()).toContain('No server answered; use F7 to explore an address');
   walker.world.servers = [foundServer('10.1.1.1')];
   await walker.press('action');
-  await walker.choose('Ask an address');
+  await walker.choose('Explore an address');
   await walker.press({ text: '10.1.1.1' }, 'enter', { text: '5100' }, 'enter', { text: '0xspace' }, 'enter', 'enter');
-  expect(walker.words()).toContain('Asked: 10.1.1.1 and all on the subnets of the interfaces, port 5100, signed with a namespacekey');
+  expect(walker.words()).toContain('Asked: 10.1.1.1 and the subnets of the interfaces, port 5100, signed with a namespacekey');
   await walker.choose('osl');
   await walker.press({ text: 'big-2' }, 'enter', { text: '0xbig-2' }, 'save');
   expect(walker.world.file).toContain(
@@ -309,7 +309,7 @@ test('an exploration behind a router: address and namespacekey are asked for, an
 test('without interfaces nothing is explored, and the person is told what to do', async () => {
   const walker = new Walker();
   await walker.press('action', 'enter');
-  expect(walker.question()).toContain('There is no interface to ask from: add the interfaces of this machine');
+  expect(walker.question()).toContain('No interface to explore from: first add the interfaces of this machine');
 });
 
 test('below 80x24 there is one sentence, and no key changes anything', async () => {

@@ -32,7 +32,7 @@ export function askDetach(state: State, volume: string): Step {
     { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
     { label: 'Leave it attached', command: { do: 'close-popup' } },
   ] as const;
-  return step(pushPopup(state, { title: 'Detach', text: `${volume} will not be on this machine any more`, choices, focus: 1 }));
+  return step(pushPopup(state, { title: 'Detach', text: `${volume} will no longer be available on this machine`, choices, focus: 1 }));
 }
 
 export function detach(state: State, volume: string): Step {

@@ -10,13 +10,13 @@ import { type Page, textRow } from './page.ts';
 export function differencePage(state: State, { theirs }: DifferenceScreen): Page {
   const lines = differenceOf(theirs.text, printIni(state.document));
   return {
-    title: 'The file (-) and what you edited (+)',
+    title: 'File on disk (-) and your version (+)',
     rows: lines.map(({ sign, text }) => textRow(`${sign} ${text}`)),
     actions: [
-      { label: 'Read the file anew and lose my changes', command: { do: 'read-file-now' } },
-      { label: 'Overwrite the file with what I edited', command: { do: 'overwrite' } },
+      { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+      { label: 'Overwrite the file with my version', command: { do: 'overwrite' } },
     ],
-    hint: 'F7: read anew, or overwrite. Esc goes on editing',
+    hint: 'F7: reread or overwrite. Esc continues editing',
     help: { title: 'The file was changed', text: DIFFERENCE_HELP },
   };
 }

@@ -20,8 +20,8 @@ export function formPage({ form, purpose }: FormScreen): Page {
 
 function actionsFor(purpose: FormPurpose): readonly Choice[] {
   const own: readonly Choice[] = [
-    { label: purpose.kind === 'explore' ? 'Ask now' : 'Take it over', command: { do: 'accept-form' } },
-    { label: 'Drop what was filled in', command: { do: 'drop-form' } },
+    { label: purpose.kind === 'explore' ? 'Explore now' : 'Apply', command: { do: 'accept-form' } },
+    { label: 'Discard', command: { do: 'drop-form' } },
   ];
   switch (purpose.kind) {
     case 'namespace':
@@ -38,7 +38,7 @@ function actionsFor(purpose: FormPurpose): readonly Choice[] {
         ...own,
       ];
     case 'interface':
-      return [{ label: 'Look at the interfaces of this machine again', command: { do: 'look-at-machine' } }, ...own];
+      return [{ label: 'Rescan the interfaces of this machine', command: { do: 'look-at-machine' } }, ...own];
     case 'server':
     case 'defaults':
     case 'explore':
@@ -47,8 +47,8 @@ function actionsFor(purpose: FormPurpose): readonly Choice[] {
 }
 
 function fieldHelp({ key, entry }: Field): HelpText {
-  const needed = entry.required ? 'Needed.' : entry.default === null ? 'Not needed.' : `Without it: ${entry.default}.`;
-  return { title: key, text: `${entry.help}.\n\nAllowed is ${entry.type.allowed}.\n\n${needed}` };
+  const needed = entry.required ? 'Required.' : entry.default === null ? 'Optional.' : `Default: ${entry.default}.`;
+  return { title: key, text: `${entry.help}.\n\nAllowed: ${entry.type.allowed}.\n\n${needed}` };
 }
 
 function sectionHelp(purpose: FormPurpose): string {

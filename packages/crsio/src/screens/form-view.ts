@@ -65,11 +65,11 @@ export function formWords(form: Form): { readonly style: 'plain' | 'problem'; re
   if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };
   const here = focused(form);
   if (here.kind === 'button') {
-    const texts = { ok: 'Takes the form over', cancel: 'Leaves the form', more: 'Shows what is rarely set' } as const;
+    const texts = { ok: 'Applies the form', cancel: 'Leaves the form', more: 'Shows settings that are rarely needed' } as const;
     return { style: 'plain', text: texts[here.button] };
   }
   const problem = fieldProblem(here.field, false);
   if (problem !== null) return { style: 'problem', text: `! ${problem}` };
   const { help, type } = here.field.entry;
-  return { style: 'plain', text: `Allowed is ${type.allowed}\n${help}` };
+  return { style: 'plain', text: `Allowed: ${type.allowed}\n${help}` };
 }

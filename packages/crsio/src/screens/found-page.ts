@@ -22,11 +22,9 @@ export function foundPage(screen: FoundScreen): Page {
     next += count;
     return { lines: lines.slice(next - count, next), command: { do: 'take-found', index }, remove: null };
   });
-  const nothing = isRunning
-    ? 'Nothing has answered yet'
-    : 'Nothing has answered: F7 asks an address behind a router, or with a namespacekey';
+  const nothing = isRunning ? 'No server has answered yet' : 'No server answered; use F7 to explore an address, or with a namespacekey';
   return {
-    title: isRunning ? `Find NEW Namespace: asking ..., ${servers.length} so far` : `Find NEW Namespace: ${servers.length} found`,
+    title: isRunning ? `Find NEW Namespace: exploring ..., ${servers.length} so far` : `Find NEW Namespace: ${servers.length} found`,
     rows: [
       textRow(`Asked: ${askedWhere(request)}`),
       EMPTY_ROW,
@@ -34,16 +32,16 @@ export function foundPage(screen: FoundScreen): Page {
       ...findingRows(findings),
     ],
     actions: [
-      { label: 'Ask again', command: { do: 'find-namespace', request } },
-      { label: 'Ask an address, or with a namespacekey', command: { do: 'edit', purpose: { kind: 'explore' } } },
+      { label: 'Explore again', command: { do: 'find-namespace', request } },
+      { label: 'Explore an address, or use a namespacekey', command: { do: 'edit', purpose: { kind: 'explore' } } },
     ],
-    hint: servers.length === 0 ? 'Esc goes back' : 'Enter takes the namespace into a login form',
+    hint: servers.length === 0 ? 'Esc goes back' : 'Enter opens a login form for the namespace',
     help: { title: 'Find NEW Namespace', text: FOUND_HELP },
   };
 }
 
 function askedWhere({ address, port, namespacekey }: FoundScreen['request']): string {
-  const where = address === null ? 'all on the subnets of the interfaces' : `${address} and all on the subnets of the interfaces`;
+  const where = address === null ? 'the subnets of the interfaces' : `${address} and the subnets of the interfaces`;
   return `${where}${port === null ? '' : `, port ${port}`}${namespacekey === null ? '' : ', signed with a namespacekey'}`;
 }
 
@@ -62,5 +60,5 @@ export function findingRows(findings: readonly Finding[]): Row[] {
   const rows = findings.map(({ object, count, sentence, remedy }) =>
     textRow(`! ${object === '' ? '' : `${object}: `}${sentence}${count > 1 ? ` (${count} times)` : ''}`, `    ${remedy}`),
   );
-  return [EMPTY_ROW, headingRow('Noticed besides'), ...rows];
+  return [EMPTY_ROW, headingRow('Also noticed'), ...rows];
 }

@@ -1,41 +1,41 @@
-// Texts of F1 that are no key's: how crsio is used. What sections and keys mean comes from the schema (form-page.ts).
+// Texts of F1 that belong to no key: how to use crsio. The help of sections and keys comes from the schema (form-page.ts).
 // Invariant: keys named here are those of terminal-input.ts.
 
-export const KEYS_HELP = `crsio edits the file by which this machine becomes a client of RSIO servers.
+export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.
 
-The way to a working client: add the interfaces of this machine that lead to servers, save, add a namespace (F7 finds it), fill in the \
-name and the key of this machine, find the servers of the namespace (F7), save, start rsiod.
+To set up a client: add the interfaces of this machine that lead to servers and save. Add a namespace (F7 finds it) and enter the name \
+and the key of this machine. Find the servers of the namespace (F7), save, and start rsiod.
 
-Up, Down, Tab  go from line to line or field to field
-Enter          opens, chooses, goes to the next field
-Esc            back
-F1             tells about the screen or the field
-F2             shows keys that are hidden, and hides them again
-F3             saves; a running rsiod is asked to read the file
-F4             offers what may stand in a field
-F7             actions of the screen
-F8, Delete     removes what is marked
-F10            leaves, and asks when something is not saved
-Where the terminal keeps function keys for itself: Esc and a digit, 0 for F10.
+Up, Down, Tab  move to another line or field
+Enter          opens, chooses, moves to the next field
+Esc            goes back
+F1             shows help on the screen or the field
+F2             shows hidden keys, or hides them again
+F3             saves; a running rsiod reloads the file
+F4             lists the values of a field
+F7             lists the actions of the screen
+F8, Delete     removes the selected entry
+F10            leaves; asks first if there are unsaved changes
+If the terminal intercepts function keys, press Esc and a digit; Esc 0 is F10.
 
-In a field: Left, Right, Home, End, Delete, Backspace; Ctrl-U and Ctrl-K cut to the begin and to the end, Ctrl-W the word before.`;
+In a field: Left, Right, Home, End, Delete, Backspace. Ctrl-U and Ctrl-K delete to the start and to the end, Ctrl-W deletes the word before.`;
 
-export const FOUND_HELP = `Asks for servers by broadcast on every interface of the file, and at the address that was given (F7), and shows what \
-answers while it comes. Enter takes a namespace into a login form.
+export const FOUND_HELP = `Explores by broadcast on every interface in the file, and at the address that you enter with F7. Servers appear \
+as they answer. Enter opens a login form for a namespace.
 
-A server in another network, behind a router, does not hear broadcasts: give its address with F7.
-With a namespacekey only answers are believed that are signed with it. What was not believed is told below, with the reason.`;
+Broadcasts do not reach a server behind a router; enter its address with F7.
+With a namespacekey, only signed answers are accepted. Rejected answers are listed below, each with the reason.`;
 
-export const SEARCH_HELP = `Asks for the servers of this namespace, tries every pair of an interface of this machine and an interface of a server, \
-with the login data, and adds a [server] section for each interface of a server that can be used.
+export const SEARCH_HELP = `Finds the servers of this namespace, tries every pair of a client interface and a server interface with the login \
+data, and adds a [server] section for each server interface that works.
 
-What is left out is told with its reason. Sections that are there already stay as they are. The file is changed only when you save.`;
+Interfaces that are left out are listed with the reason. Existing sections do not change. The file changes only when you save.`;
 
-export const STATUS_HELP = `What the running rsiod says, once a second. tx and rx are the two directions of a path, each by itself. The bars compare \
-the paths with the fastest of them.
+export const STATUS_HELP = `The state of the running rsiod, updated once per second. tx and rx are the two directions of a path, judged \
+separately. The bars compare each path with the fastest one.
 
-Enter on a volume attaches it, or detaches it after a question.`;
+Enter attaches a volume. On an attached volume, Enter asks and then detaches it.`;
 
-export const DIFFERENCE_HELP = `Lines with - stand only in the file as it is now, lines with + only in what you edited here, others in both.
+export const DIFFERENCE_HELP = `Lines with - are only in the file on disk, lines with + only in your edited version; other lines are in both.
 
-F7 reads the file anew, or overwrites it with what you edited here.`;
+F7 rereads the file, or overwrites it with your version.`;

@@ -13,7 +13,7 @@ export function interfacesPage(state: State): Page {
   const lines = columnsOf(
     interfaces.map(({ name, address, portGiven }) => {
       const own = interfaceOf(address, state.machine);
-      const remark = own === null ? '! this machine does not have it now' : machineRemark(own);
+      const remark = own === null ? '! not on this machine now' : machineRemark(own);
       return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), remark];
     }),
     [6, ADDRESS_COLUMNS],
@@ -38,12 +38,12 @@ export function interfacesPage(state: State): Page {
     actions: [
       { label: 'Add interface', command: add },
       ...all,
-      { label: 'Look at the interfaces of this machine again', command: { do: 'look-at-machine' } },
+      { label: 'Rescan the interfaces of this machine', command: { do: 'look-at-machine' } },
     ],
     hint: interfaces.length === 0 ? 'Enter adds one' : 'Enter changes, F8 removes',
     help: {
       title: 'Interfaces',
-      text: `${SCHEMA.rscltcfg.interface.help}. Each needs a name and its address; at most eight. With two interfaces on two subnets, a cable may fail.`,
+      text: `${SCHEMA.rscltcfg.interface.help}. Each interface has a name and an address. There are at most eight. With two interfaces on two subnets, I/O survives the loss of one cable.`,
     },
   };
 }

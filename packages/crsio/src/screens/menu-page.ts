@@ -14,7 +14,7 @@ export function menuPage(state: State): Page {
       ['Interfaces', plural(interfaces.length, 'interface')],
       ['Namespaces', `${plural(namespaces.length, 'namespace')}, ${plural(servers, 'server interface')}`],
       ['Add NEW Namespace', 'log in to a namespace, or find one'],
-      ['Defaults', 'what holds where nothing else is said'],
+      ['Defaults', 'values for everything that does not set its own'],
       ['Status', 'paths, rates and volumes of the running rsiod'],
       ['Save', 'F3'],
       ['Leave', 'F10'],
@@ -37,7 +37,7 @@ export function menuPage(state: State): Page {
     actions: [
       { label: 'Find NEW Namespace', command: { do: 'find-namespace', request: { address: null, port: null, namespacekey: null } } },
       { label: 'Add interface', command: { do: 'edit', purpose: { kind: 'interface', name: null } } },
-      { label: 'Read the file anew', command: { do: 'read-file' } },
+      { label: 'Reread the file', command: { do: 'read-file' } },
     ],
     hint: nextStep(interfaces.length, namespaces.length, servers),
     help: { title: 'crsio', text: KEYS_HELP },
@@ -48,5 +48,5 @@ function nextStep(interfaces: number, namespaces: number, servers: number): stri
   if (interfaces === 0) return 'First add the interfaces of this machine that lead to servers';
   if (namespaces === 0) return 'Now add a namespace: Add NEW Namespace, there F7 finds it';
   if (servers === 0) return 'Now find the servers of the namespace: Namespaces, there F7';
-  return 'Enter opens what is marked, F1 tells about it';
+  return 'Enter opens the selected line, F1 shows help';
 }

@@ -35,7 +35,7 @@ export function namespacesPage(state: State): Page {
     rows: [...rows, commandRow(ADD, 'Add NEW Namespace')],
     actions: [FIND, { label: 'Add NEW Namespace', command: ADD }],
     hint: namespaces.length === 0 ? 'Enter adds one, F7 finds one' : 'Enter opens, F8 removes, F7 finds more',
-    help: { title: 'Namespaces', text: `${SCHEMA.rscltcfg.namespace.help}. At most one for each namespaceid.` },
+    help: { title: 'Namespaces', text: `${SCHEMA.rscltcfg.namespace.help}. Each namespaceid occurs at most once.` },
   };
 }
 

@@ -23,7 +23,7 @@ export function searchPage(screen: SearchScreen): Page {
 function endedRows({ outcomes, findings }: SearchScreen): Row[] {
   const back = commandRow({ do: 'back' }, 'Go on');
   const servers = [...new Set(outcomes.map(({ server }) => server))];
-  const nothing = textRow('No server of this namespace has answered: are the ids the same, and do servers explore?');
+  const nothing = textRow('No server of this namespace answered; check namespaceid, and explore on the servers');
   const rows = servers.flatMap((server) => [
     headingRow(`Server ${server}`),
     ...outcomes.filter((each) => each.server === server).map(outcomeRow),
@@ -32,7 +32,7 @@ function endedRows({ outcomes, findings }: SearchScreen): Row[] {
 }
 
 function outcomeRow({ address, section, isNew, sentences }: ServerOutcome): Row {
-  const became = section === null ? 'left out' : isNew ? `added as ${section}` : `is there already as ${section}`;
+  const became = section === null ? 'left out' : isNew ? `added as ${section}` : `already there as ${section}`;
   return textRow(`${address.padEnd(ADDRESS_COLUMNS)} ${became}`, ...sentences.map((sentence) => `    ${sentence}`));
 }
 

@@ -152,7 +152,7 @@ test('Enter detaches after a question, attaches at once, and shows a refusal', a
   const walker = watching();
   await walker.choose('Status');
   await walker.choose('osl:oracle@0');
-  expect(walker.question()).toContain('osl:oracle@0 will not be on this machine any more');
+  expect(walker.question()).toContain('osl:oracle@0 will no longer be available on this machine');
   await walker.choose('Detach osl:oracle@0');
   expect(walker.screen()).toMatch(/osl:oracle@0 +not attached/);
   await walker.choose('osl:tvol1@0');
@@ -164,7 +164,7 @@ test('without rsiod it says so and how to start it, and shows it as soon as it r
   const { daemon } = walker.world;
   walker.world.daemon = null;
   await walker.choose('Status');
-  expect(walker.words()).toContain('! rsiod does not run on this machine Start it with: rsiod');
+  expect(walker.words()).toContain('! rsiod is not running on this machine Start it with: rsiod');
   walker.world.daemon = daemon;
   await walker.pass(1_000);
   expect(walker.screen()).toContain('connected');

@@ -31,19 +31,19 @@ export function statusPage(state: State, screen: StatusScreen): Page {
 
 function rowsOf(state: State, { now, before, failure }: StatusScreen): Row[] {
   if (failure !== null) return failureRows(state, failure);
-  if (now === null) return [textRow('Asking rsiod ...')];
+  if (now === null) return [textRow('Waiting for rsiod ...')];
   return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now, rowColumns(state.size)), ...socketRows(now), ...waitingRows(now)];
 }
 
 function failureRows(state: State, { code, message }: { readonly code: string; readonly message: string }): Row[] {
   if (code !== 'E_NOT_RUNNING') return [textRow('! rsiod does not answer'), textRow(`${message} [${code}]`)];
   return [
-    textRow('! rsiod does not run on this machine'),
+    textRow('! rsiod is not running on this machine'),
     EMPTY_ROW,
     textRow('Start it with:'),
     textRow(`    ${state.startCommand}`),
     EMPTY_ROW,
-    textRow('This page shows it as soon as it runs'),
+    textRow('This page shows its state once it runs'),
   ];
 }
 

@@ -12,7 +12,7 @@ export function testPage({ lines }: TestScreen): Page {
     hint: 'Esc goes back',
     help: {
       title: 'Test paths',
-      text: 'Measures every path of the running rsiod with connections of its own, beside what goes over the paths: round trip, rates in both directions, MTU, and the device by which the data really leaves.',
+      text: 'Measures every path of the running rsiod over separate connections, while I/O continues: round trip, rate in each direction, MTU, and the device through which the data actually leaves.',
     },
   };
 }

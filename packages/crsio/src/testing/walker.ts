@@ -164,7 +164,7 @@ export class Walker {
       ask: (_config, _namespace, address) => Promise.resolve(world.ask(address)),
       call: (method, params) => {
         this.calls.push({ method, params });
-        if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run'));
+        if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod is not running'));
         const answer = world.daemon[method];
         return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
       },

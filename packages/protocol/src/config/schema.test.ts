@@ -19,7 +19,7 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
     }
   });
 
-  test('help is one sentence without full stop, and says what is allowed', () => {
+  test('help has no full stop at its end, and every type says what is allowed', () => {
     for (const { section, key, entry } of entries) {
       expect(entry.help, `${section}.${key}`).toMatch(/^[A-Z/].{9,148}[^.]$/);
       expect(entry.type.allowed, `${section}.${key}`).not.toBe('');
@@ -44,7 +44,7 @@ test('Rows carry type, range, default and help', () => {
     allowed: 'forever, fail, or a whole number followed by ms, s, m or h, such as 200ms or 3s, from 100ms to 168h',
     required: false,
     default: '10m',
-    help: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
+    help: 'How long I/O waits when no path is left before it fails; forever: it never fails; fail: it fails within 1s',
   });
 });
 

@@ -35,23 +35,23 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly required: boolean;
-  /** As it would stand in the file; null: none (or, says the help, what another section has). */
+  /** As written in the file; null: none, or inherited, as the help says. */
   readonly default: string | null;
-  /** One sentence without full stop. */
+  /** One or two sentences; the last one has no full stop. */
   readonly help: string;
-  /** Makes faults: rssrv takes it with --test only, and nobody is offered it. */
+  /** Injects faults. rssrv accepts it only with --test, and no tool offers it. */
   readonly isForTests?: true;
 }
 
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** The header has a name: `[interface NAME]`. */
+  /** Whether the header has a name: `[interface NAME]`. */
   readonly named: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section that must stand above, and that it belongs to. */
+  /** Type of the section above, to which this section belongs. */
   readonly below: string | null;
-  /** Its lines are no entries: their form. */
+  /** Form of its lines if they are not `key = value` entries. */
   readonly lines: string | null;
   readonly help: string;
   readonly keys: KeyTable;
@@ -90,21 +90,21 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/** What a key means wherever it stands; a section that inherits it adds from where. */
+/** The meaning of a key in every section; a section that inherits the value adds from where. */
 const HELP = {
-  stall: 'How long I/O waits when no path is left, before it fails; forever: it never fails, fail: within a second',
-  attach: 'Volumes attached at a start, a reload, or when their server is met, if rsconfig -d has not come since the last boot',
-  device: 'How an attached volume is shown: devices block and raw, raw alone, or only the NBD socket; none: by nothing at all',
-  paths: 'Which pairs of interfaces become paths: those on a common subnet, all, or of those only what [server] sections name',
-  heartbeat: 'How often each path is asked for a sign of life',
-  suspect: 'Silence after which requests of a path are sent again on others; it must be below heartbeat',
-  dead: 'Silence after which a path is given up and connected anew; it must be above twice the heartbeat',
-  digest: 'Whether frames carry checksums (CRC-32) of their own, beyond those of TCP',
-  logSize: 'Memory per volume to send unflushed writes again after a crash of the server; 0: each is written through',
+  stall: 'How long I/O waits when no path is left before it fails; forever: it never fails; fail: it fails within 1s',
+  attach: 'Volumes to attach at start, at reload and when their server connects, unless detached by rsconfig -d since boot',
+  device: 'Devices of an attached volume; block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: nothing',
+  paths: 'Interface pairs that become paths; auto: those on a common subnet; configured: those of auto that [server] sections name',
+  heartbeat: 'Interval between heartbeats on each path',
+  suspect: 'Silence after which the requests of a path are sent again on other paths; must be less than heartbeat',
+  dead: 'Silence after which a path is closed and reconnected; must be more than twice the heartbeat',
+  digest: 'Whether frames carry their own CRC-32 checksums, in addition to those of TCP',
+  logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash; 0: writes are written through',
 } as const;
 
-const OF_DEFAULTS = 'without it that of [defaults]';
-const OF_NAMESPACE = 'without it that of the namespace';
+const OF_DEFAULTS = 'Inherited from [defaults]';
+const OF_NAMESPACE = 'Inherited from [namespace]';
 
 const anyNumber = { named: true, occurs: 'any number', below: null, lines: null } as const;
 
@@ -113,37 +113,33 @@ export const SCHEMA = {
     namespace: {
       ...anyNumber,
       occurs: 'once',
-      help: 'The namespace this server belongs to; the name is a label of its own',
+      help: 'The namespace that this server belongs to. The name is a local label',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
-        protocol: withDefault(protocol, 'tcp', 'Protocol of interfaces that set none; TCP is the only one'),
-        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of interfaces that set none'),
-        namespacekey: optional(types.keyText, 'Signs exploration, together with the clients that have the same key'),
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set one; TCP is the only protocol'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set one'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that use it have the same key'),
         explore: withDefault(
           explore,
           'yes',
-          'Who is answered when a client explores: everybody, who signs with the namespacekey, or nobody',
+          'Which explorers get an answer; yes: all; signed: those that sign with the namespacekey; no: none',
         ),
       },
     },
     server: {
       ...anyNumber,
       occurs: 'once',
-      help: 'This server; the name is what clients see',
+      help: 'This server. Clients see it under this name',
       keys: {
-        serverid: needed(types.integer(0, SERVERID_MAX), 'Number of this server, of its own within the namespace'),
+        serverid: needed(types.integer(0, SERVERID_MAX), 'Number of this server, unique within the namespace'),
         serverkey: optional(
           types.keyText,
-          'Proves this server where several servers share client keys; clients name it in their [server] sections',
+          'Key that proves the identity of this server where several servers share client keys; clients set it in [server]',
         ),
-        'log-level': withDefault(
-          logLevel,
-          'info',
-          'Least important level that is logged; from debug on, lines that others cause often are all written',
-        ),
+        'log-level': withDefault(logLevel, 'info', 'Lowest level that is logged; at debug and trace, no line is rate-limited'),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
-          `Processes that serve clients, one each as long as there are no more clients than that; then they share them. Without it ${PROCESSES_PER_CORE} for each core of the machine`,
+          `Number of processes that serve clients; each serves one client, or several if there are more clients. Default: ${PROCESSES_PER_CORE} for each CPU core`,
         ),
       },
     },
@@ -153,50 +149,53 @@ export const SCHEMA = {
       keys: {
         address: needed(
           types.interfaceAddress,
-          'Address to listen on; /LENGTH overrides the subnet of the interface which has it. One that the machine does not have yet is waited for',
+          'Address to listen on; rssrv waits for an address that the machine lacks; /LENGTH overrides the subnet that the machine reports',
         ),
-        port: optional(types.port, 'Port to listen on; without it that of [namespace]'),
-        protocol: optional(protocol, 'Protocol; without it that of [namespace]'),
+        port: optional(types.port, 'Port to listen on. Inherited from [namespace]'),
+        protocol: optional(protocol, 'Protocol. Inherited from [namespace]'),
       },
     },
     volume: {
       ...anyNumber,
       help: 'A volume offered to clients',
       keys: {
-        path: optional(types.path, 'File or block device that holds the volume; needed except for memory and null'),
+        path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null'),
         size: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Size; a file is made or grown to it, never cut; needed for memory and null',
+          'Size of the volume; a file is created or grown to it, never truncated; required for memory and null',
         ),
-        type: withDefault(volumeType, 'auto', 'What the volume stands on; auto looks at the path'),
-        blocksize: withDefault(blockSize, '512', 'Block size in bytes that clients see'),
-        readonly: withDefault(types.yesNo, 'no', 'Whether writes are refused'),
-        universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe, within which the name is unique'),
-        clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach it'),
-        shared: withDefault(types.yesNo, 'no', 'Whether many clients may write at a time, each write being written through'),
+        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block by looking at path'),
+        blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
+        readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes'),
+        universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe of the volume; the name is unique within it'),
+        clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume'),
+        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; every write is then written through'),
         unlocked: withDefault(
           types.yesNo,
           'no',
-          'Whether a file that cannot be locked (no perl, or a file system without locks) is served all the same',
+          'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
         ),
-        id: optional(types.uuid, 'Identity of the volume; without it one is made at first start and kept'),
-        'take-over': withDefault(types.mayChoice, 'yes', 'Which of its clients may take it over from another one'),
+        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv creates one at the first start and keeps it'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Which of its clients may take the volume over from another client'),
         'take-over-force': withDefault(
           types.yesNo,
           'no',
-          'Whether a take-over may lose what was acknowledged to the holder and he has still to bring back',
+          'Whether a forced take-over may lose acknowledged writes that the holder must still send again',
         ),
         'same-content': optional(
           types.stamp,
-          'Mark of the file or device whose content is that of the one served before it; rssrv names it when it asks for this',
+          'Mark of a file or device that has the same content as the one served before; rssrv logs the mark when it is needed',
         ),
-        'test-delay': forTests(testDelays, 'Times that operations take longer; a range is drawn from evenly'),
-        'test-error': forTests(testErrors, 'Operations that are not done and answered with an error; every N: each Nth that it is met by'),
-        'test-pause': forTests(types.path, 'While this file is there, all I/O of the volume stands still'),
-        'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Bytes that are read and written in a second, at most'),
+        'test-delay': forTests(testDelays, 'Extra time that operations take; a delay within a range is drawn uniformly'),
+        'test-error': forTests(
+          testErrors,
+          'Operations that fail with an error and are not executed; every N: every Nth operation that matches the rule',
+        ),
+        'test-pause': forTests(types.path, 'While this file exists, all I/O of the volume stalls'),
+        'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Maximum number of bytes read and written per second'),
         'test-lose-unsynced': forTests(
           types.yesNo,
-          'Whether the file or device gets only what was flushed: the rest is kept in RUN, for the crash of a machine to lose',
+          'Whether the file or device receives only flushed data; the rest is kept in RUN, where a machine crash loses it',
         ),
       },
     },
@@ -205,7 +204,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: 'NAME, white space, KEY',
-      help: 'The clients that may connect, one a line with its key',
+      help: 'The clients that may connect, one per line, with their keys',
       keys: {},
     },
   },
@@ -215,7 +214,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: null,
-      help: 'What holds for all namespaces and interfaces that do not say otherwise',
+      help: 'Values for the namespaces and interfaces that do not set their own',
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
@@ -231,65 +230,65 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory that the logs of all volumes may take together; near it the largest is flushed, at it writes are written through',
+          'Memory for the logs of all volumes; near the limit the largest log is flushed, at the limit writes are written through',
         ),
-        'nbd-group': optional(types.name, 'Group of users that may open the NBD socket, besides the user rsiod runs as'),
+        'nbd-group': optional(types.name, 'User group that may open the NBD socket, in addition to the user that runs rsiod'),
       },
     },
     interface: {
       ...anyNumber,
-      help: 'A network interface of this machine that paths leave by',
+      help: 'A network interface of this machine that paths use',
       keys: {
-        address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine says it is on'),
-        port: optional(types.port, 'Port of servers reached through it; without it that of [namespace], else of [defaults]'),
-        protocol: optional(protocol, 'Protocol of its paths; without it that of [namespace], else of [defaults]'),
+        address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine reports'),
+        port: optional(types.port, 'Port of servers reached through it. Inherited from [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol of its paths. Inherited from [namespace], else [defaults]'),
       },
     },
     namespace: {
       ...anyNumber,
-      help: 'A namespace to log in to; the [server] and [volume] sections below it belong to it',
+      help: 'A namespace to log in to. The [server] and [volume] sections below it belong to it',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
-        nodename: needed(types.name, 'Name of this machine as the servers list it under [clients]'),
-        nodekey: needed(types.keyText, 'Key of this machine as the servers list it under [clients]'),
-        namespacekey: optional(types.keyText, 'Signs exploration, together with the servers that have the same key'),
-        protocol: optional(protocol, `Protocol of its paths; ${OF_DEFAULTS}`),
-        port: optional(types.port, `Port of its servers; ${OF_DEFAULTS}`),
-        stall: optional(stall, `${HELP.stall}; ${OF_DEFAULTS}`),
-        attach: optional(types.attachChoice, `${HELP.attach}; ${OF_DEFAULTS}`),
-        device: optional(device, `${HELP.device}; ${OF_DEFAULTS}`),
-        paths: optional(paths, `${HELP.paths}; ${OF_DEFAULTS}`),
-        heartbeat: optional(heartbeat, `${HELP.heartbeat}; ${OF_DEFAULTS}`),
-        suspect: optional(suspect, `${HELP.suspect}; ${OF_DEFAULTS}`),
-        dead: optional(dead, `${HELP.dead}; ${OF_DEFAULTS}`),
-        digest: optional(types.offOn, `${HELP.digest}; ${OF_DEFAULTS}`),
-        'log-size': optional(logSize, `${HELP.logSize}; ${OF_DEFAULTS}`),
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        nodename: needed(types.name, 'Name of this machine, as in [clients] on the servers'),
+        nodekey: needed(types.keyText, 'Key of this machine, as in [clients] on the servers'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; the servers have the same key'),
+        protocol: optional(protocol, `Protocol of its paths. ${OF_DEFAULTS}`),
+        port: optional(types.port, `Port of its servers. ${OF_DEFAULTS}`),
+        stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),
+        attach: optional(types.attachChoice, `${HELP.attach}. ${OF_DEFAULTS}`),
+        device: optional(device, `${HELP.device}. ${OF_DEFAULTS}`),
+        paths: optional(paths, `${HELP.paths}. ${OF_DEFAULTS}`),
+        heartbeat: optional(heartbeat, `${HELP.heartbeat}. ${OF_DEFAULTS}`),
+        suspect: optional(suspect, `${HELP.suspect}. ${OF_DEFAULTS}`),
+        dead: optional(dead, `${HELP.dead}. ${OF_DEFAULTS}`),
+        digest: optional(types.offOn, `${HELP.digest}. ${OF_DEFAULTS}`),
+        'log-size': optional(logSize, `${HELP.logSize}. ${OF_DEFAULTS}`),
       },
     },
     server: {
       ...anyNumber,
       below: 'namespace',
-      help: 'One interface of a server of the namespace above',
+      help: 'One interface of a server in the namespace above',
       keys: {
-        address: needed(types.address, 'Address of this interface of the server'),
-        port: optional(types.port, 'Port; without it that of the [interface] used, else of [namespace], else of [defaults]'),
-        protocol: optional(protocol, 'Protocol; without it that of the [interface] used, else of [namespace], else of [defaults]'),
-        serverkey: optional(types.keyText, 'Key by which this server has to prove itself, the same as in its rssrvcfg'),
+        address: needed(types.address, 'Address of this server interface'),
+        port: optional(types.port, 'Port. Inherited from the [interface] in use, else [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol. Inherited from the [interface] in use, else [namespace], else [defaults]'),
+        serverkey: optional(types.keyText, 'Key by which this server must prove its identity, as in its rssrvcfg'),
       },
     },
     volume: {
       ...anyNumber,
       below: 'namespace',
-      help: 'What holds for one volume of the namespace above',
+      help: 'Settings of one volume in the namespace above',
       keys: {
-        stall: optional(stall, `${HELP.stall}; ${OF_NAMESPACE}`),
-        attach: optional(types.yesNo, 'Whether this volume is one that attach means, whatever attach of the namespace says'),
-        device: optional(device, `${HELP.device}; ${OF_NAMESPACE}`),
-        'log-size': optional(logSize, `${HELP.logSize}; ${OF_NAMESPACE}`),
-        readonly: optional(types.yesNo, 'Whether this volume is attached for reading only, when it is attached the next time'),
+        stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
+        attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically, regardless of attach in the namespace'),
+        device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
+        'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
+        readonly: optional(types.yesNo, 'Whether the volume is attached read-only; takes effect at the next attach'),
         path: optional(
           types.path,
-          'Where its block device is instead of /dev/avN/NAME; the raw device is beside it, with an r in front of its name',
+          'Path of the block device instead of /dev/avN/NAME; the raw device is next to it, with an r before its name',
         ),
       },
     },

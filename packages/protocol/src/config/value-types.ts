@@ -135,17 +135,17 @@ export const stamp: ValueType<string> = plain('mark', 'a mark as rssrv names it,
 });
 
 /** Names of clients; null: all of them. */
-export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names with commas or spaces between', (text) => {
+export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names separated by commas or spaces', (text) => {
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
 /** Who may; null: everybody who may otherwise, none: nobody. */
-export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names with commas or spaces between', (text) => {
+export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
   return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
 });
 
-export const attachChoice: ValueType<AttachChoice> = plain('names', 'none, all, or volume names with commas or spaces between', (text) => {
+export const attachChoice: ValueType<AttachChoice> = plain('names', 'none, all, or volume names separated by commas or spaces', (text) => {
   return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed);
 });
 

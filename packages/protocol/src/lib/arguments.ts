@@ -57,8 +57,8 @@ export interface Surroundings {
 const FRAME_OPTIONS = { root: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } } as const;
 
 const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; default /)
-  --help            print this and end
-  --version         print the version and end
+  --help            print this help and exit
+  --version         print the version and exit
 `;
 
 /** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */

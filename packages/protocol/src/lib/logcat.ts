@@ -24,9 +24,9 @@ export function runLogcat(program: LogcatProgram): void {
     name: program.name,
     help: `usage: ${program.name} [-f] [-n N] [--local] [--root DIR]
 Prints the log of ${program.daemon}.
-  -f, --follow      go on with what is added, also when the log is rotated
-  -n, --lines N     begin with the last N lines (default: all)
-  --local           times of this machine's zone (default: GMT)
+  -f, --follow      print new lines as they arrive, across log rotation
+  -n, --lines N     start with the last N lines (default: all)
+  --local           show local time (default: GMT)
 `,
     options: OPTIONS,
     positionals: false,

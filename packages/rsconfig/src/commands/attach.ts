@@ -13,25 +13,26 @@ import { attachWaiting, detachWaiting } from './volume-waiting.ts';
 const ANY_NUMBER = { min: 0, max: Number.POSITIVE_INFINITY } as const;
 
 export const ATTACH = defineCommand({
-  call: { by: 'option', option: 'attach', short: 'a', help: 'make volumes local devices' },
+  call: { by: 'option', option: 'attach', short: 'a', help: 'attach volumes as local devices' },
   synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
-  summary: 'makes volumes local devices',
-  details: `Without names a server that is out of reach is an error, too, as nobody knows
-what it offers. A volume has one holder. --take-over takes the named volumes
-from theirs: its I/O fails, its rsiod says why, and it does not come back by
-itself. What was acknowledged to it is kept. If the server's machine has crashed
-since, and may have lost what the holder had not flushed, the take-over is
-refused until the holder has brought that back: --force does not wait for it,
-and loses it, where take-over-force of rssrvcfg(5) lets it. A volume stays
-read-only, or read-write, as it was attached, over restarts of rsiod, too: to
-change that, detach it first; -l says read-only. --wait goes on trying while a
-volume's server is not in reach, while nobody offers it, and while another
-client holds it; without names until every server is in reach.`,
+  summary: 'attaches volumes as local devices',
+  details: `Without NAME, all volumes offered to this client are attached, and a server that
+is out of reach is an error because its volumes are not known. A volume has one
+holder. --take-over takes the named volumes from their holder: its I/O fails,
+its rsiod logs why, and it does not attach them again by itself. Data that was
+acknowledged to the holder is kept. If the server's machine has crashed and may
+have lost writes that the holder has not flushed, the take-over is refused until
+the holder has sent them again. --force does not wait for that and loses them,
+if take-over-force in rssrvcfg(5) permits it. A volume stays read-only or
+read-write as it was attached, even if rsiod restarts; detach it to change that.
+-l shows which volumes are read-only. --wait keeps trying while the server of a
+volume is out of reach, while no server offers the volume, and while another
+client holds it. Without NAME, it waits until every server is in reach.`,
   options: {
-    'read-only': { kind: 'flag', help: 'with -a: only read; several clients may do so at a time' },
-    server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, when NAME means several' },
-    'take-over': { kind: 'flag', help: 'with -a NAME: take it from the client that holds it' },
-    force: { kind: 'flag', help: 'with -a --take-over: also when acknowledged writes are lost' },
+    'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients may do so' },
+    server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, if NAME is ambiguous' },
+    'take-over': { kind: 'flag', help: 'with -a NAME: take the volume from its holder' },
+    force: { kind: 'flag', help: 'with -a --take-over: even if acknowledged writes are lost' },
     wait: WAIT_OPTION,
     json: JSON_OPTION,
   },
@@ -58,12 +59,12 @@ client holds it; without names until every server is in reach.`,
 });
 
 export const DETACH = defineCommand({
-  call: { by: 'option', option: 'detach', short: 'd', help: 'take the devices away' },
+  call: { by: 'option', option: 'detach', short: 'd', help: 'detach volumes and remove their devices' },
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
-  summary: 'takes the devices away',
-  details: `--wait goes on trying while a volume is in use, while its I/O or its last flush
-is under way, and while its server is not in reach.`,
-  options: { force: { kind: 'flag', help: 'with -d: also when they are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
+  summary: 'detaches volumes and removes their devices',
+  details: `--wait keeps trying while a volume is in use, while its I/O or its final flush
+is in progress, and while its server is out of reach.`,
+  options: { force: { kind: 'flag', help: 'with -d: even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,
   completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,

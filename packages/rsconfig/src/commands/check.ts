@@ -11,10 +11,10 @@ import { printJson } from './command-context.ts';
 export const CHECK = defineCommand({
   call: { by: 'words', words: 'check' },
   synopsis: 'check [FILE]',
-  summary: 'what is wrong in the file',
-  details: `Prints each fault and warning with its line; exit code 1 when there is a fault.
-Without FILE it is the file that rsiod reads. rsconfig doctor looks at the
-machine and the servers, too.`,
+  summary: 'checks the file',
+  details: `Prints each fault and each warning with its line number. The exit code is 1 if
+there is a fault. Without FILE, it checks the file that rsiod reads. To check
+the machine and the servers too, use rsconfig doctor.`,
   options: { json: JSON_OPTION },
   json: CHECK_SHAPE,
   operands: { min: 0, max: 1 },

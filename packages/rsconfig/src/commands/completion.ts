@@ -8,9 +8,9 @@ export function completionCommand(commands: () => readonly Command[]): Command {
   return defineCommand({
     call: { by: 'words', words: 'completion' },
     synopsis: 'completion bash',
-    summary: 'prints the completion for a shell',
-    details: `For one session: source <(rsconfig completion bash). For all: write it to
-/etc/bash_completion.d/rsconfig.`,
+    summary: 'prints the completion script for a shell',
+    details: `For this session: source <(rsconfig completion bash). For all sessions: write
+the output to /etc/bash_completion.d/rsconfig.`,
     options: {},
     operands: { min: 1, max: 1 },
     completes: 'echo bash',

@@ -11,12 +11,12 @@ import { printJson } from './command-context.ts';
 export const DOCTOR = defineCommand({
   call: { by: 'words', words: 'doctor' },
   synopsis: 'doctor',
-  summary: 'says what is wrong, and what mends it',
-  details: `Looks at the file and who can read it, addresses, cables, routes, every path to
-every server (connecting, keys, round trip, packet sizes, the card that is
-really used), rsiod and the system's limits. Needs no running rsiod. Exit code 1
-when there is an error; warnings alone leave it at 0.`,
-  options: { json: { kind: 'flag', help: 'print what was found, for programs' } },
+  summary: 'finds faults and names the remedy for each',
+  details: `Checks the file and its permissions, addresses, cables, routes, rsiod, system
+limits, and every path to every server: connection, keys, round trip, packet
+sizes, and the network card in actual use. rsiod need not be running. The exit
+code is 1 if there is an error; warnings alone leave it at 0.`,
+  options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {
     const findings = diagnose(await gatherFacts(context));

@@ -15,17 +15,17 @@ import { exploringLocals, INTERFACE_OPTION, namedInterfaces, shownLocals } from 
 export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },
   synopsis: 'explore [HOST[:PORT]...] [--port P] [--interface ADDRESS...]\n[--namespacekey-file F]',
-  summary: 'which servers are there, on which interfaces',
-  details: `Asks by broadcast on every interface of this machine that is up, and at each
-HOST by address: that also finds servers behind a router. Shows what each
-server says of its interfaces, on which of ours it was heard, and what was
-wrong with other answers. A server with explore = no in its rssrvcfg answers
-nobody.`,
+  summary: 'finds servers and their interfaces',
+  details: `Explores by broadcast on every interface of this machine that is up, and at the
+address of each HOST, which also finds servers behind a router. Shows the
+interfaces of each server, the local interfaces that received its answer, and
+the faults of rejected answers. A server with explore = no in its rssrvcfg does
+not answer.`,
   options: {
-    port: { kind: 'text', value: 'P', help: `port that is asked, instead of ${PORT_DEFAULT}` },
+    port: { kind: 'text', value: 'P', help: `port to explore, instead of ${PORT_DEFAULT}` },
     interface: INTERFACE_OPTION,
     'namespacekey-file': keyFileOption('namespacekey'),
-    json: { kind: 'flag', help: 'print what was found, for programs' },
+    json: { kind: 'flag', help: 'print the servers as JSON' },
   },
   json: EXPLORATION_SHAPE,
   operands: { min: 0, max: Number.POSITIVE_INFINITY },

@@ -12,7 +12,7 @@ import type { OptionSpec } from '../command.ts';
 export const INTERFACE_OPTION = {
   kind: 'list',
   value: 'ADDRESS',
-  help: 'use the interface with this address; several times for\nseveral; without it all that this machine has',
+  help: 'use the interface with this address; may be repeated;\ndefault: all interfaces of this machine',
 } as const satisfies OptionSpec;
 
 /** The interfaces with these addresses, in this order; none given: all. Throws E_USAGE, E_ADDRESS_MISSING. */

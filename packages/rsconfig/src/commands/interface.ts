@@ -16,10 +16,11 @@ export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },
   synopsis: 'interface add NAME ADDRESS[/LENGTH] [--port P] [--reload]',
   summary: 'adds an interface of this machine to the file',
-  details: `Paths leave by it to the servers on its subnet, which is the one the machine
-says it is on, or that of /LENGTH. A missing file is made.`,
+  details: `Paths use this interface to reach the servers on its subnet. The subnet is the
+one that the machine reports, unless /LENGTH overrides it. A missing file is
+created.`,
   options: {
-    port: { kind: 'text', value: 'P', help: 'port of servers, instead of that of the file or 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
@@ -47,7 +48,7 @@ export const INTERFACE_REMOVE = defineCommand({
 export const INTERFACE_LIST = defineCommand({
   call: { by: 'words', words: 'interface list' },
   synopsis: 'interface list',
-  summary: 'the interfaces in the file',
+  summary: 'lists the interfaces in the file',
   options: { json: JSON_OPTION },
   json: INTERFACES_SHAPE,
   operands: { min: 0, max: 0 },

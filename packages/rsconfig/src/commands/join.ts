@@ -29,25 +29,25 @@ export const JOIN = defineCommand({
 [--interface ADDRESS...] [--namespacekey-file F]
 [--serverkey-file F] [--label L] [--no-start]`,
   summary: 'makes this machine a client of the servers at HOST',
-  details: `Asks HOST which namespace and interfaces it has, logs in over every pair of
-interfaces that fits, writes those that work to the file, starts rsiod (or lets
-a running one read the file), and shows the paths. Addresses that cannot be used
-are named with the reason. A file that is there keeps what it says; a namespace
-that is in it is completed. A HOST that answers no exploration (explore = no)
-must be told by --id. --wait waits longer than a moment until the paths that
-were proved are up in rsiod, too.`,
+  details: `Asks HOST for its namespace and interfaces, logs in over every matching pair of
+interfaces, writes the pairs that work to the file, starts rsiod (or makes a
+running one reload the file), and shows the paths. Addresses that cannot be used
+are listed with the reason. Existing entries of the file are kept; a namespace
+that the file already has is completed. If HOST does not answer exploration
+(explore = no), give the number of the namespace with --id. With --wait, join
+waits longer for these paths to come up in rsiod.`,
   options: {
-    name: { kind: 'text', value: 'N', help: 'name of this machine at the servers' },
-    key: keyOption('key of this machine at the servers'),
-    'key-file': keyFileOption('key of this machine at the servers'),
+    name: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
+    key: keyOption('key of this machine on the servers'),
+    'key-file': keyFileOption('key of this machine on the servers'),
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
     interface: INTERFACE_OPTION,
     namespacekey: keyOption('key that signs exploration'),
     'namespacekey-file': keyFileOption('key that signs exploration'),
-    serverkey: keyOption('key by which the server proves itself'),
-    'serverkey-file': keyFileOption('key by which the server proves itself'),
-    label: { kind: 'text', value: 'L', help: 'what the file calls the namespace' },
-    'no-start': { kind: 'flag', help: 'only write the file' },
+    serverkey: keyOption('key by which the server proves its identity'),
+    'serverkey-file': keyFileOption('key by which the server proves its identity'),
+    label: { kind: 'text', value: 'L', help: 'name of the namespace in the file' },
+    'no-start': { kind: 'flag', help: 'write the file, but do not start rsiod' },
     wait: WAIT_OPTION,
   },
   operands: { min: 1, max: 1 },
@@ -55,7 +55,7 @@ were proved are up in rsiod, too.`,
     const stdin = ['key-file', 'namespacekey-file', 'serverkey-file'] as const;
     if (stdin.filter((name) => options[name] === '-').length > 1) throw usageError('Several keys on stdin: give the others in files');
     const { name, id, label } = options;
-    if (name === null) throw usageError('No --name: give the name of this machine at the servers');
+    if (name === null) throw usageError('No --name: give the name of this machine on the servers');
     const nodekey = await givenKey(context, 'key', options.key, options['key-file']);
     if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);

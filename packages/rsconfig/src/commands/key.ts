@@ -14,8 +14,8 @@ export const KEY_NEW = defineCommand({
   call: { by: 'words', words: 'key new' },
   synopsis: 'key new',
   summary: 'prints a new random key',
-  details: `Small letters and digits only, none of which looks like another; for nodekey,
-namespacekey and serverkey alike.`,
+  details: `The key consists of lower-case letters and digits that are easy to tell apart.
+It can serve as nodekey, namespacekey or serverkey.`,
   options: { json: JSON_OPTION },
   json: KEY_SHAPE,
   operands: { min: 0, max: 0 },

@@ -11,18 +11,18 @@ export const NAMESPACE_ADD = defineCommand({
   synopsis: `namespace add NAME --id N --nodename N --nodekey-file F|-
 [--namespacekey-file F|-] [--port P] [--reload]`,
   summary: 'adds a namespace to the file',
-  details: `NAME is a label of this file; the id counts, which is the same on all servers of
-the namespace. nodename and nodekey are those of this machine in [clients] of
-the servers. Servers are added with rsconfig server add, or found with rsconfig
-join. A missing file is made.`,
+  details: `NAME is a label in this file. --id is the number that all servers of the
+namespace share. nodename and nodekey are those of this machine in [clients] of
+the servers. To add servers, use rsconfig server add; to find them, use rsconfig
+join. A missing file is created.`,
   options: {
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
-    nodename: { kind: 'text', value: 'N', help: 'name of this machine at the servers' },
-    nodekey: keyOption('key of this machine at the servers'),
-    'nodekey-file': keyFileOption('key of this machine at the servers'),
+    nodename: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
+    nodekey: keyOption('key of this machine on the servers'),
+    'nodekey-file': keyFileOption('key of this machine on the servers'),
     namespacekey: keyOption('key that signs exploration'),
     'namespacekey-file': keyFileOption('key that signs exploration'),
-    port: { kind: 'text', value: 'P', help: 'port of servers, instead of that of the file or 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 1, max: 1 },
@@ -32,7 +32,7 @@ join. A missing file is made.`,
     const nodekey = await givenKey(context, 'nodekey', options.nodekey, options['nodekey-file']);
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
     if (namespaceid === null) throw usageError('No --id: give the namespaceid of the servers');
-    if (nodename === null) throw usageError('No --nodename: give the name of this machine at the servers');
+    if (nodename === null) throw usageError('No --nodename: give the name of this machine on the servers');
     if (nodekey === null) throw usageError('No key: give --nodekey-file F, or - for stdin');
     const keys = givenKeys({ namespaceid, nodename, nodekey, namespacekey, port });
     await changeConfig(context, (document) => addNamespace(document, name, keys), `namespace ${name} added`, options.reload);
@@ -43,8 +43,8 @@ join. A missing file is made.`,
 export const NAMESPACE_REMOVE = defineCommand({
   call: { by: 'words', words: 'namespace remove' },
   synopsis: 'namespace remove NAME [--reload]',
-  summary: 'removes a namespace with its servers and volumes from the file',
-  details: 'A running rsiod refuses to give up a namespace that has attached volumes.',
+  summary: 'removes a namespace, its servers and its volumes from the file',
+  details: 'A running rsiod refuses to remove a namespace that has attached volumes.',
   options: { reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },
   completes: `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`,

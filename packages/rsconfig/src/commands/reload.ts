@@ -10,10 +10,11 @@ import { pathsUp } from './path-waiting.ts';
 export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
   synopsis: 'reload [--wait[=T]]',
-  summary: 'makes a running rsiod read the file',
-  details: `Prints a line for each change. A file with a fault, or a change that needs a
-restart, is refused as a whole, and rsiod goes on as it was. --wait waits then
-until every path is up; exit code 1 when not all of them are in time.`,
+  summary: 'makes a running rsiod reload the file',
+  details: `Prints one line for each change. A file with a fault is refused as a whole, and
+so is a change that needs a restart; rsiod then keeps its configuration. --wait
+then waits until every path is up; the exit code is 1 if a path is not up in
+time.`,
   options: { wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.reload.result,
   operands: { min: 0, max: 0 },

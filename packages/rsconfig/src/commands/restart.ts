@@ -12,11 +12,11 @@ import { pathsUp } from './path-waiting.ts';
 export const RESTART = defineCommand({
   call: { by: 'words', words: 'restart' },
   synopsis: 'restart [--wait[=T]]',
-  summary: 'lets a running rsiod begin anew, under devices in use',
-  details: `What uses the devices waits for a moment and notices nothing; clients of the NBD
-socket connect again. Comes back when the new process answers; one that is just
-under way for somebody else is joined. --wait waits then until every path is up;
-exit code 1 when not all of them are in time.`,
+  summary: 'restarts a running rsiod while its devices are in use',
+  details: `Programs that use the devices wait a moment and see no error; clients of the NBD
+socket must reconnect. The command returns when the new process answers. If a
+restart is already in progress, the command waits for that one. --wait then
+waits until every path is up; the exit code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {

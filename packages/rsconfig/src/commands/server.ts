@@ -10,21 +10,21 @@ import { givenKey, keyFileOption, keyOption } from '../key-input.ts';
 const NAMESPACE = {
   kind: 'text',
   value: 'N',
-  help: 'of namespace N; not needed where only one is meant',
+  help: 'the server is in namespace N; optional if unambiguous',
 } as const;
 
 export const SERVER_ADD = defineCommand({
   call: { by: 'words', words: 'server add' },
   synopsis: `server add NAME ADDRESS [--namespace N] [--port P]
 [--serverkey-file F|-] [--reload]`,
-  summary: 'adds an interface of a server to the file',
-  details: `NAME is a label of this file: an interface of a server each, such as big-9-1 and
+  summary: 'adds a server interface to the file',
+  details: `NAME is a label in this file for one interface of a server, such as big-9-1 or
 big-9-2. rsiod learns the other interfaces of a server from the server itself.`,
   options: {
     namespace: NAMESPACE,
-    port: { kind: 'text', value: 'P', help: 'port of servers, instead of that of the file or 5000' },
-    serverkey: keyOption('key by which the server proves itself'),
-    'serverkey-file': keyFileOption('key by which the server proves itself'),
+    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
+    serverkey: keyOption('key by which the server proves its identity'),
+    'serverkey-file': keyFileOption('key by which the server proves its identity'),
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
@@ -41,7 +41,7 @@ big-9-2. rsiod learns the other interfaces of a server from the server itself.`,
 export const SERVER_REMOVE = defineCommand({
   call: { by: 'words', words: 'server remove' },
   synopsis: 'server remove NAME [--namespace N] [--reload]',
-  summary: 'removes an interface of a server from the file',
+  summary: 'removes a server interface from the file',
   options: { namespace: NAMESPACE, reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },
   completes: `sed -n 's/^\\s*\\[server \\(.*\\)\\].*/\\1/p' "$config"`,

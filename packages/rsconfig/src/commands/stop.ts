@@ -10,12 +10,12 @@ import { stopByForce } from './cut-volumes.ts';
 export const STOP = defineCommand({
   call: { by: 'words', words: 'stop' },
   synopsis: 'stop [--force]',
-  summary: 'ends a running rsiod',
-  details: `Volumes are flushed and given back to their servers; the next start attaches
-them again. Refused while a file system or a process uses their devices: the
-refusal names it, as the log does after SIGTERM.`,
+  summary: 'stops a running rsiod',
+  details: `rsiod flushes the volumes and releases them on their servers. The next start
+attaches them again. The stop is refused while a file system or a process uses
+a device: the refusal names it, as the log does after SIGTERM.`,
   options: {
-    force: { kind: 'flag', help: 'all the same: what was not written is lost, and said' },
+    force: { kind: 'flag', help: 'stop even if devices are in use; unwritten data is lost\nand reported' },
   },
   operands: { min: 0, max: 0 },
   run: async (context, { force }) => {

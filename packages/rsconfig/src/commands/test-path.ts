@@ -10,11 +10,12 @@ import { formatProbes } from './test-path-table.ts';
 export const TEST = defineCommand({
   call: { by: 'monitor', word: 'test' },
   synopsis: '-m test [PATH]',
-  summary: 'measures paths on the wire',
-  details: `Reach, round trip, rate each way, packet size (MTU) and the device the bytes
-really leave by, without touching the I/O under way more than any load does.
-PATH is the name or address of an interface here (if0), the address of a server
-interface (192.168.45.10), or both (if0:192.168.45.10); without it all paths.`,
+  summary: 'measures paths',
+  details: `Measures reachability, round trip, rate in each direction, packet size (MTU),
+and the device through which the data actually leaves. Other I/O continues; the
+measurement affects it like any other load. PATH is the name or address of a
+local interface (if0), the address of a server interface (192.168.45.10), or
+both (if0:192.168.45.10). Without PATH, all paths are measured.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.probe.result,
   operands: { min: 0, max: 1 },

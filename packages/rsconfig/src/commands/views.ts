@@ -13,7 +13,7 @@ import { pathsUp } from './path-waiting.ts';
 export const LOCAL = defineCommand({
   call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
   synopsis: '[-l[v[v]]]',
-  summary: 'volumes attached here',
+  summary: 'lists the volumes attached to this machine',
   options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.local.result,
   run: async (context, { verbose, json }) => {
@@ -34,7 +34,7 @@ export const QUERY = defineCommand({
     help: '-qv: addresses, state; -qvv: ids, limits, holders;\n-qvvv: paths',
   },
   synopsis: '-q[v[v[v]]]',
-  summary: 'what namespaces and servers offer',
+  summary: 'lists namespaces, servers and their volumes',
   options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.query.result,
   run: async (context, { verbose, json }) => {
@@ -48,8 +48,8 @@ export const QUERY = defineCommand({
 export const STATUS = defineCommand({
   call: { by: 'monitor', word: 'status' },
   synopsis: '-m status [-v] [--wait[=T]]',
-  summary: 'interfaces and paths',
-  details: `--wait waits until every path is up; exit code 1 when not all of them are in
+  summary: 'shows interfaces and paths',
+  details: `--wait waits until every path is up; the exit code is 1 if a path is not up in
 time.`,
   options: { verbose: VERBOSE_OPTION, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.status.result,
@@ -68,12 +68,13 @@ time.`,
 export const STATS = defineCommand({
   call: { by: 'monitor', word: 'stats' },
   synopsis: '-m stats',
-  summary: 'counters, rates, latencies',
-  details: `Of each path: requests; those sent there again after another path fell silent or
-died (resent); reads asked for there because they were late on another (hedged);
-copies that only measure an idle path (probed); answers that came when another
-had the result already (dropped); latencies from sending to the answer; and how
-fast data comes and goes there, the measure by which requests are spread.`,
+  summary: 'shows counters, rates and latencies',
+  details: `For each path: requests; requests sent again on this path after another path
+fell silent or failed (resent); READs also sent on this path because another
+path was late (hedged); copies that only measure an idle path (probed); answers
+that arrived after another path had delivered the result (dropped); latencies
+from request to answer; and the data rate in each direction, by which rsiod
+distributes requests.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {
@@ -91,7 +92,7 @@ fast data comes and goes there, the measure by which requests are spread.`,
 export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events',
-  summary: 'the last changes of state',
+  summary: 'lists the latest state changes',
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.events.result,
   run: async (context, { json }) => {

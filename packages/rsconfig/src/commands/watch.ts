@@ -15,14 +15,14 @@ import { processSurroundings, type WatchSurroundings } from './watch-terminal.ts
 export const WATCH = defineCommand({
   call: { by: 'words', words: 'watch' },
   synopsis: 'watch [--count N] [--ascii]',
-  summary: 'one line for each path, every second',
-  details: `State, both directions, MB/s each way, requests/s, round trip and a plot of the
-load; and which volumes wait, and for what. On a terminal each second takes the
-place of the last until Ctrl-C; into a pipe or a file they follow each other.
-With --json each second is one line.`,
+  summary: 'shows every path, once per second',
+  details: `For each path: state, both directions, MB/s in each direction, requests/s, round
+trip and a plot of the load. It also shows which volumes wait, and why. On a
+terminal, each second replaces the previous one until Ctrl-C. In a pipe or a
+file, the seconds follow each other. With --json, each second is one line.`,
   options: {
-    count: { kind: 'text', value: 'N', help: 'with watch: end after N seconds' },
-    ascii: { kind: 'flag', help: 'with watch: draw with ASCII letters only' },
+    count: { kind: 'text', value: 'N', help: 'with watch: stop after N seconds' },
+    ascii: { kind: 'flag', help: 'with watch: draw with ASCII characters only' },
     json: JSON_OPTION,
   },
   json: WATCH_SHAPE,
