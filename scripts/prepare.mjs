@@ -1,5 +1,5 @@
-// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles, joins each program into one file. What is
-// done already is skipped.
+// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles, checks the Perl programs, joins each
+// program into one file. What is done already is skipped.
 // Leaves running anything to start, test, bench and check. Invariant: when a step returns, its result is complete and fits the sources.
 // Progress goes to stderr, and only when there was something to do; the second run needs no network.
 
@@ -7,9 +7,10 @@ import './node-version.mjs';
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { perlFiles, perlProblems } from './perl-files.mjs';
 
 const PNPM = 'pnpm@12.21.0';
 /** Without a terminal pnpm would rather fail than replace modules that another pnpm laid out; hence confirmModulesPurge. */
@@ -60,9 +61,27 @@ export function build() {
   const pretty = process.stderr.isTTY ? ['--pretty'] : [];
   const result = spawnSync(tool('tsc'), ['-b', ...pretty], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   if (result.status !== 0) fail('The sources do not compile: see above', result);
+  checkPerl();
   joinPrograms();
   makeManual();
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
+}
+
+/** Checks the Perl programs below `root` when one of them has changed. Ends the process when one does not compile. */
+export function checkPerl(root = ROOT, command = 'perl') {
+  const stamp = join(root, 'dist/.perl-checked');
+  const checkedAtMs = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  const files = perlFiles(root);
+  if (files.every((file) => statSync(file).mtimeMs <= checkedAtMs)) return 'unchanged';
+  const problems = perlProblems(files, command);
+  if (problems === null) {
+    console.error('rsio: perl is not installed: the Perl programs are not checked');
+    return 'skipped';
+  }
+  if (problems !== '') fail('A Perl program does not compile: see above', { stderr: problems });
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  writeFileSync(stamp, '');
+  return 'checked';
 }
 
 /** Everything that `npm start`, `npm test` and `npm run bench` need. */

@@ -102,8 +102,7 @@ sub begin {
     if (!$first) { delete $ENV{$_} for qw(NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE RSIO_BACKGROUND); }
     if ($said) { POSIX::dup2(fileno($said), 2); }
     arrange(($first ? ($starter) : ()), fileno($theirs), map { $kept{$_}[0] } @ids);
-    exec { $command[0] } @command;
-    POSIX::_exit(127);
+    exec { $command[0] } @command or POSIX::_exit(127);
   }
   $child = $pid;
   close $theirs;
@@ -166,6 +165,7 @@ sub kills {
 # The names of the signals of this machine, in their order.
 sub name_of {
   my ($signal) = @_;
+  no warnings 'once';
   my @names = eval { require Config; split ' ', $Config::Config{sig_name} };
   return $names[$signal] // $signal;
 }

@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type LinkFault, linkFault } from '../../support/netlab/link-faults.ts';
 import { LoadClient } from '../../support/netlab/load-client.ts';
 import type { LoadShape } from '../../support/netlab/nbd-load.ts';
@@ -35,16 +36,7 @@ const FAULT_MS = 4_000;
 /** All of the netlab, and not for ever. */
 const SERVER_MS = 600_000;
 const SOCKET_FD = 9;
-const PROTOCOL_MPTCP = 262;
-
-/** Socket activation: nbdkit takes descriptor 3 as what it listens on. */
-const LISTEN = `use Socket; use POSIX (); $^F = 255;
-socket(S, PF_INET, SOCK_STREAM, ${PROTOCOL_MPTCP}) or die "MPTCP: $!"; setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
-bind(S, pack_sockaddr_in(${PORT}, INADDR_ANY)) or die "bind: $!"; listen(S, 64); POSIX::dup2(fileno(S), 3);
-$ENV{LISTEN_FDS} = 1; $ENV{LISTEN_PID} = $$; exec @ARGV`;
-const CONNECT = `use Socket; use POSIX (); $^F = 255; my $address = shift;
-socket(S, PF_INET, SOCK_STREAM, ${PROTOCOL_MPTCP}) or die "MPTCP: $!"; setsockopt(S, IPPROTO_TCP, 1, 1);
-connect(S, pack_sockaddr_in(${PORT}, inet_aton($address))) or die "connect: $!"; POSIX::dup2(fileno(S), ${SOCKET_FD}); exec @ARGV`;
+const HELPERS = fileURLToPath(new URL('helpers/', import.meta.url));
 
 interface Scenario {
   readonly what: string;
@@ -103,11 +95,14 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
   const isMptcp = peer === 'mptcp';
   if (isMptcp) await joinAddresses(scene);
   const nbdkit = ['nbdkit', '--foreground', '--newstyle', ...(isMptcp ? [] : ['--port', String(PORT)]), 'memory', String(VOLUME_BYTES)];
-  const [program = '', ...args] = [...server.command, ...(isMptcp ? ['perl', '-e', LISTEN] : []), ...nbdkit];
+  const [program = '', ...args] = [...server.command, ...(isMptcp ? ['perl', `${HELPERS}mptcp-listen.pl`, String(PORT)] : []), ...nbdkit];
   const running = start(program, args, { timeoutMs: SERVER_MS });
   await waitFor(async () => (await server.shell('ss -Htln')).includes(`:${PORT}`), UP_MS, 'nbdkit listens');
   const [first = ''] = network.serverAddresses;
-  const load = new LoadClient([...client.command, ...(isMptcp ? ['perl', '-e', CONNECT, first] : [])]);
+  const load = new LoadClient([
+    ...client.command,
+    ...(isMptcp ? ['perl', `${HELPERS}mptcp-connect.pl`, first, String(PORT), String(SOCKET_FD)] : []),
+  ]);
   try {
     const addresses = peer === 'nbd-one' ? [first] : network.serverAddresses;
     const places: NbdPlace[] = isMptcp ? [{ fd: SOCKET_FD }] : addresses.map((host) => ({ host, port: PORT }));

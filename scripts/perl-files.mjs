@@ -1,0 +1,36 @@
+// Checks the Perl programs: `perl -c` with warnings on each. The build does so after one of them has changed (prepare.mjs).
+// Leaves their behaviour to the tests of the code that runs them.
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const TIMEOUT_MS = 10_000;
+
+/** The Perl programs below the folder `root`: files `*.pl` in a folder `helpers` of a package or of the tests. */
+export function perlFiles(root) {
+  const packages = readdirSync(join(root, 'packages')).map((name) => join('packages', name, 'helpers'));
+  return [...packages, 'test/figures/netlab/helpers'].flatMap((folder) => filesOf(root, folder)).sort();
+}
+
+/** What perl says of files that do not compile or draw a warning; '' when all are well; null without perl. */
+export function perlProblems(files, command = 'perl') {
+  let problems = '';
+  for (const file of files) {
+    const { error, status, signal, stderr } = spawnSync(command, ['-wc', file], { encoding: 'utf8', timeout: TIMEOUT_MS });
+    if (error?.code === 'ENOENT') return null;
+    if (status === 0 && stderr === `${file} syntax OK\n`) continue;
+    problems += stderr || `${file}: perl ended with ${signal ?? status}${error === undefined ? '' : `: ${error.message}`}\n`;
+  }
+  return problems;
+}
+
+function filesOf(root, folder) {
+  try {
+    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.pl'));
+    return names.map((name) => join(root, folder, name));
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
