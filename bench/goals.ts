@@ -67,21 +67,21 @@ const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isL
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
 
 export const FIGURE_GOALS = {
-  endToEndReads: { ...END_TO_END, what: 'fio, NBD door, one path, rssrv: 8 KiB reads, depth 32, IOPS' },
-  endToEndWrites: { ...END_TO_END, what: 'the same, writes' },
+  endToEndReads: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB reads, depth 32, IOPS' },
+  endToEndWrites: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB writes, depth 32, IOPS' },
   clientCores: {
     section: 'links',
-    what: 'rsiod over links, 1 MiB reads, NBD door: cores per 110 MB/s',
+    what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',
     bound: 0.05,
     unit: ' cores',
     digits: 3,
     isLessBetter: true,
   },
-  doorReads: { ...DOOR, what: 'NBD door, unshaped: 1 MiB reads' },
-  doorWrites: { ...DOOR, what: 'NBD door, unshaped: 1 MiB writes' },
+  doorReads: { ...DOOR, what: 'NBD frontend, unshaped: 1 MiB reads' },
+  doorWrites: { ...DOOR, what: 'NBD frontend, unshaped: 1 MiB writes' },
   restart: {
     section: 'restart',
-    what: '1,000 clients all back after a server was killed',
+    what: 'time until 1,000 clients are all back after a server was killed',
     bound: 10,
     unit: ' s',
     digits: 1,
@@ -91,8 +91,8 @@ export const FIGURE_GOALS = {
   sharedMemory: { ...MEMORY, what: 'private memory of an idle client, shared processes', bound: 1 },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
   clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
-  serverPauses: { ...PAUSE, what: 'pauses for garbage, p99.9, server process' },
-  clientPauses: { ...PAUSE, what: 'pauses for garbage, p99.9, rsiod' },
+  serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },
+  clientPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, rsiod' },
 } as const satisfies Readonly<Record<string, FigureGoal>>;
 
 export type FigureName = keyof typeof FIGURE_GOALS;

@@ -6,6 +6,7 @@ import os from 'node:os';
 import { dirname, join } from 'node:path';
 import { RsError, toRsError } from '@rsio/protocol/lib/errors';
 import { newFolder } from './data-folder.ts';
+import { figuresText } from './figures-text.ts';
 import { GOALS, judge, judgeFigures } from './goals.ts';
 import { type LogCost, measureLog } from './log-cost.ts';
 import { benchFolder, compilerHere, nativeProgram } from './native/compile.ts';
@@ -87,13 +88,8 @@ async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): 
 function writeFigures(figures: object, jsonFile: string | null): void {
   const file = jsonFile ?? join(benchFolder(), 'results/last.json');
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(figures, inFewDigits, 1)}\n`);
+  writeFileSync(file, figuresText(figures));
   process.stdout.write(`Figures of all rounds: ${file}\n`);
-}
-
-/** Nothing here is measured better than that. */
-function inFewDigits(_name: string, value: unknown): unknown {
-  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 }
 
 async function logCost(about: Surroundings): Promise<LogCost> {

@@ -1,5 +1,5 @@
-// The figures of a run as tables for documents: what stands in README and docs/BENCHMARKING.md is printed from a file that git keeps, and not
-// typed. Pure.
+// The figures of a run as tables in markdown. README and docs/BENCHMARKING.md take their tables from a file that git keeps; no figure is typed.
+// Pure.
 // Leaves what is printed during a run to report.ts.
 
 import type { GoalResult } from './goals.ts';
@@ -14,23 +14,33 @@ import type { Window } from './load/orders.ts';
 export interface Results {
   readonly about: Surroundings;
   readonly times: Window & { readonly rounds: number };
-  /** Not here, and here but not to be started. */
+  /** Servers that are not installed, and servers that did not start. */
   readonly absent: readonly Absent[];
   readonly failed: readonly Absent[];
   readonly network: string;
   readonly rows: readonly RowFigures[];
-  /** Of the other parts. */
+  /** Figures of the other parts. */
   readonly sheets: readonly Sheet[];
-  /** Sentences: what of them could not be measured. */
+  /** Sentences: which of these figures could not be measured. */
   readonly notMeasured: readonly string[];
   readonly goals: readonly GoalResult[];
   readonly memory: ServerMemory | null;
 }
 
-export function markdownText({ about, times, network, rows, sheets, notMeasured, goals }: Results): string {
+/** All tables, one after the other. */
+export function markdownText(results: Results): string {
+  const { rows, sheets, notMeasured, goals } = results;
+  const ofRows = rows.length > 0 ? [coresTable(rows), rowsTable(rows)] : [];
+  const tables = [conditionsTable(results), goalsTable(goals), ...sheets.map(sheetMarkdown), ...ofRows];
+  const absent = notMeasured.map((sentence) => `Not measured: ${sentence}.`);
+  return [...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
+}
+
+/** On which machine, with which programs, and how it was measured. */
+export function conditionsTable({ about, times, network }: Results): string[] {
   const { node, kernel, processor, versions, serverCore, loadCore } = about;
   const cores = serverCore === loadCore ? 'servers and load on one core' : 'servers on one core, load on another';
-  const intro = table(
+  return table(
     ['measured', ''],
     [
       line(['on', `${processor}, Linux ${kernel}, Node ${node}`]),
@@ -39,12 +49,20 @@ export function markdownText({ about, times, network, rows, sheets, notMeasured,
       line(['how', `${cores}; medians (least-most) of ${times.rounds} rounds of ${times.windowMs / 1000} s in turn`]),
     ],
   );
-  const tables = [...(rows.length > 0 ? [rowsTable(rows)] : []), ...sheets.map(sheetMarkdown), goalsTable(goals)];
-  const absent = notMeasured.map((sentence) => `Not measured: ${sentence}.`);
-  return [...intro, '', ...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
 }
 
-function rowsTable(rows: readonly RowFigures[]): string[] {
+/** IOPS per server core: a line for each load, a column for each server. */
+export function coresTable(rows: readonly RowFigures[]): string[] {
+  const titles = new Map(rows.flatMap(({ servers }) => servers.map(({ id, title }) => [id, title] as const)));
+  const lines = rows.map(({ row, servers }) => {
+    const figures = [...titles.keys()].map((wanted) => servers.find(({ id }) => id === wanted));
+    return line([row.title, ...figures.map((one) => (one === undefined ? '-' : count(one.iopsPerServerCore.median)))]);
+  });
+  return table(['IOPS per server core', ...titles.values()], lines);
+}
+
+/** Every figure of each server. */
+export function rowsTable(rows: readonly RowFigures[]): string[] {
   const lines = rows.flatMap(({ row, servers }) =>
     servers.map((one, index) => {
       const latencies = [one.p50Us, one.p99Us, one.p999Us].map(({ median }) => micros(median)).join(', ');

@@ -15,7 +15,7 @@ interface SectionShape {
 
 export const SECTIONS = [
   { name: 'links', part: 'client', title: 'what rsiod carries over several links of 1 Gbit/s, and its cores' },
-  { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD door, no link in between' },
+  { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD frontend, no link in between' },
   { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each door, beside nbdkit over TCP' },
   { name: 'end-to-end', part: 'client', title: '8 KiB at depth 32 from fio to the file, beside nbdkit over TCP' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },

@@ -1,12 +1,13 @@
-// The pages in docs/ against the tree: every file that a page names in backticks or as a path is there, every folder with sources is in
+// The pages against the tree: every file that a page names in backticks, as a path or as a link is there, every folder with sources is in
 // the tree of docs/ARCHITECTURE.md, and no line is too wide to read. What the pages say of the code is compared beside the code.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
 
 const LINE_MAX_CHARS = 160;
+const README_MAX_LINES = 200;
 const FOLDERS = ['packages', 'scripts', 'docs', 'test', 'bench', 'bin', 'packaging'];
 const LEFT_OUT = new Set(['node_modules', 'dist']);
 
@@ -20,7 +21,8 @@ function filesBelow(folder) {
 }
 
 const files = FOLDERS.flatMap(filesBelow);
-const pages = files.filter((file) => /^docs\/(adr\/)?[^/]+\.md$/.test(file));
+const atTop = readdirSync(ROOT).filter((file) => file.endsWith('.md'));
+const pages = [...atTop, ...files.filter((file) => /^(docs\/(adr\/|json\/)?|packaging\/)[^/]+\.md$/.test(file))];
 
 /** Files that a page names: `trunk/slots.ts`, docs/STYLE.md. */
 function namedIn(text) {
@@ -28,6 +30,33 @@ function namedIn(text) {
   const asPaths = [...text.matchAll(/\bdocs\/[\w./-]+\.md\b/g)].map(([path]) => [path, path]);
   return [...new Set([...inBackticks, ...asPaths].map(([, path]) => path))];
 }
+
+/** The anchors of a page: its headings as a forge makes them. */
+function anchorsOf(text) {
+  const headings = text.match(/^#+ .*$/gm) ?? [];
+  return headings.map((line) =>
+    line
+      .replace(/^#+ /, '')
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+/** Links of a page that lead nowhere. */
+function deadLinks(page, text) {
+  const links = [...text.matchAll(/\]\((?!https?:)([^)\s]*)\)/g)].map(([, link]) => link);
+  return links.filter((link) => {
+    const [path, anchor] = link.split('#');
+    const target = path === '' ? page : join(dirname(page), path);
+    if (!existsSync(join(ROOT, target))) return true;
+    return anchor !== undefined && !anchorsOf(readFileSync(join(ROOT, target), 'utf8')).includes(anchor);
+  });
+}
+
+test('README fits into 200 lines', () => {
+  expect(readFileSync(join(ROOT, 'README.md'), 'utf8').split('\n').length).toBeLessThanOrEqual(README_MAX_LINES + 1);
+});
 
 test('there are pages', () => {
   expect(pages).toEqual(expect.arrayContaining(['docs/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/adr/0001-sans-io-core.md']));
@@ -41,6 +70,10 @@ describe.each(pages)('%s', (page) => {
       (path) => !path.includes('name.test.ts') && !files.some((file) => `/${file}`.endsWith(`/${path}`)),
     );
     expect(missing).toEqual([]);
+  });
+
+  test('has no dead link', () => {
+    expect(deadLinks(page, text)).toEqual([]);
   });
 
   test(`no line is longer than ${LINE_MAX_CHARS} characters`, () => {
@@ -73,7 +106,7 @@ test('a control socket is named for the daemons that have one', () => {
     files.some(
       (file) => file.startsWith(`packages/${daemon}/src/`) && readFileSync(join(ROOT, file), 'utf8').includes('startControlServer('),
     );
-  const [, rssrv, rsiod] = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const [, rssrv, rsiod] = readFileSync(join(ROOT, 'docs/OPERATING.md'), 'utf8')
     .split('\n')
     .find((line) => line.startsWith('| control socket |'))
     .split('|')

@@ -101,7 +101,7 @@ async function measureDoor(host: Host, door: Door, kind: Kind, count: number, { 
 function sheetOf(lines: readonly Line[]): Sheet {
   return {
     name: 'links',
-    title: 'rsiod over links of 1 Gbit/s, fio, 1 MiB requests in order',
+    title: 'rsiod over links of 1 Gbit/s, fio, 1 MiB sequential requests',
     columns: [
       { heading: 'MB/s', digits: 0 },
       { heading: '% of the links', digits: 0 },
@@ -110,7 +110,7 @@ function sheetOf(lines: readonly Line[]): Sheet {
     ],
     lines: lines.map(({ what, values }) => ({ what, values })),
     notes: [
-      'rsiod, rssrv, fio and the links share the cores of this machine; what the kernel does for the block device is not in the cores of rsiod',
+      "rsiod, rssrv, fio and the links share the cores of this machine; the kernel's work for the block device is not counted for rsiod",
     ],
   };
 }

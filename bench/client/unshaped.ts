@@ -59,10 +59,16 @@ export async function measureUnshaped(context: SectionContext): Promise<SectionR
     }
     const columns = [
       { heading: 'GB/s', digits: 2 },
-      { heading: 'rsiod: seconds of processor for each GB', digits: 2 },
+      { heading: 'rsiod: CPU seconds per GB', digits: 2 },
     ];
-    const notes = ['the goal counts the load generator; what is copied by a program of one thread is that program as well'];
-    const sheet = { name: 'unshaped', title: `1 MiB requests in order through the NBD socket, ${DEPTH} out`, columns, lines, notes };
+    const notes = ['the goal counts the load generator; fio and nbdcopy have one thread, so that their figures measure them as well'];
+    const sheet = {
+      name: 'unshaped',
+      title: `1 MiB sequential requests through the NBD socket, ${DEPTH} in flight`,
+      columns,
+      lines,
+      notes,
+    };
     const absent = tools.flatMap(({ title, missing }) => (missing === null ? [] : [`${title} at the NBD socket: ${missing}`]));
     return { sheets: [sheet], figures, absent };
   });

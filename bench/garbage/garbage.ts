@@ -63,12 +63,18 @@ export function measureGarbage(context: SectionContext): Promise<SectionResult> 
       }
     }
     const columns = [
-      { heading: 'bytes of heap a request', digits: 0 },
+      { heading: 'heap bytes per request', digits: 0 },
       { heading: 'collections', digits: 0 },
       { heading: 'pauses p99.9, ms', digits: 2 },
       { heading: 'longest, ms', digits: 2 },
     ];
-    const sheet = { name: 'garbage', title: 'Garbage of both ends, load at the NBD socket of rsiod, one path', columns, lines, notes: [] };
+    const sheet = {
+      name: 'garbage',
+      title: 'Garbage collection at both ends, load at the NBD socket of rsiod, one path',
+      columns,
+      lines,
+      notes: [],
+    };
     return { sheets: [sheet], figures: figuresOf(all, pauses), absent: [] };
   });
 }

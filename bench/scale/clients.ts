@@ -39,12 +39,12 @@ export async function measureClients(context: SectionContext): Promise<SectionRe
   const shared = all.findLast(({ clients }) => clients > processesDefault());
   const columns = [
     { heading: 'processes', digits: 0 },
-    { heading: 'private MiB a client', digits: 2 },
+    { heading: 'private MiB per client', digits: 2 },
     { heading: 'MiB of the listener', digits: 0 },
     { heading: 'IOPS in total', digits: 0 },
-    { heading: 'us of processor a request', digits: 2 },
+    { heading: 'CPU us per request', digits: 2 },
   ];
-  const title = `Clients of one path on one server, idle, then each with ${DEPTH} random reads of 8 KiB out`;
+  const title = `Clients of one path on one server, idle, then each with ${DEPTH} random reads of 8 KiB in flight`;
   const sheet = { name: 'clients', title, columns, lines: all.map(lineOf), notes: notesOn(own, shared) };
   const figures = {
     ...(own === undefined ? {} : { ownMemory: memoryEach(own) }),
@@ -93,6 +93,6 @@ function notesOn(own: CountFigures | undefined, shared: CountFigures | undefined
   const process = bytesOf(own) / own.clients;
   const further = (bytesOf(shared) - shared.memory.workers * process) / (shared.clients - shared.memory.workers);
   return [
-    `of ${shared.clients} clients each one beyond the first in its process adds ${(further / MIB).toFixed(2)} MiB; \`processes\` is its default, ${processesDefault()}`,
+    `of ${shared.clients} clients, each one beyond the first in its process adds ${(further / MIB).toFixed(2)} MiB; \`processes\` has its default, ${processesDefault()}`,
   ];
 }

@@ -16,7 +16,7 @@ const WARM_UP_MS = 1_000;
 
 const COLUMNS = [
   { heading: 'IOPS', digits: 0 },
-  { heading: 'us of processor a request', digits: 2 },
+  { heading: 'CPU us per request', digits: 2 },
   { heading: 'x the first', digits: 2 },
 ];
 
@@ -49,7 +49,7 @@ async function measureCounts(context: SectionContext, name: SectionName, title: 
     const ratio = first === undefined || index === 0 ? null : roundsRatio(costUs, first.costUs);
     return { what: counts[index]?.what ?? '', values: [spreadOf(iops), spreadOf(costUs), ratio] };
   });
-  const sheet = { name, title: `${title}, ${DEPTH} out`, columns: COLUMNS, lines, notes: [] };
+  const sheet = { name, title: `${title}, ${DEPTH} in flight`, columns: COLUMNS, lines, notes: [] };
   return { sheets: [sheet], figures: {}, absent: [] };
 }
 

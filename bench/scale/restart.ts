@@ -50,12 +50,12 @@ export async function measureRestart(context: SectionContext): Promise<SectionRe
     spread(({ serverCpuS }) => serverCpuS),
     spread(({ clientsCpuS }) => clientsCpuS),
   ];
-  const headings = ['server listens, s', 'half are back, s', 'all are back, s', 'processor s: server', 'all clients'];
+  const headings = ['server listens, s', 'half are back, s', 'all are back, s', 'CPU seconds: server', 'all clients'];
   const columns = headings.map((heading) => ({ heading, digits: 1 }));
-  const title = 'SIGKILL of the listener, rssrv started again when all clients have lost it; times from the kill';
+  const title = 'SIGKILL of the listener; rssrv is started again when all clients have lost it; times since the kill';
   const lines = [{ what: `${returning} clients`, values }];
   const notes = [
-    'back: its path is up and its volume is open in the new session; all clients are one process, which shares the cores with the server',
+    'a client is back when its path is up and its volume is open in the new session; all clients are one process, which shares the cores with the server',
   ];
   return { sheets: [{ name: 'restart', title, columns, lines, notes }], figures: { restart: seconds }, absent: [] };
 }
