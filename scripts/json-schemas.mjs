@@ -1,7 +1,9 @@
-// JSON schemas (draft 2020-12) from the shapes of the control interface and of rsconfig's --json. Pure; files are schemas.mjs's.
-// Invariant: a schema lets pass what a later release may add: further fields, and further words where one of several stands.
+// JSON schemas (draft 2020-12) from the shapes of the control interface and of rsconfig's --json, and their text. Pure; schemas.mjs writes
+// the files.
+// Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
+const LINE_MAX_CHARS = 140;
 
 /** name -> schema: one for each command that takes --json, and `control` for the control socket. */
 export function allSchemas(commands, { methods, version }) {
@@ -13,6 +15,32 @@ export function allSchemas(commands, { methods, version }) {
 export function fileNameOf(call) {
   if (call.by === 'option') return call.option;
   return call.by === 'monitor' ? call.word : call.words.replaceAll(' ', '-');
+}
+
+/** The text of a file in docs/json: an object or list that fits into a line stays on it, so that most properties take one line. */
+export function schemaText(schema) {
+  return `${pretty(schema, '', 0)}\n`;
+}
+
+/** `takenChars`: what stands before and behind the value on its line. */
+function pretty(value, indent, takenChars) {
+  const line = onOneLine(value);
+  if (typeof value !== 'object' || value === null || indent.length + takenChars + line.length <= LINE_MAX_CHARS) return line;
+  const inner = `${indent}  `;
+  const isList = Array.isArray(value);
+  const parts = Object.entries(value).map(([name, field]) => {
+    const key = isList ? '' : `${JSON.stringify(name)}: `;
+    return `${inner}${key}${pretty(field, inner, key.length + 1)}`;
+  });
+  const [open, close] = isList ? '[]' : '{}';
+  return `${open}\n${parts.join(',\n')}\n${indent}${close}`;
+}
+
+function onOneLine(value) {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(onOneLine).join(', ')}]`;
+  const fields = Object.entries(value).map(([name, field]) => `${JSON.stringify(name)}: ${onOneLine(field)}`);
+  return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`;
 }
 
 function commandSchema({ call, summary, json }) {
@@ -28,7 +56,7 @@ function controlSchema(methods, version) {
   return {
     $schema: DRAFT,
     title: 'Control interface of rsiod',
-    description: `Version ${version}: parameters and results of the methods on RUN/control; docs/CONTROL.md tells how they are asked`,
+    description: `Version ${version}: parameters and results of the methods on RUN/control; docs/CONTROL.md describes requests and answers`,
     $defs: Object.fromEntries(definitions),
   };
 }

@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { allSchemas } from './json-schemas.mjs';
+import { allSchemas, schemaText } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
@@ -14,7 +14,7 @@ const { COMMANDS } = await source('rsconfig/src/command-table.ts');
 mkdirSync(FOLDER, { recursive: true });
 for (const name of readdirSync(FOLDER)) if (name.endsWith('.json')) rmSync(join(FOLDER, name));
 for (const [name, schema] of Object.entries(allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION }))) {
-  writeFileSync(join(FOLDER, `${name}.json`), `${JSON.stringify(schema, null, 2)}\n`);
+  writeFileSync(join(FOLDER, `${name}.json`), schemaText(schema));
 }
 
 function source(path) {
