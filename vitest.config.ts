@@ -20,7 +20,7 @@ export default defineConfig({
           maxWorkers,
           // A process for each file costs as much again as their tests: unit-setup.ts keeps them apart.
           isolate: false,
-          setupFiles: ['packages/protocol/src/testing/unit-setup.ts'],
+          setupFiles: ['packages/common/src/testing/unit-setup.ts'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },

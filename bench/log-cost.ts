@@ -3,8 +3,8 @@
 // that what is compared is they; server and load share the other.
 
 import { setTimeout as after } from 'node:timers/promises';
-import { callControl } from '@rsio/protocol/control/control-client';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { callControl } from '@rsio/common/control/control-client';
+import { RsError } from '@rsio/common/lib/errors';
 import { LoadClient } from './load/load-client.ts';
 import type { Measured, Window } from './load/orders.ts';
 import { type LogClient, startLogScene } from './log-clients.ts';

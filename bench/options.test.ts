@@ -1,8 +1,8 @@
 // What the options choose: parts, rows and sections by name. What is then measured is not looked at.
 // Leaves the shape of rows to workload.test.ts.
 
-import { processesDefault } from '@rsio/protocol/config/rssrvcfg';
-import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/limits';
+import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
+import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS } from './goals.ts';
 import { HELP, optionsOf } from './options.ts';

@@ -2,7 +2,7 @@
 // Leaves carrying it out to main.ts.
 
 import { parseArgs } from 'node:util';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { cachedParent } from './data-folder.ts';
 import { findSections, FULL_SECTIONS, type Part, PARTS, QUICK_SECTIONS, type Section, type SectionPlan } from './sections.ts';
 import { findRows, FULL_PLAN, type Plan, QUICK_PLAN } from './workload.ts';

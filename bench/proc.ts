@@ -2,7 +2,7 @@
 // A process that has just gone counts as nothing: it is no error to be late.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { errnoName } from '@rsio/common/lib/errors';
 
 /** Linux shows times to programs in hundredths of a second, whatever its own clock. */
 const TICKS_PER_SECOND = 100;

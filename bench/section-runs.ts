@@ -1,7 +1,7 @@
 // Which function measures which section, and running them one after the other, each printed when it is measured. One that fails is named with the
 // reason, and the others go on: its goals are then not measured, which is said.
 
-import { toRsError } from '@rsio/protocol/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';

@@ -2,15 +2,15 @@
 // through a trunk over paths in memory, whose other end answers at once; processor time of many of them, in several rounds, the least of
 // which is printed. To compare two checkouts run it in each in turn.
 
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { Histogram } from '@rsio/protocol/lib/histogram';
-import type { Clock } from '@rsio/protocol/lib/clock';
-import { HEADER_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { Connection } from '@rsio/protocol/trunk/connection';
-import type { PathTransport, TransportHandler } from '@rsio/protocol/trunk/path-transport';
-import { Request, type RequestOwner } from '@rsio/protocol/trunk/request';
-import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { Histogram } from '@rsio/common/structures/histogram';
+import type { Clock } from '@rsio/common/lib/clock';
+import { HEADER_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Connection } from '@rsio/protocol/link/connection';
+import type { PathTransport, TransportHandler } from '@rsio/protocol/link/path-transport';
+import { Request, type RequestOwner } from '@rsio/protocol/client/requests/request';
+import { Trunk } from '@rsio/protocol/client/trunk';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

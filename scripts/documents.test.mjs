@@ -24,7 +24,7 @@ const files = FOLDERS.flatMap(filesBelow);
 const atTop = readdirSync(ROOT).filter((file) => file.endsWith('.md'));
 const pages = [...atTop, ...files.filter((file) => /^(docs\/(adr\/|json\/)?|packaging\/)[^/]+\.md$/.test(file))];
 
-/** Files that a page names: `trunk/slots.ts`, docs/STYLE.md. */
+/** Files that a page names: `requests/slots.ts`, docs/STYLE.md. */
 function namedIn(text) {
   const inBackticks = [...text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g)];
   const asPaths = [...text.matchAll(/\bdocs\/[\w./-]+\.md\b/g)].map(([path]) => [path, path]);

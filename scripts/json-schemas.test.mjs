@@ -11,8 +11,8 @@ import { allSchemas, fileNameOf, schemaOf, schemaText } from './json-schemas.mjs
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
-const { CONTROL_METHODS, CONTROL_VERSION } = await source('protocol/src/control/methods.ts');
-const { misfit } = await source('protocol/src/control/shape.ts');
+const { CONTROL_METHODS, CONTROL_VERSION } = await source('common/src/control/methods.ts');
+const { misfit } = await source('common/src/control/shape.ts');
 const { COMMANDS } = await source('rsconfig/src/command-table.ts');
 const schemas = allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION });
 /** Makes the validators: one for all, since each compiles the schema of schemas first. */
@@ -43,7 +43,7 @@ test('every command that takes --json has a schema, and docs/json/README.md name
 });
 
 test('docs/CONTROL.md has the bounds and the version as they are', async () => {
-  const limits = await source('protocol/src/limits.ts');
+  const limits = await source('common/src/lib/limits.ts');
   const text = readFileSync(join(ROOT, 'docs/CONTROL.md'), 'utf8').replaceAll('\n', ' ');
   const mib = (bytes) => `${bytes / 2 ** 20} MiB`;
   expect(text).toContain(

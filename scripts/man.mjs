@@ -14,7 +14,7 @@ if (process.argv[2] !== '--roff') await makeParts();
 makeManual();
 
 async function makeParts() {
-  const { SCHEMA } = await source('protocol/src/config/schema.ts');
+  const { SCHEMA } = await source('common/src/config/schema/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
   const parts = {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
-const { useProgram } = await source('protocol/src/testing/program-file.ts');
+const { useProgram } = await source('common/src/testing/program-file.ts');
 
 const LINE_MAX_CHARS = 160;
 const pages = new Map(readdirSync(PAGES).map((name) => [name.replace(/\.md$/, ''), readFileSync(join(PAGES, name), 'utf8')]));
@@ -28,7 +28,7 @@ function source(path) {
 }
 
 async function parts() {
-  const { SCHEMA } = await source('protocol/src/config/schema.ts');
+  const { SCHEMA } = await source('common/src/config/schema/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
   return {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),

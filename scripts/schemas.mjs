@@ -8,7 +8,7 @@ import { allSchemas, schemaText } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
-const { CONTROL_METHODS, CONTROL_VERSION } = await source('protocol/src/control/methods.ts');
+const { CONTROL_METHODS, CONTROL_VERSION } = await source('common/src/control/methods.ts');
 const { COMMANDS } = await source('rsconfig/src/command-table.ts');
 
 mkdirSync(FOLDER, { recursive: true });

@@ -27,14 +27,12 @@ test('a header may stand below a shebang line', () => {
   expect(problemsOf('scripts/thing.mjs', `#!/usr/bin/env node\n${HEADER}`)).toEqual([]);
 });
 
-test.each([
-  'packages/protocol/src/lib/fooBar.ts',
-  'packages/protocol/src/lib/index.ts',
-  'packages/rssrv/src/BackEnds/file.ts',
-  'packages/protocol/src/misc/file.ts',
-])('the name %s is refused', (path) => {
-  expect(found(path, '')).toHaveLength(1);
-});
+test.each(['packages/protocol/src/lib/fooBar.ts', 'packages/protocol/src/lib/index.ts', 'packages/rssrv/src/BackEnds/file.ts'])(
+  'the name %s is refused',
+  (path) => {
+    expect(found(path, '')).toHaveLength(1);
+  },
+);
 
 test.each([
   ['unfinished work', SOURCE, '// TODO: later\n'],
@@ -44,7 +42,7 @@ test.each([
   ['a dynamic import without ending', SOURCE, "const a = await import('./a');\n"],
   ['testing/ in a product file', SOURCE, "import { a } from '../testing/fake.ts';\n"],
   ['testing/ in a program', 'packages/rsiod/src/daemon.ts', "import { a } from '@rsio/protocol/testing/fake';\n"],
-  ['testing.ts in a product file', 'packages/rssrv/src/volumes.ts', "import { a } from './backends/testing.ts';\n"],
+  ['testing.ts in a product file', 'packages/rssrv/src/volumes/volumes.ts', "import { a } from './backends/testing.ts';\n"],
   ['a barrel', SOURCE, "export * from './a.ts';\n"],
   ['the text of a program as an argument', SOURCE, "spawn('perl', ['-e', SCRIPT]);\n"],
   ['a rule switched off silently', SOURCE, '// oxlint-disable-next-line no-eval\n'],

@@ -1,10 +1,11 @@
-// Applies the rules of tidy-rules.mjs to every text file of the project and prints `file:line: problem`; exit code 1 when there is one.
-// Leaves build results, packages and hidden folders (except .ci) alone.
+// Applies the rules of tidy-rules.mjs to every text file of the project, and those of rooms.mjs to all of them together. Prints
+// `file:line: problem`; exit code 1 when there is one. Leaves build results, packages and hidden folders (except .ci) alone.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ROOT } from './prepare.mjs';
+import { roomProblems } from './rooms.mjs';
 import { problemsOf } from './tidy-rules.mjs';
 
 /** Holds one example of everything that is refused. */
@@ -12,10 +13,11 @@ const EXAMPLES = 'scripts/tidy-rules.test.mjs';
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist']);
 const TEXT_FILE = /\.(ts|mjs|cjs|js|json|md|sh|yaml|yml|txt)$|^(bin|\.ci)\/[^/]+$/;
 
-const problems = [...textFiles(ROOT)].flatMap((file) => {
-  const path = relative(ROOT, file);
-  return problemsOf(path, readFileSync(file, 'utf8'), machinePaths()).map(({ line, text }) => `${path}:${line}: ${text}`);
-});
+const sources = new Map([...textFiles(ROOT)].map((file) => [relative(ROOT, file), readFileSync(file, 'utf8')]));
+const problems = [...sources].flatMap(([path, text]) =>
+  problemsOf(path, text, machinePaths()).map((problem) => `${path}:${problem.line}: ${problem.text}`),
+);
+problems.push(...roomProblems(sources).map(({ path, text }) => `${path}: ${text}`));
 for (const problem of problems) console.log(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;
 

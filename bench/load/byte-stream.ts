@@ -2,8 +2,8 @@
 // inherited by the load generator. Invariant: what was received and not asked for is given with it, and nothing is received after that.
 
 import net from 'node:net';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/limits';
+import { RsError } from '@rsio/common/lib/errors';
+import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/common/lib/limits';
 import type { OpenConnection, Place } from './orders.ts';
 
 /** So long a set-up may wait for the server. */

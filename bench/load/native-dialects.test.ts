@@ -3,7 +3,7 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { HEADER_BYTES, SECTOR_BYTES } from '@rsio/protocol/limits';
+import { HEADER_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, readHeader, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { decodeHeartbeat, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';

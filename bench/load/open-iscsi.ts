@@ -1,7 +1,7 @@
 // Opens sessions of iSCSI for the load generator, of one connection each: login without authentication, and TEST UNIT READY until the unit has
 // nothing to report; afterwards each takes SCSI commands (native/iscsi.c).
 
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { ByteStream } from './byte-stream.ts';
 import type { IscsiVolume, OpenConnection, Place } from './orders.ts';
 

@@ -1,7 +1,7 @@
 // Opens connections of NBD for the load generator: fixed newstyle with GO; afterwards each takes requests and gives
 // simple replies, which are the generator's (native/nbd.c).
 
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import {
   HANDSHAKE_FLAG,
   MAGIC,
@@ -9,7 +9,7 @@ import {
   OPTION_HEADER_BYTES,
   OPTION_REPLY,
   OPTION_REPLY_HEADER_BYTES,
-} from '@rsio/rsiod/doors/nbd/nbd-constants';
+} from '@rsio/rsiod/frontends/nbd/wire/nbd-constants';
 import { ByteStream } from './byte-stream.ts';
 import type { NbdVolume, OpenConnection, Place } from './orders.ts';
 

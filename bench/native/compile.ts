@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 
 const PROGRAMS = {
   load: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'],

@@ -2,7 +2,7 @@
 // what a request costs while each keeps a few out. Each count meets a server that has just started.
 
 import { setTimeout as after } from 'node:timers/promises';
-import { processesDefault } from '@rsio/protocol/config/rssrvcfg';
+import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
 import { measure, warmUp } from '../measure.ts';
 import { memoryOf, type ServerMemory } from '../memory.ts';
 import { privateBytesOf } from '../proc.ts';

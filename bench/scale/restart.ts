@@ -2,7 +2,7 @@
 // with its volume open. They are clients of this process, each with an address of its own, made of rsiod's parts (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { waitFor } from '@rsio/test/support/wait-for';
 import { cpuTimeOf } from '../proc.ts';
 import { inScene } from '../scene.ts';

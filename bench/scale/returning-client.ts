@@ -2,14 +2,14 @@
 // an opener that opens the volume again in each new session. Without door, configuration and the list of volumes. One path.
 
 import { randomBytes } from 'node:crypto';
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS, WINDOW_BYTES } from '@rsio/protocol/limits';
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { Opener } from '@rsio/protocol/trunk/opener';
-import { type Endpoints, PathSupervisor } from '@rsio/protocol/trunk/path-supervisor';
-import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
-import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { systemClock } from '@rsio/common/lib/clock';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Opener } from '@rsio/protocol/client/opener';
+import { type Endpoints, PathSupervisor } from '@rsio/protocol/client/path-supervisor';
+import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
+import { Trunk } from '@rsio/protocol/client/trunk';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { STATUS } from '@rsio/protocol/wire/status';

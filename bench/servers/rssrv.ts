@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { rssrvPaths } from '@rsio/protocol/config/root-paths';
+import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { serverConfig } from '@rsio/test/support/configs';
 import { freePort } from '../child.ts';
 import { FILE_BYTES } from '../workload.ts';

@@ -4,8 +4,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
-import { CONFIG_FILE_MAX_BYTES } from '@rsio/protocol/limits';
+import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
+import { CONFIG_FILE_MAX_BYTES } from '@rsio/common/lib/limits';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { useHosts } from '../support/hosts.ts';

@@ -1,7 +1,7 @@
 // Devices that cannot be had, and what is done to them by hand: each is told in one line with the remedy, nothing is left half made, and
 // nothing else is hurt. Elsewhere: a node or a mount in the way, a loop device taken away, two volumes of one name, parts of blocks on the raw
-// device (test/integration/block-door.test.ts); names that lead out of the folder (doors/device-places.test.ts); requests larger than agreed on
-// (doors/raw/fuse-session.test.ts); no root (rights.test.ts).
+// device (test/integration/block-door.test.ts); names that lead out of the folder (devices/device-paths.test.ts); requests larger than agreed on
+// (fuse/fuse-session.test.ts); no root (rights.test.ts).
 
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -4,7 +4,7 @@
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
-import { daemonPaths } from '@rsio/protocol/config/root-paths';
+import { daemonPaths } from '@rsio/common/config/root-paths';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts.ts';

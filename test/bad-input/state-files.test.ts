@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
+import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { useHosts } from '../support/hosts.ts';

@@ -2,7 +2,7 @@
 // Knows no test framework, because the suite also runs alone, against any address.
 
 import { isDeepStrictEqual } from 'node:util';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { frameName, OP } from '@rsio/protocol/wire/frames';
 import { decodeFailureAnswer, decodeFarewell } from '@rsio/protocol/wire/message-codec';
 import type { Farewell } from '@rsio/protocol/wire/messages';

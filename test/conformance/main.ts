@@ -6,9 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/beacon';
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import { escapeControls } from '@rsio/protocol/lib/printable';
+import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
 import {
   BEACON_NONCE_BYTES,
   BEACON_REQUEST_BYTES,
@@ -17,7 +17,7 @@ import {
   NAMESPACEID_MAX,
   PORT_MAX,
   SECTOR_BYTES,
-} from '@rsio/protocol/limits';
+} from '@rsio/common/lib/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { RawClient } from '../support/raw-peer.ts';
 import { type Outcome, runCases } from './engine.ts';

@@ -4,7 +4,7 @@
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { toRsError } from '@rsio/protocol/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { launcher } from '../support/programs.ts';
 import { Hosts } from '../support/hosts.ts';
 import { DataCentre } from './data-centre.ts';

@@ -4,8 +4,8 @@
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { formatQuery, formatStatus } from '@rsio/rsconfig/format';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { formatQuery, formatStatus } from '@rsio/rsconfig/output/format';
 import { NbdIo } from '../support/nbd-io.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';

@@ -1,7 +1,7 @@
 // The two configuration files of the demo, as a person would write them. Pure text; leaves writing it to the demo.
 // One root serves both daemons, as each has files of its own.
 
-import { isProgramThere } from '@rsio/protocol/testing/needs';
+import { isProgramThere } from '@rsio/common/testing/needs';
 import type { FileSystem } from './file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 

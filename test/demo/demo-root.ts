@@ -4,9 +4,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { rsiodPaths } from '@rsio/protocol/config/root-paths';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { checkSocketPath } from '@rsio/protocol/lib/unix-socket';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { RsError } from '@rsio/common/lib/errors';
+import { checkSocketPath } from '@rsio/common/daemon/unix-socket';
 
 export interface DemoRoot {
   readonly path: string;

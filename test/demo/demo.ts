@@ -4,9 +4,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
-import { rsiodPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
-import { callControl } from '@rsio/protocol/control/control-client';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { callControl } from '@rsio/common/control/control-client';
+import { RsError } from '@rsio/common/lib/errors';
 import { type Claim, claimAddresses } from './addresses.ts';
 import { BlockDeviceStep, mountPointOf } from './block-device-step.ts';
 import { clientConfig, DOCS, NAMESPACE, SCRATCH, serverConfig } from './config-files.ts';

@@ -3,9 +3,9 @@
 // Invariants: only what is below the demo's root is touched; every command is bounded, and the next one is tried when one fails.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { loopDevices, ofBlock } from '@rsio/rsiod/doors/block/loop-device';
-import { mountTable } from '@rsio/rsiod/doors/mount-table';
-import { RAW_TYPE } from '@rsio/rsiod/doors/raw/raw-device';
+import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';
+import { mountTable } from '@rsio/rsiod/frontends/system/mount-table';
+import { RAW_TYPE } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from './machine-tools.ts';
 import type { Screen } from './screen.ts';
 import type { Shell } from './shell.ts';

@@ -1,7 +1,7 @@
 // What the demo writes, and knows again: every sector says which block, which round of writing and which sector it is.
 // Pure. Invariant: two sectors of different block, round or place never have the same bytes.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
 const STAMP_BYTES = 16;
 const SALT = 0x5245_494f;

@@ -2,7 +2,7 @@
 // Invariant: nothing that was started here is left behind by an abort; a daemon that is just starting is let come up, to be ended properly.
 
 import { join } from 'node:path';
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { GOOD_END, runProgram } from './program-run.ts';
 import type { Screen } from './screen.ts';
 

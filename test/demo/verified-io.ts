@@ -1,7 +1,7 @@
 // Writes with verification: several lanes write blocks of a volume, read each back and compare; at the end all blocks once more.
 // Measures the longest time without any completed request. Invariant: no two lanes ever touch the same block.
 
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { NbdClient } from './nbd-client.ts';
 import { fillPattern } from './pattern.ts';
 

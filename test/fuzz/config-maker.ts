@@ -1,8 +1,8 @@
 // Texts of the two configuration files, from a seed: right ones, and right ones a little wrong in their lines or their bytes. Keys, types
 // and sections come from the schema, so that a new key is tested from the day it is there.
 
-import { type ConfigFileName, type FileSchema, SCHEMA } from '@rsio/protocol/config/schema';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { type ConfigFileName, type FileSchema, SCHEMA } from '@rsio/common/config/schema/schema';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
 /** Stands for every secret: it may never be repeated. */

@@ -1,8 +1,8 @@
 // What a fuzz target is: it makes inputs from a seed, and runs any bytes. How many, on which cores, and what becomes of a finding is
 // the campaign's. Invariant: an input decides everything that a run does, so that the same bytes find the same thing again.
 
-import { RsError } from '@rsio/protocol/lib/errors';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { RsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export interface FuzzTarget {
   readonly name: string;

@@ -1,7 +1,7 @@
 // Storage in memory whose operations end when a run says so, and which finds what a server may never do: ask for what is outside of the
 // volume or of the buffer, write what is read-only, use what is closed. Content is not kept.
 
-import { type Backend, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/backend';
+import { type Backend, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/common/backend';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expectThat } from './fuzz-target.ts';
 

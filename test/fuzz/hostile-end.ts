@@ -1,7 +1,7 @@
 // The far end of a connection in memory as a fuzz target plays it: sends any bytes, and reads what comes as strictly as a peer would.
 // Oracle: what the product says is made of frames, and none of it comes that nobody asked for.
 
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { MemoryEnd } from '@rsio/protocol/testing/memory-transport';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -5,8 +5,8 @@ import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
-import { encodeDiscover } from '@rsio/protocol/explorer/beacon';
-import { BEACON_REQUEST_BYTES } from '@rsio/protocol/limits';
+import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { BEACON_REQUEST_BYTES } from '@rsio/common/lib/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../support/raw-peer.ts';
 

@@ -1,8 +1,8 @@
 // One seed of one target: makes its input, runs it, and makes a finding small. Sharing seeds out to cores is the campaign's.
 // Invariant: a target is given a copy of the input, so that what it does to it changes nothing.
 
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { systemClock } from '@rsio/common/lib/clock';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { FuzzTarget } from './fuzz-target.ts';
 import { minimised } from './minimise.ts';
 

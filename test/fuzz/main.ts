@@ -2,7 +2,7 @@
 // again, or the hostile peers (`--peers`). Exit code 1 when something was found, 2 for arguments that make no sense.
 
 import { parseArgs } from 'node:util';
-import { toRsError } from '@rsio/protocol/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { runCampaign } from './campaign.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';

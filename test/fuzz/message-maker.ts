@@ -15,8 +15,8 @@ import {
   TOKEN_MAX_CHARS,
   VERSIONS_OFFERED_MAX,
   VOLUME_MAX_BYTES,
-} from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+} from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 

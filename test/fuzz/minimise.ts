@@ -1,7 +1,7 @@
 // Makes an input that finds something as small as it gets within a time: first pieces are left out, then bytes, then bytes become zero.
 // Whether a smaller input still finds it is asked of the caller. Invariant: what comes out finds it too.
 
-import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Clock } from '@rsio/common/lib/clock';
 
 export type StillFinds = (input: Buffer) => Promise<boolean>;
 

@@ -1,7 +1,7 @@
 // Changes valid inputs a little, as chance says: bit flips, lies about lengths, splices, doubles, cuts, re-orderings. Chance is seeded.
 // What valid inputs look like is left to the targets. Invariant: what was given is never changed, the result is bounded.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 /** Whatever is doubled and spliced: an input stays below this. */
 const INPUT_MAX_BYTES = 256 * 1024;

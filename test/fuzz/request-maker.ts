@@ -1,7 +1,7 @@
 // Requests as a client sends them on one path, from a seed: handles that were opened, slots with the seq that is next, now and then a
 // copy or a lie. Leaves what becomes of them to the targets.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';
 import { encodeExtentsRequest, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';

@@ -1,7 +1,7 @@
 // The volume behind a door that is fuzzed: in memory, of a shape that the script's first argument chooses, and answering only when the
 // script says so, in the order or out of it, well or with an error. Invariant: a request is answered once, or waits.
 
-import { MemoryVolume } from '@rsio/rsiod/doors/nbd/testing/memory-volume';
+import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { readScript, type Step } from './script.ts';
 
 export const VOLUME_BYTES = 64 * 1024;

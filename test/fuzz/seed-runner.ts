@@ -2,7 +2,7 @@
 // its arguments: the slice, and the file in which it notes each seed before it begins. Leaves the sums to campaign.ts.
 
 import { openSync, writeSync } from 'node:fs';
-import { systemClock } from '@rsio/protocol/lib/clock';
+import { systemClock } from '@rsio/common/lib/clock';
 import { type FuzzFinding, findingOf, inputOf, tried } from './hunt.ts';
 import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import { TARGETS } from './target-table.ts';

@@ -1,5 +1,5 @@
 // Block and raw devices of attached volumes, with the machine's own tools: file systems, dd, fio; what is refused, and what a crash leaves.
-// What each request of the kernel is answered is in doors/raw/fuse-session.test.ts, and what cannot be had in test/bad-input/devices.test.ts.
+// What each request of the kernel is answered is in fuse/fuse-session.test.ts, and what cannot be had in test/bad-input/devices.test.ts.
 // Skipped where there is no /dev/fuse or no loop device. Every program that touches a device is a child with a time-out.
 
 import { spawnSync } from 'node:child_process';

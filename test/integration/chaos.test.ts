@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RepView } from '@rsio/protocol/control/methods';
+import type { RepView } from '@rsio/common/control/methods';
 import { beforeEach, expect, it, type TestContext } from 'vitest';
 import { type ChaosProxy, chaosProxies, type Faults } from '../support/chaos-proxy.ts';
 import { startClient, startServer } from '../support/configs.ts';

@@ -1,5 +1,5 @@
 // A file that somebody cuts while rssrv serves it, seen by a program over NBD: it waits, and reads no zeros in place of its data, also after a
-// restart of rssrv, until a person has brought the content back and reloads. Which I/O finds it is backends/file-backend.test.ts's.
+// restart of rssrv, until a person has brought the content back and reloads. Which I/O finds it is files/file-backend.test.ts's.
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';

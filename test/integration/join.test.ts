@@ -3,8 +3,8 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/beacon';
-import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';

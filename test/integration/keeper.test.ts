@@ -1,5 +1,5 @@
 // rsiod's working process is killed, begins anew or goes for good while its devices are in use: a file system is mounted, fio writes and
-// verifies. What single requests are answered is in doors/raw/fuse-session.test.ts. Skipped where there can be no devices, or where the kernel
+// verifies. What single requests are answered is in fuse/fuse-session.test.ts. Skipped where there can be no devices, or where the kernel
 // cannot give requests once more.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';

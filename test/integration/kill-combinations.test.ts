@@ -4,7 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { processesOfSession, startTicksOf } from '@rsio/protocol/lib/process-facts';
+import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { beforeEach, expect, it } from 'vitest';
 import { startFio } from '../support/fio.ts';
 import type { Host } from '../support/host.ts';

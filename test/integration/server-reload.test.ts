@@ -6,7 +6,7 @@ import net from 'node:net';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { errnoName } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';

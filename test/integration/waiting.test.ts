@@ -1,5 +1,5 @@
 // rsconfig --wait with real daemons: it returns when what it waits for has come, or says in time that it has not; Ctrl-C undoes nothing.
-// What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/waiting.ts.
+// What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/cli/waiting.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/configs.ts';

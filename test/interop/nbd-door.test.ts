@@ -4,9 +4,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { NbdDoor } from '@rsio/rsiod/doors/nbd/nbd-door';
-import { MemoryVolume } from '@rsio/rsiod/doors/nbd/testing/memory-volume';
+import { systemClock } from '@rsio/common/lib/clock';
+import { NbdDoor } from '@rsio/rsiod/frontends/nbd/nbd-frontend';
+import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { needFio, needTool, run, runWell } from '../support/programs.ts';
 

@@ -1,7 +1,7 @@
 // Every fault of the netlab once, on one of four links, under a load that compares what it reads: no I/O error, I/O goes on while the
 // fault lasts, the path carries again when it is over, and at the end the counters of load, daemon and cards agree. Times are `pnpm lab`'s.
 
-import type { ControlMethods } from '@rsio/protocol/control/methods';
+import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { LINK_FAULTS, type Link, type LinkFault, needFaults } from '../support/netlab/link-faults.ts';

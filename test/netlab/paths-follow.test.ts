@@ -1,7 +1,7 @@
 // Interfaces come and go on both sides under I/O, and paths follow without anybody touching the client: a server interface that its file
 // gains or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a netlab.
 
-import type { ControlMethods } from '@rsio/protocol/control/methods';
+import type { ControlMethods } from '@rsio/common/control/methods';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { TestNetwork } from '../support/hosts.ts';

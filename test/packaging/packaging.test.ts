@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type DaemonProgram, daemonPaths } from '@rsio/protocol/config/root-paths';
+import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { launcher, needTool, run, runWell } from '../support/programs.ts';
 

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { systemClock } from '@rsio/protocol/lib/clock';
+import { systemClock } from '@rsio/common/lib/clock';
 import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';

@@ -1,7 +1,7 @@
 // Judges whether a volume forgets an I/O: one that is unanswered while the volume is ready and nothing of it is out, nor waits to go out, would
 // hang for ever, and no time-out of anybody would see it. Leaves I/O that is slow to sim-judge.ts. Invariant: it looks, and changes nothing.
 
-import type { Attachment } from '@rsio/protocol/trunk/attachment';
+import type { Attachment } from '@rsio/protocol/client/attachment';
 
 /** What has just ended is told before this is over. */
 const TOLD_WITHIN_MS = 150;

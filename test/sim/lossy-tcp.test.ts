@@ -1,7 +1,7 @@
 // A link that loses packets: how often something is late, by how much, and how slow the sender becomes.
 // Leaves what a trunk makes of it to the seeds.
 
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { connectsLaterMs, LossyTcp, PACKET_BYTES, TIMEOUT_MS } from './lossy-tcp.ts';
 

@@ -2,7 +2,7 @@
 // after a round trip when enough follows to show that it is missing, else after a time-out that doubles each time; all that is behind it
 // waits for it; and the sender goes slowly from there. Leaves the link's own pace to sim-link.ts. Pure, but for the randomness given.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export const PACKET_BYTES = 1460;
 /** A sender begins with so many packets out, and takes a packet for lost when so many came behind it. */

@@ -1,7 +1,7 @@
 // A log that nobody reads: what simulated processes would say is told by their traces.
 // Leaves tests of sentences to where they are said.
 
-import type { Log } from '@rsio/protocol/lib/log';
+import type { Log } from '@rsio/common/log/log';
 
 export const NO_LOG: Log = {
   debug: () => undefined,

@@ -1,7 +1,7 @@
 // The oracle says each kind of breach when it happens, and nothing when all is well: a checker that cannot catch a planted fault is a defect.
 // Leaves whole worlds to the seeds.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { beforeEach, expect, test } from 'vitest';
 import { Oracle } from './oracle.ts';
 

@@ -5,7 +5,7 @@
 // may send again what was answered last, from its replay log; a crash of the server's machine takes back only what is neither durable nor
 // in the log of a client that lives. What the storage forgets without a crash is in oracle-losses.ts.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';
 
 /** What was known when a read was issued: for each of its sectors the oldest change it may show. */

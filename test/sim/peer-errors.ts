@@ -1,9 +1,9 @@
 // Tells of every protocol error that one end finds in the other: in a world in which both ends are ours and no bit flips there is none.
 // Leaves what becomes of it to the world. One world at a time in a program.
 
-import { Path } from '@rsio/protocol/trunk/path';
+import { Path } from '@rsio/protocol/client/paths/path';
 import { Decoder } from '@rsio/protocol/wire/decoder';
-import { ServerPath } from '@rsio/rssrv/server-path';
+import { ServerPath } from '@rsio/rssrv/session/server-path';
 import { override } from './override.ts';
 
 let tell: (sentence: string) => void = () => undefined;

@@ -1,7 +1,7 @@
 // A worker process of a campaign: runs its seeds one after the other and sends each result to the parent.
 // Ends by itself when its time is over, its last seed is done, or its parent is gone.
 
-import { systemClock } from '@rsio/protocol/lib/clock';
+import { systemClock } from '@rsio/common/lib/clock';
 import { runSeed } from './run-seed.ts';
 
 const [from = 1, step = 1, to = 0, forMs = 0] = process.argv.slice(2).map(Number);

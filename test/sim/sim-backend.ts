@@ -2,11 +2,11 @@
 // effect at any moment in between, as a disk's do; one descriptor for FUA and one for all else; flushes go through the production gate.
 // It may be killed at any moment. Leaves what is in the storage, and what fails, to sim-storage.ts.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/backend';
-import { FlushGate } from '@rsio/rssrv/backends/flush-gate';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/common/backend';
+import { FlushGate } from '@rsio/rssrv/backends/common/flush-gate';
 import type { Descriptor } from './sim-cache.ts';
 import type { SimProcess } from './sim-clock.ts';
 import { LATE_MAX_MS, type Opener, type Opening, type SectorRange, type SimStorage } from './sim-storage.ts';

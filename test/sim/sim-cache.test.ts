@@ -1,8 +1,8 @@
 // The simulated cache forgets as a kernel's does: an error is told once to each descriptor, and a sync after it says OK although the sectors
 // are lost. Leaves what is made of that to the seeds.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { beforeEach, expect, test } from 'vitest';
 import { SimCache } from './sim-cache.ts';
 

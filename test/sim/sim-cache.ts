@@ -3,8 +3,8 @@
 // storage open then, or, if nobody was told, to who opens it next; a sync after that says OK although the sectors are lost. A crash of the
 // machine leaves what is on disk, and any of the dirty sectors. Leaves to its watcher what a read may show then.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export type WriteBackError = 'EIO' | 'ENOSPC';
 

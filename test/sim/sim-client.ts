@@ -3,20 +3,20 @@
 // Volumes are attached, taken over and detached as by rsconfig. Several may go by one nodename, on one machine or on two, as when a machine
 // was cloned, or a client restarted while the old one still runs. Leaves doors, control socket and configuration files to the daemon's tests.
 
-import type { AttachOutcome } from '@rsio/protocol/control/methods';
-import type { ClientNamespaceConfig } from '@rsio/protocol/config/types';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
-import type { Attachment } from '@rsio/protocol/trunk/attachment';
-import { INSTANCE_MAX } from '@rsio/protocol/limits';
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import { INSTANCE_MAX } from '@rsio/common/lib/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { Attachments } from '@rsio/rsiod/attachments';
-import { Namespace, type NamespacePorts } from '@rsio/rsiod/namespace';
-import type { LocalInterface } from '@rsio/rsiod/route-plan';
+import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
+import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
 import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
 import { noDevices } from '@rsio/rsiod/testing/no-devices';
-import type { Volume } from '@rsio/rsiod/volume';
+import type { Volume } from '@rsio/rsiod/volumes/volume';
 import { NO_LOG } from './no-log.ts';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimNetwork } from './sim-network.ts';

@@ -2,7 +2,7 @@
 // come at once), be killed, and have its wall clock set. What is asked for "soon" runs before anything else happens.
 // Invariant: nothing here depends on anything but what was asked, in which order: the same calls give the same run.
 
-import type { Clock, Timer } from '@rsio/protocol/lib/clock';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 
 /** 2010-09-14, the first day of every simulated world. */
 const START_WALL_MS = 1_284_476_552_000;

@@ -2,12 +2,12 @@
 // production judgement of held-facts.ts, beside the size, which production measures where files are. A server of an older build compares
 // nothing. Leaves what volumes come back as to sim-forms.ts.
 
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import { changedUnderHolders } from '@rsio/rssrv/held-facts';
-import type { ServedVolume } from '@rsio/rssrv/served-volume';
+import { changedUnderHolders } from '@rsio/rssrv/volumes/held-facts';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import { volumeConfig } from '@rsio/rssrv/testing/volume-config';
-import { factsOf, type VolumeFacts } from '@rsio/rssrv/volume-facts';
+import { factsOf, type VolumeFacts } from '@rsio/rssrv/volumes/volume-facts';
 
 interface Kept {
   readonly facts: VolumeFacts;

@@ -3,8 +3,8 @@
 // volume may come back from another file, or shorter, too, which no client could tell. Meanwhile nobody new gets such a volume: who holds it
 // is to wait. Draws from sources of its own, so that a world is what it was but for this.
 
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { ServedVolume } from '@rsio/rssrv/served-volume';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import type { SimClock } from './sim-clock.ts';
 import type { SimServer } from './sim-server.ts';
 import { EVENT, type Trace } from './trace.ts';

@@ -2,15 +2,15 @@
 // revoke handles in simulated processes and sync simulated storage. A misfortune may strike after each step of a take-over. What the machine
 // keeps outlives the listener. Leaves judging to the hold judge, which is told of every grant when it is answered or kept, whatever is first.
 
-import { RsError } from '@rsio/protocol/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '@rsio/rssrv/channel';
-import type { VolumeHolds } from '@rsio/rssrv/hold-table';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holders';
-import type { HoldersContent } from '@rsio/rssrv/holders-form';
-import type { NodeNotes } from '@rsio/rssrv/instances';
-import type { Grant } from '@rsio/rssrv/session-volumes';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { VolumeHolds } from '@rsio/rssrv/holds/hold-table';
+import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import type { HoldersContent } from '@rsio/rssrv/holds/holders-file';
+import type { NodeNotes } from '@rsio/rssrv/holds/instances';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import type { HowTaken } from './hold-judge.ts';
 import { NO_LOG } from './no-log.ts';
 import type { Descriptor } from './sim-cache.ts';

@@ -1,7 +1,7 @@
 // The judge of worlds waits for what a server still executes for a client that asks no more, and says so when that never ends.
 // Leaves what happens while a world runs to the seeds.
 
-import { SlotTable } from '@rsio/protocol/trunk/slot-table';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

@@ -2,12 +2,12 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
-import { DRAINING_WORD_MS } from '@rsio/protocol/lib/program-limits';
-import { PROOF_TIMEOUT_MS, SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/protocol/limits';
-import type { Path } from '@rsio/protocol/trunk/path';
-import type { SlotTable } from '@rsio/protocol/trunk/slot-table';
-import type { Trunk } from '@rsio/protocol/trunk/trunk';
-import type { Session } from '@rsio/rssrv/session';
+import { DRAINING_WORD_MS } from '@rsio/common/lib/program-limits';
+import { PROOF_TIMEOUT_MS, SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { SlotTable } from '@rsio/protocol/link/slot-table';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import type { Session } from '@rsio/rssrv/session/session';
 import { IdleJudge } from './idle-judge.ts';
 import type { SimClient, Use } from './sim-client.ts';
 import type { SimRoute } from './sim-network.ts';

@@ -2,10 +2,10 @@
 // early is seen; and what it hands to a handler is destroyed after the call. Bytes under way arrive also after the sender's close.
 // Leaves what befalls a whole route to sim-network.ts. Invariant: per direction, arrival is in order of sending.
 
-import type { Timer } from '@rsio/protocol/lib/clock';
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { PathTransport, TransportHandler } from '@rsio/protocol/trunk/path-transport';
+import type { Timer } from '@rsio/common/lib/clock';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { PathTransport, TransportHandler } from '@rsio/protocol/link/path-transport';
 import { LossyTcp, PACKET_BYTES } from './lossy-tcp.ts';
 import type { ProcessEnd, SimClock, SimProcess } from './sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';

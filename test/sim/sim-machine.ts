@@ -1,11 +1,11 @@
 // What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the lives of their storage. A crash
 // of the machine loses what was not synced. Leaves processes to sim-server.ts.
 
-import type { RsError } from '@rsio/protocol/lib/errors';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { RsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { Hold, VolumeHolds } from '@rsio/rssrv/hold-table';
-import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holders-form';
+import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-table';
+import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holds/holders-file';
 import type { HowTaken } from './hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';

@@ -1,7 +1,7 @@
 // Pools of one simulated process that know what they have lent: an end with something lent has found a leak. What comes back is destroyed,
 // so that whoever still reads it is seen. The memory itself is shared by all worlds of this program: processes come and go often here.
 
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 
 type Output = Parameters<OutputPool['give']>[0];

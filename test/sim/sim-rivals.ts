@@ -2,7 +2,7 @@
 // take-over, or the one that has it gives it back; in some worlds a node gets a second instance, on its own machine or on another.
 // Goes on when all else is well again, because everybody has I/O to do. Leaves judging to the hold judges.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { SimClient } from './sim-client.ts';
 import type { SimClock } from './sim-clock.ts';

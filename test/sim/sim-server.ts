@@ -12,13 +12,13 @@ import {
   ServerHandshake,
   type ServerIdentity,
 } from '@rsio/protocol/auth/handshake-server';
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import { isCurrent, NO_NOTES } from '@rsio/rssrv/instances';
+import { isCurrent, NO_NOTES } from '@rsio/rssrv/holds/instances';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
 import type { SimEnd, SimLink } from './sim-link.ts';

@@ -1,14 +1,15 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
 // behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/common/lib/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
-import { assert } from '@rsio/protocol/lib/assert';
-import type { Timer } from '@rsio/protocol/lib/clock';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { ServedVolume } from '@rsio/rssrv/served-volume';
-import { type Admission, Session } from '@rsio/rssrv/session';
-import type { Grant } from '@rsio/rssrv/session-volumes';
+import { assert } from '@rsio/common/lib/assert';
+import type { Timer } from '@rsio/common/lib/clock';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { Admission } from '@rsio/rssrv/session/server-path';
+import { Session } from '@rsio/rssrv/session/session';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { NO_LOG } from './no-log.ts';
 import { SimProcess, type SimClock } from './sim-clock.ts';
 import type { SimClaimant, SimHolds } from './sim-holds.ts';

@@ -2,10 +2,10 @@
 // Small numbers on purpose: few slots and sequence numbers that wrap after two or four uses, because what is used again too early shows
 // only then.
 
-import type { StallPolicy } from '@rsio/protocol/config/types';
-import { LOG_TOTAL_BYTES, SECTOR_BYTES } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { LOG_TOTAL_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import type { RouteShape } from './sim-network.ts';
 import type { StorageShape } from './sim-storage.ts';
 import type { UserShape } from './sim-user.ts';

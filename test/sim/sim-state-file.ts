@@ -2,7 +2,7 @@
 // crash of the listener or of the machine in between leaves the old content or the new one, never a mixture, as a file that is replaced by
 // rename does. Leaves what is in it to the listener.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from './sim-clock.ts';
 
 export class SimStateFile<T> {

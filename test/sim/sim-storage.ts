@@ -2,8 +2,8 @@
 // opened is sim-backend.ts's. It watches what a server process owes its storage: no two overlapping changes at one time (O1), nothing of
 // an ended process. Once-only execution is judged by the oracle, who is told, and so is who holds the volume.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Descriptor, SimCache, type WriteBackError } from './sim-cache.ts';
 import type { SimClock, SimProcess } from './sim-clock.ts';

@@ -1,7 +1,7 @@
 // What misfortunes can strike in a simulated world, and how their number is counted.
 // Leaves what befalls which target to sim-faults.ts.
 
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimClient } from './sim-client.ts';
 import type { SimClock } from './sim-clock.ts';
 import type { SimNetwork } from './sim-network.ts';

@@ -2,13 +2,13 @@
 // oracle. It owns and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered
 // is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
 
-import type { StallPolicy } from '@rsio/protocol/config/types';
-import { SECTOR_BYTES, SEGMENT_MIN_BYTES } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { SECTOR_BYTES, SEGMENT_MIN_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { VolumeIo, VolumeOp } from '@rsio/rsiod/doors/door';
-import type { StallWord } from '@rsio/rsiod/stall';
-import type { Volume } from '@rsio/rsiod/volume';
+import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
+import type { StallWord } from '@rsio/rsiod/volumes/stall';
+import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { Oracle, ReadTicket } from './oracle.ts';
 import type { SimClock, SimProcess } from './sim-clock.ts';
 import { epochOf } from './sim-session.ts';

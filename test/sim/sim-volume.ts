@@ -1,8 +1,8 @@
 // A volume of a simulated server: its storage, what its content may be, who may hold it, and the users that share it or fight for it,
 // of different clients. Leaves all judging to oracle and hold judge.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import type { ServedVolume } from '@rsio/rssrv/served-volume';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import { type Decided, HoldJudge } from './hold-judge.ts';
 import { Oracle } from './oracle.ts';
 import type { Form } from './sim-forms.ts';

@@ -2,8 +2,8 @@
 // everything; then all is well again, and what must be true at the end is judged: everything answered, nothing lent, nothing occupied,
 // nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
 
-import { INSTANCE_MAX } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimForms } from './sim-forms.ts';

@@ -2,11 +2,11 @@
 // Handle numbers that are used up after a few OPENs, for the same reason. Wraps the classes that count, so that production code holds no
 // switch for it. Leaves which modulus to the seed.
 
-import { SEQ_MODULUS } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { SlotTable } from '@rsio/protocol/trunk/slot-table';
-import { Slots } from '@rsio/protocol/trunk/slots';
-import { HandleNumbers } from '@rsio/rssrv/handle-numbers';
+import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
+import { Slots } from '@rsio/protocol/client/requests/slots';
+import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
 import { overrideGetter } from './override.ts';
 
 interface Numbered {

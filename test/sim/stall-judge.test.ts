@@ -1,10 +1,10 @@
 // The judge of stall policies says when giving up was too early and when it is overdue: a checker that is always content is a defect.
 // Leaves worlds in which that happens to the seeds.
 
-import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { Trunk } from '@rsio/protocol/trunk/trunk';
-import { Volume } from '@rsio/rsiod/volume';
+import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Trunk } from '@rsio/protocol/client/trunk';
+import { Volume } from '@rsio/rsiod/volumes/volume';
 import { expect, test } from 'vitest';
 import { SimClock } from './sim-clock.ts';
 import { StallJudge } from './stall-judge.ts';

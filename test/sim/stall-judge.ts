@@ -1,10 +1,10 @@
 // Judges from outside what the stall policy of one volume may do: when I/O may be given up, and by when it must have been.
 // Leaves what is given up, and what becomes of it, to user and oracle. Times in simulated ms.
 
-import type { StallPolicy } from '@rsio/protocol/config/types';
-import { STALL_FAIL_GRACE_MS } from '@rsio/protocol/limits';
-import type { StallWord } from '@rsio/rsiod/stall';
-import type { Volume } from '@rsio/rsiod/volume';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import type { StallWord } from '@rsio/rsiod/volumes/stall';
+import type { Volume } from '@rsio/rsiod/volumes/volume';
 
 /** Between two looks, and a timer's delay. */
 const LATE_MAX_MS = 300;

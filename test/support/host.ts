@@ -5,18 +5,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import {
-  type DaemonProgram,
-  daemonPaths,
-  type RsiodPaths,
-  type RssrvPaths,
-  rsiodPaths,
-  rssrvPaths,
-} from '@rsio/protocol/config/root-paths';
-import { callControl } from '@rsio/protocol/control/control-client';
-import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/protocol/control/methods';
-import { misfit } from '@rsio/protocol/control/shape';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { type DaemonProgram, daemonPaths, type RsiodPaths, type RssrvPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { callControl } from '@rsio/common/control/control-client';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/common/control/methods';
+import { misfit } from '@rsio/common/control/shape';
+import { errnoName } from '@rsio/common/lib/errors';
 import { launcher, type Running, type RunResult, run, start, wellOf } from './programs.ts';
 import { Reaper } from './reaper.ts';
 import { waitFor } from './wait-for.ts';

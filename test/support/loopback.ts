@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import net from 'node:net';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { errnoName } from '@rsio/common/lib/errors';
 
 /** Hosts 1 to 250 of 127.A.B.0/24 are the test's; host 254 is the reservation. */
 export interface LoopbackSubnet {

@@ -3,10 +3,10 @@
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { readLog } from '@rsio/rssrv/backends/wrappers/unsynced-log';
-import { crashed, RECORD } from '@rsio/rssrv/backends/wrappers/unsynced-records';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { readLog } from '@rsio/rssrv/backends/faults/unsynced-log';
+import { crashed, RECORD } from '@rsio/rssrv/backends/faults/unsynced-records';
 import type { Host } from './host.ts';
 import { waitFor } from './wait-for.ts';
 

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { named, optionBytes, replies, requestBytes, u32 } from '@rsio/rsiod/doors/nbd/testing/nbd-client';
+import { named, optionBytes, replies, requestBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
 
 const GREETING_BYTES = 18;
 const FIXED_NEWSTYLE_NO_ZEROES = 3;

@@ -2,7 +2,7 @@
 // is not permitted. Which one it is decides where the client must look for the server: at `addresses` and `port`.
 
 import net from 'node:net';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { errnoName } from '@rsio/common/lib/errors';
 import { chaosProxies } from './chaos-proxy.ts';
 import type { Hosts, TestNetwork } from './hosts.ts';
 import { run } from './programs.ts';

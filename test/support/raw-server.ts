@@ -4,8 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import type { ErrorCode } from '@rsio/protocol/lib/errors';
-import { SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/protocol/limits';
+import type { ErrorCode } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/common/lib/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeHeartbeat, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';

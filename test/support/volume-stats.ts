@@ -1,7 +1,7 @@
 // The counters of one attached volume as `rsconfig --json -m stats` tells them: how I/O fared as seen from the client; and those of paths.
 // Counters of a volume begin when it is attached, those of paths with the daemon.
 
-import type { StatsView, VolumeStats } from '@rsio/protocol/control/methods';
+import type { StatsView, VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
 import type { Host } from './host.ts';
 import { waitFor } from './wait-for.ts';

@@ -1,22 +1,23 @@
 // Does what the model wants done outside and answers with actions. What it does it with comes in as ports, so that tests give their own.
 // Invariant: every effect that was begun ends in an action, and nothing is thrown into the event loop.
 
-import type { FileFingerprint } from '@rsio/protocol/config/config-file';
-import type { RscltConfig } from '@rsio/protocol/config/types';
-import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
-import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { Finding } from '@rsio/protocol/explorer/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import type { Clock } from '@rsio/protocol/lib/clock';
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import { addressKey } from '@rsio/protocol/lib/subnet';
-import { STATUS_REFRESH_MS } from '@rsio/protocol/lib/program-limits';
+import type { FileFingerprint } from '@rsio/common/config/config-file';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { STATUS_REFRESH_MS } from '@rsio/common/lib/program-limits';
 import type { Action, Told } from './model/action.ts';
 import type { Effect } from './model/effect.ts';
 import { probeSentences } from './model/report-text.ts';
 import type { Asked } from './server-asking.ts';
-import type { ExploreRequest, Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
+import type { ExploreRequest } from './model/command.ts';
+import type { Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
 
 /** Called after each pair of interfaces. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;

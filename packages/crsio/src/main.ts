@@ -1,7 +1,7 @@
 // Entry point of crsio: importing it runs the program in this process.
 // Everything else is program.ts.
 
-import { runProgram } from '@rsio/protocol/lib/arguments';
+import { runProgram } from '@rsio/common/daemon/arguments';
 import { crsio, crsioSpec } from './program.ts';
 
 runProgram(crsioSpec, async (invocation) => {

@@ -2,19 +2,19 @@
 // main.ts runs it. Invariant: nothing is printed while the screen is on; what has to be said comes after it.
 
 import { existsSync } from 'node:fs';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import { rsiodPaths } from '@rsio/protocol/config/root-paths';
-import { startCommand } from '@rsio/protocol/control/start-daemon';
-import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import { Display } from './display.ts';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { startCommand } from '@rsio/common/control/start-daemon';
+import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { Display } from './terminal/display.ts';
 import { runEffect } from './effects.ts';
 import { startState } from './model/start.ts';
 import { isUnsaved, type StoredFile } from './model/state.ts';
-import { drawState } from './screens/frame.ts';
+import { drawState } from './view/frame.ts';
 import { Session } from './session.ts';
 import { mayWrite, systemPorts } from './system-ports.ts';
-import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';
+import { charsetOf, checkTerminal, isColoured } from './terminal/terminal-check.ts';
 import { SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;

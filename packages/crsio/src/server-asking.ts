@@ -1,14 +1,14 @@
 // Asks one address by TCP, with the login data of its namespace, which server it belongs to and which interfaces that has: for servers that
 // answer no exploration, and networks that let no UDP through. Leaves trying all of those interfaces to the search.
 
-import { targetPort } from '@rsio/protocol/config/rscltcfg';
-import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
-import { isOnLink } from '@rsio/protocol/explorer/candidates';
-import type { FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { Finding } from '@rsio/protocol/explorer/finding';
-import { probeCandidate } from '@rsio/protocol/explorer/probe';
-import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { addressKey } from '@rsio/protocol/lib/subnet';
+import { targetPort } from '@rsio/common/config/reader/rscltcfg';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { isOnLink } from '@rsio/protocol/explorer/network/candidates';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { addressKey } from '@rsio/common/lib/subnet';
 
 /** The server at an address, or why it is not known. */
 export type Asked = { readonly server: FoundServer } | { readonly finding: Finding };

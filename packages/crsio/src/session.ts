@@ -1,11 +1,11 @@
 // One session at a terminal: keeps the state, hands what happens to the model, lets effects be done and the screen be drawn.
 // Invariant: things happen one after the other; what an effect answers at once is heard after what asked for it.
 
-import type { Clock } from '@rsio/protocol/lib/clock';
+import type { Clock } from '@rsio/common/lib/clock';
 import type { Action } from './model/action.ts';
 import type { Effect } from './model/effect.ts';
 import type { State } from './model/state.ts';
-import { update } from './model/update.ts';
+import { update } from './update/update.ts';
 
 export interface SessionPorts {
   readonly clock: Clock;

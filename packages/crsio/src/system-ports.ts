@@ -4,16 +4,16 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { openConfigFile, saveConfigFile } from '@rsio/protocol/config/config-file';
-import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
-import type { RsiodPaths } from '@rsio/protocol/config/root-paths';
-import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
-import { callControl } from '@rsio/protocol/control/control-client';
-import { startDaemon } from '@rsio/protocol/control/start-daemon';
-import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
-import { examine } from '@rsio/protocol/explorer/examine';
-import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/exploration';
-import { explore } from '@rsio/protocol/explorer/explorer';
+import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import type { RsiodPaths } from '@rsio/common/config/root-paths';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { callControl } from '@rsio/common/control/control-client';
+import { startDaemon } from '@rsio/common/control/start-daemon';
+import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { examine } from '@rsio/protocol/explorer/probe/examine';
+import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/discovery/exploration';
+import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import {
   type ByteCounters,
   interfaceOf,
@@ -21,13 +21,13 @@ import {
   machineInterfaces,
   readCounters,
   systemFacts,
-} from '@rsio/protocol/explorer/interfaces';
-import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { RsError, toRsError } from '@rsio/protocol/lib/errors';
-import { prefixLengthOf } from '@rsio/protocol/lib/subnet';
-import { PORT_DEFAULT } from '@rsio/protocol/limits';
-import { tcpConnector } from '@rsio/protocol/trunk/tcp-transport';
+} from '@rsio/protocol/explorer/network/interfaces';
+import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe/probe-report';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { prefixLengthOf } from '@rsio/common/lib/subnet';
+import { PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import type { Ports } from './effects.ts';
 import { askServer, serverkeyAt } from './server-asking.ts';
 

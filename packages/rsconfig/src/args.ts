@@ -2,9 +2,9 @@
 // here, and no command is known by name.
 // Invariant: a combination that has no meaning is refused, never half understood.
 
-import { isMistyped, nearestWord } from '@rsio/protocol/config/nearest';
-import { assert } from '@rsio/protocol/lib/assert';
-import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './command.ts';
+import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
+import { assert } from '@rsio/common/lib/assert';
+import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './cli/command.ts';
 import { COMMANDS } from './command-table.ts';
 
 interface ParsedOption {

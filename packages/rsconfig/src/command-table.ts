@@ -1,23 +1,23 @@
 // THE table of commands, in groups, in the order of the help. A new command is a file in commands/ and a line here.
 // What a command is stands in command.ts.
 
-import type { Command } from './command.ts';
-import { ATTACH, DETACH } from './commands/attach.ts';
-import { CHECK } from './commands/check.ts';
+import type { Command } from './cli/command.ts';
+import { ATTACH, DETACH } from './commands/volumes/attach.ts';
+import { CHECK } from './commands/client-file/check.ts';
 import { completionCommand } from './commands/completion.ts';
-import { DOCTOR } from './commands/doctor.ts';
-import { EXPLORE } from './commands/explore.ts';
-import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
-import { JOIN } from './commands/join.ts';
-import { KEY_NEW } from './commands/key.ts';
-import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/namespace.ts';
-import { RELOAD } from './commands/reload.ts';
-import { RESTART } from './commands/restart.ts';
-import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
-import { STOP } from './commands/stop.ts';
-import { TEST } from './commands/test-path.ts';
-import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/views.ts';
-import { WATCH } from './commands/watch.ts';
+import { DOCTOR } from './doctor/doctor.ts';
+import { EXPLORE } from './commands/paths/explore.ts';
+import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
+import { JOIN } from './join/join.ts';
+import { KEY_NEW } from './commands/client-file/key.ts';
+import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/client-file/namespace.ts';
+import { RELOAD } from './commands/daemon/reload.ts';
+import { RESTART } from './commands/daemon/restart.ts';
+import { SERVER_ADD, SERVER_REMOVE } from './commands/client-file/server.ts';
+import { STOP } from './commands/daemon/stop.ts';
+import { TEST } from './commands/paths/test-path.ts';
+import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts';
+import { WATCH } from './commands/watch/watch.ts';
 
 /** What belongs together in the overview, each under its heading. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [

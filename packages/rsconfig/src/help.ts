@@ -1,7 +1,7 @@
 // The texts of --help, made from the command table: an overview of all commands, and one command with all it takes. Pure.
 // Invariant: no line is longer than 80 columns as long as the table keeps to the widths that command.ts names.
 
-import { type Command, listed, type OptionSpec } from './command.ts';
+import { type Command, listed, type OptionSpec } from './cli/command.ts';
 import { COMMANDS, GROUPS } from './command-table.ts';
 
 const COLUMNS = 80;

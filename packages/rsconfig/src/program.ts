@@ -1,17 +1,17 @@
 // rsconfig as a program: its frame, and the way from a command line to a command. main.ts runs it.
 // What the daemon refuses as a whole is thrown and becomes the error line of the frame.
 
-import { rsiodPaths } from '@rsio/protocol/config/root-paths';
-import { callControl } from '@rsio/protocol/control/control-client';
-import type { Invocation, ProgramSpec } from '@rsio/protocol/lib/arguments';
-import { INPUT_MAX_BYTES } from '@rsio/protocol/limits';
-import { type Clock, systemClock } from '@rsio/protocol/lib/clock';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { callControl } from '@rsio/common/control/control-client';
+import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
+import { INPUT_MAX_BYTES } from '@rsio/common/lib/limits';
+import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { BARE_OPTIONS, commandOf, commandsMeant, OPTIONS } from './args.ts';
-import { processSurroundings, stderrColumns } from './commands/watch-terminal.ts';
-import { readStdin } from './input.ts';
-import type { OptionValues } from './command.ts';
+import { processSurroundings, stderrColumns } from './commands/watch/watch-terminal.ts';
+import { readStdin } from './cli/input.ts';
+import type { OptionValues } from './cli/command.ts';
 import { helpOf, overview } from './help.ts';
-import { terminalProgress, type WaitingPorts } from './waiting.ts';
+import { terminalProgress, type WaitingPorts } from './cli/waiting.ts';
 
 export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   name: 'rsconfig',

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { useProgram } from '@rsio/protocol/testing/program-file';
+import { useProgram } from '@rsio/common/testing/program-file';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const program = useProgram(new URL('./logcat.ts', import.meta.url));

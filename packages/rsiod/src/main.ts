@@ -2,20 +2,20 @@
 // Invariant: the instance number is counted up before any server hears of this daemon.
 
 import { mkdirSync } from 'node:fs';
-import { loadRscltConfig, warningSentences } from '@rsio/protocol/config/load-config';
-import { type RsiodPaths, rsiodPaths } from '@rsio/protocol/config/root-paths';
-import type { RscltConfig } from '@rsio/protocol/config/types';
-import { runProgram } from '@rsio/protocol/lib/arguments';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
-import { toRsError } from '@rsio/protocol/lib/errors';
-import { copyToStderr, type DaemonLog, openLog } from '@rsio/protocol/lib/log';
-import { nameProcess } from '@rsio/protocol/lib/process-name';
-import { plural } from '@rsio/protocol/lib/units';
+import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
+import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { runProgram } from '@rsio/common/daemon/arguments';
+import { systemClock } from '@rsio/common/lib/clock';
+import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { loggedWork, runService, sayCrash, warner } from '@rsio/common/daemon/daemon-service';
+import { toRsError } from '@rsio/common/lib/errors';
+import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
+import { nameProcess } from '@rsio/common/daemon/process-name';
+import { plural } from '@rsio/common/lib/units';
 import { ClientDaemon } from './daemon.ts';
-import { deviceFacts } from './doors/device-facts.ts';
-import { nextIdentity } from './identity.ts';
+import { deviceFacts } from './frontends/system/device-facts.ts';
+import { nextIdentity } from './network/identity.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 

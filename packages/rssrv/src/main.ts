@@ -2,20 +2,20 @@
 // Invariant: the caller's prompt comes back only when clients can connect.
 
 import { mkdirSync } from 'node:fs';
-import { loadRssrvConfig, warningSentences } from '@rsio/protocol/config/load-config';
-import { type RssrvPaths, rssrvPaths } from '@rsio/protocol/config/root-paths';
-import type { RssrvConfig } from '@rsio/protocol/config/types';
-import { runProgram } from '@rsio/protocol/lib/arguments';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { type Daemon, startDaemon } from '@rsio/protocol/lib/daemon-process';
-import { loggedWork, runService, sayCrash, warner } from '@rsio/protocol/lib/daemon-service';
-import { copyToStderr, type LogLevel, openLog } from '@rsio/protocol/lib/log';
-import { nameProcess } from '@rsio/protocol/lib/process-name';
-import { plural } from '@rsio/protocol/lib/units';
-import { missingSentence } from './entrances.ts';
-import { Listener } from './listener.ts';
-import { openFilesDoubt, openFilesLimit } from './open-files.ts';
-import { missingAddresses, volumeDoubts } from './surroundings.ts';
+import { loadRssrvConfig, warningSentences } from '@rsio/common/config/load-config';
+import { type RssrvPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { runProgram } from '@rsio/common/daemon/arguments';
+import { systemClock } from '@rsio/common/lib/clock';
+import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { loggedWork, runService, sayCrash, warner } from '@rsio/common/daemon/daemon-service';
+import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
+import { nameProcess } from '@rsio/common/daemon/process-name';
+import { plural } from '@rsio/common/lib/units';
+import { missingSentence } from './listener/listening-sockets.ts';
+import { Listener } from './listener/listener.ts';
+import { openFilesDoubt, openFilesLimit } from './listener/descriptor-limit.ts';
+import { missingAddresses, volumeDoubts } from './listener/environment-check.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test]
 Offers the volumes in /etc/dvsc/rssrvcfg to the clients listed there.

@@ -3,16 +3,16 @@
 // closes, because without its listener it may not go on (S10).
 
 import type { Socket } from 'node:net';
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/protocol/lib/log';
-import { nameProcess } from '@rsio/protocol/lib/process-name';
-import { STORAGE_THREADS, WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/protocol/limits';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { systemClock } from '@rsio/common/lib/clock';
+import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
+import { nameProcess } from '@rsio/common/daemon/process-name';
+import { STORAGE_THREADS, WINDOW_BYTES, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/common/lib/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { RangeHelper } from './backends/range-helper.ts';
-import { ThreadShares } from './backends/thread-shares.ts';
-import type { FromWorker, ToSession, ToWorker, WorkerLog } from './channel.ts';
-import { SessionHost } from './session-host.ts';
+import { RangeHelper } from './backends/ranges/range-helper.ts';
+import { ThreadShares } from './backends/common/thread-shares.ts';
+import type { FromWorker, ToSession, ToWorker, WorkerLog } from './workers/channel.ts';
+import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();

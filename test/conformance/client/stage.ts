@@ -3,8 +3,8 @@
 // and tries again: no case counts connections, only paths, and what was once said of one counts whatever was said later.
 
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { RepView } from '@rsio/protocol/control/methods';
-import { PROOF_TIMEOUT_MS } from '@rsio/protocol/limits';
+import type { RepView } from '@rsio/common/control/methods';
+import { PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
 import type { Host } from '../../support/host.ts';
 import type { Hosts } from '../../support/hosts.ts';
 import { NbdIo } from '../../support/nbd-io.ts';

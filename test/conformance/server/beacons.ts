@@ -3,14 +3,14 @@
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { decodeBeacon, type Offer } from '@rsio/protocol/explorer/beacon';
+import { decodeBeacon, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import {
   BEACON_BURST_PER_SOURCE,
   BEACON_NONCE_BYTES,
   BEACON_RATE_PER_SOURCE,
   BEACON_REQUEST_BYTES,
   MAC_BYTES,
-} from '@rsio/protocol/limits';
+} from '@rsio/common/lib/limits';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Need, type ServerCase, serverCase } from '../case.ts';
 import { equals, holds, sameBytes } from '../check.ts';

@@ -8,7 +8,7 @@ import {
   PROBE_WINDOW_BYTES,
   SECTOR_BYTES,
   SEGMENT_BYTES,
-} from '@rsio/protocol/limits';
+} from '@rsio/common/lib/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';

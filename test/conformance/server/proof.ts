@@ -9,7 +9,7 @@ import {
   SESSION_ID_BYTES,
   SLOTS_RESERVED,
   UNPROVEN_PER_ADDRESS_MAX,
-} from '@rsio/protocol/limits';
+} from '@rsio/common/lib/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { asBytes, frameBytes, RawClient, type RawIdentity } from '../../support/raw-peer.ts';
 import { type ServerCase, serverCase } from '../case.ts';

@@ -1,7 +1,7 @@
 // Slots and seqs (S1, S2): what is new, a copy, stale or a protocol error, and who is answered what.
 // Each case takes slots that nothing has used before, so that it knows their seqs.
 
-import { SECTOR_BYTES, SEQ_MODULUS } from '@rsio/protocol/limits';
+import { SECTOR_BYTES, SEQ_MODULUS } from '@rsio/common/lib/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer, encodeExtentsRequest, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';

@@ -3,10 +3,16 @@
 // again, reads the same.
 
 import { isDeepStrictEqual } from 'node:util';
-import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/limits';
-import { type Beacon, decodeBeacon, type Discover, encodeDiscover, encodeOffer } from '@rsio/protocol/explorer/beacon';
-import { BeaconResponder } from '@rsio/protocol/explorer/beacon-responder';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/common/lib/limits';
+import {
+  type Beacon,
+  decodeBeacon,
+  type Discover,
+  encodeDiscover,
+  encodeOffer,
+} from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { BeaconResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { aName, edge, some } from '../message-maker.ts';
 import { beaconKeyOf, isBeaconSigned } from '../proof-oracle.ts';

@@ -4,9 +4,9 @@
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TrunkScene } from '@rsio/protocol/testing/trunk-scene';
-import { Request } from '@rsio/protocol/trunk/request';
+import { Request } from '@rsio/protocol/client/requests/request';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';

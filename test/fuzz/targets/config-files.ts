@@ -3,9 +3,9 @@
 // that is what its text says.
 
 import { isDeepStrictEqual } from 'node:util';
-import { type IniDocument, parseIni, printIni } from '@rsio/protocol/config/ini-document';
-import { examineRscltConfig, parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import { checkEdit } from '@rsio/protocol/config/rscltcfg-check';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { examineRscltConfig, parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { checkEdit } from '@rsio/common/config/rscltcfg-check';
 import {
   addInterface,
   addNamespace,
@@ -14,11 +14,11 @@ import {
   renamePlace,
   type RscltPlace,
   setKey,
-} from '@rsio/protocol/config/rscltcfg-edit';
-import { parseRssrvConfig } from '@rsio/protocol/config/rssrvcfg';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { INTERFACES_MAX } from '@rsio/protocol/limits';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+} from '@rsio/common/config/rscltcfg-edit';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import { RsError } from '@rsio/common/lib/errors';
+import { INTERFACES_MAX } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { configText, SECRET } from '../config-maker.ts';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../fuzz-target.ts';
 import { encodeScript, readScript, scriptPieces, type Step, step } from '../script.ts';

@@ -3,9 +3,9 @@
 
 import net from 'node:net';
 import path from 'node:path';
-import { type ControlHandlers, startControlServer } from '@rsio/protocol/control/control-server';
-import { LineSplitter } from '@rsio/protocol/control/line-splitter';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { type ControlHandlers, startControlServer } from '@rsio/common/control/control-server';
+import { LineSplitter } from '@rsio/common/control/line-splitter';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated, reordered } from '../mutator.ts';
 import { scratchFolder } from '../scratch.ts';

@@ -2,11 +2,11 @@
 // that answers in any order or with errors, the end in the middle. Requests are written by hand, not by our codec. Oracle: no exception, each
 // request that is due an answer has exactly one, of its own length; no more is asked of the volume than was agreed on; no buffer stays lent.
 
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
-import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/protocol/limits';
-import { FuseBuffers } from '@rsio/rsiod/doors/raw/fuse-buffers';
-import { FuseSession } from '@rsio/rsiod/doors/raw/fuse-session';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/common/lib/limits';
+import { FuseBuffers } from '@rsio/rsiod/frontends/fuse/fuse-buffers';
+import { FuseSession } from '@rsio/rsiod/frontends/fuse/fuse-session';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../script.ts';
 import { playDoor, VOLUME_BYTES, type ScriptedVolume } from '../scripted-volume.ts';

@@ -2,9 +2,9 @@
 // time (proof-oracle.ts), is right for exactly the CHALLENGE seen, and names the session that was joined; what is thrown is an RsError.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { RsError } from '@rsio/common/lib/errors';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeRefuse, encodeChallenge, encodeFarewell, encodeRefuse, encodeWelcome } from '@rsio/protocol/wire/message-codec';
 import { frameBytes } from '../frame-maker.ts';

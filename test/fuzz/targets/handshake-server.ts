@@ -1,10 +1,10 @@
 // The server's handshake on one connection, whatever the two frames of a client hold. Oracle: a proof is accepted only when the macs,
 // reckoned a second time (proof-oracle.ts), are right, and then it is; names and keys are refused alike; nothing but E_PROTOCOL is thrown.
 
-import { INSTANCE_MAX } from '@rsio/protocol/limits';
+import { INSTANCE_MAX } from '@rsio/common/lib/limits';
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/protocol/limits';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeFarewell, encodeHello, encodeProof } from '@rsio/protocol/wire/message-codec';
 import { frameBytes } from '../frame-maker.ts';

@@ -2,9 +2,9 @@
 // no other, keeps the document what its own text says, and refuses with E_CONFIG only.
 
 import { isDeepStrictEqual } from 'node:util';
-import { type IniDocument, parseIni, printIni } from '@rsio/protocol/config/ini-document';
-import { appendLine, appendSection, removeEntry, removeSection, renameSection, setValue } from '@rsio/protocol/config/ini-edit';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { appendLine, appendSection, removeEntry, removeSection, renameSection, setValue } from '@rsio/common/config/ini/ini-edit';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { configText } from '../config-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../fuzz-target.ts';
 import { encodeScript, mutatedScript, readScript, scriptPieces, type Step, step } from '../script.ts';

@@ -2,14 +2,14 @@
 // in their place. Oracle: no exception, the volume is asked only for what its requests may hold, output is bounded, and when it is over it
 // is over once, with nothing lent and nothing in the volume.
 
-import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, NBD_BATCH_BYTES } from '@rsio/protocol/limits';
-import { DataBuffers } from '@rsio/rsiod/doors/nbd/data-buffers';
-import { DoorBudget } from '@rsio/rsiod/doors/nbd/door-budget';
-import { NbdConnection } from '@rsio/rsiod/doors/nbd/nbd-connection';
-import { BatchPool } from '@rsio/rsiod/doors/nbd/nbd-transport';
-import { MemoryTransport } from '@rsio/rsiod/doors/nbd/testing/memory-transport';
-import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/doors/nbd/testing/nbd-client';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
+import { DoorBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
+import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';
+import { BatchPool } from '@rsio/rsiod/frontends/nbd/nbd-transport';
+import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
+import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { edge } from '../message-maker.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../script.ts';

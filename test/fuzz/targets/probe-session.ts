@@ -1,14 +1,14 @@
 // The server's end of a probe connection, and a proven client that does whatever it likes on it. Oracle: no exception; what is said is
 // frames, READ data is zeros' length and no more than was asked for; nothing is lent, and no timer left, when it has ended, and it ends.
 
-import { OUTPUT_BUFFER_BYTES, OUTPUT_QUEUED_MAX_BYTES, PROBE_TIME_MAX_MS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/protocol/limits';
+import { OUTPUT_BUFFER_BYTES, OUTPUT_QUEUED_MAX_BYTES, PROBE_TIME_MAX_MS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/common/lib/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import { ProbeSession } from '@rsio/rssrv/probe-session';
+import { ProbeSession } from '@rsio/rssrv/probes/probe-session';
 import { anyFrame, dataOf, frameBytes } from '../frame-maker.ts';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { HostileEnd } from '../hostile-end.ts';

@@ -11,15 +11,15 @@ import {
   REREAD_MAX_BYTES,
   SLOTS,
   WINDOW_BYTES,
-} from '@rsio/protocol/limits';
+} from '@rsio/common/lib/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { Session } from '@rsio/rssrv/session';
-import type { Grant } from '@rsio/rssrv/session-volumes';
+import { Session } from '@rsio/rssrv/session/session';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { HeldBackends } from '../held-backend.ts';
 import { HostileEnd } from '../hostile-end.ts';

@@ -3,16 +3,16 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/protocol/lib/clock';
-import type { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { systemClock } from '@rsio/common/lib/clock';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import { INSTANCE_MAX } from '@rsio/protocol/limits';
-import { nextIdentity } from '@rsio/rsiod/identity';
-import { Holders } from '@rsio/rssrv/holders';
-import { RunRecords } from '@rsio/rssrv/run-records';
+import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { nextIdentity } from '@rsio/rsiod/network/identity';
+import { Holders } from '@rsio/rssrv/holds/holders';
+import { RunRecords } from '@rsio/rssrv/listener/run-records';
 import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';
-import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volume-ids';
+import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volumes/volume-ids';
 import { expectPrintable, expectRefusal, expectThat, type FuzzTarget } from '../fuzz-target.ts';
 import { mutated } from '../mutator.ts';
 import { scratchFolder } from '../scratch.ts';

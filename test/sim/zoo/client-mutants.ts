@@ -1,15 +1,15 @@
 // Mutants of the client's end: slots, copies, fences, overlaps. Leaves running them to the zoo.
 // Those whose damage rule S3 would cut short let stray answers pass as well, and say so.
 
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { Dispatcher } from '@rsio/protocol/trunk/dispatcher';
-import { Fences } from '@rsio/protocol/trunk/fences';
-import { OverlapTracker } from '@rsio/protocol/trunk/overlap';
-import type { Path } from '@rsio/protocol/trunk/path';
-import type { Request } from '@rsio/protocol/trunk/request';
-import { SlotTable } from '@rsio/protocol/trunk/slot-table';
-import { Slots } from '@rsio/protocol/trunk/slots';
-import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import { Fences } from '@rsio/protocol/client/fences';
+import { OverlapTracker } from '@rsio/protocol/client/requests/overlap';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
+import { Slots } from '@rsio/protocol/client/requests/slots';
+import { Trunk } from '@rsio/protocol/client/trunk';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';

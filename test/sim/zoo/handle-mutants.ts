@@ -1,12 +1,12 @@
 // Mutants of what an OPEN may meet, and of how handles, their holds and their numbers end. Leaves running them to the zoo.
 // Invariant: each breaks one rule, in one place.
 
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { HandleRelease, type Released } from '@rsio/protocol/trunk/handle-release';
-import { LogRoom } from '@rsio/protocol/trunk/log-room';
-import { Opener } from '@rsio/protocol/trunk/opener';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { HandleRelease, type Released } from '@rsio/protocol/client/handle-release';
+import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { Opener } from '@rsio/protocol/client/opener';
 import type { OpenAnswer } from '@rsio/protocol/wire/messages';
-import { HandleNumbers } from '@rsio/rssrv/handle-numbers';
+import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
 import { override } from '../override.ts';
 import { all, type Mutant } from './mutant.ts';
 

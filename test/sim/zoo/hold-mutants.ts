@@ -2,17 +2,17 @@
 // one. They break the production Holders, the sessions' revoking and the client's attachments; what only processes and files decide in
 // production is broken in the simulator's listener, and says so. Leaves running them to the zoo.
 
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { Opener } from '@rsio/protocol/trunk/opener';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Opener } from '@rsio/protocol/client/opener';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { Server } from '@rsio/rsiod/server';
-import type { ClientIdentity } from '@rsio/rssrv/channel';
-import type { Opening } from '@rsio/rssrv/hold-table';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holders';
-import type { OpenVolume } from '@rsio/rssrv/request';
-import type { ServedVolume } from '@rsio/rssrv/served-volume';
-import { type Grant, SessionVolumes } from '@rsio/rssrv/session-volumes';
+import { Server } from '@rsio/rsiod/network/server';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { Opening } from '@rsio/rssrv/holds/hold-table';
+import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import type { OpenVolume } from '@rsio/rssrv/session/request';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
 import { override } from '../override.ts';
 import { SimFacts } from '../sim-facts.ts';
 import { SimMachine } from '../sim-machine.ts';

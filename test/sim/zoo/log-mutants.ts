@@ -1,9 +1,9 @@
 // Mutants of rules L1 and L2: what the client keeps of what was answered, and when it may forget it. Leaves running them to the zoo.
 // Invariant: each breaks one rule, in one place.
 
-import { LogRoom } from '@rsio/protocol/trunk/log-room';
-import { ReplayLog, type Room } from '@rsio/protocol/trunk/replay-log';
-import type { Request } from '@rsio/protocol/trunk/request';
+import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { ReplayLog, type Room } from '@rsio/protocol/client/replay/replay-log';
+import type { Request } from '@rsio/protocol/client/requests/request';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { override } from '../override.ts';

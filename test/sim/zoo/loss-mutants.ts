@@ -3,9 +3,9 @@
 // Leaves running them to the zoo.
 
 import { STATUS } from '@rsio/protocol/wire/status';
-import { FlushGate } from '@rsio/rssrv/backends/flush-gate';
-import type { IoDone } from '@rsio/rssrv/backends/backend';
-import { VolumeSyncs } from '@rsio/rssrv/volume-syncs';
+import { FlushGate } from '@rsio/rssrv/backends/common/flush-gate';
+import type { IoDone } from '@rsio/rssrv/backends/common/backend';
+import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { override } from '../override.ts';
 import { SimServer, type ServerPorts } from '../sim-server.ts';
 import { SimSession } from '../sim-session.ts';

@@ -2,10 +2,10 @@
 // Invariant: a mutant changes production classes from outside and is undone by what `apply` gives.
 
 import type { Header } from '@rsio/protocol/wire/header';
-import type { Path } from '@rsio/protocol/trunk/path';
-import type { Request } from '@rsio/protocol/trunk/request';
-import type { Slots } from '@rsio/protocol/trunk/slots';
-import { Dispatcher } from '@rsio/protocol/trunk/dispatcher';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import type { Slots } from '@rsio/protocol/client/requests/slots';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { override } from '../override.ts';
 
 export interface Mutant {

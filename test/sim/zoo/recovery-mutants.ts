@@ -1,20 +1,20 @@
 // Mutants of rules R1 and R2: what a client sends again when the storage has begun a new life, and in which order.
 // Those whose damage the log's own assertions would cut short break these as well, and say so. Leaves running them to the zoo.
 
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { changesContent } from '@rsio/protocol/trunk/overlap';
-import { Opener } from '@rsio/protocol/trunk/opener';
-import type { Replay } from '@rsio/protocol/trunk/replay';
-import { ReplayLog } from '@rsio/protocol/trunk/replay-log';
-import { ReplaySender } from '@rsio/protocol/trunk/replay-sender';
-import type { Request } from '@rsio/protocol/trunk/request';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { changesContent } from '@rsio/protocol/client/requests/overlap';
+import { Opener } from '@rsio/protocol/client/opener';
+import type { Replay } from '@rsio/protocol/client/replay/replay';
+import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { ReplaySender } from '@rsio/protocol/client/replay/replay-sender';
+import type { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '@rsio/rssrv/channel';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holders';
-import type { Grant } from '@rsio/rssrv/session-volumes';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { override, overrideGetter } from '../override.ts';
 import { all, type Mutant } from './mutant.ts';
 

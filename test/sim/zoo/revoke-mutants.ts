@@ -1,13 +1,13 @@
 // Mutants of rule S11: a handle whose I/O was given up is fenced, while the session and its other volumes go on. Leaves running them to the zoo.
 // Those that break a rule whose breach the server would cut short as the client's error break its guard there as well, and say so.
 
-import { Attachment } from '@rsio/protocol/trunk/attachment';
-import { HandleFences } from '@rsio/protocol/trunk/handle-fences';
-import { SlotTable } from '@rsio/protocol/trunk/slot-table';
-import { Slots } from '@rsio/protocol/trunk/slots';
-import { Trunk } from '@rsio/protocol/trunk/trunk';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { HandleFences } from '@rsio/protocol/client/handle-fences';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
+import { Slots } from '@rsio/protocol/client/requests/slots';
+import { Trunk } from '@rsio/protocol/client/trunk';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { SessionVolumes } from '@rsio/rssrv/session-volumes';
+import { SessionVolumes } from '@rsio/rssrv/session/session-volumes';
 import { override } from '../override.ts';
 import { all, type Mutant } from './mutant.ts';
 

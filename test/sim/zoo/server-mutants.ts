@@ -1,16 +1,17 @@
 // Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. Leaves running them to the zoo.
 // Those that break a rule whose breach the other end would cut short break its guard there as well, and say so.
 
-import { SlotTable } from '@rsio/protocol/trunk/slot-table';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { Encoder } from '@rsio/protocol/wire/encoder';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Backend } from '@rsio/rssrv/backends/backend';
-import { type OpenVolume, execute } from '@rsio/rssrv/request';
-import { type Admission, Session, type SessionPorts } from '@rsio/rssrv/session';
-import type { ServerPath } from '@rsio/rssrv/server-path';
+import type { Backend } from '@rsio/rssrv/backends/common/backend';
+import { type OpenVolume, execute } from '@rsio/rssrv/session/request';
+import type { Admission } from '@rsio/rssrv/session/server-path';
+import { Session, type SessionPorts } from '@rsio/rssrv/session/session';
+import type { ServerPath } from '@rsio/rssrv/session/server-path';
 import { override } from '../override.ts';
 import { all, lettingStrayAnswersPass, type Mutant } from './mutant.ts';
 

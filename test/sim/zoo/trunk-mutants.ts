@@ -1,12 +1,12 @@
 // Mutants of a measured trunk: what becomes of requests on a path that falls silent, of copies that are sent before that (hedges, probes),
 // and of paths that nothing is sent on. Leaves running them to the zoo.
 
-import type { LivenessTimes } from '@rsio/protocol/trunk/failover';
-import { Dispatcher } from '@rsio/protocol/trunk/dispatcher';
-import { Liveness } from '@rsio/protocol/trunk/liveness';
-import type { Path } from '@rsio/protocol/trunk/path';
-import type { Request } from '@rsio/protocol/trunk/request';
-import { type AnswerKind, Slots } from '@rsio/protocol/trunk/slots';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import { Liveness } from '@rsio/protocol/client/paths/liveness';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import { type AnswerKind, Slots } from '@rsio/protocol/client/requests/slots';
 import { ANSWER } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { override } from '../override.ts';

@@ -3,8 +3,8 @@
 // Invariant: a lane has one request out; whatever it reads must be what it was last told is written.
 
 import { randomInt } from 'node:crypto';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { NbdClient } from '../../demo/nbd-client.ts';
 import type { Host } from '../host.ts';
 import { Gaps } from './gaps.ts';

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { VolumeStats } from '@rsio/protocol/control/methods';
+import type { VolumeStats } from '@rsio/common/control/methods';
 import { NbdClient } from '../../demo/nbd-client.ts';
 import { type ServerConfigOptions, serverConfig, startClient } from '../configs.ts';
 import type { Host } from '../host.ts';

@@ -2,7 +2,7 @@
 // for each turn of the loop. Leaves what is asked and compared to nbd-load.ts. Invariant: no data but stamps is kept of what is read.
 
 import net from 'node:net';
-import { named, optionBytes, u32 } from '@rsio/rsiod/doors/nbd/testing/nbd-client';
+import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
 import { type NbdLoad, REPLY_BYTES, STAMP_BYTES } from './nbd-load.ts';
 
 /** A path of a Unix socket, an address, or a connection that is open already. */

@@ -1,8 +1,8 @@
 // A form becomes part of the document, whole or not at all: the edit is made, the reader looks at all of the file, and what it refuses is
 // the form's problem. Invariant: a document that comes out of here is one that the reader accepts.
 
-import { type IniDocument, printIni } from '@rsio/protocol/config/ini-document';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
+import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import {
   addInterface,
   addNamespace,
@@ -11,12 +11,12 @@ import {
   type KeyValues,
   removePlace,
   renamePlace,
-} from '@rsio/protocol/config/rscltcfg-edit';
-import { RsError } from '@rsio/protocol/lib/errors';
-import type { Removable } from './command.ts';
+} from '@rsio/common/config/rscltcfg-edit';
+import { RsError } from '@rsio/common/lib/errors';
+import type { FormPurpose, Removable } from './command.ts';
 import { checkForm, fieldText, type Form, formText } from './form.ts';
 import { placeOf } from './forms.ts';
-import type { FormPurpose, FormScreen, State } from './state.ts';
+import type { FormScreen, State } from './state.ts';
 
 /** The new document, or the form with its problem. */
 export type Accepted = { readonly document: IniDocument } | { readonly form: Form };

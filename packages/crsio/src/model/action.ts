@@ -1,12 +1,12 @@
 // What the model hears: keys, the size of the terminal, and how that ended which an effect began. `run` names the effect that speaks.
 // Invariant: an action is plain data, and says what happened, never what is to follow.
 
-import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { Finding } from '@rsio/protocol/explorer/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { Size } from '../widgets/canvas.ts';
-import type { Input } from './keys.ts';
+import type { Input } from '../widgets/keys.ts';
 import type { Failure, Sample, SearchedServer, StoredFile } from './state.ts';
 
 /** What became of asking rsiod to read the file. */

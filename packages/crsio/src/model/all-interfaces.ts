@@ -1,10 +1,10 @@
 // All interfaces of this machine that the file does not have yet, added at once: each card once, without the loopback, up to what a file may
 // have. Invariant: all of them are taken over or none, as with a form.
 
-import { addInterface } from '@rsio/protocol/config/rscltcfg-edit';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { plural } from '@rsio/protocol/lib/units';
-import { INTERFACES_MAX } from '@rsio/protocol/limits';
+import { addInterface } from '@rsio/common/config/rscltcfg-edit';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { plural } from '@rsio/common/lib/units';
+import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { tryEdit } from './accept.ts';
 import { configOf, notice, pushPopup, type State } from './state.ts';
 import { type Step, step } from './step.ts';

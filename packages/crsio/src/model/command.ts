@@ -1,7 +1,21 @@
 // What a person can want, as data: list lines, actions and questions name one, and perform.ts does it.
 // Invariant: a command names what it is about by the names in the file, never by a place on the screen.
 
-import type { ExploreRequest, FormPurpose } from './state.ts';
+/** What a form is for. `null`: for a section that does not exist yet. */
+export type FormPurpose =
+  | { readonly kind: 'interface'; readonly name: string | null }
+  | { readonly kind: 'namespace'; readonly name: string | null }
+  | { readonly kind: 'server'; readonly namespace: string; readonly name: string | null }
+  | { readonly kind: 'defaults' }
+  | { readonly kind: 'explore' };
+
+/** Where an exploration asks besides the broadcasts, and with which key. */
+export interface ExploreRequest {
+  readonly address: string | null;
+  /** null: that of [defaults]. */
+  readonly port: number | null;
+  readonly namespacekey: string | null;
+}
 
 /** A section that can be removed. */
 export type Removable =

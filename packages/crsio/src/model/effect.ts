@@ -1,9 +1,9 @@
 // What the model wants done outside, as data; effects.ts does it and answers with actions.
 // Invariant: an effect carries all it needs; nothing outside looks into the state.
 
-import type { FileFingerprint } from '@rsio/protocol/config/config-file';
-import type { RscltConfig } from '@rsio/protocol/config/types';
-import type { ExploreRequest } from './state.ts';
+import type { FileFingerprint } from '@rsio/common/config/config-file';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ExploreRequest } from './command.ts';
 
 export type Effect =
   /** Writes the file; `before`: what it must still be, null: it must not exist. */

@@ -2,10 +2,10 @@
 // what several fields must agree on, and where their values go, is accept.ts.
 // Invariant: a form is handed on only when every field is right by itself.
 
-import type { KeyEntry } from '@rsio/protocol/config/schema';
-import { RsError } from '@rsio/protocol/lib/errors';
+import type { KeyEntry } from '@rsio/common/config/schema/schema';
+import { RsError } from '@rsio/common/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
-import type { Input, KeyName } from './keys.ts';
+import type { Input, KeyName } from '../widgets/keys.ts';
 
 /** Something that may be put into a field. */
 export interface Offer {

@@ -1,13 +1,14 @@
 // Which forms there are: their fields from the schema, filled from the document. What happens when one is accepted is accept.ts.
 // Invariant: a key that the schema has is in the form of its section, so that the two never differ.
 
-import type { RscltPlace } from '@rsio/protocol/config/rscltcfg-edit';
-import type { IniDocument, IniSection } from '@rsio/protocol/config/ini-document';
-import { type KeyEntry, type KeyTable, SCHEMA } from '@rsio/protocol/config/schema';
-import { address, keyText, name, port } from '@rsio/protocol/config/value-types';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { RscltPlace } from '@rsio/common/config/rscltcfg-edit';
+import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
+import { type KeyEntry, type KeyTable, SCHEMA } from '@rsio/common/config/schema/schema';
+import { address, keyText, name, port } from '@rsio/common/config/schema/value-types';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { type FieldSpec, type Form, formOf, type Offer } from './form.ts';
-import { configOf, type FormPurpose, type FormScreen, type State } from './state.ts';
+import type { FormPurpose } from './command.ts';
+import { configOf, type FormScreen, type State } from './state.ts';
 
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';

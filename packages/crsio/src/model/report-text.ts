@@ -1,8 +1,8 @@
 // What was measured on a pair of interfaces, as one line for a person. What was not measured is left out.
 // The same words on the search screen and on the test of paths.
 
-import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import type { ProbeView } from '@rsio/protocol/control/methods';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { ProbeView } from '@rsio/common/control/methods';
 
 const BYTES_PER_MB = 1e6;
 

@@ -1,8 +1,8 @@
 // The state in which a session begins: the menu over the file, or over what a new file begins with.
 // Invariant: what a new file begins with is no change that a person would be asked about.
 
-import { type IniDocument, parseIni, printIni } from '@rsio/protocol/config/ini-document';
-import { newRscltcfg } from '@rsio/protocol/config/rscltcfg-edit';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import { notice, type Popup, type State, type StoredFile } from './state.ts';
 
 /** `stored` must be a file that the reader accepts, or none. */

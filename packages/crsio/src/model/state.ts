@@ -2,17 +2,17 @@
 // of them. Nothing here does anything: update.ts makes the next state, screens/ show it.
 // Invariant: the document is always one that the reader accepts, so that it can be saved at any time.
 
-import type { FileFingerprint } from '@rsio/protocol/config/config-file';
-import { type IniDocument, printIni } from '@rsio/protocol/config/ini-document';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import type { RscltConfig } from '@rsio/protocol/config/types';
-import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/protocol/control/methods';
-import type { FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { Finding } from '@rsio/protocol/explorer/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { FileFingerprint } from '@rsio/common/config/config-file';
+import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { Size } from '../widgets/canvas.ts';
-import type { Command } from './command.ts';
+import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
 /** What went wrong outside, for a person. */
@@ -26,22 +26,6 @@ export interface StoredFile {
   readonly text: string;
   /** null: there is no file. */
   readonly fingerprint: FileFingerprint | null;
-}
-
-/** What a form is for. `null`: for a section that does not exist yet. */
-export type FormPurpose =
-  | { readonly kind: 'interface'; readonly name: string | null }
-  | { readonly kind: 'namespace'; readonly name: string | null }
-  | { readonly kind: 'server'; readonly namespace: string; readonly name: string | null }
-  | { readonly kind: 'defaults' }
-  | { readonly kind: 'explore' };
-
-/** Where an exploration asks besides the broadcasts, and with which key. */
-export interface ExploreRequest {
-  readonly address: string | null;
-  /** null: that of [defaults]. */
-  readonly port: number | null;
-  readonly namespacekey: string | null;
 }
 
 /** What rsiod said at one moment. */

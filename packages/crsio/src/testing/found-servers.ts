@@ -1,8 +1,8 @@
 // Servers as explorations and examinations tell of them, for tests of the screens.
 // Addresses are given by the test, everything else is the same for all.
 
-import type { FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 
 const PORT = 5000;
 

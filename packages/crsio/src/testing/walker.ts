@@ -1,17 +1,17 @@
 // A person at crsio without a terminal: presses keys, types, sees the screen as text. Behind it stand a file in memory, servers and an rsiod
 // that the test scripts. Everything between the keyboard and these ports is the product.
 
-import type { ControlMethodName, ControlMethods } from '@rsio/protocol/control/methods';
-import type { FoundServer } from '@rsio/protocol/explorer/exploration';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { Examination } from '@rsio/protocol/explorer/probe-report';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type Ports, runEffect } from '../effects.ts';
-import type { KeyName } from '../model/keys.ts';
+import type { KeyName } from '../widgets/keys.ts';
 import { startState } from '../model/start.ts';
 import type { State, StoredFile } from '../model/state.ts';
-import { drawState } from '../screens/frame.ts';
+import { drawState } from '../view/frame.ts';
 import type { Asked } from '../server-asking.ts';
 import { Session } from '../session.ts';
 import { SIGNS } from '../widgets/border.ts';

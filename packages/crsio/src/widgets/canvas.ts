@@ -2,7 +2,7 @@
 // what a screen looks like. Everything that is put on it is made fit for a terminal here (lib/printable.ts).
 // Invariant: every row has exactly `columns` columns; what does not fit is cut, never wrapped.
 
-import { escapeControls } from '@rsio/protocol/lib/printable';
+import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
 /** Nothing is told by colour alone: each style also has its own brightness, inversion or line, or stands beside a word or sign. */

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { KeyName } from '../model/keys.ts';
+import type { KeyName } from './keys.ts';
 import { editedText, editOf, editWindow, insertText, type LineEdit, pressEdit } from './line-edit.ts';
 import { fit, textWidth } from './text-width.ts';
 

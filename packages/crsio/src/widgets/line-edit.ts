@@ -2,8 +2,8 @@
 // in so many columns and where the cursor stands.
 // Invariant: the cursor stands between grapheme clusters, and the text has no control characters and at most FIELD_TEXT_MAX_CHARS.
 
-import { FIELD_TEXT_MAX_CHARS } from '@rsio/protocol/lib/program-limits';
-import type { KeyName } from '../model/keys.ts';
+import { FIELD_TEXT_MAX_CHARS } from '@rsio/common/lib/program-limits';
+import type { KeyName } from './keys.ts';
 import { graphemesOf, textWidth } from './text-width.ts';
 
 export interface LineEdit {

@@ -8,8 +8,8 @@ import {
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,
   FAILED_PROOFS_REMEMBERED_MAX,
-} from '../limits.ts';
-import { FakeClock } from '../testing/fake-clock.ts';
+} from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { AttemptLimit, type Claim, ProofLimits } from './attempt-limit.ts';
 
 const TEN = { atOnce: 10, eachMs: 1_000 };

@@ -2,15 +2,15 @@
 // that nobody's failures keep another node out. What becomes of who must wait is left to the listener. Invariants: memory is bounded;
 // forgetting never lets anybody guess more often, since a name that comes new to a full table stands for the least of those in it.
 
-import type { Clock } from '../lib/clock.ts';
-import { sourceKey } from '../lib/subnet.ts';
+import type { Clock } from '@rsio/common/lib/clock';
+import { sourceKey } from '@rsio/common/lib/subnet';
 import {
   FAILED_PROOF_EACH_MS,
   FAILED_PROOF_OF_NODE_EACH_MS,
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,
   FAILED_PROOFS_REMEMBERED_MAX,
-} from '../limits.ts';
+} from '@rsio/common/lib/limits';
 
 /** So many failures at once, and then one for each such time. */
 export interface Allowance {

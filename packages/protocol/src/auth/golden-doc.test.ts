@@ -3,14 +3,14 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { codeOf, readDocument, readSource } from '../testing/document.ts';
+import { codeOf, readDocument, readSource } from '@rsio/common/testing/document';
 import { baseKey, joinKey, mac, sessionSecret } from './keys.ts';
 
 const blocks = codeOf(readDocument('PROTOCOL.md'), '### Golden frames');
 const frames = new Map(blocks.slice(0, -1).map(([title = '', ...lines]) => [title, lines.map((line) => line.trim()).join('')] as const));
 
 test('the page has exactly the golden frames', () => {
-  const source = readSource('auth/golden-frames.test.ts').split('const FRAMES')[1] ?? '';
+  const source = readSource('packages/protocol/src/auth/golden-frames.test.ts').split('const FRAMES')[1] ?? '';
   const golden = [...source.matchAll(/\[\s*'([^']+)',[^]*?'([0-9a-f]{32,})',?\s*\]/g)].map(([, name, bytes]) => [name, bytes]);
   expect([...frames]).toEqual(golden);
   expect(golden.length).toBeGreaterThan(8);

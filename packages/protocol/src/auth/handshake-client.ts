@@ -3,9 +3,9 @@
 // the session's secret) for exactly the HELLO and CHALLENGE seen here; a step that throws ends the handshake.
 
 import { createHash } from 'node:crypto';
-import { assert } from '../lib/assert.ts';
-import { type ErrorCode, RsError } from '../lib/errors.ts';
-import { MAC_BYTES, NONCE_BYTES } from '../limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { MAC_BYTES, NONCE_BYTES } from '@rsio/common/lib/limits';
 import { OP } from '../wire/frames.ts';
 import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';

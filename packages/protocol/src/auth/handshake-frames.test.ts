@@ -2,7 +2,7 @@
 // Leaves the handshake itself to handshake.test.ts.
 
 import { expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/common/lib/errors';
 import { FRAMES, OP } from '../wire/frames.ts';
 import { emptyHeader } from '../wire/header.ts';
 import { handshakeFrame, wholeFrame } from './handshake-frames.ts';

@@ -2,9 +2,9 @@
 // state machines. Invariant: a frame before the proof is HANDSHAKE_MESSAGE_MAX_BYTES of body at most, and its header has exactly one
 // form (all fields but op and length are zero), so that no bit of it can be changed unnoticed.
 
-import { assert } from '../lib/assert.ts';
-import { RsError } from '../lib/errors.ts';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { RsError } from '@rsio/common/lib/errors';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 

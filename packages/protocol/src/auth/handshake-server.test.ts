@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/common/lib/errors';
 import { OP } from '../wire/frames.ts';
 import { encodeHello, encodeProof } from '../wire/message-codec.ts';
 import { handshakeFrame } from './handshake-frames.ts';

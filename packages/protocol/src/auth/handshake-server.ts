@@ -3,9 +3,9 @@
 // a stranger learns neither whether a name nor whether a session exists.
 
 import { createHash } from 'node:crypto';
-import { assert } from '../lib/assert.ts';
-import { type ErrorCode, RsError } from '../lib/errors.ts';
-import { MAC_BYTES, NONCE_BYTES } from '../limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { MAC_BYTES, NONCE_BYTES } from '@rsio/common/lib/limits';
 import { chooseFeatures, chooseVersion } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome } from '../wire/message-codec.ts';

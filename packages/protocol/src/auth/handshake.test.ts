@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '../limits.ts';
+import { RsError } from '@rsio/common/lib/errors';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader, readHeader } from '../wire/header.ts';
 import type { Hello, Welcome } from '../wire/messages.ts';

@@ -1,8 +1,8 @@
 // Pools that know what they have lent: a test that ends with something lent has found a leak. What comes back is destroyed, so that
 // whoever still reads it is seen.
 
-import { BufferPool } from '../lib/buffer-pool.ts';
-import { BODY_MAX_BYTES } from '../limits.ts';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { OutputPool } from '../wire/encoder.ts';
 
 type Output = Parameters<OutputPool['give']>[0];

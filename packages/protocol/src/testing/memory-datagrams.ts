@@ -1,9 +1,9 @@
 // Datagrams in memory: sockets on addresses, and a delay for every datagram. Several may have the same address and port, as on a broadcast
 // address: each hears. What a test does to it: lose datagrams, refuse addresses.
 
-import { RsError } from '../lib/errors.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { DatagramHandler, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/datagram-sockets.ts';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { DatagramHandler, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/network/datagram-sockets.ts';
 
 interface Bound {
   readonly at: DatagramPeer;

@@ -1,8 +1,8 @@
 // A network of routes in memory: each leads from one client address to one server address and has links, some of them over. What a
 // test, or a seed, does to it: refuse or swallow connections, reset links, let a direction stand still.
 
-import type { Clock } from '../lib/clock.ts';
-import type { Connector, PathTransport } from '../trunk/path-transport.ts';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Connector, PathTransport } from '../link/path-transport.ts';
 import { type LinkShape, MemoryEnd, MemoryLink } from './memory-transport.ts';
 
 export class MemoryRoute {

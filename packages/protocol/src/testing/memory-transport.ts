@@ -3,8 +3,8 @@
 // and what it hands to a handler is destroyed after the call. Invariant: each direction is a stream: nothing overtakes, nothing is lost
 // but its tail.
 
-import type { Clock, Timer } from '../lib/clock.ts';
-import type { PathTransport, TransportHandler } from '../trunk/path-transport.ts';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { PathTransport, TransportHandler } from '../link/path-transport.ts';
 
 export interface LinkShape {
   /** How long a send waits before the network has its bytes, and how long these travel, ms. */

@@ -1,7 +1,7 @@
 // The figures of a path as a daemon tells them, for the tests of what people see of them.
 // Complete; a test changes what it is about.
 
-import type { PathStats } from '../control/methods.ts';
+import type { PathStats } from '@rsio/common/control/methods';
 
 /** Of a path on which nothing went yet. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {

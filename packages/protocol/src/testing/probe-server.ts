@@ -3,15 +3,15 @@
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
-import { PROBE_SLOTS, PROBE_WINDOW_BYTES, SECTOR_BYTES, SEGMENT_BYTES } from '../limits.ts';
-import { Connection } from '../trunk/connection.ts';
+import { PROBE_SLOTS, PROBE_WINDOW_BYTES, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/common/lib/limits';
+import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export interface ProbeServerWays {
   readonly features: readonly string[];

@@ -1,10 +1,17 @@
 // Requests for the tests of the replay log: every sector that a WRITE carries tells its own place and the write's number, so that whatever
 // is executed later says what it is. Leaves the log and the server to the tests.
 
-import { assert } from '../lib/assert.ts';
-import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES, SECTOR_BYTES, SEGMENT_BYTES, SLOTS } from '../limits.ts';
-import type { Replay } from '../trunk/replay.ts';
-import { Request } from '../trunk/request.ts';
+import { assert } from '@rsio/common/lib/assert';
+import {
+  REPLAY_CELL_BYTES,
+  REPLAY_CELL_COST_BYTES,
+  REPLAY_RANGE_COST_BYTES,
+  SECTOR_BYTES,
+  SEGMENT_BYTES,
+  SLOTS,
+} from '@rsio/common/lib/limits';
+import type { Replay } from '../client/replay/replay.ts';
+import { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { sectorsOf } from '../wire/header.ts';
 

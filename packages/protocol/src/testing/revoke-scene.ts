@@ -1,10 +1,10 @@
 // A trunk with an opener, an attachment that is open, and a server that revokes its handles, refuses OPENs and loses sessions as a test says.
 // Leaves judging to the tests: which requests the server has heard and not answered is in `waiting`.
 
-import { SECTOR_BYTES } from '../limits.ts';
-import { Attachment } from '../trunk/attachment.ts';
-import { Opener } from '../trunk/opener.ts';
-import type { Request } from '../trunk/request.ts';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { Attachment } from '../client/attachment.ts';
+import { Opener } from '../client/opener.ts';
+import type { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
 import type { OpenAnswer, OpenRequest } from '../wire/messages.ts';

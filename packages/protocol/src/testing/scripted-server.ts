@@ -3,8 +3,8 @@
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
-import type { ErrorCode } from '../lib/errors.ts';
-import { Connection } from '../trunk/connection.ts';
+import type { ErrorCode } from '@rsio/common/lib/errors';
+import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import { bodyLengthBytes, type Header } from '../wire/header.ts';
@@ -12,7 +12,7 @@ import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
 import type { ServerInterface } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export interface HeardFrame {
   readonly header: Header;

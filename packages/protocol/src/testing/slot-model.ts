@@ -3,10 +3,10 @@
 // Moves are chosen by numbers; what is judged: a request is executed at most once and never after its answer was told, no correct
 // peer is taken for a liar, and when all is well again everything is answered and every slot free.
 
-import { Fences } from '../trunk/fences.ts';
-import { Request } from '../trunk/request.ts';
-import { SlotTable } from '../trunk/slot-table.ts';
-import { Slots } from '../trunk/slots.ts';
+import { Fences } from '../client/fences.ts';
+import { Request } from '../client/requests/request.ts';
+import { SlotTable } from '../link/slot-table.ts';
+import { Slots } from '../client/requests/slots.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader } from '../wire/header.ts';
 

@@ -1,21 +1,21 @@
 // A trunk with its supervisors over a network in memory, and the server's end in the test's hands.
 // Leaves what the server answers, and when, to the test.
 
-import type { RsError } from '../lib/errors.ts';
-import type { PathState } from '../lib/path-facts.ts';
-import { Attachment } from '../trunk/attachment.ts';
-import { PathSupervisor } from '../trunk/path-supervisor.ts';
-import { Request, type RequestOwner } from '../trunk/request.ts';
-import { Trunk } from '../trunk/trunk.ts';
+import type { RsError } from '@rsio/common/lib/errors';
+import type { PathState } from '../link/path-facts.ts';
+import { Attachment } from '../client/attachment.ts';
+import { PathSupervisor } from '../client/path-supervisor.ts';
+import { Request, type RequestOwner } from '../client/requests/request.ts';
+import { Trunk } from '../client/trunk.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { OpenAnswer } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
-import { FakeClock } from './fake-clock.ts';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from './memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from './memory-transport.ts';
 import { ScriptedServer } from './scripted-server.ts';
-import { SeededRandom } from './seeded-random.ts';
-import { StallingClock } from './stalling-clock.ts';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { StallingClock } from '@rsio/common/testing/stalling-clock';
 
 export const OPEN_ANSWER: OpenAnswer = {
   handle: 3,

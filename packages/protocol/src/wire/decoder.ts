@@ -3,8 +3,8 @@
 // Invariant: what `frame` gets is a whole frame whose length was checked before memory was taken, and is valid only during the call.
 
 import { crc32 } from 'node:zlib';
-import type { BufferPool } from '../lib/buffer-pool.ts';
-import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '../limits.ts';
+import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/common/lib/limits';
 import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 

@@ -3,7 +3,7 @@
 // is his own again at once. Invariant: an output buffer is written again only where no send of it is under way.
 
 import { crc32 } from 'node:zlib';
-import { assert } from '../lib/assert.ts';
+import { assert } from '@rsio/common/lib/assert';
 import {
   DIGEST_BYTES,
   HEADER_BYTES,
@@ -11,7 +11,7 @@ import {
   OUTPUT_BATCH_MIN_BYTES,
   OUTPUT_BUFFERS_POOLED_MAX,
   OUTPUT_BUFFER_BYTES,
-} from '../limits.ts';
+} from '@rsio/common/lib/limits';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
 /** Where batches go. `done` is called once, when the bytes may be overwritten (written, or the connection closed). */

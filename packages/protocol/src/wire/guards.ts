@@ -2,8 +2,8 @@
 // Which fields a message has is left to message-codec.ts. Invariant: what a guard gives is rebuilt (nothing of the received object or
 // of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
 
-import { RsError } from '../lib/errors.ts';
-import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '../limits.ts';
+import { RsError } from '@rsio/common/lib/errors';
+import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '@rsio/common/lib/limits';
 
 /** `field` is what an error calls the value: `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;

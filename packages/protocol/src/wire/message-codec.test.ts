@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/common/lib/errors';
 import {
   BODY_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
@@ -21,7 +21,7 @@ import {
   SENTENCE_MAX_CHARS,
   VOLUME_MAX_BYTES,
   VOLUMES_PER_FRAME_MAX,
-} from '../limits.ts';
+} from '@rsio/common/lib/limits';
 import { cleanText } from './guards.ts';
 import * as codec from './message-codec.ts';
 import { type Hello, TAKE, type VolumeEntry } from './messages.ts';

@@ -3,8 +3,8 @@
 // and nothing of what was received gets further than its form allows; an error names the field and never its content.
 
 import { Packr } from 'msgpackr';
-import { assert } from '../lib/assert.ts';
-import { RsError } from '../lib/errors.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { RsError } from '@rsio/common/lib/errors';
 import {
   BODY_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
@@ -26,7 +26,7 @@ import {
   VERSIONS_OFFERED_MAX,
   VOLUME_MAX_BYTES,
   VOLUMES_PER_FRAME_MAX,
-} from '../limits.ts';
+} from '@rsio/common/lib/limits';
 import {
   addedLater,
   bytesOf,
@@ -88,7 +88,7 @@ interface Codec<T> {
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
-/** Also for messages that go in datagrams (explorer/beacon.ts). */
+/** Also for messages that go in datagrams (discovery/discovery-datagram.ts). */
 export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {

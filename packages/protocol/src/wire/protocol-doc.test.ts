@@ -3,10 +3,10 @@
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { ERRORS } from '../lib/errors.ts';
-import * as programLimits from '../lib/program-limits.ts';
-import * as limits from '../limits.ts';
-import { codeOf, readDocument, tableOf } from '../testing/document.ts';
+import { ERRORS } from '@rsio/common/lib/errors';
+import * as programLimits from '@rsio/common/lib/program-limits';
+import * as limits from '@rsio/common/lib/limits';
+import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
 import { writeIoHeader } from './header.ts';
 import * as codec from './message-codec.ts';

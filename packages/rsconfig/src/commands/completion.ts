@@ -1,8 +1,8 @@
 // completion bash: prints the script that completes command lines of rsconfig.
 // The table comes in as a function, because it contains this command itself.
 
-import { type Command, defineCommand, usageError } from '../command.ts';
-import { bashCompletion } from '../completion.ts';
+import { type Command, defineCommand, usageError } from '../cli/command.ts';
+import { bashCompletion } from '../cli/completion-script.ts';
 
 export function completionCommand(commands: () => readonly Command[]): Command {
   return defineCommand({

@@ -10,8 +10,8 @@ import { checkRoutes } from './checks/routes.ts';
 import { checkDoors, checkLimits } from './checks/system.ts';
 import { checkVolumes } from './checks/volumes.ts';
 import { checkWire } from './checks/wire.ts';
-import type { DoctorFacts } from './facts.ts';
-import type { Finding } from './finding.ts';
+import type { DoctorFacts } from './facts/facts.ts';
+import type { Finding } from './facts/finding.ts';
 
 const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkFile,

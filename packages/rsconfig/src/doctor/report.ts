@@ -8,9 +8,9 @@
 //   ok: interface if0: 192.168.45.20/24 on eth0, 1000 Mbit/s, MTU 1500
 //   1 error, 0 warnings, 14 things are well
 
-import { toText } from '../format.ts';
-import type { Finding } from './finding.ts';
-import { plural } from '@rsio/protocol/lib/units';
+import { toText } from '../output/format.ts';
+import type { Finding } from './facts/finding.ts';
+import { plural } from '@rsio/common/lib/units';
 
 export function formatFindings(findings: readonly Finding[]): string {
   return toText([...findings.flatMap(findingLines), summaryOf(findings)]);

@@ -3,19 +3,19 @@
 // Invariant: nothing that a beacon says is taken for proved.
 
 import { isIPv6 } from 'node:net';
-import type { DatagramPeer } from '@rsio/protocol/explorer/datagram-sockets';
-import type { FoundServer } from '@rsio/protocol/explorer/exploration';
-import { explore } from '@rsio/protocol/explorer/explorer';
-import type { Finding } from '@rsio/protocol/explorer/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe';
-import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { sameSubnet } from '@rsio/protocol/lib/subnet';
-import { printEndpoint } from '@rsio/protocol/lib/units';
-import { exploringLocals } from '../commands/exploring-locals.ts';
-import { splitSentence } from '../doctor/words.ts';
-import { type MachinePorts, probePorts } from '../machine-ports.ts';
+import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import { explore } from '@rsio/protocol/explorer/discovery/explorer';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { RsError } from '@rsio/common/lib/errors';
+import { sameSubnet } from '@rsio/common/lib/subnet';
+import { printEndpoint } from '@rsio/common/lib/units';
+import { exploringLocals } from '../commands/paths/exploring-locals.ts';
+import { splitSentence } from '../doctor/facts/words.ts';
+import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;

@@ -1,10 +1,10 @@
 // The file that join writes, byte for byte: new, beside other namespaces, completed, and refused.
 // Leaves finding the paths to the integration tests.
 
-import { SAMPLE_RSCLTCFG } from '@rsio/protocol/testing/sample-rscltcfg';
-import { parseIni, printIni } from '@rsio/protocol/config/ini-document';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import { NAME_MAX_BYTES } from '@rsio/protocol/limits';
+import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
+import { parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { describe, expect, test } from 'vitest';
 import { type JoinIdentity, planJoin, type UsablePath } from './plan.ts';
 

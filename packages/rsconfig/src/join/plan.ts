@@ -2,15 +2,15 @@
 // document out. Invariants: what is there stays; an address that the file has already is not written again; a namespace that the file
 // has under another name or key of this machine is not touched.
 
-import type { IniDocument } from '@rsio/protocol/config/ini-document';
-import { printIni } from '@rsio/protocol/config/ini-document';
-import { examineRscltConfig, targetPort } from '@rsio/protocol/config/rscltcfg';
-import { addInterface, addNamespace, addServer, newRscltcfg, setKey } from '@rsio/protocol/config/rscltcfg-edit';
-import type { ClientNamespaceConfig, RscltConfig } from '@rsio/protocol/config/types';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { addressKey } from '@rsio/protocol/lib/subnet';
-import { isName } from '@rsio/protocol/lib/units';
-import { INTERFACES_MAX, NAME_MAX_BYTES, PORT_DEFAULT } from '@rsio/protocol/limits';
+import type { IniDocument } from '@rsio/common/config/ini/ini-document';
+import { printIni } from '@rsio/common/config/ini/ini-document';
+import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
+import { addInterface, addNamespace, addServer, newRscltcfg, setKey } from '@rsio/common/config/rscltcfg-edit';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { isName } from '@rsio/common/lib/units';
+import { INTERFACES_MAX, NAME_MAX_BYTES, PORT_DEFAULT } from '@rsio/common/lib/limits';
 
 /** A path that works: from an address of this machine to an interface of a server. */
 export interface UsablePath {

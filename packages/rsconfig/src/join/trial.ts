@@ -2,13 +2,13 @@
 // Leaves what is written of it to plan.ts. Invariants: every interface of a server, and every one of this machine on which a server is
 // looked for, is in a path or has a reason; a key that one server refused is not shown to it again.
 
-import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/candidates';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe';
-import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { printEndpoint } from '@rsio/protocol/lib/units';
-import { JOIN_PATHS_MAX } from '@rsio/protocol/limits';
-import { type MachinePorts, probePorts } from '../machine-ports.ts';
+import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { printEndpoint } from '@rsio/common/lib/units';
+import { JOIN_PATHS_MAX } from '@rsio/common/lib/limits';
+import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
 import type { Discovery, JoinTarget, ServerToTry } from './discovery.ts';
 import type { UsablePath } from './plan.ts';
 

@@ -1,9 +1,9 @@
 // What a command works with, for the tests of single commands: nothing is printed, no daemon runs.
 // A test gives what it is about.
 
-import { rsiodPaths } from '@rsio/protocol/config/root-paths';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
-import type { CommandContext } from '../commands/command-context.ts';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { CommandContext } from '../cli/command-context.ts';
 
 /** `call` takes any method and gives any result: the test answers for the daemon. */
 interface Given extends Partial<Omit<CommandContext, 'call'>> {

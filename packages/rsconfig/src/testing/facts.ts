@@ -1,12 +1,12 @@
 // A client in good order as doctor knows it: two interfaces on two cards, one server, rsiod running with its file. Text of the file is
 // the manual's sample. A test breaks one thing.
 
-import { parseIni } from '@rsio/protocol/config/ini-document';
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import { RsError } from '@rsio/protocol/lib/errors';
-import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/facts.ts';
+import { parseIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { RsError } from '@rsio/common/lib/errors';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/facts/facts.ts';
 import { AT_MS, rep } from './views.ts';
 
 export const CONFIG_FILE = '/etc/rscltcfg';

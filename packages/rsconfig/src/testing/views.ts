@@ -1,7 +1,7 @@
 // Views as a daemon gives them, for the tests of rsconfig.
 // Each is complete; a test changes what it is about.
 
-import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/protocol/control/methods';
+import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';
 
 export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
 

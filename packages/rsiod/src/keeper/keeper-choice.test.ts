@@ -1,10 +1,10 @@
 // Whether rsiod gets a keeper, and what it says of a configuration that brings devices when it has none.
 // Leaves the keeper itself to keeper.test.ts.
 
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import type { RscltConfig } from '@rsio/protocol/config/types';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { expect, it } from 'vitest';
-import type { DeviceFacts } from '../doors/device-choice.ts';
+import type { DeviceFacts } from '../frontends/system/device-choice.ts';
 import { wantsKeeper, withoutKeeper } from './keeper-choice.ts';
 
 const MACHINE: DeviceFacts = { hasOwnRoot: false, isRoot: true, hasFuse: true, hasLoop: true };

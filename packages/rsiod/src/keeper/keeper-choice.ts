@@ -3,9 +3,9 @@
 
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import type { DeviceChoice, RscltConfig } from '@rsio/protocol/config/types';
-import type { DaemonKeeper } from '@rsio/protocol/lib/daemon-process';
-import type { DeviceFacts } from '../doors/device-choice.ts';
+import type { DeviceChoice, RscltConfig } from '@rsio/common/config/schema/types';
+import type { DaemonKeeper } from '@rsio/common/daemon/daemon-process';
+import type { DeviceFacts } from '../frontends/system/device-choice.ts';
 import { KEEPER_VARIABLE } from './keeper-link.ts';
 import { keeperArguments } from './keeper-script.ts';
 

@@ -4,9 +4,9 @@
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { RsError } from '@rsio/protocol/lib/errors';
-import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from '@rsio/protocol/limits';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from '@rsio/common/lib/limits';
 
 /** The link's descriptor. Set by the keeper for its child, which removes it. */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';

@@ -1,9 +1,9 @@
 // The devices that the keeper holds: those of this process, and those that the one before has left until their volumes are attached again.
-// Leaves what is done with a device to doors/devices.ts. Invariants: what was left is taken once, by its own volume, or let go; a device that
+// Leaves what is done with a device to devices/devices.ts. Invariants: what was left is taken once, by its own volume, or let go; a device that
 // is let go is held by nobody; without a keeper everything works, and nothing outlives this process.
 
-import { toRsError } from '@rsio/protocol/lib/errors';
-import type { Log } from '@rsio/protocol/lib/log';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';
 import type { KeeperLink, Kept, Legacy } from './keeper-link.ts';
 

@@ -1,11 +1,11 @@
 // What waits for a volume that is to be attached again: handed on in order, given up as the stall policy says, never both.
 // Leaves devices that wait with it to test/integration/keeper.test.ts.
 
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, it } from 'vitest';
-import type { VolumeIo } from '../doors/door.ts';
-import { MemoryVolume } from '../doors/nbd/testing/memory-volume.ts';
+import type { VolumeIo } from '../volumes/frontend-volume.ts';
+import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { StandInVolume } from './stand-in-volume.ts';
 
 const NOTE = {

@@ -2,12 +2,12 @@
 // device answers at once what needs no server, its I/O can be interrupted, and no program that only looks at it is held up. How long I/O
 // waits is stall.ts's. Invariant: every I/O is handed on once, in the order in which it came, or ends with an error; never both.
 
-import type { StallPolicy } from '@rsio/protocol/config/types';
-import type { Clock } from '@rsio/protocol/lib/clock';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DeviceVolume, Extent, VolumeIo } from '../doors/door.ts';
-import { StallWatch } from '../stall-watch.ts';
-import type { StallWord } from '../stall.ts';
+import type { DeviceVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
+import { StallWatch } from '../volumes/stall-watch.ts';
+import type { StallWord } from '../volumes/stall.ts';
 import type { DeviceNote } from './device-note.ts';
 
 export interface StandInPorts {

@@ -1,9 +1,9 @@
 // The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
 // Leaves what the lines mean to ip-lines.test.ts and interface-table.test.ts.
 
-import { type Log, quietLog } from '@rsio/protocol/lib/log';
-import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from '@rsio/protocol/limits';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { type Log, quietLog } from '@rsio/common/log/log';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { type InterfaceSource, InterfaceWatcher } from './interface-watcher.ts';
 import type { IpFact } from './ip-lines.ts';

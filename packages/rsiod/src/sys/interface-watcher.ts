@@ -2,10 +2,10 @@
 // it ends; where there is no iproute2, the carriers are looked at in /sys instead. What a change means is interface-table.ts's, what is
 // done about it the owner's. Invariant: after each start of the monitor everything is listed once, so nothing is missed in between.
 
-import type { Clock, Timer } from '@rsio/protocol/lib/clock';
-import { Backoff } from '@rsio/protocol/lib/backoff';
-import type { Log } from '@rsio/protocol/lib/log';
-import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from '@rsio/protocol/limits';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { Backoff } from '@rsio/common/lib/backoff';
+import type { Log } from '@rsio/common/log/log';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from '@rsio/common/lib/limits';
 import { type InterfaceEvent, InterfaceTable } from './interface-table.ts';
 import { type IpFact, readIpLine } from './ip-lines.ts';
 

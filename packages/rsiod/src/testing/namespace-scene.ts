@@ -1,21 +1,21 @@
 // A namespace of two interfaces over a network in memory, with the server's end in the test's hands: it names interfaces, sends lists, and
 // its paths die when the test wants it. For the tests of namespace.ts.
 
-import { parseRscltConfig } from '@rsio/protocol/config/rscltcfg';
-import { quietLog } from '@rsio/protocol/lib/log';
-import { PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/limits';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { quietLog } from '@rsio/common/log/log';
+import { PATH_SETTLED_MS, PORT_DEFAULT, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/common/lib/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/protocol/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect } from 'vitest';
-import { Namespace, type NamespaceSetup } from '../namespace.ts';
+import { Namespace, type NamespaceSetup } from '../network/namespace.ts';
 
 export const LOCALS = ['192.168.10.1', '192.168.20.1'];
 export const REMOTES = ['192.168.10.9', '192.168.20.9'];

@@ -1,7 +1,7 @@
 // A client without devices, for tests of attaching that have no machine to make them on.
 // Leaves devices themselves to test/integration/block-door.test.ts.
 
-import type { VolumeDevices } from '../doors/door.ts';
+import type { VolumeDevices } from '../volumes/frontend-volume.ts';
 
 export const noDevices: VolumeDevices = {
   show: () => Promise.resolve(),

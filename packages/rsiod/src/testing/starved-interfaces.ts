@@ -2,8 +2,8 @@
 // for each thing seen. Run as one file: a start through the loader took eight of the test's fifteen seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
-import { systemFacts } from '@rsio/protocol/explorer/interfaces';
-import { errnoName } from '@rsio/protocol/lib/errors';
+import { systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { errnoName } from '@rsio/common/lib/errors';
 import { machineInterfaces } from '../sys/machine-interfaces.ts';
 
 function say(what: unknown): void {

@@ -1,10 +1,10 @@
 // A volume of nothing: reads give zeros, writes are forgotten. For measuring the protocol without storage; data written to it
 // is lost at once, which is why it exists only where a configuration says `type = null`.
 
-import { SECTOR_BYTES } from '@rsio/protocol/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './backend.ts';
+import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './common/backend.ts';
 
 export class NullBackend implements Backend {
   readonly sizeBytes: number;

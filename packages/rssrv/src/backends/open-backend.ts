@@ -1,16 +1,16 @@
 // From a volume as the listener settled it to its backend. The one place that knows all kinds.
 // Leaves finding out the kind, creating, growing and locking to volume-storage.ts.
 
-import { unreachable } from '@rsio/protocol/lib/assert';
-import type { ServedVolume } from '../served-volume.ts';
-import type { Backend } from './backend.ts';
-import { openBlockDevice } from './block-backend.ts';
-import { openMemory } from './memory-backend.ts';
+import { unreachable } from '@rsio/common/lib/assert';
+import type { ServedVolume } from './common/served-volume.ts';
+import type { Backend } from './common/backend.ts';
+import { openBlockDevice } from './files/block-backend.ts';
+import { openMemory } from './files/memory-backend.ts';
 import { NullBackend } from './null-backend.ts';
-import type { BackendPorts } from './ports.ts';
-import { openRegularFile } from './regular-file.ts';
+import type { BackendPorts } from './files/backend-ports.ts';
+import { openRegularFile } from './files/regular-file.ts';
 import { SharingBackend } from './sharing-backend.ts';
-import { wrapBackend } from './wrappers/wrapped.ts';
+import { wrapBackend } from './faults/wrapped.ts';
 
 /** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {

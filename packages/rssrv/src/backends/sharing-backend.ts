@@ -3,9 +3,9 @@
 // slots, which bound it. Invariant: nothing is queued when it is closed, since its caller closes it when all has been answered.
 
 import type { Status } from '@rsio/protocol/wire/status';
-import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './backend.ts';
-import type { FileEnd } from './file-end.ts';
-import type { ThreadLane, ThreadShares } from './thread-shares.ts';
+import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './common/backend.ts';
+import type { FileEnd } from './common/file-end.ts';
+import type { ThreadLane, ThreadShares } from './common/thread-shares.ts';
 
 export class SharingBackend implements Backend {
   private readonly inner: Backend;

@@ -2,11 +2,11 @@
 // Leaves real storage that fails to test/bad-input/storage.test.ts.
 
 import { expect, test } from 'vitest';
-import { type Log, quietLog } from '@rsio/protocol/lib/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { type Log, quietLog } from '@rsio/common/log/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StorageErrors } from './storage-errors.ts';
-import { servedVolume } from './testing.ts';
+import { servedVolume } from '../testing/backend-scene.ts';
 
 function scene(): { clock: FakeClock; errors: StorageErrors; lines: string[] } {
   const lines: string[] = [];

@@ -1,14 +1,14 @@
 // What the log says of a volume whose storage fails: volume, file, error, and what to do about it. The client has its status by then.
 // Invariant: however many requests fail, there is one line for the first of a kind, then at most one for each STORAGE_ERRORS_LOG_MS.
 
-import type { Clock } from '@rsio/protocol/lib/clock';
-import { errnoRemedy } from '@rsio/protocol/lib/errors';
-import type { Log } from '@rsio/protocol/lib/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/protocol/lib/program-limits';
-import { plural } from '@rsio/protocol/lib/units';
-import type { ServedVolume } from '../served-volume.ts';
-import type { BackendOperation } from './ports.ts';
-import { SHORT_READ } from './positioned-io.ts';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoRemedy } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { plural } from '@rsio/common/lib/units';
+import type { ServedVolume } from './common/served-volume.ts';
+import type { BackendOperation } from './files/backend-ports.ts';
+import { SHORT_READ } from './common/positioned-io.ts';
 
 export class StorageErrors {
   private readonly volume: ServedVolume;

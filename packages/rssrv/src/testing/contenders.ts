@@ -2,8 +2,8 @@
 // Leaves the listener to each test.
 
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
-import { servedVolume } from '../backends/testing.ts';
-import type { ClientIdentity } from '../channel.ts';
+import { servedVolume } from './backend-scene.ts';
+import type { ClientIdentity } from '../workers/channel.ts';
 
 export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
 export const VOLUME = servedVolume({ name: 'oracle', id: 'id' });

@@ -1,19 +1,19 @@
 // A client as a test plays it, against a real session: paths that are admitted without a handshake, requests with any slot, seq and
 // flags, and every frame that comes back written down.
 
-import { BufferPool } from '@rsio/protocol/lib/buffer-pool';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/protocol/testing/fake-clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
-import { Connection } from '@rsio/protocol/trunk/connection';
+import { Connection } from '@rsio/protocol/link/connection';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
 import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import type { Backend, IoDone } from '../backends/backend.ts';
-import { WOULD_WAIT } from '../backends/backend.ts';
-import { Session } from '../session.ts';
+import type { Backend, IoDone } from '../backends/common/backend.ts';
+import { WOULD_WAIT } from '../backends/common/backend.ts';
+import { Session } from '../session/session.ts';
 
 export interface Tag {
   readonly slot: number;

@@ -1,7 +1,7 @@
 // A `[volume]` section as the reader gives it, for the tests of what is made of one.
 // Complete; a test changes what it is about.
 
-import type { ServerVolumeConfig } from '@rsio/protocol/config/types';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 
 export function volumeConfig(changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig {
   return {

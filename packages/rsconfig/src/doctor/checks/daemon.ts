@@ -1,11 +1,11 @@
 // The daemon: running, of this version, with this file, open to its owner only, and of the same opinion about the paths.
 // Leaves the paths themselves to reach.ts and proof.ts.
 
-import { formatTime } from '@rsio/protocol/lib/log-line';
-import { endPoint, stateName } from '../../format.ts';
-import type { DaemonFacts, DoctorFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { pathName, splitSentence } from '../words.ts';
+import { formatTime } from '@rsio/common/log/log-line';
+import { endPoint, stateName } from '../../output/format.ts';
+import type { DaemonFacts, DoctorFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { pathName, splitSentence } from '../facts/words.ts';
 
 const OTHERS = 0o077;
 

@@ -1,10 +1,10 @@
 // The configuration file: there, readable, right; and whether others can read or change it.
 // Leaves whether what it says fits this machine to the other checks.
 
-import { plural } from '@rsio/protocol/lib/units';
-import type { DoctorFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { splitSentence } from '../words.ts';
+import { plural } from '@rsio/common/lib/units';
+import type { DoctorFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { splitSentence } from '../facts/words.ts';
 
 const WORLD_READABLE = 0o004;
 const GROUP_READABLE = 0o040;

@@ -1,13 +1,13 @@
 // The interfaces that the file names: their addresses exist on this machine, their cables are alive, and each has a cable of its own.
 // Leaves which way traffic really goes to routes.ts.
 
-import type { ClientInterfaceConfig } from '@rsio/protocol/config/types';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { addressKey } from '@rsio/protocol/lib/subnet';
-import type { DoctorFacts, SilentAddress } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { placeOf } from '../place.ts';
-import { listOf } from '../words.ts';
+import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { addressKey } from '@rsio/common/lib/subnet';
+import type { DoctorFacts, SilentAddress } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { placeOf } from '../facts/location.ts';
+import { listOf } from '../facts/words.ts';
 
 interface OnMachine {
   readonly configured: ClientInterfaceConfig;

@@ -1,10 +1,10 @@
 // Who answers at the end of each path: an RSIO server, of this namespace, that accepts this node's key; and whether two servers claim one
 // id. Leaves paths that nobody answers on to reach.ts. Invariant: one cause is told once for each server, not for each path.
 
-import type { DoctorFacts, PathFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { placeOf } from '../place.ts';
-import { listOf, pathName, serverName, splitSentence } from '../words.ts';
+import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { placeOf } from '../facts/location.ts';
+import { listOf, pathName, serverName, splitSentence } from '../facts/words.ts';
 
 export function checkProof(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('proof');

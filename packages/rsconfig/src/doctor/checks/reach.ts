@@ -1,14 +1,14 @@
 // Whether each server interface can be reached from the interface that is to reach it; each way of not being reached has its own remedy.
 // Leaves who answers there to proof.ts. Invariant: an address or cable of this machine that is missing is interfaces.ts' finding alone.
 
-import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
-import { sameSubnet } from '@rsio/protocol/lib/subnet';
-import { plural } from '@rsio/protocol/lib/units';
-import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/limits';
-import type { DoctorFacts, PathFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { placeOf } from '../place.ts';
-import { pathName } from '../words.ts';
+import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { sameSubnet } from '@rsio/common/lib/subnet';
+import { plural } from '@rsio/common/lib/units';
+import { CONNECT_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { placeOf } from '../facts/location.ts';
+import { pathName } from '../facts/words.ts';
 
 const USUAL_PREFIX_LENGTH_4 = 24;
 const USUAL_PREFIX_LENGTH_6 = 64;

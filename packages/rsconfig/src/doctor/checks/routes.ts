@@ -2,12 +2,12 @@
 // showed. With two cards in one subnet Linux sends everything by the first and answers ARP for both on either; the remedy makes it keep
 // to the card that has the address. Invariant: what was measured outweighs what the routing table says.
 
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { networkOf, sameSubnet } from '@rsio/protocol/lib/subnet';
-import { ROUTE_TABLE_FIRST } from '@rsio/protocol/limits';
-import type { DoctorFacts, PathFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { listOf, pathName } from '../words.ts';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { networkOf, sameSubnet } from '@rsio/common/lib/subnet';
+import { ROUTE_TABLE_FIRST } from '@rsio/common/lib/limits';
+import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { listOf, pathName } from '../facts/words.ts';
 
 /** A path whose local address is on a card, and the card by which its traffic really goes. */
 interface Way {

@@ -1,10 +1,10 @@
 // What the system allows and offers: open files, TCP buffers, and programs that can use a volume's door.
 // Invariant: a bound is a finding only where it hurts.
 
-import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '@rsio/protocol/limits';
-import type { DoctorFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { listOf } from '../words.ts';
+import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '@rsio/common/lib/limits';
+import type { DoctorFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { listOf } from '../facts/words.ts';
 
 export function checkLimits({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('limits');

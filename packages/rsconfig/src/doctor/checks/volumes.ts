@@ -1,10 +1,10 @@
 // The attached volumes: I/O that waits, storage of a server that fails, and file systems on devices that are gone.
 // Leaves why a server is not in reach to reach.ts and proof.ts.
 
-import { formatTime } from '@rsio/protocol/lib/log-line';
-import { plural } from '@rsio/protocol/lib/units';
-import type { DoctorFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
+import { formatTime } from '@rsio/common/log/log-line';
+import { plural } from '@rsio/common/lib/units';
+import type { DoctorFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
 
 export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');

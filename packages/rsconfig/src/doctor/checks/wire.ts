@@ -1,11 +1,11 @@
 // What the wire between the two ends can do: packet sizes, and what the probes and the exploration noticed besides.
 // Leaves cables and their cards to routes.ts.
 
-import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/finding';
-import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
-import type { DoctorFacts, PathFacts } from '../facts.ts';
-import { type Finding, FindingList } from '../finding.ts';
-import { pathName } from '../words.ts';
+import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/discovery/finding';
+import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+import { pathName } from '../facts/words.ts';
 
 /** Told by other checks in their own words, or nothing wrong: a server may be told not to answer beacons. */
 const NOT_HERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];

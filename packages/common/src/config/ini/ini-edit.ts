@@ -1,0 +1,233 @@
+// Edits of an ini document, each of which changes only the lines it must: comments, order, spacing and line ends of all others
+// stay byte for byte, and a file without final newline stays without. New lines take over the look of their neighbours.
+// Whether a key or value makes sense is for the schema; here only what would change the structure is refused (E_CONFIG).
+
+import { assert } from '../../lib/assert.ts';
+import { RsError } from '../../lib/errors.ts';
+import { quoteText } from '../../lib/units.ts';
+import { documentOf, type IniDocument, type IniLine, type IniSection, isComment, type LineEnd } from './ini-document.ts';
+
+/** What a new `key = value` line looks like. */
+interface EntryStyle {
+  readonly indent: string;
+  /** Column of `=`, counted from the indent. */
+  readonly width: number;
+  /** White space before and after `=`. */
+  readonly before: string;
+  readonly after: string;
+}
+
+const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
+
+/** Sets `key` in the section with this index in `document.sections`: in its place where it exists, else as a new last line. */
+export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
+  checkEntry(key, value);
+  const section = sectionAt(document, sectionIndex);
+  const entry = section.contents.find((content) => content.key === key);
+  if (entry === undefined) {
+    const style = styleOf(document, section) ?? styleOf(document) ?? PLAIN_STYLE;
+    return appendLine(document, sectionIndex, printEntry(key, value, style));
+  }
+  const lines = [...document.lines];
+  const old = lineAt(document, entry.line - 1);
+  lines[entry.line - 1] = { raw: replaceValue(old.raw, value), end: old.end };
+  return documentOf(lines);
+}
+
+/** Removes every line of the section that sets `key`; the same document when there is none. */
+export function removeEntry(document: IniDocument, sectionIndex: number, key: string): IniDocument {
+  const doomed = new Set(
+    sectionAt(document, sectionIndex)
+      .contents.filter((content) => content.key === key)
+      .map(({ line }) => line - 1),
+  );
+  return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
+}
+
+/** Adds one line (such as one of `[clients]`) below the last content of the section. */
+export function appendLine(document: IniDocument, sectionIndex: number, text: string): IniDocument {
+  const trimmed = text.trim();
+  if (/[\r\n]/.test(text) || trimmed === '' || trimmed.startsWith('[') || isComment(trimmed)) {
+    throw new RsError('E_CONFIG', 'Line is not content of a section: it may not be empty, begin with [ # or ; nor have line breaks');
+  }
+  return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
+}
+
+/** Where a new section goes, and what it looks like where nothing in the document is a model. */
+export interface SectionPlace {
+  /** Index of the section it follows; -1: above all others; without it: the end of the file. */
+  readonly after?: number;
+  /** Columns of a key up to its `=`; without it, those of the longest key. */
+  readonly keyColumns?: number;
+}
+
+/** Adds a section, one empty line apart from its neighbours. Comments above another section stay with that. */
+export function appendSection(
+  document: IniDocument,
+  type: string,
+  name: string | null,
+  entries: readonly (readonly [key: string, value: string])[],
+  { after, keyColumns }: SectionPlace = {},
+): IniDocument {
+  const header = headerText(type, name);
+  for (const [key, value] of entries) checkEntry(key, value);
+  const width = keyColumns ?? 1 + Math.max(0, ...entries.map(([key]) => key.length));
+  const neighbour = after === undefined || after < 0 ? undefined : sectionAt(document, after);
+  const style = (neighbour && styleOf(document, neighbour)) ?? styleOf(document) ?? { ...PLAIN_STYLE, width };
+  const block = [header, ...entries.map(([key, value]) => printEntry(key, value, style))];
+  const above = after === undefined ? document.lines.length - 1 : after < 0 ? topLine(document) : lastAttachedLine(document, after);
+  const isApart = above < 0 || isBlank(document, above);
+  const isLast = above + 1 >= document.lines.length;
+  return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
+}
+
+/** Changes nothing but the name in the header. */
+export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
+  const section = sectionAt(document, sectionIndex);
+  headerText(section.type, name);
+  const old = lineAt(document, section.line - 1);
+  const open = old.raw.indexOf('[') + 1;
+  const start = section.name === null ? -1 : old.raw.indexOf(section.name, old.raw.indexOf(section.type, open) + section.type.length);
+  assert(section.name !== null && start > open, 'Only a section with a name has another one');
+  const raw = old.raw.slice(0, start) + name + old.raw.slice(start + section.name.length);
+  return documentOf(document.lines.with(section.line - 1, { raw, end: old.end }));
+}
+
+/**
+ * Removes a section with the comments that belong to it: those directly above its header, and those directly below its last entry.
+ * Of the gaps around it the longer one stays. Comments that stand alone stay.
+ */
+export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
+  let first = firstAttachedLine(document, sectionIndex);
+  let last = lastAttachedLine(document, sectionIndex);
+  const end = document.lines.length;
+  const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
+  // The longer gap stays; at the beginning and at the end of the file none does.
+  if (first === above) last += below;
+  else if (last + 1 + below === end) first -= above;
+  else last += Math.min(above, below);
+  return withoutLines(document, (index) => index >= first && index <= last);
+}
+
+function headerText(type: string, name: string | null): string {
+  const header = name === null ? type : `${type} ${name}`;
+  if (!/^\S+( \S(.*\S)?)?$/.test(header) || /[[\]\r\n]/.test(header)) {
+    throw new RsError(
+      'E_CONFIG',
+      `Wrong section header ${quoteText(header)}: allowed is TYPE or TYPE NAME without brackets or line breaks`,
+    );
+  }
+  return `[${header}]`;
+}
+
+function checkEntry(key: string, value: string): void {
+  if (key === '' || key !== key.trim() || /[=\r\n]/.test(key) || key.startsWith('[') || isComment(key)) {
+    throw new RsError('E_CONFIG', `Wrong key ${quoteText(key)}: allowed is text without =, line breaks or outer white space`);
+  }
+  // The value may be a secret: it is not shown.
+  if (value !== value.trim() || /[\r\n]/.test(value)) {
+    throw new RsError('E_CONFIG', `Wrong value for ${quoteText(key)}: allowed is text without line breaks or outer white space`);
+  }
+}
+
+function sectionAt(document: IniDocument, index: number): IniSection {
+  const section = document.sections[index];
+  assert(section !== undefined, `No section ${index}`);
+  return section;
+}
+
+function lineAt(document: IniDocument, index: number): IniLine {
+  const line = document.lines[index];
+  assert(line !== undefined, `No line ${index}`);
+  return line;
+}
+
+/** 0-based index of the last line that belongs to the section for certain. */
+function lastLineOf(section: IniSection): number {
+  return (section.contents.at(-1)?.line ?? section.line) - 1;
+}
+
+function isBlank(document: IniDocument, index: number): boolean {
+  return lineAt(document, index).raw.trim() === '';
+}
+
+/** How many blank lines follow each other from line `index` on, upwards or downwards. */
+function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
+  let count = 0;
+  while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
+  return count;
+}
+
+function isCommentLine(document: IniDocument, index: number): boolean {
+  const line = document.lines[index];
+  return line !== undefined && isComment(line.raw.trim());
+}
+
+/** 0-based index of the first of the comment lines directly above the header; of the header itself when there are none. */
+function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
+  let first = sectionAt(document, sectionIndex).line - 1;
+  while (isCommentLine(document, first - 1)) first -= 1;
+  return first;
+}
+
+/** 0-based index of the last line of the section: comments directly below its last content are its own unless a header follows them. */
+function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
+  const own = lastLineOf(sectionAt(document, sectionIndex));
+  let last = own;
+  while (isCommentLine(document, last + 1)) last += 1;
+  return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
+}
+
+/** 0-based index of the last line above the first section with its comments, -1 when it begins the file. */
+function topLine(document: IniDocument): number {
+  return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
+}
+
+/** Inserts lines below line `index` (-1: at the top), which keep the file's line end, also that of a last line without one. */
+function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
+  const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
+  const before = document.lines.slice(0, index + 1);
+  const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
+  const last = before.at(-1);
+  if (last?.end === '') {
+    // A carriage return that ended the file is a part of the line end now.
+    const isReturn = newline === '\n' && last.raw.endsWith('\r');
+    before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
+    inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
+  }
+  return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
+}
+
+/** A file without final newline stays without. */
+function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
+  const rest = document.lines.filter((_, index) => !isDoomed(index));
+  const last = rest.at(-1);
+  if (last !== undefined && document.lines.at(-1)?.end === '') {
+    // An empty line without end is none: its text would not be read as one.
+    rest.splice(-1, 1, ...(last.raw === '' ? [] : [{ raw: last.raw, end: '' as const }]));
+  }
+  return documentOf(rest);
+}
+
+function replaceValue(raw: string, value: string): string {
+  const head = raw.slice(0, raw.indexOf('=') + 1);
+  const [, gap = '', tail = ''] = /^(\s*)(?:\S(?:.*\S)?)?(\s*)$/su.exec(raw.slice(head.length)) ?? [];
+  return head + (gap === '' && raw.length === head.length ? ' ' : gap) + value + tail;
+}
+
+/** The look of the last entry of the section, or of the whole document. */
+function styleOf(document: IniDocument, section?: IniSection): EntryStyle | undefined {
+  const contents = section === undefined ? document.sections.flatMap((each) => each.contents) : section.contents;
+  const entry = contents.findLast(({ key }) => key !== null && /^[a-z-]+$/.test(key));
+  if (entry === undefined) return undefined;
+  // Spaces and tabs only: anything stranger is not copied.
+  const match = /^([ \t]*)([a-z-]+)([ \t]*)=([ \t]*)/.exec(lineAt(document, entry.line - 1).raw);
+  if (match === null) return undefined;
+  const [, indent = '', key = '', before = '', after = ''] = match;
+  return { indent, width: key.length + before.length, before: before.slice(0, 1), after };
+}
+
+function printEntry(key: string, value: string, style: EntryStyle): string {
+  const padded = key.length < style.width ? key.padEnd(style.width) : key + style.before;
+  return `${style.indent}${padded}=${style.after}${value}`;
+}

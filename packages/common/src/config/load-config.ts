@@ -1,0 +1,127 @@
+// The only part of the configuration that touches files: reads one, with clear errors and a warning about its rights, and hands the
+// text to the parser. Writing is the editors' business.
+// Invariant: what is returned is the file byte for byte, as text; a file that would not come back the same is refused.
+
+import * as nodeFs from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { errnoName, RsError } from '../lib/errors.ts';
+import { CONFIG_FILE_MAX_BYTES } from '../lib/limits.ts';
+import { targetOf } from '../files/linked-file.ts';
+import { parseRscltConfig } from './reader/rscltcfg.ts';
+import { parseRssrvConfig } from './reader/rssrvcfg.ts';
+import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts';
+
+const ROOT_UID = 0;
+const READABLE = { everybody: 0o004, group: 0o040 };
+const WRITABLE = { everybody: 0o002, group: 0o020 };
+/** A file without any, such as another kind of file that was named by mistake, may be read by everybody. */
+const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
+
+export interface ConfigText {
+  readonly text: string;
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG (no text file) or E_SYSTEM. */
+export function readConfigFile(path: string): ConfigText {
+  const { bytes, stats } = readOpened(path);
+  const text = decode(bytes, path);
+  const warnings: ConfigWarning[] = [];
+  const { uid } = stats;
+  if (process.geteuid?.() === ROOT_UID && uid !== ROOT_UID && String(uid) !== process.env['SUDO_UID']) {
+    warnings.push({ file: path, line: 0, message: `User ${uid} owns ${path}, and decides what root does with it: run chown root ${path}` });
+  }
+  const doubt = rightsDoubt(path, stats.mode, HAS_KEYS.test(text));
+  if (doubt !== null) warnings.push({ file: path, line: 0, message: doubt });
+  return { text, warnings };
+}
+
+/** Who may change a configuration may have the daemon, often root, do what he likes; who may read its keys may be a client of the server. */
+function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
+  const mode = (bits & 0o777).toString(8).padStart(4, '0');
+  const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
+  if ((bits & WRITABLE.everybody) !== 0) return `Everybody can change ${remedy}`;
+  if ((bits & WRITABLE.group) !== 0) return `Its group can change ${remedy}`;
+  if (!hasKeys) return null;
+  if ((bits & READABLE.everybody) !== 0) return `Everybody can read the keys in ${remedy}`;
+  return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
+}
+
+/** Reads and parses; throws what either does. `takesTests`: rssrv was started with --test. */
+export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
+  const { text, warnings } = readConfigFile(path);
+  const config = parseRssrvConfig(text, path, takesTests);
+  return { ...config, warnings: [...warnings, ...config.warnings] };
+}
+
+/** Reads and parses; throws what either does. */
+export function loadRscltConfig(path: string): RscltConfig {
+  const { text, warnings } = readConfigFile(path);
+  const config = parseRscltConfig(text, path);
+  return { ...config, warnings: [...warnings, ...config.warnings] };
+}
+
+/** Warnings as sentences that name their place. */
+export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
+  return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
+}
+
+function readOpened(path: string): { bytes: Buffer; stats: Stats } {
+  let descriptor: number | undefined;
+  try {
+    // Non-blocking, so that a FIFO in its place is refused instead of waited for.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile())
+      throw new RsError('E_CONFIG', `Configuration ${path} is no regular file: put the configuration file there`, { path });
+    if (stats.size > CONFIG_FILE_MAX_BYTES) {
+      const sizes = `${stats.size} bytes, allowed are ${CONFIG_FILE_MAX_BYTES}`;
+      throw new RsError('E_CONFIG', `Configuration file ${path} has ${sizes}: it must be another kind of file`, {
+        path,
+        sizeBytes: stats.size,
+      });
+    }
+    targetOf(path, nodeFs);
+    return { bytes: readFileSync(descriptor), stats };
+  } catch (thrown) {
+    throw readError(path, thrown);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function readError(path: string, thrown: unknown): RsError {
+  if (thrown instanceof RsError) return thrown;
+  const errno = errnoName(thrown);
+  const context = { path, errno };
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') {
+    return new RsError('E_NO_CONFIG', `No configuration file ${path}: ${remedyFor(path)}`, context, thrown);
+  }
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    return new RsError('E_RIGHTS', `No right to read ${path}: run as root or as the owner of the file`, context, thrown);
+  }
+  return new RsError('E_SYSTEM', `Cannot read ${path} (${errno ?? String(thrown)}): check the file and its disk`, context, thrown);
+}
+
+function remedyFor(path: string): string {
+  if (path.endsWith('/rscltcfg')) return 'make one with crsio or rsconfig join, or by hand (see rscltcfg(5))';
+  if (path.endsWith('/rssrvcfg')) return 'write one (see rssrvcfg(5))';
+  return 'check the name, or write the file';
+}
+
+function decode(bytes: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    const line = firstBadLine(bytes);
+    const message = 'Text is not UTF-8: save the file as UTF-8';
+    throw new RsError('E_CONFIG', `${path}:${line}: ${message}`, { file: path, problems: [{ line, message }] });
+  }
+}
+
+/** 1-based line of the first bytes that are no UTF-8. */
+function firstBadLine(bytes: Buffer): number {
+  const good = bytes.toString('utf8').split('\n');
+  const index = good.findIndex((line) => line.includes('\ufffd'));
+  return index + 1;
+}

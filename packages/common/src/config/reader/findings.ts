@@ -1,0 +1,80 @@
+// What is wrong with a configuration file: all of it is collected before anything is refused, so that a person corrects a file once.
+// Invariant: a file with one problem never yields a configuration. Messages never show keys.
+
+import { RsError } from '../../lib/errors.ts';
+import { KEY_RECOMMENDED_MIN_CHARS } from '../../lib/limits.ts';
+import type { ConfigWarning } from '../schema/types.ts';
+
+export interface ConfigProblem {
+  /** 1-based; 0: the file as a whole. */
+  readonly line: number;
+  /** `what is wrong: what is allowed` */
+  readonly message: string;
+}
+
+export class Findings {
+  readonly file: string;
+  readonly #problems: ConfigProblem[] = [];
+  readonly #warnings: ConfigWarning[] = [];
+
+  constructor(file: string) {
+    this.file = file;
+  }
+
+  problem(line: number, message: string): void {
+    this.#problems.push({ line, message });
+  }
+
+  warn(line: number, message: string): void {
+    this.#warnings.push({ file: this.file, line, message });
+  }
+
+  /** `what` says whose key it is; null (no key) is not judged. */
+  warnOfShortKey(line: number, what: string, key: string | null): void {
+    if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
+    this.warn(
+      line,
+      `Short ${what}: ${key.length} characters can be guessed, use ${KEY_RECOMMENDED_MIN_CHARS} or more: rsconfig key new makes one`,
+    );
+  }
+
+  get warnings(): readonly ConfigWarning[] {
+    return this.#warnings.toSorted((left, right) => left.line - right.line);
+  }
+
+  /** In the order of the lines; what concerns the whole file comes last. */
+  get problems(): readonly ConfigProblem[] {
+    const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
+    return this.#problems.toSorted((left, right) => position(left) - position(right));
+  }
+
+  /** Throws E_CONFIG with `context` {file, problems} if there was any problem. */
+  throwIfAny(): void {
+    throwProblems(this.file, this.problems);
+  }
+}
+
+/** Throws E_CONFIG with `context` {file, problems} if there is any. */
+export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
+  const first = problems[0];
+  if (first === undefined) return;
+  const place = first.line === 0 ? file : `${file}:${first.line}`;
+  throw new RsError('E_CONFIG', `${place}: ${first.message}`, { file, problems });
+}
+
+/** Remembers where things were first named, and reports the second of a kind. */
+export class Uniques {
+  readonly #findings: Findings;
+  readonly #lines = new Map<string, number>();
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  /** `what` and `remedy` make the sentence `Duplicate WHAT (first in line N): REMEDY`. */
+  claim(key: string, line: number, what: string, remedy: string): void {
+    const first = this.#lines.get(key);
+    if (first === undefined) this.#lines.set(key, line);
+    else this.#findings.problem(line, `Duplicate ${what} (first in line ${first}): ${remedy}`);
+  }
+}

@@ -1,0 +1,262 @@
+// Reads /etc/rscltcfg: text in, RscltConfig out, or one E_CONFIG with every problem found. Knows no network: whether addresses exist
+// and which paths follow is for the explorer. Single values are judged by the schema, here only what involves several.
+// Order matters: [server] and [volume] sections belong to the [namespace] above them.
+
+import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
+import { assert } from '../../lib/assert.ts';
+import { addressKey } from '../../lib/subnet.ts';
+import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../../lib/limits.ts';
+import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
+import { type IniSection, parseIni } from '../ini/ini-document.ts';
+import { SCHEMA } from '../schema/schema.ts';
+import { SectionReader } from './section-reader.ts';
+import { knownSections } from './sections.ts';
+import type {
+  ClientInterfaceConfig,
+  ClientNamespaceConfig,
+  ClientServerConfig,
+  ConfigWarning,
+  RscltConfig,
+  VolumeOverride,
+} from '../schema/types.ts';
+
+const schema = SCHEMA.rscltcfg;
+type Sections = typeof schema;
+type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
+
+/** The sections of one namespace. */
+interface Group {
+  readonly namespace: Reader<'namespace'>;
+  readonly servers: { readonly reader: Reader<'server'>; readonly position: number }[];
+  readonly volumes: Reader<'volume'>[];
+}
+
+const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
+type TimingKey = (typeof TIMING_KEYS)[number];
+
+/** What [defaults] and [namespace] have in common. */
+interface TimingReader {
+  value(key: TimingKey): number | null;
+  isSet(key: TimingKey): boolean;
+  lineOf(key: TimingKey): number;
+}
+
+type PortsOfConfig = Pick<RscltConfig, 'defaultPort'>;
+type PortsOfNamespace = Pick<ClientNamespaceConfig, 'port'>;
+type PortsOfServer = Pick<ClientServerConfig, 'port'>;
+type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
+
+/** The port a path from this interface to this server section goes to: of the first of server, interface, namespace, defaults that sets one. */
+export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
+  return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
+}
+
+/** All that is to be said about a file; `config` is null when there is a problem. */
+export interface RscltExamination {
+  readonly config: RscltConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** `file` is only the name used in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+export function parseRscltConfig(text: string, file: string): RscltConfig {
+  const { config, problems } = examineRscltConfig(text, file);
+  throwProblems(file, problems);
+  assert(config !== null, 'No configuration and no problem');
+  return config;
+}
+
+/** Throws nothing; `file` is only the name used in messages. */
+export function examineRscltConfig(text: string, file: string): RscltExamination {
+  const findings = new Findings(file);
+  const sections = knownSections(parseIni(text), schema, findings);
+  const defaults = readDefaults(sections, findings);
+  const defaultPort = defaults.given('port');
+  checkTiming(defaults, defaults, findings);
+  const interfaces = readInterfaces(sections, defaults, findings);
+  const groups = groupByNamespace(sections, findings);
+  checkNamespaces(groups, findings);
+  const namespaces = groups.map((group) => readNamespace(group, defaults, findings));
+  for (const [index, namespace] of namespaces.entries()) {
+    const group = groups[index];
+    assert(group !== undefined, 'A namespace without its sections');
+    checkServers(group, namespace, interfaces, defaultPort, findings);
+  }
+  const { problems, warnings } = findings;
+  const nbdGroup = defaults.value('nbd-group');
+  const logTotalBytes = defaults.value('log-total');
+  const config = { file, defaultPort, nbdGroup, logTotalBytes, interfaces, namespaces, warnings };
+  return { config: problems.length === 0 ? config : null, problems, warnings };
+}
+
+function readDefaults(sections: readonly IniSection[], findings: Findings): Reader<'defaults'> {
+  const none: IniSection = { type: 'defaults', name: null, line: 0, fault: null, contents: [] };
+  const section = sections.find(({ type }) => type === 'defaults') ?? none;
+  return new SectionReader(section, schema.defaults.keys, schema, findings);
+}
+
+function readInterfaces(
+  sections: readonly IniSection[],
+  defaults: Reader<'defaults'>,
+  findings: Findings,
+): readonly ClientInterfaceConfig[] {
+  const own = sections.filter(({ type }) => type === 'interface');
+  if (own.length === 0)
+    findings.warn(
+      0,
+      'No section [interface NAME], so that no path can be made: add the interfaces of this machine with rsconfig interface add',
+    );
+  const beyond = own[INTERFACES_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${own.length} interfaces: allowed are at most ${INTERFACES_MAX}`);
+  const uniques = new Uniques(findings);
+  const interfaces: ClientInterfaceConfig[] = [];
+  for (const section of own) {
+    const reader: Reader<'interface'> = new SectionReader(section, schema.interface.keys, schema, findings);
+    uniques.claim(`name ${reader.name}`, reader.line, `interface name ${quoteText(reader.name)}`, 'give each interface a name of its own');
+    const given = reader.value('address');
+    if (given === null) continue;
+    const line = reader.lineOf('address');
+    uniques.claim(`address ${addressKey(given.address)}`, line, `address ${given.address}`, 'each interface needs an address of its own');
+    const portGiven = reader.value('port');
+    interfaces.push({ name: reader.name, ...given, port: portGiven ?? defaults.value('port'), portGiven });
+  }
+  return interfaces;
+}
+
+/** Sections above the first namespace were reported by knownSections; they are read all the same, for what else is wrong in them. */
+function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
+  const groups: Group[] = [];
+  let position = 0;
+  for (const section of sections) {
+    if (section.type === 'namespace') {
+      groups.push({ namespace: new SectionReader(section, schema.namespace.keys, schema, findings), servers: [], volumes: [] });
+    } else if (section.type === 'server') {
+      const reader: Reader<'server'> = new SectionReader(section, schema.server.keys, schema, findings);
+      groups.at(-1)?.servers.push({ reader, position });
+      position += 1;
+      if (position === SERVER_SECTIONS_MAX + 1) {
+        findings.problem(section.line, `More than ${SERVER_SECTIONS_MAX} [server] sections: allowed is one per server interface`);
+      }
+    } else if (section.type === 'volume') {
+      const reader: Reader<'volume'> = new SectionReader(section, schema.volume.keys, schema, findings);
+      groups.at(-1)?.volumes.push(reader);
+    }
+  }
+  return groups;
+}
+
+function checkNamespaces(groups: readonly Group[], findings: Findings): void {
+  const beyond = groups[NAMESPACES_PER_CLIENT_MAX]?.namespace;
+  if (beyond !== undefined) findings.problem(beyond.line, `${groups.length} namespaces: allowed are at most ${NAMESPACES_PER_CLIENT_MAX}`);
+  if (groups.length === 0)
+    findings.warn(
+      0,
+      'No section [namespace NAME], so that there is nothing to log in to: add one with rsconfig join or rsconfig namespace add',
+    );
+  const uniques = new Uniques(findings);
+  for (const { namespace: reader, servers, volumes } of groups) {
+    uniques.claim(`name ${reader.name}`, reader.line, `namespace name ${quoteText(reader.name)}`, 'give each namespace a name of its own');
+    const id = reader.value('namespaceid');
+    if (id !== null)
+      uniques.claim(`id ${id}`, reader.lineOf('namespaceid'), `namespaceid ${id}`, 'name all its servers below one [namespace]');
+    if (servers.length === 0)
+      findings.warn(reader.line, `Namespace ${quoteText(reader.name)} has no [server NAME] below it: it cannot be reached`);
+    findings.warnOfShortKey(reader.lineOf('nodekey'), 'nodekey', reader.value('nodekey'));
+    findings.warnOfShortKey(reader.lineOf('namespacekey'), 'namespacekey', reader.value('namespacekey'));
+    const names = new Uniques(findings);
+    for (const volume of volumes) {
+      const what = `section [volume ${volume.name}] in namespace ${quoteText(reader.name)}`;
+      names.claim(volume.name, volume.line, what, 'put all keys of a volume into one section');
+    }
+  }
+}
+
+function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
+  checkTiming(namespace, defaults, findings);
+  // Wrong or missing needed values are findings, and then this object is never handed out.
+  return {
+    name: namespace.name,
+    namespaceid: namespace.value('namespaceid') ?? 0,
+    nodename: namespace.value('nodename') ?? '',
+    nodekey: namespace.value('nodekey') ?? '',
+    namespacekey: namespace.value('namespacekey'),
+    port: namespace.value('port'),
+    stall: namespace.value('stall') ?? defaults.value('stall'),
+    attach: namespace.value('attach') ?? defaults.value('attach'),
+    device: namespace.value('device') ?? defaults.value('device'),
+    paths: namespace.value('paths') ?? defaults.value('paths'),
+    heartbeatMs: namespace.value('heartbeat') ?? defaults.value('heartbeat'),
+    suspectMs: namespace.value('suspect') ?? defaults.value('suspect'),
+    deadMs: namespace.value('dead') ?? defaults.value('dead'),
+    digest: namespace.value('digest') ?? defaults.value('digest'),
+    logSizeBytes: namespace.value('log-size') ?? defaults.value('log-size'),
+    servers: servers.flatMap(({ reader, position }) => readServer(reader, position) ?? []),
+    volumes: volumes.map(readVolume),
+  };
+}
+
+function readServer(reader: Reader<'server'>, position: number): ClientServerConfig | null {
+  const address = reader.value('address');
+  if (address === null) return null;
+  return { name: reader.name, address, port: reader.value('port'), serverkey: reader.value('serverkey'), position };
+}
+
+function readVolume(reader: Reader<'volume'>): VolumeOverride {
+  return {
+    name: reader.name,
+    stall: reader.value('stall'),
+    attach: reader.value('attach'),
+    device: reader.value('device'),
+    logSizeBytes: reader.value('log-size'),
+    readonly: reader.value('readonly'),
+    path: reader.value('path'),
+  };
+}
+
+/** Two sections are the same end point when any interface would reach both at the same address and port. */
+function checkServers(
+  { servers, namespace: reader }: Group,
+  namespace: ClientNamespaceConfig,
+  interfaces: readonly ClientInterfaceConfig[],
+  defaultPort: number | null,
+  findings: Findings,
+): void {
+  const names = new Uniques(findings);
+  const places = new Map<string, number>();
+  const ways: readonly PortsOfInterface[] = interfaces.length > 0 ? interfaces : [{ portGiven: null }];
+  for (const { reader: server } of servers) {
+    const what = `server name ${quoteText(server.name)} in namespace ${quoteText(reader.name)}`;
+    names.claim(server.name, server.line, what, 'give each [server] section a name of its own');
+    findings.warnOfShortKey(server.lineOf('serverkey'), 'serverkey', server.value('serverkey'));
+    const address = server.value('address');
+    if (address === null) continue;
+    const ports = ways.map((way) => targetPort({ defaultPort }, namespace, { port: server.value('port') }, way));
+    const keys = ports.map((port, way) => `${way} ${addressKey(address)} ${port}`);
+    const known = keys.findIndex((key) => places.has(key));
+    if (known >= 0) {
+      const shown = printEndpoint(address, ports[known] ?? null);
+      const first = places.get(keys[known] ?? '');
+      findings.problem(
+        server.lineOf('address'),
+        `Duplicate address ${shown} (first in line ${first}): allowed is one [server] section for each`,
+      );
+    }
+    for (const key of keys) places.set(key, places.get(key) ?? server.lineOf('address'));
+  }
+}
+
+/** suspect < heartbeat < dead / 2, as they hold together; `reader` is judged only if it sets one of them. */
+function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
+  const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));
+  if (line === 0) return;
+  const heartbeatMs = reader.value('heartbeat') ?? defaults.value('heartbeat');
+  const suspectMs = reader.value('suspect') ?? defaults.value('suspect');
+  const deadMs = reader.value('dead') ?? defaults.value('dead');
+  const [heartbeat, suspect, dead] = [heartbeatMs, suspectMs, deadMs].map(printDuration);
+  if (suspectMs >= heartbeatMs) {
+    findings.problem(line, `suspect ${suspect} with heartbeat ${heartbeat}: suspect must be below heartbeat`);
+  }
+  if (2 * heartbeatMs >= deadMs) {
+    findings.problem(line, `dead ${dead} with heartbeat ${heartbeat}: dead must be above twice the heartbeat`);
+  }
+}

@@ -1,0 +1,286 @@
+// Reads /etc/dvsc/rssrvcfg: text in, RssrvConfig out, or one E_CONFIG with every problem found. Knows no files or devices: whether
+// paths and addresses exist is for the server to find out. Single values are judged by the schema, here only what involves several.
+
+import { availableParallelism } from 'node:os';
+import { posix } from 'node:path';
+import { assert } from '../../lib/assert.ts';
+import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../../lib/units.ts';
+import { addressKey } from '../../lib/subnet.ts';
+import { CLIENTS_MAX, INTERFACES_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../../lib/limits.ts';
+import { Findings, Uniques } from './findings.ts';
+import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
+import { type KeyEntry, SCHEMA } from '../schema/schema.ts';
+import { SectionReader } from './section-reader.ts';
+import { knownSections } from './sections.ts';
+import type { RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig, VolumeTests } from '../schema/types.ts';
+import { isKeyText, keyText } from '../schema/value-types.ts';
+
+const schema = SCHEMA.rssrvcfg;
+type Sections = typeof schema;
+type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
+
+/**
+ * `file` is only the name used in messages; `takesTests`: rssrv was started with --test. Throws E_CONFIG with `context` {file,
+ * problems: [{line, message}]}.
+ */
+export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
+  const findings = new Findings(file);
+  const sections = knownSections(parseIni(text), schema, findings);
+  const namespaces = readersOf(sections, 'namespace', findings);
+  const servers = readersOf(sections, 'server', findings);
+  const interfaces = readInterfaces(readersOf(sections, 'interface', findings), namespaces[0], findings);
+  const volumeReaders = readersOf(sections, 'volume', findings);
+  const volumes = readVolumes(volumeReaders, findings);
+  for (const reader of volumeReaders) checkTests(reader, takesTests, findings);
+  const clients = readClients(
+    sections.find(({ type }) => type === 'clients'),
+    findings,
+  );
+  for (const reader of namespaces) checkNamespace(reader, findings);
+  for (const reader of servers) findings.warnOfShortKey(reader.lineOf('serverkey'), 'serverkey', reader.value('serverkey'));
+  warnOfUnknownClients(volumes, clients, findings);
+  findings.throwIfAny();
+
+  const namespaceid = namespaces[0]?.value('namespaceid');
+  const serverid = servers[0]?.value('serverid');
+  assert(namespaces[0] !== undefined && typeof namespaceid === 'number', 'No namespace and no finding');
+  assert(servers[0] !== undefined && typeof serverid === 'number', 'No server and no finding');
+  return {
+    file,
+    namespace: {
+      name: namespaces[0].name,
+      namespaceid,
+      port: namespaces[0].value('port'),
+      namespacekey: namespaces[0].value('namespacekey'),
+      explore: namespaces[0].value('explore'),
+    },
+    server: {
+      name: servers[0].name,
+      serverid,
+      serverkey: servers[0].value('serverkey'),
+      logLevel: servers[0].value('log-level'),
+      processes: servers[0].value('processes') ?? processesDefault(),
+    },
+    interfaces,
+    volumes,
+    clients,
+    warnings: findings.warnings,
+  };
+}
+
+/** `processes` of a file that does not say it: more would only take turns, and each costs memory and time to start. */
+export function processesDefault(): number {
+  return PROCESSES_PER_CORE * availableParallelism();
+}
+
+function readersOf<T extends keyof Sections>(sections: readonly IniSection[], type: T, findings: Findings): readonly Reader<T>[] {
+  const keys: Sections[T]['keys'] = schema[type].keys;
+  return sections.filter((section) => section.type === type).map((section) => new SectionReader(section, keys, schema, findings));
+}
+
+function checkNamespace(reader: Reader<'namespace'>, findings: Findings): void {
+  const namespacekey = reader.value('namespacekey');
+  findings.warnOfShortKey(reader.lineOf('namespacekey'), 'namespacekey', namespacekey);
+  if (reader.value('explore') === 'signed' && namespacekey === null) {
+    findings.problem(reader.lineOf('explore'), 'explore = signed without a namespacekey: add "namespacekey = KEY", or use yes or no');
+  }
+}
+
+function readInterfaces(
+  readers: readonly Reader<'interface'>[],
+  namespace: Reader<'namespace'> | undefined,
+  findings: Findings,
+): readonly ServerInterfaceConfig[] {
+  if (readers.length === 0) findings.problem(0, 'No section [interface NAME]: add one for each address to listen on');
+  const beyond = readers[INTERFACES_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${readers.length} interfaces: allowed are at most ${INTERFACES_MAX}`);
+  const uniques = new Uniques(findings);
+  const interfaces: ServerInterfaceConfig[] = [];
+  for (const reader of readers) {
+    uniques.claim(`name ${reader.name}`, reader.line, `interface name ${quoteText(reader.name)}`, 'give each interface a name of its own');
+    const address = reader.value('address');
+    const port = reader.value('port') ?? namespace?.value('port') ?? Number(schema.namespace.keys.port.default);
+    if (address === null) continue;
+    const shown = printEndpoint(address.address, port);
+    const key = `address ${addressKey(address.address)} ${port}`;
+    uniques.claim(key, reader.lineOf('address'), `address ${shown}`, 'each interface needs an address or port of its own');
+    interfaces.push({ name: reader.name, ...address, port });
+  }
+  return interfaces;
+}
+
+function readVolumes(readers: readonly Reader<'volume'>[], findings: Findings): readonly ServerVolumeConfig[] {
+  const beyond = readers[VOLUMES_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${readers.length} volumes: allowed are at most ${VOLUMES_MAX}`);
+  if (readers.length === 0) findings.warn(0, 'No section [volume NAME]: the server offers nothing');
+  const volumes = readers.map((reader) => {
+    checkVolume(reader, findings);
+    return readVolume(reader);
+  });
+  checkVolumeNames(volumes, findings);
+  checkVolumeStorage(readers, findings);
+  return volumes;
+}
+
+function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
+  const test = readTests(reader);
+  return {
+    ...(test === null ? {} : { test }),
+    name: reader.name,
+    type: reader.value('type'),
+    path: reader.value('path'),
+    sizeBytes: reader.value('size'),
+    blockSizeBytes: reader.value('blocksize'),
+    readonly: reader.value('readonly'),
+    universe: reader.value('universe'),
+    clients: reader.value('clients'),
+    shared: reader.value('shared'),
+    takeOver: reader.value('take-over'),
+    takeOverForce: reader.value('take-over-force'),
+    unlocked: reader.value('unlocked'),
+    id: reader.value('id'),
+    sameContent: reader.value('same-content'),
+    line: reader.line,
+  };
+}
+
+/** Null: no `test-...` key says anything. */
+function readTests(reader: Reader<'volume'>): VolumeTests | null {
+  const tests = {
+    delays: reader.value('test-delay') ?? [],
+    errors: reader.value('test-error') ?? [],
+    pauseFile: reader.value('test-pause'),
+    bytesPerSecond: reader.value('test-throttle'),
+    losesUnsynced: reader.value('test-lose-unsynced') ?? false,
+  };
+  const { delays, errors, pauseFile, bytesPerSecond, losesUnsynced } = tests;
+  const isNone = delays.length + errors.length === 0 && pauseFile === null && bytesPerSecond === null && !losesUnsynced;
+  return isNone ? null : tests;
+}
+
+function checkTests(reader: Reader<'volume'>, takesTests: boolean, findings: Findings): void {
+  const about = `Volume ${quoteText(reader.name)}`;
+  for (const [key, { isForTests }] of Object.entries<KeyEntry<unknown>>(schema.volume.keys)) {
+    const name = key as keyof Sections['volume']['keys'];
+    if (isForTests !== true || takesTests || !reader.isSet(name)) continue;
+    findings.problem(
+      reader.lineOf(name),
+      `${about} has ${key}, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is`,
+    );
+  }
+  if (reader.value('test-lose-unsynced') !== true) return;
+  const line = reader.lineOf('test-lose-unsynced');
+  const type = reader.value('type');
+  if (type === 'memory' || type === 'null') {
+    findings.problem(line, `${about} has test-lose-unsynced and is of type ${type}, which keeps nothing: use a file or a block device`);
+  }
+  if (reader.value('shared')) {
+    findings.problem(line, `${about} has test-lose-unsynced and is shared, so that nothing is unsynced: remove one of them`);
+  }
+}
+
+function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
+  const type = reader.value('type');
+  const sizeBytes = reader.value('size');
+  const blockSizeBytes = reader.value('blocksize');
+  const about = `Volume ${quoteText(reader.name)}`;
+  const pathless = type === 'memory' || type === 'null';
+  const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
+  // A line that is there but wrong was reported by the reader.
+  if (!pathless && !isTypeWrong && !reader.isSet('path'))
+    findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
+  if (pathless && !reader.isSet('size'))
+    findings.problem(reader.line, `${about} of type ${type} has no size: add "size = ..." (such as 1g)`);
+  if (pathless && reader.isSet('path')) findings.warn(reader.lineOf('path'), `${about} is of type ${type}: its path is not used`);
+  if (sizeBytes !== null && sizeBytes % blockSizeBytes !== 0) {
+    findings.problem(reader.lineOf('size'), `${about} has size ${sizeBytes}: allowed are multiples of its blocksize ${blockSizeBytes}`);
+  }
+}
+
+/** One name once in a universe; and not X beside rX, since the raw device of X is called rX. */
+function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Findings): void {
+  const lines = new Map<string, number>();
+  const uniques = new Uniques(findings);
+  for (const { name, universe, line } of volumes) {
+    const key = `${universe} ${name}`;
+    uniques.claim(key, line, `volume name ${quoteText(name)} in universe ${universe}`, 'give each volume a name or universe of its own');
+    if (!lines.has(key)) lines.set(key, line);
+  }
+  for (const { name, universe, line } of volumes) {
+    const other = lines.get(`${universe} r${name}`);
+    if (other === undefined) continue;
+    const [later, earlier] = [Math.max(line, other), Math.min(line, other)];
+    const message = `Volumes ${quoteText(name)} and ${quoteText(`r${name}`)} in universe ${universe} (the other in line ${earlier})`;
+    findings.problem(later, `${message}: r${name} is the raw device of ${name}; rename one or use another universe`);
+  }
+}
+
+/** Two volumes on one storage would have two holders; only for reading that does no harm. */
+function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
+  const firsts = new Map<string, Reader<'volume'>>();
+  const ids = new Uniques(findings);
+  for (const reader of readers) {
+    const id = reader.value('id');
+    if (id !== null) ids.claim(id, reader.lineOf('id'), `volume id ${id}`, 'an id belongs to one volume; remove the line to get a new one');
+    const path = reader.value('path');
+    if (path === null || ['memory', 'null'].includes(reader.value('type'))) continue;
+    const key = posix.normalize(path);
+    const first = firsts.get(key);
+    if (first === undefined) {
+      firsts.set(key, reader);
+    } else if (!first.value('readonly') || !reader.value('readonly')) {
+      const where = `path ${quoteText(path)} (first in line ${first.lineOf('path')})`;
+      findings.problem(reader.lineOf('path'), `Duplicate ${where}: two volumes may have one path only if both are readonly`);
+    }
+  }
+}
+
+function readClients(section: IniSection | undefined, findings: Findings): readonly ServerClientConfig[] {
+  const contents = section?.contents ?? [];
+  const beyond = contents[CLIENTS_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${contents.length} clients: allowed are at most ${CLIENTS_MAX}`);
+  if (contents.length === 0) findings.warn(section?.line ?? 0, 'No client in [clients]: nobody can connect');
+  const uniques = new Uniques(findings);
+  const namesOfKeys = new Map<string, string>();
+  const clients: ServerClientConfig[] = [];
+  for (const content of contents) {
+    const client = readClient(content, findings);
+    if (client === null) continue;
+    uniques.claim(client.name, content.line, `client ${client.name}`, 'give each client one line');
+    findings.warnOfShortKey(content.line, `key of client ${client.name}`, client.key);
+    const other = namesOfKeys.get(client.key);
+    if (other !== undefined)
+      findings.warn(content.line, `Clients ${other} and ${client.name} have the same key: each can pass for the other`);
+    namesOfKeys.set(client.key, client.name);
+    clients.push(client);
+  }
+  return clients;
+}
+
+/** The line may hold a key wherever it is wrong: nothing of it is shown but a name. */
+function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
+  const form = schema.clients.lines;
+  const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];
+  if (name === '') {
+    findings.problem(line, `Line in [clients] is one word: allowed is ${form}`);
+  } else if (!isName(name)) {
+    findings.problem(line, `Wrong client name in [clients]: allowed is ${form}, NAME being ${NAME_ALLOWED}`);
+  } else if (/^=(\s|$)/.test(key)) {
+    findings.problem(line, `Line of client ${name} in [clients] has "=" between name and key: allowed is ${form}`);
+  } else if (!isKeyText(key)) {
+    findings.problem(line, `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
+  } else {
+    if (key.startsWith('=')) findings.warn(line, `Key of client ${name} begins with "=": it is taken as part of the key`);
+    return { name, key };
+  }
+  return null;
+}
+
+function warnOfUnknownClients(volumes: readonly ServerVolumeConfig[], clients: readonly ServerClientConfig[], findings: Findings): void {
+  const known = new Set(clients.map(({ name }) => name));
+  for (const volume of volumes) {
+    const unknown = volume.clients?.filter((name) => !known.has(name)) ?? [];
+    if (unknown.length === 0) continue;
+    findings.warn(volume.line, `Volume ${quoteText(volume.name)} is for ${unknown.join(', ')}, not listed in [clients]`);
+  }
+}

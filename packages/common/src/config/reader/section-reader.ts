@@ -1,0 +1,125 @@
+// Reads the entries of one section by the schema: unknown and duplicate keys, wrong values and missing keys become findings, the
+// rest is there by name with its type. Checks between keys or sections are left to the readers of the two files.
+
+import { assert } from '../../lib/assert.ts';
+import { RsError } from '../../lib/errors.ts';
+import { quoteText } from '../../lib/units.ts';
+import type { Findings } from './findings.ts';
+import type { IniContent, IniSection } from '../ini/ini-document.ts';
+import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
+import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
+
+/** A key with a default always has a value; another one null when it is not set (or wrong, which is then a finding). */
+export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
+  ? E extends { readonly default: string }
+    ? T
+    : T | null
+  : never;
+
+export class SectionReader<K extends KeyTable> {
+  readonly section: IniSection;
+  /** The header's name; '' where there is none. */
+  readonly name: string;
+  readonly line: number;
+  readonly #keys: K;
+  readonly #schema: FileSchema;
+  readonly #findings: Findings;
+  readonly #values = new Map<string, unknown>();
+  readonly #lines = new Map<string, number>();
+  /** Keys that a faulty line most likely meant: reported with that line, and not as missing besides. */
+  readonly #meant = new Set<string>();
+
+  constructor(section: IniSection, keys: K, schema: FileSchema, findings: Findings) {
+    this.section = section;
+    this.name = section.name ?? '';
+    this.line = section.line;
+    this.#keys = keys;
+    this.#schema = schema;
+    this.#findings = findings;
+    for (const content of section.contents) this.#readContent(content);
+    for (const [key, entry] of Object.entries(keys)) {
+      if (entry.required && !this.#lines.has(key) && !this.#meant.has(key)) {
+        findings.problem(section.line, `No ${key} in ${headerOf(section)}: add "${key} = ..." (${entry.type.allowed})`);
+      }
+    }
+  }
+
+  /** The value of a key, its default, or null. */
+  value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
+    const entry = this.#keys[key];
+    assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
+    const fallback = entry.default === null ? null : entry.type.parse(entry.default);
+    return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
+  }
+
+  /** Like `value`, but null where the file does not set the key. */
+  given<N extends keyof K & string>(key: N): ValueOf<K[N]> | null {
+    return this.#values.has(key) ? this.value(key) : null;
+  }
+
+  /** Whether there is a line for the key, be its value right or wrong. */
+  isSet(key: keyof K & string): boolean {
+    return this.#lines.has(key);
+  }
+
+  /** Where the key is set, else the header. */
+  lineOf(key: keyof K & string): number {
+    return this.#lines.get(key) ?? this.line;
+  }
+
+  #readContent(content: IniContent): void {
+    if (content.key === null) {
+      // Shown only where it is a known word: the line may be a secret, or hold one whose `=` was forgotten.
+      const word = content.text.split(/\s/)[0] ?? '';
+      const known = Object.hasOwn(this.#keys, word);
+      if (known) this.#meant.add(word);
+      this.#findings.problem(
+        content.line,
+        `Line${known ? ` ${word}` : ''} in ${headerOf(this.section)} has no "=": allowed is KEY = VALUE`,
+      );
+      return;
+    }
+    const entry = Object.hasOwn(this.#keys, content.key) ? this.#keys[content.key] : undefined;
+    if (entry === undefined) {
+      this.#findings.problem(content.line, this.#unknownKey(content.key));
+      return;
+    }
+    const first = this.#lines.get(content.key);
+    if (first !== undefined) {
+      this.#findings.problem(
+        content.line,
+        `Duplicate key ${content.key} in ${headerOf(this.section)} (first in line ${first}): remove one of them`,
+      );
+      return;
+    }
+    this.#lines.set(content.key, content.line);
+    this.#parse(content, content.key, entry);
+  }
+
+  #parse(content: IniContent, key: string, entry: KeyEntry<unknown>): void {
+    try {
+      this.#values.set(key, entry.type.parse(content.value));
+    } catch (thrown) {
+      if (!(thrown instanceof RsError)) throw thrown;
+      const shown = entry.type.secret ? '' : ` ${quoteText(content.value)}`;
+      const hint = /\s[#;]/.test(content.value) ? '; a comment needs a line of its own' : '';
+      this.#findings.problem(content.line, `Wrong value${shown} for ${key}: allowed is ${entry.type.allowed}${hint}`);
+    }
+  }
+
+  #unknownKey(key: string): string {
+    const here = headerOf(this.section);
+    const homes = Object.entries(this.#schema).filter(([, { keys }]) => Object.hasOwn(keys, key));
+    if (homes.length > 0) return `Key ${key} does not belong in ${here}: it is allowed in ${homes.map(([type]) => `[${type}]`).join(', ')}`;
+    const allowed = Object.entries(this.#keys).flatMap(([allowedKey, { isForTests }]) => (isForTests === true ? [] : [allowedKey]));
+    const meant = nearestWord(key, allowed) ?? '';
+    if (isMistyped(key, meant)) this.#meant.add(meant);
+    return `Unknown key ${quoteText(key)} in ${here}: ${isLikely(key, meant) ? `did you mean ${meant}? Allowed` : 'allowed'} are ${allowed.join(', ')}`;
+  }
+}
+
+/** `[interface if1]`, for messages. */
+export function headerOf(section: IniSection): string {
+  const header = section.name === null ? section.type : `${section.type} ${section.name}`;
+  return `[${quoteText(header).slice(1, -1)}]`;
+}

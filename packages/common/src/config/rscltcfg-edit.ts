@@ -1,0 +1,195 @@
+// The edits that tools make in /etc/rscltcfg: document in, new document out, every other byte kept. New sections go where the manual's
+// sample has them: interfaces above the first namespace, servers below their namespace, in the sample's look.
+// Single names and values are judged here by the schema (E_CONFIG); what several sections make together is judged by the reader
+// before anything is saved (config-file.ts).
+
+import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from '../lib/limits.ts';
+import { RsError } from '../lib/errors.ts';
+import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
+import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.ts';
+import { appendSection, removeEntry, removeSection, renameSection, setValue } from './ini/ini-edit.ts';
+import { type KeyEntry, type KeyTable, SCHEMA } from './schema/schema.ts';
+
+/** One section of the file. Servers and volumes belong to a namespace. */
+export type RscltPlace =
+  | { readonly type: 'defaults' }
+  | { readonly type: 'interface' | 'namespace'; readonly name: string }
+  | { readonly type: 'server' | 'volume'; readonly namespace: string; readonly name: string };
+
+type NamedPlace = Exclude<RscltPlace, { readonly type: 'defaults' }>;
+
+/** Keys with their values as they would stand in the file. */
+export type KeyValues = Readonly<Record<string, string>>;
+/** null: the key is not to be set any more. */
+export type KeyChanges = Readonly<Record<string, string | null>>;
+
+/** Column of `=`, from 0: `protocol      = tcp`. */
+const KEY_COLUMNS = 14;
+
+/** A file that holds what the sample begins with. */
+export function newRscltcfg(): IniDocument {
+  const entries = [
+    ['protocol', 'tcp'],
+    ['port', String(PORT_DEFAULT)],
+  ] as const;
+  return appendSection(parseIni(''), 'defaults', null, entries, { keyColumns: KEY_COLUMNS });
+}
+
+/** Below the other interfaces, else below [defaults], else above the first namespace. */
+export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
+  const { sections } = document;
+  checkRoom(sections, 'interface', INTERFACES_MAX);
+  const last = sections.findLastIndex(({ type }) => type === 'interface');
+  const above = last < 0 ? sections.findIndex(({ type }) => type === 'defaults') : last;
+  return addSection(document, { type: 'interface', name }, keys, above);
+}
+
+/** At the end of the file. */
+export function addNamespace(document: IniDocument, name: string, keys: KeyValues): IniDocument {
+  checkRoom(document.sections, 'namespace', NAMESPACES_PER_CLIENT_MAX);
+  return addSection(document, { type: 'namespace', name }, keys, undefined);
+}
+
+/** Below the other servers of the namespace, else directly below the namespace. */
+export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
+  const home = indexOf(document, { type: 'namespace', name: namespace });
+  const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
+  return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
+}
+
+/** Sets and unsets keys of a section. A missing [defaults] is made. */
+export function changeSection(document: IniDocument, place: RscltPlace, changes: KeyChanges): IniDocument {
+  let changed = document;
+  for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
+  return changed;
+}
+
+/** Sets one key, or unsets it with null. A missing [defaults] is made. */
+export function setKey(document: IniDocument, place: RscltPlace, key: string, value: string | null): IniDocument {
+  const entry = keyEntry(place, key);
+  if (value !== null) checkValue(key, entry, value);
+  else if (entry.required) throw new RsError('E_CONFIG', `Key ${key} of ${shown(place)} is needed: change it, or remove the section`);
+  const isMissing = place.type === 'defaults' && !document.sections.some(({ type }) => type === 'defaults');
+  if (isMissing && value === null) return document;
+  if (isMissing) return appendSection(document, 'defaults', null, [[key, value ?? '']], { after: -1, keyColumns: KEY_COLUMNS });
+  const index = indexOf(document, place);
+  return value === null ? removeEntry(document, index, key) : setValue(document, index, key, value);
+}
+
+/** Changes the name alone. */
+export function renamePlace(document: IniDocument, place: NamedPlace, name: string): IniDocument {
+  const index = indexOf(document, place);
+  if (name === place.name) return document;
+  checkNewName(document, { ...place, name });
+  return renameSection(document, index, name);
+}
+
+/** Removes the section and the comments that belong to it; with a namespace, its [server] and [volume] sections. */
+export function removePlace(document: IniDocument, place: NamedPlace): IniDocument {
+  const index = indexOf(document, place);
+  const doomed = place.type === 'namespace' ? [index, ...belongings(document, index)] : [index];
+  return doomed.toReversed().reduce(removeSection, document);
+}
+
+/** Names of the namespaces that have a server section of this name; null: of all. Sections without a name are left out. */
+export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
+  return document.sections.flatMap(({ type, name }, index) => {
+    const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
+    return type === 'namespace' && name !== null && isMeant ? [name] : [];
+  });
+}
+
+function isSection(document: IniDocument, index: number, type: string, name: string): boolean {
+  const section = document.sections[index];
+  return section?.type === type && section.name === name;
+}
+
+function addSection(document: IniDocument, place: NamedPlace, keys: KeyValues, after: number | undefined): IniDocument {
+  checkNewName(document, place);
+  const entries = inSchemaOrder(place, keys);
+  for (const [key, value] of entries) checkValue(key, keyEntry(place, key), value);
+  const missing = Object.entries(keysOf(place)).find(([key, { required }]) => required && !Object.hasOwn(keys, key));
+  if (missing !== undefined) throw new RsError('E_CONFIG', `No ${missing[0]} for ${shown(place)}: it needs ${missing[1].type.allowed}`);
+  const where = after === undefined ? {} : { after };
+  return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
+}
+
+/** Throws E_CONFIG when there is none of that name, or more than one. */
+function indexOf(document: IniDocument, place: RscltPlace): number {
+  const [index, second] = indexesOf(document, place);
+  if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
+  if (second === undefined) return index;
+  const lines = [index, second].map((each) => document.sections[each]?.line).join(' and ');
+  throw new RsError('E_CONFIG', `More than one section ${shown(place)}, in lines ${lines}: remove or rename one of them with an editor`);
+}
+
+function indexesOf(document: IniDocument, place: RscltPlace): number[] {
+  if (place.type === 'defaults') return [...document.sections.keys()].filter((index) => document.sections[index]?.type === 'defaults');
+  const candidates =
+    place.type === 'server' || place.type === 'volume'
+      ? belongings(document, indexOf(document, { type: 'namespace', name: place.namespace }))
+      : [...document.sections.keys()];
+  return candidates.filter((index) => isSection(document, index, place.type, place.name));
+}
+
+/** Indexes of the [server] and [volume] sections of the namespace section at `home`. */
+function belongings(document: IniDocument, home: number): number[] {
+  const indexes: number[] = [];
+  for (let index = home + 1; index < document.sections.length; index++) {
+    const type = document.sections[index]?.type;
+    if (type === 'namespace') break;
+    if (type === 'server' || type === 'volume') indexes.push(index);
+  }
+  return indexes;
+}
+
+function presentNames(document: IniDocument, place: RscltPlace): string {
+  const names = document.sections.flatMap(({ type, name }) => (type === place.type && name !== null ? [quoteText(name)] : []));
+  return names.length === 0 ? `there is no [${place.type}] section` : `there are ${[...new Set(names)].join(', ')}`;
+}
+
+function checkNewName(document: IniDocument, place: NamedPlace): void {
+  if (!isName(place.name))
+    throw new RsError('E_CONFIG', `Wrong name ${quoteText(place.name)} for ${place.type}: allowed is ${NAME_ALLOWED}`);
+  const line = document.sections[indexesOf(document, place)[0] ?? -1]?.line;
+  if (line !== undefined)
+    throw new RsError('E_CONFIG', `Section ${shown(place)} exists, in line ${line}: choose another name, or change it`);
+}
+
+function checkRoom(sections: readonly IniSection[], type: string, max: number): void {
+  const count = sections.filter((section) => section.type === type).length;
+  if (count >= max) throw new RsError('E_CONFIG', `No more ${type}: the file has ${count}, allowed are at most ${max}`);
+}
+
+function keysOf(place: RscltPlace): KeyTable {
+  return SCHEMA.rscltcfg[place.type].keys;
+}
+
+function keyEntry(place: RscltPlace, key: string): KeyEntry<unknown> {
+  const keys = keysOf(place);
+  const entry = Object.hasOwn(keys, key) ? keys[key] : undefined;
+  if (entry === undefined) {
+    throw new RsError('E_CONFIG', `No key ${quoteText(key)} in [${place.type}]: allowed are ${Object.keys(keys).join(', ')}`);
+  }
+  return entry;
+}
+
+function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): void {
+  try {
+    type.parse(value);
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    throw new RsError('E_CONFIG', `Wrong value${type.secret ? '' : ` ${quoteText(value)}`} for ${key}: allowed is ${type.allowed}`);
+  }
+}
+
+/** Unknown keys come last; they are refused when they are used. */
+function inSchemaOrder<V>(place: RscltPlace, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
+  const order = Object.keys(keysOf(place));
+  const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);
+  return Object.entries(values).toSorted(([left], [right]) => rank(left) - rank(right));
+}
+
+function shown(place: RscltPlace): string {
+  return place.type === 'defaults' ? '[defaults]' : `[${place.type} ${quoteText(place.name).slice(1, -1)}]`;
+}

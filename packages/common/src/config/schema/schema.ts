@@ -1,0 +1,322 @@
+// THE table of every section and key of both files: type (with its range), default, help. The readers of the files, their error
+// texts, crsio's help line and the man pages come from it: a key exists when it is here.
+// Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
+
+import {
+  CLIENTS_MAX,
+  DEAD_AFTER_MS,
+  DEAD_MAX_MS,
+  HEARTBEAT_INTERVAL_MS,
+  HEARTBEAT_MAX_MS,
+  HEARTBEAT_MIN_MS,
+  NAMESPACEID_MAX,
+  PORT_DEFAULT,
+  PROCESSES_PER_CORE,
+  LOG_TOTAL_BYTES,
+  LOG_TOTAL_MAX_BYTES,
+  LOG_TOTAL_MIN_BYTES,
+  REPLAY_LOG_BYTES,
+  REPLAY_LOG_MAX_BYTES,
+  SECTOR_BYTES,
+  SERVERID_MAX,
+  STALL_MAX_MS,
+  STALL_MIN_MS,
+  STALL_MS,
+  SUSPECT_AFTER_MS,
+  SUSPECT_MIN_MS,
+  UNIVERSE_MAX,
+  VOLUME_MAX_BYTES,
+} from '../../lib/limits.ts';
+import { printDuration, printSize } from '../../lib/units.ts';
+import { testDelays, testErrors } from './test-values.ts';
+import * as types from './value-types.ts';
+import type { ValueType } from './value-types.ts';
+
+export interface KeyEntry<T> {
+  readonly type: ValueType<T>;
+  readonly required: boolean;
+  /** As written in the file; null: none, or inherited, as the help says. */
+  readonly default: string | null;
+  /** One or two sentences; the last one has no full stop. */
+  readonly help: string;
+  /** Injects faults. rssrv accepts it only with --test, and no tool offers it. */
+  readonly isForTests?: true;
+}
+
+export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
+
+export interface SectionEntry {
+  /** Whether the header has a name: `[interface NAME]`. */
+  readonly named: boolean;
+  readonly occurs: 'once' | 'at most once' | 'any number';
+  /** Type of the section above, to which this section belongs. */
+  readonly below: string | null;
+  /** Form of its lines if they are not `key = value` entries. */
+  readonly lines: string | null;
+  readonly help: string;
+  readonly keys: KeyTable;
+}
+
+export type FileSchema = Readonly<Record<string, SectionEntry>>;
+export type ConfigFileName = 'rssrvcfg' | 'rscltcfg';
+
+function needed<T>(type: ValueType<T>, help: string) {
+  return { type, required: true, default: null, help } as const;
+}
+
+function optional<T>(type: ValueType<T>, help: string) {
+  return { type, required: false, default: null, help } as const;
+}
+
+function withDefault<T>(type: ValueType<T>, text: string, help: string) {
+  return { type, required: false, default: text, help } as const;
+}
+
+function forTests<T>(type: ValueType<T>, help: string) {
+  return { ...optional(type, help), isForTests: true } as const;
+}
+
+const namespaceid = types.integer(0, NAMESPACEID_MAX);
+const protocol = types.choice('tcp');
+const stall = types.stall(STALL_MIN_MS, STALL_MAX_MS);
+const device = types.choice('auto', 'block', 'raw', 'nbd-socket', 'kernel-nbd', 'none');
+const paths = types.choice('auto', 'all', 'configured');
+const heartbeat = types.duration(HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
+const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);
+const dead = types.duration(HEARTBEAT_MIN_MS, DEAD_MAX_MS);
+const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
+const explore = types.choice('yes', 'signed', 'no');
+const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
+const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
+const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
+
+/** The meaning of a key in every section; a section that inherits the value adds from where. */
+const HELP = {
+  stall: 'How long I/O waits when no path is left before it fails; forever: it never fails; fail: it fails within 1s',
+  attach: 'Volumes to attach at start, at reload and when their server connects, unless detached by rsconfig -d since boot',
+  device: 'Devices of an attached volume; block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: nothing',
+  paths: 'Interface pairs that become paths; auto: those on a common subnet; configured: those of auto that [server] sections name',
+  heartbeat: 'Interval between heartbeats on each path',
+  suspect: 'Silence after which the requests of a path are sent again on other paths; must be less than heartbeat',
+  dead: 'Silence after which a path is closed and reconnected; must be more than twice the heartbeat',
+  digest: 'Whether frames carry their own CRC-32 checksums, in addition to those of TCP',
+  logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash; 0: writes are written through',
+} as const;
+
+const OF_DEFAULTS = 'Inherited from [defaults]';
+const OF_NAMESPACE = 'Inherited from [namespace]';
+
+const anyNumber = { named: true, occurs: 'any number', below: null, lines: null } as const;
+
+export const SCHEMA = {
+  rssrvcfg: {
+    namespace: {
+      ...anyNumber,
+      occurs: 'once',
+      help: 'The namespace that this server belongs to. The name is a local label',
+      keys: {
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set one; TCP is the only protocol'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set one'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that use it have the same key'),
+        explore: withDefault(
+          explore,
+          'yes',
+          'Which explorers get an answer; yes: all; signed: those that sign with the namespacekey; no: none',
+        ),
+      },
+    },
+    server: {
+      ...anyNumber,
+      occurs: 'once',
+      help: 'This server. Clients see it under this name',
+      keys: {
+        serverid: needed(types.integer(0, SERVERID_MAX), 'Number of this server, unique within the namespace'),
+        serverkey: optional(
+          types.keyText,
+          'Key that proves the identity of this server where several servers share client keys; clients set it in [server]',
+        ),
+        'log-level': withDefault(logLevel, 'info', 'Lowest level that is logged; at debug and trace, no line is rate-limited'),
+        processes: optional(
+          types.integer(1, CLIENTS_MAX),
+          `Number of processes that serve clients; each serves one client, or several if there are more clients. Default: ${PROCESSES_PER_CORE} for each CPU core`,
+        ),
+      },
+    },
+    interface: {
+      ...anyNumber,
+      help: 'A network interface that clients connect to',
+      keys: {
+        address: needed(
+          types.interfaceAddress,
+          'Address to listen on; rssrv waits for an address that the machine lacks; /LENGTH overrides the subnet that the machine reports',
+        ),
+        port: optional(types.port, 'Port to listen on. Inherited from [namespace]'),
+        protocol: optional(protocol, 'Protocol. Inherited from [namespace]'),
+      },
+    },
+    volume: {
+      ...anyNumber,
+      help: 'A volume offered to clients',
+      keys: {
+        path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null'),
+        size: optional(
+          types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
+          'Size of the volume; a file is created or grown to it, never truncated; required for memory and null',
+        ),
+        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block by looking at path'),
+        blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
+        readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes'),
+        universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe of the volume; the name is unique within it'),
+        clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume'),
+        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; every write is then written through'),
+        unlocked: withDefault(
+          types.yesNo,
+          'no',
+          'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
+        ),
+        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv creates one at the first start and keeps it'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Which of its clients may take the volume over from another client'),
+        'take-over-force': withDefault(
+          types.yesNo,
+          'no',
+          'Whether a forced take-over may lose acknowledged writes that the holder must still send again',
+        ),
+        'same-content': optional(
+          types.stamp,
+          'Mark of a file or device that has the same content as the one served before; rssrv logs the mark when it is needed',
+        ),
+        'test-delay': forTests(testDelays, 'Extra time that operations take; a delay within a range is drawn uniformly'),
+        'test-error': forTests(
+          testErrors,
+          'Operations that fail with an error and are not executed; every N: every Nth operation that matches the rule',
+        ),
+        'test-pause': forTests(types.path, 'While this file exists, all I/O of the volume stalls'),
+        'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Maximum number of bytes read and written per second'),
+        'test-lose-unsynced': forTests(
+          types.yesNo,
+          'Whether the file or device receives only flushed data; the rest is kept in RUN, where a machine crash loses it',
+        ),
+      },
+    },
+    clients: {
+      named: false,
+      occurs: 'at most once',
+      below: null,
+      lines: 'NAME, white space, KEY',
+      help: 'The clients that may connect, one per line, with their keys',
+      keys: {},
+    },
+  },
+  rscltcfg: {
+    defaults: {
+      named: false,
+      occurs: 'at most once',
+      below: null,
+      lines: null,
+      help: 'Values for the namespaces and interfaces that do not set their own',
+      keys: {
+        protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
+        stall: withDefault(stall, printDuration(STALL_MS), HELP.stall),
+        attach: withDefault(types.attachChoice, 'none', HELP.attach),
+        device: withDefault(device, 'auto', HELP.device),
+        paths: withDefault(paths, 'auto', HELP.paths),
+        heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), HELP.heartbeat),
+        suspect: withDefault(suspect, printDuration(SUSPECT_AFTER_MS), HELP.suspect),
+        dead: withDefault(dead, printDuration(DEAD_AFTER_MS), HELP.dead),
+        digest: withDefault(types.offOn, 'off', HELP.digest),
+        'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), HELP.logSize),
+        'log-total': withDefault(
+          types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
+          printSize(LOG_TOTAL_BYTES),
+          'Memory for the logs of all volumes; near the limit the largest log is flushed, at the limit writes are written through',
+        ),
+        'nbd-group': optional(types.name, 'User group that may open the NBD socket, in addition to the user that runs rsiod'),
+      },
+    },
+    interface: {
+      ...anyNumber,
+      help: 'A network interface of this machine that paths use',
+      keys: {
+        address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine reports'),
+        port: optional(types.port, 'Port of servers reached through it. Inherited from [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol of its paths. Inherited from [namespace], else [defaults]'),
+      },
+    },
+    namespace: {
+      ...anyNumber,
+      help: 'A namespace to log in to. The [server] and [volume] sections below it belong to it',
+      keys: {
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        nodename: needed(types.name, 'Name of this machine, as in [clients] on the servers'),
+        nodekey: needed(types.keyText, 'Key of this machine, as in [clients] on the servers'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; the servers have the same key'),
+        protocol: optional(protocol, `Protocol of its paths. ${OF_DEFAULTS}`),
+        port: optional(types.port, `Port of its servers. ${OF_DEFAULTS}`),
+        stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),
+        attach: optional(types.attachChoice, `${HELP.attach}. ${OF_DEFAULTS}`),
+        device: optional(device, `${HELP.device}. ${OF_DEFAULTS}`),
+        paths: optional(paths, `${HELP.paths}. ${OF_DEFAULTS}`),
+        heartbeat: optional(heartbeat, `${HELP.heartbeat}. ${OF_DEFAULTS}`),
+        suspect: optional(suspect, `${HELP.suspect}. ${OF_DEFAULTS}`),
+        dead: optional(dead, `${HELP.dead}. ${OF_DEFAULTS}`),
+        digest: optional(types.offOn, `${HELP.digest}. ${OF_DEFAULTS}`),
+        'log-size': optional(logSize, `${HELP.logSize}. ${OF_DEFAULTS}`),
+      },
+    },
+    server: {
+      ...anyNumber,
+      below: 'namespace',
+      help: 'One interface of a server in the namespace above',
+      keys: {
+        address: needed(types.address, 'Address of this server interface'),
+        port: optional(types.port, 'Port. Inherited from the [interface] in use, else [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol. Inherited from the [interface] in use, else [namespace], else [defaults]'),
+        serverkey: optional(types.keyText, 'Key by which this server must prove its identity, as in its rssrvcfg'),
+      },
+    },
+    volume: {
+      ...anyNumber,
+      below: 'namespace',
+      help: 'Settings of one volume in the namespace above',
+      keys: {
+        stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
+        attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically, regardless of attach in the namespace'),
+        device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
+        'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
+        readonly: optional(types.yesNo, 'Whether the volume is attached read-only; takes effect at the next attach'),
+        path: optional(
+          types.path,
+          'Path of the block device instead of /dev/avN/NAME; the raw device is next to it, with an r before its name',
+        ),
+      },
+    },
+  },
+} as const satisfies Record<ConfigFileName, FileSchema>;
+
+export interface SchemaRow {
+  readonly file: ConfigFileName;
+  readonly section: string;
+  readonly key: string;
+  readonly kind: string;
+  readonly allowed: string;
+  readonly required: boolean;
+  readonly default: string | null;
+  readonly help: string;
+}
+
+/** The table as rows, in order, for help and man pages. */
+export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
+  const schema: FileSchema = SCHEMA[file];
+  return Object.entries(schema).flatMap(([section, { keys }]) =>
+    Object.entries(keys).map(([key, { type, required, default: text, help }]) => {
+      return { file, section, key, kind: type.kind, allowed: type.allowed, required, default: text, help };
+    }),
+  );
+}
+
+/** `[interface NAME]` or `[defaults]`. */
+export function sectionForm(type: string, entry: SectionEntry): string {
+  return entry.named ? `[${type} NAME]` : `[${type}]`;
+}

@@ -1,0 +1,173 @@
+// The types a configuration value may have: how it is read, and what is allowed, in words. The schema names one for every key;
+// files, screens and man pages use the same. Reading throws RsError E_USAGE with `context.allowed`.
+// A secret type never shows the text it refuses.
+
+import { KEY_MAX_CHARS, PATH_MAX_BYTES, PORT_MAX, STORAGE_STAMP_MAX_CHARS } from '../../lib/limits.ts';
+import {
+  ADDRESS_ALLOWED,
+  DURATION_ALLOWED,
+  isName,
+  NAME_ALLOWED,
+  PREFIXED_ADDRESS_ALLOWED,
+  type PrefixedAddress,
+  parseAddress,
+  parseDuration,
+  parseName,
+  parsePrefixedAddress,
+  parseSize,
+  parseWhole,
+  printDuration,
+  printSize,
+  refuse,
+  SIZE_ALLOWED,
+} from '../../lib/units.ts';
+import { isSingleHost } from '../../lib/subnet.ts';
+import type { AttachChoice, StallPolicy } from './types.ts';
+
+export interface ValueType<T> {
+  readonly kind: string;
+  /** Form and range in words, to follow "allowed is". */
+  readonly allowed: string;
+  readonly secret: boolean;
+  /** All there are, where these can be counted: for screens that offer them. */
+  readonly words?: readonly string[];
+  parse(text: string): T;
+}
+
+export function integer(min: number, max: number): ValueType<number> {
+  const allowed = `a whole number from ${min} to ${max}`;
+  return plain('integer', allowed, (text) => {
+    const value = parseWhole(text);
+    return value === undefined || value < min || value > max ? refuse('number', text, allowed) : value;
+  });
+}
+
+export const port = integer(1, PORT_MAX);
+
+export function size(minBytes: number, maxBytes: number): ValueType<number> {
+  const allowed = `${SIZE_ALLOWED}, from ${printSize(minBytes)} to ${printSize(maxBytes)}`;
+  return plain('size', allowed, (text) => {
+    const sizeBytes = parseSize(text);
+    return sizeBytes < minBytes || sizeBytes > maxBytes ? refuse('size', text, allowed) : sizeBytes;
+  });
+}
+
+export function duration(minMs: number, maxMs: number): ValueType<number> {
+  const allowed = `${DURATION_ALLOWED}, from ${printDuration(minMs)} to ${printDuration(maxMs)}`;
+  return plain('duration', allowed, (text) => {
+    const durationMs = parseDuration(text);
+    return durationMs < minMs || durationMs > maxMs ? refuse('duration', text, allowed) : durationMs;
+  });
+}
+
+/** A duration, `forever` or `fail`. */
+export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
+  const wait = duration(minMs, maxMs);
+  const allowed = `forever, fail, or ${wait.allowed}`;
+  return plain('stall', allowed, (text) => {
+    if (text === 'forever' || text === 'fail') return text;
+    return orElse(() => wait.parse(text), text, allowed);
+  });
+}
+
+/** One of some words, each of which stands for a value. */
+export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
+  const all = Object.keys(table);
+  const allowed = orList(all);
+  const parse = (text: string): T[keyof T] => {
+    // Own keys only: `constructor` is no word of any table.
+    if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
+    return table[text as keyof T];
+  };
+  return { ...plain(kind, allowed, parse), words: all };
+}
+
+/** One of some words, which stand for themselves. */
+export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
+  const allowed = orList(allowedWords);
+  const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
+  return { ...plain('enum', allowed, parse), words: allowedWords };
+}
+
+export const yesNo: ValueType<boolean> = words('boolean', { yes: true, no: false });
+export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true });
+
+export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
+
+/** An address of one host, as a target. */
+export const address: ValueType<string> = plain('address', `${ADDRESS_ALLOWED}, of one host`, (text) => {
+  const parsed = orElse(() => parseAddress(text), text, address.allowed);
+  return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
+});
+
+/** An address of an interface of this machine, with the prefix length where the machine's own does not hold. */
+export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', `${PREFIXED_ADDRESS_ALLOWED}, of one host`, (text) => {
+  const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
+  return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
+});
+
+const KEY_TEXT = new RegExp(`^[\\x21-\\x7e]{1,${KEY_MAX_CHARS}}$`);
+
+export function isKeyText(text: string): boolean {
+  return KEY_TEXT.test(text);
+}
+
+/** A shared secret. */
+export const keyText: ValueType<string> = {
+  kind: 'key',
+  allowed: `1 to ${KEY_MAX_CHARS} printable ASCII characters without white space`,
+  secret: true,
+  parse: (text) => (isKeyText(text) ? text : refuse('key', null, keyText.allowed)),
+};
+
+export const path: ValueType<string> = plain('path', `an absolute path of at most ${PATH_MAX_BYTES} bytes`, (text) => {
+  const usable = text.startsWith('/') && !text.includes('\0') && Buffer.byteLength(text) <= PATH_MAX_BYTES;
+  return usable ? text : refuse('path', text, path.allowed);
+});
+
+export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21', (text) => {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
+});
+
+/** What tells a file or device from others; none has a character that means something to the file. */
+export const stamp: ValueType<string> = plain('mark', 'a mark as rssrv names it, such as i131074.b1795257182000000000', (text) => {
+  return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
+});
+
+/** Names of clients; null: all of them. */
+export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names separated by commas or spaces', (text) => {
+  return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
+});
+
+/** Who may; null: everybody who may otherwise, none: nobody. */
+export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
+  if (text === 'yes') return null;
+  return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
+});
+
+export const attachChoice: ValueType<AttachChoice> = plain('names', 'none, all, or volume names separated by commas or spaces', (text) => {
+  return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed);
+});
+
+function parseNames(text: string, reserved: readonly string[], allowed: string): readonly string[] {
+  const names = text.split(/\s*,\s*|\s+/);
+  const usable = names.every((each) => isName(each) && !reserved.includes(each));
+  return usable ? [...new Set(names)] : refuse('list of names', text, allowed);
+}
+
+function plain<T>(kind: string, allowed: string, parse: (text: string) => T): ValueType<T> {
+  return { kind, allowed, secret: false, parse };
+}
+
+/** Refuses with the wider `allowed` of the type that uses another one's reader. */
+function orElse<T>(parse: () => T, text: string, allowed: string): T {
+  try {
+    return parse();
+  } catch {
+    return refuse('value', text, allowed);
+  }
+}
+
+function orList(all: readonly string[]): string {
+  return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
+}

@@ -1,0 +1,197 @@
+// One question to a daemon's control socket, as rsconfig, crsio and the tests ask it: connect, ask, answer, close.
+// Invariants: the promise settles within the time-out; an error says what the person can do; an answer of another version or of
+// another form than methods.ts has is an error, never taken for something else.
+
+import { connect, type Socket } from 'node:net';
+import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
+import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
+import { checkSocketPath } from '../daemon/unix-socket.ts';
+import { programVersion } from '../lib/version.ts';
+import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from '../lib/limits.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlMethods } from './methods.ts';
+import { misfit } from './shape.ts';
+
+export interface CallOptions {
+  /** Default: what the method may take. */
+  readonly timeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+const REQUEST_ID = 1;
+/** Of the question whether anybody is there at all, which goes before one that may take long. */
+const GREETING_ID = 0;
+
+/**
+ * Asks the daemon behind `socketPath`. Throws what the daemon answered, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (it went
+ * away), E_VERSION (it is of another release, and does not understand the question, or is not understood), E_PROTOCOL (it answered
+ * nonsense), E_SOCKET_PATH.
+ */
+export async function callControl<M extends ControlMethodName>(
+  socketPath: string,
+  method: M,
+  params: ControlMethods[M]['params'],
+  options: CallOptions = {},
+): Promise<ControlMethods[M]['result']> {
+  checkSocketPath(socketPath);
+  const { timeoutMs = CONTROL_METHODS[method].waitMs, clock = systemClock } = options;
+  const daemon = daemonOf(socketPath);
+  const socket = connect(socketPath);
+  const patience = new Patience(clock, timeoutMs, () => socket.destroy());
+  try {
+    const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
+    const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params), daemon, () => patience.heard());
+    return resultOf(line, method, daemon) as ControlMethods[M]['result'];
+  } catch (error) {
+    if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
+    const seconds = patience.endedAfterMs / 1_000;
+    const sentence = patience.isHeard
+      ? `${daemon.name} has not done ${method} within ${seconds} s, and goes on: rsclogcat -n 20 shows its log`
+      : `${daemon.name} did not answer ${method} within ${seconds} s, it hangs or was stopped: rsclogcat -n 20 shows its log; kill -CONT wakes a stopped one`;
+    throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
+  } finally {
+    patience.end();
+    socket.destroy();
+  }
+}
+
+/** The whole time, and in it the shorter one until the daemon has said anything. */
+class Patience {
+  endedAfterMs: number | null = null;
+  isHeard = false;
+  private readonly whole: Timer;
+  private readonly first: Timer | null;
+
+  constructor(clock: Clock, timeoutMs: number, giveUp: () => void) {
+    const after = (delayMs: number): Timer =>
+      clock.after(delayMs, () => {
+        this.endedAfterMs ??= delayMs;
+        giveUp();
+      });
+    this.first = timeoutMs > CONTROL_ANSWER_MS ? after(CONTROL_ANSWER_MS) : null;
+    this.whole = after(timeoutMs);
+  }
+
+  heard(): void {
+    this.isHeard = true;
+    this.first?.cancel();
+  }
+
+  end(): void {
+    this.first?.cancel();
+    this.whole.cancel();
+  }
+}
+
+function requestLine(id: number, method: ControlMethodName, params: unknown): string {
+  return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params })}\n`;
+}
+
+interface Daemon {
+  readonly name: string;
+  readonly start: string;
+}
+
+// RUN is ROOT/run/rsio/NAME: the path itself tells how the daemon is started.
+function daemonOf(socketPath: string): Daemon {
+  const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
+  if (name === undefined) return { name: 'The daemon', start: 'start it' };
+  return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
+}
+
+/** The answer to the request; `heard` is called when there is any. */
+function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () => void): Promise<Answer> {
+  const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
+  return new Promise((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('close', () =>
+      reject(new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: look at its log`)),
+    );
+    const take = (line: string): void => {
+      const answer = answerOf(line);
+      if (answer?.['id'] === GREETING_ID) heard();
+      else if (answer !== null) resolve(answer);
+      else reject(nonsense(daemon));
+    };
+    socket.on('data', (chunk) => {
+      if (!splitter.push(chunk, take))
+        reject(new RsError('E_PROTOCOL', `${daemon.name} answered more than ${CONTROL_ANSWER_MAX_BYTES} bytes: look at its log`));
+    });
+    socket.write(requests);
+  });
+}
+
+type Answer = Readonly<Record<string, unknown>>;
+
+function answerOf(line: string): Answer | null {
+  try {
+    const answer: unknown = JSON.parse(line);
+    return typeof answer === 'object' && answer !== null && !Array.isArray(answer) ? (answer as Answer) : null;
+  } catch {
+    return null;
+  }
+}
+
+function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): unknown {
+  const { id, version, result, error } = answer;
+  const release = typeof answer['release'] === 'string' ? answer['release'] : null;
+  if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
+  // The first words between two releases are understood by all of them.
+  if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
+  if (error !== undefined) throw errorOf(error, daemon, release);
+  const trouble = misfit(CONTROL_METHODS[method].result, result);
+  if (trouble === null) return result;
+  if (release === programVersion()) throw nonsense(daemon);
+  throw notUnderstood(daemon, release, `its answer to ${method} has another form (${trouble})`);
+}
+
+function nonsense(daemon: Daemon): RsError {
+  return new RsError('E_PROTOCOL', `${daemon.name} answered nonsense on its control socket: look at its log, and restart it`);
+}
+
+function otherVersion(daemon: Daemon, version: unknown, release: string | null): RsError {
+  const ours = `this program (release ${programVersion()}) version ${CONTROL_VERSION}`;
+  const isNewer = typeof version === 'number' && version > CONTROL_VERSION;
+  const theirs = typeof version === 'number' ? `version ${version} of the control interface` : 'no version of the control interface';
+  const remedy = isNewer
+    ? `use the programs of release ${release ?? '?'}, which ${daemon.name} was started from`
+    : `restart ${daemon.name}, so that it runs the release that is installed`;
+  return new RsError('E_VERSION', `${daemon.name} (release ${release ?? 'unknown'}) speaks ${theirs}, ${ours}: ${remedy}`, {
+    version,
+    release,
+  });
+}
+
+function notUnderstood(daemon: Daemon, release: string | null, why: string): RsError {
+  const sentence = `${daemon.name} is of release ${release ?? 'unknown'}, this program of ${programVersion()}: ${why}: let both be of one release, and restart ${daemon.name} if it is the older one`;
+  return new RsError('E_VERSION', sentence, { release });
+}
+
+function errorOf(value: unknown, daemon: Daemon, release: string | null): RsError {
+  const { code, message, context } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
+  const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
+  const sentence = typeof message === 'string' ? message : 'The daemon failed without saying why: look at its log';
+  // What we ask for is in our table: who does not know it is of another release.
+  if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
+  return new RsError(known, sentence, facts);
+}
+
+function explain(error: unknown, socketPath: string, daemon: Daemon): unknown {
+  const errno = errnoName(error);
+  if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ENOTDIR') {
+    return new RsError(
+      'E_NOT_RUNNING',
+      `${daemon.name} does not run, nothing listens on ${socketPath}: ${daemon.start}`,
+      { socketPath },
+      error,
+    );
+  }
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    return new RsError('E_RIGHTS', `May not open control socket ${socketPath}: run as the user of ${daemon.name}`, { socketPath }, error);
+  }
+  if (errno === 'ECONNRESET' || errno === 'EPIPE') {
+    return new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: look at its log`, { socketPath }, error);
+  }
+  return error;
+}

@@ -1,0 +1,196 @@
+// A daemon's control socket: JSON requests by line, answered from a typed table of handlers, in the order they are done.
+// What the methods mean is the daemon's; shapes of parameters and results are methods.ts. Small requests to a slow daemon must not pile up: past
+// CONTROL_REQUESTS_OUT_MAX unanswered (or answered but not read) requests a connection is not read.
+// Invariant: every request that was read whole is answered exactly once, as long as its connection stands.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import { RsError, toRsError } from '../lib/errors.ts';
+import type { Log } from '../log/log.ts';
+import { listenOnSocket } from '../daemon/unix-socket.ts';
+import { programVersion } from '../lib/version.ts';
+import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from '../lib/limits.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod } from './methods.ts';
+import { controlParams } from './params.ts';
+
+export type ControlHandlers = {
+  readonly [M in ControlMethodName]: (
+    params: ControlMethods[M]['params'],
+  ) => Promise<ControlMethods[M]['result']> | ControlMethods[M]['result'];
+};
+
+export interface ControlServer {
+  /** Takes no more requests, cuts the connections, removes the socket. */
+  close(): Promise<void>;
+}
+
+type RequestId = string | number | null;
+
+/**
+ * Listens on the Unix socket `path`. A daemon may leave methods out. Throws E_ALREADY_RUNNING when a daemon answers there,
+ * E_SOCKET_PATH, E_RIGHTS, E_SYSTEM.
+ */
+export async function startControlServer(path: string, handlers: Partial<ControlHandlers>, log: Log): Promise<ControlServer> {
+  const connections = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (connections.size >= CONTROL_CONNECTIONS_MAX) {
+      refuse(socket);
+      return;
+    }
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    new ControlConnection(socket, handlers, log).start();
+  });
+  await listenOnSocket(server, path);
+  server.on('error', (error) => log.error(`Control socket ${path} failed: ${error.message}`));
+  return { close: () => closeServer(server, connections) };
+}
+
+function refuse(socket: Socket): void {
+  const error = new RsError('E_LIMIT', `More than ${CONTROL_CONNECTIONS_MAX} control connections: close one`);
+  socket.on('error', () => {});
+  socket.resume();
+  socket.end(answerLine(null, { error: errorAnswer(error) }));
+}
+
+function closeServer(server: Server, connections: ReadonlySet<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of connections) socket.destroy();
+  });
+}
+
+class ControlConnection {
+  private readonly socket: Socket;
+  private readonly handlers: Partial<ControlHandlers>;
+  private readonly log: Log;
+  private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
+  /** Lines read while the bound on unanswered requests was reached. */
+  private readonly waiting: string[] = [];
+  private unanswered = 0;
+  private ended = false;
+
+  constructor(socket: Socket, handlers: Partial<ControlHandlers>, log: Log) {
+    this.socket = socket;
+    this.handlers = handlers;
+    this.log = log;
+  }
+
+  start(): void {
+    this.socket.on('error', (error) => this.log.debug(`Control connection failed: ${error.message}`));
+    this.socket.on('data', (chunk) => this.receive(chunk));
+    this.socket.on('end', () => {
+      const rest = this.splitter.takeRest();
+      if (rest !== '') this.waiting.push(rest);
+      this.ended = true;
+      this.pump();
+    });
+  }
+
+  private receive(chunk: Buffer): void {
+    const whole = this.splitter.push(chunk, (line) => this.waiting.push(line));
+    this.pump();
+    if (!whole) this.loseStream();
+  }
+
+  private pump(): void {
+    while (this.unanswered < CONTROL_REQUESTS_OUT_MAX) {
+      const line = this.waiting.shift();
+      if (line === undefined) break;
+      if (line.trim() !== '') this.take(line);
+    }
+    if (this.waiting.length > 0) this.socket.pause();
+    else this.socket.resume();
+    if (this.ended && this.unanswered === 0 && this.waiting.length === 0) this.socket.end();
+  }
+
+  private take(line: string): void {
+    this.unanswered++;
+    void handleLine(this.handlers, line, this.log).then((answer) => {
+      if (this.socket.writable) this.socket.write(answer, () => this.answered());
+    });
+  }
+
+  private answered(): void {
+    this.unanswered--;
+    this.pump();
+  }
+
+  private loseStream(): void {
+    const error = new RsError('E_USAGE', `Request line is longer than ${CONTROL_LINE_MAX_BYTES} bytes: send fewer names at once`);
+    this.waiting.length = 0;
+    this.socket.removeAllListeners('data');
+    this.socket.resume();
+    this.socket.end(answerLine(null, { error: errorAnswer(error) }));
+  }
+}
+
+/** The answer line to one request line; never rejects. */
+async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
+  let id: RequestId = null;
+  try {
+    const request = parseRequest(line);
+    id = request.id;
+    checkVersion(request);
+    const answer = answerLine(id, { result: await dispatch(handlers, request.method, request.params) });
+    const bytes = Buffer.byteLength(answer);
+    if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
+    throw new RsError('E_LIMIT', `Answer to ${request.method} has ${bytes} bytes, more than ${CONTROL_ANSWER_MAX_BYTES}: ask for less`);
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    if (error.kind === 'internal') log.error(`Control request failed: ${error.message}`, { error: thrown });
+    return answerLine(id, { error: errorAnswer(error) });
+  }
+}
+
+interface Request {
+  readonly id: RequestId;
+  readonly method: string;
+  /** Left out by people and scripts: they take what comes. */
+  readonly version: unknown;
+  readonly params: unknown;
+}
+
+function parseRequest(line: string): Request {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new RsError('E_USAGE', 'Request is no JSON: send {"id": 1, "method": "status"} and a line end');
+  }
+  const { id = null, method, version, params } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  if (typeof method !== 'string' || !(id === null || typeof id === 'string' || typeof id === 'number')) {
+    throw new RsError('E_USAGE', 'Request lacks a method, or its id is no number or text: send {"id": 1, "method": "status"}');
+  }
+  return { id, method, version, params };
+}
+
+/** Who asks for another version would misread the answer, or we the question. What `daemon` says is the same in all of them. */
+function checkVersion({ method, version }: Request): void {
+  if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
+  const asked = typeof version === 'number' ? String(version) : 'that is no number';
+  const remedy = 'let the daemon and the program that asks be of one release, or leave the version out';
+  throw new RsError(
+    'E_VERSION',
+    `Request asks for version ${asked} of the control interface, this daemon (release ${programVersion()}) speaks ${CONTROL_VERSION}: ${remedy}`,
+    { version: CONTROL_VERSION },
+  );
+}
+
+function dispatch(handlers: Partial<ControlHandlers>, method: string, params: unknown): unknown {
+  if (!isControlMethod(method) || handlers[method] === undefined) {
+    const known = Object.keys(handlers).join(', ');
+    throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
+  }
+  // TypeScript cannot tie the handler to the parameters of the same, not yet known, method; controlParams has checked them.
+  const handler = handlers[method] as (params: unknown) => unknown;
+  return handler(controlParams(method, params));
+}
+
+function errorAnswer(error: RsError): { code: string; message: string; context: unknown } {
+  return { code: error.code, message: error.message, context: error.context };
+}
+
+function answerLine(id: RequestId, answer: { result: unknown } | { error: ReturnType<typeof errorAnswer> }): string {
+  return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
+}

@@ -1,0 +1,179 @@
+// The frame all programs share: options, --root, --help, --version, exit codes (0 success, 1 failure, 2 wrong usage) and the one line
+// on stderr that an error is: `program: what happened: what to do [E_CODE]`. What a program does is its own `main`.
+// Invariant: nothing that a file, a peer or a person wrote reaches the terminal with control characters in an error line.
+
+import { resolve } from 'node:path';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { errnoName, RsError, toRsError } from '../lib/errors.ts';
+import { escapeControls } from '../lib/printable.ts';
+import { programVersion } from '../lib/version.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+type Value<O> = O extends { readonly type: 'boolean' } ? boolean : string;
+type Values<O extends Options> = {
+  readonly [K in keyof O]?: O[K] extends { readonly multiple: true } ? readonly Value<O[K]>[] : Value<O[K]>;
+};
+
+export interface ProgramSpec<O extends Options> {
+  readonly name: string;
+  /**
+   * Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. A function is
+   * given what else stands in the command line, and may throw E_USAGE.
+   */
+  readonly help: string | ((values: Values<O>, positionals: readonly string[]) => string);
+  /** As for `parseArgs` of node:util. */
+  readonly options: O;
+  /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`; `--wait 5m` is refused. */
+  readonly bare?: readonly string[];
+  /** Whether words that are no options are taken. */
+  readonly positionals: boolean;
+}
+
+export interface Invocation<O extends Options> {
+  readonly values: Values<O>;
+  readonly positionals: readonly string[];
+  /** Absolute prefix of every path. */
+  readonly root: string;
+  /** Writes to stdout as it is. */
+  readonly out: (text: string) => void;
+  /** One line on stderr: `program: sentence`. */
+  readonly note: (sentence: string) => void;
+  /** One line on stderr: `program: message [E_CODE]`. */
+  readonly report: (code: string, message: string) => void;
+}
+
+/** The exit code, 0 when nothing is returned. An error that is thrown is reported; E_USAGE makes 2 of it, others 1. */
+export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
+
+/** Where a program runs: the process, or a test. */
+export interface Surroundings {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+const FRAME_OPTIONS = { root: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } } as const;
+
+const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; default /)
+  --help            print this help and exit
+  --version         print the version and exit
+`;
+
+/** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */
+export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
+  // Who reads has gone (`| head`): no error of ours, and nothing is left to print. A daemon must outlive its terminal, though.
+  process.stdout.on('error', (error) => {
+    const errno = errnoName(error);
+    if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
+    process.stderr.write(`${spec.name}: Cannot write the output (${errno ?? error.message}): look at where it goes, such as a full disk\n`);
+    process.exit(1);
+  });
+  process.stderr.on('error', () => {});
+  const surroundings: Surroundings = {
+    argv: process.argv.slice(2),
+    env: process.env,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  };
+  void executeProgram(spec, main, surroundings).then((code) => {
+    process.exitCode = code;
+    // A daemon that failed may still have timers and sockets: it ends all the same. (Writes to files and pipes are done by now.)
+    if (code !== 0) process.exit();
+  });
+}
+
+/** The same in given surroundings; returns the exit code and never rejects. */
+export async function executeProgram<O extends Options>(
+  spec: ProgramSpec<O>,
+  main: ProgramMain<O>,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { out, err, env } = surroundings;
+  const note = (sentence: string) => err(`${spec.name}: ${escapeControls(sentence)}\n`);
+  const report = (code: string, message: string) => note(`${message} [${code}]`);
+  try {
+    const { values, positionals } = parse(spec, surroundings.argv);
+    if (values.help === true) {
+      out(`${typeof spec.help === 'string' ? spec.help : spec.help(values as Values<O>, positionals)}${FRAME_HELP}`);
+      return 0;
+    }
+    if (values.version === true) {
+      out(`${spec.name} (RSIO) ${programVersion()}\n`);
+      return 0;
+    }
+    const root = rootOf(spec.name, values.root, env['RSIO_ROOT']);
+    return (await main({ values: values as Values<O>, positionals, root, out, note, report })) ?? 0;
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    report(error.code, error.message);
+    return error.kind === 'usage' ? 2 : 1;
+  }
+}
+
+interface Parsed {
+  readonly values: { readonly root?: string; readonly help?: boolean; readonly version?: boolean };
+  readonly positionals: readonly string[];
+}
+
+function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[]): Parsed {
+  refuseLooseValue(spec.name, argv, spec.bare ?? []);
+  try {
+    return parseArgs({
+      args: withBareValues(argv, spec.bare ?? []),
+      options: { ...spec.options, ...FRAME_OPTIONS },
+      allowPositionals: spec.positionals,
+    });
+  } catch (thrown) {
+    throw new RsError('E_USAGE', `${usageSentence(thrown)}: see ${spec.name} --help`);
+  }
+}
+
+/** A number, or a time: what a person means by it behind a bare option is its value, which would be taken for a name. */
+const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
+
+function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
+  const end = argv.indexOf('--');
+  const words = end < 0 ? argv : argv.slice(0, end);
+  for (const [at, word] of words.entries()) {
+    const value = words[at + 1] ?? '';
+    if (!bare.some((name) => word === `--${name}`) || !LOOSE_VALUE.test(value)) continue;
+    throw new RsError(
+      'E_USAGE',
+      `${word} ${value}: a value follows ${word} behind a =, as ${word}=${value}; what is called ${value} stands before ${word}: see ${program} --help`,
+    );
+  }
+}
+
+/** parseArgs knows no values that may be left out: an empty one is put in. */
+function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
+  const end = argv.indexOf('--');
+  const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
+  return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
+}
+
+/** What Node says of a command line in our words; the options are named as a person writes them: `-n, --lines`. */
+const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
+  [/^Unknown option '([^']*)'/, 'Unknown option $1'],
+  [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
+  [/^Option '([^']*?)(?: <value>)?' argument missing/, 'Option $1 needs a value'],
+  [/^Option '([^']*?)(?: <value>)?' argument is ambiguous/, 'The value of option $1 is missing, or begins with a dash and must follow a ='],
+  [/^Option '([^']*)' does not take an argument/, 'Option $1 takes no value'],
+];
+
+function usageSentence(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  for (const [nodes, ours] of USAGE_SENTENCES) {
+    const [found] = nodes.exec(text) ?? [];
+    if (found !== undefined) return found.replace(nodes, ours);
+  }
+  // Of a Node that words it otherwise the first sentence is the finding; what follows is advice that does not fit our programs.
+  const [sentence = text] = text.split(/\.\s/, 1);
+  return sentence.replace(/\.$/, '').replaceAll("'", '');
+}
+
+function rootOf(name: string, option: string | undefined, variable: string | undefined): string {
+  if (option === '') throw new RsError('E_USAGE', `--root is empty: name a folder, see ${name} --help`);
+  return resolve(option ?? (variable === undefined || variable === '' ? '/' : variable));
+}

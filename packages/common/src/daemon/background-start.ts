@@ -1,0 +1,117 @@
+// The side of a daemon's start that stays at the terminal: starts the program once more, detached, and waits until it says that it is ready.
+// Leaves what a daemon does to daemon-process.ts. Messages of the child: a warning, ready, or the error it failed with.
+// Invariant: when this settles, the child either is ready, or has ended, with everything in its process group.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { assert } from '../lib/assert.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../lib/limits.ts';
+
+/** Set for the child, which removes it: what the daemon starts in its turn must not take itself for a starting daemon. */
+export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
+
+/** Of the channel to whoever starts a daemon, in the process that is started. */
+export const STARTER_FD = 3;
+
+export type StartMessage =
+  | { readonly type: 'warning'; readonly text: string }
+  | { readonly type: 'ready' }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };
+
+export interface BackgroundStart {
+  /** For people, in error texts. */
+  readonly program: string;
+  /** What is run, with its arguments; descriptor STARTER_FD leads here. */
+  readonly command: readonly string[];
+  /** Takes each warning of the child, a sentence. */
+  readonly note: (sentence: string) => void;
+}
+
+/**
+ * Resolves when the child is ready. Rejects with the child's own error; with E_TIMEOUT after DAEMON_START_TIMEOUT_MS, having ended the
+ * child; with E_INTERNAL when it ended without a word.
+ */
+export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
+  const [program = '', ...args] = start.command;
+  const child = spawn(program, args, {
+    env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
+    detached: true,
+    // At STARTER_FD.
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  return new Promise((resolve, reject) => {
+    let failure: RsError | undefined;
+    const deadline = endAfter(child, clock, () => {
+      failure ??= new RsError(
+        'E_TIMEOUT',
+        `${start.program} was not ready after ${DAEMON_START_TIMEOUT_MS} ms and was ended: see why with --foreground`,
+      );
+    });
+    child.on('error', (error) => {
+      deadline.cancel();
+      reject(
+        new RsError(
+          'E_SYSTEM',
+          `${start.program} could not be started (${errnoName(error) ?? error.message}): check memory and process limits`,
+          {},
+          error,
+        ),
+      );
+    });
+    child.on('message', (data) => {
+      const message = guardStartMessage(data);
+      if (message?.type === 'warning') start.note(message.text);
+      else if (message?.type === 'failed') failure ??= new RsError(message.code, message.message);
+      else if (message?.type === 'ready' && failure === undefined) {
+        deadline.cancel();
+        child.removeAllListeners('close');
+        if (child.connected) child.disconnect();
+        child.unref();
+        resolve();
+      }
+    });
+    // Not `exit`: that may come before the last message has been read.
+    child.on('close', (code, signal) => {
+      deadline.cancel();
+      reject(
+        failure ??
+          new RsError(
+            'E_INTERNAL',
+            `${start.program} ended before it was ready (${signal ?? `exit code ${code}`}): see why with --foreground`,
+          ),
+      );
+    });
+  });
+}
+
+/** At the deadline asks the child's whole group to end, and kills it when it does not. */
+function endAfter(child: ChildProcess, clock: Clock, expired: () => void): Timer {
+  let timer = clock.after(DAEMON_START_TIMEOUT_MS, () => {
+    expired();
+    signalGroup(child, 'SIGTERM');
+    timer = clock.after(DAEMON_END_GRACE_MS, () => signalGroup(child, 'SIGKILL'));
+  });
+  return { cancel: () => timer.cancel() };
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  assert(child.pid !== undefined, 'A child without pid has no deadline');
+  try {
+    process.kill(-child.pid, signal);
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'ESRCH') throw thrown;
+  }
+}
+
+function guardStartMessage(data: unknown): StartMessage | undefined {
+  if (typeof data !== 'object' || data === null || !('type' in data)) return undefined;
+  if (data.type === 'ready') return { type: 'ready' };
+  if (data.type === 'warning' && 'text' in data && typeof data.text === 'string') return { type: 'warning', text: data.text };
+  if (data.type !== 'failed' || !('code' in data) || !('message' in data) || typeof data.message !== 'string') return undefined;
+  return { type: 'failed', code: isErrorCode(data.code) ? data.code : 'E_INTERNAL', message: data.message };
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,194 @@
+// What rssrv and rsiod share in how they start and end: in the foreground, or as a detached child that reports to the terminal it was
+// started from; one per root by the pid file; signals turned into calls. Leaves arguments, logs and the work itself to the program.
+// Invariant: the caller's prompt comes back only when the daemon is ready, or has said why it is not and has ended.
+
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { BACKGROUND_VARIABLE, STARTER_FD, type StartMessage, startInBackground } from './background-start.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
+import { acquirePidFile } from './pid-file.ts';
+
+/** What the program's main can tell, and be told. */
+export interface Daemon {
+  /** Number of the process that had the pid file before, in this boot, and has not given it back: it was killed, or fell; null: none. */
+  readonly leftBy: number | null;
+  /** Up: the caller's prompt comes back. Calls after the first do nothing. */
+  ready(): void;
+  /** A sentence for the caller's terminal; in the background after `ready` nobody hears it: that belongs in the log. */
+  warn(sentence: string): void;
+  /**
+   * Called on each SIGTERM or SIGINT, also for the last that came before this call; in the background also when whoever
+   * started the daemon went away before it was ready.
+   */
+  onStop(hook: (reason: string) => void): void;
+  /** Called on each SIGHUP from now on. */
+  onReload(hook: () => void): void;
+}
+
+export interface DaemonOptions {
+  /** For people, in error texts. */
+  readonly program: string;
+  readonly foreground: boolean;
+  readonly pidFile: string;
+  /** Writes one line to the caller's terminal. */
+  readonly note: (sentence: string) => void;
+  /** For a daemon that has a parent of its own, which may start it anew; null: it has none. */
+  readonly keeper?: DaemonKeeper | null;
+  /** Runs until the daemon has ended. A rejection before `ready` is the error the caller sees. */
+  readonly main: (daemon: Daemon) => Promise<void>;
+}
+
+export interface DaemonKeeper {
+  /** Which child of it this process is, from 1 on; 0: there is no keeper yet. */
+  readonly life: number;
+  /** `command` as its child: it passes `starterFd` (null: there is none) on to its first one; `isBound`: it ends with this process. */
+  wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
+}
+
+/**
+ * Runs `main` here (foreground, or this is the background child), or starts this same program in the background with the same
+ * arguments; paths must have been made absolute before, as the child works in `/`. Resolves when main has ended, or when the child is
+ * ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or what main rejected with.
+ */
+export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
+  const { program, note, foreground, keeper = null } = options;
+  const starter = { warn: note, ready: () => {} };
+  if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
+  // Begun anew by its keeper, there is nobody at a terminal.
+  if ((keeper?.life ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
+  const [node = '', script = ''] = process.argv;
+  const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
+  if (foreground) return runBelow(program, keeper?.wrap(command, null, true) ?? command);
+  return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
+}
+
+/** In the foreground below a keeper: signals go through, and its end is this one's. */
+async function runBelow(program: string, command: readonly string[]): Promise<void> {
+  const [first = '', ...rest] = command;
+  const child = spawn(first, rest, { stdio: 'inherit' });
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, pass);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((ended, failed) => {
+    child.on('error', (error) =>
+      failed(new RsError('E_SYSTEM', `${program} could not be started (${error.message}): check memory and process limits`)),
+    );
+    child.on('close', (...how) => ended(how));
+  });
+  for (const one of signals) process.off(one, pass);
+  // What was wrong it has said itself.
+  if (code !== 0) process.exit(code ?? (signal === 'SIGKILL' ? 137 : 1));
+}
+
+interface Starter {
+  warn(sentence: string): void;
+  ready(): void;
+}
+
+async function runAsChild(options: DaemonOptions): Promise<void> {
+  delete process.env[BACKGROUND_VARIABLE];
+  const pidFile = resolve(options.pidFile);
+  process.chdir('/');
+  let isHeard = true;
+  const tell = (message: StartMessage, then?: () => void) => {
+    // The starter may have gone: then there is nobody to tell, and `disconnect` has already asked the daemon to stop.
+    if (isHeard && process.connected) process.send?.(message, undefined, undefined, () => then?.());
+    else then?.();
+  };
+  const fail = (thrown: unknown, then?: () => void) => {
+    const { code, message } = toRsError(thrown);
+    tell({ type: 'failed', code, message }, then);
+  };
+  const hooks = new SignalHooks();
+  const onUncaught = (thrown: unknown) => fail(thrown);
+  const onStarterGone = () => hooks.stopFor('its starter went away');
+  // What is thrown outside of main ends the process without passing by here.
+  process.on('uncaughtExceptionMonitor', onUncaught);
+  process.on('disconnect', onStarterGone);
+  const leave = () => {
+    isHeard = false;
+    process.off('uncaughtExceptionMonitor', onUncaught);
+    process.off('disconnect', onStarterGone);
+    if (process.connected) process.disconnect();
+  };
+  const starter: Starter = {
+    warn: (text) => tell({ type: 'warning', text }),
+    ready: () => {
+      process.off('disconnect', onStarterGone);
+      tell({ type: 'ready' }, leave);
+    },
+  };
+  try {
+    await runHere({ ...options, pidFile }, starter, hooks);
+  } catch (thrown) {
+    await new Promise<void>((told) => fail(thrown, told));
+    throw thrown;
+  } finally {
+    leave();
+  }
+}
+
+async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHooks): Promise<void> {
+  const life = options.keeper?.life ?? 0;
+  const isKept = life > 0;
+  const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
+  const atExit = () => pidFile.release();
+  // A keeper has the file as long as it lives.
+  if (!isKept) process.on('exit', atExit);
+  let isReady = false;
+  const daemon: Daemon = {
+    leftBy: pidFile.leftBy,
+    ready: () => {
+      if (!isReady) starter.ready();
+      isReady = true;
+    },
+    warn: (sentence) => starter.warn(sentence),
+    onStop: (hook) => hooks.onStop(hook),
+    onReload: (hook) => hooks.onReload(hook),
+  };
+  hooks.listen();
+  try {
+    await options.main(daemon);
+    pidFile.release();
+  } finally {
+    hooks.close();
+    process.off('exit', atExit);
+    if (!isKept || (life === 1 && !isReady)) pidFile.release();
+  }
+}
+
+/** Signals as calls; a stop that comes before its hook is kept for it. */
+class SignalHooks {
+  private stopReason: string | undefined;
+  private stop: ((reason: string) => void) | undefined;
+  private reload: (() => void) | undefined;
+  private readonly onSignal = (signal: NodeJS.Signals): void => this.stopFor(signal);
+  private readonly onHangUp = (): void => this.reload?.();
+
+  listen(): void {
+    process.on('SIGTERM', this.onSignal);
+    process.on('SIGINT', this.onSignal);
+    process.on('SIGHUP', this.onHangUp);
+  }
+
+  onStop(hook: (reason: string) => void): void {
+    this.stop = hook;
+    if (this.stopReason !== undefined) hook(this.stopReason);
+  }
+
+  onReload(hook: () => void): void {
+    this.reload = hook;
+  }
+
+  close(): void {
+    process.off('SIGTERM', this.onSignal);
+    process.off('SIGINT', this.onSignal);
+    process.off('SIGHUP', this.onHangUp);
+  }
+
+  stopFor(reason: string): void {
+    this.stopReason = reason;
+    this.stop?.(reason);
+  }
+}

@@ -1,0 +1,116 @@
+// The life of a service under a daemon whose signals the test gives: the order of what is said and done, and a start that fails.
+// Leaves real processes and signals to daemon-process.test.ts.
+
+import { beforeEach, expect, test } from 'vitest';
+import type { Daemon } from './daemon-process.ts';
+import { loggedWork, runService, sayCrash, type Service, warner } from './daemon-service.ts';
+import { RsError } from '../lib/errors.ts';
+import { type DaemonLog, quietLog } from '../log/log.ts';
+
+let seen: string[] = [];
+let stop: (reason: string) => void = () => {};
+let reload: () => void = () => {};
+
+beforeEach(() => {
+  seen = [];
+});
+
+const daemon: Daemon = {
+  leftBy: null,
+  ready: () => void seen.push('ready'),
+  warn: (sentence) => void seen.push(`terminal: ${sentence}`),
+  onStop: (hook) => {
+    stop = hook;
+  },
+  onReload: (hook) => {
+    reload = hook;
+  },
+};
+
+const log: DaemonLog = {
+  ...quietLog,
+  info: (message) => void seen.push(`log: ${message}`),
+  warn: (message) => void seen.push(`log: ${message}`),
+  error: (message) => void seen.push(`log: ${message}`),
+  setLevel: () => {},
+  reopen: () => {},
+  flushSync: () => void seen.push('log written'),
+  close: () => void seen.push('log closed'),
+};
+
+const service: Service = {
+  start: async () => void seen.push('start'),
+  stop: async (reason) => void seen.push(`stop: ${reason}`),
+  reload: () => void seen.push('reload'),
+};
+
+test('starts, is ready, reloads, ends with its farewell, closes the log', async () => {
+  const life = runService(daemon, log, service, 'Good night');
+  await Promise.resolve();
+  reload();
+  stop('SIGTERM');
+  await life;
+  expect(seen).toEqual(['start', 'ready', 'reload', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
+});
+
+test('a stop that comes during the start waits for it', async () => {
+  let started: () => void = () => {};
+  const slow = { ...service, start: () => new Promise<void>((resolve) => (started = resolve)) };
+  const life = runService(daemon, log, slow, 'Good night');
+  stop('SIGINT');
+  await Promise.resolve();
+  expect(seen).toEqual([]);
+  started();
+  await life;
+  expect(seen).toEqual(['ready', 'log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed']);
+});
+
+test('a start that fails is never ready', async () => {
+  const failing = { ...service, start: () => Promise.reject(new Error('no address')) };
+  await expect(runService(daemon, log, failing, '')).rejects.toThrow('no address');
+  expect(seen).toEqual([]);
+});
+
+test('a warning is heard in the log and at the terminal', () => {
+  warner(daemon, log)('Everybody can read the keys');
+  expect(seen).toEqual(['log: Everybody can read the keys', 'terminal: Warning: Everybody can read the keys']);
+});
+
+test('a stop that is refused is said so, and the next one is asked anew; one that comes meanwhile counts', async () => {
+  const refusals: (string | null)[] = ['in use', 'in use still', null];
+  let isAsked: () => void = () => {};
+  const asked = (): Promise<void> => new Promise((resolve) => (isAsked = resolve));
+  const busy: Service = {
+    ...service,
+    refusal: async () => {
+      isAsked();
+      return refusals.shift() ?? null;
+    },
+  };
+  const first = asked();
+  const life = runService(daemon, log, busy, 'Good night');
+  stop('SIGTERM');
+  await first;
+  stop('SIGINT');
+  stop('SIGTERM');
+  await asked();
+  stop('SIGINT');
+  await life;
+  expect(seen).toEqual([
+    ...['start', 'ready', 'log: Does not end (SIGTERM): in use', 'log: Does not end (SIGTERM): in use still'],
+    ...['log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed'],
+  ]);
+});
+
+test('why a process ends is written in the log before whoever started it is told', async () => {
+  const refused = new RsError('E_SYSTEM', 'No room: free some');
+  await expect(loggedWork(log, () => Promise.reject(refused))).rejects.toBe(refused);
+  expect(seen).toEqual(['log: This process ends: No room: free some [E_SYSTEM]', 'log written']);
+});
+
+test('a daemon that was killed together with its keeper is told of by the next one', () => {
+  sayCrash(log, 'rsiod', daemon);
+  expect(seen).toEqual([]);
+  sayCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });
+  expect(seen[0]).toMatch(/^log: The rsiod before this one \(pid 4711\) did not end in order/);
+});

@@ -1,0 +1,44 @@
+// A configuration file behind symbolic links: where they lead, and whose they are. Whoever owns a link or what it leads to decides what the
+// daemons do, with the rights of the daemons. Leaves reading and writing to load-config.ts and file-replacement.ts.
+// Invariant: what is neither root's nor the user's own is not followed.
+
+import type { lstatSync, readlinkSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { RsError } from '../lib/errors.ts';
+import { CONFIG_LINKS_MAX } from '../lib/limits.ts';
+
+export interface LinkFileSystem {
+  readonly lstatSync: typeof lstatSync;
+  readonly readlinkSync: typeof readlinkSync;
+  readonly statSync: typeof statSync;
+}
+
+const ROOT_UID = 0;
+
+/** Where the links lead, be there a file or not; `file` itself when it is no link. Throws E_SYSTEM (too many), E_RIGHTS (somebody else's). */
+export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
+  let target = path.resolve(file);
+  for (let hops = 0; hops < CONFIG_LINKS_MAX; hops++) {
+    const found = fs.lstatSync(target, { throwIfNoEntry: false });
+    if (found?.isSymbolicLink() !== true) {
+      if (hops > 0 && found !== undefined && !isTrusted(found.uid)) throw foreign(file, `is a link to ${target}`, found.uid);
+      return target;
+    }
+    if (!isTrusted(found.uid)) throw foreign(file, hops === 0 ? 'is a link' : `leads to the link ${target}`, found.uid);
+    target = path.resolve(path.dirname(target), fs.readlinkSync(target));
+  }
+  throw new RsError('E_SYSTEM', `More than ${CONFIG_LINKS_MAX} symbolic links lead from ${file}: put the file itself there`);
+}
+
+/** Under sudo the user is who called it. */
+function isRootOrUser(uid: number): boolean {
+  return uid === ROOT_UID || uid === process.geteuid?.() || String(uid) === process.env['SUDO_UID'];
+}
+
+function foreign(file: string, what: string, uid: number): RsError {
+  const remedy = 'give it to root (chown -h root), or put the file itself there';
+  return new RsError('E_RIGHTS', `${file} ${what} of user ${uid}, who is neither root nor the user of this program: ${remedy}`, {
+    file,
+    uid,
+  });
+}

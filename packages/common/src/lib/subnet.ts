@@ -1,0 +1,86 @@
+// Subnet arithmetic on IP addresses, IPv4 and IPv6. Pure; which candidate paths follow from it is the explorer's business.
+// Invariant: addresses of different families are never on one subnet, an IPv4 address written as IPv6 (::ffff:a.b.c.d) included.
+
+import { isIPv4, isIPv6 } from 'node:net';
+import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
+import { assert } from './assert.ts';
+
+/** Hosts under test share 127/8; so that they have several subnets, it counts as /24. */
+const LOOPBACK_PREFIX_LENGTH = 24;
+
+/**
+ * The prefix length that counts for an address of this machine: the one given in the file (`A/LEN`), else /24 in 127/8, else that
+ * of the interface which has the address; null when neither is known.
+ */
+export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
+  if (given !== null) return given;
+  return isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : ofInterface;
+}
+
+/** True when `other` lies in the subnet of `address` with this prefix length. */
+export function sameSubnet(address: string, prefixLength: number, other: string): boolean {
+  const left = addressBytes(address);
+  const right = addressBytes(other);
+  if (left.length !== right.length) return false;
+  for (let index = 0; index * 8 < prefixLength && index < left.length; index++) {
+    const bits = Math.min(8, prefixLength - index * 8);
+    const mask = (0xff << (8 - bits)) & 0xff;
+    if ((((left[index] ?? 0) ^ (right[index] ?? 0)) & mask) !== 0) return false;
+  }
+  return true;
+}
+
+/** The subnet of an address, as `192.168.45.0/24`. */
+export function networkOf(address: string, prefixLength: number): string {
+  const bytes = addressBytes(address).map(
+    (byte, index) => byte & (0xff << Math.min(8, Math.max(0, (index + 1) * 8 - prefixLength))) & 0xff,
+  );
+  if (bytes.length === 4) return `${bytes.join('.')}/${prefixLength}`;
+  const groups = Array.from({ length: 8 }, (_, group) => (((bytes[group * 2] ?? 0) << 8) | (bytes[group * 2 + 1] ?? 0)).toString(16));
+  return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
+}
+
+/** One text for all spellings of an address, for use as a key. */
+export function addressKey(address: string): string {
+  // IPv4 has one spelling only.
+  return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
+}
+
+/** Who counts as one before a proof: an IPv4 address, or the network of an IPv6 address, with a zone or without. */
+export function sourceKey(address: string): string {
+  const [plain = ''] = address.split('%');
+  return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
+}
+
+/** True unless the address is unspecified, multicast or broadcast. */
+export function isSingleHost(address: string): boolean {
+  const bytes = addressBytes(address);
+  const first = bytes[0] ?? 0;
+  if (bytes.length === 4) return first !== 0 && first < 224;
+  return first !== 0xff && bytes.some((byte) => byte !== 0);
+}
+
+/** 127/8. */
+export function isLoopback4(address: string): boolean {
+  return isIPv4(address) && address.startsWith('127.');
+}
+
+/** 4 or 16 bytes of a valid address without zone (the caller checked it). */
+function addressBytes(address: string): readonly number[] {
+  if (isIPv4(address)) return address.split('.').map(Number);
+  const [head = '', tail] = address.split('::');
+  const left = groupBytes(head);
+  const right = groupBytes(tail ?? '');
+  const missing = 16 - left.length - right.length;
+  assert(missing >= 0 && (tail !== undefined || missing === 0), `Not an address: ${address}`);
+  return [...left, ...Array.from({ length: missing }, () => 0), ...right];
+}
+
+function groupBytes(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}

@@ -1,0 +1,160 @@
+// What people write and read: sizes, durations, names, addresses. Pure text in, numbers (bytes, ms) out, and back.
+// Ranges are the caller's; here only the form is judged. Everything refused is an RsError E_USAGE whose `context.allowed`
+// says what is allowed, so that others can put it into their own sentence.
+// Invariant: parse(print(value)) === value.
+
+import { isIP } from 'node:net';
+import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
+import { RsError } from './errors.ts';
+import { escapeControls } from './printable.ts';
+
+const QUOTED_MAX_CHARS = 60;
+
+const SIZE_UNITS = [
+  ['p', 1024 ** 5],
+  ['t', 1024 ** 4],
+  ['g', 1024 ** 3],
+  ['m', 1024 ** 2],
+  ['k', 1024],
+] as const;
+
+const DURATION_UNITS = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+] as const;
+
+const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
+
+export const SIZE_ALLOWED = 'a whole number of bytes, or one followed by k, m, g, t or p (powers of 1024)';
+export const DURATION_ALLOWED = 'a whole number followed by ms, s, m or h, such as 200ms or 3s';
+export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (and neither "." nor "..")`;
+export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without zone';
+export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)`;
+export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets where a port follows; port 1 to ${PORT_MAX})`;
+
+/** Throws the E_USAGE of this module; `text` null keeps a secret out of the sentence. */
+export function refuse(what: string, text: string | null, allowed: string): never {
+  const shown = text === null ? '' : ` ${quoteText(text)}`;
+  throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
+}
+
+/** Foreign text for a message: quoted, control characters escaped, cut. */
+export function quoteText(text: string): string {
+  // JSON leaves C1 and the marks that turn the direction of text as they are.
+  return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
+}
+
+/** A decimal whole number without sign; undefined when it is none or above 2^53. */
+export function parseWhole(text: string): number | undefined {
+  if (!/^\d{1,16}$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** `15g` -> bytes. Units k m g t p in either case, or none. Throws E_USAGE. */
+export function parseSize(text: string): number {
+  const match = /^(\d+)([kmgtp]?)$/i.exec(text);
+  const count = parseWhole(match?.[1] ?? '');
+  if (match === null || count === undefined) refuse('size', text, SIZE_ALLOWED);
+  const unit = SIZE_UNITS.find(([name]) => name === match[2]?.toLowerCase());
+  const sizeBytes = count * (unit?.[1] ?? 1);
+  if (!Number.isSafeInteger(sizeBytes)) refuse('size', text, `${SIZE_ALLOWED}, below 8p`);
+  return sizeBytes;
+}
+
+/** Bytes -> the shortest exact text, such as `15g`. */
+export function printSize(sizeBytes: number): string {
+  const unit = sizeBytes === 0 ? undefined : SIZE_UNITS.find(([, factor]) => sizeBytes % factor === 0);
+  return unit === undefined ? String(sizeBytes) : `${sizeBytes / unit[1]}${unit[0]}`;
+}
+
+/** `200ms`, `3s`, `10m`, `1h` -> ms. A unit is needed. Throws E_USAGE. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+)(ms|s|m|h)$/.exec(text);
+  const count = parseWhole(match?.[1] ?? '');
+  const unit = DURATION_UNITS.find(([name]) => name === match?.[2]);
+  if (count === undefined || unit === undefined) refuse('duration', text, DURATION_ALLOWED);
+  const durationMs = count * unit[1];
+  if (!Number.isSafeInteger(durationMs)) refuse('duration', text, DURATION_ALLOWED);
+  return durationMs;
+}
+
+/** Whole ms -> the shortest exact text, such as `10m`. */
+export function printDuration(durationMs: number): string {
+  const unit = durationMs === 0 ? undefined : DURATION_UNITS.find(([, factor]) => durationMs % factor === 0);
+  return unit === undefined ? `${durationMs}ms` : `${durationMs / unit[1]}${unit[0]}`;
+}
+
+export function isName(text: string): boolean {
+  return NAME.test(text) && text !== '.' && text !== '..';
+}
+
+/** The name itself. Throws E_USAGE, calling it `what`. */
+export function parseName(text: string, what = 'name'): string {
+  return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
+}
+
+/** An IP address without the brackets it may stand in. Throws E_USAGE. */
+export function parseAddress(text: string): string {
+  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  const family = bare.includes('%') ? 0 : isIP(bare);
+  if (family === 0 || (family === 4 && bare !== text)) refuse('address', text, ADDRESS_ALLOWED);
+  return bare;
+}
+
+export interface PrefixedAddress {
+  readonly address: string;
+  /** null: none given. */
+  readonly prefixLength: number | null;
+}
+
+/** `A` or `A/LEN`. Throws E_USAGE. */
+export function parsePrefixedAddress(text: string): PrefixedAddress {
+  const slash = text.indexOf('/');
+  const address = accepted(() => parseAddress(slash < 0 ? text : text.slice(0, slash)));
+  if (address === undefined) refuse('address', text, PREFIXED_ADDRESS_ALLOWED);
+  if (slash < 0) return { address, prefixLength: null };
+  const prefixLength = parseWhole(text.slice(slash + 1));
+  const longest = isIP(address) === 4 ? 32 : 128;
+  if (prefixLength === undefined || prefixLength > longest) refuse('address', text, PREFIXED_ADDRESS_ALLOWED);
+  return { address, prefixLength };
+}
+
+export interface Endpoint {
+  readonly address: string;
+  /** null: none given. */
+  readonly port: number | null;
+}
+
+/** `ADDRESS[:PORT]`, IPv6 in brackets where a port follows. Throws E_USAGE. */
+export function parseEndpoint(text: string): Endpoint {
+  const whole = accepted(() => parseAddress(text));
+  if (whole !== undefined) return { address: whole, port: null };
+  const match = /^(\[.*\]|[^:]*):(\d{1,5})$/.exec(text);
+  const address = accepted(() => parseAddress(match?.[1] ?? ''));
+  const port = Number(match?.[2]);
+  if (address === undefined || !(port >= 1 && port <= PORT_MAX)) refuse('end point', text, ENDPOINT_ALLOWED);
+  return { address, port };
+}
+
+/** `ADDRESS:PORT` with brackets where they are needed; only the address when `port` is null. */
+export function printEndpoint(address: string, port: number | null): string {
+  if (port === null) return address;
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function accepted<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (thrown) {
+    if (thrown instanceof RsError) return undefined;
+    throw thrown;
+  }
+}
+
+/** `1 volume`, `2 volumes`, `3 addresses`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

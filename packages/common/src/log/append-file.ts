@@ -1,0 +1,142 @@
+// A file that whole lines are appended to, without ever making the caller wait or fail: one asynchronous write at a time, what
+// comes meanwhile is batched behind it. What the lines say, and who is told of a failure, is the business of log.ts.
+// Invariants: a write holds whole lines only and goes out with O_APPEND, so that several processes can share the file; memory is
+// bounded by LOG_BUFFER_MAX_BYTES; a failure drops lines, never the process.
+
+import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { LOG_BUFFER_MAX_BYTES } from '../lib/program-limits.ts';
+
+const LOG_MODE = 0o640;
+
+export interface AppendListener {
+  /** Every failed open or write. */
+  failed(error: Error): void;
+  /** Writing works again after `lines` were dropped. */
+  recovered(lines: number): void;
+}
+
+export class AppendFile {
+  private readonly file: string;
+  private readonly listener: AppendListener;
+  private descriptor: number | null = null;
+  private pending: string[] = [];
+  private pendingBytes = 0;
+  private scheduled = false;
+  private writing = false;
+  private reopenWanted = false;
+  private linesLost = 0;
+
+  constructor(file: string, listener: AppendListener) {
+    this.file = file;
+    this.listener = listener;
+    this.descriptor = this.open();
+  }
+
+  /** Appends `line`, which ends in a line end. */
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line);
+    if (this.descriptor === null || this.pendingBytes + bytes > LOG_BUFFER_MAX_BYTES) {
+      this.linesLost++;
+      return;
+    }
+    this.pending.push(line);
+    this.pendingBytes += bytes;
+    if (this.scheduled || this.writing) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.pump();
+    });
+  }
+
+  /** Opens the file's name anew, after its rotation. */
+  reopen(): void {
+    if (this.writing) {
+      this.reopenWanted = true;
+      return;
+    }
+    this.reopenWanted = false;
+    const fresh = this.open();
+    if (fresh === null) return;
+    this.closeDescriptor();
+    this.descriptor = fresh;
+  }
+
+  /** Writes what waits before it returns: for the end of the process. */
+  flushSync(): void {
+    if (this.descriptor === null) return;
+    const bytes = this.takePending();
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
+      fsyncSync(this.descriptor);
+    } catch (error) {
+      // Pipes and terminals cannot be synced; that loses nothing.
+      if (bytes.length > 0) this.listener.failed(error as Error);
+    }
+  }
+
+  close(): void {
+    this.flushSync();
+    if (!this.writing) this.closeDescriptor();
+    this.descriptor = null;
+  }
+
+  private open(): number | null {
+    try {
+      mkdirSync(dirname(this.file), { recursive: true });
+      return openSync(this.file, 'a', LOG_MODE);
+    } catch (error) {
+      this.listener.failed(error as Error);
+      return null;
+    }
+  }
+
+  private takePending(): Buffer {
+    const bytes = Buffer.from(this.pending.join(''));
+    this.pending = [];
+    this.pendingBytes = 0;
+    return bytes;
+  }
+
+  private pump(): void {
+    if (this.writing || this.descriptor === null || this.pending.length === 0) return;
+    this.writing = true;
+    const lines = this.pending.length;
+    this.writeOut(this.descriptor, this.takePending(), 0, lines);
+  }
+
+  private writeOut(descriptor: number, bytes: Buffer, from: number, lines: number): void {
+    writeAsync(descriptor, bytes, from, bytes.length - from, null, (error, count) => {
+      if (error === null && from + count < bytes.length) {
+        this.writeOut(descriptor, bytes, from + count, lines);
+        return;
+      }
+      this.writing = false;
+      if (error !== null) {
+        this.linesLost += lines;
+        this.listener.failed(error);
+      } else {
+        this.tellRecovered();
+      }
+      this.goOn(descriptor);
+    });
+  }
+
+  private goOn(descriptor: number): void {
+    if (this.descriptor === null) closeSync(descriptor);
+    else if (this.reopenWanted) this.reopen();
+    this.pump();
+  }
+
+  private tellRecovered(): void {
+    const lines = this.linesLost;
+    this.linesLost = 0;
+    if (lines > 0) this.listener.recovered(lines);
+  }
+
+  private closeDescriptor(): void {
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    this.descriptor = null;
+  }
+}

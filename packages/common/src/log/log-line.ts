@@ -1,0 +1,60 @@
+// A log record (one line of JSON) as people read it. The one time format of logs and commands is here too.
+// Invariant: whatever the bytes of the record are, the result is one line without control characters, and nothing is hidden:
+// what is not a record is printed as it is.
+//
+//   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
+
+import { escapeControls } from '../lib/printable.ts';
+
+const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
+/** Past it a Date is invalid. */
+export const TIME_MAX_MS = 8.64e15;
+
+interface LogRecord {
+  readonly node: string;
+  readonly time: number;
+  readonly level: string;
+  readonly path: string;
+  readonly msg: string;
+}
+
+/** `2010_09_14-15:02:32 (GMT)`; `wallMs` is milliseconds since 1970, at most TIME_MAX_MS. */
+export function formatTime(wallMs: number): string {
+  const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
+  return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
+}
+
+/** The same of this machine's time zone: `2010_09_14-17:02:32 (+02:00)`. */
+export function formatLocalTime(wallMs: number): string {
+  const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
+  // Past the last time that a Date has there is no shifted one.
+  const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
+  const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
+    String(part).padStart(2, '0'),
+  );
+  return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
+}
+
+/** One line for one record, without line end. `timeText`: how its time is shown. */
+export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
+  const record = parseRecord(line);
+  if (record === undefined) return escapeControls(line);
+  const level = record.level.toUpperCase();
+  return escapeControls(`${record.node}@rsio ${timeText(record.time)} ${level} (${record.path}): ${record.msg}`);
+}
+
+function parseRecord(line: string): LogRecord | undefined {
+  if (!line.startsWith('{')) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { node, time, level, path, msg } = value as Record<string, unknown>;
+  if (typeof node !== 'string' || typeof msg !== 'string') return undefined;
+  if (typeof level !== 'string' || !LEVELS.has(level)) return undefined;
+  if (typeof time !== 'number' || !(Math.abs(time) <= TIME_MAX_MS)) return undefined;
+  return { node, time, level, path: typeof path === 'string' ? path : 'main', msg };
+}

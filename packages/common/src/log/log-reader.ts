@@ -1,0 +1,185 @@
+// Reads a daemon's log for people: its last lines, and on request what is added, across rotation (another file under the name) and
+// truncation. What a line looks like is log-line.ts.
+// Invariants: memory is bounded however long a line is; each complete line is printed once, in order.
+
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from '../lib/program-limits.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { errnoName, RsError } from '../lib/errors.ts';
+import { formatLocalTime, formatLogLine, formatTime } from './log-line.ts';
+
+const LINE_END = 0x0a;
+
+export interface LogReaderOptions {
+  readonly file: string;
+  /** The daemon that writes it, for the error that there is none. */
+  readonly daemon: string;
+  /** Last lines to begin with; null: all. */
+  readonly lines: number | null;
+  readonly follow: boolean;
+  /** Times of this machine's zone; default GMT. */
+  readonly isLocal?: boolean;
+  readonly clock: Clock;
+  /** Gets formatted lines with their line ends. */
+  readonly out: (text: string) => void;
+}
+
+export class LogReader {
+  private readonly options: LogReaderOptions;
+  private readonly buffer = Buffer.allocUnsafe(LOG_READ_BYTES);
+  private readonly cutter = new LineCutter();
+  private positionBytes = 0;
+  private rotated = false;
+  private stopped = false;
+  private timer: Timer | null = null;
+  private wake: (() => void) | null = null;
+
+  constructor(options: LogReaderOptions) {
+    this.options = options;
+  }
+
+  /** Prints; returns at the end of the file or, when following, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
+  async run(): Promise<void> {
+    let handle = await this.open();
+    try {
+      const { lines } = this.options;
+      if (lines !== null) this.positionBytes = await startOfLastLines(handle, lines, this.buffer);
+      await this.readToEnd(handle);
+      while (this.options.follow && !this.stopped) {
+        await this.pause();
+        handle = await this.poll(handle);
+      }
+      this.printRest();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+    this.wake?.();
+  }
+
+  private async open(): Promise<FileHandle> {
+    const { file, daemon } = this.options;
+    try {
+      return await open(file, 'r');
+    } catch (error) {
+      const errno = errnoName(error);
+      if (errno === 'ENOENT') throw new RsError('E_NO_LOG', `No log ${file}: start ${daemon}, or name its root with --root DIR`, { file });
+      if (errno === 'EACCES') throw new RsError('E_RIGHTS', `May not read log ${file}: run as the user of ${daemon}`, { file });
+      throw error;
+    }
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+      this.timer = this.options.clock.after(LOG_POLL_MS, resolve);
+    });
+  }
+
+  private async poll(handle: FileHandle): Promise<FileHandle> {
+    const own = await handle.stat();
+    if (own.size < this.positionBytes) {
+      this.printRest();
+      this.positionBytes = 0;
+    }
+    await this.readToEnd(handle);
+    const named = await stat(this.options.file).catch(() => null);
+    const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
+    // The daemon goes on in the old file until it is told to reopen: give it one more interval.
+    if (!moved || !this.rotated) {
+      this.rotated = moved;
+      return handle;
+    }
+    const fresh = await this.open().catch(() => null);
+    if (fresh === null) return handle;
+    this.rotated = false;
+    this.printRest();
+    await handle.close();
+    this.positionBytes = 0;
+    await this.readToEnd(fresh);
+    return fresh;
+  }
+
+  private async readToEnd(handle: FileHandle): Promise<void> {
+    while (!this.stopped) {
+      const { bytesRead } = await handle.read(this.buffer, 0, this.buffer.length, this.positionBytes);
+      if (bytesRead === 0) return;
+      this.positionBytes += bytesRead;
+      let text = '';
+      this.cutter.push(this.buffer.subarray(0, bytesRead), (line) => {
+        text += this.shown(line);
+      });
+      if (text !== '') this.options.out(text);
+    }
+  }
+
+  private printRest(): void {
+    const rest = this.cutter.takeRest();
+    if (rest !== '') this.options.out(this.shown(rest));
+  }
+
+  private shown(line: string): string {
+    return `${formatLogLine(line, this.options.isLocal === true ? formatLocalTime : formatTime)}\n`;
+  }
+}
+
+/** Cuts bytes into lines; of a line longer than LOG_LINE_MAX_BYTES only the beginning is kept. */
+class LineCutter {
+  private held: Buffer[] = [];
+  private heldBytes = 0;
+  private cut = false;
+
+  push(chunk: Buffer, emit: (line: string) => void): void {
+    let from = 0;
+    for (;;) {
+      const end = chunk.indexOf(LINE_END, from);
+      if (end === -1) break;
+      this.hold(chunk.subarray(from, end));
+      emit(this.takeRest());
+      from = end + 1;
+    }
+    this.hold(chunk.subarray(from));
+  }
+
+  /** What came since the last line end. */
+  takeRest(): string {
+    const line = Buffer.concat(this.held).toString('utf8') + (this.cut ? ' [cut]' : '');
+    this.held = [];
+    this.heldBytes = 0;
+    this.cut = false;
+    return line;
+  }
+
+  private hold(bytes: Buffer): void {
+    const room = LOG_LINE_MAX_BYTES - this.heldBytes;
+    const kept = bytes.subarray(0, room);
+    if (kept.length < bytes.length) this.cut = true;
+    if (kept.length === 0) return;
+    // Copied: the chunk is the reader's one buffer, used again for the next read.
+    this.held.push(Buffer.from(kept));
+    this.heldBytes += kept.length;
+  }
+}
+
+/** Where the last `lines` lines begin; a last line without line end counts. */
+async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffer): Promise<number> {
+  const { size } = await handle.stat();
+  if (lines === 0) return size;
+  let seen = 0;
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - buffer.length);
+    const { bytesRead } = await handle.read(buffer, 0, end - start, start);
+    for (let at = bytesRead - 1; at >= 0; at--) {
+      // The line end that ends the file begins no line.
+      if (buffer[at] !== LINE_END || start + at === size - 1) continue;
+      seen++;
+      if (seen === lines) return start + at + 1;
+    }
+    end = start;
+  }
+  return 0;
+}

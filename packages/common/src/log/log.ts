@@ -1,0 +1,155 @@
+// The log of a daemon: JSON records (pino) appended to its file and, in the foreground, formatted to stderr as well.
+// Code elsewhere knows only the Log interface. Keys are kept out by log-fields.ts; reading is log-reader.ts and log-line.ts.
+// Invariants: a log that cannot be written never stops the program; never a line per I/O.
+
+import { type Logger, pino } from 'pino';
+import { AppendFile } from './append-file.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { cleanFields, type LogFields } from './log-fields.ts';
+import { formatLogLine } from './log-line.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Log {
+  /** Whether what `debug` says is written. */
+  readonly isDebug?: boolean;
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /**
+   * A log whose records carry these fields too. `path` is what is printed in parentheses (`6-if0-tx0`), `node` what is printed
+   * before `@rsio`; without them it is `main` and the node of the parent.
+   */
+  child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
+}
+
+export interface DaemonLog extends Log {
+  setLevel(level: LogLevel): void;
+  /** Opens the file's name anew (SIGHUP after a rotation). */
+  reopen(): void;
+  /** Writes what waits; also done by itself when the process ends. */
+  flushSync(): void;
+  close(): void;
+}
+
+export interface LogOptions {
+  readonly file: string;
+  /** Printed before `@rsio`: the client's node name, or the server's name. */
+  readonly node: string;
+  /** Default `info`. */
+  readonly level?: LogLevel;
+  /** In the foreground: gets each line as a person reads it, without line end. */
+  readonly copy?: ((line: string) => void) | undefined;
+  /** Told once when the file cannot be written. Default: stderr. */
+  readonly warn?: (sentence: string) => void;
+  readonly clock?: Clock;
+}
+
+/** Opens (and creates) the log file. Never throws: without a file the records go to `copy` only. */
+export function openLog(options: LogOptions): DaemonLog {
+  const { file, copy, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
+  let warned = false;
+  const sink = new AppendFile(file, {
+    failed: (error) => {
+      if (warned) return;
+      warned = true;
+      warn(`Cannot write log ${file} (${error.message}): going on without it; make it writable and send SIGHUP`);
+    },
+    recovered: (lines) => log.warn(`${lines} log lines were lost while the log could not be written`),
+  });
+  const stream = {
+    write: (line: string) => {
+      sink.write(line);
+      copy?.(formatLogLine(line.trimEnd()));
+    },
+  };
+  const root: Logger = pino(
+    {
+      base: { pid: process.pid, node: options.node },
+      level: options.level ?? 'info',
+      timestamp: () => `,"time":${clock.wallMs()}`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  const log = new PinoLog(root, root);
+  const flush = () => sink.flushSync();
+  process.on('exit', flush);
+  // Nobody reads stderr of a process in the background: why it ends stands here, written before it does.
+  const ends = (thrown: unknown, origin: string): void => {
+    const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
+    log.error(`This process ends by ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
+    flush();
+  };
+  process.on('uncaughtExceptionMonitor', ends);
+  return Object.assign(log, {
+    setLevel: (level: LogLevel) => {
+      root.level = level;
+    },
+    reopen: () => sink.reopen(),
+    flushSync: flush,
+    close: () => {
+      process.off('exit', flush);
+      process.off('uncaughtExceptionMonitor', ends);
+      sink.close();
+    },
+  });
+}
+
+class PinoLog implements Log {
+  private readonly root: Logger;
+  private readonly logger: Logger;
+
+  constructor(root: Logger, logger: Logger) {
+    this.root = root;
+    this.logger = logger;
+  }
+
+  get isDebug(): boolean {
+    return this.root.isLevelEnabled('debug');
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.emit('debug', message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.emit('info', message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.emit('warn', message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.emit('error', message, fields);
+  }
+
+  child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log {
+    const { node, ...rest } = fields;
+    return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
+  }
+
+  // The root's level counts for its children too: pino copies it to a child only once.
+  private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
+    if (!this.root.isLevelEnabled(level)) return;
+    if (fields === undefined) this.logger[level]({}, message);
+    else this.logger[level](cleanFields(fields), message);
+  }
+}
+
+/** The usual `copy` of a daemon in the foreground. */
+export function copyToStderr(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Says nothing: for tests. */
+export const quietLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => quietLog,
+};

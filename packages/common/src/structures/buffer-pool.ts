@@ -1,0 +1,41 @@
+// Buffers by size class (powers of two from 4 KiB to the largest body and its header), because allocating costs more than copying.
+// Invariant: a buffer has one owner; it is given back once, by its owner, when nobody reads or writes it any more.
+
+import { BODY_MAX_BYTES } from '../lib/limits.ts';
+
+const SMALLEST_SHIFT = 12;
+const LARGEST_SHIFT = Math.ceil(Math.log2(BODY_MAX_BYTES));
+
+export class BufferPool {
+  private readonly free: Buffer[][] = [];
+  private readonly keepBytes: number;
+  private keptBytes = 0;
+
+  /** `keepBytes`: free memory kept for re-use; more is left to the garbage collector. */
+  constructor(keepBytes: number) {
+    this.keepBytes = keepBytes;
+    for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
+  }
+
+  /** A buffer of at least `lengthBytes` (its own length is that of its class); over the largest class it is allocated to measure. */
+  take(lengthBytes: number): Buffer {
+    const index = classOf(lengthBytes);
+    const list = this.free[index];
+    if (list === undefined) return Buffer.allocUnsafeSlow(lengthBytes);
+    const buffer = list.pop();
+    if (buffer === undefined) return Buffer.allocUnsafeSlow(1 << (index + SMALLEST_SHIFT));
+    this.keptBytes -= buffer.length;
+    return buffer;
+  }
+
+  give(buffer: Buffer): void {
+    const list = this.free[classOf(buffer.length)];
+    if (list === undefined || this.keptBytes + buffer.length > this.keepBytes) return;
+    this.keptBytes += buffer.length;
+    list.push(buffer);
+  }
+}
+
+function classOf(lengthBytes: number): number {
+  return lengthBytes <= 1 << SMALLEST_SHIFT ? 0 : 32 - Math.clz32(lengthBytes - 1) - SMALLEST_SHIFT;
+}

@@ -1,0 +1,48 @@
+// Reads the project's documents for tests that compare them with the code, so that a page cannot drift from what it describes.
+// Knows Markdown only as far as our pages need it: headings, tables, code blocks.
+
+import { readFileSync } from 'node:fs';
+
+const DOCS = new URL('../../../../docs/', import.meta.url);
+const ROOT = new URL('../../../../', import.meta.url);
+
+/** The text of a page, by its name below docs/. */
+export function readDocument(name: string): string {
+  return readFileSync(new URL(name, DOCS), 'utf8');
+}
+
+/** The text of a source file, by its path from the root of the project. */
+export function readSource(path: string): string {
+  return readFileSync(new URL(path, ROOT), 'utf8');
+}
+
+/** What stands between a heading (`### Flags`) and the next heading of any level. Throws when there is no such heading. */
+function sectionOf(page: string, heading: string): string {
+  const lines = page.split('\n');
+  const from = lines.indexOf(heading);
+  if (from < 0) throw new Error(`The page has no heading ${heading}`);
+  const to = lines.findIndex((line, index) => index > from && /^#+ /.test(line));
+  return lines.slice(from + 1, to < 0 ? lines.length : to).join('\n');
+}
+
+/** The cells of the first table below a heading, row by row, without the head. */
+export function tableOf(page: string, heading: string): string[][] {
+  const lines = sectionOf(page, heading).split('\n');
+  const from = lines.findIndex((line) => line.startsWith('|'));
+  const rows: string[][] = [];
+  for (let at = from + 2; from >= 0 && lines[at]?.startsWith('|') === true; at++) {
+    rows.push(
+      lines[at]!.split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  }
+  if (rows.length === 0) throw new Error(`There is no table below ${heading}`);
+  return rows;
+}
+
+/** The lines of every code block below a heading. */
+export function codeOf(page: string, heading: string): string[][] {
+  const blocks = sectionOf(page, heading).split('```');
+  return blocks.filter((_, index) => index % 2 === 1).map((block) => block.split('\n').slice(1, -1));
+}

@@ -1,0 +1,22 @@
+// How the file as it is now and the edited document differ, line by line.
+// Leaves what is shared and what is not to difference.ts.
+
+import { printIni } from '@rsio/common/config/ini/ini-document';
+import type { DifferenceScreen, State } from '../model/state.ts';
+import { differenceOf } from '../model/difference.ts';
+import { DIFFERENCE_HELP } from './help-text.ts';
+import { type Page, textRow } from './page.ts';
+
+export function differencePage(state: State, { theirs }: DifferenceScreen): Page {
+  const lines = differenceOf(theirs.text, printIni(state.document));
+  return {
+    title: 'File on disk (-) and your version (+)',
+    rows: lines.map(({ sign, text }) => textRow(`${sign} ${text}`)),
+    actions: [
+      { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+      { label: 'Overwrite the file with my version', command: { do: 'overwrite' } },
+    ],
+    hint: 'F7: reread or overwrite. Esc continues editing',
+    help: { title: 'The file was changed', text: DIFFERENCE_HELP },
+  };
+}

@@ -1,0 +1,49 @@
+// The interfaces of the file, each with what the machine says about its address.
+// An address that the machine does not have now is marked, not refused: the interface may come back.
+
+import { SCHEMA } from '@rsio/common/config/schema/schema';
+import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { missingInterfaces } from '../model/all-interfaces.ts';
+import { machineRemark } from '../model/forms.ts';
+import { configOf, type State } from '../model/state.ts';
+import { ADDRESS_COLUMNS, columnsOf, commandRow, type Page, type Row } from './page.ts';
+
+export function interfacesPage(state: State): Page {
+  const { interfaces } = configOf(state);
+  const lines = columnsOf(
+    interfaces.map(({ name, address, portGiven }) => {
+      const own = interfaceOf(address, state.machine);
+      const remark = own === null ? '! not on this machine now' : machineRemark(own);
+      return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), remark];
+    }),
+    [6, ADDRESS_COLUMNS],
+  );
+  const rows = interfaces.map(({ name }, index): Row => {
+    const command = { do: 'edit', purpose: { kind: 'interface', name } } as const;
+    return { lines: [lines[index] ?? ''], command, remove: { do: 'remove', what: { kind: 'interface', name } } };
+  });
+  const missing = missingInterfaces(state);
+  const all =
+    missing.length < 2
+      ? []
+      : [{ label: `Add all ${missing.length} interfaces of this machine`, command: { do: 'add-all-interfaces' } } as const];
+  const add = { do: 'edit', purpose: { kind: 'interface', name: null } } as const;
+  return {
+    title: 'Interfaces',
+    rows: [
+      ...rows,
+      commandRow(add, 'Add interface'),
+      ...(interfaces.length > 0 ? [] : all.map(({ label, command }) => commandRow(command, label))),
+    ],
+    actions: [
+      { label: 'Add interface', command: add },
+      ...all,
+      { label: 'Rescan the interfaces of this machine', command: { do: 'look-at-machine' } },
+    ],
+    hint: interfaces.length === 0 ? 'Enter adds one' : 'Enter changes, F8 removes',
+    help: {
+      title: 'Interfaces',
+      text: `${SCHEMA.rscltcfg.interface.help}. Each interface has a name and an address. There are at most eight. With two interfaces on two subnets, I/O survives the loss of one cable.`,
+    },
+  };
+}

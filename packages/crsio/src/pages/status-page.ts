@@ -1,0 +1,167 @@
+// What rsiod does now: paths with both directions and rates, volumes with what one can do to them. Rates are what two samples differ by.
+// Signs and numbers say everything; bars only compare.
+
+import type { PathStats, RepView } from '@rsio/common/control/methods';
+import { formatTime } from '@rsio/common/log/log-line';
+import { plural } from '@rsio/common/lib/units';
+import type { Sample, State, StatusScreen } from '../model/state.ts';
+import { STATUS_HELP } from './help-text.ts';
+import { rowColumns } from '../widgets/page-size.ts';
+import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, problemRow, type Row, textRow } from './page.ts';
+
+const BAR_COLUMNS = 15;
+/** What a path is on its way to being up, and then. */
+const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
+const BYTES_PER_MB = 1e6;
+/** A path that does less is no measure for the others. */
+const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
+
+export function statusPage(state: State, screen: StatusScreen): Page {
+  return {
+    title: 'Status of rsiod',
+    rows: rowsOf(state, screen),
+    actions: [
+      { label: 'Test paths', command: { do: 'test-paths' } },
+      { label: 'Help', command: { do: 'help' } },
+    ],
+    hint: screen.now === null ? 'Esc goes back' : 'Enter on a volume attaches or detaches it, Esc goes back',
+    help: { title: 'Status', text: STATUS_HELP },
+  };
+}
+
+function rowsOf(state: State, { now, before, failure }: StatusScreen): Row[] {
+  if (failure !== null) return failureRows(state, failure);
+  if (now === null) return [textRow('Waiting for rsiod ...')];
+  return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now, rowColumns(state.size)), ...socketRows(now), ...waitingRows(now)];
+}
+
+function failureRows(state: State, { code, message }: { readonly code: string; readonly message: string }): Row[] {
+  if (code !== 'E_NOT_RUNNING') return [textRow('! rsiod does not answer'), textRow(`${message} [${code}]`)];
+  return [
+    textRow('! rsiod is not running on this machine'),
+    EMPTY_ROW,
+    textRow('Start it with:'),
+    textRow(`    ${state.startCommand}`),
+    EMPTY_ROW,
+    textRow('This page shows its state once it runs'),
+  ];
+}
+
+interface Rates {
+  readonly received: number;
+  readonly sent: number;
+}
+
+function pathRows(now: Sample, before: Sample | null): Row[] {
+  const paths = now.stats.paths.map((path, index) => ({ path, rates: ratesOf(path, before?.stats.paths[index], now, before) }));
+  const scale = Math.max(SCALE_MIN_BYTES_PER_SECOND, ...paths.flatMap(({ rates }) => [rates.received, rates.sent]));
+  const rows = now.status.interfaces.flatMap((view) => [
+    textRow(`${view.position} ${view.name} ${view.address}${view.reps.length === 0 ? '  no path' : ''}`),
+    ...view.reps.map((rep) => {
+      const isIts = (path: PathStats): boolean => path.interface === view.name && path.address === rep.address && path.port === rep.port;
+      const rates = paths.find(({ path }) => isIts(path))?.rates;
+      return repRow(rep, rates ?? { received: 0, sent: 0 }, scale);
+    }),
+  ]);
+  return [headingRow('Paths'), ...(rows.length === 0 ? [textRow('rsiod has no interface')] : rows)];
+}
+
+function repRow(rep: RepView, rates: Rates, scale: number): Row {
+  const state = rep.state === 'up' ? 'connected' : rep.state;
+  const roundTrip = rep.roundTripMs === null ? '-' : `${rep.roundTripMs.toFixed(2)} ms`;
+  const error = rep.state === 'up' || rep.lastError === null ? [] : [`      ! ${rep.lastError}`];
+  const row = WELL.has(rep.state) ? textRow : problemRow;
+  return row(
+    `  -> ${`${rep.address}/${rep.port}`.padEnd(22)} ${state.padEnd(10)} tx ${rep.tx.padEnd(4)} rx ${rep.rx.padEnd(4)} ${roundTrip}`,
+    `     in  ${bar(rates.received, scale)} ${rateText(rates.received)}  out ${bar(rates.sent, scale)} ${rateText(rates.sent)}`,
+    ...error,
+  );
+}
+
+function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, before: Sample | null): Rates {
+  const seconds = before === null ? 0 : (now.atMs - before.atMs) / 1000;
+  const isSame = earlier?.interface === path.interface && earlier.address === path.address && earlier.port === path.port;
+  if (earlier === undefined || !isSame || seconds <= 0) return { received: 0, sent: 0 };
+  // A counter that went back was restarted.
+  const rate = (current: number, previous: number): number => (current < previous ? 0 : (current - previous) / seconds);
+  return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
+}
+
+/** `[####....]` of a rate; # and . are put into the terminal's signs by the view. */
+function bar(rate: number, scale: number): string {
+  const filled = Math.round((rate / scale) * BAR_COLUMNS);
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;
+}
+
+function rateText(rate: number): string {
+  return `${(rate / BYTES_PER_MB).toFixed(1).padStart(6)} MB/s`;
+}
+
+interface VolumeLine {
+  readonly volume: string;
+  readonly cells: readonly string[];
+  readonly isAttached: boolean;
+}
+
+/** All addresses of a daemon end in the same socket: it would take the place of what differs. */
+function withoutSocket(device: string): string {
+  return device.replace(SOCKET, '');
+}
+
+const SOCKET = /\?socket=.*$/;
+
+function socketRows({ attachments }: Sample): Row[] {
+  const sockets = new Set(attachments.flatMap(({ blockDevice }) => SOCKET.exec(blockDevice)?.[0] ?? []));
+  return [...sockets].map((socket) => textRow(`NBD addresses go on with ${socket}`));
+}
+
+function volumeRows({ attachments, namespaces }: Sample, columns: number): Row[] {
+  const attached = attachments.map((each): VolumeLine => {
+    const volume = `${each.namespace}:${each.name}@${each.universe}`;
+    const mode = each.readonly ? ' read-only' : '';
+    return { volume, cells: [volume, each.state + mode, sizeText(each), withoutSocket(each.blockDevice)], isAttached: true };
+  });
+  const names = new Set(attached.map(({ volume }) => volume));
+  const offered = namespaces.flatMap(({ name, servers }) =>
+    servers.flatMap(({ name: server, volumes }) =>
+      volumes.map((each): VolumeLine => {
+        const volume = `${name}:${each.name}@${each.universe}`;
+        const holder = each.holders[0];
+        const by = holder === undefined ? `on ${server}` : `on ${server}, held by ${holder.node}`;
+        return { volume, cells: [volume, 'not attached', sizeText(each), by], isAttached: false };
+      }),
+    ),
+  );
+  const lines = [...attached, ...offered.filter(({ volume }, index) => !names.has(volume) && firstOf(offered, volume) === index)];
+  const texts = columnsOf(
+    lines.map(({ cells }) => cells),
+    [14, 12, 8],
+    columns,
+  );
+  const rows = lines.map(({ volume, isAttached }, index) =>
+    commandRow({ do: isAttached ? 'detach' : 'attach', volume }, texts[index] ?? ''),
+  );
+  return [headingRow('Volumes'), ...(rows.length === 0 ? [textRow('no server offers one')] : rows)];
+}
+
+function firstOf(lines: readonly VolumeLine[], volume: string): number {
+  return lines.findIndex((each) => each.volume === volume);
+}
+
+/** Sizes to look at: three digits, units of 1024. */
+function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonly blockSizeBytes: number }): string {
+  let size = blocks * blockSizeBytes;
+  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
+    if (size < 1024) return `${Number(size.toPrecision(3))} ${unit}`;
+    size /= 1024;
+  }
+  return `${Number(size.toPrecision(3))} TiB`;
+}
+
+function waitingRows({ status }: Sample): Row[] {
+  return status.waiting.map(({ volume, waitsFor, untilMs, requests }) =>
+    problemRow(
+      `! ${volume} waits for ${waitsFor}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
+    ),
+  );
+}

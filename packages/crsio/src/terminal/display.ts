@@ -1,0 +1,93 @@
+// The terminal, as blessed drives it: draws canvases, hears keys and the size, and gives the terminal back as it was.
+// Knows nothing of what is shown. Invariant: close() restores the terminal, however often and from wherever it is called.
+
+import blessed from 'blessed';
+import type { Input } from '../widgets/keys.ts';
+import { type KeyEvent, TerminalInput } from './terminal-input.ts';
+import type { Charset } from '../widgets/border.ts';
+import type { Run, Size, Style } from '../widgets/canvas.ts';
+import type { Drawn } from '../view/frame.ts';
+
+export interface Looks {
+  readonly charset: Charset;
+  readonly isColoured: boolean;
+}
+
+export interface DisplayEvents {
+  input(input: Input): void;
+  resized(size: Size): void;
+}
+
+/** Select graphic rendition of each style; all of them show on black and on white, and say the same without the one colour. */
+const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
+const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
+const PASTE_ON = '\x1b[?2004h';
+const PASTE_OFF = '\x1b[?2004l';
+
+export class Display {
+  readonly #screen: blessed.Widgets.Screen;
+  readonly #box: blessed.Widgets.BoxElement;
+  readonly #onKey: (character: string | undefined, event: KeyEvent | undefined) => void;
+  readonly #sgr: Readonly<Record<Style, string>>;
+  #isOpen = true;
+
+  /** Takes over the terminal of this process. `terminal`: the value of TERM. */
+  constructor(terminal: string, { charset, isColoured }: Looks, events: DisplayEvents) {
+    this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
+    // In UTF-8 locales the line characters are sent as they are: a terminal that takes the other set for letters would show letters.
+    if (charset === 'unicode') process.env['NCURSES_NO_UTF8_ACS'] = '1';
+    this.#screen = blessed.screen({
+      terminal: terminalFor(terminal),
+      fullUnicode: charset === 'unicode',
+      forceUnicode: charset === 'unicode',
+      smartCSR: false,
+      title: 'crsio',
+    });
+    this.#box = blessed.box({ parent: this.#screen, top: 0, left: 0, width: '100%', height: '100%', tags: false, wrap: false });
+    const input = new TerminalInput();
+    this.#onKey = (character, event) => {
+      for (const taken of input.take(character, event)) events.input(taken);
+    };
+    // blessed's own keypress event leaves out what it has no name for: the marks around a paste.
+    this.#screen.program.input.on('keypress', this.#onKey);
+    this.#screen.on('keypress', () => {});
+    this.#screen.on('resize', () => events.resized(this.size));
+    this.#screen.program.write(PASTE_ON);
+  }
+
+  get size(): Size {
+    return { columns: Number(this.#screen.width), rows: Number(this.#screen.height) };
+  }
+
+  draw({ canvas, cursor }: Drawn): void {
+    if (!this.#isOpen) return;
+    const rows = canvas.rows().map((runs) => lineOf(runs, this.#sgr));
+    this.#box.setContent(rows.join('\n'));
+    const { program } = this.#screen;
+    if (cursor === null) program.hideCursor();
+    this.#screen.render();
+    if (cursor !== null) {
+      program.cup(cursor.row, cursor.column);
+      program.showCursor();
+    }
+    program.flush();
+  }
+
+  /** Gives the terminal back. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#screen.program.input.off('keypress', this.#onKey);
+    this.#screen.program.write(PASTE_OFF);
+    this.#screen.destroy();
+  }
+}
+
+// blessed reads the compiled description of the terminal; those of screen and tmux lack keys it needs, while both understand xterm's.
+function terminalFor(terminal: string): string {
+  return /^(screen|tmux)/.test(terminal) ? 'xterm-256color' : terminal;
+}
+
+function lineOf(runs: readonly Run[], sgr: Readonly<Record<Style, string>>): string {
+  return runs.map(({ style, text }) => (sgr[style] === '' ? text : `\x1b[${sgr[style]}m${text}\x1b[m`)).join('');
+}

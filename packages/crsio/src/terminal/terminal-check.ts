@@ -1,0 +1,41 @@
+// Whether there is a terminal that screens can be shown on, and with which signs. Pure: asked before anything is drawn.
+// Leaves restoring and drawing to display.ts.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { Charset } from '../widgets/border.ts';
+
+export interface TerminalFacts {
+  readonly isInputTerminal: boolean;
+  readonly isOutputTerminal: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const REMEDY = 'edit the file with an editor or with rsconfig, see rscltcfg(5)';
+
+/** The value of TERM. Throws E_TERMINAL. */
+export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: TerminalFacts): string {
+  if (!isInputTerminal || !isOutputTerminal) {
+    const which = isInputTerminal ? 'Standard output' : 'Standard input';
+    throw new RsError('E_TERMINAL', `${which} is not a terminal: run crsio in a terminal, or ${REMEDY}`);
+  }
+  const terminal = env['TERM'] ?? '';
+  if (terminal === '' || terminal === 'dumb' || terminal === 'unknown') {
+    const what = terminal === '' ? 'TERM is not set' : `A terminal of type ${terminal} cannot show screens`;
+    throw new RsError('E_TERMINAL', `${what}: set TERM to the type of the terminal, such as xterm, or ${REMEDY}`);
+  }
+  return terminal;
+}
+
+/** Terminals that show one colour, as their names say. */
+const MONO = /^(?:vt\d|ansi-m|hp|wy|dumb)|-(?:m|mono)(?:-|$)/;
+
+/** Whether colours may be used: not where the person wants none (NO_COLOR), nor on a terminal that has none. */
+export function isColoured(env: TerminalFacts['env']): boolean {
+  return (env['NO_COLOR'] ?? '') === '' && !MONO.test(env['TERM'] ?? '');
+}
+
+/** Line characters where the locale has them, as POSIX asks for it: LC_ALL, LC_CTYPE, LANG. */
+export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
+  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';
+  return !forceAscii && /utf-?8/i.test(locale) ? 'unicode' : 'ascii';
+}

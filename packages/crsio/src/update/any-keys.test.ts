@@ -1,0 +1,44 @@
+// Whatever keys somebody presses, in whatever order: nothing throws, the screen is always whole, and what would be saved is always a file
+// that the reader accepts. A server, a changing file and a running rsiod stand behind it.
+
+import fc from 'fast-check';
+import { printIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { expect, test } from 'vitest';
+import { textWidth } from '../widgets/text-width.ts';
+import { examination, foundServer, probeReport } from '../testing/found-servers.ts';
+import { Walker } from '../testing/walker.ts';
+import type { KeyName } from '../widgets/keys.ts';
+
+const KEYS: readonly KeyName[] = [
+  ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),
+  ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
+];
+/** What leads somewhere comes more often. */
+const input = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom<KeyName>('enter', 'down') },
+  { weight: 4, arbitrary: fc.constantFrom(...KEYS) },
+  { weight: 2, arbitrary: fc.constantFrom('osl', '192.168.45.20', '200', 'x', '日本').map((text) => ({ text })) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 5 }).map((text) => ({ text })) },
+);
+
+test('nothing throws, the screen is whole, the document is good', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(input, { minLength: 20, maxLength: 80 }), fc.boolean(), async (inputs, isRunning) => {
+      const walker = new Walker({
+        servers: [foundServer('192.168.45.10')],
+        daemon: isRunning ? { reload: () => ({ applied: [] }) } : null,
+      });
+      walker.world.examine = () => examination(probeReport('if0', '192.168.45.10'));
+      for (const each of inputs) {
+        await walker.press(each);
+        const lines = walker.screen().split('\n');
+        expect(lines).toHaveLength(24);
+        expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(80);
+      }
+      parseRscltConfig(printIni(walker.state.document), 'rscltcfg');
+      if (walker.world.file !== null) parseRscltConfig(walker.world.file, 'rscltcfg');
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -1,0 +1,227 @@
+// Does what a command says: the one place where list lines, actions and answers to questions come together.
+// Invariant: a command that asks first has a second one behind its question that does it.
+
+import { pageOf } from '../pages/pages.ts';
+import { acceptForm, removeSection } from '../model/accept.ts';
+import { addAllInterfaces } from '../model/all-interfaces.ts';
+import type { Command, Removable } from '../model/command.ts';
+import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
+import { fillField, formText, isTouched } from '../model/form.ts';
+import { formScreen } from '../model/forms.ts';
+import { leave, readAgain, save } from './saving.ts';
+import { readOnlyNotice } from '../model/start.ts';
+import { type FormScreen, notice, popScreen, type Popup, pushPopup, pushScreen, type State, topScreen, withTop } from '../model/state.ts';
+import { type Step, step } from '../model/step.ts';
+import { askDetach, attach, detach, openStatus } from './watching.ts';
+
+export function perform(before: State, command: Command): Step {
+  // Every command but those that open another question answers the one that showed.
+  const state: State = command.do === 'help' ? before : { ...before, popups: before.popups.slice(0, -1) };
+  if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
+  switch (command.do) {
+    case 'open':
+      return command.screen === 'status' ? openStatus(state) : step(pushScreen(state, { kind: command.screen, focus: 0 }));
+    case 'open-namespace':
+      return step(pushScreen(state, { kind: 'namespace', name: command.name, focus: 0 }));
+    case 'edit':
+      return step(pushScreen(state, formScreen(state, command.purpose)), { kind: 'look-at-machine' });
+    case 'remove':
+      return step(pushPopup(state, removalQuestion(command.what)));
+    case 'remove-now':
+      return removeNow(state, command.what);
+    case 'fill':
+      return fill(state, command.key, command.text);
+    case 'add-all-interfaces':
+      return addAllInterfaces(state);
+    case 'start-daemon':
+      return step({ ...state, note: 'Starting rsiod ...' }, { kind: 'start-daemon' });
+    case 'look-at-machine':
+      return step({ ...state, note: 'Rescanned the interfaces of this machine' }, { kind: 'look-at-machine' });
+    case 'find-namespace':
+      return findNamespace(state, command.request);
+    case 'take-found':
+      return takeFound(state, command.index);
+    case 'find-servers':
+      return findServersHere(state);
+    case 'test-paths':
+      return testPaths(state);
+    case 'attach':
+      return attach(state, command.volume);
+    case 'detach':
+      return askDetach(state, command.volume);
+    case 'detach-now':
+      return detach(state, command.volume);
+    default:
+      return performOnFile(state, command);
+  }
+}
+
+const EDITS: readonly Command['do'][] = [
+  'remove',
+  'add-all-interfaces',
+  'take-found',
+  'find-servers',
+  'save',
+  'save-and-leave',
+  'overwrite',
+];
+
+/** What is found may be looked at. */
+function isEdit(command: Command): boolean {
+  return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
+}
+
+type FileCommand = Extract<
+  Command,
+  {
+    readonly do:
+      | 'save'
+      | 'save-and-leave'
+      | 'leave'
+      | 'end'
+      | 'read-file'
+      | 'read-file-now'
+      | 'overwrite'
+      | 'accept-form'
+      | 'drop-form'
+      | 'back'
+      | 'help'
+      | 'actions'
+      | 'close-popup';
+  }
+>;
+
+function performOnFile(state: State, command: FileCommand): Step {
+  switch (command.do) {
+    case 'save':
+    case 'save-and-leave':
+      return saveAll(state, command.do === 'save-and-leave');
+    case 'leave':
+      return leave(state);
+    case 'end':
+      return step(state, { kind: 'end' });
+    case 'read-file':
+      return readAgain(state);
+    case 'read-file-now':
+      return step(state, { kind: 'read-file' });
+    case 'overwrite': {
+      const screen = topScreen(state);
+      return screen.kind === 'difference' ? save(state, false, screen.theirs.fingerprint) : step(state);
+    }
+    case 'accept-form':
+      return accept(state);
+    case 'drop-form':
+    case 'back':
+      return step(popScreen(state));
+    case 'help':
+      return step(pushPopup(state, helpOf(state)));
+    case 'actions':
+      return step(openActions(state));
+    case 'close-popup':
+      return step(state);
+  }
+}
+
+/** The form that shows is taken into the document; a new namespace goes on with its own screen. */
+export function accept(state: State): Step {
+  const screen = topScreen(state);
+  if (screen.kind !== 'form') return step(state);
+  if (screen.purpose.kind === 'explore') return explore(state, screen);
+  const accepted = acceptForm(state, screen);
+  if ('form' in accepted) return step(withTop(state, { ...screen, form: accepted.form }));
+  const name = formText(screen.form, 'name');
+  const done = popScreen({ ...state, document: accepted.document });
+  if (screen.purpose.kind !== 'namespace') return step(done);
+  const below = topScreen(done);
+  const own = { kind: 'namespace', name, focus: 0 } as const;
+  // A namespace that was renamed is shown under its new name.
+  return step(below.kind === 'namespace' ? withTop(done, { ...below, name }) : pushScreen(done, own));
+}
+
+function explore(state: State, { form }: FormScreen): Step {
+  const wrong = acceptForm(state, { kind: 'form', purpose: { kind: 'explore' }, form });
+  const screen = topScreen(state);
+  if ('form' in wrong) return step(screen.kind === 'form' ? withTop(state, { ...screen, form: wrong.form }) : state);
+  const address = formText(form, 'address');
+  const port = formText(form, 'port');
+  const namespacekey = formText(form, 'namespacekey');
+  return findNamespace(popScreen(state), {
+    address: address === '' ? null : address,
+    port: port === '' ? null : Number(port),
+    namespacekey: namespacekey === '' ? null : namespacekey,
+  });
+}
+
+/** A form that was filled is accepted first; if it is not, nothing is saved. */
+function saveAll(state: State, thenLeave: boolean): Step {
+  const screen = topScreen(state);
+  if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, thenLeave);
+  const accepted = accept(state);
+  return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, thenLeave);
+}
+
+/** From a login form too: it is accepted first. */
+function findServersHere(state: State): Step {
+  const screen = topScreen(state);
+  if (screen.kind === 'form') {
+    const accepted = accept(state);
+    return topScreen(accepted.state).kind === 'form' ? accepted : findServersHere(accepted.state);
+  }
+  if (screen.kind === 'search') return findServers(state, screen.namespace);
+  return screen.kind === 'namespace' ? findServers(state, screen.name) : step(state);
+}
+
+function fill(state: State, key: string, text: string): Step {
+  const screen = topScreen(state);
+  return step(screen.kind === 'form' ? withTop(state, { ...screen, form: fillField(screen.form, key, text) }) : state);
+}
+
+function removeNow(state: State, what: Removable): Step {
+  const removed = removeSection(state, what);
+  if ('problem' in removed) return step(pushPopup(state, notice('Not removed', removed.problem)));
+  const screen = topScreen(state);
+  const isGone = screen.kind === 'namespace' && what.kind === 'namespace';
+  const next: State = { ...(isGone ? popScreen(state) : state), document: removed.document, note: `Removed ${what.kind} ${what.name}` };
+  return step(next);
+}
+
+function removalQuestion(what: Removable): Popup {
+  const more = what.kind === 'namespace' ? ' with its login data, servers and volumes' : '';
+  return {
+    title: `Remove ${what.kind}`,
+    text: `Remove ${what.kind} ${what.name}${more}? The file changes only when you save`,
+    choices: [
+      { label: 'Remove', command: { do: 'remove-now', what } },
+      { label: 'Keep', command: { do: 'close-popup' } },
+    ],
+    focus: 1,
+  };
+}
+
+/** The question whether a filled form may be dropped; without anything filled it simply goes. */
+export function dropForm(state: State, screen: FormScreen): Step {
+  if (!isTouched(screen.form)) return step(popScreen(state));
+  return step(
+    pushPopup(state, {
+      title: 'Leave the form',
+      text: 'The form has unsaved entries',
+      choices: [
+        { label: 'Apply', command: { do: 'accept-form' } },
+        { label: 'Discard', command: { do: 'drop-form' } },
+        { label: 'Continue', command: { do: 'close-popup' } },
+      ],
+      focus: 0,
+    }),
+  );
+}
+
+function openActions(state: State): State {
+  const { actions } = pageOf(state);
+  const choices = actions.length === 0 ? [{ label: 'Nothing to do here', command: { do: 'close-popup' } as const }] : actions;
+  return pushPopup(state, { title: 'Action', text: '', choices, focus: 0 });
+}
+
+function helpOf(state: State): Popup {
+  const { title, text } = pageOf(state).help;
+  return { title, text, choices: [], focus: 0 };
+}

@@ -1,0 +1,139 @@
+// Saving, reading again, and leaving: the only ways by which work can be lost, each of which asks first.
+// Invariant: a file that another program changed is overwritten only after the difference was shown and the person said so.
+
+import { printIni } from '@rsio/common/config/ini/ini-document';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Told } from '../model/action.ts';
+import { documentIn } from '../model/start.ts';
+import { type Step, step } from '../model/step.ts';
+import {
+  configOf,
+  type Failure,
+  isUnsaved,
+  notice,
+  type Popup,
+  pushPopup,
+  pushScreen,
+  type State,
+  type StoredFile,
+  topScreen,
+} from '../model/state.ts';
+
+export function save(state: State, thenLeave: boolean, before = state.stored.fingerprint): Step {
+  if (state.saving !== null) return step(state);
+  const text = printIni(state.document);
+  return step({ ...state, saving: { thenLeave }, note: null }, { kind: 'save', text, before });
+}
+
+export function saved(state: State, stored: StoredFile): Step {
+  const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
+  // With the file as it is now there is nothing left to compare.
+  const screens = next.screens.filter(({ kind }) => kind !== 'difference');
+  const [first = next.screens[0], ...others] = screens;
+  return step({ ...next, screens: [first, ...others] }, { kind: 'tell-daemon' });
+}
+
+export function notSaved(state: State, failure: Failure, theirs: StoredFile | null): Step {
+  const next: State = { ...state, saving: null };
+  if (theirs === null) return step(pushPopup(next, notice('Not saved', `${failure.message} [${failure.code}]`)));
+  const text = 'The file is not what it was when it was read: another program changed it. Nothing was written';
+  return step(
+    pushPopup(pushScreen(withoutDifference(next), { kind: 'difference', focus: 0, theirs }), {
+      title: 'The file was changed',
+      text,
+      choices: [
+        { label: 'Show what differs', command: { do: 'close-popup' } },
+        { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+        { label: 'Continue editing', command: { do: 'back' } },
+      ],
+      focus: 0,
+    }),
+  );
+}
+
+/** The file is written, and rsiod has been asked to read it; who saved to leave leaves now, unless there is something to be read. */
+export function told(before: State, outcome: Told): Step {
+  const saved = `Saved ${before.configFile}`;
+  const state: State = { ...before, saving: null };
+  if (before.saving?.thenLeave === true && outcome.kind !== 'failed' && !isUnsaved(state)) return step(state, { kind: 'end' });
+  switch (outcome.kind) {
+    case 'not-running':
+      return step(
+        isComplete(state)
+          ? pushPopup({ ...state, note: saved }, startQuestion(state))
+          : { ...state, note: `${saved}; rsiod is not running; start it with: ${state.startCommand}` },
+      );
+    case 'applied': {
+      const count = outcome.changes.length;
+      return step({ ...state, note: `${saved}; rsiod has applied it, ${count} ${count === 1 ? 'change' : 'changes'}` });
+    }
+    case 'failed': {
+      const text = `${saved}, but rsiod did not apply it: ${outcome.failure.message} [${outcome.failure.code}]`;
+      return step(pushPopup({ ...state, note: saved }, notice('rsiod keeps its old configuration', text)));
+    }
+  }
+}
+
+/** Enough for rsiod to come to a volume. */
+function isComplete(state: State): boolean {
+  const { interfaces, namespaces } = configOf(state);
+  return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
+}
+
+function startQuestion({ startCommand }: State): Popup {
+  return {
+    title: 'rsiod is not running',
+    text: `Start it now (${startCommand})?`,
+    choices: [
+      { label: 'Start rsiod', command: { do: 'start-daemon' } },
+      { label: 'Not now', command: { do: 'close-popup' } },
+    ],
+    focus: 0,
+  };
+}
+
+/** Asks first when that would lose something. */
+export function readAgain(state: State): Step {
+  if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
+  const choices = [
+    { label: 'Reread the file and discard my changes', command: { do: 'read-file-now' } },
+    { label: 'Continue editing', command: { do: 'close-popup' } },
+  ] as const;
+  return step(pushPopup(state, { title: 'Reread the file', text: 'Your changes are not saved', choices, focus: 1 }));
+}
+
+/** The file as it is now takes the place of the document, if the reader accepts it. */
+export function fileRead(state: State, stored: StoredFile): Step {
+  try {
+    parseRscltConfig(stored.text, state.configFile);
+  } catch (thrown) {
+    const { message, code } = toRsError(thrown);
+    return step(pushPopup(state, notice('The file is wrong', `${message} [${code}]`)));
+  }
+  const screens: State['screens'] = [{ kind: 'menu', focus: 0 }];
+  const note = `Reread ${state.configFile}`;
+  const document = documentIn(stored);
+  return step({ ...state, document, clean: printIni(document), stored, screens, popups: [], note });
+}
+
+export function leave(state: State): Step {
+  if (!isUnsaved(state)) return step(state, { kind: 'end' });
+  const popup = {
+    title: 'Leave crsio',
+    text: 'Your changes are not saved',
+    choices: [
+      { label: 'Save and leave', command: { do: 'save-and-leave' } },
+      { label: 'Leave and discard the changes', command: { do: 'end' } },
+      { label: 'Stay', command: { do: 'close-popup' } },
+    ],
+    focus: 0,
+  } as const;
+  return step(state.popups.some(({ title }) => title === popup.title) ? state : pushPopup(state, popup));
+}
+
+function withoutDifference(state: State): State {
+  if (topScreen(state).kind !== 'difference') return state;
+  const [first, ...others] = state.screens;
+  return { ...state, screens: [first, ...others.slice(0, -1)] };
+}

@@ -1,0 +1,199 @@
+// THE step of the model: a state and what happened give the next state and what is to be done. Pure; whole walks are tested without a
+// terminal. Invariant: as long as the terminal is too small to show what a key does, no key does anything but leave unchanged work.
+
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/common/lib/program-limits';
+import { pageSize } from '../widgets/page-size.ts';
+import { lastTop } from '../view/page-view.ts';
+import { pageOf } from '../pages/pages.ts';
+import { lastPopupTop } from '../view/popup-view.ts';
+import type { Size } from '../widgets/canvas.ts';
+import type { Action } from '../model/action.ts';
+import type { Command } from '../model/command.ts';
+import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
+import { focused, pressForm } from '../model/form.ts';
+import type { Input, KeyName } from '../widgets/keys.ts';
+import { atNextStep } from './next-step.ts';
+import { accept, dropForm, perform } from './perform.ts';
+import { fileRead, leave, notSaved, saved, told } from './saving.ts';
+import {
+  type FormScreen,
+  isUnsaved,
+  type ListScreen,
+  popScreen,
+  type Popup,
+  pushPopup,
+  type State,
+  topScreen,
+  withTop,
+} from '../model/state.ts';
+import { type Step, step } from '../model/step.ts';
+import { done, failed, sampled, sampleDue } from './watching.ts';
+
+/** Lines that a page key moves. */
+const PAGE_LINES = 10;
+
+export function update(state: State, action: Action): Step {
+  switch (action.kind) {
+    case 'key':
+    case 'text':
+      return press(state, action);
+    case 'resized':
+      return step({ ...state, size: action.size });
+    case 'machine':
+      return step({ ...state, machine: action.interfaces });
+    case 'saved':
+      return saved(state, action.stored);
+    case 'not-saved':
+      return notSaved(state, action.failure, action.theirs);
+    case 'told':
+      return told(state, action.told);
+    case 'file-read':
+      return fileRead(state, action.stored);
+    case 'failed':
+      return failed(state, action.what, action.failure);
+    case 'done':
+      return done(state, action.sentence);
+    default:
+      return hear(state, action);
+  }
+}
+
+/** True when the terminal has the room every screen needs. */
+export function isLargeEnough({ columns, rows }: Size): boolean {
+  return columns >= SCREEN_COLUMNS_MIN && rows >= SCREEN_ROWS_MIN;
+}
+
+function hear(state: State, action: Extract<Action, { readonly run: number }>): Step {
+  switch (action.kind) {
+    case 'found':
+      return found(state, action.run, action.server);
+    case 'explored':
+      return explored(state, action.run, action.exploration);
+    case 'searching':
+      return searching(state, action.run, action.doing);
+    case 'tried':
+      return tried(state, action.run, action.report);
+    case 'searched':
+      return searched(state, action.run, action.servers, action.findings);
+    case 'run-failed':
+      return runFailed(state, action.run, action.failure);
+    case 'sampled':
+      return sampled(state, action.run, action.sample);
+    case 'sample-due':
+      return sampleDue(state, action.run);
+    case 'tested':
+      return tested(state, action.run, action.lines);
+  }
+}
+
+function press(before: State, input: Input): Step {
+  if (!isLargeEnough(before.size)) {
+    return step(before, ...(input.kind === 'key' && input.key === 'leave' && !isUnsaved(before) ? [{ kind: 'end' } as const] : []));
+  }
+  const state: State = { ...before, note: null };
+  const popup = state.popups.at(-1);
+  if (popup !== undefined) return input.kind === 'text' ? step(state) : pressPopup(state, popup, input.key);
+  if (input.kind === 'key') {
+    switch (input.key) {
+      case 'help':
+        return perform(state, { do: 'help' });
+      case 'save':
+        return perform(state, { do: 'save' });
+      case 'action':
+        return perform(state, { do: 'actions' });
+      case 'leave':
+        return leave(state);
+      default:
+    }
+  }
+  const screen = topScreen(state);
+  if (screen.kind === 'form') return pressFormScreen(state, screen, input);
+  return input.kind === 'text' ? step(state) : pressList(state, screen, input.key);
+}
+
+function pressPopup(state: State, popup: Popup, key: KeyName): Step {
+  const closed: State = { ...state, popups: state.popups.slice(0, -1) };
+  const choice = popup.choices[popup.focus];
+  // Ctrl-C closes what lies on top, as everywhere, and never more than that.
+  if (key === 'escape' || key === 'leave') return step(closed);
+  if (key === 'enter') return choice === undefined ? step(closed) : perform(state, choice.command);
+  const count = popup.choices.length;
+  const focus = count === 0 ? scrolled(popup.focus, lastPopupTop(popup, state.size), key) : moved(popup.focus, count, key);
+  return step({ ...closed, popups: [...closed.popups, { ...popup, focus }] });
+}
+
+function pressFormScreen(state: State, screen: FormScreen, input: Input): Step {
+  if (input.kind === 'key' && input.key === 'choose') return step(openOffers(state, screen));
+  const pressed = pressForm(screen.form, input);
+  switch (pressed.kind) {
+    case 'form':
+      return step(withTop(state, { ...screen, form: pressed.form }));
+    case 'ok':
+      return accept(state);
+    case 'cancel':
+      return dropForm(state, screen);
+  }
+}
+
+function openOffers(state: State, { form }: FormScreen): State {
+  const here = focused(form);
+  if (here.kind !== 'field' || here.field.offers.length === 0) return state;
+  const { key, offers } = here.field;
+  const width = Math.max(...offers.map(({ text }) => text.length));
+  const choices = offers.map(({ text, remark }) => ({
+    label: `${text.padEnd(width)}  ${remark}`.trimEnd(),
+    command: { do: 'fill', key, text } as const,
+  }));
+  return pushPopup(state, { title: `Choose ${key}`, text: '', choices, focus: 0 });
+}
+
+function pressList(state: State, screen: ListScreen, key: KeyName): Step {
+  const { rows } = pageOf(state);
+  const targets = rows.filter(({ command }) => command !== null);
+  const row = targets[screen.focus];
+  switch (key) {
+    case 'escape':
+      return step(atNextStep(popScreen(state)));
+    case 'enter':
+      return performOr(state, row?.command ?? null);
+    case 'delete':
+    case 'remove':
+      return performOr(state, row?.remove ?? null);
+    default: {
+      const focus =
+        targets.length === 0 ? scrolled(screen.focus, lastTop(rows, pageSize(state.size)), key) : moved(screen.focus, targets.length, key);
+      return step(withTop(state, { ...screen, focus }));
+    }
+  }
+}
+
+function performOr(state: State, command: Command | null): Step {
+  return command === null ? step(state) : perform(state, command);
+}
+
+function moved(focus: number, count: number, key: KeyName): number {
+  const now = Math.min(focus, count - 1);
+  switch (key) {
+    case 'down':
+    case 'tab':
+      return (now + 1) % count;
+    case 'up':
+    case 'backtab':
+      return (now + count - 1) % count;
+    case 'home':
+      return 0;
+    case 'end':
+      return count - 1;
+    case 'pageup':
+      return Math.max(0, now - PAGE_LINES);
+    case 'pagedown':
+      return Math.min(count - 1, now + PAGE_LINES);
+    default:
+      return now;
+  }
+}
+
+function scrolled(top: number, last: number, key: KeyName): number {
+  const steps: Partial<Record<KeyName, number>> = { down: 1, up: -1, pagedown: PAGE_LINES, pageup: -PAGE_LINES, home: -top, end: last };
+  return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));
+}

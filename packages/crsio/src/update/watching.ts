@@ -1,0 +1,64 @@
+// The status page: what rsiod says, asked again and again while the page shows, and attaching and detaching from it.
+// Invariant: a page that was left is not asked for any more.
+
+import { type Failure, notice, pushPopup, pushScreen, type Sample, type State, topScreen, withTop } from '../model/state.ts';
+import { type Step, step } from '../model/step.ts';
+
+export function openStatus(state: State): Step {
+  const run = state.runs + 1;
+  const screen = { kind: 'status', focus: 0, run, before: null, now: null, failure: null } as const;
+  return step({ ...pushScreen(state, screen), runs: run }, { kind: 'sample', run });
+}
+
+export function sampled(state: State, run: number, said: Sample | Failure): Step {
+  const screen = statusOf(state, run);
+  if (screen === null) return step(state);
+  const failed = 'code' in said;
+  const next = failed ? { ...screen, before: null, now: null, failure: said } : { ...screen, before: screen.now, now: said, failure: null };
+  return step(replaceStatus(state, next), { kind: 'sample-later', run });
+}
+
+export function sampleDue(state: State, run: number): Step {
+  return statusOf(state, run) === null ? step(state) : step(state, { kind: 'sample', run });
+}
+
+export function attach(state: State, volume: string): Step {
+  return step({ ...state, note: `Attaching ${volume} ...` }, { kind: 'attach', volume });
+}
+
+/** Asks first: programs may use it. */
+export function askDetach(state: State, volume: string): Step {
+  const choices = [
+    { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
+    { label: 'Leave it attached', command: { do: 'close-popup' } },
+  ] as const;
+  return step(pushPopup(state, { title: 'Detach', text: `${volume} will no longer be available on this machine`, choices, focus: 1 }));
+}
+
+export function detach(state: State, volume: string): Step {
+  return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
+}
+
+/** A volume came or went: a status page shows it at once. */
+export function done(state: State, sentence: string): Step {
+  const screen = state.screens.find(({ kind }) => kind === 'status');
+  if (screen?.kind !== 'status') return step({ ...state, note: sentence });
+  const run = state.runs + 1;
+  return step(replaceStatus({ ...state, note: sentence, runs: run }, { ...screen, run }), { kind: 'sample', run });
+}
+
+export function failed(state: State, what: string, failure: Failure): Step {
+  return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
+}
+
+/** The status page of this run, wherever it lies; null when it was left. */
+function statusOf(state: State, run: number) {
+  const screen = state.screens.find(({ kind }) => kind === 'status');
+  return screen?.kind === 'status' && screen.run === run ? screen : null;
+}
+
+function replaceStatus(state: State, next: State['screens'][number]): State {
+  if (topScreen(state).kind === 'status') return withTop(state, next);
+  const [first, ...others] = state.screens;
+  return { ...state, screens: [first, ...others.map((screen) => (screen.kind === 'status' ? next : screen))] };
+}

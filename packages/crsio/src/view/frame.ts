@@ -1,0 +1,92 @@
+// Puts a whole screen together: the line on top, the framed page or form, three lines of words, the line of keys, and questions over it.
+// Pure: a state gives a canvas and the cursor's place.
+// Invariant: on a terminal below 80x24 nothing is drawn but the sentence that says so.
+
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/common/lib/program-limits';
+import { focused, type Form } from '../model/form.ts';
+import { isUnsaved, topScreen, type State } from '../model/state.ts';
+import { drawBorder, type Signs } from '../widgets/border.ts';
+import { Canvas } from '../widgets/canvas.ts';
+import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+import { drawForm, formWords } from './form-view.ts';
+import { pageSize, WORD_ROWS } from '../widgets/page-size.ts';
+import { drawRows } from './page-view.ts';
+import { pageOf } from '../pages/pages.ts';
+import { drawPopup } from './popup-view.ts';
+
+export interface Place {
+  readonly row: number;
+  readonly column: number;
+}
+
+export interface Drawn {
+  readonly canvas: Canvas;
+  /** Where text goes in; null: the cursor is hidden. */
+  readonly cursor: Place | null;
+}
+
+export function drawState(state: State, signs: Signs): Drawn {
+  const canvas = new Canvas(state.size);
+  const { columns, rows } = state.size;
+  if (columns < SCREEN_COLUMNS_MIN || rows < SCREEN_ROWS_MIN) return drawTooSmall(canvas);
+  const screen = topScreen(state);
+  const page = pageOf(state);
+  const mark = isUnsaved(state) ? '* not saved ' : '';
+  canvas.put(0, 0, fit(' crsio', columns), 'inverse');
+  canvas.put(0, columns - textWidth(mark), mark, 'inverse');
+  const inside = { row: 2, column: 2, size: pageSize(state.size) };
+  drawBorder(canvas, 1, 0, { columns, rows: inside.size.rows + 2 }, page.title, signs);
+  let cursor: Place | null = null;
+  if (screen.kind === 'form') cursor = drawForm(canvas, inside, screen.form, signs);
+  else drawRows(canvas, inside, page.rows, screen.focus, signs);
+  const words = screen.kind === 'form' ? formWords(screen.form) : { style: 'plain' as const, text: page.hint };
+  drawWords(canvas, rows - 1 - WORD_ROWS, state.note === null ? words : { style: 'bold', text: state.note });
+  canvas.put(rows - 1, 0, fit(` ${keysOf(state)}`, columns), 'inverse');
+  const popup = state.popups.at(-1);
+  if (popup === undefined) return { canvas, cursor };
+  drawPopup(canvas, popup, signs);
+  return { canvas, cursor: null };
+}
+
+function drawWords(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
+  const width = canvas.size.columns - 2;
+  const lines = wrap(words.text, width);
+  // What does not fit is told by F1: the mark says that there is more.
+  const cut = lines.length > WORD_ROWS ? [...lines.slice(0, WORD_ROWS - 1), lines.slice(WORD_ROWS - 1).join(' ')] : lines;
+  for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
+}
+
+function keysOf(state: State): string {
+  const popup = state.popups.at(-1);
+  if (popup !== undefined) return popup.choices.length > 0 ? 'Up Down choose   Enter take   Esc close' : 'Up Down scroll   Esc close';
+  const screen = topScreen(state);
+  const own = screen.kind === 'form' ? formKeys(screen.form) : { show: false, choose: false };
+  const canRemove = pageOf(state).rows.some(({ remove }) => remove !== null);
+  const keys: readonly (readonly [boolean, string])[] = [
+    [true, 'F1 Help'],
+    [own.show, 'F2 Show keys'],
+    [true, 'F3 Save'],
+    [own.choose, 'F4 Choose'],
+    [true, 'F7 Action'],
+    [canRemove, 'F8 Remove'],
+    [true, 'F10 Leave'],
+    [state.screens.length > 1, 'Esc Back'],
+  ];
+  return keys.flatMap(([isThere, text]) => (isThere ? [text] : [])).join('   ');
+}
+
+/** Which of the keys that only some forms know mean something now. */
+function formKeys(form: Form): { readonly show: boolean; readonly choose: boolean } {
+  const here = focused(form);
+  return {
+    show: form.fields.some(({ entry }) => entry.type.secret),
+    choose: here.kind === 'field' && here.field.offers.length > 0,
+  };
+}
+
+function drawTooSmall(canvas: Canvas): Drawn {
+  const { columns, rows } = canvas.size;
+  const text = `crsio needs ${SCREEN_COLUMNS_MIN}x${SCREEN_ROWS_MIN}, this terminal has ${columns}x${rows}: make it larger`;
+  for (const [index, line] of wrap(text, Math.max(1, columns)).entries()) canvas.put(index, 0, line);
+  return { canvas, cursor: null };
+}

@@ -1,0 +1,56 @@
+// Draws a question, a list of actions or a text over the screen, framed and in the middle.
+// Invariant: the marked choice always shows, and a question is never larger than the terminal.
+
+import type { Popup } from '../model/state.ts';
+import { drawBorder, type Signs } from '../widgets/border.ts';
+import type { Canvas, Size } from '../widgets/canvas.ts';
+import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+import { pageSize } from '../widgets/page-size.ts';
+
+const WIDTH_MAX = 66;
+/** Frame and one space on each side. */
+const SIDES = 4;
+/** Below the line on top. */
+const FIRST_ROW = 1;
+
+export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
+  const { columns } = canvas.size;
+  const width = innerWidth(popup);
+  const text = popup.text === '' ? [] : wrap(popup.text, width);
+  const isText = popup.choices.length === 0;
+  const gap = text.length > 0 && !isText ? 1 : 0;
+  const height = Math.min(text.length + gap + popup.choices.length, bodyRows(canvas.size));
+  const top = FIRST_ROW + Math.floor((bodyRows(canvas.size) - height) / 2);
+  const left = Math.floor((columns - width - SIDES) / 2);
+  drawBorder(canvas, top, left, { columns: width + SIDES, rows: height + 2 }, popup.title, signs);
+  const first = isText ? Math.min(popup.focus, text.length - height) : 0;
+  for (const [index, line] of text.slice(first, first + height).entries()) canvas.put(top + 1 + index, left + 2, line);
+  if (isText) {
+    if (first > 0) canvas.put(top + 1, left + width + 2, signs.more.above);
+    if (first + height < text.length) canvas.put(top + height, left + width + 2, signs.more.below);
+    return;
+  }
+  const room = height - text.length - gap;
+  const scroll = Math.max(0, popup.focus - room + 1);
+  for (const [index, { label }] of popup.choices.slice(scroll, scroll + room).entries()) {
+    const isMarked = index + scroll === popup.focus;
+    const line = fit(`${isMarked ? '> ' : '  '}${label}`, width);
+    canvas.put(top + 1 + text.length + gap + index, left + 2, line, isMarked ? 'inverse' : 'plain');
+  }
+}
+
+/** The last line of a text that can be the first to show. */
+export function lastPopupTop(popup: Popup, size: Size): number {
+  return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
+}
+
+/** Within the frame of the page: the words and keys below stay to be read. */
+function bodyRows(size: Size): number {
+  return pageSize(size).rows;
+}
+
+function innerWidth(popup: Popup): number {
+  const labels = popup.choices.map(({ label }) => textWidth(label) + 2);
+  const lines = popup.text.split('\n').map(textWidth);
+  return Math.min(WIDTH_MAX, Math.max(textWidth(popup.title) + 2, ...labels, ...lines));
+}

@@ -1,0 +1,200 @@
+// Phases of an attachment and the order in which a new session takes up what the old one left (R2 iii-iv), with O1 throughout.
+// Leaves slots and paths to slots.test.ts and trunk.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import { AssertionError } from '@rsio/common/lib/assert';
+import { OP } from '../wire/frames.ts';
+import type { OpenAnswer } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import { Attachment } from './attachment.ts';
+import { Request } from './requests/request.ts';
+
+const VOLUME: OpenAnswer = {
+  handle: 3,
+  id: 'id',
+  sizeBytes: 1 << 20,
+  blockSizeBytes: 512,
+  readonly: false,
+  shared: false,
+  canDiscard: true,
+  identity: 'identity',
+  life: 'life',
+};
+
+function request(op: number, lba = 0, count = 1): Request {
+  return Object.assign(new Request(), { op, lba, count });
+}
+
+function opened(): Attachment {
+  const attachment = new Attachment('oracle', 0, false);
+  attachment.opened(VOLUME);
+  return attachment;
+}
+
+/** Gives out all that may go now. */
+function drain(attachment: Attachment): Request[] {
+  const out: Request[] = [];
+  while (attachment.hasSendable) {
+    const request = attachment.next();
+    if (request !== null) out.push(request);
+  }
+  return out;
+}
+
+function give(attachment: Attachment, ...requests: Request[]): void {
+  for (const one of requests) attachment.add(one);
+}
+
+test('its size only grows: by word of the list, and by a new OPEN', () => {
+  const attachment = new Attachment('oracle', 0, false);
+  expect(attachment.grow(4 << 20), 'not open yet').toBe(false);
+  attachment.opened(VOLUME);
+  expect([attachment.grow(1 << 20), attachment.grow(1 << 19), attachment.volume]).toEqual([false, false, VOLUME]);
+  expect([attachment.grow(2 << 20), attachment.volume]).toEqual([true, { ...VOLUME, sizeBytes: 2 << 20 }]);
+  attachment.sessionLost([], 'Gone');
+  attachment.opened({ ...VOLUME, handle: 9 });
+  expect(attachment.volume).toEqual({ ...VOLUME, handle: 9, sizeBytes: 2 << 20 });
+  attachment.sessionLost([], 'Gone');
+  attachment.opened({ ...VOLUME, sizeBytes: 3 << 20 });
+  expect(attachment.volume?.sizeBytes).toBe(3 << 20);
+});
+
+describe('the ordinary way', () => {
+  test('nothing leaves before it is open; then all in order', () => {
+    const attachment = new Attachment('oracle', 0, false);
+    const list = [request(OP.READ), request(OP.WRITE), request(OP.FLUSH)];
+    give(attachment, ...list);
+    expect(attachment.hasSendable).toBe(false);
+    expect(() => attachment.peek()).not.toThrow();
+    attachment.opened(VOLUME);
+    expect([attachment.phase, attachment.handle]).toEqual(['ready', 3]);
+    expect(drain(attachment)).toEqual(list);
+  });
+
+  test('an overlapping change waits until the earlier is answered; a READ does not', () => {
+    const attachment = opened();
+    const [first, second, read, apart] = [request(OP.WRITE, 0, 4), request(OP.ZERO, 3, 4), request(OP.READ, 0, 8), request(OP.WRITE, 9)];
+    give(attachment, first, second, read, apart);
+    expect(drain(attachment)).toEqual([first, read, apart]);
+    attachment.answered(apart, STATUS.OK);
+    attachment.answered(read, STATUS.OK);
+    expect(attachment.hasSendable).toBe(false);
+    attachment.answered(first, STATUS.OK);
+    expect(drain(attachment)).toEqual([second]);
+  });
+
+  test('order is kept over a long queue', () => {
+    const attachment = opened();
+    const list = Array.from({ length: 5000 }, (_unused, lba) => request(OP.READ, lba));
+    give(attachment, ...list.slice(0, 3000));
+    const out = Array.from({ length: 2500 }, () => attachment.next());
+    give(attachment, ...list.slice(3000));
+    expect([...out, ...drain(attachment)].every((one, index) => one === list[index])).toBe(true);
+  });
+});
+
+describe('a new session', () => {
+  test('first the unanswered changes, when all of them are answered the rest', () => {
+    const attachment = opened();
+    const [write, zero, read, flush] = [request(OP.WRITE, 0), request(OP.ZERO, 10), request(OP.READ, 0), request(OP.FLUSH)];
+    give(attachment, write, read, zero, flush);
+    drain(attachment);
+    const waiting = request(OP.WRITE, 0);
+    give(attachment, waiting);
+    attachment.sessionLost([flush, zero, read, write], 'lost');
+    const late = request(OP.READ, 5);
+    give(attachment, late);
+    expect([attachment.phase, attachment.hasSendable, attachment.slotsHeld]).toEqual(['opening', false, 0]);
+    attachment.opened({ ...VOLUME, handle: 9 });
+    expect([attachment.phase, attachment.handle]).toEqual(['resending', 9]);
+    expect(new Set(drain(attachment))).toEqual(new Set([write, zero]));
+    attachment.answered(zero, STATUS.OK);
+    expect([attachment.phase, attachment.hasSendable]).toEqual(['resending', false]);
+    attachment.answered(write, STATUS.OK);
+    expect(attachment.phase).toBe('ready');
+    expect(drain(attachment)).toEqual([flush, read, late, waiting]);
+  });
+
+  test('without unanswered changes it is ready at once', () => {
+    const attachment = opened();
+    const read = request(OP.READ);
+    give(attachment, read);
+    drain(attachment);
+    attachment.sessionLost([read], 'lost');
+    attachment.opened(VOLUME);
+    expect(attachment.phase).toBe('ready');
+    expect(drain(attachment)).toEqual([read]);
+  });
+
+  test('an interrupted recovery starts from its beginning', () => {
+    const attachment = opened();
+    const writes = [request(OP.WRITE, 0), request(OP.WRITE, 1), request(OP.WRITE, 2)];
+    give(attachment, ...writes);
+    drain(attachment);
+    attachment.sessionLost(writes, 'lost');
+    attachment.opened(VOLUME);
+    const first = attachment.next()!;
+    const second = attachment.next()!;
+    attachment.answered(first, STATUS.OK);
+    attachment.sessionLost([second], 'lost again');
+    expect(attachment.phase).toBe('opening');
+    attachment.opened(VOLUME);
+    const again = drain(attachment);
+    expect(new Set(again)).toEqual(new Set(writes.filter((write) => write !== first)));
+    for (const write of again) attachment.answered(write, STATUS.OK);
+    expect(attachment.phase).toBe('ready');
+  });
+
+  test('a change that came meanwhile does not overtake the unanswered one it overlaps', () => {
+    const attachment = opened();
+    const old = request(OP.WRITE, 0, 8);
+    give(attachment, old);
+    drain(attachment);
+    attachment.sessionLost([old], 'lost');
+    const fresh = request(OP.WRITE, 4);
+    give(attachment, fresh);
+    attachment.opened(VOLUME);
+    expect(drain(attachment)).toEqual([old]);
+    attachment.answered(old, STATUS.OK);
+    expect(drain(attachment)).toEqual([fresh]);
+  });
+});
+
+describe('the end', () => {
+  test('takeAll gives everything that is here, once', () => {
+    const attachment = opened();
+    const [out, next, waiting] = [request(OP.WRITE, 0), request(OP.READ), request(OP.WRITE, 0)];
+    give(attachment, out);
+    drain(attachment);
+    give(attachment, next, waiting);
+    expect(new Set(attachment.takeAll())).toEqual(new Set([next, waiting]));
+    expect(attachment.takeAll()).toEqual([]);
+    attachment.answered(out, STATUS.OK);
+    expect(attachment.hasSendable).toBe(false);
+  });
+
+  // Once the tracker went on counting them as in flight, and whatever overlapped waited for ever.
+  test("what was taken out unsent stands in nobody's way", () => {
+    const attachment = opened();
+    const [unsent, resent] = [request(OP.WRITE, 0), request(OP.WRITE, 5)];
+    give(attachment, resent);
+    drain(attachment);
+    attachment.sessionLost([resent], 'lost');
+    give(attachment, unsent);
+    expect(new Set(attachment.takeAll())).toEqual(new Set([unsent, resent]));
+    attachment.opened(VOLUME);
+    const later = [request(OP.WRITE, 0), request(OP.WRITE, 5)];
+    give(attachment, ...later);
+    expect(drain(attachment)).toEqual(later);
+  });
+
+  test('moves that the table does not have are our own mistake', () => {
+    const attachment = opened();
+    attachment.moveTo('failed', 'Another client has it');
+    expect(() => attachment.opened(VOLUME)).toThrow(AssertionError);
+    attachment.sessionLost([], 'lost');
+    expect([attachment.phase, attachment.reason]).toEqual(['failed', 'Another client has it']);
+    attachment.moveTo('closed', 'Detached');
+    expect(() => attachment.moveTo('opening', '')).toThrow(AssertionError);
+  });
+});

@@ -1,0 +1,397 @@
+// Requests of one session: which goes when and over which path, what goes out again when a path falls silent or dies, and what an
+// answer means. Knows paths only as places to send; which of them live is the trunk's. Invariants: docs/PROTOCOL.md S1-S4 and O1,
+// client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
+
+import { assert } from '@rsio/common/lib/assert';
+import { LATE_LOOK_MS, LATE_MS } from '@rsio/common/lib/program-limits';
+import {
+  HEDGE_LOOK_MS,
+  HEDGE_MIN_MS,
+  HEDGES_MAX,
+  OUTPUT_QUEUED_MAX_BYTES,
+  RATE_PROBE_LONGEST_MS,
+  RATE_PROBE_MAX_MS,
+  RATE_PROBE_SHARE,
+  SLOTS,
+  SLOTS_QUARANTINE_MAX,
+  SLOTS_RESERVED,
+  VOLUME_SLOT_SHARE,
+} from '@rsio/common/lib/limits';
+import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
+import type { Header } from '../wire/header.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Attachment } from './attachment.ts';
+import type { Path } from './paths/path.ts';
+import { ReadTimes } from './paths/read-times.ts';
+import type { Request } from './requests/request.ts';
+import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './paths/scheduler.ts';
+import { Slots } from './requests/slots.ts';
+
+const NONE: readonly number[] = [];
+/** What a volume may hold for each slot, or byte, that is free: that is its share of what the others leave. */
+const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
+
+export class Dispatcher {
+  readonly attachments: Attachment[] = [];
+  private slots = new Slots(1);
+  private windowBytes = 0;
+  private windowUsedBytes = 0;
+  /** LIST, OPEN and CLOSE, which go before data and may use the reserved slots. */
+  private control: Request[] = [];
+  /** Slots whose request no unsuspected path owes an answer. */
+  private resends: number[] = [];
+  private turn = 0;
+  private nowMs = 0;
+  private readonly readTimes = new ReadTimes();
+  private hedgeLookMs = 0;
+  private lateLookMs = 0;
+  /** Data requests sent since a path was looked for that is to be probed by one. */
+  private sinceProbe = 0;
+
+  /** Too many slots wait for copies that nobody answers (S6); the bound is that of SLOTS, and less for a server that grants fewer. */
+  get isQuarantineLarge(): boolean {
+    return this.slots.quarantined > (this.slots.size * SLOTS_QUARANTINE_MAX) / SLOTS;
+  }
+
+  quarantinedOn(path: number): number {
+    return this.slots.quarantinedOn(path);
+  }
+
+  /**
+   * A new session: what was out goes back to its attachment, LIST is sent again. OPEN and CLOSE spoke of the old session's handles, whose
+   * numbers mean others now: they are answered STALE, sent or not. `again`: there was an old session.
+   */
+  restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
+    const unanswered = this.slots.restart();
+    this.slots = new Slots(slotCount);
+    this.windowBytes = windowBytes;
+    this.windowUsedBytes = 0;
+    this.resends = [];
+    const own = [...unanswered.filter((request) => request.attachment === null), ...this.control];
+    const isOver = (request: Request): boolean => again && (request.op === OP.OPEN || request.op === OP.CLOSE);
+    this.control = own.filter((request) => !isOver(request));
+    for (const attachment of this.attachments) {
+      const mine = unanswered.filter((request) => request.attachment === attachment);
+      attachment.sessionLost(mine, reason);
+    }
+    // Of attachments that were closed while requests were out.
+    const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
+    for (const request of orphans) {
+      request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+      request.attachment?.forgetOut();
+    }
+    for (const request of own) if (isOver(request)) request.owner?.requestDone(request, STATUS.STALE);
+  }
+
+  /** Takes out every request that is here, sent or not: the trunk ends. */
+  takeAll(): Request[] {
+    const all = [...this.slots.restart(), ...this.control, ...this.attachments.flatMap((attachment) => attachment.takeAll())];
+    this.control = [];
+    this.resends = [];
+    return all;
+  }
+
+  /** Takes out every request of an attachment; when any was sent, the caller has the handle revoked, or leaves the session. */
+  giveUp(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
+    const sent = this.slots.giveUp(attachment.handle, (request) => request.attachment === attachment);
+    const tags = this.fencedTags(attachment.handle);
+    for (let at = 0; at < tags.length; at += 2) forgetReceivers(tags[at]!, paths);
+    return { sent, waiting: attachment.giveUp(sent) };
+  }
+
+  /** Pairs of slot and seq of what was given up of a handle. */
+  fencedTags(handle: number): number[] {
+    return this.slots.tagsOf(handle);
+  }
+
+  /** Nothing that was given up of this handle can be executed any more (S11). */
+  revoked(handle: number): void {
+    this.windowUsedBytes -= this.slots.revoked(handle);
+  }
+
+  /** There is a path again, or none any more. */
+  setReachable(isReachable: boolean): void {
+    for (const attachment of this.attachments) attachment.setReachable(isReachable);
+  }
+
+  add(request: Request): void {
+    request.slot = -1;
+    if (request.answers.length > 0) request.answers = [];
+    if (request.attachment === null) this.control.push(request);
+    else request.attachment.add(request);
+  }
+
+  /** Sends whatever may be sent; the caller flushes the paths. */
+  send(paths: readonly Path[], nowMs: number): void {
+    this.nowMs = nowMs;
+    prepare(paths, nowMs);
+    const areResent = this.sendResends(paths);
+    this.sendControl(paths);
+    this.sendHedges(paths);
+    this.sendLate(paths);
+    if (areResent) this.sendData(paths);
+  }
+
+  /** A path fell silent, died or was born: finds the requests that no unsuspected path owes an answer. */
+  findResends(paths: readonly Path[]): void {
+    const good = new Set(paths.filter((path) => !path.suspect).map((path) => path.number));
+    this.resends = this.slots.unserved((path) => good.has(path));
+  }
+
+  /** Nothing sent on this path can be executed any more (S5). */
+  fenced(path: number): void {
+    this.slots.fenced(path);
+  }
+
+  /** False: one is held back until a path that is well has room for it. What is new waits behind it, or would keep the room taken. */
+  private sendResends(paths: readonly Path[]): boolean {
+    if (this.resends.length === 0) return true;
+    let areGone = true;
+    const later: number[] = [];
+    for (const slot of this.resends) {
+      const request = this.slots.requestOf(slot);
+      if (request === null) continue;
+      const path = choose(paths, this.slots.copiesOf(slot), request);
+      if (path === null || path.suspect) {
+        if (path === null) areGone = false;
+        later.push(slot);
+        continue;
+      }
+      path.resent++;
+      this.sendCopy(request, slot, path);
+    }
+    this.resends = later;
+    return areGone;
+  }
+
+  private sendControl(paths: readonly Path[]): void {
+    while (this.control.length > 0 && this.slots.hasRoom(true)) {
+      const path = leastBusy(paths, NONE, 0, 0);
+      if (path === null || path.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) return;
+      this.sendNew(this.control.shift()!, path);
+    }
+  }
+
+  /** One request of each attachment in turn, until slots, window or paths are used up. */
+  private sendData(paths: readonly Path[]): void {
+    const count = this.attachments.length;
+    let idle = 0;
+    while (idle < count) {
+      const attachment = this.attachments[this.turn++ % count]!;
+      if (attachment.hasSendable && this.sendNext(attachment, paths)) idle = 0;
+      else idle++;
+    }
+  }
+
+  private sendNext(attachment: Attachment, paths: readonly Path[]): boolean {
+    const request = attachment.peek();
+    if (!this.mayHold(attachment, request)) return false;
+    const path = choose(paths, NONE, request);
+    if (path === null) return false;
+    // It waits for room in its log; what comes behind it may go.
+    if (attachment.next() === null) return true;
+    attachment.slotsHeld++;
+    attachment.bytesHeld += request.bodyBytes;
+    this.sendNew(request, path);
+    this.probe(request, paths);
+    return true;
+  }
+
+  /** How fast an idle path is, a copy shows for which nobody waits. */
+  private probe(request: Request, paths: readonly Path[]): void {
+    if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
+    this.sinceProbe = 0;
+    // A copy keeps its slot until it is answered.
+    const longestMs = this.slots.freeCount * 2 > this.slots.size ? RATE_PROBE_LONGEST_MS : RATE_PROBE_MAX_MS;
+    const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs, longestMs);
+    if (path === null) return;
+    path.probed++;
+    this.sendCopy(request, request.slot, path);
+  }
+
+  /** READs that are late on their path are asked for on another one, which has delivered meanwhile and is done with it soon. */
+  private sendHedges(paths: readonly Path[]): void {
+    if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
+    this.hedgeLookMs = this.nowMs;
+    const max = Math.min(HEDGES_MAX, (this.slots.size * HEDGES_MAX) / SLOTS);
+    for (let slot = 0; slot < this.slots.size && this.slots.hedged < max; slot++) {
+      const request = this.slots.requestOf(slot);
+      if (request !== null && request.op === OP.READ) this.hedge(request, slot, paths);
+    }
+  }
+
+  private hedge(request: Request, slot: number, paths: readonly Path[]): void {
+    const copies = this.slots.copiesOf(slot);
+    const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
+    if (from === null || from.suspect) return;
+    const sentMs = from.load.sentAtMs(slot);
+    // It has reached the server, which is not done with it: another path would make it no faster.
+    if (from.load.pingedMs >= sentMs) return;
+    const ageMs = this.nowMs - sentMs;
+    const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
+    if (!isOverdue && ageMs < this.readTimes.lateMs) return;
+    const to = choose(paths, copies, request);
+    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (completionMs(to.load, request.bodyBytes, 0) > (isOverdue ? from.load.delayMs : ageMs / 2)) return;
+    to.hedged++;
+    this.slots.hedge(slot);
+    this.sendCopy(request, slot, to);
+  }
+
+  /**
+   * Whatever is late on every path that carries it goes out on one that delivers: a path that brings an answer now and then is never
+   * suspected, and may take hours for what is queued there. At most once for each path, as all copies.
+   */
+  private sendLate(paths: readonly Path[]): void {
+    const sinceMs = this.nowMs - this.lateLookMs;
+    if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
+    this.lateLookMs = this.nowMs;
+    // Our own loop stood still: what came meanwhile is read first.
+    if (sinceMs > LATE_MS / 2) return;
+    for (let slot = 0; slot < this.slots.size; slot++) {
+      const request = this.slots.requestOf(slot);
+      if (request !== null) this.sendIfLate(request, slot, paths);
+    }
+  }
+
+  private sendIfLate(request: Request, slot: number, paths: readonly Path[]): void {
+    const copies = this.slots.copiesOf(slot);
+    let sentMs = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < copies.length; index++) {
+      const from = pathOf(paths, copies[index]!);
+      if (from === null || from.suspect) continue;
+      if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
+      sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
+    }
+    // None owes it: it is sent again without this.
+    if (sentMs === Number.NEGATIVE_INFINITY) return;
+    const to = choose(paths, copies, request);
+    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (completionMs(to.load, receivingBytes(request), sendingBytes(request)) > (this.nowMs - sentMs) / 2) return;
+    to.hedged++;
+    this.sendCopy(request, slot, to);
+  }
+
+  /**
+   * There is room, and the volume holds no more than its share of what the others leave, also when nobody else wants it now: whoever comes
+   * while this one hangs must find something left.
+   */
+  private mayHold(attachment: Attachment, request: Request): boolean {
+    const isFlush = request.op === OP.FLUSH;
+    if (!this.slots.hasRoom(isFlush)) return false;
+    const freeSlots = this.slots.freeCount - (isFlush ? 0 : SLOTS_RESERVED);
+    if (attachment.slotsHeld >= freeSlots * HELD_PER_FREE) return false;
+    if (request.bodyBytes === 0) return true;
+    const freeBytes = this.windowBytes - this.windowUsedBytes;
+    return request.bodyBytes <= freeBytes && attachment.bytesHeld < freeBytes * HELD_PER_FREE;
+  }
+
+  private sendNew(request: Request, path: Path): void {
+    const slot = this.slots.take(request);
+    this.windowUsedBytes += request.bodyBytes;
+    this.sendCopy(request, slot, path);
+  }
+
+  private sendCopy(request: Request, slot: number, path: Path): void {
+    this.slots.addCopy(slot, path.number);
+    const handle = request.attachment === null ? request.handle : request.attachment.handle;
+    path.say(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
+  }
+
+  /** The body of an answer begins to come in parts: a READ's goes straight into its request's buffer, if no other path does so already. */
+  answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
+    const request = this.expected(path, header);
+    if (request === null || request.op !== OP.READ) return;
+    if (paths.some((other) => other.receivingSlot === header.slot)) return;
+    path.receivingSlot = header.slot;
+    path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
+  }
+
+  /** A whole answer frame came on `path`. */
+  answer(path: Path, header: Header, body: Buffer, offset: number, paths: readonly Path[]): void {
+    const slot = header.slot;
+    const received = path.receivingSlot === slot;
+    path.receivingSlot = -1;
+    const request = this.expected(path, header);
+    if (path.connection.closed) return;
+    const isMessage = frameEntry(header.op)?.shape === 'message';
+    if (isMessage && !path.keepPart(header, body, offset)) return;
+    const tookMs = path.answered(slot);
+    const kind = this.slots.answer(slot, header.seq, path.number);
+    if (kind === 'extra' || request === null) {
+      path.dropped++;
+      path.takeParts(slot);
+      return;
+    }
+    if (request.op === OP.READ && header.handle === STATUS.OK && !received) {
+      body.copy(request.buffer, request.bufferOffset, offset, offset + request.bodyBytes);
+    }
+    if (request.op === OP.READ) this.readTimes.add(tookMs);
+    forgetReceivers(slot, paths);
+    if (isMessage) {
+      request.answers = path.takeParts(slot);
+      request.answerAux = header.aux;
+    }
+    this.finish(request, slot, header.handle);
+  }
+
+  /** The request this answer is for; null when its result has come. Breaks the path when it owes no such answer (S3). */
+  private expected(path: Path, header: Header): Request | null {
+    if (!this.slots.owes(header.slot, header.seq, path.number)) {
+      path.violation(`${frameName(header.op)} for slot ${header.slot} seq ${header.seq}, of which this path owes none`);
+      return null;
+    }
+    const request = this.slots.requestOf(header.slot);
+    if (request === null) return null;
+    // The count of a message frame is a part of something else.
+    const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
+    if ((header.op & ~ANSWER) === request.op && sameSize) return request;
+    path.violation(
+      `${frameName(header.op)} of ${header.count} sectors in slot ${header.slot}, which holds ${frameName(request.op)} of ${request.count}`,
+    );
+    return null;
+  }
+
+  private finish(request: Request, slot: number, status: number): void {
+    this.windowUsedBytes -= request.bodyBytes;
+    request.slot = -1;
+    this.slots.settle(slot);
+    const attachment = request.attachment;
+    if (attachment !== null) {
+      attachment.slotsHeld--;
+      attachment.bytesHeld -= request.bodyBytes;
+      if (status === STATUS.STALE && attachment.keepStale(request)) return;
+      attachment.answered(request, status);
+    }
+    const owner = request.owner;
+    assert(owner !== null, 'A request has no owner');
+    owner.requestDone(request, status);
+  }
+}
+
+function choose(paths: readonly Path[], carried: readonly number[], request: Request): Path | null {
+  return choosePath(paths, carried, receivingBytes(request), sendingBytes(request), OUTPUT_QUEUED_MAX_BYTES);
+}
+
+function receivingBytes(request: Request): number {
+  return request.op === OP.READ ? request.bodyBytes : 0;
+}
+
+function sendingBytes(request: Request): number {
+  return request.op === OP.WRITE ? request.bodyBytes : 0;
+}
+
+function pathOf(paths: readonly Path[], number: number): Path | null {
+  for (let index = 0; index < paths.length; index++) if (paths[index]!.number === number) return paths[index]!;
+  return null;
+}
+
+/** The result is there, or nobody waits for it: an answer still coming in on another path must not touch the request's buffer any more. */
+function forgetReceivers(slot: number, paths: readonly Path[]): void {
+  for (let index = 0; index < paths.length; index++) {
+    const path = paths[index]!;
+    if (path.receivingSlot !== slot) continue;
+    path.receivingSlot = -1;
+    path.connection.decoder.discardBody();
+  }
+}

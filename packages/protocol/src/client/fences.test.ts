@@ -1,0 +1,87 @@
+// Dead paths until they are confirmed (S5).
+// Leaves the frames that ask and confirm to trunk.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import { DEAD_PATHS_NAMED_MAX } from '@rsio/common/lib/limits';
+import { Fences } from './fences.ts';
+
+function fencesWith(...dead: number[]): Fences {
+  const fences = new Fences();
+  for (const path of dead) fences.died(path);
+  return fences;
+}
+
+describe('asking', () => {
+  test('each dead path is asked for once, until FENCED', () => {
+    const fences = fencesWith(3, 4);
+    expect(fences.unasked()).toEqual([3, 4]);
+    for (const path of fences.unasked()) expect(fences.ask(path, 7)).toBe(true);
+    expect(fences.unasked()).toEqual([]);
+    expect(fences.answered(3, 7)).toBe('fenced');
+    expect([fences.count, fences.isDead(3), fences.isDead(4)]).toEqual([1, false, true]);
+  });
+
+  test('again on another path when the asked one dies too', () => {
+    const fences = fencesWith(3);
+    fences.ask(3, 7);
+    fences.died(7);
+    expect(fences.unasked()).toEqual([3, 7]);
+    fences.ask(3, 8);
+    expect(fences.answered(3, 8)).toBe('fenced');
+    expect(fences.unasked()).toEqual([7]);
+  });
+
+  test('again on another path when the asked one falls silent, and the late answer does no harm', () => {
+    const fences = fencesWith(3);
+    fences.ask(3, 7);
+    fences.distrust(7);
+    expect(fences.unasked()).toEqual([3]);
+    expect(fences.ask(3, 8)).toBe(true);
+    expect(fences.answered(3, 8)).toBe('fenced');
+    expect(fences.answered(3, 7)).toBe('known');
+  });
+
+  test('a path that owes the answer is not asked twice', () => {
+    const fences = fencesWith(3);
+    fences.ask(3, 7);
+    fences.distrust(7);
+    expect(fences.ask(3, 7)).toBe(false);
+    expect(fences.unasked()).toEqual([]);
+    expect(fences.answered(3, 7)).toBe('fenced');
+    expect(fences.answered(3, 7)).toBe('violation');
+  });
+});
+
+describe('answers', () => {
+  test('a FENCED that was not asked for on this path is a violation', () => {
+    const fences = fencesWith(3);
+    expect(fences.answered(3, 7)).toBe('violation');
+    fences.ask(3, 7);
+    expect(fences.answered(3, 8)).toBe('violation');
+    expect(fences.answered(4, 7)).toBe('violation');
+    expect(fences.isDead(3)).toBe(true);
+  });
+
+  // Once the path that answered after a join's WELCOME had confirmed the same dead path was closed as if the server had lied.
+  test('a FENCED that comes after a WELCOME has confirmed the path is no violation', () => {
+    const fences = fencesWith(3);
+    fences.ask(3, 7);
+    expect(fences.confirmed(3)).toBe(true);
+    expect(fences.confirmed(3)).toBe(false);
+    expect(fences.answered(3, 7)).toBe('known');
+    expect(fences.answered(3, 7)).toBe('violation');
+  });
+});
+
+test('a PROOF names the longest dead, and not more than it may', () => {
+  const fences = new Fences();
+  for (let path = 0; path < DEAD_PATHS_NAMED_MAX + 5; path++) fences.died(path);
+  expect(fences.named()).toEqual(Array.from({ length: DEAD_PATHS_NAMED_MAX }, (_unused, path) => path));
+});
+
+test('a new session forgets everything', () => {
+  const fences = fencesWith(3);
+  fences.ask(3, 7);
+  fences.restart();
+  expect([fences.count, fences.unasked(), fences.answered(3, 7)]).toEqual([0, [], 'violation']);
+});

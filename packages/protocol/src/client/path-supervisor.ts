@@ -1,0 +1,429 @@
+// Keeps one path up between one client interface and one server interface: connects, proves, hands the connection to the trunk of the
+// server it met, and begins again when the path goes down: at once after a good life, else waiting longer each time; a path that dies too
+// often is on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+//
+//   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
+//     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
+
+import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.ts';
+import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
+import { Backoff } from '@rsio/common/lib/backoff';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { Histogram } from '@rsio/common/structures/histogram';
+import type { Directions, PathState, PathTotals } from '../link/path-facts.ts';
+import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
+import {
+  BODY_MAX_BYTES,
+  DRAINING_RETRY_MS,
+  HANDSHAKE_MESSAGE_MAX_BYTES,
+  HANDSHAKE_PATIENCE_MS,
+  JOIN_RETRY_MS,
+  MESSAGE_MAX_BYTES,
+  PATH_SETTLED_MS,
+  PROBATION_DEATHS,
+  PROBATION_MS,
+  PROBATION_WINDOW_MS,
+  PROOF_TIMEOUT_MS,
+  RECONNECT_AWAY_GROWTH,
+  RECONNECT_FIRST_MS,
+  RECONNECT_GROWTH,
+  RECONNECT_MAX_MS,
+  RECONNECT_MIN_MS,
+  WRONG_KEY_RETRY_MAX_MS,
+  WRONG_KEY_RETRY_MIN_MS,
+} from '@rsio/common/lib/limits';
+import { FEATURE } from '../wire/features.ts';
+import type { Header } from '../wire/header.ts';
+import type { Challenge } from '../wire/messages.ts';
+import { Connection, type ConnectionHandler, type ConnectionPools } from '../link/connection.ts';
+import type { FirstHolder } from './paths/first-handshake.ts';
+import { UNKNOWN_DIRECTIONS } from '../link/heartbeat.ts';
+import type { Path } from './paths/path.ts';
+import type { PathLatencies } from './paths/path-load.ts';
+import type { Connector, PathTransport } from '../link/path-transport.ts';
+import type { PathObserver, Presentation, Trunk } from './trunk.ts';
+
+const STATES: StateTable<PathState> = {
+  down: ['connecting', 'retired'],
+  connecting: ['proving', 'down', 'retired'],
+  proving: ['up', 'down', 'retired'],
+  up: ['suspect', 'down', 'probation', 'retired'],
+  suspect: ['up', 'down', 'probation', 'retired'],
+  probation: ['connecting', 'retired'],
+  retired: [],
+};
+
+export interface Endpoints {
+  readonly localAddress: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface SupervisorPorts {
+  readonly clock: Clock;
+  readonly connector: Connector;
+  readonly random: RandomBytes;
+  readonly pools: ConnectionPools;
+  /** The trunk to the server that presents itself so; throws an RsError for a server that must not be used. */
+  trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
+  stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
+}
+
+export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHolder {
+  readonly endpoints: Endpoints;
+  state: PathState = 'down';
+  sinceMs: number;
+  path: Path | null = null;
+  trunk: Trunk | null = null;
+  lastError: RsError | null = null;
+  /** The same for people, with its code. */
+  lastErrorSentence: string | null = null;
+  lastErrorMs: number | null = null;
+  deaths = 0;
+  /** Number of the last path, for the log. */
+  lastNumber = 0;
+  readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
+  /** Of earlier connections. */
+  private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
+  private readonly ports: SupervisorPorts;
+  /** Who this client says it is; another one counts from the next connection on. */
+  identity: ClientIdentity;
+  private readonly backoff: Backoff;
+  /** While the server does not take this client's key: trying again does not help, and costs others their tries (see ProofLimits). */
+  private readonly keyBackoff: Backoff;
+  private readonly unit: () => number;
+  /** Deaths for which the path may be to blame, and in which session. */
+  private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
+  private upSinceMs = 0;
+  /** Lives in a row that were shorter than PATH_SETTLED_MS. */
+  private shortLives = 0;
+  /** When the next try would be due without probation. */
+  private retryAtMs = 0;
+  /** Of the last path, when it died. */
+  private lastDirections: Directions = UNKNOWN_DIRECTIONS;
+  private timer: Timer | null = null;
+  private connecting: { cancel(): void } | null = null;
+  private connection: Connection | null = null;
+  private handshake: ClientHandshake | null = null;
+  private challenge: Challenge | null = null;
+  private presentation: Presentation | null = null;
+  /** When to try again, of a connection that has not failed: it met what makes the next one right. */
+  private againMs: number | null = null;
+  /** Handshakes in a row in which an answer did not come in time. */
+  private lateHandshakes = 0;
+
+  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
+    this.endpoints = endpoints;
+    this.identity = identity;
+    this.ports = ports;
+    this.sinceMs = ports.clock.wallMs();
+    this.unit = () => ports.random(4).readUInt32BE(0) / 2 ** 32;
+    this.backoff = new Backoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS, this.unit, RECONNECT_GROWTH);
+    this.keyBackoff = new Backoff(WRONG_KEY_RETRY_MIN_MS, WRONG_KEY_RETRY_MAX_MS, this.unit);
+  }
+
+  /** Sums over all connections of this candidate. */
+  get totals(): PathTotals {
+    const { path, past } = this;
+    return {
+      requests: past.requests + (path?.requests ?? 0),
+      sentBytes: past.sentBytes + (path?.connection.sentBytes ?? 0),
+      receivedBytes: past.receivedBytes + (path?.connection.receivedBytes ?? 0),
+      unansweredBytes: path?.load.unansweredBytes ?? 0,
+      resent: past.resent + (path?.resent ?? 0),
+      hedged: past.hedged + (path?.hedged ?? 0),
+      probed: past.probed + (path?.probed ?? 0),
+      dropped: past.dropped + (path?.dropped ?? 0),
+      deaths: this.deaths,
+      roundTripMs: path?.roundTripMs ?? null,
+      receivingBytesPerSecond: path?.load.receiving.bytesPerSecond ?? null,
+      sendingBytesPerSecond: path?.load.sending.bytesPerSecond ?? null,
+    };
+  }
+
+  /** Tries in a row that came to nothing, or to a short life. */
+  get retries(): number {
+    return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
+  }
+
+  /** What works of a living path; of a dead one, what did not when it died. */
+  get directions(): Directions {
+    return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
+  }
+
+  /** Begins, or tries at once what waits for its turn, whatever became of it before. */
+  start(): void {
+    if (this.state !== 'down' && this.state !== 'probation') return;
+    this.timer?.cancel();
+    this.connect();
+  }
+
+  /** There is reason to hope, or need: probation ends, and what waits is tried at once, unless its last lives were short ones. */
+  hasten(): void {
+    if (this.shortLives === 0) this.start();
+    else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
+  }
+
+  /** The way there is open again, or the key may be right now: as `hasten`, and an attempt that waits for an answer begins anew. */
+  wayOpened(): void {
+    this.keyBackoff.reset();
+    this.connecting?.cancel();
+    if (this.connecting === null) this.hasten();
+    else this.connect();
+  }
+
+  /** What is known from elsewhere (no carrier): a path that is up becomes suspect. */
+  distrust(reason: string): void {
+    if (this.path !== null) this.trunk?.distrust(this.path, reason);
+  }
+
+  /** What is known from elsewhere (the address is gone): a path that is up is reset. */
+  cut(reason: string): void {
+    this.path?.connection.close(reason, true);
+  }
+
+  /** Ends for good. */
+  retire(reason: string): void {
+    if (this.state === 'retired') return;
+    this.timer?.cancel();
+    this.connecting?.cancel();
+    this.connecting = null;
+    this.move('retired', reason);
+    this.leaveTrunk();
+    this.connection?.close(reason, false);
+    this.path?.connection.finish(reason);
+  }
+
+  private connect(): void {
+    const { localAddress, address, port } = this.endpoints;
+    this.move('connecting', '');
+    this.connecting = this.ports.connector.connect(
+      localAddress,
+      address,
+      port,
+      (transport) => this.connected(transport),
+      (reason) => this.fail(new RsError('E_UNREACHABLE', `No connection from ${localAddress} to ${address} port ${port}: ${reason}`)),
+    );
+  }
+
+  private connected(transport: PathTransport): void {
+    this.connecting = null;
+    this.move('proving', '');
+    const connection = new Connection(transport, this.ports.pools, this);
+    connection.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    connection.decoder.ioMaxBytes = 0;
+    this.connection = connection;
+    this.handshake = new ClientHandshake(this.identity, this.ports.random);
+    this.challenge = null;
+    this.presentation = null;
+    this.expectAnswer(this.patienceMs);
+    this.say(this.handshake.start());
+  }
+
+  /** What needs no work of the server is not waited for long: what was sent may have been lost, and a new connection is through sooner. */
+  private get patienceMs(): number {
+    return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
+  }
+
+  private expectAnswer(withinMs: number): void {
+    this.timer?.cancel();
+    this.timer = this.ports.clock.after(withinMs, () => {
+      this.lateHandshakes++;
+      this.failLate(withinMs, '');
+    });
+  }
+
+  private failLate(afterMs: number, more: string): void {
+    const { address, port } = this.endpoints;
+    this.fail(new RsError('E_TIMEOUT', `${address} port ${port} did not finish the handshake within ${Math.round(afterMs)} ms${more}`));
+  }
+
+  private say(frame: Buffer): void {
+    this.connection?.encoder.raw(frame);
+    this.connection?.encoder.flush();
+  }
+
+  // --- ConnectionHandler, while proving
+
+  bodyBegins(): void {}
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    try {
+      const whole = wholeFrame(header, body, offset);
+      if (this.challenge === null) this.challenged(whole);
+      else this.welcomed(whole);
+    } catch (error) {
+      if (!(error instanceof RsError)) throw error;
+      this.fail(error);
+    }
+  }
+
+  received(): void {}
+
+  drained(): void {}
+
+  closed(reason: string): void {
+    if (this.state === 'proving')
+      this.fail(new RsError('E_RESET', `${this.endpoints.address} port ${this.endpoints.port} ended the handshake: ${reason}`));
+  }
+
+  private challenged(frame: Buffer): void {
+    const challenge = this.handshake!.onChallenge(frame);
+    this.challenge = challenge;
+    const trunk = this.ports.trunkFor(this, challenge);
+    this.trunk = trunk;
+    const presentation = trunk.present(challenge, this);
+    this.presentation = presentation;
+    if (presentation.kind === 'wait') {
+      this.againMs = JOIN_RETRY_MS;
+      this.fail(new RsError('E_TIMEOUT', 'Another path of this server is proven first'));
+      return;
+    }
+    const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
+    // A new session may have to wait for the end of the old one.
+    this.expectAnswer(joining === null ? PROOF_TIMEOUT_MS : this.patienceMs);
+    this.say(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
+  }
+
+  private welcomed(frame: Buffer): void {
+    const handshake = this.handshake!;
+    const welcome = handshake.onWelcome(frame);
+    const { trunk, challenge, presentation, connection } = this;
+    if (trunk === null || challenge === null || presentation === null || connection === null) return;
+    if (presentation.kind === 'join' && trunk.session?.id.equals(presentation.session) !== true) {
+      this.fail(new RsError('E_NO_SESSION', 'The session was replaced while this path was joining it'));
+      return;
+    }
+    if (presentation.kind === 'join' && !trunk.isNumberFree(welcome.path)) {
+      this.fail(new RsError('E_PROTOCOL', `The server gave path number ${welcome.path} twice`));
+      return;
+    }
+    this.timer?.cancel();
+    this.lateHandshakes = 0;
+    this.keyBackoff.reset();
+    this.upSinceMs = this.ports.clock.monotonicMs();
+    this.lastDirections = UNKNOWN_DIRECTIONS;
+    connection.decoder.messageMaxBytes = MESSAGE_MAX_BYTES;
+    connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
+    connection.decoder.digest = challenge.features.includes(FEATURE.DIGEST);
+    connection.encoder.digest = connection.decoder.digest;
+    this.connection = null;
+    this.presentation = null;
+    this.lastNumber = welcome.path;
+    this.move('up', '');
+    this.path =
+      presentation.kind === 'join'
+        ? trunk.join(connection, welcome, presentation.dead, this)
+        : trunk.begin(connection, welcome, handshake.sessionSecret, challenge, this);
+    this.forgiveSessionEnd();
+  }
+
+  /** A path that died with its session, or shortly before, is not to blame. */
+  private forgiveSessionEnd(): void {
+    const last = this.recentDeaths.at(-1);
+    const session = this.trunk?.session?.id;
+    if (last !== undefined && session !== undefined && last.session?.equals(session) !== true) this.recentDeaths.pop();
+  }
+
+  // --- FirstHolder, while proving
+
+  overtaken(afterMs: number): void {
+    this.failLate(afterMs, ': another path goes first');
+  }
+
+  // --- PathObserver, while up
+
+  pathSuspect(path: Path, suspect: boolean, reason: string): void {
+    if (path !== this.path) return;
+    if (suspect) this.note(new RsError('E_TIMEOUT', reason), `Suspect: ${reason}`);
+    this.move(suspect ? 'suspect' : 'up', reason);
+  }
+
+  pathDown(path: Path, reason: string): void {
+    if (path !== this.path) return;
+    const nowMs = this.ports.clock.monotonicMs();
+    this.past = this.totals;
+    this.lastDirections = path.isBlameless ? UNKNOWN_DIRECTIONS : path.heartbeat.failures(nowMs);
+    this.path = null;
+    if (this.state === 'retired') return;
+    this.deaths++;
+    const lifeMs = nowMs - this.upSinceMs;
+    const isSettled = lifeMs >= PATH_SETTLED_MS;
+    this.shortLives = isSettled ? 0 : this.shortLives + 1;
+    if (isSettled) this.backoff.reset();
+    // The time of its life counts: what is spaced are the beginnings.
+    const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - lifeMs);
+    this.retryAtMs = nowMs + delayMs;
+    this.note(new RsError('E_RESET', reason), reason);
+    const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
+    this.move(flaps ? 'probation' : 'down', reason);
+    // Who is told of the move may have hastened it.
+    if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
+  }
+
+  /** True: it has died too often of late. */
+  private countDeath(path: Path, nowMs: number): boolean {
+    const deaths = this.recentDeaths;
+    if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
+    while (deaths.length > 0 && nowMs - deaths[0]!.atMs > PROBATION_WINDOW_MS) deaths.shift();
+    return !path.isBlameless && deaths.length >= PROBATION_DEATHS;
+  }
+
+  private fail(error: RsError): void {
+    const isTrying = this.state === 'connecting' || this.state === 'proving';
+    if (!isTrying) return;
+    this.connecting = null;
+    this.timer?.cancel();
+    if (error.code === 'E_NO_SESSION' && this.presentation?.kind === 'join') {
+      const isBelieved = this.trunk?.refused(this.presentation.session, error.context['proved'] === true) === true;
+      if (isBelieved) this.againMs = RECONNECT_FIRST_MS * this.unit();
+    }
+    const isWaiting = this.presentation?.kind === 'wait';
+    this.leaveTrunk();
+    const reason = `${error.message} [${error.code}]`;
+    const { againMs, connection } = this;
+    this.againMs = null;
+    this.connection = null;
+    // That there were too many wrong proofs says less than why they are wrong.
+    const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
+    if (againMs === null && !isLimited) this.note(error, reason);
+    const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
+    this.move('down', isWaiting ? '' : reason);
+    connection?.close(error.message, false);
+    // Who was told of the move may have hastened it, or ended it.
+    if (this.state === 'down') this.retryIn(delayMs);
+  }
+
+  private delayAfter(code: ErrorCode, isLimited: boolean): number {
+    if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
+    // It is there, and says that it is slow: it is asked again before that word is old.
+    if (code === 'E_DRAINING') return Math.min(DRAINING_RETRY_MS, this.backoff.nextMs());
+    return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
+  }
+
+  private leaveTrunk(): void {
+    if (this.presentation?.kind === 'first') this.trunk?.firstFailed(this);
+    this.presentation = null;
+  }
+
+  private note(error: RsError, sentence: string): void {
+    this.lastError = error;
+    this.lastErrorSentence = sentence;
+    this.lastErrorMs = this.ports.clock.wallMs();
+  }
+
+  private retryIn(delayMs: number): void {
+    this.timer?.cancel();
+    this.timer = this.ports.clock.after(delayMs, () => this.connect());
+  }
+
+  private move(to: PathState, reason: string): void {
+    const from = this.state;
+    if (from === to) return;
+    checkMove(STATES, from, to, `Path ${this.endpoints.localAddress} to ${this.endpoints.address}`);
+    this.state = to;
+    this.sinceMs = this.ports.clock.wallMs();
+    this.ports.stateChanged(this, from, to, reason);
+  }
+}

@@ -1,0 +1,75 @@
+// The one handshake that may begin a session: who may, who waits, and that one fallen silent blocks nobody for long.
+// Leaves what a server makes of two beginnings to rssrv's own tests.
+
+import { describe, expect, test } from 'vitest';
+import { FIRST_HANDSHAKE_PATIENCE_MS, JOIN_RETRY_MS, PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import type { ScriptedPath } from '../../testing/scripted-server.ts';
+import { TrunkScene } from '../../testing/trunk-scene.ts';
+import { FirstHandshake } from './first-handshake.ts';
+
+function holder(log: string[], name: string): { overtaken(): void } {
+  return { overtaken: () => log.push(name) };
+}
+
+describe('the right to be first', () => {
+  test('is one path’s until it fails or has taken its time', () => {
+    const first = new FirstHandshake();
+    const log: string[] = [];
+    const [a, b] = [holder(log, 'a'), holder(log, 'b')];
+    expect([first.take(a, 0), first.take(b, FIRST_HANDSHAKE_PATIENCE_MS - 1)]).toEqual([true, false]);
+    first.failed(b);
+    expect(first.take(b, 1)).toBe(false);
+    first.failed(a);
+    expect([first.take(b, 1), log]).toEqual([true, []]);
+    expect([first.take(a, 1 + FIRST_HANDSHAKE_PATIENCE_MS), log]).toEqual([true, ['b']]);
+  });
+
+  test('is given for twice as long each time, up to the bound of any handshake, so that a slow server gets its time', () => {
+    const first = new FirstHandshake();
+    const waits: number[] = [];
+    let sinceMs = 0;
+    first.take(holder([], ''), 0);
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 50) {
+      if (!first.take(holder([], ''), nowMs)) continue;
+      waits.push(nowMs - sinceMs);
+      sinceMs = nowMs;
+    }
+    expect(waits.slice(0, 6)).toEqual([300, 600, 1200, 2400, 4800, PROOF_TIMEOUT_MS]);
+    first.succeeded();
+    first.take(holder([], ''), 100_000);
+    expect(first.take(holder([], ''), 100_000 + FIRST_HANDSHAKE_PATIENCE_MS)).toBe(true);
+  });
+});
+
+describe('a path that falls silent between CHALLENGE and WELCOME', () => {
+  function sceneWithSilentFirst(): { scene: TrunkScene; silent: ScriptedPath[] } {
+    const scene = new TrunkScene(2);
+    const silent: ScriptedPath[] = [];
+    scene.server.decide = (path) => {
+      if (silent.length === 0) silent.push(path);
+      else scene.server.welcome(path);
+    };
+    for (const supervisor of scene.supervisors) supervisor.start();
+    return { scene, silent };
+  }
+
+  // Once nobody else was proven for 5 s.
+  test('is overtaken by the next within the time goal, and joins later', () => {
+    const { scene, silent } = sceneWithSilentFirst();
+    scene.clock.advance(FIRST_HANDSHAKE_PATIENCE_MS - 1);
+    expect(scene.states).toEqual(['proving', 'down']);
+    scene.clock.advance(JOIN_RETRY_MS + 2);
+    expect(scene.states[1]).toBe('up');
+    expect(silent[0]?.closedReason).not.toBeNull();
+    expect(scene.supervisors[0]!.lastError?.message).toContain('another path goes first');
+    scene.clock.advance(1000);
+    expect([scene.states, scene.sessions]).toEqual([['up', 'up'], [false]]);
+  });
+
+  test('cannot bring its session back by a late WELCOME', () => {
+    const { scene, silent } = sceneWithSilentFirst();
+    scene.clock.advance(FIRST_HANDSHAKE_PATIENCE_MS + JOIN_RETRY_MS + 2);
+    expect(scene.sessions).toEqual([false]);
+    expect(silent[0]!.connection.closed).toBe(true);
+  });
+});

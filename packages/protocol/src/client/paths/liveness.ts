@@ -1,0 +1,124 @@
+// Looks at a trunk's paths as time goes by: says PING, measures stalls of the own event loop, and has suspect or dead paths named and
+// closed. The judgement on one path is failover.ts's; what follows for requests and fences is the trunk's.
+// Invariant: no path is judged on time in which this process did not look.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
+import type { Path } from './path.ts';
+
+export interface LivenessOwner {
+  readonly paths: readonly Path[];
+  distrust(path: Path, reason: string): void;
+  /** From now on none of its paths shows that it is well. */
+  allQuiet(): void;
+  /** All paths were looked at. */
+  lookedAt(): void;
+}
+
+export class Liveness {
+  private readonly clock: Clock;
+  private times: LivenessTimes;
+  private tickMs: number;
+  private readonly owner: LivenessOwner;
+  private timer: Timer | null = null;
+  private lastTickMs = 0;
+  private wereQuiet = false;
+
+  constructor(clock: Clock, times: LivenessTimes, owner: LivenessOwner) {
+    this.clock = clock;
+    this.times = times;
+    this.tickMs = tickMs(times);
+    this.owner = owner;
+  }
+
+  /** From the next look on. */
+  setTimes(times: LivenessTimes): void {
+    const isRunning = this.timer !== null;
+    this.stop();
+    this.times = times;
+    this.tickMs = tickMs(times);
+    if (isRunning) this.start();
+  }
+
+  /** Goes on until there is no path. */
+  start(): void {
+    if (this.timer !== null) return;
+    this.lastTickMs = this.clock.monotonicMs();
+    this.timer = this.clock.after(this.tickMs, () => this.tick());
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = null;
+  }
+
+  private tick(): void {
+    this.timer = null;
+    const { paths } = this.owner;
+    if (paths.length === 0) return;
+    const nowMs = this.clock.monotonicMs();
+    const lateMs = nowMs - this.lastTickMs - this.tickMs;
+    if (lateMs > this.tickMs) for (const path of paths) path.excuse(lateMs, nowMs);
+    this.start();
+    // In this order: a PING just said is output that has not moved yet.
+    this.judge(paths, nowMs);
+    this.ask(this.owner.paths, nowMs);
+    this.tellQuiet(this.owner.paths, nowMs);
+    this.owner.lookedAt();
+  }
+
+  /** Once for each time that it is so: who hears it tries other ways, and need not hear it again. */
+  private tellQuiet(paths: readonly Path[], nowMs: number): void {
+    const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
+    if (areQuiet && !this.wereQuiet) this.owner.allQuiet();
+    this.wereQuiet = areQuiet;
+  }
+
+  /**
+   * A path that owes answers is asked whether it lives before it is suspected: slow storage is not a dead path. So are the others, which
+   * may have had nothing to say: only one that proves itself meanwhile makes a suspect. A suspect path is asked until it answers or dies.
+   */
+  private ask(paths: readonly Path[], nowMs: number): void {
+    const halfMs = this.times.suspectMs / 2;
+    const isInDoubt = paths.some((path) => path.suspect || nowMs - quietSinceMs(path) >= halfMs);
+    for (const path of paths) {
+      const { heartbeat } = path;
+      const isAsked = isInDoubt && nowMs - path.lastProofMs >= halfMs && heartbeat.sinceSentMs(nowMs) >= halfMs;
+      if (isAsked || heartbeat.isDue(nowMs)) path.ping(nowMs);
+    }
+  }
+
+  private judge(paths: readonly Path[], nowMs: number): void {
+    const verdicts = paths.map((path) => judgePath(path, paths, this.times, nowMs));
+    // None is blamed singly when none is well: the first to be dead takes the others with it, and all are connected anew.
+    const isPeer = verdicts.some(isEnd) && paths.every(({ heartbeat }) => heartbeat.tx(nowMs) !== 'ok');
+    for (const [index, path] of paths.entries()) {
+      const verdict = verdicts[index] ?? 'keep';
+      if (isPeer) this.closeAll(path, paths.length, nowMs);
+      else if (isEnd(verdict)) path.connection.close(reasonOf(path, verdict, nowMs), true);
+      else if (verdict === 'suspect') this.owner.distrust(path, `${reasonOf(path, verdict, nowMs)} while others deliver`);
+    }
+  }
+
+  private closeAll(path: Path, count: number, nowMs: number): void {
+    path.isBlameless = true;
+    const reason = reasonOf(path, path.heartbeat.rx(nowMs) === 'fail' ? 'dead' : 'deaf', nowMs);
+    path.connection.close(count === 1 ? reason : `${reason}, as on all ${count} paths`, true);
+  }
+}
+
+function isEnd(verdict: Verdict): boolean {
+  return verdict === 'dead' || verdict === 'deaf';
+}
+
+function reasonOf(path: Path, verdict: Verdict, nowMs: number): string {
+  const ms = (sinceMs: number): number => Math.round(nowMs - sinceMs);
+  switch (verdict) {
+    case 'deaf':
+      return `The server has shown for ${ms(path.lastHeardMs)} ms that it hears nothing of this path, though it sends (tx)`;
+    case 'suspect':
+      return `No answer came for ${ms(path.lastProofMs)} ms`;
+    default:
+      return `Nothing was received for ${ms(path.lastReceivedMs)} ms`;
+  }
+}

@@ -1,0 +1,75 @@
+// One path against a server that takes memory: what it says and does not read, and answers that go on without a byte. What answers mean
+// is in trunk.test.ts. No network: the transport keeps what it is given and never says that it has left.
+
+import { expect, test } from 'vitest';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { Histogram } from '@rsio/common/structures/histogram';
+import { ANSWER_PARTS_MAX_BYTES, BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, OUTPUT_HARD_MAX_BYTES, SLOTS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { OutputPool } from '../../wire/encoder.ts';
+import { ANSWER, FLAG, OP } from '../../wire/frames.ts';
+import { emptyHeader, writeMessageHeader } from '../../wire/header.ts';
+import { encodeHeartbeat } from '../../wire/message-codec.ts';
+import { Connection, type ConnectionHandler } from '../../link/connection.ts';
+import { Path, type PathOwner } from './path.ts';
+import type { PathTransport } from '../../link/path-transport.ts';
+
+const IDLE: ConnectionHandler = { bodyBegins: () => {}, frame: () => {}, received: () => {}, drained: () => {}, closed: () => {} };
+
+const LATENCIES = { read: new Histogram(), write: new Histogram() };
+
+/** A path whose peer reads nothing. */
+function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
+  const reasons: string[] = [];
+  const transport: PathTransport = {
+    handler: null,
+    localAddress: '',
+    remoteAddress: '',
+    remotePort: 0,
+    send: () => {},
+    destroy: () => {},
+    end: () => {},
+  };
+  const owner: PathOwner = {
+    answerBegins: () => {},
+    answer: () => {},
+    fenced: () => {},
+    revoked: () => {},
+    replaced: () => {},
+    generationSeen: () => {},
+    pathReceived: () => {},
+    pathDrained: () => {},
+    pathClosed: (_path, reason) => reasons.push(reason),
+  };
+  const connection = new Connection(transport, { bodies: new BufferPool(0), outputs: new OutputPool() }, IDLE);
+  return { path: new Path(0, connection, SLOTS, HEARTBEAT_INTERVAL_MS, LATENCIES, new FakeClock(), owner), transport, reasons };
+}
+
+function ping(): Buffer {
+  const body = encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 0 });
+  const header = Buffer.alloc(16);
+  writeMessageHeader(header, 0, OP.PING, 0, 0, 0, 0, body.length, 0);
+  return Buffer.concat([header, body]);
+}
+
+test('a server that pings without end and reads no PONG loses the path', () => {
+  const { path, transport, reasons } = deafPath();
+  const bytes = ping();
+  transport.handler?.onBytes(bytes, 0, bytes.length);
+  expect(reasons).toEqual([]);
+  const { encoder } = path.connection;
+  while (encoder.queuedBytes <= OUTPUT_HARD_MAX_BYTES) encoder.raw(Buffer.alloc(BODY_MAX_BYTES));
+  transport.handler?.onBytes(bytes, 0, bytes.length);
+  expect(reasons).toEqual(['The server does not read what is sent to it']);
+});
+
+test('an answer that goes on in empty parts has an end too', () => {
+  const { path, reasons } = deafPath();
+  const header = { ...emptyHeader(), op: OP.LIST | ANSWER, flags: FLAG.MORE };
+  let parts = 0;
+  while (reasons.length === 0 && parts < 1_000_000) {
+    path.keepPart(header, Buffer.alloc(0), 0);
+    parts++;
+  }
+  expect(reasons).toEqual([`Protocol error of the server: LIST answer goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`]);
+});

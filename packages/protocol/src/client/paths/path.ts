@@ -1,0 +1,297 @@
+// The client's end of one living path: encodes requests, keeps what it carries, answers heartbeats, and hands answers to its trunk.
+// It knows nothing of slots' meaning; it is born after WELCOME and dies once, for good: a new connection is a new path.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { ANSWER_PART_COST_BYTES, ANSWER_PARTS_MAX_BYTES } from '@rsio/common/lib/limits';
+import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
+import type { Header } from '../../wire/header.ts';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../../wire/message-codec.ts';
+import type { Connection, ConnectionHandler } from '../../link/connection.ts';
+import { quietSinceMs } from './failover.ts';
+import { Heartbeat } from '../../link/heartbeat.ts';
+import { type PathLatencies, PathLoad } from './path-load.ts';
+import type { Request } from '../requests/request.ts';
+
+export interface PathOwner {
+  answerBegins(path: Path, header: Header): void;
+  answer(path: Path, header: Header, body: Buffer, offset: number): void;
+  fenced(path: Path, number: number): void;
+  revoked(path: Path, handle: number): void;
+  /** The server says that another instance of this client has taken this one's place. */
+  replaced(path: Path, sentence: string): void;
+  generationSeen(generation: number): void;
+  /** All frames of one receive event were given; `isProof`: an answer or a PONG was among them. */
+  pathReceived(path: Path, isProof: boolean): void;
+  /** There is room for more output. */
+  pathDrained(path: Path): void;
+  pathClosed(path: Path, reason: string): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Path implements ConnectionHandler {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly heartbeat: Heartbeat;
+  readonly load: PathLoad;
+  suspect = false;
+  /** It ends, or ended, for a reason that says nothing about the path: the session's end, a BYE, a peer that is slow on all paths. */
+  isBlameless = false;
+  waitingSinceMs: number | null = null;
+  /** Slot whose READ answer is being received into its request's buffer; -1: none. */
+  receivingSlot = -1;
+  requests = 0;
+  resent = 0;
+  /** READs sent here because they were late elsewhere. */
+  hedged = 0;
+  /** Copies sent here to see how fast it is. */
+  probed = 0;
+  /** Answers that came when the result was there already. */
+  dropped = 0;
+  /** The last PING was said when nothing else was under way. */
+  private isPingAlone = false;
+  /** When the event that is being received began; negative: nobody asked yet. */
+  private eventMs = -1;
+  private movedMs: number;
+  /** More was queued when output last left. */
+  private hasWaited = false;
+  /** What was received in this event, or is still coming, shows that the server hears us. */
+  private isProof = false;
+  private isAnswerComing = false;
+  /** Parts of answers that go on (flag MORE), by slot, and their bytes. */
+  private readonly parts = new Map<number, Buffer[]>();
+  private partsBytes = 0;
+  private readonly owner: PathOwner;
+  private readonly clock: Clock;
+
+  constructor(
+    number: number,
+    connection: Connection,
+    slots: number,
+    heartbeatMs: number,
+    latencies: PathLatencies,
+    clock: Clock,
+    owner: PathOwner,
+  ) {
+    this.number = number;
+    this.connection = connection;
+    this.owner = owner;
+    this.clock = clock;
+    this.movedMs = clock.monotonicMs();
+    this.heartbeat = new Heartbeat(heartbeatMs, this.movedMs);
+    this.load = new PathLoad(slots, this.movedMs, latencies);
+    connection.handler = this;
+  }
+
+  get queuedBytes(): number {
+    return this.connection.encoder.queuedBytes;
+  }
+
+  get lastReceivedMs(): number {
+    return this.heartbeat.lastReceivedMs;
+  }
+
+  get lastProofMs(): number {
+    return this.heartbeat.lastProofMs;
+  }
+
+  get lastHeardMs(): number {
+    return this.heartbeat.lastHeardMs;
+  }
+
+  /** When output that had to wait for the link last moved: a PING behind it has only now set out. */
+  get lastMovedMs(): number {
+    return this.movedMs;
+  }
+
+  get roundTripMs(): number | null {
+    return this.heartbeat.roundTripMs;
+  }
+
+  get quietSinceMs(): number {
+    return quietSinceMs(this);
+  }
+
+  /** Our own event loop stood still for `stallMs`: nothing that was not seen meanwhile is the path's fault. */
+  excuse(stallMs: number, nowMs: number): void {
+    this.heartbeat.excuse(stallMs, nowMs);
+    this.movedMs = Math.min(nowMs, this.movedMs + stallMs);
+    if (this.waitingSinceMs !== null) this.waitingSinceMs = Math.min(nowMs, this.waitingSinceMs + stallMs);
+  }
+
+  /** So often it is asked for a PONG, at least. */
+  get heartbeatMs(): number {
+    return this.heartbeat.intervalMs;
+  }
+
+  /** Says a request frame; it leaves with the next flush. */
+  say(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
+    const encoder = this.connection.encoder;
+    if (this.load.requests === 0) this.waitingSinceMs = nowMs;
+    this.load.sent(request, slot, nowMs);
+    this.requests++;
+    switch (request.op) {
+      case OP.READ:
+      case OP.FLUSH:
+      case OP.DISCARD:
+      case OP.ZERO:
+        encoder.io(request.op, request.flags, handle, slot, seq, request.lba, request.count);
+        return;
+      case OP.WRITE: {
+        const at = encoder.beginIo(request.bodyBytes);
+        request.buffer.copy(encoder.buffer, at, request.bufferOffset, request.bufferOffset + request.bodyBytes);
+        encoder.endIo(OP.WRITE, request.flags, handle, slot, seq, request.lba, request.count, request.bodyBytes);
+        return;
+      }
+      default:
+        encoder.message(request.op, request.flags, handle, slot, seq, request.aux, request.message);
+    }
+  }
+
+  /** The copy in this slot was answered here, in the event that is being received: gives how long that took, ms. */
+  answered(slot: number): number {
+    if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
+    this.load.answered(slot, this.eventMs);
+    if (this.load.requests === 0) this.waitingSinceMs = null;
+    return this.eventMs - this.load.sentAtMs(slot);
+  }
+
+  /** Keeps the part of a message answer; false: further parts follow, or the path was closed because it keeps too much. */
+  keepPart(header: Header, body: Buffer, offset: number): boolean {
+    this.partsBytes += header.length + ANSWER_PART_COST_BYTES;
+    if (this.partsBytes > ANSWER_PARTS_MAX_BYTES) {
+      this.violation(`${frameName(header.op)} goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
+      return false;
+    }
+    const parts = this.parts.get(header.slot) ?? [];
+    parts.push(Buffer.from(body.subarray(offset, offset + header.length)));
+    this.parts.set(header.slot, parts);
+    return (header.flags & FLAG.MORE) === 0;
+  }
+
+  /** The parts kept for a slot's answer, taken out. */
+  takeParts(slot: number): Buffer[] {
+    const parts = this.parts.get(slot) ?? [];
+    for (const part of parts) this.partsBytes -= part.length + ANSWER_PART_COST_BYTES;
+    this.parts.delete(slot);
+    return parts;
+  }
+
+  fence(path: number): void {
+    this.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, path, NOTHING);
+  }
+
+  revoke(handle: number, tags: readonly number[]): void {
+    this.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, encodeRevoke({ tags }));
+  }
+
+  ping(nowMs: number): void {
+    this.isPingAlone = this.load.requests === 0;
+    const message = this.heartbeat.ping(nowMs, 0, 0);
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(message));
+    this.connection.encoder.flush();
+  }
+
+  /** Last words of a client that ends: its server need not keep the session. */
+  bye(code: string, sentence: string): void {
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.finish(sentence);
+  }
+
+  flush(): void {
+    this.connection.encoder.flush();
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(header: Header): void {
+    if ((header.op & ANSWER) === 0) return;
+    this.isAnswerComing = true;
+    this.owner.answerBegins(this, header);
+  }
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    this.isAnswerComing = false;
+    try {
+      if ((header.op & ANSWER) === 0) {
+        this.control(header, body, offset);
+        return;
+      }
+      this.isProof = true;
+      this.owner.answer(this, header, body, offset);
+    } catch (error) {
+      // A body that is not of its form; anything else is our own mistake and must not pass for the server's.
+      if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
+      this.violation(error.message);
+    }
+  }
+
+  received(): void {
+    const nowMs = this.eventMs < 0 ? this.clock.monotonicMs() : this.eventMs;
+    this.eventMs = -1;
+    const isProof = this.isProof || this.isAnswerComing;
+    this.isProof = false;
+    this.heartbeat.received(nowMs);
+    if (isProof) this.heartbeat.proved(nowMs);
+    this.owner.pathReceived(this, isProof);
+    if (this.connection.overflows) this.connection.close('The server does not read what is sent to it', true);
+  }
+
+  drained(): void {
+    const isWaiting = this.queuedBytes > 0;
+    if (isWaiting || this.hasWaited) this.movedMs = this.clock.monotonicMs();
+    this.hasWaited = isWaiting;
+    this.owner.pathDrained(this);
+  }
+
+  closed(reason: string): void {
+    this.owner.pathClosed(this, reason);
+  }
+
+  /** The server broke the protocol on this path. */
+  violation(what: string): void {
+    this.connection.close(`Protocol error of the server: ${what}`, true);
+  }
+
+  private control(header: Header, body: Buffer, offset: number): void {
+    const nowMs = this.clock.monotonicMs();
+    switch (header.op) {
+      case OP.PING: {
+        const ping = decodeHeartbeat(body, offset, header.length);
+        const pong = this.heartbeat.onPing(ping, nowMs, 0, 0);
+        this.owner.generationSeen(ping.generation);
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        return;
+      }
+      case OP.PONG: {
+        const pong = decodeHeartbeat(body, offset, header.length);
+        this.isProof = true;
+        const tripMs = this.heartbeat.onPong(pong, nowMs);
+        if (tripMs !== null) this.load.ponged(tripMs, this.isPingAlone, nowMs);
+        this.owner.generationSeen(pong.generation);
+        return;
+      }
+      case OP.FENCED:
+        this.isProof = true;
+        this.owner.fenced(this, header.aux);
+        return;
+      case OP.REVOKED:
+        this.isProof = true;
+        this.owner.revoked(this, header.aux);
+        return;
+      case OP.NOTIFY:
+        this.owner.generationSeen(header.aux);
+        return;
+      case OP.BYE: {
+        const bye = decodeFarewell(body, offset, header.length);
+        this.isBlameless = true;
+        if (bye.code === 'E_REPLACED') this.owner.replaced(this, bye.sentence);
+        this.connection.close(`${bye.sentence} [${bye.code}]`, false);
+        return;
+      }
+      default:
+        this.violation(`${frameName(header.op)} was not to be sent here`);
+    }
+  }
+}

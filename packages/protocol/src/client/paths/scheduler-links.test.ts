@@ -1,0 +1,272 @@
+// What the choice of paths and the hedging of late READs are worth, over links of given rates in virtual time.
+// Leaves single choices to scheduler.test.ts, and real links to the netlab.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { HEDGES_MAX, RATE_PROBE_SHARE } from '@rsio/common/lib/limits';
+import { bytesPerMs, LinkWorld, ModelUser } from '../../testing/link-world.ts';
+import { OP } from '../../wire/frames.ts';
+
+const KIB = 1024;
+const SMALL = { bytes: 8 * KIB, depth: 128 } as const;
+const LARGE = { bytes: 1024 * KIB, depth: 8 } as const;
+const LOADS = [SMALL, LARGE] as const;
+const EIGHT = Array.from({ length: 8 }, () => 1000);
+
+interface Load {
+  readonly bytes: number;
+  readonly depth: number;
+}
+
+function user(world: LinkWorld, { bytes, depth }: Load, op: number = OP.READ): ModelUser {
+  return new ModelUser(world, op, bytes, depth);
+}
+
+/** Share of what links of together so many Mbit/s can carry, in the next `ms`. */
+function shareOf(world: LinkWorld, user: ModelUser, mbits: number, ms: number): number {
+  user.reset();
+  for (const path of world.paths) path.bodyBytes = 0;
+  world.run(ms);
+  return user.bytesDone / (bytesPerMs(mbits) * ms);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((one, other) => one - other)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
+}
+
+function setRate(world: LinkWorld, index: number, mbits: number): void {
+  const { there, back } = world.paths[index]!;
+  there.bytesPerMs = bytesPerMs(mbits);
+  back.bytesPerMs = bytesPerMs(mbits);
+}
+
+/** The link stands still for a retransmission time-out, again and again. */
+function keepStalling(world: LinkWorld, index: number, stallMs: number, moveMs: number): void {
+  const { there, back } = world.paths[index]!;
+  const stall = (): void => {
+    const untilMs = world.agenda.nowMs + stallMs;
+    there.stillUntilMs = untilMs;
+    back.stillUntilMs = untilMs;
+    world.agenda.at(untilMs + moveMs, stall);
+  };
+  stall();
+}
+
+describe.each([
+  { name: 'reading', op: OP.READ },
+  { name: 'writing', op: OP.WRITE },
+])('$name', ({ op }) => {
+  test.each([{ mbits: [1000, 100] }, { mbits: [1000, 1000] }, { mbits: [1000, 10] }, { mbits: [1000, 700, 400, 10] }, { mbits: EIGHT }])(
+    'links of $mbits Mbit/s carry what they can together',
+    ({ mbits }) => {
+      for (const load of LOADS) {
+        const world = new LinkWorld(mbits);
+        const reader = user(world, load, op);
+        world.run(300);
+        const sum = mbits.reduce((all, one) => all + one);
+        expect(shareOf(world, reader, sum, mbits === EIGHT ? 100 : 300)).toBeGreaterThan(0.95);
+      }
+    },
+  );
+
+  test('a tenfold slower link makes no request late, and does not starve', () => {
+    for (const load of LOADS) {
+      const alone = new LinkWorld([1000]);
+      const fast = user(alone, load, op);
+      shareOf(alone, fast, 1000, 500);
+      const world = new LinkWorld([1000, 100]);
+      const both = user(world, load, op);
+      world.run(500);
+      shareOf(world, both, 1100, 1000);
+      expect(quantile(both.tripsMs, 0.99)).toBeLessThan(1.1 * quantile(fast.tripsMs, 0.99));
+      expect(quantile(both.tripsMs, 1)).toBeLessThan(2 * quantile(fast.tripsMs, 1));
+      expect(world.paths[1]!.bodyBytes / bytesPerMs(100) / 1000).toBeGreaterThan(0.9);
+    }
+  });
+
+  test('the first requests wait for nobody long, though nothing is measured yet', () => {
+    const world = new LinkWorld([1000, 10]);
+    const reader = user(world, SMALL, op);
+    world.run(1000);
+    expect(quantile(reader.tripsMs, 0.999)).toBeLessThan(150);
+    expect(quantile(reader.tripsMs, 1)).toBeLessThan(250);
+  });
+
+  test('a user who asks for little is served by the fast link alone, and probes keep nobody waiting', () => {
+    const world = new LinkWorld([1000, 10]);
+    const reader = user(world, { bytes: 8 * KIB, depth: 1 }, op);
+    world.run(500);
+    shareOf(world, reader, 1000, 3000);
+    expect(quantile(reader.tripsMs, 1)).toBeLessThan(1);
+    expect(world.paths[1]!.probed).toBeGreaterThan(2);
+    expect(world.paths[1]!.dropped).toBeGreaterThan(2);
+  });
+
+  test('a slow link that becomes fast is used within a second', () => {
+    for (const load of LOADS) {
+      const world = new LinkWorld([1000, 50]);
+      const reader = user(world, load, op);
+      world.run(1000);
+      setRate(world, 1, 1000);
+      world.run(1000);
+      expect(shareOf(world, reader, 2000, 300)).toBeGreaterThan(0.95);
+    }
+  });
+
+  test('a link that loses packets stops nobody: no less than the good one alone', () => {
+    for (const load of LOADS) {
+      const world = new LinkWorld([1000, 1000]);
+      keepStalling(world, 1, 205, 60);
+      const reader = user(world, load, op);
+      world.run(500);
+      expect(shareOf(world, reader, 1000, 1500)).toBeGreaterThan(0.95);
+      expect(reader.longestGapMs).toBeLessThan(210);
+    }
+  });
+});
+
+test('a fast link that becomes slow keeps no READ for long', () => {
+  for (const load of LOADS) {
+    const world = new LinkWorld([1000, 1000]);
+    const reader = user(world, load);
+    world.run(500);
+    setRate(world, 0, 10);
+    expect(shareOf(world, reader, 1010, 1000)).toBeGreaterThan(0.9);
+    expect(quantile(reader.tripsMs, 1)).toBeLessThan(500);
+    expect(shareOf(world, reader, 1010, 500)).toBeGreaterThan(0.95);
+  }
+});
+
+test('reads and writes each have their direction, and its rate', () => {
+  for (const load of LOADS) {
+    const world = new LinkWorld([1000, 1000]);
+    const users = [user(world, load, OP.READ), user(world, load, OP.WRITE)];
+    world.run(500);
+    for (const one of users) one.reset();
+    world.run(500);
+    for (const one of users) expect(one.bytesDone / (bytesPerMs(2000) * 500)).toBeGreaterThan(0.93);
+    for (const { load } of world.paths) {
+      expect(load.receiving.bytesPerMs / bytesPerMs(1000)).toBeGreaterThan(0.8);
+      expect(load.sending.bytesPerMs / bytesPerMs(1000)).toBeGreaterThan(0.8);
+    }
+  }
+});
+
+test.each([OP.READ, OP.WRITE])('one I/O of 1 MiB at a time uses all of eight links (op %i)', (op) => {
+  const world = new LinkWorld(EIGHT);
+  const one = user(world, { bytes: 1024 * KIB, depth: 1 }, op);
+  world.run(500);
+  // The rest of the time is that of a round trip, in which nothing is out.
+  expect(shareOf(world, one, 8000, 500)).toBeGreaterThan(0.75);
+});
+
+test('slow storage is not taken for a slow link', () => {
+  const world = new LinkWorld([1000, 1000]);
+  world.storageMs = 20;
+  const reader = user(world, SMALL);
+  world.run(1000);
+  world.storageMs = 0.02;
+  world.run(1000);
+  expect(shareOf(world, reader, 2000, 500)).toBeGreaterThan(0.95);
+});
+
+describe('no path starves', () => {
+  const anyLinks = fc.array(fc.constantFrom(10, 30, 100, 300, 1000, 2500), { minLength: 2, maxLength: 5 });
+  const anyLoad = fc.constantFrom<Load>(SMALL, LARGE, { bytes: 64 * KIB, depth: 48 });
+  const anyOp = fc.constantFrom<number>(OP.READ, OP.WRITE);
+
+  test('of any links, under a load for all of them, each carries most of what it can', () => {
+    const sharesOf = (mbits: readonly number[], load: Load, op: number): number[] => {
+      const world = new LinkWorld(mbits);
+      user(world, load, op);
+      world.run(500);
+      for (const path of world.paths) path.bodyBytes = 0;
+      world.run(500);
+      return world.paths.map(({ bodyBytes }, index) => bodyBytes / bytesPerMs(mbits[index]!) / 500);
+    };
+    fc.assert(
+      fc.property(anyLinks, anyLoad, anyOp, (mbits, load, op) => {
+        const best = Math.max(...mbits);
+        for (const [index, share] of sharesOf(mbits, load, op).entries()) {
+          // What would be done last on a slow link is done sooner elsewhere: those a tenth as fast or faster must be full.
+          if (mbits[index]! * 10 >= best) expect(share).toBeGreaterThan(0.7);
+          else expect(share).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 12, seed: 7 },
+    );
+  });
+
+  // Once such a path was never written to again: its estimate forbade to try, and READs kept it from being idle.
+  test.each([
+    { other: null, name: 'alone' },
+    { other: OP.READ, name: 'beside reading' },
+  ])('a link that stood still for the first that it was given carries its share of what is written, $name', ({ other }) => {
+    const world = new LinkWorld([1000, 1000]);
+    for (const lane of [world.paths[1]!.there, world.paths[1]!.back]) lane.stillUntilMs = 1500;
+    const writing = user(world, { bytes: 1024 * KIB, depth: 2 }, OP.WRITE);
+    if (other !== null) user(world, { bytes: 1024 * KIB, depth: 2 }, other);
+    world.run(15_000);
+    expect(shareOf(world, writing, 2000, 2000)).toBeGreaterThan(0.85);
+  });
+
+  test('of any links, under a load for one of them, each is tried again and again, however seldom requests come', () => {
+    fc.assert(
+      fc.property(anyLinks, fc.constantFrom(0.02, 1, 20, 40), anyOp, (mbits, storageMs, op) => {
+        const world = new LinkWorld(mbits);
+        world.storageMs = storageMs;
+        user(world, { bytes: 8 * KIB, depth: 1 }, op);
+        world.run(1000);
+        const before = world.paths.map(({ requests }) => requests);
+        world.run(2000 + RATE_PROBE_SHARE * mbits.length * (storageMs + 8));
+        for (const [index, { requests }] of world.paths.entries()) expect(requests).toBeGreaterThan(before[index]!);
+      }),
+      { numRuns: 25, seed: 7 },
+    );
+  });
+});
+
+describe('late READs', () => {
+  /** One link stands still, for less than makes it suspect. */
+  function stalled(op: number): LinkWorld {
+    const world = new LinkWorld([1000, 1000]);
+    user(world, { bytes: 8 * KIB, depth: 200 }, op);
+    world.run(600);
+    keepStalling(world, 0, 180, 1000);
+    world.run(170);
+    return world;
+  }
+
+  test('are asked for on another path, so many at a time', () => {
+    const world = stalled(OP.READ);
+    expect(world.paths[0]!.load.requests).toBeGreaterThan(HEDGES_MAX);
+    expect(world.paths.map(({ hedged, resent }) => [hedged, resent])).toEqual([
+      [0, 0],
+      [HEDGES_MAX, 0],
+    ]);
+    world.run(400);
+    // What came late was dropped, and there is room for the next ones that are late.
+    expect(world.paths[0]!.dropped).toBe(HEDGES_MAX);
+    expect(world.paths[1]!.hedged).toBe(HEDGES_MAX);
+    world.run(1000);
+    expect(world.paths[1]!.hedged).toBe(2 * HEDGES_MAX);
+  });
+
+  test('WRITEs are not', () => {
+    expect(stalled(OP.WRITE).paths.map(({ hedged, resent }) => [hedged, resent])).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
+  test('are not asked for again while it is the storage that is slow', () => {
+    const world = new LinkWorld([1000, 1000]);
+    user(world, SMALL);
+    world.run(500);
+    world.storageMs = 400;
+    world.run(350);
+    const before = world.paths.map(({ hedged }) => hedged);
+    world.run(3000);
+    expect(world.paths.map(({ hedged }) => hedged)).toEqual(before);
+  });
+});

@@ -1,0 +1,214 @@
+// Which path a request takes: a pure choice over a picture of the trunk, by estimated completion time. `prepare` makes the estimates once
+// for each pump, `choosePath` compares them for each request; neither allocates. Never a path that already carries a copy, and a suspect
+// one only when there is no other. Leaves measuring to path-load.ts, and what is sent when to the dispatcher.
+//
+//   completion = delay + the slower of both directions: (bytes unanswered + this request's bytes) / rate
+//   delay      = round trip, and for how long the path has been silent longer than it should
+
+import {
+  AHEAD_MAX_MS,
+  AHEAD_MIN_BYTES,
+  IDLE_SAME_MS,
+  IDLE_SAME_PART,
+  OVERDUE_GRACE_MS,
+  OVERDUE_TRIPS,
+  RATE_GUESS_BYTES_PER_MS,
+  RATE_PROBE_IDLE_MS,
+  RATE_PROBE_MAX_MS,
+  RATE_PROBE_TIME_PARTS,
+  RATE_SAME_SHARE,
+  REQUEST_COST_MS,
+  SEGMENT_BYTES,
+  TRIP_SAME_MS,
+  TRIP_SAME_PART,
+} from '@rsio/common/lib/limits';
+
+export interface MeterPicture {
+  readonly bytesPerMs: number;
+  readonly unansweredBytes: number;
+  readonly isMeasured: boolean;
+  readonly flightBytes: number;
+  readonly isLimit: boolean;
+  readonly lastUsedMs: number;
+}
+
+export interface LoadPicture {
+  readonly receiving: MeterPicture;
+  readonly sending: MeterPicture;
+  readonly requests: number;
+  readonly tripMs: number | null;
+  receivingMsPerByte: number;
+  sendingMsPerByte: number;
+  delayMs: number;
+  overdueMs: number;
+}
+
+export interface PathPicture {
+  readonly number: number;
+  readonly suspect: boolean;
+  readonly queuedBytes: number;
+  /** Since when it has shown nothing though something is out; later than any time when nothing is. */
+  readonly quietSinceMs: number;
+  readonly load: LoadPicture;
+}
+
+/** Estimates for `choosePath`, good until answers come. */
+export function prepare(paths: readonly PathPicture[], nowMs: number): void {
+  const receiving = bestRate(paths, 'receiving');
+  const sending = bestRate(paths, 'sending');
+  const tripMs = bestTripMs(paths);
+  const guess = Math.max(receiving, sending) || RATE_GUESS_BYTES_PER_MS;
+  for (let index = 0; index < paths.length; index++) {
+    const path = paths[index]!;
+    const { load } = path;
+    load.receivingMsPerByte = 1 / assumedRate(load.receiving, receiving || guess);
+    load.sendingMsPerByte = 1 / assumedRate(load.sending, sending || guess);
+    load.overdueMs = overdueMs(path, nowMs);
+    load.delayMs = assumedTripMs(load.tripMs ?? tripMs, tripMs) + load.overdueMs;
+  }
+}
+
+/**
+ * The path to use; null: hold the request back, because no path may take it, or because waiting for the best one is better than what the
+ * others offer. `carried`: paths that already have a copy of it.
+ */
+export function choosePath<P extends PathPicture>(
+  paths: readonly P[],
+  carried: readonly number[],
+  receivingBytes: number,
+  sendingBytes: number,
+  queuedMaxBytes: number,
+): P | null {
+  const best = leastBusy(paths, carried, receivingBytes, sendingBytes);
+  if (best === null || best.queuedBytes > queuedMaxBytes || isAhead(best.load)) return null;
+  return paths.length > 1 && !hasFlight(best.load, receivingBytes, sendingBytes) ? null : best;
+}
+
+/** The same, but for what is better held back. */
+export function leastBusy<P extends PathPicture>(
+  paths: readonly P[],
+  carried: readonly number[],
+  receivingBytes: number,
+  sendingBytes: number,
+): P | null {
+  let best: P | null = null;
+  let bestMs = Number.POSITIVE_INFINITY;
+  let isSuspect = true;
+  for (let index = 0; index < paths.length; index++) {
+    const path = paths[index]!;
+    // A good path that is full, or has a copy, is waited for: what went to a suspect one instead would wait for its death.
+    if (path.suspect && !isSuspect) continue;
+    if (!path.suspect && isSuspect) {
+      isSuspect = false;
+      best = null;
+      bestMs = Number.POSITIVE_INFINITY;
+    }
+    const ms = weight(path.load, completionMs(path.load, receivingBytes, sendingBytes));
+    if (ms >= bestMs || carried.includes(path.number)) continue;
+    best = path;
+    bestMs = ms;
+  }
+  return best;
+}
+
+/** What paths are compared by. Idle ones among themselves keep their order. */
+function weight({ requests }: LoadPicture, ms: number): number {
+  return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
+}
+
+/**
+ * The path that was not used for longest in the direction of this request, to see whether it is faster than was known; null: all were used of
+ * late, or it would take too long. Paths take turns: by their order the first would be the only one where requests are rare. No estimate
+ * excludes a path for ever: a first WRITE that waits for an address to be resolved makes a cable look a thousand times slower than it is.
+ * `longestMs`: what takes longer than RATE_PROBE_MAX_MS may take so long at most, and a part of the time for which the path was not used.
+ */
+export function pathToProbe<P extends PathPicture>(
+  paths: readonly P[],
+  receivingBytes: number,
+  sendingBytes: number,
+  nowMs: number,
+  longestMs: number,
+): P | null {
+  const direction = sendingBytes > 0 ? 'sending' : 'receiving';
+  let longest: P | null = null;
+  let mostMs = RATE_PROBE_IDLE_MS;
+  for (let index = 0; index < paths.length; index++) {
+    const path = paths[index]!;
+    const { unansweredBytes, lastUsedMs } = path.load[direction];
+    const unusedMs = nowMs - lastUsedMs;
+    if (path.suspect || unansweredBytes > 0 || (longest === null ? unusedMs < mostMs : unusedMs <= mostMs)) continue;
+    const maxMs = Math.max(RATE_PROBE_MAX_MS, Math.min(longestMs, unusedMs / RATE_PROBE_TIME_PARTS));
+    if (completionMs(path.load, receivingBytes, sendingBytes) > maxMs) continue;
+    longest = path;
+    mostMs = unusedMs;
+  }
+  return longest;
+}
+
+/** When a request of so many bytes would be answered, as far as can be told. */
+export function completionMs(load: LoadPicture, receivingBytes: number, sendingBytes: number): number {
+  const receivingMs = (load.receiving.unansweredBytes + receivingBytes) * load.receivingMsPerByte;
+  const sendingMs = (load.sending.unansweredBytes + sendingBytes) * load.sendingMsPerByte;
+  return load.delayMs + load.requests * REQUEST_COST_MS + (receivingMs > sendingMs ? receivingMs : sendingMs);
+}
+
+/** How much longer than it should the path has been silent: so long, and as long again, may it stay so. */
+function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
+  const receivingBytes = load.receiving.unansweredBytes;
+  const sendingBytes = load.sending.unansweredBytes;
+  if (receivingBytes + sendingBytes === 0) return 0;
+  const answerMs = Math.max(
+    Math.min(receivingBytes, SEGMENT_BYTES) * load.receivingMsPerByte,
+    Math.min(sendingBytes, SEGMENT_BYTES) * load.sendingMsPerByte,
+  );
+  return Math.max(0, nowMs - quietSinceMs - (load.tripMs ?? 0) * OVERDUE_TRIPS - answerMs - OVERDUE_GRACE_MS);
+}
+
+function bestRate(paths: readonly PathPicture[], direction: 'receiving' | 'sending'): number {
+  let best = 0;
+  for (let index = 0; index < paths.length; index++) {
+    const { suspect, load } = paths[index]!;
+    if (!suspect && load[direction].bytesPerMs > best) best = load[direction].bytesPerMs;
+  }
+  return best;
+}
+
+function bestTripMs(paths: readonly PathPicture[]): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let index = 0; index < paths.length; index++) {
+    const { suspect, load } = paths[index]!;
+    if (!suspect && load.tripMs !== null && load.tripMs < best) best = load.tripMs;
+  }
+  return best === Number.POSITIVE_INFINITY ? 0 : best;
+}
+
+function assumedTripMs(tripMs: number, best: number): number {
+  const longerMs = tripMs - best;
+  return longerMs > TRIP_SAME_MS && longerMs > best ? tripMs : best + longerMs / TRIP_SAME_PART;
+}
+
+/**
+ * Paths that are nearly as fast as the best, or that only were not asked for more, count as equal to it, so that they share alike whatever
+ * bounds them together: else who had little would be given little.
+ */
+function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
+  return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;
+}
+
+/** A path that was not measured of late gets little at a time. */
+function hasFlight({ receiving, sending }: LoadPicture, receivingBytes: number, sendingBytes: number): boolean {
+  return mayFly(receiving, receivingBytes) && mayFly(sending, sendingBytes);
+}
+
+function mayFly(meter: MeterPicture, bytes: number): boolean {
+  return bytes === 0 || meter.isMeasured || meter.unansweredBytes === 0 || meter.unansweredBytes + bytes <= meter.flightBytes;
+}
+
+/** So much is under way that more is better kept where any path can still take it. */
+function isAhead({ receiving, sending, receivingMsPerByte, sendingMsPerByte }: LoadPicture): boolean {
+  return isFarAhead(receiving.unansweredBytes, receivingMsPerByte) || isFarAhead(sending.unansweredBytes, sendingMsPerByte);
+}
+
+function isFarAhead(bytes: number, msPerByte: number): boolean {
+  return bytes >= AHEAD_MIN_BYTES && bytes * msPerByte > AHEAD_MAX_MS;
+}

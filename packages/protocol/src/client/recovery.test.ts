@@ -1,0 +1,428 @@
+// An attachment with a replay log, step by step: what a new life of the storage makes it send, in which order, and what is held meanwhile;
+// what a FLUSH covers; what goes with FUA, and what waits for room. The server is a script; the same at random is recovery-random.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import {
+  REOPEN_RETRY_MS,
+  REPLAY_CELL_BYTES,
+  REPLAY_CELL_COST_BYTES,
+  REPLAY_LOG_BYTES,
+  REPLAY_RANGE_COST_BYTES,
+  REPLAY_REQUESTS_OUT_MAX,
+  SECTOR_BYTES,
+  SEGMENT_BYTES,
+  SLOTS,
+} from '@rsio/common/lib/limits';
+import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
+import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
+import { FLAG, OP } from '../wire/frames.ts';
+import { encodeOpenAnswer } from '../wire/message-codec.ts';
+import { type OpenAnswer, TAKE } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import { Attachment } from './attachment.ts';
+import { Opener } from './opener.ts';
+import { SlabPool } from './replay/replay-blocks.ts';
+import { ReplayLog } from './replay/replay-log.ts';
+import type { Request } from './requests/request.ts';
+
+const NAMES: Readonly<Record<number, string>> = {
+  [OP.OPEN]: 'OPEN',
+  [OP.IOCTL]: 'IOCTL',
+  [OP.READ]: 'READ',
+  [OP.WRITE]: 'WRITE',
+  [OP.FLUSH]: 'FLUSH',
+  [OP.DISCARD]: 'DISCARD',
+  [OP.ZERO]: 'ZERO',
+};
+const EMPTY = Buffer.alloc(0);
+
+function logOf(cells: number): ReplayLog {
+  return new ReplayLog(SLOTS * REPLAY_RANGE_COST_BYTES + cells * (REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES), new SlabPool(1));
+}
+
+class RecoveryScene {
+  readonly scene = new TrunkScene(1);
+  readonly attachment: Attachment;
+  readonly said: string[] = [];
+  private readonly answered = new Set<HeardFrame>();
+
+  constructor(log: ReplayLog | null = new ReplayLog(REPLAY_LOG_BYTES, new SlabPool(1)), open: Partial<OpenAnswer> = {}) {
+    this.scene.server.answersPings = true;
+    this.scene.start();
+    this.scene.trunk.removeAttachment(this.scene.attachment);
+    this.attachment = new Attachment('archive', 0, false, TAKE.NO, log);
+    const opener = new Opener(this.scene.trunk, this.scene.clock, {
+      opened: (_attachment, again, newLife) => this.said.push(`open${again ? ' again' : ''}${newLife ? ', new life' : ''}`),
+      failed: (_attachment, status) => this.said.push(`failed ${status}`),
+      waits: (_attachment, sentence) => this.said.push(`waits: ${sentence}`),
+    });
+    this.scene.whenSession = () => opener.openAll();
+    opener.add(this.attachment);
+    this.settle();
+    this.open(open);
+  }
+
+  get log(): ReplayLog {
+    return this.attachment.log!;
+  }
+
+  settle(ms = 1): void {
+    this.scene.clock.advance(ms);
+  }
+
+  /** What was heard and not answered, oldest first: name, first sector, flag. */
+  get waiting(): string[] {
+    return this.unanswered.map(({ frame: { header } }) => {
+      if (header.op === OP.OPEN || header.op === OP.IOCTL || header.op === OP.FLUSH) return NAMES[header.op]!;
+      return `${NAMES[header.op]} ${header.lba}${(header.flags & FLAG.FUA) === 0 ? '' : ' FUA'}`;
+    });
+  }
+
+  /** First sectors and ids of the WRITEs that wait. */
+  get writes(): [lba: number, id: number][] {
+    const writes = this.unanswered.filter(({ frame }) => frame.header.op === OP.WRITE);
+    return writes.map(({ frame }) => [frame.header.lba, frame.body.readUInt32LE()]);
+  }
+
+  /** Answers the oldest that is so called. */
+  answer(name: string, status: number = STATUS.OK): void {
+    const at = this.waiting.indexOf(name);
+    expect(at, `${name} waits`).toBeGreaterThanOrEqual(0);
+    const { path, frame } = this.unanswered[at]!;
+    this.answered.add(frame);
+    if (frame.header.op === OP.IOCTL || frame.header.op === OP.OPEN) path.answerMessage(frame, status, EMPTY);
+    else path.answerIo(frame, status, frame.header.op === OP.READ ? Buffer.alloc(frame.header.count * SECTOR_BYTES) : EMPTY);
+    this.settle();
+  }
+
+  open(fields: Partial<OpenAnswer>): void {
+    const { path, frame } = this.unanswered.find(({ frame: { header } }) => header.op === OP.OPEN)!;
+    this.answered.add(frame);
+    path.answerMessage(frame, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, ...fields }));
+    this.settle();
+  }
+
+  submit(op: number, lba = 0, { id = 1, count = 1, flags = 0 }: { id?: number; count?: number; flags?: number } = {}): Request {
+    const sectors = op === OP.FLUSH ? 0 : count;
+    const buffer = Buffer.alloc(op === OP.WRITE || op === OP.READ ? sectors * SECTOR_BYTES : 0);
+    if (op === OP.WRITE) for (let at = 0; at < sectors; at++) buffer.writeUInt32LE(id, at * SECTOR_BYTES);
+    const fields = { lba, count: sectors, flags, bodyBytes: buffer.length, buffer, attachment: this.attachment };
+    const request = this.scene.submit(op, fields);
+    this.settle();
+    return request;
+  }
+
+  /** Submitted and answered. */
+  written(lba: number, id = 1, count = 1): void {
+    this.submit(OP.WRITE, lba, { id, count });
+    this.answer(`WRITE ${lba}`);
+  }
+
+  loseSession(): void {
+    this.scene.server.loseSession();
+    this.answered.clear();
+    for (let tries = 0; tries < 1000 && this.scene.server.paths.length === 0; tries++) this.settle(10);
+    this.settle();
+  }
+
+  /** The session is lost and the volume open again in this life. */
+  reopen(life: string): void {
+    this.loseSession();
+    this.open({ life });
+  }
+
+  private get unanswered(): { path: ScriptedPath; frame: HeardFrame }[] {
+    return this.scene.server.paths.flatMap((path) =>
+      path.heard.filter((frame) => NAMES[frame.header.op] !== undefined && !this.answered.has(frame)).map((frame) => ({ path, frame })),
+    );
+  }
+}
+
+describe('a new life of the storage', () => {
+  test('what was not flushed is sent again, then what was unanswered, then the rest; nothing else before', () => {
+    const world = new RecoveryScene();
+    world.written(10, 1);
+    world.written(20, 2);
+    const unanswered = world.submit(OP.WRITE, 30, { id: 3 });
+    world.loseSession();
+    const read = world.submit(OP.READ, 10);
+    const flush = world.submit(OP.FLUSH);
+    const overlaps = world.submit(OP.WRITE, 20, { id: 4 });
+    world.open({ life: 'second' });
+    expect([world.attachment.phase, world.attachment.standing]).toEqual(['replaying', 'recovering']);
+    expect(world.writes).toEqual([
+      [10, 1],
+      [20, 2],
+    ]);
+    world.answer('WRITE 20');
+    expect(world.waiting).toEqual(['WRITE 10']);
+    world.answer('WRITE 10');
+    expect([world.attachment.phase, world.waiting]).toEqual(['resending', ['WRITE 30']]);
+    world.answer('WRITE 30');
+    expect([world.attachment.phase, world.waiting]).toEqual(['ready', ['READ 10', 'FLUSH', 'WRITE 20', 'IOCTL']]);
+    for (const name of ['IOCTL', 'READ 10', 'FLUSH', 'WRITE 20']) world.answer(name);
+    for (const request of [unanswered, read, flush, overlaps]) expect(world.scene.statusOf(request)).toBe(STATUS.OK);
+    expect(world.said).toEqual(['open', 'open again, new life']);
+  });
+
+  test('the same life: nothing is replayed', () => {
+    const world = new RecoveryScene();
+    world.written(10);
+    world.submit(OP.WRITE, 30);
+    world.reopen(OPEN_ANSWER.life);
+    expect([world.attachment.phase, world.waiting]).toEqual(['resending', ['WRITE 30']]);
+  });
+
+  test('an empty log: nothing is replayed, and the next life is measured by this one', () => {
+    const world = new RecoveryScene();
+    world.reopen('second');
+    expect(world.attachment.phase).toBe('ready');
+    world.answer('IOCTL');
+    world.written(10, 5);
+    world.reopen('third');
+    expect(world.writes).toEqual([[10, 5]]);
+  });
+
+  test('the session is lost amid the replay: it begins with its first piece, in the same life too', () => {
+    const world = new RecoveryScene();
+    for (const lba of [10, 20, 30]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 10');
+    world.answer('WRITE 30');
+    world.reopen('second');
+    expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20', 'WRITE 30']]);
+  });
+
+  test('another life amid the replay, and again when it is over', () => {
+    const world = new RecoveryScene();
+    for (const lba of [10, 20]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 20');
+    world.reopen('third');
+    expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
+    for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);
+    expect([world.attachment.phase, world.log.life]).toEqual(['ready', 'third']);
+    world.reopen('fourth');
+    expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
+  });
+
+  test('a handle that is revoked amid the replay: what is out is waited for, then all of it is sent on the next', () => {
+    const world = new RecoveryScene();
+    for (const lba of [10, 20]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 10', STATUS.STALE);
+    expect([world.attachment.phase, world.waiting]).toEqual(['revoked', ['WRITE 20']]);
+    world.answer('WRITE 20');
+    world.settle(REOPEN_RETRY_MS);
+    world.open({ life: 'third', handle: 9 });
+    expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20']]);
+  });
+
+  test('another identity: nothing is sent again, the log is void', () => {
+    const world = new RecoveryScene();
+    const log = world.log;
+    world.written(10);
+    const unanswered = world.submit(OP.WRITE, 30);
+    world.loseSession();
+    world.open({ life: 'second', identity: 'another' });
+    expect([world.attachment.phase, world.scene.statusOf(unanswered), log.isEmpty]).toEqual(['failed', STATUS.TAKEN, true]);
+    expect(world.waiting.filter((name) => name.startsWith('WRITE'))).toEqual([]);
+  });
+
+  test('what is replayed and answered with an error is tried anew, and nothing else is sent', () => {
+    const world = new RecoveryScene();
+    for (const lba of [10, 20]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 10', STATUS.NO_SPACE);
+    expect([world.waiting, world.attachment.standing], 'the server has one still').toEqual([['WRITE 20'], 'recovering']);
+    world.answer('WRITE 20');
+    expect([world.waiting, world.attachment.standing]).toEqual([[], 'halted']);
+    expect(world.said.at(-1)).toMatch(/^waits: .* is answered ".*": it is tried anew$/);
+    world.settle(REOPEN_RETRY_MS);
+    expect([world.waiting, world.attachment.standing]).toEqual([['WRITE 10', 'WRITE 20'], 'recovering']);
+    for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);
+    expect([world.attachment.phase, world.log.life]).toEqual(['ready', 'second']);
+  });
+
+  test('what a volume waits for is said once, however often it is asked for, and anew after it was open', () => {
+    const world = new RecoveryScene();
+    const waits = (): number => world.said.filter((line) => line.startsWith('waits')).length;
+    for (let life = 2; life < 4; life++) {
+      world.loseSession();
+      const before = waits();
+      for (let again = 0; again < 10; again++) {
+        world.answer('OPEN', STATUS.VOLUME_UNAVAILABLE);
+        world.settle(REOPEN_RETRY_MS);
+      }
+      expect(waits() - before).toBe(1);
+      world.open({ life: `life-${life}` });
+      expect(world.attachment.phase).toBe('ready');
+    }
+    world.written(10);
+    world.reopen('last');
+    const before = waits();
+    for (let again = 0; again < 10; again++) {
+      world.answer('WRITE 10', STATUS.NO_SPACE);
+      world.settle(REOPEN_RETRY_MS);
+    }
+    expect(waits() - before).toBe(1);
+  });
+
+  test('what is given up while the replay runs begins it anew in the next session', () => {
+    const world = new RecoveryScene();
+    for (const lba of [10, 20]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 20');
+    const read = world.submit(OP.READ, 10);
+    for (const request of world.scene.trunk.giveUp(world.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    expect(world.scene.statusOf(read)).toBe(STATUS.OUTCOME_UNKNOWN);
+    world.reopen('second');
+    expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20']]);
+  });
+
+  test('a long replay is sent a few requests at a time', () => {
+    const world = new RecoveryScene();
+    const count = REPLAY_REQUESTS_OUT_MAX + 3;
+    const sectors = SEGMENT_BYTES / SECTOR_BYTES;
+    for (let at = 0; at < count; at++) world.written(at * sectors, at, sectors);
+    world.reopen('second');
+    for (let at = 0; at < count; at++) {
+      expect(world.waiting).toHaveLength(Math.min(REPLAY_REQUESTS_OUT_MAX, count - at));
+      expect(world.writes[0]).toEqual([at * sectors, at]);
+      world.answer(`WRITE ${at * sectors}`);
+    }
+    expect(world.attachment.phase).toBe('ready');
+  });
+});
+
+describe('a FLUSH', () => {
+  test('covers what was answered before it was sent, and no more', () => {
+    const world = new RecoveryScene();
+    world.written(10);
+    const under = world.submit(OP.WRITE, 20);
+    world.submit(OP.FLUSH);
+    world.answer('WRITE 20');
+    world.written(30);
+    world.answer('FLUSH');
+    expect([world.scene.statusOf(under), world.log.dataBytes]).toEqual([STATUS.OK, 2 * SECTOR_BYTES]);
+    world.reopen('second');
+    expect(world.waiting).toEqual(['WRITE 20', 'WRITE 30']);
+  });
+
+  test('that fails covers nothing', () => {
+    const world = new RecoveryScene();
+    world.written(10);
+    world.submit(OP.FLUSH);
+    world.answer('FLUSH', STATUS.IO_ERROR);
+    world.reopen('second');
+    expect(world.waiting).toEqual(['WRITE 10']);
+  });
+
+  test('that is sent again in a new session covers what was answered before that', () => {
+    const world = new RecoveryScene();
+    world.written(10);
+    world.submit(OP.FLUSH);
+    world.submit(OP.WRITE, 20);
+    world.reopen(OPEN_ANSWER.life);
+    world.answer('WRITE 20');
+    world.answer('FLUSH');
+    expect(world.log.isEmpty).toBe(true);
+  });
+
+  test('a WRITE with FUA enters nothing, but what it overwrites is not sent again', () => {
+    const world = new RecoveryScene();
+    world.written(10, 1, 3);
+    world.submit(OP.WRITE, 11, { id: 2, flags: FLAG.FUA });
+    world.answer('WRITE 11 FUA');
+    world.reopen('second');
+    expect(world.writes).toEqual([
+      [10, 1],
+      [12, 1],
+    ]);
+  });
+});
+
+describe('without a log', () => {
+  test.each([
+    { name: 'log-size 0', log: null, shared: false },
+    { name: 'a shared volume', log: logOf(9), shared: true },
+  ])('$name: every change goes with FUA, and nothing is replayed', ({ log, shared }) => {
+    const world = new RecoveryScene(log, { shared });
+    for (const op of [OP.WRITE, OP.ZERO, OP.DISCARD]) world.submit(op, op);
+    world.submit(OP.READ, 0);
+    expect(world.waiting).toEqual([`WRITE ${OP.WRITE} FUA`, `ZERO ${OP.ZERO} FUA`, `DISCARD ${OP.DISCARD} FUA`, 'READ 0']);
+    for (const name of world.waiting) world.answer(name);
+    world.loseSession();
+    world.open({ life: 'second', shared });
+    expect([world.attachment.phase, world.attachment.log]).toEqual(['ready', null]);
+  });
+});
+
+describe('a full log', () => {
+  test('what finds no room waits for a FLUSH of our own; READs pass', () => {
+    const world = new RecoveryScene(logOf(2));
+    for (const lba of [0, 8]) world.written(lba);
+    const late = [16, 24, 32].map((lba) => world.submit(OP.WRITE, lba));
+    world.submit(OP.READ, 0);
+    expect(world.waiting).toEqual(['FLUSH', 'READ 0']);
+    world.answer('FLUSH');
+    expect(world.waiting).toEqual(['READ 0', 'WRITE 16', 'WRITE 24']);
+    world.answer('WRITE 16');
+    expect(world.waiting).toEqual(['READ 0', 'WRITE 24', 'FLUSH']);
+    world.answer('WRITE 24');
+    world.answer('FLUSH');
+    world.answer('WRITE 32');
+    expect(late.map((request) => world.scene.statusOf(request))).toEqual([STATUS.OK, STATUS.OK, STATUS.OK]);
+  });
+
+  test('a FLUSH of our own goes out when it is half full, and nothing waits for it', () => {
+    const world = new RecoveryScene(logOf(40));
+    const half = 24;
+    for (let at = 0; at < half; at++) world.written(at * 8);
+    expect(world.waiting).toEqual(['FLUSH']);
+    world.written(half * 8);
+    expect(world.waiting).toEqual(['FLUSH']);
+    world.answer('FLUSH');
+    expect([world.waiting, world.log.dataBytes]).toEqual([[], SECTOR_BYTES]);
+  });
+
+  test('the answers of what is out make room where there is nothing to flush', () => {
+    const world = new RecoveryScene(logOf(1));
+    const [first, second] = [world.submit(OP.WRITE, 0), world.submit(OP.WRITE, 8)];
+    expect(world.waiting).toEqual(['WRITE 0']);
+    world.answer('WRITE 0', STATUS.IO_ERROR);
+    expect([world.scene.statusOf(first), world.waiting]).toEqual([STATUS.IO_ERROR, ['WRITE 8']]);
+    world.answer('WRITE 8');
+    expect(world.scene.statusOf(second)).toBe(STATUS.OK);
+  });
+
+  test('what fits in no log goes with FUA', () => {
+    const world = new RecoveryScene(logOf(2));
+    world.submit(OP.WRITE, 0, { count: 17 });
+    expect(world.waiting).toEqual(['WRITE 0 FUA']);
+  });
+
+  test('when no FLUSH helps, what waits goes with FUA', () => {
+    const world = new RecoveryScene(logOf(1));
+    world.written(0);
+    world.submit(OP.WRITE, 8);
+    world.answer('FLUSH', STATUS.IO_ERROR);
+    expect(world.waiting).toEqual(['WRITE 8 FUA']);
+    world.answer('WRITE 8 FUA');
+    expect(world.log.dataBytes).toBe(SECTOR_BYTES);
+  });
+
+  test('what waits for room can be given up, and leaves none behind', () => {
+    const world = new RecoveryScene(logOf(1));
+    world.written(0);
+    const waits = world.submit(OP.WRITE, 8);
+    for (const request of world.scene.trunk.giveUp(world.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    expect([world.scene.statusOf(waits), world.log.reservedBytes]).toEqual([STATUS.OUTCOME_UNKNOWN, 0]);
+    world.reopen(OPEN_ANSWER.life);
+    world.answer('IOCTL');
+    world.submit(OP.WRITE, 8);
+    world.answer('FLUSH');
+    world.answer('WRITE 8');
+    expect(world.log.dataBytes).toBe(SECTOR_BYTES);
+  });
+});

@@ -1,0 +1,28 @@
+// What waits for room in the replay log when that ends: no change is forgotten. When it waits, and for what, is replay-log.test.ts's and the
+// simulator's.
+
+import { expect, test } from 'vitest';
+import { FLAG, OP } from '../../wire/frames.ts';
+import { LogRoom } from './log-admission.ts';
+import { SlabPool } from './replay-blocks.ts';
+import { ReplayLog } from './replay-log.ts';
+import { Request } from '../requests/request.ts';
+
+const LOG_BYTES = 64 * 1024;
+
+// Once such a WRITE hung for ever, and nothing said so.
+test('a WRITE that waits for room goes without a log when that ends, and is durable when it is answered', () => {
+  const admitted: Request[] = [];
+  const room = new LogRoom(new ReplayLog(LOG_BYTES, new SlabPool(1)), {
+    admitted: (request) => admitted.push(request),
+    flush: () => undefined,
+    refused: () => undefined,
+  });
+  let last = new Request();
+  for (let lba = 0; lba < 1000; lba += 8) {
+    last = Object.assign(new Request(), { op: OP.WRITE, lba, count: 1, bodyBytes: 512, buffer: Buffer.alloc(512) });
+    if (!room.admits(last)) break;
+  }
+  room.end();
+  expect([admitted, last.flags & FLAG.FUA, room.takeWaiting()]).toEqual([[last], FLAG.FUA, []]);
+});

@@ -1,0 +1,130 @@
+// What all replay logs of a client may take together, as the logs of two volumes meet it: who waits, and for what, who goes with FUA, and what
+// is given back. Leaves one log's own rules to replay-log.test.ts, and servers to the simulator.
+
+import { expect, test } from 'vitest';
+import { CELL_COST, change, MARGIN } from '../../testing/replay-requests.ts';
+import { FLAG, OP } from '../../wire/frames.ts';
+import { STATUS } from '../../wire/status.ts';
+import { LogRoom } from './log-admission.ts';
+import { LogTotal } from './log-total.ts';
+import { SlabPool } from './replay-blocks.ts';
+import { ReplayLog } from './replay-log.ts';
+import type { Request } from '../requests/request.ts';
+
+/** A volume's log, whose server answers when the test says. */
+class Rig {
+  readonly log: ReplayLog;
+  readonly room: LogRoom;
+  readonly admitted: Request[] = [];
+  flush: Request | null = null;
+
+  constructor(total: LogTotal, cells = 100) {
+    this.log = new ReplayLog(MARGIN + cells * CELL_COST, new SlabPool(2), total);
+    this.log.opened('1');
+    this.room = new LogRoom(this.log, {
+      admitted: (request) => this.admitted.push(request),
+      flush: (request) => {
+        this.flush = request;
+        this.room.admits(request);
+      },
+      refused: () => expect.fail('a change was refused'),
+    });
+  }
+
+  /** A WRITE of a cell; it is out, or waits. */
+  write(cell: number): { request: Request; isOut: boolean } {
+    const request = change(OP.WRITE, cell * 8, 8);
+    return { request, isOut: this.room.admits(request) };
+  }
+
+  written(cell: number): void {
+    const { request, isOut } = this.write(cell);
+    expect(isOut).toBe(true);
+    this.room.answered(request, STATUS.OK);
+  }
+
+  flushed(status: number = STATUS.OK): void {
+    const { flush } = this;
+    expect(flush).not.toBeNull();
+    this.flush = null;
+    this.room.answered(flush!, status);
+    this.room.requestDone(flush!, status);
+  }
+}
+
+function isFua(request: Request): boolean {
+  return (request.flags & FLAG.FUA) !== 0;
+}
+
+test('logs stay within their total, and what finds no room there waits for its own log alone', () => {
+  const total = new LogTotal(4 * CELL_COST);
+  const [one, other] = [new Rig(total), new Rig(total)];
+  for (const cell of [0, 1, 2]) one.written(cell);
+  other.written(0);
+  expect(total.bytes).toBe(4 * CELL_COST);
+  const { request, isOut } = other.write(1);
+  expect(isOut).toBe(false);
+  expect([one.flush, other.flush]).toEqual([null, expect.anything()]);
+  other.flushed();
+  expect(other.admitted).toEqual([request]);
+  expect([isFua(request), total.bytes]).toEqual([false, 4 * CELL_COST]);
+});
+
+test('a volume never waits for another: with an empty log it goes with FUA when the others have taken all', () => {
+  const total = new LogTotal(4 * CELL_COST);
+  const [one, other] = [new Rig(total), new Rig(total)];
+  for (const cell of [0, 1, 2, 3]) one.written(cell);
+  const { request, isOut } = other.write(0);
+  expect([isOut, isFua(request)]).toEqual([true, true]);
+  // And while its own are out, whose answers fill its log, it waits for those.
+  one.room.flushNow(0);
+  one.flushed();
+  const first = other.write(1);
+  for (const cell of [0, 1, 2]) one.written(cell);
+  const second = other.write(2);
+  expect([first.isOut, isFua(first.request), second.isOut]).toEqual([true, false, false]);
+  other.room.answered(first.request, STATUS.IO_ERROR);
+  expect([other.admitted, isFua(second.request)]).toEqual([[second.request], false]);
+});
+
+test('what waits when its own FLUSH has made too little room goes with FUA', () => {
+  const total = new LogTotal(2 * CELL_COST);
+  const [one, other] = [new Rig(total), new Rig(total)];
+  other.written(0);
+  one.written(0);
+  const large = change(OP.WRITE, 80, 16);
+  expect(other.room.admits(large)).toBe(false);
+  other.flushed();
+  expect([other.admitted, isFua(large)]).toEqual([[large], true]);
+});
+
+test('a log gives back what it took: answered, failed, flushed, cleared', () => {
+  const total = new LogTotal(8 * CELL_COST);
+  const rig = new Rig(total);
+  const failed = rig.write(0).request;
+  expect(total.bytes).toBe(CELL_COST);
+  rig.room.answered(failed, STATUS.IO_ERROR);
+  expect(total.bytes).toBe(0);
+  rig.written(1);
+  rig.written(1);
+  expect(total.bytes).toBe(CELL_COST);
+  rig.room.flushNow(5);
+  rig.flushed();
+  expect(total.bytes).toBe(0);
+  rig.written(2);
+  const { request } = rig.write(3);
+  rig.room.end();
+  expect(total.bytes).toBe(0);
+  rig.room.answered(request, STATUS.OUTCOME_UNKNOWN);
+  expect(total.bytes).toBe(0);
+});
+
+test('who listens hears of the first byte, and past the half of each further part', () => {
+  const total = new LogTotal(1600);
+  const heard: string[] = [];
+  total.whenUsed = () => heard.push(`used ${total.bytes}`);
+  total.whenHigh = () => heard.push(`high ${total.bytes}`);
+  for (const bytes of [800, 1, 50, 50, 99, -500, 400, -900, 10]) total.change(bytes);
+  expect(heard).toEqual(['used 800', 'high 801', 'high 901', 'high 900', 'used 10']);
+  expect(total.bytes).toBe(10);
+});

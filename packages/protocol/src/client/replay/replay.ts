@@ -1,0 +1,106 @@
+// One run of replaying a log (docs/PROTOCOL.md, R2 i): the pieces of the log as requests within the protocol's limits, in no order that
+// matters, since no two share a sector. Leaves sending to the attachment. Invariant: the log does not change while a replay of it runs; a
+// replay that is interrupted is thrown away, and the next one begins with the first piece.
+
+import { SECTOR_BYTES, SEGMENT_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { FLAG, OP } from '../../wire/frames.ts';
+import { CELL_SECTORS, type ReplayCells } from './replay-blocks.ts';
+import type { ReplayRanges } from './replay-ranges.ts';
+import type { Request } from '../requests/request.ts';
+
+export class Replay {
+  /** The life of the storage to which this brings the log. */
+  readonly life: string;
+  /** Bytes of WRITE given out. */
+  sentBytes = 0;
+  private readonly cells: ReplayCells;
+  private readonly ranges: ReplayRanges;
+  private readonly places: Float64Array;
+  private placeAt = 0;
+  private sectorAt = 0;
+  private rangeAt = 0;
+  /** Sectors of the current range that were given out. */
+  private rangeDone = 0;
+  private out = 0;
+
+  constructor(cells: ReplayCells, ranges: ReplayRanges, life: string) {
+    this.life = life;
+    this.cells = cells;
+    this.ranges = ranges;
+    this.places = cells.places();
+    this.skip();
+  }
+
+  /** Something was not given out yet. */
+  get hasNext(): boolean {
+    return this.rangeAt < this.ranges.count || this.placeAt < this.places.length;
+  }
+
+  /** Everything was given out and answered. */
+  get isOver(): boolean {
+    return this.out === 0 && !this.hasNext;
+  }
+
+  /** Makes `request` the next piece; its buffer has SEGMENT_BYTES and belongs to it until the answer. The caller has asked `hasNext`. */
+  next(request: Request): void {
+    this.out++;
+    if (this.rangeAt < this.ranges.count) this.nextRange(request);
+    else this.nextData(request);
+  }
+
+  /** A piece was answered OK. */
+  answered(): void {
+    this.out--;
+  }
+
+  private nextRange(request: Request): void {
+    const range = this.ranges.all[this.rangeAt]!;
+    const lba = range.begin + this.rangeDone;
+    const left = range.end - lba;
+    const wide = Math.min(Math.floor(left / WIDE_UNIT_SECTORS), WIDE_COUNT_MAX);
+    request.op = range.op;
+    request.flags = wide > 0 ? range.flags | FLAG.WIDE : range.flags;
+    request.lba = lba;
+    request.count = wide > 0 ? wide : left;
+    request.bodyBytes = 0;
+    const sectors = wide > 0 ? wide * WIDE_UNIT_SECTORS : left;
+    this.rangeDone += sectors;
+    if (sectors < left) return;
+    this.rangeAt++;
+    this.rangeDone = 0;
+  }
+
+  private nextData(request: Request): void {
+    request.op = OP.WRITE;
+    request.flags = 0;
+    request.lba = this.places[this.placeAt]! * CELL_SECTORS + this.sectorAt;
+    request.bufferOffset = 0;
+    let bytes = 0;
+    // As long as one sector lies behind the other.
+    for (;;) {
+      const place = this.places[this.placeAt]!;
+      const room = (SEGMENT_BYTES - bytes) / SECTOR_BYTES;
+      const upTo = Math.min(this.cells.seek(place, this.sectorAt, false), this.sectorAt + room);
+      this.cells.read(place, this.sectorAt, upTo, request.buffer, bytes);
+      bytes += (upTo - this.sectorAt) * SECTOR_BYTES;
+      this.sectorAt = upTo;
+      if (bytes === SEGMENT_BYTES || upTo < CELL_SECTORS) break;
+      this.sectorAt = 0;
+      this.placeAt++;
+      if (this.places[this.placeAt] !== place + 1 || this.cells.seek(place + 1, 0, true) !== 0) break;
+    }
+    request.count = bytes / SECTOR_BYTES;
+    request.bodyBytes = bytes;
+    this.sentBytes += bytes;
+    this.skip();
+  }
+
+  /** Goes on to the next sector that is kept. */
+  private skip(): void {
+    for (; this.placeAt < this.places.length; this.placeAt++) {
+      this.sectorAt = this.cells.seek(this.places[this.placeAt]!, this.sectorAt, true);
+      if (this.sectorAt < CELL_SECTORS) return;
+      this.sectorAt = 0;
+    }
+  }
+}

@@ -1,0 +1,73 @@
+// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight; the later waits until the earlier is answered.
+// Waiting ones are let go in the order in which they came, so that a large one is not starved by small ones. READs are not tracked.
+// Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
+
+import { FLAG, OP } from '../../wire/frames.ts';
+import { sectorsOf } from '../../wire/header.ts';
+import type { Request } from './request.ts';
+
+export function changesContent(op: number): boolean {
+  return op === OP.WRITE || op === OP.ZERO || op === OP.DISCARD;
+}
+
+export class OverlapTracker {
+  /** Never made shorter: an array that goes to and fro between few and many is allocated anew each time. */
+  private readonly inFlight: Request[] = [];
+  private count = 0;
+  private readonly waiting: Request[] = [];
+
+  /** True: the request may go (and counts as in flight until `leave`); false: it waits and comes back from `leave`. */
+  enter(request: Request): boolean {
+    if (!changesContent(request.op)) return true;
+    request.rangeEnd = request.lba + sectorsOf(request.op, request.flags & FLAG.WIDE, request.count);
+    if (this.meetsInFlight(request) || meets(this.waiting, this.waiting.length, request)) {
+      this.waiting.push(request);
+      return false;
+    }
+    this.inFlight[this.count++] = request;
+    return true;
+  }
+
+  /** A request was answered: calls `release` for each waiting one that may go now. */
+  leave(request: Request, release: (released: Request) => void): void {
+    if (request.rangeEnd === 0) return;
+    request.rangeEnd = 0;
+    for (let at = 0; at < this.count; at++) {
+      if (this.inFlight[at] !== request) continue;
+      this.inFlight[at] = this.inFlight[--this.count]!;
+      break;
+    }
+    if (this.waiting.length > 0) this.releaseWaiting(release);
+  }
+
+  /** Everything still waiting, taken out. */
+  takeWaiting(): Request[] {
+    for (const request of this.waiting) request.rangeEnd = 0;
+    return this.waiting.splice(0);
+  }
+
+  private releaseWaiting(release: (released: Request) => void): void {
+    const before: Request[] = [];
+    for (const request of this.waiting.splice(0)) {
+      if (this.meetsInFlight(request) || meets(before, before.length, request)) {
+        before.push(request);
+      } else {
+        this.inFlight[this.count++] = request;
+        release(request);
+      }
+    }
+    this.waiting.push(...before);
+  }
+
+  private meetsInFlight(request: Request): boolean {
+    return meets(this.inFlight, this.count, request);
+  }
+}
+
+function meets(list: readonly Request[], count: number, request: Request): boolean {
+  for (let index = 0; index < count; index++) {
+    const other = list[index]!;
+    if (other.lba < request.rangeEnd && request.lba < other.rangeEnd) return true;
+  }
+  return false;
+}

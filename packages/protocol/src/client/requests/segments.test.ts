@@ -1,0 +1,30 @@
+// How large I/O is cut, by its length and the number of paths.
+// Leaves what that is worth to scheduler-links.test.ts, and that every byte is sent once to the volume's tests.
+
+import { expect, test } from 'vitest';
+import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES, SEGMENT_MIN_BYTES } from '@rsio/common/lib/limits';
+import { segmentBytes } from './segments.ts';
+
+const MIB = 1024 * 1024;
+
+test.each([
+  [MIB, 1, SEGMENT_BYTES],
+  [MIB, 4, SEGMENT_BYTES],
+  [MIB, 5, SEGMENT_MIN_BYTES],
+  [MIB, 8, SEGMENT_MIN_BYTES],
+  [2 * MIB, 8, SEGMENT_BYTES],
+  [SEGMENT_BYTES, 1, SEGMENT_BYTES],
+  [SEGMENT_BYTES, 2, SEGMENT_MIN_BYTES],
+  [MIB, 0, SEGMENT_BYTES],
+])('%i bytes over %i paths go in pieces of %i', (ioBytes, pathCount, expected) => {
+  expect(segmentBytes(ioBytes, pathCount)).toBe(expected);
+});
+
+test('there is a piece for each path, unless pieces are as short as they get', () => {
+  for (let pathCount = 1; pathCount <= PATHS_PER_TRUNK_MAX; pathCount++) {
+    for (let ioBytes = 4096; ioBytes <= 4 * MIB; ioBytes += 36_864) {
+      const pieces = Math.ceil(ioBytes / segmentBytes(ioBytes, pathCount));
+      expect(pieces >= pathCount || segmentBytes(ioBytes, pathCount) === SEGMENT_MIN_BYTES).toBe(true);
+    }
+  }
+});

@@ -1,0 +1,341 @@
+// Revoked handles with everything else that happens to a client, at random: answers in any order, STALE, paths that break, sessions that
+// end, OPENs that are refused. A model of a server on the other side says whether a rule was broken; what is asked for in which words is
+// revoke.test.ts's. Judged: each request is answered once, and well; order (O1, R2); the content in the end; that no hold is left behind.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { REOPEN_RETRY_MS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
+import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
+import { OP } from '../wire/frames.ts';
+import { encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
+import { IOCTL } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import { Attachment } from './attachment.ts';
+import { Opener } from './opener.ts';
+import type { Request } from './requests/request.ts';
+
+const EMPTY = Buffer.alloc(0);
+const SECTORS = 8;
+
+type Step =
+  | { readonly kind: 'submit'; readonly op: number; readonly lba: number; readonly count: number }
+  | { readonly kind: 'answer'; readonly pick: number; readonly executed: boolean }
+  | { readonly kind: 'cut'; readonly path: number }
+  | { readonly kind: 'session-lost'; readonly executed: boolean }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'revoke' | 'open' | 'refuse' | 'verify' };
+
+/** Without I/O. */
+const QUIET_STEP: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat(20), executed: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('revoke' as const, 'verify' as const, 'open' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), path: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('session-lost' as const), executed: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 300, REOPEN_RETRY_MS) }) },
+);
+
+const STEP: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('submit' as const),
+      op: fc.constantFrom(OP.WRITE, OP.WRITE, OP.READ, OP.FLUSH),
+      lba: fc.nat(SECTORS - 3),
+      count: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat(20), executed: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('revoke' as const, 'revoke' as const, 'verify' as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('open' as const, 'open' as const, 'refuse' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), path: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('session-lost' as const), executed: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 300, REOPEN_RETRY_MS) }) },
+);
+
+/** One tag in a slot. */
+interface Tag {
+  readonly frame: HeardFrame;
+  readonly seq: number;
+  /** A WRITE's place in the order of submission; 0: none. */
+  readonly id: number;
+  /** It came after its handle was revoked. */
+  readonly isLate: boolean;
+  readonly owed: { readonly path: ScriptedPath; readonly frame: HeardFrame }[];
+  status: number | null;
+}
+
+interface Handle {
+  readonly isResumed: boolean;
+  /** WRITEs that were received by earlier handles: nothing else may come before all of them are answered. */
+  readonly before: ReadonlySet<number>;
+  isRevoked: boolean;
+  /** The client has read a STALE of it. */
+  isKnownRevoked: boolean;
+  settled: number;
+}
+
+class World {
+  readonly scene = new TrunkScene(2);
+  readonly attachment = new Attachment('archive', 0, false);
+  readonly requests: Request[] = [];
+  readonly breaches: string[] = [];
+  readonly content: number[] = new Array<number>(SECTORS).fill(0);
+  private readonly wanted: number[] = new Array<number>(SECTORS).fill(0);
+  private readonly received = new Set<number>();
+  private handles = new Map<number, Handle>();
+  private tags = new Map<number, Tag>();
+  private opens: { readonly path: ScriptedPath; readonly frame: HeardFrame }[] = [];
+  private readonly looked = new Map<ScriptedPath, number>();
+  private wasOpen = false;
+  private handlesEver = 0;
+  /** The server counts this client among the holders. */
+  isHeld = false;
+  closed = 0;
+  private readonly opener: Opener;
+
+  constructor() {
+    const { scene } = this;
+    scene.server.answersPings = true;
+    scene.server.slots = 16;
+    scene.start();
+    scene.trunk.removeAttachment(scene.attachment);
+    const nothing = (): void => {};
+    this.opener = new Opener(scene.trunk, scene.clock, { opened: nothing, failed: nothing, waits: nothing });
+    scene.whenSession = () => this.opener.openAll();
+    this.opener.add(this.attachment);
+    this.settle(1);
+  }
+
+  run(step: Step): void {
+    switch (step.kind) {
+      case 'submit':
+        this.submit(step.op, step.lba, step.count);
+        break;
+      case 'answer': {
+        const open = this.unanswered;
+        if (open.length > 0) this.answer(open[step.pick % open.length]!, step.executed);
+        break;
+      }
+      case 'revoke':
+        for (const handle of this.handles.values()) handle.isRevoked = true;
+        break;
+      case 'verify':
+        this.opener.verify(this.attachment);
+        break;
+      case 'open':
+        this.answerOpen(true);
+        break;
+      case 'refuse':
+        this.answerOpen(false);
+        break;
+      case 'cut':
+        this.scene.server.paths[step.path]?.connection.close('cut', true);
+        break;
+      case 'session-lost':
+        this.loseSession(step.executed);
+        break;
+      case 'wait':
+        this.settle(step.ms);
+    }
+    this.settle(1);
+  }
+
+  /** From now on the server is a good one, until all is done or it is clear that it will not be. */
+  finish(): void {
+    for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {
+      this.answerOpen(true);
+      for (const tag of this.unanswered) this.answer(tag, true);
+      this.settle(50);
+    }
+  }
+
+  /** Detaches, while nothing of a user is out, and goes on. */
+  close(steps: readonly Step[]): void {
+    this.opener.close(this.attachment, () => this.closed++);
+    this.settle(1);
+    for (const step of steps) this.run(step);
+    for (
+      let turn = 0;
+      turn < 400 && !(this.closed > 0 && !this.isHeld && this.unanswered.length === 0 && this.opens.length === 0);
+      turn++
+    ) {
+      this.answerOpen(true);
+      for (const tag of this.unanswered) this.answer(tag, true);
+      this.settle(50);
+    }
+    expect([this.breaches, this.closed, this.isHeld]).toEqual([[], 1, false]);
+  }
+
+  judge(): void {
+    expect(this.breaches).toEqual([]);
+    expect(this.requests.map((request) => this.scene.done.filter((done) => done.request === request).map(({ status }) => status))).toEqual(
+      this.requests.map(() => [STATUS.OK]),
+    );
+    expect(this.content).toEqual(this.wanted);
+    const last = this.handles.get(this.attachment.handle)!;
+    expect(last.settled).toBe(last.isResumed ? 1 : 0);
+    expect(this.attachment.slotsHeld).toBe(0);
+  }
+
+  private get isQuiet(): boolean {
+    const isOpen = this.attachment.phase === 'ready' && this.handles.size > 0;
+    return isOpen && this.unanswered.length === 0 && this.scene.done.length >= this.requests.length;
+  }
+
+  private get unanswered(): Tag[] {
+    return [...this.tags.values()].filter(({ status }) => status === null);
+  }
+
+  private submit(op: number, lba: number, count: number): void {
+    const sectors = op === OP.FLUSH ? 0 : count;
+    const buffer = Buffer.alloc(sectors * SECTOR_BYTES);
+    const id = this.requests.length + 1;
+    if (op === OP.WRITE) {
+      buffer.writeUInt32LE(id);
+      this.wanted.fill(id, lba, lba + count);
+    }
+    const fields = { lba: op === OP.FLUSH ? 0 : lba, count: sectors, bodyBytes: buffer.length, buffer, attachment: this.attachment };
+    this.requests.push(this.scene.submit(op, fields));
+  }
+
+  private settle(ms: number): void {
+    for (let left = ms; left > 0; left -= 50) {
+      this.scene.clock.advance(Math.min(left, 50));
+      this.hear();
+    }
+  }
+
+  private hear(): void {
+    for (const path of [...this.scene.server.paths]) {
+      const from = this.looked.get(path) ?? 0;
+      this.looked.set(path, path.heard.length);
+      for (const frame of path.heard.slice(from)) this.take(path, frame);
+    }
+  }
+
+  private take(path: ScriptedPath, frame: HeardFrame): void {
+    const { op, slot, seq, aux } = frame.header;
+    if (op === OP.FENCE) {
+      this.scene.server.paths[aux]?.connection.close('fenced', true);
+      path.say(OP.FENCED, aux);
+    } else if (op === OP.OPEN) this.opens.push({ path, frame });
+    else if (op === OP.READ || op === OP.WRITE || op === OP.FLUSH || op === OP.IOCTL || op === OP.CLOSE) {
+      const tag = this.tags.get(slot);
+      if (tag?.seq === seq) this.takeCopy(tag, path, frame);
+      else this.takeNew(path, frame);
+    }
+  }
+
+  private takeCopy(tag: Tag, path: ScriptedPath, frame: HeardFrame): void {
+    tag.owed.push({ path, frame });
+    if (tag.status !== null) this.say(tag);
+  }
+
+  private takeNew(path: ScriptedPath, frame: HeardFrame): void {
+    const { header, body } = frame;
+    const id = header.op === OP.WRITE ? body.readUInt32LE() : 0;
+    const handle = this.handles.get(header.handle);
+    if (handle === undefined) this.breach(`handle ${header.handle} is not open`);
+    else if (header.op !== OP.CLOSE) this.checkOrder(handle, id);
+    else if (this.unanswered.some((tag) => tag.frame.header.handle === header.handle)) this.breach('CLOSE while requests are out');
+    if (header.op === OP.IOCTL && header.aux === IOCTL.SETTLED && handle !== undefined) handle.settled++;
+    const other = this.unanswered.find((tag) => tag.id > 0 && id > 0 && overlap(tag.frame, frame));
+    if (other !== undefined) this.breach(`O1: WRITE ${id} is out together with ${other.id}`);
+    if (id > 0) this.received.add(id);
+    const isLate = handle?.isRevoked !== false;
+    this.tags.set(header.slot, { frame, seq: header.seq, id, isLate, owed: [{ path, frame }], status: null });
+  }
+
+  private checkOrder(handle: Handle, id: number): void {
+    if (handle.isKnownRevoked) this.breach(`a new request on a handle that is known to be revoked, WRITE ${id}`);
+    const left = [...handle.before].filter((one) => this.scene.statusOf(this.requests[one - 1]!) === null);
+    if (left.length > 0 && !left.includes(id)) this.breach(`R2: WRITE ${id} before ${left.join(', ')}`);
+  }
+
+  /** `executed`: of a request that came before the handle was revoked, which may go either way. */
+  private answer(tag: Tag, executed: boolean): void {
+    // What was sent before this answer is no answer to it.
+    this.hear();
+    const handle = this.handles.get(tag.frame.header.handle);
+    tag.status = tag.isLate || (handle?.isRevoked === true && !executed) ? STATUS.STALE : STATUS.OK;
+    if (tag.status === STATUS.OK) this.execute(tag);
+    this.say(tag);
+    this.scene.clock.advance(1);
+    const isRead = tag.status === STATUS.STALE && this.attachment.phase !== 'ready' && this.attachment.phase !== 'resending';
+    if (handle !== undefined && isRead) handle.isKnownRevoked = true;
+  }
+
+  private execute({ id, frame: { header } }: Tag): void {
+    if (header.op === OP.CLOSE) this.isHeld = false;
+    if (id > 0) this.content.fill(id, header.lba, header.lba + header.count);
+  }
+
+  private say(tag: Tag): void {
+    for (const { path, frame } of tag.owed.splice(0)) {
+      if (path.closedReason !== null) continue;
+      const body = tag.status === STATUS.OK && frame.header.op === OP.READ ? Buffer.alloc(frame.header.count * SECTOR_BYTES) : EMPTY;
+      if (frame.header.op === OP.IOCTL || frame.header.op === OP.CLOSE) path.answerMessage(frame, tag.status!, EMPTY);
+      else path.answerIo(frame, tag.status!, body);
+    }
+  }
+
+  private answerOpen(isGranted: boolean): void {
+    const asked = this.opens.shift();
+    if (asked === undefined || asked.path.closedReason !== null) return;
+    // A first OPEN that is refused ends everything.
+    if (!isGranted && this.wasOpen) {
+      asked.path.answerMessage(asked.frame, STATUS.HELD, encodeFailureAnswer({ sentence: 'Held', holders: [] }));
+      return;
+    }
+    if (this.unanswered.length > 0) this.breach('OPEN while requests of the last handle are out');
+    const handle = ++this.handlesEver;
+    this.isHeld = true;
+    const before = new Set([...this.received].filter((id) => this.scene.statusOf(this.requests[id - 1]!) === null));
+    this.handles.set(handle, { isResumed: this.wasOpen, before, isRevoked: false, isKnownRevoked: false, settled: 0 });
+    this.wasOpen = true;
+    asked.path.answerMessage(asked.frame, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, handle }));
+  }
+
+  private loseSession(executed: boolean): void {
+    if (executed) for (const tag of this.unanswered) if (!tag.isLate) this.execute(tag);
+    if (executed && this.opens.length > 0) this.isHeld = true;
+    this.handles = new Map();
+    this.tags = new Map();
+    this.opens = [];
+    this.scene.server.loseSession();
+  }
+
+  private breach(sentence: string): void {
+    this.breaches.push(sentence);
+  }
+}
+
+function overlap({ header: a }: HeardFrame, { header: b }: HeardFrame): boolean {
+  return a.lba < b.lba + b.count && b.lba < a.lba + a.count;
+}
+
+test('no request is lost or answered twice, none overtakes what it must not, and the content is that of the last change', () => {
+  fc.assert(
+    fc.property(fc.array(STEP, { minLength: 20, maxLength: 120, size: 'max' }), (steps) => {
+      const world = new World();
+      for (const step of steps) world.run(step);
+      world.finish();
+      world.judge();
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('a detach ends the hold, whatever is revoked or lost before and meanwhile', () => {
+  const steps = fc.array(QUIET_STEP, { maxLength: 12, size: 'max' });
+  fc.assert(
+    fc.property(steps, steps, (before, after) => {
+      const world = new World();
+      world.run({ kind: 'open' });
+      for (const step of before) world.run(step);
+      world.close(after);
+    }),
+    { numRuns: 60 },
+  );
+});

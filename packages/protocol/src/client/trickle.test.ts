@@ -1,0 +1,101 @@
+// What is out on a path that carries next to nothing, and answers now and then, so that it is never suspected, while another path is well.
+// Leaves what is done about late READs before that to scheduler-links.test.ts.
+
+import { expect, test } from 'vitest';
+import { LATE_LOOK_MS, LATE_MS } from '@rsio/common/lib/program-limits';
+import { HEDGES_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { ScriptedPath } from '../testing/scripted-server.ts';
+import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
+import { ANSWER, OP } from '../wire/frames.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Request } from './requests/request.ts';
+
+const COUNT = 4 * HEDGES_MAX;
+/** Less than makes a suspect. */
+const EACH_MS = 150;
+const STEP_MS = 10;
+
+/** Requests that went out over the first path, which from then on answers one of them at a time, and PINGs behind all of them. */
+class Scene {
+  readonly scene = new TrunkScene(2);
+  readonly requests: Request[];
+  private answeredOnFirst = 0;
+  private answeredOnSecond = 0;
+
+  constructor(submit: (scene: TrunkScene, index: number) => Request, handled = false) {
+    const { scene } = this;
+    scene.supervisors[0]!.start();
+    scene.clock.advance(1);
+    scene.trunk.addAttachment(scene.attachment);
+    scene.attachment.opened(OPEN_ANSWER);
+    this.requests = Array.from({ length: COUNT }, (_, index) => submit(scene, index));
+    scene.clock.advance(1);
+    // The server has all, and it is the answers that trickle.
+    if (handled) this.first.pong();
+    scene.supervisors[1]!.start();
+    scene.clock.advance(1);
+  }
+
+  get first(): ScriptedPath {
+    return this.scene.server.paths[0]!;
+  }
+
+  get second(): ScriptedPath {
+    return this.scene.server.paths[1]!;
+  }
+
+  heard(path: ScriptedPath): ScriptedPath['heard'] {
+    return path.heard.filter(({ header }) => header.op >= OP.READ && (header.op & ANSWER) === 0 && header.op !== OP.PING);
+  }
+
+  /** The second path answers at once, PINGs too. */
+  pass(ms: number): void {
+    for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
+      this.scene.clock.advance(STEP_MS);
+      if (passedMs % EACH_MS === 0) this.first.answerIo(this.heard(this.first)[this.answeredOnFirst++]!, STATUS.OK);
+      this.second.pong();
+      const heard = this.heard(this.second);
+      while (this.answeredOnSecond < heard.length) this.second.answerIo(heard[this.answeredOnSecond++]!, STATUS.OK);
+      this.scene.clock.advance(0);
+    }
+  }
+
+  get unanswered(): number {
+    return this.requests.filter((request) => this.scene.statusOf(request) === null).length;
+  }
+}
+
+function write(scene: TrunkScene, index: number): Request {
+  return scene.submit(OP.WRITE, { lba: index * 8, count: 8, bodyBytes: 8 * SECTOR_BYTES, buffer: Buffer.alloc(8 * SECTOR_BYTES, index) });
+}
+
+// Once they waited for their turn on the slow path, ten seconds here, and for hours where the link was slow enough.
+test('WRITEs are sent again over the other path', () => {
+  const world = new Scene(write);
+  world.pass(LATE_MS + 3 * LATE_LOOK_MS);
+  expect(world.scene.states).toEqual(['up', 'up']);
+  expect([world.unanswered, world.second.closedReason, world.first.closedReason]).toEqual([0, null, null]);
+  // What each copy said is what was asked.
+  for (const { header, body } of world.heard(world.second)) expect(body).toEqual(Buffer.alloc(8 * SECTOR_BYTES, header.lba / 8));
+});
+
+test('so are they when the server has them, and its answers trickle', () => {
+  const world = new Scene(write, true);
+  world.pass(1_000 + LATE_MS + 3 * LATE_LOOK_MS);
+  expect([world.unanswered, world.scene.states]).toEqual([0, ['up', 'up']]);
+});
+
+test('so are flushes', () => {
+  const world = new Scene((scene) => scene.submit(OP.FLUSH, {}));
+  world.pass(LATE_MS + 3 * LATE_LOOK_MS);
+  expect(world.unanswered).toBe(0);
+});
+
+test('what waits for the storage is not sent twice: the path brings its PONGs', () => {
+  const world = new Scene(write, true);
+  for (let time = 0; time < 60; time++) {
+    world.pass(100);
+    world.first.pong();
+  }
+  expect(world.heard(world.second)).toEqual([]);
+});

@@ -1,0 +1,389 @@
+// A trunk and its paths against a server that the test plays: what goes over which path, what is sent again when, what an answer may
+// do. What a server may not do is in trunk-peer.test.ts. The same against a real server, with everything at random, is rssrv's session.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import { OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { TrunkScene } from '../testing/trunk-scene.ts';
+import { OP } from '../wire/frames.ts';
+import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Request } from './requests/request.ts';
+
+function read(scene: TrunkScene, count = 1): Request {
+  return scene.submit(OP.READ, { count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, 0xaa) });
+}
+
+function write(scene: TrunkScene, lba = 0, count = 1): Request {
+  return scene.submit(OP.WRITE, { lba, count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, lba) });
+}
+
+describe('sending', () => {
+  test('requests of one event leave in one batch, spread over the paths', () => {
+    const scene = new TrunkScene(2).start();
+    for (let lba = 0; lba < 4; lba++) write(scene, lba);
+    scene.clock.advance(1);
+    expect(scene.server.paths.map((path) => path.requests(OP.WRITE).map(({ header }) => header.lba))).toEqual([
+      [0, 2],
+      [1, 3],
+    ]);
+    expect(scene.server.paths[0]?.requests(OP.WRITE)[1]?.body).toEqual(Buffer.alloc(SECTOR_BYTES, 2));
+  });
+
+  test('an answer ends the request, outside of submit', () => {
+    const scene = new TrunkScene(1).start();
+    const request = read(scene, 2);
+    expect(scene.done).toEqual([]);
+    scene.clock.advance(1);
+    const [path] = scene.server.paths;
+    path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(2 * SECTOR_BYTES, 7));
+    scene.clock.advance(1);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(2 * SECTOR_BYTES, 7));
+  });
+
+  test('a full output holds requests back, also from the suspect path beside it', () => {
+    const scene = new TrunkScene(2).start();
+    const big = OUTPUT_QUEUED_MAX_BYTES / 4 / SECTOR_BYTES;
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    const second = scene.server.paths[1]!;
+    second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    // The good path delivers something now and then; the other becomes suspect, but is not dead yet.
+    for (let times = 0; times < 5; times++) {
+      second.say(OP.NOTIFY, 1);
+      scene.clock.advance(100);
+    }
+    expect(scene.states).toEqual(['suspect', 'up']);
+    scene.network.routes[1]!.stand('there', true);
+    const sentBefore = scene.supervisors.map(({ totals }) => totals.requests);
+    for (let lba = 0; lba < 20; lba++) write(scene, lba * big, big);
+    scene.clock.advance(10);
+    expect(scene.supervisors[0]!.totals.requests).toBe(sentBefore[0]);
+    expect(scene.supervisors[1]!.totals.requests).toBeLessThan(sentBefore[1]! + 8);
+  });
+});
+
+describe('a path that dies', () => {
+  test('its requests go out again elsewhere at once; the dead one is fenced', () => {
+    const scene = new TrunkScene(2).start();
+    const request = read(scene);
+    scene.clock.advance(1);
+    const [first, second] = scene.server.paths;
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.READ).length).toBe(1);
+    expect(second!.requests(OP.FENCE).map(({ header }) => header.aux)).toEqual([0]);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    scene.clock.advance(1);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+  });
+
+  // Once: "Protocol error of the server: FENCED for path 0, which was not asked for".
+  test('a FENCED that comes after the WELCOME of a join which named the same path closes nothing', () => {
+    const scene = new TrunkScene(2).start();
+    const [first, second] = scene.server.paths;
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.FENCE).length).toBe(1);
+    scene.clock.advance(500);
+    expect(scene.states).toEqual(['up', 'up']);
+    expect(scene.server.paths[2]?.proven?.proof.dead).toEqual([0]);
+    second!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(scene.states).toEqual(['up', 'up']);
+    second!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(second!.closedReason).not.toBeNull();
+  });
+
+  test('its slots are not used again before FENCED, whatever the client knows of its end', () => {
+    const scene = new TrunkScene(2);
+    // One for data: the others are reserved.
+    scene.server.slots = 9;
+    scene.start();
+    scene.network.routes[0]!.reach = 'refused';
+    const first = write(scene, 1);
+    scene.clock.advance(1);
+    const [dying, other] = scene.server.paths;
+    scene.supervisors[0]!.path!.connection.close('carrier lost', true);
+    scene.clock.advance(1);
+    other!.answerIo(other!.requests(OP.WRITE)[0]!, STATUS.OK);
+    scene.clock.advance(1);
+    expect([dying!.requests(OP.WRITE).length, scene.statusOf(first)]).toEqual([1, STATUS.OK]);
+    write(scene, 2);
+    scene.clock.advance(100);
+    expect(other!.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([1]);
+    other!.say(OP.FENCED, 0);
+    scene.clock.advance(1);
+    expect(other!.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([1, 2]);
+  });
+
+  test('what was asked on a path that falls silent is asked on another too', () => {
+    const scene = new TrunkScene(3).start();
+    const [first, second, third] = scene.server.paths;
+    scene.network.routes[0]!.reach = 'refused';
+    first!.connection.close('reset', true);
+    scene.clock.advance(1);
+    expect(second!.requests(OP.FENCE).length).toBe(1);
+    scene.network.routes[1]!.stand('back', true);
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    for (let times = 0; times < 5; times++) {
+      third!.pong();
+      scene.clock.advance(100);
+    }
+    expect(scene.states[1]).toBe('suspect');
+    expect(third!.requests(OP.FENCE).map(({ header }) => header.aux)).toEqual([0]);
+  });
+
+  test('a READ that came in part there is received whole elsewhere', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.clock.advance(11);
+    scene.network.routes[0]!.stand('back', true);
+    scene.supervisors[0]!.path!.connection.close('carrier lost', true);
+    scene.clock.advance(100);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+  });
+
+  test('a READ of which two answers come in parts at the same time gets the whole of one', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      second!.pong();
+      scene.clock.advance(100);
+    }
+    // The one that was begun first goes on slower, and is overtaken.
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', true);
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(6);
+    scene.network.routes[0]!.stand('back', true);
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+    request.buffer.fill(0x5b);
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(100);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 0x5b));
+    expect(scene.states).toEqual(['up', 'up']);
+  });
+
+  test('a READ whose second answer begins to come after the first is not written over by it', () => {
+    const scene = new TrunkScene(2, {
+      takeMs: () => 0,
+      travelMs: () => 0,
+      cut: (lengthBytes) => Math.min(lengthBytes, 1000),
+      restMs: () => 5,
+    }).start();
+    const request = read(scene, 8);
+    scene.clock.advance(100);
+    const [first, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      second!.pong();
+      scene.clock.advance(100);
+    }
+    second!.answerIo(second!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 2));
+    scene.clock.advance(6);
+    first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
+    scene.network.routes[0]!.stand('back', false);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    scene.clock.advance(100);
+    expect(scene.statusOf(request)).toBe(STATUS.OK);
+    expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+  });
+
+  test('silence costs no request more than the time until the path is suspect', () => {
+    const scene = new TrunkScene(2).start();
+    read(scene);
+    read(scene);
+    scene.clock.advance(1);
+    const [, second] = scene.server.paths;
+    scene.network.routes[0]!.stand('there', true);
+    for (let times = 0; times < 25; times++) {
+      second!.pong();
+      scene.clock.advance(10);
+    }
+    expect(scene.states).toEqual(['suspect', 'up']);
+    expect(second!.requests(OP.READ).length).toBe(2);
+  });
+
+  test('requests that went to a suspect path for lack of a better one go elsewhere as soon as a path is well again', () => {
+    const scene = new TrunkScene(3).start();
+    const [first, second, third] = scene.server.paths;
+    for (let times = 0; times < 3; times++) read(scene);
+    scene.clock.advance(1);
+    scene.network.routes[0]!.stand('back', true);
+    scene.network.routes[1]!.stand('back', true);
+    for (let times = 0; times < 5; times++) {
+      third!.pong();
+      scene.clock.advance(100);
+    }
+    expect(scene.states).toEqual(['suspect', 'suspect', 'up']);
+    scene.network.routes[2]!.reach = 'refused';
+    third!.connection.close('reset', true);
+    scene.clock.advance(1);
+    const request = write(scene, 77);
+    scene.clock.advance(1);
+    const [carrier, other] = first!.requests(OP.WRITE).length > 0 ? [0, second!] : [1, first!];
+    scene.network.routes[1 - carrier]!.stand('back', false);
+    other.pong();
+    scene.clock.advance(1);
+    expect(scene.states[1 - carrier]).toBe('up');
+    expect(other.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([77]);
+    expect(scene.statusOf(request)).toBeNull();
+  });
+});
+
+describe('a new session', () => {
+  test('takes up what the old one left: LIST again, READ and WRITE when the volume is open again', () => {
+    const scene = new TrunkScene(1).start();
+    const list = scene.submit(OP.LIST, { attachment: null });
+    const request = write(scene, 5);
+    scene.clock.advance(1);
+    scene.server.loseSession();
+    scene.clock.advance(500);
+    expect(scene.sessions).toEqual([false, true]);
+    const [path] = scene.server.paths;
+    expect([path!.requests(OP.LIST).length, path!.requests(OP.WRITE).length]).toEqual([1, 0]);
+    expect([scene.statusOf(list), scene.statusOf(request)]).toEqual([null, null]);
+    expect(scene.attachment.phase).toBe('opening');
+  });
+
+  // Once they were sent again: an OPEN whose answer nobody takes leaks its handle and its hold, and a CLOSE names a handle that may be
+  // another volume's by now.
+  test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends neither', () => {
+    const scene = new TrunkScene(1).start();
+    const open = scene.submit(OP.OPEN, { attachment: null });
+    const close = scene.submit(OP.CLOSE, { attachment: null, handle: 3 });
+    scene.clock.advance(1);
+    expect(scene.server.paths[0]!.requests(OP.CLOSE).length).toBe(1);
+    scene.server.loseSession();
+    scene.clock.advance(1);
+    const waiting = scene.submit(OP.CLOSE, { attachment: null, handle: 3 });
+    scene.clock.advance(500);
+    expect([open, close, waiting].map((request) => scene.statusOf(request))).toEqual([STATUS.STALE, STATUS.STALE, STATUS.STALE]);
+    expect([scene.server.paths[0]!.requests(OP.OPEN), scene.server.paths[0]!.requests(OP.CLOSE)]).toEqual([[], []]);
+  });
+
+  test("knows nothing of the old one's dead paths", () => {
+    const scene = new TrunkScene(2).start();
+    scene.server.paths[0]!.connection.close('reset', true);
+    scene.clock.advance(1);
+    scene.server.loseSession();
+    scene.clock.advance(500);
+    expect(scene.states).toEqual(['up', 'up']);
+    for (const path of scene.server.paths) expect([path.requests(OP.FENCE), path.proven?.proof.dead]).toEqual([[], []]);
+  });
+
+  test('an OPEN that waited for the first session is sent in it', () => {
+    const scene = new TrunkScene(1);
+    const open = scene.submit(OP.OPEN, { attachment: null });
+    scene.start();
+    scene.clock.advance(1);
+    expect(scene.statusOf(open)).toBeNull();
+    expect(scene.server.paths[0]!.requests(OP.OPEN).length).toBe(1);
+  });
+});
+
+describe('frames that come in one piece with the WELCOME', () => {
+  test('are read as what they are, digests and all', () => {
+    const scene = new TrunkScene(1);
+    scene.server.decide = (path) => {
+      scene.server.welcome(path);
+      path.say(OP.NOTIFY, 9);
+      path.say(OP.PING, 0, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 9 }));
+    };
+    scene.start();
+    expect(scene.states).toEqual(['up']);
+    expect(scene.listChanges).toBe(1);
+    expect(scene.server.paths[0]!.requests(OP.PONG).length).toBe(1);
+  });
+
+  test('what the server executes is what the newest on any path says, while that path lives', () => {
+    const scene = new TrunkScene(2).start();
+    const say = (index: number, oldestMs: number): void => {
+      scene.server.paths[index]!.say(OP.PING, 0, encodeHeartbeat({ number: 9, clockMs: 0, heard: 0, oldestMs, generation: 0 }));
+      scene.clock.advance(1);
+    };
+    say(0, 70);
+    say(1, 80);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+    say(0, 90);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(90);
+    scene.server.paths[0]!.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+    scene.clock.advance(1);
+    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+  });
+
+  test('also when one of them ends the path', () => {
+    const scene = new TrunkScene(1);
+    scene.server.decide = (path) => {
+      scene.server.welcome(path);
+      path.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+    };
+    scene.start();
+    expect(scene.states).toEqual(['down']);
+    expect(scene.supervisors[0]!.lastError?.message).toContain('Good bye');
+    expect(scene.trunk.paths).toEqual([]);
+  });
+});
+
+describe('the end', () => {
+  test('answers everything at once, and nothing moves or ticks afterwards', () => {
+    const scene = new TrunkScene(2).start();
+    const requests = [read(scene), write(scene), scene.submit(OP.LIST, { attachment: null })];
+    scene.clock.advance(1);
+    requests.push(write(scene), read(scene));
+    scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end');
+    for (const supervisor of scene.supervisors) supervisor.retire('The end');
+    expect(requests.map((request) => scene.statusOf(request))).toEqual(requests.map(() => STATUS.SHUTTING_DOWN));
+    const late = read(scene);
+    scene.clock.advance(1000);
+    expect(scene.statusOf(late)).toBe(STATUS.IO_ERROR);
+    expect([scene.states, scene.clock.timersPending]).toEqual([['retired', 'retired'], 0]);
+    expect([scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0]);
+  });
+
+  test('may come from within an answer', () => {
+    const scene = new TrunkScene(1).start();
+    const owner = { requestDone: () => scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end') };
+    scene.submit(OP.FLUSH, { owner });
+    const other = read(scene);
+    scene.clock.advance(1);
+    const [path] = scene.server.paths;
+    path!.answerIo(path!.requests(OP.FLUSH)[0]!, STATUS.OK);
+    path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+    scene.clock.advance(1);
+    expect(scene.statusOf(other)).toBe(STATUS.SHUTTING_DOWN);
+    expect(other.buffer).toEqual(Buffer.alloc(SECTOR_BYTES, 0xaa));
+  });
+});

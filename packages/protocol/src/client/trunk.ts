@@ -1,0 +1,401 @@
+// All paths between this client and one server, and the session they share: which paths live, which are suspect, dead or fenced, and
+// what a new session takes up from the old one. What goes over the paths is the dispatcher's. One pump: events only record, `pump`
+// moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '@rsio/common/lib/clock';
+import { HEARD_HEARTBEATS } from '@rsio/common/lib/limits';
+import { FEATURE } from '../wire/features.ts';
+import type { Header } from '../wire/header.ts';
+import type { Challenge, ServerInterface, Welcome } from '../wire/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Attachment } from './attachment.ts';
+import type { Connection } from '../link/connection.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { LivenessTimes } from './paths/failover.ts';
+import { Fences } from './fences.ts';
+import { FirstHandshake, type FirstHolder } from './paths/first-handshake.ts';
+import { HandleFences } from './handle-fences.ts';
+import type { StorageTold } from '../link/heartbeat.ts';
+import { Liveness, type LivenessOwner } from './paths/liveness.ts';
+import { Path, type PathOwner } from './paths/path.ts';
+import type { PathLatencies } from './paths/path-load.ts';
+import type { Request } from './requests/request.ts';
+import { leastBusy } from './paths/scheduler.ts';
+
+export interface TrunkEvents {
+  /** A session began; `again`: it replaces one, and attachments wait in phase `opening`. */
+  sessionBegan(again: boolean): void;
+  /** None of the paths shows that it is well, though requests are out: more of them would help. */
+  allQuiet(): void;
+  /** The server's list is of this generation now, another one than was known. */
+  listChanged(generation: number): void;
+  /** The server has named its interfaces, as they were at this generation of its list. */
+  interfacesTold(interfaces: readonly ServerInterface[], generation: number): void;
+  /** On a proven path the server has said that another instance of this client has taken this one's place. */
+  replaced(sentence: string): void;
+  /** It was ended, and every request in it answered with `status`. */
+  ended(status: number, reason: string): void;
+}
+
+/** Who keeps a path up, and is told what becomes of it. */
+export interface PathObserver {
+  /** Kept over the lives of its paths. */
+  readonly latencies: PathLatencies;
+  pathSuspect(path: Path, suspect: boolean, reason: string): void;
+  pathDown(path: Path, reason: string): void;
+}
+
+interface Session {
+  readonly id: Buffer;
+  readonly secret: Buffer;
+  readonly serverInstance: string;
+  readonly slots: number;
+  readonly windowBytes: number;
+  /** The server knows REVOKE. */
+  readonly canRevoke: boolean;
+}
+
+/** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
+export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
+
+export class Trunk implements PathOwner, LivenessOwner {
+  paths: readonly Path[] = [];
+  session: Session | null = null;
+  private readonly clock: Clock;
+  private times: LivenessTimes;
+  private readonly events: TrunkEvents;
+  private readonly dispatcher = new Dispatcher();
+  private readonly fences = new Fences();
+  private readonly handleFences: HandleFences;
+  private readonly observers = new Map<Path, PathObserver>();
+  private generation = 0;
+  private readonly firstHandshake = new FirstHandshake();
+  private readonly liveness: Liveness;
+  private sessionRefused = false;
+  private pumpAsked = false;
+  private readonly pumpNow = (): void => {
+    this.pumpAsked = false;
+    this.pump();
+  };
+  private ended = false;
+  private hadSession = false;
+
+  constructor(clock: Clock, times: LivenessTimes, events: TrunkEvents) {
+    this.clock = clock;
+    this.times = times;
+    this.events = events;
+    this.handleFences = new HandleFences(clock);
+    this.liveness = new Liveness(clock, times, this);
+  }
+
+  get attachments(): readonly Attachment[] {
+    return this.dispatcher.attachments;
+  }
+
+  /** Nothing is sent any more; what is submitted is answered with an error. */
+  get isEnded(): boolean {
+    return this.ended;
+  }
+
+  /** Other times of liveness, for paths that live too: they count from now on, since by the old ones nobody had to be heard for longer. */
+  setTimes(times: LivenessTimes): void {
+    if (isDeepStrictEqual(times, this.times)) return;
+    this.times = times;
+    for (const path of this.paths) {
+      path.heartbeat.intervalMs = times.heartbeatMs;
+      path.excuse(Number.POSITIVE_INFINITY, this.clock.monotonicMs());
+    }
+    this.liveness.setTimes(times);
+  }
+
+  /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
+  present(challenge: Challenge, holder: FirstHolder): Presentation {
+    const session = this.session;
+    const joins = session !== null && session.serverInstance === challenge.instance && !this.sessionRefused;
+    if (joins) return { kind: 'join', session: session.id, secret: session.secret, dead: this.fences.named() };
+    return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
+  }
+
+  /** The connection that was to be the first came to nothing. */
+  firstFailed(holder: FirstHolder): void {
+    this.firstHandshake.failed(holder);
+  }
+
+  /**
+   * The server does not know the session any more, it says: the next handshake begins a new one. False: it is not believed, since anybody
+   * could have said it, and a path of the session lives.
+   */
+  refused(sessionId: Buffer, isProved: boolean): boolean {
+    if (!isProved && this.paths.length > 0) return false;
+    if (this.session?.id.equals(sessionId) === true) this.sessionRefused = true;
+    return true;
+  }
+
+  /** A path of the session has brought something of late: whoever began it is there, whatever is said elsewhere. */
+  get isHeard(): boolean {
+    const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
+    return this.paths.some((path) => path.lastReceivedMs > sinceMs);
+  }
+
+  /** The newest that the server has said, on any path that lives, of the requests it executes for this session. */
+  get storageTold(): StorageTold | null {
+    let newest: StorageTold | null = null;
+    for (const { heartbeat } of this.paths) {
+      const told = heartbeat.storageTold;
+      if (told !== null && (newest === null || told.atMs > newest.atMs)) newest = told;
+    }
+    return newest;
+  }
+
+  /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
+  begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathObserver): Path {
+    const again = this.hadSession;
+    this.hadSession = true;
+    this.firstHandshake.succeeded();
+    this.sessionRefused = false;
+    this.closeAll('The session was replaced by a new one');
+    this.fences.restart();
+    const { slots, windowBytes } = welcome;
+    const canRevoke = challenge.features.includes(FEATURE.REVOKE);
+    this.session = { id: Buffer.from(welcome.session), secret, serverInstance: challenge.instance, slots, windowBytes, canRevoke };
+    this.generation = welcome.generation;
+    this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);
+    const path = this.adopt(connection, welcome.path, observer);
+    this.handleFences.restart();
+    this.events.sessionBegan(again);
+    this.events.interfacesTold(welcome.interfaces, welcome.generation);
+    return path;
+  }
+
+  /** Whether a WELCOME may name this path number: it is neither a living path's nor that of one not yet fenced. */
+  isNumberFree(number: number): boolean {
+    return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
+  }
+
+  /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
+  join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathObserver): Path {
+    for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
+    const path = this.adopt(connection, welcome.path, observer);
+    this.generationSeen(welcome.generation);
+    this.events.interfacesTold(welcome.interfaces, welcome.generation);
+    return path;
+  }
+
+  addAttachment(attachment: Attachment): void {
+    this.dispatcher.attachments.push(attachment);
+    attachment.setReachable(this.paths.length > 0);
+  }
+
+  /** Takes an attachment out that has nothing out; requests that waited in it are given back unanswered. */
+  removeAttachment(attachment: Attachment): Request[] {
+    const list = this.dispatcher.attachments;
+    const at = list.indexOf(attachment);
+    if (at >= 0) list.splice(at, 1);
+    return attachment.takeAll();
+  }
+
+  /**
+   * Gives up everything of an attachment and hands it back unanswered. Of what was sent nobody knows whether it was, is or will be
+   * executed, nor which seq the server's slot has: its handle is revoked (S11), and the other volumes go on. Where that cannot be, only a new
+   * session (S9) settles it, so this one is left.
+   */
+  giveUp(attachment: Attachment): Request[] {
+    const { sent, waiting } = this.dispatcher.giveUp(attachment, this.paths);
+    if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('The session is left, because requests of it were given up');
+    return [...sent, ...waiting];
+  }
+
+  /** The session is of no use any more: the next one takes up what is out. */
+  renewSession(reason: string): void {
+    if (this.session !== null && !this.ended) this.leaveSession(reason);
+  }
+
+  /** Calls `unfenced` when nothing that was given up of an attachment can run any more: now, or later. */
+  whenUnfenced(attachment: Attachment, unfenced: () => void): void {
+    this.handleFences.whenOver(attachment, unfenced);
+  }
+
+  /** Takes a request of an attachment, or (attachment null) one of the session's own. `nowMs`: monotonic, of a caller who knows it. */
+  submit(request: Request, nowMs = this.clock.monotonicMs()): void {
+    request.submittedMs = nowMs;
+    const phase = request.attachment?.phase;
+    if (this.ended || phase === 'closed' || phase === 'failed') {
+      this.clock.soon(() => request.owner?.requestDone(request, phase === 'failed' ? STATUS.TAKEN : STATUS.IO_ERROR));
+      return;
+    }
+    this.dispatcher.add(request);
+    this.wantPump();
+  }
+
+  /** Asks for a pump when what runs now has ended, so that all requests of one event leave in one batch. */
+  wantPump(): void {
+    if (this.pumpAsked || this.ended) return;
+    this.pumpAsked = true;
+    this.clock.soon(this.pumpNow);
+  }
+
+  /** Ends at once: every request still here is answered with `status`. */
+  end(status: number, reason: string): void {
+    this.ended = true;
+    this.liveness.stop();
+    const left = this.dispatcher.takeAll();
+    for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
+    for (const request of left) request.owner?.requestDone(request, status);
+    for (const attachment of this.attachments) attachment.trunkEnded();
+    this.events.ended(status, reason);
+  }
+
+  // --- PathOwner
+
+  answerBegins(path: Path, header: Header): void {
+    this.dispatcher.answerBegins(path, header, this.paths);
+  }
+
+  answer(path: Path, header: Header, body: Buffer, offset: number): void {
+    this.dispatcher.answer(path, header, body, offset, this.paths);
+  }
+
+  fenced(path: Path, number: number): void {
+    const kind = this.fences.answered(number, path.number);
+    if (kind === 'fenced') this.dispatcher.fenced(number);
+    else if (kind === 'violation') path.violation(`FENCED for path ${number}, which was not asked for`);
+  }
+
+  revoked(path: Path, handle: number): void {
+    const kind = this.handleFences.answered(handle, path.number);
+    if (kind === 'violation') path.violation(`REVOKED for handle ${handle}, which was not asked for`);
+    if (kind !== 'fenced') return;
+    this.dispatcher.revoked(handle);
+    this.handleFences.over(handle);
+  }
+
+  replaced(path: Path, sentence: string): void {
+    if (this.paths.includes(path)) this.clock.soon(() => this.events.replaced(sentence));
+  }
+
+  generationSeen(generation: number): void {
+    if (generation === 0 || generation === this.generation) return;
+    this.generation = generation;
+    this.events.listChanged(generation);
+  }
+
+  pathReceived(path: Path, isProof: boolean): void {
+    if (isProof && path.suspect) {
+      path.suspect = false;
+      this.dispatcher.findResends(this.paths);
+      this.observers.get(path)?.pathSuspect(path, false, 'It answers again');
+    }
+    this.wantPump();
+  }
+
+  pathDrained(): void {
+    this.wantPump();
+  }
+
+  pathClosed(path: Path, reason: string): void {
+    path.receivingSlot = -1;
+    this.paths = this.paths.filter((other) => other !== path);
+    this.fences.died(path.number);
+    this.handleFences.pathDied(path.number);
+    this.dispatcher.findResends(this.paths);
+    if (this.paths.length === 0 && !this.ended) this.dispatcher.setReachable(false);
+    const observer = this.observers.get(path);
+    this.observers.delete(path);
+    observer?.pathDown(path, reason);
+    this.wantPump();
+  }
+
+  // --- LivenessOwner
+
+  /** Nothing new goes there while another path can take it, and what is out goes out again elsewhere; an answer or a PONG clears it. */
+  distrust(path: Path, reason: string): void {
+    if (path.suspect || !this.paths.includes(path)) return;
+    path.suspect = true;
+    this.fences.distrust(path.number);
+    this.handleFences.distrust(path.number);
+    this.dispatcher.findResends(this.paths);
+    this.observers.get(path)?.pathSuspect(path, true, reason);
+    this.wantPump();
+  }
+
+  allQuiet(): void {
+    this.events.allQuiet();
+  }
+
+  lookedAt(): void {
+    if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
+    this.wantPump();
+  }
+
+  private adopt(connection: Connection, number: number, observer: PathObserver): Path {
+    const slots = this.session?.slots ?? 0;
+    const path = new Path(number, connection, slots, this.times.heartbeatMs, observer.latencies, this.clock, this);
+    this.observers.set(path, observer);
+    this.paths = [...this.paths, path];
+    if (this.paths.length === 1) this.dispatcher.setReachable(true);
+    this.dispatcher.findResends(this.paths);
+    this.liveness.start();
+    this.wantPump();
+    return path;
+  }
+
+  /** False: it cannot be, by the server, or within bounds. */
+  private fence(attachment: Attachment): boolean {
+    if (this.session?.canRevoke !== true) return false;
+    if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
+    this.wantPump();
+    return true;
+  }
+
+  /** No path joins the old session any more; the next handshake begins a new one. */
+  private leaveSession(reason: string): void {
+    this.session = null;
+    this.closeAll(reason);
+  }
+
+  private pump(): void {
+    if (this.paths.length === 0 || this.ended) return;
+    this.askFences();
+    this.askRevokes();
+    this.dispatcher.send(this.paths, this.clock.monotonicMs());
+    for (const path of this.paths) path.flush();
+  }
+
+  private askFences(): void {
+    if (this.fences.count === 0) return;
+    const on = leastBusy(this.paths, [], 0, 0);
+    if (on === null) return;
+    for (const number of this.fences.unasked()) {
+      if (this.fences.ask(number, on.number)) on.fence(number);
+    }
+  }
+
+  private askRevokes(): void {
+    if (this.handleFences.count === 0) return;
+    const on = leastBusy(this.paths, [], 0, 0);
+    if (on !== null) this.handleFences.ask(on);
+  }
+
+  /** The session's end says nothing about its paths. */
+  private closeAll(reason: string): void {
+    for (const path of this.paths) {
+      path.isBlameless = true;
+      path.connection.close(reason, true);
+    }
+  }
+
+  /** S6: a suspect path that holds too many slots is not waited for. */
+  private fenceWorst(): void {
+    let worst: Path | null = null;
+    let most = 0;
+    for (const path of this.paths) {
+      const held = path.suspect ? this.dispatcher.quarantinedOn(path.number) : 0;
+      if (held > most) {
+        worst = path;
+        most = held;
+      }
+    }
+    worst?.connection.close(`It holds ${most} slots in quarantine while others deliver`, true);
+  }
+}

@@ -1,0 +1,38 @@
+// Somebody sets the machine's clock, back or on, while paths are in use: nothing that is waited for comes sooner or later by that.
+// Leaves I/O through such jumps to the simulator, which does them in every seed.
+
+import { expect, test } from 'vitest';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { TrunkScene } from '../testing/trunk-scene.ts';
+import { OP } from '../wire/frames.ts';
+
+const HOUR_MS = 3_600_000;
+const STEP_MS = 10;
+
+/** Two paths to a server that answers PINGs, one of which falls silent under a READ; the clock jumps then. What happens, and when. */
+function storyWithJump(jumpMs: number): string[] {
+  const scene = new TrunkScene(2);
+  scene.server.answersPings = true;
+  scene.start();
+  scene.clock.advance(HEARTBEAT_INTERVAL_MS * 2);
+  scene.network.routes[0]?.stand('back', true);
+  scene.submit(OP.READ, { count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
+  scene.clock.advance(1);
+  scene.clock.jumpWall(jumpMs);
+  const story: string[] = [];
+  const isOver = (): boolean => scene.clock.monotonicMs() > DEAD_AFTER_MS * 5;
+  for (let told = 0; !isOver(); scene.clock.advance(STEP_MS)) {
+    for (; told < scene.moves.length; told++) story.push(`${scene.clock.monotonicMs()} ms: ${scene.moves[told]}`);
+  }
+  return [...story, `${scene.server.connections.length} connections`, `${scene.supervisors.map(({ deaths }) => deaths).join(' ')} deaths`];
+}
+
+test.each([
+  ['back by an hour', -HOUR_MS],
+  ['on by an hour', HOUR_MS],
+  ['back by forty years', -40 * 365 * 24 * HOUR_MS],
+])('set %s: a silent path is suspected, dead and tried again at the same moments', (_how, jumpMs) => {
+  const without = storyWithJump(0);
+  expect(without.join('\n')).toMatch(/up > suspect[^]*1 0 deaths/);
+  expect(storyWithJump(jumpMs)).toEqual(without);
+});

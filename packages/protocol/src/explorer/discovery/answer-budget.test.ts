@@ -1,0 +1,70 @@
+// Sources that ask a server as often as they like, by a clock of the test: who is answered, and who is not silenced by them.
+// Leaves what a request is to beacon-responder.test.ts.
+
+import { expect, test } from 'vitest';
+import {
+  BEACON_BURST,
+  BEACON_BURST_KNOWN,
+  BEACON_RATE,
+  BEACON_RATE_KNOWN,
+  BEACON_SCARCE_MS,
+  BEACON_SOURCES_MAX,
+} from '@rsio/common/lib/limits';
+import { AnswerBudget } from './answer-budget.ts';
+
+const FLOOD_MS = 60_000;
+
+/** So many forged sources ask 20 times a second each; now and then `asks` asks. Gives the share of its questions that were answered. */
+function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: number) => boolean, everyMs = 5_000): number {
+  const budget = new AnswerBudget();
+  let [asked, answered] = [0, 0];
+  for (let nowMs = 0; nowMs < FLOOD_MS; nowMs += 50) {
+    for (let source = 0; source < forged; source++) budget.mayAnswer(`forged ${source}`, false, nowMs);
+    if (nowMs % everyMs !== 0 || nowMs === 0) continue;
+    asked++;
+    if (asks(budget, nowMs)) answered++;
+  }
+  return answered / asked;
+}
+
+// Once they used up what all together had, and nobody else was answered.
+test('200 sources that ask all the time do not silence a stranger who asks now and then', () => {
+  expect(answeredBeside(200, (budget, nowMs) => budget.mayAnswer('honest', false, nowMs))).toBe(1);
+});
+
+test('thousands of sources, new ones each time, do not silence who is known', () => {
+  let fresh = 0;
+  const flood = (budget: AnswerBudget, nowMs: number): void => {
+    for (let count = 0; count < 200; count++) budget.mayAnswer(`fresh ${fresh++}`, false, nowMs);
+  };
+  const asks =
+    (isKnown: boolean) =>
+    (budget: AnswerBudget, nowMs: number): boolean => {
+      flood(budget, nowMs);
+      return budget.mayAnswer('10.0.0.1', isKnown, nowMs);
+    };
+  expect(answeredBeside(0, asks(true), 50)).toBeGreaterThan(0.75);
+  expect(answeredBeside(0, asks(false), 50)).toBeLessThan(0.75);
+});
+
+test('a stranger in the name of a known address uses up nothing of what is kept for the known', () => {
+  const asked = (budget: AnswerBudget, nowMs: number): boolean => {
+    for (let count = 0; count < 100; count++) budget.mayAnswer('10.0.0.1', false, nowMs);
+    return budget.mayAnswer('10.0.0.1', true, nowMs);
+  };
+  expect(answeredBeside(0, asked)).toBe(1);
+});
+
+test('all together get no more than they may, and no more sources are remembered', () => {
+  const budget = new AnswerBudget();
+  let answers = 0;
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 10)
+    for (let count = 0; count < 20; count++) if (budget.mayAnswer(`${nowMs} ${count}`, count % 2 === 0, nowMs)) answers++;
+  expect(answers).toBeLessThanOrEqual(BEACON_BURST + BEACON_BURST_KNOWN + 10 * (BEACON_RATE + BEACON_RATE_KNOWN) + 2);
+  expect(budget.size).toBe(BEACON_SOURCES_MAX);
+});
+
+test('while answers are plenty one source gets several in a row', () => {
+  const budget = new AnswerBudget();
+  for (let count = 0; count < 20; count++) expect(budget.mayAnswer('10.0.0.1', false, BEACON_SCARCE_MS)).toBe(true);
+});

@@ -1,0 +1,171 @@
+// Which answers of an exploration are believed: bytes and where they came from go in, servers and findings come out. Pure. Invariant:
+// an answer counts only when it repeats a nonce that was sent from the socket it came to, is rightly signed where a key is set, is of the
+// namespace asked for, and came from an address that the server itself lists; anything else is a finding.
+
+import { beaconKey } from '../../auth/keys.ts';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { BEACON_ANSWERS_MAX } from '@rsio/common/lib/limits';
+import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
+import { type BeaconDrop, decodeBeacon, type Offer } from './discovery-datagram.ts';
+import type { DatagramPeer } from '../network/datagram-sockets.ts';
+import type { ExploreLocal, FoundServer, Heard } from './exploration.ts';
+import type { Findings } from './finding.ts';
+
+const DROPPED: Readonly<Record<Exclude<BeaconDrop, 'version'>, string>> = {
+  foreign: 'is no answer of RSIO',
+  truncated: 'is cut off',
+  oversized: 'claims more than an answer may hold',
+  malformed: 'is not well formed',
+};
+
+interface Asked {
+  readonly local: ExploreLocal;
+  readonly atMs: number;
+}
+
+export class Answers {
+  readonly key: Buffer | null;
+  private readonly namespaceid: number | null;
+  private readonly findings: Findings;
+  private readonly onFound: (server: FoundServer) => void;
+  private readonly asked = new Map<string, Asked>();
+  private readonly found = new Map<string, FoundServer>();
+  private readonly answering = new Set<string>();
+  private kept = 0;
+
+  constructor(namespacekey: string | null, namespaceid: number | null, findings: Findings, onFound: (server: FoundServer) => void) {
+    this.key = namespacekey === null ? null : beaconKey(namespacekey);
+    this.namespaceid = namespaceid;
+    this.findings = findings;
+    this.onFound = onFound;
+  }
+
+  /** A request with this nonce is sent now from a local interface. */
+  sent(nonce: Buffer, local: ExploreLocal, nowMs: number): void {
+    this.asked.set(nonce.toString('hex'), { local, atMs: nowMs });
+  }
+
+  /** A datagram has come to the socket of a local interface. */
+  take(datagram: Buffer, from: DatagramPeer, local: ExploreLocal, nowMs: number): void {
+    const beacon = decodeBeacon(datagram, this.key);
+    if (beacon.kind === 'drop') {
+      this.dropped(beacon.reason, datagram.length, from);
+      return;
+    }
+    const asked = beacon.kind === 'offer' ? this.asked.get(Buffer.from(beacon.message.nonce).toString('hex')) : undefined;
+    if (beacon.kind !== 'offer' || asked?.local !== local) {
+      const sentence = `A datagram from ${from.address} answers nothing that was asked from ${local.name}`;
+      this.findings.add('not-asked-for', from.address, sentence, 'if it goes on, look who sends old answers from that address');
+      return;
+    }
+    const { message, signature } = beacon;
+    const who = `Server ${message.server} at ${from.address}`;
+    if (this.key !== null && signature === 'none') {
+      const remedy = `set namespacekey in its rssrvcfg, or leave it out here`;
+      this.findings.add('unsigned', from.address, `${who} does not sign its answers, and a namespacekey is set here`, remedy);
+    } else if (this.key !== null && signature === 'wrong') {
+      const sentence = `${who} signs its answers with another namespacekey`;
+      this.findings.add('wrongly-signed', from.address, sentence, 'make namespacekey the same on both sides');
+    } else if (this.isOurs(message, from, who)) {
+      this.answering.add(peerKey(from));
+      this.keep(message, { local: local.name, localAddress: local.address, from: from.address, roundTripMs: nowMs - asked.atMs });
+    }
+  }
+
+  /** True when a believed answer has come from this address and port. */
+  hasAnswered(peer: DatagramPeer): boolean {
+    return this.answering.has(peerKey(peer));
+  }
+
+  /** The servers, in order of namespaceid, serverid and instance; tells of those that share an id. */
+  close(): FoundServer[] {
+    const servers = [...this.found.values()].toSorted(
+      (one, other) => one.namespaceid - other.namespaceid || one.serverid - other.serverid || (one.instance < other.instance ? -1 : 1),
+    );
+    servers.forEach((server, index) => {
+      const before = servers[index - 1];
+      if (before?.namespaceid !== server.namespaceid || before.serverid !== server.serverid) return;
+      const both = [before, server].map(({ server: name, heard }) => `${name} (${heard[0]?.from ?? ''})`).join(' and ');
+      this.findings.add(
+        'same-id',
+        `serverid ${server.serverid}`,
+        `Two servers have serverid ${server.serverid} in namespaceid ${server.namespaceid}: ${both}`,
+        'give one of them another serverid in its rssrvcfg; if it was just started anew, explore again',
+      );
+    });
+    return servers;
+  }
+
+  private dropped(reason: BeaconDrop, lengthBytes: number, from: DatagramPeer): void {
+    if (reason === 'version') {
+      const sentence = `Somebody at ${from.address} answers in a newer form of exploration`;
+      this.findings.add('newer-version', from.address, sentence, 'update this machine');
+      return;
+    }
+    const sentence = `A datagram of ${lengthBytes} bytes from ${from.address} ${DROPPED[reason]}`;
+    this.findings.add('unreadable', from.address, sentence, `look what runs at ${from.address} port ${from.port}`);
+  }
+
+  private isOurs(offer: Offer, from: DatagramPeer, who: string): boolean {
+    const { namespaceid, version, interfaces } = offer;
+    if (this.namespaceid !== null && namespaceid !== this.namespaceid) {
+      const sentence = `${who} answers for namespaceid ${namespaceid}, asked for was ${this.namespaceid}`;
+      this.findings.add('other-namespace', from.address, sentence, 'correct namespaceid on one of the two sides');
+      return false;
+    }
+    if (!PROTOCOL_VERSIONS.includes(version)) {
+      const sentence = `${who} speaks protocol version ${version}, this machine ${PROTOCOL_VERSIONS.join(', ')}`;
+      this.findings.add('no-common-version', from.address, sentence, 'update the older of the two');
+      return false;
+    }
+    if (!interfaces.some(({ address }) => addressKey(address) === addressKey(from.address))) {
+      const own = interfaces.map(({ address }) => address).join(', ');
+      const sentence = `${who} does not have that address among its own: ${own === '' ? 'it names none' : own}`;
+      const remedy =
+        'if addresses are translated on the way, write a [server] section by hand; else find the machine that pretends to be it';
+      this.findings.add('other-address', from.address, sentence, remedy);
+      return false;
+    }
+    return true;
+  }
+
+  private keep(offer: Offer, heard: Heard): void {
+    const { version: _version, nonce: _nonce, ...server } = offer;
+    const key = `${server.namespaceid} ${server.serverid} ${server.instance}`;
+    const known = this.found.get(key);
+    if (known !== undefined && !saysTheSame(known, server)) {
+      const sentence = `Two answers in the name of server ${server.server} at ${heard.from} say different things`;
+      this.findings.add('contradiction', heard.from, sentence, 'explore again; if it stays, find the machine that pretends to be it');
+      return;
+    }
+    const ways = known?.heard ?? [];
+    const before = ways.find((way) => way.from === heard.from && way.localAddress === heard.localAddress);
+    if (before !== undefined && before.roundTripMs <= heard.roundTripMs) return;
+    if (before === undefined && this.kept === BEACON_ANSWERS_MAX) {
+      this.findings.add(
+        'too-many',
+        'answers',
+        `More than ${BEACON_ANSWERS_MAX} answers came`,
+        'ask for one namespaceid only, or ask one address',
+      );
+      return;
+    }
+    if (before === undefined) this.kept++;
+    const others = ways.filter((way) => way !== before);
+    const found: FoundServer = { ...server, isSigned: this.key !== null, heard: [...others, heard] };
+    this.found.set(key, found);
+    if (before === undefined) this.onFound(found);
+  }
+}
+
+function saysTheSame(known: FoundServer, server: Omit<Offer, 'version' | 'nonce'>): boolean {
+  return (
+    known.server === server.server &&
+    known.namespace === server.namespace &&
+    JSON.stringify(known.interfaces) === JSON.stringify(server.interfaces)
+  );
+}
+
+function peerKey({ address, port }: DatagramPeer): string {
+  return `${address} ${port}`;
+}

@@ -1,0 +1,187 @@
+// The two datagrams of exploration, DISCOVER and OFFER, to bytes and back. Pure. Who is answered is left to beacon-responder.ts, which
+// answers are believed to explorer.ts. Invariant: any bytes give a message or a reason to drop them, never an exception; a request has at
+// least BEACON_REQUEST_BYTES, and no answer's message can be larger than that.
+
+import { beaconMac, macIsRight } from '../../auth/keys.ts';
+import { assert } from '@rsio/common/lib/assert';
+import {
+  BEACON_MESSAGE_MAX_BYTES,
+  BEACON_NONCE_BYTES,
+  BEACON_REQUEST_BYTES,
+  DATAGRAM_MAX_BYTES,
+  INTERFACES_MAX,
+  MAC_BYTES,
+  NAMESPACEID_MAX,
+  PORT_MAX,
+  SERVERID_MAX,
+  VERSIONS_OFFERED_MAX,
+} from '@rsio/common/lib/limits';
+import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
+import { codec } from '../../wire/message-codec.ts';
+
+//  byte 0 ... 3   4      5         6..7     8 ...
+//      "RSIO"     kind   version   length   length bytes of MessagePack | zeros | [mac, 32 bytes: only when kind has SIGNED]
+
+export interface Discover {
+  /** Protocol versions that the client speaks. */
+  readonly versions: readonly number[];
+  /** New for every request; the answer repeats it. */
+  readonly nonce: Uint8Array;
+  /** null: whoever hears it. */
+  readonly namespaceid: number | null;
+  /** Size to which the answer is padded, at most that of the request; 0: as small as it is. */
+  readonly answerBytes: number;
+}
+
+export interface OfferedInterface {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** null: not known. */
+  readonly linkMbps: number | null;
+  readonly mtuBytes: number | null;
+}
+
+export interface Offer {
+  /** The highest that both speak, or the server's highest when there is none. */
+  readonly version: number;
+  readonly nonce: Uint8Array;
+  readonly namespace: string;
+  readonly namespaceid: number;
+  readonly server: string;
+  readonly serverid: number;
+  /** New with every start of the listener: 32 hex digits. */
+  readonly instance: string;
+  readonly interfaces: readonly OfferedInterface[];
+}
+
+/** Why a datagram was dropped. `version`: of the datagram's form, a newer peer's. */
+export type BeaconDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
+
+export type Signature = 'none' | 'right' | 'wrong';
+
+/** A datagram that was read. `signature` is `wrong` also when there is one and no key to check it with. */
+export type Beacon =
+  | { readonly kind: 'discover'; readonly message: Discover; readonly signature: Signature }
+  | { readonly kind: 'offer'; readonly message: Offer; readonly signature: Signature }
+  | { readonly kind: 'drop'; readonly reason: BeaconDrop };
+
+const ZEROS = Buffer.alloc(DATAGRAM_MAX_BYTES);
+const MAGIC = Buffer.from('RSIO', 'latin1');
+const FORM_VERSION = 1;
+const PREFIX_BYTES = 8;
+const KIND = { DISCOVER: 1, OFFER: 2 } as const;
+const SIGNED = 0x80;
+const U32_MAX = 0xffffffff;
+
+const version = integer(1, 0xffff);
+const nonce = bytesOf(BEACON_NONCE_BYTES);
+const namespaceid = integer(0, NAMESPACEID_MAX);
+
+const interfaceFields = record<OfferedInterface>({
+  name,
+  address: ipAddress,
+  port: integer(1, PORT_MAX),
+  linkMbps: orNull(integer(1, U32_MAX)),
+  mtuBytes: orNull(integer(1, U32_MAX)),
+});
+
+type InterfaceItems = readonly [name: string, address: string, port: number, linkMbps: number | null, mtuBytes: number | null];
+
+/** On the wire an interface is an array, so that eight of them fit in every datagram; what a newer peer adds to it is left out. */
+const interfaceItems: Guard<InterfaceItems> = (value, field) => {
+  const items: unknown[] = Array.isArray(value) ? value : [];
+  const [itsName, address, port, linkMbps, mtuBytes] = items;
+  const checked = interfaceFields({ name: itsName, address, port, linkMbps, mtuBytes }, field);
+  return [checked.name, checked.address, checked.port, checked.linkMbps, checked.mtuBytes];
+};
+
+type OfferOnWire = Omit<Offer, 'interfaces'> & { readonly interfaces: readonly InterfaceItems[] };
+
+const discoverCodec = codec<Discover>('DISCOVER', {
+  versions: listOf(version, 1, VERSIONS_OFFERED_MAX, 'versions'),
+  nonce,
+  namespaceid: orNull(namespaceid),
+  answerBytes: integer(0, DATAGRAM_MAX_BYTES),
+});
+
+const offerCodec = codec<OfferOnWire>('OFFER', {
+  version,
+  nonce,
+  namespace: name,
+  namespaceid,
+  server: name,
+  serverid: integer(0, SERVERID_MAX),
+  instance: listenerInstance,
+  interfaces: listOf(interfaceItems, 0, INTERFACES_MAX, 'interfaces'),
+});
+
+/** A request of `sizeBytes` in all, BEACON_REQUEST_BYTES to DATAGRAM_MAX_BYTES; signed when there is a key (auth/keys.ts, beaconKey). */
+export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
+  assert(sizeBytes >= BEACON_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
+  return datagram(KIND.DISCOVER, discoverCodec.encode(message), key, sizeBytes);
+}
+
+/** An answer, padded to `sizeBytes` when it is smaller than that; signed when there is a key. */
+export function encodeOffer(message: Offer, key: Buffer | null, sizeBytes: number): Buffer {
+  const interfaces = message.interfaces.map(
+    (offered): InterfaceItems => [offered.name, offered.address, offered.port, offered.linkMbps, offered.mtuBytes],
+  );
+  return datagram(KIND.OFFER, offerCodec.encode({ ...message, interfaces }), key, sizeBytes);
+}
+
+function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: number): Buffer {
+  assert(body.length <= BEACON_MESSAGE_MAX_BYTES, `A beacon of ${body.length} bytes is too large`);
+  const macBytes = key === null ? 0 : MAC_BYTES;
+  const bytes = Buffer.alloc(Math.max(PREFIX_BYTES + body.length + macBytes, sizeBytes));
+  MAGIC.copy(bytes);
+  bytes[4] = key === null ? kind : kind | SIGNED;
+  bytes[5] = FORM_VERSION;
+  bytes.writeUInt16BE(body.length, 6);
+  body.copy(bytes, PREFIX_BYTES);
+  if (key !== null) beaconMac(key, bytes.subarray(0, bytes.length - MAC_BYTES)).copy(bytes, bytes.length - MAC_BYTES);
+  return bytes;
+}
+
+/** Reads a datagram; the message keeps nothing of `bytes`. Throws nothing, whatever the bytes. */
+export function decodeBeacon(bytes: Buffer, key: Buffer | null): Beacon {
+  const start = bytes.subarray(0, MAGIC.length);
+  if (!start.equals(MAGIC.subarray(0, start.length))) return { kind: 'drop', reason: 'foreign' };
+  if (bytes.length < PREFIX_BYTES) return { kind: 'drop', reason: 'truncated' };
+  if (bytes[5] !== FORM_VERSION) return { kind: 'drop', reason: 'version' };
+  const kind = bytes[4]! & ~SIGNED;
+  if (kind !== KIND.DISCOVER && kind !== KIND.OFFER) return { kind: 'drop', reason: 'malformed' };
+  const isSigned = (bytes[4]! & SIGNED) !== 0;
+  const paddedEnd = bytes.length - (isSigned ? MAC_BYTES : 0);
+  const bodyEnd = PREFIX_BYTES + bytes.readUInt16BE(6);
+  if (bodyEnd - PREFIX_BYTES > BEACON_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
+  if (bodyEnd > paddedEnd) return { kind: 'drop', reason: 'truncated' };
+  if (kind === KIND.DISCOVER && bytes.length < BEACON_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
+  // Not byte by byte: a storm of large datagrams must not cost a server its loop.
+  if (!bytes.subarray(bodyEnd, paddedEnd).equals(ZEROS.subarray(0, paddedEnd - bodyEnd))) return { kind: 'drop', reason: 'malformed' };
+  const signature = isSigned ? signatureOf(bytes, key) : 'none';
+  try {
+    return read(kind, bytes, bodyEnd - PREFIX_BYTES, signature);
+  } catch {
+    return { kind: 'drop', reason: 'malformed' };
+  }
+}
+
+function read(kind: 1 | 2, bytes: Buffer, lengthBytes: number, signature: Signature): Beacon {
+  if (kind === KIND.DISCOVER) return { kind: 'discover', message: discoverCodec.decode(bytes, PREFIX_BYTES, lengthBytes), signature };
+  const onWire = offerCodec.decode(bytes, PREFIX_BYTES, lengthBytes);
+  const interfaces = onWire.interfaces.map(([itsName, address, port, linkMbps, mtuBytes]) => ({
+    name: itsName,
+    address,
+    port,
+    linkMbps,
+    mtuBytes,
+  }));
+  return { kind: 'offer', message: { ...onWire, interfaces }, signature };
+}
+
+function signatureOf(bytes: Buffer, key: Buffer | null): Signature {
+  if (key === null) return 'wrong';
+  const macAt = bytes.length - MAC_BYTES;
+  return macIsRight(beaconMac(key, bytes.subarray(0, macAt)), bytes.subarray(macAt)) ? 'right' : 'wrong';
+}

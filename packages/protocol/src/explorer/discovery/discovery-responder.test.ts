@@ -1,0 +1,141 @@
+// Who is answered, who is not and why; that answers are bounded in size and number whatever comes.
+// Leaves the form of datagrams to beacon.test.ts.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { beaconKey } from '../../auth/keys.ts';
+import {
+  BEACON_BURST,
+  BEACON_BURST_PER_SOURCE,
+  BEACON_RATE,
+  BEACON_RATE_PER_SOURCE,
+  BEACON_REQUEST_BYTES,
+  BEACON_SOURCES_MAX,
+} from '@rsio/common/lib/limits';
+import { decodeBeacon, type Discover, encodeDiscover, encodeOffer } from './discovery-datagram.ts';
+import { type BeaconIdentity, BeaconResponder } from './discovery-responder.ts';
+
+const KEY = beaconKey('0xosl');
+const IDENTITY: BeaconIdentity = {
+  offered: {
+    namespace: 'osl',
+    namespaceid: 200,
+    server: 'big-9',
+    serverid: 1,
+    instance: 'ffeeddccbbaa99887766554433221100',
+    interfaces: [{ name: 'if1', address: '192.168.45.10', port: 5000, linkMbps: 1000, mtuBytes: 1500 }],
+  },
+  explore: 'yes',
+  namespacekey: null,
+};
+const SIGNED: BeaconIdentity = { ...IDENTITY, explore: 'signed', namespacekey: '0xosl' };
+
+function request(changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = BEACON_REQUEST_BYTES): Buffer {
+  return encodeDiscover({ versions: [1], nonce: Buffer.alloc(16, 9), namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes);
+}
+
+/** Outcome of one datagram at a fresh responder. */
+function outcomeOf(identity: BeaconIdentity, datagram: Buffer): string {
+  const responder = new BeaconResponder(identity);
+  const answer = responder.answerTo(datagram, '10.0.0.1', 0);
+  const [outcome = 'none'] = Object.entries(responder.counts).flatMap(([name, count]) => (count === 1 ? [name] : []));
+  expect(answer === null).toBe(outcome !== 'answered');
+  return outcome;
+}
+
+describe('outcomes', () => {
+  test.each([
+    ['anybody', IDENTITY, request(), 'answered'],
+    ['of this namespace', IDENTITY, request({ namespaceid: 200 }), 'answered'],
+    ['of another namespace', IDENTITY, request({ namespaceid: 201 }), 'namespace'],
+    ['of a newer protocol only', IDENTITY, request({ versions: [7] }), 'answered'],
+    ['signed, where no key is set', IDENTITY, request({}, KEY), 'answered'],
+    ['signed with another key, where all are answered', { ...SIGNED, explore: 'yes' } as const, request({}, beaconKey('x')), 'answered'],
+    ['rightly signed', SIGNED, request({}, KEY), 'answered'],
+    ['not signed', SIGNED, request(), 'signature'],
+    ['signed with another key', SIGNED, request({}, beaconKey('x')), 'signature'],
+    ['wants more than it sent', IDENTITY, request({ answerBytes: BEACON_REQUEST_BYTES + 1 }), 'answer-too-large'],
+    ['not padded', IDENTITY, request().subarray(0, 100), 'truncated'],
+    ['nothing of ours', IDENTITY, Buffer.alloc(BEACON_REQUEST_BYTES, 0x41), 'foreign'],
+    ['an answer', IDENTITY, encodeOffer({ version: 1, nonce: Buffer.alloc(16), ...IDENTITY.offered }, null, 0), 'not-a-request'],
+  ])('%s', (_what, identity, datagram, outcome) => {
+    expect(outcomeOf(identity, datagram)).toBe(outcome);
+  });
+});
+
+describe('answers', () => {
+  test('repeat the nonce, carry the signature, and say which version can be spoken', () => {
+    const responder = new BeaconResponder(SIGNED);
+    const answer = responder.answerTo(request({ nonce: Buffer.alloc(16, 3), versions: [1, 9] }, KEY), '10.0.0.1', 0)!;
+    const message = { version: 1, nonce: Buffer.alloc(16, 3), ...SIGNED.offered };
+    expect(decodeBeacon(answer, KEY)).toEqual({ kind: 'offer', message, signature: 'right' });
+  });
+
+  test('are padded when that is asked for, so that an MTU can be measured both ways', () => {
+    const responder = new BeaconResponder(IDENTITY);
+    expect(responder.answerTo(request({ answerBytes: 8972 }, null, 8972), '10.0.0.1', 0)).toHaveLength(8972);
+  });
+
+  test('follow a change of the configuration', () => {
+    const responder = new BeaconResponder(SIGNED);
+    responder.change({ ...IDENTITY, offered: { ...IDENTITY.offered, interfaces: [] } });
+    const answer = responder.answerTo(request(), '10.0.0.1', 0)!;
+    expect(decodeBeacon(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
+  });
+});
+
+test('whatever comes, no answer is larger, and nothing is thrown', () => {
+  const responder = new BeaconResponder(IDENTITY);
+  let nowMs = 0;
+  const spoiled = fc
+    .record({
+      size: fc.nat({ max: BEACON_REQUEST_BYTES + 300 }),
+      answerBytes: fc.nat({ max: 3000 }),
+      at: fc.nat({ max: 90 }),
+      byte: fc.nat({ max: 255 }),
+    })
+    .map(({ size, answerBytes, at, byte }) => {
+      const bytes = Buffer.from(request({ answerBytes }, null, Math.max(size, BEACON_REQUEST_BYTES)).subarray(0, size));
+      if (byte < 200 && at < size) bytes[at] = byte;
+      return bytes;
+    });
+  const anything = fc.uint8Array({ maxLength: 3000 }).map((bytes) => Buffer.from(bytes));
+  fc.assert(
+    fc.property(fc.oneof(spoiled, anything), (datagram) => {
+      nowMs += 1000;
+      expect(responder.answerTo(datagram, '10.0.0.1', nowMs)?.length ?? 0).toBeLessThanOrEqual(datagram.length);
+    }),
+    { numRuns: 1000 },
+  );
+  expect(responder.counts.answered).toBeGreaterThan(0);
+});
+
+describe('a storm of requests', () => {
+  /** Answers to `count` requests spread over `durationMs`; no answer is larger than its request. */
+  function answered(responder: BeaconResponder, count: number, durationMs: number, from: (index: number) => string): number {
+    let answers = 0;
+    for (let index = 0; index < count; index++) {
+      const answer = responder.answerTo(request(), from(index), (index * durationMs) / count);
+      expect(answer?.length ?? 0).toBeLessThanOrEqual(BEACON_REQUEST_BYTES);
+      if (answer !== null) answers++;
+    }
+    return answers;
+  }
+
+  test('from one address', () => {
+    const responder = new BeaconResponder(IDENTITY);
+    const answers = answered(responder, 5000, 10_000, () => '10.0.0.1');
+    expect(answers).toBeLessThanOrEqual(BEACON_BURST_PER_SOURCE + 10 * BEACON_RATE_PER_SOURCE);
+    expect(answers).toBeGreaterThan(BEACON_BURST_PER_SOURCE + 9 * BEACON_RATE_PER_SOURCE);
+    expect(responder.counts).toMatchObject({ answered: answers, rate: 5000 - answers });
+    expect(responder.answerTo(request(), '10.0.0.2', 10_000)).not.toBeNull();
+  });
+
+  test('from ever new addresses', () => {
+    const responder = new BeaconResponder(IDENTITY);
+    const answers = answered(responder, 3 * BEACON_SOURCES_MAX, 1000, (index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`);
+    expect(answers).toBeLessThanOrEqual(BEACON_BURST + BEACON_RATE);
+    expect(answers).toBeGreaterThan(BEACON_BURST);
+    expect(responder.sourcesKept).toBe(BEACON_SOURCES_MAX);
+  });
+});

@@ -1,0 +1,116 @@
+// One exploration: asks by broadcast and by address from every local interface, several times, listens for a bounded time, and tells
+// which servers are there and what it did not believe. Which answers are believed is left to answers.ts. Invariant: it ends in time and
+// leaves no socket and no timer behind.
+
+import { isIPv4 } from 'node:net';
+import { toRsError } from '@rsio/common/lib/errors';
+import { isLoopback4 } from '@rsio/common/lib/subnet';
+import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_ROUNDS, BEACON_TARGETS_MAX, BEACON_WAIT_MS } from '@rsio/common/lib/limits';
+import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
+import { Answers } from './answers.ts';
+import { encodeDiscover } from './discovery-datagram.ts';
+import type { DatagramPeer, DatagramSocket } from '../network/datagram-sockets.ts';
+import type { Exploration, ExploreLocal, ExploreOptions } from './exploration.ts';
+import { Findings } from './finding.ts';
+
+interface Ear {
+  readonly local: ExploreLocal;
+  readonly socket: DatagramSocket;
+}
+
+/** Takes `durationMs`. Never rejects for what the machine or the network does: that is among the findings. */
+export async function explore(options: ExploreOptions): Promise<Exploration> {
+  const { clock, durationMs = BEACON_WAIT_MS } = options;
+  const findings = new Findings();
+  const answers = new Answers(options.namespacekey, options.namespaceid, findings, (server) => options.onFound?.(server));
+  const ears = await openEars(options, answers, findings);
+  const targets = options.targets.slice(0, BEACON_TARGETS_MAX);
+  if (targets.length < options.targets.length) {
+    const sentence = `${options.targets.length} addresses are to be asked, at most ${BEACON_TARGETS_MAX} are`;
+    findings.add('too-many', 'addresses', sentence, 'ask for fewer at a time');
+  }
+  const rounds = Array.from({ length: BEACON_ROUNDS }, (_, round) => (round * durationMs) / 2 / BEACON_ROUNDS);
+  const timers = rounds.map((delayMs) =>
+    clock.after(delayMs, () => {
+      for (const ear of ears) ask(ear, targets, options, answers, findings);
+    }),
+  );
+  await new Promise<void>((resolve) => {
+    clock.after(ears.length === 0 ? 0 : durationMs, resolve);
+  });
+  for (const timer of timers) timer.cancel();
+  for (const { socket } of ears) socket.close();
+  tellSilent(targets, ears, answers, findings);
+  return { servers: answers.close(), findings: findings.list };
+}
+
+async function openEars({ locals, sockets, clock }: ExploreOptions, answers: Answers, findings: Findings): Promise<Ear[]> {
+  if (locals.length === 0) findings.add('cannot-ask', 'interfaces', 'There is no interface to ask from', 'add an [interface] section');
+  const ears: Ear[] = [];
+  for (const local of locals) {
+    const cannot = (reason: string): void => {
+      const sentence = `Nothing can be asked from ${local.name} (${local.address}): ${reason}`;
+      findings.add('cannot-ask', local.name, sentence, 'correct its address, or plug in its cable');
+    };
+    const handler = {
+      onDatagram: (datagram: Buffer, from: DatagramPeer) => answers.take(datagram, from, local, clock.monotonicMs()),
+      onFailed: cannot,
+    };
+    try {
+      ears.push({ local, socket: await sockets.open({ address: local.address, port: 0 }, handler) });
+    } catch (thrown) {
+      cannot(toRsError(thrown).message);
+    }
+  }
+  return ears;
+}
+
+/** One round from one interface. Each has a nonce of its own, so that round trips are not mixed up. */
+function ask(
+  { local, socket }: Ear,
+  targets: readonly DatagramPeer[],
+  options: ExploreOptions,
+  answers: Answers,
+  findings: Findings,
+): void {
+  const { namespaceid, port, clock, random } = options;
+  const nonce = random(BEACON_NONCE_BYTES);
+  const message = { versions: PROTOCOL_VERSIONS, nonce, namespaceid, answerBytes: 0 };
+  const datagram = encodeDiscover(message, answers.key, BEACON_REQUEST_BYTES);
+  const near = targets.filter(({ address }) => canAsk(local.address, address));
+  const peers = local.broadcast === null ? near : [{ address: local.broadcast, port }, ...near];
+  if (peers.length === 0) {
+    const sentence = `${local.name} (${local.address}) has no broadcast address, and no address was given that it could ask`;
+    findings.add('no-broadcast', local.name, sentence, "give a server's address");
+  }
+  answers.sent(nonce, local, clock.monotonicMs());
+  for (const peer of peers) {
+    socket.send(datagram, peer, (reason) => {
+      const sentence = `${local.name} (${local.address}) cannot send to ${peer.address}: ${reason}`;
+      findings.add('cannot-ask', `${local.name} -> ${peer.address}`, sentence, 'check its address, its cable and the routes');
+    });
+  }
+}
+
+/** The kernel sends nothing to other machines from a loopback address. */
+function canAsk(local: string, target: string): boolean {
+  return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
+}
+
+function isLoopback(address: string): boolean {
+  return isLoopback4(address) || address === '::1';
+}
+
+function tellSilent(targets: readonly DatagramPeer[], ears: readonly Ear[], answers: Answers, findings: Findings): void {
+  for (const target of targets) {
+    const { address, port } = target;
+    if (answers.hasAnswered(target)) continue;
+    if (!ears.some(({ local }) => canAsk(local.address, address))) {
+      const sentence = `${address} was not asked: no interface here can`;
+      findings.add('cannot-ask', address, sentence, 'add an interface from which it can be reached');
+      continue;
+    }
+    const remedy = `check that rssrv runs there with explore = yes, the namespacekey, and that UDP port ${port} is open on the way`;
+    findings.add('no-answer', address, `${address} port ${port} gave no answer`, remedy);
+  }
+}

@@ -1,0 +1,196 @@
+// The interfaces of this machine: addresses from the C library, what a cable can do from /sys. Whether an interface serves a purpose is
+// left to others. Invariant: a fact that the machine does not tell is null, never guessed; addresses in 127/8 all exist, on lo, and count
+// as /24.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import os from 'node:os';
+import { isLoopback4 } from '@rsio/common/lib/subnet';
+
+export interface MachineInterface {
+  /** As the kernel calls it: eth0. */
+  readonly device: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  /** Where one asks all of the subnet; null: IPv6, or a subnet of one or two addresses. */
+  readonly broadcast: string | null;
+  readonly mtuBytes: number | null;
+  /** null: the device does not tell (lo, virtual ones). */
+  readonly linkMbps: number | null;
+  readonly hasCarrier: boolean;
+  readonly isLoopback: boolean;
+}
+
+export interface ByteCounters {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+interface InterfaceAddress {
+  readonly device: string;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** What the machine tells; a test tells its own. */
+export interface InterfaceFacts {
+  /** Those of interfaces that are running. */
+  addresses(): readonly InterfaceAddress[];
+  devices(): readonly string[];
+  /** Text of a file below /sys/class/net or /proc/net, given by its whole path; null: there is none, or it cannot be read. */
+  file(path: string): string | null;
+}
+
+const NET_DIR = '/sys/class/net';
+const LOOPBACK_PREFIX_LENGTH = 24;
+const LOOPBACK_BROADCAST = '127.255.255.255';
+
+export const systemFacts: InterfaceFacts = {
+  addresses: () =>
+    Object.entries(interfaces()).flatMap(([device, list]) =>
+      (list ?? [])
+        // An address that means something on its own link only cannot stand in a configuration.
+        .filter((info) => info.family === 'IPv4' || info.scopeid === 0)
+        .map(({ address, cidr }) => ({ device, address, prefixLength: Number(cidr?.split('/')[1] ?? (isIPv4(address) ? 32 : 128)) })),
+    ),
+  devices: () => {
+    try {
+      return readdirSync(NET_DIR);
+    } catch {
+      return [];
+    }
+  },
+  file: (path) => {
+    try {
+      return readFileSync(path, 'utf8').trim();
+    } catch {
+      return null;
+    }
+  },
+};
+
+/** Asking the kernel takes a descriptor; a daemon that has none left must not end for that. */
+function interfaces(): ReturnType<typeof os.networkInterfaces> {
+  try {
+    return os.networkInterfaces();
+  } catch {
+    return {};
+  }
+}
+
+/** Every address of this machine with its interface, those on interfaces without carrier included, loopback last. */
+export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
+  const running = facts.addresses();
+  const silent = silentAddresses(facts).filter(({ address }) => !running.some((known) => known.address === address));
+  const all = [...running.map((known) => describe(facts, known, true)), ...silent.map((known) => describe(facts, known, false))];
+  return [...all.filter(({ isLoopback }) => !isLoopback), ...all.filter(({ isLoopback }) => isLoopback)];
+}
+
+/** The interface that has an address; every address in 127/8 is on lo. null: this machine does not have it. */
+export function interfaceOf(address: string, machine: readonly MachineInterface[]): MachineInterface | null {
+  const known = machine.find((candidate) => candidate.address === address);
+  if (known !== undefined) return known;
+  const loopback = isLoopback4(address) ? machine.find((candidate) => candidate.isLoopback && isIPv4(candidate.address)) : undefined;
+  return loopback === undefined ? null : { ...loopback, address };
+}
+
+/** Bytes a device has moved since it exists; null: it does not tell. */
+export function readCounters(device: string, facts: InterfaceFacts): ByteCounters | null {
+  const receivedBytes = numberIn(facts, device, 'statistics/rx_bytes');
+  const sentBytes = numberIn(facts, device, 'statistics/tx_bytes');
+  return receivedBytes === null || sentBytes === null ? null : { receivedBytes, sentBytes };
+}
+
+/** The counters of all devices, by name. */
+export function allCounters(facts: InterfaceFacts): Map<string, ByteCounters> {
+  return new Map(
+    facts.devices().flatMap((device) => {
+      const counters = readCounters(device, facts);
+      return counters === null ? [] : [[device, counters] as const];
+    }),
+  );
+}
+
+function describe(facts: InterfaceFacts, { device, address, prefixLength }: InterfaceAddress, isRunning: boolean): MachineInterface {
+  const isLoopback = isLoopback4(address) || address === '::1';
+  const linkMbps = numberIn(facts, device, 'speed');
+  return {
+    device,
+    address,
+    prefixLength: isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : prefixLength,
+    broadcast: isLoopback4(address) ? LOOPBACK_BROADCAST : broadcastOf(address, prefixLength),
+    mtuBytes: numberIn(facts, device, 'mtu'),
+    // An interface without link tells -1, or the largest number there is.
+    linkMbps: linkMbps !== null && linkMbps > 0 && linkMbps < 0xffffffff ? linkMbps : null,
+    hasCarrier: hasCarrier(facts, device, isRunning),
+    isLoopback,
+  };
+}
+
+/** What runs has a carrier, if /sys, which may be that of another network namespace, knows nothing of it. */
+function hasCarrier(facts: InterfaceFacts, device: string, isRunning: boolean): boolean {
+  const carrier = facts.file(`${NET_DIR}/${device}/carrier`);
+  if (carrier === null) return isRunning;
+  return carrier === '1' && facts.file(`${NET_DIR}/${device}/operstate`) !== 'down';
+}
+
+function numberIn(facts: InterfaceFacts, device: string, name: string): number | null {
+  const text = facts.file(`${NET_DIR}/${device}/${name}`);
+  return text !== null && /^-?[0-9]+$/.test(text) ? Number(text) : null;
+}
+
+function broadcastOf(address: string, prefixLength: number): string | null {
+  if (!isIPv4(address) || prefixLength > 30 || prefixLength < 1) return null;
+  const hostMask = 2 ** (32 - prefixLength) - 1;
+  return textOf((numberOf(address) | hostMask) >>> 0);
+}
+
+function numberOf(address: string): number {
+  return address.split('.').reduce((sum, octet) => (sum * 256 + Number(octet)) >>> 0, 0);
+}
+
+function textOf(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
+}
+
+/**
+ * IPv4 addresses on interfaces that are switched on and have no carrier: the C library does not name them, the kernel's tables do.
+ * The one table has the addresses, the other their subnets and devices.
+ */
+function silentAddresses(facts: InterfaceFacts): InterfaceAddress[] {
+  const subnets = connectedSubnets(facts);
+  return localAddresses(facts).flatMap((address) => {
+    const subnet = subnets.find(
+      ({ network, prefixLength }) => prefixLength < 32 && (numberOf(address) & maskOf(prefixLength)) >>> 0 === network,
+    );
+    return subnet === undefined ? [] : [{ device: subnet.device, address, prefixLength: subnet.prefixLength }];
+  });
+}
+
+function maskOf(prefixLength: number): number {
+  return prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0;
+}
+
+/** /proc/net/fib_trie: an address on one line, `/32 host LOCAL` on the next. */
+function localAddresses(facts: InterfaceFacts): string[] {
+  const text = facts.file('/proc/net/fib_trie') ?? '';
+  const found = [...text.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map(([, address]) => address!);
+  return [...new Set(found)].filter((address) => !isLoopback4(address));
+}
+
+/** /proc/net/route: device, network and mask as hexadecimal numbers of this machine's byte order, gateway zero. */
+function connectedSubnets(facts: InterfaceFacts): { device: string; network: number; prefixLength: number }[] {
+  const rows = (facts.file('/proc/net/route') ?? '').split('\n').slice(1);
+  return rows.flatMap((row) => {
+    const [device, network, gateway, , , , , mask] = row.split(/\s+/);
+    if (device === undefined || network === undefined || gateway !== '00000000' || mask === undefined) return [];
+    const prefixLength = hexAddress(mask).toString(2).replaceAll('0', '').length;
+    return [{ device, network: hexAddress(network), prefixLength }];
+  });
+}
+
+function hexAddress(hex: string): number {
+  const bytes = Buffer.from(hex, 'hex');
+  if (bytes.length !== 4) return 0;
+  return os.endianness() === 'LE' ? bytes.readUInt32LE(0) : bytes.readUInt32BE(0);
+}

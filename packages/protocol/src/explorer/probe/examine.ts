@@ -1,0 +1,57 @@
+// Finds out which paths to a server work: pairs the interfaces, probes one candidate after the other (rates must not disturb each other),
+// and gives a reason for everything that is left out. Invariant: every interface of both sides is in a report or is left out.
+
+import { considerCandidates } from '../network/candidates.ts';
+import type { Finding } from '../discovery/finding.ts';
+import { probeCandidate } from './probe.ts';
+import type { Examination, ProbeExpectation, ProbeLocal, ProbeLogin, ProbePorts, ProbeRemote, ProbeReport } from './probe-report.ts';
+
+export interface ExamineOptions {
+  readonly locals: readonly ProbeLocal[];
+  /** The interfaces of one server. */
+  readonly remotes: readonly ProbeRemote[];
+  readonly choice: 'auto' | 'all';
+  readonly login: ProbeLogin | null;
+  readonly expected: ProbeExpectation;
+  readonly ports: ProbePorts;
+  /** Called after each candidate. */
+  readonly onReport?: (report: ProbeReport, done: number, total: number) => void;
+}
+
+/** Never rejects for what the network or the servers do. */
+export async function examine(options: ExamineOptions): Promise<Examination> {
+  const { locals, remotes, choice, login, expected, ports, onReport } = options;
+  const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
+  const reports: ProbeReport[] = [];
+  for (const candidate of candidates) {
+    const refused = reports.find(({ failureCode }) => failureCode === 'E_AUTH');
+    const probed = await probeCandidate(candidate, refused === undefined ? login : null, expected, ports);
+    const report = refused === undefined ? probed : refusedToo(probed, refused);
+    reports.push(report);
+    onReport?.(report, reports.length, candidates.length);
+  }
+  return { reports, leftOut, findings: oneDevice(reports) };
+}
+
+/** A key that was refused once is not tried again: the server locks out an address that fails too often. */
+function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
+  const isSame = report.failure === null && report.server?.instance === server?.instance;
+  return isSame ? { ...report, failure, failureCode } : report;
+}
+
+/** Several paths that share one cable without being meant to: one fault then ends them all. */
+function oneDevice(reports: readonly ProbeReport[]): Finding[] {
+  const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);
+  const isMeant = others.every(({ device }) => device === first?.device);
+  if (first === undefined || others.length === 0 || isMeant || !others.every(({ leavesBy }) => leavesBy === first.leavesBy)) return [];
+  const count = others.length === 1 ? 'Both paths leave' : `All ${others.length + 1} paths leave`;
+  return [
+    {
+      kind: 'wrong-device',
+      object: first.leavesBy ?? '',
+      count: 1,
+      sentence: `${count} by ${first.leavesBy}`,
+      remedy: 'let each interface have a subnet of its own, or route by source address: rsconfig doctor shows how',
+    },
+  ];
+}

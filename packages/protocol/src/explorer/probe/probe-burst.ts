@@ -1,0 +1,133 @@
+// How fast a path is, one way: READs or WRITEs of nothing, kept under way for a short time. How much is under way follows from the rate
+// seen so far, so that a slow link is not filled for seconds. Invariant: no more is out than slots and window allow, and an answer that
+// was not asked for ends the probe.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import {
+  PROBE_AHEAD_MIN_BYTES,
+  PROBE_AHEAD_MS,
+  PROBE_ANSWER_TIMEOUT_MS,
+  PROBE_BURST_MAX_BYTES,
+  PROBE_BURST_MS,
+  PROBE_SLOTS,
+  PROBE_WINDOW_BYTES,
+  SECTOR_BYTES,
+  SEGMENT_BYTES,
+} from '@rsio/common/lib/limits';
+import { ANSWER, OP } from '../../wire/frames.ts';
+import type { Header } from '../../wire/header.ts';
+import type { Welcome } from '../../wire/messages.ts';
+import { type FrameTaker, type ProbeLink, unexpected } from './probe-link.ts';
+
+export interface BurstResult {
+  readonly bytes: number;
+  /** From the first request to the last answer; more than zero. */
+  readonly durationMs: number;
+}
+
+export interface BurstSetting {
+  readonly welcome: Welcome;
+  /** Last seq of each slot on this link, carried from burst to burst. */
+  readonly seqs: number[];
+  readonly clock: Clock;
+  readonly roundTripMs: number;
+}
+
+/** Requests of an ahead: so that answers come before it is used up. */
+const REQUESTS_AHEAD = 4;
+const DURATION_MIN_MS = 0.01;
+/** Of the time so far, at least: round trips vary. */
+const MOVING_SHARE_MIN = 0.1;
+
+class Burst implements FrameTaker {
+  private readonly link: ProbeLink;
+  private readonly op: number;
+  private readonly clock: Clock;
+  private readonly roundTripMs: number;
+  private readonly finished: (result: BurstResult) => void;
+  private readonly startMs: number;
+  private readonly windowBytes: number;
+  /** Bytes asked for, by slot; 0: it is free. */
+  private readonly slots: number[];
+  private readonly seqs: number[];
+  private aheadBytes = PROBE_AHEAD_MIN_BYTES;
+  private outBytes = 0;
+  private doneBytes = 0;
+  private lastMs: number;
+
+  constructor(link: ProbeLink, op: number, { welcome, seqs, clock, roundTripMs }: BurstSetting, finished: (result: BurstResult) => void) {
+    this.link = link;
+    this.op = op;
+    this.clock = clock;
+    this.roundTripMs = roundTripMs;
+    this.finished = finished;
+    this.startMs = clock.monotonicMs();
+    this.lastMs = this.startMs;
+    this.windowBytes = Math.min(welcome.windowBytes, PROBE_WINDOW_BYTES);
+    this.slots = new Array<number>(Math.min(welcome.slots, PROBE_SLOTS)).fill(0);
+    this.seqs = seqs;
+    this.pump();
+  }
+
+  frame(header: Header): void {
+    const { op, handle: status, slot, seq, count } = header;
+    const askedBytes = this.slots[slot] ?? 0;
+    if (op !== (this.op | ANSWER) || askedBytes === 0 || seq !== this.seqs[slot] || count * SECTOR_BYTES !== askedBytes)
+      throw unexpected(header);
+    if (status !== 0) throw new RsError('E_PROTOCOL', `The server answered a probe with status ${status}`);
+    this.slots[slot] = 0;
+    this.outBytes -= askedBytes;
+    this.doneBytes += askedBytes;
+    this.lastMs = this.clock.monotonicMs();
+    this.aheadBytes = Math.min(Math.max(this.bytesPerMs * (PROBE_AHEAD_MS + this.roundTripMs), PROBE_AHEAD_MIN_BYTES), this.windowBytes);
+  }
+
+  received(): void {
+    this.pump();
+    if (this.outBytes > 0) return;
+    this.finished({ bytes: this.doneBytes, durationMs: Math.max(this.lastMs - this.startMs, DURATION_MIN_MS) });
+  }
+
+  /** So far; the first round trip moves nothing. */
+  private get bytesPerMs(): number {
+    const elapsedMs = this.lastMs - this.startMs;
+    return this.doneBytes / Math.max(elapsedMs - this.roundTripMs, elapsedMs * MOVING_SHARE_MIN, DURATION_MIN_MS);
+  }
+
+  private pump(): void {
+    const isOver = this.clock.monotonicMs() - this.startMs >= PROBE_BURST_MS || this.doneBytes >= PROBE_BURST_MAX_BYTES;
+    const sectors = Math.min(Math.floor(this.aheadBytes / REQUESTS_AHEAD / SECTOR_BYTES), SEGMENT_BYTES / SECTOR_BYTES);
+    const bytes = sectors * SECTOR_BYTES;
+    for (let slot = 0; slot < this.slots.length && !isOver; slot++) {
+      if (this.slots[slot] !== 0) continue;
+      if (this.outBytes + bytes > this.aheadBytes) break;
+      this.ask(slot, sectors);
+    }
+    this.link.connection.encoder.flush();
+  }
+
+  private ask(slot: number, sectors: number): void {
+    const { encoder } = this.link.connection;
+    const bytes = sectors * SECTOR_BYTES;
+    const seq = ((this.seqs[slot] ?? 0) + 1) & 0xffff;
+    this.seqs[slot] = seq;
+    this.slots[slot] = bytes;
+    this.outBytes += bytes;
+    if (this.op === OP.READ) {
+      encoder.io(OP.READ, 0, 0, slot, seq, 0, sectors);
+      return;
+    }
+    const at = encoder.beginIo(bytes);
+    // What was in the buffer is not the server's business.
+    encoder.buffer.fill(0, at, at + bytes);
+    encoder.endIo(OP.WRITE, 0, 0, slot, seq, 0, sectors, bytes);
+  }
+}
+
+/** READs or WRITEs for PROBE_BURST_MS. Rejects as the link does. */
+export function burst(link: ProbeLink, op: typeof OP.READ | typeof OP.WRITE, setting: BurstSetting): Promise<BurstResult> {
+  const what = op === OP.READ ? 'READs' : 'WRITEs';
+  const silence = `The data of ${what} stopped for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may not get through, compare the MTUs`;
+  return link.wait(silence, (resolve) => new Burst(link, op, setting, resolve));
+}

@@ -1,0 +1,211 @@
+// The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, PINGs. What is measured over it
+// is left to probe.ts and probe-burst.ts. Invariant: without that feature agreed nothing is proved, so that a probe never becomes a path
+// or a session; every wait has a bound, and a link that is closed says so to whoever waits.
+
+import { ClientHandshake } from '../../auth/handshake-client.ts';
+import { wholeFrame } from '../../auth/handshake-frames.ts';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import {
+  BODY_MAX_BYTES,
+  HANDSHAKE_MESSAGE_MAX_BYTES,
+  PROBE_ANSWER_TIMEOUT_MS,
+  PROBE_TIME_MAX_MS,
+  PROBE_WINDOW_BYTES,
+} from '@rsio/common/lib/limits';
+import { Connection, type ConnectionHandler } from '../../link/connection.ts';
+import type { PathTransport } from '../../link/path-transport.ts';
+import { OutputPool } from '../../wire/encoder.ts';
+import { FEATURE, PROTOCOL_VERSIONS } from '../../wire/features.ts';
+import { OP } from '../../wire/frames.ts';
+import { bodyLengthBytes, type Header } from '../../wire/header.ts';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '../../wire/message-codec.ts';
+import type { Challenge, Welcome } from '../../wire/messages.ts';
+import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
+
+/** Takes frames while somebody waits for them; throws to end the wait. */
+export interface FrameTaker {
+  frame(header: Header, body: Buffer, offset: number): void;
+  /** All frames of one receive event were given. */
+  received(): void;
+}
+
+interface Waiting {
+  readonly taker: FrameTaker;
+  readonly fail: (error: RsError) => void;
+}
+
+/** A name that no server knows: CHALLENGE is the same for every name. */
+const NOBODY_BYTES = 6;
+const NOBODY = { nodekey: '', serverkey: null };
+
+export class ProbeLink implements ConnectionHandler {
+  readonly connection: Connection;
+  private readonly clock: Clock;
+  /** For all of the probe: a server may keep each single wait short. */
+  private readonly deadline: Timer;
+  private waiting: Waiting | null = null;
+  private closedBy: RsError | null = null;
+  private handshake: ClientHandshake | null = null;
+  private pings = 0;
+
+  private constructor(transport: PathTransport, clock: Clock) {
+    this.clock = clock;
+    this.deadline = clock.after(PROBE_TIME_MAX_MS, () => {
+      this.closedBy ??= new RsError('E_TIMEOUT', `The probe did not end within ${PROBE_TIME_MAX_MS} ms: the server answers too slowly`);
+      this.connection.close('The probe takes too long', true);
+    });
+    const pools = { bodies: new BufferPool(PROBE_WINDOW_BYTES), outputs: new OutputPool() };
+    this.connection = new Connection(transport, pools, this);
+    this.connection.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    this.connection.decoder.ioMaxBytes = 0;
+  }
+
+  /** Connects. Rejects with E_UNREACHABLE. */
+  static open({ local, remote }: ProbeCandidate, { connector, clock }: ProbePorts): Promise<ProbeLink> {
+    return new Promise((resolve, reject) => {
+      const failed = (reason: string): void => {
+        timer.cancel();
+        reject(new RsError('E_UNREACHABLE', `No connection: ${reason}`));
+      };
+      const opened = (transport: PathTransport): void => {
+        timer.cancel();
+        resolve(new ProbeLink(transport, clock));
+      };
+      const connecting = connector.connect(local.address, remote.address, remote.port, opened, failed);
+      const timer = clock.after(PROBE_ANSWER_TIMEOUT_MS, () => {
+        connecting.cancel();
+        failed(`ETIMEDOUT: no answer within ${PROBE_ANSWER_TIMEOUT_MS} ms`);
+      });
+    });
+  }
+
+  /** HELLO to CHALLENGE; without login in a made-up name. Rejects with what a REFUSE says, E_TIMEOUT, E_RESET, E_PROTOCOL, E_VERSION. */
+  async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
+    const { nodekey, serverkey } = login ?? NOBODY;
+    const node = login?.nodename ?? `probe-${ports.random(NOBODY_BYTES).toString('hex')}`;
+    const features = [FEATURE.PROBE];
+    // Instance, machine, boot and process tell sessions apart, which a probe never has.
+    const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
+    const hello = { versions: PROTOCOL_VERSIONS, features, namespaceid, node, ...origin };
+    const handshake = new ClientHandshake({ nodekey, serverkey, hello }, ports.random);
+    const challenge = await this.exchange(handshake.start(), (frame) => handshake.onChallenge(frame));
+    if (challenge.features.includes(FEATURE.PROBE)) this.handshake = handshake;
+    return challenge;
+  }
+
+  /** The feature was agreed: `prove` may follow. */
+  get canProve(): boolean {
+    return this.handshake !== null;
+  }
+
+  /** PROOF to WELCOME, after `greet` with login. Rejects like `greet`, and with E_AUTH. */
+  async prove(): Promise<Welcome> {
+    const handshake = this.handshake;
+    if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not know probes: update it');
+    const welcome = await this.exchange(handshake.proof(null, []), (frame) => handshake.onWelcome(frame));
+    this.connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
+    return welcome;
+  }
+
+  /** One PING to its PONG, ms. */
+  async ping(): Promise<number> {
+    const { encoder } = this.connection;
+    const number = ++this.pings;
+    const sentMs = this.clock.monotonicMs();
+    encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs: sentMs, heard: 0, oldestMs: 0, generation: 0 }));
+    encoder.flush();
+    return this.wait<number>(`No answer to a PING within ${PROBE_ANSWER_TIMEOUT_MS} ms: look at its log`, (resolve) => ({
+      frame: (header, body, offset) => {
+        if (header.op !== OP.PONG) throw unexpected(header);
+        if (decodeHeartbeat(body, offset, header.length).number === number) resolve(this.clock.monotonicMs() - sentMs);
+      },
+      received: () => undefined,
+    }));
+  }
+
+  /**
+   * Gives frames to a taker until it resolves. Rejects when the taker throws, when the connection ends, and with E_TIMEOUT and the words of
+   * `silence` when no frame came for PROBE_ANSWER_TIMEOUT_MS.
+   */
+  async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameTaker): Promise<T> {
+    if (this.closedBy !== null) throw this.closedBy;
+    const deadline: { timer: Timer | null } = { timer: null };
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        const taker = takerFor(resolve);
+        const restart = (): void => {
+          deadline.timer?.cancel();
+          deadline.timer = this.clock.after(PROBE_ANSWER_TIMEOUT_MS, () => reject(new RsError('E_TIMEOUT', silence)));
+        };
+        const frame: FrameTaker['frame'] = (header, body, offset) => {
+          restart();
+          taker.frame(header, body, offset);
+        };
+        restart();
+        this.waiting = { taker: { frame, received: () => taker.received() }, fail: reject };
+      });
+    } finally {
+      deadline.timer?.cancel();
+      this.waiting = null;
+    }
+  }
+
+  /** Ends the connection with BYE. */
+  close(): void {
+    if (this.connection.closed) return;
+    if (this.connection.decoder.ioMaxBytes > 0) {
+      const farewell = encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The probe is over' });
+      this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, farewell);
+    }
+    this.connection.finish('The probe is over');
+  }
+
+  private exchange<T>(frame: Buffer, answered: (frame: Buffer) => T): Promise<T> {
+    if (!this.connection.closed) {
+      this.connection.encoder.raw(frame);
+      this.connection.encoder.flush();
+    }
+    return this.wait<T>(`No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: it is no rssrv, or it hangs`, (resolve) => ({
+      frame: (header, body, offset) => resolve(answered(wholeFrame(header, body, offset))),
+      received: () => undefined,
+    }));
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(): void {}
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    const { waiting } = this;
+    try {
+      if (header.op === OP.BYE) throw farewell(body, offset, bodyLengthBytes(header));
+      waiting?.taker.frame(header, body, offset);
+    } catch (error) {
+      if (!(error instanceof RsError)) throw error;
+      this.closedBy ??= error;
+      waiting?.fail(error);
+    }
+  }
+
+  received(): void {
+    this.waiting?.taker.received();
+  }
+
+  drained(): void {}
+
+  closed(reason: string): void {
+    this.deadline.cancel();
+    this.closedBy ??= new RsError('E_RESET', `The connection ended: ${reason}`);
+    this.waiting?.fail(this.closedBy);
+  }
+}
+
+export function unexpected({ op }: Header): RsError {
+  return new RsError('E_PROTOCOL', `The server sent a frame (op 0x${op.toString(16)}) that was not asked for`);
+}
+
+function farewell(body: Buffer, offset: number, lengthBytes: number): RsError {
+  return new RsError('E_RESET', `The server ended the probe: ${decodeFarewell(body, offset, lengthBytes).sentence}`);
+}

@@ -1,0 +1,119 @@
+// Which MTU goes through: beacons of growing size whose answers are as large. The kernel sends each with the mark not to cut it up, as long
+// as it has not learnt of a smaller MTU on the way. Invariant: a size counts only when an answer of just that size came, and across routers
+// only when a larger one, sent once, did not come back: else the kernel may have cut them all up.
+
+import { beaconKey } from '../../auth/keys.ts';
+import type { Timer } from '@rsio/common/lib/clock';
+import {
+  BEACON_NONCE_BYTES,
+  BEACON_REQUEST_BYTES,
+  DATAGRAM_HEADERS_BYTES,
+  DATAGRAM_MAX_BYTES,
+  PROBE_DATAGRAM_TIMEOUT_MS,
+  PROBE_DATAGRAM_TRIES,
+} from '@rsio/common/lib/limits';
+import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
+import { decodeBeacon, encodeDiscover } from '../discovery/discovery-datagram.ts';
+import { isOnLink } from '../network/candidates.ts';
+import type { DatagramPeer, DatagramSocket, DatagramSockets } from '../network/datagram-sockets.ts';
+import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
+
+export interface MtuResult {
+  /** The largest that went through; null: the server answers no beacons, or not to us, or routers leave it open. */
+  readonly bytes: number | null;
+  /** The next larger one that was tried, up to the interface's own, and did not. */
+  readonly failedBytes: number | null;
+}
+
+const UNKNOWN: MtuResult = { bytes: null, failedBytes: null };
+/** Those of common links and tunnels. */
+const COMMON_MTUS: readonly number[] = [1400, 1420, 1450, 1492, 1500, 4000, 9000];
+const SMALLEST_MTU = BEACON_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
+
+/** `ownBytes`: MTU of the interface that the candidate leaves by. */
+export async function measureMtu(
+  candidate: ProbeCandidate,
+  ownBytes: number,
+  ports: ProbePorts,
+  sockets: DatagramSockets,
+): Promise<MtuResult> {
+  if (ownBytes < SMALLEST_MTU) return UNKNOWN;
+  const sizes = [SMALLEST_MTU, ...COMMON_MTUS.filter((size) => size > SMALLEST_MTU && size < ownBytes), ownBytes];
+  const asker = new MtuAsker(candidate, ports);
+  try {
+    await asker.open(sockets);
+  } catch {
+    return UNKNOWN;
+  }
+  let bytes: number | null = null;
+  try {
+    for (const size of new Set(sizes)) {
+      if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
+      bytes = size;
+    }
+    // What was never refused may have been cut up, if a router has once told the kernel of a smaller MTU.
+    return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
+  } finally {
+    asker.close();
+  }
+}
+
+class MtuAsker {
+  private readonly candidate: ProbeCandidate;
+  private readonly ports: ProbePorts;
+  private readonly key: Buffer | null;
+  private readonly tries: number;
+  private socket: DatagramSocket | null = null;
+  private nonce: Buffer = Buffer.alloc(0);
+  private sizeBytes = 0;
+  private answered: (() => void) | null = null;
+
+  constructor(candidate: ProbeCandidate, ports: ProbePorts) {
+    this.candidate = candidate;
+    this.ports = ports;
+    this.key = ports.namespacekey === null ? null : beaconKey(ports.namespacekey);
+    this.tries = isOnLink(candidate) ? PROBE_DATAGRAM_TRIES : 1;
+  }
+
+  async open(sockets: DatagramSockets): Promise<void> {
+    const handler = {
+      onDatagram: (datagram: Buffer, from: DatagramPeer) => this.heard(datagram, from),
+      onFailed: () => undefined,
+    };
+    this.socket = await sockets.open({ address: this.candidate.local.address, port: 0 }, handler);
+  }
+
+  close(): void {
+    this.socket?.close();
+  }
+
+  async goesThrough(mtuBytes: number): Promise<boolean> {
+    this.sizeBytes = Math.min(mtuBytes - DATAGRAM_HEADERS_BYTES, DATAGRAM_MAX_BYTES);
+    // What does not get through on a link without routers may have been lost by chance.
+    for (let attempt = 0; attempt < this.tries; attempt++) if (await this.ask()) return true;
+    return false;
+  }
+
+  private ask(): Promise<boolean> {
+    const { clock, random } = this.ports;
+    this.nonce = random(BEACON_NONCE_BYTES);
+    const message = { versions: PROTOCOL_VERSIONS, nonce: this.nonce, namespaceid: null, answerBytes: this.sizeBytes };
+    return new Promise((resolve) => {
+      let timer: Timer | null = null;
+      const end = (isThrough: boolean): void => {
+        timer?.cancel();
+        this.answered = null;
+        resolve(isThrough);
+      };
+      timer = clock.after(PROBE_DATAGRAM_TIMEOUT_MS, () => end(false));
+      this.answered = () => end(true);
+      this.socket?.send(encodeDiscover(message, this.key, this.sizeBytes), this.candidate.remote, () => end(false));
+    });
+  }
+
+  private heard(datagram: Buffer, from: DatagramPeer): void {
+    const beacon = decodeBeacon(datagram, this.key);
+    if (beacon.kind !== 'offer' || datagram.length !== this.sizeBytes || from.address !== this.candidate.remote.address) return;
+    if (this.nonce.equals(beacon.message.nonce) && (this.key === null || beacon.signature === 'right')) this.answered?.();
+  }
+}

@@ -1,0 +1,170 @@
+// Probes one candidate path: reach, handshake, round trip, rate both ways, MTU, and the device by which the data really goes. Invariant: a
+// probe never becomes a path or a session, ends in bounded time, and whatever went wrong stands in its report beside what was measured.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { PROBE_PINGS } from '@rsio/common/lib/limits';
+import { OP } from '../../wire/frames.ts';
+import type { Welcome } from '../../wire/messages.ts';
+import { Findings } from '../discovery/finding.ts';
+import { interfaceOf } from '../network/interfaces.ts';
+import { burst } from './probe-burst.ts';
+import { carrierOf } from './probe-device.ts';
+import { ProbeLink } from './probe-link.ts';
+import { measureMtu } from './probe-mtu.ts';
+import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from './probe-report.ts';
+
+type Measured = { -readonly [K in keyof ProbeReport]: ProbeReport[K] };
+
+/**
+ * Never rejects for what the network or the server does: that is the report's `failure`. Without login data only reach, CHALLENGE and MTU;
+ * where `expected.namespaceid` is null the server is asked for namespaceid 0, and most likely refuses, naming its own.
+ */
+export async function probeCandidate(
+  candidate: ProbeCandidate,
+  login: ProbeLogin | null,
+  expected: ProbeExpectation,
+  ports: ProbePorts,
+): Promise<ProbeReport> {
+  const findings = new Findings();
+  const measured: Measured = {
+    candidate,
+    failure: null,
+    failureCode: null,
+    connectMs: null,
+    handshakeMs: null,
+    server: null,
+    roundTripMs: null,
+    readBytesPerSecond: null,
+    writeBytesPerSecond: null,
+    mtuBytes: null,
+    device: interfaceOf(candidate.local.address, ports.machine)?.device ?? null,
+    leavesBy: null,
+    arrivesBy: null,
+    findings: [],
+  };
+  const probe = new Probe(measured, login, expected, ports, findings);
+  try {
+    await probe.connection();
+  } catch (error) {
+    if (!(error instanceof RsError)) throw error;
+    measured.failure = error.message;
+    measured.failureCode = error.code;
+  }
+  // Also after a failure: data that stops may be large packets that do not get through.
+  if (measured.connectMs !== null) await probe.mtu();
+  return { ...measured, findings: findings.list };
+}
+
+class Probe {
+  private readonly measured: Measured;
+  private readonly login: ProbeLogin | null;
+  private readonly expected: ProbeExpectation;
+  private readonly ports: ProbePorts;
+  private readonly findings: Findings;
+  private readonly name: string;
+
+  constructor(measured: Measured, login: ProbeLogin | null, expected: ProbeExpectation, ports: ProbePorts, findings: Findings) {
+    this.measured = measured;
+    this.login = login;
+    this.expected = expected;
+    this.ports = ports;
+    this.findings = findings;
+    const { local, remote } = measured.candidate;
+    this.name = `${local.name} -> ${remote.address}`;
+  }
+
+  async connection(): Promise<void> {
+    const { measured, ports } = this;
+    const startMs = ports.clock.monotonicMs();
+    const link = await ProbeLink.open(measured.candidate, ports);
+    measured.connectMs = ports.clock.monotonicMs() - startMs;
+    try {
+      const welcome = await this.handshake(link);
+      if (welcome !== null) await this.measure(link, welcome);
+    } finally {
+      link.close();
+    }
+  }
+
+  /** WELCOME; null: there is nothing to log in with, or the server knows no probes. */
+  private async handshake(link: ProbeLink): Promise<Welcome | null> {
+    const { measured, ports, expected, login } = this;
+    const startMs = ports.clock.monotonicMs();
+    const { local } = measured.candidate;
+    const { server, serverid, instance } = await link.greet(login, expected.namespaceid ?? 0, local.name, ports);
+    measured.handshakeMs = ports.clock.monotonicMs() - startMs;
+    measured.server = { server, serverid, instance, isProved: false, interfaces: null };
+    if (expected.serverid !== null && serverid !== expected.serverid) {
+      throw new RsError(
+        'E_CONFIG',
+        `It is another server, ${server}, with serverid ${serverid} instead of ${expected.serverid}: correct the address`,
+      );
+    }
+    if (login === null) return null;
+    if (!link.canProve) {
+      const sentence = `Server ${server} does not know probes: neither its key nor the path's rate could be tried`;
+      this.findings.add('not-measured', this.name, sentence, 'update the server');
+      return null;
+    }
+    const welcome = await link.prove();
+    measured.handshakeMs = ports.clock.monotonicMs() - startMs;
+    measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces };
+    if (expected.isNamed === true) this.checkNamed(server, welcome);
+    return welcome;
+  }
+
+  private checkNamed(server: string, { interfaces }: Welcome): void {
+    const { address, port } = this.measured.candidate.remote;
+    if (interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address))) return;
+    throw new RsError(
+      'E_CONFIG',
+      `Server ${server} proves itself there, but ${address} is none of its own addresses: find the machine that passes on what is said; if addresses are translated on the way, write a [server] section by hand`,
+    );
+  }
+
+  private async measure(link: ProbeLink, welcome: Welcome): Promise<void> {
+    const { measured, ports } = this;
+    for (let count = 0; count < PROBE_PINGS; count++) {
+      const roundTripMs = await link.ping();
+      measured.roundTripMs = Math.min(roundTripMs, measured.roundTripMs ?? roundTripMs);
+    }
+    const setting = { welcome, seqs: [], clock: ports.clock, roundTripMs: measured.roundTripMs ?? 0 };
+    const before = ports.counters();
+    const written = await burst(link, OP.WRITE, setting);
+    measured.writeBytesPerSecond = (written.bytes / written.durationMs) * 1000;
+    const between = ports.counters();
+    const read = await burst(link, OP.READ, setting);
+    measured.readBytesPerSecond = (read.bytes / read.durationMs) * 1000;
+    const after = ports.counters();
+    const { device } = measured;
+    // What stays on this machine goes by lo, whatever interface has the address.
+    if (device === null || interfaceOf(measured.candidate.remote.address, ports.machine) !== null) return;
+    measured.leavesBy = carrierOf('sentBytes', written.bytes, device, before, between);
+    measured.arrivesBy = carrierOf('receivedBytes', read.bytes, device, between, after);
+    this.judgeDevice(device);
+  }
+
+  private judgeDevice(device: string): void {
+    const { leavesBy, arrivesBy } = this.measured;
+    const remedy = `let ${device} have a subnet of its own, or route by source address: rsconfig doctor shows how`;
+    if (leavesBy !== null && leavesBy !== device) {
+      this.findings.add('wrong-device', this.name, `Path ${this.name} leaves by ${leavesBy}, not by ${device}`, remedy);
+    } else if (arrivesBy !== null && arrivesBy !== device) {
+      this.findings.add('wrong-device', this.name, `What comes on path ${this.name} arrives by ${arrivesBy}, not by ${device}`, remedy);
+    }
+  }
+
+  async mtu(): Promise<void> {
+    const { measured, ports } = this;
+    const { candidate } = measured;
+    const ownBytes = interfaceOf(candidate.local.address, ports.machine)?.mtuBytes ?? null;
+    if (ports.sockets === null || ownBytes === null) return;
+    const { bytes, failedBytes } = await measureMtu(candidate, ownBytes, ports, ports.sockets);
+    measured.mtuBytes = bytes;
+    if (failedBytes === null) return;
+    const sentence = `Packets of ${failedBytes} bytes do not get through on path ${this.name}, of ${bytes} bytes they do; the MTU of ${measured.device} is ${ownBytes}`;
+    const remedy = `set the MTU of ${measured.device}, of the switch and of the server's interface to the same number`;
+    this.findings.add('mtu', this.name, sentence, remedy);
+  }
+}

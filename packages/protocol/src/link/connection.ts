@@ -1,0 +1,102 @@
+// One transport with its decoder and encoder: frames instead of bytes, in both directions, for client and server alike.
+// It ends once, for whatever reason, and says so once; after that nothing comes up and nothing goes down.
+
+import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { OUTPUT_HARD_MAX_BYTES } from '@rsio/common/lib/limits';
+import { Decoder } from '../wire/decoder.ts';
+import { Encoder, type OutputPool } from '../wire/encoder.ts';
+import type { Header } from '../wire/header.ts';
+import type { PathTransport } from './path-transport.ts';
+
+export interface ConnectionHandler {
+  bodyBegins(header: Header): void;
+  frame(header: Header, body: Buffer, offset: number): void;
+  /** All frames of one receive event were given: the moment to flush. */
+  received(): void;
+  /** A send has completed: there may be room to say more. */
+  drained(): void;
+  /** Called once, whoever ended it. */
+  closed(reason: string): void;
+}
+
+export interface ConnectionPools {
+  readonly bodies: BufferPool;
+  readonly outputs: OutputPool;
+}
+
+export class Connection {
+  handler: ConnectionHandler;
+  readonly transport: PathTransport;
+  readonly decoder: Decoder;
+  readonly encoder: Encoder;
+  receivedBytes = 0;
+  sentBytes = 0;
+  private isClosed = false;
+
+  constructor(transport: PathTransport, pools: ConnectionPools, handler: ConnectionHandler) {
+    this.transport = transport;
+    this.handler = handler;
+    this.decoder = new Decoder(
+      {
+        bodyBegins: (header) => this.handler.bodyBegins(header),
+        frame: (header, body, offset) => this.handler.frame(header, body, offset),
+        malformed: (reason) => this.close(reason, true),
+      },
+      pools.bodies,
+    );
+    this.encoder = new Encoder(this, pools.outputs, () => {
+      if (!this.isClosed) this.handler.drained();
+    });
+    transport.handler = {
+      onBytes: (buffer, offset, lengthBytes) => this.onBytes(buffer, offset, lengthBytes),
+      onClosed: (reason) => this.close(reason, false),
+    };
+  }
+
+  get closed(): boolean {
+    return this.isClosed;
+  }
+
+  /** The encoder's batches. */
+  send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
+    if (this.isClosed) {
+      done();
+      return;
+    }
+    this.sentBytes += lengthBytes;
+    this.transport.send(buffer, start, lengthBytes, done);
+  }
+
+  /** True when the peer has let so much output pile up that it must lose the connection; the owner asks after each event. */
+  get overflows(): boolean {
+    return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
+  }
+
+  /** Ends the connection: `reset` drops unsent bytes. The handler's `closed` is called before this returns. */
+  close(reason: string, reset: boolean): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.decoder.stop();
+    this.transport.destroy(reset);
+    this.encoder.close();
+    this.handler.closed(reason);
+  }
+
+  /** Sends what was said, then ends; the handler's `closed` is called at once. */
+  finish(reason: string): void {
+    if (this.isClosed) return;
+    this.encoder.flush();
+    this.isClosed = true;
+    this.decoder.stop();
+    this.transport.end();
+    this.encoder.close();
+    this.handler.closed(reason);
+  }
+
+  private onBytes(buffer: Buffer, offset: number, lengthBytes: number): void {
+    if (this.isClosed) return;
+    this.receivedBytes += lengthBytes;
+    this.decoder.push(buffer, offset, lengthBytes);
+    if (!this.isClosed) this.handler.received();
+  }
+}

@@ -1,0 +1,206 @@
+// The server's side of the slot rules (docs/PROTOCOL.md, S1): for each slot the last request's tag, whether it is executing or done,
+// what came of it, and which paths are owed an answer. Invariant: a request is given out as `new` at most once, and every copy is
+// answered exactly once, on the path that brought it.
+//
+//   idle|done --seq + 1--> executing --finish--> done        same seq: a copy; anything else: stale
+//   idle|done --seq + 1 given up--> done (STALE, never executed)
+
+import { assert } from '@rsio/common/lib/assert';
+import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import type { Header } from '../wire/header.ts';
+import { STATUS } from '../wire/status.ts';
+
+/**
+ * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy, answer it now from the slot, or read again.
+ * `stale`: drop it. `violation`: no correct client sends this.
+ */
+export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
+
+interface Entry {
+  seq: number;
+  state: 'idle' | 'executing' | 'done';
+  op: number;
+  flags: number;
+  handle: number;
+  /** Sectors of I/O requests, words 2 and 3 of message requests: a copy must be the same request. */
+  lba: number;
+  count: number;
+  status: number;
+  /** Small result of a message request that may not run twice. */
+  result: Buffer | null;
+  resultAux: number;
+  startedMs: number;
+  bodyBytes: number;
+  /** The first path that is owed the answer, or NOBODY; further ones are seldom, and an array that is emptied costs a new one. */
+  owedFirst: number;
+  readonly owedMore: number[];
+}
+
+const NOBODY = -1;
+/** Of a tag that the client gave up before it was seen here: what it was is not known. */
+const ANY_OP = 0;
+
+export class SlotTable {
+  readonly size: number;
+  private readonly entries: Entry[] = [];
+  private executingSlots = 0;
+  private executingBytesNow = 0;
+  staleDropped = 0;
+
+  constructor(size: number) {
+    this.size = size;
+    for (let index = 0; index < size; index++) {
+      this.entries.push({
+        seq: 0,
+        state: 'idle',
+        op: 0,
+        flags: 0,
+        handle: 0,
+        lba: 0,
+        count: 0,
+        status: 0,
+        result: null,
+        resultAux: 0,
+        startedMs: 0,
+        bodyBytes: 0,
+        owedFirst: NOBODY,
+        owedMore: [],
+      });
+    }
+  }
+
+  /** Requests given out as `new` and not finished. */
+  get executing(): number {
+    return this.executingSlots;
+  }
+
+  get executingBytes(): number {
+    return this.executingBytesNow;
+  }
+
+  /** Takes a request that came whole on `path`; `bodyBytes`: what it moves either way. */
+  receive(header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
+    const entry = this.entries[header.slot];
+    if (entry === undefined) return 'violation';
+    if (header.seq === (entry.seq + 1) % SEQ_MODULUS) return this.begin(entry, header, path, bodyBytes, nowMs);
+    if (header.seq !== entry.seq || entry.state === 'idle') {
+      this.staleDropped++;
+      return 'stale';
+    }
+    const isSame =
+      (entry.op === ANY_OP && entry.handle === header.handle) ||
+      (entry.op === header.op &&
+        entry.flags === header.flags &&
+        entry.handle === header.handle &&
+        entry.lba === header.lba &&
+        entry.count === header.count);
+    if (!isSame) return 'violation';
+    if (entry.state === 'done') return 'done';
+    // Two unanswered copies of one tag on one path (S2).
+    if (entry.owedFirst === path || entry.owedMore.includes(path)) return 'violation';
+    entry.owedMore.push(path);
+    return 'executing';
+  }
+
+  /** The execution ended: gives the paths that are owed an answer, in order of arrival. */
+  finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
+    const entry = this.at(slot);
+    assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
+    entry.state = 'done';
+    entry.status = status;
+    entry.result = result;
+    entry.resultAux = resultAux;
+    this.executingSlots--;
+    this.executingBytesNow -= entry.bodyBytes;
+    const owed = entry.owedFirst === NOBODY ? [] : [entry.owedFirst];
+    owed.push(...entry.owedMore);
+    freeOwed(entry);
+    return owed;
+  }
+
+  /** As `finish`, for a request that ended within the call that received it: only the path that brought it is owed the answer. */
+  finishAtOnce(slot: number, status: number): void {
+    const entry = this.at(slot);
+    entry.state = 'done';
+    entry.status = status;
+    entry.result = null;
+    freeOwed(entry);
+    this.executingSlots--;
+    this.executingBytesNow -= entry.bodyBytes;
+  }
+
+  /**
+   * The client has given up what it sent with this tag. Seen here, it ends as it would have; else it counts as received from now on, and as
+   * answered STALE: a copy that comes late is answered so, and is not executed. False: no correct client names this tag.
+   */
+  giveUp(slot: number, seq: number, handle: number): boolean {
+    const entry = this.entries[slot];
+    if (entry === undefined) return false;
+    if (entry.state !== 'idle' && seq === entry.seq) return entry.handle === handle;
+    if (entry.state === 'executing' || seq !== (entry.seq + 1) % SEQ_MODULUS) return false;
+    entry.seq = seq;
+    entry.state = 'done';
+    entry.op = ANY_OP;
+    entry.handle = handle;
+    entry.status = STATUS.STALE;
+    entry.result = null;
+    return true;
+  }
+
+  /** A path is closed: nobody is owed an answer on it any more. */
+  forget(path: number): void {
+    for (const entry of this.entries) {
+      if (entry.owedFirst === path) entry.owedFirst = NOBODY;
+      const at = entry.owedMore.indexOf(path);
+      if (at >= 0) entry.owedMore.splice(at, 1);
+    }
+  }
+
+  outcome(slot: number): { readonly status: number; readonly result: Buffer | null; readonly resultAux: number } {
+    const entry = this.at(slot);
+    assert(entry.state === 'done', `Slot ${slot} has no outcome: it is ${entry.state}`);
+    return entry;
+  }
+
+  /** Age of the oldest executing request, ms; 0: none. */
+  oldestMs(nowMs: number): number {
+    if (this.executingSlots === 0) return 0;
+    let oldest = 0;
+    for (const entry of this.entries) if (entry.state === 'executing') oldest = Math.max(oldest, nowMs - entry.startedMs);
+    return oldest;
+  }
+
+  /** Whether anything of this handle is executing, apart from the request in `exceptSlot`. */
+  isExecuting(handle: number, exceptSlot: number): boolean {
+    return this.entries.some((entry, slot) => slot !== exceptSlot && entry.state === 'executing' && entry.handle === handle);
+  }
+
+  private begin(entry: Entry, header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
+    if (entry.state === 'executing') return 'violation';
+    entry.seq = header.seq;
+    entry.state = 'executing';
+    entry.op = header.op;
+    entry.flags = header.flags;
+    entry.handle = header.handle;
+    entry.lba = header.lba;
+    entry.count = header.count;
+    entry.result = null;
+    entry.startedMs = nowMs;
+    entry.bodyBytes = bodyBytes;
+    entry.owedFirst = path;
+    this.executingSlots++;
+    this.executingBytesNow += bodyBytes;
+    return 'new';
+  }
+
+  private at(slot: number): Entry {
+    const entry = this.entries[slot];
+    assert(entry !== undefined, `No slot ${slot}`);
+    return entry;
+  }
+}
+
+function freeOwed(entry: Entry): void {
+  entry.owedFirst = NOBODY;
+  if (entry.owedMore.length > 0) entry.owedMore.length = 0;
+}

@@ -1,0 +1,105 @@
+// Sockets on their way to another process, over real TCP in this one: what nobody may read here stays in the kernel for the other.
+// Leaves the hand-over itself to test/integration, and what the bytes mean to connection and doorway.
+
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LAST_WORDS_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { adoptSocket, stopReading } from './tcp-transport.ts';
+
+let server: net.Server;
+const open: net.Socket[] = [];
+
+beforeEach(async () => {
+  server = net.createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(async () => {
+  for (const socket of open.splice(0)) socket.destroy();
+  server.close();
+  await once(server, 'close');
+});
+
+/** Both ends of a new connection: the client's, the server's. */
+async function pair(): Promise<readonly [net.Socket, net.Socket]> {
+  const { port } = server.address() as net.AddressInfo;
+  const client = net.connect(port, '127.0.0.1');
+  const [[accepted]] = await Promise.all([once(server, 'connection') as Promise<[net.Socket]>, once(client, 'connect')]);
+  open.push(client, accepted);
+  return [client, accepted];
+}
+
+/** What one end says reaches the other: the loop has looked at every socket that was readable before. */
+async function roundTrip(from: net.Socket, to: net.Socket): Promise<void> {
+  const heard = once(to, 'data');
+  from.write('x');
+  await heard;
+}
+
+test('a socket that is stopped in its data event reads nothing more, however long it waits to be sent', async () => {
+  const [client, accepted] = await pair();
+  const [otherClient, other] = await pair();
+  const stopped = new Promise<boolean>((resolve) => accepted.once('data', () => resolve(stopReading(accepted))));
+  client.write('proof');
+  expect(await stopped).toBe(true);
+  client.write('request');
+  for (let turn = 0; turn < 10; turn++) await roundTrip(otherClient, other);
+  expect(accepted.bytesRead).toBe('proof'.length);
+  expect(accepted.readableLength).toBe(0);
+});
+
+test('a socket that has read more already cannot be handed over', async () => {
+  const [client, accepted] = await pair();
+  accepted.pause();
+  client.write('proof and a request');
+  await once(accepted, 'readable');
+  expect(stopReading(accepted)).toBe(false);
+});
+
+/** What comes first on a socket that was taken over: bytes, or why it was closed. */
+async function heardBy(socket: net.Socket): Promise<string> {
+  const transport = adoptSocket(socket);
+  const heard = await new Promise<string>((resolve) => {
+    transport.handler = {
+      onBytes: (bytes, offset, lengthBytes) => resolve(bytes.toString('latin1', offset, offset + lengthBytes)),
+      onClosed: (reason) => resolve(`closed: ${reason}`),
+    };
+  });
+  transport.destroy(false);
+  return heard;
+}
+
+test('a socket that was stopped can be taken over in this process too, with all that came meanwhile', async () => {
+  const [client, accepted] = await pair();
+  const stopped = new Promise<boolean>((resolve) => accepted.once('data', () => resolve(stopReading(accepted))));
+  client.write('proof');
+  await stopped;
+  client.write('request');
+  expect(await heardBy(accepted)).toBe('request');
+});
+
+test('a socket that reads already, as one from another process does, can be taken over', async () => {
+  const [client, accepted] = await pair();
+  client.write('request');
+  expect(await heardBy(accepted)).toBe('request');
+});
+
+test('a peer that reads nothing and keeps sending does not keep a connection that was ended', { timeout: 20_000 }, async () => {
+  const [client, accepted] = await pair();
+  client.pause();
+  const transport = adoptSocket(accepted);
+  const sent = Buffer.alloc(16 * 1024 * 1024);
+  transport.send(sent, 0, sent.length, () => undefined);
+  client.on('error', () => undefined);
+  const gone = new Promise((resolve) => client.once('close', resolve));
+  transport.end();
+  const trickle = setInterval(() => client.write('x'), LAST_WORDS_TIMEOUT_MS / 10);
+  try {
+    const late = once(AbortSignal.timeout(10 * LAST_WORDS_TIMEOUT_MS), 'abort').then(() => 'it is open still');
+    expect(await Promise.race([gone, late])).not.toBe('it is open still');
+  } finally {
+    clearInterval(trickle);
+  }
+});

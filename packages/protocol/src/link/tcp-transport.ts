@@ -1,0 +1,185 @@
+// The TCP carrier. Received bytes come in one static buffer per socket (Node's `onread`), which is what makes large writes cheap;
+// where a socket cannot have one, 'data' events serve. Knows nothing of frames. noDelay always.
+
+import net from 'node:net';
+import { systemClock } from '@rsio/common/lib/clock';
+import { errnoName } from '@rsio/common/lib/errors';
+import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/common/lib/limits';
+import type { Connector, PathTransport, TransportHandler } from './path-transport.ts';
+
+class TcpTransport implements PathTransport {
+  handler: TransportHandler | null = null;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  private readonly socket: net.Socket;
+  private finished = false;
+  private failure: string | null = null;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    this.localAddress = socket.localAddress ?? '';
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.remotePort = socket.remotePort ?? 0;
+    socket.setNoDelay(true);
+    socket.on('error', (error) => {
+      this.failure = reasonOf(error);
+    });
+    socket.on('end', () => this.close('The peer closed the connection'));
+    socket.on('close', () => this.close(this.failure ?? 'The connection was closed'));
+  }
+
+  bytes(buffer: Buffer, offset: number, lengthBytes: number): void {
+    if (!this.finished) this.handler?.onBytes(buffer, offset, lengthBytes);
+  }
+
+  send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
+    this.socket.write(buffer.subarray(start, start + lengthBytes), () => done());
+  }
+
+  destroy(reset: boolean): void {
+    this.finished = true;
+    if (reset) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  end(): void {
+    this.finished = true;
+    // The socket's own time-out counts from the last byte: a peer that goes on sending would put it off for ever.
+    const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
+    this.socket.once('close', () => deadline.cancel());
+    this.socket.end(() => this.socket.destroy());
+  }
+
+  private close(reason: string): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.socket.destroy();
+    this.handler?.onClosed(reason);
+  }
+}
+
+function reasonOf(error: Error): string {
+  const errno = errnoName(error);
+  return errno === undefined ? error.message : `${errno}: ${sentenceOf(errno)}`;
+}
+
+function sentenceOf(errno: string): string {
+  switch (errno) {
+    case 'ECONNREFUSED':
+      return 'nobody listens there';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'the connection was reset';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'no route to that address';
+    case 'ETIMEDOUT':
+      return 'no answer';
+    case 'EADDRNOTAVAIL':
+      return 'this machine does not have the local address';
+    default:
+      return 'the connection failed';
+  }
+}
+
+/** The part of net.Socket's constructor that Node has and its types do not show: a socket over an existing handle, with `onread`. */
+interface HandleSocketOptions {
+  handle: unknown;
+  onread: { buffer: Buffer; callback: (lengthBytes: number, buffer: Buffer) => boolean };
+}
+
+const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
+
+/**
+ * Takes over a connected socket that has not been read from in this process (or is paused, also by `stopReading`, and has nothing
+ * buffered): the caller must not use it any more. Reading begins when the event loop turns.
+ */
+export function adoptSocket(socket: net.Socket): PathTransport {
+  const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
+  const handle = owned._handle;
+  if (handle === null || socket.readableLength > 0) return dataTransport(socket);
+  owned._handle = null;
+  // Whatever the mark says: a socket from another process reads already, and starting twice is an error (EALREADY).
+  handle.readStop?.();
+  handle.reading = false;
+  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+  let transport: TcpTransport | null = null;
+  const adopted = new SocketOverHandle({
+    handle,
+    onread: {
+      buffer,
+      callback: (lengthBytes) => {
+        transport?.bytes(buffer, 0, lengthBytes);
+        return true;
+      },
+    },
+  });
+  transport = new TcpTransport(adopted);
+  adopted.resume();
+  return transport;
+}
+
+/**
+ * Stops reading for good, so that the socket can be sent to another process: pausing alone lets Node read on into its own buffer, and
+ * such bytes would be lost. False: bytes have come already, the socket cannot be handed over.
+ */
+export function stopReading(socket: net.Socket): boolean {
+  socket.pause();
+  const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
+  handle?.readStop?.();
+  // A stream fills its buffer after each chunk, also when paused: a handle that is marked as reading is not started again by that.
+  if (handle !== null) handle.reading = true;
+  return socket.readableLength === 0;
+}
+
+/** A transport over 'data' events, for connections that are still to be proven or have no handle of their own. */
+export function dataTransport(socket: net.Socket): PathTransport {
+  const transport = new TcpTransport(socket);
+  socket.on('data', (chunk: Buffer) => transport.bytes(chunk, 0, chunk.length));
+  return transport;
+}
+
+export const tcpConnector: Connector = {
+  connect(localAddress, address, port, opened, failed) {
+    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+    let transport: TcpTransport | null = null;
+    let settled = false;
+    const socket = net.connect({
+      host: address,
+      port,
+      localAddress,
+      onread: {
+        buffer,
+        callback: (lengthBytes) => {
+          transport?.bytes(buffer, 0, lengthBytes);
+          return true;
+        },
+      },
+    });
+    const fail = (reason: string): void => {
+      if (settled) return;
+      settled = true;
+      socket.destroy();
+      failed(reason);
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(`ETIMEDOUT: no answer within ${CONNECT_TIMEOUT_MS} ms`));
+    socket.once('error', (error) => fail(reasonOf(error)));
+    socket.once('connect', () => {
+      if (settled) return;
+      settled = true;
+      socket.setTimeout(0);
+      socket.removeAllListeners('error');
+      transport = new TcpTransport(socket);
+      opened(transport);
+    });
+    return {
+      cancel: () => {
+        if (settled) return;
+        settled = true;
+        socket.on('error', () => undefined);
+        socket.destroy();
+      },
+    };
+  },
+};

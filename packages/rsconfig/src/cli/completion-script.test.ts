@@ -1,0 +1,103 @@
+// What bash offers, by the script that rsconfig prints: run in a real bash, against a root and a program of the test.
+// And that nothing a file or a server says is run by it.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { COMMANDS } from '../command-table.ts';
+import { bashCompletion } from './completion-script.ts';
+
+let root: string;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'rsio-'));
+  mkdirSync(join(root, 'etc'));
+  writeFileSync(join(root, 'etc/rscltcfg'), '[namespace osl]\n[server big-9-1]\n[server big-9-2]\n[namespace $(touch pwned)]\n');
+  // Stands for rsconfig: its lists, and a name that a shell would run.
+  const answers = [
+    '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
+    '*" -l") printf "osl:oracle@0\\nosl:data@1\\n" ;;',
+    `*" -q") printf '000 osl\\n  srv: 000 big-9\\n      0  oracle           disk     4 blocks of  512 bytes\\n      0  $(touch pwned)   disk  4\\n' ;;`,
+  ];
+  writeFileSync(join(root, 'rsconfig'), `#!/bin/bash\ncase "$*" in\n${answers.join('\n')}\nesac\n`);
+  chmodSync(join(root, 'rsconfig'), 0o755);
+});
+
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** What is offered for the last of these words. */
+function offered(...words: readonly string[]): string[] {
+  const line = [join(root, 'rsconfig'), '--root', root, ...words];
+  const script = `${bashCompletion(COMMANDS)}
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rsconfig; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', script, 'bash', ...line], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  return stdout.split('\n').filter((each) => each !== '');
+}
+
+test.for<[string[], string[]]>([
+  [['in'], ['interface']],
+  [
+    ['interface', ''],
+    ['add', 'list', 'remove'],
+  ],
+  [['interface', 'add', 'if0', '10.0.0.1', '--p'], ['--port']],
+  [['interface', 'add', '--port', ''], []],
+  [
+    ['interface', 'remove', ''],
+    ['if0', 'if1'],
+  ],
+  [
+    ['-m', 'test', ''],
+    ['if0', 'if1'],
+  ],
+  [['join', '192.168.45.10', '--interface', '192.168.45.20', '--no-'], ['--no-start']],
+  [['key', ''], ['new']],
+  [['completion', ''], ['bash']],
+  [['namespace', 'remove', ''], ['osl']],
+  [['server', 'remove', 'big-9-2'], ['big-9-2']],
+  [
+    ['-m', 'stat'],
+    ['status', 'stats'],
+  ],
+  [['-m', 'status', '--verb'], ['--verbose']],
+  [
+    ['-d', ''],
+    ['oracle', 'data'],
+  ],
+  [
+    ['-d', 'oracle', '--'],
+    ['--force', '--wait', '--json', '--root', '--help', '--version'],
+  ],
+  [['-a', 'o'], ['oracle']],
+  [['--qu'], ['--query']],
+  [['-qv', '--j'], ['--json']],
+  [['check', 'rsc'], ['rsconfig']],
+  [['namespace', 'add', '--nodekey-file', 'et'], ['etc']],
+  [['nosuch', ''], []],
+])('%j', ([words, expected], context) => {
+  needPrograms(context, 'bash', 'awk', 'sed');
+  expect(offered(...words)).toEqual(expected);
+});
+
+test('nothing that stands in a file or comes from a server is run', (context) => {
+  needPrograms(context, 'bash', 'awk', 'sed');
+  offered('namespace', 'remove', '');
+  expect(offered('-a', '')).toEqual(['oracle']);
+  expect(spawnSync('ls', [root], { encoding: 'utf8' }).stdout).toBe('etc\nrsconfig\n');
+});
+
+test('every command and every option is in the script', () => {
+  const script = bashCompletion(COMMANDS);
+  for (const { call, options } of COMMANDS) {
+    if (call.by === 'words') for (const word of call.words.split(' ')) expect(script).toContain(word);
+    for (const name of Object.keys(options)) expect(script).toContain(`--${name}`);
+  }
+});

@@ -1,0 +1,71 @@
+// How the verbs change the client's file: read, edit, save; and again when somebody else saved it meanwhile, for an edit fits any
+// content. Then they say what is still wrong in it, and whether a running rsiod uses it.
+// Leaves the edits to rscltcfg-edit.ts, the file to config-file.ts, lines about the change itself to the commands.
+
+import { openConfigFile, type SavedConfig, saveConfigFile } from '@rsio/common/config/config-file';
+import type { IniDocument } from '@rsio/common/config/ini/ini-document';
+import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
+import { RsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '@rsio/common/lib/limits';
+import type { OptionSpec } from './command.ts';
+import type { CommandContext } from './command-context.ts';
+
+export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
+
+/**
+ * Changes the file; a missing or empty one begins with [defaults]. Prints `done` when the file is saved. Throws what the edit, saving
+ * and (with `isReload`) the daemon throw.
+ */
+export async function changeConfig(
+  context: CommandContext,
+  edit: (document: IniDocument) => IniDocument,
+  done: string,
+  isReload: boolean,
+): Promise<void> {
+  const { configFile } = context;
+  const { kept } = await savedEdit(context, edit);
+  context.out(`${done}\n`);
+  for (const { line, message } of kept) context.note(`${configFile}${line === 0 ? '' : `:${line}`}: ${message}`);
+  if (kept.length > 0) context.note(`${configFile} had these faults before, rsiod takes it when they are mended: see rsconfig check`);
+  else await tellOfDaemon(context, isReload);
+}
+
+/** The keys that were given, for an edit. */
+export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
+  return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
+}
+
+/** Makes the daemon read its file anew; a line for each change it took. */
+export async function reloadDaemon(context: CommandContext): Promise<void> {
+  const { applied } = await context.call('reload', {});
+  for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);
+  if (applied.length === 0) context.note(`rsiod has taken ${context.configFile} already, nothing is new in it`);
+}
+
+async function tellOfDaemon(context: CommandContext, isReload: boolean): Promise<void> {
+  try {
+    if (isReload) return await reloadDaemon(context);
+    await context.call('daemon', {});
+    context.note('rsiod goes on with what it read before: rsconfig reload makes it use the change');
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    if (thrown.code !== 'E_NOT_RUNNING' && isReload) throw thrown;
+    if (thrown.code !== 'E_NOT_RUNNING') context.note(thrown.message);
+    else if (isReload) context.note('rsiod does not run, it reads the file when it is started');
+  }
+}
+
+async function savedEdit(context: CommandContext, edit: (document: IniDocument) => IniDocument): Promise<SavedConfig> {
+  const { configFile, clock } = context;
+  for (let tries = 0; ; tries++) {
+    const { document, fingerprint } = openConfigFile(configFile);
+    const changed = edit(document.lines.length === 0 ? newRscltcfg() : document);
+    try {
+      return saveConfigFile(configFile, changed, fingerprint);
+    } catch (thrown) {
+      if (!(thrown instanceof RsError) || thrown.code !== 'E_CHANGED' || tries === CONFIG_RETRIES) throw thrown;
+      await new Promise<void>((resolve) => void clock.after(CONFIG_RETRY_MS, resolve));
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// What counts as HOST[:PORT] and what is refused before anybody is asked.
+// Names go to the machine's resolver: localhost is the one that is surely known.
+
+import { systemClock } from '@rsio/common/lib/clock';
+import { expect, test } from 'vitest';
+import { parsePort, resolveHost } from './hosts.ts';
+
+test.each([
+  ['192.168.45.10', { address: '192.168.45.10', port: 5000 }],
+  ['192.168.45.10:5001', { address: '192.168.45.10', port: 5001 }],
+  ['[fd00::1]:5001', { address: 'fd00::1', port: 5001 }],
+  ['fd00::1', { address: 'fd00::1', port: 5000 }],
+  ['localhost:5002', { address: '127.0.0.1', port: 5002 }],
+])('%s', async (text, peer) => {
+  expect(await resolveHost(text, 5000, systemClock)).toEqual(peer);
+});
+
+test.each(['', '192.168.45', '192.168.45.10:0', '192.168.45.10:70000', 'big 9', 'big-9:x', 'http://big-9'])(
+  '%j is wrong usage',
+  async (text) => {
+    await expect(resolveHost(text, 5000, systemClock)).rejects.toThrow(/^Wrong HOST /);
+  },
+);
+
+test('--port', () => {
+  expect([parsePort(null, 5000), parsePort('1', 5000)]).toEqual([5000, 1]);
+  for (const text of ['0', '65536', '5000x', '']) expect(() => parsePort(text, 5000)).toThrow(/^Wrong --port /);
+});

@@ -1,0 +1,92 @@
+// What the commands print with --json that is not simply what rsiod answered: the shapes of the documents, from which docs/json is made.
+// What rsiod answers has its shapes in the protocol's control/methods.ts. How they may grow: docs/json/README.md.
+
+import { DIRECTIONS, PATH_STATES, WAITING } from '@rsio/common/control/methods';
+import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/control/shape';
+
+export const FINDINGS_SHAPE = object({
+  findings: list(
+    object({
+      check: text('Name of the check'),
+      severity: word(['error', 'warning', 'ok']),
+      object: text('What it is about: a file, an interface, a path, a server'),
+      what: text(),
+      where: orNull(text('File and line, device or process')),
+      remedy: orNull(text(), 'null: nothing is to be done'),
+      commands: list(text(), 'For a shell, as root, in this order'),
+    }),
+  ),
+});
+
+const END_POINT = object({ address: text(), port: count() });
+
+export const EXPLORATION_SHAPE = object({
+  asked: list(object({ name: text(), address: text(), broadcast: orNull(text()) }), 'Interfaces of this machine from which was asked'),
+  port: count('For broadcasts'),
+  targets: list(END_POINT, 'Asked by address'),
+  servers: list(
+    object({
+      namespaceid: count(),
+      namespace: text(),
+      server: text(),
+      serverid: count(),
+      instance: text(),
+      isSigned: flag('With the namespacekey that was given'),
+      interfaces: list(
+        object({
+          name: text(),
+          address: text(),
+          port: count(),
+          linkMbps: orNull(count()),
+          mtuBytes: orNull(count()),
+        }),
+      ),
+      heard: list(
+        object({
+          local: text('Name of the interface of this machine'),
+          localAddress: text(),
+          from: text('Address that answered'),
+          roundTripMs: number(),
+        }),
+      ),
+    }),
+  ),
+  findings: list(object({ kind: text(), object: text(), count: count('How often'), sentence: text(), remedy: text() })),
+});
+
+export const WATCH_SHAPE = object({
+  atMs: number('Wall clock, since 1970'),
+  paths: list(
+    object({
+      interface: text(),
+      address: text(),
+      port: count(),
+      state: word(PATH_STATES),
+      tx: word(DIRECTIONS),
+      rx: word(DIRECTIONS),
+      sentBytesPerSecond: number(),
+      receivedBytesPerSecond: number(),
+      requestsPerSecond: number(),
+      roundTripMs: orNull(number()),
+    }),
+  ),
+  waiting: list(WAITING),
+});
+
+export const INTERFACES_SHAPE = object({
+  interfaces: list(
+    object({
+      name: text(),
+      address: text(),
+      prefixLength: orNull(count()),
+      port: count(),
+      device: orNull(text(), 'null: no device of this machine has the address now'),
+    }),
+  ),
+});
+
+const REMARK = object({ line: count('0: the file as a whole'), message: text() });
+
+export const CHECK_SHAPE = object({ file: text(), problems: list(REMARK), warnings: list(REMARK) });
+
+export const KEY_SHAPE = object({ key: text() });

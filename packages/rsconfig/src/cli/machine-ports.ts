@@ -1,0 +1,40 @@
+// This machine as the explorer and its probes want it: sockets, time, chance, interfaces, counters. Shared by explore, join and doctor.
+// Nothing is decided here.
+
+import { randomBytes } from 'node:crypto';
+import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import {
+  type ByteCounters,
+  type MachineInterface,
+  machineInterfaces,
+  readCounters,
+  systemFacts,
+} from '@rsio/protocol/explorer/network/interfaces';
+import type { ProbePorts } from '@rsio/protocol/explorer/probe/probe-report';
+import type { Clock } from '@rsio/common/lib/clock';
+import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
+
+export interface MachinePorts {
+  readonly clock: Clock;
+  readonly sockets: DatagramSockets;
+  readonly random: ProbePorts['random'];
+  /** Every address of the machine, in its order. */
+  readonly interfaces: readonly MachineInterface[];
+}
+
+export function machinePorts(clock: Clock): MachinePorts {
+  return { clock, sockets: udpSockets, random: randomBytes, interfaces: machineInterfaces(systemFacts) };
+}
+
+/** `namespacekey` signs the beacons by which packet sizes are tried. */
+export function probePorts({ clock, sockets, random, interfaces }: MachinePorts, namespacekey: string | null): ProbePorts {
+  return { connector: tcpConnector, clock, random, sockets, namespacekey, machine: interfaces, counters: allCounters };
+}
+
+function allCounters(): ReadonlyMap<string, ByteCounters> {
+  const counters = systemFacts.devices().flatMap((device): [string, ByteCounters][] => {
+    const bytes = readCounters(device, systemFacts);
+    return bytes === null ? [] : [[device, bytes]];
+  });
+  return new Map(counters);
+}

@@ -1,0 +1,38 @@
+// check: everything that is wrong or doubtful in the client's file, with line numbers, before a daemon meets it.
+// Looks at the file alone; the machine and the servers are the doctor's.
+
+import { readConfigFile } from '@rsio/common/config/load-config';
+import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { defineCommand, JSON_OPTION } from '../../cli/command.ts';
+import { CHECK_SHAPE } from '../../cli/json-shapes.ts';
+import { printJson } from '../../cli/command-context.ts';
+
+export const CHECK = defineCommand({
+  call: { by: 'words', words: 'check' },
+  synopsis: 'check [FILE]',
+  summary: 'checks the file',
+  details: `Prints each fault and each warning with its line number. The exit code is 1 if
+there is a fault. Without FILE, it checks the file that rsiod reads. To check
+the machine and the servers too, use rsconfig doctor.`,
+  options: { json: JSON_OPTION },
+  json: CHECK_SHAPE,
+  operands: { min: 0, max: 1 },
+  completes: 'files',
+  run: async (context, { json }, [file = context.configFile]) => {
+    const { text, warnings: ofRights } = readConfigFile(file);
+    const { problems, warnings: ofText } = examineRscltConfig(text, file);
+    const warnings = [...ofRights, ...ofText].map(({ line, message }) => ({ line, message }));
+    const exitCode = problems.length === 0 ? 0 : 1;
+    if (json) return printJson(context, { file, problems, warnings }) ?? exitCode;
+    const findings = [
+      ...problems.map((finding) => ({ ...finding, severity: 'fault' })),
+      ...warnings.map((finding) => ({ ...finding, severity: 'warning' })),
+    ].toSorted((left, right) => left.line - right.line);
+    for (const { line, message, severity } of findings) {
+      context.out(escapeControls(`${file}${line === 0 ? '' : `:${line}`}: ${severity}: ${message}`).concat('\n'));
+    }
+    if (findings.length === 0) context.out(escapeControls(`${file}: nothing is wrong`).concat('\n'));
+    return exitCode;
+  },
+});

@@ -1,0 +1,60 @@
+// namespace add, remove: the namespaces in the client's file, with the servers and volumes below them.
+// Finding out what to add is join's; here a person knows id, name and key.
+
+import { addNamespace, removePlace } from '@rsio/common/config/rscltcfg-edit';
+import { defineCommand, usageError } from '../../cli/command.ts';
+import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
+import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
+
+export const NAMESPACE_ADD = defineCommand({
+  call: { by: 'words', words: 'namespace add' },
+  synopsis: `namespace add NAME --id N --nodename N --nodekey-file F|-
+[--namespacekey-file F|-] [--port P] [--reload]`,
+  summary: 'adds a namespace to the file',
+  details: `NAME is a label in this file. --id is the number that all servers of the
+namespace share. nodename and nodekey are those of this machine in [clients] of
+the servers. To add servers, use rsconfig server add; to find them, use rsconfig
+join. A missing file is created.`,
+  options: {
+    id: { kind: 'text', value: 'N', help: 'number of the namespace' },
+    nodename: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
+    nodekey: keyOption('key of this machine on the servers'),
+    'nodekey-file': keyFileOption('key of this machine on the servers'),
+    namespacekey: keyOption('key that signs exploration'),
+    'namespacekey-file': keyFileOption('key that signs exploration'),
+    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
+    reload: RELOAD_OPTION,
+  },
+  operands: { min: 1, max: 1 },
+  run: async (context, options, [name = '']) => {
+    const { id: namespaceid, nodename, port } = options;
+    if (options['nodekey-file'] === '-' && options['namespacekey-file'] === '-') throw usageError('Two keys on stdin: give one in a file');
+    const nodekey = await givenKey(context, 'nodekey', options.nodekey, options['nodekey-file']);
+    const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
+    if (namespaceid === null) throw usageError('No --id: give the namespaceid of the servers');
+    if (nodename === null) throw usageError('No --nodename: give the name of this machine on the servers');
+    if (nodekey === null) throw usageError('No key: give --nodekey-file F, or - for stdin');
+    const keys = givenKeys({ namespaceid, nodename, nodekey, namespacekey, port });
+    await changeConfig(context, (document) => addNamespace(document, name, keys), `namespace ${name} added`, options.reload);
+    return 0;
+  },
+});
+
+export const NAMESPACE_REMOVE = defineCommand({
+  call: { by: 'words', words: 'namespace remove' },
+  synopsis: 'namespace remove NAME [--reload]',
+  summary: 'removes a namespace, its servers and its volumes from the file',
+  details: 'A running rsiod refuses to remove a namespace that has attached volumes.',
+  options: { reload: RELOAD_OPTION },
+  operands: { min: 1, max: 1 },
+  completes: `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`,
+  run: async (context, { reload }, [name = '']) => {
+    await changeConfig(
+      context,
+      (document) => removePlace(document, { type: 'namespace', name }),
+      `namespace ${name} removed, with its servers and volumes`,
+      reload,
+    );
+    return 0;
+  },
+});

@@ -1,0 +1,66 @@
+// What force takes away is told at the prompt, before or after it was taken. The daemon is a table of answers.
+// Leaves what is lost to rsiod's volume-ending.test.ts.
+
+import { CUT_STATE } from '@rsio/common/control/methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { expect, it } from 'vitest';
+import type { CommandContext } from '../../cli/command-context.ts';
+import { stopByForce, tellingLosses } from './cut-volumes.ts';
+
+function scene(answers: Readonly<Record<string, (params: { force: boolean }) => unknown>>) {
+  const said: string[] = [];
+  const context = {
+    clock: { wallMs: () => 1000 },
+    note: (sentence: string) => void said.push(sentence),
+    call: async (method: string, params: { force: boolean }) => {
+      said.push(`${method} ${JSON.stringify(params.force ?? null)}`);
+      return answers[method]?.(params);
+    },
+  } as unknown as CommandContext;
+  return { context, said };
+}
+
+const CUT = { object: 'volume osl:oracle@0', from: 'attached', to: CUT_STATE, reason: 'it was in use by mount point /mnt' };
+
+it('-d --force tells what it has cut, and not what was cut before', async () => {
+  const { context, said } = scene({
+    events: () => ({
+      events: [
+        { ...CUT, atMs: 999 },
+        { ...CUT, atMs: 1000 },
+      ],
+    }),
+  });
+  expect(await tellingLosses(context, true, async () => 7)).toBe(7);
+  expect(said).toEqual(['events null', 'Warning: volume osl:oracle@0: it was in use by mount point /mnt']);
+});
+
+it('without force, or with a daemon that cannot tell, nothing is said', async () => {
+  const { context, said } = scene({
+    events: () => {
+      throw new RsError('E_VERSION', 'What is that?');
+    },
+  });
+  expect([await tellingLosses(context, false, async () => 7), said]).toEqual([7, []]);
+  expect([await tellingLosses(context, true, async () => 7), said]).toEqual([7, ['events null']]);
+});
+
+it('stop --force names what is in use before it ends it', async () => {
+  const { context, said } = scene({
+    stop: ({ force }) => {
+      if (!force) throw new RsError('E_IN_USE', 'osl:oracle@0 is in use by mount point /mnt: end that first, or use rsconfig stop --force');
+    },
+  });
+  await stopByForce(context);
+  expect(said).toEqual([
+    'stop false',
+    'Warning: osl:oracle@0 is in use by mount point /mnt: what that had not written is lost, and its I/O fails; umount what is mounted',
+    'stop true',
+  ]);
+});
+
+it('stop --force of what nobody uses says nothing', async () => {
+  const { context, said } = scene({ stop: () => ({}) });
+  await stopByForce(context);
+  expect(said).toEqual(['stop false']);
+});

@@ -1,0 +1,108 @@
+// When `restart` asks, when it joins a restart that is under way, and when it says that rsiod does not run. The daemon is a list of answers,
+// one for each question for it. Leaves the restart itself to test/integration/keeper.test.ts.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { RsError } from '@rsio/common/lib/errors';
+import { acquirePidFile } from '@rsio/common/daemon/pid-file';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { contextOf } from '../../testing/context.ts';
+import { RESTART } from './restart.ts';
+
+/** Who answers, and when it began; null: nobody does. */
+type Answer = { readonly pid: number; readonly startedMs: number } | null;
+
+const NOW_MS = 1_000_000;
+const OLD = { pid: 10, startedMs: NOW_MS - 60_000 };
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
+});
+
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Runs the command; the last answer is for all that is asked later. `restarts`: what comes of asking for one. */
+async function run(answers: readonly Answer[], restarts: readonly (RsError | null)[] = []) {
+  const clock = new FakeClock(NOW_MS);
+  const paths = rsiodPaths(root);
+  let [asked, looks, out] = [0, 0, ''];
+  const context = contextOf({
+    clock: {
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      // A pause between two looks is over at once.
+      after: (delayMs, fire) => (delayMs < 1_000 ? clock.after(0, fire) : clock.after(delayMs, fire)),
+      soon: (fire) => clock.soon(fire),
+    },
+    paths,
+    out: (text) => {
+      out += text;
+    },
+    call: async (method) => {
+      const restart = restarts[asked] ?? null;
+      if (method === 'restart') asked++;
+      const answer = answers[Math.min(looks, answers.length - 1)] ?? null;
+      if (method === 'daemon') looks++;
+      if (answer === null) throw new RsError('E_NOT_RUNNING', 'rsiod does not run');
+      if (method === 'restart' && restart !== null) throw restart;
+      return method === 'restart' ? {} : answer;
+    },
+  });
+  const done = RESTART.run(context, { wait: null }, []).then(
+    () => out,
+    (thrown: unknown) => String(thrown),
+  );
+  let isOver = false;
+  void done.finally(() => (isOver = true));
+  for (let turn = 0; turn < 1_000 && !isOver; turn++) {
+    clock.advance(1);
+    await Promise.resolve();
+  }
+  return { said: await done, asked };
+}
+
+test('the process that answers is asked once, and done is what another one says', async () => {
+  expect(await run([OLD, OLD, null, null, { pid: 11, startedMs: NOW_MS + 100 }])).toEqual({
+    said: 'rsiod began anew as process 11\n',
+    asked: 1,
+  });
+});
+
+test('a clock that was set back since rsiod began does not make it look new', async () => {
+  const old = { pid: 10, startedMs: NOW_MS + 60_000 };
+  expect(await run([old, old, { pid: 11, startedMs: NOW_MS + 5 }])).toEqual({ said: 'rsiod began anew as process 11\n', asked: 1 });
+});
+
+test('while nobody answers and the keeper runs, the restart under way is joined when the next process began after the command', async () => {
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  expect(await run([null, null, { pid: 11, startedMs: NOW_MS }])).toEqual({ said: 'rsiod began anew as process 11\n', asked: 0 });
+});
+
+test('one that began before the command may have read the old file: it is asked', async () => {
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  const early = { pid: 11, startedMs: NOW_MS - 1 };
+  expect(await run([null, early, early, null, { pid: 12, startedMs: NOW_MS + 9 }])).toEqual({
+    said: 'rsiod began anew as process 12\n',
+    asked: 1,
+  });
+});
+
+test('a process that ends before it answers the question has begun anew for somebody else', async () => {
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  const reset = new RsError('E_RESET', 'closed');
+  expect(await run([OLD, null, { pid: 11, startedMs: NOW_MS + 9 }], [reset])).toEqual({
+    said: 'rsiod began anew as process 11\n',
+    asked: 1,
+  });
+});
+
+test('without a process at all, and refused, it says so at once', async () => {
+  expect(await run([null])).toEqual({ said: 'RsError: rsiod does not run', asked: 0 });
+  const ending = new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+  expect(await run([OLD], [ending])).toEqual({ said: `RsError: ${ending.message}`, asked: 1 });
+});

@@ -1,0 +1,104 @@
+// The commands that only look: -l, -q, -m status, -m stats, events. Text is format.ts, what is missing is said by remarks.ts.
+// Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
+
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/common/lib/limits';
+import { defineCommand, JSON_OPTION, VERBOSE_OPTION, WAIT_OPTION } from '../../cli/command.ts';
+import { formatEvents, formatLocal, formatQuery, formatStatus } from '../../output/format.ts';
+import { formatStats } from '../../output/format-stats.ts';
+import { awaitedRemarks, queryRemarks, statusRemarks, waitingRemarks } from '../../output/warnings.ts';
+import { printJson } from '../../cli/command-context.ts';
+import { pathsUp } from './path-waiting.ts';
+
+export const LOCAL = defineCommand({
+  call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
+  synopsis: '[-l[v[v]]]',
+  summary: 'lists the volumes attached to this machine',
+  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.local.result,
+  run: async (context, { verbose, json }) => {
+    const result = await context.call('local', {});
+    if (json) return printJson(context, result);
+    context.out(formatLocal(result.attachments, verbose));
+    for (const remark of [...waitingRemarks(result.attachments), ...awaitedRemarks(result.awaited)]) context.note(remark);
+    if (result.attachments.length + result.awaited.length === 0)
+      context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
+  },
+});
+
+export const QUERY = defineCommand({
+  call: {
+    by: 'option',
+    option: 'query',
+    short: 'q',
+    help: '-qv: addresses, state; -qvv: ids, limits, holders;\n-qvvv: paths',
+  },
+  synopsis: '-q[v[v[v]]]',
+  summary: 'lists namespaces, servers and their volumes',
+  options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.query.result,
+  run: async (context, { verbose, json }) => {
+    const result = await context.call('query', { refresh: true });
+    if (json) return printJson(context, result);
+    context.out(formatQuery(result.namespaces, verbose));
+    for (const remark of queryRemarks(result.namespaces, context.configFile)) context.note(remark);
+  },
+});
+
+export const STATUS = defineCommand({
+  call: { by: 'monitor', word: 'status' },
+  synopsis: '-m status [-v] [--wait[=T]]',
+  summary: 'shows interfaces and paths',
+  details: `--wait waits until every path is up; the exit code is 1 if a path is not up in
+time.`,
+  options: { verbose: VERBOSE_OPTION, wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.status.result,
+  run: async (context, { verbose, wait, json }) => {
+    const exitCode = wait === null || (await pathsUp(context, wait)) ? 0 : 1;
+    const result = await context.call('status', {});
+    if (json) return printJson(context, result) ?? exitCode;
+    context.out(formatStatus(result, verbose));
+    // The longer form has the waiting volumes in its text.
+    const view = verbose === 0 ? result : { ...result, waiting: [] };
+    for (const remark of statusRemarks(view, context.configFile)) context.note(remark);
+    return exitCode;
+  },
+});
+
+export const STATS = defineCommand({
+  call: { by: 'monitor', word: 'stats' },
+  synopsis: '-m stats',
+  summary: 'shows counters, rates and latencies',
+  details: `For each path: requests; requests sent again on this path after another path
+fell silent or failed (resent); READs also sent on this path because another
+path was late (hedged); copies that only measure an idle path (probed); answers
+that arrived after another path had delivered the result (dropped); latencies
+from request to answer; and the data rate in each direction, by which rsiod
+distributes requests.`,
+  options: { json: JSON_OPTION },
+  json: CONTROL_METHODS.stats.result,
+  run: async (context, { json }) => {
+    const before = await context.call('stats', {});
+    if (json) return printJson(context, before);
+    const beforeMs = context.clock.monotonicMs();
+    await new Promise<void>((resolve) => void context.clock.after(STATS_SAMPLE_MS, resolve));
+    const now = await context.call('stats', {});
+    context.out(formatStats(before, now, context.clock.monotonicMs() - beforeMs));
+    if (now.paths.length === 0) context.note(`No path: see rsconfig -m status and ${context.configFile}`);
+    if (now.volumes.length === 0) context.note('No volume is attached: attach one with rsconfig -a NAME');
+  },
+});
+
+export const EVENTS = defineCommand({
+  call: { by: 'words', words: 'events' },
+  synopsis: 'events',
+  summary: 'lists the latest state changes',
+  options: { json: JSON_OPTION },
+  json: CONTROL_METHODS.events.result,
+  run: async (context, { json }) => {
+    const result = await context.call('events', { count: EVENTS_KEPT });
+    if (json) return printJson(context, result);
+    context.out(formatEvents(result.events));
+    if (result.events.length === 0) context.note('No state has changed since rsiod was started');
+  },
+});

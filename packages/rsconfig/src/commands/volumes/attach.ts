@@ -1,0 +1,117 @@
+// -a and -d: the daemon attaches and detaches, here each outcome becomes a line.
+// Waiting for what cannot be done yet is volume-waiting.ts. Invariant: one failure hides no other outcome, and makes exit code 1.
+
+import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
+import { defineCommand, JSON_OPTION, usageError, WAIT_OPTION } from '../../cli/command.ts';
+import { formatOutcome } from '../../output/format.ts';
+import { tellingLosses } from '../daemon/cut-volumes.ts';
+import { type CommandContext, printJson } from '../../cli/command-context.ts';
+import { awaySentence, serversAway } from './servers-away.ts';
+import { withProgress } from './volume-progress.ts';
+import { attachWaiting, detachWaiting } from './volume-waiting.ts';
+
+const ANY_NUMBER = { min: 0, max: Number.POSITIVE_INFINITY } as const;
+
+export const ATTACH = defineCommand({
+  call: { by: 'option', option: 'attach', short: 'a', help: 'attach volumes as local devices' },
+  synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
+  summary: 'attaches volumes as local devices',
+  details: `Without NAME, all volumes offered to this client are attached, and a server that
+is out of reach is an error because its volumes are not known. A volume has one
+holder. --take-over takes the named volumes from their holder: its I/O fails,
+its rsiod logs why, and it does not attach them again by itself. Data that was
+acknowledged to the holder is kept. If the server's machine has crashed and may
+have lost writes that the holder has not flushed, the take-over is refused until
+the holder has sent them again. --force does not wait for that and loses them,
+if take-over-force in rssrvcfg(5) permits it. A volume stays read-only or
+read-write as it was attached, even if rsiod restarts; detach it to change that.
+-l shows which volumes are read-only. --wait keeps trying while the server of a
+volume is out of reach, while no server offers the volume, and while another
+client holds it. Without NAME, it waits until every server is in reach.`,
+  options: {
+    'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients may do so' },
+    server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, if NAME is ambiguous' },
+    'take-over': { kind: 'flag', help: 'with -a NAME: take the volume from its holder' },
+    force: { kind: 'flag', help: 'with -a --take-over: even if acknowledged writes are lost' },
+    wait: WAIT_OPTION,
+    json: JSON_OPTION,
+  },
+  json: CONTROL_METHODS.attach.result,
+  operands: ANY_NUMBER,
+  completes: `"\${ask[@]}" -q | awk '$1 ~ /^[0-3]$/ && $3 == "disk" { print $2 }'`,
+  run: async (context, { 'read-only': readOnly, server, 'take-over': takesOver, force, wait, json }, names) => {
+    if (server === '') throw usageError('--server is empty: give the name of a server');
+    checkNames(names);
+    if (force && !takesOver) throw usageError('--force goes with -d, and with -a --take-over');
+    if (takesOver && names.length === 0) throw usageError('--take-over takes no volume that is not named: give NAME');
+    const take = takesOver ? (force ? 'force' : 'over') : 'no';
+    const attach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
+      (await context.call('attach', { names: left, readOnly, server, take })).outcomes;
+    const { outcomes, isDone } =
+      wait === null
+        ? { outcomes: await withProgress(context, 'attaching', attach(names)), isDone: true }
+        : await attachWaiting(context, wait, { names, server }, attach);
+    if (json) printJson(context, { outcomes });
+    const exitCode = printOutcomes(context, outcomes, json ? null : 'attached');
+    const isComplete = await checkServers(context, { names, server }, outcomes);
+    return isDone && isComplete ? exitCode : 1;
+  },
+});
+
+export const DETACH = defineCommand({
+  call: { by: 'option', option: 'detach', short: 'd', help: 'detach volumes and remove their devices' },
+  synopsis: '-d [NAME...] [--force] [--wait[=T]]',
+  summary: 'detaches volumes and removes their devices',
+  details: `--wait keeps trying while a volume is in use, while its I/O or its final flush
+is in progress, and while its server is out of reach.`,
+  options: { force: { kind: 'flag', help: 'with -d: even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.detach.result,
+  operands: ANY_NUMBER,
+  completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,
+  run: async (context, { force, wait, json }, names) => {
+    checkNames(names);
+    const detach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
+      (await context.call('detach', { names: left, force })).outcomes;
+    const { outcomes } = await tellingLosses(context, force, async () =>
+      wait === null
+        ? { outcomes: await withProgress(context, 'detaching', detach(names)) }
+        : await detachWaiting(context, wait, names, detach),
+    );
+    if (json) printJson(context, { outcomes });
+    if (outcomes.length === 0) context.note('No volume is attached: see rsconfig -l');
+    return printOutcomes(context, outcomes, json ? null : 'detached');
+  },
+});
+
+const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
+
+/** Says which servers are away when they may have what is missing; returns whether nothing can be missing for that. */
+async function checkServers(
+  context: CommandContext,
+  { names, server }: { readonly names: readonly string[]; readonly server: string | null },
+  outcomes: readonly AttachOutcome[],
+): Promise<boolean> {
+  const isMissed = outcomes.some(({ error }) => error !== null && NOT_FOUND.includes(error.code));
+  if (names.length > 0 && !isMissed) return true;
+  const away = await serversAway(context, server);
+  for (const one of away) context.report('E_NO_PATH', awaySentence(one));
+  if (outcomes.length + away.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
+  return away.length === 0;
+}
+
+function checkNames(names: readonly string[]): void {
+  if (names.includes('')) throw usageError('A name is empty: give oracle, osl:oracle or osl:oracle@0');
+}
+
+/** Returns the exit code: 1 when one of the volumes was refused. */
+function printOutcomes(context: CommandContext, outcomes: readonly AttachOutcome[], done: 'attached' | 'detached' | null): number {
+  for (const outcome of outcomes) {
+    if (outcome.done) {
+      if (done !== null) context.out(formatOutcome(outcome, done));
+    } else {
+      const { code, message } = outcome.error ?? { code: 'E_INTERNAL', message: 'rsiod refused without saying why: look at its log' };
+      context.report(code, `${outcome.volume}: ${message}`);
+    }
+  }
+  return outcomes.every((outcome) => outcome.done) ? 0 : 1;
+}

@@ -1,0 +1,136 @@
+// The loop of watch on a fake clock: how often it asks, where it shows, and every way in which it ends.
+// Leaves a real terminal to the integration tests.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { describe, expect, test } from 'vitest';
+import { rep } from '../../testing/views.ts';
+import { contextOf } from '../../testing/context.ts';
+import { speaksUnicode, type WatchSurroundings } from './watch-terminal.ts';
+import { watch } from './watch.ts';
+
+const ENTER = '\x1b[?1049h\x1b[?25l';
+const LEAVE = '\x1b[?25h\x1b[?1049l';
+
+const STATUS = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
+
+/** A run of watch against a daemon that answers until `lives` is false. */
+function scene(options: { readonly count?: number; readonly json?: boolean; readonly isTerminal?: boolean } = {}) {
+  const clock = new FakeClock();
+  let printed = '';
+  const daemon = { lives: true, looks: 0, answers: true };
+  let stop = (): void => undefined;
+  let handlers = 0;
+  const context = contextOf({
+    clock,
+    out: (text) => {
+      printed += text;
+    },
+    call: async (method) => {
+      if (!daemon.lives) throw new RsError('E_NOT_RUNNING', 'rsiod does not run: start it with: rsiod');
+      if (!daemon.answers) await new Promise(() => undefined);
+      if (method === 'status') daemon.looks += 1;
+      return method === 'status' ? STATUS : { paths: [], volumes: [] };
+    },
+  });
+  const surroundings: WatchSurroundings = {
+    terminal: options.isTerminal === true ? () => ({ columns: 80, rows: 24 }) : null,
+    isUnicode: true,
+    onStop: (end) => {
+      stop = end;
+      handlers += 1;
+      return () => {
+        handlers -= 1;
+      };
+    },
+  };
+  const ended = watch(context, { count: options.count ?? null, ascii: false, json: options.json ?? false }, surroundings);
+  /** Lets promises settle, then moves on by `seconds`. */
+  const pass = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      clock.advance(1_000);
+    }
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  };
+  return { clock, daemon, ended, pass, printed: () => printed, stop: () => stop(), handlers: () => handlers };
+}
+
+test('--count 2 asks three times, shows two seconds and ends', async () => {
+  const { ended, pass, printed, daemon, handlers } = scene({ count: 2 });
+  await pass(3);
+  await ended;
+  expect(daemon.looks).toBe(3);
+  expect(
+    printed()
+      .split('\n')
+      .map((line) => line.slice(0, 8)),
+  ).toEqual(['time    ', '15:02:33', '15:02:34', '']);
+  expect(handlers()).toBe(0);
+});
+
+test('--json gives one line for each second', async () => {
+  const { ended, pass, printed } = scene({ count: 2, json: true });
+  await pass(3);
+  await ended;
+  const lines = printed().trimEnd().split('\n');
+  expect(lines.map((line) => (JSON.parse(line) as { paths: unknown[] }).paths.length)).toEqual([1, 1]);
+});
+
+describe('on a terminal', () => {
+  test('each picture takes the place of the last, and Ctrl-C gives the terminal back', async () => {
+    const { ended, pass, printed, stop, clock } = scene({ isTerminal: true });
+    await pass(2);
+    stop();
+    await ended;
+    expect(printed().split('\x1b[H')).toHaveLength(3);
+    expect(printed().startsWith(ENTER)).toBe(true);
+    expect(printed().endsWith(LEAVE)).toBe(true);
+    expect(printed().split(ENTER)).toHaveLength(2);
+    clock.advance(5_000);
+    expect(printed().endsWith(LEAVE)).toBe(true);
+  });
+
+  test('a daemon that ends meanwhile is told of after the terminal was given back', async () => {
+    const { ended, pass, printed, daemon } = scene({ isTerminal: true });
+    const failure = expect(ended).rejects.toThrow(/^rsiod has ended while it was watched: /);
+    await pass(1);
+    daemon.lives = false;
+    await pass(2);
+    await failure;
+    expect(printed().endsWith(LEAVE)).toBe(true);
+  });
+});
+
+test('a daemon that hangs does not keep Ctrl-C waiting', async () => {
+  const { ended, pass, stop, daemon } = scene();
+  await pass(1);
+  daemon.answers = false;
+  await pass(2);
+  stop();
+  await ended;
+});
+
+test('without a daemon the first answer says how to start one, and no screen is opened', async () => {
+  const clock = new FakeClock();
+  let printed = '';
+  const context = contextOf({
+    clock,
+    out: (text) => {
+      printed += text;
+    },
+    call: () => Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run: start it with: rsiod')),
+  });
+  const surroundings = { terminal: () => ({ columns: 80, rows: 24 }), isUnicode: true, onStop: () => () => undefined };
+  await expect(watch(context, { count: null, ascii: false, json: false }, surroundings)).rejects.toThrow('start it with: rsiod');
+  expect(printed).toBe('');
+});
+
+test.each([
+  [{ LC_ALL: 'C', LANG: 'en_US.UTF-8' }, false],
+  [{ LC_ALL: '', LANG: 'de_DE.utf8' }, true],
+  [{ LC_CTYPE: 'C.UTF-8', LANG: 'C' }, true],
+  [{}, false],
+])('letters of %o', (env, isUnicode) => {
+  expect(speaksUnicode(env)).toBe(isUnicode);
+});

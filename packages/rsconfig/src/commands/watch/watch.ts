@@ -1,0 +1,108 @@
+// `watch`: asks the daemon once a second and shows what happened since, until a person ends it or --count is reached.
+// Leaves rates to watch-sample.ts, lines to watch-picture.ts, the terminal to watch-screen.ts.
+// Invariant: whatever ends it, the screen is closed before anything else is printed.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { WATCH_INTERVAL_MS } from '@rsio/common/lib/limits';
+import { defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
+import { WATCH_SHAPE } from '../../cli/json-shapes.ts';
+import type { CommandContext } from '../../cli/command-context.ts';
+import { PlotHistory, type PlotLetters } from './watch-picture.ts';
+import { type Look, sampleOf } from './watch-sample.ts';
+import { jsonScreen, pipeScreen, terminalScreen, type WatchScreen } from './watch-screen.ts';
+import { processSurroundings, type WatchSurroundings } from './watch-terminal.ts';
+
+export const WATCH = defineCommand({
+  call: { by: 'words', words: 'watch' },
+  synopsis: 'watch [--count N] [--ascii]',
+  summary: 'shows every path, once per second',
+  details: `For each path: state, both directions, MB/s in each direction, requests/s, round
+trip and a plot of the load. It also shows which volumes wait, and why. On a
+terminal, each second replaces the previous one until Ctrl-C. In a pipe or a
+file, the seconds follow each other. With --json, each second is one line.`,
+  options: {
+    count: { kind: 'text', value: 'N', help: 'with watch: stop after N seconds' },
+    ascii: { kind: 'flag', help: 'with watch: draw with ASCII characters only' },
+    json: JSON_OPTION,
+  },
+  json: WATCH_SHAPE,
+  run: async (context, { count, ascii, json }) => {
+    await watch(context, { count: countOf(count), ascii, json });
+    return 0;
+  },
+});
+
+interface WatchOptions {
+  /** null: until somebody ends it. */
+  readonly count: number | null;
+  readonly ascii: boolean;
+  readonly json: boolean;
+}
+
+/** Throws what the daemon's control socket throws; E_NOT_RUNNING also when it ends meanwhile. */
+export async function watch(
+  context: CommandContext,
+  options: WatchOptions,
+  surroundings: WatchSurroundings = processSurroundings(),
+): Promise<void> {
+  const screen = screenFor(context, options, surroundings);
+  let off = (): void => undefined;
+  const stopped = new Promise<'stopped'>((resolve) => {
+    off = surroundings.onStop(() => resolve('stopped'));
+  });
+  try {
+    await showEverySecond(context, options.count, screen, stopped);
+  } finally {
+    off();
+    screen.close();
+  }
+}
+
+async function showEverySecond(
+  context: CommandContext,
+  count: number | null,
+  screen: WatchScreen,
+  stopped: Promise<'stopped'>,
+): Promise<void> {
+  const history = new PlotHistory();
+  let before = await Promise.race([lookAt(context), stopped]);
+  for (let shown = 0; before !== 'stopped' && shown !== count; shown++) {
+    const waitMs = Math.max(0, before.monotonicMs + WATCH_INTERVAL_MS - context.clock.monotonicMs());
+    if ((await Promise.race([pause(context, waitMs), stopped])) === 'stopped') return;
+    const now = await Promise.race([lookAt(context).catch(throwEnded), stopped]);
+    if (now === 'stopped') return;
+    const sample = sampleOf(before, now);
+    history.add(sample);
+    screen.show(sample, history);
+    before = now;
+  }
+}
+
+async function lookAt({ call, clock }: CommandContext): Promise<Look> {
+  const [status, stats] = await Promise.all([call('status', {}), call('stats', {})]);
+  return { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), status, stats };
+}
+
+/** The daemon was there a moment ago. */
+function throwEnded(thrown: unknown): never {
+  const { code, context } = toRsError(thrown);
+  if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;
+  const sentence = 'rsiod has ended while it was watched: rsclogcat -n 20 says why, start it again with rsiod';
+  throw new RsError('E_NOT_RUNNING', sentence, context, thrown);
+}
+
+function pause({ clock }: CommandContext, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve));
+}
+
+function screenFor({ out }: CommandContext, { json, ascii }: WatchOptions, { terminal, isUnicode }: WatchSurroundings): WatchScreen {
+  if (json) return jsonScreen(out);
+  const letters: PlotLetters = isUnicode && !ascii ? 'unicode' : 'ascii';
+  return terminal === null ? pipeScreen(out, letters) : terminalScreen(out, terminal, letters);
+}
+
+function countOf(text: string | null): number | null {
+  if (text === null) return null;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw usageError(`Wrong --count ${text}: give a number of seconds from 1 on`);
+  return Number(text);
+}

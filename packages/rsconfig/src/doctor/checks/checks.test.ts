@@ -1,0 +1,372 @@
+// Prepared faults, each named by the finding that it must draw; and a client in good order, of which nothing but good is said.
+// Leaves how facts are gathered to the integration tests.
+
+import { describe, expect, test } from 'vitest';
+import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
+import { AT_MS, rep } from '../../testing/views.ts';
+import { diagnose } from '../checks.ts';
+import type { DoctorFacts } from '../facts/facts.ts';
+import type { Finding } from '../facts/finding.ts';
+import { formatFindings } from '../report.ts';
+
+/** All that is not well. */
+function faults(facts: DoctorFacts): Finding[] {
+  return diagnose(facts).filter(({ severity }) => severity !== 'ok');
+}
+
+/** The only thing that is not well. */
+function fault(changes: Partial<DoctorFacts>): Finding {
+  const found = faults(doctorFacts(changes));
+  expect(found.map(({ object, what }) => `${object}: ${what}`)).toHaveLength(1);
+  return found[0]!;
+}
+
+test('a client in good order has no fault', () => {
+  expect(faults(doctorFacts())).toEqual([]);
+  expect(diagnose(doctorFacts()).length).toBeGreaterThan(8);
+});
+
+test('every error and warning has a remedy, and no command has a gap to fill in', () => {
+  const broken = doctorFacts({
+    file: fileFacts(SAMPLE, { mode: 0o666, modifiedMs: AT_MS + 1 }),
+    machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], standsOn: {}, tables: [], routers: {} },
+    paths: [pathFacts(0, { unreached: 'ETIMEDOUT', report: null }), pathFacts(1, { report: null })],
+  });
+  for (const { remedy, commands } of faults(broken)) {
+    expect(remedy).toMatch(/\S/);
+    for (const command of commands) expect(command).not.toMatch(/[<>]|null|undefined/);
+  }
+});
+
+describe('the file', () => {
+  test('missing', () => {
+    const trouble = { code: 'E_NO_CONFIG', message: 'No configuration file /etc/rscltcfg: make one with crsio or rsconfig join' };
+    const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: null, modifiedMs: null });
+    expect(faults(doctorFacts({ file, paths: [] }))).toMatchObject([
+      { severity: 'error', what: 'No configuration file /etc/rscltcfg', remedy: 'make one with crsio or rsconfig join' },
+    ]);
+  });
+
+  test('wrong in two lines: both are named, with their lines', () => {
+    const file = fileFacts(SAMPLE.replace('= 200', '= 70000').replace('192.168.46.10', 'nowhere'));
+    expect(faults(doctorFacts({ file, paths: [] })).map(({ severity, where }) => `${severity} ${where}`)).toEqual([
+      'error /etc/rscltcfg:12',
+      'error /etc/rscltcfg:20',
+    ]);
+  });
+
+  test('readable by everybody', () => {
+    const found = fault({ file: fileFacts(SAMPLE, { mode: 0o644 }) });
+    expect(found).toMatchObject({ severity: 'warning', check: 'rights', commands: ['chmod 600 /etc/rscltcfg'] });
+    expect(found.what).toContain('Everybody can read the keys');
+  });
+
+  test.each([
+    [0o600, 'Nobody but its owner can read the keys in it (mode 0600)'],
+    [0o640, 'Nobody but its owner and group can read the keys in it (mode 0640)'],
+  ])('rights that are right are told as mode %o says', (mode, sentence) => {
+    const found = diagnose(doctorFacts({ file: fileFacts(SAMPLE, { mode }) })).find(({ check }) => check === 'rights');
+    expect(found?.what).toBe(sentence);
+  });
+
+  test('no file but a folder: its rights are no matter', () => {
+    const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is no regular file: put the configuration file there' };
+    const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: 0o755 });
+    expect(fault({ file, paths: [] }).remedy).toBe('put the configuration file there');
+  });
+
+  test('writable by others is an error', () => {
+    expect(fault({ file: fileFacts(SAMPLE, { mode: 0o620 }) })).toMatchObject({ severity: 'error', check: 'rights' });
+  });
+});
+
+describe('interfaces', () => {
+  test('an address that this machine does not have', () => {
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
+    const reason = 'not on a common subnet';
+    // What follows from it is not told again.
+    const leftOut = [
+      { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
+      { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },
+    ] as const;
+    const found = fault({ machine, paths: [pathFacts(0)], leftOut });
+    expect(found.what).toBe('This machine does not have address 192.168.46.20: it has 192.168.45.20 (eth0) and 192.168.47.20 (eth1)');
+    expect(found.where).toBe('/etc/rscltcfg:9');
+  });
+
+  test('a cable that is not plugged in is told once, not for each path on it', () => {
+    const machine = {
+      interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { hasCarrier: false })],
+      standsOn: {},
+      tables: [],
+      routers: {},
+    };
+    const found = fault({ machine, paths: [pathFacts(0), pathFacts(1, { unreached: 'EHOSTUNREACH', report: null })] });
+    expect(found).toMatchObject({ severity: 'error', object: 'interface if1', commands: ['ip link set dev eth1 up'] });
+    expect(found.what).toContain('has no carrier');
+  });
+
+  test('two on one card', () => {
+    const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], standsOn: {}, tables: [], routers: {} };
+    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' }, report: report({ leavesBy: 'eth0' }) })];
+    expect(fault({ machine, paths })).toMatchObject({ severity: 'warning', object: 'interfaces if0 and if1' });
+  });
+
+  test('two VLANs of one card', () => {
+    const interfaces = [card('eth0.45', '192.168.45.20'), card('eth0.46', '192.168.46.20')];
+    const machine = { interfaces, standsOn: { 'eth0.45': 'eth0', 'eth0.46': 'eth0' }, tables: [], routers: {} };
+    const paths = [45, 46].map((vlan, index) => pathFacts(index as 0 | 1, { route: { device: `eth0.${vlan}` }, report: report() }));
+    expect(fault({ machine, paths }).what).toBe(
+      'They are all on eth0, by eth0.45 and eth0.46: one cable carries them, and when it fails, all fail',
+    );
+  });
+
+  test('links of different speed', () => {
+    const machine = {
+      interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { linkMbps: 100 })],
+      standsOn: {},
+      tables: [],
+      routers: {},
+    };
+    expect(fault({ machine }).what).toBe('The links differ: if0 (eth0) 1000 Mbit/s and if1 (eth1) 100 Mbit/s');
+  });
+});
+
+describe('the way', () => {
+  test.each([
+    ['ECONNREFUSED', 'Connection refused: 192.168.46.10 is there, but nothing listens on port 5000', 'start rssrv'],
+    ['ETIMEDOUT', 'No answer within 3000 ms', 'firewall'],
+    ['EHOSTUNREACH', 'Nobody with address 192.168.46.10 answers on the link of eth1', 'VLAN'],
+    ['ENETUNREACH', 'No route from 192.168.46.20 to 192.168.46.10', 'add a route'],
+  ])('%s has its own remedy', (unreached, what, remedy) => {
+    const found = fault({ paths: [pathFacts(0), pathFacts(1, { unreached, report: null })] });
+    expect(found).toMatchObject({ severity: 'error', what, where: '/etc/rscltcfg:20' });
+    expect(found.remedy).toContain(remedy);
+  });
+
+  test('a server section that no interface reaches', () => {
+    const reason = 'not on a common subnet with any interface of the client';
+    const one = { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason } as const;
+    expect(fault({ leftOut: [one] })).toMatchObject({ severity: 'warning', what: `No path goes to 192.168.46.10: ${reason}` });
+  });
+
+  test('packets of the MTU that do not get through', () => {
+    const machine = {
+      interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { mtuBytes: 9000 })],
+      standsOn: {},
+      tables: [],
+      routers: {},
+    };
+    expect(fault({ machine })).toMatchObject({ severity: 'warning', commands: ['ip link set dev eth1 mtu 1500'] });
+  });
+});
+
+/** Two cards in one subnet. */
+function twins(really: 'eth0' | 'eth1', changes: Partial<DoctorFacts> = {}): Partial<DoctorFacts> {
+  const file = fileFacts(SAMPLE.replaceAll('192.168.46.', '192.168.45.1'));
+  const machine = {
+    interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.45.120')],
+    standsOn: {},
+    tables: [101, 254],
+    routers: {},
+  };
+  const second = { local: '192.168.45.120', address: '192.168.45.110', route: { device: really } };
+  const paths = [pathFacts(0), pathFacts(1, { ...second, report: report() })];
+  const daemon = { ...doctorFacts().daemon, status: null };
+  return { file, machine, paths, daemon, ...changes };
+}
+
+describe('cables', () => {
+  const COMMANDS = [
+    'ip route replace 192.168.45.0/24 dev eth0 src 192.168.45.20 table 102',
+    'ip rule add from 192.168.45.20 table 102',
+    'ip route replace 192.168.45.0/24 dev eth1 src 192.168.45.120 table 103',
+    'ip rule add from 192.168.45.120 table 103',
+    'sysctl -w net.ipv4.conf.all.arp_ignore=1',
+    'sysctl -w net.ipv4.conf.all.arp_announce=2',
+    'ip neighbour flush dev eth0',
+    'ip neighbour flush dev eth1',
+  ];
+
+  test('both paths leave by one card of two in a subnet: the commands name the real ones, and no table in use', () => {
+    const found = fault(twins('eth0'));
+    expect(found).toMatchObject({ severity: 'error', object: 'if0 and if1', where: 'device eth0', commands: COMMANDS });
+    expect(found.what).toBe('Both paths leave by eth0, although if1 is on eth1: one cable carries everything');
+  });
+
+  test('with the remedy in place nothing is found', () => {
+    expect(faults(doctorFacts(twins('eth1')))).toEqual([]);
+  });
+
+  test('what the counters showed outweighs the routing table', () => {
+    const found = faults(doctorFacts({ paths: [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth0' }) })] }));
+    expect(found).toMatchObject([
+      { check: 'routes', what: expect.stringContaining('Both paths leave by eth0, as the byte counters show') as string },
+    ]);
+    expect(found[0]?.commands).toEqual([]);
+    expect(found[0]?.remedy).toContain('ip rule add from 192.168.46.20 table 101; or give the server an address in 192.168.46.0/24');
+    const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' } })];
+    expect(faults(doctorFacts({ paths }))).toEqual([]);
+  });
+
+  test('a server behind routers: each card has its own, which the commands name', () => {
+    const { machine } = doctorFacts();
+    const paths = [pathFacts(0), pathFacts(1, { address: '10.9.0.10', report: report({ leavesBy: 'eth0' }) })];
+    expect(fault({ paths, machine: { ...machine, routers: { eth0: '192.168.45.1', eth1: '192.168.46.1' } } }).commands).toEqual([
+      'ip route replace 192.168.46.0/24 dev eth1 src 192.168.46.20 table 101',
+      'ip route replace default via 192.168.46.1 dev eth1 src 192.168.46.20 table 101',
+      'ip rule add from 192.168.46.20 table 101',
+    ]);
+  });
+
+  test('a card whose path does not work is not said to carry it', () => {
+    const dead = pathFacts(1, { unreached: 'ETIMEDOUT', report: null, route: { device: 'eth1' } });
+    const objects = diagnose(doctorFacts({ paths: [pathFacts(0, { route: { device: 'eth0' } }), dead] })).map(({ object }) => object);
+    expect(objects.filter((object) => object.startsWith('device'))).toEqual(['device eth0']);
+  });
+
+  test('answers that come in by the other card', () => {
+    const paths = [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth1', arrivesBy: 'eth0' }) })];
+    const found = fault({ paths });
+    expect(found.what).toBe('What the server sends to 192.168.46.20 comes in by eth0, not by eth1, as the byte counters show');
+    expect(found.commands).toEqual([...COMMANDS.slice(-4, -2), 'ip neighbour flush dev eth1']);
+  });
+
+  test('a server on this machine is no matter of cables', () => {
+    const paths = [pathFacts(0, { route: { device: 'lo' }, report: report({ leavesBy: 'lo' }) })];
+    expect(faults(doctorFacts({ paths }))).toEqual([]);
+  });
+});
+
+describe('the server', () => {
+  const refused = (changes: Parameters<typeof report>[0]) => {
+    const server = { ...report().server!, isProved: false, interfaces: null };
+    return report({ server, roundTripMs: null, mtuBytes: null, ...changes });
+  };
+
+  test('does not accept the key: told once, though two paths showed it', () => {
+    const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
+    const found = fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: wrong })] });
+    expect(found).toMatchObject({ severity: 'error', object: 'server big-9', where: '/etc/rscltcfg:14' });
+    expect(found.what).toContain('does not accept node big-2 with this key');
+  });
+
+  test('serves another namespace', () => {
+    const failure = 'Server refused the connection: Server big-9 serves namespaceid 200, not 201: correct namespaceid or the address';
+    const wrong = refused({ server: null, failure, failureCode: 'E_NAMESPACE' });
+    const found = fault({ paths: [pathFacts(0, { report: wrong })] });
+    expect(found.what).toContain('serves namespaceid 200, not 201');
+    expect(found.where).toBe('/etc/rscltcfg:12');
+  });
+
+  test('is no RSIO server', () => {
+    const wrong = refused({ server: null, failure: 'No answer within 5000 ms', failureCode: 'E_TIMEOUT' });
+    expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer as an RSIO server');
+  });
+
+  test('is known, and its data does not come through: told in the words of that failure', () => {
+    const wrong = refused({ failure: 'Data stopped after the handshake: set an MTU that passes', failureCode: 'E_TIMEOUT' });
+    expect(fault({ paths: [pathFacts(0, { report: wrong })] })).toMatchObject({
+      what: 'Data stopped after the handshake',
+      remedy: 'set an MTU that passes',
+    });
+  });
+
+  test('does not accept the key: a path that was tried without one is not said to be usable', () => {
+    const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
+    const reps = [rep({ address: '192.168.46.10', state: 'down' })];
+    const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [], logs: [] };
+    const daemon = { ...doctorFacts().daemon, status };
+    expect(fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: refused({}) })], daemon }).object).toBe('server big-9');
+  });
+
+  test('shares its id with another one', () => {
+    const other = report({ server: { ...report().server!, server: 'big-8', instance: 'ff'.repeat(16) } });
+    const found = faults(doctorFacts({ paths: [pathFacts(0), pathFacts(1, { report: other })] }));
+    expect(found).toMatchObject([
+      { object: 'serverid 1', what: '2 servers of namespace osl claim it: big-9 at 192.168.45.10 and big-8 at 192.168.46.10' },
+    ]);
+  });
+});
+
+describe('the daemon', () => {
+  const daemon = doctorFacts().daemon;
+
+  const stopped = { ...daemon, view: null, status: null, socketMode: null, isNbdSocketThere: false };
+
+  test('does not run', () => {
+    const trouble = { code: 'E_NOT_RUNNING', message: 'rsiod does not run: start it with: rsiod' };
+    expect(fault({ daemon: { ...stopped, trouble, livePid: null } })).toMatchObject({ severity: 'error', commands: ['rsiod'] });
+  });
+
+  test('runs, and its control socket is gone: starting another would be refused', () => {
+    const trouble = { code: 'E_NOT_RUNNING', message: 'rsiod does not run: start it with: rsiod' };
+    const found = fault({ daemon: { ...stopped, trouble } });
+    expect(found).toMatchObject({ what: 'It runs as pid 4711, but its control socket is gone', commands: [] });
+    expect(found.remedy).toContain('kill 4711');
+  });
+
+  test('hangs', () => {
+    const trouble = { code: 'E_TIMEOUT', message: 'rsiod did not answer daemon within 5000 ms: look at its log' };
+    expect(fault({ daemon: { ...stopped, trouble } })).toMatchObject({ where: 'rsiod, pid 4711', severity: 'error' });
+  });
+
+  test('works with an older file', () => {
+    const found = fault({ file: fileFacts(SAMPLE, { modifiedMs: AT_MS + 60_000 }) });
+    expect(found).toMatchObject({ severity: 'warning', commands: ['rsconfig reload'] });
+    expect(found.what).toContain('changed 2010_09_14-15:03:32 (GMT), rsiod read it 2010_09_14-15:02:32 (GMT)');
+  });
+
+  test('is of another version', () => {
+    expect(fault({ version: '1.1.0' }).what).toBe('It is of version 1.0.0, rsconfig of 1.1.0');
+  });
+
+  test('can be commanded by everybody', () => {
+    expect(fault({ daemon: { ...daemon, socketMode: 0o666 } })).toMatchObject({ severity: 'error', object: 'control socket' });
+  });
+
+  test('holds a path down that works', () => {
+    const down = {
+      position: 0,
+      name: 'if0',
+      address: '192.168.45.20',
+      port: 5000,
+      reps: [rep({ address: '192.168.45.10', state: 'probation' })],
+    };
+    const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [], logs: [] } } });
+    expect(found.what).toContain('It can be used, yet rsiod has it as probation since 2010_09_14-15:02:32 (GMT)');
+  });
+
+  test('is refused because another machine has the name', () => {
+    const lastError = 'Server refused the connection: Node big-2 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE], then';
+    const reps = [rep({ address: '192.168.45.10', state: 'down', lastError })];
+    const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [], logs: [] };
+    expect(fault({ daemon: { ...daemon, status } })).toMatchObject({ severity: 'error', remedy: 'stop rsiod there' });
+  });
+
+  test('may open too few files', () => {
+    expect(fault({ daemon: { ...daemon, openFilesMax: 256 } })).toMatchObject({ severity: 'warning', where: '/proc/4711/limits' });
+  });
+});
+
+test('TCP buffers that are too small for fast links', () => {
+  const system = { ...doctorFacts().system, receiveBufferMaxBytes: 65_536 };
+  expect(fault({ system }).commands).toEqual(['sysctl -w net.ipv4.tcp_rmem="4096 131072 6291456"']);
+});
+
+test('the text: what, where, remedy, commands on lines of their own, a last line that sums up', () => {
+  const findings = faults(doctorFacts({ file: fileFacts(SAMPLE, { mode: 0o644 }) }));
+  expect(formatFindings(findings)).toBe(`warning: configuration file: Everybody can read the keys in it (mode 0644)
+    where:  /etc/rscltcfg
+    remedy: let its owner alone read it
+        chmod 600 /etc/rscltcfg
+0 errors, 1 warning, 0 things are well
+`);
+});
+
+test('what a peer calls itself is shown, not obeyed', () => {
+  const server = { ...report().server!, server: 'big\x1b[2J\r\n9' };
+  const text = formatFindings(diagnose(doctorFacts({ paths: [pathFacts(0, { report: report({ server }) })] })));
+  expect(text).toContain('big\\x1b[2J\\r\\n9');
+  expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+});

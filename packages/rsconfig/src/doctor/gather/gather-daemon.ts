@@ -1,0 +1,108 @@
+// What doctor knows of the running daemon and of what the system allows it: asked over its control socket, and read under /proc and /sys.
+// Invariant: nothing here throws; what cannot be found out is null.
+
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { toRsError } from '@rsio/common/lib/errors';
+import { pidFileHolder } from '@rsio/common/daemon/pid-file';
+import { DOCTOR_ANSWER_TIMEOUT_MS, EVENTS_KEPT } from '@rsio/common/lib/limits';
+import type { EventView } from '@rsio/common/control/methods';
+import type { CommandContext } from '../../cli/command-context.ts';
+import { deadMounts, textOfFile } from './dead-mounts.ts';
+import type { DaemonFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
+
+const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
+const ELSEWHERE = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
+
+export async function gatherDaemon({ call, paths }: CommandContext): Promise<DaemonFacts> {
+  const facts = {
+    socket: paths.controlSocket,
+    nbdSocket: paths.nbdSocket,
+    socketMode: modeOf(paths.controlSocket),
+    isNbdSocketThere: modeOf(paths.nbdSocket) !== null,
+    livePid: pidFileHolder(paths.pidFile),
+  };
+  try {
+    const view = await call('daemon', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const status = await call('status', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const openFilesMax = openFilesOf(view.pid);
+    return { ...facts, trouble: null, view, status, openFilesMax };
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    return { ...facts, trouble: { code, message }, view: null, status: null, openFilesMax: null };
+  }
+}
+
+/** `daemon`: what it has said already; of one that says nothing no volume is known, and no mount is called dead. */
+export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
+  if (daemon.view === null) return { failing: [], deadMounts: [] };
+  try {
+    const { events } = await call('events', { count: EVENTS_KEPT }, DOCTOR_ANSWER_TIMEOUT_MS);
+    const { attachments } = await call('local', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const attached = attachments.flatMap(({ rawDevice }) => rawDevice ?? []);
+    return { failing: failingIn(events), deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }) };
+  } catch {
+    return { failing: [], deadMounts: [] };
+  }
+}
+
+/** Of each volume the last word on its storage counts. */
+function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
+  const last = new Map<string, EventView>();
+  for (const event of events) {
+    if (!event.object.startsWith('volume ')) continue;
+    if (event.to === 'failing') last.set(event.object, event);
+    else if (event.from === 'failing' || event.to === 'lost') last.delete(event.object);
+  }
+  return [...last.values()].map(({ object, atMs, reason }) => ({ volume: object, sinceMs: atMs, reason }));
+}
+
+export function gatherSystem(): SystemFacts {
+  const scaling = textOf('/proc/sys/net/ipv4/tcp_window_scaling');
+  return {
+    programs: NBD_PROGRAMS.filter(isInstalled),
+    hasKernelNbd: modeOf('/dev/nbd0') !== null,
+    sendBufferMaxBytes: thirdNumberOf('/proc/sys/net/ipv4/tcp_wmem'),
+    receiveBufferMaxBytes: thirdNumberOf('/proc/sys/net/ipv4/tcp_rmem'),
+    windowScaling: scaling === null ? null : scaling === '1',
+  };
+}
+
+function modeOf(path: string): number | null {
+  try {
+    return statSync(path).mode & 0o7777;
+  } catch {
+    return null;
+  }
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+function thirdNumberOf(path: string): number | null {
+  const third = textOf(path)?.split(/\s+/)[2];
+  return third === undefined || !/^\d+$/.test(third) ? null : Number(third);
+}
+
+/** The soft limit; null: unlimited, or not known. */
+function openFilesOf(pid: number): number | null {
+  const soft = /^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? '')?.[1];
+  return soft === undefined ? null : Number(soft);
+}
+
+function isInstalled(program: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== ''), ...ELSEWHERE];
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

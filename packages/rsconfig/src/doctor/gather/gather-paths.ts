@@ -1,0 +1,86 @@
+// Tries every path: route, connecting, then the whole probe of those that connect, one after the other, because rates must not disturb
+// each other; first those of the file, then those that the servers met make possible. Which they are is pairs.ts.
+// Invariant: bounded in number and time; a wrong key is shown to a namespace's servers once, not once for each path, so that the server's
+// limit of failed proofs is not used up.
+
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { plural } from '@rsio/common/lib/units';
+import { DOCTOR_PATHS_MAX } from '@rsio/common/lib/limits';
+import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
+import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
+import { isUnansweredOnLink, routeOf } from './ip-command.ts';
+import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
+import { unreachedBy } from './reach.ts';
+import { agreedPacketBytes } from './tcp-packets.ts';
+
+export interface TriedPaths {
+  readonly paths: readonly PathFacts[];
+  readonly pathsNotTried: number;
+  readonly leftOut: readonly LeftOutFacts[];
+}
+
+/** `tells` hears what is waited for. */
+export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: (sentence: string) => void): Promise<TriedPaths> {
+  const locals = localsOf(config, ports.interfaces);
+  const paths: PathFacts[] = [];
+  const refusedIn = new Set<string>();
+  let pathsNotTried = 0;
+  const tryAll = async ({ pairs }: Pairs, which: string): Promise<void> => {
+    const tried = pairs.slice(0, DOCTOR_PATHS_MAX - paths.length);
+    pathsNotTried += pairs.length - tried.length;
+    if (tried.length > 0) tells(`Trying ${plural(tried.length, 'path')} ${which}, about a second each`);
+    const connected = await Promise.all(tried.map((pair) => connect(pair, ports)));
+    for (const { pair, facts, canProbe } of connected) {
+      const report = canProbe ? await probe(pair, ports, !refusedIn.has(pair.namespace.name)) : null;
+      if (report?.failureCode === 'E_AUTH') refusedIn.add(pair.namespace.name);
+      paths.push({ ...facts, report });
+    }
+  };
+  const configured = configuredPairs(config, locals);
+  await tryAll(configured, 'of the file');
+  const learned = learnedPairs(config, locals, paths);
+  await tryAll(learned, 'that the servers told of');
+  // An interface without a [server] section on its subnet has a path all the same when the server has an interface there.
+  const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
+  return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
+}
+
+interface Connected {
+  readonly pair: Pair;
+  readonly facts: Omit<PathFacts, 'report'>;
+  readonly canProbe: boolean;
+}
+
+async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connected> {
+  const { namespace, local, remote, port } = pair;
+  const ends = {
+    namespace: namespace.name,
+    nodename: namespace.nodename,
+    interface: local.name,
+    local: local.address,
+    section: remote.name,
+    address: remote.address,
+    port,
+  };
+  const own = interfaceOf(local.address, interfaces);
+  if (own === null) return { pair, facts: { ...ends, route: null, unreached: null, tcpMtuBytes: null }, canProbe: false };
+  const [route, reason, tcpMtuBytes] = await Promise.all([
+    routeOf(local.address, remote.address),
+    unreachedBy(local.address, remote.address, port),
+    own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
+  ]);
+  // The kernel gives up asking for the address at about the same time as we do.
+  const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
+  const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
+  return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
+}
+
+function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, logsIn: boolean): Promise<ProbeReport> {
+  const { nodename, nodekey, namespacekey, namespaceid } = namespace;
+  const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey } : null;
+  const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
+  return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
+}

@@ -1,0 +1,186 @@
+// `join`: from an address, a name and a key to a working client: finds the servers, proves every path, writes the file, starts or reloads
+// rsiod, shows the paths. Finding is join/discovery.ts, proving join/trial.ts, what is written join/plan.ts.
+// Invariant: nothing is written before a login has been accepted, and what is not used is said with its reason.
+
+import type { StatusView } from '@rsio/common/control/methods';
+import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { parseName } from '@rsio/common/lib/units';
+import { FIRST_CONTACT_WAIT_MS, NAMESPACEID_MAX, PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { startDaemon } from '@rsio/common/control/start-daemon';
+import { defineCommand, usageError, WAIT_OPTION } from '../cli/command.ts';
+import { reloadDaemon } from '../cli/config-edit.ts';
+import { formatStatus, toText } from '../output/format.ts';
+import { resolveHost } from '../cli/hosts.ts';
+import { type Discovery, discover, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
+import { type JoinPlan, planJoin } from './plan.ts';
+import { type Trial, tryServers } from './trial.ts';
+import { givenKey, keyFileOption, keyOption } from '../cli/key-input.ts';
+import { machinePorts } from '../cli/machine-ports.ts';
+import { statusRemarks } from '../output/warnings.ts';
+import { type Look, waitUntil } from '../cli/waiting.ts';
+import type { CommandContext } from '../cli/command-context.ts';
+import { findingLine } from '../commands/paths/explore-table.ts';
+import { INTERFACE_OPTION, namedInterfaces } from '../commands/paths/exploring-locals.ts';
+
+export const JOIN = defineCommand({
+  call: { by: 'words', words: 'join' },
+  synopsis: `join HOST[:PORT] --name N --key-file F|- [--id N]
+[--interface ADDRESS...] [--namespacekey-file F]
+[--serverkey-file F] [--label L] [--no-start]`,
+  summary: 'makes this machine a client of the servers at HOST',
+  details: `Asks HOST for its namespace and interfaces, logs in over every matching pair of
+interfaces, writes the pairs that work to the file, starts rsiod (or makes a
+running one reload the file), and shows the paths. Addresses that cannot be used
+are listed with the reason. Existing entries of the file are kept; a namespace
+that the file already has is completed. If HOST does not answer exploration
+(explore = no), give the number of the namespace with --id. With --wait, join
+waits longer for these paths to come up in rsiod.`,
+  options: {
+    name: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
+    key: keyOption('key of this machine on the servers'),
+    'key-file': keyFileOption('key of this machine on the servers'),
+    id: { kind: 'text', value: 'N', help: 'number of the namespace' },
+    interface: INTERFACE_OPTION,
+    namespacekey: keyOption('key that signs exploration'),
+    'namespacekey-file': keyFileOption('key that signs exploration'),
+    serverkey: keyOption('key by which the server proves its identity'),
+    'serverkey-file': keyFileOption('key by which the server proves its identity'),
+    label: { kind: 'text', value: 'L', help: 'name of the namespace in the file' },
+    'no-start': { kind: 'flag', help: 'write the file, but do not start rsiod' },
+    wait: WAIT_OPTION,
+  },
+  operands: { min: 1, max: 1 },
+  run: async (context, options, [host = '']) => {
+    const stdin = ['key-file', 'namespacekey-file', 'serverkey-file'] as const;
+    if (stdin.filter((name) => options[name] === '-').length > 1) throw usageError('Several keys on stdin: give the others in files');
+    const { name, id, label } = options;
+    if (name === null) throw usageError('No --name: give the name of this machine on the servers');
+    const nodekey = await givenKey(context, 'key', options.key, options['key-file']);
+    if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
+    const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
+    const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
+    // A file that cannot be read is told before anything is asked and measured.
+    openConfigFile(context.configFile);
+    const ports = machinePorts(context.clock);
+    const target: JoinTarget = {
+      host: await resolveHost(host, PORT_DEFAULT, context.clock),
+      interfaces: namedInterfaces(ports.interfaces, options.interface),
+      login: { nodename: parseName(name, '--name'), nodekey, serverkey },
+      namespacekey,
+      namespaceid: idOf(id),
+    };
+    const discovery = await discover(target, ports);
+    context.out(toText([foundLine(discovery)]));
+    const trial = await tryServers(target, discovery, ports, context.note);
+    const given = label === null ? null : parseName(label, '--label');
+    return takeIn(context, target, discovery, trial, given, { noStart: options['no-start'], wait: options.wait });
+  },
+});
+
+/** Writes what was proved, and makes rsiod use it. Returns the exit code. */
+async function takeIn(
+  context: CommandContext,
+  target: JoinTarget,
+  discovery: Discovery,
+  trial: Trial,
+  label: string | null,
+  { noStart, wait }: { readonly noStart: boolean; readonly wait: number | null },
+): Promise<number> {
+  context.out(toText([...trial.usable.map(usedLine), ...trial.unused, ...discovery.findings.map(findingLine)]));
+  const [refused] = trial.refusedBy;
+  if (trial.usable.length === 0 && refused !== undefined) throw notAccepted(refused);
+  if (trial.usable.length === 0) {
+    throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
+  }
+  for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
+  const plan = write(context, target, discovery, trial, label);
+  if (noStart) {
+    context.note('Next: start rsiod, then rsconfig -q shows what is offered, and rsconfig -a makes it usable');
+  } else {
+    await useFile(context, plan);
+    if (!(await showPaths(context, trial, wait ?? FIRST_CONTACT_WAIT_MS))) return 1;
+  }
+  return trial.refusedBy.length === 0 ? 0 : 1;
+}
+
+function write(context: CommandContext, target: JoinTarget, discovery: Discovery, trial: Trial, label: string | null): JoinPlan {
+  const { configFile } = context;
+  const { document, fingerprint } = openConfigFile(configFile);
+  const { nodename, nodekey, serverkey } = target.login;
+  const { namespaceid, namespace } = discovery;
+  const identity = {
+    namespaceid,
+    label: label ?? namespace ?? `ns${namespaceid}`,
+    nodename,
+    nodekey,
+    namespacekey: target.namespacekey,
+    serverkey,
+  };
+  const plan = planJoin(
+    document,
+    trial.usable.map(({ path }) => path),
+    identity,
+    configFile,
+  );
+  for (const { device, local, reason } of plan.leftOut) context.note(`${device} (${local}) is not used: ${reason}`);
+  if (plan.added.length === 0) context.note(`${configFile} says all of this already`);
+  else {
+    saveConfigFile(configFile, plan.document, fingerprint);
+    context.out(toText([`Written to ${configFile}:`, ...plan.added.map((line) => `    ${line}`)]));
+  }
+  return plan;
+}
+
+/** A running daemon reads the file, else one is started. */
+async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
+  try {
+    await context.call('daemon', {});
+  } catch (thrown) {
+    if (toRsError(thrown).code !== 'E_NOT_RUNNING') throw thrown;
+    context.note('Starting rsiod');
+    return startDaemon(context.paths.root, context.note);
+  }
+  if (plan.added.length > 0) await reloadDaemon(context);
+}
+
+/** Waits a moment for the paths that were just proved; false when not one of them came up. */
+async function showPaths(context: CommandContext, { usable }: Trial, limitMs: number): Promise<boolean> {
+  const { call, configFile } = context;
+  const missingOf = ({ interfaces }: StatusView): string[] => {
+    const up = interfaces.flatMap(({ address: local, reps }) =>
+      reps.filter(({ state }) => state === 'up').map(({ address }) => `${local} ${address}`),
+    );
+    const missing = usable.filter(({ path }) => !up.includes(`${path.local} ${path.address}`));
+    return missing.map(({ path }) => `path ${path.local} -> ${path.address} is not up`);
+  };
+  const look = async (): Promise<Look<null>> => ({ value: null, waitsFor: missingOf(await call('status', {})) });
+  await waitUntil(context, limitMs, look);
+  const status = await call('status', {});
+  const missing = missingOf(status);
+  context.out(formatStatus(status, 0));
+  for (const remark of statusRemarks(status, configFile)) context.note(remark);
+  if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
+  context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
+  return missing.length < usable.length;
+}
+
+function foundLine({ namespace, namespaceid, servers }: Discovery): string {
+  const shown = servers.map(({ server, serverid }) => `server ${server} (id ${serverid})`).join(', ');
+  return `Found namespace${namespace === null ? '' : ` ${namespace}`} with namespaceid ${namespaceid}: ${shown}`;
+}
+
+function usedLine({ path, report }: Trial['usable'][number]): string {
+  const trip = report.roundTripMs === null ? '' : `, round trip ${report.roundTripMs.toFixed(3)} ms`;
+  const rate = report.readBytesPerSecond === null ? '' : `, ${(report.readBytesPerSecond / 1e6).toFixed(0)} MB/s`;
+  const { leavesBy } = report;
+  const way = leavesBy === null || leavesBy === path.device ? '' : `, but it leaves by ${leavesBy}: rsconfig doctor says what mends that`;
+  return `${path.device} (${path.local}) -> ${path.address} of ${path.server} works${trip}${rate}${way}`;
+}
+
+function idOf(text: string | null): number | null {
+  if (text === null) return null;
+  const id = /^\d{1,5}$/.test(text) ? Number(text) : NAMESPACEID_MAX + 1;
+  if (id > NAMESPACEID_MAX) throw usageError(`Wrong --id ${text}: give a number from 0 to ${NAMESPACEID_MAX}`);
+  return id;
+}

@@ -1,0 +1,82 @@
+// `-m stats`: counters since the daemon's start, rates between two samples of them, latencies. Pure.
+// When the samples are taken is the command's business; what has none before counts from zero.
+
+//   path: if0 IP(TCP) 192.168.45.10/5000 connected
+//       requests: 1200 total, 100/s  resent: 0  hedged: 2  probed: 0  dropped: 1  deaths: 1  round trip: 0.212 ms
+//       sent: 4096 bytes, 0.1 MB/s  received: 9830400 bytes, 0.8 MB/s  unanswered: 65536 bytes
+//       read: p50 80 us, p99 210 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, max 950 us, rate -
+//   vol: osl:oracle@0
+//       read: 1000 total, 100/s  8192000 bytes, 0.8 MB/s  p50 80 us, p99 210 us, max 900 us
+//       write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, max 950 us
+//       flush: 3  discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
+
+import type { LatencyView, PathStats, StatsView, VolumeStats } from '@rsio/common/control/methods';
+import { endPoint, roundTrip, stateName, toText } from './format.ts';
+
+const BYTES_PER_MB = 1e6;
+
+/** `before` was taken `elapsedMs` earlier than `now`. What is new in `now` has been counted from zero since. */
+export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
+  const seconds = elapsedMs / 1_000;
+  const paths = now.paths.map((path, index) => pathLines(path, earlierPath(before.paths[index], path), seconds));
+  const earlier = new Map(before.volumes.map((volume) => [volume.volume, volume]));
+  const volumes = now.volumes.map((volume) => volumeLines(volume, earlier.get(volume.volume), seconds));
+  return toText([...paths, ...volumes].flat());
+}
+
+function earlierPath(before: PathStats | undefined, now: PathStats): PathStats | undefined {
+  const isSame = before?.interface === now.interface && before.address === now.address && before.port === now.port;
+  return isSame ? before : undefined;
+}
+
+function pathLines(path: PathStats, before: PathStats | undefined, seconds: number): string[] {
+  const requests = `requests: ${path.requests} total, ${rate(path.requests, before?.requests, seconds)}`;
+  const sent = `sent: ${path.sentBytes} bytes, ${byteRate(path.sentBytes, before?.sentBytes, seconds)}`;
+  const received = `received: ${path.receivedBytes} bytes, ${byteRate(path.receivedBytes, before?.receivedBytes, seconds)}`;
+  const copies = `resent: ${path.resent}  hedged: ${path.hedged}  probed: ${path.probed}  dropped: ${path.dropped}`;
+  const read = `read: ${latency(path.readLatency)}, rate ${measured(path.receivingBytesPerSecond)}`;
+  const write = `write: ${latency(path.writeLatency)}, rate ${measured(path.sendingBytesPerSecond)}`;
+  return [
+    `path: ${path.interface} IP(TCP) ${endPoint(path.address, path.port)} ${stateName(path.state)}`,
+    `    ${requests}  ${copies}  deaths: ${path.deaths}  round trip: ${roundTrip(path.roundTripMs)}`,
+    `    ${sent}  ${received}  unanswered: ${path.unansweredBytes} bytes`,
+    `    ${read}  ${write}`,
+  ];
+}
+
+function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, seconds: number): string[] {
+  const reads = `${volume.reads} total, ${rate(volume.reads, before?.reads, seconds)}`;
+  const readBytes = `${volume.readBytes} bytes, ${byteRate(volume.readBytes, before?.readBytes, seconds)}`;
+  const writes = `${volume.writes} total, ${rate(volume.writes, before?.writes, seconds)}`;
+  const writtenBytes = `${volume.writtenBytes} bytes, ${byteRate(volume.writtenBytes, before?.writtenBytes, seconds)}`;
+  const others = `flush: ${volume.flushes}  discard: ${volume.discards}  zero: ${volume.zeroes}  errors: ${volume.errors}`;
+  return [
+    `vol: ${volume.volume}`,
+    `    read: ${reads}  ${readBytes}  ${latency(volume.readLatency)}`,
+    `    write: ${writes}  ${writtenBytes}  ${latency(volume.writeLatency)}`,
+    `    ${others}  outstanding: ${volume.outstanding}  longest gap: ${Math.round(volume.longestGapMs)} ms`,
+  ];
+}
+
+/** Rate of a counter between two samples; what was not there before counts from zero. */
+export function perSecond(now: number, before: number | undefined, seconds: number): number {
+  // A counter that went back was restarted.
+  const since = before === undefined || before > now ? now : now - before;
+  return seconds > 0 ? since / seconds : 0;
+}
+
+function rate(now: number, before: number | undefined, seconds: number): string {
+  return `${Math.round(perSecond(now, before, seconds))}/s`;
+}
+
+function byteRate(now: number, before: number | undefined, seconds: number): string {
+  return `${(perSecond(now, before, seconds) / BYTES_PER_MB).toFixed(1)} MB/s`;
+}
+
+function measured(bytesPerSecond: number | null): string {
+  return bytesPerSecond === null ? '-' : `${(bytesPerSecond / BYTES_PER_MB).toFixed(1)} MB/s`;
+}
+
+function latency({ p50Us, p99Us, maxUs }: LatencyView): string {
+  return `p50 ${Math.round(p50Us)} us, p99 ${Math.round(p99Us)} us, max ${Math.round(maxUs)} us`;
+}

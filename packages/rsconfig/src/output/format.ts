@@ -1,0 +1,208 @@
+// What rsconfig prints: pure functions from what the daemon says to text. Remarks on what is missing are remarks.ts.
+// Invariants: the lines of a shorter form stand unchanged in the longer one; no control character of a name reaches the terminal.
+
+// The forms (TIME is that of the log: 2010_09_14-15:02:32 (GMT); a fact that is not known prints as `-`)
+//
+// -q, and behind the bar the number of v's from which a line is there:
+//   000 osl
+//     id: 200                                                               | vv
+//     clt: big-6
+//     srv: 000 big-5
+//         state: connected                                                  | v
+//         id: 1  instance: 0011223344556677                                 | vv
+//         limits: 256 slots, 33554432 bytes                                 | vv
+//         addr: 192.168.10.9/5000 big-5-1       one per [server] section    | v
+//         path: 6 if0 192.168.10.1 -> 192.168.10.9/5000 connected tx: ok rx: ok | vvv
+//         0  tvol1            disk      2097152 blocks of  512 bytes
+//             id: 7d444840-9dc0-11d1-b245-5ffdce74fad2                      | vv
+//             mode: read-write exclusive        or read-only, shared        | vv
+//             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
+//
+// -l (an empty line between volumes as soon as each has several lines):
+//   osl:oracle@0                             behind it ` read-only` where it cannot be written
+//       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
+//       b: /dev/av0/oracle                                                  | v
+//
+// -m status:
+//   0 if0 IP(TCP) 192.168.10.1/5000
+//       rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
+//           path: 6  since: TIME  retries: 0  round trip: 0.212 ms          | v
+//           error: Connection refused, TIME                                 | v
+//   osl:oracle@0 waits for a path to big-9                                  | v
+//       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
+//
+// events, oldest first:
+//   TIME 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms
+
+import type {
+  AttachmentView,
+  AttachOutcome,
+  EventView,
+  InterfaceView,
+  LogView,
+  NamespaceView,
+  PathView,
+  RepView,
+  ServerView,
+  StatusView,
+  VolumeView,
+  WaitingView,
+} from '@rsio/common/control/methods';
+import { formatTime } from '@rsio/common/log/log-line';
+import { escapeControls } from '@rsio/common/lib/printable';
+
+const NAME_WIDTH = 17;
+const COUNT_WIDTH = 13;
+const BLOCK_SIZE_WIDTH = 4;
+const RAW_PATH_WIDTH = 22;
+const RAW_COUNT_WIDTH = 12;
+
+/** `-q` with `verbosity` v's. */
+export function formatQuery(namespaces: readonly NamespaceView[], verbosity: number): string {
+  return toText(namespaces.flatMap((namespace) => namespaceLines(namespace, verbosity)));
+}
+
+/** `-l` with `verbosity` v's. */
+export function formatLocal(attachments: readonly AttachmentView[], verbosity: number): string {
+  const blocks = attachments.map((attachment) => attachmentLines(attachment, verbosity));
+  return toText(verbosity === 0 ? blocks.flat() : blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])));
+}
+
+/** The line of one outcome of `-a` (`attached`) or `-d` (`detached`) that went well. With `device = none` nothing shows it, not even the NBD socket. */
+export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
+  const none = done === 'attached' ? ' (no device)' : '';
+  return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
+}
+
+/** `-m status`, with `verbosity` v's. */
+export function formatStatus(status: StatusView, verbosity: number): string {
+  const lines = status.interfaces.flatMap((view) => interfaceLines(view, verbosity));
+  return toText(verbosity === 0 ? lines : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine)]);
+}
+
+/** `events`: `TIME OBJECT: FROM -> TO: REASON`, oldest first. */
+export function formatEvents(events: readonly EventView[]): string {
+  return toText(
+    events.map((event) =>
+      [`${formatTime(event.atMs)} ${event.object}`, `${stateName(event.from)} -> ${stateName(event.to)}`, event.reason]
+        .filter((part) => part !== '')
+        .join(': '),
+    ),
+  );
+}
+
+/** A path's state as people read it. */
+export function stateName(state: string): string {
+  return state === 'up' ? 'connected' : state;
+}
+
+/** `192.168.10.9/5000`, `[fd00::1]/5000`. */
+export function endPoint(address: string, port: number): string {
+  return `${address.includes(':') ? `[${address}]` : address}/${port}`;
+}
+
+export function roundTrip(ms: number | null): string {
+  return ms === null ? '-' : `${ms.toFixed(3)} ms`;
+}
+
+export function toText(lines: readonly string[]): string {
+  return lines.map((line) => `${escapeControls(line)}\n`).join('');
+}
+
+function namespaceLines(namespace: NamespaceView, verbosity: number): string[] {
+  return [
+    `${threeDigits(namespace.position)} ${namespace.name}`,
+    ...(verbosity < 2 ? [] : [`  id: ${namespace.namespaceid}`]),
+    `  clt: ${namespace.nodename}`,
+    ...namespace.servers.flatMap((server) => serverLines(server, verbosity)),
+  ];
+}
+
+function serverLines(server: ServerView, verbosity: number): string[] {
+  const lines = [`  srv: ${threeDigits(server.position)} ${server.name}`];
+  if (verbosity >= 1) lines.push(`      state: ${server.state}`);
+  if (verbosity >= 2)
+    lines.push(`      id: ${server.serverid ?? '-'}  instance: ${server.instance ?? '-'}`, `      limits: ${limitsOf(server)}`);
+  if (verbosity >= 1)
+    lines.push(...server.addresses.map(({ section, address, port }) => `      addr: ${endPoint(address, port)} ${section}`));
+  if (verbosity >= 3) lines.push(...server.paths.map(pathLine));
+  return [...lines, ...server.volumes.flatMap((volume) => volumeLines(volume, verbosity))];
+}
+
+function limitsOf({ limits }: ServerView): string {
+  return limits === null ? '-' : `${limits.slots} slots, ${limits.windowBytes} bytes`;
+}
+
+function pathLine(path: PathView): string {
+  const ends = `${path.interface} ${path.localAddress} -> ${endPoint(path.address, path.port)}`;
+  return `      path: ${path.number ?? '-'} ${ends} ${stateAndDirections(path)}`;
+}
+
+function stateAndDirections(path: PathView): string {
+  return `${stateName(path.state)} tx: ${path.tx} rx: ${path.rx}`;
+}
+
+function volumeLines(volume: VolumeView, verbosity: number): string[] {
+  const line = `      ${volume.universe}  ${padName(volume.name)}disk${padCount(volume.blocks, COUNT_WIDTH)} blocks of ${String(volume.blockSizeBytes).padStart(BLOCK_SIZE_WIDTH)} bytes`;
+  if (verbosity < 2) return [line];
+  const mode = `${volume.readonly ? 'read-only' : 'read-write'} ${volume.shared ? 'shared' : 'exclusive'}`;
+  const holders = volume.holders.map((holder) => `          holder: ${holder.node} ${holder.address} since ${formatTime(holder.sinceMs)}`);
+  return [line, `          id: ${volume.id}`, `          mode: ${mode}`, ...(holders.length === 0 ? ['          holder: -'] : holders)];
+}
+
+// A name or count that fills its column still needs a space to its neighbour: it pushes the rest right.
+function padName(name: string): string {
+  return `${name} `.padEnd(NAME_WIDTH);
+}
+
+function padCount(count: number, width: number): string {
+  return ` ${count}`.padStart(width);
+}
+
+function attachmentLines(attachment: AttachmentView, verbosity: number): string[] {
+  const lines = [`${attachment.namespace}:${attachment.name}@${attachment.universe}${attachment.readonly ? ' read-only' : ''}`];
+  if (verbosity >= 2) lines.push(rawDeviceLine(attachment));
+  if (verbosity >= 1) lines.push(`    b: ${attachment.blockDevice}`);
+  return lines;
+}
+
+function rawDeviceLine(attachment: AttachmentView): string {
+  const path = (attachment.rawDevice ?? '-').padEnd(RAW_PATH_WIDTH);
+  return `    c: ${path}${padCount(attachment.blocks, RAW_COUNT_WIDTH)} blocks, ${String(attachment.servers).padStart(2)} server(s)`;
+}
+
+function interfaceLines(view: InterfaceView, verbosity: number): string[] {
+  const first = `${view.position} ${view.name} IP(TCP) ${endPoint(view.address, view.port)}`;
+  return [first, ...view.reps.flatMap((rep) => repLines(rep, verbosity))];
+}
+
+function repLines(rep: RepView, verbosity: number): string[] {
+  const line = `    rep: ${threeDigits(rep.position)} IP(TCP) ${endPoint(rep.address, rep.port)} ${stateAndDirections(rep)}`;
+  if (verbosity === 0) return [line];
+  const when = rep.lastErrorMs === null ? '' : `, ${formatTime(rep.lastErrorMs)}`;
+  return [
+    line,
+    `        path: ${rep.number ?? '-'}  since: ${formatTime(rep.sinceMs)}  retries: ${rep.retries}  round trip: ${roundTrip(rep.roundTripMs)}`,
+    `        error: ${rep.lastError === null ? '-' : `${rep.lastError}${when}`}`,
+  ];
+}
+
+function waitingLines(view: WaitingView): string[] {
+  const until = view.untilMs === null ? 'for ever' : formatTime(view.untilMs);
+  return [
+    `${view.volume} waits for ${view.waitsFor}`,
+    `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`,
+  ];
+}
+
+/** `osl:oracle@0 keeps 8192 bytes that are not flushed, since TIME; last flush: TIME`. */
+function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView): string {
+  const ranges = rangeBytes > 0 ? ` and ${rangeBytes} bytes zeroed or discarded` : '';
+  const kept = sinceMs === null ? 'has nothing that is not flushed' : `keeps ${dataBytes} bytes written${ranges} that are not flushed`;
+  const since = sinceMs === null ? '' : `, since: ${formatTime(sinceMs)}`;
+  return `${volume} ${kept}${since}; last flush: ${flushedMs === null ? '-' : formatTime(flushedMs)}`;
+}
+
+function threeDigits(position: number): string {
+  return String(position).padStart(3, '0');
+}

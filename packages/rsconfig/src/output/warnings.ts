@@ -1,0 +1,64 @@
+// What a person should be told when a view is empty or lacks something. Pure.
+// Invariant: these are sentences for stderr, so that stdout keeps its format for programs that read it.
+
+import type { AttachmentView, AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/common/control/methods';
+import type { ErrorCode } from '@rsio/common/lib/errors';
+import { endPoint } from './format.ts';
+
+/** Of one server more are not told: rsconfig -m status -v has them. */
+const REASONS_TOLD_MAX = 4;
+const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
+/** Errors without a word of a server. */
+const NOBODY_SPOKE: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
+
+export function queryRemarks(namespaces: readonly NamespaceView[], configFile: string): string[] {
+  if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
+  return namespaces.flatMap((namespace) => {
+    if (namespace.servers.length === 0)
+      return [`Namespace ${namespace.name} has no server: add a [server NAME] section below it in ${configFile}`];
+    return namespace.servers.flatMap((server) => serverRemarks(namespace, server));
+  });
+}
+
+function serverRemarks(namespace: NamespaceView, server: ServerView): string[] {
+  if (server.state !== 'connected')
+    return [`Server ${server.name} of ${namespace.name} is ${server.state}${whatItSaid(server)}: see rsconfig -m status -v`];
+  if (server.volumes.length > 0) return [];
+  return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
+}
+
+/** Why a server that answers is not connected, each reason with one path of it; empty when nobody answered, which `down` says already. */
+function whatItSaid({ paths }: ServerView): string {
+  const reasons = new Map<string, string>();
+  for (const path of paths) {
+    const code = CODE_AT_END.exec(path.lastError ?? '')?.[1];
+    if (path.lastError === null || code === undefined || NOBODY_SPOKE.has(code) || reasons.has(path.lastError)) continue;
+    reasons.set(path.lastError, `${path.interface} -> ${endPoint(path.address, path.port)}: ${path.lastError}`);
+  }
+  return [...reasons.values()]
+    .slice(0, REASONS_TOLD_MAX)
+    .map((reason, index) => `${index === 0 ? ':' : ';'} ${reason}`)
+    .join('');
+}
+
+export function waitingRemarks(attachments: readonly AttachmentView[]): string[] {
+  return attachments.flatMap(({ namespace, name, universe, state }) =>
+    state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O waits: rsconfig -m status -v says for what`] : [],
+  );
+}
+
+export function awaitedRemarks(awaited: readonly AwaitedView[]): string[] {
+  return awaited.map(({ namespace, name, universe, reason }) => {
+    const label = `${namespace}:${name}@${universe}`;
+    return `${label} was attached before rsiod was started anew, and is not yet again: ${reason}; rsconfig -d ${label} gives it up`;
+  });
+}
+
+export function statusRemarks(status: StatusView, configFile: string): string[] {
+  if (status.interfaces.length === 0) return [`No interface is configured: add one to ${configFile}`];
+  const idle = status.interfaces.filter((view) => view.reps.length === 0);
+  return [
+    ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor says why, see also ${configFile}`),
+    ...status.waiting.map((view) => `${view.volume} waits for ${view.waitsFor}: see rsconfig -m status -v`),
+  ];
+}

@@ -1,0 +1,39 @@
+// How a volume is asked for, and whether one that is attached is attached so. Pure. Invariant: nobody is told "attached" of a volume that he may
+// write although he asked for one that he may not, or the other way round.
+
+import type { VolumeOverride } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Take } from '@rsio/protocol/wire/messages';
+
+export interface Ask {
+  readonly readOnly: boolean;
+  readonly take: Take;
+  /**
+   * `name`: a person means this volume; `any`: whatever is offered, so what is attached may be as it is; `before`: as it was attached, whatever
+   * the configuration says by now, since somebody may have it mounted.
+   */
+  readonly by: 'name' | 'any' | 'before';
+}
+
+export function isSameAsk(one: Ask, other: Ask): boolean {
+  return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
+}
+
+/** Whether the OPEN is to ask for reading alone. */
+export function asksReadonly({ readOnly, by }: Ask, override: VolumeOverride | undefined): boolean {
+  return readOnly || (by !== 'before' && override?.readonly === true);
+}
+
+/** Throws E_IN_USE when a volume that is attached was asked for another way. `isReadonly`: how the attached one was asked for. */
+export function refuseOtherMode(label: string, isReadonly: boolean, ask: Ask, override: VolumeOverride | undefined): void {
+  const wanted = asksReadonly(ask, override);
+  const matters = ask.by === 'name' || ask.readOnly;
+  if (!matters || wanted === isReadonly) return;
+  const now = isReadonly ? 'read-only' : 'read-write';
+  const option = ask.readOnly ? ' --read-only' : '';
+  const why = wanted && !ask.readOnly ? ', and the configuration wants it read-only' : '';
+  throw new RsError(
+    'E_IN_USE',
+    `It is attached ${now}${why}: detach it first, with rsconfig -d ${label}, then rsconfig -a ${label}${option}`,
+  );
+}

@@ -1,0 +1,261 @@
+// What is to be attached here although nobody asks for it now: what was attached when the daemon ended. It is attached again as soon as
+// its server offers it, and until then it is awaited. The file is attached-file.ts; attaching itself attachments.ts.
+// Invariants: only a volume with the same id at the same server comes back; what a person has detached, or another client holds, does not;
+// an outcome is told to nobody before it is recorded.
+
+import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS, VOLUMES_AT_ONCE } from '@rsio/common/lib/limits';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
+import { chooseVolume, isCalledLike, labelOf, type Offer } from './offers.ts';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+
+type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
+
+interface Attached extends Listed {
+  /** How it was asked for, and is to be again. */
+  readonly asksReadonly: boolean;
+}
+
+interface Offered extends Offer {
+  readonly from: { readonly serverid: number };
+}
+
+/** Of attachments.ts, what is needed here. */
+export interface AttachingPart<V extends Attached> {
+  readonly list: readonly V[];
+  readonly offers: readonly Offered[];
+  readonly detached: Set<string>;
+  attach(names: readonly string[], readOnly: boolean, server: string | null, take?: Take): Promise<AttachOutcome[]>;
+  attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome>;
+  detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
+}
+
+export interface AttachedListPorts<V extends Attached> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly file: string;
+  /** Of the machine: what was attached before the last one is up to the configuration. */
+  readonly boot: string;
+  readonly attachments: AttachingPart<V>;
+  /** null: it is gone. */
+  serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
+  /**
+   * Devices that a process before this one has left of a volume that is not to be attached again are taken away. Without `force` throws
+   * E_IN_USE when somebody uses them.
+   */
+  letGo(volume: Listed, why: string, force: boolean): Promise<void>;
+  /** An event. */
+  note(object: string, from: string, to: string, reason: string): void;
+}
+
+interface Awaited extends KeptVolume {
+  reason: string;
+  notBeforeMs: number;
+  /** Set while it is being attached. */
+  underWay: Promise<void> | null;
+}
+
+/** Who has it now may have written: it is not wanted back without a person. */
+const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
+
+export class AttachedList<V extends Attached> {
+  private readonly ports: AttachedListPorts<V>;
+  private readonly file: AttachedFile;
+  private waiting: Awaited[] = [];
+  private timer: Timer | null = null;
+  /** Something was brought back, or given up, since it was recorded. */
+  private hasChanged = false;
+  /** What was true when the daemon began to end: what is detached then is not detached by a person, also where a write is still to begin. */
+  private atEnd: AttachedContent | null = null;
+
+  constructor(ports: AttachedListPorts<V>) {
+    this.ports = ports;
+    this.file = new AttachedFile(ports.file, ports.log, () => this.atEnd ?? this.content());
+  }
+
+  get awaited(): AwaitedView[] {
+    return this.waiting.map(({ namespace, name, universe, id, readonly, server, reason }) => {
+      return { namespace, name, universe, id, readonly, server, reason };
+    });
+  }
+
+  /** Reads what the last daemon had attached. `warn` is told why not. */
+  async load(warn: (sentence: string) => void): Promise<void> {
+    const { log, boot, attachments } = this.ports;
+    const content = await this.file.load(warn);
+    if (content === null || content.boot !== boot) return;
+    for (const key of content.detached) attachments.detached.add(key);
+    this.waiting = content.attached.map((kept) => {
+      return { ...kept, reason: `Server ${kept.server} is not in reach`, notBeforeMs: 0, underWay: null };
+    });
+    if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
+  }
+
+  /** Attaches again what can be; resolves when that was tried. What cannot be yet is tried again until it can. */
+  async restore(): Promise<void> {
+    if (this.atEnd !== null) return;
+    this.timer?.cancel();
+    this.timer = null;
+    const nowMs = this.ports.clock.monotonicMs();
+    await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
+      // Given up, or begun by somebody else, since.
+      if (one.underWay !== null || !this.waiting.includes(one)) return;
+      const { server, reason } = this.look(one);
+      if (reason !== null) this.wait(one, reason);
+      else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
+    });
+    await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
+    // Once for all: until then what is attached stands there as awaited, which comes to the same.
+    if (this.hasChanged) await this.record();
+    if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
+  }
+
+  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
+    const outcomes = await this.ports.attachments.attach(names, readOnly, server, take);
+    await this.record();
+    return outcomes;
+  }
+
+  /** What is awaited is detached by giving it up. */
+  async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
+    const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
+    // Several names may mean the same volume, whose outcome each of them is to have.
+    const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
+      this.detachOne(name, force),
+    );
+    await this.record();
+    return outcomes;
+  }
+
+  /** Keeps what is attached now, and what is awaited. */
+  async record(): Promise<void> {
+    if (this.atEnd !== null) return;
+    this.hasChanged = false;
+    const attached = new Set(this.ports.attachments.list.map(labelOf));
+    // What is attached under the same name has taken the place of what was awaited.
+    this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
+    await this.file.save();
+  }
+
+  /** The daemon ends: what is attached now comes back with the next one. */
+  stop(): void {
+    this.atEnd ??= this.content();
+    this.timer?.cancel();
+    this.timer = null;
+  }
+
+  /** Whether it can be attached now. */
+  private look(one: Awaited): { server: string; reason: string | null } {
+    const label = labelOf(one);
+    const near = this.ports.attachments.offers.filter(
+      ({ from, namespace }) => from.serverid === one.serverid && namespace === one.namespace,
+    );
+    const named = near.filter((offer) => isCalledLike(offer, one));
+    const [found] = named.filter(({ id }) => id === one.id);
+    if (found?.isConnected === true) return { server: found.server, reason: null };
+    const server = found?.server ?? one.server;
+    const [other] = named;
+    if (found === undefined && other?.isConnected === true) {
+      const remedy = `rsconfig -a ${label} attaches this one, rsconfig -d ${label} gives the old one up`;
+      return {
+        server,
+        reason: `Server ${other.server} offers another volume of this name, with id ${other.id} instead of ${one.id}: ${remedy}`,
+      };
+    }
+    if (found === undefined && near.some(({ isConnected }) => isConnected))
+      return { server, reason: `Server ${server} does not offer it now` };
+    return { server, reason: `Server ${server} is not in reach` };
+  }
+
+  private async bringBack(one: Awaited, server: string): Promise<void> {
+    const { clock, attachments } = this.ports;
+    const label = labelOf(one);
+    const { error } = await attachments.attachAgain(label, one.readonly, server);
+    // A person has given it up meanwhile, and waits for this to end.
+    if (!this.waiting.includes(one)) return;
+    if (error === null || LOST_CODES.includes(error.code)) {
+      this.waiting = this.waiting.filter((other) => other !== one);
+      if (error !== null) {
+        this.say(one, 'given-up', `${error.message}: it is not attached again by itself`);
+        await this.ports.letGo(one, error.message, true);
+      }
+      this.hasChanged = true;
+      return;
+    }
+    one.notBeforeMs = clock.monotonicMs() + RESTORE_RETRY_MS;
+    this.wait(one, error.message);
+  }
+
+  /** Said once for each reason; that a server is not in reach is said by its paths. */
+  private wait(one: Awaited, reason: string): void {
+    if (one.reason === reason) return;
+    one.reason = reason;
+    if (reason !== `Server ${one.server} is not in reach`) this.say(one, 'awaited', reason);
+  }
+
+  private say(one: KeptVolume, to: string, reason: string): void {
+    this.ports.note(`volume ${labelOf(one)}`, 'attached before', to, reason);
+    this.ports.log.warn(`${labelOf(one)}, attached before this daemon was started: ${reason}`);
+  }
+
+  private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {
+    const { attachments } = this.ports;
+    try {
+      const one = this.awaitedOf(name);
+      if (one === null) return (await attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
+      const label = labelOf(one);
+      await this.ports.letGo(one, 'detached by rsconfig -d', force);
+      this.waiting = this.waiting.filter((other) => other !== one);
+      attachments.detached.add(`${label} ${one.id}`);
+      // It may be attached at this very moment.
+      await one.underWay;
+      const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
+      if (isAttached) return (await attachments.detach([label], force))[0] ?? failure(name, new Error('No outcome'));
+      this.ports.log.info(`${label} is not attached again: detached by rsconfig -d`);
+      return { volume: label, done: true, already: false, device: null, error: null };
+    } catch (thrown) {
+      return failure(name, thrown);
+    }
+  }
+
+  /** The awaited volume that a name means; null: it means none, or nothing that is awaited. Throws E_AMBIGUOUS. */
+  private awaitedOf(name: string): Awaited | null {
+    try {
+      chooseVolume(this.waiting.map(asOffer), name, null);
+    } catch (thrown) {
+      if (toRsError(thrown).code === 'E_UNKNOWN_VOLUME') return null;
+    }
+    const { label, offers } = chooseVolume([...this.ports.attachments.list, ...this.waiting].map(asOffer), name, null);
+    return this.waiting.find((one) => labelOf(one) === label && one.id === offers[0]?.id) ?? null;
+  }
+
+  private content(): AttachedContent {
+    const { boot, attachments } = this.ports;
+    const attached = attachments.list.flatMap((volume): KeptVolume[] => {
+      const server = this.ports.serverOf(volume);
+      const { namespace, name, universe, id, asksReadonly } = volume;
+      return server === null
+        ? []
+        : [{ namespace, name, universe, id, readonly: asksReadonly, serverid: server.serverid, server: server.name }];
+    });
+    const labels = new Set(attached.map(labelOf));
+    const waiting = this.waiting.flatMap((one): KeptVolume[] => {
+      const { namespace, name, universe, id, readonly, serverid, server } = one;
+      return labels.has(labelOf(one)) ? [] : [{ namespace, name, universe, id, readonly, serverid, server }];
+    });
+    return { boot, attached: [...attached, ...waiting], detached: [...attachments.detached].slice(-DETACHED_KEPT_MAX) };
+  }
+}
+
+function asOffer({ namespace, name, universe, id }: Listed): Offer {
+  return { namespace, name, universe, id, server: '', isConnected: true };
+}
+
+function failure(volume: string, thrown: unknown): AttachOutcome {
+  const { code, message } = toRsError(thrown);
+  return { volume, done: false, already: false, device: null, error: { code, message } };
+}

@@ -1,0 +1,534 @@
+// Attaching, detaching and losing volumes, with the production namespace, trunk and notices, against a server in the test's hands.
+// Which requests are sent again is the trunk's affair (revoke.test.ts), the file of what is attached attached-list.test.ts's.
+
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { quietLog } from '@rsio/common/log/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import {
+  ATTACH_WAIT_MS,
+  DETACH_WAIT_MS,
+  PATH_SETTLED_MS,
+  REOPEN_RETRY_MS,
+  TAKE_OVER_WAIT_MS,
+  UNFIT_RETRY_MS,
+} from '@rsio/common/lib/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { OP } from '@rsio/protocol/wire/frames';
+import {
+  decodeOpenRequest,
+  encodeFailureAnswer,
+  encodeFarewell,
+  encodeListAnswers,
+  encodeOpenAnswer,
+} from '@rsio/protocol/wire/message-codec';
+import { type Holder, IOCTL, type OpenRequest, TAKE, type VolumeEntry } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { describe, expect, test } from 'vitest';
+import { Attachments } from './attachments.ts';
+import type { VolumeIo } from '../volumes/frontend-volume.ts';
+import { Namespace } from '../network/namespace.ts';
+import { Notices } from '../control/notifications.ts';
+import { noDevices } from '../testing/no-devices.ts';
+import { attachmentView, stallNotice } from '../control/views.ts';
+
+const MIB = 1 << 20;
+const EMPTY = Buffer.alloc(0);
+const US: Holder = { node: 'node', address: '192.168.10.1', sinceMs: 1 };
+const VENUS: Holder = { node: 'venus', address: '192.168.10.2', sinceMs: 2 };
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly scripted = new ScriptedServer(this.random);
+  readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
+  readonly notices = new Notices(quietLog, this.clock);
+  readonly namespace: Namespace;
+  readonly attachments: Attachments;
+  readonly stalls: string[] = [];
+  holders: readonly Holder[] = [];
+  private readonly answered = new Set<HeardFrame>();
+
+  /** `attach`: what rscltcfg says of that. */
+  constructor(attach = 'none') {
+    this.scripted.answersPings = true;
+    this.network.addRoute('192.168.10.1', '192.168.10.9');
+    const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
+    const config = parseRscltConfig(text, 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    const { clock, notices } = this;
+    this.attachments = new Attachments({
+      clock,
+      log: quietLog,
+      namespaces: () => [this.namespace],
+      doors: () => [],
+      devices: noDevices,
+      deviceOf: () => 'device',
+      stalled: (volume, word) => {
+        this.stalls.push(stallNotice(volume, word, clock).to);
+        if (word.startsWith('storage')) notices.stalled(volume, word);
+      },
+      cut: (volume, sentence) => notices.cut(volume, sentence),
+    });
+    this.namespace = new Namespace(
+      { whole: config, config: config.namespaces[0]!, locals },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      {
+        clock,
+        log: quietLog,
+        connector: this.network,
+        random: this.random.bytes,
+        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+        events: {
+          sessionBegan: () => {},
+          opened: (server, attachment, again, newLife) => {
+            this.attachments.opened(attachment);
+            notices.opened(server, attachment, again, newLife);
+          },
+          openFailed: (server, attachment, status, sentence) => {
+            notices.openFailed(server, attachment, sentence);
+            this.attachments.failed(attachment, status, sentence);
+          },
+          openWaits: (...words) => notices.openWaits(...words),
+          grown: () => {},
+        },
+        serverCount: () => 0,
+        pathChanged: () => {},
+      },
+    );
+    this.namespace.start();
+    this.advance(PATH_SETTLED_MS * 2);
+  }
+
+  /** Time goes on; LISTs are answered, everything else is the test's. */
+  advance(ms: number): void {
+    for (let left = ms; left > 0; left -= 100) {
+      this.clock.advance(Math.min(left, 100));
+      for (const asked of this.asked(OP.LIST)) this.say(asked, STATUS.OK, this.list());
+      this.clock.advance(1);
+    }
+  }
+
+  /** The same, and promises move. */
+  async pass(ms = 1): Promise<void> {
+    for (let times = 0; times < 20; times++) await Promise.resolve();
+    this.advance(ms);
+    for (let times = 0; times < 20; times++) await Promise.resolve();
+  }
+
+  asked(op: number): HeardFrame[] {
+    return this.path?.requests(op).filter((request) => !this.answered.has(request)) ?? [];
+  }
+
+  get opens(): OpenRequest[] {
+    return (this.path?.requests(OP.OPEN) ?? []).map(({ body }) => decodeOpenRequest(body, 0, body.length));
+  }
+
+  async answer(op: number, status: number, body: Buffer = EMPTY): Promise<void> {
+    this.say(this.asked(op)[0]!, status, body);
+    await this.pass();
+  }
+
+  async grant(handle = 1, readonly = false): Promise<void> {
+    const about = { id: 'id', sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
+    await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life: 'l' }));
+  }
+
+  async refuse(status: number, sentence: string): Promise<void> {
+    await this.answer(OP.OPEN, status, encodeFailureAnswer({ sentence, holders: [] }));
+  }
+
+  async attached(): Promise<void> {
+    const asked = this.attachments.attach(['oracle'], false, null);
+    await this.pass();
+    await this.grant();
+    expect(await asked).toMatchObject([{ done: true }]);
+    this.holders = [US];
+  }
+
+  /** A WRITE of the door; the list gets what becomes of it. */
+  async write(blocks: number): Promise<number[]> {
+    const statuses: number[] = [];
+    const [volume] = this.attachments.list;
+    const io: VolumeIo = {
+      op: 'write',
+      positionBytes: 0,
+      lengthBytes: blocks * 512,
+      buffer: Buffer.alloc(blocks * 512),
+      bufferOffset: 0,
+      fua: false,
+      keepAllocated: false,
+      done: (status) => statuses.push(status),
+    };
+    volume!.submit(io);
+    await this.pass();
+    return statuses;
+  }
+
+  get events(): string[] {
+    return this.notices
+      .last(100)
+      .flatMap(({ object, from, to, reason }) => (object === 'volume n:oracle@0' ? [`${from} > ${to} ${reason}`] : []));
+  }
+
+  notify(): void {
+    this.path?.say(OP.NOTIFY, ++this.scripted.generation);
+    this.advance(10);
+  }
+
+  get path(): ScriptedPath | undefined {
+    return this.scripted.paths.find(({ closedReason }) => closedReason === null);
+  }
+
+  private list(): Buffer {
+    const volume: VolumeEntry = {
+      name: 'oracle',
+      id: 'id',
+      universe: 0,
+      sizeBytes: MIB,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      holders: this.holders,
+    };
+    return encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] })[0]!;
+  }
+
+  private say(frame: HeardFrame, status: number, body: Buffer): void {
+    this.answered.add(frame);
+    if (frame.header.op === OP.WRITE || frame.header.op === OP.FLUSH) this.path!.answerIo(frame, status);
+    else this.path!.answerMessage(frame, status, body);
+  }
+}
+
+describe('attaching', () => {
+  test.each([
+    [TAKE.NO, 'HELD', 'E_HELD'],
+    [TAKE.OVER, 'HELD', 'E_HELD'],
+    [TAKE.FORCE, 'TAKEN', 'E_TAKEN'],
+  ] as const)('the OPEN says take %d, and a refusal with %s is told in the words of the server', async (take, status, code) => {
+    const scene = new Scene();
+    const asked = scene.attachments.attach(['oracle'], false, null, take);
+    await scene.pass();
+    expect(scene.opens).toEqual([{ name: 'oracle', universe: 0, readonly: false, take, resume: null }]);
+    await scene.refuse(STATUS[status], 'venus has it');
+    expect(await asked).toEqual([
+      { volume: 'n:oracle@0', done: false, already: false, device: null, error: { code, message: 'venus has it' } },
+    ]);
+    expect(scene.attachments.list).toEqual([]);
+  });
+
+  test('a take-over is waited for longer, and what comes of it later is given back', async () => {
+    const scene = new Scene();
+    const asked = scene.attachments.attach(['oracle'], false, null, TAKE.OVER);
+    await scene.pass(TAKE_OVER_WAIT_MS - 1000);
+    expect(TAKE_OVER_WAIT_MS).toBeGreaterThan(ATTACH_WAIT_MS);
+    let isOver = false;
+    void asked.then(() => (isOver = true));
+    await scene.pass();
+    expect(isOver).toBe(false);
+    await scene.pass(2000);
+    expect(await asked).toMatchObject([{ done: false, error: { code: 'E_TIMEOUT' } }]);
+    await scene.grant(5);
+    expect(scene.asked(OP.CLOSE).map(({ header }) => header.handle)).toEqual([5]);
+  });
+
+  test('a take-over of what is attached here is done already', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    expect(await scene.attachments.attach(['oracle'], false, null, TAKE.OVER)).toMatchObject([{ done: true, already: true }]);
+    expect(scene.opens.length).toBe(1);
+  });
+
+  test('what is attached read-write is not said to be attached read-only, also while it is being opened', async () => {
+    const scene = new Scene();
+    const first = scene.attachments.attach(['oracle'], false, null);
+    const second = scene.attachments.attach(['oracle'], true, null);
+    await scene.pass();
+    await scene.grant();
+    expect(await first).toMatchObject([{ done: true }]);
+    await scene.pass();
+    expect(await second).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach(['oracle'], true, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach([], true, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+    expect(await scene.attachments.attach([], false, null)).toMatchObject([{ done: true, already: true }]);
+  });
+
+  test('who asks for the same shares one opening', async () => {
+    const scene = new Scene();
+    const both = [TAKE.OVER, TAKE.OVER].map((take) => scene.attachments.attach(['oracle'], false, null, take));
+    await scene.pass();
+    await scene.grant();
+    expect(await Promise.all(both)).toMatchObject([[{ done: true }], [{ done: true }]]);
+    expect(scene.opens.length).toBe(1);
+  });
+
+  test('who asks for more waits for his turn: after a refusal it is tried his way, after a success it is done', async () => {
+    for (const isGranted of [false, true]) {
+      const scene = new Scene();
+      const plain = scene.attachments.attach(['oracle'], false, null);
+      const forced = [TAKE.FORCE, TAKE.FORCE].map((take) => scene.attachments.attach(['oracle'], false, null, take));
+      await scene.pass();
+      expect(scene.opens.map(({ take }) => take)).toEqual([TAKE.NO]);
+      if (isGranted) await scene.grant();
+      else await scene.refuse(STATUS.HELD, 'venus has it');
+      expect(await plain).toMatchObject([{ done: isGranted }]);
+      await scene.pass();
+      expect(scene.opens.map(({ take }) => take)).toEqual(isGranted ? [TAKE.NO] : [TAKE.NO, TAKE.FORCE]);
+      if (!isGranted) await scene.grant();
+      expect(await Promise.all(forced)).toMatchObject([[{ done: true }], [{ done: true }]]);
+      expect(scene.attachments.list.length).toBe(1);
+    }
+  });
+});
+
+test('a volume is shown under one lasting name, also when it was detached and its server has begun anew', async () => {
+  const scene = new Scene();
+  const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, 1).byId;
+  await scene.attached();
+  expect(shown()).toBe('rsio-1-id');
+  const detached = scene.attachments.detach(['oracle'], false);
+  for (const op of [OP.FLUSH, OP.CLOSE]) {
+    await scene.pass(500);
+    await scene.pass(500);
+    await scene.answer(op, STATUS.OK);
+  }
+  expect(await detached).toMatchObject([{ done: true }]);
+  scene.scripted.loseSession();
+  await scene.pass(PATH_SETTLED_MS * 5);
+  const again = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.grant(7);
+  expect(await again).toMatchObject([{ done: true, already: false }]);
+  expect(shown()).toBe('rsio-1-id');
+});
+
+describe('a volume that another client takes', () => {
+  async function taken(scene: Scene): Promise<number[]> {
+    await scene.attached();
+    const statuses = await scene.write(1);
+    await scene.answer(OP.WRITE, STATUS.STALE);
+    await scene.pass(REOPEN_RETRY_MS);
+    expect(scene.opens.at(-1)).toMatchObject({ take: TAKE.NO, resume: 'i' });
+    await scene.refuse(STATUS.TAKEN, 'Volume oracle was taken over by venus');
+    return statuses;
+  }
+
+  test('leaves the list, its I/O fails, one event names who has it', async () => {
+    const scene = new Scene();
+    expect([await taken(scene), scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
+    expect(scene.events.filter((event) => event.includes('venus'))).toEqual(['open > lost Volume oracle was taken over by venus']);
+  });
+
+  test('is not attached again by the configuration, but by a person', async () => {
+    const scene = new Scene('all');
+    await taken(scene);
+    const asked = scene.opens.length;
+    scene.scripted.loseSession();
+    await scene.pass(PATH_SETTLED_MS * 5);
+    // By one rule at a start and at a reload.
+    for (const says of [false, true]) await scene.attachments.attachWanted(says);
+    await scene.pass(REOPEN_RETRY_MS * 3);
+    expect([asked, scene.opens.length]).toEqual([2, 0]);
+    const refused = scene.attachments.attach(['oracle'], false, null);
+    await scene.pass();
+    await scene.refuse(STATUS.HELD, 'venus has it');
+    await refused;
+    await scene.attachments.attachWanted(true);
+    await scene.pass();
+    expect(scene.opens.length).toBe(1);
+    const again = scene.attachments.attach(['oracle'], false, null, TAKE.OVER);
+    await scene.pass();
+    await scene.grant(2);
+    expect(await again).toMatchObject([{ done: true }]);
+  });
+
+  test('while nothing is done with it: a list without our hold makes us ask, and STALE tells', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    scene.notify();
+    expect(scene.asked(OP.IOCTL)).toEqual([]);
+    scene.holders = [VENUS];
+    scene.notify();
+    expect(scene.asked(OP.IOCTL).map(({ header }) => header.aux)).toEqual([IOCTL.IDENTIFY]);
+    await scene.answer(OP.IOCTL, STATUS.STALE);
+    await scene.pass(REOPEN_RETRY_MS);
+    await scene.refuse(STATUS.TAKEN, 'Volume oracle was taken over by venus');
+    expect(scene.attachments.list).toEqual([]);
+  });
+});
+
+describe('detaching by force', () => {
+  // Once what was out stayed with the server, and could run over what the next attachment wrote.
+  test('gives up what is out: its session is left, nothing of it is sent again, and the hold is ended in the next one', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const statuses = await scene.write(1);
+    const detached = scene.attachments.detach(['oracle'], true);
+    await scene.pass(DETACH_WAIT_MS - 1000);
+    expect(statuses).toEqual([]);
+    const session = scene.namespace.servers.get(1)!.trunk.session!.id;
+    await scene.pass(2000);
+    expect([statuses, scene.attachments.list]).toEqual([[STATUS.OUTCOME_UNKNOWN], []]);
+    scene.scripted.loseSession();
+    await scene.pass(PATH_SETTLED_MS * 5);
+    expect(scene.namespace.servers.get(1)!.trunk.session!.id).not.toEqual(session);
+    expect([scene.asked(OP.WRITE), scene.opens]).toMatchObject([[], [{ take: TAKE.NO, resume: 'i' }]]);
+    await scene.grant(4);
+    expect(scene.asked(OP.CLOSE).map(({ header }) => header.handle)).toEqual([4]);
+    await scene.answer(OP.CLOSE, STATUS.OK);
+    expect(await detached).toMatchObject([{ done: true, error: null }]);
+  });
+
+  test('what is out is given up also when the server answers, and only its flush does not come', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const statuses = await scene.write(1);
+    const detached = scene.attachments.detach(['oracle'], true);
+    await scene.answer(OP.WRITE, STATUS.OK);
+    await scene.pass();
+    expect([statuses, scene.asked(OP.FLUSH).length]).toEqual([[STATUS.OK], 1]);
+    await scene.pass(DETACH_WAIT_MS + 1000);
+    await scene.pass();
+    expect(scene.scripted.connections.some(({ closedReason }) => closedReason !== null)).toBe(true);
+    await scene.pass(DETACH_WAIT_MS * 2);
+    expect(await detached).toMatchObject([{ done: true }]);
+    expect(scene.asked(OP.FLUSH)).toEqual([]);
+    expect(scene.events.filter((event) => event.startsWith('attached > cut 512 bytes'))).toHaveLength(1);
+  });
+});
+
+/** By then whoever wanted to try again has done so many times. */
+const LATER_MS = 55_000;
+
+describe('a client that was replaced', () => {
+  const said = { code: 'E_REPLACED', sentence: 'Node node was started anew at 192.168.10.2' };
+
+  test('ends its I/O with the reason at a BYE, begins no session, and says why', async () => {
+    const scene = new Scene('all');
+    await scene.attached();
+    const statuses = await scene.write(1);
+    scene.path!.say(OP.BYE, 0, encodeFarewell(said));
+    await scene.pass();
+    expect([statuses, scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
+    expect(scene.events.at(-1)).toContain(`in this one's place (${said.sentence})`);
+    const sessions = scene.scripted.paths.length;
+    await scene.pass(LATER_MS);
+    expect(scene.scripted.paths.length).toBe(sessions);
+    expect(scene.namespace.routes[0]!.supervisor.lastErrorSentence).toContain('[E_REPLACED]');
+    expect(await scene.attachments.attach(['oracle'], false, null)).toMatchObject([{ done: false, error: { code: 'E_REPLACED' } }]);
+  });
+
+  test('ends its I/O when it is refused so by a server that proves it', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const statuses = await scene.write(1);
+    scene.scripted.decide = (path) => path.refuse('E_REPLACED', said.sentence);
+    scene.scripted.loseSession();
+    await scene.pass(LATER_MS);
+    expect([statuses, scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
+    expect(scene.events.at(-1)).toContain(said.sentence);
+  });
+
+  test('waits when anybody else says so, and goes on when it is welcomed', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const statuses = await scene.write(1);
+    const { decide } = scene.scripted;
+    scene.scripted.decide = (path) => path.refuseUnproved('E_REPLACED', said.sentence);
+    scene.scripted.loseSession();
+    await scene.pass(LATER_MS);
+    expect([statuses, scene.attachments.list.length]).toEqual([[], 1]);
+    scene.scripted.decide = decide;
+    await scene.pass(10_000);
+    await scene.grant(7);
+    await scene.answer(OP.WRITE, STATUS.OK);
+    expect([statuses, scene.attachments.list.length]).toEqual([[STATUS.OK], 1]);
+  });
+});
+
+describe('a server that says that it is there and slow', () => {
+  const SLOW = 'Server process 7 of node node stands still';
+  const STALL = 5_000;
+
+  async function refused(by: 'refuse' | 'refuseUnproved'): Promise<{ scene: Scene; statuses: number[]; welcome: () => void }> {
+    const scene = new Scene();
+    await scene.attached();
+    for (const { stall } of scene.attachments.list) stall.setPolicy(STALL);
+    const statuses = await scene.write(1);
+    const { decide } = scene.scripted;
+    scene.scripted.decide = (path) => path[by]('E_DRAINING', SLOW);
+    scene.scripted.loseSession();
+    await scene.pass(20 * STALL);
+    return { scene, statuses, welcome: () => (scene.scripted.decide = decide) };
+  }
+
+  test('is waited for past the stall, and what it said is told', async () => {
+    const { scene, statuses, welcome } = await refused('refuse');
+    expect([statuses, scene.stalls]).toEqual([[], ['waiting']]);
+    expect(scene.attachments.list[0]!.stall.serverWord).toContain(SLOW);
+    welcome();
+    await scene.pass(STALL);
+    await scene.grant(7);
+    await scene.answer(OP.WRITE, STATUS.OK);
+    expect(statuses).toEqual([STATUS.OK]);
+  });
+
+  test('is not when anybody else says so', async () => {
+    const { statuses } = await refused('refuseUnproved');
+    expect(statuses).toEqual([STATUS.OUTCOME_UNKNOWN]);
+  });
+});
+
+test('storage that is full is an event, once, and so is that it works again', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const before = scene.events.length;
+  for (const status of [STATUS.NO_SPACE, STATUS.NO_SPACE]) {
+    const statuses = await scene.write(1);
+    await scene.answer(OP.WRITE, status);
+    expect(statuses).toEqual([STATUS.NO_SPACE]);
+  }
+  await scene.pass(STORAGE_ERRORS_LOG_MS);
+  await scene.write(1);
+  await scene.answer(OP.WRITE, STATUS.OK);
+  await scene.pass(STORAGE_ERRORS_LOG_MS);
+  expect(scene.stalls).toEqual(['failing', 'failing', 'open']);
+  expect(scene.events.slice(before)).toEqual([
+    "open > failing A write ended with ENOSPC: The server's storage is full: free space there, the log of server server says more",
+    'failing > open A write has succeeded since, and none ended with ENOSPC again',
+  ]);
+});
+
+// Once every answer to CLOSE counted as the end of the hold.
+test('a detach that its server does not confirm is no success, and says that the hold may be there still', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const detached = scene.attachments.detach(['oracle'], false);
+  await scene.pass(500);
+  await scene.answer(OP.FLUSH, STATUS.OK);
+  await scene.pass(500);
+  await scene.answer(OP.CLOSE, STATUS.IO_ERROR, encodeFailureAnswer({ sentence: 'The holder could not be kept', holders: [] }));
+  const [outcome] = await detached;
+  expect([outcome?.done, outcome?.error?.message]).toEqual([
+    false,
+    'n:oracle@0 is detached here, but server server may hold it for this node still: The holder could not be kept',
+  ]);
+});
+
+test('a volume that comes back read-only: its I/O waits, and the event says why, once', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const statuses = await scene.write(1);
+  scene.scripted.loseSession();
+  await scene.pass(PATH_SETTLED_MS * 5);
+  await scene.grant(2, true);
+  await scene.pass(UNFIT_RETRY_MS);
+  await scene.grant(3, true);
+  const said = scene.events.filter((event) => event.includes('is read-only at its server now, and was attached writable'));
+  expect([statuses, said.length, scene.attachments.list[0]?.readonly]).toEqual([[], 1, false]);
+});

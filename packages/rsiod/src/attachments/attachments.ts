@@ -1,0 +1,450 @@
+// The attached volumes: attaching, detaching, and what waits to be attached as soon as its server is there. Doors show what is here.
+// Invariant: a volume is in the list from the moment the server has opened it until it is flushed and closed (or lost).
+
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { ClientNamespaceConfig, StallPolicy, VolumeOverride } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import {
+  ATTACH_WAIT_MS,
+  REPLAY_SLABS_POOLED_MAX,
+  STOP_VOLUME_MS,
+  STOP_WAIT_MAX_MS,
+  STOP_WAIT_MS,
+  TAKE_OVER_WAIT_MS,
+  VOLUMES_AT_ONCE,
+  LOG_TOTAL_BYTES,
+} from '@rsio/common/lib/limits';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { LogTotal } from '@rsio/protocol/client/replay/log-total';
+import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
+import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type Ask, asksReadonly, isSameAsk, refuseOtherMode } from './attach-request.ts';
+import type { Door, VolumeDevices } from '../volumes/frontend-volume.ts';
+import type { Namespace } from '../network/namespace.ts';
+import {
+  chooseVolume,
+  type Choice,
+  distinctVolumes,
+  isCalledLike,
+  labelOf,
+  nameTaken,
+  type Offer,
+  serverToAsk,
+  volumesOf,
+  wordsOf,
+} from './offers.ts';
+import { OfferList, type ServerOffer } from './offer-list.ts';
+import type { Server } from '../network/server.ts';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { LogTrimmer } from './log-trimmer.ts';
+import { Volume, type VolumeWord } from '../volumes/volume.ts';
+import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
+
+export interface AttachmentsPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  namespaces(): readonly Namespace[];
+  doors(): readonly Door[];
+  /** What is made for each volume. */
+  readonly devices: VolumeDevices;
+  /** The device a person uses: block node or NBD URI; null: the volume has no door. */
+  deviceOf(volume: Volume): string | null;
+  /** A volume's I/O waits or goes on, or what the stall policy made of it. */
+  stalled(volume: Volume, word: VolumeWord): void;
+  /** It was detached by force, and something is lost by it. */
+  cut(volume: Volume, sentence: string): void;
+}
+
+interface Opening {
+  readonly ask: Ask;
+  readonly volume: Promise<Volume>;
+}
+
+interface Wish {
+  resolve(): void;
+  reject(error: RsError): void;
+}
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  [STATUS.HELD]: 'E_HELD',
+  [STATUS.UNKNOWN_VOLUME]: 'E_UNKNOWN_VOLUME',
+  [STATUS.NO_RIGHTS]: 'E_RIGHTS',
+  [STATUS.TAKEN]: 'E_TAKEN',
+};
+
+export class Attachments {
+  private readonly ports: AttachmentsPorts;
+  /** In the order in which they were asked for: several are attached at a time, and the first to be there may be any. */
+  private readonly volumes: Volume[] = [];
+  private readonly turns = new WeakMap<Volume, number>();
+  private turnsGiven = 0;
+  private readonly offerList = new OfferList();
+  private readonly leaving = new Set<Volume>();
+  private readonly opening = new Map<string, Opening>();
+  private readonly wishes = new Map<Attachment, Wish>();
+  /** Volumes that a person has detached, or another client has taken, and that were not attached again since: the start is over for them. */
+  readonly detached = new Set<string>();
+  /** Memory of the replay logs of all of them. */
+  private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
+  /** What they may take together. */
+  readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
+  readonly logTrimmer: LogTrimmer;
+
+  constructor(ports: AttachmentsPorts) {
+    this.ports = ports;
+    this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
+  }
+
+  /** Attached volumes. */
+  get list(): readonly Volume[] {
+    return this.volumes;
+  }
+
+  /** Those that doors may show: attached, not being detached, not `device = none`. */
+  get shown(): Volume[] {
+    return this.volumes.filter((volume) => !this.leaving.has(volume) && this.ports.deviceOf(volume) !== null);
+  }
+
+  get offers(): readonly ServerOffer[] {
+    return this.offerList.of(this.ports.namespaces());
+  }
+
+  /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
+  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
+    const ask: Ask = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
+    const attachNamed = async (name: string): Promise<AttachOutcome> => {
+      const outcome = await this.attachOne(name, () => chooseVolume(this.offers, name, server), ask);
+      if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
+      const why = await this.whyMissing(name, server);
+      return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
+    };
+    // Each may take TAKE_OVER_WAIT_MS, and whoever asks waits for the last.
+    if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
+    if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
+    const all = volumesOf(this.offers, server);
+    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
+  }
+
+  /** Attaches what was attached before, in the same mode. */
+  async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
+    return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
+  }
+
+  /**
+   * Attaches what the configuration wants attached and is not: by one rule at a start, at a reload and when a server is met. What a person has
+   * detached, or another client has taken, waits for a person; `says`: so it is told. Quiet about what is not there yet.
+   */
+  async attachWanted(says = false): Promise<void> {
+    const missing = distinctVolumes(this.offers).filter((choice) => {
+      const [offer] = choice.offers;
+      return offer !== undefined && this.find(choice) === undefined && isWanted(offer);
+    });
+    const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
+    for (const choice of says ? missing : []) {
+      if (!wanted.includes(choice))
+        this.ports.log.info(
+          `${choice.label} is not attached, as attach in the configuration wants, because it was detached since: rsconfig -a ${choice.label}`,
+        );
+    }
+    const ask: Ask = { readOnly: false, take: TAKE.NO, by: 'any' };
+    await severalAtOnce(wanted, VOLUMES_AT_ONCE, async ({ label }) => {
+      const { volume, error } = await this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+      if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
+    });
+  }
+
+  async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
+    const wanted = names.length > 0 ? names : this.volumes.map(labelOf);
+    return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
+  }
+
+  /** Labels of what is attached of a namespace, or is just being attached or detached. */
+  inUse(namespace: string): string[] {
+    const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
+    const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
+    return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
+  }
+
+  /** The configuration has changed: attached volumes get the policies it gives them now. */
+  configurationChanged(): void {
+    const names = this.ports.namespaces().map(({ config }) => config.name);
+    for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
+    for (const volume of this.volumes) {
+      const namespace = this.ports.namespaces().find(({ config }) => config.name === volume.namespace);
+      const policy = namespace === undefined ? volume.stall.policy : stallOf(namespace.config, volume.name);
+      if (policy !== volume.stall.policy) volume.stall.setPolicy(policy);
+    }
+  }
+
+  /** Detaches everything, as far as that goes within STOP_WAIT_MS and a little more for each volume. */
+  async stop(): Promise<void> {
+    const { clock, log } = this.ports;
+    // Detaching takes volumes out of the list.
+    const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
+    const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
+    const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
+      const timer = clock.after(waitMs, () => resolve(null));
+      all.then(resolve, reject).finally(() => timer.cancel());
+    });
+    this.logTrimmer.stop();
+    if (outcomes === null) log.warn(`Not everything could be detached within ${waitMs / 1000} s: it stays held by this node`);
+    for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
+  }
+
+  // --- told by the servers
+
+  opened(attachment: Attachment): void {
+    this.wishes.get(attachment)?.resolve();
+    this.wishes.delete(attachment);
+  }
+
+  failed(attachment: Attachment, status: number, sentence: string): void {
+    const wish = this.wishes.get(attachment);
+    this.wishes.delete(attachment);
+    if (wish !== undefined) wish.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
+    const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
+    // Who has it now may have written: it comes back only when a person says so.
+    for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
+      this.detached.add(`${labelOf(volume)} ${volume.id}`);
+      void this.ports.devices.drop(volume);
+    }
+  }
+
+  /** What a server says of a volume that it has and cannot offer. */
+  private async whyMissing(name: string, server: string | null): Promise<string | null> {
+    const words = wordsOf(name);
+    if (words === null) return null;
+    const namespaces = this.ports.namespaces().filter(({ config }) => words.namespace === null || config.name === words.namespace);
+    const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
+    const said = await Promise.all(
+      servers.map(async (one) => {
+        const why = await one.whyMissing(words.volume, words.universe);
+        return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
+      }),
+    );
+    return said.find((sentence) => sentence !== null) ?? null;
+  }
+
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: Ask): Promise<AttachOutcome> {
+    let label = name;
+    try {
+      const choice = choose();
+      label = choice.label;
+      const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
+      const volume = attached ?? (await this.openOnce(choice, ask));
+      refuseOtherMode(label, volume.asksReadonly, ask, overrideOf(volume, choice));
+      return { volume: label, done: true, already: attached !== undefined, device: this.ports.deviceOf(volume), error: null };
+    } catch (thrown) {
+      return failure(label, toRsError(thrown));
+    }
+  }
+
+  /** Whoever asks for a volume that is just being opened as he wants it waits for the same opening; else for his turn. */
+  private async openOnce(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
+    const key = keyOf(choice);
+    for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
+      if (isSameAsk(other.ask, ask)) return await other.volume;
+      const attached = await other.volume.catch(() => null);
+      if (attached !== null) return attached;
+    }
+    const volume = this.open(choice, ask).finally(() => this.opening.delete(key));
+    this.opening.set(key, { ask, volume });
+    const opened = await volume;
+    this.detached.delete(key);
+    return opened;
+  }
+
+  private async open(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
+    const [named] = choice.offers;
+    const rival = this.volumes.find((volume) => named !== undefined && isCalledLike(volume, named));
+    const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
+    if (rival !== undefined || rivals.length > 0)
+      throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
+    const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
+    if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
+    const { take } = ask;
+    const turn = this.turnsGiven++;
+    const offer = serverToAsk(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
+    const override = overrideOf(offer, choice);
+    const isReadonly = asksReadonly(ask, override);
+    const replayLog = isReadonly ? null : this.replayLogOf(override?.logSizeBytes ?? offer.config.logSizeBytes);
+    const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
+    const { from } = offer;
+    const { clock, log } = this.ports;
+    await new Promise<void>((resolve, reject) => {
+      const waitMs = take === TAKE.NO ? ATTACH_WAIT_MS : TAKE_OVER_WAIT_MS;
+      const timer = clock.after(waitMs, () => {
+        this.wishes.delete(attachment);
+        from.opener.close(attachment, () => undefined);
+        reject(
+          new RsError(
+            'E_TIMEOUT',
+            `Server ${from.name} did not open ${choice.label} within ${waitMs / 1000} s: rsconfig -m status -v says what is slow${take === TAKE.NO ? '' : '; what it still takes over is given back, so ask again'}`,
+          ),
+        );
+      });
+      const settle = (then: () => void): void => {
+        timer.cancel();
+        then();
+      };
+      this.wishes.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
+      from.opener.add(attachment);
+    });
+    const policy = stallOf(offer.config, offer.name);
+    const said = (stalled: Volume, word: VolumeWord): void => this.ports.stalled(stalled, word);
+    const volume = new Volume(offer.config, attachment, from.trunk, clock, policy, said, () => from.name);
+    this.turns.set(volume, turn);
+    const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
+    this.volumes.splice(before + 1, 0, volume);
+    await this.show(volume, choice.label);
+    log.info(`Attached ${choice.label} of server ${from.name}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`);
+    return volume;
+  }
+
+  /** Without the devices that it is to have it is not attached. */
+  private async show(volume: Volume, label: string): Promise<void> {
+    try {
+      await this.ports.devices.show(volume);
+    } catch (thrown) {
+      if (this.volumes.includes(volume)) await this.close(volume, label, true);
+      throw thrown;
+    }
+    if (!this.volumes.includes(volume)) throw new RsError('E_VOLUME', `${label} was detached while it was being attached`);
+  }
+
+  private replayLogOf(sizeBytes: number): ReplayLog | null {
+    return sizeBytes === 0 ? null : new ReplayLog(sizeBytes, this.slabs, this.logTotal);
+  }
+
+  private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {
+    let label = name;
+    try {
+      const choice = chooseVolume(this.volumes.map(asOffer), name, null);
+      label = choice.label;
+      const volume = this.find(choice);
+      if (volume === undefined || this.leaving.has(volume)) return { volume: label, done: true, already: true, device: null, error: null };
+      await this.close(volume, label, force);
+      return { volume: label, done: true, already: false, device: null, error: null };
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // A name that is offered but not attached: it is detached already.
+      if (
+        error.code === 'E_UNKNOWN_VOLUME' &&
+        distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
+      ) {
+        return { volume: name, done: true, already: true, device: null, error: null };
+      }
+      return failure(label, error);
+    }
+  }
+
+  private async close(volume: Volume, label: string, force: boolean): Promise<void> {
+    const { devices, clock } = this.ports;
+    const users = [...this.ports.doors().flatMap((door) => door.usersOf(volume)), ...(await devices.usersOf(volume))];
+    if (users.length > 0 && !force) throw new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
+    if (volume.trunk.paths.length === 0 && !force) {
+      throw new RsError(
+        'E_NO_PATH',
+        `There is no path to ${volume.serverText}, which must be told: wait for one (rsconfig -m status -v), or use --force`,
+      );
+    }
+    this.leaving.add(volume);
+    const isReachable = volume.attachment.standing !== 'halted';
+    let isFlushed = false;
+    try {
+      await devices.hide(volume, force);
+      if (isReachable || !force) {
+        await flushForLast(volume, label, clock);
+        isFlushed = true;
+      }
+    } catch (error) {
+      if (!force) {
+        this.leaving.delete(volume);
+        await devices.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
+        throw error;
+      }
+    }
+    const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
+    if (loss !== null) this.ports.cut(volume, loss);
+    // What is still out could run later, over what the next attachment writes.
+    if (force) volume.giveUp();
+    const at = this.volumes.indexOf(volume);
+    if (at >= 0) this.volumes.splice(at, 1);
+    this.leaving.delete(volume);
+    this.detached.add(`${label} ${volume.id}`);
+    // Without force it was flushed just now: its server is there, and success means that the hold has ended.
+    await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
+      if (!force) throw error;
+    });
+    this.ports.log.info(`Detached ${label}`);
+  }
+
+  /** An unreachable server is told when a path is back; nobody waits for that. */
+  private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
+    const server = this.serverOf(volume);
+    if (server === undefined) return;
+    if (!isReachable) {
+      server.opener.close(volume.attachment, () => undefined);
+      return;
+    }
+    const problem = await withinDetachWait<string | null>(`close ${label}`, this.ports.clock, (done) =>
+      server.opener.close(volume.attachment, done),
+    );
+    if (problem !== null)
+      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may hold it for this node still: ${problem}`);
+  }
+
+  private serverOf(volume: Volume): Server | undefined {
+    return this.ports
+      .namespaces()
+      .flatMap((namespace) => [...namespace.servers.values()])
+      .find((server) => server.trunk === volume.trunk);
+  }
+
+  private find(choice: Choice<Offer>): Volume | undefined {
+    const [offer] = choice.offers;
+    return this.volumes.find((volume) => offer !== undefined && volume.id === offer.id && isCalledLike(volume, offer));
+  }
+
+  private unambiguous(choice: Choice<ServerOffer>, all: readonly Choice<ServerOffer>[]): Choice<ServerOffer> {
+    const rivals = all.filter((other) => other.label === choice.label);
+    if (rivals.length === 1) return choice;
+    return chooseVolume(
+      rivals.flatMap((rival) => rival.offers),
+      choice.label,
+      null,
+    );
+  }
+}
+
+function keyOf({ label, offers }: Choice<Offer>): string {
+  return `${label} ${offers[0]?.id ?? ''}`;
+}
+
+/** What the configuration says of the volume alone. */
+function overrideOf({ name }: { readonly name: string }, { offers }: Choice<ServerOffer>): VolumeOverride | undefined {
+  return offers[0]?.config.volumes.find((volume) => volume.name === name);
+}
+
+function asOffer(volume: Volume): Offer {
+  const { namespace, name, universe, id } = volume;
+  return { namespace, name, universe, id, server: '', isConnected: true };
+}
+
+function failure(volume: string, error: RsError): AttachOutcome {
+  return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
+}
+
+export function stallOf(config: ClientNamespaceConfig, name: string): StallPolicy {
+  return config.volumes.find((volume) => volume.name === name)?.stall ?? config.stall;
+}
+
+function isWanted({ config, name }: ServerOffer): boolean {
+  const override = config.volumes.find((volume) => volume.name === name)?.attach ?? null;
+  if (override !== null) return override;
+  return config.attach === 'all' || (config.attach !== 'none' && config.attach.includes(name));
+}

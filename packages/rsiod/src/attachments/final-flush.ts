@@ -1,0 +1,93 @@
+// The last of a volume before it is detached: its I/O ends, what it wrote is flushed, and the server is told; each of these within
+// DETACH_WAIT_MS. What becomes of the volume when one of them fails is attachments.ts's.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { DETACH_WAIT_MS, HAND_OVER_WAIT_MS } from '@rsio/common/lib/limits';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { DeviceVolume, VolumeDevices } from '../volumes/frontend-volume.ts';
+import { labelOf } from './offers.ts';
+import type { Volume } from '../volumes/volume.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/** Waits for the I/O of a volume, then flushes it. Throws E_TIMEOUT, and E_VOLUME when the flush fails. */
+export async function flushForLast(volume: Volume, label: string, clock: Clock): Promise<void> {
+  await withinDetachWait(`finish the I/O of ${label}`, clock, (done) => volume.onIdle(done));
+  if (volume.readonly) return;
+  let status: Status = STATUS.OK;
+  await withinDetachWait(`flush ${label}`, clock, (done) =>
+    volume.submit({
+      op: 'flush',
+      positionBytes: 0,
+      lengthBytes: 0,
+      buffer: NOTHING,
+      bufferOffset: 0,
+      fua: false,
+      keepAllocated: false,
+      done: (flushed) => {
+        status = flushed;
+        done();
+      },
+    }),
+  );
+  if (status === STATUS.OK) return;
+  throw new RsError(
+    'E_VOLUME',
+    `The last flush failed (${statusEntry(status).sentence}): what was written since the last good one may be lost; use --force to detach all the same`,
+  );
+}
+
+/** What is lost by a detach by force, with what remains to be done; null: nothing. `unflushedBytes`: acknowledged, and in no good flush. */
+export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {
+  const mounts = users.filter((user) => user.startsWith('mount point '));
+  const remedy = mounts.length > 0 ? '; umount what is mounted, and mount it anew when the volume is attached again' : '';
+  const parts = [
+    ...(users.length > 0
+      ? [`it was in use by ${users.join(', ')}: what that had not written is lost, and its I/O fails from now on${remedy}`]
+      : []),
+    ...(unflushedBytes > 0
+      ? [
+          `${unflushedBytes} bytes that were written were not flushed, and are given up here: ${serverText} may have them, but loses them if its machine crashes`,
+        ]
+      : []),
+  ];
+  return parts.length === 0 ? null : parts.join('; ');
+}
+
+/** Whose devices are in use, and by whom; null: nobody's. */
+export async function whyInUse(volumes: readonly DeviceVolume[], devices: Pick<VolumeDevices, 'usersOf'>): Promise<string | null> {
+  const users = await Promise.all(volumes.map((volume) => devices.usersOf(volume)));
+  const used = volumes.flatMap((volume, at) =>
+    users[at]?.length === 0 ? [] : [`${labelOf(volume)} is in use by ${users[at]?.join(', ')}`],
+  );
+  return used.length === 0 ? null : `${used.join('; ')}: end that first, or use rsconfig stop --force`;
+}
+
+/** As far as that goes within HAND_OVER_WAIT_MS; what is in the way is said. */
+export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Log): Promise<void> {
+  const flushes = volumes.map((volume) =>
+    flushForLast(volume, labelOf(volume), clock).catch((thrown: unknown) => log.warn(`${labelOf(volume)}: ${toRsError(thrown).message}`)),
+  );
+  await new Promise<void>((resolve) => {
+    const timer = clock.after(HAND_OVER_WAIT_MS, resolve);
+    void Promise.all(flushes).then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
+
+/** Resolves with what `begin` says when it is done. Throws E_TIMEOUT: `what` says what the server was to do. */
+export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (said: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(DETACH_WAIT_MS, () =>
+      reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
+    );
+    begin((said) => {
+      timer.cancel();
+      resolve(said);
+    });
+  });
+}

@@ -1,0 +1,74 @@
+// Which replay logs are flushed though nobody asks for it, and when, against a fake clock. Leaves what a FLUSH takes out of a log to
+// replay-log.test.ts.
+
+import { expect, test } from 'vitest';
+import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { LogTotal } from '@rsio/protocol/client/replay/log-total';
+import { LogTrimmer } from './log-trimmer.ts';
+
+const LIMIT = 1600;
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly total = new LogTotal(LIMIT);
+  readonly flushed: string[] = [];
+  readonly volumes: ReturnType<Scene['volume']>[] = [];
+
+  constructor() {
+    new LogTrimmer(this.clock, this.total, () => this.volumes);
+  }
+
+  add(name: string, usedBytes: number, canFlushLog = true): ReturnType<Scene['volume']> {
+    const volume = this.volume(name, usedBytes, canFlushLog);
+    this.volumes.push(volume);
+    this.total.change(usedBytes);
+    return volume;
+  }
+
+  private volume(name: string, usedBytes: number, canFlushLog: boolean) {
+    const log: { usedBytes: number; sinceMs: number | null } = { usedBytes, sinceMs: this.clock.monotonicMs() };
+    const attachment = { canFlushLog, log };
+    return { attachment, flushLog: () => void this.flushed.push(`${this.clock.monotonicMs()} ${name}`) };
+  }
+}
+
+test('the largest that can be flushed is, when all together pass the half of their bound', () => {
+  const scene = new Scene();
+  scene.add('small', 200);
+  scene.add('out of reach', 400, false);
+  scene.add('large', 250);
+  expect(scene.flushed).toEqual([]);
+  scene.clock.advance(0);
+  expect(scene.flushed).toEqual(['0 large']);
+  // Its FLUSH is out: the next one in turn.
+  scene.volumes[2]!.attachment.canFlushLog = false;
+  scene.total.change(LIMIT / 16);
+  scene.clock.advance(0);
+  expect(scene.flushed).toEqual(['0 large', '0 small']);
+});
+
+test('a log that nobody flushes is flushed before the server syncs by itself; then nothing ticks', () => {
+  const scene = new Scene();
+  scene.clock.advance(100);
+  const { attachment } = scene.add('quiet', 100);
+  const elsewhere = scene.add('out of reach', 100, false);
+  scene.clock.advance(LOG_FLUSH_AGE_MS - 1);
+  expect(scene.flushed).toEqual([]);
+  scene.clock.advance(LOG_LOOK_MS);
+  expect(scene.flushed).toEqual([expect.stringMatching(/^4[0-9]+ quiet$/)]);
+  expect(Number.parseInt(scene.flushed[0] ?? '', 10)).toBeLessThan(100 + SELF_SYNC_MS);
+  attachment.log.sinceMs = null;
+  elsewhere.attachment.log.sinceMs = null;
+  scene.total.change(-200);
+  scene.clock.advance(LOG_LOOK_MS);
+  expect(scene.clock.timersPending).toBe(0);
+});
+
+test('nothing ticks when the last log has ended', () => {
+  const scene = new Scene();
+  scene.add('detached', 100);
+  expect(scene.clock.timersPending).toBe(1);
+  scene.total.leave(100);
+  expect(scene.clock.timersPending).toBe(0);
+});

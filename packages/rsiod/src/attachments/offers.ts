@@ -1,0 +1,150 @@
+// What the servers offer, what a name given by a person means, and from which server a volume is had. Pure. Two offers are one volume only
+// if their ids are equal. Invariants: a name that fits two volumes is refused with both, never guessed; a volume that somebody holds at one
+// server is had from that server or not at all.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { formatTime } from '@rsio/common/log/log-line';
+import type { Holder } from '@rsio/protocol/wire/messages';
+
+/** One volume as one server offers it. */
+export interface Offer {
+  readonly namespace: string;
+  /** '': it does not matter which. */
+  readonly server: string;
+  readonly isConnected: boolean;
+  readonly name: string;
+  readonly universe: number;
+  readonly id: string;
+}
+
+/** An offer, with what decides about where the volume is had from. */
+export interface HeldOffer extends Offer {
+  readonly serverid: number;
+  /** Who can only read it needs no agreement with others. */
+  readonly readonly: boolean;
+  readonly holders: readonly Holder[];
+}
+
+/** One volume, with every server that offers it, in order of the configuration. */
+export interface Choice<O extends Offer> {
+  readonly label: string;
+  readonly offers: readonly O[];
+}
+
+/** `osl:oracle@0`. */
+export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>): string {
+  return `${volume.namespace}:${volume.name}@${volume.universe}`;
+}
+
+/** Whether both have one label. */
+export function isCalledLike(
+  one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+  other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+): boolean {
+  return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
+}
+
+/** All volumes, each once. */
+export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O>[] {
+  const byKey = new Map<string, O[]>();
+  for (const offer of offers) {
+    const key = `${labelOf(offer)} ${offer.id}`;
+    byKey.set(key, [...(byKey.get(key) ?? []), offer]);
+  }
+  return [...byKey.values()].map((group) => ({ label: labelOf(group[0]!), offers: group }));
+}
+
+/** All volumes of a server, or of every server, each once. Throws E_UNKNOWN_VOLUME for a server that offers none. */
+export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
+  const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
+  if (server !== null && volumes.length === 0) {
+    throw new RsError('E_UNKNOWN_VOLUME', `There is no server ${server} that was met and offers a volume: rsconfig -q shows what there is`);
+  }
+  return volumes;
+}
+
+const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
+
+/** What a name of one of these forms says; null: it is of none. `namespace`, null: any. */
+export function wordsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
+  const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
+  return volume === undefined ? null : { namespace, volume, universe: Number(universe) };
+}
+
+/**
+ * The volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among those of `server` if one is named. Throws E_USAGE for another
+ * form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS naming the candidates.
+ */
+export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
+  const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
+  if (volume === undefined)
+    throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3)`);
+  const named = offers.filter(
+    (offer) =>
+      offer.name === volume &&
+      (namespace === undefined || offer.namespace === namespace) &&
+      (universe === undefined || offer.universe === Number(universe)) &&
+      (server === null || offer.server === server),
+  );
+  const found = distinctVolumes(named);
+  const [only] = found;
+  if (only === undefined) {
+    const what = server === null ? `No server in reach offers a volume ${name}` : `Server ${server} offers no volume ${name}`;
+    throw new RsError('E_UNKNOWN_VOLUME', `${what}: rsconfig -q shows what there is`);
+  }
+  if (found.length === 1) return only;
+  const servers = ({ offers: of }: Choice<O>): string => of.map((offer) => offer.server).join(', ');
+  const candidates = found
+    .map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`))
+    .join(', ');
+  const remedy = found.some((choice) => servers(choice) !== '') ? 'name one of them, or choose with --server' : 'name one of them';
+  throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${candidates}: ${remedy}`);
+}
+
+/**
+ * Why a volume cannot be attached beside another one of its name: devices are called by the name, and nobody would know which is written to.
+ * `server`: that of the other one, as far as it is known.
+ */
+export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
+  const other = server === null ? '' : ` of server ${server}`;
+  return new RsError(
+    'E_IN_USE',
+    `Another volume${other} is attached as ${label}, not that of server ${offers[0]?.server ?? '?'}: detach it first (rsconfig -d ${label})`,
+  );
+}
+
+/**
+ * The server from which a volume is had, among those of `choice`: where somebody holds it already, so that what one server has not written
+ * yet is not missed at another, and its word about who may have it counts; else that with the lowest serverid of those connected, which is
+ * the same for all clients, whatever their files say first. `all`: every offer, of servers that were not chosen too; `node`: this client.
+ * Throws E_HELD and E_NO_PATH when that server cannot be asked.
+ */
+export function serverToAsk<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
+  const [first] = choice.offers;
+  const held = all.filter(
+    (offer) => offer.namespace === first?.namespace && offer.id === first.id && !offer.readonly && offer.holders.length > 0,
+  );
+  const isForeign = ({ holders }: O): boolean => holders.some((holder) => holder.node !== node);
+  const keeper = held.find(isForeign) ?? held.find(({ isConnected }) => !isConnected) ?? held[0];
+  if (keeper === undefined) return firstConnected(choice);
+  const chosen = choice.offers.find((offer) => offer.serverid === keeper.serverid && labelOf(offer) === labelOf(keeper));
+  if (chosen === undefined) throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}: have it from there`);
+  if (keeper.isConnected) return chosen;
+  throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}, which is not in reach: rsconfig -m status -v says why`);
+}
+
+function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
+  const connected = offers.filter(({ isConnected }) => isConnected).toSorted((left, right) => left.serverid - right.serverid)[0];
+  if (connected !== undefined) return connected;
+  const servers = offers.map(({ server }) => server);
+  const which = servers.length === 1 ? `server ${servers[0]}, which offers` : `any of the servers ${servers.join(', ')}, which offer`;
+  throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
+}
+
+/** An unreachable server's holders are those that it named last. */
+function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
+  const [holder] = holders;
+  const offered = labelOf({ namespace, name, universe });
+  const what = offered === label ? label : `${label}, which is ${offered} there too,`;
+  return `${what} is held by ${holder?.node ?? '?'} at ${holder?.address ?? '?'} since ${formatTime(holder?.sinceMs ?? 0)} through server ${server}`;
+}

@@ -1,0 +1,88 @@
+// What rsiod answers on its control socket: each method of control/methods.ts handed to the part that does it, or shown by views.ts.
+// Leaves the socket to control-server.ts. Invariant: nothing is decided here; a method that changes something asks who keeps that.
+
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import { CONTROL_VERSION } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
+import { LIST_WAIT_MS } from '@rsio/common/lib/limits';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import type { AttachedList } from '../attachments/attached-list.ts';
+import type { Attachments } from '../attachments/attachments.ts';
+import type { Namespace } from '../network/namespace.ts';
+import type { Notices } from './notifications.ts';
+import type { PathProbes } from './path-probes.ts';
+import { attachmentView, namespaceView, type ShownAs, statsView, statusView } from './views.ts';
+import type { Volume } from '../volumes/volume.ts';
+
+export interface ControlHandlersPorts {
+  readonly clock: Clock;
+  readonly beganMs: number;
+  readonly attachments: Attachments;
+  readonly attached: AttachedList<Volume>;
+  readonly notices: Notices;
+  readonly probes: PathProbes;
+  readonly config: () => RscltConfig;
+  readonly configuredMs: () => number;
+  readonly namespaces: () => readonly Namespace[];
+  readonly shownAs: (volume: Volume) => ShownAs;
+  /** What was changed. Throws why nothing was. */
+  readonly reload: () => string[];
+  /** Throws why not. */
+  readonly restart: () => void;
+  /** Throws E_IN_USE. */
+  readonly end: (isForced: boolean) => Promise<void>;
+}
+
+const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
+
+export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
+  const { clock, attachments, attached, notices, probes, namespaces } = ports;
+  const lists = (): Promise<unknown> =>
+    Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
+  const serversOf = (volume: Volume): number =>
+    attachments.offers.filter((offer) => offer.namespace === volume.namespace && offer.id === volume.id).length;
+  const handlers: ControlHandlers = {
+    daemon: () => ({
+      program: 'rsiod',
+      version: programVersion(),
+      control: CONTROL_VERSION,
+      methods: Object.keys(handlers),
+      pid: process.pid,
+      nodename: ports.config().namespaces[0]?.nodename ?? '',
+      startedMs: ports.beganMs,
+      configuredMs: ports.configuredMs(),
+    }),
+    query: async ({ refresh }) => {
+      if (refresh) await lists();
+      return { namespaces: namespaces().map((namespace, position) => namespaceView(namespace, position)) };
+    },
+    local: () => ({
+      attachments: attachments.list.map((volume) => attachmentView(volume, ports.shownAs(volume), serversOf(volume))),
+      awaited: attached.awaited,
+    }),
+    attach: async ({ names, readOnly, server, take }) => {
+      if (take !== 'no' && names.length === 0)
+        throw new RsError('E_USAGE', 'A take-over takes a volume from its holder: name the volumes that are meant');
+      await lists();
+      return { outcomes: await attached.attach(names, readOnly, server, TAKES[take]) };
+    },
+    detach: async ({ names, force }) => ({ outcomes: await attached.detach(names, force) }),
+    status: () => statusView(ports.config(), namespaces(), attachments.list, clock),
+    stats: () => statsView(namespaces(), attachments.list),
+    events: ({ count }) => ({ events: notices.last(count) }),
+    reload: () => ({ applied: ports.reload() }),
+    restart: () => {
+      ports.restart();
+      return {};
+    },
+    stop: async ({ force }) => {
+      await ports.end(force);
+      return {};
+    },
+    probe: (asked) => probes.measure(asked),
+  };
+  return handlers;
+}

@@ -1,0 +1,140 @@
+// What rsiod says aloud when something changes: an event for `rsconfig events`, and a line in the log. What follows from a change is left
+// to whoever tells of it. Invariant: each change is said once, in the same words in both places.
+
+import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import type { PathState } from '@rsio/protocol/link/path-facts';
+import { plural } from '@rsio/common/lib/units';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import { EventList } from './events.ts';
+import { LifeNews } from './incarnation-events.ts';
+import { ManyLines } from './batched-lines.ts';
+import type { Route } from '../network/namespace.ts';
+import { labelOf } from '../attachments/offers.ts';
+import { PathNews } from './path-events.ts';
+import type { Server } from '../network/server.ts';
+import type { InterfaceEvent } from '../sys/interface-table.ts';
+import { stallNotice } from './views.ts';
+import type { Volume, VolumeWord } from '../volumes/volume.ts';
+
+export class Notices {
+  private readonly events = new EventList();
+  private readonly pathNews = new PathNews();
+  private readonly log: Log;
+  private readonly clock: Clock;
+  private readonly lifeNews: LifeNews;
+  private readonly lines: ManyLines;
+
+  constructor(log: Log, clock: Clock) {
+    this.log = log;
+    this.clock = clock;
+    this.lines = new ManyLines(clock);
+    this.lifeNews = new LifeNews(clock, (server, sentence) => {
+      this.add(`server ${server}`, 'storage', 'new life', sentence);
+      this.log.warn(`Server ${server}: ${sentence}`);
+    });
+  }
+
+  /** The last `count` events, oldest first. */
+  last(count: number): EventView[] {
+    return this.events.last(count);
+  }
+
+  /** An event without a line in the log. */
+  add(object: string, from: string, to: string, reason: string): void {
+    this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
+  }
+
+  /** What is wrong with a path is logged by its namespace. */
+  pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
+    const path = `path ${local.name} ${remote.address}/${port}`;
+    if (this.pathNews.isNews(path, from, to, reason)) this.add(path, from, to, reason);
+    if (to === 'up' && from === 'proving')
+      this.log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
+  }
+
+  interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
+    this.add(`interface ${address}`, '-', change, sentence);
+    this.log.warn(sentence);
+  }
+
+  /** Once each time that a volume's I/O waits, that it was given up, that it goes on; and what its storage does. */
+  stalled(volume: Volume, word: VolumeWord): void {
+    const { from, to, sentence } = stallNotice(volume, word, this.clock);
+    if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
+    const line = `Volume ${labelOf(volume)}: ${sentence}`;
+    if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') {
+      this.log.error(line);
+      return;
+    }
+    const write = (text: string): void => (word === 'waits' || word === 'stands-still' ? this.log.warn(text) : this.log.info(text));
+    this.lines.add(
+      `${word} ${sentence}`,
+      () => write(line),
+      (count) => write(`${plural(count, 'more volume')}: ${sentence}; rsconfig -l shows which volumes wait`),
+    );
+  }
+
+  /** Taken away by force from who used it; rsconfig shows the event to who did that. */
+  cut(volume: Volume, sentence: string): void {
+    this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
+    this.log.warn(`${labelOf(volume)}: ${sentence}`);
+  }
+
+  sessionBegan({ name }: Server, again: boolean): void {
+    this.add(`server ${name}`, again ? 'lost' : '-', 'session', again ? 'A new one replaces the one that was lost' : '');
+    this.log.info(`Server ${name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
+  }
+
+  opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void {
+    const { name } = attachment;
+    if (again)
+      this.lines.add(
+        `open ${server.name}`,
+        () => this.log.info(`Volume ${name} of server ${server.name} is open again`),
+        (count) => this.log.info(`${plural(count, 'more volume')} of server ${server.name}: open again`),
+      );
+    const what = newLife ? sentAgain(attachment) : null;
+    if (newLife && what === null)
+      this.lifeNews.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));
+    const lost = what === null ? '' : `The storage began a new life: ${what}`;
+    if (what !== null) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
+    if (!again || newLife) this.add(volumeOf(server, attachment), again ? 'waiting' : '-', 'open', lost);
+  }
+
+  openFailed(server: Server, attachment: Attachment, sentence: string): void {
+    const { name, volume } = attachment;
+    const wasOpen = volume !== null;
+    this.add(volumeOf(server, attachment), wasOpen ? 'open' : '-', wasOpen ? 'lost' : 'failed', sentence);
+    const end = wasOpen ? ': it is detached, all its I/O fails, and it is not attached again by itself' : '';
+    this.log.error(`Volume ${name} of server ${server.name}: ${sentence}${end}`);
+  }
+
+  grown(server: Server, attachment: Attachment, fromBytes: number): void {
+    const { name, volume } = attachment;
+    const toBytes = volume?.sizeBytes ?? fromBytes;
+    this.add(volumeOf(server, attachment), `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has made it larger`);
+    this.log.info(
+      `Volume ${name} of server ${server.name} has grown from ${fromBytes} to ${toBytes} bytes: who has it open over NBD connects again to see it`,
+    );
+  }
+
+  openWaits(server: Server, attachment: Attachment, sentence: string): void {
+    const { name } = attachment;
+    this.add(volumeOf(server, attachment), 'open', 'waiting', sentence);
+    this.log.warn(`Volume ${name} of server ${server.name} waits: ${sentence}`);
+  }
+}
+
+/** Its name alone may be that of another volume in another namespace, or universe. */
+function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
+  return `volume ${labelOf({ namespace, name, universe })}`;
+}
+
+/** What becomes of writes that were answered before the storage began a new life; null: all of them are flushed. */
+function sentAgain({ phase, log }: Attachment): string | null {
+  if (phase !== 'replaying' || log === null) return null;
+  const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
+  return `${log.dataBytes} bytes that were not flushed are sent again${ranges}`;
+}

@@ -1,0 +1,57 @@
+// What becomes an event of a path that is tried while nobody is there: each move as it is, and which of them are said.
+// Leaves words to notices.ts.
+
+import type { PathState } from '@rsio/protocol/link/path-facts';
+import { expect, test } from 'vitest';
+import { PathNews } from './path-events.ts';
+
+type Move = readonly [from: PathState, to: PathState, reason?: string];
+
+const TRY: readonly Move[] = [['down', 'connecting']];
+const REFUSED: Move = ['connecting', 'down', 'nobody listens there'];
+const SILENT: Move = ['connecting', 'down', 'no answer'];
+const UP: readonly Move[] = [...TRY, ['connecting', 'proving'], ['proving', 'up']];
+
+function newsOf(moves: readonly Move[], news = new PathNews(), path = 'a'): string[] {
+  return moves
+    .filter(([from, to, reason = '']) => news.isNews(path, from, to, reason))
+    .map(([from, to, reason]) => `${from} > ${to} ${reason ?? ''}`.trim());
+}
+
+test('a path that comes up says all of it', () => {
+  expect(newsOf(UP)).toEqual(['down > connecting', 'connecting > proving', 'proving > up']);
+});
+
+test('a try that fails as the last one did says nothing; one that fails otherwise says why; the end of it is said', () => {
+  expect(newsOf([['up', 'down', 'reset'], ...TRY, REFUSED, ...TRY, REFUSED, ...TRY, SILENT, ...TRY, SILENT, ...UP])).toEqual([
+    'up > down reset',
+    'down > connecting',
+    'connecting > down nobody listens there',
+    'connecting > down no answer',
+    'proving > up',
+  ]);
+});
+
+test('after it was up, a failure that was said before is said again; each path for itself', () => {
+  const news = new PathNews();
+  expect(newsOf([...TRY, REFUSED, ...UP, ['up', 'down', 'reset'], ...TRY, REFUSED], news)).toEqual([
+    'down > connecting',
+    'connecting > down nobody listens there',
+    'proving > up',
+    'up > down reset',
+    'down > connecting',
+    'connecting > down nobody listens there',
+  ]);
+  expect(newsOf([...TRY, REFUSED], news, 'b')).toHaveLength(2);
+});
+
+test('a path that is retired, or put on probation, says so', () => {
+  expect(newsOf([...TRY, REFUSED, ['down', 'retired'], ...TRY, REFUSED, ['down', 'probation']])).toEqual([
+    'down > connecting',
+    'connecting > down nobody listens there',
+    'down > retired',
+    'down > connecting',
+    'connecting > down nobody listens there',
+    'down > probation',
+  ]);
+});

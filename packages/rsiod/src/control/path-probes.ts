@@ -1,0 +1,143 @@
+// Measures the paths of the daemon on connections of their own, one after the other, and shows what came of it as the control method
+// `probe`. How one is measured is the explorer's (probe.ts). Invariants: the paths themselves are not touched; one asker at a time; it
+// ends within what an asker waits; a key that was refused once is not tried again.
+
+import { isIP } from 'node:net';
+import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
+import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/common/control/methods';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { RsError } from '@rsio/common/lib/errors';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { PROBES_TIME_MAX_MS } from '@rsio/common/lib/limits';
+import type { Route } from '../network/namespace.ts';
+import type { LeftOut } from '../network/route-plan.ts';
+import type { Server } from '../network/server.ts';
+
+type Asked = ControlMethods['probe']['params'];
+type Answer = ControlMethods['probe']['result'];
+
+/** Measures one candidate; the explorer's, or a test's. */
+export type Probe = (
+  candidate: ProbeCandidate,
+  login: ProbeLogin | null,
+  expected: ProbeExpectation,
+  ports: ProbePorts,
+) => Promise<ProbeReport>;
+
+type ProbedRoute = Pick<Route, 'local' | 'remote' | 'port'> & { readonly server: Pick<Server, 'serverid'> | null };
+
+/** What a probe needs of a namespace. */
+export interface ProbedNamespace {
+  readonly config: Pick<ClientNamespaceConfig, 'namespaceid' | 'nodename' | 'nodekey' | 'namespacekey'>;
+  readonly routes: readonly ProbedRoute[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface PathProbesPorts {
+  readonly namespaces: () => readonly ProbedNamespace[];
+  /** What the machine is like now. */
+  readonly probePorts: (namespacekey: string | null) => ProbePorts;
+  readonly probe?: Probe;
+}
+
+export class PathProbes {
+  private readonly ports: PathProbesPorts;
+  private isBusy = false;
+
+  constructor(ports: PathProbesPorts) {
+    this.ports = ports;
+  }
+
+  /** Throws E_USAGE: nothing is called so; E_LIMIT: somebody else's question is under way. */
+  async measure(asked: Asked): Promise<Answer> {
+    if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
+    this.isBusy = true;
+    try {
+      return await this.measureAll(asked);
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  private async measureAll(asked: Asked): Promise<Answer> {
+    const paths: ProbeView[] = [];
+    const leftOut: LeftOutView[] = [];
+    const { clock } = this.ports.probePorts(null);
+    const endMs = clock.monotonicMs() + PROBES_TIME_MAX_MS;
+    for (const namespace of this.ports.namespaces()) {
+      let refused: ProbeReport | null = null;
+      for (const route of namespace.routes.filter((one) => isAsked(one, asked))) {
+        if (clock.monotonicMs() >= endMs) {
+          const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: ask for it alone`;
+          leftOut.push({ interface: route.local.name, section: route.remote.name, address: route.remote.address, reason });
+          continue;
+        }
+        const report: ProbeReport = await this.probeRoute(namespace, route, refused);
+        if (report.failureCode === 'E_AUTH') refused ??= report;
+        paths.push(viewOf(route, report));
+      }
+      if (asked.interface === null) leftOut.push(...omitted(namespace, asked));
+    }
+    if (paths.length === 0 && leftOut.length === 0 && (asked.interface !== null || asked.remote !== null)) {
+      throw new RsError(
+        'E_USAGE',
+        `No path is from ${asked.interface ?? 'any interface'} to ${asked.remote ?? 'any server'}: rsconfig -m status shows what there is`,
+      );
+    }
+    return { paths, leftOut };
+  }
+
+  private async probeRoute(
+    { config }: ProbedNamespace,
+    { local, remote, port, server }: ProbedRoute,
+    refused: ProbeReport | null,
+  ): Promise<ProbeReport> {
+    const { probe = probeCandidate, probePorts } = this.ports;
+    const { namespaceid, nodename, nodekey, namespacekey } = config;
+    const login = refused === null ? { nodename, nodekey, serverkey: remote.serverkey } : null;
+    const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
+    const expected = { namespaceid, serverid: remote.serverid ?? server?.serverid ?? null };
+    const report = await probe(candidate, login, expected, probePorts(namespacekey));
+    if (refused === null || report.failure !== null) return report;
+    return { ...report, failure: refused.failure, failureCode: refused.failureCode };
+  }
+}
+
+function isAsked({ local, remote }: ProbedRoute, asked: Asked): boolean {
+  return isCalled(asked.interface, local) && isCalled(asked.remote, remote);
+}
+
+function isCalled(asked: string | null, { name, address }: { readonly name: string; readonly address: string }): boolean {
+  if (asked === null || asked === name) return true;
+  return isIP(asked) !== 0 && addressKey(asked) === addressKey(address);
+}
+
+function omitted({ leftOut }: ProbedNamespace, asked: Asked): LeftOutView[] {
+  return leftOut
+    .filter((one) => isCalled(asked.remote, one))
+    .map(({ name, address, reason }) => ({ interface: null, section: name, address, reason }));
+}
+
+function viewOf({ local, remote, port }: ProbedRoute, report: ProbeReport): ProbeView {
+  const { failure, failureCode, connectMs, handshakeMs, server, roundTripMs, mtuBytes, device, leavesBy, findings } = report;
+  return {
+    interface: local.name,
+    localAddress: local.address,
+    section: remote.name,
+    address: remote.address,
+    port,
+    reachMs: connectMs,
+    handshakeMs,
+    server: server?.server ?? null,
+    serverid: server?.serverid ?? null,
+    roundTripMs,
+    sendBytesPerSecond: report.writeBytesPerSecond,
+    receiveBytesPerSecond: report.readBytesPerSecond,
+    mtuBytes,
+    device,
+    leavesBy,
+    error: failure === null ? null : { code: failureCode ?? 'E_INTERNAL', message: failure },
+    remarks: findings.map(({ sentence, remedy }) => `${sentence}: ${remedy}`),
+  };
+}

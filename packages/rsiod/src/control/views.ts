@@ -1,0 +1,293 @@
+// The daemon's state as the control methods show it (protocol's control/methods.ts). Reads, never changes.
+// Leaves layout and wording for people to rsconfig.
+
+import type {
+  AttachmentView,
+  InterfaceView,
+  LogView,
+  NamespaceView,
+  PathView,
+  ServerView,
+  StatsView,
+  StatusView,
+  WaitingView,
+} from '@rsio/common/control/methods';
+import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { plural, printDuration } from '@rsio/common/lib/units';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import type { Namespace, Route } from '../network/namespace.ts';
+import { labelOf } from '../attachments/offers.ts';
+import { endPointKey } from '../network/route-plan.ts';
+import type { Server } from '../network/server.ts';
+import { secondsOf, standstillReason } from '../volumes/storage-stall.ts';
+import type { StorageWord } from '../volumes/storage-errors.ts';
+import { volumeById } from '../volumes/volume-by-id.ts';
+import type { Volume, VolumeWord } from '../volumes/volume.ts';
+
+export function pathView({ local, remote, port, supervisor }: Route): PathView {
+  const { path, state } = supervisor;
+  return {
+    number: path?.number ?? null,
+    interface: local.name,
+    localAddress: local.address,
+    address: remote.address,
+    port,
+    state,
+    ...supervisor.directions,
+    sinceMs: supervisor.sinceMs,
+    lastError: supervisor.lastErrorSentence,
+    lastErrorMs: supervisor.lastErrorMs,
+    retries: supervisor.retries,
+    roundTripMs: path?.roundTripMs ?? null,
+  };
+}
+
+interface ServerGroup {
+  readonly server: Server | null;
+  readonly sections: ClientServerConfig[];
+}
+
+/** Sections that lead to one server are one; a section whose server was never met stands for itself. */
+function serverGroups(namespace: Namespace): ServerGroup[] {
+  const groups: ServerGroup[] = [];
+  const byServer = new Map<Server, ServerGroup>();
+  const servers = namespace.serversBySection();
+  for (const section of namespace.config.servers) {
+    const server = servers.get(section.position) ?? null;
+    const group = server === null ? undefined : byServer.get(server);
+    if (group !== undefined) {
+      group.sections.push(section);
+      continue;
+    }
+    const begun: ServerGroup = { server, sections: [section] };
+    groups.push(begun);
+    if (server !== null) byServer.set(server, begun);
+  }
+  return groups;
+}
+
+export function namespaceView(namespace: Namespace, position: number): NamespaceView {
+  const { name, namespaceid, nodename } = namespace.config;
+  const servers = serverGroups(namespace).map((group, index) => serverView(namespace, group, index));
+  return { position, name, namespaceid, nodename, servers };
+}
+
+function serverView(namespace: Namespace, { server, sections }: ServerGroup, position: number): ServerView {
+  const isOurs = ({ remote }: Route): boolean =>
+    remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
+  const routes = namespace.routes.filter(isOurs);
+  const session = server?.trunk.session ?? null;
+  const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
+  return {
+    position,
+    name: server?.name ?? sections[0]?.name ?? '',
+    sections: sections.map(({ name }) => name),
+    serverid: server?.serverid ?? null,
+    instance: session?.serverInstance ?? null,
+    state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
+    addresses: addressesOf(namespace, sections, routes),
+    limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
+    volumes: (server?.volumes ?? []).map((volume) => ({
+      name: volume.name,
+      universe: volume.universe,
+      id: volume.id,
+      blocks: volume.sizeBytes / volume.blockSizeBytes,
+      blockSizeBytes: volume.blockSizeBytes,
+      readonly: volume.readonly,
+      shared: volume.shared,
+      holders: volume.holders,
+    })),
+    paths: routes.map(pathView),
+  };
+}
+
+/** The sections, then what was learned. */
+function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
+  const named = sections.map(({ name, address, port, position }) => ({
+    section: name,
+    address,
+    // Of a section that is no route just now, that which it would go to.
+    port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
+  }));
+  const learned = routes.filter(({ remote }) => remote.position === null);
+  const distinct = new Map(learned.map(({ remote, port }) => [endPointKey(remote.address, port), { remote, port }]));
+  return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
+}
+
+/** Raw device, and block device or NBD URI. */
+export interface ShownAs {
+  readonly raw: string | null;
+  readonly block: string | null;
+}
+
+export function attachmentView(volume: Volume, shown: ShownAs, servers: number): AttachmentView {
+  return {
+    namespace: volume.namespace,
+    name: volume.name,
+    universe: volume.universe,
+    id: volume.id,
+    byId: volumeById(volume),
+    state: waitsFor(volume) === null ? 'attached' : 'waiting',
+    readonly: volume.readonly,
+    blocks: volume.sizeBytes / volume.blockSizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
+    servers,
+    rawDevice: shown.raw,
+    blockDevice: shown.block ?? '-',
+  };
+}
+
+/** Why the volume's I/O cannot go on just now, or null. */
+function waitsFor(volume: Volume): string | null {
+  const { attachment, trunk, stall } = volume;
+  if (trunk.paths.length === 0) {
+    const word = stall.serverWord;
+    const path = word === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${word}`;
+    return stall.gaveUp ? `${path}: I/O was given up, its outcome is unknown` : path;
+  }
+  return attachment.phase === 'ready' ? null : attachment.reason;
+}
+
+/** For what a volume waits whose I/O stands still though it is ready; null: it was not said to. */
+function standsFor(volume: Volume, clock: Clock): string | null {
+  const { waitingSinceMs, standstill, trunk, serverText } = volume;
+  if (waitingSinceMs === null || standstill.saidSinceMs !== waitingSinceMs) return null;
+  return standstillReason(serverText, waitingSinceMs, trunk.storageTold, clock.monotonicMs());
+}
+
+/** What is said of a volume when its stall policy, or who looks whether it stands still, says `word`. */
+export function stallNotice(volume: Volume, word: VolumeWord, clock: Clock): { from: string; to: string; sentence: string } {
+  const { policy } = volume.stall;
+  const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
+  switch (word) {
+    case 'waits':
+      return {
+        from: 'open',
+        to: 'waiting',
+        sentence: `I/O waits${limit} for ${waitsFor(volume) ?? volume.serverText} (stall = ${policyText(policy)})`,
+      };
+    case 'gave-up':
+      return {
+        from: 'waiting',
+        to: 'given-up',
+        sentence: `I/O that waited${limit} is answered with an error, its outcome is unknown; the volume goes on by itself when its server is back (stall = ${policyText(policy)})`,
+      };
+    case 'stands-still': {
+      const waitedMs = clock.monotonicMs() - (volume.waitingSinceMs ?? clock.monotonicMs());
+      const reason = standsFor(volume, clock) ?? volume.serverText;
+      return { from: 'open', to: 'waiting', sentence: `No I/O was answered for ${secondsOf(waitedMs)}: it waits for ${reason}` };
+    }
+    case 'moves':
+    case 'goes-on':
+      return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
+    default:
+      return storageNotice(volume, word);
+  }
+}
+
+function storageNotice({ storageErrors: { told }, serverText }: Volume, word: StorageWord): { from: string; to: string; sentence: string } {
+  const { op, status, count } = told ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
+  const { errno, sentence } = statusEntry(status);
+  const remedy = status === STATUS.NO_SPACE ? 'free space there' : 'mend it there';
+  switch (word) {
+    case 'storage-fails':
+      return {
+        from: 'open',
+        to: 'failing',
+        sentence: `A ${op} ended with ${errno}: ${sentence}: ${remedy}, the log of ${serverText} says more`,
+      };
+    case 'storage-fails-on': {
+      const times = plural(count, 'time');
+      return {
+        from: 'failing',
+        to: 'failing',
+        sentence: `A ${op} ended with ${errno} ${times} more in ${STORAGE_ERRORS_LOG_MS / 1_000} s`,
+      };
+    }
+    case 'storage-works':
+      return { from: 'failing', to: 'open', sentence: `A ${op} has succeeded since, and none ended with ${errno} again` };
+  }
+}
+
+function policyText(policy: StallPolicy): string {
+  return typeof policy === 'number' ? printDuration(policy) : policy;
+}
+
+export function statusView(config: RscltConfig, namespaces: readonly Namespace[], volumes: readonly Volume[], clock: Clock): StatusView {
+  const positions = remotePositions(namespaces);
+  const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
+    position,
+    name: one.name,
+    address: one.address,
+    port: one.port,
+    reps: namespaces
+      .flatMap((namespace) => namespace.routes)
+      .filter((route) => route.local.address === one.address)
+      .map((route) => ({ ...pathView(route), position: positions.get(route) ?? 0, section: route.remote.name })),
+  }));
+  return {
+    interfaces,
+    waiting: volumes.flatMap((volume) => waitingView(volume, clock)),
+    logs: volumes.flatMap((volume) => logView(volume, clock)),
+  };
+}
+
+function logView(volume: Volume, clock: Clock): LogView[] {
+  const { log } = volume.attachment;
+  if (log === null) return [];
+  const toWall = (ms: number | null): number | null => (ms === null ? null : clock.wallMs() - clock.monotonicMs() + ms);
+  const { dataBytes, rangeBytes, usedBytes, sizeBytes } = log;
+  const times = { sinceMs: toWall(log.sinceMs), flushedMs: toWall(log.flushedMs) };
+  return [{ volume: labelOf(volume), dataBytes, rangeBytes, usedBytes, sizeBytes, ...times }];
+}
+
+/** The file's sections have their places there; what was learned comes behind them, in order of namespaces and servers. */
+function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
+  const positions = new Map<Route, number>();
+  let next = namespaces.reduce((sum, { config }) => sum + config.servers.length, 0);
+  for (const { routes } of namespaces) {
+    const learned = new Map<string, number>();
+    for (const route of routes) {
+      const key = endPointKey(route.remote.address, route.port);
+      if (route.remote.position === null && !learned.has(key)) learned.set(key, next++);
+      positions.set(route, route.remote.position ?? learned.get(key) ?? next);
+    }
+  }
+  return positions;
+}
+
+function waitingView(volume: Volume, clock: Clock): WaitingView[] {
+  const reason = waitsFor(volume) ?? standsFor(volume, clock);
+  if (reason === null || volume.waitingSinceMs === null) return [];
+  const toWallMs = clock.wallMs() - clock.monotonicMs();
+  // While its server says that it is there, it is waited for.
+  const untilMs = volume.stall.serverWord === null ? volume.stall.untilMs : null;
+  return [
+    {
+      volume: labelOf(volume),
+      waitsFor: reason,
+      sinceMs: toWallMs + volume.waitingSinceMs,
+      untilMs: untilMs === null ? null : toWallMs + untilMs,
+      requests: volume.outstanding,
+    },
+  ];
+}
+
+export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {
+  const routes = namespaces.flatMap((namespace) => namespace.routes);
+  return {
+    paths: routes.map(({ local, remote, port, supervisor }) => ({
+      interface: local.name,
+      address: remote.address,
+      port,
+      state: supervisor.state,
+      ...supervisor.totals,
+      readLatency: supervisor.latencies.read.view(),
+      writeLatency: supervisor.latencies.write.view(),
+    })),
+    volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
+  };
+}

@@ -1,0 +1,40 @@
+// Where devices are, whatever a server calls its volumes.
+// What is in the way there is found when they are made.
+
+import { expect, it } from 'vitest';
+import { devicePlaces, overlap } from './device-paths.ts';
+
+const volume = (name: string, universe = 0): { namespace: string; name: string; universe: number } => ({
+  namespace: 'osl',
+  name,
+  universe,
+});
+
+it('universe and name make the place, and path = another one, both below the root', () => {
+  expect(devicePlaces('', '/dev', volume('oracle', 2), null)).toEqual({ block: '/dev/av2/oracle', raw: '/dev/av2/roracle' });
+  expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), null)).toEqual({ block: '/lab/dev/av0/oracle', raw: '/lab/dev/av0/roracle' });
+  expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/dev/disk/db')).toEqual({
+    block: '/lab/dev/disk/db',
+    raw: '/lab/dev/disk/rdb',
+  });
+  expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/../../etc/db').block).toBe('/lab/etc/db');
+});
+
+it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'x'.repeat(64)])(
+  'a volume called %j has no place, unless it is given one',
+  (name) => {
+    expect(() => devicePlaces('', '/dev', volume(name), null)).toThrow(/cannot have a device of that name: give it a place with path =/);
+    expect(devicePlaces('', '/dev', volume(name), '/dev/db').block).toBe('/dev/db');
+  },
+);
+
+it('X and rX in one universe are in the way of each other, and so are two of one name', () => {
+  const places = (name: string, universe = 0, path: string | null = null): ReturnType<typeof devicePlaces> =>
+    devicePlaces('', '/dev', volume(name, universe), path);
+  expect(overlap(places('oracle'), places('oracle'))).toBe(true);
+  expect(overlap(places('oracle'), places('roracle'))).toBe(true);
+  expect(overlap(places('roracle'), places('oracle'))).toBe(true);
+  expect(overlap(places('oracle'), places('oracle', 1))).toBe(false);
+  expect(overlap(places('oracle'), places('oracle', 1, '/dev/av0/oracle'))).toBe(true);
+  expect(overlap(places('oracle'), places('rroracle'))).toBe(false);
+});

@@ -1,0 +1,38 @@
+// Where the devices of a volume are: /dev/avN/NAME and /dev/avN/rNAME, N being the universe, or where the configuration says. Pure.
+// Invariant: a name of a server never leads out of the folder.
+
+import path from 'node:path';
+import { RsError } from '@rsio/common/lib/errors';
+
+export interface DevicePlaces {
+  readonly raw: string;
+  readonly block: string;
+}
+
+interface Named {
+  readonly namespace: string;
+  readonly name: string;
+  readonly universe: number;
+}
+
+const NAME_FORM = /^[A-Za-z0-9_.-]{1,63}$/;
+
+/** `configured`: `path =` of the volume. Throws E_VOLUME for a name that cannot be one of a file. */
+export function devicePlaces(root: string, devDir: string, { name, universe }: Named, configured: string | null): DevicePlaces {
+  if (configured !== null) {
+    const block = root + path.posix.resolve('/', configured);
+    return { block, raw: path.posix.join(path.posix.dirname(block), `r${path.posix.basename(block)}`) };
+  }
+  if (!NAME_FORM.test(name) || name === '.' || name === '..')
+    throw new RsError(
+      'E_VOLUME',
+      `Volume ${JSON.stringify(name)} cannot have a device of that name: give it a place with path = in [volume], or use device = nbd-socket`,
+    );
+  const folder = `${devDir}/av${universe}`;
+  return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };
+}
+
+/** Whether two volumes would be in each other's way: the raw device of one may be called like the block device of another. */
+export function overlap(one: DevicePlaces, other: DevicePlaces): boolean {
+  return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
+}

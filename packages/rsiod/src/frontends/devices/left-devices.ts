@@ -1,0 +1,126 @@
+// Devices that the process before has left: what a crash has left is cleared away, and what the keeper held is served until its volume is
+// attached again. Leaves taking them up to devices.ts. Invariant: each that the keeper held is taken once, by its own volume, or let go, and
+// until then its I/O waits.
+
+import { closeSync } from 'node:fs';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { LeftDevice } from '../../keeper/kept-devices.ts';
+import { StandInVolume } from '../../keeper/stand-in-volume.ts';
+import { loopDevicesOn, removeLink } from '../loop/loop-device.ts';
+import { runCommand } from '../system/device-commands.ts';
+import { deviceUsers } from './device-users.ts';
+import type { DeviceVolume } from '../../volumes/frontend-volume.ts';
+import { type MountEntry, mountTable } from '../system/mount-table.ts';
+import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
+import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
+
+export interface LeftDevicesPorts extends VolumeDevicesPorts {
+  /** With it begins the source, in the mount table, of every raw device of a daemon with the same RUN. */
+  readonly sourcePrefix: string;
+  readonly stallOf: (volume: Pick<DeviceVolume, 'namespace' | 'name'>) => StallPolicy;
+  /** What somebody has lost: for the log, and for whoever waits at the prompt. `volume`: whose devices are taken away just now; null: long ago. */
+  readonly tell: (volume: Pick<DeviceVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string) => void;
+}
+
+export class LeftDevices {
+  private readonly ports: LeftDevicesPorts;
+  /** Served for volumes that are not attached again yet. */
+  private readonly waiting = new Map<LeftDevice, VolumeDevices>();
+
+  constructor(ports: LeftDevicesPorts) {
+    this.ports = ports;
+  }
+
+  get list(): VolumeDevices[] {
+    return [...this.waiting.values()];
+  }
+
+  /** Takes away what a daemon with the same RUN has left when it crashed. A file system on it is dead, and for a person to unmount. */
+  async clean(): Promise<void> {
+    const { clock, log, kept, sourcePrefix, tell } = this.ports;
+    const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
+    await this.dropStale(ours);
+    const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
+    for (const { mountPoint: rawFile } of left) {
+      const loops = await loopDevicesOn(rawFile);
+      const users = (await Promise.all(loops.map((loop) => deviceUsers({ rawFile, loop })))).flat();
+      try {
+        for (const loop of loops) await runCommand(clock, 'losetup', ['--detach', loop]);
+        await unmountLazily(clock, rawFile);
+        await removeFile(rawFile);
+        await removeLink(blockBeside(rawFile));
+        log.info(`Raw device ${rawFile}, left by a crash, is taken away`);
+        if (users.length > 0)
+          tell(
+            null,
+            `What stood on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted), and begun anew on the new device; what was not written is lost`,
+          );
+      } catch (thrown) {
+        log.warn(`Raw device ${rawFile}, left by a crash, stays: ${toRsError(thrown).message}`);
+      }
+    }
+  }
+
+  /** Its volume goes on with it, or nobody does. null: it was taken before. */
+  take(device: LeftDevice): VolumeDevices | null {
+    const devices = this.waiting.get(device) ?? null;
+    this.waiting.delete(device);
+    return this.ports.kept.take(device) ? devices : null;
+  }
+
+  /** Of a volume that nobody is to attach again: what uses it gets errors. Without `force` throws E_IN_USE. */
+  async letGo(device: LeftDevice, why: string, force: boolean): Promise<void> {
+    const { note } = device;
+    const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
+    if (users.length > 0 && !force) throw inUse(users);
+    const devices = this.take(device);
+    if (devices === null) return;
+    await devices.abandon();
+    const lost = users.length > 0 ? `: what ${users.join(', ')} had not written is lost, and its I/O fails` : '';
+    const sentence = `Devices ${note.block} and ${note.raw}, left by the process before, are taken away (${why})${lost}`;
+    if (users.length > 0) this.ports.tell(note, sentence);
+    else this.ports.log.warn(sentence);
+  }
+
+  /** What is held and not mounted any more serves nobody; what no note is understood of, nobody can serve. */
+  private async dropStale(ours: readonly MountEntry[]): Promise<void> {
+    const { kept, log } = this.ports;
+    for (const { id, fd } of kept.unreadable.splice(0)) {
+      closeSync(fd);
+      await kept.drop(id);
+      log.warn('A device of another version of rsiod cannot be gone on with: it is taken away');
+    }
+    for (const device of [...kept.left]) {
+      if (ours.some(({ mountPoint }) => mountPoint === device.note.raw)) continue;
+      kept.take(device);
+      closeSync(device.fd);
+      await kept.drop(device.id);
+    }
+    for (const device of kept.left) this.serveMeanwhile(device);
+  }
+
+  private serveMeanwhile(device: LeftDevice): void {
+    const { clock, log, label, stallOf } = this.ports;
+    const standIn: StandInVolume = new StandInVolume(device.note, {
+      clock,
+      policy: stallOf(device.note),
+      said: (word) => {
+        if (word === 'gave-up') log.error(`${label(standIn)}, not attached again yet: what waited for it got an error`);
+      },
+    });
+    const devices = VolumeDevices.adopt(device, standIn, this.ports);
+    this.waiting.set(device, devices);
+    devices.serveOn();
+  }
+}
+
+export function inUse(users: readonly string[]): RsError {
+  return new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
+}
+
+/** The block node is called like the raw one without its r. */
+function blockBeside(rawFile: string): string {
+  const at = rawFile.lastIndexOf('/') + 1;
+  return rawFile.slice(0, at) + rawFile.slice(at + 1);
+}

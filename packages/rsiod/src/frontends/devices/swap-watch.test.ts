@@ -1,0 +1,33 @@
+// Which swap space stands on a volume, from the kernel's own tables.
+// Leaves looking every few seconds to the daemon.
+
+import { expect, it } from 'vitest';
+import { parseMountTable } from '../system/mount-table.ts';
+import { swapsOn } from './swap-watch.ts';
+
+const TARGETS = [
+  { label: 'osl:oracle@0', device: '/dev/loop3', number: '7:3' },
+  { label: 'osl:data@0', device: '/dev/loop4', number: null },
+];
+const MOUNTS = parseMountTable(
+  '20 1 8:1 / / rw - ext4 /dev/sda1 rw\n21 20 7:3 / /mnt/a\\040b rw - ext4 /dev/loop3 rw\n22 21 8:2 / /mnt/a\\040b/other rw - ext4 /dev/sdb rw\n',
+);
+const HEAD = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
+
+function found(...files: readonly string[]): string[] {
+  const text = HEAD + files.map((file) => `${file}                              partition\t1024\t\t0\t\t-2\n`).join('');
+  return swapsOn(text, TARGETS, MOUNTS).map(({ label, swap }) => `${label} ${swap}`);
+}
+
+it('a device of ours, a partition of it, and a file on it are swap space on a volume', () => {
+  expect(found('/dev/loop3', '/dev/loop4p2', '/mnt/a\\040b/swapfile')).toEqual([
+    'osl:oracle@0 /dev/loop3',
+    'osl:data@0 /dev/loop4p2',
+    'osl:oracle@0 /mnt/a b/swapfile',
+  ]);
+});
+
+it('what stands elsewhere is none of ours', () => {
+  expect(found('/dev/sda2', '/dev/loop31', '/swapfile', '/mnt/a\\040b/other/swapfile')).toEqual([]);
+  expect(found()).toEqual([]);
+});

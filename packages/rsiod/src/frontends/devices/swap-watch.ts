@@ -1,0 +1,82 @@
+// Swap space on a volume: what the kernel swaps out goes through this process, which may need the memory that is being swapped out for it: the
+// machine can stand still for ever. It cannot be refused, so it is told, once, when it is seen. Leaves what is done about it to a person.
+// Invariant: only what the kernel answers from memory is read, so that no device of ours is touched.
+
+import { readFile } from 'node:fs/promises';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { SWAP_LOOK_MS } from '@rsio/common/lib/program-limits';
+import { ofBlock } from '../loop/loop-device.ts';
+import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts';
+
+/** A volume and the block device of it. */
+export interface SwapTarget {
+  /** `osl:oracle@0` */
+  readonly label: string;
+  /** `/dev/loop3` */
+  readonly device: string;
+  /** What the kernel calls it, `7:3`; null: it is gone. */
+  readonly number: string | null;
+}
+
+export interface SwapWatchPorts {
+  readonly clock: Clock;
+  readonly devices: () => readonly { readonly label: string; readonly device: string }[];
+  readonly tell: (label: string, sentence: string) => void;
+}
+
+/** What swaps on which volume: `text` of /proc/swaps. Partitions of a device, and files of a file system that is mounted from it, count. */
+export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
+  const files = text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => (line.startsWith('/') ? [unescaped(line.split(/\s/)[0] ?? '')] : []));
+  return files.flatMap((swap) => {
+    const [mount] = mounts
+      .filter(({ mountPoint }) => mountPoint === '/' || swap.startsWith(`${mountPoint}/`))
+      .toSorted((left, right) => right.mountPoint.length - left.mountPoint.length);
+    const isPart = (device: string): boolean =>
+      swap === device || (swap.startsWith(`${device}p`) && /^\d+$/.test(swap.slice(device.length + 1)));
+    const target = targets.find(({ device, number }) => isPart(device) || (number !== null && mount?.device === number));
+    return target === undefined ? [] : [{ label: target.label, swap }];
+  });
+}
+
+export class SwapWatch {
+  private readonly ports: SwapWatchPorts;
+  private readonly told = new Set<string>();
+  private timer: Timer | null = null;
+  private hasEnded = false;
+
+  constructor(ports: SwapWatchPorts) {
+    this.ports = ports;
+  }
+
+  start(): void {
+    this.timer = this.ports.clock.after(SWAP_LOOK_MS, () => {
+      void this.look().finally(() => {
+        if (!this.hasEnded) this.start();
+      });
+    });
+  }
+
+  stop(): void {
+    this.hasEnded = true;
+    this.timer?.cancel();
+  }
+
+  private async look(): Promise<void> {
+    const devices = this.ports.devices();
+    const text = devices.length === 0 ? '' : await readFile('/proc/swaps', 'utf8').catch(() => '');
+    // The first line names the columns.
+    if (text.trimEnd().split('\n').length < 2) return this.told.clear();
+    const targets = await Promise.all(devices.map(async (one) => ({ ...one, number: await ofBlock(one.device, 'dev') })));
+    const found = swapsOn(text, targets, await mountTable().catch(() => []));
+    for (const one of this.told) if (!found.some(({ label, swap }) => one === `${label} ${swap}`)) this.told.delete(one);
+    for (const { label, swap } of found) {
+      if (this.told.has(`${label} ${swap}`)) continue;
+      this.told.add(`${label} ${swap}`);
+      const why = 'to swap out, the kernel needs rsiod, which may need the memory that is being swapped out';
+      this.ports.tell(label, `${swap} is used as swap space: the machine can stand still for ever, because ${why}: swapoff ${swap}`);
+    }
+  }
+}

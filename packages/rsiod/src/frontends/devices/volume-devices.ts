@@ -1,0 +1,270 @@
+// The devices of one volume: the raw one, the block one on it, and the keeper's hold of them. Leaves which ones a volume gets, and whether
+// they may be taken away, to devices.ts. Invariants: what was made only in part is taken away again; the keeper's note tells what is there;
+// what is taken away is held by nobody.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { DEVICE_FORCE_MS } from '@rsio/common/lib/limits';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { DeviceNote } from '../../keeper/device-note.ts';
+import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
+import type { StandInVolume } from '../../keeper/stand-in-volume.ts';
+import { LoopDevice } from '../loop/loop-device.ts';
+import type { LoopNodes } from '../loop/loop-nodes.ts';
+import type { DevicePlaces } from './device-paths.ts';
+import { deviceUsers } from './device-users.ts';
+import type { DeviceVolume } from '../../volumes/frontend-volume.ts';
+import type { FuseBuffers } from '../fuse/fuse-buffers.ts';
+import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
+
+export interface VolumeDevicesPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** `osl:oracle@0` */
+  readonly label: (volume: DeviceVolume) => string;
+  /** What the mount table shows as the source of a volume's raw device. */
+  readonly sourceOf: (volume: DeviceVolume) => string;
+  /** Of all raw devices. */
+  readonly buffers: FuseBuffers;
+  /** By which they outlive this process. */
+  readonly kept: KeptDevices;
+  readonly nodes: LoopNodes;
+}
+
+/** Paths of what is there of a volume. */
+export interface ShownDevices {
+  readonly raw: string;
+  readonly block: string | null;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class VolumeDevices {
+  readonly places: DevicePlaces;
+  private readonly ports: VolumeDevicesPorts;
+  private shownVolume: DeviceVolume;
+  private rawDevice!: RawDevice;
+  private loop: LoopDevice | null = null;
+  /** Where its I/O waits until the volume is attached again; null: it was made by this process. */
+  private readonly standIn: StandInVolume | null;
+  /** The keeper's number of it; null: it is not held. */
+  private keptId: number | null = null;
+  private isUnmounted = false;
+
+  private constructor(volume: DeviceVolume, standIn: StandInVolume | null, places: DevicePlaces, ports: VolumeDevicesPorts) {
+    this.shownVolume = volume;
+    this.standIn = standIn;
+    this.places = places;
+    this.ports = ports;
+  }
+
+  /** Throws what stands in the way; then nothing of it is there. */
+  static async make(volume: DeviceVolume, kind: 'block' | 'raw', places: DevicePlaces, ports: VolumeDevicesPorts): Promise<VolumeDevices> {
+    const made = new VolumeDevices(volume, null, places, ports);
+    made.rawDevice = await RawDevice.make(made.rawOptions());
+    made.isUnmounted = made.rawDevice.isGone;
+    if (kind === 'raw') return made;
+    try {
+      const { raw: rawFile, block: node } = places;
+      const { blockSizeBytes, readonly } = volume;
+      made.loop = await LoopDevice.make({ clock: ports.clock, nodes: ports.nodes, rawFile, node, blockSizeBytes, readonly });
+    } catch (thrown) {
+      await made.abandon();
+      throw thrown;
+    }
+    return made;
+  }
+
+  /** Those that the process before has left, in the place of a volume that is not attached again yet. `serveOn` comes next. */
+  static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
+    const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
+    made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
+    made.keptId = id;
+    if (note.loop !== null) {
+      const { blockSizeBytes, readonly } = note;
+      const { clock, nodes } = ports;
+      made.loop = LoopDevice.adopt({ clock, nodes, rawFile: note.raw, node: note.block, blockSizeBytes, readonly }, note.loop);
+    }
+    return made;
+  }
+
+  get volume(): DeviceVolume {
+    return this.shownVolume;
+  }
+
+  /** Somebody else has unmounted it. */
+  get isGone(): boolean {
+    return this.isUnmounted;
+  }
+
+  /** null: they are gone. */
+  get shown(): ShownDevices | null {
+    if (this.isUnmounted) return null;
+    return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
+  }
+
+  /** `/dev/loop3`; null: there is none. */
+  get loopDevice(): string | null {
+    return this.loop?.device ?? null;
+  }
+
+  /** What was under way comes again, and waits for the volume with all that comes; what needs no server is answered. */
+  serveOn(): void {
+    try {
+      this.rawDevice.serveOn();
+    } catch (thrown) {
+      this.ports.log.error(`${this.places.raw} cannot be gone on with: ${toRsError(thrown).message}`);
+      this.rawDevice.fail();
+    }
+  }
+
+  /** Has them held. A kernel that cannot give requests once more would let what was under way hang for ever. */
+  async hold(): Promise<void> {
+    if (!this.rawDevice.file.canResend || this.isUnmounted) return;
+    this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
+    // Meanwhile it may have been unmounted, or given to another owner.
+    if (this.isUnmounted) await this.letLoose();
+    else this.note();
+  }
+
+  /** The keeper learns what is there now. */
+  note(): void {
+    if (this.keptId !== null) this.ports.kept.note(this.keptId, this.asNote());
+  }
+
+  /** No more requests are taken: another process is to go on with them. */
+  pause(): void {
+    this.rawDevice.pause();
+  }
+
+  /** All I/O on them gets errors from now on. */
+  fail(): void {
+    this.rawDevice.fail();
+  }
+
+  /** The volume has grown. */
+  async grow(): Promise<void> {
+    if (this.isUnmounted) return;
+    await this.rawDevice.grow();
+    await this.loop?.grow();
+  }
+
+  /** Who uses them, for people. */
+  async users(): Promise<string[]> {
+    if (this.isUnmounted) return [];
+    const loop = this.loop !== null && (await this.loop.isOurs()) ? this.loop.device : null;
+    return await deviceUsers({ rawFile: this.places.raw, loop });
+  }
+
+  /**
+   * What the process before had acknowledged and not flushed was in its log, which has ended with it: so it is flushed before anything of what
+   * was under way is done once more. `isTheirs`: they were not taken away meanwhile.
+   */
+  async goOn(volume: DeviceVolume, isTheirs: () => boolean): Promise<void> {
+    const { log, label, clock } = this.ports;
+    const startMs = clock.monotonicMs();
+    const status = volume.readonly ? STATUS.OK : await flushed(volume);
+    if (status !== STATUS.OK)
+      log.error(`${label(volume)}: what was written and not flushed before rsiod began anew may be lost: ${statusEntry(status).sentence}`);
+    try {
+      // What waited was told so.
+      if (!isTheirs()) return;
+      const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
+      this.standIn?.become(volume);
+      this.shownVolume = volume;
+      if (isSame) this.note();
+      log.info(`${label(volume)} is shown as before, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
+      await this.mendLoop();
+      // Two programs for each of a thousand volumes would take seconds. After a crash before the note the next process does it.
+      if (isSame) return;
+      await this.grow();
+      this.note();
+    } catch (thrown) {
+      log.warn(`${label(volume)}: ${toRsError(thrown).message}`);
+    }
+  }
+
+  /** The kind way. False: it did not work out, and force is to follow. With it nobody waits long for I/O that stalls. */
+  async removed(force: boolean): Promise<boolean> {
+    const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
+    try {
+      await this.loop?.remove();
+      await this.rawDevice.remove();
+      await this.letLoose();
+      return true;
+    } catch (thrown) {
+      if (force) return false;
+      // The raw device was in use after all: as it was, then.
+      await this.mendLoop();
+      throw thrown;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  /** File systems on it write what they have, as far as that goes in a short time. */
+  async written(): Promise<void> {
+    const timer = this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail());
+    await this.loop?.sync().catch(() => undefined);
+    timer.cancel();
+  }
+
+  /** Whoever uses them gets errors. */
+  async abandon(): Promise<void> {
+    this.rawDevice.fail();
+    this.standIn?.giveUp();
+    try {
+      await this.loop?.abandon();
+      await this.rawDevice.abandon();
+    } catch (thrown) {
+      this.ports.log.warn(`Raw device ${this.places.raw} stays until nobody uses it: ${toRsError(thrown).message}`);
+    }
+    await this.letLoose();
+  }
+
+  private async mendLoop(): Promise<void> {
+    if (this.loop !== null && !(await this.loop.isOurs())) this.loop = await this.loop.again();
+  }
+
+  private async letLoose(): Promise<void> {
+    const { keptId } = this;
+    this.keptId = null;
+    if (keptId !== null) await this.ports.kept.drop(keptId);
+  }
+
+  private asNote(): DeviceNote {
+    const { namespace, name, universe, id, readonly, sizeBytes, blockSizeBytes, canDiscard, life } = this.shownVolume;
+    const loop = this.loop === null ? null : { device: this.loop.device, sequence: this.loop.sequence, isNew: this.loop.isNew };
+    const shape = { readonly, sizeBytes, blockSizeBytes, canDiscard };
+    return { namespace, name, universe, id, ...shape, ...this.places, loop, file: this.rawDevice.file, life };
+  }
+
+  private rawOptions(): RawDeviceOptions {
+    const { shownVolume: volume, places } = this;
+    const { clock, log, label, buffers, sourceOf } = this.ports;
+    return {
+      volume,
+      file: places.raw,
+      source: sourceOf(volume),
+      buffers,
+      clock,
+      warn: (sentence) => log.warn(sentence),
+      // What is said of it while it is being made is known when it is held.
+      fileChanged: () => this.note(),
+      gone: (reason) => {
+        this.isUnmounted = true;
+        void this.letLoose();
+        log.warn(`Raw device ${places.raw} of ${label(volume)} is gone (${reason}): rsconfig -d and -a bring it back`);
+      },
+    };
+  }
+}
+
+/** Resolves with what became of it, however long it takes. */
+function flushed(volume: DeviceVolume): Promise<Status> {
+  return new Promise((done) => {
+    const nowhere = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };
+    volume.submit({ op: 'flush', ...nowhere, fua: false, keepAllocated: false, done });
+  });
+}

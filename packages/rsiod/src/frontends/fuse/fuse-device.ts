@@ -1,0 +1,197 @@
+// The descriptor of one raw device: requests are read from it, replies written to it. Driven by epoll where Node lets a pipe's handle have it
+// (undocumented, hence every step is checked), else by one pending read, which costs a thread of the pool. The descriptor may come from
+// outside: whoever gives it has opened /dev/fuse. Invariants: each read has a buffer of its own when the session keeps the last one; after
+// `close` nothing is received, replied or given to the descriptor.
+
+import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
+import { createServer, Socket } from 'node:net';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { FUSE_DRAIN_MAX } from '@rsio/common/lib/limits';
+import type { FuseBuffers } from './fuse-buffers.ts';
+import { writeResend } from './fuse-codec.ts';
+import { REPLY_HEADER_BYTES } from './fuse-constants.ts';
+import type { FusePort } from './fuse-session.ts';
+
+const DEVICE = '/dev/fuse';
+
+/** Opens the kernel's side of a raw device that is still to be mounted. Throws E_SYSTEM. */
+export function openFuse(): number {
+  try {
+    return openSync(DEVICE, 'r+');
+  } catch (thrown) {
+    throw new RsError(
+      'E_SYSTEM',
+      `${DEVICE} cannot be opened (${errnoName(thrown) ?? 'unknown'}): load the module fuse, or use device = nbd-socket`,
+    );
+  }
+}
+
+export interface FuseDeviceOptions {
+  readonly buffers: FuseBuffers;
+  /** One request in `bytes`; true: the buffer is kept. */
+  readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
+  /** More requests than one are under way: others may have come meanwhile. */
+  readonly isBusy: () => boolean;
+  /** It was unmounted, or its connection was aborted. Called at most once, not after `close`. */
+  readonly gone: (reason: string) => void;
+  /** False: never borrows a pipe's handle. */
+  readonly usesPoll?: boolean;
+}
+
+export class FuseDevice implements FusePort {
+  private readonly options: FuseDeviceOptions;
+  /** Of /dev/fuse. */
+  readonly fd: number;
+  private buffer: Buffer;
+  private socket: Socket | null = null;
+  private isReading = false;
+  private isPaused = false;
+  private isClosed = false;
+
+  /** `fd`: of /dev/fuse, mounted; it belongs to the device from now on. */
+  constructor(fd: number, options: FuseDeviceOptions) {
+    this.fd = fd;
+    this.options = options;
+    this.buffer = options.buffers.takeLarge();
+  }
+
+  /** Begins to receive. Only when it is mounted: before, the kernel refuses to be read. */
+  start(): void {
+    this.socket = this.options.usesPoll === false ? null : this.polled();
+    if (this.socket === null) this.readOn();
+    else this.socket.resume();
+  }
+
+  reply(bytes: Buffer, start: number, end: number): void {
+    if (this.isClosed) return;
+    try {
+      writeSync(this.fd, bytes, start, end - start);
+    } catch (thrown) {
+      // ENOENT: the kernel has given the request up. ENODEV: the device was unmounted, which reading tells too.
+      const errno = errnoName(thrown);
+      if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
+    }
+  }
+
+  /** Before `start`: has the kernel give what another process has read and not answered once more. Throws E_SYSTEM. */
+  resend(): void {
+    const bytes = Buffer.alloc(REPLY_HEADER_BYTES);
+    try {
+      writeSync(this.fd, bytes, 0, writeResend(bytes));
+    } catch (thrown) {
+      throw new RsError('E_SYSTEM', `The kernel does not give requests once more (${errnoName(thrown) ?? String(thrown)})`);
+    }
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    if (this.socket !== null) this.socket.resume();
+    else if (!this.isClosed) this.readOn();
+  }
+
+  /** Lets go of the descriptor. With none left the kernel answers what is out, and all that comes, with an error. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    if (this.socket !== null) this.socket.destroy();
+    // A pending read has the buffer and the descriptor until the device is unmounted.
+    else if (!this.isReading) closeSync(this.fd);
+    if (this.socket !== null || !this.isReading) this.options.buffers.put(this.buffer);
+  }
+
+  private end(reason: string): void {
+    if (this.isClosed) return;
+    this.close();
+    this.options.gone(reason);
+  }
+
+  private received(lengthBytes: number): void {
+    const { buffers, receive } = this.options;
+    if (receive(this.buffer, lengthBytes)) this.buffer = buffers.takeLarge();
+  }
+
+  private polled(): Socket | null {
+    const handle = pollHandle(this.fd);
+    if (handle === null) return null;
+    const onread = {
+      buffer: () => this.buffer,
+      callback: (lengthBytes: number): boolean => {
+        this.received(lengthBytes);
+        if (this.options.isBusy()) this.drain();
+        return !this.isPaused;
+      },
+    };
+    const socket = new Socket({ handle, manualStart: true, allowHalfOpen: true, onread } as ConstructorParameters<typeof Socket>[0]);
+    socket.on('error', (error) => this.end(errnoName(error) ?? error.message));
+    socket.on('end', () => this.end('end of input'));
+    return socket;
+  }
+
+  /**
+   * What else is there by now: epoll tells of one request for each turn of the loop, and a trunk that is given one at a time sends one at a time.
+   * The look that finds nothing costs an exception, which is cheap only without a stack.
+   */
+  private drain(): void {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      for (let count = 0; count < FUSE_DRAIN_MAX && !this.isPaused && !this.isClosed; count++) {
+        const lengthBytes = readSync(this.fd, this.buffer, 0, this.buffer.length, null);
+        if (lengthBytes === 0) return;
+        this.received(lengthBytes);
+      }
+    } catch (thrown) {
+      // EAGAIN: nothing. All else comes again when the loop reads.
+      if (errnoName(thrown) === undefined) throw thrown;
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  }
+
+  private readOn(): void {
+    if (this.isReading || this.isPaused || this.isClosed) return;
+    this.isReading = true;
+    read(this.fd, this.buffer, 0, this.buffer.length, null, (error, lengthBytes) => this.haveRead(error, lengthBytes));
+  }
+
+  private haveRead(error: NodeJS.ErrnoException | null, lengthBytes: number): void {
+    this.isReading = false;
+    if (this.isClosed) {
+      closeSync(this.fd);
+      this.options.buffers.put(this.buffer);
+      return;
+    }
+    // EINTR, ENOENT: the request was taken back while it was being read.
+    const isPassing = error === null || ['EINTR', 'ENOENT'].includes(errnoName(error) ?? '');
+    if (!isPassing) {
+      this.end(errnoName(error) ?? error.message);
+      return;
+    }
+    if (error === null) this.received(lengthBytes);
+    this.readOn();
+  }
+}
+
+/** A pipe's handle that has the descriptor; null: not with this Node. */
+function pollHandle(fd: number): object | null {
+  const server = createServer();
+  server.on('error', () => undefined);
+  server.listen(`\0rsiod-${process.pid}-${fd}`);
+  const listening: unknown = Reflect.get(server, '_handle');
+  server.close();
+  if (typeof listening !== 'object' || listening === null) return null;
+  const PipeHandle: unknown = listening.constructor;
+  if (typeof PipeHandle !== 'function') return null;
+  // 0: a plain stream, neither a server nor one that passes descriptors.
+  const handle: unknown = Reflect.construct(PipeHandle, [0]);
+  if (typeof handle !== 'object' || handle === null) return null;
+  const open: unknown = Reflect.get(handle, 'open');
+  if (typeof open !== 'function' || typeof Reflect.get(handle, 'useUserBuffer') !== 'function') return null;
+  const refused: unknown = Reflect.apply(open, handle, [fd]);
+  return refused === 0 || refused === undefined ? handle : null;
+}

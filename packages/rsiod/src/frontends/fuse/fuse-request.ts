@@ -1,0 +1,55 @@
+// One request of the kernel while it is under way: what the volume sees as VolumeIo, and what is needed to answer it.
+// Objects are used again within their session.
+
+import type { Timer } from '@rsio/common/lib/clock';
+import type { Status } from '@rsio/protocol/wire/status';
+import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import { DATA_OFFSET } from './fuse-buffers.ts';
+import { FuseHeader } from './fuse-codec.ts';
+
+const NO_BUFFER = Buffer.alloc(0);
+
+export class FuseRequest implements VolumeIo {
+  op: VolumeOp = 'read';
+  positionBytes = 0;
+  lengthBytes = 0;
+  buffer: Buffer = NO_BUFFER;
+  readonly bufferOffset = DATA_OFFSET;
+  fua = false;
+  keepAllocated = false;
+
+  readonly header = new FuseHeader();
+  /** It looks for data or a hole, from position on. */
+  seeks: 'data' | 'hole' | null = null;
+  /** The kernel has its answer, though the volume is not done with it. */
+  isAnswered = false;
+  /** Set when its program was interrupted. */
+  interrupted: Timer | null = null;
+  private readonly completed: (request: FuseRequest, status: Status) => void;
+
+  constructor(completed: (request: FuseRequest, status: Status) => void) {
+    this.completed = completed;
+  }
+
+  done(status: Status): void {
+    this.completed(this, status);
+  }
+
+  /** Nothing was changed by it, and nothing will be: it may be answered before the volume is done. */
+  get onlyAsks(): boolean {
+    return this.seeks !== null || this.op === 'read';
+  }
+
+  /** Made as new. Returns the data buffer that it had, or null. */
+  clear(): Buffer | null {
+    const { buffer } = this;
+    this.interrupted?.cancel();
+    this.interrupted = null;
+    this.buffer = NO_BUFFER;
+    this.isAnswered = false;
+    this.seeks = null;
+    this.fua = false;
+    this.keepAllocated = false;
+    return buffer === NO_BUFFER ? null : buffer;
+  }
+}

@@ -1,0 +1,450 @@
+// What the kernel asks of one raw device, and the answers: requests from fuse-codec.ts to the volume, outcomes back. Sans-I/O: whoever has the
+// descriptor hands in what was read from it. Judging is the volume's, except for what only files have (ends, permissions, holes).
+// Invariants: each request that needs an answer gets exactly one, also after `stop`; a buffer goes back exactly once, and never while the
+// volume has it; a change is never answered before the volume is done with it, except by `stop`, whose caller gives up what is out.
+
+import { AssertionError } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import {
+  FUSE_BACKGROUND_MAX,
+  FUSE_BYTES_OUT_MAX,
+  FUSE_COPY_MAX_BYTES,
+  FUSE_DATA_MAX_BYTES,
+  FUSE_INTERRUPT_MS,
+  FUSE_REQUESTS_OUT_MAX,
+} from '@rsio/common/lib/limits';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import { DATA_OFFSET, type FuseBuffers } from './fuse-buffers.ts';
+import {
+  agree,
+  FuseHeader,
+  interrupts,
+  readFallocate,
+  readHeader,
+  readInit,
+  readOffset,
+  readOpenFlags,
+  readSetAttr,
+  readSize,
+  readWhence,
+  readWriteFlags,
+  writeAttrReply,
+  writeInitReply,
+  writeOpenReply,
+  writeReplyHeader,
+  writeSeekReply,
+  writeStatfsReply,
+  writeWriteReply,
+} from './fuse-codec.ts';
+import {
+  ATTR_REPLY_BYTES,
+  ERRNO,
+  FALLOCATE,
+  MAJOR,
+  MINOR_MIN,
+  MODE_PERMISSIONS,
+  MODE_REGULAR,
+  O_ACCMODE,
+  O_DSYNC,
+  OPCODE,
+  OPEN_FLAG,
+  REPLY_HEADER_BYTES,
+  SEEK,
+  SET,
+} from './fuse-constants.ts';
+import { fuseErrno } from './fuse-errno.ts';
+import { FuseRequest } from './fuse-request.ts';
+import { type Sought, seek } from './fuse-seek.ts';
+
+/** Where replies go, and how reading is held back. */
+export interface FusePort {
+  /** One reply, whole; the bytes are the caller's again when this returns. */
+  reply(bytes: Buffer, start: number, end: number): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** What the kernel was told of the file, and told us: the next process that serves it goes on with that. */
+export interface FuseFile {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Wall clock. */
+  readonly madeMs: number;
+  /** The kernel can give requests that were read and not answered once more. */
+  readonly canResend: boolean;
+}
+
+export interface FuseSessionOptions {
+  readonly volume: DoorVolume;
+  readonly port: FusePort;
+  readonly buffers: FuseBuffers;
+  readonly clock: Clock;
+  /** Of the process that served it before; null: it is new. */
+  readonly file?: FuseFile | null;
+  /** `file` is another one. */
+  readonly fileChanged?: () => void;
+  /** The kernel has said what it can do. `refusal`: why that is not enough, a sentence; null: it is. */
+  readonly agreed?: (refusal: string | null) => void;
+  /** What came cannot be understood, or not be agreed on. */
+  readonly broken: (reason: string) => void;
+}
+
+/** What the volume is asked for. */
+const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, OPCODE.FSYNC, OPCODE.FALLOCATE, OPCODE.LSEEK]);
+
+export class FuseSession {
+  private readonly options: FuseSessionOptions;
+  private readonly volume: DoorVolume;
+  private readonly active = new Set<FuseRequest>();
+  private readonly idle: FuseRequest[] = [];
+  private readonly header = new FuseHeader();
+  private readonly small = Buffer.alloc(ATTR_REPLY_BYTES);
+  private current: FuseFile;
+  private handles = 0;
+  private bytesOut = 0;
+  private isPaused = false;
+  private isStopped = false;
+
+  constructor(options: FuseSessionOptions) {
+    this.options = options;
+    this.volume = options.volume;
+    const madeMs = options.clock.wallMs();
+    this.current = options.file ?? { mode: MODE_REGULAR | 0o600, uid: 0, gid: 0, madeMs, canResend: false };
+  }
+
+  get file(): FuseFile {
+    return this.current;
+  }
+
+  /** Requests that the volume is not done with. */
+  get underWay(): number {
+    return this.active.size;
+  }
+
+  /** One request, as it was read, in a large buffer. True: the buffer is kept, and given back by the session. */
+  receive(bytes: Buffer, lengthBytes: number): boolean {
+    const { header } = this;
+    const verdict = readHeader(bytes, lengthBytes, header);
+    if (verdict === 'good') {
+      try {
+        return this.take(bytes, header);
+      } catch (thrown) {
+        this.mistaken(thrown);
+        if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
+        // Somebody may have the buffer.
+        return true;
+      }
+    }
+    this.options.broken(`a request of ${lengthBytes} bytes, opcode ${verdict === 'bad' ? '?' : header.opcode}, is none`);
+    if (verdict === 'short' && needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
+    return false;
+  }
+
+  /** Answers everything that is out with EIO, and from now on every request for the volume. */
+  stop(): void {
+    this.isStopped = true;
+    for (const request of this.active) this.giveUp(request, ERRNO.EIO);
+    if (this.isPaused) this.resume();
+  }
+
+  private take(bytes: Buffer, header: FuseHeader): boolean {
+    if (this.isStopped && VOLUME_OPCODES.has(header.opcode)) {
+      this.fail(header, ERRNO.EIO);
+      return false;
+    }
+    switch (header.opcode) {
+      case OPCODE.READ:
+        this.read(bytes, header);
+        return false;
+      case OPCODE.WRITE:
+        return this.write(bytes, header);
+      case OPCODE.FSYNC:
+        this.submit(this.begin(header), 'flush', 0, 0);
+        return false;
+      case OPCODE.FALLOCATE:
+        this.fallocate(bytes, header);
+        return false;
+      case OPCODE.LSEEK:
+        this.lseek(bytes, header);
+        return false;
+      case OPCODE.INTERRUPT:
+        this.interrupt(bytes);
+        return false;
+      default:
+        this.answerAtOnce(bytes, header);
+        return false;
+    }
+  }
+
+  /** What the volume is not asked for. */
+  private answerAtOnce(bytes: Buffer, header: FuseHeader): void {
+    switch (header.opcode) {
+      case OPCODE.INIT:
+        this.init(bytes, header);
+        break;
+      case OPCODE.GETATTR:
+        this.answerAttr(header);
+        break;
+      case OPCODE.SETATTR:
+        this.setAttr(bytes, header);
+        break;
+      case OPCODE.OPEN:
+        this.open(bytes, header);
+        break;
+      case OPCODE.STATFS:
+        this.answer(writeStatfsReply(this.small, header, this.volume.sizeBytes, this.volume.blockSizeBytes));
+        break;
+      // Nothing is kept back here, so closing has nothing to write.
+      case OPCODE.FLUSH:
+      case OPCODE.RELEASE:
+      case OPCODE.DESTROY:
+        this.fail(header, ERRNO.OK);
+        break;
+      case OPCODE.FORGET:
+      case OPCODE.BATCH_FORGET:
+        break;
+      default:
+        this.fail(header, ERRNO.ENOSYS);
+    }
+  }
+
+  private init(bytes: Buffer, header: FuseHeader): void {
+    const offer = readInit(bytes);
+    const agreed = agree(offer);
+    if (agreed === null) {
+      this.fail(header, ERRNO.EIO);
+      this.options.agreed?.(
+        `the kernel speaks FUSE ${offer.major}.${offer.minor}, and ${MAJOR}.${MINOR_MIN} (Linux 4.20) or newer is needed: use device = nbd-socket`,
+      );
+      return;
+    }
+    const end = writeInitReply(this.small, header, {
+      ...agreed,
+      maxReadaheadBytes: Math.min(offer.maxReadaheadBytes, FUSE_DATA_MAX_BYTES),
+      backgroundMax: FUSE_BACKGROUND_MAX,
+      writeMaxBytes: FUSE_DATA_MAX_BYTES,
+      pagesMax: FUSE_DATA_MAX_BYTES / 4096,
+    });
+    this.answer(end);
+    this.change({ canResend: offer.canResend });
+    this.options.agreed?.(null);
+  }
+
+  private change(fields: Partial<FuseFile>): void {
+    this.current = { ...this.current, ...fields };
+    this.options.fileChanged?.();
+  }
+
+  private open(bytes: Buffer, header: FuseHeader): void {
+    const writes = (readOpenFlags(bytes) & O_ACCMODE) !== 0;
+    if (this.isStopped) this.fail(header, ERRNO.EIO);
+    else if (writes && this.volume.readonly) this.fail(header, ERRNO.EROFS);
+    // Nothing of the volume stays in the page cache: another client may write a shared one.
+    else
+      this.answer(
+        writeOpenReply(this.small, header, ++this.handles, OPEN_FLAG.DIRECT_IO | OPEN_FLAG.PARALLEL_DIRECT_WRITES | OPEN_FLAG.NOFLUSH),
+      );
+  }
+
+  /**
+   * The size stays what it is: O_TRUNC does nothing, as for a block device, and any other size is refused. Owner and permissions hold as long
+   * as the device is there.
+   */
+  private setAttr(bytes: Buffer, header: FuseHeader): void {
+    const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
+    if ((valid & SET.SIZE) !== 0) {
+      const isOpening = sizeBytes === 0 && (valid & SET.FH) === 0;
+      if (!isOpening && sizeBytes !== this.volume.sizeBytes) {
+        this.fail(header, ERRNO.EINVAL);
+        return;
+      }
+    }
+    // Told before it is answered: who is answered may rely on it.
+    this.change({
+      ...((valid & SET.MODE) === 0 ? {} : { mode: MODE_REGULAR | (mode & MODE_PERMISSIONS) }),
+      ...((valid & SET.UID) === 0 ? {} : { uid }),
+      ...((valid & SET.GID) === 0 ? {} : { gid }),
+    });
+    this.answerAttr(header);
+  }
+
+  private answerAttr(header: FuseHeader): void {
+    const { sizeBytes, blockSizeBytes } = this.volume;
+    const { mode, uid, gid, madeMs } = this.current;
+    this.answer(writeAttrReply(this.small, header, { sizeBytes, blockSizeBytes, timeMs: madeMs, mode, uid, gid }));
+  }
+
+  /** Short at the end of the volume, as a file is. */
+  private read(bytes: Buffer, header: FuseHeader): void {
+    const position = readOffset(bytes);
+    const asked = readSize(bytes);
+    const length = Math.min(asked, this.volume.sizeBytes - position);
+    if (asked > FUSE_DATA_MAX_BYTES) this.fail(header, ERRNO.EINVAL);
+    else if (length <= 0) this.fail(header, ERRNO.OK);
+    else {
+      const request = this.begin(header);
+      request.buffer = this.options.buffers.take(length);
+      this.submit(request, 'read', position, length);
+    }
+  }
+
+  /** Short at the end of the volume, and nothing behind it, as with a block device. */
+  private write(bytes: Buffer, header: FuseHeader): boolean {
+    const { buffers } = this.options;
+    const position = readOffset(bytes);
+    const asked = readSize(bytes);
+    const length = Math.max(0, Math.min(asked, this.volume.sizeBytes - position));
+    if (asked > FUSE_DATA_MAX_BYTES) {
+      this.fail(header, ERRNO.EINVAL);
+      return false;
+    }
+    if (length === 0 && asked > 0) {
+      this.fail(header, this.volume.readonly ? ERRNO.EROFS : ERRNO.ENOSPC);
+      return false;
+    }
+    const request = this.begin(header);
+    const isKept = length > FUSE_COPY_MAX_BYTES;
+    request.buffer = isKept ? bytes : buffers.take(length);
+    if (!isKept) bytes.copy(request.buffer, DATA_OFFSET, DATA_OFFSET, DATA_OFFSET + length);
+    request.fua = (readWriteFlags(bytes) & O_DSYNC) !== 0;
+    this.submit(request, 'write', position, length);
+    return isKept;
+  }
+
+  /** A hole must read as zeroes, which DISCARD does not promise: so it is a ZERO that may make one. */
+  private fallocate(bytes: Buffer, header: FuseHeader): void {
+    const { lengthBytes, mode } = readFallocate(bytes);
+    const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
+    const isZero = (mode & ~FALLOCATE.KEEP_SIZE) === FALLOCATE.ZERO_RANGE;
+    if ((!isHole && !isZero) || (isHole && !this.volume.canDiscard)) {
+      this.fail(header, ERRNO.EOPNOTSUPP);
+      return;
+    }
+    const request = this.begin(header);
+    request.keepAllocated = isZero;
+    this.submit(request, 'zero', readOffset(bytes), lengthBytes);
+  }
+
+  private lseek(bytes: Buffer, header: FuseHeader): void {
+    const whence = readWhence(bytes);
+    const position = readOffset(bytes);
+    if (whence !== SEEK.DATA && whence !== SEEK.HOLE) this.fail(header, ERRNO.EINVAL);
+    else if (position >= this.volume.sizeBytes) this.fail(header, ERRNO.ENXIO);
+    else {
+      const request = this.begin(header);
+      request.seeks = whence === SEEK.DATA ? 'data' : 'hole';
+      seek(this.volume, position, request.seeks, (sought) => this.sought(request, sought));
+      this.active.add(request);
+    }
+  }
+
+  private sought(request: FuseRequest, sought: Sought): void {
+    if (request.isAnswered || sought.status !== STATUS.OK) this.finish(request, fuseErrno(sought.status));
+    else if (sought.positionBytes === null) this.finish(request, ERRNO.ENXIO);
+    else {
+      this.answer(writeSeekReply(this.small, request.header, sought.positionBytes));
+      request.isAnswered = true;
+      this.finish(request, ERRNO.OK);
+    }
+  }
+
+  /**
+   * The program of a request was interrupted, and wants to end. A request that only asks is answered after a while, so that the program can
+   * be ended while I/O stalls; a change is not, as it may still be done, over what somebody else writes then.
+   */
+  private interrupt(bytes: Buffer): void {
+    for (const request of this.active) {
+      if (!interrupts(bytes, request.header)) continue;
+      if (request.onlyAsks) request.interrupted ??= this.options.clock.after(FUSE_INTERRUPT_MS, () => this.giveUp(request, ERRNO.EINTR));
+      return;
+    }
+  }
+
+  private begin({ lengthBytes, opcode, uniqueHigh, uniqueLow }: FuseHeader): FuseRequest {
+    const request = this.idle.pop() ?? new FuseRequest((one, status) => this.completed(one, status));
+    Object.assign(request.header, { lengthBytes, opcode, uniqueHigh, uniqueLow });
+    return request;
+  }
+
+  private submit(request: FuseRequest, op: FuseRequest['op'], positionBytes: number, lengthBytes: number): void {
+    request.op = op;
+    request.positionBytes = positionBytes;
+    request.lengthBytes = lengthBytes;
+    // First, as it may throw: who was not taken never comes back.
+    this.volume.submit(request);
+    this.active.add(request);
+    this.bytesOut += request.buffer.length;
+    const isFull = this.active.size >= FUSE_REQUESTS_OUT_MAX || this.bytesOut >= FUSE_BYTES_OUT_MAX;
+    if (isFull && !this.isPaused) {
+      this.isPaused = true;
+      this.options.port.pause();
+    }
+  }
+
+  private completed(request: FuseRequest, status: Status): void {
+    let errno = fuseErrno(status);
+    try {
+      if (status === STATUS.OK && !request.isAnswered) this.answerDone(request);
+    } catch (thrown) {
+      this.mistaken(thrown);
+      errno = ERRNO.EIO;
+    }
+    this.finish(request, errno);
+  }
+
+  /** A mistake of ours costs the request that met it; only a failed assertion ends the process, as everywhere (docs/adr/0022). */
+  private mistaken(thrown: unknown): void {
+    if (thrown instanceof AssertionError) throw thrown;
+    this.options.broken(
+      `an error of rsiod itself, please report it: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
+    );
+  }
+
+  private answerDone(request: FuseRequest): void {
+    const { header, op, lengthBytes, buffer } = request;
+    if (op === 'write') this.answer(writeWriteReply(this.small, header, lengthBytes));
+    else if (op === 'read') {
+      const start = DATA_OFFSET - REPLY_HEADER_BYTES;
+      writeReplyHeader(buffer, start, header, ERRNO.OK, lengthBytes);
+      this.options.port.reply(buffer, start, DATA_OFFSET + lengthBytes);
+    } else this.fail(header, ERRNO.OK);
+    request.isAnswered = true;
+  }
+
+  /** The volume is done with it. */
+  private finish(request: FuseRequest, errno: number): void {
+    if (!request.isAnswered) this.fail(request.header, errno);
+    this.active.delete(request);
+    this.bytesOut -= request.buffer.length;
+    const buffer = request.clear();
+    if (buffer !== null) this.options.buffers.put(buffer);
+    this.idle.push(request);
+    if (this.isPaused && (this.active.size < FUSE_REQUESTS_OUT_MAX / 2 || this.isStopped) && this.bytesOut < FUSE_BYTES_OUT_MAX)
+      this.resume();
+  }
+
+  private giveUp(request: FuseRequest, errno: number): void {
+    if (request.isAnswered) return;
+    request.isAnswered = true;
+    this.fail(request.header, errno);
+  }
+
+  private resume(): void {
+    this.isPaused = false;
+    this.options.port.resume();
+  }
+
+  private fail(to: FuseHeader, errno: number): void {
+    this.answer(writeReplyHeader(this.small, 0, to, errno, 0));
+  }
+
+  private answer(end: number): void {
+    this.options.port.reply(this.small, 0, end);
+  }
+}
+
+function needsReply(opcode: number): boolean {
+  return opcode !== OPCODE.FORGET && opcode !== OPCODE.BATCH_FORGET && opcode !== OPCODE.INTERRUPT;
+}

@@ -1,0 +1,99 @@
+// Which nodes of loop devices are taken out of /dev, and when; the machine is the test's.
+// Leaves the devices themselves to test/integration/block-door.test.ts.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/common/lib/program-limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, it } from 'vitest';
+import { LoopNodes } from './loop-nodes.ts';
+
+class Machine {
+  readonly clock = new FakeClock();
+  readonly nodes = new Set(['loop0', 'loop1']);
+  readonly busy = new Set<number>();
+  readonly asked: number[][] = [];
+  readonly said: string[] = [];
+  /** Why no node can be taken away; null: they can. */
+  obstacle: string | null = null;
+  readonly loops = new LoopNodes({
+    clock: this.clock,
+    log: { warn: (sentence) => void this.said.push(sentence) },
+    there: async () => new Set(this.nodes),
+    remove: async (numbers) => {
+      this.asked.push([...numbers]);
+      if (this.obstacle !== null) throw new RsError('E_SYSTEM', this.obstacle);
+      const gone = numbers.filter((number) => !this.busy.has(number));
+      for (const number of gone) this.nodes.delete(`loop${number}`);
+      return gone;
+    },
+  });
+
+  make(number: number): Promise<{ device: string; isNew: boolean }> {
+    return this.loops.watch(async () => {
+      this.nodes.add(`loop${number}`);
+      return `/dev/loop${number}`;
+    });
+  }
+
+  async pass(): Promise<void> {
+    this.clock.advance(LOOP_NODES_QUIET_MS);
+    for (let times = 0; times < 20; times++) await Promise.resolve();
+  }
+}
+
+it('a node that came with a device is known as new, and goes when nothing stands behind it; all of a burst go together', async () => {
+  const machine = new Machine();
+  expect(await machine.make(1)).toEqual({ device: '/dev/loop1', isNew: false });
+  expect(await machine.make(2)).toEqual({ device: '/dev/loop2', isNew: true });
+  expect(await machine.make(3)).toEqual({ device: '/dev/loop3', isNew: true });
+  machine.loops.release('/dev/loop2');
+  machine.loops.release('/dev/loop3');
+  expect(machine.asked).toEqual([]);
+  await machine.pass();
+  expect(machine.asked).toEqual([[2, 3]]);
+  expect([...machine.nodes]).toEqual(['loop0', 'loop1']);
+});
+
+it('one that is still in use is tried again, not for ever; one that is used anew is left alone', async () => {
+  const machine = new Machine();
+  await machine.make(2);
+  machine.busy.add(2);
+  machine.loops.release('/dev/loop2');
+  for (let times = 0; times < LOOP_NODES_TRIES + 5; times++) await machine.pass();
+  expect(machine.asked.length).toBe(LOOP_NODES_TRIES);
+  machine.busy.clear();
+  machine.loops.release('/dev/loop2');
+  await machine.make(2);
+  await machine.pass();
+  expect([machine.asked.length, machine.clock.timersPending]).toEqual([LOOP_NODES_TRIES, 0]);
+});
+
+it('none is taken away while a device is being made; the end of the process waits for no time to pass', async () => {
+  const machine = new Machine();
+  await machine.make(2);
+  machine.loops.release('/dev/loop2');
+  let done: (device: string) => void = () => undefined;
+  const making = machine.loops.watch(() => new Promise((resolve) => (done = resolve)));
+  await machine.pass();
+  expect(machine.asked).toEqual([]);
+  done('/dev/loop9');
+  await making;
+  await machine.loops.settle();
+  expect([machine.asked, machine.clock.timersPending]).toEqual([[[2]], 0]);
+});
+
+it('nodes that cannot be taken away stay with a sentence in the log, one for all of them', async () => {
+  const machine = new Machine();
+  machine.obstacle = "perl: Can't open perl script: No such file or directory";
+  for (const number of [2, 3]) {
+    await machine.make(number);
+    machine.loops.release(`/dev/loop${number}`);
+    await machine.pass();
+  }
+  expect([machine.asked, machine.clock.timersPending]).toEqual([[[2], [3]], 0]);
+  expect(machine.said).toEqual([
+    expect.stringMatching(
+      /^Unused nodes of loop devices stay in \/dev \(perl: Can't open .+\): see that perl is installed and that rsiod may open/,
+    ),
+  ]);
+});

@@ -1,0 +1,126 @@
+// Who gets memory of the door, and in which order, for connections that want any sizes and give back when they like; and that what lies idle
+// leaves the process. Leaves what a connection does while it waits to nbd-connection.test.ts.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { NBD_POOLED_LOOK_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { DataBuffers } from './data-buffers.ts';
+import { DoorBudget } from './memory-budget.ts';
+
+const LIMIT = 100;
+const SMALL = 60;
+const BOUNDS = { limitBytes: LIMIT, reserveBytes: 50, smallBytes: SMALL };
+
+class World {
+  readonly turns: (() => void)[] = [];
+  readonly budget = new DoorBudget(BOUNDS, (fire) => this.turns.push(fire));
+  readonly got: string[] = [];
+
+  /** A connection that wants pieces of these sizes, one after the other. */
+  user(name: string, ...sizes: number[]) {
+    const out: number[] = [];
+    const roomAgain = (): void => {
+      while (sizes.length > 0 && this.budget.take(user, sizes[0]!, out.length === 0)) {
+        out.push(sizes.shift()!);
+        this.got.push(`${name} ${out.at(-1)}`);
+      }
+    };
+    const give = (): void => {
+      const bytes = out.shift();
+      if (bytes !== undefined) this.budget.give(bytes);
+    };
+    const user = { roomAgain, give, out, sizes };
+    return user;
+  }
+
+  turn(): void {
+    for (const fire of this.turns.splice(0)) fire();
+  }
+}
+
+test('past the bound each connection has one request, and the rest is served first come, first served, one in a turn', () => {
+  const world = new World();
+  const [greedy, second, third] = [world.user('greedy', 60, 30, 30, 30), world.user('second', 50, 50), world.user('third', 10, 5)];
+  for (const one of [greedy, second, third]) one.roomAgain();
+  expect(world.got).toEqual(['greedy 60', 'greedy 30', 'second 50', 'third 10']);
+  second.give();
+  world.turn();
+  // The first that waits does not fit yet, and nobody overtakes it: but who has nothing out.
+  expect(world.got.slice(4)).toEqual([]);
+  second.roomAgain();
+  expect(world.got.slice(4)).toEqual(['second 50']);
+  greedy.give();
+  world.turn();
+  expect(world.got.slice(5)).toEqual([]);
+  second.give();
+  world.turn();
+  expect(world.got.slice(5)).toEqual(['greedy 30', 'third 5']);
+});
+
+test('a large request of who has nothing out has room as long as the reserve lasts; small ones of others go on meanwhile', () => {
+  const world = new World();
+  const stuck = [world.user('stuck', 100), world.user('stuck too', 50)];
+  const [large, small] = [world.user('large', 90), world.user('small', 60, 60)];
+  for (const one of [...stuck, large, small]) one.roomAgain();
+  expect(world.got).toEqual(['stuck 100', 'stuck too 50', 'small 60']);
+  small.give();
+  small.roomAgain();
+  world.turn();
+  expect(world.got.slice(3)).toEqual(['small 60']);
+  small.give();
+  stuck[0]!.give();
+  world.turn();
+  expect(world.got.slice(4)).toEqual(['large 90']);
+});
+
+test("who is gone stands in nobody's way", () => {
+  const world = new World();
+  const [first, gone, last] = [world.user('first', 90), world.user('gone', 1, 90), world.user('last', 1, 5)];
+  for (const one of [first, gone, last]) one.roomAgain();
+  world.budget.forget(gone);
+  world.turn();
+  expect(world.got).toEqual(['first 90', 'gone 1', 'last 1', 'last 5']);
+});
+
+test('everybody gets everything in the end, and all is given back', () => {
+  const users = fc.array(fc.array(fc.integer({ min: 1, max: LIMIT }), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(users, fc.array(fc.nat(20), { maxLength: 60 }), (wanted, gives) => {
+      const world = new World();
+      const all = wanted.map((sizes, index) => world.user(String(index), ...sizes));
+      for (const one of all) one.roomAgain();
+      const step = (index: number): void => {
+        const one = all[index % all.length]!;
+        one.give();
+        // As a reply that has left does.
+        one.roomAgain();
+        world.turn();
+        const beyond = all.reduce((sum, { out }) => sum + (out[0] ?? 0), 0);
+        const most = LIMIT + Math.min(beyond, BOUNDS.reserveBytes + all.length * SMALL);
+        expect(world.budget.usedBytes).toBeLessThanOrEqual(most);
+      };
+      for (const index of gives) step(index);
+      for (let round = 0; round < 100 && all.some(({ out }) => out.length > 0); round++) for (const index of all.keys()) step(index);
+      expect(all.map(({ sizes }) => sizes)).toEqual(all.map(() => []));
+      expect([world.budget.usedBytes, world.budget.waits]).toEqual([0, 0]);
+    }),
+  );
+});
+
+test('buffers that nobody needed for a time are given back, those that are in use now and then are kept', () => {
+  const clock = new FakeClock();
+  const pool = new DataBuffers(clock);
+  const buffers = Array.from({ length: 8 }, () => pool.take(1 << 20));
+  for (const buffer of buffers) pool.put(buffer);
+  const one = DataBuffers.memoryBytes(1 << 20);
+  expect(pool.pooledBytes).toBe(8 * one);
+  clock.advance(NBD_POOLED_LOOK_MS);
+  expect(pool.pooledBytes).toBe(7 * one);
+  pool.put(pool.take(1 << 20));
+  clock.advance(NBD_POOLED_LOOK_MS);
+  expect(pool.pooledBytes).toBe(one);
+  expect(buffers.filter(({ memory }) => memory.length > 0)).toHaveLength(1);
+  clock.advance(NBD_POOLED_LOOK_MS);
+  expect([pool.pooledBytes, clock.timersPending]).toEqual([0, 0]);
+});

@@ -1,0 +1,42 @@
+// Extents of a volume -> descriptors of base:allocation, pure: pairs of (length, flags), as many as one reply carries. The volume knows whole
+// blocks only, a client may ask from any byte on: `headBytes` of the first extents lie before what it asked for.
+// Never empty, never past what was asked for, neighbours of one kind merged. A hole reads as zeros: that is what the volumes mean by it.
+
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/common/lib/limits';
+import type { Extent } from '../../volumes/frontend-volume.ts';
+import { ALLOCATION_CONTEXT_ID, CHUNK, CHUNK_HEADER_BYTES, STATE } from './wire/nbd-constants.ts';
+import { type ReplyAddress, writeChunkHeader } from './wire/nbd-codec.ts';
+
+const DESCRIPTOR_BYTES = 8;
+
+/** The largest BLOCK_STATUS reply. */
+export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
+
+/** Pairs of bytes and flags for `lengthBytes`, which begin `headBytes` behind the start of `extents`; `one`: only the first. */
+export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
+  const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;
+  const pairs: number[] = [];
+  let before = headBytes;
+  let left = lengthBytes;
+  for (const extent of extents) {
+    const bytes = Math.min(extent.lengthBytes - before, left);
+    before = Math.max(0, before - extent.lengthBytes);
+    if (bytes <= 0) continue;
+    const flags = extent.hole ? STATE.HOLE | STATE.ZERO : 0;
+    const last = pairs.length - 2;
+    if (pairs.length > 0 && pairs[last + 1] === flags) pairs[last] = (pairs[last] ?? 0) + bytes;
+    else if (pairs.length / 2 < most) pairs.push(bytes, flags);
+    else break;
+    left -= bytes;
+  }
+  // "Allocated" may be said of anything.
+  return pairs.length > 0 ? pairs : [lengthBytes, 0];
+}
+
+/** Returns the position behind the chunk. */
+export function writeBlockStatus(into: Buffer, at: number, to: ReplyAddress, descriptors: readonly number[]): number {
+  let behind = writeChunkHeader(into, at, to, CHUNK.BLOCK_STATUS, 4 + descriptors.length * 4);
+  behind = into.writeUInt32BE(ALLOCATION_CONTEXT_ID, behind);
+  for (const value of descriptors) behind = into.writeUInt32BE(value, behind);
+  return behind;
+}

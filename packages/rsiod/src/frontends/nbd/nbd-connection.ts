@@ -1,0 +1,218 @@
+// One NBD connection from greeting to end: which decoder the bytes go to, when the socket is read, and when all is over. Sans-I/O.
+// Leaves options to nbd-handshake.ts and requests to nbd-transmission.ts. Invariant: a mistake of ours that one connection meets ends that
+// connection and nothing else (docs/adr/0022); only a failed assertion ends the process, as everywhere.
+//
+//   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
+//      `---ABORT, end, bad bytes---------------------------------------------------------------------'
+
+import { AssertionError } from '@rsio/common/lib/assert';
+import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import { NbdRequestDecoder } from './wire/nbd-codec.ts';
+import { type HandshakeStep, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';
+import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';
+import { greeting } from './wire/nbd-option-replies.ts';
+import { type NbdPools, NbdTransmission, type TransmissionHost } from './nbd-transmission.ts';
+import type { NbdTransport } from './nbd-transport.ts';
+
+export interface ConnectionEvents {
+  /** The client has chosen this volume. */
+  serving(volume: DoorVolume): void;
+  /** The client broke the protocol and loses its connection. */
+  broken(reason: string): void;
+  /** It met a mistake of ours, and loses its connection. Called once. */
+  failed(thrown: unknown): void;
+  /** Closed, and nothing of it is in the volume or in the socket any more. Called once. */
+  finished(): void;
+}
+
+type Phase = 'haggling' | 'serving' | 'draining' | 'closed' | 'finished';
+
+interface Serving {
+  readonly decoder: NbdRequestDecoder;
+  readonly transmission: NbdTransmission;
+}
+
+export class NbdConnection implements OptionSink, TransmissionHost {
+  private readonly transport: NbdTransport;
+  private readonly pools: NbdPools;
+  private readonly events: ConnectionEvents;
+  private readonly handshake: NbdHandshake;
+  private readonly options = new NbdOptionDecoder(this);
+  private phase: Phase = 'haggling';
+  private running: Serving | null = null;
+  /** Received and not taken yet; while there is some the transport is paused. */
+  private rest: Buffer | null = null;
+  private restAt = 0;
+  private inputEnded = false;
+  private ended = false;
+  private hasFailed = false;
+  /** An answer of the handshake is on its way: options are taken one by one, so that nobody can pile up answers. */
+  private answering = false;
+
+  constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
+    this.transport = transport;
+    this.pools = pools;
+    this.events = events;
+    this.handshake = new NbdHandshake(volumes);
+  }
+
+  start(): void {
+    this.transport.write(greeting(), () => {});
+  }
+
+  /** Bytes of the client; they are the caller's again when this returns. */
+  receive(bytes: Buffer, start: number, end: number): void {
+    try {
+      const at = this.take(bytes, start, end);
+      if (!this.accepting() || !(at < end || this.blocked())) return;
+      this.rest = Buffer.from(bytes.subarray(at, end));
+      this.restAt = 0;
+      this.transport.pause();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** The client sends no more. What it sent is executed and answered. */
+  inputEnd(): void {
+    this.inputEnded = true;
+    try {
+      if (this.rest === null) this.drain();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** Takes no more requests, answers what is under way, closes. */
+  drain(): void {
+    if (!this.accepting()) return;
+    this.phase = 'draining';
+    this.rest = null;
+    this.running?.decoder.stop();
+    this.running?.transmission.noMoreInput();
+    this.settled();
+  }
+
+  /** Closes at once; nothing more is answered. */
+  abort(): void {
+    this.transport.destroy();
+  }
+
+  /** The transport is closed, by whomever. */
+  closed(): void {
+    if (this.phase === 'closed' || this.phase === 'finished') return;
+    this.phase = 'closed';
+    this.rest = null;
+    try {
+      this.running?.decoder.stop();
+      this.running?.transmission.die();
+      this.settled();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** From any event: the connection ends, with what the volume has of it left to come back. */
+  failed(thrown: unknown): void {
+    if (thrown instanceof AssertionError) throw thrown;
+    if (this.hasFailed || this.phase === 'finished') return;
+    this.hasFailed = true;
+    this.rest = null;
+    this.running?.decoder.stop();
+    this.events.failed(thrown);
+    this.running?.transmission.fail();
+    if (this.phase === 'closed') this.settled();
+    else this.transport.destroy();
+  }
+
+  clientFlags(flags: number): void {
+    this.step(this.handshake.clientFlags(flags));
+  }
+
+  option(option: number, data: Buffer | null): void {
+    this.step(this.handshake.option(option, data));
+  }
+
+  badOption(): void {
+    this.broken('what should be an option does not begin with IHAVEOPT');
+  }
+
+  badRequest(magic: number): void {
+    this.broken(`what should be a request begins with 0x${magic.toString(16)}`);
+  }
+
+  disconnectAsked(): void {
+    this.drain();
+  }
+
+  roomAgain(): void {
+    if (this.rest === null || !this.accepting()) return;
+    // A header that is held has no bytes left to come: it is offered again by a feed of none.
+    if (this.running?.decoder.held === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
+    this.restAt = this.take(this.rest, this.restAt, this.rest.length);
+    if (!this.accepting() || this.restAt < this.rest.length || this.blocked()) return;
+    this.rest = null;
+    if (this.inputEnded) this.drain();
+    else this.transport.resume();
+  }
+
+  settled(): void {
+    if (this.underWay() > 0) return;
+    if (this.phase === 'draining' && !this.ended) {
+      this.ended = true;
+      this.transport.end();
+    } else if (this.phase === 'closed') {
+      this.phase = 'finished';
+      this.events.finished();
+    }
+  }
+
+  private underWay(): number {
+    return this.running?.transmission.underWay ?? 0;
+  }
+
+  private accepting(): boolean {
+    return !this.hasFailed && (this.phase === 'haggling' || this.phase === 'serving');
+  }
+
+  private blocked(): boolean {
+    return this.running === null ? this.answering : this.running.decoder.held;
+  }
+
+  /** Feeds the decoder of the phase, which may change on the way. Returns the position behind what was taken. */
+  private take(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    while (at < end && this.accepting() && !this.blocked()) {
+      at = this.running === null ? this.options.feed(bytes, at, end) : this.running.decoder.feed(bytes, at, end);
+    }
+    return at;
+  }
+
+  private step(step: HandshakeStep): void {
+    if (step.reply !== null) {
+      this.answering = true;
+      this.transport.write(step.reply, (failed) => {
+        this.answering = false;
+        try {
+          if (failed === undefined || failed === null) this.roomAgain();
+        } catch (thrown) {
+          this.failed(thrown);
+        }
+      });
+    }
+    if (step.next === 'close') this.drain();
+    else if (step.next !== 'option') this.serve(step.next);
+  }
+
+  private serve(agreed: Transmission): void {
+    const transmission = new NbdTransmission(agreed, this.transport, this.pools, this);
+    this.running = { transmission, decoder: new NbdRequestDecoder(transmission) };
+    this.phase = 'serving';
+    this.events.serving(agreed.volume);
+  }
+
+  private broken(reason: string): void {
+    this.events.broken(reason);
+    this.transport.destroy();
+  }
+}

@@ -1,0 +1,345 @@
+// The door over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
+// memory volume behind it; time that matters is a fake clock's. Leaves other people's clients to test/interop.
+
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '@rsio/common/lib/clock';
+import {
+  FREQUENT_LINES_MAX,
+  NBD_CONNECTIONS_MAX,
+  NBD_REFUSED_MAX,
+  NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_STOP_TIMEOUT_MS,
+} from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { NbdDoor, type NbdDoorOptions } from './nbd-frontend.ts';
+import { groupId } from './socket-group.ts';
+import { MemoryVolume } from './testing/memory-volume.ts';
+import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
+
+const UNTIL = { timeout: 10_000, interval: 5 };
+
+let folder: string;
+let socketPath: string;
+let volume: MemoryVolume;
+const doors: NbdDoor[] = [];
+const clients: Client[] = [];
+const warnings: string[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nbd-door-'));
+  socketPath = join(folder, 'nbd');
+  volume = new MemoryVolume({ sizeBytes: 4 * 1024 * 1024 });
+  warnings.length = 0;
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.socket.destroy();
+  await Promise.all(doors.splice(0).map((door) => door.stop()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function makeDoor(options: Partial<NbdDoorOptions> = {}): NbdDoor {
+  const log = {
+    info: () => {},
+    warn: (message: string) => void warnings.push(message),
+    error: (message: string) => void warnings.push(message),
+  };
+  const door = new NbdDoor({ socketPath, group: null, volumes: { list: () => [volume] }, log, clock: systemClock, ...options });
+  doors.push(door);
+  return door;
+}
+
+class Client {
+  closed = false;
+  receivedBytes = 0;
+  private readonly pieces: Buffer[] = [];
+  readonly socket: Socket;
+
+  constructor(path: string) {
+    this.socket = connect({ path });
+    this.socket.on('data', (bytes: Buffer) => {
+      this.pieces.push(bytes);
+      this.receivedBytes += bytes.length;
+    });
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.closed = true;
+    });
+    clients.push(this);
+  }
+
+  async take(bytes: number): Promise<Buffer> {
+    await vi.waitUntil(() => this.receivedBytes >= bytes, UNTIL);
+    const all = Buffer.concat(this.pieces.splice(0));
+    this.pieces.push(all.subarray(bytes));
+    this.receivedBytes -= bytes;
+    return all.subarray(0, bytes);
+  }
+
+  text(): string {
+    return Buffer.concat(this.pieces).toString('latin1');
+  }
+
+  /** Greeting, EXPORT_NAME with no name, no padding. */
+  async choose(): Promise<this> {
+    this.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
+    await this.take(18 + 10);
+    return this;
+  }
+
+  async whenClosed(): Promise<void> {
+    await vi.waitUntil(() => this.closed, UNTIL);
+  }
+}
+
+describe.each([true, false])('a client over a socket (received in place: %s)', (receiveInPlace) => {
+  it('reads what it wrote, in pieces of every size', async () => {
+    const door = makeDoor({ receiveInPlace });
+    await door.start();
+    const client = await new Client(socketPath).choose();
+    const sizes = [512, 4096, 64 * 1024, 512 * 1024, 3 * 1024 * 1024];
+    for (const [cookie, size] of sizes.entries()) {
+      const data = Buffer.alloc(size, `content number ${cookie} `);
+      client.socket.write(requestBytes({ type: 1, cookie, offset: 512, data }));
+      expect(replies(await client.take(16))).toMatchObject([{ cookie, errno: 0 }]);
+      client.socket.write(requestBytes({ type: 0, cookie, offset: 512, length: size }));
+      const [reply] = replies(await client.take(16 + size), new Map([[cookie, size]]));
+      expect(reply?.data.equals(data)).toBe(true);
+    }
+    client.socket.write(requestBytes({ type: 2, cookie: 9 }));
+    await client.whenClosed();
+    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
+    expect(door.buffersInUse).toBe(0);
+  });
+
+  it('that reads nothing stops being read, and gets everything when it reads on', async () => {
+    const door = makeDoor({ receiveInPlace });
+    await door.start();
+    const client = await new Client(socketPath).choose();
+    client.socket.pause();
+    const size = 64 * 1024;
+    const count = 1500;
+    const reads = Array.from({ length: count }, (_, cookie) => requestBytes({ type: 0, cookie, length: size }));
+    client.socket.write(Buffer.concat(reads));
+    await vi.waitUntil(() => volume.seen.length >= 256 && volume.underWay === 0, UNTIL);
+    expect(volume.seen.length).toBeLessThan(400);
+    client.socket.resume();
+    await vi.waitUntil(() => client.receivedBytes >= count * (size + 16), UNTIL);
+    expect(client.receivedBytes).toBe(count * (size + 16));
+    await vi.waitUntil(() => door.buffersInUse === 0, UNTIL);
+  });
+
+  it('that goes away in the middle leaves no buffer behind and no user', async () => {
+    const door = makeDoor({ receiveInPlace });
+    await door.start();
+    const client = await new Client(socketPath).choose();
+    client.socket.pause();
+    const reads = Array.from({ length: 200 }, (_, cookie) => requestBytes({ type: 0, cookie, length: 256 * 1024 }));
+    client.socket.write(Buffer.concat([...reads, requestBytes({ type: 1, cookie: 1, data: Buffer.alloc(4096) }).subarray(0, 2000)]));
+    await vi.waitUntil(() => volume.seen.length > 100, UNTIL);
+    expect(door.buffersInUse).toBeGreaterThan(0);
+    client.socket.destroy();
+    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
+    expect(door.buffersInUse).toBe(0);
+    expect(volume.seen.filter((op) => op.startsWith('write'))).toEqual([]);
+  });
+
+  it('that ends its side gets its answers and the end', async () => {
+    await makeDoor({ receiveInPlace }).start();
+    const client = await new Client(socketPath).choose();
+    client.socket.end(requestBytes({ type: 0, cookie: 1, length: 4096 }));
+    await client.take(16 + 4096);
+    await client.whenClosed();
+  });
+});
+
+describe('users', () => {
+  it('are counted per volume, named with the socket, and kept in the volume', async () => {
+    const door = makeDoor();
+    await door.start();
+    expect(door.usersOf(volume)).toEqual([]);
+    const first = await new Client(socketPath).choose();
+    const second = await new Client(socketPath).choose();
+    expect(door.usersOf(volume)).toEqual([`2 NBD connections to ${socketPath}`]);
+    expect([...volume.users]).toEqual(door.usersOf(volume));
+    first.socket.destroy();
+    await vi.waitUntil(() => door.usersOf(volume)[0] === `1 NBD connection to ${socketPath}`, UNTIL);
+    expect([...volume.users]).toEqual(door.usersOf(volume));
+    second.socket.destroy();
+    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
+  });
+
+  it('cannot become users of a volume that is being detached; those who are stay', async () => {
+    let attached = [volume];
+    const door = makeDoor({ volumes: { list: () => attached } });
+    await door.start();
+    const user = await new Client(socketPath).choose();
+    attached = [];
+    const late = new Client(socketPath);
+    late.socket.write(Buffer.concat([u32(3), optionBytes(7, named('osl/oracle'))]));
+    await vi.waitUntil(() => late.text().includes('No export "osl/oracle", nothing is exported'), UNTIL);
+    expect(door.usersOf(volume)).toHaveLength(1);
+    user.socket.write(requestBytes({ type: 3, cookie: 1 }));
+    expect(replies(await user.take(16))).toMatchObject([{ cookie: 1, errno: 0 }]);
+  });
+
+  it(`are at most ${NBD_CONNECTIONS_MAX}`, async () => {
+    await makeDoor().start();
+    const open = Array.from({ length: NBD_CONNECTIONS_MAX }, () => new Client(socketPath));
+    await Promise.all(open.map((client) => client.take(18)));
+    const tooMany = new Client(socketPath);
+    await tooMany.take(18);
+    tooMany.socket.write(Buffer.concat([u32(3), optionBytes(7, named('oracle'))]));
+    const sentence = `${NBD_CONNECTIONS_MAX} NBD connections are open, and no more are allowed: close one of them`;
+    const [answer] = optionAnswers(await tooMany.take(20 + sentence.length));
+    expect([answer?.type, answer?.data.toString()]).toEqual([0x80000002, sentence]);
+    const more = Array.from({ length: 2 * NBD_REFUSED_MAX }, () => new Client(socketPath));
+    await vi.waitUntil(() => more.filter((client) => client.closed).length === NBD_REFUSED_MAX + 1, UNTIL);
+    expect(warnings).toEqual([`NBD connection refused (1 so far): ${sentence}`]);
+    tooMany.socket.write(optionBytes(1, Buffer.from('oracle')));
+    await tooMany.whenClosed();
+    open[0]?.socket.destroy();
+    await vi.waitUntil(async () => {
+      const next = new Client(socketPath);
+      next.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
+      await vi.waitUntil(() => next.closed || next.receivedBytes >= 28, UNTIL);
+      return !next.closed;
+    }, UNTIL);
+  });
+
+  it('must choose an export in time', async () => {
+    const clock = new FakeClock();
+    await makeDoor({ clock }).start();
+    const idle = new Client(socketPath);
+    await idle.take(18);
+    const user = await new Client(socketPath).choose();
+    clock.advance(NBD_HANDSHAKE_TIMEOUT_MS);
+    await idle.whenClosed();
+    user.socket.write(requestBytes({ type: 3, cookie: 1 }));
+    await user.take(16);
+  });
+});
+
+describe('stop', () => {
+  it('answers what is under way, then closes and removes the socket', async () => {
+    const held: (() => void)[] = [];
+    volume = new MemoryVolume({ schedule: (fire) => held.push(fire) });
+    const door = makeDoor();
+    await door.start();
+    const client = await new Client(socketPath).choose();
+    client.socket.write(requestBytes({ type: 0, cookie: 1, length: 512 }));
+    await vi.waitUntil(() => held.length === 1, UNTIL);
+    const stopped = door.stop();
+    expect(existsSync(socketPath)).toBe(false);
+    for (const fire of held) fire();
+    await stopped;
+    expect(replies(await client.take(16 + 512), new Map([[1, 512]]))).toMatchObject([{ cookie: 1, errno: 0 }]);
+    await client.whenClosed();
+  });
+
+  it('does not wait for ever', async () => {
+    const clock = new FakeClock();
+    volume = new MemoryVolume({ schedule: () => {} });
+    const door = makeDoor({ clock });
+    await door.start();
+    const client = await new Client(socketPath).choose();
+    client.socket.write(requestBytes({ type: 0, cookie: 1, length: 512 }));
+    await vi.waitUntil(() => volume.seen.length === 1, UNTIL);
+    const stopped = door.stop();
+    clock.advance(NBD_STOP_TIMEOUT_MS);
+    await stopped;
+    await client.whenClosed();
+    doors.length = 0;
+  });
+});
+
+describe('the socket', () => {
+  it('is for its owner alone, whatever the mask', async () => {
+    const before = process.umask(0);
+    try {
+      await makeDoor().start();
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(socketPath).mode & 0o777).toBe(0o600);
+  });
+
+  it('is taken over from a dead daemon and refused while one lives', async () => {
+    const dead = createServer();
+    await new Promise<void>((resolve) => dead.listen(join(folder, 'other'), resolve));
+    renameSync(join(folder, 'other'), socketPath);
+    await new Promise((resolve) => dead.close(resolve));
+    expect(existsSync(socketPath)).toBe(true);
+    await makeDoor().start();
+    await expect(makeDoor().start()).rejects.toMatchObject({
+      code: 'E_ALREADY_RUNNING',
+      message: `Another daemon listens on ${socketPath}: stop it first, or choose another --root`,
+    });
+    await new Client(socketPath).choose();
+  });
+
+  it('does not replace a file that is no socket', async () => {
+    writeFileSync(socketPath, 'precious');
+    await expect(makeDoor().start()).rejects.toMatchObject({
+      code: 'E_SYSTEM',
+      message: `${socketPath} is in the way and is no socket: remove it`,
+    });
+    expect(statSync(socketPath).size).toBe(8);
+  });
+
+  it('has a path that fits', async () => {
+    const fits = join(folder, 'x'.repeat(107 - folder.length - 1));
+    await makeDoor({ socketPath: fits }).start();
+    expect(existsSync(fits)).toBe(true);
+    await expect(makeDoor({ socketPath: `${fits}x` }).start()).rejects.toMatchObject({
+      code: 'E_SOCKET_PATH',
+      context: { bytes: 108 },
+    });
+  });
+
+  it('says when there is no place for it', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    await expect(makeDoor({ socketPath: join(folder, 'file', 'nbd') }).start()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+  });
+
+  it('is opened to a group that exists, and is not left behind when it does not', async () => {
+    await expect(makeDoor({ group: 'no-such-group' }).start()).rejects.toMatchObject({ code: 'E_CONFIG' });
+    expect(existsSync(socketPath)).toBe(false);
+    const file = join(folder, 'group');
+    writeFileSync(file, 'root:x:0:\nbroken\nstorage:x:4711:venus,big-2\n');
+    expect([groupId('storage', file), groupId('root', file), groupId('broken', file), groupId('none', file)]).toEqual([
+      4711,
+      0,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('belongs to its group with mode 0660', async (context) => {
+    context.skip(process.getuid?.() !== 0, 'needs root, who may give a file to any group');
+    context.skip(groupId('daemon', '/etc/group') === undefined, 'needs the group daemon: install base-passwd');
+    await makeDoor({ group: 'daemon' }).start();
+    const { mode, gid } = statSync(socketPath);
+    expect([mode & 0o777, gid]).toEqual([0o660, groupId('daemon', '/etc/group')]);
+    chmodSync(socketPath, 0o600);
+  });
+});
+
+// Once each made a line: 6,872 within three seconds.
+it('bad clients without end make few lines', async () => {
+  const door = makeDoor();
+  await door.start();
+  for (let count = 0; count < 3 * FREQUENT_LINES_MAX; count++) {
+    const client = new Client(socketPath);
+    // Flags, and then no option.
+    client.socket.write(Buffer.concat([u32(3), Buffer.alloc(64, 0x6e)]));
+    await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
+  }
+  expect(warnings).toHaveLength(FREQUENT_LINES_MAX);
+  await door.stop();
+  expect(warnings.at(-1)).toBe(`NBD connections that were closed: ${2 * FREQUENT_LINES_MAX} more lines of this kind within 60 s`);
+});

@@ -1,0 +1,268 @@
+// The NBD door: a Unix socket on which attached volumes are exported. The only file here that knows what a socket is.
+// Leaves the protocol to nbd-connection.ts, the socket's place to daemon/unix-socket.ts and its group to socket-group.ts.
+// Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
+
+import { createServer, type Server, Socket } from 'node:net';
+import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { LogFields } from '@rsio/common/log/log-fields';
+import { NBD_DOOR_RESERVE_BYTES, NBD_SMALL_BYTES_MAX } from '@rsio/common/lib/program-limits';
+import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
+import {
+  NBD_DOOR_BYTES_MAX,
+  NBD_CONNECTIONS_MAX,
+  NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_RECEIVE_BYTES,
+  NBD_STOP_TIMEOUT_MS,
+  NBD_REFUSED_LOG_MS,
+  NBD_REFUSED_MAX,
+  NBD_REFUSED_TIMEOUT_MS,
+} from '@rsio/common/lib/limits';
+import type { Door, DoorVolume } from '../../volumes/frontend-volume.ts';
+import { DataBuffers } from './data-buffers.ts';
+import { type BudgetBounds, DoorBudget } from './memory-budget.ts';
+import { exportName } from './wire/export-names.ts';
+import { NbdConnection } from './nbd-connection.ts';
+import type { NbdVolumes } from './nbd-handshake.ts';
+import type { NbdPools } from './nbd-transmission.ts';
+import { BatchPool, type NbdTransport } from './nbd-transport.ts';
+import { openToGroup } from './socket-group.ts';
+
+export interface DoorLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+export interface NbdDoorOptions {
+  readonly socketPath: string;
+  /** Group that may use the socket (nbd-group), or null: the owner only. */
+  readonly group: string | null;
+  readonly volumes: NbdVolumes;
+  readonly log: DoorLog;
+  readonly clock: Clock;
+  /** False: never moves a connection's handle to receive in place (withReceiveBuffer). */
+  readonly receiveInPlace?: boolean;
+}
+
+const BUDGET: BudgetBounds = {
+  limitBytes: NBD_DOOR_BYTES_MAX,
+  reserveBytes: NBD_DOOR_RESERVE_BYTES,
+  smallBytes: DataBuffers.memoryBytes(NBD_SMALL_BYTES_MAX),
+};
+
+interface Client {
+  readonly number: number;
+  readonly connection: NbdConnection;
+  volume: DoorVolume | null;
+  timer: Timer | null;
+}
+
+export class NbdDoor implements Door {
+  private readonly options: NbdDoorOptions;
+  private readonly data: DataBuffers;
+  private readonly pools: NbdPools;
+  /** One for all sockets: what was received is taken before the next read. */
+  private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
+  private readonly clients = new Set<Client>();
+  /** Told that there are too many. */
+  private readonly refused = new Set<Client>();
+  private readonly lines: FrequentLog;
+  private refusals = 0;
+  private refusalSaidMs = Number.NEGATIVE_INFINITY;
+  private server: Server | null = null;
+  private accepted = 0;
+  private whenEmpty: (() => void) | null = null;
+
+  constructor(options: NbdDoorOptions) {
+    this.options = options;
+    this.data = new DataBuffers(options.clock);
+    this.lines = new FrequentLog(options.clock, options.log);
+    const budget = new DoorBudget(BUDGET, setImmediate);
+    this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
+  }
+
+  /**
+   * Listens. E_SOCKET_PATH: path too long; E_ALREADY_RUNNING: somebody listens there;
+   * E_CONFIG, E_RIGHTS: the group; E_SYSTEM: the system refused.
+   */
+  async start(): Promise<void> {
+    const { socketPath, group, log } = this.options;
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket));
+    await listenOnSocket(server, socketPath);
+    this.server = server;
+    server.on('error', (error) => log.warn(`NBD socket ${socketPath}: ${error.message}`));
+    if (group === null) return;
+    try {
+      openToGroup(socketPath, group);
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { server } = this;
+    this.server = null;
+    server?.close();
+    for (const client of this.refused) client.connection.abort();
+    for (const client of [...this.clients]) client.connection.drain();
+    if (this.clients.size > 0) await this.emptyOrTimeout();
+    for (const client of [...this.clients]) client.connection.abort();
+    this.data.close();
+    this.lines.close();
+  }
+
+  usersOf(volume: DoorVolume): readonly string[] {
+    let count = 0;
+    for (const client of this.clients) if (client.volume === volume) count++;
+    return count === 0 ? [] : [this.userName(count)];
+  }
+
+  /** Pooled buffers in use, for statistics: 0 when nothing is under way. */
+  get buffersInUse(): number {
+    return this.pools.data.inUse + this.pools.batches.inUse;
+  }
+
+  private userName(count: number): string {
+    return `${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`;
+  }
+
+  private emptyOrTimeout(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.options.clock.after(NBD_STOP_TIMEOUT_MS, resolve);
+      this.whenEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  private accept(socket: Socket): void {
+    if (this.server === null) socket.destroy();
+    else if (this.clients.size < NBD_CONNECTIONS_MAX) {
+      const client = this.open(socket, this.options.volumes, NBD_HANDSHAKE_TIMEOUT_MS);
+      this.clients.add(client);
+    } else this.refuse(socket);
+  }
+
+  /** A client that only sees its connection closed takes the door for broken. */
+  private refuse(socket: Socket): void {
+    const sentence = `${this.clients.size} NBD connections are open, and no more are allowed: close one of them`;
+    this.sayRefused(sentence);
+    if (this.refused.size >= NBD_REFUSED_MAX) socket.destroy();
+    else this.refused.add(this.open(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));
+  }
+
+  private sayRefused(sentence: string): void {
+    const { log, clock } = this.options;
+    this.refusals++;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.refusalSaidMs < NBD_REFUSED_LOG_MS) return;
+    this.refusalSaidMs = nowMs;
+    log.warn(`NBD connection refused (${this.refusals} so far): ${sentence}`);
+  }
+
+  private open(socket: Socket, volumes: NbdVolumes, handshakeMs: number): Client {
+    const { log, clock, receiveInPlace = true } = this.options;
+    const number = ++this.accepted;
+    const receive = (bytes: Buffer, end: number): void => connection.receive(bytes, 0, end);
+    const moved = receiveInPlace ? withReceiveBuffer(socket, this.receiveBuffer, receive) : undefined;
+    const opened = moved ?? withDataEvents(socket, receive);
+    const connection: NbdConnection = new NbdConnection(transportOf(opened), volumes, this.pools, {
+      serving: (volume) => this.serving(client, volume),
+      broken: (reason) => this.lines.note('NBD connections that were closed', () => log.warn(`NBD connection ${number} closed: ${reason}`)),
+      failed: (error) =>
+        this.lines.note('NBD connections that failed', () =>
+          log.error(`NBD connection ${number} closed: an error of rsiod itself, please report it`, { error }),
+        ),
+      finished: () => this.finished(client),
+    });
+    const client: Client = { number, connection, volume: null, timer: null };
+    client.timer = clock.after(handshakeMs, () => {
+      const late = `NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`;
+      if (!this.refused.has(client)) this.lines.note('NBD connections without an export', () => log.warn(late));
+      connection.abort();
+    });
+    opened.on('end', () => connection.inputEnd());
+    // What went wrong with a local socket is always the same, the client is gone; 'close' follows.
+    opened.on('error', () => {});
+    opened.on('close', () => connection.closed());
+    connection.start();
+    opened.resume();
+    return client;
+  }
+
+  private serving(client: Client, volume: DoorVolume): void {
+    client.timer?.cancel();
+    this.changeUsers(volume, () => {
+      client.volume = volume;
+    });
+    const name = exportName(volume);
+    this.lines.note(`NBD connections that use ${name}`, () => this.options.log.info(`NBD connection ${client.number} uses ${name}`));
+  }
+
+  private finished(client: Client): void {
+    client.timer?.cancel();
+    if (this.refused.delete(client)) return;
+    const { volume } = client;
+    if (volume === null) this.clients.delete(client);
+    else {
+      this.changeUsers(volume, () => this.clients.delete(client));
+      const name = exportName(volume);
+      const ended = `NBD connection ${client.number} to ${name} has ended`;
+      this.lines.note(`NBD connections to ${name} that ended`, () => this.options.log.info(ended));
+    }
+    if (this.clients.size === 0) this.whenEmpty?.();
+  }
+
+  /** The volume's set names the users of all doors; this door's part of it is always what usersOf says. */
+  private changeUsers(volume: DoorVolume, change: () => void): void {
+    for (const user of this.usersOf(volume)) volume.users.delete(user);
+    change();
+    for (const user of this.usersOf(volume)) volume.users.add(user);
+  }
+}
+
+/** True when somebody accepts connections there. */
+
+type Receive = (bytes: Buffer, end: number) => void;
+
+/**
+ * The accepted connection as a socket that receives into `buffer`. Node offers that for outgoing connections only, so the handle is moved to a
+ * new socket (works on Node 20, 22, 24; undocumented, hence every step is checked). It saves an allocation and a copy per read, which
+ * counts for writes. Undefined: cannot be done here, `accepted` is as it was.
+ */
+function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
+  const handle: unknown = Reflect.get(accepted, '_handle');
+  if (typeof handle !== 'object' || handle === null || typeof Reflect.get(handle, 'useUserBuffer') !== 'function') return undefined;
+  const callback = (bytes: number): boolean => {
+    receive(buffer, bytes);
+    return true;
+  };
+  const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
+  const moved = new Socket(options);
+  if (Reflect.get(moved, '_handle') !== handle) return undefined;
+  // Without its handle the old socket closes nothing; destroying it counts it out of the server.
+  Reflect.set(accepted, '_handle', null);
+  accepted.destroy();
+  return moved;
+}
+
+function withDataEvents(accepted: Socket, receive: Receive): Socket {
+  accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length));
+  return accepted;
+}
+
+function transportOf(socket: Socket): NbdTransport {
+  return {
+    write: (bytes, sent) => void socket.write(bytes, sent),
+    cork: () => socket.cork(),
+    uncork: () => socket.uncork(),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+    // Both ways: a client that keeps its side open must not keep the connection.
+    end: () => void socket.end(() => socket.destroy()),
+    destroy: () => void socket.destroy(),
+  };
+}

@@ -1,0 +1,185 @@
+// Option haggling, pure: (client flags | option) -> bytes to answer and what comes next. Knows neither sockets nor how options are framed.
+// It keeps what was agreed: structured replies, and the volume for which base:allocation was selected.
+
+import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import { findExport } from './wire/export-names.ts';
+import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
+import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
+
+/** The attached volumes. One that is being detached is not in the list any more: nobody new may open it. */
+export interface NbdVolumes {
+  list(): readonly DoorVolume[];
+  /** Why nothing is to be had on this connection, a sentence; undefined: it is. */
+  readonly refusal?: string;
+}
+
+/** What the two sides agreed on. */
+export interface Transmission {
+  readonly volume: DoorVolume;
+  readonly structured: boolean;
+  /** base:allocation may be asked for with BLOCK_STATUS. */
+  readonly allocation: boolean;
+  /** The client has not asked for the block sizes: it may ask for any range of bytes. */
+  readonly anyRange: boolean;
+}
+
+export interface HandshakeStep {
+  readonly reply: Buffer | null;
+  /** Go on haggling, close once the reply is out, or start the transmission. */
+  readonly next: 'option' | 'close' | Transmission;
+}
+
+interface NamedRequest {
+  readonly name: string;
+  readonly asked: ReadonlySet<number>;
+}
+
+interface ContextRequest {
+  readonly name: string;
+  readonly queries: readonly string[];
+}
+
+const CLOSE: HandshakeStep = { reply: null, next: 'close' };
+const KNOWN_CLIENT_FLAGS = HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES;
+
+export class NbdHandshake {
+  private readonly volumes: NbdVolumes;
+  private zeroes = true;
+  private structured = false;
+  private allocationOf: DoorVolume | null = null;
+  /** Whose block sizes the client has asked for. */
+  private readonly sizesKnown = new Set<DoorVolume>();
+
+  constructor(volumes: NbdVolumes) {
+    this.volumes = volumes;
+  }
+
+  clientFlags(flags: number): HandshakeStep {
+    if ((flags & ~KNOWN_CLIENT_FLAGS) !== 0) return CLOSE;
+    this.zeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) === 0;
+    return { reply: null, next: 'option' };
+  }
+
+  /** `data` null: longer than any sensible option. */
+  option(option: number, data: Buffer | null): HandshakeStep {
+    if (option === OPTION.ABORT) return { reply: optionReply(option, OPTION_REPLY.ACK), next: 'close' };
+    const { refusal } = this.volumes;
+    if (refusal !== undefined) return option === OPTION.EXPORT_NAME ? CLOSE : refuse(option, OPTION_REPLY.ERR_POLICY, refusal);
+    if (data === null) {
+      if (option === OPTION.EXPORT_NAME) return CLOSE;
+      return refuse(option, OPTION_REPLY.ERR_TOO_BIG, 'The data of the option is too long');
+    }
+    switch (option) {
+      case OPTION.EXPORT_NAME:
+        return this.exportName(data);
+      case OPTION.LIST:
+        return this.listExports(option, data);
+      case OPTION.INFO:
+      case OPTION.GO:
+        return this.info(option, data);
+      case OPTION.STRUCTURED_REPLY:
+        return this.structuredReply(option, data);
+      case OPTION.LIST_META_CONTEXT:
+        return this.listContexts(option, data);
+      case OPTION.SET_META_CONTEXT:
+        return this.setContexts(option, data);
+      default:
+        return refuse(option, OPTION_REPLY.ERR_UNSUP, `Option ${option} is not supported`);
+    }
+  }
+
+  private exportName(data: Buffer): HandshakeStep {
+    const found = findExport(this.volumes.list(), data.toString('utf8'));
+    if (found.volume === null) return CLOSE;
+    return { reply: exportNameReply(found.volume, this.structured, this.zeroes), next: this.transmission(found.volume) };
+  }
+
+  private listExports(option: number, data: Buffer): HandshakeStep {
+    if (data.length > 0) return refuse(option, OPTION_REPLY.ERR_INVALID, 'LIST takes no data');
+    const replies = this.volumes.list().map((volume) => serverReply(option, volume));
+    return acknowledge(option, replies, 'option');
+  }
+
+  private info(option: number, data: Buffer): HandshakeStep {
+    const request = parseNamed(data);
+    if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in INFO or GO do not fit its data');
+    const found = findExport(this.volumes.list(), request.name);
+    if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
+    if (request.asked.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(found.volume);
+    const replies = infoReplies(option, found.volume, this.structured, request.asked);
+    return acknowledge(option, replies, option === OPTION.GO ? this.transmission(found.volume) : 'option');
+  }
+
+  private structuredReply(option: number, data: Buffer): HandshakeStep {
+    if (data.length > 0) return refuse(option, OPTION_REPLY.ERR_INVALID, 'STRUCTURED_REPLY takes no data');
+    this.structured = true;
+    return acknowledge(option, [], 'option');
+  }
+
+  private listContexts(option: number, data: Buffer): HandshakeStep {
+    const request = parseContexts(data);
+    if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in LIST_META_CONTEXT do not fit its data');
+    const found = findExport(this.volumes.list(), request.name);
+    if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
+    const { queries } = request;
+    const matches = queries.length === 0 || queries.includes(ALLOCATION_CONTEXT) || queries.includes('base:');
+    return acknowledge(option, matches ? [metaContextReply(option, 0)] : [], 'option');
+  }
+
+  private setContexts(option: number, data: Buffer): HandshakeStep {
+    // What was selected before is void even when this option fails.
+    this.allocationOf = null;
+    if (!this.structured) return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');
+    const request = parseContexts(data);
+    if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in SET_META_CONTEXT do not fit its data');
+    const found = findExport(this.volumes.list(), request.name);
+    if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
+    if (!request.queries.includes(ALLOCATION_CONTEXT)) return acknowledge(option, [], 'option');
+    this.allocationOf = found.volume;
+    return acknowledge(option, [metaContextReply(option, ALLOCATION_CONTEXT_ID)], 'option');
+  }
+
+  private transmission(volume: DoorVolume): Transmission {
+    return { volume, structured: this.structured, allocation: this.allocationOf === volume, anyRange: !this.sizesKnown.has(volume) };
+  }
+}
+
+function acknowledge(option: number, replies: readonly Buffer[], next: HandshakeStep['next']): HandshakeStep {
+  return { reply: Buffer.concat([...replies, optionReply(option, OPTION_REPLY.ACK)]), next };
+}
+
+function refuse(option: number, type: number, sentence: string): HandshakeStep {
+  return { reply: optionError(option, type, sentence), next: 'option' };
+}
+
+/** name length (u32) | name | count (u16) | count x information type (u16); null when the lengths do not add up. */
+function parseNamed(data: Buffer): NamedRequest | null {
+  if (data.length < 6) return null;
+  const nameBytes = data.readUInt32BE(0);
+  if (nameBytes > data.length - 6) return null;
+  const count = data.readUInt16BE(4 + nameBytes);
+  const listStart = 6 + nameBytes;
+  if (data.length !== listStart + 2 * count) return null;
+  const asked = new Set<number>();
+  for (let i = 0; i < count; i++) asked.add(data.readUInt16BE(listStart + 2 * i));
+  return { name: data.toString('utf8', 4, 4 + nameBytes), asked };
+}
+
+/** name length (u32) | name | count (u32) | count x (length (u32) | query); null when the lengths do not add up. */
+function parseContexts(data: Buffer): ContextRequest | null {
+  if (data.length < 8) return null;
+  const nameBytes = data.readUInt32BE(0);
+  if (nameBytes > data.length - 8) return null;
+  const count = data.readUInt32BE(4 + nameBytes);
+  let at = 8 + nameBytes;
+  const queries: string[] = [];
+  for (let i = 0; i < count; i++) {
+    if (data.length - at < 4) return null;
+    const queryBytes = data.readUInt32BE(at);
+    at += 4;
+    if (queryBytes > data.length - at) return null;
+    queries.push(data.toString('utf8', at, at + queryBytes));
+    at += queryBytes;
+  }
+  return at === data.length ? { name: data.toString('utf8', 4, 4 + nameBytes), queries } : null;
+}

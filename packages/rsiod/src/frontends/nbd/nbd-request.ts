@@ -1,0 +1,112 @@
+// One request of an NBD client while it is under way: the object that the volume sees as VolumeIo, and what is needed to answer it.
+// Objects are re-used within their connection; functions that others call back are made once per object.
+
+import type { Status } from '@rsio/protocol/wire/status';
+import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import type { DataBuffer } from './data-buffers.ts';
+import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
+import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
+import type { LargeReply } from './reply-output.ts';
+
+const NO_BUFFER = Buffer.alloc(0);
+
+export interface RequestOwner {
+  completed(request: NbdRequest, status: Status): void;
+  extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void;
+  largeLeft(request: NbdRequest, failed: boolean): void;
+}
+
+export class NbdRequest implements VolumeIo, LargeReply {
+  // As the volume sees it.
+  op: VolumeOp = 'read';
+  positionBytes = 0;
+  lengthBytes = 0;
+  buffer: Buffer = NO_BUFFER;
+  readonly bufferOffset = 0;
+  fua = false;
+  keepAllocated = false;
+  readonly anyRange: boolean;
+
+  // As the client sent it.
+  type: number = COMMAND.READ;
+  cookieHigh = 0;
+  cookieLow = 0;
+  offsetHigh = 0;
+  offsetLow = 0;
+  one = false;
+  /** BLOCK_STATUS: how far before its own start the volume was asked. */
+  headBytes = 0;
+  /** Bytes of data it counts for in the bound of its connection. */
+  dataBytes = 0;
+
+  /** What `buffer` is a part of; null: there is no data. */
+  held: DataBuffer | null = null;
+  /** Header and data of a large answer. */
+  reply: Buffer = NO_BUFFER;
+  readonly sent: (failed?: Error | null) => void;
+  readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
+  private readonly owner: RequestOwner;
+
+  /** `anyRange`: the client may ask for what is not whole blocks. */
+  constructor(owner: RequestOwner, anyRange: boolean) {
+    this.owner = owner;
+    this.anyRange = anyRange;
+    this.sent = (failed) => owner.largeLeft(this, failed !== undefined && failed !== null);
+    this.extentsDone = (status, extents) => owner.extentsKnown(this, status, extents);
+  }
+
+  done(status: Status): void {
+    this.owner.completed(this, status);
+  }
+
+  /** Puts something on the volume: a failure past the end is then one of space. */
+  get needsRoom(): boolean {
+    return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
+  }
+
+  take(header: NbdRequestHeader): void {
+    this.type = header.type;
+    this.op = opOf(header.type);
+    this.cookieHigh = header.cookieHigh;
+    this.cookieLow = header.cookieLow;
+    this.offsetHigh = header.offsetHigh;
+    this.offsetLow = header.offsetLow;
+    this.positionBytes = offsetBytes(header.offsetHigh, header.offsetLow);
+    this.lengthBytes = header.lengthBytes;
+    this.fua = (header.flags & COMMAND_FLAG.FUA) !== 0;
+    this.keepAllocated = (header.flags & COMMAND_FLAG.NO_HOLE) !== 0;
+    this.one = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
+    this.dataBytes = 0;
+    this.headBytes = 0;
+  }
+
+  hold(held: DataBuffer): void {
+    this.held = held;
+    this.buffer = held.data;
+  }
+
+  /** Lets go of the data buffer and returns it, or null when there is none. */
+  releaseBuffer(): DataBuffer | null {
+    const { held } = this;
+    this.held = null;
+    this.buffer = NO_BUFFER;
+    this.reply = NO_BUFFER;
+    return held;
+  }
+}
+
+/** What the volume is asked to do; BLOCK_STATUS asks in its own way. */
+function opOf(type: number): VolumeOp {
+  switch (type) {
+    case COMMAND.WRITE:
+      return 'write';
+    case COMMAND.FLUSH:
+      return 'flush';
+    case COMMAND.TRIM:
+      return 'discard';
+    case COMMAND.WRITE_ZEROES:
+      return 'zero';
+    default:
+      return 'read';
+  }
+}

@@ -1,0 +1,54 @@
+// The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
+// Only nbd-door.ts knows what a socket is.
+
+import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+
+export interface NbdTransport {
+  /** `sent` is called once, later, when the bytes are no longer needed: written, or (`failed`) never to be. */
+  write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
+  /** Between the two, writes are gathered into one system call. */
+  cork(): void;
+  uncork(): void;
+  /** Until `resume` nothing is received. */
+  pause(): void;
+  resume(): void;
+  /** Sends what was written, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** A buffer of small replies on its way out, with what its leaving gives back to the connection. */
+export class ReplyBatch {
+  readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
+  fill = 0;
+  requests = 0;
+  dataBytes = 0;
+
+  clear(): void {
+    this.fill = 0;
+    this.requests = 0;
+    this.dataBytes = 0;
+  }
+}
+
+/** Idle batches, shared by all connections. */
+export class BatchPool {
+  private readonly idle: ReplyBatch[] = [];
+  private taken = 0;
+
+  get inUse(): number {
+    return this.taken;
+  }
+
+  take(): ReplyBatch {
+    this.taken++;
+    return this.idle.pop() ?? new ReplyBatch();
+  }
+
+  put(batch: ReplyBatch): void {
+    this.taken--;
+    batch.clear();
+    if (this.idle.length < NBD_BATCHES_POOLED_MAX) this.idle.push(batch);
+  }
+}

@@ -1,0 +1,126 @@
+// What one connection sends: small replies are gathered in a batch, data of large ones leaves from its own buffer, all with one system call
+// per turn of the loop. Invariant: every request counted in is counted out exactly once, by `left`, when its reply has left or never will.
+
+// When to send: completions come in bursts, several per event of a path and several paths per turn, each burst in an event of its own. A
+// microtask would run between two such events; setImmediate runs once after all of them, in the same turn, so it costs depth 1
+// nothing. While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open one: a client that reads slowly
+// gets fuller batches, and one that reads nothing holds no more memory than its requests allow.
+
+import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
+
+/** A reply that leaves from its own buffer. */
+export interface LargeReply {
+  /** Header and data. */
+  readonly reply: Buffer;
+  readonly sent: (failed?: Error | null) => void;
+}
+
+export interface OutputOwner {
+  /** Replies to `requests` requests with `dataBytes` between them have left, or (`failed`) never will. */
+  left(requests: number, dataBytes: number, failed: boolean): void;
+  /** Our own mistake, in an event of the loop. */
+  failed(thrown: unknown): void;
+}
+
+export class ReplyOutput {
+  private readonly transport: NbdTransport;
+  private readonly batches: BatchPool;
+  private readonly owner: OutputOwner;
+  private readonly schedule: (fire: () => void) => void;
+  private readonly fire = (): void => {
+    this.scheduled = false;
+    try {
+      this.flush();
+    } catch (thrown) {
+      this.owner.failed(thrown);
+    }
+  };
+  private open: ReplyBatch | null = null;
+  private readonly large: LargeReply[] = [];
+  private sending = 0;
+  private scheduled = false;
+  private closed = false;
+
+  constructor(transport: NbdTransport, batches: BatchPool, owner: OutputOwner, schedule: (fire: () => void) => void) {
+    this.transport = transport;
+    this.batches = batches;
+    this.owner = owner;
+    this.schedule = schedule;
+  }
+
+  /** The batch to write a reply of at most `replyBytes` into, from its `fill` on; `commit` makes it so. */
+  room(replyBytes: number): ReplyBatch {
+    if (this.open !== null && this.open.fill + replyBytes > NBD_BATCH_BYTES) this.sendBatch();
+    this.open ??= this.batches.take();
+    return this.open;
+  }
+
+  /** The open batch now ends at `fill` and answers one more request, of `dataBytes`. */
+  commit(fill: number, dataBytes: number): void {
+    const batch = this.open;
+    if (batch === null) return;
+    batch.fill = fill;
+    batch.requests++;
+    batch.dataBytes += dataBytes;
+    this.wake();
+  }
+
+  /** Sends a reply from its own buffer with this turn's others. */
+  sendLarge(reply: LargeReply): void {
+    this.large.push(reply);
+    this.wake();
+  }
+
+  /** The connection is gone: what was not handed to the transport is dropped, and counted out. */
+  close(): void {
+    this.closed = true;
+    const batch = this.open;
+    this.open = null;
+    if (batch !== null) this.giveBack(batch, true);
+    for (const reply of this.large.splice(0)) reply.sent(new Error('Connection closed'));
+  }
+
+  private wake(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.schedule(this.fire);
+  }
+
+  private flush(): void {
+    if (this.closed) return;
+    const withBatch = this.open !== null && this.open.fill > 0 && this.sending < NBD_BATCHES_SENDING_MAX;
+    if (this.large.length === 0) {
+      if (withBatch) this.sendBatch();
+      return;
+    }
+    this.transport.cork();
+    if (withBatch) this.sendBatch();
+    for (const reply of this.large) this.transport.write(reply.reply, reply.sent);
+    this.large.length = 0;
+    this.transport.uncork();
+  }
+
+  private sendBatch(): void {
+    const batch = this.open;
+    if (batch === null) return;
+    this.open = null;
+    this.sending++;
+    // One view and one closure per batch, not per reply.
+    this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
+      this.sending--;
+      try {
+        this.giveBack(batch, failed !== undefined && failed !== null);
+        if (this.open !== null) this.wake();
+      } catch (thrown) {
+        this.owner.failed(thrown);
+      }
+    });
+  }
+
+  private giveBack(batch: ReplyBatch, failed: boolean): void {
+    const { requests, dataBytes } = batch;
+    this.batches.put(batch);
+    this.owner.left(requests, dataBytes, failed);
+  }
+}

@@ -1,0 +1,73 @@
+// Which requests of an NBD client reach the volume at all, pure: form, flags, size and what was agreed. Range, alignment and rights are the
+// volume's to judge. A request refused here is answered without touching the volume.
+
+import { NBD_REQUEST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
+import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
+import { NBD_ERRNO } from './wire/nbd-errno.ts';
+import type { Transmission } from './nbd-handshake.ts';
+
+export interface Refusal {
+  readonly errno: number;
+  readonly sentence: string;
+}
+
+const REFUSAL = {
+  UNKNOWN: { errno: NBD_ERRNO.EINVAL, sentence: 'Unknown command' },
+  FLAGS: { errno: NBD_ERRNO.EINVAL, sentence: 'A command flag that was not agreed on' },
+  EMPTY: { errno: NBD_ERRNO.EINVAL, sentence: 'A request of no bytes' },
+  LONG: { errno: NBD_ERRNO.EINVAL, sentence: `A request of more than ${NBD_REQUEST_MAX_BYTES} bytes` },
+  LONG_DF: { errno: NBD_ERRNO.EOVERFLOW, sentence: `More than ${NBD_REQUEST_MAX_BYTES} bytes do not fit one chunk` },
+  FLUSH: { errno: NBD_ERRNO.EINVAL, sentence: 'A flush has neither offset nor length' },
+  TRIM: { errno: NBD_ERRNO.EINVAL, sentence: 'This export does not offer TRIM' },
+  CACHE_END: { errno: NBD_ERRNO.EINVAL, sentence: 'Past the end of the volume' },
+  SLOW_ZERO: { errno: NBD_ERRNO.ENOTSUP, sentence: 'Zeroing this is not faster than writing it' },
+  STATUS: { errno: NBD_ERRNO.EINVAL, sentence: 'No metadata context was selected' },
+} as const satisfies Record<string, Refusal>;
+
+/** Flags that a command may carry; undefined: there is no such command. FUA is legal everywhere. */
+function legalFlags(type: number, agreed: Transmission): number | undefined {
+  switch (type) {
+    case COMMAND.READ:
+      return agreed.structured ? COMMAND_FLAG.FUA | COMMAND_FLAG.DF : COMMAND_FLAG.FUA;
+    case COMMAND.WRITE:
+    case COMMAND.FLUSH:
+    case COMMAND.TRIM:
+      return COMMAND_FLAG.FUA;
+    case COMMAND.CACHE:
+      return COMMAND_FLAG.FUA;
+    case COMMAND.WRITE_ZEROES:
+      return COMMAND_FLAG.FUA | COMMAND_FLAG.NO_HOLE | COMMAND_FLAG.FAST_ZERO;
+    case COMMAND.BLOCK_STATUS:
+      return COMMAND_FLAG.FUA | COMMAND_FLAG.REQ_ONE;
+    default:
+      return undefined;
+  }
+}
+
+/** Why a request is not passed on to the volume, or null when it is. */
+export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refusal | null {
+  const { type, flags, lengthBytes } = header;
+  const legal = legalFlags(type, agreed);
+  if (legal === undefined) return REFUSAL.UNKNOWN;
+  if ((flags & ~legal) !== 0) return REFUSAL.FLAGS;
+  if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
+  if (lengthBytes === 0) return REFUSAL.EMPTY;
+  const { canDiscard, readonly, sizeBytes } = agreed.volume;
+  // On a read-only volume the volume says so: that is the better reason.
+  if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
+  if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
+  // A hole is made at once; whether the storage can zero quickly without one is not known here.
+  const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
+  if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
+  if (type === COMMAND.BLOCK_STATUS && !agreed.allocation) return REFUSAL.STATUS;
+  if (lengthBytes > NBD_REQUEST_MAX_BYTES && carriesData(type)) {
+    return (flags & COMMAND_FLAG.DF) !== 0 ? REFUSAL.LONG_DF : REFUSAL.LONG;
+  }
+  return null;
+}
+
+/** READ and WRITE: their length is a length of data, and bounded. */
+export function carriesData(type: number): boolean {
+  return type === COMMAND.READ || type === COMMAND.WRITE;
+}

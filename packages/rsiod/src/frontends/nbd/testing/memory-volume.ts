@@ -1,0 +1,109 @@
+// A DoorVolume in memory for the tests of doors: judges requests as a volume must, completes them when the test says (`schedule`), and finds
+// what a door may not do: touching a request that the volume has, or asking for something twice.
+
+import { assert } from '@rsio/common/lib/assert';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { DoorVolume, Extent, VolumeIo } from '../../../volumes/frontend-volume.ts';
+
+export interface MemoryVolumeOptions {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly universe?: number;
+  readonly sizeBytes?: number;
+  readonly blockSizeBytes?: number;
+  readonly readonly?: boolean;
+  readonly canDiscard?: boolean;
+  /** Calls back later; setImmediate when not given. */
+  readonly schedule?: (fire: () => void) => void;
+}
+
+export class MemoryVolume implements DoorVolume {
+  readonly namespace: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly readonly: boolean;
+  readonly canDiscard: boolean;
+  readonly users = new Set<string>();
+  readonly content: Buffer;
+  /** Operations in the order in which they came, with their flags. */
+  readonly seen: string[] = [];
+  underWay = 0;
+  /** What the next requests end with, in place of being executed. */
+  fail: Status = STATUS.OK;
+  private readonly schedule: (fire: () => void) => void;
+  private readonly allocated: Uint8Array;
+  private readonly mine = new Set<VolumeIo>();
+
+  constructor(options: MemoryVolumeOptions = {}) {
+    this.namespace = options.namespace ?? 'osl';
+    this.name = options.name ?? 'oracle';
+    this.universe = options.universe ?? 0;
+    this.sizeBytes = options.sizeBytes ?? 1024 * 1024;
+    this.blockSizeBytes = options.blockSizeBytes ?? 512;
+    this.readonly = options.readonly ?? false;
+    this.canDiscard = options.canDiscard ?? true;
+    this.schedule = options.schedule ?? setImmediate;
+    this.content = Buffer.alloc(this.sizeBytes);
+    this.allocated = new Uint8Array(this.sizeBytes / this.blockSizeBytes);
+  }
+
+  submit(io: VolumeIo): void {
+    assert(!this.mine.has(io), 'A request was submitted while it was under way');
+    this.mine.add(io);
+    this.underWay++;
+    this.seen.push(`${io.op} ${io.positionBytes}+${io.lengthBytes}${io.fua ? ' fua' : ''}${io.keepAllocated ? ' keep' : ''}`);
+    const { op, positionBytes, lengthBytes, buffer } = io;
+    this.schedule(() => {
+      const touched = op !== io.op || positionBytes !== io.positionBytes || lengthBytes !== io.lengthBytes || buffer !== io.buffer;
+      assert(!touched, 'A request was touched while it was under way');
+      const status = this.fail === STATUS.OK ? this.execute(io) : this.fail;
+      this.mine.delete(io);
+      this.underWay--;
+      io.done(status);
+    });
+  }
+
+  extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
+    this.seen.push(`extents ${positionBytes}+${lengthBytes}`);
+    const isWhole = positionBytes % this.blockSizeBytes === 0 && lengthBytes % this.blockSizeBytes === 0 && lengthBytes > 0;
+    assert(isWhole, `Extents of ${positionBytes}+${lengthBytes}: a door asks for whole blocks`);
+    this.schedule(() => {
+      if (this.fail !== STATUS.OK) return done(this.fail, []);
+      if (positionBytes + lengthBytes > this.sizeBytes) return done(STATUS.PAST_END, []);
+      const extents: Extent[] = [];
+      for (let at = positionBytes; at < positionBytes + lengthBytes; at += this.blockSizeBytes) {
+        extents.push({ lengthBytes: this.blockSizeBytes, hole: this.allocated[at / this.blockSizeBytes] === 0 });
+      }
+      done(STATUS.OK, extents);
+    });
+  }
+
+  private execute(io: VolumeIo): Status {
+    const { op, positionBytes, lengthBytes, buffer, bufferOffset } = io;
+    if (op === 'flush') return STATUS.OK;
+    if (op !== 'read' && this.readonly) return STATUS.READ_ONLY;
+    const end = positionBytes + lengthBytes;
+    if (end > this.sizeBytes) return STATUS.PAST_END;
+    const isCut = positionBytes % this.blockSizeBytes !== 0 || lengthBytes % this.blockSizeBytes !== 0;
+    if (isCut && io.anyRange !== true) return STATUS.MISALIGNED;
+    switch (op) {
+      case 'read':
+        this.content.copy(buffer, bufferOffset, positionBytes, end);
+        break;
+      case 'write':
+        buffer.copy(this.content, positionBytes, bufferOffset, bufferOffset + lengthBytes);
+        break;
+      case 'discard':
+      case 'zero':
+        this.content.fill(0, positionBytes, end);
+        break;
+    }
+    if (op !== 'read') {
+      const isAllocated = op === 'write' || io.keepAllocated ? 1 : 0;
+      this.allocated.fill(isAllocated, Math.floor(positionBytes / this.blockSizeBytes), Math.ceil(end / this.blockSizeBytes));
+    }
+    return STATUS.OK;
+  }
+}

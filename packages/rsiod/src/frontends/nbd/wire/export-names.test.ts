@@ -1,0 +1,58 @@
+// Export names against attached volumes made by hand: which volume a name finds, and what is said when it finds none.
+// Leaves how names travel to nbd-handshake.test.ts.
+
+import { describe, expect, it } from 'vitest';
+import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
+import { exportDescription, exportName, findExport } from './export-names.ts';
+import { MemoryVolume } from '../testing/memory-volume.ts';
+
+function volume(namespace: string, name: string, universe = 0): DoorVolume {
+  return new MemoryVolume({ namespace, name, universe, sizeBytes: 512 });
+}
+
+function problem(volumes: readonly DoorVolume[], name: string): string {
+  const found = findExport(volumes, name);
+  return found.volume === null ? found.problem : `found ${exportName(found.volume)}`;
+}
+
+describe('export names', () => {
+  const oracle = volume('osl', 'oracle');
+  const other = volume('lab', 'oracle');
+  const scratch = volume('lab', 'scratch', 2);
+
+  it('are namespace/volume, with the universe where it is not 0', () => {
+    expect([oracle, scratch].map(exportName)).toEqual(['osl/oracle', 'lab/scratch@2']);
+    expect(exportDescription(scratch)).toBe('Volume scratch of namespace lab, universe 2');
+  });
+
+  it('find a volume by full name always and by short name where unique', () => {
+    const volumes = [oracle, other, scratch];
+    expect(findExport(volumes, 'osl/oracle').volume).toBe(oracle);
+    expect(findExport(volumes, 'lab/oracle').volume).toBe(other);
+    expect(findExport(volumes, 'osl/oracle@0').volume).toBe(oracle);
+    for (const name of ['scratch', 'lab/scratch', 'lab/scratch@2']) expect(findExport(volumes, name).volume).toBe(scratch);
+    expect(problem(volumes, 'oracle')).toBe('Export name "oracle" means more than one volume: say osl/oracle, lab/oracle');
+  });
+
+  it('prefer universe 0 for a full name without universe', () => {
+    const second = volume('osl', 'oracle', 1);
+    expect(findExport([second, oracle], 'osl/oracle').volume).toBe(oracle);
+    expect(findExport([second, oracle], 'osl/oracle@1').volume).toBe(second);
+    expect(problem([second, oracle], 'oracle')).toContain('say osl/oracle@1, osl/oracle');
+  });
+
+  it('find the only volume without a name', () => {
+    expect(findExport([oracle], '').volume).toBe(oracle);
+    expect(problem([oracle, other], '')).toBe('Export name "" means more than one volume: say osl/oracle, lab/oracle');
+  });
+
+  it('name what is attached, within bounds', () => {
+    expect(problem([oracle, scratch], 'x')).toBe('No export "x": attached are osl/oracle, lab/scratch@2');
+    expect(problem([], 'x')).toBe(
+      'No export "x", nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export',
+    );
+    const many = Array.from({ length: 100 }, (_, i) => volume('osl', `v${i}`));
+    expect(problem(many, 'y'.repeat(5000)).length).toBeLessThan(600);
+    expect(problem(many, 'x')).toMatch(/osl\/v15 and 84 more$/);
+  });
+});

@@ -1,0 +1,51 @@
+// Names under which attached volumes are exported, and how a client's name finds its volume. Pure.
+// `namespace/volume` always (`namespace/volume@U` where the universe is not 0), `volume` where unique, nothing where there is only one.
+
+import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
+
+const NAMES_SHOWN_MAX = 16;
+const NAME_SHOWN_MAX_CHARS = 200;
+
+export type ExportLookup = { readonly volume: DoorVolume } | { readonly volume: null; readonly problem: string };
+
+/** The name that LIST and INFO_NAME give. */
+export function exportName(volume: DoorVolume): string {
+  const name = `${volume.namespace}/${volume.name}`;
+  return volume.universe === 0 ? name : `${name}@${volume.universe}`;
+}
+
+/** An attached volume may be no export: then it is not among those that are looked through. */
+const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
+
+/** A line for people about an export. */
+export function exportDescription(volume: DoorVolume): string {
+  const rights = volume.readonly ? ', read-only' : '';
+  return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
+}
+
+/** The volume that `name` means, or a sentence why it means none, which names what is attached. */
+export function findExport(volumes: readonly DoorVolume[], name: string): ExportLookup {
+  const found = candidates(volumes, name);
+  const first = found[0];
+  if (first !== undefined && found.length === 1) return { volume: first };
+  const shown = name.length > NAME_SHOWN_MAX_CHARS ? `${name.slice(0, NAME_SHOWN_MAX_CHARS)}...` : name;
+  if (volumes.length === 0) return { volume: null, problem: `No export "${shown}", ${NOTHING}` };
+  if (found.length > 1) return { volume: null, problem: `Export name "${shown}" means more than one volume: say ${nameList(found)}` };
+  return { volume: null, problem: `No export "${shown}": attached are ${nameList(volumes)}` };
+}
+
+function candidates(volumes: readonly DoorVolume[], name: string): readonly DoorVolume[] {
+  if (name === '') return volumes;
+  const exact = volumes.filter((volume) => exportName(volume) === name);
+  if (exact.length > 0) return exact;
+  return volumes.filter((volume) => {
+    const full = `${volume.namespace}/${volume.name}`;
+    return name === full || name === `${full}@${volume.universe}` || name === volume.name;
+  });
+}
+
+function nameList(volumes: readonly DoorVolume[]): string {
+  const names = volumes.slice(0, NAMES_SHOWN_MAX).map(exportName);
+  const more = volumes.length - names.length;
+  return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
+}

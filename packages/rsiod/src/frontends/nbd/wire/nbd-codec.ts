@@ -1,0 +1,236 @@
+// The transmission phase on the wire, sans-I/O: NbdRequestDecoder turns bytes in any cuts into requests, the write... functions put replies
+// into a buffer of the caller's. Nothing here allocates per request. What a request means, and when to stop, is the sink's to say.
+//
+//   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
+//   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
+//   chunk:         0x668e33ef | flags (u16) | type (u16) | cookie (u64) | length (u32) | payload
+
+import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES, SIMPLE_REPLY_BYTES } from './nbd-constants.ts';
+
+const U32 = 2 ** 32;
+
+/** 64-bit values are kept as two halves: a cookie is only given back, an offset may be past anything a number can hold. */
+export interface NbdRequestHeader {
+  readonly flags: number;
+  readonly type: number;
+  readonly cookieHigh: number;
+  readonly cookieLow: number;
+  readonly offsetHigh: number;
+  readonly offsetLow: number;
+  readonly lengthBytes: number;
+}
+
+/**
+ * What follows a header. `hold`: nothing now, ask again with the next feed. `next`: another header. `payload`: lengthBytes go to
+ * `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are not wanted. `stop`: nothing more is read, ever.
+ */
+export type HeaderVerdict = 'hold' | 'next' | 'payload' | 'drop' | 'stop';
+
+export interface RequestSink {
+  /** `header` is re-used: valid during the call only. */
+  header(header: NbdRequestHeader): HeaderVerdict;
+  payloadTarget: Buffer;
+  payloadOffset: number;
+  /** The payload of the header last accepted with `payload` has come whole. */
+  payload(): void;
+  /** Not a request: nothing after it can be understood. */
+  badRequest(magic: number): void;
+}
+
+class Header implements NbdRequestHeader {
+  flags = 0;
+  type = 0;
+  cookieHigh = 0;
+  cookieLow = 0;
+  offsetHigh = 0;
+  offsetLow = 0;
+  lengthBytes = 0;
+}
+
+type State = 'header' | 'held' | 'payload' | 'dropping' | 'stopped';
+
+export class NbdRequestDecoder {
+  private readonly sink: RequestSink;
+  private readonly scratch = Buffer.alloc(REQUEST_HEADER_BYTES);
+  private readonly current = new Header();
+  private state: State = 'header';
+  private have = 0;
+
+  constructor(sink: RequestSink) {
+    this.sink = sink;
+  }
+
+  /** A header is waiting for the sink to take it. */
+  get held(): boolean {
+    return this.state === 'held';
+  }
+
+  /** Takes bytes until all are taken or the sink holds or stops. Returns the position behind what was taken. */
+  feed(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    if (this.state === 'held') this.offer();
+    while (at < end && this.state !== 'held') {
+      if (this.state === 'header') at = this.feedHeader(bytes, at, end);
+      else if (this.state === 'stopped') return end;
+      else at = this.feedPayload(bytes, at, end);
+    }
+    return at;
+  }
+
+  /** Takes no more, whatever comes. */
+  stop(): void {
+    this.state = 'stopped';
+  }
+
+  private feedHeader(bytes: Buffer, at: number, end: number): number {
+    if (this.have === 0 && end - at >= REQUEST_HEADER_BYTES) {
+      this.parse(bytes, at);
+      return at + REQUEST_HEADER_BYTES;
+    }
+    const taken = Math.min(REQUEST_HEADER_BYTES - this.have, end - at);
+    bytes.copy(this.scratch, this.have, at, at + taken);
+    this.have += taken;
+    if (this.have === REQUEST_HEADER_BYTES) {
+      this.have = 0;
+      this.parse(this.scratch, 0);
+    }
+    return at + taken;
+  }
+
+  private feedPayload(bytes: Buffer, at: number, end: number): number {
+    const taken = Math.min(this.current.lengthBytes - this.have, end - at);
+    if (this.state === 'payload') bytes.copy(this.sink.payloadTarget, this.sink.payloadOffset + this.have, at, at + taken);
+    this.have += taken;
+    if (this.have === this.current.lengthBytes) {
+      const wanted = this.state === 'payload';
+      this.have = 0;
+      this.state = 'header';
+      if (wanted) this.sink.payload();
+    }
+    return at + taken;
+  }
+
+  private parse(bytes: Buffer, at: number): void {
+    const magic = bytes.readUInt32BE(at);
+    if (magic !== MAGIC.REQUEST) {
+      this.state = 'stopped';
+      this.sink.badRequest(magic);
+      return;
+    }
+    const { current } = this;
+    current.flags = bytes.readUInt16BE(at + 4);
+    current.type = bytes.readUInt16BE(at + 6);
+    current.cookieHigh = bytes.readUInt32BE(at + 8);
+    current.cookieLow = bytes.readUInt32BE(at + 12);
+    current.offsetHigh = bytes.readUInt32BE(at + 16);
+    current.offsetLow = bytes.readUInt32BE(at + 20);
+    current.lengthBytes = bytes.readUInt32BE(at + 24);
+    this.offer();
+  }
+
+  private offer(): void {
+    const verdict = this.sink.header(this.current);
+    switch (verdict) {
+      case 'hold':
+        this.state = 'held';
+        break;
+      case 'stop':
+        this.state = 'stopped';
+        break;
+      case 'next':
+        this.state = 'header';
+        break;
+      case 'payload':
+        this.state = 'payload';
+        break;
+      case 'drop':
+        this.state = this.current.lengthBytes > 0 ? 'dropping' : 'header';
+        break;
+    }
+  }
+}
+
+/**
+ * An offset as a number of bytes. One that no volume reaches becomes VOLUME_MAX_BYTES, which is block-aligned and, with any length,
+ * past the end of every volume: so it is refused for that and for nothing else.
+ */
+export function offsetBytes(high: number, low: number): number {
+  const bytes = high * U32 + low;
+  return bytes > VOLUME_MAX_BYTES ? VOLUME_MAX_BYTES : bytes;
+}
+
+/** Who a reply is for. */
+export interface ReplyAddress {
+  readonly cookieHigh: number;
+  readonly cookieLow: number;
+}
+
+/** Each function below returns the position behind what it wrote. */
+export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, errno: number): number {
+  into.writeUInt32BE(MAGIC.SIMPLE_REPLY, at);
+  into.writeUInt32BE(errno, at + 4);
+  into.writeUInt32BE(to.cookieHigh, at + 8);
+  into.writeUInt32BE(to.cookieLow, at + 12);
+  return at + SIMPLE_REPLY_BYTES;
+}
+
+/** A final chunk's header; `payloadBytes` must follow. */
+export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, type: number, payloadBytes: number): number {
+  into.writeUInt32BE(MAGIC.STRUCTURED_REPLY, at);
+  into.writeUInt16BE(CHUNK_FLAG_DONE, at + 4);
+  into.writeUInt16BE(type, at + 6);
+  into.writeUInt32BE(to.cookieHigh, at + 8);
+  into.writeUInt32BE(to.cookieLow, at + 12);
+  into.writeUInt32BE(payloadBytes, at + 16);
+  return at + CHUNK_HEADER_BYTES;
+}
+
+/** What precedes the data of a READ answered in one chunk. */
+export function writeDataChunkPrefix(
+  into: Buffer,
+  at: number,
+  to: ReplyAddress,
+  offsetHigh: number,
+  offsetLow: number,
+  dataBytes: number,
+): number {
+  const behind = writeChunkHeader(into, at, to, CHUNK.OFFSET_DATA, 8 + dataBytes);
+  into.writeUInt32BE(offsetHigh, behind);
+  into.writeUInt32BE(offsetLow, behind + 4);
+  return behind + 8;
+}
+
+/** Bytes of an error chunk with this sentence. */
+export function errorChunkBytes(sentence: Buffer, withOffset: boolean): number {
+  return CHUNK_HEADER_BYTES + 6 + sentence.length + (withOffset ? 8 : 0);
+}
+
+export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errno: number, sentence: Buffer): number {
+  const payload = writeChunkHeader(into, at, to, CHUNK.ERROR, 6 + sentence.length);
+  return writeErrorPayload(into, payload, errno, sentence);
+}
+
+/** The same with the offset at which it happened: for READs. */
+export function writeOffsetErrorChunk(
+  into: Buffer,
+  at: number,
+  to: ReplyAddress,
+  errno: number,
+  sentence: Buffer,
+  offsetHigh: number,
+  offsetLow: number,
+): number {
+  const payload = writeChunkHeader(into, at, to, CHUNK.ERROR_OFFSET, 14 + sentence.length);
+  const behind = writeErrorPayload(into, payload, errno, sentence);
+  into.writeUInt32BE(offsetHigh, behind);
+  into.writeUInt32BE(offsetLow, behind + 4);
+  return behind + 8;
+}
+
+function writeErrorPayload(into: Buffer, at: number, errno: number, sentence: Buffer): number {
+  into.writeUInt32BE(errno, at);
+  into.writeUInt16BE(sentence.length, at + 4);
+  sentence.copy(into, at + 6);
+  return at + 6 + sentence.length;
+}

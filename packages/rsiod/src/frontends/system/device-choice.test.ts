@@ -1,0 +1,47 @@
+// Which door shows a volume on which machine, and what is said when the wanted one cannot be had.
+// That the doors work is shown elsewhere.
+
+import { toRsError } from '@rsio/common/lib/errors';
+import { describe, expect, it } from 'vitest';
+import { chooseDevice, type DeviceFacts } from './device-choice.ts';
+
+const ALL: DeviceFacts = { hasOwnRoot: false, isRoot: true, hasFuse: true, hasLoop: true };
+
+function refusal(wanted: Parameters<typeof chooseDevice>[0], facts: Partial<DeviceFacts>): string {
+  try {
+    return chooseDevice(wanted, { ...ALL, ...facts }).kind;
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    return `${code} ${message}`;
+  }
+}
+
+describe('auto', () => {
+  it.each([
+    [{}, 'block', null],
+    [{ hasLoop: false }, 'raw', /no \/dev\/loop-control/],
+    [{ hasFuse: false }, 'nbd-socket', /no \/dev\/fuse/],
+    [{ isRoot: false }, 'nbd-socket', /does not run as root/],
+    [{ hasOwnRoot: true }, 'nbd-socket', /root of its own/],
+  ] as const)('with %j is %s', (facts, kind, why) => {
+    const chosen = chooseDevice('auto', { ...ALL, ...facts });
+    expect(chosen.kind).toBe(kind);
+    if (why === null) expect(chosen.why).toBeNull();
+    else expect(chosen.why).toMatch(why);
+  });
+});
+
+describe('what is asked for by name', () => {
+  it('is had, below a root of its own too', () => {
+    for (const wanted of ['block', 'raw', 'nbd-socket', 'none'] as const) expect(refusal(wanted, { hasOwnRoot: true })).toBe(wanted);
+    expect(refusal('nbd-socket', { isRoot: false, hasFuse: false })).toBe('nbd-socket');
+    expect(refusal('raw', { hasLoop: false })).toBe('raw');
+  });
+
+  it('or is refused, with the remedy', () => {
+    expect(refusal('block', { isRoot: false })).toMatch(/^E_RIGHTS device = block .*: start it as root, or use nbd-socket$/);
+    expect(refusal('raw', { hasFuse: false })).toMatch(/^E_SYSTEM device = raw .*modprobe fuse/);
+    expect(refusal('block', { hasLoop: false })).toMatch(/^E_SYSTEM device = block .*modprobe loop/);
+    expect(refusal('kernel-nbd', {})).toMatch(/^E_SYSTEM device = kernel-nbd is not in this version/);
+  });
+});

@@ -1,0 +1,27 @@
+// What is said of mount, umount and losetup when they do not do what they were started for.
+// Leaves what the real programs say to the integration tests of the devices.
+
+import { DEVICE_COMMAND_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, it } from 'vitest';
+import { noLoopDevice } from '../loop/loop-device.ts';
+import { runCommand } from './device-commands.ts';
+
+it('one that does not end in time says that the machine is busy; losetup then blames no loop device', async () => {
+  const clock = new FakeClock();
+  const running = runCommand(clock, 'sleep', ['60']).catch(toRsError);
+  clock.advance(DEVICE_COMMAND_TIMEOUT_MS);
+  const late = await running;
+  expect(late).toMatchObject({ code: 'E_SYSTEM', message: 'sleep: no end within 10 s: the machine is busy, try again' });
+  expect(noLoopDevice('/dev/av0/roracle', late as RsError).message).toBe(
+    'No loop device was to be had for /dev/av0/roracle: sleep: no end within 10 s: the machine is busy, try again',
+  );
+});
+
+it('what losetup complains of is told with what to look at', () => {
+  const error = new RsError('E_SYSTEM', 'losetup: /dev/av0/roracle: failed to set up loop device: Device or resource busy');
+  expect(noLoopDevice('/dev/av0/roracle', error).message).toBe(
+    'No loop device was to be had for /dev/av0/roracle (failed to set up loop device: Device or resource busy): see losetup --list, or use device = raw',
+  );
+});

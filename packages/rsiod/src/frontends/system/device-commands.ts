@@ -1,0 +1,52 @@
+// Runs mount, umount and losetup, which touch devices whose requests this process answers: never from within this process.
+// Invariant: bounded in time; one that does not end, in the kernel perhaps, is not waited for.
+
+import { spawn } from 'node:child_process';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '@rsio/common/lib/limits';
+
+/**
+ * Runs a program, with `fd` as its descriptor 3 if given, and returns what it says. Throws E_SYSTEM with what it complains of; with `isLate` in
+ * its context when it took too long.
+ */
+export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: fd === undefined ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'pipe', 'pipe', fd],
+      env: { ...process.env, LC_ALL: 'C' },
+    });
+    const said = { out: '', err: '' };
+    const fail = (why: string, context = {}): void => reject(new RsError('E_SYSTEM', `${program}: ${why}`, context));
+    const timer = clock.after(DEVICE_COMMAND_TIMEOUT_MS, () => {
+      child.kill('SIGKILL');
+      fail(`no end within ${DEVICE_COMMAND_TIMEOUT_MS / 1000} s: the machine is busy, try again`, { isLate: true });
+    });
+    child.on('error', (error) => {
+      timer.cancel();
+      fail(error.message);
+    });
+    child.stdout?.on('data', (bytes: Buffer) => (said.out = kept(said.out, bytes)));
+    child.stderr?.on('data', (bytes: Buffer) => (said.err = kept(said.err, bytes)));
+    child.on('close', (code, signal) => {
+      timer.cancel();
+      if (code === 0) resolve(said.out.trim());
+      else fail(lastLine(said.err) ?? signal ?? `exit code ${code}`);
+    });
+  });
+}
+
+function kept(before: string, bytes: Buffer): string {
+  return (before + bytes.toString('utf8')).slice(0, DEVICE_COMMAND_OUTPUT_MAX_BYTES);
+}
+
+/** Programs say first who they are: `mount: FILE: ...`. */
+function lastLine(text: string): string | null {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.includes('dmesg(1)'));
+  return (
+    lines
+      .at(-1)
+      ?.trim()
+      .replace(/^\w+: /, '') ?? null
+  );
+}

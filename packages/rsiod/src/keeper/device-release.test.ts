@@ -1,0 +1,44 @@
+// Several left devices are let go: one that cannot be is said, one that takes for ever holds nobody up. The devices are names.
+// Real ones are in test/integration/keeper.test.ts.
+
+import { type Log, quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { STOP_WAIT_MAX_MS } from '@rsio/common/lib/limits';
+import { expect, it } from 'vitest';
+import type { LeftDevice } from './kept-devices.ts';
+import { letAllGo } from './device-release.ts';
+
+function device(name: string): LeftDevice {
+  const file = { mode: 0, uid: 0, gid: 0, madeMs: 0, canResend: true };
+  const place = { raw: `/dev/av0/r${name}`, block: `/dev/av0/${name}`, loop: null };
+  const volume = { namespace: 'osl', name, universe: 0, id: name, readonly: false, sizeBytes: 0, blockSizeBytes: 512, canDiscard: false };
+  return { id: 1, fd: -1, note: { ...volume, ...place, file, life: '' } };
+}
+
+function scene(letGo: (name: string) => Promise<void>) {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const log: Log = { ...quietLog, warn: (sentence) => said.push(sentence) };
+  const devices = { letGo: ({ note }: LeftDevice) => letGo(note.name) };
+  const done = letAllGo(['a', 'b', 'c'].map(device), 'rsiod ends', { clock, log, devices });
+  return { clock, said, done };
+}
+
+it('all of them are let go, and one that cannot be is said', async () => {
+  const gone: string[] = [];
+  const { clock, said, done } = scene(async (name) => {
+    if (name === 'b') throw new Error('no umount');
+    gone.push(name);
+  });
+  await done;
+  expect([gone, said, clock.timersPending]).toEqual([['a', 'c'], ['/dev/av0/rb: no umount'], 0]);
+});
+
+it('one that takes for ever does not hold up the end', async () => {
+  const { clock, said, done } = scene(async (name) => {
+    if (name === 'b') await new Promise(() => undefined);
+  });
+  clock.advance(STOP_WAIT_MAX_MS);
+  await done;
+  expect(said).toEqual(['Not every device that the process before had left could be taken away within 45 s']);
+});

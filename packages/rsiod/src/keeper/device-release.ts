@@ -1,0 +1,34 @@
+// Several devices that the process before has left, and nobody is to go on with: let go, some at a time, within STOP_WAIT_MAX_MS. Leaves how one
+// is let go to devices/devices.ts. Invariant: what cannot be let go is said, and holds nobody up; the next start of rsiod clears it away.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '@rsio/common/lib/limits';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import type { LeftDevice } from './kept-devices.ts';
+
+export interface LettingGoPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly devices: {
+    /** What uses it gets errors. */
+    letGo(device: LeftDevice, why: string, force: boolean): Promise<void>;
+  };
+}
+
+export async function letAllGo(left: readonly LeftDevice[], why: string, { clock, log, devices }: LettingGoPorts): Promise<void> {
+  const all = severalAtOnce(left, VOLUMES_AT_ONCE, (device) =>
+    devices.letGo(device, why, true).catch((thrown: unknown) => log.warn(`${device.note.raw}: ${toRsError(thrown).message}`)),
+  );
+  await new Promise<void>((resolve) => {
+    const timer = clock.after(STOP_WAIT_MAX_MS, () => {
+      log.warn(`Not every device that the process before had left could be taken away within ${STOP_WAIT_MAX_MS / 1000} s`);
+      resolve();
+    });
+    void all.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,72 @@
+// Who this client is, over starts of the daemon on a real folder: the machine stays, the instance grows, a damaged file stops the start.
+// Leaves durability to state-file.test.ts, and what servers make of an identity to test/integration.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { nextIdentity } from './identity.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+let folder = '';
+let file = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsiod-'));
+  file = join(folder, 'state', 'identity.json');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const next = () => nextIdentity(join(folder, 'state'));
+
+test('the machine and the boot stay, the instance grows with every start', async () => {
+  const first = await next();
+  expect(first).toEqual({
+    machine: expect.stringMatching(UUID) as unknown,
+    boot: expect.stringMatching(UUID) as unknown,
+    instance: 1,
+    process: expect.stringMatching(UUID) as unknown,
+  });
+  const second = await next();
+  expect(second).toEqual({ ...first, instance: 2, process: second.process });
+  expect(second.process).not.toBe(first.process);
+  expect(await next()).toMatchObject({ machine: first.machine, boot: first.boot, instance: 3 });
+  expect(readdirSync(join(folder, 'state'))).toEqual(['identity.json']);
+});
+
+test('two roots are two machines', async () => {
+  const other = await nextIdentity(join(folder, 'other'));
+  expect(other.machine).not.toBe((await next()).machine);
+});
+
+test.each([
+  '',
+  '{}',
+  '{"version":1,"content":{"machine":"a"}}',
+  '{"version":1,"content":{"machine":"a","instance":1.5}}',
+  '{"version":1,"content":{"machine":"a","instance":9007199254740991}}',
+  '{"version":1,"content":{"machine":"a b","instance":1}}',
+])('a file with %j is refused with what to do, and kept', async (text) => {
+  await next();
+  writeFileSync(file, text);
+  await expect(next()).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: expect.stringMatching(
+      /identity\.json cannot be used: .*move it away and detach this node's volumes at the servers$/,
+    ) as unknown,
+  });
+  expect(readFileSync(file, 'utf8')).toBe(text);
+});
+
+test('after the last number there is none, and the file stays as it is', async () => {
+  await next();
+  const last = JSON.stringify({ version: 1, content: { machine: 'a', instance: INSTANCE_MAX } });
+  writeFileSync(file, last);
+  await expect(next()).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: expect.stringContaining('identity.json is not written') as unknown,
+  });
+  expect(readFileSync(file, 'utf8')).toBe(last);
+});

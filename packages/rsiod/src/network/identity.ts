@@ -1,0 +1,42 @@
+// Who this client is to servers: the machine (an id kept below the root), the boot, and the instance of the daemon, a number that
+// grows with every start and never goes back (docs/PROTOCOL.md H4).
+
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { bootId } from '@rsio/common/daemon/process-facts';
+import { StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { isRecord } from '@rsio/common/files/state-values';
+import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
+
+export interface Identity {
+  readonly machine: string;
+  readonly boot: string;
+  /** Of this run of the daemon, and no other: a copy of the machine may have all else the same. */
+  readonly process: string;
+  readonly instance: number;
+}
+
+interface Kept {
+  readonly machine: string;
+  readonly instance: number;
+}
+
+const FORM: StateForm<Kept> = {
+  version: 1,
+  accepts: isKept,
+  remedy: "restore it, or move it away and detach this node's volumes at the servers",
+};
+
+/** Reads the identity and counts the instance up, durably, before it is used. Throws E_SYSTEM naming the file. */
+export async function nextIdentity(stateDir: string): Promise<Identity> {
+  let kept: Kept = { machine: randomUUID(), instance: 0 };
+  const file = new StateFile<Kept>(path.join(stateDir, 'identity.json'), FORM, () => kept);
+  kept = (await file.load()) ?? kept;
+  kept = { machine: kept.machine, instance: kept.instance + 1 };
+  await file.save();
+  return { ...kept, boot: bootId(), process: randomUUID() };
+}
+
+function isKept(value: unknown): value is Kept {
+  return isRecord(value) && passes(token, value['machine']) && passes(clientInstance, value['instance']);
+}

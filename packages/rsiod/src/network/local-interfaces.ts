@@ -1,0 +1,19 @@
+// The client's interfaces as its paths need them: what the configuration says, completed by what the machine says of their subnets. Pure.
+// Invariant: an address that the machine has lost keeps the subnet it was last seen on, so that its paths wait for it and do not change.
+
+import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { prefixLengthOf } from '@rsio/common/lib/subnet';
+import type { LocalInterface } from './route-plan.ts';
+
+/** `before`: what was known until now. */
+export function localInterfaces(
+  configured: readonly ClientInterfaceConfig[],
+  machine: readonly MachineInterface[],
+  before: readonly LocalInterface[],
+): LocalInterface[] {
+  return configured.map(({ name, address, prefixLength, portGiven }) => {
+    const seen = interfaceOf(address, machine)?.prefixLength ?? before.find((one) => one.address === address)?.prefixLength ?? null;
+    return { name, address, portGiven, prefixLength: prefixLengthOf(address, prefixLength, seen) };
+  });
+}

@@ -1,0 +1,96 @@
+// A client that has nearly as many servers as it may have: the last one is taken, one more is refused in words, whichever namespace it is of.
+// With all of them, eight interfaces each, and real sockets: test/integration/many-servers.test.ts.
+
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { quietLog } from '@rsio/common/log/log';
+import { PATH_SETTLED_MS, RECONNECT_MAX_MS, SERVERS_PER_CLIENT_MAX } from '@rsio/common/lib/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { expect, test } from 'vitest';
+import { Namespace, type NamespaceSetup } from './namespace.ts';
+
+const LOCAL = '10.0.0.1';
+const SERVERS = ['srv-0', 'srv-1', 'srv-2'];
+/** Known in namespaces that are not in the scene. */
+const ELSEWHERE = SERVERS_PER_CLIENT_MAX - 2;
+
+function remote(order: number): string {
+  return `10.0.0.${10 + order}`;
+}
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly namespaces: Namespace[];
+  private readonly random = new SeededRandom(1);
+  readonly servers = SERVERS.map((name, serverid) =>
+    Object.assign(new ScriptedServer(this.random), { name, serverid, answersPings: true }),
+  );
+
+  /** Each namespace with the servers of these orders. */
+  constructor(...groups: readonly (readonly number[])[]) {
+    const network = new MemoryNetwork(this.clock, IDEAL_LINK, (end, { address }) =>
+      this.servers.find((_, order) => remote(order) === address)?.accept(end),
+    );
+    for (const order of SERVERS.keys()) network.addRoute(LOCAL, remote(order));
+    const ports = {
+      clock: this.clock,
+      log: quietLog,
+      connector: network,
+      random: this.random.bytes,
+      pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+      events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
+      serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
+      pathChanged: () => {},
+    };
+    const identity = { instance: 1, machine: 'm', boot: 'b', process: 'p' };
+    this.namespaces = groups.map((orders, index) => new Namespace(this.setup(`n${index}`, orders), identity, ports));
+    for (const namespace of this.namespaces) namespace.start();
+    this.clock.advance(PATH_SETTLED_MS);
+  }
+
+  setup(name: string, orders: readonly number[]): NamespaceSetup {
+    const sections = orders.map((order) => `[server ${SERVERS[order]}]\naddress = ${remote(order)}\n`);
+    const keys = `namespaceid = 1\nnodename = node\nnodekey = ${this.servers[0]!.nodekey}\n`;
+    const config = parseRscltConfig(`[interface if0]\naddress = ${LOCAL}/24\n[namespace ${name}]\n${keys}${sections.join('')}`, 'rscltcfg');
+    return { whole: config, config: config.namespaces[0]!, locals: config.interfaces };
+  }
+}
+
+test('the 257th server, counted over all namespaces, is refused with what to do; there is room when another one is gone', () => {
+  const scene = new Scene([0], [1]);
+  const [first, second] = scene.namespaces;
+  expect([first!.servers.size, second!.servers.size]).toEqual([1, 1]);
+  second!.change(scene.setup('n1', [1, 2]));
+  scene.clock.advance(PATH_SETTLED_MS);
+  expect(second!.servers.size).toBe(1);
+  const refused = second!.routes.find((route) => route.remote.name === 'srv-2')!.supervisor;
+  expect([refused.state, refused.lastErrorSentence]).toEqual([
+    'down',
+    'Server srv-2 of namespace n1 would be one more than the 256 servers that a client may have: remove its [server] sections, or those of another one, and run rsconfig reload [E_LIMIT]',
+  ]);
+  first!.change(scene.setup('n0', []));
+  scene.clock.advance(RECONNECT_MAX_MS + PATH_SETTLED_MS);
+  expect([first!.servers.size, second!.servers.size, refused.state]).toEqual([0, 2, 'up']);
+});
+
+// Once a server took its place with its CHALLENGE, which anybody can say: a liar at one address took them all within minutes.
+test('who answers as another server each time, and proves none, takes no place from those that do', () => {
+  const scene = new Scene([0], []);
+  const liar = scene.servers[1]!;
+  liar.decide = (path) => {
+    liar.serverid = 10 + (liar.connections.length % 200);
+    path.connection.close('no proof', true);
+  };
+  const [namespace] = scene.namespaces;
+  namespace!.change(scene.setup('n0', [0, 1]));
+  for (let seconds = 0; seconds < 1_000; seconds++) scene.clock.advance(1_000);
+  expect(liar.connections.length).toBeGreaterThan(100);
+  expect(namespace!.servers.size).toBeLessThanOrEqual(2);
+  namespace!.change(scene.setup('n0', [0, 1, 2]));
+  scene.clock.advance(PATH_SETTLED_MS);
+  expect(namespace!.routes.find((route) => route.remote.name === 'srv-2')!.supervisor.state).toBe('up');
+});

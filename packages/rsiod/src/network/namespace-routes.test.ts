@@ -1,0 +1,163 @@
+// Which paths a namespace has: they follow the server's list and the configuration, and leave nothing behind when they go. The plan itself is
+// tested in route-plan.test.ts; what happens to paths that are there in namespace.test.ts.
+
+import { FREQUENT_LOG_MS, END_POINTS_REMEMBERED_MAX, PATH_SETTLED_MS } from '@rsio/common/lib/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { describe, expect, test } from 'vitest';
+import { remember } from './server.ts';
+import { LOCALS, NamespaceScene, named, REMOTES } from '../testing/namespace-scene.ts';
+
+describe("the server's list", () => {
+  test('WELCOME names an interface without a section: it becomes a path, by itself', () => {
+    const scene = new NamespaceScene({ sections: 1, names: REMOTES });
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    expect(scene.namespace.routes.map(({ server }) => server?.serverid)).toEqual([1, 1]);
+  });
+
+  test('an interface that comes into the list becomes a path, and one that goes is retired', () => {
+    const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    scene.list(REMOTES);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    scene.list([REMOTES[0]!]);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    expect(scene.moves.at(-1)).toBe('if1: up > retired');
+    expect(scene.server.paths[1]!.closedReason).not.toBe(null);
+  });
+
+  test('a section whose interface goes from the list is retired, and tried again when the server is lost', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.list([REMOTES[1]!]);
+    expect(scene.routes).toEqual(['if1 big-9-1 up']);
+    scene.server.interfaces = named([REMOTES[0]!]);
+    scene.network.routes[1]!.reach = 'refused';
+    scene.server.loseSession();
+    scene.clock.advance(1000);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+  });
+
+  test('a server that moves to another address is never without a path', () => {
+    const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
+    let fewest = 2;
+    const server = [...scene.namespace.servers.values()][0]!;
+    const watch = (): void => {
+      fewest = Math.min(fewest, server.trunk.paths.length);
+      scene.clock.after(1, watch);
+    };
+    watch();
+    scene.list([REMOTES[1]!]);
+    expect([scene.routes, fewest]).toEqual([['if1 server-e1 up'], 1]);
+  });
+
+  test('changes nothing when it is empty, or with paths = configured', () => {
+    const scene = new NamespaceScene({ sections: 1, names: REMOTES, keys: 'paths = configured\n' });
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    scene.list([REMOTES[1]!]);
+    expect(scene.routes).toEqual(['if0 big-9-0 up']);
+    const other = new NamespaceScene({ sections: 1, names: REMOTES });
+    other.list([]);
+    expect(other.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+  });
+
+  test('an older list, which comes late over another path, changes nothing', () => {
+    const scene = new NamespaceScene({ names: [REMOTES[0]!] });
+    scene.list(REMOTES);
+    scene.server.interfaces = named([REMOTES[0]!]);
+    scene.server.generation = 1;
+    scene.reset(1);
+    scene.clock.advance(1000);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+    expect([...scene.namespace.servers.values()][0]!.interfaces).toHaveLength(2);
+  });
+
+  test('a list that changes while it is asked for is asked for again, and a server that lies about it is not asked for ever', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    const [path] = scene.server.paths;
+    const asked = (): number => scene.server.paths.flatMap((one) => one.requests(OP.LIST)).length;
+    expect(asked()).toBe(1);
+    for (const generation of [7, 9]) path!.say(OP.NOTIFY, generation);
+    scene.clock.advance(5);
+    scene.list(REMOTES);
+    scene.clock.advance(1000);
+    expect(asked()).toBe(2);
+  });
+});
+
+describe('another configuration', () => {
+  test('makes paths of a new interface, and retires those of one that is gone', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.namespace.change(scene.setup([LOCALS[1]!]));
+    expect(scene.routes).toEqual(['if0 big-9-1 up']);
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(50);
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 big-9-1 up']);
+    expect(scene.moves.slice(-4)).toEqual([
+      'if0: up > retired',
+      'if0: down > connecting',
+      'if0: connecting > proving',
+      'if0: proving > up',
+    ]);
+  });
+
+  test('without a section: what the server lists remains a path; without any, the server is forgotten', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    const { length } = scene.server.connections;
+    scene.namespace.change(scene.setup(LOCALS, { sections: 1 }));
+    expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
+    scene.namespace.change(scene.setup(LOCALS, { sections: 0 }));
+    scene.clock.advance(1000);
+    expect([scene.routes, scene.namespace.servers.size, scene.server.connections.length]).toEqual([[], 0, length]);
+  });
+
+  test('that is the same changes nothing', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    const before = scene.namespace.routes.map(({ supervisor }) => supervisor);
+    const { length } = scene.moves;
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(1000);
+    expect(scene.namespace.routes.map(({ supervisor }) => supervisor)).toEqual(before);
+    expect(scene.moves).toHaveLength(length);
+  });
+
+  test('with other times of liveness counts for paths that live', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.namespace.change(scene.setup(LOCALS, { keys: 'heartbeat = 100ms\nsuspect = 50ms\ndead = 300ms\n' }));
+    scene.server.answersPings = false;
+    scene.clock.advance(400);
+    expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
+  });
+});
+
+test('paths that are retired and made anew a thousand times leave nothing behind, and the session lives on', () => {
+  const scene = new NamespaceScene({ names: REMOTES });
+  const picture = (): unknown => {
+    scene.clock.advance(PATH_SETTLED_MS);
+    const { timersPending } = scene.clock;
+    const links = scene.network.routes.map(({ living }) => living.length);
+    const { bodies, outputs } = scene.pools;
+    return [timersPending, links, bodies.lent.size, outputs.lent.size, scene.namespace.servers.size, scene.states];
+  };
+  const before = picture();
+  for (let times = 0; times < 500; times++) {
+    scene.list([REMOTES[0]!]);
+    scene.list(REMOTES);
+    scene.namespace.change(scene.setup([LOCALS[1]!]));
+    // In the middle of connecting, or of a handshake.
+    scene.clock.advance(times % 4);
+    scene.namespace.change(scene.setup(LOCALS));
+    scene.clock.advance(times % 3);
+  }
+  // So many lines about paths that some are left out, and told later.
+  scene.clock.advance(FREQUENT_LOG_MS);
+  expect(picture()).toEqual(before);
+  expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(1);
+});
+
+test('of what servers named only so much is remembered, the newest', () => {
+  const keys = new Set<string>();
+  for (let number = 0; number < 3 * END_POINTS_REMEMBERED_MAX; number++) {
+    remember(keys, 'often');
+    remember(keys, `10.0.0.${number}/5000`);
+  }
+  expect([keys.size, keys.has('often'), keys.has('10.0.0.0/5000')]).toEqual([END_POINTS_REMEMBERED_MAX, true, false]);
+});

@@ -1,0 +1,166 @@
+// A namespace over a network in memory: its paths help each other out, what happens to an interface reaches its paths, and a server is who
+// has proved it. Which paths there are is in namespace-routes.test.ts; what one path does is the supervisor's test, what a trunk does with
+// its paths the trunk's.
+
+import { DEAD_AFTER_MS, RECONNECT_FIRST_MS, SUSPECT_AFTER_MS } from '@rsio/common/lib/limits';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { describe, expect, test } from 'vitest';
+import { LOCALS, NamespaceScene, named, REMOTES } from '../testing/namespace-scene.ts';
+
+describe('the last path of a server', () => {
+  test('is lost: probation of the others ends at once', () => {
+    const scene = new NamespaceScene();
+    scene.flap();
+    scene.network.routes[1]!.reach = 'refused';
+    scene.reset(1);
+    scene.clock.advance(2);
+    expect(scene.states[0]).toBe('up');
+  });
+
+  // Once I/O stood still for three seconds, until the silent path was dead, though the one on probation was well.
+  test('falls silent: probation of the others ends before it is dead', () => {
+    const scene = new NamespaceScene();
+    scene.flap();
+    scene.network.routes[1]!.stand('back', true);
+    scene.clock.advance(SUSPECT_AFTER_MS + 200);
+    expect(scene.states).toEqual(['up', 'suspect']);
+  });
+
+  test('is not lost while another lives: probation goes on', () => {
+    const scene = new NamespaceScene();
+    scene.flap();
+    scene.clock.advance(2000);
+    expect(scene.states[0]).toBe('probation');
+  });
+});
+
+describe('a server whose process breaks soon after each WELCOME', () => {
+  // Once each path's death hastened the other: hundreds of sessions a second.
+  test('is met ever more rarely', () => {
+    const scene = new NamespaceScene();
+    const before = scene.server.connections.length;
+    scene.server.loseSession();
+    const welcome = scene.server.decide;
+    scene.server.decide = (path, proven) => {
+      welcome(path, proven);
+      scene.clock.after(2, () => scene.server.loseSession());
+    };
+    scene.clock.advance(60_000);
+    expect(scene.server.connections.length - before).toBeLessThan(100);
+    expect(scene.server.connections.length - before).toBeGreaterThan(10);
+    scene.server.decide = welcome;
+    scene.clock.advance(10_000);
+    expect(scene.states).toEqual(['up', 'up']);
+  });
+});
+
+describe('an interface', () => {
+  const event = (change: 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back') =>
+    ({ address: LOCALS[0]!, change, sentence: 'as it is' }) as const;
+
+  test('that loses its carrier makes its paths suspect, no others', () => {
+    const scene = new NamespaceScene();
+    scene.namespace.interfaceChanged(event('carrier-lost'));
+    expect(scene.states).toEqual(['suspect', 'up']);
+    expect(scene.namespace.routes[0]!.supervisor.lastErrorSentence).toBe('Suspect: as it is');
+  });
+
+  test('whose address goes loses its paths; they are tried at once when it is back', () => {
+    const scene = new NamespaceScene();
+    scene.network.routes[0]!.reach = 'refused';
+    scene.namespace.interfaceChanged(event('address-gone'));
+    expect(scene.states).toEqual(['down', 'up']);
+    scene.clock.advance(30_000);
+    scene.network.routes[0]!.heal();
+    scene.namespace.interfaceChanged(event('address-back'));
+    scene.clock.advance(2);
+    expect(scene.states).toEqual(['up', 'up']);
+  });
+
+  test('that has its carrier back is tried at once, also while an attempt still waits for an answer', () => {
+    const scene = new NamespaceScene();
+    scene.network.routes[0]!.reach = 'silent';
+    scene.reset(0);
+    scene.clock.advance(RECONNECT_FIRST_MS + 10);
+    expect(scene.states[0]).toBe('connecting');
+    scene.network.routes[0]!.heal();
+    scene.namespace.interfaceChanged(event('carrier-back'));
+    scene.clock.advance(2);
+    expect(scene.states).toEqual(['up', 'up']);
+  });
+});
+
+test('shorter times of liveness do not end paths that were silent as long as the longer ones allowed', () => {
+  const scene = new NamespaceScene({ names: REMOTES, keys: 'heartbeat = 30s\nsuspect = 5s\ndead = 100s\n' });
+  // Nothing is owed any more, so that nobody asks but the heartbeat.
+  for (const path of scene.server.paths) scene.answerLists(path);
+  scene.clock.advance(20_000);
+  scene.moves.length = 0;
+  scene.namespace.change(scene.setup(LOCALS));
+  scene.clock.advance(20_000);
+  expect(scene.moves).toEqual([]);
+  scene.server.answersPings = false;
+  scene.clock.advance(DEAD_AFTER_MS + 2000);
+  expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
+});
+
+test('another server at an address that a server names as its own is refused, with both', () => {
+  const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
+  scene.server.serverid = 2;
+  scene.list(REMOTES);
+  expect(scene.namespace.routes[1]?.supervisor.lastErrorSentence).toBe(
+    'Server server (serverid 2) answers at 192.168.20.9, which serverid 1 names as its own: correct [interface] in the rssrvcfg of one of them [E_PROTOCOL]',
+  );
+});
+
+describe('who answers at one address of a server that lives on the other', () => {
+  test('with its name and serverid, but is another, does not take the session over', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.server.instance = 'b'.repeat(32);
+    scene.reset(1);
+    scene.clock.advance(60_000);
+    const begun = scene.server.connections.filter(({ proven }) => proven?.kind === 'new');
+    expect([begun.length, scene.states[0]]).toEqual([1, 'up']);
+    expect(scene.namespace.routes[1]!.supervisor.lastErrorSentence).toBe(
+      'Server server (serverid 1) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg [E_PROTOCOL]',
+    );
+  });
+
+  test('takes the session over when nothing is heard of the one before', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.server.answersPings = false;
+    scene.server.instance = 'b'.repeat(32);
+    scene.reset(1);
+    scene.clock.advance(DEAD_AFTER_MS + 1000);
+    expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(2);
+  });
+
+  test('and cannot prove itself does not rename it', () => {
+    const scene = new NamespaceScene({ names: REMOTES });
+    scene.server.name = 'liar';
+    scene.server.decide = (path) => path.refuse('E_AUTH', 'Who are you');
+    scene.reset(1);
+    scene.clock.advance(10_000);
+    expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['server']);
+  });
+});
+
+test('a server that was started anew under another name is called by that', () => {
+  const scene = new NamespaceScene({ names: REMOTES });
+  scene.server.name = 'renamed';
+  scene.server.instance = 'b'.repeat(32);
+  scene.server.loseSession();
+  scene.clock.advance(5000);
+  expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['renamed']);
+});
+
+test('a namespace that was stopped does nothing any more', () => {
+  const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
+  const [path] = scene.server.paths;
+  scene.server.interfaces = named(REMOTES);
+  scene.namespace.stop(STATUS.IO_ERROR, 'The end');
+  const { length } = scene.server.connections;
+  scene.clock.advance(60_000);
+  expect([path!.closedReason !== null, scene.server.connections.length]).toEqual([true, length]);
+  expect(scene.routes).toEqual(['if0 big-9-0 retired']);
+});

@@ -1,0 +1,359 @@
+// One namespace of the configuration: its routes, each kept up by a supervisor, and the servers met over them. Which routes there should be
+// is route-plan.ts's; here supervisors are started and retired until it is so, whenever the servers' lists, the client's interfaces or the
+// configuration change. Invariant: a server is known by its serverid; all paths that meet it belong to its one trunk.
+
+import { targetPort } from '@rsio/common/config/reader/rscltcfg';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
+import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { Log } from '@rsio/common/log/log';
+import type { PathState } from '@rsio/protocol/link/path-facts';
+import { ROUTES_FOLLOW_MS, SERVERS_PER_CLIENT_MAX } from '@rsio/common/lib/limits';
+import type { ConnectionPools } from '@rsio/protocol/link/connection';
+import type { Connector } from '@rsio/protocol/link/path-transport';
+import { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import type { Challenge } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Identity } from './identity.ts';
+import type { TriedPath } from './unreachable-servers.ts';
+import {
+  endPointKey,
+  type LeftOut,
+  type LocalInterface,
+  planRoutes,
+  type RemoteEnd,
+  type RouteEnds,
+  routeKey,
+  type RouteSituation,
+  type ServerPicture,
+  sectionOf,
+  sectionsByEndPoint,
+} from './route-plan.ts';
+import { Server, type ServerEvents } from './server.ts';
+import type { InterfaceEvent } from '../sys/interface-table.ts';
+import { Turnstile } from './connection-limiter.ts';
+
+/** A path that is wanted, and who keeps it up. */
+export interface Route extends RouteEnds {
+  /** The same ends; their names may change. */
+  local: LocalInterface;
+  remote: RemoteEnd;
+  readonly supervisor: PathSupervisor;
+  /** The server met over it; null before the first CHALLENGE. */
+  server: Server | null;
+  /** What it called itself there, proved or not. */
+  serverName: string;
+}
+
+export interface NamespacePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly connector: Connector;
+  readonly random: RandomBytes;
+  readonly pools: ConnectionPools;
+  readonly events: ServerEvents;
+  /** How many servers have proved themselves to this client, in all its namespaces. */
+  serverCount(): number;
+  pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
+}
+
+/** What of the configuration a namespace stands on; all of it may change while it lives, but not its name, namespaceid and nodename. */
+export interface NamespaceSetup {
+  readonly whole: Pick<RscltConfig, 'defaultPort'>;
+  readonly config: ClientNamespaceConfig;
+  readonly locals: readonly LocalInterface[];
+}
+
+export class Namespace {
+  readonly servers = new Map<number, Server>();
+  /** Wanted paths, in order of the plan. */
+  routes: readonly Route[] = [];
+  /** What is no route, and why. */
+  leftOut: readonly LeftOut[] = [];
+  private setup: NamespaceSetup;
+  private readonly identity: Identity;
+  private readonly ports: NamespacePorts;
+  private readonly turnstile: Turnstile;
+  private readonly lines: FrequentLog;
+  private state: 'new' | 'running' | 'stopped' = 'new';
+  private followTimer: Timer | null = null;
+
+  constructor(setup: NamespaceSetup, identity: Identity, ports: NamespacePorts) {
+    this.setup = setup;
+    this.identity = identity;
+    this.ports = ports;
+    this.turnstile = new Turnstile(ports.clock);
+    this.lines = new FrequentLog(ports.clock, ports.log);
+    this.follow();
+  }
+
+  /** What became of each path so far. */
+  get tried(): TriedPath[] {
+    return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
+      return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
+    });
+  }
+
+  /** Servers met here that have proved themselves; of the others there is one for each path at most. */
+  get provedServers(): number {
+    return [...this.servers.values()].filter(({ isProved }) => isProved).length;
+  }
+
+  get config(): ClientNamespaceConfig {
+    return this.setup.config;
+  }
+
+  start(): void {
+    this.state = 'running';
+    for (const route of this.routes) route.supervisor.start();
+  }
+
+  /** Everything there is to connect to has been tried, and every server met has shown its list. */
+  get isSettled(): boolean {
+    const isOpen = ({ supervisor: { state, retries, lastError } }: Route): boolean =>
+      state === 'down' ? lastError === null : (state === 'connecting' || state === 'proving') && retries === 0;
+    const isListed = [...this.servers.values()].every((server) => server.isListed || !server.isConnected);
+    return this.followTimer === null && isListed && !this.routes.some(isOpen);
+  }
+
+  /** Ends all paths; what is still under way is answered with `status`. */
+  stop(status: number, reason: string): void {
+    this.state = 'stopped';
+    this.followTimer?.cancel();
+    this.followTimer = null;
+    for (const server of this.servers.values()) server.trunk.end(status, reason);
+    for (const route of this.routes) route.supervisor.retire(reason);
+    this.lines.close();
+  }
+
+  /** Another configuration, or other facts about the client's interfaces: what lives and is still wanted goes on. */
+  change(setup: NamespaceSetup): void {
+    this.setup = setup;
+    const { heartbeatMs, suspectMs, deadMs } = setup.config;
+    for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
+    this.follow();
+    // Keys may be right now that were wrong before.
+    for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.wayOpened();
+  }
+
+  /** Servers with attached volumes to which no section of another configuration would lead. */
+  lostBy(setup: NamespaceSetup): Server[] {
+    const sections = sectionsByEndPoint(setup);
+    return [...this.servers.values()].filter(
+      (server) => server.trunk.attachments.length > 0 && sectionOf(sections, this.pictureOf(server)) === null,
+    );
+  }
+
+  /** The servers that sections lead to, as far as they have proved it, by position of the section; also while none of its paths is wanted. */
+  serversBySection(): ReadonlyMap<number, Server> {
+    const { whole, config, locals } = this.setup;
+    const found = new Map<number, Server>();
+    for (const { remote, server } of this.routes)
+      if (remote.position !== null && server?.isProved === true) found.set(remote.position, server);
+    const left = config.servers.filter(({ position }) => !found.has(position));
+    if (left.length === 0) return found;
+    const known = new Map<string, Server>();
+    for (const server of [...this.servers.values()].reverse()) {
+      if (!server.isProved) continue;
+      for (const keys of [server.named, server.metAt]) for (const key of keys) known.set(key, server);
+    }
+    for (const section of left) {
+      const ports = new Set(locals.map((local) => targetPort(whole, config, section, local)));
+      const server = [...ports].map((port) => known.get(endPointKey(section.address, port))).find((one) => one !== undefined);
+      if (server !== undefined) found.set(section.position, server);
+    }
+    return found;
+  }
+
+  /** The servers met, in the order in which the configuration leads to them: the same for whoever looks, whichever answered first. */
+  get orderedServers(): Server[] {
+    const found = this.serversBySection();
+    const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
+    return [...new Set([...led, ...this.servers.values()])];
+  }
+
+  /** Something has happened to the interface of an address: its paths need not be silent first, nor wait for their turn. */
+  interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
+    for (const { local, supervisor } of this.routes) {
+      if (local.address !== address) continue;
+      if (change === 'carrier-lost') supervisor.distrust(sentence);
+      else if (change === 'address-gone') supervisor.cut(sentence);
+      else supervisor.wayOpened();
+    }
+  }
+
+  /** Where a section leads that sets this port, or none, from the first interface. */
+  portOf(sectionPort: number | null): number {
+    const { whole, config, locals } = this.setup;
+    return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
+  }
+
+  /** Makes the routes those of the plan. Does nothing when they are. */
+  private follow(): void {
+    this.followTimer?.cancel();
+    this.followTimer = null;
+    const plan = planRoutes(this.situation());
+    const wanted = new Map(plan.wanted.map((ends) => [routeKey(ends), ends]));
+    const known = new Map(this.routes.map((route) => [routeKey(route), route]));
+    this.leftOut = plan.leftOut;
+    this.routes = [...wanted].map(([key, ends]) => this.routeFor(ends, known.get(key)));
+    if (this.state === 'running') for (const route of this.routes) if (!known.has(routeKey(route))) route.supervisor.start();
+    for (const [key, route] of known) if (!wanted.has(key)) route.supervisor.retire(this.reasonAgainst(route));
+    this.forgetServers();
+  }
+
+  /** Not at once: routes do not change under those who walk them, and many paths that come up together ask for one plan. */
+  private wantFollow(): void {
+    if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
+  }
+
+  private situation(): RouteSituation {
+    return { ...this.setup, servers: this.pictures() };
+  }
+
+  private pictures(): ServerPicture[] {
+    return [...this.servers.values()].map((server) => this.pictureOf(server));
+  }
+
+  private pictureOf(server: Server): ServerPicture {
+    const { serverid, name, interfaces, named, metAt } = server;
+    const living = this.routes.filter((route) => route.server === server && route.supervisor.path !== null);
+    return { serverid, name, interfaces, named, metAt, living };
+  }
+
+  private routeFor(ends: RouteEnds, known: Route | undefined): Route {
+    if (known !== undefined) {
+      known.local = ends.local;
+      known.remote = ends.remote;
+      known.supervisor.identity = this.identityFor(ends);
+      return known;
+    }
+    const route: Route = { ...ends, server: null, serverName: '', supervisor: this.supervisorOf(ends, () => route) };
+    return route;
+  }
+
+  private reasonAgainst({ local, remote, port }: Route): string {
+    if (!this.setup.locals.some(({ address }) => address === local.address))
+      return `interface ${local.name} is not in the configuration any more`;
+    const found = this.leftOut.find((one) => one.address === remote.address && (one.port ?? port) === port);
+    return found?.reason ?? (remote.serverid === null ? 'it is not in the configuration any more' : 'its server does not list it any more');
+  }
+
+  /** Those to which nothing leads any more, and on which nothing depends. */
+  private forgetServers(): void {
+    for (const server of [...this.servers.values()]) this.forgetUnused(server);
+  }
+
+  private forgetUnused(server: Server): void {
+    if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) return;
+    this.servers.delete(server.serverid);
+    server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
+  }
+
+  private identityFor({ local, remote }: RouteEnds): ClientIdentity {
+    const { namespaceid, nodename, nodekey, digest } = this.setup.config;
+    const features = digest ? [FEATURE.DIGEST, FEATURE.REVOKE] : [FEATURE.REVOKE];
+    return {
+      nodekey,
+      serverkey: remote.serverkey,
+      hello: { versions: PROTOCOL_VERSIONS, features, namespaceid, node: nodename, ...this.identity, interface: local.name },
+    };
+  }
+
+  private supervisorOf(ends: RouteEnds, route: () => Route): PathSupervisor {
+    const { clock, connector, random, pools, log } = this.ports;
+    const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
+    const turn = {};
+    return new PathSupervisor(endPoints, this.identityFor(ends), {
+      clock,
+      connector: this.turnstile.connector(turn, connector),
+      random,
+      pools,
+      trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
+      stateChanged: (supervisor, from, to, reason) => {
+        if (to !== 'connecting' && to !== 'proving') this.turnstile.leave(turn);
+        const { local, remote, port } = route();
+        const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
+        const rep = `rep ${remote.address}/${port}`;
+        const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
+        if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
+        else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
+        // What came to nothing for another reason than its error is of no interest.
+        if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
+        if (isAlive(to) && !isAlive(from)) this.pathLives(route());
+        if (isAlive(from)) this.pathLost(route());
+        // Which paths live decides about which may go.
+        if (isAlive(from) !== isAlive(to)) this.wantFollow();
+        this.ports.pathChanged(route(), from, to, reason);
+      },
+    });
+  }
+
+  /** The server has proved that it is there, and so it is not elsewhere. */
+  private pathLives({ server, serverName, remote, port }: Route): void {
+    const key = endPointKey(remote.address, port);
+    for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
+    server?.proved(serverName, key);
+  }
+
+  /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
+  private pathLost(lost: Route): void {
+    if (lost.server === null || lost.server.isConnected) return;
+    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.hasten();
+  }
+
+  /** The others of a server that is in need. One that is up is not touched. */
+  private hastenAll(server: Server): void {
+    for (const route of this.routes) if (route.server === server) route.supervisor.hasten();
+  }
+
+  private trunkFor(route: Route, challenge: Challenge): Trunk {
+    const { remote } = route;
+    if (remote.serverid !== null && remote.serverid !== challenge.serverid) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${challenge.server} (serverid ${challenge.serverid}) answers at ${remote.address}, which serverid ${remote.serverid} names as its own: correct [interface] in the rssrvcfg of one of them`,
+      );
+    }
+    const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
+    server.meet(challenge);
+    const before = route.server;
+    route.server = server;
+    route.serverName = challenge.server;
+    // Who answers as another server each time is one at a time.
+    if (before !== null && !before.isProved) this.forgetUnused(before);
+    return server.trunk;
+  }
+
+  private newServer(challenge: Challenge): Server {
+    if (this.ports.serverCount() >= SERVERS_PER_CLIENT_MAX) {
+      throw new RsError(
+        'E_LIMIT',
+        `Server ${challenge.server} of namespace ${this.config.name} would be one more than the ${SERVERS_PER_CLIENT_MAX} servers that a client may have: remove its [server] sections, or those of another one, and run rsconfig reload`,
+      );
+    }
+    const { heartbeatMs, suspectMs, deadMs } = this.config;
+    const server = new Server(challenge, { heartbeatMs, suspectMs, deadMs }, this.ports.clock, {
+      ...this.ports.events,
+      namespace: this.config.name,
+      sessionBegan: (began, again) => {
+        this.hastenAll(began);
+        this.ports.events.sessionBegan(began, again);
+      },
+      nodename: () => this.config.nodename,
+      allQuiet: (server) => this.hastenAll(server),
+      interfacesChanged: () => this.wantFollow(),
+    });
+    this.servers.set(challenge.serverid, server);
+    return server;
+  }
+}
+
+function isAlive(state: PathState): boolean {
+  return state === 'up' || state === 'suspect';
+}

@@ -1,0 +1,254 @@
+// Which paths a namespace should have, as a pure plan: what the configuration names, and what the servers met say of their interfaces.
+// Leaves starting and ending them to namespace.ts. Invariants: at most one route for each pair of end points; a section whose address no
+// server ever named is a person's word and stays; the last living way to a server is not planned away because of that server's list.
+
+import { targetPort } from '@rsio/common/config/reader/rscltcfg';
+import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/network/candidates';
+import { addressKey, isSingleHost } from '@rsio/common/lib/subnet';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+
+/** A client interface, with what is known of its subnet. */
+export interface LocalInterface {
+  readonly name: string;
+  readonly address: string;
+  readonly prefixLength: number | null;
+  readonly portGiven: number | null;
+}
+
+/** The server's end of a route. */
+export interface RemoteEnd {
+  /** The section's; of an interface that only its server names: SERVER-INTERFACE. */
+  readonly name: string;
+  readonly address: string;
+  readonly serverkey: string | null;
+  /** Order among the file's `[server]` sections; null: no section names it. */
+  readonly position: number | null;
+  /** The server that names it, and must answer there; null: a section names it, and whoever answers is welcome. */
+  readonly serverid: number | null;
+}
+
+export interface RouteEnds {
+  readonly local: LocalInterface;
+  readonly remote: RemoteEnd;
+  readonly port: number;
+}
+
+/** What is no route, and why. */
+export interface LeftOut {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number | null;
+  /** Position of the section that names it; null: none does. */
+  readonly position: number | null;
+  /** For people: the reason, and after a colon what to do. */
+  readonly reason: string;
+}
+
+/** A server that was met, as the plan needs it. */
+export interface ServerPicture {
+  readonly serverid: number;
+  readonly name: string;
+  /** As it names them now. */
+  readonly interfaces: readonly ServerInterface[];
+  /** Keys of the end points that it has ever named. */
+  readonly named: ReadonlySet<string>;
+  /** Keys of the end points at which it has proved itself. */
+  readonly metAt: ReadonlySet<string>;
+  /** Routes over which a path to it lives. */
+  readonly living: readonly RouteEnds[];
+}
+
+export interface RouteSituation {
+  readonly whole: Pick<RscltConfig, 'defaultPort'>;
+  readonly config: Pick<ClientNamespaceConfig, 'port' | 'paths' | 'servers'>;
+  readonly locals: readonly LocalInterface[];
+  readonly servers: readonly ServerPicture[];
+}
+
+export interface RoutePlan {
+  readonly wanted: readonly RouteEnds[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** One text for an address and port, however the address is written. */
+export function endPointKey(address: string, port: number): string {
+  return `${addressKey(address)}/${port}`;
+}
+
+/** One text for both ends of a route. */
+export function routeKey({ local, remote, port }: RouteEnds): string {
+  return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
+}
+
+/** Carried out, it is the plan again: whom it ends the last path to has no say in it. */
+export function planRoutes(situation: RouteSituation): RoutePlan {
+  const { wanted, leftOut } = planOnce(situation);
+  const keys = new Set(wanted.map(routeKey));
+  const isEnded = (route: RouteEnds): boolean => !keys.has(routeKey(route));
+  const { servers } = situation;
+  if (!servers.some(({ living }) => living.length > 0 && living.every(isEnded))) return { wanted, leftOut };
+  return planRoutes({ ...situation, servers: servers.map((one) => (one.living.every(isEnded) ? { ...one, living: [] } : one)) });
+}
+
+function planOnce(situation: RouteSituation): RoutePlan {
+  const plan = new Plan(situation);
+  plan.addSections();
+  if (situation.config.paths !== 'configured') {
+    const servers = situation.servers.toSorted((left, right) => left.serverid - right.serverid);
+    for (const server of servers) plan.addLearned(server);
+    plan.dropUnlisted();
+    for (const server of servers) plan.keepLastLearned(server);
+  }
+  return { wanted: [...plan.wanted.values()], leftOut: plan.leftOut };
+}
+
+/** The sections by every end point that they mean: the port may depend on the client's interface. */
+export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
+  const sections = new Map<string, ClientServerConfig>();
+  for (const section of config.servers) {
+    for (const local of locals) sections.set(endPointKey(section.address, targetPort(whole, config, section, local)), section);
+  }
+  return sections;
+}
+
+/**
+ * The first section through which the configuration leads to a server, or null: none does, and what the server says of itself does not
+ * count. A section leads to it when the server was met there, or has named that end point.
+ */
+export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
+  const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
+  return found.toSorted((left, right) => left.position - right.position)[0] ?? null;
+}
+
+class Plan {
+  readonly wanted = new Map<string, RouteEnds>();
+  readonly leftOut: LeftOut[] = [];
+  private readonly situation: RouteSituation;
+  private readonly sections: ReadonlyMap<string, ClientServerConfig>;
+  /** How many wanted routes lead to an end point. */
+  private readonly atEndPoint = new Map<string, number>();
+  /** Keys of what servers name now. */
+  private readonly listed: ReadonlySet<string>;
+  /** Serverids by end points that a server names at which it has proved itself, while it lives: another one's word does not count there. */
+  private readonly proved: ReadonlyMap<string, number>;
+
+  constructor(situation: RouteSituation) {
+    const { servers } = situation;
+    this.proved = new Map(servers.filter(({ living }) => living.length > 0).flatMap(provedEndPoints));
+    this.situation = situation;
+    this.sections = sectionsByEndPoint(situation);
+    this.listed = new Set(servers.flatMap(({ interfaces }) => interfaces.map(({ address, port }) => endPointKey(address, port))));
+  }
+
+  addSections(): void {
+    const { whole, config, locals } = this.situation;
+    const { candidates, leftOut } = considerCandidates(locals, config.servers, config.paths === 'all' ? 'all' : 'auto');
+    for (const { local, remote } of candidates) {
+      const { name, address, serverkey, position } = remote;
+      this.want({ local, remote: { name, address, serverkey, position, serverid: null }, port: targetPort(whole, config, remote, local) });
+    }
+    for (const { remote, reason } of leftOut) {
+      if (remote === null) continue;
+      const { name, address, port, position } = remote;
+      this.leftOut.push({ name, address, port, position, reason: `${reason}: say paths = all to try all the same` });
+    }
+  }
+
+  addLearned(server: ServerPicture): void {
+    const section = sectionOf(this.sections, server);
+    if (section === null) return;
+    const keys = [...new Set([...server.metAt, ...server.named])];
+    const room = { left: PATHS_PER_TRUNK_MAX - keys.reduce((sum, key) => sum + (this.atEndPoint.get(key) ?? 0), 0) };
+    for (const one of server.interfaces) this.addInterface(server, section, one, room);
+  }
+
+  /** What a server named once and names no more, as long as it lives on without that. */
+  dropUnlisted(): void {
+    const { servers } = this.situation;
+    const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
+    const naming = new Map<string, ServerPicture[]>();
+    for (const server of servers) for (const key of server.named) naming.set(key, [...(naming.get(key) ?? []), server]);
+    for (const [key, route] of [...this.wanted]) {
+      const { remote, port } = route;
+      const owner = owners.get(key);
+      const suspects = owner === undefined ? (naming.get(endPointKey(remote.address, port)) ?? []) : [owner];
+      const server = suspects.find((one) => this.isUnlisted(route, one) && this.livesOn(one));
+      if (server === undefined) continue;
+      this.wanted.delete(key);
+      const { name, address, position } = remote;
+      if (this.leftOut.some((one) => one.name === name)) continue;
+      this.leftOut.push({ name, address, port, position, reason: `server ${server.name} does not list it any more` });
+    }
+  }
+
+  /** When no living way to a server is wanted: those that were learned stay, until another lives. */
+  keepLastLearned(server: ServerPicture): void {
+    const { living, serverid } = server;
+    if (living.some((route) => this.wanted.has(routeKey(route))) || sectionOf(this.sections, server) === null) return;
+    for (const { local: from, remote, port } of living) {
+      const local = this.situation.locals.find(({ address }) => addressKey(address) === addressKey(from.address));
+      if (local !== undefined && remote.serverid === serverid) this.want({ local, remote, port });
+    }
+  }
+
+  private addInterface(server: ServerPicture, section: ClientServerConfig, one: ServerInterface, room: { left: number }): void {
+    const { address, port } = one;
+    const key = endPointKey(address, port);
+    const isNamed = this.sections.has(key);
+    const { serverkey } = section;
+    const remote: RemoteEnd = { name: `${server.name}-${one.name}`, address, serverkey, position: null, serverid: server.serverid };
+    const owner = this.proved.get(key) ?? server.serverid;
+    if (owner !== server.serverid) {
+      const reason = `serverid ${owner} has proved itself there, and names it, too: correct [interface] in the rssrvcfg of one of them`;
+      this.leftOut.push({ name: remote.name, address, port, position: null, reason });
+      return;
+    }
+    const locals = isSingleHost(address) ? this.situation.locals.filter((local) => this.mayReach(local, address)) : [];
+    let reason = locals.length === 0 && !isNamed ? 'no interface of this client is in its subnet' : null;
+    for (const local of locals) {
+      if (!this.take({ local, remote, port }, room)) reason = `server ${server.name} has ${PATHS_PER_TRUNK_MAX} paths without it`;
+    }
+    if (reason !== null) this.leftOut.push({ name: remote.name, address, port, position: null, reason });
+  }
+
+  /** False: there is no room. */
+  private take(route: RouteEnds, room: { left: number }): boolean {
+    if (this.wanted.has(routeKey(route))) return true;
+    if (room.left <= 0) return false;
+    room.left--;
+    this.want(route);
+    return true;
+  }
+
+  private want(route: RouteEnds): void {
+    const key = routeKey(route);
+    if (this.wanted.has(key)) return;
+    this.wanted.set(key, route);
+    const endPoint = endPointKey(route.remote.address, route.port);
+    this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
+  }
+
+  /** Named by this server once, and by none now. */
+  private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
+    const key = endPointKey(remote.address, port);
+    return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
+  }
+
+  /** A path to it lives that stays, whatever it names no more. */
+  private livesOn(server: ServerPicture): boolean {
+    return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
+  }
+
+  private mayReach(local: LocalInterface, address: string): boolean {
+    if (local.address.includes(':') !== address.includes(':')) return false;
+    if (this.situation.config.paths === 'all') return true;
+    return isOnLink({ local, remote: { address } });
+  }
+}
+
+function provedEndPoints({ serverid, interfaces, metAt }: ServerPicture): [string, number][] {
+  const keys = interfaces.map(({ address, port }) => endPointKey(address, port));
+  return keys.filter((key) => metAt.has(key)).map((key) => [key, serverid]);
+}

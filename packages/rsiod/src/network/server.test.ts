@@ -1,0 +1,221 @@
+// What a server's list does to attached volumes, whichever of list and OPEN came first: they grow, and never shrink; one that is another
+// client's by then is asked for. The server's end is in the test's hands. Interfaces, old lists and empty ones are namespace.test.ts's.
+
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { quietLog } from '@rsio/common/log/log';
+import { LIST_WAIT_MS, LIST_WAITERS_MAX, PATH_SETTLED_MS } from '@rsio/common/lib/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import { type Holder, IOCTL } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { describe, expect, test } from 'vitest';
+import { Namespace } from './namespace.ts';
+import type { Server } from './server.ts';
+
+const MIB = 1 << 20;
+const US: Holder = { node: 'node', address: '192.168.10.1', sinceMs: 0 };
+const VENUS: Holder = { node: 'venus', address: '192.168.10.2', sinceMs: 0 };
+const VOLUME = { id: 'id', blockSizeBytes: 512, readonly: false, shared: false } as const;
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly scripted = new ScriptedServer(this.random);
+  readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
+  readonly attachment = new Attachment('oracle', 0, false);
+  readonly said: string[] = [];
+  private readonly answered = new Set<HeardFrame>();
+  readonly server: Server;
+
+  constructor() {
+    this.scripted.answersPings = true;
+    this.network.addRoute('192.168.10.1', '192.168.10.9');
+    const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\n[server big-9]\naddress = 192.168.10.9\n`;
+    const config = parseRscltConfig(text, 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    const namespace = new Namespace(
+      { whole: config, config: config.namespaces[0]!, locals },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      {
+        clock: this.clock,
+        log: quietLog,
+        connector: this.network,
+        random: this.random.bytes,
+        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+        events: {
+          sessionBegan: () => {},
+          opened: () => {},
+          openFailed: () => {},
+          openWaits: () => {},
+          grown: (_server, { volume }, fromBytes) => this.said.push(`${fromBytes / MIB} > ${(volume?.sizeBytes ?? 0) / MIB}`),
+        },
+        serverCount: () => 0,
+        pathChanged: () => {},
+      },
+    );
+    namespace.start();
+    this.clock.advance(PATH_SETTLED_MS * 2);
+    this.server = namespace.servers.get(this.scripted.serverid)!;
+    this.server.opener.add(this.attachment);
+    this.clock.advance(5);
+  }
+
+  /** MiB of the attached volume; null: it is not open. */
+  get mib(): number | null {
+    return this.attachment.volume === null ? null : this.attachment.volume.sizeBytes / MIB;
+  }
+
+  notify(): void {
+    this.path.say(OP.NOTIFY, ++this.scripted.generation);
+    this.clock.advance(5);
+  }
+
+  answerList(mib: number, holders: readonly Holder[] = [US]): void {
+    const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
+    const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
+    this.answer(OP.LIST, body!);
+  }
+
+  answerNonsense(op: number): void {
+    this.answer(op, Buffer.from('nonsense'));
+  }
+
+  answerOpen(mib: number): void {
+    this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
+  }
+
+  /** IOCTLs that it was asked in this session. */
+  get ioctls(): number[] {
+    return this.path.requests(OP.IOCTL).map(({ header }) => header.aux);
+  }
+
+  loseSession(): void {
+    this.scripted.loseSession();
+    this.clock.advance(PATH_SETTLED_MS * 2);
+  }
+
+  private get path(): ScriptedPath {
+    return this.scripted.paths.find(({ closedReason }) => closedReason === null)!;
+  }
+
+  private answer(op: number, body: Buffer): void {
+    const asked = this.path.requests(op).filter((request) => !this.answered.has(request));
+    expect(asked).toHaveLength(1);
+    this.answered.add(asked[0]!);
+    this.path.answerMessage(asked[0]!, STATUS.OK, body);
+    this.clock.advance(5);
+  }
+}
+
+test('a new list makes an attached volume larger, once; a smaller size changes nothing', () => {
+  const scene = new Scene();
+  scene.answerList(1);
+  scene.answerOpen(1);
+  expect(scene.mib).toBe(1);
+  for (const [mib, then] of [
+    [3, 3],
+    [3, 3],
+    [2, 3],
+    [4, 4],
+  ] as const) {
+    scene.notify();
+    scene.answerList(mib);
+    expect(scene.mib).toBe(then);
+  }
+  expect(scene.said).toEqual(['1 > 3', '3 > 4']);
+});
+
+test('an answer to OPEN that is older than the list gets its size', () => {
+  const scene = new Scene();
+  scene.answerList(2);
+  expect(scene.mib).toBe(null);
+  scene.answerOpen(1);
+  expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
+});
+
+// Once it was held for ever by a client without I/O: take-over, list and all came over faster paths than the answer to its OPEN.
+test('an answer to OPEN that is older than a list without our hold makes us ask', () => {
+  const scene = new Scene();
+  scene.answerList(1, [VENUS]);
+  expect(scene.ioctls).toEqual([]);
+  scene.answerOpen(1);
+  expect(scene.ioctls).toEqual([IOCTL.IDENTIFY]);
+});
+
+test('a list that has our hold, or that was there before OPEN was sent, does not', () => {
+  const held = new Scene();
+  held.answerList(1, [US]);
+  held.answerOpen(1);
+  const before = new Scene();
+  before.answerOpen(1);
+  expect([held.ioctls, before.ioctls]).toEqual([[], []]);
+  before.answerList(1, [US]);
+  expect(before.ioctls).toEqual([]);
+});
+
+test('a volume stays as large as it was in a new session, whatever OPEN says there', () => {
+  const scene = new Scene();
+  scene.answerList(1);
+  scene.answerOpen(1);
+  scene.notify();
+  scene.answerList(4);
+  scene.loseSession();
+  scene.answerOpen(2);
+  expect(scene.mib).toBe(4);
+  scene.answerList(5);
+  expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
+});
+
+test('the list of the last session says nothing about what is attached in this one', () => {
+  const scene = new Scene();
+  scene.answerList(4);
+  scene.loseSession();
+  scene.answerOpen(2);
+  expect(scene.mib).toBe(2);
+  scene.answerList(3);
+  expect([scene.mib, scene.said]).toEqual([3, ['2 > 3']]);
+});
+
+describe('who waits for a list that is not answered', () => {
+  function waiting(scene: Scene, waitMs: number): { over: number } {
+    const told = { over: 0 };
+    void scene.server.refresh(waitMs).then(() => told.over++);
+    return told;
+  }
+  const kept = (scene: Scene): number => (Reflect.get(scene.server, 'listWaiters') as Set<unknown>).size;
+  const passed = (): Promise<void> => Promise.resolve();
+
+  test('is forgotten when his time is over', () => {
+    const scene = new Scene();
+    for (let times = 0; times < 100; times++) {
+      void scene.server.refresh(LIST_WAIT_MS);
+      scene.clock.advance(LIST_WAIT_MS);
+    }
+    expect(kept(scene)).toBeLessThanOrEqual(1);
+  });
+
+  test('gives up for the next when too many wait', async () => {
+    const scene = new Scene();
+    const told = Array.from({ length: LIST_WAITERS_MAX + 1 }, () => waiting(scene, LIST_WAIT_MS));
+    await passed();
+    expect([kept(scene), told[0]?.over, told[1]?.over]).toEqual([LIST_WAITERS_MAX, 1, 0]);
+    scene.answerList(1);
+    await passed();
+    expect([kept(scene), told.every(({ over }) => over === 1)]).toEqual([0, true]);
+  });
+
+  test('hears of an answer that cannot be read, which changes nothing', async () => {
+    const scene = new Scene();
+    const told = waiting(scene, LIST_WAIT_MS);
+    scene.answerNonsense(OP.LIST);
+    await passed();
+    expect([told.over, scene.server.isListed]).toEqual([1, false]);
+  });
+});

@@ -1,0 +1,266 @@
+// One server as this client knows it: its trunk, what it calls itself, what it offers. It exists from the first CHALLENGE on; which of the
+// configured addresses lead to it is learned there. Invariants: its list is that of the current session, or marked as old by `isListed`;
+// its interfaces are the newest that it has named; what is attached is never smaller than its list said.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { END_POINTS_REMEMBERED_MAX, LIST_WAIT_MS, LIST_WAITERS_MAX } from '@rsio/common/lib/limits';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import { Opener } from '@rsio/protocol/client/opener';
+import { callSession } from '@rsio/protocol/client/session-call';
+import { Trunk } from '@rsio/protocol/client/trunk';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { endPointKey } from './route-plan.ts';
+
+export interface ServerEvents {
+  sessionBegan(server: Server, again: boolean): void;
+  opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void;
+  openFailed(server: Server, attachment: Attachment, status: number, sentence: string): void;
+  openWaits(server: Server, attachment: Attachment, sentence: string): void;
+  /** An attached volume is larger than its `fromBytes`. */
+  grown(server: Server, attachment: Attachment, fromBytes: number): void;
+}
+
+export interface ServerPorts extends ServerEvents {
+  /** The client's name of the namespace. */
+  readonly namespace: string;
+  /** By which name the server knows this client. */
+  nodename(): string;
+  /** It is not heard on any path, though requests are out. */
+  allQuiet(server: Server): void;
+  /** It has named other interfaces than before. */
+  interfacesChanged(server: Server): void;
+}
+
+/** Of a hold that no server has given. */
+const NO_HOLD = 'none';
+
+/** Adds a key; past END_POINTS_REMEMBERED_MAX that which was added longest ago is forgotten. */
+export function remember(keys: Set<string>, key: string): void {
+  keys.delete(key);
+  keys.add(key);
+  for (const oldest of keys) {
+    if (keys.size <= END_POINTS_REMEMBERED_MAX) return;
+    keys.delete(oldest);
+  }
+}
+
+export class Server {
+  readonly serverid: number;
+  name: string;
+  volumes: readonly VolumeEntry[] = [];
+  private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
+  /** Its list has been read in this session. */
+  isListed = false;
+  /** Those that it has named last. */
+  interfaces: readonly ServerInterface[] = [];
+  /** End points that it has ever named, as far as they are remembered. */
+  readonly named = new Set<string>();
+  /** End points at which it has proved itself. */
+  readonly metAt = new Set<string>();
+  /** It has proved itself once; until then its name is somebody's word. */
+  isProved = false;
+  /** Why this client may not come back to it, for people; null: it may. */
+  replaced: string | null = null;
+  readonly trunk: Trunk;
+  readonly opener: Opener;
+  private readonly clock: Clock;
+  private readonly ports: ServerPorts;
+  /** Of its list in this session: the newest heard of, and that of `interfaces`. */
+  private newestGeneration = 0;
+  private interfacesGeneration = 0;
+  private listAsked = false;
+  /** A list came while their first OPEN was under way: what it says of them may be later than the answer. */
+  private readonly openedOver = new WeakSet<Attachment>();
+  private readonly listWaiters = new Set<() => void>();
+
+  constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
+    this.serverid = challenge.serverid;
+    this.name = challenge.server;
+    this.clock = clock;
+    this.ports = ports;
+    this.trunk = new Trunk(clock, times, {
+      sessionBegan: (again) => {
+        this.isListed = false;
+        this.newestGeneration = 0;
+        this.interfacesGeneration = 0;
+        this.askList();
+        this.opener.openAll();
+        ports.sessionBegan(this, again);
+      },
+      listChanged: (generation) => {
+        this.newestGeneration = Math.max(this.newestGeneration, generation);
+        this.askList();
+      },
+      allQuiet: () => ports.allQuiet(this),
+      interfacesTold: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
+      replaced: (sentence) => this.replace(sentence),
+      ended: (status, reason) => this.opener.end(status, reason),
+    });
+    this.opener = new Opener(this.trunk, clock, {
+      opened: (attachment, again, newLife) => {
+        ports.opened(this, attachment, again, newLife);
+        this.growTo(attachment);
+        if (this.openedOver.delete(attachment) && this.isListed) this.verify(attachment);
+      },
+      failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
+      waits: (attachment, sentence) => ports.openWaits(this, attachment, sentence),
+    });
+  }
+
+  get namespace(): string {
+    return this.ports.namespace;
+  }
+
+  get isConnected(): boolean {
+    return this.trunk.paths.length > 0;
+  }
+
+  /** A connection to it came to nothing. What ends all I/O for good is believed only when the server has proved that it said so (R5). */
+  connectionFailed(error: RsError): void {
+    if (error.context['proved'] !== true) return;
+    if (error.code === 'E_REPLACED') this.replace(error.message);
+    // It has an end that is waited for: of a storage that hangs, or of the session before this one.
+    if (error.code === 'E_DRAINING') for (const { watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
+  }
+
+  /** Another instance of this node has taken our place there: all I/O ends with an error, and nothing is begun there any more. */
+  replace(sentence: string): void {
+    if (this.replaced !== null) return;
+    this.replaced = `Server ${this.name} serves another rsiod in this one's place (${sentence}): if this machine is to have the volumes, stop rsiod there and start it anew here`;
+    this.opener.failAll(STATUS.TAKEN, this.replaced);
+  }
+
+  /** A connection presents itself as this server, which is not proved yet. Throws when another one seems to use the same id. */
+  meet({ server, instance }: Challenge): void {
+    if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
+    const { session, paths, isHeard } = this.trunk;
+    if (session === null || session.serverInstance === instance) return;
+    if (server !== this.name && paths.length > 0) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
+      );
+    }
+    // One that was started anew has ended its old process, and so the old paths.
+    if (isHeard) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${server} (serverid ${this.serverid}) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg`,
+      );
+    }
+  }
+
+  /** It has proved itself at an end point, under this name. */
+  proved(name: string, endPoint: string): void {
+    this.name = name;
+    this.isProved = true;
+    remember(this.metAt, endPoint);
+  }
+
+  /** Reads the list anew; resolves when it is there, or after `waitMs`, or when more than LIST_WAITERS_MAX wait for it. */
+  refresh(waitMs: number): Promise<void> {
+    if (!this.isConnected) return Promise.resolve();
+    return new Promise((resolve) => {
+      const told = (): void => {
+        this.listWaiters.delete(told);
+        timer.cancel();
+        resolve();
+      };
+      const timer = this.clock.after(waitMs, told);
+      this.listWaiters.add(told);
+      const [oldest] = this.listWaiters;
+      if (this.listWaiters.size > LIST_WAITERS_MAX) oldest?.();
+      this.askList();
+    });
+  }
+
+  /**
+   * Why a volume that it has is not in its list, in its words; null: it has none of this name for us, or does not say in time. The OPEN names
+   * a hold that nobody has, so that it takes nothing of a volume that has come meanwhile.
+   */
+  whyMissing(name: string, universe: number): Promise<string | null> {
+    if (!this.isConnected) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = this.clock.after(LIST_WAIT_MS, () => resolve(null));
+      const body = encodeOpenRequest({ name, universe, readonly: true, resume: NO_HOLD });
+      callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
+        timer.cancel();
+        resolve(status === STATUS.VOLUME_UNAVAILABLE ? sentence : null);
+        const [answer] = bodies;
+        if (status !== STATUS.OK || answer === undefined) return;
+        const { handle } = decodeOpenAnswer(answer, 0, answer.length);
+        callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
+      });
+    });
+  }
+
+  private askList(): void {
+    if (this.listAsked) return;
+    this.listAsked = true;
+    const generation = this.newestGeneration;
+    callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
+      this.listAsked = false;
+      try {
+        // An answer that cannot be read breaks the path that brought it, and what is known stays.
+        if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
+      } finally {
+        for (const waiter of [...this.listWaiters]) waiter();
+        // It changed again while the question was on its way.
+        if (this.newestGeneration > generation) this.askList();
+      }
+    });
+  }
+
+  private takeList(parts: readonly ListAnswer[]): void {
+    this.volumes = parts.flatMap(({ volumes }) => volumes);
+    // The first of an id counts.
+    this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
+    this.isListed = true;
+    for (const attachment of this.trunk.attachments) this.growTo(attachment);
+    this.verifyAttached();
+    const [first] = parts;
+    if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
+  }
+
+  /** What is attached is as large as the list says: an answer to OPEN may be older than a list that came over another path. */
+  private growTo(attachment: Attachment): void {
+    const { volume } = attachment;
+    if (!this.isListed || volume === null) return;
+    const listed = this.listedById.get(volume.id);
+    if (listed !== undefined && attachment.grow(listed.sizeBytes)) this.ports.grown(this, attachment, volume.sizeBytes);
+  }
+
+  /**
+   * Handles that may have been revoked: who has no I/O hears of it by asking. Of a volume that is not held for this client any more (the list
+   * may be older than the hold), and of one whose storage may have forgotten what only the log has. A list may also be later than an answer to
+   * OPEN that comes after it; a handle that is not the first is asked by SETTLED.
+   */
+  private verifyAttached(): void {
+    for (const attachment of this.trunk.attachments) {
+      if (attachment.volume === null && attachment.openAsked) this.openedOver.add(attachment);
+      else this.verify(attachment);
+    }
+  }
+
+  private verify(attachment: Attachment): void {
+    const listed = attachment.volume === null ? undefined : this.listedById.get(attachment.volume.id);
+    const isHeld = listed === undefined || listed.shared || listed.holders.some(({ node }) => node === this.ports.nodename());
+    if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
+  }
+
+  /** An older list, which came over a slower path, changes nothing; nor does one without interfaces: it has at least that of the path. */
+  private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
+    if (interfaces.length === 0 || generation < this.interfacesGeneration) return;
+    this.interfacesGeneration = generation;
+    const isSame = isDeepStrictEqual(interfaces, this.interfaces);
+    this.interfaces = interfaces;
+    for (const { address, port } of interfaces) remember(this.named, endPointKey(address, port));
+    if (!isSame) this.ports.interfacesChanged(this);
+  }
+}

@@ -1,0 +1,157 @@
+// What differs between the configuration that is in use and one read anew: in words for people, and what of it cannot change under way.
+// Pure; how the rest is carried out is the daemon's. Invariant: no key of a person or machine is in any word of it.
+
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  ClientInterfaceConfig,
+  ClientNamespaceConfig,
+  ClientServerConfig,
+  RscltConfig,
+  StallPolicy,
+  VolumeOverride,
+} from '@rsio/common/config/schema/types';
+import { printDuration, printSize } from '@rsio/common/lib/units';
+
+/** As an event shows it: OBJECT: FROM -> TO. */
+export interface ConfigChange {
+  readonly object: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** How the values of one kind of section are shown; null: a secret. */
+type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
+
+const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
+const yesNo = (value: boolean | null): string => (value === null ? '-' : value ? 'yes' : 'no');
+const stall = (value: StallPolicy | null): string => (typeof value === 'number' ? printDuration(value) : plain(value));
+const size = (value: number | null): string => (value === null ? '-' : printSize(value));
+const names = (value: string | readonly string[]): string => (typeof value === 'string' ? value : value.join(', '));
+
+const INTERFACE: Shown<Omit<ClientInterfaceConfig, 'name' | 'port'>> = {
+  address: ['address', plain],
+  prefixLength: ['length of the subnet', plain],
+  portGiven: ['port', plain],
+};
+
+const SERVER: Shown<Omit<ClientServerConfig, 'name' | 'position'>> = {
+  address: ['address', plain],
+  port: ['port', plain],
+  serverkey: ['serverkey', null],
+};
+
+const VOLUME: Shown<Omit<VolumeOverride, 'name'>> = {
+  stall: ['stall', stall],
+  attach: ['attach', yesNo],
+  device: ['device', plain],
+  logSizeBytes: ['log-size', size],
+  readonly: ['readonly', yesNo],
+  path: ['path', plain],
+};
+
+const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes'>> = {
+  namespaceid: ['namespaceid', plain],
+  nodename: ['nodename', plain],
+  nodekey: ['nodekey', null],
+  namespacekey: ['namespacekey', null],
+  port: ['port', plain],
+  stall: ['stall', stall],
+  attach: ['attach', names],
+  device: ['device', plain],
+  paths: ['paths', plain],
+  heartbeatMs: ['heartbeat', printDuration],
+  suspectMs: ['suspect', printDuration],
+  deadMs: ['dead', printDuration],
+  digest: ['digest', yesNo],
+  logSizeBytes: ['log-size', size],
+};
+
+const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes'>> = {
+  defaultPort: ['port', plain],
+  nbdGroup: ['nbd-group', plain],
+  logTotalBytes: ['log-total', size],
+};
+
+/** Every difference, in order of the file; for what is new or gone the section alone. */
+export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
+  return [
+    ...valueChanges('defaults', DEFAULTS, before, after),
+    ...sectionChanges('interface', INTERFACE, before.interfaces, after.interfaces),
+    ...after.namespaces.flatMap((namespace) => {
+      const old = before.namespaces.find(({ name }) => name === namespace.name);
+      const inside = ` of namespace ${namespace.name}`;
+      if (old === undefined) return [added(`namespace ${namespace.name}`)];
+      return [
+        ...valueChanges(`namespace ${namespace.name}`, NAMESPACE, old, namespace),
+        ...sectionChanges('server', SERVER, old.servers, namespace.servers, inside),
+        ...sectionChanges('volume', VOLUME, old.volumes, namespace.volumes, inside),
+      ];
+    }),
+    ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
+  ];
+}
+
+/** True when a namespace goes on under the other configuration: its sessions are logged in as the same node of the same namespace. */
+export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
+  return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
+}
+
+/** Why the other configuration cannot be taken under way, with remedies. `inUse`: labels of a namespace's attached volumes. */
+export function standsInTheWay(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
+  const sentences: string[] = [];
+  if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change under way: put it back, or restart rsiod');
+  for (const namespace of before.namespaces) {
+    const labels = inUse(namespace.name);
+    if (labels.length === 0 || after.namespaces.some((other) => isSameLogin(namespace, other))) continue;
+    const isGone = !after.namespaces.some(({ name }) => name === namespace.name);
+    const what = isGone ? 'be removed' : 'log in under another namespaceid or nodename';
+    sentences.push(
+      `Namespace ${namespace.name} cannot ${what} while ${labels.join(', ')} ${labels.length === 1 ? 'is' : 'are'} attached: put it back, or run rsconfig -d ${labels.join(' ')} first`,
+    );
+  }
+  return sentences;
+}
+
+function added(object: string): ConfigChange {
+  return { object, from: '-', to: 'added' };
+}
+
+function removed(object: string): ConfigChange {
+  return { object, from: 'configured', to: 'removed' };
+}
+
+interface Named {
+  readonly name: string;
+}
+
+function gone<T extends Named>(before: readonly T[], after: readonly T[]): T[] {
+  return before.filter(({ name }) => !after.some((other) => other.name === name));
+}
+
+function sectionChanges<S, T extends Named & S>(
+  type: string,
+  shown: Shown<S>,
+  before: readonly T[],
+  after: readonly T[],
+  inside = '',
+): ConfigChange[] {
+  return [
+    ...after.flatMap((one) => {
+      const old = before.find(({ name }) => name === one.name);
+      const object = `${type} ${one.name}${inside}`;
+      return old === undefined ? [added(object)] : valueChanges(object, shown, old, one);
+    }),
+    ...gone(before, after).map(({ name }) => removed(`${type} ${name}${inside}`)),
+  ];
+}
+
+function valueChanges<S>(object: string, shown: Shown<S>, before: S, after: S): ConfigChange[] {
+  const fields = Object.keys(shown) as (keyof S)[];
+  return fields
+    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .map((field) => {
+      const [key, print] = shown[field];
+      if (print === null) return { object, from: key, to: `another ${key}` };
+      return { object, from: `${key} = ${print(before[field])}`, to: `${key} = ${print(after[field])}` };
+    });
+}

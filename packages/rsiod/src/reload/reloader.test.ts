@@ -1,0 +1,118 @@
+// Reading the configuration anew: taken whole and said, or refused with every sentence and nothing changed.
+// Leaves what taking means to the daemon's tests with real processes.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/common/log/log';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { reloadConfig } from './reloader.ts';
+
+const TEXT =
+  '[interface if0]\naddress = 10.0.1.1\n[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n[server s1]\naddress = 10.0.1.9\n';
+
+let file = '';
+let config: RscltConfig;
+let attached: string[];
+let lost: { namespace: string; server: string }[];
+let obstacles: string[];
+let said: string[];
+let events: string[];
+
+beforeEach(() => {
+  file = path.join(mkdtempSync(path.join(tmpdir(), 'rsio-r-')), 'rscltcfg');
+  config = parseRscltConfig(TEXT, file);
+  [attached, lost, obstacles, said, events] = [[], [], [], [], []];
+});
+
+afterEach(() => rmSync(path.dirname(file), { recursive: true }));
+
+function reload(text: string): string[] {
+  writeFileSync(file, text, { mode: 0o600 });
+  const keep = (message: string): void => void said.push(message);
+  return reloadConfig({
+    file,
+    log: { ...quietLog, info: keep, warn: keep },
+    config: () => config,
+    inUse: () => attached,
+    lostBy: () => lost,
+    obstacles: () => obstacles,
+    take: (next) => {
+      config = next;
+    },
+    note: (...words) => events.push(words.join(' | ')),
+  });
+}
+
+function refusal(text: string): RsError {
+  try {
+    reload(text);
+  } catch (error) {
+    if (error instanceof RsError) return error;
+    throw error;
+  }
+  throw new Error('It was taken');
+}
+
+test('a good file is taken, each change is an event and a line of the log', () => {
+  const applied = reload(TEXT.replace('10.0.1.1', '10.0.1.2'));
+  expect(applied).toEqual(['interface if0: address = 10.0.1.1 -> address = 10.0.1.2']);
+  expect(config.interfaces[0]?.address).toBe('10.0.1.2');
+  expect(events).toEqual(['interface if0 | address = 10.0.1.1 | address = 10.0.1.2 | The configuration was read anew']);
+  expect(said).toEqual([
+    'Configuration: interface if0: address = 10.0.1.1 -> address = 10.0.1.2',
+    `Configuration ${file} was read anew: 1 change`,
+  ]);
+  expect(reload(TEXT.replace('10.0.1.1', '10.0.1.2'))).toEqual([]);
+});
+
+test('a wrong file is refused with all its sentences', () => {
+  const before = config;
+  const error = refusal(TEXT.replace('10.0.1.1', 'nowhere').replace('200', 'many'));
+  expect([error.code, config]).toEqual(['E_CONFIG', before]);
+  expect(said).toHaveLength(2);
+  expect(said[0]).toMatch(/^The configuration stays as it was: .*rscltcfg:2: Wrong value "nowhere" for address: .* \[E_CONFIG\]$/);
+  expect(said[1]).toMatch(/rscltcfg:4: Wrong value "many" for namespaceid: /);
+  expect(events).toEqual([`configuration | read | refused | ${error.message}`]);
+});
+
+test('a file that is gone is refused', () => {
+  reload(TEXT);
+  rmSync(file);
+  expect(() =>
+    reloadConfig({
+      file,
+      log: quietLog,
+      config: () => config,
+      inUse: () => [],
+      lostBy: () => [],
+      obstacles: () => [],
+      take: () => {
+        throw new Error('taken');
+      },
+      note: () => {},
+    }),
+  ).toThrow(/No configuration file/);
+});
+
+test('a change that cannot be made now refuses all others', () => {
+  const before = config;
+  attached = ['osl:a@0'];
+  lost = [{ namespace: 'osl', server: 'big-9' }];
+  const error = refusal(TEXT.replace('big-2', 'big-3').replace('10.0.1.1', '10.0.1.2'));
+  expect([error.code, config]).toEqual(['E_IN_USE', before]);
+  expect(said.map((sentence) => sentence.slice(0, 80))).toEqual([
+    'The configuration stays as it was: Namespace osl cannot log in under another nam',
+    'The configuration stays as it was: No [server] section of namespace osl, or no [',
+  ]);
+});
+
+test('what else stands in the way is said, and nothing has changed', () => {
+  const before = config;
+  obstacles = ['Devices cannot begin under way'];
+  expect(refusal(TEXT.replace('10.0.1.1', '10.0.1.2')).context['problems']).toEqual(obstacles);
+  expect(config).toBe(before);
+});

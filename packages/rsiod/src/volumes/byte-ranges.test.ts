@@ -1,0 +1,307 @@
+// Requests for any range of bytes on a volume of whole blocks, beside changes of whole blocks from other doors, over a trunk in memory that
+// answers in any order. Oracle: bytes that only one request writes are what that one wrote, and every other byte is what it was.
+
+import { assert } from '@rsio/common/lib/assert';
+import { BYTE_RANGES_OUT_MAX } from '@rsio/common/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import type { OpenAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
+import { Volume } from './volume.ts';
+
+const BLOCK = 4096;
+const BLOCKS = 8;
+
+/** A server that executes what it is sent when the test says, a READ in two halves like a slow disk: first it looks, then it answers. */
+class Scene {
+  readonly clock = new FakeClock();
+  readonly content = Buffer.alloc(BLOCK * BLOCKS, 1);
+  readonly out: Request[] = [];
+  readonly done: { io: VolumeIo; status: Status }[] = [];
+  readonly volume: Volume;
+
+  constructor(kind: Partial<OpenAnswer> = {}) {
+    const attachment = new Attachment('oracle', 0, false);
+    attachment.opened({ ...OPEN_ANSWER, blockSizeBytes: BLOCK, sizeBytes: BLOCK * BLOCKS, ...kind });
+    const trunk = { paths: [], submit: (request: Request) => void this.out.push(request), giveUp: () => this.out.splice(0) };
+    this.volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk as unknown as Trunk, this.clock);
+  }
+
+  submit(op: VolumeOp, positionBytes: number, lengthBytes: number, fill = 0, anyRange = true, fua = false): VolumeIo {
+    const buffer = Buffer.alloc(lengthBytes + 32, fill);
+    const done = (status: Status): void => void this.done.push({ io, status });
+    const io: VolumeIo = { op, positionBytes, lengthBytes, buffer, bufferOffset: 16, fua, keepAllocated: false, anyRange, done };
+    this.volume.submit(io);
+    return io;
+  }
+
+  /** The server does one of those that are out: the oldest change of those that overlap, as rule O1 has it, or a READ at any time. */
+  answer(index: number, status: Status = STATUS.OK): void {
+    const one = this.out[index % this.out.length];
+    if (one === undefined) return;
+    const isChange = (request: Request): boolean => request.op !== OP.READ && request.op !== OP.FLUSH;
+    const meets = ({ lba, count }: Request): boolean => lba < one.lba + one.count && one.lba < lba + count;
+    const request = isChange(one) ? (this.out.find((other) => isChange(other) && meets(other)) ?? one) : one;
+    this.out.splice(this.out.indexOf(request), 1);
+    if (status === STATUS.OK) this.execute(request);
+    request.owner?.requestDone(request, status);
+    this.clock.advance(0);
+  }
+
+  get sent(): string[] {
+    return this.out.map(({ op, lba, count }) => `${op === OP.READ ? 'read' : op === OP.WRITE ? 'write' : 'other'} ${lba / 8}+${count / 8}`);
+  }
+
+  private execute({ op, lba, count, buffer, bufferOffset }: Request): void {
+    const [from, upTo] = [lba * SECTOR_BYTES, (lba + count) * SECTOR_BYTES];
+    if (op === OP.READ) this.content.copy(buffer, bufferOffset, from, upTo);
+    else if (op === OP.WRITE) buffer.copy(this.content, from, bufferOffset, bufferOffset + upTo - from);
+    else this.content.fill(0, from, upTo);
+  }
+}
+
+test('a write within a block reads that block and writes it; what is around it stays', () => {
+  const scene = new Scene();
+  scene.submit('write', BLOCK + 100, 50, 7);
+  expect(scene.sent).toEqual(['read 1+1']);
+  scene.answer(0);
+  expect(scene.sent).toEqual(['write 1+1']);
+  scene.answer(0);
+  expect(scene.done.map(({ status }) => status)).toEqual([STATUS.OK]);
+  const expected = Buffer.alloc(BLOCK * BLOCKS, 1).fill(7, BLOCK + 100, BLOCK + 150);
+  expect(scene.content.equals(expected)).toBe(true);
+});
+
+test('whole blocks in the middle are not read first, and an end at a block has no edge', () => {
+  const scene = new Scene();
+  scene.submit('write', BLOCK - 1, 3 * BLOCK + 2, 7);
+  expect(scene.sent).toEqual(['read 0+1', 'read 4+1']);
+  scene.answer(0);
+  scene.answer(0);
+  expect(scene.sent).toEqual(['write 0+1', 'write 1+3', 'write 4+1']);
+  scene.submit('zero', 6 * BLOCK, BLOCK + 1);
+  expect(scene.sent.at(-1)).toBe('read 7+1');
+});
+
+test('a write of whole blocks that is out is waited for: or what was read before it would be written over it', () => {
+  const scene = new Scene();
+  scene.submit('write', 0, BLOCK, 5, false);
+  scene.submit('write', 10, 20, 7);
+  expect(scene.sent).toEqual(['write 0+1']);
+  scene.answer(0);
+  expect(scene.sent).toEqual(['read 0+1']);
+  scene.submit('write', 0, BLOCK, 9, false);
+  scene.submit('write', 4 * BLOCK, BLOCK, 9, false);
+  expect(scene.sent).toEqual(['read 0+1', 'write 4+1']);
+});
+
+test('a discard leaves out the blocks that it covers in part', () => {
+  const scene = new Scene();
+  scene.submit('discard', 1, BLOCK);
+  scene.clock.advance(0);
+  expect([scene.sent, scene.done.map(({ status }) => status)]).toEqual([[], [STATUS.OK]]);
+  scene.submit('discard', 1, 3 * BLOCK);
+  expect(scene.sent).toEqual(['other 1+2']);
+});
+
+test('what fails on the way fails the request, and what waited goes on', () => {
+  const scene = new Scene();
+  const first = scene.submit('write', 10, 20, 7);
+  const second = scene.submit('write', 40, 20, 8);
+  scene.answer(0, STATUS.IO_ERROR);
+  expect(scene.done).toEqual([{ io: first, status: STATUS.IO_ERROR }]);
+  scene.answer(0);
+  scene.answer(0);
+  expect(scene.done[1]).toEqual({ io: second, status: STATUS.OK });
+  expect(scene.volume.outstanding).toBe(0);
+});
+
+test('giving up ends those that wait, too', () => {
+  const scene = new Scene();
+  for (let at = 0; at < 4; at++) scene.submit('write', 10, 20, 7);
+  scene.submit('write', 0, BLOCK, 7, false);
+  for (let at = 0; at < BYTE_RANGES_OUT_MAX; at++) scene.submit('read', 1, 1);
+  scene.volume.giveUp();
+  expect(new Set(scene.done.map(({ status }) => status))).toEqual(new Set([STATUS.OUTCOME_UNKNOWN]));
+  expect([scene.done.length, scene.volume.outstanding, scene.out.length]).toEqual([5 + BYTE_RANGES_OUT_MAX, 0, 0]);
+  scene.submit('write', 10, 20, 7);
+  expect(scene.sent).toEqual(['read 0+1']);
+});
+
+test('with FUA what is written is, of the blocks at the ends, too, and what is read is not', () => {
+  const scene = new Scene();
+  scene.submit('write', BLOCK - 1, BLOCK + 2, 7, true, true);
+  const flags = (): boolean[] => scene.out.map((request) => (request.flags & FLAG.FUA) !== 0);
+  expect([scene.sent, flags()]).toEqual([
+    ['read 0+1', 'read 2+1'],
+    [false, false],
+  ]);
+  scene.answer(0);
+  scene.answer(0);
+  expect([scene.sent, flags()]).toEqual([
+    ['write 0+1', 'write 1+1', 'write 2+1'],
+    [true, true, true],
+  ]);
+  scene.submit('zero', 5 * BLOCK + 1, 1, 0, true, true);
+  scene.answer(3);
+  expect([scene.sent.at(-1), flags().at(-1)]).toEqual(['write 5+1', true]);
+});
+
+test('an error anywhere on the way is the answer, when nothing is out any more', () => {
+  for (const [reading, writing] of [
+    [[STATUS.IO_ERROR, STATUS.OK], []],
+    [[STATUS.OK, STATUS.IO_ERROR], []],
+    ...[0, 1, 2].map((at) => [[STATUS.OK, STATUS.OK], [0, 1, 2].map((piece) => (piece === at ? STATUS.NO_SPACE : STATUS.OK))]),
+  ] as Status[][][]) {
+    const scene = new Scene();
+    const io = scene.submit('write', BLOCK - 1, BLOCK + 2, 7);
+    for (const status of [...reading!, ...writing!]) {
+      expect(scene.done).toEqual([]);
+      scene.answer(0, status);
+    }
+    expect(scene.done).toEqual([{ io, status: writing!.length === 0 ? STATUS.IO_ERROR : STATUS.NO_SPACE }]);
+    expect([scene.out.length, scene.volume.outstanding]).toEqual([0, 0]);
+    scene.submit('write', BLOCK - 1, BLOCK + 2, 7);
+    expect(scene.out).toHaveLength(2);
+  }
+});
+
+test('the last byte of the volume can be written, none behind it, and nothing of a read-only one', () => {
+  const size = BLOCK * BLOCKS;
+  const scene = new Scene();
+  scene.submit('write', size - 1, 1, 7);
+  scene.answer(0);
+  scene.answer(0);
+  expect(scene.content[size - 1]).toBe(7);
+  for (const op of ['read', 'write', 'zero', 'discard'] as const) scene.submit(op, size - 1, 2);
+  scene.submit('write', 2 ** 64, 1);
+  scene.clock.advance(0);
+  expect(scene.done.map(({ status }) => status)).toEqual([STATUS.OK, ...Array.from({ length: 5 }, () => STATUS.PAST_END)]);
+  const readonly = new Scene({ readonly: true });
+  for (const op of ['write', 'zero', 'discard'] as const) readonly.submit(op, 1, 1);
+  readonly.clock.advance(0);
+  expect([readonly.sent, readonly.done.map(({ status }) => status)]).toEqual([[], Array.from({ length: 3 }, () => STATUS.READ_ONLY)]);
+});
+
+test('bytes of a block of a shared volume are not written: another machine may write others of them meanwhile', () => {
+  const scene = new Scene({ shared: true });
+  scene.submit('write', 1, 1, 7);
+  scene.submit('zero', 1, BLOCK);
+  scene.clock.advance(0);
+  expect([scene.sent, scene.done.map(({ status }) => status)]).toEqual([[], [STATUS.MISALIGNED, STATUS.MISALIGNED]]);
+  scene.submit('read', 1, 1);
+  scene.submit('write', BLOCK, BLOCK, 7);
+  scene.submit('discard', 4 * BLOCK + 1, 2 * BLOCK);
+  expect(scene.sent).toEqual(['read 0+1', 'write 1+1', 'other 5+1']);
+});
+
+test('no more than the bound are under way', () => {
+  const scene = new Scene();
+  for (let at = 0; at < BYTE_RANGES_OUT_MAX + 9; at++) scene.submit('read', 1, 1);
+  expect(scene.out).toHaveLength(BYTE_RANGES_OUT_MAX);
+  while (scene.out.length > 0) scene.answer(0);
+  expect(scene.done).toHaveLength(BYTE_RANGES_OUT_MAX + 9);
+});
+
+test('many at once, answered in any order: no byte that one wrote is lost to another', () => {
+  const size = BLOCK * BLOCKS;
+  // Cuts make ranges that share blocks but no byte; those of even number may be whole blocks of another door.
+  const cuts = fc.uniqueArray(
+    fc.oneof(
+      fc.integer({ min: 1, max: size - 1 }),
+      fc.integer({ min: 1, max: BLOCKS - 1 }).map((at) => at * BLOCK),
+    ),
+    {
+      minLength: 3,
+      maxLength: 24,
+    },
+  );
+  const kinds = fc.array(fc.constantFrom<VolumeOp>('write', 'write', 'zero', 'read'), { minLength: 25, maxLength: 25 });
+  fc.assert(
+    fc.property(cuts, kinds, fc.array(fc.nat(50), { maxLength: 200 }), (points, ops, turns) => {
+      const scene = new Scene();
+      const edges = [0, ...points.toSorted((a, b) => a - b), size];
+      const expected = Buffer.alloc(size, 1);
+      const reads: { io: VolumeIo; begin: number; end: number }[] = [];
+      let turn = 0;
+      for (let at = 0; at + 1 < edges.length; at++) {
+        const [begin, end] = [edges[at]!, edges[at + 1]!];
+        const op = ops[at] ?? 'write';
+        const isWhole = begin % BLOCK === 0 && end % BLOCK === 0;
+        const io = scene.submit(op, begin, end - begin, 10 + at, !isWhole);
+        if (op === 'read') reads.push({ io, begin, end });
+        else expected.fill(op === 'zero' ? 0 : 10 + at, begin, end);
+        if ((turns[turn] ?? 0) % 3 === 0) scene.answer(turns[turn++] ?? 0);
+      }
+      while (scene.out.length > 0) scene.answer(turns[turn++] ?? 0);
+      expect(scene.done.every(({ status }) => status === STATUS.OK)).toBe(true);
+      expect(scene.done).toHaveLength(edges.length - 1);
+      expect(scene.content.equals(expected)).toBe(true);
+      for (const { io, begin, end } of reads) expect(io.buffer.subarray(16, 16 + end - begin).every((byte) => byte === 1)).toBe(true);
+      assert(scene.volume.outstanding === 0, 'Something is outstanding');
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('what waits for its turn is not overtaken by a later change of the same block: a new connection may have been told that it is written', () => {
+  const scene = new Scene();
+  for (let at = 0; at < BYTE_RANGES_OUT_MAX; at++) scene.submit('read', 1, 1);
+  scene.submit('write', 3 * BLOCK + 10, 20, 7);
+  const later = scene.submit('write', 3 * BLOCK, BLOCK, 9, false);
+  while (!scene.done.some(({ io }) => io === later)) scene.answer(scene.out.length - 1);
+  while (scene.out.length > 0) scene.answer(0);
+  expect(scene.content.subarray(3 * BLOCK, 4 * BLOCK).equals(Buffer.alloc(BLOCK, 9))).toBe(true);
+});
+
+test('those that wait for one slow block take nobody his turn', () => {
+  const scene = new Scene();
+  for (let at = 0; at < 2 * BYTE_RANGES_OUT_MAX; at++) scene.submit('write', 10, 20, 7);
+  scene.submit('write', 5 * BLOCK + 10, 20, 7);
+  expect(scene.sent).toEqual(['read 0+1', 'read 5+1']);
+});
+
+test('any ranges that overlap, answered in any order: all is as if they had been done one after the other, as they came', () => {
+  const size = BLOCK * BLOCKS;
+  const places = fc.oneof(
+    fc.integer({ min: 0, max: size }),
+    fc.nat(BLOCKS).map((at) => at * BLOCK),
+    fc.integer({ min: 0, max: 3 * BLOCK }),
+  );
+  const one = fc.record({
+    op: fc.constantFrom<VolumeOp>('write', 'write', 'zero', 'discard', 'read'),
+    places: fc.tuple(places, places),
+    turn: fc.nat(99),
+  });
+  fc.assert(
+    fc.property(fc.array(one, { maxLength: 2 * BYTE_RANGES_OUT_MAX }), fc.infiniteStream(fc.nat(200)), (steps, turns) => {
+      const scene = new Scene();
+      const expected = Buffer.alloc(size, 1);
+      // So that some have to wait for their turn.
+      for (let at = 0; at < BYTE_RANGES_OUT_MAX - 4; at++) scene.submit('read', 1, 1);
+      for (const [at, { op, places: ends, turn }] of steps.entries()) {
+        const [begin, end] = [Math.min(...ends), Math.max(...ends)];
+        if (begin === end) continue;
+        const fill = 2 + (at % 250);
+        scene.submit(op, begin, end - begin, fill, begin % BLOCK !== 0 || end % BLOCK !== 0);
+        if (op === 'write') expected.fill(fill, begin, end);
+        else if (op === 'zero') expected.fill(0, begin, end);
+        else if (op === 'discard')
+          expected.fill(0, Math.ceil(begin / BLOCK) * BLOCK, Math.max(Math.ceil(begin / BLOCK), Math.floor(end / BLOCK)) * BLOCK);
+        if (turn % 4 === 0 && scene.out.length > 0) scene.answer(turn);
+      }
+      while (scene.out.length > 0) scene.answer(turns.next().value ?? 0);
+      expect([scene.volume.outstanding, scene.done.every(({ status }) => status === STATUS.OK)]).toEqual([0, true]);
+      expect(scene.content.equals(expected)).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
+});

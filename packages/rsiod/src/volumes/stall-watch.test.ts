@@ -1,0 +1,106 @@
+// The watch of a volume over a fake clock: that another policy counts for what waits already.
+// Leaves how a policy judges to stall.test.ts.
+
+import { STALL_LOOK_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { describe, expect, test } from 'vitest';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { StallWatch } from './stall-watch.ts';
+
+function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWatch; said: string[] } {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const watch = new StallWatch(policy, { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  watch.standing('halted', true);
+  clock.advance(10_000);
+  return { clock, watch, said };
+}
+
+test('a shorter policy gives up what waited longer, from a timer', () => {
+  const { clock, watch, said } = halted('forever');
+  watch.setPolicy(5_000);
+  expect(said).toEqual(['waits']);
+  clock.advance(1);
+  expect(said).toEqual(['waits', 'gave-up', 'given up']);
+});
+
+test('a longer policy lets it wait on', () => {
+  const { clock, watch, said } = halted(15_000);
+  watch.setPolicy('forever');
+  clock.advance(1_000_000);
+  expect([said, watch.untilMs]).toEqual([['waits'], null]);
+});
+
+describe('while rsiod itself stands still', () => {
+  function stopped(policy: StallPolicy, hasIo: boolean): { clock: FakeClock; own: StallingClock; watch: StallWatch; said: string[] } {
+    const clock = new FakeClock();
+    const own = new StallingClock(clock);
+    const said: string[] = [];
+    const watch = new StallWatch(policy, { clock: own, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+    watch.standing('halted', hasIo);
+    clock.advance(200);
+    own.stall();
+    clock.advance(60_000);
+    return { clock, own, watch, said };
+  }
+
+  test.each<[StallPolicy, number]>([
+    [5_000, 5_000],
+    ['fail', 1_000],
+  ])('stall = %s does not run, and what was received meanwhile is seen first', (policy, graceMs) => {
+    const { clock, own, watch, said } = stopped(policy, true);
+    own.goOn();
+    clock.advance(graceMs - 1_000);
+    expect(said).toEqual(['waits']);
+    expect(watch.untilMs! - clock.monotonicMs()).toBeGreaterThan(0);
+    clock.advance(1_000 + STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('it counts for nothing also where what comes first is not the timer', () => {
+    const { clock, own, watch, said } = stopped('fail', false);
+    watch.submitted();
+    own.goOn();
+    clock.advance(100);
+    expect(said).toEqual(['waits']);
+    clock.advance(1_000 + STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('a time that ended meanwhile is not over before what came was read', () => {
+    const { clock, own, said } = stopped(400, true);
+    own.goOn();
+    expect(said).toEqual(['waits']);
+    clock.advance(STALL_LOOK_MS);
+    expect(said).toEqual(['waits', 'gave-up', 'given up']);
+  });
+
+  test('since when it waits is told as it was', () => {
+    const { own, watch } = stopped(5_000, true);
+    own.goOn();
+    expect(watch.sinceMs).toBe(0);
+  });
+});
+
+test('with fail nothing is looked at any more once what comes fails at once', () => {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const watch = new StallWatch('fail', { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  watch.standing('halted', false);
+  expect(clock.timersPending).toBe(1);
+  clock.advance(10_000);
+  expect(clock.timersPending).toBe(0);
+  watch.submitted();
+  clock.advance(1);
+  expect(said).toEqual(['waits', 'gave-up', 'given up']);
+});
+
+test('a volume that is ready is not touched', () => {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const watch = new StallWatch('forever', { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  watch.setPolicy(1_000);
+  clock.advance(10_000);
+  expect([said, watch.isReady]).toEqual([[], true]);
+});

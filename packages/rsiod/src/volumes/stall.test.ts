@@ -1,0 +1,145 @@
+// The stall policy against a fake clock: when waiting I/O is given up, and what is said meanwhile.
+// Leaves what giving up means to give-up.test.ts of the trunk, and real processes to test/integration/stall.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { DRAINING_WORD_MS } from '@rsio/common/lib/program-limits';
+import { DRAINING_RETRY_MS, STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { StallWatch } from './stall-watch.ts';
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly seen: string[] = [];
+  readonly watch: StallWatch;
+
+  constructor(policy: StallPolicy) {
+    this.watch = new StallWatch(policy, {
+      clock: this.clock,
+      giveUp: () => {
+        this.seen.push(`${this.clock.monotonicMs()} given up`);
+        this.watch.idle();
+      },
+      said: (word) => this.seen.push(`${this.clock.monotonicMs()} ${word}`),
+    });
+  }
+}
+
+describe('a duration', () => {
+  test('counts from when the path was lost, for I/O that was out', () => {
+    const { watch, clock, seen } = new Scene(2_000);
+    clock.advance(500);
+    watch.standing('halted', true);
+    expect(watch.untilMs).toBe(2_500);
+    clock.advance(1_999);
+    expect(seen).toEqual(['500 waits']);
+    clock.advance(1);
+    expect(seen).toEqual(['500 waits', '2500 gave-up', '2500 given up']);
+    expect(watch.untilMs).toBeNull();
+  });
+
+  test('counts from when I/O came, where nothing was out', () => {
+    const { watch, clock, seen } = new Scene(2_000);
+    watch.standing('halted', false);
+    clock.advance(10_000);
+    watch.submitted();
+    clock.advance(1_000);
+    watch.submitted();
+    expect(watch.untilMs).toBe(12_000);
+    clock.advance(1_000);
+    expect(seen).toEqual(['0 waits', '12000 gave-up', '12000 given up']);
+  });
+
+  test('I/O after the giving up has its own time, and is given up without more words', () => {
+    const { watch, clock, seen } = new Scene(2_000);
+    watch.standing('halted', true);
+    clock.advance(2_500);
+    watch.submitted();
+    clock.advance(1_999);
+    expect(seen).toHaveLength(3);
+    clock.advance(1);
+    expect(seen.slice(3)).toEqual(['4500 given up']);
+  });
+
+  test('nothing is given up when it goes on before, and the next loss has the whole time again', () => {
+    const { watch, clock, seen } = new Scene(2_000);
+    watch.standing('halted', true);
+    clock.advance(1_900);
+    watch.standing('ready', true);
+    expect([watch.untilMs, clock.timersPending]).toEqual([null, 0]);
+    clock.advance(10_000);
+    watch.standing('halted', true);
+    expect(watch.untilMs).toBe(13_900);
+    expect(seen).toEqual(['0 waits', '1900 goes-on', '11900 waits']);
+  });
+
+  test('a server that takes up what is left is waited for; the time it took is not given back when it is lost again on the way', () => {
+    const { watch, clock, seen } = new Scene(2_000);
+    watch.standing('halted', true);
+    clock.advance(1_000);
+    watch.standing('recovering', true);
+    clock.advance(60_000);
+    expect(seen).toEqual(['0 waits']);
+    watch.standing('halted', true);
+    clock.advance(0);
+    expect(seen.slice(1)).toEqual(['61000 gave-up', '61000 given up']);
+  });
+
+  test.each<StallPolicy>([2_000, 'fail'])(
+    'stall = %s: a server that says again and again that it is there and slow is waited for',
+    (policy) => {
+      const { watch, clock, seen } = new Scene(policy);
+      watch.standing('halted', true);
+      for (let time = 0; time < 60; time++) {
+        watch.serverIsSlow('Server process 7 stands still');
+        clock.advance(DRAINING_RETRY_MS);
+        watch.submitted();
+      }
+      expect([seen, watch.serverWord]).toEqual([['0 waits'], 'Server process 7 stands still']);
+      clock.advance(DRAINING_WORD_MS - DRAINING_RETRY_MS);
+      expect(watch.serverWord).toBeNull();
+      clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
+      expect(seen).toEqual(['0 waits']);
+      clock.advance(1);
+      expect(seen.slice(1)).toEqual([expect.stringContaining('gave-up'), expect.stringContaining('given up')]);
+    },
+  );
+
+  test('no timer runs while no I/O waits', () => {
+    const { watch, clock } = new Scene(2_000);
+    watch.standing('halted', true);
+    watch.idle();
+    expect([watch.untilMs, clock.timersPending]).toEqual([null, 0]);
+  });
+});
+
+test('fail: the grace of a reconnection, then everything fails at once, and what comes later too', () => {
+  const { watch, clock, seen } = new Scene('fail');
+  watch.standing('halted', true);
+  clock.advance(STALL_FAIL_GRACE_MS - 1);
+  expect(seen).toEqual(['0 waits']);
+  clock.advance(1);
+  clock.advance(5_000);
+  watch.submitted();
+  expect(seen.slice(3)).toEqual([]);
+  clock.advance(0);
+  expect(seen).toEqual(['0 waits', '1000 gave-up', '1000 given up', '6000 given up']);
+  watch.standing('ready', false);
+  expect(seen.at(-1)).toBe('6000 goes-on');
+});
+
+test('forever: it says that it waits, and no timer is ever made', () => {
+  const { watch, clock, seen } = new Scene('forever');
+  watch.standing('halted', true);
+  watch.submitted();
+  expect([watch.untilMs, clock.timersPending]).toEqual([null, 0]);
+  expect(seen).toEqual(['0 waits']);
+});
+
+test('a volume that failed or was closed waits for nothing', () => {
+  const { watch, clock, seen } = new Scene(2_000);
+  watch.standing('halted', true);
+  watch.standing('over', true);
+  clock.advance(10_000);
+  expect(seen).toEqual(['0 waits']);
+});

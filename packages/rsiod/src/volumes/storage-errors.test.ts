@@ -1,0 +1,50 @@
+// What rsiod says of a storage that fails, on a fake clock: told at once, counted after that, over when the same I/O succeeds again.
+// Leaves the words of log and events to the tests of the attachments.
+
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { expect, test } from 'vitest';
+import { StorageErrors } from './storage-errors.ts';
+
+function scene(): { clock: FakeClock; errors: StorageErrors; said: string[] } {
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const errors: StorageErrors = new StorageErrors(clock, (word) => {
+    said.push(`${word} ${errors.told?.op} ${errors.told?.status} ${errors.told?.count}`);
+  });
+  return { clock, errors, said };
+}
+
+test('a hundred thousand failures are two words, and another kind is told at once', () => {
+  const { clock, errors, said } = scene();
+  for (let time = 0; time < 100_000; time++) errors.failed('write', STATUS.NO_SPACE);
+  expect(said).toEqual(['storage-fails write 6 0']);
+  errors.failed('flush', STATUS.IO_ERROR);
+  expect(said).toHaveLength(2);
+  clock.advance(STORAGE_ERRORS_LOG_MS);
+  expect(said.slice(2)).toEqual(['storage-fails-on write 6 99999']);
+});
+
+test('it is over when the same kind of I/O has succeeded, and not for mere silence', () => {
+  const { clock, errors, said } = scene();
+  errors.failed('write', STATUS.NO_SPACE);
+  clock.advance(10 * STORAGE_ERRORS_LOG_MS);
+  errors.worked('read');
+  clock.advance(STORAGE_ERRORS_LOG_MS);
+  expect([said.length, errors.isFailing]).toEqual([1, true]);
+  errors.worked('write');
+  clock.advance(STORAGE_ERRORS_LOG_MS);
+  expect([said.slice(1), errors.isFailing, clock.timersPending]).toEqual([['storage-works write 6 0'], false, 0]);
+});
+
+test('what is about the request or the holder is not told, and nothing is after the end', () => {
+  const { clock, errors, said } = scene();
+  for (const status of [STATUS.READ_ONLY, STATUS.MISALIGNED, STATUS.TAKEN, STATUS.OUTCOME_UNKNOWN]) errors.failed('write', status);
+  expect([said, clock.timersPending]).toEqual([[], 0]);
+  errors.failed('read', STATUS.IO_ERROR);
+  errors.failed('read', STATUS.IO_ERROR);
+  errors.stop();
+  clock.advance(10 * STORAGE_ERRORS_LOG_MS);
+  expect([said.length, errors.isFailing, clock.timersPending]).toEqual([1, false, 0]);
+});

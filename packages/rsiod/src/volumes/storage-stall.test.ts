@@ -1,0 +1,149 @@
+// When a volume is said to stand still, and for what it is then said to wait; and the watch of one volume over a fake clock.
+// Leaves real storage that stands still to test/integration/wrapper.test.ts.
+
+import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { describe, expect, test } from 'vitest';
+import { judgeStandstill, standstillReason, standstillStart } from './storage-stall.ts';
+import { StandstillWatch } from './storage-stall-watch.ts';
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly said: string[] = [];
+  isReady = true;
+  waitingSinceMs: number | null = null;
+  looks = 0;
+  readonly watch = new StandstillWatch({
+    clock: this.clock,
+    look: () => {
+      this.looks++;
+      return { isReady: this.isReady, waitingSinceMs: this.waitingSinceMs };
+    },
+    said: (word) => this.said.push(`${this.clock.monotonicMs()} ${word}`),
+  });
+
+  submit(): void {
+    this.waitingSinceMs ??= this.clock.monotonicMs();
+    if (this.watch.isAsleep) this.watch.wake();
+  }
+
+  /** One answer; `left`: something else is still out. */
+  answer(left = false): void {
+    this.waitingSinceMs = left ? this.clock.monotonicMs() : null;
+  }
+}
+
+describe('the watch', () => {
+  test('says once that nothing is answered, and once that it goes on', () => {
+    const scene = new Scene();
+    scene.submit();
+    scene.clock.advance(SLOW_STORAGE_MS - 1);
+    expect([scene.said, scene.watch.saidSinceMs]).toEqual([[], null]);
+    scene.clock.advance(100 * SLOW_STORAGE_MS);
+    expect([scene.said, scene.watch.saidSinceMs]).toEqual([['5000 stands-still'], 0]);
+    scene.answer();
+    scene.clock.advance(SLOW_STORAGE_LOOK_MS);
+    expect(scene.said[1]).toMatch(/ moves$/);
+    expect([scene.said.length, scene.watch.saidSinceMs]).toEqual([2, null]);
+  });
+
+  test('has a timer only while something is out', () => {
+    const scene = new Scene();
+    expect(scene.clock.timersPending).toBe(0);
+    scene.submit();
+    scene.submit();
+    expect(scene.clock.timersPending).toBe(1);
+    scene.answer();
+    scene.clock.advance(SLOW_STORAGE_LOOK_MS);
+    expect([scene.clock.timersPending, scene.watch.isAsleep, scene.looks]).toEqual([0, true, 1]);
+    scene.submit();
+    scene.clock.advance(SLOW_STORAGE_MS);
+    expect(scene.said).toEqual(['6000 stands-still']);
+  });
+
+  test('says nothing while answers come, however long something is out', () => {
+    const scene = new Scene();
+    scene.submit();
+    for (let times = 0; times < 100; times++) {
+      scene.clock.advance(SLOW_STORAGE_MS - SLOW_STORAGE_LOOK_MS);
+      scene.answer(true);
+    }
+    expect(scene.said).toEqual([]);
+  });
+
+  test('each standstill is said', () => {
+    const scene = new Scene();
+    scene.submit();
+    scene.clock.advance(SLOW_STORAGE_MS);
+    scene.answer(true);
+    scene.clock.advance(2 * SLOW_STORAGE_MS);
+    expect(scene.said).toEqual(['5000 stands-still', '6000 moves', '10000 stands-still']);
+  });
+
+  test('leaves a volume that is not ready to others, and counts anew when it is', () => {
+    const scene = new Scene();
+    scene.isReady = false;
+    scene.submit();
+    scene.clock.advance(10 * SLOW_STORAGE_MS);
+    scene.isReady = true;
+    scene.clock.advance(SLOW_STORAGE_MS - SLOW_STORAGE_LOOK_MS);
+    expect(scene.said).toEqual([]);
+    scene.clock.advance(SLOW_STORAGE_LOOK_MS);
+    expect(scene.said).toEqual(['55000 stands-still']);
+    scene.isReady = false;
+    scene.clock.advance(SLOW_STORAGE_LOOK_MS);
+    expect([scene.said.length, scene.watch.saidSinceMs]).toEqual([1, null]);
+  });
+
+  test('a look that comes late makes no standstill, and ends none', () => {
+    const waiting = { isReady: true, waitingSinceMs: 0 };
+    const lateMs = 10 * SLOW_STORAGE_MS;
+    const late = judgeStandstill(standstillStart(0), waiting, lateMs);
+    expect([late.say, late.state.countsFromMs]).toEqual([null, lateMs]);
+    expect(judgeStandstill({ ...late.state, lookedMs: lateMs + SLOW_STORAGE_MS }, waiting, lateMs + SLOW_STORAGE_MS).say).toBe(
+      'stands-still',
+    );
+    expect(judgeStandstill({ ...standstillStart(0), saidSinceMs: 0 }, waiting, lateMs)).toMatchObject({
+      say: null,
+      state: { saidSinceMs: 0 },
+    });
+  });
+
+  test('says nothing any more of a volume that is over', () => {
+    const scene = new Scene();
+    scene.submit();
+    scene.clock.advance(SLOW_STORAGE_MS);
+    scene.watch.stop();
+    scene.answer();
+    scene.clock.advance(SLOW_STORAGE_MS);
+    expect([scene.said, scene.clock.timersPending, scene.watch.saidSinceMs]).toEqual([['5000 stands-still'], 0, null]);
+  });
+});
+
+describe('the reason', () => {
+  const reason = (told: { oldestMs: number; atMs: number } | null): string => standstillReason('server big-9', 1_000, told, 7_500);
+  const unsaid = 'an answer of server big-9, which has not said since then what it executes';
+
+  test.each([
+    ['nothing was ever said', null, unsaid],
+    ['what was said is older than the standstill', { oldestMs: 9_000, atMs: 1_000 }, unsaid],
+    ['nothing is executed', { oldestMs: 0, atMs: 7_000 }, 'an answer of server big-9, which is heard and executes nothing of ours'],
+    [
+      'what is executed is young: that of another volume',
+      { oldestMs: 10, atMs: 7_000 },
+      'an answer of server big-9, which is heard and executes nothing of ours for longer than 0 s',
+    ],
+    [
+      'a request has been executing all the time',
+      { oldestMs: 5_900, atMs: 7_000 },
+      "server big-9's storage: its oldest request of ours has been executing for 6 s",
+    ],
+    [
+      'the age grows between two heartbeats',
+      { oldestMs: 5_900, atMs: 6_000 },
+      "server big-9's storage: its oldest request of ours has been executing for 7 s",
+    ],
+  ])('%s', (_, told, text) => {
+    expect(reason(told)).toBe(text);
+  });
+});

@@ -1,0 +1,44 @@
+// What an attached volume has done so far: counts, bytes, latencies, and the longest time without any completion while something waited.
+// Leaves clock and outstanding requests to the volume. Counters only grow; whoever wants a rate takes two samples.
+
+import type { VolumeStats } from '@rsio/common/control/methods';
+import { Histogram } from '@rsio/common/structures/histogram';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
+
+export class VolumeCounters {
+  private readonly counts: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
+  private readonly bytes: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
+  private readonly readLatency = new Histogram();
+  private readonly writeLatency = new Histogram();
+  private errors = 0;
+  private longestGapMs = 0;
+
+  /** `gapMs`: since the last completion, or since the first of what is outstanding was submitted. */
+  ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
+    this.counts[io.op]++;
+    this.bytes[io.op] += io.lengthBytes;
+    if (status !== STATUS.OK) this.errors++;
+    if (io.op === 'read') this.readLatency.add(durationMs * 1000);
+    else if (io.op === 'write') this.writeLatency.add(durationMs * 1000);
+    if (gapMs > this.longestGapMs) this.longestGapMs = gapMs;
+  }
+
+  view(volume: string, outstanding: number): VolumeStats {
+    return {
+      volume,
+      reads: this.counts.read,
+      readBytes: this.bytes.read,
+      writes: this.counts.write,
+      writtenBytes: this.bytes.write,
+      flushes: this.counts.flush,
+      discards: this.counts.discard,
+      zeroes: this.counts.zero,
+      errors: this.errors,
+      outstanding,
+      readLatency: this.readLatency.view(),
+      writeLatency: this.writeLatency.view(),
+      longestGapMs: Math.round(this.longestGapMs),
+    };
+  }
+}

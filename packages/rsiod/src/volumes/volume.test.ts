@@ -1,0 +1,80 @@
+// What a volume asks its server for, and what becomes of answers: ranges that no door should send, and answers that are none.
+// Over a trunk in memory whose server says what the test says. Leaves the stall policy to stall.test.ts.
+
+import { expect, test } from 'vitest';
+import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeExtentsAnswer } from '@rsio/protocol/wire/message-codec';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Extent } from './frontend-volume.ts';
+import { Volume } from './volume.ts';
+
+class Scene {
+  readonly trunk = new TrunkScene(1).start();
+  readonly volume = new Volume({ name: 'osl', namespaceid: 1 }, this.trunk.attachment, this.trunk.trunk, this.trunk.clock);
+  readonly said: { status: number; extents: readonly Extent[] }[] = [];
+
+  ask(positionBytes: number, lengthBytes: number): void {
+    this.volume.extents(positionBytes, lengthBytes, (status, extents) => this.said.push({ status, extents }));
+  }
+
+  /** The server answers the EXTENTS that it has. */
+  answer(body: Buffer): void {
+    this.trunk.clock.advance(1);
+    const [path] = this.trunk.server.paths;
+    path!.answerMessage(path!.requests(OP.IOCTL)[0]!, STATUS.OK, body);
+    this.trunk.clock.advance(1);
+  }
+}
+
+test.each([
+  ['not whole blocks', 0, 0xffffffff, STATUS.MISALIGNED],
+  ['at no block', 100, 512, STATUS.MISALIGNED],
+  ['of no length', 512, 0, STATUS.BAD_REQUEST],
+  ['past the end', OPEN_ANSWER.sizeBytes, 512, STATUS.PAST_END],
+  ['past every volume', 2 ** 53 - 2 ** 20, 2 ** 32, STATUS.PAST_END],
+])('extents of a range %s: refused, later, and nobody is asked', (_what, positionBytes, lengthBytes, status) => {
+  const scene = new Scene();
+  scene.ask(positionBytes, lengthBytes);
+  expect(scene.said).toEqual([]);
+  scene.trunk.clock.advance(1);
+  expect(scene.said).toEqual([{ status, extents: [] }]);
+  expect(scene.trunk.server.paths[0]!.requests(OP.IOCTL)).toEqual([]);
+  expect(scene.volume.outstanding).toBe(0);
+});
+
+test('an EXTENTS answer that is none fails its request, and costs the server its path', () => {
+  const scene = new Scene();
+  scene.ask(0, 4096);
+  scene.answer(Buffer.from('nonsense'));
+  expect(scene.said).toEqual([{ status: STATUS.IO_ERROR, extents: [] }]);
+  expect(scene.volume.outstanding).toBe(0);
+  expect(scene.trunk.moves.at(-1)).toMatch(/^0: up > (?:down|connecting)/);
+});
+
+test('an EXTENTS answer of more than was asked for is cut', () => {
+  const scene = new Scene();
+  scene.ask(0, 4096);
+  scene.answer(encodeExtentsAnswer({ extents: [4, EXTENT.HOLE, 2 ** 40, EXTENT.DATA, 8, EXTENT.HOLE] }));
+  expect(scene.said).toEqual([
+    {
+      status: STATUS.OK,
+      extents: [
+        { lengthBytes: 2048, hole: true },
+        { lengthBytes: 2048, hole: false },
+      ],
+    },
+  ]);
+});
+
+test('stall = fail looks no more when the trunk has ended without a path', () => {
+  const { trunk, clock, supervisors, attachment } = new TrunkScene(1).start();
+  const volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk, clock, 'fail');
+  for (const { path } of supervisors) path?.connection.close('cut', true);
+  clock.advance(1);
+  expect(volume.stall.isReady).toBe(false);
+  trunk.end(STATUS.SHUTTING_DOWN, 'The end');
+  for (const supervisor of supervisors) supervisor.retire('The end');
+  expect(clock.timersPending).toBe(0);
+});

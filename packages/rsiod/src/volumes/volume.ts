@@ -1,0 +1,409 @@
+// An attached volume as its doors use it: cuts their I/O into segments for the trunk, puts the answers together, and counts.
+// Range, alignment and rights are checked here, once; how long I/O may wait without a path is stall.ts's. Invariants: every `submit` ends in
+// exactly one `done`, never from within itself; what was given up is not sent again, and its buffers are touched by nobody here any more.
+
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { COUNT_MAX, SECTOR_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
+import type { Attachment, AttachmentWatcher } from '@rsio/protocol/client/attachment';
+import { Request, type RequestOwner } from '@rsio/protocol/client/requests/request';
+import { segmentBytes } from '@rsio/protocol/client/requests/segments';
+import { callSession } from '@rsio/protocol/client/session-call';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { ByteRanges } from './byte-ranges.ts';
+import type { DeviceVolume, Extent, VolumeIo } from './frontend-volume.ts';
+import { RangeEntry } from './range-lock.ts';
+import type { StallWord } from './stall.ts';
+import type { StandstillWord } from './storage-stall.ts';
+import { StandstillWatch } from './storage-stall-watch.ts';
+import { StallWatch } from './stall-watch.ts';
+import { StorageErrors, type StorageWord } from './storage-errors.ts';
+import { VolumeCounters } from './volume-counters.ts';
+
+/** What is said aloud of a volume's I/O. */
+export type VolumeWord = StallWord | StandstillWord | StorageWord;
+
+/** One door I/O whose segments are out. */
+class Gathering extends RangeEntry {
+  io: VolumeIo | null = null;
+  /** It counts as a change that others may have to wait for. */
+  hasEntered = false;
+  left = 0;
+  status = 0;
+  startedMs = 0;
+}
+
+class Segment extends Request {
+  gathering: Gathering | null = null;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
+  /** The client's name of it. */
+  readonly namespace: string;
+  readonly namespaceid: number;
+  readonly users = new Set<string>();
+  readonly counters: VolumeCounters;
+  readonly attachment: Attachment;
+  readonly trunk: Trunk;
+  readonly stall: StallWatch;
+  readonly standstill: StandstillWatch;
+  readonly storageErrors: StorageErrors;
+  outstanding = 0;
+  /** Since when something is outstanding without any completion; null: nothing is. */
+  waitingSinceMs: number | null = null;
+  private readonly clock: Clock;
+  private readonly serverName: (() => string) | null;
+  private readonly freeSegments: Segment[] = [];
+  private readonly freeGatherings: Gathering[] = [];
+  private whenIdle: (() => void)[] = [];
+  private readonly byteRanges: ByteRanges;
+
+  /** `said`: told when its I/O waits and goes on, and what the stall policy makes of it, for log and events. */
+  constructor(
+    namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
+    attachment: Attachment,
+    trunk: Trunk,
+    clock: Clock,
+    policy: StallPolicy = 'forever',
+    said: (volume: Volume, word: VolumeWord) => void = () => undefined,
+    serverName: (() => string) | null = null,
+  ) {
+    this.namespace = namespace.name;
+    this.namespaceid = namespace.namespaceid;
+    this.attachment = attachment;
+    this.trunk = trunk;
+    this.clock = clock;
+    this.serverName = serverName;
+    this.counters = new VolumeCounters();
+    this.stall = new StallWatch(policy, { clock, giveUp: () => this.giveUp(), said: (word) => said(this, word) });
+    this.standstill = new StandstillWatch({
+      clock,
+      look: () => ({ isReady: this.stall.isReady, waitingSinceMs: this.waitingSinceMs }),
+      said: (word) => said(this, word),
+    });
+    this.storageErrors = new StorageErrors(clock, (word) => said(this, word));
+    this.byteRanges = new ByteRanges({
+      submit: (piece) => this.gather(piece, STATUS.OK, false),
+      go: (entry) => this.go(entry),
+      done: (io, status) => this.byteRangeDone(io, status),
+      soon: (fire) => clock.soon(fire),
+    });
+    attachment.watcher = this;
+    this.standingChanged();
+  }
+
+  get name(): string {
+    return this.attachment.name;
+  }
+
+  /** For people: the server that it is had from. */
+  get serverText(): string {
+    return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
+  }
+
+  get universe(): number {
+    return this.attachment.universe;
+  }
+
+  get sizeBytes(): number {
+    return this.opened.sizeBytes;
+  }
+
+  get blockSizeBytes(): number {
+    return this.opened.blockSizeBytes;
+  }
+
+  get readonly(): boolean {
+    return this.opened.readonly;
+  }
+
+  /** How it was asked for; what the server makes of it is `readonly`. */
+  get asksReadonly(): boolean {
+    return this.attachment.readonly;
+  }
+
+  /** Acknowledged, and in no good flush. */
+  get unflushedBytes(): number {
+    const { log } = this.attachment;
+    return log === null ? 0 : log.dataBytes + log.rangeBytes;
+  }
+
+  get canDiscard(): boolean {
+    return this.opened.canDiscard;
+  }
+
+  get id(): string {
+    return this.opened.id;
+  }
+
+  get life(): string {
+    return this.opened.life;
+  }
+
+  submit(io: VolumeIo): void {
+    const invalid = this.validate(io);
+    if (invalid === STATUS.OK && io.anyRange === true && io.lengthBytes > 0 && this.isCut(io.positionBytes, io.lengthBytes)) {
+      this.begins(this.clock.monotonicMs());
+      this.byteRanges.submit(io, this.blockSizeBytes);
+    } else this.gather(io, invalid, true);
+  }
+
+  /** `enters`: a change waits for those that read, change and write blocks of its own. */
+  private gather(io: VolumeIo, invalid: Status, enters: boolean): void {
+    const gathering = this.freeGatherings.pop() ?? new Gathering();
+    gathering.io = io;
+    gathering.left = 0;
+    gathering.status = invalid;
+    gathering.startedMs = this.clock.monotonicMs();
+    gathering.hasEntered = false;
+    this.begins(gathering.startedMs);
+    if (invalid === STATUS.OK) {
+      if (enters && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
+      this.cut(gathering, io);
+    }
+    // Nothing to send (refused, or of no length): it ends when what runs now has ended.
+    if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
+  }
+
+  private enters(gathering: Gathering, io: VolumeIo): boolean {
+    gathering.hasEntered = true;
+    gathering.beginBytes = io.positionBytes;
+    gathering.endBytes = io.positionBytes + io.lengthBytes;
+    return this.byteRanges.enter(gathering);
+  }
+
+  /** What it had to wait for has ended. */
+  private go(entry: RangeEntry): void {
+    assert(entry instanceof Gathering && entry.io !== null, 'A change that is none goes on');
+    this.cut(entry, entry.io);
+    if (entry.left === 0) this.clock.soon(() => this.end(entry));
+  }
+
+  private byteRangeDone(io: VolumeIo, status: Status): void {
+    this.ended(this.clock.monotonicMs());
+    io.done(status);
+    this.tellIdle();
+  }
+
+  extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
+    this.begins(this.clock.monotonicMs());
+    const invalid = this.validateExtents(positionBytes, lengthBytes);
+    if (invalid !== STATUS.OK) {
+      this.clock.soon(() => this.endExtents(invalid, [], done));
+      return;
+    }
+    const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux: IOCTL.EXTENTS, body }, ({ status, bodies }) => {
+      const [first] = bodies;
+      if (status !== STATUS.OK) return this.endExtents(status as Status, [], done);
+      if (first === undefined) return this.endExtents(STATUS.IO_ERROR, [], done);
+      let extents: Extent[];
+      try {
+        extents = extentsOf(first, lengthBytes);
+      } catch (thrown) {
+        // Who asked is answered whatever came; that it was no answer is the path's to judge.
+        this.endExtents(STATUS.IO_ERROR, [], done);
+        throw thrown;
+      }
+      this.endExtents(STATUS.OK, extents, done);
+    });
+  }
+
+  standingChanged(): void {
+    const { standing } = this.attachment;
+    this.stall.standing(standing, this.outstanding > 0);
+    if (standing !== 'over') return;
+    this.standstill.stop();
+    this.storageErrors.stop();
+  }
+
+  serverIsSlow(sentence: string): void {
+    this.stall.serverIsSlow(sentence);
+  }
+
+  /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
+  giveUp(): void {
+    for (const entry of this.byteRanges.giveUp(STATUS.OUTCOME_UNKNOWN)) {
+      assert(entry instanceof Gathering, 'A change that is none is given up');
+      entry.hasEntered = false;
+      entry.status = STATUS.OUTCOME_UNKNOWN;
+      this.end(entry);
+    }
+    for (const request of this.trunk.giveUp(this.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+  }
+
+  /** When the attachment says that it can: makes durable what its replay log holds, though nobody asks for it. */
+  flushLog(): void {
+    this.attachment.flushLog(this.clock.monotonicMs());
+    this.trunk.wantPump();
+  }
+
+  /** Calls `idle` when nothing is outstanding: now, or later. */
+  onIdle(idle: () => void): void {
+    if (this.outstanding === 0) idle();
+    else this.whenIdle.push(idle);
+  }
+
+  requestDone(request: Request, status: number): void {
+    assert(request instanceof Segment && request.gathering !== null, 'A segment of no I/O was answered');
+    const { gathering } = request;
+    request.gathering = null;
+    request.buffer = NOTHING;
+    this.freeSegments.push(request);
+    if (status !== STATUS.OK && gathering.status === STATUS.OK) gathering.status = status;
+    gathering.left--;
+    if (gathering.left === 0) this.end(gathering);
+  }
+
+  private end(gathering: Gathering): void {
+    const { io, status, startedMs } = gathering;
+    assert(io !== null, 'An I/O ended twice');
+    if (gathering.hasEntered) this.byteRanges.leave(gathering);
+    gathering.io = null;
+    this.freeGatherings.push(gathering);
+    const nowMs = this.clock.monotonicMs();
+    this.counters.ended(io, status, nowMs - startedMs, nowMs - (this.waitingSinceMs ?? nowMs));
+    if (status !== STATUS.OK) this.failed(io, status);
+    else if (this.storageErrors.isFailing) this.storageErrors.worked(io.op);
+    this.ended(nowMs);
+    io.done(status as Status);
+    this.tellIdle();
+  }
+
+  private endExtents(status: Status, extents: readonly Extent[], done: (status: Status, extents: readonly Extent[]) => void): void {
+    this.ended(this.clock.monotonicMs());
+    done(status, extents);
+    this.tellIdle();
+  }
+
+  /** What is answered here because the volume is over says nothing of its storage. */
+  private failed({ op }: VolumeIo, status: number): void {
+    if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
+  }
+
+  private begins(nowMs: number): void {
+    if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
+    if (!this.stall.isReady) this.stall.submitted();
+    if (this.standstill.isAsleep) this.standstill.wake();
+  }
+
+  private ended(nowMs: number): void {
+    this.outstanding--;
+    this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
+    if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();
+  }
+
+  private tellIdle(): void {
+    if (this.outstanding === 0 && this.whenIdle.length > 0) for (const idle of this.whenIdle.splice(0)) idle();
+  }
+
+  private validate(io: VolumeIo): Status {
+    if (io.op === 'flush') return STATUS.OK;
+    if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
+    if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
+    // What another machine writes into the same block between our reading and our writing would be lost.
+    const isWritten = io.op === 'write' || io.op === 'zero';
+    if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
+    return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  }
+
+  private validateExtents(positionBytes: number, lengthBytes: number): Status {
+    return lengthBytes === 0 ? STATUS.BAD_REQUEST : this.validateRange(positionBytes, lengthBytes);
+  }
+
+  private validateRange(positionBytes: number, lengthBytes: number): Status {
+    if (this.isCut(positionBytes, lengthBytes)) return STATUS.MISALIGNED;
+    return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  }
+
+  /** Not whole blocks. */
+  private isCut(positionBytes: number, lengthBytes: number): boolean {
+    const block = this.blockSizeBytes;
+    return positionBytes % block !== 0 || lengthBytes % block !== 0;
+  }
+
+  private cut(gathering: Gathering, io: VolumeIo): void {
+    switch (io.op) {
+      case 'flush':
+        this.send(gathering, OP.FLUSH, 0, 0, 0, 0, 0);
+        return;
+      case 'read':
+      case 'write':
+        this.cutData(gathering, io);
+        return;
+      default:
+        this.cutRange(gathering, io);
+    }
+  }
+
+  private cutData(gathering: Gathering, io: VolumeIo): void {
+    const op = io.op === 'read' ? OP.READ : OP.WRITE;
+    const flags = io.op === 'write' && io.fua ? FLAG.FUA : 0;
+    const most = segmentBytes(io.lengthBytes, this.trunk.paths.length);
+    for (let done = 0; done < io.lengthBytes; done += most) {
+      const bytes = Math.min(most, io.lengthBytes - done);
+      this.send(gathering, op, flags, (io.positionBytes + done) / SECTOR_BYTES, bytes / SECTOR_BYTES, bytes, done);
+    }
+  }
+
+  /** DISCARD, ZERO: in MiB as far as that goes, the rest in sectors. */
+  private cutRange(gathering: Gathering, io: VolumeIo): void {
+    const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
+    const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.keepAllocated ? FLAG.NO_HOLE : 0);
+    const blockSectors = this.blockSizeBytes / SECTOR_BYTES;
+    const countMax = COUNT_MAX - (COUNT_MAX % blockSectors);
+    let lba = io.positionBytes / SECTOR_BYTES;
+    let left = io.lengthBytes / SECTOR_BYTES;
+    while (left > 0) {
+      const wide = Math.min(Math.floor(left / WIDE_UNIT_SECTORS), WIDE_COUNT_MAX);
+      const sectors = wide > 0 ? wide * WIDE_UNIT_SECTORS : Math.min(left, countMax);
+      this.send(gathering, op, wide > 0 ? flags | FLAG.WIDE : flags, lba, wide > 0 ? wide : sectors, 0, 0);
+      lba += sectors;
+      left -= sectors;
+    }
+  }
+
+  private send(gathering: Gathering, op: number, flags: number, lba: number, count: number, bodyBytes: number, at: number): void {
+    const segment = this.freeSegments.pop() ?? new Segment();
+    const { io } = gathering;
+    assert(io !== null, 'A segment of no I/O');
+    segment.gathering = gathering;
+    segment.op = op;
+    segment.flags = flags;
+    segment.lba = lba;
+    segment.count = count;
+    segment.bodyBytes = bodyBytes;
+    segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
+    segment.bufferOffset = io.bufferOffset + at;
+    segment.owner = this;
+    segment.attachment = this.attachment;
+    gathering.left++;
+    this.trunk.submit(segment, gathering.startedMs);
+  }
+
+  private get opened(): OpenAnswer {
+    const { volume } = this.attachment;
+    assert(volume !== null, `Volume ${this.attachment.name} is shown before it was open`);
+    return volume;
+  }
+}
+
+/** As many as cover what was asked for; the server may know of more. Throws E_PROTOCOL. */
+function extentsOf(body: Buffer, askedBytes: number): Extent[] {
+  const { extents } = decodeExtentsAnswer(body, 0, body.length);
+  const found: Extent[] = [];
+  let left = askedBytes;
+  for (let index = 0; index + 1 < extents.length && left > 0; index += 2) {
+    const lengthBytes = Math.min(extents[index]! * SECTOR_BYTES, left);
+    found.push({ lengthBytes, hole: extents[index + 1] === EXTENT.HOLE });
+    left -= lengthBytes;
+  }
+  return found;
+}

@@ -1,0 +1,57 @@
+// Extents in bytes turned into sectors: examples, and with fast-check any layout against a map of single bytes.
+// Leaves asking the file system to range-helper.test.ts.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { extentPairs } from './extent-pairs.ts';
+
+const { DATA, HOLE } = EXTENT;
+
+test('whole sectors stay as they are, equal neighbours are joined', () => {
+  expect(extentPairs(1024, 4096, [1024, HOLE, 512, DATA, 512, DATA, 2048, HOLE])).toEqual([2, HOLE, 2, DATA, 4, HOLE]);
+});
+
+test('nothing known is all data', () => {
+  expect(extentPairs(0, 4096, [])).toEqual([8, DATA]);
+  expect(extentPairs(0, 4096, [100, HOLE])).toEqual([8, DATA]);
+});
+
+test('more than asked for is cut', () => {
+  expect(extentPairs(512, 1024, [100_000, HOLE])).toEqual([2, HOLE]);
+});
+
+/** As a file system reports them: no empty extents, no equal neighbours. */
+function joined(raw: readonly (readonly [number, number])[]): number[] {
+  const flat: number[] = [];
+  for (const [length, state] of raw) {
+    if (length === 0) continue;
+    if (flat.at(-1) === state) flat[flat.length - 2] = (flat.at(-2) ?? 0) + length;
+    else flat.push(length, state);
+  }
+  return flat;
+}
+
+test('a sector is a hole only when all its bytes are, and the pairs cover what is known without gaps', () => {
+  const found = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.constantFrom(DATA, HOLE)), { maxLength: 12 });
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 1, max: 20 }), found, (start, sectors, raw) => {
+      const bytes: number[] = raw.flatMap(([length, state]) => Array<number>(length).fill(state)).slice(0, sectors * SECTOR_BYTES);
+      const known = Math.floor(bytes.length / SECTOR_BYTES);
+      const expected: number[] = [];
+      for (let sector = 0; sector < known; sector++) {
+        const content = bytes.slice(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
+        expected.push(content.every((state) => state === HOLE) ? HOLE : DATA);
+      }
+      const pairs = extentPairs(start * SECTOR_BYTES, sectors * SECTOR_BYTES, joined(raw));
+      const flat: number[] = [];
+      for (let index = 0; index < pairs.length; index += 2) {
+        expect(pairs[index]).toBeGreaterThan(0);
+        if (index > 0) expect(pairs[index + 1]).not.toBe(pairs[index - 1]);
+        flat.push(...Array<number>(pairs[index] ?? 0).fill(pairs[index + 1] ?? -1));
+      }
+      expect(flat).toEqual(known === 0 ? Array<number>(sectors).fill(DATA) : expected);
+    }),
+  );
+});

@@ -1,0 +1,133 @@
+// When calls leave the loop for the pool and come back, on a clock that only the test moves, and with sleeps that it counts.
+// Leaves the calls themselves to file-backend.test.ts.
+
+import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import {
+  POOL_RUN_REQUESTS,
+  SLOW_CALL_BYTES_PER_US,
+  SLOW_CALL_US,
+  SLOW_CALL_WATCHED_CALLS,
+  STORAGE_SILENT_MS,
+} from '@rsio/common/lib/program-limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { beforeEach, expect, test } from 'vitest';
+import { Pace } from './pace.ts';
+
+let clock: FakeClock;
+let sleeps: number;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  sleeps = 7;
+});
+
+const paceFrom = (start: 'sync' | 'pool'): Pace => new Pace(clock, start, () => sleeps);
+
+/** True: it ran at once. */
+function call(pace: Pace, tookUs: number, hasSlept: boolean, lengthBytes = 512): boolean {
+  if (!pace.enter()) return false;
+  clock.advance(tookUs / 1000);
+  if (hasSlept) sleeps++;
+  pace.leave(lengthBytes);
+  return true;
+}
+
+const fast = (pace: Pace): boolean => call(pace, 1, false);
+const slow = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, true);
+/** Another program had the processor. */
+const delayed = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, false);
+
+function pooledInARow(pace: Pace): number {
+  let count = 0;
+  while (!fast(pace)) count++;
+  return count;
+}
+
+test('fast calls stay on the loop, whether they slept or not', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 10_000; index++) expect(call(pace, SLOW_CALL_US - 1, index % 2 === 0)).toBe(true);
+});
+
+test('two slow calls that slept send exactly one run of requests to the pool, then the storage is probed', () => {
+  const pace = paceFrom('sync');
+  expect(slow(pace)).toBe(true);
+  expect(slow(pace)).toBe(true);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+  expect(fast(pace)).toBe(true);
+});
+
+test('however often this process does not run, its calls stay on the loop', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 1000; index++) expect(delayed(pace)).toBe(true);
+});
+
+test('a call that waits for the storage is found among those that were delayed', () => {
+  const pace = paceFrom('sync');
+  for (let index = 0; index < 10; index++) delayed(pace);
+  slow(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+test('where sleeps are not known, the second slow call counts', () => {
+  const pace = new Pace(clock, 'sync', () => 0);
+  delayed(pace);
+  expect(pooledInARow(pace)).toBe(0);
+  delayed(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+test('a probe that is slow begins the next run', () => {
+  const pace = paceFrom('pool');
+  for (let run = 0; run < 3; run++) {
+    let pooled = 0;
+    while (!slow(pace)) pooled++;
+    expect(pooled).toBe(POOL_RUN_REQUESTS);
+  }
+});
+
+test('long calls may take longer, because copying takes time', () => {
+  const pace = paceFrom('sync');
+  const lengthBytes = 1024 * 1024;
+  const allowedUs = SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US;
+  for (let index = 0; index < 3; index++) call(pace, allowedUs - 5, true, lengthBytes);
+  expect(pooledInARow(pace)).toBe(0);
+  for (let index = 0; index < 2; index++) call(pace, allowedUs + 5, true, lengthBytes);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+test('one slow call among many fast ones changes nothing; one while calls are watched for it does', () => {
+  const pace = paceFrom('sync');
+  for (let round = 0; round < 3; round++) {
+    slow(pace);
+    for (let index = 0; index < SLOW_CALL_WATCHED_CALLS; index++) expect(fast(pace)).toBe(true);
+  }
+  slow(pace);
+  for (let index = 1; index < SLOW_CALL_WATCHED_CALLS; index++) expect(fast(pace)).toBe(true);
+  slow(pace);
+  expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
+});
+
+// Once each was called on the loop, the first that hung there stopped the process with all of its volumes.
+test('while calls in the pool do not end, none runs on the loop; they do again as soon as one has ended', () => {
+  for (const start of ['sync', 'pool'] as const) {
+    const pace = paceFrom(start);
+    pooledInARow(pace);
+    pace.poolBegan();
+    clock.advance(STORAGE_SILENT_MS - 1);
+    expect(fast(pace)).toBe(true);
+    clock.advance(1);
+    for (let index = 0; index < 2 * POOL_RUN_REQUESTS; index++) {
+      expect(fast(pace)).toBe(false);
+      pace.poolBegan();
+    }
+    pace.poolEnded();
+    expect(fast(pace)).toBe(true);
+  }
+});
+
+test('a process that waits has slept', async () => {
+  const before = ownSleeps();
+  expect(before).toBeGreaterThan(0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(ownSleeps()).toBeGreaterThan(before);
+});

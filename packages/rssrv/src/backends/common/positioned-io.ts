@@ -1,0 +1,76 @@
+// Whole reads and writes at a position, on this thread or through the thread pool: short ones are continued, a file that ends
+// early is an error of its own. Knows descriptors and errno names, not volumes.
+
+import fs from 'node:fs';
+import { errnoName } from '@rsio/common/lib/errors';
+import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
+
+/** The errno name of a failure, or null. */
+export type IoEnd = (errno: string | null) => void;
+
+/** Stands in for an errno where the file ended before the range did: it was cut below its volume. */
+export const SHORT_READ = 'SHORT_READ';
+/** Status of a failed operation. */
+export function statusOf(errno: string): Status {
+  return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
+}
+
+/** A write that takes nothing and reports nothing would be asked again for ever. */
+const NOTHING_WRITTEN = 'EIO';
+
+/** Errno name of a failed system call; anything else is our own mistake and is thrown on. */
+function systemErrno(thrown: unknown): string {
+  const errno = errnoName(thrown);
+  if (errno === undefined) throw thrown;
+  return errno;
+}
+
+/** Fills `target` from `offset` with `lengthBytes` of the file at `positionBytes`; the errno name, or null. */
+export function readWholeSync(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
+  try {
+    let moved = fs.readSync(fd, target, offset, lengthBytes, positionBytes);
+    while (moved < lengthBytes) {
+      const more = fs.readSync(fd, target, offset + moved, lengthBytes - moved, positionBytes + moved);
+      if (more === 0) return SHORT_READ;
+      moved += more;
+    }
+    return null;
+  } catch (thrown) {
+    return systemErrno(thrown);
+  }
+}
+
+/** Writes `lengthBytes` of `source` from `offset` at `positionBytes`; the errno name (a part may be written then), or null. */
+export function writeWholeSync(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
+  try {
+    let moved = fs.writeSync(fd, source, offset, lengthBytes, positionBytes);
+    while (moved < lengthBytes) {
+      const more = fs.writeSync(fd, source, offset + moved, lengthBytes - moved, positionBytes + moved);
+      if (more === 0) return NOTHING_WRITTEN;
+      moved += more;
+    }
+    return null;
+  } catch (thrown) {
+    return systemErrno(thrown);
+  }
+}
+
+/** `readWholeSync` through the thread pool; `target` is in use until `end`. */
+export function readWhole(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
+  fs.read(fd, target, offset, lengthBytes, positionBytes, (error, moved) => {
+    if (error !== null) end(systemErrno(error));
+    else if (moved === lengthBytes) end(null);
+    else if (moved === 0) end(SHORT_READ);
+    else readWhole(fd, target, offset + moved, lengthBytes - moved, positionBytes + moved, end);
+  });
+}
+
+/** `writeWholeSync` through the thread pool; `source` is in use until `end`. */
+export function writeWhole(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
+  fs.write(fd, source, offset, lengthBytes, positionBytes, (error, moved) => {
+    if (error !== null) end(systemErrno(error));
+    else if (moved === lengthBytes) end(null);
+    else if (moved === 0) end(NOTHING_WRITTEN);
+    else writeWhole(fd, source, offset + moved, lengthBytes - moved, positionBytes + moved, end);
+  });
+}

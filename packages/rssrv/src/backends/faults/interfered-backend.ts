@@ -1,0 +1,105 @@
+// A backend whose operations meet faults on their way (interference.ts), for tests. Everything takes the way that waits.
+// Leaves what a fault is to interference.ts. Invariant: what was begun is answered once, and `close` resolves only after that.
+
+import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
+import type { BackendPorts } from '../files/backend-ports.ts';
+import type { Interference, MetOperation } from './interference.ts';
+
+export class InterferedBackend implements Backend {
+  private readonly inner: Backend;
+  private readonly interferences: readonly Interference[];
+  private readonly onError: BackendPorts['onError'];
+  private running = 0;
+  private whenIdle: (() => void) | null = null;
+
+  constructor(inner: Backend, interferences: readonly Interference[], onError: BackendPorts['onError']) {
+    this.inner = inner;
+    this.interferences = interferences;
+    this.onError = onError;
+  }
+
+  get sizeBytes(): number {
+    return this.inner.sizeBytes;
+  }
+
+  get end(): Backend['end'] {
+    return this.inner.end;
+  }
+
+  get capabilities(): BackendCapabilities {
+    return this.inner.capabilities;
+  }
+
+  tryRead(): typeof WOULD_WAIT {
+    return WOULD_WAIT;
+  }
+
+  tryWrite(): typeof WOULD_WAIT {
+    return WOULD_WAIT;
+  }
+
+  read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+    this.run('read', positionBytes, lengthBytes, done, (end) => this.inner.read(target, offset, lengthBytes, positionBytes, end));
+  }
+
+  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+    this.run('write', positionBytes, lengthBytes, done, (end) => this.inner.write(source, offset, lengthBytes, positionBytes, fua, end));
+  }
+
+  flush(done: IoDone): void {
+    this.run('flush', 0, 0, done, (end) => this.inner.flush(end));
+  }
+
+  discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
+    this.run('discard', positionBytes, lengthBytes, done, (end) => this.inner.discard(positionBytes, lengthBytes, end));
+  }
+
+  zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
+    this.run('zero', positionBytes, lengthBytes, done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
+  }
+
+  /** To storage that is looked at, this is a read. */
+  extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
+    let pairs: number[] = [];
+    this.run(
+      'read',
+      positionBytes,
+      lengthBytes,
+      (status) => done(status, pairs),
+      (end) =>
+        this.inner.extents(positionBytes, lengthBytes, (status, found) => {
+          pairs = found;
+          end(status);
+        }),
+    );
+  }
+
+  async close(): Promise<void> {
+    if (this.running > 0) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      });
+    }
+    await this.inner.close();
+  }
+
+  private run(operation: MetOperation, positionBytes: number, lengthBytes: number, done: IoDone, start: (end: IoDone) => void): void {
+    this.running++;
+    const end = (status: Status): void => {
+      done(status);
+      this.running--;
+      if (this.running === 0) this.whenIdle?.();
+    };
+    const meet = (index: number): void => {
+      const interference = this.interferences[index];
+      if (interference === undefined) start(end);
+      else interference(operation, positionBytes, lengthBytes, (errno) => (errno === null ? meet(index + 1) : setImmediate(fail, errno)));
+    };
+    const fail = (errno: string): void => {
+      this.onError(operation, errno);
+      end(statusOfErrno(errno));
+    };
+    meet(0);
+  }
+}

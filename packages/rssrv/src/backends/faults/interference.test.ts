@@ -1,0 +1,144 @@
+// Faults one by one, on a clock and files of the test: which operations they meet, when these pass and with what, and that everything is
+// answered once. Leaves the grammar of the rules to rssrvcfg.test.ts.
+
+import type { TestDelay, TestError } from '@rsio/common/config/schema/types';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { TEST_PAUSE_POLL_MS } from '@rsio/common/lib/program-limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { beforeEach, expect, test } from 'vitest';
+import { NullBackend } from '../null-backend.ts';
+import { promised } from '../../testing/backend-scene.ts';
+import { delay, failure, type Interference, type MetOperation, pause, throttle } from './interference.ts';
+import { InterferedBackend } from './interfered-backend.ts';
+
+let clock: FakeClock;
+let files: Set<string>;
+let chance = 0;
+let passed: (string | null)[];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  files = new Set();
+  passed = [];
+});
+
+const world = () => ({ clock, random: () => chance, isThere: (file: string) => files.has(file) });
+
+function meet(interference: Interference, operation: MetOperation, firstSector = 0, sectors = 1): void {
+  const isFlush = operation === 'flush';
+  interference(operation, isFlush ? 0 : firstSector * SECTOR_BYTES, isFlush ? 0 : sectors * SECTOR_BYTES, (errno) => passed.push(errno));
+}
+
+function slow(changes: Partial<TestDelay>): TestDelay {
+  return { operation: 'any', minMs: 20, maxMs: 20, whileFile: null, ...changes };
+}
+
+function broken(changes: Partial<TestError>): TestError {
+  return { operation: 'any', sectors: null, every: 1, errno: 'EIO', whileFile: null, ...changes };
+}
+
+test('a delay lets its operations wait and no others, and only while its file is there', () => {
+  const slowed = delay([slow({ operation: 'write', whileFile: '/slow' })], world());
+  meet(slowed, 'write');
+  expect(passed).toEqual([null]);
+  files.add('/slow');
+  meet(slowed, 'read');
+  expect(passed).toEqual([null, null]);
+  meet(slowed, 'write');
+  clock.advance(19);
+  expect(passed).toHaveLength(2);
+  clock.advance(1);
+  expect(passed).toEqual([null, null, null]);
+});
+
+test('of a range of times one is drawn, and several rules add up', () => {
+  const slowed = delay([slow({ minMs: 10, maxMs: 50 }), slow({ operation: 'flush', minMs: 100, maxMs: 100 })], world());
+  for (const [random, operation, ms] of [
+    [0, 'read', 10],
+    [0.5, 'read', 30],
+    [0.5, 'flush', 130],
+  ] as const) {
+    chance = random;
+    passed = [];
+    meet(slowed, operation);
+    clock.advance(ms - 1);
+    expect(passed).toEqual([]);
+    clock.advance(1);
+    expect(passed).toEqual([null]);
+  }
+});
+
+test('an error meets its operation and its sectors, each Nth of them', () => {
+  const failing = failure([broken({ operation: 'write', sectors: [8, 15], every: 2 })], world());
+  meet(failing, 'read', 8);
+  meet(failing, 'write', 0, 8);
+  meet(failing, 'write', 16);
+  expect(passed).toEqual([null, null, null]);
+  passed = [];
+  meet(failing, 'write', 0, 9);
+  meet(failing, 'write', 15, 8);
+  meet(failing, 'write', 8);
+  meet(failing, 'write', 8);
+  expect(passed).toEqual([null, 'EIO', null, 'EIO']);
+});
+
+test('a flush that failed is never answered OK again, other operations go on', () => {
+  const failing = failure([broken({ operation: 'flush', errno: 'ENOSPC', whileFile: '/broken' })], world());
+  files.add('/broken');
+  meet(failing, 'flush');
+  files.clear();
+  meet(failing, 'flush');
+  meet(failing, 'write');
+  expect(passed).toEqual(['ENOSPC', 'ENOSPC', null]);
+});
+
+test('while its file is there nothing passes, and then everything', () => {
+  const paused = pause('/pause', world());
+  files.add('/pause');
+  for (const operation of ['read', 'write', 'flush', 'discard', 'zero'] as const) meet(paused, operation);
+  clock.advance(60_000);
+  expect(passed).toEqual([]);
+  files.clear();
+  clock.advance(TEST_PAUSE_POLL_MS);
+  expect(passed).toEqual([null, null, null, null, null]);
+});
+
+test('a throttle gives the bytes of reads and writes together their time, and does not save up what was not used', () => {
+  const throttled = throttle(10 * SECTOR_BYTES, world());
+  clock.advance(60_000);
+  meet(throttled, 'write', 0, 5);
+  meet(throttled, 'read', 0, 1);
+  meet(throttled, 'flush');
+  expect(passed).toEqual([null, null]);
+  clock.advance(499);
+  expect(passed).toHaveLength(2);
+  clock.advance(1);
+  expect(passed).toHaveLength(3);
+  meet(throttled, 'read');
+  clock.advance(100);
+  expect(passed).toHaveLength(4);
+});
+
+test('a backend with faults: the first error is the outcome, said once, and close waits for what is under way', async () => {
+  const errors: string[] = [];
+  const paused = pause('/pause', world());
+  const failing = failure([broken({ operation: 'write', errno: 'ENOSPC' })], world());
+  const backend = new InterferedBackend(new NullBackend(1 << 20, false), [paused, failing], (operation, errno) =>
+    errors.push(`${operation} ${errno}`),
+  );
+  const io = promised(backend);
+  const target = Buffer.alloc(SECTOR_BYTES, 1);
+  expect(await io.read(target, 0, SECTOR_BYTES, 0)).toBe(STATUS.OK);
+  expect(target.every((byte) => byte === 0)).toBe(true);
+  expect(await io.write(target, 0, SECTOR_BYTES, 0)).toBe(STATUS.NO_SPACE);
+  expect(errors).toEqual(['write ENOSPC']);
+  files.add('/pause');
+  const ended: string[] = [];
+  const flushed = io.flush().then((status: Status) => ended.push(`flush ${status}`));
+  const closed = backend.close().then(() => ended.push('closed'));
+  files.clear();
+  clock.advance(TEST_PAUSE_POLL_MS);
+  await Promise.all([flushed, closed]);
+  expect(ended).toEqual([`flush ${STATUS.OK}`, 'closed']);
+});

@@ -1,0 +1,164 @@
+// A backend whose storage gets only what was flushed, or written with FUA: the rest waits in an UnsyncedStore, for the crash of a machine
+// to lose (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest; a flush answered OK made durable what was answered
+// before it was asked for, and what was answered later stays unsynced.
+
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
+import { FlushGate } from '../common/flush-gate.ts';
+import type { BackendPorts } from '../files/backend-ports.ts';
+import type { IoEnd } from '../common/positioned-io.ts';
+import type { UnsyncedStore } from './unsynced-store.ts';
+import { layOver, type UnsyncedPiece } from './unsynced-writes.ts';
+
+export class UnsyncedBackend implements Backend {
+  readonly capabilities: BackendCapabilities;
+  private readonly inner: Backend;
+  private readonly store: UnsyncedStore;
+  private readonly onError: BackendPorts['onError'];
+  private readonly released: () => void;
+  private readonly gate: FlushGate;
+  private running = 0;
+  private whenIdle: (() => void) | null = null;
+
+  /** `released`: called when it is closed and needs the store no more. */
+  constructor(inner: Backend, store: UnsyncedStore, onError: BackendPorts['onError'], released: () => void) {
+    this.inner = inner;
+    this.store = store;
+    this.onError = onError;
+    this.released = released;
+    // Holes are the storage's, and it does not know all. What fails there says so there.
+    this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
+    this.gate = new FlushGate(
+      (end) => this.sync(end),
+      () => undefined,
+    );
+  }
+
+  get sizeBytes(): number {
+    return this.inner.sizeBytes;
+  }
+
+  get end(): Backend['end'] {
+    return this.inner.end;
+  }
+
+  tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
+    if (status === STATUS.OK) layOver(this.store.overlapping(positionBytes, lengthBytes), target, offset, lengthBytes, positionBytes);
+    return status;
+  }
+
+  tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    if (this.store.isFull) return WOULD_WAIT;
+    return this.take(positionBytes, lengthBytes, source.subarray(offset, offset + lengthBytes));
+  }
+
+  read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+    // Now: what a flush brings to the storage while this read is under way is seen here or there.
+    const pieces = this.store.overlapping(positionBytes, lengthBytes);
+    const end = this.begin(done);
+    this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
+      if (status === STATUS.OK) layOver(pieces, target, offset, lengthBytes, positionBytes);
+      end(status);
+    });
+  }
+
+  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+    const end = this.begin(done);
+    if (!fua) {
+      this.takeLater(positionBytes, lengthBytes, source.subarray(offset, offset + lengthBytes), end);
+      return;
+    }
+    this.store.takeTurn((over) => {
+      this.inner.write(source, offset, lengthBytes, positionBytes, true, (status) => {
+        const errno = status === STATUS.OK ? this.store.cut(positionBytes, lengthBytes) : null;
+        over();
+        end(errno === null ? status : this.failed('write', errno));
+      });
+    });
+  }
+
+  flush(done: IoDone): void {
+    this.gate.flush(this.begin(done));
+  }
+
+  /** Leaves the range as it is, as storage may that makes no holes. */
+  discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
+    setImmediate(this.begin(done), STATUS.OK);
+  }
+
+  zero(positionBytes: number, lengthBytes: number, _keepAllocated: boolean, fua: boolean, done: IoDone): void {
+    const end = this.begin(done);
+    this.takeLater(positionBytes, lengthBytes, null, (status) => {
+      if (status === STATUS.OK && fua) this.gate.flush(end);
+      else end(status);
+    });
+  }
+
+  extents(_positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
+    const end = this.begin((status) => done(status, [lengthBytes / SECTOR_BYTES, EXTENT.DATA]));
+    setImmediate(end, STATUS.OK);
+  }
+
+  async close(): Promise<void> {
+    if (this.running > 0) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      });
+    }
+    await this.inner.close();
+    this.released();
+  }
+
+  private begin(done: IoDone): IoDone {
+    this.running++;
+    return (status) => {
+      done(status);
+      this.running--;
+      if (this.running === 0) this.whenIdle?.();
+    };
+  }
+
+  private takeLater(positionBytes: number, lengthBytes: number, data: Buffer | null, end: IoDone): void {
+    const take = (status: Status): void => end(status === STATUS.OK ? this.take(positionBytes, lengthBytes, data) : status);
+    if (this.store.isFull) this.gate.flush(take);
+    else setImmediate(take, STATUS.OK);
+  }
+
+  private take(positionBytes: number, lengthBytes: number, data: Buffer | null): Status {
+    const errno = this.store.add(positionBytes, lengthBytes, data);
+    return errno === null ? STATUS.OK : this.failed('write', errno);
+  }
+
+  private sync(end: IoEnd): void {
+    const { upTo } = this.store;
+    this.store.takeTurn((over) => {
+      // What a write with FUA has overtaken by now is not among them any more.
+      bring(this.inner, this.store.until(upTo), 0, (status) => {
+        const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
+        over();
+        end(errno);
+      });
+    });
+  }
+
+  private failed(operation: 'write', errno: string): Status {
+    this.onError(operation, errno);
+    return statusOfErrno(errno);
+  }
+}
+
+/** Writes the pieces in order and makes them durable. */
+function bring(inner: Backend, pieces: readonly UnsyncedPiece[], index: number, done: IoDone): void {
+  const piece = pieces[index];
+  if (piece === undefined) {
+    inner.flush(done);
+    return;
+  }
+  const { positionBytes, lengthBytes, data } = piece;
+  const next: IoDone = (status) => (status === STATUS.OK ? bring(inner, pieces, index + 1, done) : done(status));
+  if (data === null) inner.zero(positionBytes, lengthBytes, true, false, next);
+  else inner.write(data, 0, lengthBytes, positionBytes, false, next);
+}

@@ -1,0 +1,122 @@
+// Block devices: what /sys says, from a tree made by hand, and a loop device, whose image file read directly is the oracle.
+// Leaves what block devices share with files to file-backend.test.ts.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { POOL_RUN_REQUESTS } from '@rsio/common/lib/program-limits';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { openStorage, releaseStorage, settleSize, storageIdentity } from '../../volumes/volume-storage.ts';
+import { WOULD_WAIT } from '../common/backend.ts';
+import { blockDeviceFacts, deviceName } from './block-device.ts';
+import { openBackend } from '../open-backend.ts';
+import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+
+const DEVICE_BYTES = 8 * 1024 * 1024;
+const directory = temporaryDirectory();
+const image = path.join(directory, 'image');
+fs.writeFileSync(image, '');
+fs.truncateSync(image, DEVICE_BYTES);
+/** A loop device needs root and a kernel that has it. */
+const losetup = spawnSync('losetup', ['--find', '--show', image]);
+const device = losetup.status === 0 ? losetup.stdout.toString().trim() : null;
+
+beforeAll(() => fs.mkdirSync(path.join(directory, 'sys')));
+afterAll(() => {
+  if (device !== null) spawnSync('losetup', ['--detach', device]);
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+function needLoopDevice(context: TestContext): void {
+  context.skip(device === null, 'needs a loop device: run as root where the kernel has loop, and install mount (losetup)');
+}
+
+function sysDevice(name: string, files: Record<string, string>): void {
+  for (const [file, text] of Object.entries(files)) {
+    const target = path.join(directory, 'sys', name, file);
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.writeFileSync(target, text);
+  }
+}
+
+test('device numbers are named as /sys names them', () => {
+  expect(deviceName(0x0801n)).toBe('8:1');
+  expect(deviceName(0x700n)).toBe('7:0');
+  // minor 0x12345, major 0xfd
+  expect(deviceName(0x1230_fd45n)).toBe('253:74565');
+});
+
+test('size and abilities come from /sys, those of a partition from its disk', () => {
+  sysDevice('disk', { size: '2048\n', 'queue/write_zeroes_max_bytes': '65536\n', 'part/size': '16\n' });
+  sysDevice('old', { size: '8\n', 'queue/write_zeroes_max_bytes': '0\n' });
+  const sys = path.join(directory, 'sys');
+  fs.symlinkSync('disk', path.join(sys, '8:0'));
+  fs.symlinkSync('disk/part', path.join(sys, '8:1'));
+  fs.symlinkSync('old', path.join(sys, '8:16'));
+  expect(blockDeviceFacts(0x800n, sys)).toEqual({ sizeBytes: 1024 * 1024, canPunch: true });
+  expect(blockDeviceFacts(0x801n, sys)).toEqual({ sizeBytes: 8192, canPunch: true });
+  expect(blockDeviceFacts(0x810n, sys)).toEqual({ sizeBytes: 4096, canPunch: false });
+  expect(() => blockDeviceFacts(0x820n, sys)).toThrow('ENOENT');
+});
+
+test('a block device is read, written, zeroed and flushed, and begins in the pool', async (context) => {
+  needLoopDevice(context);
+  const ports = testPorts();
+  const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), ports);
+  const io = promised(backend);
+  const buffer = Buffer.alloc(4096, 7);
+  for (let request = 0; request < POOL_RUN_REQUESTS; request++) expect(backend.tryRead(buffer, 0, 4096, 0)).toBe(WOULD_WAIT);
+  expect(backend.capabilities).toMatchObject({ type: 'block', canExtents: false });
+  expect(await io.write(buffer, 0, 4096, DEVICE_BYTES - 4096)).toBe(STATUS.OK);
+  expect(await io.write(buffer, 0, 4096, 0, true)).toBe(STATUS.OK);
+  expect(fs.readFileSync(image).subarray(0, 4096).equals(buffer)).toBe(true);
+  expect(await io.flush()).toBe(STATUS.OK);
+  expect(fs.readFileSync(image).subarray(-4096).equals(buffer)).toBe(true);
+  for (const [position, keep] of [
+    [0, false],
+    [DEVICE_BYTES - 4096, true],
+  ] as const) {
+    expect(await io.zero(position, 4096, keep, true)).toBe(STATUS.OK);
+    expect(await io.read(buffer, 0, 4096, position)).toBe(STATUS.OK);
+    expect(buffer.equals(Buffer.alloc(4096))).toBe(true);
+  }
+  expect(await io.discard(0, DEVICE_BYTES)).toBe(STATUS.OK);
+  expect(await io.extents(0, 4096)).toEqual([8, EXTENT.DATA]);
+  expect(await io.read(buffer, 0, 4096, DEVICE_BYTES)).toBe(STATUS.VOLUME_UNAVAILABLE);
+  expect(ports.errors).toEqual(['read SHORT_READ']);
+  await backend.close();
+});
+
+test('a block device is settled with its own size, held exclusively, and never asked to grow', async (context) => {
+  needLoopDevice(context);
+  const volume: ServerVolumeConfig = {
+    name: 'disk',
+    type: 'auto',
+    path: device,
+    sizeBytes: null,
+    blockSizeBytes: 4096,
+    readonly: false,
+    universe: 0,
+    clients: null,
+    shared: false,
+    id: null,
+    sameContent: null,
+    takeOver: null,
+    takeOverForce: false,
+    line: 1,
+  };
+  const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };
+  const storage = await openStorage(volume, 'id', ports);
+  expect(storage.type).toBe('block');
+  expect(await storageIdentity(storage)).toMatch(/^device \d+:\d+$/);
+  expect(await settleSize(storage)).toEqual({ sizeBytes: DEVICE_BYTES, grownFromBytes: null });
+  await expect(openStorage(volume, 'id', ports)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
+  await releaseStorage(storage);
+  const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', ports);
+  await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, size says ${2 * DEVICE_BYTES}: lower size =`);
+  await releaseStorage(larger);
+  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is no regular file: correct path');
+});

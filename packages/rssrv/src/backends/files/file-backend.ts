@@ -1,0 +1,211 @@
+// The backend of everything that is reached through a descriptor: regular files, block devices, files in memory.
+// How it is opened and what is particular to each kind is in opened-file.ts and its callers; how holes are made is in
+// range-operations.ts; how a cut file is noticed is in file-end.ts. Invariant: data handed out was read from the storage whole; a flush
+// answered OK covers every write that had ended before the flush was asked for, in a file that was whole then; after `close` resolves no
+// system call of this backend runs.
+
+import fs from 'node:fs';
+import { assert } from '@rsio/common/lib/assert';
+import { errnoName } from '@rsio/common/lib/errors';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
+import { CompletionGroup } from '../common/completion-group.ts';
+import { FileEnd } from '../common/file-end.ts';
+import { FlushGate } from '../common/flush-gate.ts';
+import type { Pace } from '../common/pace.ts';
+import type { BackendOperation, BackendPorts } from './backend-ports.ts';
+import { type IoEnd, readWhole, readWholeSync, SHORT_READ, statusOf, writeWhole, writeWholeSync } from '../common/positioned-io.ts';
+import type { RangeFile } from '../ranges/range-helper.ts';
+import { RangeOperations } from '../ranges/range-operations.ts';
+
+export interface FileBackendParts {
+  readonly type: 'file' | 'block' | 'memory';
+  readonly descriptor: number;
+  /** The same file opened O_DSYNC, for FUA; null: read-only, or nothing outlives the memory anyway. */
+  readonly syncedDescriptor: number | null;
+  readonly sizeBytes: number;
+  readonly readonly: boolean;
+  /** Null: always at once. */
+  readonly pace: Pace | null;
+  readonly range: RangeFile | null;
+}
+
+/** In place of a closed descriptor, whose number may by now be another file's. */
+const CLOSED = -1;
+
+export class FileBackend implements Backend {
+  readonly sizeBytes: number;
+  readonly capabilities: BackendCapabilities;
+  readonly end: FileEnd;
+  private readonly parts: FileBackendParts;
+  private descriptor: number;
+  private syncedDescriptor: number | null;
+  private readonly onError: BackendPorts['onError'];
+  private readonly gate: FlushGate;
+  private readonly ranges: RangeOperations;
+  private readonly ended = new CompletionGroup();
+  private running = 0;
+  private closing: Promise<void> | null = null;
+  private whenIdle: (() => void) | null = null;
+
+  constructor(parts: FileBackendParts, onError: BackendPorts['onError']) {
+    this.parts = parts;
+    this.descriptor = parts.descriptor;
+    this.syncedDescriptor = parts.syncedDescriptor;
+    this.onError = onError;
+    this.sizeBytes = parts.sizeBytes;
+    this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block');
+    this.gate = new FlushGate(
+      (end) => this.sync(end),
+      (errno) => onError('flush', errno),
+    );
+    this.ranges = new RangeOperations(parts.descriptor, parts.range);
+    const canPunch = parts.range?.canPunch === true;
+    this.capabilities = {
+      type: parts.type,
+      readonly: parts.readonly,
+      canDiscard: canPunch,
+      canZeroFast: canPunch,
+      canExtents: parts.range?.canExtents === true,
+    };
+  }
+
+  tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    const { pace } = this.parts;
+    this.end.isMet(positionBytes, lengthBytes);
+    if (this.end.isCut) return WOULD_WAIT;
+    if (pace !== null && !pace.enter()) return WOULD_WAIT;
+    const errno = readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes);
+    pace?.leave(lengthBytes);
+    return errno === null ? STATUS.OK : this.failed('read', errno);
+  }
+
+  tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    const { pace } = this.parts;
+    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
+    if (pace !== null && !pace.enter()) return WOULD_WAIT;
+    const errno = writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes);
+    pace?.leave(lengthBytes);
+    return errno === null ? STATUS.OK : this.failed('write', errno);
+  }
+
+  read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+    const end = this.begin('read', done);
+    this.end.isMet(positionBytes, lengthBytes);
+    if (this.end.isCut) setImmediate(end, SHORT_READ);
+    else readWhole(this.descriptor, target, offset, lengthBytes, positionBytes, end);
+  }
+
+  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+    const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
+    const end = this.begin('write', done);
+    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut)
+      this.end.look((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
+    else writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end);
+  }
+
+  flush(done: IoDone): void {
+    this.enter();
+    this.gate.flush((status) => this.leave(done, status));
+  }
+
+  discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
+    const end = this.begin('discard', done);
+    this.whenWhole(positionBytes, lengthBytes, end, () => this.ranges.discard(positionBytes, lengthBytes, end));
+  }
+
+  zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
+    const durable: IoDone = (status) => {
+      if (status === STATUS.OK && fua) this.flush(done);
+      else done(status);
+    };
+    const end = this.begin('zero', durable);
+    this.whenWhole(positionBytes, lengthBytes, end, () => this.ranges.zero(positionBytes, lengthBytes, keepAllocated, end));
+  }
+
+  extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
+    let pairs: number[] = [];
+    const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
+    this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
+      pairs = found;
+      // What a file lacks is no hole.
+      if (errno === null) this.end.look(end);
+      else end(errno);
+    });
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    if (this.running > 0) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      });
+    }
+    await this.parts.range?.detach();
+    this.descriptor = CLOSED;
+    this.syncedDescriptor = CLOSED;
+    for (const descriptor of [this.parts.descriptor, this.parts.syncedDescriptor]) {
+      if (descriptor === null) continue;
+      await new Promise<void>((resolve) => {
+        fs.close(descriptor, (error) => {
+          if (error) this.onError('close', errnoName(error) ?? 'EIO');
+          resolve();
+        });
+      });
+    }
+  }
+
+  /** Makes durable what was written before the call. */
+  private sync(end: IoEnd): void {
+    if (this.syncedDescriptor === null) {
+      this.end.look(end);
+      return;
+    }
+    fs.fdatasync(this.descriptor, (error) => {
+      if (error === null) this.end.look(end);
+      else end(errnoName(error) ?? 'EIO');
+    });
+  }
+
+  /** Does what may make a file longer; first, if it may bring it to its size again, comes a look. A cut file is left as it is. */
+  private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
+    if (!this.end.isMet(positionBytes, lengthBytes) && !this.end.isCut) {
+      work();
+      return;
+    }
+    this.end.look((errno) => {
+      if (errno === null) work();
+      else end(errno);
+    });
+  }
+
+  /** Counts an operation in; what it returns counts it out and answers. */
+  private begin(operation: BackendOperation, done: IoDone): IoEnd {
+    this.enter();
+    return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
+  }
+
+  private enter(): void {
+    assert(this.closing === null || this.running > 0, 'A backend was used after its close');
+    this.running++;
+    this.parts.pace?.poolBegan();
+  }
+
+  private leave(done: IoDone, status: Status): void {
+    // First the answer: one that asks for more (a flush behind a zero) keeps the backend open.
+    done(status);
+    this.running--;
+    this.parts.pace?.poolEnded();
+    if (this.running === 0) this.whenIdle?.();
+  }
+
+  private failed(operation: BackendOperation, errno: string): Status {
+    if (errno === SHORT_READ) this.end.cut();
+    this.onError(operation, errno);
+    return statusOf(errno);
+  }
+}

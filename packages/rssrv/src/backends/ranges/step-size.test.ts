@@ -1,0 +1,25 @@
+// Pieces of long ranges grow and shrink with the time they take, within their bounds.
+// Leaves doing them to range-helper.test.ts.
+
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from '@rsio/common/lib/program-limits';
+import { expect, test } from 'vitest';
+import { StepSize } from './step-size.ts';
+
+test('fast pieces grow to the largest, slow ones shrink to the smallest, others stay', () => {
+  const step = new StepSize();
+  step.took(ZERO_STEP_BYTES, STEP_FAST_MS);
+  step.took(ZERO_STEP_BYTES, STEP_SLOW_MS);
+  expect(step.bytes).toBe(ZERO_STEP_BYTES);
+  for (let times = 0; times < 20; times++) step.took(step.bytes, STEP_FAST_MS / 2);
+  expect(step.bytes).toBe(STEP_MAX_BYTES);
+  for (let times = 0; times < 20; times++) step.took(step.bytes, STEP_SLOW_MS + 1);
+  expect(step.bytes).toBe(STEP_MIN_BYTES);
+});
+
+test('a short rest of a range says nothing, unless it is slow', () => {
+  const step = new StepSize();
+  step.took(4096, 0);
+  expect(step.bytes).toBe(ZERO_STEP_BYTES);
+  step.took(4096, STEP_SLOW_MS + 1);
+  expect(step.bytes).toBe(ZERO_STEP_BYTES / 2);
+});

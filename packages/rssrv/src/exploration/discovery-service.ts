@@ -1,0 +1,177 @@
+// Answers exploration: UDP sockets as the configuration asks for, each datagram through the pure responder. Workers and sessions are not
+// touched. Invariant: what is wrong with UDP is a warning; the server serves its clients all the same.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { type BeaconIdentity, type BeaconOutcome, BeaconResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { printEndpoint } from '@rsio/common/lib/units';
+import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from '@rsio/common/lib/limits';
+import { KnownAddresses } from './known-addresses.ts';
+import { answeringAddresses, type BeaconPlace, beaconPlaces, placeKey } from './discovery-addresses.ts';
+
+export interface BeaconPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sockets: DatagramSockets;
+  /** This machine's interfaces, as they are now. */
+  machine(): MachineInterface[];
+  /** Of this life of the listener: 32 hex digits. */
+  readonly instance: string;
+}
+
+interface Ear {
+  readonly place: BeaconPlace;
+  readonly socket: DatagramSocket;
+}
+
+/** A request that is for others says nothing about this server or the network. */
+const ORDINARY: ReadonlySet<BeaconOutcome> = new Set(['answered', 'namespace']);
+
+export class Beacons {
+  private readonly ports: BeaconPorts;
+  private readonly ears = new Map<string, Ear>();
+  private readonly known = new KnownAddresses();
+  /** Changes that are under way, one after the other: a socket is not opened twice. */
+  private following: Promise<unknown> = Promise.resolve();
+  private config: RssrvConfig | null = null;
+  private responder: BeaconResponder | null = null;
+  private machine: readonly MachineInterface[] = [];
+  private machineAtMs = 0;
+  private told = new Map<string, number>();
+  private dropsTimer: Timer | null = null;
+  private isClosed = false;
+
+  constructor(ports: BeaconPorts) {
+    this.ports = ports;
+  }
+
+  /** Opens and closes sockets so that they are what `config` asks for. Gives a sentence for each that cannot be had; never rejects. */
+  follow(config: RssrvConfig): Promise<string[]> {
+    const followed = this.following
+      .then(() => this.followNow(config))
+      .catch((thrown: unknown) => [`Exploration: ${toRsError(thrown).message}`]);
+    this.following = followed;
+    return followed;
+  }
+
+  /** Somebody has proved itself from this address. */
+  proved(address: string): void {
+    this.known.proved(address);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.dropsTimer?.cancel();
+    for (const { socket } of this.ears.values()) socket.close();
+    this.ears.clear();
+  }
+
+  private async followNow(config: RssrvConfig): Promise<string[]> {
+    this.config = config;
+    this.look();
+    const wanted = new Map(beaconPlaces(config, this.machine).map((place) => [placeKey(place.address, place.port), place]));
+    for (const [key, { socket }] of [...this.ears]) {
+      if (wanted.has(key)) continue;
+      socket.close();
+      this.ears.delete(key);
+    }
+    const problems: string[] = [];
+    const opened: string[] = [];
+    for (const place of wanted.values()) {
+      if (this.ears.has(placeKey(place.address, place.port))) continue;
+      const problem = await this.open(place);
+      if (problem === null) opened.push(printEndpoint(place.address, place.port));
+      else problems.push(problem);
+    }
+    if (opened.length > 0) this.ports.log.info(`Exploration is answered on ${opened.join(', ')}`);
+    return problems;
+  }
+
+  private async open(place: BeaconPlace): Promise<string | null> {
+    const { address, port, isBroadcast, interfaceName } = place;
+    const key = placeKey(address, port);
+    const where = `UDP ${printEndpoint(address, port)} (interface ${interfaceName}${isBroadcast ? ', broadcast' : ''})`;
+    try {
+      const socket = await this.ports.sockets.open(
+        { address, port },
+        {
+          onDatagram: (datagram, from) => this.heard(place, datagram, from),
+          onFailed: (reason) => {
+            this.ears.delete(key);
+            this.ports.log.warn(`Exploration is not answered on ${where} any more: ${reason}: send SIGHUP to try again`);
+          },
+        },
+      );
+      if (this.isClosed) socket.close();
+      else this.ears.set(key, { place, socket });
+      return null;
+    } catch (thrown) {
+      const { message, context } = toRsError(thrown);
+      const reason = context['errno'] === 'EADDRINUSE' ? 'another program has the port: end it' : `${message}: see to that`;
+      return `Exploration is not answered on ${where}: ${reason}, or give clients the addresses of this server`;
+    }
+  }
+
+  private heard(place: BeaconPlace, datagram: Buffer, from: DatagramPeer): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    // Speeds and MTUs change while the server runs, and cables are plugged in after it started.
+    if (nowMs - this.machineAtMs > BEACON_FACTS_MS) this.look();
+    const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
+    if (answer === null) this.dropsTimer ??= this.ports.clock.after(BEACON_DROPS_LOG_MS, () => this.tellDrops());
+    else
+      this.voiceFor(place, from)?.send(answer, from, (reason) => {
+        this.ports.log.debug(`Exploration of ${printEndpoint(from.address, from.port)} could not be answered: ${reason}`);
+      });
+  }
+
+  /** The socket that answers: a broadcast address can only hear. */
+  private voiceFor(place: BeaconPlace, from: DatagramPeer): DatagramSocket | undefined {
+    const { address, port, isBroadcast } = place;
+    if (!isBroadcast) return this.ears.get(placeKey(address, port))?.socket;
+    const addresses = answeringAddresses(address, from.address, this.config?.interfaces ?? [], this.machine);
+    return addresses.map((one) => this.ears.get(placeKey(one, port))?.socket).find((socket) => socket !== undefined);
+  }
+
+  /** What the machine is like now, for the answers. */
+  private look(): void {
+    const { config } = this;
+    if (config === null) return;
+    this.machine = this.ports.machine();
+    this.machineAtMs = this.ports.clock.monotonicMs();
+    const { explore, namespacekey } = config.namespace;
+    if (explore === 'no') return;
+    const identity = { offered: this.offered(config), explore, namespacekey };
+    if (this.responder === null) this.responder = new BeaconResponder(identity, (address) => this.known.has(address));
+    else this.responder.change(identity);
+  }
+
+  private offered({ namespace, server, interfaces }: RssrvConfig): BeaconIdentity['offered'] {
+    return {
+      namespace: namespace.name,
+      namespaceid: namespace.namespaceid,
+      server: server.name,
+      serverid: server.serverid,
+      instance: this.ports.instance,
+      interfaces: interfaces.map(({ name, address, port }) => {
+        const found = interfaceOf(address, this.machine);
+        return { name, address, port, linkMbps: found?.linkMbps ?? null, mtuBytes: found?.mtuBytes ?? null };
+      }),
+    };
+  }
+
+  /** What was dropped since it was last told; at most once in BEACON_DROPS_LOG_MS, whatever comes. */
+  private tellDrops(): void {
+    this.dropsTimer = null;
+    const parts: string[] = [];
+    for (const [outcome, count] of Object.entries(this.responder?.counts ?? {})) {
+      const more = count - (this.told.get(outcome) ?? 0);
+      this.told.set(outcome, count);
+      if (more > 0 && !ORDINARY.has(outcome as BeaconOutcome)) parts.push(`${more} ${outcome}`);
+    }
+    if (parts.length > 0) this.ports.log.warn(`Datagrams of exploration that were not answered: ${parts.join(', ')}`);
+  }
+}

@@ -1,0 +1,206 @@
+// Who may have a volume (docs/PROTOCOL.md H1 to H4): what an OPEN gets, and what the holds are after each change. Pure: volumes go in and
+// come out as values; no files, no clock, no processes. Leaves to holders.ts to keep it durable, and to its caller to make sure that
+// nothing of a hold that is lost runs any more before `withOpening`. Invariants: a volume that is not shared has one writer, or readers
+// only; the epoch grows with each change of holds; the identity of a hold is never that of another one.
+
+import { formatTime } from '@rsio/common/log/log-line';
+import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from '../workers/channel.ts';
+import type { ServedVolume } from '../backends/common/served-volume.ts';
+
+/** An instance of a node, and from where. */
+export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
+
+export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
+
+export interface Hold {
+  readonly node: string;
+  readonly machine: string;
+  readonly instance: number;
+  /** null: any of that instance (earlier forms of the file, clients of the first builds). */
+  readonly process: string | null;
+  readonly address: string;
+  readonly sinceMs: number;
+  readonly readonly: boolean;
+  /** Of the volume, when this hold began: its identity. 0: a reader of the first form of the file, whose identity has none. */
+  readonly epoch: number;
+  /** Of the storage, in which the holder had nothing left to bring back; null: not known (first form of the file), counts as the present. */
+  readonly life: string | null;
+}
+
+/** The last one of a volume. */
+export interface TakeOver {
+  readonly node: string;
+  readonly address: string;
+  readonly atMs: number;
+}
+
+export interface VolumeHolds {
+  /** Changes of the holds so far. */
+  readonly epoch: number;
+  readonly holds: readonly Hold[];
+  readonly taken: TakeOver | null;
+}
+
+export const NO_HOLDS: VolumeHolds = { epoch: 0, holds: [], taken: null };
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly status: Status;
+  readonly sentence: string;
+  readonly holders: readonly Holder[];
+}
+
+/** What an OPEN may have, if nothing of `losers` runs any more, and what they wrote is durable. */
+export interface Opening {
+  readonly kind: 'opening';
+  readonly client: Claimant;
+  /** Of the handle. */
+  readonly readonly: boolean;
+  /** Of the hold: a second handle that only reads does not make a reader of who writes by the first. */
+  readonly onlyReads: boolean;
+  /** Other nodes, whose holds are taken. */
+  readonly losers: readonly Hold[];
+  /** Of another instance of this node, or null. */
+  readonly replaced: Hold | null;
+  /** The holder has nothing from before to bring back. */
+  readonly isSettled: boolean;
+  /** One of those that lose their hold may have written: the volume is synced before. */
+  readonly needsSync: boolean;
+}
+
+/** `life`: the storage's present one. */
+export function decideOpen(
+  entry: VolumeHolds,
+  volume: HeldVolumeFacts,
+  client: Claimant,
+  request: OpenRequest,
+  life: string,
+): Opening | Refusal {
+  const own = entry.holds.find(({ node }) => node === client.node);
+  const isOwn = own !== undefined && isOf(own, client);
+  const isResuming = request.resume !== null && !volume.shared;
+  if (isResuming && !(isOwn && identityOf(volume, own) === request.resume)) return taken(entry, volume, client);
+  const readonly = request.readonly || volume.readonly;
+  const onlyReads = readonly && !(isOwn && !own.readonly);
+  const others = entry.holds.filter(({ node }) => node !== client.node);
+  const inTheWay = volume.shared ? [] : onlyReads ? others.filter((hold) => !hold.readonly) : others;
+  const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
+  const take = isResuming || !mayTake ? TAKE.NO : request.take;
+  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
+  const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== life);
+  if (unsettled !== undefined && !(take === TAKE.FORCE && volume.takeOverForce)) return notSettled(volume, unsettled, others);
+  const replaced = own === undefined || isOwn ? null : own;
+  const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
+  return {
+    kind: 'opening',
+    client,
+    readonly,
+    onlyReads,
+    losers: inTheWay,
+    replaced,
+    isSettled: request.resume === null,
+    needsSync: ending.some((hold) => !hold.readonly),
+  };
+}
+
+/** The holds after a decided OPEN; the same object when it changes nothing. `life`: the storage's, now that the losers have ended. */
+export function withOpening(entry: VolumeHolds, opening: Opening, life: string, nowMs: number): VolumeHolds {
+  const { client, losers, onlyReads } = opening;
+  const { node, machine, instance, process, address } = client;
+  const epoch = entry.epoch + 1;
+  const own = entry.holds.find((hold) => isOf(hold, client));
+  const others = entry.holds.filter((hold) => hold.node !== node && !losers.some((loser) => isOf(hold, loser)));
+  const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
+  if (own === undefined) {
+    const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life };
+    return { epoch, holds: [...others, hold], taken };
+  }
+  const isSettled = opening.isSettled && own.life !== life;
+  const isChanged = own.readonly !== onlyReads || losers.length > 0;
+  if (!isChanged && !isSettled) return entry;
+  const hold = {
+    ...own,
+    readonly: onlyReads,
+    // Nobody has written since this hold began, so it stays what it was.
+    epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
+    life: isSettled ? life : own.life,
+  };
+  const staying = entry.holds.filter((one) => one === own || others.includes(one));
+  return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
+}
+
+/** What the client is told of its hold. `epoch`: grants up to it are revoked together. */
+export function grantFor(
+  entry: VolumeHolds,
+  volume: HeldVolumeFacts,
+  client: Claimant,
+): { readonly identity: string; readonly epoch: number } | null {
+  const own = entry.holds.find((hold) => isOf(hold, client));
+  return own === undefined ? null : { identity: identityOf(volume, own), epoch: entry.epoch };
+}
+
+/** Without the hold of a client that has closed the volume, if its hold is not a later one than `epoch` (that of its grant). */
+export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
+  const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
+  return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
+}
+
+/** The client has nothing left to bring back in a life of the storage; null: it has no such hold any more. */
+export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, life: string): VolumeHolds | null {
+  const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
+  if (own === undefined) return null;
+  if (own.life === life) return entry;
+  return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life } : hold)) };
+}
+
+/** Which content, and under which hold (docs/PROTOCOL.md, Verifier). */
+export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
+  if (shared) return `${id}.shared`;
+  return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
+}
+
+export function holdersOf(holds: readonly Hold[]): Holder[] {
+  return holds.map(({ node, address, sinceMs }) => ({ node, address, sinceMs }));
+}
+
+type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
+
+/** A copy of a client's machine has its number of starts, too. */
+export function isOf(hold: Who, client: Who): boolean {
+  const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
+  return isSameStart && (hold.process === null || hold.process === client.process);
+}
+
+function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], mayTake: boolean): Refusal {
+  const other = mayTake ? `or rsconfig -a --take-over ${name}` : "for take-over in the server's file does not let this client take it";
+  const sentence = `${heldBy(name, inTheWay[0])}: detach it there, ${other}`;
+  return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
+}
+
+/** H3. */
+function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
+  const sentence =
+    `${heldBy(name, hold)}, who has not brought back yet what the server's storage may have lost since: ` +
+    `wait until that is done, or lose what was acknowledged to ${hold.node}: ${takeOverForce ? '' : "set take-over-force = yes in the server's file, then "}rsconfig -a --take-over --force ${name}`;
+  return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
+}
+
+function heldBy(name: string, hold: Hold | undefined): string {
+  return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
+}
+
+/** Whoever resumes a hold that is not his any more. */
+function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
+  const others = entry.holds.filter((hold) => hold.node !== node);
+  const by = entry.taken;
+  const [holder] = others;
+  const sentence =
+    by !== null && by.node !== node
+      ? `Volume ${name} was taken over by ${by.node} at ${by.address} on ${formatTime(by.atMs)}`
+      : holder !== undefined
+        ? heldBy(name, holder)
+        : `Volume ${name} is not held any more as it was opened: attach it again`;
+  return { kind: 'refused', status: STATUS.TAKEN, sentence, holders: holdersOf(others) };
+}

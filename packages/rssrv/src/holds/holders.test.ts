@@ -1,0 +1,183 @@
+// The file in which holders are kept: as it is found at a start, what no client could be told is refused there and then; and when it
+// cannot be written, nothing is so that only this process would know. Time is a test's own. Leaves who may hold what to the tests of the listener.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import { servedVolume } from '../testing/backend-scene.ts';
+import { Holders } from './holders.ts';
+import { unhinderedPorts } from '../testing/grant-ports.ts';
+
+const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
+
+const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const OPEN = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-holders-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function holding(hold: object): Holders {
+  const file = join(folder, 'holders.json');
+  writeFileSync(file, JSON.stringify({ version: 1, content: { volumes: { id: { epoch: 1, holds: [hold] } }, instances: {} } }));
+  return new Holders(file, () => 0, QUIET);
+}
+
+test('a holder that stands in the file is told', async () => {
+  const holders = holding(HOLD);
+  await holders.load();
+  expect(holders.of('id')).toEqual([{ node: 'big-2', address: '127.0.0.1', sinceMs: HOLD.sinceMs }]);
+});
+
+test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }])(
+  'a holder that would fail every list is not taken from the file: %j',
+  async (wrong) => {
+    const error = await holding({ ...HOLD, ...wrong })
+      .load()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining('holders.json') as string });
+  },
+);
+
+describe('the file of the first form', () => {
+  test('is taken: a writer resumes what it had, and waits for nobody', async () => {
+    const holders = holding(HOLD);
+    await holders.load();
+    const client = { ...HOLD, boot: 'b', process: 'p' };
+    const grant = await holders.grant('id', client, { ...OPEN, resume: 'id.1' }, unhinderedPorts(servedVolume({ id: 'id' })));
+    expect(grant).toMatchObject({ granted: true, identity: 'id.1', epoch: 1 });
+    const taken = await holders.grant(
+      'id',
+      { ...client, node: 'mars' },
+      { ...OPEN, take: TAKE.OVER },
+      unhinderedPorts(servedVolume({ id: 'id' })),
+    );
+    expect(taken).toMatchObject({ granted: true, identity: 'id.2' });
+  });
+
+  test('a reader resumes by the identity that readers had', async () => {
+    const holders = holding({ ...HOLD, readonly: true });
+    await holders.load();
+    const request = { ...OPEN, readonly: true, resume: 'id.readonly' };
+    const grant = await holders.grant('id', { ...HOLD, boot: 'b', process: 'p' }, request, unhinderedPorts(servedVolume({ id: 'id' })));
+    expect(grant).toMatchObject({ granted: true, identity: 'id.readonly' });
+  });
+});
+
+describe('the file of the second form', () => {
+  const NOW = { ...HOLD, epoch: 2, life: 'boot.0.0' };
+  const TAKEN = { node: 'mars', address: '127.0.0.3', atMs: 1_284_476_552_000 };
+  const loading = (volume: object): Promise<void> => {
+    const file = join(folder, 'holders.json');
+    const id = { epoch: 2, holds: [NOW], taken: TAKEN, ...volume };
+    writeFileSync(file, JSON.stringify({ version: 2, content: { volumes: { id }, instances: {} } }));
+    return new Holders(file, () => 0, QUIET).load();
+  };
+
+  test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is taken: %j', async (volume) => {
+    await expect(loading(volume)).resolves.toBeUndefined();
+  });
+
+  test.each([
+    { holds: [HOLD] },
+    { holds: [{ ...NOW, epoch: 3 }] },
+    { holds: [{ ...NOW, epoch: -1 }] },
+    { holds: [{ ...NOW, life: 7 }] },
+    { holds: [{ ...NOW, node: '' }] },
+    { taken: undefined },
+    { taken: { ...TAKEN, node: 'no name' } },
+    { taken: { ...TAKEN, atMs: 9e15 } },
+    { epoch: 'x' },
+  ])('is not taken with what could not be told, or would give an identity twice: %j', async (volume) => {
+    await expect(loading(volume)).rejects.toMatchObject({ code: 'E_SYSTEM' });
+  });
+});
+
+test('a hold that was made before the clock was set back stays what it is, over a restart too', async () => {
+  const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
+  const clock = new FakeClock();
+  const file = join(folder, 'holders.json');
+  const holders = new Holders(file, () => clock.wallMs(), QUIET);
+  const volume = servedVolume({ name: 'oracle', id: 'id' });
+  await holders.grant('id', big2, OPEN, unhinderedPorts(volume));
+  const told = holders.of('id');
+  clock.jumpWall(-3_600_000);
+  const fresh = new Holders(file, () => clock.wallMs(), QUIET);
+  await fresh.load();
+  for (const one of [holders, fresh]) {
+    expect(one.of('id')).toEqual(told);
+    const answer = await one.grant('id', { ...big2, node: 'mars' }, OPEN, unhinderedPorts(volume));
+    expect(answer).toMatchObject({ granted: false, sentence: expect.stringContaining('held by big-2 at 127.0.0.1') as string });
+  }
+});
+
+describe('when the file cannot be written', () => {
+  const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
+  const MARS = { ...BIG2, node: 'mars' };
+  const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
+  const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): see that/) as string };
+  let holders: Holders;
+  const file = (): string => join(folder, 'holders.json');
+  /** What was written is there again, or is not to be written to. */
+  const block = (): void => {
+    rmSync(file(), { force: true });
+    mkdirSync(file());
+  };
+  const unblock = (): void => rmSync(file(), { recursive: true });
+  const afterRestart = async (): Promise<Holders> => {
+    const fresh = new Holders(file(), () => 0, QUIET);
+    await fresh.load();
+    return fresh;
+  };
+
+  beforeEach(() => {
+    holders = new Holders(file(), () => 0, QUIET);
+  });
+
+  test('nobody gets the volume, and whoever comes first when it can be, does', async () => {
+    block();
+    await expect(holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME))).rejects.toMatchObject(CANNOT);
+    expect(holders.of('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
+    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+  });
+
+  test('an instance that comes again is not taken for one that was noted', async () => {
+    await holders.noteInstance(BIG2, null);
+    block();
+    const next = { ...BIG2, instance: 4 };
+    await expect(holders.noteInstance(next, null)).rejects.toMatchObject(CANNOT);
+    await expect(holders.noteInstance(next, null)).rejects.toMatchObject(CANNOT);
+    expect(holders.isCurrent(BIG2)).toBe(true);
+    unblock();
+    await holders.noteInstance(next, null);
+    expect((await afterRestart()).isCurrent(BIG2)).toBe(false);
+  });
+
+  test('the number below which instances of a machine are refused is that of the newcomer, when it replaces one of the same machine', async () => {
+    const next = { ...BIG2, instance: 9 };
+    await holders.noteInstance(BIG2, null);
+    await holders.noteInstance(next, BIG2);
+    expect(holders.isCurrent({ ...BIG2, instance: 8 })).toBe(false);
+    expect((await afterRestart()).isCurrent({ ...BIG2, instance: 8 })).toBe(false);
+  });
+
+  test('who has closed a volume does not keep others from it', async () => {
+    await holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
+    block();
+    await expect(holders.release('id', BIG2, 1)).rejects.toMatchObject(CANNOT);
+    expect(holders.of('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
+    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+  });
+});

@@ -1,0 +1,329 @@
+// Who holds which volume, and which instance of a node is the last (docs/PROTOCOL.md H1 to H4), kept durably before anything is granted: a
+// hold survives restarts. The decisions are hold-table.ts's; here one change of a volume's holds comes after the other, and a take-over
+// takes its steps in their order. Leaves ending processes, and syncing, to the ports of each OPEN.
+// Invariant: until the new holder is in the file, the old one is; and it is written only when nothing of the old one runs any more.
+
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/common/files/state-file';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, SESSION_SILENT_MS } from '@rsio/common/lib/limits';
+import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from '../workers/channel.ts';
+import {
+  type Claimant,
+  decideOpen,
+  grantFor,
+  type Hold,
+  holdersOf,
+  isOf,
+  NO_HOLDS,
+  type Opening,
+  type Refusal,
+  type VolumeHolds,
+  withOpening,
+  withRelease,
+  withSettled,
+} from './hold-table.ts';
+import { HOLDERS_FORM, type HoldersContent } from './holders-file.ts';
+import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
+import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { Grant } from '../session/session-volumes.ts';
+
+/** What an OPEN needs of its listener. */
+export interface GrantPorts {
+  /** What the client may have by its name now; null: it went meanwhile. */
+  find(): ServedVolume | null;
+  /** The storage's present life. */
+  life(volume: ServedVolume): string;
+  /** Resolves when nothing that a hold was granted up to `epoch` runs any more; false: what was written may be lost. */
+  endHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
+  /** What was written to the volume is durable. Throws when it may be lost. */
+  sync(volume: ServedVolume): Promise<void>;
+  /** What was written to the volume may be lost: its storage begins a new life. */
+  lifeEnded(volume: ServedVolume): Promise<void>;
+  /** Whether the client's session is there still, to be told. */
+  isWanted(): boolean;
+  /** A volume has another holder now: whoever looks at the list is told. */
+  holdersChanged(): void;
+}
+
+/** What becomes of the notes about a node. */
+type NotesChange = (notes: NodeNotes) => NodeNotes;
+
+/** Changes of one volume's holds, one after the other. */
+interface Turns {
+  last: Promise<unknown>;
+  waiting: number;
+  /** Who is just taking it over, and what stands in the file until that is done. */
+  takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
+}
+
+export class Holders {
+  private readonly file: StateFile<HoldersContent>;
+  private readonly volumes = new Map<string, VolumeHolds>();
+  private readonly nodes = new Map<string, NodeNotes>();
+  /** The last sentence to each client about each volume. */
+  private readonly refusals = new Map<string, string>();
+  private readonly turns = new Map<string, Turns>();
+  private readonly wallMs: () => number;
+  private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+
+  constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>) {
+    this.wallMs = wallMs;
+    this.log = log;
+    this.file = new StateFile(path, HOLDERS_FORM, () => ({
+      volumes: Object.fromEntries(this.volumes),
+      nodes: Object.fromEntries(this.nodes),
+    }));
+  }
+
+  /** Throws E_SYSTEM when the state file cannot be used. */
+  async load(): Promise<void> {
+    const content = await this.file.load();
+    if (content === null) return;
+    for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
+    for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
+  }
+
+  /** Of the last grant of a volume. */
+  epochOf(volumeId: string): number {
+    return this.entryOf(volumeId).epoch;
+  }
+
+  of(volumeId: string): Holder[] {
+    return holdersOf(this.entryOf(volumeId).holds);
+  }
+
+  /** This machine has proved before that it is this node. */
+  isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
+    return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
+  }
+
+  /** False: a later instance of this node was seen on the same machine, or this one was replaced: it is refused for ever. */
+  isCurrent(client: ClientIdentity): boolean {
+    return isCurrent(this.notesOf(client.node), client);
+  }
+
+  /**
+   * Whether a newcomer may take the place of one of its node that was there before, and was silent for `silentMs` (0: it is not): by being its
+   * successor for sure, or because that one is not heard any more.
+   */
+  mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
+    return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
+  }
+
+  /** Whoever of a node was let in last and holds something, as the file says; null: nobody is known to. */
+  lastHolding(node: string): ClientIdentity | null {
+    const { last } = this.notesOf(node);
+    if (last === null) return null;
+    const client = { node, ...last };
+    return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
+  }
+
+  /** A proven instance that is let in, and the other one that it replaces; durable when it resolves. */
+  async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
+    const change: NotesChange = (notes) => withInstance(notes, client, replaced);
+    if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
+  }
+
+  /**
+   * Forgets what was seen of all other nodes: they are no clients any more. Of who holds something nothing is forgotten. The file says so from
+   * the next change on.
+   */
+  keepNodes(clients: readonly string[]): void {
+    const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
+    for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
+  }
+
+  /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM when it cannot be kept: nothing is granted then. */
+  async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
+    const turns = this.turns.get(volumeId);
+    const takeOver = turns?.takeOver ?? null;
+    if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
+      const { taker, entry } = takeOver;
+      // Who has lost it in an earlier one need not wait: the next could begin before he comes again, and the next.
+      const lost = this.lostAlready(entry, client, request, ports);
+      if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
+      return this.refuse(volumeId, `Volume ${request.name} is just being taken over by ${taker.node} at ${taker.address}: try again`);
+    }
+    if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
+      return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} clients ask for volume ${request.name} at once: try again`);
+    }
+    return this.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
+  }
+
+  /**
+   * The client has closed what was granted up to `epoch`. Not held any more at once, also when that cannot be kept (it throws then): the
+   * next change that is kept says so too.
+   */
+  async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
+    await this.inTurn(volumeId, async () => {
+      const entry = this.entryOf(volumeId);
+      const left = withRelease(entry, client, epoch);
+      if (left === entry) return;
+      this.volumes.set(volumeId, left);
+      await this.file.save();
+    });
+  }
+
+  /** The client has nothing left to bring back (H3); false: it has no such hold any more. Durable when it resolves. */
+  async settle(volumeId: string, client: ClientIdentity, epoch: number, life: string): Promise<boolean> {
+    return this.inTurn(volumeId, async () => {
+      const settled = withSettled(this.entryOf(volumeId), client, epoch, life);
+      if (settled !== null) await this.change(volumeId, settled, client.node);
+      return settled !== null;
+    });
+  }
+
+  private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {
+    const volume = ports.find();
+    if (volume === null) return null;
+    const decision = decideOpen(entry, volume, client, request, ports.life(volume));
+    return decision.kind === 'refused' && decision.status === STATUS.TAKEN ? decision : null;
+  }
+
+  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: Turns): Promise<Grant> {
+    const volume = ports.find();
+    if (volume?.id !== id) return this.gone(id, request);
+    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.life(volume));
+    if (opening.kind === 'refused') {
+      this.logRefusal(volume, client, opening.sentence);
+      return this.refuse(id, opening.sentence, opening.status, opening.holders);
+    }
+    if (opening.losers.length === 0 && !opening.needsSync) return this.give(volume, client, opening, ports);
+    if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
+    const lost = await this.endOthers(volume, opening, ports);
+    if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
+    // While the others ended, the configuration may have changed, or the client have gone away.
+    const still = ports.find();
+    if (still?.id !== id) return this.gone(id, request);
+    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
+    return this.give(still, client, opening, ports);
+  }
+
+  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Gives the reason why it comes to nothing. */
+  private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
+    const { client, losers } = opening;
+    const { name, id } = volume;
+    const why = `Volume ${name} is taken over by ${client.node} at ${client.address}`;
+    const { epoch } = this.entryOf(id);
+    if (losers.length > 0) this.log.info(`${why} from ${nodesOf(losers)}: it is closed there first`, { volume: name });
+    const flushed = await Promise.all(losers.map((loser) => ports.endHold(volume, loser, epoch, why)));
+    if (!opening.needsSync) return null;
+    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
+    let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed when it was closed`;
+    try {
+      await ports.sync(volume);
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      // Slow storage has lost nothing yet: an error that comes later begins a new life then.
+      if (code === 'E_TIMEOUT' && reason === null)
+        return `Volume ${name} was not taken from ${from}. ${message}: try again when it answers`;
+      reason = message;
+    }
+    if (reason === null) return null;
+    const sentence = `Volume ${name} was not taken from ${from}, who may have lost acknowledged writes. ${reason}`;
+    this.log.error(`${sentence}; it was for ${client.node} at ${client.address}`, { volume: name });
+    await ports.lifeEnded(volume);
+    return sentence;
+  }
+
+  /** Steps 3 and 4: the change is in memory before anybody else's turn of the loop, and durable when it resolves. */
+  private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
+    const { id, name } = volume;
+    const { losers, replaced, readonly } = opening;
+    // Whoever has just ended badly has begun a new one.
+    const life = ports.life(volume);
+    const isElsewhere = replaced !== null && replaced.machine !== client.machine;
+    const changed = withOpening(this.entryOf(id), opening, life, this.wallMs());
+    await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
+    const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
+    if (replaced !== null) {
+      const from = isElsewhere ? ` on another machine at ${replaced.address}` : '';
+      this.log.info(`${who} has volume ${name} in place of its instance ${replaced.instance}${from}`, { volume: name });
+    }
+    if (losers.length > 0) {
+      this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, { volume: name });
+      ports.holdersChanged();
+    }
+    this.refusals.delete(`${id} ${client.node}`);
+    const told = grantFor(changed, volume, client);
+    if (told === null) throw new Error(`A hold of volume ${name} was not kept`);
+    return { granted: true, volume, readonly, life, ...told };
+  }
+
+  /** Once, however often the same is asked again. */
+  private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
+    const key = `${id} ${node}`;
+    if (this.refusals.get(key) === sentence) return;
+    if (this.refusals.size >= HOLD_REFUSALS_REMEMBERED_MAX) this.refusals.clear();
+    this.refusals.set(key, sentence);
+    this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
+  }
+
+  private inTurn<T>(volumeId: string, work: (own: Turns) => Promise<T>): Promise<T> {
+    const turns = this.turns.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
+    this.turns.set(volumeId, turns);
+    turns.waiting++;
+    const run = async (): Promise<T> => {
+      try {
+        return await work(turns);
+      } finally {
+        turns.takeOver = null;
+        turns.waiting--;
+        if (turns.waiting === 0) this.turns.delete(volumeId);
+      }
+    };
+    const mine = turns.waiting === 1 ? run() : turns.last.then(run);
+    turns.last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Durable when it resolves; what cannot be kept is not so. */
+  private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
+    const before = this.entryOf(volumeId);
+    if (to === before) return;
+    this.volumes.set(volumeId, to);
+    try {
+      await this.note(node, notes);
+    } catch (error) {
+      this.volumes.set(volumeId, before);
+      throw error;
+    }
+  }
+
+  private async note(node: string, change: NotesChange): Promise<void> {
+    const before = this.nodes.get(node);
+    const after = change(this.notesOf(node));
+    if (after !== NO_NOTES) this.nodes.set(node, after);
+    try {
+      await this.file.save();
+    } catch (error) {
+      // Whoever comes again must find it not noted, or it would be let in with nothing kept.
+      if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
+      else if (this.nodes.get(node) === after) this.nodes.delete(node);
+      throw error;
+    }
+  }
+
+  private notesOf(node: string): NodeNotes {
+    return this.nodes.get(node) ?? NO_NOTES;
+  }
+
+  private entryOf(volumeId: string): VolumeHolds {
+    return this.volumes.get(volumeId) ?? NO_HOLDS;
+  }
+
+  private gone(volumeId: string, request: OpenRequest): Grant {
+    return this.refuse(volumeId, `The server has no volume ${request.name} for this client any more`, STATUS.UNKNOWN_VOLUME, []);
+  }
+
+  private refuse(volumeId: string, sentence: string, status: Status = STATUS.HELD, holders: readonly Holder[] = this.of(volumeId)): Grant {
+    return { granted: false, status, sentence, holders };
+  }
+}
+
+function nodesOf(holds: readonly Hold[]): string {
+  return holds.map(({ node }) => node).join(', ');
+}

@@ -1,0 +1,74 @@
+// Which instances of a node were seen, which of them may come, and who keeps whom out (docs/PROTOCOL.md H4). Pure: notes go in and come out as
+// values. Leaves keeping them to holders.ts, and sessions to admissions.ts. Invariants: a number is never lowered; of one node there is a
+// bounded note, whatever its clients say of themselves.
+
+import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '@rsio/common/lib/limits';
+import type { ClientIdentity } from '../workers/channel.ts';
+
+export type Instance = Omit<ClientIdentity, 'node'>;
+
+/** Instances of a machine below the number are refused. */
+export interface MachineNote {
+  readonly machine: string;
+  readonly below: number;
+}
+
+export interface NodeNotes {
+  /** Whoever was let in last; null: not known (earlier forms of the file). */
+  readonly last: Instance | null;
+  /** The one that was seen last comes last. */
+  readonly machines: readonly MachineNote[];
+  /** Processes that another one of the same machine and number has replaced, the last one last. */
+  readonly replaced: readonly string[];
+}
+
+export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
+
+/** False: this instance was replaced, or a later one of its machine was seen: it is refused for ever. */
+export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
+  const below = machines.find((note) => note.machine === machine)?.below ?? 0;
+  return instance >= below && (process === null || !replaced.includes(process));
+}
+
+/** The notes with one that was let in, and the one that it replaces; the same object when they say so already. */
+export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
+  const { machine, instance, boot, process, address } = client;
+  const others = replaced === null ? notes : withReplaced(notes, client, replaced);
+  const machines = withMachine(others.machines, { machine, below: instance });
+  const last = notes.last !== null && isSame(notes.last, client) ? notes.last : { machine, instance, boot, process, address };
+  const isNews = last !== notes.last || machines !== notes.machines || others !== notes;
+  return isNews ? { ...others, last, machines } : notes;
+}
+
+/** The notes without a newcomer's own: it was let in before. */
+export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
+  const { machine, instance, process } = replaced;
+  if (machine !== client.machine) {
+    const machines = withMachine(notes.machines, { machine, below: instance + 1 });
+    return machines === notes.machines ? notes : { ...notes, machines };
+  }
+  if (instance !== client.instance || process === null || process === client.process || notes.replaced.includes(process)) return notes;
+  return { ...notes, replaced: [...notes.replaced, process].slice(-NODE_REPLACED_MAX) };
+}
+
+type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
+
+/**
+ * Whether a newcomer is surely no other machine than the one before: the same process, or a later start in the same boot. A copy of the machine
+ * has another boot; one that has the same number of starts is another process.
+ */
+export function isSuccessor(before: Instance, newcomer: Instance): boolean {
+  if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;
+  if (before.instance < newcomer.instance) return true;
+  return before.instance === newcomer.instance && (before.process === null || before.process === newcomer.process);
+}
+
+function withMachine(machines: readonly MachineNote[], note: MachineNote): readonly MachineNote[] {
+  const known = machines.find(({ machine }) => machine === note.machine);
+  if (known !== undefined && known.below >= note.below) return machines;
+  return [...machines.filter((one) => one !== known), note].slice(-NODE_MACHINES_MAX);
+}
+
+function isSame(one: Instance, other: Instance): boolean {
+  return (['machine', 'instance', 'boot', 'process', 'address'] as const).every((field) => one[field] === other[field]);
+}

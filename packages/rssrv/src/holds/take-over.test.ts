@@ -1,0 +1,360 @@
+// Take-over as the listener does it (H2): its steps in their order, stopped before each of them, with a look at what a restart would find;
+// and several at once. Processes and storage are the test's. Leaves the decisions to hold-table.test.ts, any sequence of OPENs, CLOSEs and
+// restarts to take-over-random.test.ts, and real processes to test/integration/take-over.test.ts.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HOLD_CHANGES_WAITING_MAX } from '@rsio/common/lib/limits';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { RsError } from '@rsio/common/lib/errors';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from '../workers/channel.ts';
+import { type GrantPorts, Holders } from './holders.ts';
+import type { Grant } from '../session/session-volumes.ts';
+import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-take-over-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const file = (): string => join(folder, 'holders.json');
+
+/** Who would hold the volume if the server were started anew now. */
+async function afterRestart(): Promise<string> {
+  const fresh = new Holders(file(), () => 0, QUIET);
+  await fresh.load();
+  return fresh
+    .of('id')
+    .map(({ node }) => node)
+    .join();
+}
+
+/** A listener whose every step may be held up, or fail. */
+class Scene {
+  readonly lines: string[] = [];
+  readonly holders: Holders;
+  /** Steps, each with who would hold the volume after a restart. */
+  readonly steps: string[] = [];
+  life = 'life';
+  isWanted = true;
+  volume: typeof VOLUME | null = VOLUME;
+  /** Called at each step; what it returns is waited for. */
+  at: (step: string) => unknown = () => undefined;
+  isFlushed = true;
+
+  constructor() {
+    const say = (line: string): void => void this.lines.push(line);
+    this.holders = new Holders(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say });
+  }
+
+  open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
+    const ports: GrantPorts = {
+      find: () => this.volume,
+      life: () => this.life,
+      endHold: async (_volume, hold, epoch) => {
+        await this.step(`end ${hold.node} up to ${epoch}`);
+        return this.isFlushed;
+      },
+      sync: () => this.step('sync'),
+      lifeEnded: async () => {
+        this.life += '+';
+        await this.step('new life');
+      },
+      isWanted: () => this.isWanted,
+      holdersChanged: () => void this.steps.push('changed'),
+    };
+    return this.holders.grant('id', client, { ...OPEN, ...request }, ports);
+  }
+
+  async reached(step: string): Promise<void> {
+    while (!this.steps.some((one) => one.startsWith(step))) await turns();
+    await turns();
+  }
+
+  private async step(name: string): Promise<void> {
+    this.steps.push(`${name} (${await afterRestart()})`);
+    await this.at(name.split(' ')[0]!);
+  }
+}
+
+const never = new Promise<void>(() => undefined);
+
+async function held(): Promise<{ scene: Scene; identity: string }> {
+  const scene = new Scene();
+  const grant = await scene.open(BIG2);
+  if (!grant.granted) throw new Error(grant.sentence);
+  return { scene, identity: grant.identity };
+}
+
+test('a take-over ends the holder, syncs, keeps the new one, tells, and grants; the loser learns it', async () => {
+  const { scene, identity } = await held();
+  const grant = await scene.open(MARS, OVER);
+  expect(scene.steps).toEqual(['end big-2 up to 1 (big-2)', 'sync (big-2)', 'changed']);
+  expect(await afterRestart()).toBe('mars');
+  expect(grant).toMatchObject({ granted: true, identity: 'id.2', epoch: 2 });
+  expect(scene.lines).toEqual([
+    'Volume oracle is taken over by mars at 127.0.0.3 from big-2: it is closed there first',
+    'mars (instance 3) at 127.0.0.3 has taken volume oracle over from big-2, epoch 2',
+  ]);
+  const told = await scene.open(BIG2, { resume: identity });
+  expect(told).toMatchObject({
+    granted: false,
+    status: STATUS.TAKEN,
+    sentence: expect.stringContaining('taken over by mars at 127.0.0.3') as string,
+  });
+  await scene.open(BIG2, { resume: identity });
+  expect(scene.lines.slice(2), 'a refusal is logged once').toHaveLength(1);
+});
+
+describe('stopped before', () => {
+  test.each(['end', 'sync'])('the step after %s, the old holder is the holder, in the file too, and nothing is granted', async (stop) => {
+    const { scene } = await held();
+    scene.at = (step) => (step === stop ? never : undefined);
+    let grant: Grant | null = null;
+    void scene.open(MARS, OVER).then((given) => (grant = given));
+    await scene.reached(stop);
+    await turns();
+    expect([await afterRestart(), grant]).toEqual(['big-2', null]);
+    expect(scene.steps.at(-1)).toBe(stop === 'end' ? 'end big-2 up to 1 (big-2)' : 'sync (big-2)');
+  });
+
+  test('the new holder can be kept: nothing is granted, and the old one goes on', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step !== 'sync') return;
+      rmSync(file());
+      mkdirSync(file());
+    };
+    await expect(scene.open(MARS, OVER)).rejects.toMatchObject({ code: 'E_SYSTEM' });
+    rmSync(file(), { recursive: true });
+    scene.at = () => undefined;
+    expect(scene.holders.of('id')).toMatchObject([{ node: 'big-2' }]);
+    expect(scene.steps).not.toContain('changed');
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
+  });
+
+  test('the grant is answered: the new holder is in the file', async () => {
+    const { scene } = await held();
+    const granting = scene.open(MARS, OVER);
+    let isAnswered = false;
+    void granting.then(() => (isAnswered = true));
+    while (!scene.steps.includes('changed')) await new Promise((resolve) => setImmediate(resolve));
+    expect(isAnswered ? 'mars' : await afterRestart()).toBe('mars');
+    await granting;
+  });
+});
+
+describe('a take-over comes to nothing, and the holder goes on,', () => {
+  const stays = async (scene: Scene, identity: string): Promise<void> => {
+    expect([await afterRestart(), scene.holders.of('id').map(({ node }) => node)]).toEqual(['big-2', ['big-2']]);
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
+  };
+
+  test('when the storage cannot be synced: it begins a new life, so that the next one has to be forced', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new Error('EIO');
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence: 'Volume oracle was not taken from big-2, who may have lost acknowledged writes. EIO',
+    });
+    expect(scene.steps.at(-1)).toBe('new life (big-2)');
+    await stays(scene, identity);
+    scene.at = () => undefined;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('--force') as string });
+    expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, life: 'life+' });
+  });
+
+  test('when the storage does not answer a sync in time: nothing is lost yet, so the same can be tried again', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage is slow or hangs: it has not answered a sync for 15 s');
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence:
+        'Volume oracle was not taken from big-2. Its storage is slow or hangs: it has not answered a sync for 15 s: try again when it answers',
+    });
+    expect(scene.steps.at(-1)).toBe('sync (big-2)');
+    await stays(scene, identity);
+    scene.at = () => undefined;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
+  });
+
+  test('when a flush failed as it was closed', async () => {
+    const { scene, identity } = await held();
+    scene.isFlushed = false;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.IO_ERROR });
+    await stays(scene, identity);
+  });
+
+  test('when who wanted it is gone meanwhile', async () => {
+    const { scene, identity } = await held();
+    scene.isWanted = false;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.HELD });
+    await stays(scene, identity);
+  });
+
+  test('when the volume is gone from what he may use', async () => {
+    const { scene, identity } = await held();
+    scene.at = () => {
+      scene.volume = null;
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.UNKNOWN_VOLUME });
+    scene.volume = VOLUME;
+    await stays(scene, identity);
+  });
+});
+
+describe('while a volume is being taken over', () => {
+  test('others are told so at once, also who has just lost it', async () => {
+    const { scene, identity } = await held();
+    let goOn = (): void => undefined;
+    scene.at = () => new Promise<void>((resolve) => (goOn = resolve));
+    const granting = scene.open(MARS, OVER);
+    await scene.reached('end');
+    const told = {
+      granted: false,
+      status: STATUS.HELD,
+      sentence: 'Volume oracle is just being taken over by mars at 127.0.0.3: try again',
+      holders: [{ node: 'big-2' }],
+    };
+    expect(await scene.open(VENUS)).toMatchObject(told);
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject(told);
+    scene.at = () => undefined;
+    goOn();
+    expect(await granting).toMatchObject({ granted: true });
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ status: STATUS.TAKEN });
+  });
+
+  test('who has lost it in an earlier one learns that at once, and need not wait for this one', async () => {
+    const { scene, identity } = await held();
+    await scene.open(MARS, OVER);
+    scene.steps.length = 0;
+    scene.at = () => never;
+    void scene.open(VENUS, OVER);
+    await scene.reached('end mars');
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({
+      granted: false,
+      status: STATUS.TAKEN,
+      sentence: expect.stringContaining('was taken over by mars at 127.0.0.3') as string,
+    });
+  });
+
+  test('another take-over waits for it, and has the volume in the end; each ends who came before', async () => {
+    const { scene } = await held();
+    const both = [scene.open(MARS, OVER), scene.open(VENUS, OVER), scene.open(BIG2, OVER)];
+    expect((await Promise.all(both)).map((grant) => grant.granted && grant.identity)).toEqual(['id.2', 'id.3', 'id.4']);
+    expect(scene.steps.filter((step) => step.startsWith('end'))).toEqual([
+      'end big-2 up to 1 (big-2)',
+      'end mars up to 2 (mars)',
+      'end venus up to 3 (venus)',
+    ]);
+    expect(await afterRestart()).toBe('big-2');
+  });
+
+  test('a CLOSE of before releases nothing of a later hold', async () => {
+    const { scene } = await held();
+    const taking = [
+      scene.open(MARS, OVER),
+      scene.holders.release('id', BIG2, 1),
+      scene.open(BIG2, OVER),
+      scene.holders.release('id', BIG2, 1),
+    ];
+    await Promise.all(taking);
+    expect(await afterRestart()).toBe('big-2');
+    expect(await scene.holders.settle('id', BIG2, 1, 'life')).toBe(false);
+    expect(await scene.holders.settle('id', BIG2, 3, 'another life')).toBe(true);
+    scene.life = 'another life';
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
+  });
+
+  test('no more OPENs wait than there is a bound', async () => {
+    const { scene } = await held();
+    scene.at = () => never;
+    const waiting = Array.from({ length: HOLD_CHANGES_WAITING_MAX }, () => scene.open(MARS, OVER));
+    expect(await scene.open(VENUS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.HELD,
+      sentence: expect.stringContaining('at once: try again') as string,
+    });
+    expect(waiting).toHaveLength(HOLD_CHANGES_WAITING_MAX);
+  });
+});
+
+test('the process of the loser that ended badly begins a new life: the taker is settled in that one', async () => {
+  const { scene } = await held();
+  scene.at = (step) => {
+    if (step === 'end') scene.life = 'later';
+  };
+  expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true, life: 'later' });
+  expect(await scene.open(VENUS, OVER)).toMatchObject({ granted: true });
+});
+
+describe('another instance of a node', () => {
+  test('gets the volume after a sync, under another identity', async () => {
+    const { scene, identity } = await held();
+    expect(await scene.open({ ...BIG2, instance: 4 })).toMatchObject({ granted: true, identity: 'id.2' });
+    expect(scene.steps).toEqual(['sync (big-2)']);
+    expect(scene.lines).toEqual(['big-2 (instance 4) at 127.0.0.2 has volume oracle in place of its instance 3']);
+    expect(identity).toBe('id.1');
+  });
+
+  test('does not when the sync fails, and is told that once', async () => {
+    const { scene } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new Error('EIO');
+    };
+    const next = { ...BIG2, instance: 4 };
+    expect(await scene.open(next)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence: expect.stringContaining('an older instance of big-2') as string,
+    });
+    scene.at = () => undefined;
+    expect(await scene.open(next)).toMatchObject({ granted: true, life: 'life+' });
+  });
+
+  test('on another machine leaves a mark, by which the older one is refused for ever', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    await scene.open(elsewhere);
+    expect(scene.lines.at(-1)).toContain('on another machine at 127.0.0.2');
+    const fresh = new Holders(file(), () => 0, QUIET);
+    await fresh.load();
+    for (const holders of [scene.holders, fresh]) {
+      expect([holders.isCurrent(BIG2), holders.isCurrent({ ...BIG2, instance: 4 }), holders.isCurrent(elsewhere)]).toEqual([
+        false,
+        true,
+        true,
+      ]);
+    }
+  });
+
+  test('that takes the place of a silent session leaves it too', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    await scene.holders.noteInstance(BIG2, null);
+    await scene.holders.noteInstance(elsewhere, BIG2);
+    expect([scene.holders.isCurrent(BIG2), scene.holders.isCurrent({ ...BIG2, instance: 4 })]).toEqual([false, true]);
+  });
+
+  test('and an old hold of that machine does not let a later instance of it come back', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    const later = { ...BIG2, instance: BIG2.instance + 5 };
+    await scene.holders.noteInstance(later, null);
+    await scene.holders.noteInstance(elsewhere, later);
+    await scene.open(elsewhere);
+    expect(scene.holders.isCurrent(later)).toBe(false);
+  });
+});

@@ -1,0 +1,119 @@
+// Which proven client gets a session, with a file of holders and processes that do what a test tells them. Here: in which order an old
+// instance is replaced (docs/PROTOCOL.md H4). Real processes and sockets are left to the integration tests.
+
+import type { Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import type { Proven } from '@rsio/protocol/auth/handshake-server';
+import type { Log } from '@rsio/common/log/log';
+import type { RsError } from '@rsio/common/lib/errors';
+import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type AdmissionPorts, Admissions } from './admissions.ts';
+import { AT } from '../testing/raw-client.ts';
+import type { Place } from '../workers/worker-session.ts';
+
+const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Log;
+
+/** A place that says what is done to it, and is over at once when it is told to end. */
+function place(name: string, said: string[]): Place {
+  let gone: () => void = () => undefined;
+  const ended = new Promise<boolean>((resolve) => {
+    gone = () => resolve(true);
+  });
+  const end = async (code: string): Promise<void> => {
+    said.push(`${name} is told ${code}`);
+    gone();
+    await ended;
+  };
+  return {
+    usable: Promise.resolve(),
+    ended,
+    gone: false,
+    pid: 1,
+    standsStillMs: null,
+    tell: () => undefined,
+    kill: () => undefined,
+    end,
+  } as unknown as Place;
+}
+
+function proven(instance: number): Proven {
+  const hello = { node: 'big-2', instance, machine: 'm', boot: 'b', process: 'p' };
+  return { kind: 'new', hello, features: [], proof: { dead: [] }, sessionSecret: Buffer.alloc(32) } as unknown as Proven;
+}
+
+/** Admissions over holders that are content with everybody. */
+function admissionsOf(
+  said: string[],
+  placeOf: (name: string) => Place,
+  noteInstance: (client: { instance: number }) => Promise<void>,
+): Admissions {
+  let started = 0;
+  const clock = new FakeClock();
+  return new Admissions({
+    clock,
+    log: LOG,
+    lines: new FrequentLog(clock, LOG),
+    holders: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
+    takePlace: () => placeOf(`session ${++started}`),
+    beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
+    isClient: () => true,
+    sessionEnded: () => Promise.resolve(),
+    refuse: (_socket: Socket, _proven: Proven, error: RsError) => said.push(`${error.code}: ${error.message}`),
+  } as unknown as AdmissionPorts);
+}
+
+// Once the connection went to the process all the same, where nobody answered it, and the client knew of no path to the server.
+test('a join to a session whose process waits for its storage is told so', async () => {
+  const said: string[] = [];
+  const given: unknown[] = [];
+  let stillMs: number | null = null;
+  const placeOf = (name: string): Place =>
+    Object.defineProperties(place(name, said), {
+      standsStillMs: { get: () => stillMs },
+      tell: { value: ({ type }: { type: string }) => given.push(type) },
+    });
+  const admissions = admissionsOf(said, placeOf, () => Promise.resolve());
+  const socket = { remoteAddress: '127.45.0.1' } as Socket;
+  admissions.admit(socket, proven(1), AT);
+  await expect.poll(() => admissions.sessions.length).toBe(1);
+  const joins = { ...proven(1), kind: 'join' } as Proven;
+  given.length = 0;
+  for (const ms of [null, 12_345, null]) {
+    stillMs = ms;
+    admissions.admit(socket, joins, AT);
+  }
+  expect(given).toEqual(['path', 'path']);
+  expect(said).toEqual([
+    'E_DRAINING: Server process 1 of node big-2 stands still in a call to the storage of one of its volumes, for 12 s now',
+  ]);
+});
+
+test('an old instance is told that it is replaced when that is durable, since it believes it for ever', async () => {
+  const said: string[] = [];
+  const notes: (() => void)[] = [];
+  const noteInstance = ({ instance }: { instance: number }): Promise<void> =>
+    new Promise((resolve) => {
+      notes.push(() => {
+        said.push(`instance ${instance} is kept`);
+        resolve();
+      });
+    });
+  let started = 0;
+  const placeOf = (name: string): Place => {
+    started++;
+    return place(name, said);
+  };
+  const admissions = admissionsOf(said, placeOf, noteInstance);
+  const socket = { remoteAddress: '127.45.0.1' } as Socket;
+
+  admissions.admit(socket, proven(1), AT);
+  notes.shift()?.();
+  await expect.poll(() => admissions.sessions.length).toBe(1);
+  admissions.admit(socket, proven(2), AT);
+  await expect.poll(() => notes.length).toBe(1);
+  expect(said).toEqual(['instance 1 is kept']);
+  notes.shift()?.();
+  await expect.poll(() => started).toBe(2);
+  expect(said).toEqual(['instance 1 is kept', 'instance 2 is kept', 'session 1 is told E_REPLACED']);
+});

@@ -1,0 +1,321 @@
+// Which proven client gets a session, and what must end before it may (docs/PROTOCOL.md S9, H4): one session per node, a new one only
+// when the process of the old one is gone. Sessions live here, with the secret their joins are checked against.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Proven } from '@rsio/protocol/auth/handshake-server';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { Log } from '@rsio/common/log/log';
+import {
+  CLIENTS_MAX,
+  HOLDER_RETURN_MS,
+  OLD_SESSION_WAIT_MS,
+  SESSION_ID_BYTES,
+  SESSION_LINGER_MS,
+  TAKE_OVER_REVOKE_MS,
+} from '@rsio/common/lib/limits';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Asked, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
+import type { Holders } from '../holds/holders.ts';
+import type { Admission } from '../session/server-path.ts';
+import type { Place } from '../workers/worker-session.ts';
+import { STANDS_STILL } from '../workers/worker-pool.ts';
+
+type Answer = Extract<ToSession, { type: 'told' }>['answer'];
+
+export interface AdmissionPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** For what a client may cause as often as it likes. */
+  readonly lines: FrequentLog;
+  readonly holders: Holders;
+  /** In a process, for a new session. */
+  takePlace(session: string): Place;
+  /** The `begin` message for a session of that node. */
+  beginMessage(node: string): ToSession;
+  /** Whether the configuration still has this client: it may have changed since the proof. */
+  isClient(node: string): boolean;
+  /** A session says that what was written to a volume may be lost. */
+  lost(volumeId: string): void;
+  /** A session says that the storage of a volume was cut. */
+  cut(volumeId: string): void;
+  /** Answers what a session asks. */
+  answer(session: ServedSession, asked: Asked): Promise<Answer>;
+  /** Nothing of the session runs any more. */
+  sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
+  refuse(socket: Socket, proven: Proven, error: RsError): void;
+}
+
+export interface ServedSession {
+  readonly id: string;
+  readonly secret: Buffer;
+  readonly client: ClientIdentity;
+  readonly place: Place;
+  /** Volumes that it has been granted. */
+  readonly volumeIds: Set<string>;
+  /** When its last path went, or null: it has paths. */
+  silentSinceMs: number | null;
+  /** Ends it when it stays without path. */
+  linger: Timer | null;
+}
+
+export class Admissions {
+  private readonly ports: AdmissionPorts;
+  private readonly byNode = new Map<string, ServedSession>();
+  /** Nodes whose old session is being ended: a second newcomer is told to come again. */
+  private readonly inTransition = new Set<string>();
+  /** The last session of each node that has none: one of a configured client. */
+  private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
+  private readonly sinceMs: number;
+  /** Of these, those that may have none any more by what they have proved. */
+  private readonly dismissedUnderWay = new Set<string>();
+  private isClosed = false;
+
+  constructor(ports: AdmissionPorts) {
+    this.ports = ports;
+    this.sinceMs = ports.clock.monotonicMs();
+  }
+
+  get sessions(): ServedSession[] {
+    return [...this.byNode.values()];
+  }
+
+  /** For the handshake: the secret of a session this node may join. */
+  secretOf(session: Uint8Array, node: string): Buffer | null {
+    const served = this.byNode.get(node);
+    return served !== undefined && !served.place.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
+  }
+
+  /** The secret of the session that a node has, whichever that is. */
+  livingSecretOf(node: string): Buffer | null {
+    const served = this.byNode.get(node);
+    return served === undefined || served.place.gone ? null : served.secret;
+  }
+
+  /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
+  admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
+    const admission: Admission = {
+      welcomeKey: proven.welcomeKey,
+      transcript: proven.transcript,
+      arrivedAt,
+      digest: proven.features.includes(FEATURE.DIGEST),
+      revoke: proven.features.includes(FEATURE.REVOKE),
+      dead: proven.proof.dead,
+    };
+    const { node } = proven.hello;
+    if (proven.kind === 'join') {
+      const served = this.byNode.get(node);
+      if (served === undefined)
+        this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
+      else this.join(served, socket, proven, admission);
+      return;
+    }
+    if (this.inTransition.has(node)) {
+      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The last session of node ${node} is just being ended: try again`));
+      return;
+    }
+    this.inTransition.add(node);
+    this.begin(socket, proven.hello, proven.sessionSecret, admission)
+      .catch((thrown: unknown) => this.ports.refuse(socket, proven, toRsError(thrown)))
+      .finally(() => {
+        this.inTransition.delete(node);
+        this.dismissedUnderWay.delete(node);
+      });
+  }
+
+  /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
+  dismiss(node: string, sentence: string): void {
+    if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
+    this.departed.delete(node);
+    void this.byNode.get(node)?.place.end('E_AUTH', sentence);
+  }
+
+  /**
+   * Another client takes a volume: resolves when nothing that was granted on it up to `epoch` runs any more in the process of this node,
+   * or that process is gone; it is told to end when it has not let go within TAKE_OVER_REVOKE_MS. No time is a reason to resolve (S9, H2).
+   * False: what was written may be lost.
+   */
+  async takeAway(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
+    const session = this.byNode.get(node);
+    if (session === undefined) return true;
+    const { place } = session;
+    const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
+      this.ports.log.warn(`${why}: process ${place.pid} of node ${node} does not let go of it, and is told to end`);
+      void place.end('E_NO_SESSION', `${why}, and the server's process did not let go of it`);
+    });
+    const isFlushed = await place.revoke(volumeId, epoch);
+    timer.cancel();
+    if (!place.gone) session.volumeIds.delete(volumeId);
+    return isFlushed;
+  }
+
+  /** What was granted on a volume up to `epoch` is void in every session; the holds stay, and the volume is opened again. */
+  revoke(volumeId: string, epoch: number): void {
+    for (const { volumeIds, place } of this.sessions) if (volumeIds.has(volumeId)) void place.revoke(volumeId, epoch);
+  }
+
+  /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
+  async close(code: string, sentence: string): Promise<void> {
+    this.isClosed = true;
+    await Promise.all(this.sessions.map((session) => session.place.end(code, sentence)));
+  }
+
+  /** What goes to a process that stands still is answered by nobody: its client is told that the server is there, and slow. */
+  private join({ place }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
+    const stillMs = place.standsStillMs;
+    if (stillMs === null) {
+      place.tell({ type: 'path', admission }, socket);
+      return;
+    }
+    const process = `Server process ${place.pid} of node ${proven.hello.node} ${STANDS_STILL}`;
+    this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
+  }
+
+  private async begin(socket: Socket, hello: Hello, secret: Buffer, admission: Admission): Promise<void> {
+    const client: ClientIdentity = {
+      node: hello.node,
+      instance: hello.instance,
+      machine: hello.machine,
+      boot: hello.boot,
+      process: hello.process,
+      address: socket.remoteAddress ?? '',
+    };
+    this.checkNewcomer(client);
+    const old = this.byNode.get(client.node);
+    // Durable before the old one hears of it: what it is told is for ever, and must still be so after a crash of the server.
+    await this.ports.holders.noteInstance(client, old?.client ?? null);
+    if (old !== undefined) await this.endOld(old, client);
+    this.checkStillOpen(client.node);
+    if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
+    const id = randomBytes(SESSION_ID_BYTES).toString('hex');
+    const place = await this.usablePlace(id, client);
+    const served: ServedSession = { id, secret, client, place, volumeIds: new Set(), silentSinceMs: null, linger: null };
+    this.byNode.set(client.node, served);
+    this.departed.delete(client.node);
+    served.place.onMessage = (message) => this.heard(served, message);
+    void served.place.ended.then((isClean) => this.gone(served, isClean));
+    served.place.tell(this.ports.beginMessage(client.node));
+    served.place.tell({ type: 'path', admission }, socket);
+    const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`;
+    this.ports.lines.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
+  }
+
+  /** What may have changed while a newcomer waited. */
+  private checkStillOpen(node: string): void {
+    if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    if (this.dismissedUnderWay.has(node))
+      throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} logs in anew`);
+    if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was taken out of the server's clients`);
+  }
+
+  /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
+  private async usablePlace(session: string, { node }: ClientIdentity): Promise<Place> {
+    const place = this.ports.takePlace(session);
+    try {
+      await place.usable;
+      this.checkStillOpen(node);
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
+    return place;
+  }
+
+  /** H4: which instance of a node may have a session. */
+  private checkNewcomer(client: ClientIdentity): void {
+    if (!this.ports.holders.isCurrent(client)) {
+      throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
+    }
+    const before = this.before(client.node);
+    if (before === null || this.ports.holders.mayReplace(before.client, client, before.silentMs)) return;
+    const { machine, address } = before.client;
+    throw new RsError(
+      'E_OTHER_MACHINE',
+      machine === client.machine
+        ? `Node ${client.node} is in use from ${address}, by a copy of this machine or the one it was copied from: ` +
+            "stop rsiod there, or remove identity.json from rsiod's state directory here and use another nodename"
+        : `Node ${client.node} is in use from ${address}: stop rsiod there, or use another nodename here`,
+    );
+  }
+
+  /** Who may still be at work for a node, and for how long it was not heard; null: nobody. */
+  private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
+    const nowMs = this.ports.clock.monotonicMs();
+    const session = this.byNode.get(node) ?? this.departed.get(node);
+    if (session !== undefined) {
+      const { client, silentSinceMs } = session;
+      return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
+    }
+    // After a start: who holds something has had no time to come back yet, and must find it as it was.
+    if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
+    const client = this.ports.holders.lastHolding(node);
+    return client === null ? null : { client, silentMs: 0 };
+  }
+
+  /** S9: a new session begins when the old one's process is gone. */
+  private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
+    const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
+    const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
+    const ended = old.place.end(
+      code,
+      isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session',
+    );
+    const { clock } = this.ports;
+    const inTime = await new Promise<boolean>((resolve) => {
+      const timer = clock.after(OLD_SESSION_WAIT_MS, () => resolve(false));
+      void ended.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+    if (!inTime) throw new RsError('E_DRAINING', `The old server process ${old.place.pid} of node ${client.node} still has I/O running`);
+  }
+
+  private heard(session: ServedSession, message: FromSession): void {
+    if (message.type === 'paths') this.pathsChanged(session, message.count);
+    if (message.type === 'lost') this.ports.lost(message.volumeId);
+    if (message.type === 'cut') this.ports.cut(message.volumeId);
+    if (message.type !== 'ask') return;
+    const asked = message.asked.what;
+    this.ports
+      .answer(session, message.asked)
+      .catch((thrown: unknown) => {
+        const { message: sentence } = toRsError(thrown);
+        const { node } = session.client;
+        this.ports.lines.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${sentence}`));
+        return asked === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
+      })
+      .then((answer) => session.place.tell({ type: 'told', number: message.number, answer }))
+      .catch(() => undefined);
+  }
+
+  private pathsChanged(session: ServedSession, count: number): void {
+    session.linger?.cancel();
+    session.linger = null;
+    session.silentSinceMs = null;
+    if (count > 0) return;
+    session.silentSinceMs = this.ports.clock.monotonicMs();
+    session.linger = this.ports.clock.after(SESSION_LINGER_MS, () => void session.place.end('E_NO_SESSION', 'It had no path for too long'));
+  }
+
+  private gone(session: ServedSession, isClean: boolean): void {
+    // A timer that is left keeps the listener's process from ending.
+    session.linger?.cancel();
+    const { client, silentSinceMs } = session;
+    if (this.byNode.get(client.node) === session) {
+      this.byNode.delete(client.node);
+      // Its process died under it: it comes back, and must not find a copy of its machine in its place.
+      const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
+      if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
+    }
+    const { log } = this.ports;
+    const ended = `The session of node ${client.node} has ended, process ${session.place.pid}`;
+    if (isClean) this.ports.lines.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
+    else log.warn(`Process ${session.place.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
+    this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
+  }
+}

@@ -1,0 +1,106 @@
+// What `rssrv --check` looks at besides the file: whether this machine has the addresses, and what the volumes stand on. Changes nothing,
+// makes no file, listens nowhere, and does not mind a running rssrv. What it finds, a start would say in the same words; what only a
+// start can find out (a port that is taken, a file that somebody else has locked, a device in use) it leaves to that.
+
+import dgram from 'node:dgram';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
+import path from 'node:path';
+import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { listenError } from './listening-sockets.ts';
+import { type FileSystemOf, fileSystemOf } from '../sys/file-system.ts';
+import { areLockable } from '../volumes/file-locks.ts';
+import { storageDoubts } from '../volumes/storage-warnings.ts';
+import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
+import { fittingSize, lookAt, volumeError } from '../volumes/volume-storage.ts';
+
+/** Interfaces that rssrv could not listen on, each with its reason; with one that it can a start goes on without those whose address is missing. */
+export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
+  const found = await Promise.all(interfaces.map(missingAddress));
+  return found.filter((error) => error !== null);
+}
+
+export interface SurroundingsPorts {
+  readonly systemOf: FileSystemOf;
+  readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
+}
+
+/** A volume on a file, which a start would lock. */
+interface Lockable {
+  readonly volume: ServerVolumeConfig;
+  readonly place: string;
+  /** The file, or its directory when it is yet to be made. */
+  readonly there: string;
+}
+
+/** What there is to say of the volumes: that one could not be served (rssrv would start without it), or not as somebody may think. */
+export async function volumeDoubts(
+  volumes: readonly ServerVolumeConfig[],
+  { systemOf, lockable }: SurroundingsPorts = { systemOf: fileSystemOf, lockable: areLockable },
+): Promise<string[]> {
+  const found: string[] = [];
+  const locked: Lockable[] = [];
+  for (const volume of volumes) {
+    try {
+      const { doubts, toLock } = await checkStorage(volume, systemOf);
+      found.push(...doubts);
+      if (toLock !== null) locked.push(toLock);
+    } catch (thrown) {
+      found.push(asFailure(thrown));
+    }
+  }
+  return [...found, ...(await lockDoubts(locked, lockable))];
+}
+
+async function lockDoubts(locked: readonly Lockable[], lockable: SurroundingsPorts['lockable']): Promise<string[]> {
+  const can = await lockable(locked.map(({ there }) => there));
+  const without = locked.filter((_, index) => can[index] !== true);
+  return without.map(({ volume, place }) =>
+    volume.unlocked === true ? unlockedSentence(volume, place) : asFailure(unlockedError(volume, place)),
+  );
+}
+
+function asFailure(thrown: unknown): string {
+  const { message, code } = toRsError(thrown);
+  return `${message} [${code}]`;
+}
+
+/** A datagram socket on any port tells whether the machine has the address: the one of the file may be in use by rssrv itself. */
+function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> {
+  const { address } = config;
+  return new Promise((resolve) => {
+    const socket = dgram.createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: isIPv6(address) });
+    socket.once('error', (error) => {
+      socket.close();
+      resolve(listenError(error, config));
+    });
+    socket.bind({ address, port: 0, exclusive: true }, () => {
+      socket.close();
+      resolve(null);
+    });
+  });
+}
+
+async function checkStorage(
+  volume: ServerVolumeConfig,
+  systemOf: FileSystemOf,
+): Promise<{ readonly doubts: readonly string[]; readonly toLock: Lockable | null }> {
+  if (volume.type === 'memory' || volume.type === 'null') return { doubts: [], toLock: null };
+  const { path: place, kind, stats } = await lookAt(volume, systemOf);
+  if (stats !== null) fittingSize(volume, place, stats);
+  const rights = volume.readonly ? constants.R_OK : constants.R_OK | constants.W_OK;
+  const directory = path.dirname(place);
+  try {
+    if (kind === 'missing') await access(directory, constants.W_OK | constants.X_OK);
+    else await access(place, rights);
+  } catch (thrown) {
+    if (kind === 'missing') throw volumeError(volume, `${place} cannot be created`, `see that rssrv may write to ${directory}`, thrown);
+    const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
+    throw volumeError(volume, `${place} cannot be opened`, remedy, thrown);
+  }
+  // Devices need no lock: they are opened exclusively.
+  const toLock = kind === 'block' ? null : { volume, place, there: kind === 'missing' ? directory : place };
+  return { doubts: await storageDoubts(volume, place, stats, systemOf), toLock };
+}

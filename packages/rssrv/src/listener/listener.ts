@@ -1,0 +1,454 @@
+// The listener process: listens on every interface, proves each connection, and hands it to the process of its session. What the
+// sessions share is here: volumes, ids, holders, lives. It reads and writes no data itself.
+// Invariant: nothing is served before the processes of an earlier listener are gone (S10), and nothing after `stop` was asked for.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import { loadRssrvConfig } from '@rsio/common/config/load-config';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { DaemonLog } from '@rsio/common/log/log';
+import { bootId } from '@rsio/common/daemon/process-facts';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { plural } from '@rsio/common/lib/units';
+import { Admissions, type ServedSession } from './admissions.ts';
+import type { Asked, ToSession } from '../workers/channel.ts';
+import { Beacons } from '../exploration/discovery-service.ts';
+import { sayRefusal } from './unproven-connection.ts';
+import { fileSystemOf } from '../sys/file-system.ts';
+import { type Entrance, Entrances, missingSentence, toInterface } from './listening-sockets.ts';
+import { Gate } from './unproven-limiter.ts';
+import { openFilesDoubt, openFilesLimit } from './descriptor-limit.ts';
+import { Probes } from '../probes/probe-connections.ts';
+import { type GrantPorts, Holders } from '../holds/holders.ts';
+import type { ReloadPlan } from '../reload/reload-plan.ts';
+import { Reloader } from '../reload/reloader.ts';
+import { RunRecords } from './run-records.ts';
+import { type GrownVolume, isFor, type ServedVolume } from '../backends/common/served-volume.ts';
+import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { VolumeChange } from '../volumes/volume-change.ts';
+import { volumeChanges, type VolumeStanding } from '../volumes/volume-plan.ts';
+import { Volumes } from '../volumes/volumes.ts';
+import { Worker, WorkerPool } from '../workers/worker-pool.ts';
+
+export interface ListenerOptions {
+  readonly config: RssrvConfig;
+  readonly paths: RssrvPaths;
+  readonly clock: Clock;
+  readonly log: DaemonLog;
+  /** The processes log to stderr too. */
+  readonly foreground: boolean;
+  /** Started with --test: volumes may show faults. */
+  readonly takesTests: boolean;
+  /** A sentence for whoever started the daemon. */
+  readonly warn: (sentence: string) => void;
+}
+
+export class Listener {
+  private readonly options: ListenerOptions;
+  /** What the server runs by: changed as a whole. */
+  private config: RssrvConfig;
+  private readonly identity: ServerIdentity;
+  private readonly entrances: Entrances;
+  private readonly reloader: Reloader;
+  private readonly holders: Holders;
+  private readonly admissions: Admissions;
+  private readonly probes: Probes;
+  private readonly beacons: Beacons;
+  private readonly pool: WorkerPool;
+  private readonly gate: Gate;
+  private readonly lines: FrequentLog;
+  private records: RunRecords | null = null;
+  private readonly volumes: Volumes;
+  /** Of the list that clients get. */
+  private generation = 1;
+  private isServing = false;
+  private isReloadWanted = false;
+
+  constructor(options: ListenerOptions) {
+    const { config, paths, clock, log } = options;
+    this.options = options;
+    this.config = config;
+    this.identity = {
+      namespaceid: config.namespace.namespaceid,
+      server: config.server.name,
+      serverid: config.server.serverid,
+      instance: randomBytes(16).toString('hex'),
+      serverkey: config.server.serverkey,
+      versions: PROTOCOL_VERSIONS,
+      features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE],
+    };
+    this.entrances = new Entrances({
+      clock,
+      log,
+      connected: (socket, entrance) => this.gate.connected(socket, entrance),
+      came: () => void this.explore(this.config),
+    });
+    this.gate = this.newGate();
+    this.lines = new FrequentLog(clock, log);
+    this.reloader = new Reloader({
+      log,
+      current: () => this.config,
+      load: () => loadRssrvConfig(paths.configFile, options.takesTests),
+      standingOf: (volume) => this.standingOf(volume),
+      apply: (plan, next) => this.apply(plan, next),
+      setLevel: (level) => {
+        log.setLevel(level);
+        this.tellLogs();
+      },
+    });
+    this.holders = new Holders(paths.holdersFile, () => clock.wallMs(), log);
+    this.volumes = new Volumes({
+      idsFile: paths.volumesFile,
+      memoryDirectory: paths.memoryDir,
+      fileSystemOf,
+      runDirectory: paths.runDir,
+      clock,
+      log,
+      syncFailedLate: (id) => void this.lost(id),
+      isHeld: (id) => this.holders.of(id).length > 0,
+      holdersOf: (id) => this.holders.of(id),
+      lifeEnded: async (id) => this.records?.lifeEnded(id),
+    });
+    this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
+    this.admissions = new Admissions({
+      clock,
+      log,
+      lines: this.lines,
+      holders: this.holders,
+      takePlace: (session) => this.pool.take(session),
+      beginMessage: (node) => ({ ...this.beginMessage(), node }),
+      isClient: (node) => this.keyOf(node) !== null,
+      lost: (volumeId) => void this.lost(volumeId),
+      cut: (volumeId) => void this.cut(volumeId),
+      answer: (session, asked) => this.answer(session, asked),
+      sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
+      refuse: (socket, proven, error) => this.refuse(socket, proven, error),
+    });
+    this.probes = new Probes(clock, log, this.lines);
+    const { instance } = this.identity;
+    this.beacons = new Beacons({
+      clock,
+      log,
+      sockets: udpSockets,
+      machine: () => machineInterfaces(systemFacts),
+      instance,
+    });
+  }
+
+  /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
+  async start(): Promise<void> {
+    const { paths, clock, log, warn } = this.options;
+    const { config } = this;
+    this.records = new RunRecords(paths.recordsFile, bootId());
+    await this.records.takeOver(clock, log);
+    await this.holders.load();
+    this.holders.keepNodes(config.clients.map(({ name }) => name));
+    await this.volumes.open(config);
+    for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
+    try {
+      for (const problem of await this.entrances.open(config.interfaces)) this.warn(missingSentence(problem));
+    } catch (error) {
+      await this.stop('The server could not start');
+      throw error;
+    }
+    this.pool.fill();
+    await this.explore(config, (sentence) => this.warn(sentence));
+    this.isServing = true;
+    if (this.isReloadWanted) this.reloader.ask();
+    log.info(
+      `Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${this.entrances
+        .listening(config.interfaces)
+        .map((one) => `${one.address}/${one.port}`)
+        .join(', ')}`,
+    );
+  }
+
+  /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
+  async stop(sentence: string): Promise<void> {
+    this.isServing = false;
+    this.entrances.closeAll();
+    this.gate.close({ code: 'E_SHUTTING_DOWN', sentence });
+    await this.reloader.idle();
+    this.probes.close('E_SHUTTING_DOWN', sentence);
+    this.beacons.close();
+    await this.admissions.close('E_SHUTTING_DOWN', sentence);
+    await this.pool.stop();
+    this.lines.close();
+    await this.volumes.close();
+    // Without processes left in the records, the next start knows that this end was clean.
+    await this.records?.saved();
+  }
+
+  /** SIGHUP: logs are opened anew at once, the configuration is read when the server is up. */
+  reload(): void {
+    this.options.log.reopen();
+    this.tellLogs();
+    this.isReloadWanted = true;
+    if (this.isServing) this.reloader.ask();
+  }
+
+  /** All of the plan, or, when a new interface or volume cannot be had, or what goes has come into use meanwhile, nothing. */
+  private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
+    const missing = await this.entrances.open(next.interfaces);
+    let change: VolumeChange;
+    try {
+      change = await this.volumes.prepare(plan.volumes, next.volumes);
+    } catch (error) {
+      this.entrances.keep(this.config.interfaces);
+      throw error;
+    }
+    const { refusals } = volumeChanges(this.config.volumes, next.volumes, (volume) => this.standingOf(volume));
+    if (refusals.length > 0) {
+      this.entrances.keep(this.config.interfaces);
+      await change.undo();
+      throw new RsError('E_HELD', refusals.join('; '));
+    }
+    const { grown, isListChanged } = change;
+    // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
+    change.commit();
+    const filesDoubt = openFilesDoubt(next, openFilesLimit());
+    if (filesDoubt !== null && filesDoubt !== openFilesDoubt(this.config, openFilesLimit())) this.options.log.warn(filesDoubt);
+    this.config = next;
+    this.pool.processes = next.server.processes;
+    this.entrances.keep(next.interfaces);
+    const { name } = next.server;
+    for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${name}`);
+    for (const node of plan.rekeyedClients) this.admissions.dismiss(node, `Node ${node} has another key at server ${name} now: use that`);
+    this.holders.keepNodes(next.clients.map(({ name }) => name));
+    if (plan.isListChanged || isListChanged) this.listChanged(grown);
+    for (const id of change.cut) void this.newLife(id);
+    for (const problem of missing) this.options.log.warn(missingSentence(problem));
+    await this.afterwards('what was closed', () => change.finish());
+    await this.explore(next);
+  }
+
+  /** Exploration is answered on what is listened on. */
+  private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
+    const interfaces = this.entrances.listening(config.interfaces);
+    for (const sentence of await this.beacons.follow({ ...config, interfaces })) warn(sentence);
+  }
+
+  private warn(sentence: string): void {
+    this.options.log.warn(sentence);
+    this.options.warn(`Warning: ${sentence}`);
+  }
+
+  /** The new configuration holds already: trouble here must not be told as its refusal. */
+  private async afterwards(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { message, code } = toRsError(thrown);
+      this.options.log.error(`Reload: applied, with trouble about ${what}: ${message} [${code}]`);
+    }
+  }
+
+  /** How a configured volume stands: who holds it, or has it open by the word of its session. */
+  private standingOf(volume: ServerVolumeConfig): VolumeStanding {
+    const { id, sizeBytes } = this.volumes.standing(volume);
+    if (id === null) return { sizeBytes, users: [] };
+    const users = this.holders.of(id);
+    const named = new Set(users.map(({ node }) => node));
+    for (const { client, volumeIds } of this.admissions.sessions) {
+      const { node, address } = client;
+      if (volumeIds.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.options.clock.wallMs() });
+    }
+    return { sizeBytes, users };
+  }
+
+  /** Clients see the new number, and ask for the list. */
+  private listChanged(grown: readonly GrownVolume[]): void {
+    this.generation++;
+    const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
+    for (const session of this.admissions.sessions) session.place.tell(message);
+  }
+
+  private tellLogs(): void {
+    this.pool.reopenLogs(this.config.server.logLevel);
+  }
+
+  private get interfaces(): ServerInterface[] {
+    return this.config.interfaces.map(toInterface);
+  }
+
+  private keyOf(node: string): string | null {
+    return this.config.clients.find((client) => client.name === node)?.key ?? null;
+  }
+
+  private newGate(): Gate {
+    const { clock, log } = this.options;
+    return new Gate({
+      clock,
+      log,
+      newHandshake: () => new ServerHandshake(this.identity, randomBytes),
+      keyOf: (node) => this.keyOf(node),
+      secretOf: (session, node) => this.admissions.secretOf(session, node),
+      livingSecretOf: (node) => this.admissions.livingSecretOf(node),
+      isKnown: (claim) => this.holders.isKnown(claim),
+      proven: (socket, proven, entrance, isOutdated) => {
+        this.beacons.proved(socket.remoteAddress ?? '');
+        if (isOutdated)
+          this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
+        else this.admit(socket, proven, entrance);
+      },
+    });
+  }
+
+  /** A probe never comes near sessions: it is served here. */
+  private admit(socket: Socket, proven: Proven, { config }: Entrance): void {
+    if (!proven.features.includes(FEATURE.PROBE)) {
+      this.admissions.admit(socket, proven, toInterface(config));
+      return;
+    }
+    try {
+      const { interfaces, generation } = this;
+      this.probes.admit(socket, proven, config.name, { interfaces, generation });
+    } catch (error) {
+      this.refuse(socket, proven, toRsError(error));
+    }
+  }
+
+  private refuse(socket: Socket, proven: Proven, error: RsError): void {
+    const write = (): void => this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
+    this.lines.note(`Refused connections of node ${proven.hello.node}`, write);
+    sayRefusal(socket, provedRefusal(proven, error.code, error.message));
+  }
+
+  private startWorker(): Worker {
+    const { clock, log, foreground } = this.options;
+    const { records } = this;
+    assert(records !== null, 'A process is started before the records are there');
+    const worker = new Worker(clock, log, foreground, (pid) => records.workerStarted(pid));
+    void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
+    return worker;
+  }
+
+  private beginMessage(): Extract<ToSession, { type: 'begin' }> {
+    const { paths, foreground } = this.options;
+    const { name, logLevel } = this.config.server;
+    return {
+      type: 'begin',
+      interfaces: this.interfaces,
+      generation: this.generation,
+      log: { file: paths.logFile, node: name, level: logLevel, copy: foreground },
+    };
+  }
+
+  private async answer(session: ServedSession, asked: Asked): Promise<ListAnswer | Grant | Settled | null> {
+    switch (asked.what) {
+      case 'list':
+        return this.list(session.client.node);
+      case 'grant':
+        return this.grant(session, asked.request);
+      case 'release':
+        session.volumeIds.delete(asked.volumeId);
+        await this.holders.release(asked.volumeId, session.client, asked.epoch);
+        return null;
+      case 'settle':
+        return { settled: await this.holders.settle(asked.volumeId, session.client, asked.epoch, asked.life) };
+    }
+  }
+
+  private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
+    const { client, place } = session;
+    const find = (): ServedVolume | null =>
+      this.visible(client.node).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null;
+    const volume = find();
+    if (volume === null) return this.unknown(client.node, request);
+    const ports: GrantPorts = {
+      find,
+      life: (one) => this.lifeOf(one),
+      endHold: ({ id }, { node }, epoch, why) => this.admissions.takeAway(node, id, epoch, why),
+      sync: ({ id }) => this.volumes.sync(id),
+      lifeEnded: async ({ id }) => this.records?.lifeEnded(id),
+      isWanted: () => !place.isEnding,
+      holdersChanged: () => this.listChanged([]),
+    };
+    const granting = this.holders.grant(volume.id, client, request, ports).then((grant) => {
+      if (grant.granted) session.volumeIds.add(volume.id);
+      return grant;
+    });
+    // A take-over waits for somebody else's process, and a session that ends must not.
+    if (request.take === TAKE.NO) return granting;
+    const sentence = `The session ended before volume ${volume.name} was taken over`;
+    return Promise.race([granting, place.ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] }))]);
+  }
+
+  private lifeOf({ id, type }: ServedVolume): string {
+    return type === 'memory' ? this.identity.instance : (this.records?.lifeOf(id) ?? '');
+  }
+
+  private list(node: string): ListAnswer {
+    const volumes = this.visible(node).map((volume) => ({
+      name: volume.name,
+      id: volume.id,
+      universe: volume.universe,
+      sizeBytes: volume.sizeBytes,
+      blockSizeBytes: volume.blockSizeBytes,
+      readonly: volume.readonly,
+      shared: volume.shared,
+      holders: this.holders.of(volume.id),
+    }));
+    return { generation: this.generation, interfaces: this.interfaces, volumes };
+  }
+
+  private visible(node: string): ServedVolume[] {
+    return this.volumes.served.filter((volume) => isFor(volume, node));
+  }
+
+  private unknown(node: string, { name, universe }: OpenRequest): Grant {
+    const failure = this.volumes.failures.find((one) => one.name === name && one.universe === universe && isFor(one, node));
+    const sentence = failure === undefined ? `Server ${this.identity.server} has no volume ${name} for this client` : failure.error.message;
+    return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
+  }
+
+  /** A sync of the volume failed in a process. */
+  private async lost(id: string): Promise<void> {
+    const name = this.volumes.nameOf(id);
+    this.options.log.error(
+      `Volume ${name}: a sync failed, and what was acknowledged since the last good one may be lost: its storage begins a new life, and ` +
+        'the client sends again what it has kept; see to the storage',
+      { volume: name },
+    );
+    await this.newLife(id);
+  }
+
+  /** A process found the storage of the volume cut: it is served no more until a reload, or a start, finds it whole. */
+  private async cut(id: string): Promise<void> {
+    const sentence = await this.volumes.cut(id);
+    if (sentence === null) return;
+    this.options.log.error(sentence, { volume: this.volumes.nameOf(id) });
+    await this.newLife(id);
+  }
+
+  private async newLife(id: string): Promise<void> {
+    // Granted from now on is the new life, also before it is in the file: when this process ends badly, every life is another one.
+    const kept = this.records?.lifeEnded(id);
+    this.admissions.revoke(id, this.holders.epochOf(id));
+    // A client without I/O looks after its handles when there is a new list.
+    this.listChanged([]);
+    void this.volumes.takeOffOldError(id);
+    try {
+      await kept;
+    } catch (thrown) {
+      const name = this.volumes.nameOf(id);
+      this.options.log.error(`Volume ${name}: that its storage began a new life could not be kept: ${toRsError(thrown).message}`, {
+        volume: name,
+      });
+    }
+  }
+
+  private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
+    if (!isClean) await this.records?.workerEnded(session.place.pid, [...session.volumeIds]);
+  }
+}

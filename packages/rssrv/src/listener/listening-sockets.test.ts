@@ -1,0 +1,183 @@
+// Listening sockets on loopback addresses of this test's own: kept ones undisturbed, errors that name the interface, all or none, except for
+// an address that the machine does not have: that is waited for.
+// What happens to connections is left to test/integration.
+
+import net from 'node:net';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
+import { type Clock, systemClock } from '@rsio/common/lib/clock';
+import { type Log, quietLog } from '@rsio/common/log/log';
+import { MISSING_ADDRESS_RETRY_MS } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { Entrances, missingSentence } from './listening-sockets.ts';
+
+const open: Entrances[] = [];
+const sockets: net.Socket[] = [];
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  for (const entrances of open.splice(0)) entrances.closeAll();
+  for (const socket of sockets.splice(0)) socket.destroy();
+});
+
+function entrances(clock: Clock = systemClock): { entrances: Entrances; heard: string[]; said: string[] } {
+  const heard: string[] = [];
+  const said: string[] = [];
+  const log: Log = { ...quietLog, info: (line) => void said.push(line), warn: (line) => void said.push(line) };
+  const made = new Entrances({
+    clock,
+    log,
+    connected: (socket, entrance) => {
+      heard.push(`${entrance.config.name}${entrance.isClosed ? ' closed' : ''}`);
+      socket.destroy();
+    },
+    came: () => void said.push('came'),
+  });
+  open.push(made);
+  return { entrances: made, heard, said };
+}
+
+/** This machine does not have `address` until the returned function is called. */
+function without(address: string): () => void {
+  const real: unknown = Reflect.get(net.Server.prototype, 'listen');
+  const spy = vi.spyOn(net.Server.prototype, 'listen');
+  spy.mockImplementation(function (this: net.Server, ...given: unknown[]) {
+    const [options, done] = given as [net.ListenOptions, () => void];
+    if (options.host !== address) return Reflect.apply(real as () => net.Server, this, [options, done]);
+    setImmediate(() => this.emit('error', Object.assign(new Error('not available'), { code: 'EADDRNOTAVAIL' })));
+    return this;
+  });
+  return () => spy.mockRestore();
+}
+
+/** The next try of what is missing is over. */
+async function later(clock: FakeClock): Promise<void> {
+  clock.advance(MISSING_ADDRESS_RETRY_MS);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen({ host: '127.53.1.1', port: 0 }, resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
+
+function at(name: string, address: string, port: number): ServerInterfaceConfig {
+  return { name, address, prefixLength: null, port };
+}
+
+/** Whether somebody takes a connection there and lets it go. */
+function reach({ address, port }: ServerInterfaceConfig): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: address, port });
+    sockets.push(socket);
+    socket.on('error', () => resolve(false));
+    socket.on('end', () => resolve(true));
+    socket.resume();
+  });
+}
+
+test('opens, keeps what stays under its new name, closes the rest', async () => {
+  const port = await freePort();
+  const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+  const { entrances: made, heard } = entrances();
+  await made.open([first, second]);
+  expect([await reach(first), await reach(second)]).toEqual([true, true]);
+  made.keep([{ ...first, name: 'lan1' }]);
+  expect([await reach(first), await reach(second)]).toEqual([true, false]);
+  expect(heard).toEqual(['if1', 'if2', 'lan1']);
+  made.closeAll();
+  expect(await reach(first)).toBe(false);
+});
+
+test('opens all or none, and names the one that cannot be had', async () => {
+  const port = await freePort();
+  const { entrances: made } = entrances();
+  const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+  await entrances().entrances.open([second]);
+  await expect(made.open([first, second])).rejects.toMatchObject({
+    code: 'E_ADDRESS_IN_USE',
+    message: expect.stringMatching(/127\.53\.2\.1 port \d+ \(interface if2\): another program does/),
+  });
+  expect(await reach(first)).toBe(false);
+  await made.open([first]);
+  await expect(entrances().entrances.open([first])).rejects.toMatchObject({ code: 'E_ADDRESS_IN_USE' });
+  expect(await reach(first)).toBe(true);
+});
+
+describe('an address that the machine does not have', () => {
+  test('does not keep the others from being served, is named, and is listened on when it comes', async () => {
+    const port = await freePort();
+    const clock = new FakeClock();
+    const { entrances: made, said } = entrances(clock);
+    const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+    const comes = without('127.53.2.1');
+    const missing = await made.open([first, second]);
+    expect(missing.map(missingSentence)).toEqual([
+      `Cannot listen on 127.53.2.1 port ${port} (interface if2): this machine does not have the address: correct it, or bring the interface up; until then the server serves on its other interfaces [E_ADDRESS_MISSING]`,
+    ]);
+    expect([await reach(first), await reach(second)]).toEqual([true, false]);
+    expect(made.listening([second, first])).toEqual([first]);
+    await later(clock);
+    expect(said).toEqual([]);
+    comes();
+    await later(clock);
+    expect(said).toEqual([`Interface if2: its address has come, and the server listens on 127.53.2.1 port ${port}`, 'came']);
+    expect([await reach(second), made.listening([first, second])]).toEqual([true, [first, second]]);
+  });
+
+  test('refuses the start when it is the only one, and a change that would leave no other', async () => {
+    const port = await freePort();
+    const { entrances: made } = entrances(new FakeClock());
+    const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+    without('127.53.2.1');
+    await expect(made.open([second])).rejects.toMatchObject({ code: 'E_ADDRESS_MISSING' });
+    await made.open([first]);
+    await expect(made.open([second])).rejects.toMatchObject({ code: 'E_ADDRESS_MISSING' });
+    expect(await reach(first)).toBe(true);
+    expect(await made.open([first, second])).toHaveLength(1);
+  });
+
+  test('is not waited for when its interface is taken out, or at the end', async () => {
+    const port = await freePort();
+    const clock = new FakeClock();
+    const { entrances: made, said } = entrances(clock);
+    const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+    const comes = without('127.53.2.1');
+    await made.open([first, second]);
+    made.keep([first]);
+    comes();
+    await later(clock);
+    expect([await reach(second), said]).toEqual([false, []]);
+    made.closeAll();
+    expect(clock.timersPending).toBe(0);
+  });
+
+  test('that comes with its port taken by another program is said once', async () => {
+    const port = await freePort();
+    const clock = new FakeClock();
+    const { entrances: made, said } = entrances(clock);
+    const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
+    const comes = without('127.53.2.1');
+    await made.open([first, second]);
+    comes();
+    const other = entrances();
+    await other.entrances.open([second]);
+    for (let time = 0; time < 3; time++) await later(clock);
+    expect(said).toEqual([expect.stringContaining('another program does')]);
+    other.entrances.closeAll();
+    await later(clock);
+    expect(said).toHaveLength(3);
+    expect(await reach(second)).toBe(true);
+  });
+});
+
+test('opens nothing any more after the end', async () => {
+  const first = at('if1', '127.53.1.1', await freePort());
+  const { entrances: made } = entrances();
+  made.closeAll();
+  await expect(made.open([first])).rejects.toMatchObject({ code: 'E_SHUTTING_DOWN' });
+  expect(await reach(first)).toBe(false);
+});

@@ -1,0 +1,104 @@
+// Lives over restarts, and what a new listener finds of an old one's processes: workers and helpers end before it goes on, and nobody else
+// does. The processes are real; leaves real workers to test/integration/kill-combinations.test.ts.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { startTicksOf } from '@rsio/common/daemon/process-facts';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { RunRecords } from './run-records.ts';
+
+const UNTIL = { timeout: 10_000, interval: 5 };
+let directory = '';
+let children: ChildProcess[] = [];
+let left: number[] = [];
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+  [children, left] = [[], []];
+});
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  for (const pid of left) if (startTicksOf(pid) !== undefined) process.kill(pid, 'SIGKILL');
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+const file = (): string => path.join(directory, 'records.json');
+
+/** A listener that starts. */
+async function started(): Promise<RunRecords> {
+  const records = new RunRecords(file(), 'boot');
+  await records.takeOver(systemClock, { warn: () => undefined });
+  return records;
+}
+
+/** A process as workers are, which has started another one. */
+async function workerWith(helper: string): Promise<{ worker: number; helper: number; kill: () => void }> {
+  const child = spawn('sh', ['-c', `${helper} & echo $!; read -r line`], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  children.push(child);
+  const pid = await new Promise<number>((resolve) => child.stdout.once('data', (text: Buffer) => resolve(Number(text))));
+  left.push(pid);
+  return { worker: child.pid ?? 0, helper: pid, kill: () => void child.kill('SIGKILL') };
+}
+
+test('a life goes on over clean ends and is another one after an unclean end, of a worker for its volumes, of a listener for all', async () => {
+  const first = await started();
+  await first.workerStarted(process.pid);
+  await first.workerEnded(process.pid, []);
+  const [a, b] = [first.lifeOf('a'), first.lifeOf('b')];
+  const second = await started();
+  expect([second.lifeOf('a'), second.lifeOf('b')]).toEqual([a, b]);
+  await second.workerEnded(1, ['a']);
+  expect(second.lifeOf('a')).not.toBe(a);
+  expect(second.lifeOf('b')).toBe(b);
+  const { worker } = await workerWith('true');
+  await second.workerStarted(worker);
+  const third = await started();
+  expect([a, second.lifeOf('a')]).not.toContain(third.lifeOf('a'));
+  expect(third.lifeOf('b')).not.toBe(b);
+});
+
+test('when RUN was cleared every life is another one, although the counts begin anew in the same boot', async () => {
+  const first = await started();
+  await first.workerStarted(process.pid);
+  await first.workerEnded(process.pid, []);
+  fs.rmSync(file());
+  expect((await started()).lifeOf('a')).not.toBe(first.lifeOf('a'));
+});
+
+test('workers that are left are ended, also those that stand still', async () => {
+  const { worker } = await workerWith('true');
+  const records = await started();
+  await records.workerStarted(worker);
+  process.kill(worker, 'SIGSTOP');
+  await started();
+  expect(startTicksOf(worker)).toBeUndefined();
+});
+
+test('a helper whose worker is gone is ended, and waited for: nothing that it was asked for happens later', async (context) => {
+  needPrograms(context, 'perl');
+  const { worker, helper, kill } = await workerWith('exec perl -e "sleep 60"');
+  const records = await started();
+  await records.workerStarted(worker);
+  await vi.waitUntil(() => fs.readFileSync(`/proc/${helper}/comm`, 'utf8') === 'perl\n', UNTIL);
+  process.kill(helper, 'SIGSTOP');
+  kill();
+  await vi.waitUntil(() => startTicksOf(worker) === undefined, UNTIL);
+  expect(startTicksOf(helper)).toBeDefined();
+  await started();
+  expect(startTicksOf(helper)).toBeUndefined();
+});
+
+test('a process that has got the number of a worker is not touched, nor what it has started', async (context) => {
+  needPrograms(context, 'perl');
+  const { worker, helper } = await workerWith('exec perl -e "sleep 60"');
+  const records = await started();
+  await records.workerStarted(worker);
+  const text = fs.readFileSync(file(), 'utf8');
+  fs.writeFileSync(file(), text.replace(/"startTime":"\d+"/, '"startTime":"1"'));
+  await started();
+  expect([startTicksOf(worker), startTicksOf(helper)]).not.toContain(undefined);
+});

@@ -1,0 +1,167 @@
+// A connection that has not proven itself yet: HELLO, CHALLENGE, PROOF, within a time and in small frames, and not a byte more. What is
+// proven leaves as a paused socket that nothing was read from since its PROOF; everything else is refused and closed.
+// Invariant: a byte that comes early closes the connection, so that handing the socket over loses none.
+
+import type { Socket } from 'node:net';
+import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
+import {
+  type NodeLookup,
+  type ProofLimit,
+  type Proven,
+  type Refusal,
+  type RefusalWords,
+  refuseFrame,
+  type SecretLookup,
+  ServerHandshake,
+} from '@rsio/protocol/auth/handshake-server';
+import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, LAST_WORDS_TIMEOUT_MS, PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { stopReading } from '@rsio/protocol/link/tcp-transport';
+import { Decoder } from '@rsio/protocol/wire/decoder';
+import type { Header } from '@rsio/protocol/wire/header';
+import type { Hello } from '@rsio/protocol/wire/messages';
+
+export interface DoorwayPorts {
+  readonly clock: Clock;
+  readonly pool: BufferPool;
+  readonly lookup: NodeLookup;
+  readonly secretOf: SecretLookup;
+  /** Null: a wrong proof of this node from here is not one too many. */
+  limitOf(hello: Hello): ProofLimit | null;
+  /** The socket is paused, has no listeners, and belongs to the callee. */
+  proven(socket: Socket, proven: Proven): void;
+  /** `hello`: null before it came. */
+  refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
+  /** It ended without a refusal: garbage, silence, or the peer left. */
+  broken(socket: Socket, reason: string): void;
+}
+
+const TOO_MANY = {
+  code: 'E_LIMIT',
+  sentence: 'Too many connections that did not prove themselves: try again later',
+} as const satisfies Pick<Refusal, 'code' | 'sentence'>;
+
+export class Doorway {
+  private readonly socket: Socket;
+  private readonly ports: DoorwayPorts;
+  private readonly handshake: ServerHandshake;
+  private readonly decoder: Decoder;
+  private readonly timer: Timer;
+  private hello: Hello | null = null;
+  private outcome: Proven | null = null;
+  private isOver = false;
+
+  constructor(socket: Socket, handshake: ServerHandshake, ports: DoorwayPorts) {
+    this.socket = socket;
+    this.handshake = handshake;
+    this.ports = ports;
+    this.decoder = new Decoder(
+      {
+        bodyBegins: () => undefined,
+        frame: (header, body, offset) => this.frame(header, body, offset),
+        malformed: (reason) => this.broken(reason),
+      },
+      ports.pool,
+    );
+    this.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    this.decoder.ioMaxBytes = 0;
+    this.timer = ports.clock.after(PROOF_TIMEOUT_MS, () => this.broken(`It did not prove itself within ${PROOF_TIMEOUT_MS} ms`));
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.data(chunk));
+    socket.on('error', (error) => this.broken(error.message));
+    socket.on('close', () => this.broken('The client left before it was proven'));
+  }
+
+  /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
+  turnAway(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
+    this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
+  }
+
+  /** More strangers have come than there is room for, and this one has had the most time. */
+  giveWay(): void {
+    if (this.isOver) return;
+    this.leave();
+    sayRefusal(this.socket, TOO_MANY);
+    this.ports.broken(this.socket, 'It had to give way to others');
+  }
+
+  private data(chunk: Buffer): void {
+    if (this.isOver) return;
+    if (this.outcome !== null) {
+      this.broken('It sent a byte before it was welcomed');
+      return;
+    }
+    this.decoder.push(chunk, 0, chunk.length);
+    const { outcome } = this;
+    if (outcome === null || this.isOver) return;
+    if (!this.decoder.isBetweenFrames || !stopReading(this.socket)) {
+      this.broken('It sent a byte before it was welcomed');
+      return;
+    }
+    this.leave();
+    // It waits for its process now; a reset meanwhile shows when it is written to there.
+    this.socket.on('error', () => undefined);
+    this.ports.proven(this.socket, outcome);
+  }
+
+  private frame(header: Header, body: Buffer, offset: number): void {
+    if (this.outcome !== null) {
+      this.broken('It sent a frame before it was welcomed');
+      return;
+    }
+    try {
+      const frame = wholeFrame(header, body, offset);
+      if (this.hello === null) this.greet(frame);
+      else this.prove(frame, this.hello);
+    } catch (error) {
+      this.broken(toRsError(error).message);
+    }
+  }
+
+  private greet(frame: Buffer): void {
+    const answer = this.handshake.onHello(frame, this.ports.lookup);
+    if (answer.kind === 'refuse') {
+      this.refuse(answer);
+      return;
+    }
+    this.hello = answer.hello;
+    this.socket.write(answer.frame);
+  }
+
+  private prove(frame: Buffer, hello: Hello): void {
+    const answer = this.handshake.onProof(frame, this.ports.secretOf, this.ports.limitOf(hello));
+    if (answer.kind === 'refuse') this.refuse(answer);
+    else this.outcome = answer;
+  }
+
+  private refuse(refusal: Refusal): void {
+    if (this.isOver) return;
+    this.leave();
+    sayRefusal(this.socket, refusal);
+    this.ports.refused(this.socket, refusal, this.hello);
+  }
+
+  private broken(reason: string): void {
+    if (this.isOver) return;
+    this.leave();
+    this.socket.on('error', () => undefined);
+    this.socket.destroy();
+    this.ports.broken(this.socket, reason);
+  }
+
+  private leave(): void {
+    this.isOver = true;
+    this.decoder.stop();
+    this.timer.cancel();
+    this.socket.removeAllListeners();
+  }
+}
+
+/** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
+export function sayRefusal(socket: Socket, refusal: RefusalWords): void {
+  socket.on('error', () => undefined);
+  socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());
+  socket.end(refuseFrame(refusal), () => socket.destroy());
+}

@@ -1,0 +1,182 @@
+// Connections before the proof, over loopback sockets of this test's own: what others on the same address do costs a client nothing.
+// The clock of the limits is a fake one; what bytes do to one connection is left to test/bad-input.
+
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { type ClientIdentity, ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
+import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import { RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/common/log/log';
+import { FAILED_PROOF_EACH_MS, FAILED_PROOFS_AT_ONCE, HEADER_BYTES, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Entrance } from './listening-sockets.ts';
+import { Gate } from './unproven-limiter.ts';
+
+const KEYS: Record<string, string> = { venus: '0xvenus', mars: '0xmars' };
+const SERVER = {
+  namespaceid: 200,
+  server: 'big-9',
+  serverid: 1,
+  instance: '0123456789abcdef0123456789abcdef',
+  serverkey: null,
+  versions: [1],
+  features: [],
+};
+const ENTRANCE: Entrance = { config: { name: 'if0', address: '127.54.1.1', prefixLength: null, port: 0 }, isClosed: false };
+const SESSION = Buffer.alloc(16, 0x5e);
+const SECRET = Buffer.alloc(32, 9);
+
+const sockets: net.Socket[] = [];
+const servers: net.Server[] = [];
+
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  for (const server of servers.splice(0)) server.close();
+});
+
+class Site {
+  readonly clock = new FakeClock();
+  readonly proven: Proven[] = [];
+  readonly living = new Map<string, Buffer>();
+  readonly known = new Set<string>();
+  readonly gate: Gate;
+  port = 0;
+
+  constructor() {
+    this.gate = new Gate({
+      clock: this.clock,
+      log: quietLog,
+      newHandshake: () => new ServerHandshake(SERVER, randomBytes),
+      keyOf: (node) => KEYS[node] ?? null,
+      secretOf: (session, node) => (SESSION.equals(session) ? (this.living.get(node) ?? null) : null),
+      livingSecretOf: (node) => this.living.get(node) ?? null,
+      isKnown: ({ node, machine }) => this.known.has(`${node} ${machine}`),
+      proven: (socket, proven) => {
+        this.proven.push(proven);
+        socket.end();
+      },
+    });
+  }
+
+  async open(): Promise<this> {
+    const server = net.createServer((socket) => {
+      sockets.push(socket);
+      this.gate.connected(socket, ENTRANCE);
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen({ host: '127.54.1.1', port: 0 }, resolve));
+    this.port = (server.address() as net.AddressInfo).port;
+    return this;
+  }
+
+  connect(from = '127.54.1.2'): Promise<net.Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect({ host: '127.54.1.1', port: this.port, localAddress: from }, () => resolve(socket));
+      sockets.push(socket);
+      socket.on('error', reject);
+    });
+  }
+
+  /** What becomes of a client: `proven`, or the code of its refusal. */
+  async enter(identity: ClientIdentity, from?: string, join: SessionToJoin | null = null): Promise<string> {
+    const socket = await this.connect(from);
+    return enterBy(socket, identity, join);
+  }
+}
+
+async function enterBy(socket: net.Socket, identity: ClientIdentity, join: SessionToJoin | null = null): Promise<string> {
+  const frames = framesOf(socket);
+  const handshake = new ClientHandshake(identity, randomBytes);
+  socket.write(handshake.start());
+  try {
+    const challenge = await frames.next();
+    if (challenge.done === true) return 'closed';
+    handshake.onChallenge(challenge.value);
+    socket.write(handshake.proof(join, []));
+    const answer = await frames.next();
+    if (answer.done === true) return 'proven';
+    handshake.onWelcome(answer.value);
+    return 'welcome';
+  } catch (thrown) {
+    if (thrown instanceof RsError) return thrown.code;
+    throw thrown;
+  }
+}
+
+async function* framesOf(socket: net.Socket): AsyncGenerator<Buffer> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of socket) {
+    bytes = Buffer.concat([bytes, chunk as Buffer]);
+    // The length of a message stands at 8 in its header.
+    const end = (): number => (bytes.length < HEADER_BYTES ? Infinity : HEADER_BYTES + bytes.readUInt32BE(8));
+    while (bytes.length >= end()) {
+      const at = end();
+      yield Buffer.from(bytes.subarray(0, at));
+      bytes = bytes.subarray(at);
+    }
+  }
+}
+
+function as(node: string, changes: Partial<ClientIdentity> & { machine?: string } = {}): ClientIdentity {
+  const { machine = 'machine-1', ...others } = changes;
+  const hello = { versions: [1], features: [], namespaceid: 200, node, instance: 1, machine, boot: 'b', process: null, interface: 'if0' };
+  return { nodekey: KEYS[node] ?? '', serverkey: null, hello, ...others };
+}
+
+async function guess(site: Site, node: string, count = FAILED_PROOFS_AT_ONCE): Promise<string[]> {
+  const said: string[] = [];
+  for (let time = 0; time < count; time++) said.push(await site.enter(as(node, { nodekey: 'wrong', machine: `guess-${time}` })));
+  return said;
+}
+
+test('ten wrong proofs of a node do not lock out the other clients behind the same address', async () => {
+  const site = await new Site().open();
+  expect(await guess(site, 'venus', FAILED_PROOFS_AT_ONCE + 1)).toEqual([...Array(FAILED_PROOFS_AT_ONCE).fill('E_AUTH'), 'E_LIMIT']);
+  expect(await site.enter(as('mars'))).toBe('proven');
+  expect(await site.enter(as('venus'), '127.54.1.3')).toBe('proven');
+});
+
+test('wrong proofs of its own name keep neither a machine that is known out, nor a join of a session that lives', async () => {
+  const site = await new Site().open();
+  await guess(site, 'venus');
+  expect(await site.enter(as('venus'))).toBe('E_LIMIT');
+  site.living.set('venus', SECRET);
+  expect(await site.enter(as('venus'), undefined, { session: SESSION, secret: SECRET })).toBe('proven');
+  site.known.add('venus machine-1');
+  expect(await site.enter(as('venus'))).toBe('proven');
+  expect(site.proven.map(({ kind }) => kind)).toEqual(['join', 'new']);
+});
+
+test('a guess is not looked at while it waits, however right, and a join must be right in both', async () => {
+  const site = await new Site().open();
+  site.living.set('venus', SECRET);
+  await guess(site, 'venus');
+  expect(await site.enter(as('venus'))).toBe('E_LIMIT');
+  expect(await site.enter(as('venus'), undefined, { session: SESSION, secret: Buffer.alloc(32) })).toBe('E_LIMIT');
+  expect(await site.enter(as('venus', { nodekey: 'wrong' }), undefined, { session: SESSION, secret: SECRET })).toBe('E_LIMIT');
+  site.clock.advance(FAILED_PROOF_EACH_MS);
+  expect(await site.enter(as('venus'))).toBe('proven');
+});
+
+test('an unknown name is kept waiting like a known one', async () => {
+  const site = await new Site().open();
+  const known = await guess(site, 'venus', FAILED_PROOFS_AT_ONCE + 1);
+  expect(await guess(site, 'nobody', FAILED_PROOFS_AT_ONCE + 1)).toEqual(known);
+});
+
+test('idle sockets of an address do not keep a client behind it out: the oldest of them gives way', async () => {
+  const site = await new Site().open();
+  const idle: net.Socket[] = [];
+  for (let count = 0; count < 40; count++) idle.push(await site.connect());
+  const ended = idle.map((socket) => new Promise((resolve) => socket.resume().on('close', resolve)));
+  expect(await site.enter(as('mars'))).toBe('proven');
+  await Promise.all(ended.slice(0, 40 - UNPROVEN_PER_ADDRESS_MAX));
+  expect(idle.filter(({ destroyed }) => !destroyed).length).toBeLessThan(UNPROVEN_PER_ADDRESS_MAX);
+});
+
+test('idle sockets of many addresses do not keep a client out', async () => {
+  const site = await new Site().open();
+  for (let count = 0; count < UNPROVEN_MAX + 8; count++) await site.connect(`127.54.2.${1 + (count % 250)}`);
+  expect(await site.enter(as('mars'))).toBe('proven');
+});

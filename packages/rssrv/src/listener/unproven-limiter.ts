@@ -1,0 +1,101 @@
+// Who stands before the proof: how many connections of one address and of all there may be, and what wrong proofs cost. What is proven goes
+// to the listener. Invariants: nobody is refused for where it comes from, before its PROOF: who comes when there is no room takes the place
+// of the oldest of its address, or of all; and the failures of one node cost another one nothing.
+
+import type { Socket } from 'node:net';
+import { type Claim, ProofLimits } from '@rsio/protocol/auth/attempt-limit';
+import { type NodeLookup, type Proven, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { RsError } from '@rsio/common/lib/errors';
+import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { Log } from '@rsio/common/log/log';
+import { sourceKey } from '@rsio/common/lib/subnet';
+import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/common/lib/limits';
+import { Doorway } from './unproven-connection.ts';
+import type { Entrance } from './listening-sockets.ts';
+
+export interface GatePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of one connection. */
+  newHandshake(): ServerHandshake;
+  readonly keyOf: NodeLookup;
+  readonly secretOf: SecretLookup;
+  /** Secret of the session that a node has, or null. */
+  livingSecretOf(node: string): Buffer | null;
+  /** This machine has proved before that it is this node. */
+  isKnown(claim: Claim): boolean;
+  /** The socket is paused, and the callee's. `isOutdated`: it was proved by a configuration that is not in force any more. */
+  proven(socket: Socket, proven: Proven, entrance: Entrance, isOutdated: boolean): void;
+}
+
+export class Gate {
+  private readonly ports: GatePorts;
+  private readonly limits: ProofLimits;
+  private readonly refusals: FrequentLog;
+  private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
+  /** The oldest first, here and in all of them. */
+  private readonly bySource = new Map<string, Set<Doorway>>();
+  private readonly doorways = new Set<Doorway>();
+
+  constructor(ports: GatePorts) {
+    this.ports = ports;
+    this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
+    this.refusals = new FrequentLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
+  }
+
+  connected(socket: Socket, entrance: Entrance): void {
+    const { clock, log, keyOf, secretOf } = this.ports;
+    const address = socket.remoteAddress ?? '';
+    const source = sourceKey(address);
+    // Not the newcomer: whoever is silent on all places would lock out all that come later. A client proves itself in no time.
+    const neighbours = this.bySource.get(source);
+    if ((neighbours?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) neighbours?.values().next().value?.giveWay();
+    if (this.doorways.size >= UNPROVEN_MAX) this.doorways.values().next().value?.giveWay();
+    const { name } = entrance.config;
+    let key: string | null = null;
+    const doorway = new Doorway(socket, this.ports.newHandshake(), {
+      clock,
+      pool: this.bodies,
+      lookup: (node) => {
+        key = keyOf(node);
+        return key;
+      },
+      secretOf,
+      limitOf: ({ node, machine }) => {
+        const waitMs = this.limits.waitMs({ address, node, machine });
+        return waitMs > 0 ? { waitMs, livingSecret: this.ports.livingSecretOf(node) } : null;
+      },
+      proven: (proved, proven) => {
+        this.leave(doorway, source);
+        this.ports.proven(proved, proven, entrance, entrance.isClosed || keyOf(proven.hello.node) !== key);
+      },
+      refused: (_socket, refusal, hello) => {
+        this.leave(doorway, source);
+        if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
+        this.refusals.note('Refused connections', () => log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`));
+      },
+      broken: (_socket, reason) => {
+        this.leave(doorway, source);
+        log.debug(`Dropped ${address} on ${name}: ${reason}`);
+      },
+    });
+    this.doorways.add(doorway);
+    const set = this.bySource.get(source) ?? new Set();
+    this.bySource.set(source, set.add(doorway));
+  }
+
+  /** Nobody is let in any more. */
+  close(refusal: Pick<RsError, 'code'> & { readonly sentence: string }): void {
+    for (const doorway of [...this.doorways]) doorway.turnAway(refusal);
+    this.refusals.close();
+  }
+
+  private leave(doorway: Doorway, source: string): void {
+    this.doorways.delete(doorway);
+    const neighbours = this.bySource.get(source);
+    neighbours?.delete(doorway);
+    if (neighbours?.size === 0) this.bySource.delete(source);
+  }
+}

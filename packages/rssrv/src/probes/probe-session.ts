@@ -1,0 +1,186 @@
+// The server's end of a probe connection: the client measures a path with the frames that paths carry. Sans-I/O over a PathTransport, in
+// the listener's process. Invariants: it touches no session, worker, holder or volume; READ gives zeros and WRITE takes what is forgotten;
+// time, bytes, and what is under way are bounded, and the data leaves in turns, so that a probe does not hold up the listener.
+
+import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import {
+  HANDSHAKE_MESSAGE_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  OUTPUT_QUEUED_MAX_BYTES,
+  PROBE_BYTES_MAX,
+  PROBE_SLOTS,
+  PROBE_TIME_MAX_MS,
+  PROBE_TURN_BYTES,
+  PROBE_WINDOW_BYTES,
+  SECTOR_BYTES,
+  SEGMENT_BYTES,
+  SESSION_ID_BYTES,
+} from '@rsio/common/lib/limits';
+import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
+import { Heartbeat } from '@rsio/protocol/link/heartbeat';
+import type { PathTransport } from '@rsio/protocol/link/path-transport';
+import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+
+export interface ProbePorts {
+  readonly clock: Clock;
+  readonly pools: ConnectionPools;
+  /** Called once. `bytes`: what went both ways. */
+  closed(reason: string, bytes: number): void;
+}
+
+/** What the proof settled, and what WELCOME says besides. */
+export interface ProbeAdmission {
+  readonly welcomeKey: string;
+  readonly transcript: string;
+  readonly digest: boolean;
+  readonly interfaces: readonly ServerInterface[];
+  readonly generation: number;
+}
+
+export class ProbeSession implements ConnectionHandler {
+  private readonly connection: Connection;
+  private readonly ports: ProbePorts;
+  private readonly generation: number;
+  private readonly heartbeat: Heartbeat;
+  private readonly reads = new FixedQueue<Header>(PROBE_SLOTS);
+  private readonly deadline: Timer;
+  private turn: Timer | null = null;
+  /** READ data said in this turn. */
+  private turnBytes = 0;
+  /** Requests in this receive event. */
+  private requests = 0;
+
+  /** Says WELCOME. */
+  constructor(transport: PathTransport, admission: ProbeAdmission, ports: ProbePorts) {
+    const { welcomeKey, transcript, digest, interfaces, generation } = admission;
+    this.ports = ports;
+    this.generation = generation;
+    this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, ports.clock.monotonicMs());
+    this.connection = new Connection(transport, ports.pools, this);
+    const { encoder, decoder } = this.connection;
+    decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
+    decoder.ioMaxBytes = SEGMENT_BYTES;
+    const session = Buffer.alloc(SESSION_ID_BYTES);
+    const welcome = { session, path: 0, slots: PROBE_SLOTS, windowBytes: PROBE_WINDOW_BYTES, interfaces, generation };
+    encoder.raw(buildWelcome(welcomeKey, transcript, welcome));
+    encoder.flush();
+    encoder.digest = digest;
+    decoder.digest = digest;
+    this.deadline = ports.clock.after(PROBE_TIME_MAX_MS, () => this.bye('E_LIMIT', `A probe may take ${PROBE_TIME_MAX_MS} ms`));
+  }
+
+  /** Last words, then the end. */
+  bye(code: string, sentence: string): void {
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.finish(sentence);
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(): void {}
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    // A slot is used again only when its answer has come, and answers leave between events: many small frames at once are no measurement.
+    if (++this.requests > PROBE_SLOTS) {
+      this.violation(`More than ${PROBE_SLOTS} requests came at once`);
+      return;
+    }
+    switch (header.op) {
+      case OP.READ:
+      case OP.WRITE:
+        this.io(header);
+        return;
+      case OP.PING:
+      case OP.BYE:
+        this.control(header, body, offset);
+        return;
+      default:
+        this.violation(`${frameName(header.op)} was not to be sent on a probe`);
+    }
+  }
+
+  received(): void {
+    this.requests = 0;
+    this.answerReads();
+    if (this.movedBytes > PROBE_BYTES_MAX) this.bye('E_LIMIT', `A probe may move ${PROBE_BYTES_MAX} bytes`);
+    else if (this.connection.encoder.queuedBytes > OUTPUT_QUEUED_MAX_BYTES) {
+      this.connection.close('The client does not read its answers', true);
+    }
+  }
+
+  drained(): void {
+    this.answerReads();
+  }
+
+  closed(reason: string): void {
+    this.deadline.cancel();
+    this.turn?.cancel();
+    this.reads.clear();
+    this.ports.closed(reason, this.movedBytes);
+  }
+
+  private get movedBytes(): number {
+    return this.connection.receivedBytes + this.connection.sentBytes;
+  }
+
+  private io(header: Header): void {
+    const { op, flags, handle, slot, seq, lba, count } = header;
+    const bytes = count * SECTOR_BYTES;
+    if (flags !== 0 || handle !== 0 || slot >= PROBE_SLOTS || bytes === 0 || bytes > SEGMENT_BYTES) {
+      this.violation(`${frameName(op)} of ${bytes} bytes in slot ${slot} of handle ${handle}, flags ${flags}`);
+    } else if (op === OP.WRITE) {
+      this.connection.encoder.io(OP.WRITE | ANSWER, 0, STATUS.OK, slot, seq, lba, count);
+    } else if (this.reads.isFull) {
+      this.violation(`More than ${PROBE_SLOTS} READs are unanswered`);
+    } else {
+      this.reads.push({ ...header });
+    }
+  }
+
+  /** As much as the client takes and the turn allows; a turn of the loop, since a send that ends at once must not make another one. */
+  private answerReads(): void {
+    const { encoder } = this.connection;
+    while (this.reads.length > 0 && this.turnBytes < PROBE_TURN_BYTES && encoder.queuedBytes < PROBE_TURN_BYTES) {
+      const { slot, seq, lba, count } = this.reads.shift()!;
+      const bytes = count * SECTOR_BYTES;
+      const at = encoder.beginIo(bytes);
+      // What was in the buffer is nobody's business.
+      encoder.buffer.fill(0, at, at + bytes);
+      encoder.endIo(OP.READ | ANSWER, 0, STATUS.OK, slot, seq, lba, count, bytes);
+      this.turnBytes += bytes;
+    }
+    encoder.flush();
+    if (this.turnBytes > 0) this.turn ??= this.ports.clock.after(0, () => this.nextTurn());
+  }
+
+  private nextTurn(): void {
+    this.turn = null;
+    this.turnBytes = 0;
+    this.answerReads();
+  }
+
+  private control(header: Header, body: Buffer, offset: number): void {
+    try {
+      if (header.op === OP.BYE) {
+        this.connection.close(`The client said: ${decodeFarewell(body, offset, header.length).sentence}`, false);
+        return;
+      }
+      const pong = this.heartbeat.onPing(decodeHeartbeat(body, offset, header.length), this.ports.clock.monotonicMs(), 0, this.generation);
+      this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+    } catch (error) {
+      if (!(error instanceof RsError)) throw error;
+      this.violation(error.message);
+    }
+  }
+
+  private violation(what: string): void {
+    this.connection.close(`Protocol error of the client: ${what}`, true);
+  }
+}

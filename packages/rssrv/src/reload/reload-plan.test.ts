@@ -1,0 +1,173 @@
+// What a changed rssrvcfg asks for: read from real files' text, so that the reader and the plan agree about what a file says.
+// That it is done as planned is shown in test/integration.
+
+import { describe, expect, test } from 'vitest';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { type ReloadPlan, type ReloadRefusal, reloadPlan } from './reload-plan.ts';
+import type { VolumeStanding } from '../volumes/volume-plan.ts';
+
+const FILE = `[namespace osl]
+namespaceid = 200
+port = 5000
+namespacekey = 0xa-key-of-the-namespace
+[server big-9]
+serverid = 1
+serverkey = 0xa-key-of-the-server
+[interface if1]
+address = 192.168.45.10
+[interface if2]
+address = fd00::10
+[volume oracle]
+path = /storage/oracle.img
+size = 15g
+[volume tvol1]
+type = memory
+size = 1m
+clients = venus
+[clients]
+big-2 0xbig2-secret-of-the-lab
+venus 0xvenus-secret-of-the-lab
+`;
+
+/** Everything is served, and nobody has it open. */
+const unused = ({ sizeBytes }: ServerVolumeConfig): VolumeStanding => ({ sizeBytes, users: [] });
+
+function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | ReloadRefusal {
+  let text = FILE;
+  for (const [from, to] of edits) {
+    if (!text.includes(from)) throw new Error(`The file has no ${from}`);
+    text = text.replace(from, to);
+  }
+  return reloadPlan(parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(text, 'rssrvcfg'), unused);
+}
+
+function applied(...edits: readonly (readonly [string, string])[]): ReloadPlan {
+  const result = plan(...edits);
+  if (result.kind === 'refuse') throw new Error(result.sentences.join());
+  return result;
+}
+
+const NEW_INTERFACE = ['[volume oracle]', '[interface if3]\naddress = 192.168.47.10\n[volume oracle]'] as const;
+
+describe('applied', () => {
+  test.each([
+    ['nothing', [['osl', 'osl']]],
+    ['another spelling of an address', [['fd00::10', 'fd00:0:0::10']]],
+    ['comments and blank lines', [['[volume oracle]', '# by Ann\n\n[volume oracle]']]],
+    [
+      'the order of volumes',
+      [
+        ['[volume oracle]\npath = /storage/oracle.img\nsize = 15g\n', ''],
+        ['[clients]', '[volume oracle]\npath = /storage/oracle.img\nsize = 15g\n[clients]'],
+      ],
+    ],
+  ] as const)('%s changes no socket, client or setting', (_what, edits) => {
+    const { opened, closed, removedClients } = applied(...edits);
+    expect({ opened, closed, removedClients }).toEqual({ opened: [], closed: [], removedClients: [] });
+  });
+
+  test('the same file says that nothing has changed', () => {
+    const { volumes, ...plan } = applied(['osl', 'osl']);
+    expect(volumes).toMatchObject({ added: [], retried: [], removed: [] });
+    expect(plan).toEqual({
+      kind: 'apply',
+      opened: [],
+      closed: [],
+      isListChanged: false,
+      removedClients: [],
+      rekeyedClients: [],
+      changes: [],
+      newWarnings: [],
+    });
+  });
+
+  test('a new interface is opened, in a new list', () => {
+    const { opened, closed, isListChanged, changes } = applied(NEW_INTERFACE);
+    expect(opened).toEqual([{ name: 'if3', address: '192.168.47.10', prefixLength: null, port: 5000 }]);
+    expect({ closed, isListChanged, changes }).toEqual({
+      closed: [],
+      isListChanged: true,
+      changes: ['interface if3 (192.168.47.10:5000) was added'],
+    });
+  });
+
+  test('another address of an interface is one closed and one opened; so is another port for all', () => {
+    const moved = applied(['192.168.45.10', '192.168.45.11']);
+    expect(moved.changes).toEqual([
+      'interface if1 (192.168.45.10:5000) is not listened on any more',
+      'interface if1 (192.168.45.11:5000) was added',
+    ]);
+    const ported = applied(['port = 5000', 'port = 6000']);
+    expect(ported.opened.map(({ port }) => port)).toEqual([6000, 6000]);
+    expect(ported.closed.map(({ port }) => port)).toEqual([5000, 5000]);
+    expect(ported.changes).toContain('exploration is answered on port 6000');
+  });
+
+  test('an interface under another name keeps its socket, and the list is another one', () => {
+    const { opened, closed, isListChanged, changes } = applied(['interface if1', 'interface lan1']);
+    expect({ opened, closed, isListChanged }).toEqual({ opened: [], closed: [], isListChanged: true });
+    expect(changes).toEqual(['names or order of the interfaces']);
+  });
+
+  test('clients that come, go, or have another key; no key is ever told', () => {
+    const { removedClients, rekeyedClients, changes } = applied(
+      ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],
+      ['0xbig2', '0xBIG2'],
+    );
+    expect([removedClients, rekeyedClients]).toEqual([['venus'], ['big-2']]);
+    expect(changes).toEqual([
+      'client venus is removed, its session ends, what it holds it keeps',
+      'client big-6 may log in',
+      'client big-2 has another key, its session by the old one ends, what it holds it keeps',
+    ]);
+    expect(changes.join()).not.toMatch(/0x/);
+  });
+
+  test('explore, namespacekey, log-level, the label of the namespace, a subnet', () => {
+    const { changes } = applied(
+      ['namespacekey = 0xa-key-of-the-namespace', 'explore = no'],
+      ['serverid = 1', 'serverid = 1\nlog-level = debug'],
+      ['[namespace osl]', '[namespace lab]'],
+      ['192.168.45.10', '192.168.45.10/16'],
+    );
+    expect(changes).toEqual([
+      'the namespace is called lab',
+      'explore is no',
+      'there is no namespacekey any more',
+      'log-level is debug',
+      'subnets of the interfaces',
+    ]);
+  });
+
+  test('a warning is told once', () => {
+    const short = ['big-2 0xbig2-secret-of-the-lab', 'big-2 0xb'] as const;
+    expect(applied(short).newWarnings.map(({ message }) => message)).toEqual([expect.stringMatching(/^Short key of client big-2/)]);
+    const config = parseRssrvConfig(FILE.replace(...short), 'rssrvcfg');
+    const again = reloadPlan(config, parseRssrvConfig(`\n${FILE.replace(...short)}`, 'rssrvcfg'), unused);
+    expect(again).toMatchObject({ kind: 'apply', newWarnings: [] });
+  });
+});
+
+describe('refused, naming section and remedy', () => {
+  test.each([
+    ['namespaceid = 200', 'namespaceid = 201', /^namespaceid in \[namespace osl\] has changed.*: restart rssrv, or take the change back$/],
+    ['serverid = 1', 'serverid = 2', /^serverid in \[server big-9\] has changed/],
+    ['[server big-9]', '[server big-8]', /^The name in \[server big-9\] has changed/],
+    ['serverkey = 0xa-key-of-the-server', '', /^serverkey in \[server big-9\] has changed/],
+    ['size = 15g', 'size = 14g', /^Section \[volume oracle\] has a smaller size, \d+ instead of \d+ bytes: .*: take the change back$/],
+  ])('%s -> %s', (from, to, sentence) => {
+    const result = plan([from, to]);
+    expect(result).toEqual({ kind: 'refuse', sentences: expect.arrayContaining([expect.stringMatching(sentence)]) });
+  });
+
+  test('whole: what could be applied is not, and every section is named', () => {
+    const result = plan(NEW_INTERFACE, ['serverid = 1', 'serverid = 2'], ['size = 15g', 'size = 14g']);
+    expect(result).toMatchObject({ kind: 'refuse', sentences: [expect.stringContaining('serverid'), expect.stringContaining('oracle')] });
+  });
+
+  test('no key is told', () => {
+    const result = plan(['0xa-key-of-the-server', '0xanother-key-of-the-server']);
+    expect(JSON.stringify(result)).not.toMatch(/0xa/);
+  });
+});

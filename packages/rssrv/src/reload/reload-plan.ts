@@ -1,0 +1,132 @@
+// What a changed rssrvcfg asks of a running server: what can be applied under way, or every reason why nothing is. Pure.
+// What it asks of volumes is in volume-plan.ts. Leaves sockets, sessions and the log to the listener. Invariant: one refusal refuses the
+// whole file, and a sentence never shows a key.
+
+import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { printEndpoint } from '@rsio/common/lib/units';
+import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
+
+export interface ReloadPlan {
+  readonly kind: 'apply';
+  /** To be listened on from now on. */
+  readonly opened: readonly ServerInterfaceConfig[];
+  /** Not to be listened on any more. */
+  readonly closed: readonly ServerInterfaceConfig[];
+  /** The list that clients get is another one: names, addresses, ports or their order. */
+  readonly isListChanged: boolean;
+  /** Names of clients that may not use the server any more. */
+  readonly removedClients: readonly string[];
+  /** Names of clients that have another key: whoever is served by the old one may not be the client. */
+  readonly rekeyedClients: readonly string[];
+  readonly volumes: VolumePlan;
+  /** For the log: what changes, in words; empty when the file says what it said before. */
+  readonly changes: readonly string[];
+  /** Warnings that the old file did not draw. */
+  readonly newWarnings: RssrvConfig['warnings'];
+}
+
+export interface ReloadRefusal {
+  readonly kind: 'refuse';
+  /** One for each section that cannot change under way. */
+  readonly sentences: readonly string[];
+}
+
+/** `old` is what the server runs by, `next` what the file says now; `standingOf`: how a volume of `old` stands. */
+export function reloadPlan(
+  old: RssrvConfig,
+  next: RssrvConfig,
+  standingOf: (volume: ServerVolumeConfig) => VolumeStanding,
+): ReloadPlan | ReloadRefusal {
+  const volumes = volumeChanges(old.volumes, next.volumes, standingOf);
+  const sentences = [...identityRefusals(old, next), ...volumes.refusals];
+  if (sentences.length > 0) return { kind: 'refuse', sentences };
+  const [before, after] = [byEndpoint(old.interfaces), byEndpoint(next.interfaces)];
+  const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
+  const closed = old.interfaces.filter((one) => !after.has(endpointKey(one)));
+  const isListChanged = listText(old) !== listText(next);
+  const warned = new Set(old.warnings.map(({ message }) => message));
+  return {
+    kind: 'apply',
+    opened,
+    closed,
+    isListChanged,
+    removedClients: namesMissingIn(old.clients, next.clients),
+    rekeyedClients: rekeyed(old, next),
+    volumes: volumes.plan,
+    changes: [
+      ...closed.map((one) => `interface ${endpointText(one)} is not listened on any more`),
+      ...opened.map((one) => `interface ${endpointText(one)} was added`),
+      ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces'] : []),
+      ...clientChanges(old, next),
+      ...settingChanges(old, next),
+      ...volumes.changes,
+    ],
+    newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
+  };
+}
+
+/** One text for all spellings of an interface's address, with its port. */
+export function endpointKey({ address, port }: Pick<ServerInterfaceConfig, 'address' | 'port'>): string {
+  return `${addressKey(address)} ${port}`;
+}
+
+function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
+  const section = `[server ${old.server.name}]`;
+  const refusals: string[] = [];
+  const fixed = (place: string, what: string, isSame: boolean): void => {
+    if (!isSame) refusals.push(`${what} in ${place} has changed, which clients know the server by: restart rssrv, or take the change back`);
+  };
+  fixed(`[namespace ${old.namespace.name}]`, 'namespaceid', old.namespace.namespaceid === next.namespace.namespaceid);
+  fixed(section, 'The name', old.server.name === next.server.name);
+  fixed(section, 'serverid', old.server.serverid === next.server.serverid);
+  fixed(section, 'serverkey', old.server.serverkey === next.server.serverkey);
+  return refusals;
+}
+
+function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  return [
+    ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed, its session ends, what it holds it keeps`),
+    ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} may log in`),
+    ...rekeyed(old, next).map((name) => `client ${name} has another key, its session by the old one ends, what it holds it keeps`),
+  ];
+}
+
+function rekeyed(old: RssrvConfig, next: RssrvConfig): string[] {
+  const keys = new Map(old.clients.map(({ name, key }) => [name, key]));
+  return next.clients.filter(({ name, key }) => keys.has(name) && keys.get(name) !== key).map(({ name }) => name);
+}
+
+function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  const changes: string[] = [];
+  const [before, after] = [old.namespace, next.namespace];
+  if (before.name !== after.name) changes.push(`the namespace is called ${after.name}`);
+  if (before.port !== after.port) changes.push(`exploration is answered on port ${after.port}`);
+  if (before.explore !== after.explore) changes.push(`explore is ${after.explore}`);
+  if (before.namespacekey !== after.namespacekey)
+    changes.push(after.namespacekey === null ? 'there is no namespacekey any more' : 'namespacekey is another one');
+  if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
+  if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
+  const subnets = ({ interfaces }: RssrvConfig): string =>
+    interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();
+  if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces');
+  return changes;
+}
+
+function byEndpoint(interfaces: readonly ServerInterfaceConfig[]): ReadonlyMap<string, ServerInterfaceConfig> {
+  return new Map(interfaces.map((one) => [endpointKey(one), one]));
+}
+
+function listText({ interfaces }: RssrvConfig): string {
+  return interfaces.map((one) => `${one.name} ${one.address} ${one.port}`).join();
+}
+
+function endpointText({ name, address, port }: ServerInterfaceConfig): string {
+  return `${name} (${printEndpoint(address, port)})`;
+}
+
+/** Names of `these` that `those` lack. */
+function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
+  const others = new Set(those.map(({ name }) => name));
+  return these.map(({ name }) => name).filter((name) => !others.has(name));
+}

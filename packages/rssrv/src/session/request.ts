@@ -1,0 +1,102 @@
+// One I/O request of a client, in three steps: validate (pure), execute (backend), map the error (a status number).
+// Nothing reaches a backend that was not validated here; nothing is answered here: the session does that.
+
+import { IO_MAX_SECTORS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { Backend } from '../backends/common/backend.ts';
+import type { ServedVolume } from '../backends/common/served-volume.ts';
+
+/** A volume opened by a session. */
+export interface OpenVolume {
+  readonly handle: number;
+  readonly volume: ServedVolume;
+  readonly backend: Backend;
+  readonly readonly: boolean;
+  /** Every write is written through: several clients may write. */
+  readonly writeThrough: boolean;
+  /** Of its grant: it is revoked together with all up to that. */
+  readonly epoch: number;
+  /** Of the storage, when it was granted. */
+  readonly life: string;
+  /** What may be used of it, in bytes: grows with the volume. */
+  sizeBytes: number;
+  /** CLOSE was asked for, or it was revoked: nothing new starts. */
+  closing: boolean;
+  /** Something was written that no sync covers which began later. */
+  unsynced: boolean;
+  /** I/O that was begun and goes on. */
+  running: number;
+  /** Waits for the last of it. */
+  whenIdle: (() => void) | null;
+}
+
+/** I/O begins that does not end at once; `leave` when it has been answered. */
+export function enter(open: OpenVolume): void {
+  open.running++;
+}
+
+export function leave(open: OpenVolume): void {
+  open.running--;
+  if (open.running > 0) return;
+  open.whenIdle?.();
+  open.whenIdle = null;
+}
+
+/** Flags that each op knows; any other is a request of a newer client. */
+const FLAGS_KNOWN: Readonly<Record<number, number>> = {
+  [OP.READ]: 0,
+  [OP.WRITE]: FLAG.FUA,
+  [OP.FLUSH]: 0,
+  [OP.DISCARD]: FLAG.WIDE | FLAG.FUA,
+  [OP.ZERO]: FLAG.WIDE | FLAG.FUA | FLAG.NO_HOLE,
+};
+
+/** Whether an I/O request may be executed on this volume: range, alignment, rights, flags. Sizes in sectors of 512 bytes. */
+export function validate(open: OpenVolume | undefined, op: number, flags: number, lba: number, count: number): Status {
+  if (open === undefined || open.closing) return STATUS.STALE;
+  if ((flags & ~(FLAGS_KNOWN[op] ?? 0)) !== 0) return STATUS.BAD_REQUEST;
+  if (op === OP.FLUSH) return lba === 0 && count === 0 ? STATUS.OK : STATUS.BAD_REQUEST;
+  if (count === 0) return STATUS.BAD_REQUEST;
+  if ((op === OP.READ || op === OP.WRITE) && count > IO_MAX_SECTORS) return STATUS.BAD_REQUEST;
+  if (op !== OP.READ && open.readonly) return STATUS.READ_ONLY;
+  const sectors = sectorsOf(op, flags, count);
+  const blockSectors = open.volume.blockSizeBytes / SECTOR_BYTES;
+  if (lba % blockSectors !== 0 || sectors % blockSectors !== 0) return STATUS.MISALIGNED;
+  return (lba + sectors) * SECTOR_BYTES > open.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+}
+
+/**
+ * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that did not go at once; `body` belongs to the backend until `done`.
+ * READs have their own ways, because of where their data goes.
+ */
+export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
+  const { backend } = open;
+  const positionBytes = header.lba * SECTOR_BYTES;
+  const lengthBytes = sectorsOf(header.op, header.flags, header.count) * SECTOR_BYTES;
+  const fua = isFua(open, header.flags);
+  switch (header.op) {
+    case OP.FLUSH:
+      backend.flush(done);
+      return;
+    case OP.WRITE:
+      backend.write(body, 0, lengthBytes, positionBytes, fua, done);
+      return;
+    case OP.DISCARD:
+      backend.discard(positionBytes, lengthBytes, fua ? (status) => flushAfter(backend, status, done) : done);
+      return;
+    default:
+      backend.zero(positionBytes, lengthBytes, (header.flags & FLAG.NO_HOLE) !== 0, fua, done);
+  }
+}
+
+/** Whether the request must be durable when it is answered. */
+export function isFua(open: OpenVolume, flags: number): boolean {
+  return (flags & FLAG.FUA) !== 0 || open.writeThrough;
+}
+
+function flushAfter(backend: Backend, status: Status, done: (status: Status) => void): void {
+  if (status === STATUS.OK) backend.flush(done);
+  else done(status);
+}

@@ -1,0 +1,304 @@
+// The server's end of one path of a session: answers heartbeats, holds back READs while the client lets answers pile up, and passes
+// whole requests on. A READ held back counts as not yet received: it is looked at when there is room again, and forgotten with the path.
+
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { addressKey } from '@rsio/common/lib/subnet';
+import { SYNC_BATCH_MAX_MS } from '@rsio/common/lib/program-limits';
+import {
+  ANSWERS_QUEUED_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  SEGMENT_BYTES,
+  SERVER_DEAD_AFTER_MS,
+  SLOTS,
+  UNLISTED_PATH_MS,
+} from '@rsio/common/lib/limits';
+import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
+import { Heartbeat } from '@rsio/protocol/link/heartbeat';
+import type { PathTransport } from '@rsio/protocol/link/path-transport';
+import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+
+/** What the listener settled about a proven connection. */
+export interface Admission {
+  /** For the WELCOME: hex. */
+  readonly welcomeKey: string;
+  readonly transcript: string;
+  /** The server's interface that it came in by. */
+  readonly arrivedAt: ServerInterface;
+  readonly digest: boolean;
+  /** The client may send REVOKE. */
+  readonly revoke: boolean;
+  /** Numbers of the paths that the client holds dead. */
+  readonly dead: readonly number[];
+}
+
+export interface ServerPathOwner {
+  /** A whole slotted request; its body is valid only during the call. */
+  request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
+  fence(path: ServerPath, number: number): void;
+  /** The client gives up what it sent on a handle: pairs of slot and seq. */
+  revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
+  /** A BYE: the client ends its session. */
+  clientEnds(sentence: string): void;
+  /** Age of the oldest executing request, ms. */
+  oldestMs(): number;
+  generation(): number;
+  /** Ends paths of a client that does not read its answers. */
+  relieve(): void;
+  /** False: the session owes its client so much, over all paths, that a path with more than a little of it waits; `takeWaiting` follows. */
+  hasRoom(): boolean;
+  /** A send of one of its paths has completed. */
+  drained(): void;
+  pathClosed(path: ServerPath, reason: string): void;
+}
+
+/** How many frames are taken between two looks at the clock. */
+const FRAMES_PER_LOOK = 16;
+const EMPTY = Buffer.alloc(0);
+
+export class ServerPath implements ConnectionHandler {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly arrivedAt: ServerInterface;
+  /** The feature of REVOKE was agreed. */
+  private readonly mayRevoke: boolean;
+  private readonly owner: ServerPathOwner;
+  private readonly clock: Clock;
+  private readonly heartbeat: Heartbeat;
+  private readonly held = new FixedQueue<Header>(SLOTS);
+  /** A READ that came too early to be read again: it is taken before those held back. */
+  private deferred: Header | null = null;
+  /** READs under way whose answers will go here. */
+  private owedBytes = 0;
+  private framesTaken = 0;
+  private eventStartMs = 0;
+  private turnAsked = false;
+  /** Since when its interface is not on the server's list; null: it is. */
+  private unlistedSinceMs: number | null = null;
+
+  constructor(
+    number: number,
+    { arrivedAt, revoke }: Pick<Admission, 'arrivedAt' | 'revoke'>,
+    transport: PathTransport,
+    pools: ConnectionPools,
+    clock: Clock,
+    owner: ServerPathOwner,
+  ) {
+    this.number = number;
+    this.arrivedAt = arrivedAt;
+    this.mayRevoke = revoke;
+    this.owner = owner;
+    this.clock = clock;
+    this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
+    this.connection = new Connection(transport, pools, this);
+  }
+
+  /** Looked at every heartbeat interval. */
+  tick(nowMs: number): void {
+    if (nowMs - this.heartbeat.lastReceivedMs > SERVER_DEAD_AFTER_MS) {
+      this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
+      return;
+    }
+    // Not at once: a client that finds its other interface on the new list makes that path first, and its I/O never waits. Not never: it
+    // may be a client that goes by its own file, and nothing but this ends the paths of an interface that is to be taken away.
+    if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
+      this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was taken out of the server's configuration`);
+      return;
+    }
+    if (!this.heartbeat.isDue(nowMs)) return;
+    const ping = this.heartbeat.ping(nowMs, this.owner.oldestMs(), this.owner.generation());
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(ping));
+    this.connection.encoder.flush();
+  }
+
+  /** What the server's list names now; a path whose interface it does not name ends within UNLISTED_PATH_MS. */
+  listed(interfaces: readonly ServerInterface[]): void {
+    const { address, port } = this.arrivedAt;
+    const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
+    if (isListed) this.unlistedSinceMs = null;
+    else this.unlistedSinceMs ??= this.clock.monotonicMs();
+  }
+
+  notify(generation: number): void {
+    this.connection.encoder.message(OP.NOTIFY, 0, 0, 0, 0, generation, EMPTY);
+    this.connection.encoder.flush();
+  }
+
+  /** Last words, then the end. */
+  bye(code: string, sentence: string): void {
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.finish(sentence);
+  }
+
+  violation(what: string): void {
+    this.connection.close(`Protocol error of the client: ${what}`, true);
+  }
+
+  // --- ConnectionHandler
+
+  bodyBegins(header: Header): void {
+    this.check(header);
+  }
+
+  frame(header: Header, body: Buffer, offset: number): void {
+    if (!this.check(header)) return;
+    if (header.op === OP.READ) {
+      if (this.mustHold()) this.hold(header);
+      else this.owner.request(this, header, body, offset);
+      return;
+    }
+    if (frameEntry(header.op)?.slotted === true) {
+      this.owner.request(this, header, body, offset);
+      return;
+    }
+    try {
+      this.control(header, body, offset);
+    } catch (error) {
+      if (!(error instanceof RsError)) throw error;
+      this.violation(error.message);
+    }
+  }
+
+  received(): void {
+    const nowMs = this.clock.monotonicMs();
+    this.heartbeat.received(nowMs);
+    this.framesTaken = 0;
+    this.connection.encoder.flush();
+    this.owner.relieve();
+  }
+
+  drained(): void {
+    this.takeHeld();
+    this.owner.drained();
+  }
+
+  closed(reason: string): void {
+    this.held.clear();
+    this.deferred = null;
+    this.owner.pathClosed(this, reason);
+  }
+
+  /** Answers of requests that ended outside of a receive event. */
+  flushSoon(): void {
+    if (this.turnAsked) return;
+    this.turnAsked = true;
+    this.clock.soon(() => {
+      this.turnAsked = false;
+      if (!this.connection.closed) this.connection.encoder.flush();
+    });
+  }
+
+  /** Answers that the client has not read, and those of READs that are under way. */
+  get unreadBytes(): number {
+    return this.connection.encoder.queuedBytes + this.owedBytes;
+  }
+
+  /** A READ is under way whose answer goes here; less than 0: it has ended. */
+  owe(bytes: number): void {
+    this.owedBytes += bytes;
+  }
+
+  /** Other paths have room again, or this one has. */
+  takeWaiting(): void {
+    if (this.deferred === null && this.held.length > 0) this.takeHeld();
+  }
+
+  /** The session cannot take this READ now: it counts as not yet received, and no other overtakes it. */
+  defer(header: Header): void {
+    this.deferred = { ...header };
+  }
+
+  revoked(handle: number): void {
+    this.connection.encoder.message(OP.REVOKED, 0, 0, 0, 0, handle, EMPTY);
+    this.flushSoon();
+  }
+
+  /** There is room in the session: takes what it deferred, and what waits behind that. */
+  takeDeferred(): void {
+    const { deferred } = this;
+    if (deferred === null) return;
+    this.deferred = null;
+    this.owner.request(this, deferred, EMPTY, 0);
+    if (this.deferred === null) this.takeHeld();
+  }
+
+  /** Takes READs that were held back, as far as there is room and time. */
+  private takeHeld(): void {
+    this.framesTaken = 0;
+    while (this.held.length > 0 && !this.connection.closed) {
+      if (this.mustWait()) break;
+      this.owner.request(this, this.held.shift()!, EMPTY, 0);
+    }
+    if (!this.connection.closed) this.connection.encoder.flush();
+  }
+
+  /** READs keep their order among themselves, and the loop turns between long batches. */
+  private mustHold(): boolean {
+    return this.held.length > 0 || this.mustWait();
+  }
+
+  private mustWait(): boolean {
+    if (this.deferred !== null) return true;
+    if (this.connection.encoder.queuedBytes > ANSWERS_QUEUED_MAX_BYTES) return true;
+    if (this.unreadBytes > SEGMENT_BYTES && !this.owner.hasRoom()) return true;
+    if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
+    const nowMs = this.clock.monotonicMs();
+    if (this.framesTaken === 1) this.eventStartMs = nowMs;
+    if (nowMs - this.eventStartMs <= SYNC_BATCH_MAX_MS) return false;
+    this.clock.after(0, () => this.takeHeld());
+    return true;
+  }
+
+  private hold(header: Header): void {
+    if (this.held.isFull) {
+      this.violation(`More than ${SLOTS} READs unanswered on one path`);
+      return;
+    }
+    this.held.push({ ...header });
+  }
+
+  /** Whether a client may send this frame at all; a request for slots, or a frame of the handshake, out of place ends the path. */
+  private check(header: Header): boolean {
+    const entry = frameEntry(header.op);
+    assert(entry !== undefined, 'The decoder lets unknown ops through');
+    const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;
+    if (!isFine) this.violation(`${frameName(header.op)} was not to be sent here`);
+    return isFine;
+  }
+
+  private control(header: Header, body: Buffer, offset: number): void {
+    const nowMs = this.clock.monotonicMs();
+    switch (header.op) {
+      case OP.PING: {
+        const pong = this.heartbeat.onPing(
+          decodeHeartbeat(body, offset, header.length),
+          nowMs,
+          this.owner.oldestMs(),
+          this.owner.generation(),
+        );
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        return;
+      }
+      case OP.PONG:
+        this.heartbeat.onPong(decodeHeartbeat(body, offset, header.length), nowMs);
+        return;
+      case OP.FENCE:
+        this.owner.fence(this, header.aux);
+        return;
+      case OP.REVOKE:
+        if (this.mayRevoke) this.owner.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
+        else this.violation('REVOKE was not agreed on');
+        return;
+      default: {
+        const bye = decodeFarewell(body, offset, header.length);
+        this.connection.close(`The client said: ${bye.sentence}`, false);
+        this.owner.clientEnds(bye.sentence);
+      }
+    }
+  }
+}

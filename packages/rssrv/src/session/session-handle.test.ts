@@ -1,0 +1,161 @@
+// REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is said when nothing of the handle can start or run any more, and tags that
+// are given up are never executed. Leaves what revokes volumes from the server's side to session-revoke.test.ts.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const NOTHING = Buffer.alloc(0);
+const STALE = STATUS.STALE;
+
+let scene: SessionScene;
+let path: RawPath;
+
+beforeEach(async () => {
+  scene = new SessionScene();
+  path = scene.path();
+  await scene.open(path);
+});
+
+async function revoke(tags: readonly number[], on = path, handle = 1): Promise<void> {
+  on.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, encodeRevoke({ tags }));
+  on.connection.encoder.flush();
+  await scene.turn();
+}
+
+async function finish(status = 0): Promise<void> {
+  scene.storage.finish(status);
+  await scene.turn();
+}
+
+/** What came since the last time. */
+function heard(from = path): string[] {
+  return from.heard.splice(0);
+}
+
+test('REVOKED comes when what executes has ended, and is flushed and closed', async () => {
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  await revoke([0, 1, 1, 1]);
+  expect(heard()).toEqual([]);
+  await finish();
+  await finish();
+  expect(heard()).toEqual(['WRITE answer 0/1 status 0', 'READ answer 1/1 status 0']);
+  expect(scene.storage.begun).toEqual(['WRITE', 'READ', 'FLUSH']);
+  await finish();
+  expect([heard(), scene.storage.isClosed]).toEqual([['REVOKED 1'], true]);
+  expect(scene.released, 'the hold stays').toEqual([]);
+});
+
+test('what comes later on the handle, given up or not, is answered STALE and not executed', async () => {
+  const late = scene.path();
+  await revoke([3, 1, 4, 1]);
+  late.io(OP.WRITE, { slot: 3, seq: 1 }, 8);
+  late.message(OP.IOCTL, { slot: 4, seq: 1 }, NOTHING, 1, IOCTL.IDENTIFY);
+  late.io(OP.WRITE, { slot: 5, seq: 1 });
+  await scene.turn();
+  expect(heard(late)).toEqual([`WRITE answer 3/1 status ${STALE}`, `IOCTL answer 4/1 status ${STALE}`, `WRITE answer 5/1 status ${STALE}`]);
+  expect(scene.storage.begun).toEqual(['FLUSH']);
+  await finish();
+  expect(heard()).toEqual(['REVOKED 1']);
+});
+
+test('the seq of what was given up and never seen is used up: the slot goes on behind it', async () => {
+  await revoke([7, 1]);
+  await finish();
+  expect(heard()).toEqual(['REVOKED 1']);
+  path.message(OP.LIST, { slot: 7, seq: 2 }, NOTHING);
+  await scene.turn();
+  expect(heard()).toEqual(['LIST answer 7/2 status 0']);
+});
+
+test('a copy of what executes, on another path, is answered there as ever', async () => {
+  const other = scene.path();
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  await scene.turn();
+  await revoke([0, 1]);
+  other.io(OP.WRITE, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish();
+  expect([heard(), heard(other)]).toEqual([['WRITE answer 0/1 status 0'], ['WRITE answer 0/1 status 0']]);
+});
+
+test('asked on two paths it is answered on both; a path that is gone is owed nothing', async () => {
+  const [second, third] = [scene.path(), scene.path()];
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  await scene.turn();
+  await revoke([0, 1]);
+  await revoke([0, 1], second);
+  await revoke([0, 1], third);
+  third.connection.close('gone', true);
+  await scene.turn();
+  await finish();
+  await finish();
+  expect([heard(), heard(second), heard(third)]).toEqual([['WRITE answer 0/1 status 0', 'REVOKED 1'], ['REVOKED 1'], []]);
+  await revoke([0, 1]);
+  expect(heard()).toEqual(['REVOKED 1']);
+});
+
+test('a late REVOKE takes no tag from a slot that serves another request by now', async () => {
+  await revoke([0, 1]);
+  await finish();
+  const late = scene.path();
+  // As by a slot's 65,536th use: its tag looks like the next one again.
+  await revoke([9, 1], late);
+  expect(heard(late)).toEqual(['REVOKED 1']);
+  late.message(OP.LIST, { slot: 9, seq: 1 }, NOTHING);
+  await scene.turn();
+  expect(heard(late)).toEqual(['LIST answer 9/1 status 0']);
+});
+
+test('while a FLUSH of it hangs, another handle of the session goes on', async () => {
+  path.message(OP.OPEN, { slot: 254, seq: 1 }, Buffer.from('83a46e616d65a66f7261636c65a8756e69766572736500a8726561646f6e6c79c2', 'hex'));
+  await scene.turn();
+  heard();
+  path.io(OP.FLUSH, { slot: 0, seq: 1 });
+  await scene.turn();
+  await revoke([0, 1]);
+  path.io(OP.READ, { slot: 1, seq: 1 }, 0, 1, 2);
+  await scene.turn();
+  scene.storage.waiting.pop()?.(0);
+  await scene.turn();
+  expect(heard()).toEqual(['READ answer 1/1 status 0']);
+});
+
+describe('closes the path', () => {
+  test.each([
+    ['a handle that was never given', [], 2],
+    ['a slot that was not granted', [256, 1], 1],
+    ['a seq that cannot be out', [0, 2], 1],
+    ['a tag of another handle', [255, 1], 1],
+    ['half a tag', [0], 1],
+  ])('%s', async (_what, tags, handle) => {
+    const raw = Buffer.from([
+      0x81,
+      0xa4,
+      ...Buffer.from('tags'),
+      0x90 + tags.length,
+      ...tags.flatMap((tag) => [0xcd, tag >> 8, tag & 255]),
+    ]);
+    path.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, raw);
+    path.connection.encoder.flush();
+    await scene.turn();
+    expect(path.closedReason).not.toBeNull();
+  });
+
+  test('REVOKE again while this path is owed the answer', async () => {
+    await revoke([]);
+    await revoke([]);
+    expect(path.closedReason).not.toBeNull();
+  });
+
+  test('REVOKE where it was not agreed on', async () => {
+    const plain = scene.path([], undefined, false);
+    await revoke([], plain);
+    expect(plain.closedReason).not.toBeNull();
+  });
+});

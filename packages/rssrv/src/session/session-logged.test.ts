@@ -1,0 +1,22 @@
+// What a client that has proved itself can have a session's process write into the log: a bounded number of lines, however often it joins.
+// Leaves the bound itself to frequent-log.test.ts, and the end of paths to the other tests of the session.
+
+import { expect, test } from 'vitest';
+import { FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '@rsio/common/lib/limits';
+import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
+import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
+
+// Once each join made two lines: 1,629 joins in 4 s, 10 GB a day.
+test('thousands of joins make few lines, and one that tells how many they were', async () => {
+  const scene = new SessionScene();
+  for (let joins = 0; joins < 2_000; joins++) {
+    const link = new MemoryLink(scene.clock);
+    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+    new RawPath(link).connection.close('over', false);
+    scene.clock.advance(2);
+  }
+  scene.clock.advance(FREQUENT_LOG_MS);
+  expect(scene.logged.filter((line) => line.startsWith('started path'))).not.toEqual([]);
+  expect(scene.logged.length).toBeLessThanOrEqual(FREQUENT_LINES_MAX + 1);
+  expect(scene.logged.at(-1)).toBe(`Paths on ${AT.name}: ${4_000 - FREQUENT_LINES_MAX} more lines of this kind within 60 s`);
+});

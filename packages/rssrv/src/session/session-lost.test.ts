@@ -1,0 +1,142 @@
+// Syncs that fail: the listener is told, once for each handle; and the server's own syncs, by which an error of the
+// kernel's write-back comes to light. Leaves what the listener does about it to test/integration.
+
+import { beforeEach, expect, test } from 'vitest';
+import { HEARTBEAT_INTERVAL_MS, SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const NOTHING = Buffer.alloc(0);
+const { OK, IO_ERROR } = STATUS;
+
+let scene: SessionScene;
+let path: RawPath;
+let seq: number;
+
+beforeEach(async () => {
+  scene = new SessionScene();
+  path = scene.path();
+  await scene.open(path);
+  seq = 0;
+});
+
+async function send(op: number, flags = 0): Promise<void> {
+  path.io(op, { slot: 0, seq: ++seq }, 0, op === OP.FLUSH ? 0 : 1, 1, flags);
+  await scene.turn();
+}
+
+async function finish(status = 0): Promise<void> {
+  scene.storage.finish(status);
+  await scene.turn();
+}
+
+/** The time passes in which the server looks after its volumes. */
+async function pass(ms: number): Promise<void> {
+  scene.clock.advance(ms);
+  await scene.turn();
+}
+
+function syncs(): number {
+  return scene.storage.begun.filter((name) => name === 'FLUSH').length;
+}
+
+test('a FLUSH that fails is answered so, and the listener hears of it, once', async () => {
+  await send(OP.FLUSH);
+  await finish(IO_ERROR);
+  expect([path.heard, scene.lost]).toEqual([[`FLUSH answer 0/1 status ${IO_ERROR}`], ['id']]);
+  await send(OP.FLUSH);
+  await finish(IO_ERROR);
+  expect([path.heard.length, scene.lost]).toEqual([2, ['id']]);
+});
+
+test('a FLUSH that succeeds says nothing', async () => {
+  await send(OP.FLUSH);
+  await finish();
+  expect([path.heard, scene.lost]).toEqual([[`FLUSH answer 0/1 status ${OK}`], []]);
+});
+
+test.each([
+  ['a WRITE', OP.WRITE, 0],
+  ['a ZERO', OP.ZERO, 0],
+  ['a DISCARD', OP.DISCARD, 0],
+])('%s is synced by the server itself when no FLUSH comes, and a failure is said', async (_name, op, flags) => {
+  await send(op, flags);
+  await finish();
+  await pass(HEARTBEAT_INTERVAL_MS);
+  await pass(SELF_SYNC_MS - HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(0);
+  await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(1);
+  await pass(2 * SELF_SYNC_MS);
+  expect(syncs(), 'one at a time').toBe(1);
+  await finish(IO_ERROR);
+  expect([scene.lost, path.heard.length]).toEqual([['id'], 1]);
+});
+
+test('a WRITE that goes at once is synced too; once, when nothing else is written', async () => {
+  scene.storage.isFast = true;
+  await send(OP.WRITE);
+  for (let ms = 0; ms < 2 * SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(1);
+  await finish();
+  for (let ms = 0; ms < 2 * SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect([syncs(), scene.lost]).toEqual([1, []]);
+});
+
+test('what was written while a sync ran is not covered by it', async () => {
+  scene.storage.isFast = true;
+  await send(OP.WRITE);
+  await send(OP.FLUSH);
+  path.io(OP.WRITE, { slot: 1, seq: 1 });
+  await scene.turn();
+  await finish();
+  for (let ms = 0; ms < 2 * SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(2);
+});
+
+test('nothing is synced that has nothing unsynced: reads, FUA, a FLUSH behind it', async () => {
+  scene.storage.isFast = true;
+  await send(OP.READ);
+  await send(OP.WRITE, FLAG.FUA);
+  await finish();
+  await send(OP.WRITE);
+  await send(OP.FLUSH);
+  await finish();
+  for (let ms = 0; ms < 2 * SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(1);
+});
+
+test('a FUA change that fails is followed by a sync, which tells whether anything else is lost', async () => {
+  await send(OP.WRITE, FLAG.FUA);
+  await finish(STATUS.NO_SPACE);
+  expect([path.heard, syncs(), scene.lost]).toEqual([[`WRITE answer 0/1 status ${STATUS.NO_SPACE}`], 1, []]);
+  await finish();
+  expect(scene.lost).toEqual([]);
+  await send(OP.WRITE, FLAG.FUA);
+  await finish(IO_ERROR);
+  await finish(IO_ERROR);
+  expect(scene.lost).toEqual(['id']);
+});
+
+test('the last sync of a handle counts too, at CLOSE as at the end; a sync of the server’s own is waited for', async () => {
+  scene.storage.isFast = true;
+  await send(OP.WRITE);
+  for (let ms = 0; ms <= SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  path.message(OP.CLOSE, { slot: 8, seq: 1 }, NOTHING, 1);
+  await scene.turn();
+  expect(syncs()).toBe(1);
+  await finish();
+  expect(syncs()).toBe(2);
+  await finish(IO_ERROR);
+  expect([path.heard.at(-1), scene.lost, scene.storage.isClosed]).toEqual([`CLOSE answer 8/1 status ${IO_ERROR}`, ['id'], true]);
+});
+
+test('a revoked handle says it once, whatever its last sync says', async () => {
+  await send(OP.FLUSH);
+  await finish(IO_ERROR);
+  const revoked = scene.session.revoke('id', 1);
+  await scene.turn();
+  await finish(IO_ERROR);
+  expect([await revoked, scene.lost]).toEqual([false, ['id']]);
+});

@@ -1,0 +1,45 @@
+// A session whose handle numbers run out: it ends in order before that, at a moment when its storage is quick, so that the client's next
+// session can open volumes again. What the client makes of it is packages/protocol/src/client/session-renewal.test.ts's.
+
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/lib/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { expect, test, vi } from 'vitest';
+import { HandleNumbers } from './handle-numbers.ts';
+import { SessionScene } from '../testing/raw-client.ts';
+
+const FEW = 20;
+const LOW = FEW - 1;
+
+test('each number is given once, and of 65,535 some thousands are left when they are low', () => {
+  const numbers = new HandleNumbers();
+  let low = 0;
+  let handle = 0;
+  while (numbers.hasMoreThan(0)) {
+    if (!numbers.areLow) low = handle;
+    if (numbers.take() !== ++handle) break;
+  }
+  expect([handle, 65_535 - low > 3000]).toEqual([65_535, true]);
+});
+
+test('it ends when they are low; not while a request waits for slow storage', async () => {
+  vi.spyOn(HandleNumbers.prototype, 'last', 'get').mockReturnValue(FEW);
+  const scene = new SessionScene();
+  const path = scene.path();
+  const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
+  for (let seq = 1; seq < LOW; seq++) {
+    path.message(OP.OPEN, { slot: 255, seq }, body);
+    await scene.turn();
+  }
+  scene.clock.advance(HEARTBEAT_INTERVAL_MS);
+  expect(scene.ends).toEqual([]);
+  path.io(OP.READ, { slot: 7, seq: 1 });
+  path.message(OP.OPEN, { slot: 255, seq: LOW }, body);
+  await scene.turn();
+  scene.clock.advance(3 * HEARTBEAT_INTERVAL_MS);
+  expect(scene.ends).toHaveLength(0);
+  scene.storage.finish();
+  await scene.turn();
+  scene.clock.advance(HEARTBEAT_INTERVAL_MS);
+  expect(scene.ends[0]).toMatch(/handle numbers of the session are nearly used up/);
+});

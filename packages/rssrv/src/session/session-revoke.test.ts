@@ -1,0 +1,149 @@
+// A volume whose handles are revoked under its session: what comes on them is not executed any more, what executes ends and is answered,
+// and the promise holds back until nothing runs. Leaves OPENs that meet it to session-volumes.test.ts, and who revokes to take-over.test.ts.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { OP } from '@rsio/protocol/wire/frames';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const NOTHING = Buffer.alloc(0);
+const EXTENTS = Buffer.from('82a36c626100a7736563746f727301', 'hex');
+const STALE = STATUS.STALE;
+
+let scene: SessionScene;
+let path: RawPath;
+let revoked: string;
+
+beforeEach(async () => {
+  scene = new SessionScene();
+  path = scene.path();
+  await scene.open(path);
+  revoked = 'not yet';
+});
+
+async function revoke(epoch = 1, volumeId = 'id'): Promise<void> {
+  void scene.session.revoke(volumeId, epoch).then((isFlushed) => (revoked = isFlushed ? 'flushed' : 'with loss'));
+  await scene.turn();
+}
+
+async function finish(status = 0): Promise<void> {
+  scene.storage.finish(status);
+  await scene.turn();
+}
+
+/** What was answered since the last time. */
+function heard(): string[] {
+  return path.heard.splice(0);
+}
+
+test('what executes ends and is answered, what comes later is STALE, and then it is flushed and closed', async () => {
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  await revoke();
+  path.io(OP.READ, { slot: 2, seq: 1 });
+  path.io(OP.WRITE, { slot: 3, seq: 1 });
+  path.io(OP.FLUSH, { slot: 4, seq: 1 });
+  path.io(OP.DISCARD, { slot: 5, seq: 1 });
+  path.io(OP.ZERO, { slot: 6, seq: 1 });
+  path.message(OP.IOCTL, { slot: 7, seq: 1 }, NOTHING, 1, IOCTL.IDENTIFY);
+  path.message(OP.CLOSE, { slot: 8, seq: 1 }, NOTHING, 1);
+  await scene.turn();
+  const late = ['READ answer 2/1', 'WRITE answer 3/1', 'FLUSH answer 4/1', 'DISCARD answer 5/1', 'ZERO answer 6/1', 'IOCTL answer 7/1'];
+  expect(heard()).toEqual([...late, 'CLOSE answer 8/1'].map((answer) => `${answer} status ${STALE}`));
+  expect(scene.storage.begun).toEqual(['WRITE', 'READ']);
+  await finish();
+  expect([heard(), revoked, scene.storage.begun]).toEqual([['WRITE answer 0/1 status 0'], 'not yet', ['WRITE', 'READ']]);
+  await finish();
+  expect([heard(), revoked, scene.storage.begun.at(-1)]).toEqual([['READ answer 1/1 status 0'], 'not yet', 'FLUSH']);
+  await finish();
+  expect([revoked, scene.storage.isClosed]).toEqual(['flushed', true]);
+  expect(scene.released, 'the hold is not the session’s to give up').toEqual([]);
+});
+
+test('a READ that was done is not read again for a late copy, and an EXTENTS is waited for', async () => {
+  scene.storage.isFast = true;
+  const other = scene.path();
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  path.message(OP.IOCTL, { slot: 1, seq: 1 }, EXTENTS, 1, IOCTL.EXTENTS);
+  await scene.turn();
+  expect(scene.storage.begun).toEqual(['READ', 'EXTENTS']);
+  await revoke();
+  other.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  expect(other.heard).toEqual([`READ answer 0/1 status ${STALE}`]);
+  expect(scene.storage.begun).toEqual(['READ', 'EXTENTS']);
+  await finish();
+  expect(path.heard).toEqual(['READ answer 0/1 status 0', 'IOCTL answer 1/1 status 0']);
+  await finish();
+  expect(revoked).toBe('flushed');
+});
+
+test('a READ that is being read again for a late copy is waited for', async () => {
+  const other = scene.path();
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish();
+  other.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  await revoke();
+  expect(scene.storage.begun).toEqual(['READ', 'READ']);
+  await finish();
+  expect(other.heard).toEqual(['READ answer 0/1 status 0']);
+  expect(scene.storage.begun).toEqual(['READ', 'READ', 'FLUSH']);
+  await finish();
+  expect(revoked).toBe('flushed');
+});
+
+test('a flush that fails is told', async () => {
+  await revoke();
+  await finish(STATUS.IO_ERROR);
+  expect([revoked, scene.storage.isClosed]).toEqual(['with loss', true]);
+});
+
+test('another volume, and what was granted later, is left alone', async () => {
+  await revoke(9, 'another');
+  expect(revoked).toBe('flushed');
+  await revoke(0);
+  expect([revoked, scene.storage.begun]).toEqual(['flushed', []]);
+  path.io(OP.FLUSH, { slot: 0, seq: 1 });
+  await scene.turn();
+  expect(scene.storage.begun).toEqual(['FLUSH']);
+});
+
+describe('a volume that is revoked', () => {
+  test('while CLOSE is under way is closed once, and CLOSE is answered', async () => {
+    path.message(OP.CLOSE, { slot: 0, seq: 1 }, NOTHING, 1);
+    await scene.turn();
+    await revoke();
+    expect([revoked, scene.storage.begun]).toEqual(['not yet', ['FLUSH']]);
+    await finish();
+    expect([revoked, heard(), scene.storage.begun]).toEqual(['flushed', ['CLOSE answer 0/1 status 0'], ['FLUSH']]);
+    expect(scene.released).toEqual(['id']);
+  });
+
+  test('twice is closed once', async () => {
+    await revoke();
+    await revoke();
+    expect(scene.storage.begun).toEqual(['FLUSH']);
+    await finish();
+    expect(revoked).toBe('flushed');
+    await revoke();
+    expect(scene.storage.begun).toEqual(['FLUSH']);
+  });
+
+  test.each(['before', 'after'])('while its session ends (told %s) is closed once, and the session waits for that', async (order) => {
+    path.io(OP.WRITE, { slot: 0, seq: 1 });
+    await scene.turn();
+    let hasEnded = false;
+    const end = (): void => void scene.session.end('E_NO_SESSION', 'The end').then(() => (hasEnded = true));
+    if (order === 'before') end();
+    await revoke();
+    if (order === 'after') end();
+    await finish();
+    expect([heard(), hasEnded, revoked]).toEqual([['WRITE answer 0/1 status 0'], false, 'not yet']);
+    await finish();
+    expect([hasEnded, revoked, scene.storage.begun]).toEqual([true, 'flushed', ['WRITE', 'FLUSH']]);
+  });
+});

@@ -1,0 +1,154 @@
+// A client that stops reading one path, or all of them, against storage that is always fast: the server makes answers only as far as its bound, goes on
+// taking everything but READs and goes on with its PINGs; when the client reads again, nothing is missing and nothing came twice. All paths of a
+// session have one bound together, also for slow storage, whose answers come all at once.
+
+import { expect, test } from 'vitest';
+import {
+  ANSWERS_QUEUED_MAX_BYTES,
+  ANSWERS_UNREAD_MAX_BYTES,
+  BODY_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  IO_MAX_SECTORS,
+  OUTPUT_BUFFER_BYTES,
+  OUTPUT_HARD_MAX_BYTES,
+  SEGMENT_BYTES,
+  WINDOW_BYTES,
+} from '@rsio/common/lib/limits';
+import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
+import { OP } from '@rsio/protocol/wire/frames';
+import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const READS = 24;
+const SILENT_BEATS = 3;
+
+test('READs are held back, heartbeats and writes go on, and every READ is answered once in the end', async () => {
+  const scene = new SessionScene();
+  const link = new MemoryLink(scene.clock);
+  scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+  const path = new RawPath(link);
+  const { handler } = path.connection;
+  let pings = 0;
+  path.connection.handler = {
+    ...handler,
+    frame: (header, body, offset) => {
+      if (header.op === OP.PING) pings++;
+      handler.frame(header, body, offset);
+    },
+  };
+  await scene.turn();
+  await scene.open(path);
+  scene.storage.isFast = true;
+  pings = 0;
+  link.stand('back', true);
+  for (let slot = 0; slot < READS; slot++) path.io(OP.READ, { slot, seq: 1 }, 0, IO_MAX_SECTORS);
+  path.io(OP.WRITE, { slot: 100, seq: 1 });
+  await scene.turn();
+  const made = scene.storage.begun.filter((op) => op === 'READ').length;
+  expect(made).toBeGreaterThan(0);
+  expect(made * BODY_MAX_BYTES).toBeLessThanOrEqual(ANSWERS_QUEUED_MAX_BYTES + 2 * BODY_MAX_BYTES);
+  expect(scene.storage.begun).toContain('WRITE');
+  for (let beat = 0; beat < SILENT_BEATS; beat++) {
+    scene.clock.advance(HEARTBEAT_INTERVAL_MS);
+    await scene.turn();
+  }
+  expect([pings, scene.storage.begun.filter((op) => op === 'READ').length]).toEqual([0, made]);
+  link.stand('back', false);
+  for (let times = 0; times < READS; times++) await scene.turn();
+  expect(pings).toBe(SILENT_BEATS);
+  const answers = Array.from({ length: READS }, (_unused, slot) => `READ answer ${slot}/1 status 0`);
+  expect(path.heard.filter((line) => line.startsWith('READ'))).toEqual(answers);
+});
+
+const PATHS = 16;
+const MIB_READS = WINDOW_BYTES / BODY_MAX_BYTES;
+
+/** `count` paths of a session with an open volume; what the server has to send on each is seen on its link. */
+async function paths(count: number): Promise<{ scene: SessionScene; links: MemoryLink[]; clients: RawPath[] }> {
+  const scene = new SessionScene();
+  const links = Array.from({ length: count }, () => new MemoryLink(scene.clock));
+  const clients = links.map((link) => {
+    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+    return new RawPath(link);
+  });
+  await scene.turn();
+  await scene.open(clients[0]!);
+  return { scene, links, clients };
+}
+
+async function finishAll(scene: SessionScene): Promise<void> {
+  while (scene.storage.waiting.length > 0) {
+    scene.storage.finish();
+    await Promise.resolve();
+  }
+  await scene.turn();
+}
+
+/** As many READs as the window allows, again and again with the next seq, on every path that lives. */
+async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Promise<number> {
+  let seq = 0;
+  for (const client of clients) {
+    seq++;
+    for (let slot = 0; slot < MIB_READS; slot++) if (client.closedReason === null) client.io(OP.READ, { slot, seq }, 0, IO_MAX_SECTORS);
+    await scene.turn();
+    await finishAll(scene);
+  }
+  return scene.storage.begun.filter((op) => op === 'READ').length;
+}
+
+// Once each path had a bound of its own: 16 paths that nobody read took 512 MiB.
+test.each([
+  ['slow', false],
+  ['fast', true],
+])('what a client does not read has one bound over all its paths (%s storage)', async (_name, isFast) => {
+  const { scene, links, clients } = await paths(PATHS);
+  scene.storage.isFast = isFast;
+  for (const link of links) link.stand('back', true);
+  const reads = await readOnAll(scene, clients);
+  expect(reads * BODY_MAX_BYTES).toBeGreaterThanOrEqual(isFast ? PATHS * BODY_MAX_BYTES : WINDOW_BYTES);
+  expect(reads * BODY_MAX_BYTES).toBeLessThanOrEqual(ANSWERS_UNREAD_MAX_BYTES + PATHS * (2 * BODY_MAX_BYTES + SEGMENT_BYTES));
+});
+
+test('a path that is read goes on beside others that are not, and those go on when they are read', async () => {
+  const { scene, links, clients } = await paths(3);
+  const [first, second, last] = clients as [RawPath, RawPath, RawPath];
+  for (const link of links.slice(0, 2)) link.stand('back', true);
+  const heardOn = (path: RawPath): number => path.heard.filter((line) => line.startsWith('READ')).length;
+  for (const [index, client] of [first, second].entries()) {
+    for (let slot = 0; slot < MIB_READS; slot++) client.io(OP.READ, { slot: slot + index * MIB_READS, seq: 1 }, 0, IO_MAX_SECTORS);
+    await scene.turn();
+    await finishAll(scene);
+  }
+  const before = scene.storage.begun.length;
+  expect(before).toBeLessThan(2 * MIB_READS);
+  for (let seq = 1; seq <= 3; seq++) {
+    for (let slot = 0; slot < 8; slot++) last.io(OP.READ, { slot: 200 + slot, seq }, 0, IO_MAX_SECTORS);
+    for (let times = 0; times < 20; times++) {
+      await scene.turn();
+      await finishAll(scene);
+    }
+  }
+  expect([heardOn(last), scene.storage.begun.length - before]).toEqual([24, 24]);
+  for (const link of links) link.stand('back', false);
+  for (let times = 0; times < 40; times++) {
+    await scene.turn();
+    await finishAll(scene);
+  }
+  expect([first, second].map(heardOn)).toEqual([MIB_READS, MIB_READS]);
+});
+
+test('copies of READs that are under way do not take it past the bound: the path that is owed most ends', async () => {
+  const { scene, links, clients } = await paths(4);
+  for (const link of links) link.stand('back', true);
+  for (const client of clients) {
+    for (let slot = 0; slot < MIB_READS; slot++) client.io(OP.READ, { slot, seq: 1 }, 0, IO_MAX_SECTORS);
+    await scene.turn();
+  }
+  await finishAll(scene);
+  const most = scene.pools.outputs.lent.size;
+  for (const link of links) link.stand('back', false);
+  await scene.turn();
+  const ended = clients.filter(({ closedReason }) => closedReason !== null).length;
+  expect(ended).toBeGreaterThan(0);
+  expect(ended).toBeLessThan(clients.length);
+  expect(most * OUTPUT_BUFFER_BYTES).toBeLessThanOrEqual(2 * OUTPUT_HARD_MAX_BYTES);
+});

@@ -1,0 +1,70 @@
+// Paths on an interface that leaves the server's list: NOTIFY first, time for the client to retire them, then BYE; the others stay.
+// How the listener comes to tell a session is left to test/integration.
+
+import { expect, test } from 'vitest';
+import { HEARTBEAT_INTERVAL_MS, UNLISTED_PATH_MS } from '@rsio/common/lib/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { AT, type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const OTHER = { name: 'if1', address: '127.46.0.10', port: 5000 };
+
+async function twoPaths(): Promise<{ scene: SessionScene; first: RawPath; second: RawPath }> {
+  const scene = new SessionScene();
+  scene.session.listChanged([AT, OTHER], 2);
+  const first = scene.path();
+  const second = scene.path([], OTHER);
+  await scene.turn();
+  return { scene, first, second };
+}
+
+test('every path is told the new number; the unlisted one ends with a word, after the time its client has', async () => {
+  const { scene, first, second } = await twoPaths();
+  scene.session.listChanged([AT], 3);
+  await scene.turn();
+  expect([first.heard, second.heard]).toEqual([['NOTIFY 3'], ['NOTIFY 3']]);
+  scene.clock.advance(UNLISTED_PATH_MS - HEARTBEAT_INTERVAL_MS);
+  expect(second.closedReason).toBeNull();
+  scene.clock.advance(2 * HEARTBEAT_INTERVAL_MS);
+  expect(second.heard).toEqual(['NOTIFY 3', 'BYE 0']);
+  expect(second.bodies[1]?.toString()).toContain('E_DRAINING');
+  expect(second.closedReason).not.toBeNull();
+  expect(first.heard).toEqual(['NOTIFY 3']);
+  expect(first.closedReason).toBeNull();
+});
+
+test('what is asked on it meanwhile is executed and answered', async () => {
+  const { scene, second } = await twoPaths();
+  await scene.open(second);
+  scene.session.listChanged([AT], 3);
+  second.io(OP.WRITE, { slot: 1, seq: 1 });
+  await scene.turn();
+  scene.storage.finish();
+  await scene.turn();
+  expect(second.heard).toEqual(['NOTIFY 3', 'WRITE answer 1/1 status 0']);
+});
+
+test('a further change of the list gives no more time', async () => {
+  const { scene, second } = await twoPaths();
+  for (let generation = 3; scene.clock.monotonicMs() < UNLISTED_PATH_MS + 2 * HEARTBEAT_INTERVAL_MS; generation++) {
+    scene.session.listChanged([AT], generation);
+    scene.clock.advance(HEARTBEAT_INTERVAL_MS);
+  }
+  expect(second.closedReason).not.toBeNull();
+});
+
+test('an interface that comes back in time keeps its paths, in whatever spelling and under whatever name', async () => {
+  const { scene, second } = await twoPaths();
+  scene.session.listChanged([AT], 3);
+  scene.clock.advance(UNLISTED_PATH_MS / 2);
+  scene.session.listChanged([AT, { ...OTHER, name: 'lan1' }], 4);
+  scene.clock.advance(2 * UNLISTED_PATH_MS);
+  expect(second.closedReason).toBeNull();
+});
+
+test('another port is another interface, and a path that comes in late by the old one ends too', async () => {
+  const { scene, first } = await twoPaths();
+  scene.session.listChanged([{ ...AT, port: 6000 }, OTHER], 3);
+  const late = scene.path();
+  scene.clock.advance(UNLISTED_PATH_MS + 2 * HEARTBEAT_INTERVAL_MS);
+  expect([first.closedReason, late.closedReason]).not.toContain(null);
+});

@@ -1,0 +1,406 @@
+// A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
+// here a handle is given to it, and taken back when it is revoked. Invariants: a handle number is used once per session; a handle that is
+// closing starts nothing; CLOSE is answered, and a handle revoked, when its backend is closed; a hold is released when no handle of its
+// volume is open and none is being opened; the size of a handle only grows.
+
+import { toRsError } from '@rsio/common/lib/errors';
+import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import {
+  decodeExtentsRequest,
+  decodeOpenRequest,
+  encodeExtentsAnswer,
+  encodeFailureAnswer,
+  encodeIdentifyAnswer,
+  encodeListAnswers,
+  encodeOpenAnswer,
+} from '@rsio/protocol/wire/message-codec';
+import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { Backend, ExtentsDone } from '../backends/common/backend.ts';
+import { HandleNumbers } from './handle-numbers.ts';
+import { enter, leave, type OpenVolume } from './request.ts';
+import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
+import { SharedBackends } from './shared-backends.ts';
+import { VolumeSyncs } from './volume-syncs.ts';
+
+/** The listener's answer to a wish to open a volume. */
+export type Grant =
+  | {
+      readonly granted: true;
+      readonly volume: ServedVolume;
+      readonly readonly: boolean;
+      readonly identity: string;
+      readonly life: string;
+      /** Of the volume: grants up to one epoch are revoked together. */
+      readonly epoch: number;
+    }
+  | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
+
+/** The listener's answer to SETTLED. */
+export interface Settled {
+  /** False: the hold is not the client's any more. */
+  readonly settled: boolean;
+}
+
+export interface VolumePorts {
+  list(): Promise<ListAnswer>;
+  grant(request: OpenRequest): Promise<Grant>;
+  /**
+   * The client has closed the volume: its hold ends, if it is not a later one than the grant of this epoch. (A hold outlives its session:
+   * only CLOSE, a new instance or a take-over ends it.)
+   */
+  release(volumeId: string, epoch: number): Promise<void>;
+  /** The client has brought back what it had from before, in this life of the storage. */
+  settle(volumeId: string, epoch: number, life: string): Promise<Settled>;
+  openBackend(volume: ServedVolume): Promise<Backend>;
+  /**
+   * A sync of the volume failed: what was written to it and answered may be lost. The listener begins a new life of its storage, and has
+   * every handle of it revoked; whatever is asked of it later, it has heard this before.
+   */
+  lost(volumeId: string): void;
+  /**
+   * The storage ends before the volume: it was cut. The listener serves the volume no more until a person has made it whole, and has every
+   * handle of it revoked.
+   */
+  cut(volumeId: string): void;
+}
+
+export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
+
+/** An OPEN under way. */
+interface Opening {
+  readonly request: OpenRequest;
+  /** By volume id: grants up to this epoch were revoked while it was under way. */
+  readonly revoked: Map<string, number>;
+}
+
+interface Unreleased {
+  readonly volume: ServedVolume;
+  readonly epoch: number;
+}
+
+export class SessionVolumes {
+  readonly syncs: VolumeSyncs;
+  private readonly ports: VolumePorts;
+  private readonly open = new Map<number, OpenVolume>();
+  private readonly backends: SharedBackends;
+  private readonly numbers = new HandleNumbers();
+  private readonly opening = new Set<Opening>();
+  /** Handles that are being closed: with what status their flush ends. */
+  private readonly closings = new Map<OpenVolume, Promise<Status>>();
+  /** By id: volumes whose hold would have been released, had not an OPEN been under way. */
+  private readonly unreleased = new Map<string, Unreleased>();
+  /** Ids of volumes of which a handle was revoked: until an OPEN is granted, the client is to come for another, and its hold stays for that. */
+  private readonly revoked = new Set<string>();
+  /** Handles whose storage was found cut; the listener was told. */
+  private readonly cutHandles = new Set<number>();
+  /** Sizes by volume id of what has grown since the OPENs under way began: they may have been granted before. */
+  private readonly grownMeanwhile = new Map<string, number>();
+
+  constructor(ports: VolumePorts) {
+    this.ports = ports;
+    this.backends = new SharedBackends((volume) => ports.openBackend(volume));
+    this.syncs = new VolumeSyncs(
+      (volumeId) => ports.lost(volumeId),
+      (open) => this.cut(open),
+    );
+  }
+
+  /** Syncs what has not been synced for long. */
+  tick(nowMs: number): void {
+    for (const open of this.open.values()) this.syncs.tick(open, nowMs);
+  }
+
+  whyEnd(oldestMs: number): string | null {
+    return this.numbers.whyEnd(oldestMs);
+  }
+
+  get(handle: number): OpenVolume | undefined {
+    return this.open.get(handle);
+  }
+
+  /** Whether a handle of this number was ever given. */
+  wasGiven(handle: number): boolean {
+    return this.numbers.wasGiven(handle);
+  }
+
+  /** Volumes have become larger: what is open, and what is just being opened, has the new size from now on. */
+  grow(grown: readonly GrownVolume[]): void {
+    for (const { id, sizeBytes } of grown) {
+      if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
+      for (const open of this.open.values()) if (open.volume.id === id) growHandle(open, sizeBytes);
+    }
+  }
+
+  /** Answers a message request, now or later, exactly once. `isExecuting`: whether other requests of a handle are. */
+  answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
+    this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
+      const error = toRsError(thrown);
+      const status =
+        error.code === 'E_PROTOCOL' ? STATUS.BAD_REQUEST : error.code === 'E_VOLUME' ? STATUS.VOLUME_UNAVAILABLE : STATUS.IO_ERROR;
+      answered(status, [encodeFailureAnswer({ sentence: error.message, holders: [] })], 0);
+    });
+  }
+
+  /** Grants of a volume up to an epoch are void. Resolves when nothing of them runs any more; false: a flush failed. */
+  async revoke(volumeId: string, epoch: number): Promise<boolean> {
+    for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
+    const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
+    const statuses = await Promise.all(granted.map((open) => this.revokeHandle(open.handle)));
+    return statuses.every((status) => status === STATUS.OK);
+  }
+
+  /**
+   * Takes one handle back: what comes on it from now on is STALE, what executes ends and is answered. Resolves when it is flushed and closed,
+   * with the status of that flush; OK when it is not open. The hold stays: the client opens the volume again, or is told who took it.
+   */
+  async revokeHandle(handle: number): Promise<Status> {
+    const open = this.open.get(handle);
+    if (open === undefined) return STATUS.OK;
+    // One that the client is closing already is not opened again.
+    if (!this.closings.has(open)) this.revoked.add(open.volume.id);
+    return this.close(open);
+  }
+
+  /**
+   * What a request that reached the storage is answered. Of one on storage that was cut nothing may be believed, so it is STALE like all
+   * that come after it: the client keeps it, and brings it back when the volume is served again.
+   */
+  outcome(open: OpenVolume, status: Status): Status {
+    if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
+    this.cut(open);
+    return STATUS.STALE;
+  }
+
+  /** Flushes and closes everything; errors of a flush were said by the backend. */
+  async closeAll(): Promise<void> {
+    // While one is closed another may be revoked, and is gone by its turn.
+    for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
+  }
+
+  /** The listener first: what the client opens next must find it told. */
+  private cut({ handle, volume }: OpenVolume): void {
+    if (this.cutHandles.has(handle)) return;
+    this.cutHandles.add(handle);
+    this.ports.cut(volume.id);
+    void this.revokeHandle(handle);
+  }
+
+  private async closeForClient(open: OpenVolume): Promise<Status> {
+    const status = await this.close(open);
+    await this.releaseUnlessOpen(open);
+    return status;
+  }
+
+  /** The hold ends with the last handle of its volume; an OPEN under way may have been granted on it already. */
+  private async releaseUnlessOpen({ volume, epoch }: Unreleased): Promise<void> {
+    if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
+    if ([...this.opening].some(({ request }) => isFor(request, volume))) this.leaveUnreleased({ volume, epoch });
+    else await this.ports.release(volume.id, epoch);
+  }
+
+  private leaveUnreleased({ volume, epoch }: Unreleased): void {
+    this.unreleased.set(volume.id, { volume, epoch: Math.max(epoch, this.unreleased.get(volume.id)?.epoch ?? 0) });
+  }
+
+  /** An OPEN has ended: what waited for it is released, unless it gave a handle. */
+  private async releaseLeft(request: OpenRequest): Promise<void> {
+    for (const left of [...this.unreleased.values()]) {
+      if (!isFor(request, left.volume)) continue;
+      this.unreleased.delete(left.volume.id);
+      await this.releaseUnlessOpen(left);
+    }
+  }
+
+  private async run(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): Promise<void> {
+    const isBodiless = header.op === OP.LIST || header.op === OP.CLOSE;
+    if (header.flags !== 0 || (isBodiless && body.length > 0)) {
+      refuse(answered, STATUS.BAD_REQUEST);
+      return;
+    }
+    switch (header.op) {
+      case OP.LIST:
+        answered(STATUS.OK, encodeListAnswers(await this.ports.list()), 0);
+        return;
+      case OP.OPEN:
+        await this.openWithinLimits(decodeOpenRequest(body, 0, body.length), answered);
+        return;
+      case OP.CLOSE: {
+        const open = this.open.get(header.handle);
+        if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
+        else if (isExecuting(header.handle))
+          refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
+        else answered(await this.closeForClient(open), [], 0);
+        return;
+      }
+      default:
+        await this.ioctl(header, body, answered);
+    }
+  }
+
+  /** OPENs under way count too: each may become a handle. */
+  private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
+    const { opening } = this;
+    if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
+      refuse(answered, STATUS.TOO_MANY_HANDLES);
+      return;
+    }
+    const one: Opening = { request, revoked: new Map() };
+    opening.add(one);
+    let answer: () => void;
+    try {
+      answer = await this.openFor(one, answered);
+    } finally {
+      opening.delete(one);
+      if (opening.size === 0) this.grownMeanwhile.clear();
+      await this.releaseLeft(request);
+    }
+    answer();
+  }
+
+  /** Gives what says the answer. */
+  private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
+    const grant = await this.ports.grant(request);
+    if (!grant.granted) {
+      const body = encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+      return () => answered(grant.status, [body], 0);
+    }
+    const { volume, epoch } = grant;
+    let backend: Backend;
+    try {
+      backend = await this.backends.open(grant);
+    } catch (error) {
+      if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
+      // Whoever resumes a hold has I/O that waits for it.
+      if (request.resume === null) this.leaveUnreleased({ volume, epoch });
+      throw error;
+    }
+    if (epoch <= (revoked.get(volume.id) ?? -1)) {
+      await this.backends.giveUp(backend);
+      return () => refuse(answered, STATUS.STALE, `Volume ${volume.name} was revoked while it was being opened: open it again`);
+    }
+    const readonly = grant.readonly || backend.capabilities.readonly;
+    const open: OpenVolume = {
+      handle: this.numbers.take(),
+      volume,
+      backend,
+      readonly,
+      writeThrough: volume.shared && !readonly,
+      sizeBytes: Math.max(volume.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
+      epoch,
+      life: grant.life,
+      closing: false,
+      unsynced: false,
+      running: 0,
+      whenIdle: null,
+    };
+    growHandle(open, open.sizeBytes);
+    this.open.set(open.handle, open);
+    this.revoked.delete(volume.id);
+    const body = encodeOpenAnswer({
+      handle: open.handle,
+      id: volume.id,
+      sizeBytes: open.sizeBytes,
+      blockSizeBytes: volume.blockSizeBytes,
+      readonly,
+      shared: volume.shared,
+      canDiscard: backend.capabilities.canDiscard,
+      identity: grant.identity,
+      life: grant.life,
+    });
+    return () => answered(STATUS.OK, [body], 0);
+  }
+
+  /** Whoever asks, and however often: it is closed once, and all wait for that. */
+  private close(open: OpenVolume): Promise<Status> {
+    let closing = this.closings.get(open);
+    if (closing === undefined) {
+      closing = this.closeOnce(open);
+      this.closings.set(open, closing);
+    }
+    return closing;
+  }
+
+  private async closeOnce(open: OpenVolume): Promise<Status> {
+    open.closing = true;
+    if (open.running > 0) {
+      await new Promise<void>((resolve) => {
+        open.whenIdle = resolve;
+      });
+    }
+    const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
+    await this.backends.giveUp(open.backend);
+    this.open.delete(open.handle);
+    this.cutHandles.delete(open.handle);
+    this.closings.delete(open);
+    return status;
+  }
+
+  private async settled({ volume, epoch, life }: OpenVolume, answered: Answered): Promise<void> {
+    const { settled } = await this.ports.settle(volume.id, epoch, life);
+    if (settled) answered(STATUS.OK, [], IOCTL.SETTLED);
+    else refuse(answered, STATUS.STALE);
+  }
+
+  private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
+    const open = this.open.get(header.handle);
+    if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
+    else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
+    else if (header.aux === IOCTL.EXTENTS) extents(open, body, (status, bodies, aux) => answered(this.outcome(open, status), bodies, aux));
+    else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
+    else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
+  }
+}
+
+function growHandle(open: OpenVolume, sizeBytes: number): void {
+  open.sizeBytes = Math.max(open.sizeBytes, sizeBytes);
+  open.backend.end?.grow(sizeBytes);
+}
+
+function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {
+  return volume.name === name && volume.universe === universe;
+}
+
+function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
+  answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
+}
+
+function identify({ volume, backend, readonly, sizeBytes }: OpenVolume): Buffer {
+  const { canDiscard, canExtents } = backend.capabilities;
+  return encodeIdentifyAnswer({
+    name: volume.name,
+    id: volume.id,
+    type: volume.type,
+    sizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
+    readonly,
+    canDiscard,
+    canExtents,
+  });
+}
+
+function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
+  const { backend, sizeBytes } = open;
+  const request = decodeExtentsRequest(body, 0, body.length);
+  const positionBytes = request.lba * SECTOR_BYTES;
+  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
+    refuse(answered, STATUS.PAST_END);
+    return;
+  }
+  enter(open);
+  const ended: ExtentsDone = (status, pairs) => {
+    if (status === STATUS.OK)
+      answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
+    else refuse(answered, status);
+    leave(open);
+  };
+  try {
+    backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
+  } catch (error) {
+    // It is answered with the error; the handle must not wait for it for ever.
+    leave(open);
+    throw error;
+  }
+}

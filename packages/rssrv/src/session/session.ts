@@ -1,0 +1,456 @@
+// The server's side of one session: its paths, its slot table and its open volumes. Sans-I/O: transports, clock, backends and the
+// listener's words come in as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once;
+// every copy is answered on the path that brought it; after `end` nothing starts any more and everything started has ended.
+
+import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import {
+  ANSWERS_UNREAD_MAX_BYTES,
+  HEARTBEAT_INTERVAL_MS,
+  OUTPUT_HARD_MAX_BYTES,
+  PATHS_PER_TRUNK_MAX,
+  REREAD_MAX_BYTES,
+  SECTOR_BYTES,
+  SLOTS,
+  WINDOW_BYTES,
+} from '@rsio/common/lib/limits';
+import type { ConnectionPools } from '@rsio/protocol/link/connection';
+import type { PathTransport } from '@rsio/protocol/link/path-transport';
+import { SlotTable } from '@rsio/protocol/link/slot-table';
+import { ANSWER, FLAG, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import { WOULD_WAIT } from '../backends/common/backend.ts';
+import { enter, execute, isFua, leave, type OpenVolume, validate } from './request.ts';
+import { Reruns } from './re-executions.ts';
+import { Revokes } from './revokes.ts';
+import type { GrownVolume } from '../backends/common/served-volume.ts';
+import { PathLog } from './path-log.ts';
+import { type Admission, ServerPath, type ServerPathOwner } from './server-path.ts';
+import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
+
+export interface SessionPorts extends VolumePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pools: ConnectionPools;
+  /** No path is left: the worker decides how long the session may stay. */
+  pathsChanged(count: number): void;
+  /** The session may end: the client said BYE, or its handle numbers are nearly used up. */
+  clientEnds(sentence: string): void;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export class Session implements ServerPathOwner {
+  readonly id: Buffer;
+  private readonly ports: SessionPorts;
+  private readonly volumes: SessionVolumes;
+  private readonly slots: SlotTable;
+  private readonly paths = new Map<number, ServerPath>();
+  private readonly revokes = new Revokes();
+  private interfaces: readonly ServerInterface[];
+  private listGeneration: number;
+  private nextPath = 0;
+  /** READs, and message requests, that are run again for late copies: not in the slot table, and to be waited for all the same. */
+  private readonly rereads = new Reruns(SLOTS, REREAD_MAX_BYTES);
+  private readonly messageReruns = new Reruns(SLOTS, 0);
+  /** READs wait because the client reads too little of what it has asked for. */
+  private isFull = false;
+  private ending = false;
+  private ended: Promise<void> | null = null;
+  private whenIdle: (() => void) | null = null;
+  private ticker: Timer;
+  private readonly pathLog: PathLog;
+
+  /** `slotCount`: what WELCOME grants. */
+  constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
+    this.slots = new SlotTable(slotCount);
+    this.id = id;
+    this.interfaces = interfaces;
+    this.listGeneration = generation;
+    this.ports = ports;
+    this.volumes = new SessionVolumes(ports);
+    this.pathLog = new PathLog(ports);
+    this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
+  }
+
+  /** A proven connection becomes a path: the dead ones it names are closed first, then WELCOME goes out. */
+  admit(transport: PathTransport, admission: Admission): void {
+    for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
+    const number = this.nextPath++;
+    const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
+    if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
+      if (this.ending) path.bye('E_SHUTTING_DOWN', 'The session is ending');
+      else path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
+      return;
+    }
+    this.paths.set(number, path);
+    path.listed(this.interfaces);
+    const welcome = {
+      session: this.id,
+      path: number,
+      slots: this.slots.size,
+      windowBytes: WINDOW_BYTES,
+      interfaces: this.interfaces,
+      generation: this.listGeneration,
+    };
+    const { encoder, decoder } = path.connection;
+    encoder.raw(buildWelcome(admission.welcomeKey, admission.transcript, welcome));
+    encoder.flush();
+    encoder.digest = admission.digest;
+    decoder.digest = admission.digest;
+    this.pathLog.say(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
+    this.ports.pathsChanged(this.paths.size);
+  }
+
+  /**
+   * The server's list changed: clients ask for it when they see the new number, and retire the paths that are not on it. `grown` comes
+   * first: what the list says of sizes can be used by then.
+   */
+  listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
+    this.volumes.grow(grown);
+    this.interfaces = interfaces;
+    this.listGeneration = generation;
+    for (const path of this.paths.values()) {
+      path.listed(interfaces);
+      path.notify(generation);
+    }
+  }
+
+  /**
+   * Another client takes the volume over, or its storage has begun a new life: nothing new starts on handles that were granted up to this
+   * epoch (STALE), what executes ends and is answered, then they are flushed and closed. Resolves when all that is so; false: a flush said
+   * that what was written may be lost.
+   */
+  revoke(volumeId: string, epoch: number): Promise<boolean> {
+    return this.volumes.revoke(volumeId, epoch);
+  }
+
+  /**
+   * Ends the session: nothing new starts; what was begun is answered; everything written is flushed and the volumes are closed;
+   * then every path gets a BYE. Resolves when all that is so; asked a second time, with the first.
+   */
+  end(code: string, sentence: string): Promise<void> {
+    this.ended ??= this.endOnce(code, sentence);
+    return this.ended;
+  }
+
+  private async endOnce(code: string, sentence: string): Promise<void> {
+    this.ending = true;
+    await new Promise<void>((resolve) => {
+      this.whenIdle = resolve;
+      this.checkIdle();
+    });
+    await this.volumes.closeAll();
+    this.pathLog.close();
+    this.ticker.cancel();
+    for (const path of [...this.paths.values()]) path.bye(code, sentence);
+  }
+
+  // --- ServerPathOwner
+
+  oldestMs(): number {
+    return this.slots.oldestMs(this.ports.clock.monotonicMs());
+  }
+
+  generation(): number {
+    return this.listGeneration;
+  }
+
+  hasRoom(): boolean {
+    let unreadBytes = 0;
+    for (const path of this.paths.values()) unreadBytes += path.unreadBytes;
+    this.isFull = unreadBytes > ANSWERS_UNREAD_MAX_BYTES;
+    return !this.isFull;
+  }
+
+  drained(): void {
+    if (!this.isFull || !this.hasRoom()) return;
+    for (const path of [...this.paths.values()]) path.takeWaiting();
+  }
+
+  /** Whatever it asks for, a client that does not read has no more than one bound of answers here: the path that owes most of it ends. */
+  relieve(): void {
+    let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
+    for (const path of this.paths.values()) {
+      const ownBytes = path.connection.encoder.queuedBytes;
+      queuedBytes += ownBytes;
+      if (fullest === null || ownBytes > fullest.connection.encoder.queuedBytes) fullest = path;
+    }
+    if (queuedBytes > OUTPUT_HARD_MAX_BYTES) fullest?.connection.close('The client does not read its answers', true);
+  }
+
+  fence(path: ServerPath, number: number): void {
+    if (number >= this.nextPath || number === path.number) {
+      path.violation(`FENCE for path ${number}, which cannot be dead`);
+      return;
+    }
+    this.paths.get(number)?.connection.close('The client has fenced this path', true);
+    path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
+  }
+
+  revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void {
+    if (!this.volumes.wasGiven(handle)) {
+      path.violation(`REVOKE of handle ${handle}, which was never given`);
+      return;
+    }
+    const kind = this.revokes.asked(handle, path.number);
+    if (kind === 'twice') {
+      path.violation(`REVOKE of handle ${handle}, for which this path is owed a REVOKED already`);
+      return;
+    }
+    for (let at = 0; kind === 'first' && at < tags.length; at += 2) {
+      if (this.slots.giveUp(tags[at]!, tags[at + 1]!, handle)) continue;
+      path.violation(`REVOKE of handle ${handle} names slot ${tags[at]} seq ${tags[at + 1]}, which it cannot have sent`);
+      return;
+    }
+    const over = (): void => {
+      for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
+    };
+    this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
+      // It is not known to be over: nothing is said, and the client's handle stays fenced.
+      this.ports.log.error(`Handle ${handle}, which the client has revoked, could not be closed: ${toRsError(thrown).message}`);
+    });
+  }
+
+  clientEnds(sentence: string): void {
+    if (!this.ending) this.ports.clientEnds(sentence);
+  }
+
+  pathClosed(path: ServerPath, reason: string): void {
+    if (!this.paths.delete(path.number)) return;
+    this.slots.forget(path.number);
+    this.revokes.pathClosed(path.number);
+    this.rereads.forget(path.number);
+    this.messageReruns.forget(path.number);
+    this.pathLog.say(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
+    this.ports.pathsChanged(this.paths.size);
+  }
+
+  request(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    if (this.ending) return;
+    const bodyBytes = header.op === OP.READ || header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
+    switch (this.slots.receive(header, path.number, bodyBytes, this.ports.clock.monotonicMs())) {
+      case 'new':
+        if (this.slots.executingBytes <= WINDOW_BYTES) {
+          this.begin(path, header, body, offset);
+        } else {
+          this.slots.finishAtOnce(header.slot, STATUS.BAD_REQUEST);
+          path.violation(`More than the window of ${WINDOW_BYTES} bytes is unanswered`);
+        }
+        return;
+      case 'done':
+        this.again(path, header, body, offset);
+        return;
+      case 'violation':
+        path.violation(`${frameName(header.op)} in slot ${header.slot} seq ${header.seq} is not to be sent now`);
+        return;
+      case 'executing':
+      case 'stale':
+    }
+  }
+
+  private begin(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    switch (header.op) {
+      case OP.READ:
+        this.read(path, header, true);
+        return;
+      case OP.WRITE:
+      case OP.FLUSH:
+      case OP.DISCARD:
+      case OP.ZERO:
+        this.change(path, header, body, offset);
+        return;
+      default:
+        this.message(header, body, offset, true);
+    }
+  }
+
+  /** A copy of a request that is done: answered from the slot, or (READ, LIST, IOCTL) by doing it again, which leaves the slot done. */
+  private again(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    const { status, result, resultAux } = this.slots.outcome(header.slot);
+    if (header.op === OP.READ && status === STATUS.OK) {
+      this.read(path, header, false);
+    } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
+      const kind = this.messageReruns.begin(header, path.number, 0);
+      if (kind === 'begun') this.message(header, body, offset, false);
+      else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are run again at one time`);
+      else if (kind === 'twice') this.askedTwice(path, header);
+    } else if (result !== null) {
+      path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
+    } else if (frameEntry(header.op)?.shape === 'message') {
+      answerMessage(path, header, status, [encodeFailureAnswer({ sentence: statusEntry(status).sentence, holders: [] })], 0);
+    } else {
+      answerIo(path, header, status);
+    }
+  }
+
+  /** READ: at once into the path's output where the storage is fast, else by way of a buffer. `first`: not a copy of a done one. */
+  private read(path: ServerPath, header: Header, first: boolean): void {
+    const open = this.volumes.get(header.handle);
+    const invalid = validate(open, header.op, header.flags, header.lba, header.count);
+    if (open === undefined || invalid !== STATUS.OK) {
+      if (first) this.slots.finishAtOnce(header.slot, invalid);
+      answerIo(path, header, invalid);
+      return;
+    }
+    const { encoder } = path.connection;
+    const lengthBytes = header.count * SECTOR_BYTES;
+    const at = encoder.beginIo(lengthBytes);
+    const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
+    if (status === WOULD_WAIT) {
+      this.readLater(open, path, { ...header }, first);
+      return;
+    }
+    const outcome = this.volumes.outcome(open, status);
+    if (first) this.slots.finishAtOnce(header.slot, outcome);
+    if (status === STATUS.OK) encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
+    else answerIo(path, header, outcome);
+  }
+
+  private readLater(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
+    const lengthBytes = header.count * SECTOR_BYTES;
+    if (!first && !this.beginReread(path, header, lengthBytes)) return;
+    const buffer = this.ports.pools.bodies.take(lengthBytes);
+    enter(open);
+    path.owe(lengthBytes);
+    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
+      path.owe(-lengthBytes);
+      const status = this.volumes.outcome(open, ended);
+      const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
+      for (const number of owed) {
+        const to = this.paths.get(number);
+        if (to === undefined) continue;
+        answerRead(to, header, status, buffer, lengthBytes);
+        to.flushSoon();
+        this.relieve();
+      }
+      this.ports.pools.bodies.give(buffer);
+      leave(open);
+      if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
+      this.checkIdle();
+    });
+  }
+
+  /** False: a run under way answers this copy too, or it is held back as not yet received, because too much is read again already. */
+  private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
+    const kind = this.rereads.begin(header, path.number, lengthBytes);
+    if (kind === 'full') path.defer(header);
+    else if (kind === 'twice') this.askedTwice(path, header);
+    return kind === 'begun';
+  }
+
+  private askedTwice(path: ServerPath, header: Header): void {
+    path.violation(`A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is owed already`);
+  }
+
+  /** WRITE, FLUSH, DISCARD, ZERO. */
+  private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+    const open = this.volumes.get(header.handle);
+    const invalid = validate(open, header.op, header.flags, header.lba, header.count);
+    if (open === undefined || invalid !== STATUS.OK) {
+      this.slots.finishAtOnce(header.slot, invalid);
+      answerIo(path, header, invalid);
+      return;
+    }
+    const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
+    if (header.op === OP.WRITE && !isFua(open, header.flags)) {
+      const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
+      if (status !== WOULD_WAIT) {
+        open.unsynced = true;
+        const outcome = this.volumes.outcome(open, status);
+        this.slots.finishAtOnce(header.slot, outcome);
+        answerIo(path, header, outcome);
+        return;
+      }
+    }
+    this.changeLater(open, { ...header }, body, offset, lengthBytes);
+  }
+
+  private changeLater(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
+    const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
+    if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
+    enter(open);
+    if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
+    execute(open, header, buffer, (ended) => {
+      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
+      const status = this.volumes.outcome(open, ended);
+      if (lengthBytes > 0) this.ports.pools.bodies.give(buffer);
+      for (const number of this.slots.finish(header.slot, status)) {
+        const to = this.paths.get(number);
+        if (to === undefined) continue;
+        answerIo(to, header, status);
+        to.flushSoon();
+      }
+      leave(open);
+      this.checkIdle();
+    });
+  }
+
+  /** LIST, OPEN, CLOSE, IOCTL. `first`: the slot's own execution, and not a run for copies of a done one. */
+  private message(header: Header, body: Buffer, offset: number, first: boolean): void {
+    const kept = { ...header };
+    const request = Buffer.from(body.subarray(offset, offset + header.length));
+    this.volumes.answer(
+      kept,
+      request,
+      (handle) => this.slots.isExecuting(handle, kept.slot),
+      (status, bodies, aux) => {
+        const last = bodies[bodies.length - 1] ?? EMPTY;
+        const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.messageReruns.end(kept);
+        for (const number of owed) {
+          const to = this.paths.get(number);
+          if (to === undefined) continue;
+          answerMessage(to, kept, status, bodies, aux);
+          this.relieve();
+        }
+        this.checkIdle();
+      },
+    );
+  }
+
+  private checkIdle(): void {
+    if (this.whenIdle === null || this.slots.executing + this.rereads.count + this.messageReruns.count > 0) return;
+    const resolve = this.whenIdle;
+    this.whenIdle = null;
+    resolve();
+  }
+
+  private tick(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const path of [...this.paths.values()]) path.tick(nowMs);
+    this.volumes.tick(nowMs);
+    const why = this.volumes.whyEnd(this.oldestMs());
+    if (why !== null) this.clientEnds(why);
+    this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
+  }
+}
+
+function answerIo(path: ServerPath, header: Header, status: number): void {
+  path.connection.encoder.io(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count);
+}
+
+function answerRead(path: ServerPath, header: Header, status: Status, body: Buffer, lengthBytes: number): void {
+  if (status !== STATUS.OK) {
+    answerIo(path, header, status);
+    return;
+  }
+  const { encoder } = path.connection;
+  const at = encoder.beginIo(lengthBytes);
+  body.copy(encoder.buffer, at, 0, lengthBytes);
+  encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
+}
+
+function answerMessage(path: ServerPath, header: Header, status: number, bodies: readonly Buffer[], aux: number): void {
+  const { encoder } = path.connection;
+  const last = bodies.length - 1;
+  for (let index = 0; index < last; index++) {
+    encoder.message(header.op | ANSWER, FLAG.MORE, status, header.slot, header.seq, aux, bodies[index]!);
+  }
+  encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, aux, bodies[last] ?? EMPTY);
+  path.flushSoon();
+}

@@ -1,0 +1,78 @@
+// What the tests of the backends share: a directory of their own, a volume in it, promises over the callbacks.
+// Leaves removing the directory to the test that asked for it.
+
+import { STORAGE_THREADS } from '@rsio/common/lib/limits';
+import { ThreadShares } from '../backends/common/thread-shares.ts';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { Backend } from '../backends/common/backend.ts';
+import type { BackendPorts } from '../backends/files/backend-ports.ts';
+import { RangeHelper, type RangeHelperPorts } from '../backends/ranges/range-helper.ts';
+
+export function temporaryDirectory(): string {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+}
+
+export function servedVolume(changes: Partial<ServedVolume>): ServedVolume {
+  return {
+    name: 'oracle',
+    universe: 0,
+    id: '11111111-2222-4333-8444-555555555555',
+    type: 'file',
+    path: null,
+    sizeBytes: 0,
+    blockSizeBytes: 512,
+    readonly: false,
+    shared: false,
+    takeOver: null,
+    takeOverForce: true,
+    clients: null,
+    ...changes,
+  };
+}
+
+export interface TestPorts extends BackendPorts {
+  readonly errors: string[];
+  readonly lost: string[];
+}
+
+export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
+  const errors: string[] = [];
+  const lost: string[] = [];
+  return {
+    clock: systemClock,
+    sleeps: ownSleeps,
+    threads: new ThreadShares(STORAGE_THREADS),
+    helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
+    onError: (operation, errno) => errors.push(`${operation} ${errno}`),
+    errors,
+    lost,
+  };
+}
+
+/** The backend's asynchronous operations as promises of their status. */
+export function promised(backend: Backend) {
+  const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
+  return {
+    read: (target: Buffer, offset: number, length: number, position: number) =>
+      status((done) => backend.read(target, offset, length, position, done)),
+    write: (source: Buffer, offset: number, length: number, position: number, fua = false) =>
+      status((done) => backend.write(source, offset, length, position, fua, done)),
+    flush: () => status((done) => backend.flush(done)),
+    discard: (position: number, length: number) => status((done) => backend.discard(position, length, done)),
+    zero: (position: number, length: number, keep = false, fua = false) =>
+      status((done) => backend.zero(position, length, keep, fua, done)),
+    extents: (position: number, length: number): Promise<number[]> =>
+      new Promise((resolve, reject) => {
+        backend.extents(position, length, (result, pairs) => {
+          if (result === STATUS.OK) resolve(pairs);
+          else reject(new Error(`Extents answered ${result}`));
+        });
+      }),
+  };
+}

@@ -1,0 +1,100 @@
+// Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a
+// lock belongs to the open file, not to who asked for it: a short-lived perl child (helpers/locks.pl) that inherits the
+// descriptors takes the locks, and this process holds them until it closes its descriptors or ends, however it ends.
+
+import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { systemClock } from '@rsio/common/lib/clock';
+import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/common/lib/program-limits';
+import { helperFile } from '../sys/helper-files.ts';
+
+/** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
+export type LockOutcome = 'held' | 'taken' | 'unavailable';
+
+export interface LockRequest {
+  readonly descriptor: number;
+  /** A shared lock goes together with other shared ones. */
+  readonly shared: boolean;
+}
+
+const LOCK_SHARED = 1;
+const LOCK_EXCLUSIVE = 2;
+const LOCK_UNLOCK = 8;
+
+/** Outcomes in the order of the requests. */
+export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
+  const outcomes: LockOutcome[] = [];
+  for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {
+    const some = requests.slice(start, start + LOCKS_PER_HELPER_MAX);
+    const descriptors = some.map(({ descriptor }) => descriptor);
+    const modes = some.map(({ shared }) => (shared ? LOCK_SHARED : LOCK_EXCLUSIVE));
+    outcomes.push(...(await flockAll(descriptors, modes, command)));
+  }
+  return outcomes;
+}
+
+/**
+ * Whether each of these files could be locked, whoever has locked it; one that cannot be opened is another matter, and counts as one that can.
+ * Nothing is locked for it, not even for a moment, in which a server that is just starting would find it taken: a lock that nobody has is
+ * given up.
+ */
+export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
+  const lockable: boolean[] = [];
+  for (let start = 0; start < files.length; start += LOCKS_PER_HELPER_MAX) {
+    const some = files.slice(start, start + LOCKS_PER_HELPER_MAX);
+    const handles = await Promise.all(some.map((file) => open(file, constants.O_RDONLY).catch(() => null)));
+    const opened = handles.filter((handle) => handle !== null);
+    const descriptors = opened.map(({ fd }) => fd);
+    const modes = opened.map(() => LOCK_UNLOCK);
+    const outcomes = await flockAll(descriptors, modes, command);
+    lockable.push(...handles.map((handle) => handle === null || outcomes[opened.indexOf(handle)] !== 'unavailable'));
+    for (const handle of opened) await handle.close();
+  }
+  return lockable;
+}
+
+/** At most LOCKS_PER_HELPER_MAX. */
+async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
+  const args = [helperFile('locks.pl'), ...modes.map(String)];
+  const first = await run(command, args, descriptors);
+  // Killed by somebody, such as a kernel without memory: that says nothing of the locks, and going on without them would.
+  const { text } = first.isKilled ? await run(command, args, descriptors) : first;
+  const lines = text.split('\n');
+  return descriptors.map((_, index) => {
+    const line = lines[index];
+    return line === 'held' || line === 'taken' ? line : 'unavailable';
+  });
+}
+
+interface Ran {
+  /** What it printed until its end; as much as there was when it could not start or took too long. */
+  readonly text: string;
+  /** By a signal, and not because it took too long. */
+  readonly isKilled: boolean;
+}
+
+function run(command: string, args: readonly string[], descriptors: readonly number[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    let text = '';
+    let isLate = false;
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
+    });
+    // Not spawn's own time-out: that is not cleared when the program is not there, and holds the process up at its end.
+    const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
+      isLate = true;
+      child.kill('SIGKILL');
+    });
+    const end = (signal: NodeJS.Signals | null): void => {
+      timer.cancel();
+      resolve({ text, isKilled: signal !== null && !isLate });
+    };
+    child.stdout?.setEncoding('latin1');
+    child.stdout?.on('data', (piece: string) => {
+      text += piece;
+    });
+    child.on('error', () => end(null));
+    child.on('close', (_code, signal) => end(signal));
+  });
+}

@@ -1,0 +1,82 @@
+// The listener's syncs: storage that hangs stops no other volume, and nothing that a sync says is lost. Programs that hang or fail stand in
+// for storage that does. Leaves what becomes of an error to take-over.test.ts.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { STORAGE_SYNC_WAIT_MS, STORAGE_SYNCS_MAX } from '@rsio/common/lib/limits';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { StorageSyncs } from './storage-syncs.ts';
+
+let directory = '';
+let descriptor = -1;
+let clock = new FakeClock();
+let late: string[] = [];
+let made: StorageSyncs[] = [];
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-sync-'));
+  descriptor = fs.openSync(path.join(directory, 'volume.img'), 'w+');
+  [clock, late, made] = [new FakeClock(), [], []];
+});
+afterEach(() => {
+  for (const one of made) one.stop();
+  fs.closeSync(descriptor);
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+function syncs(script?: string): StorageSyncs {
+  const events = { failedLate: (id: string) => void late.push(id) };
+  const one = script === undefined ? new StorageSyncs(clock, events) : new StorageSyncs(clock, events, [process.execPath, '-e', script]);
+  made.push(one);
+  return one;
+}
+
+/** Hangs until the file `go` is there, then does as `then` says. */
+const hangs = (then = ''): string =>
+  `const wait = () => { if (require('fs').existsSync(${JSON.stringify(path.join(directory, 'go'))})) { ${then} } else setTimeout(wait, 5); }; wait();`;
+const go = (): void => fs.writeFileSync(path.join(directory, 'go'), '');
+
+test('a good sync resolves, on the descriptor that was given', async () => {
+  await expect(syncs().sync('a', descriptor)).resolves.toBeUndefined();
+  const isOpen = `process.exit(require('fs').fstatSync(3).ino === ${fs.fstatSync(descriptor).ino} ? 0 : 1)`;
+  await expect(syncs(isOpen).sync('a', descriptor)).resolves.toBeUndefined();
+});
+
+test('the errno of a failed sync is told; one that was killed counts as failed', async () => {
+  const pipe = `process.stdout.write('EDQUOT'); process.exitCode = 1`;
+  await expect(syncs(pipe).sync('a', descriptor)).rejects.toMatchObject({ code: 'EDQUOT' });
+  await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+});
+
+test('three volumes whose storage hangs keep nobody else from being synced', async () => {
+  const all = syncs(`if (require('fs').fstatSync(3).size === 0) { ${hangs()} }`);
+  const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
+  fs.writeSync(good, 'x');
+  const hung = ['a', 'b', 'c'].map((id) => all.sync(id, descriptor));
+  await expect(all.sync('good', good)).resolves.toBeUndefined();
+  fs.closeSync(good);
+  go();
+  await Promise.all(hung);
+});
+
+test('a sync that does not end in time is told as slow, a second one waits for it, and its late error is not lost', async () => {
+  const all = syncs(hangs(`process.stdout.write('EIO'); process.exitCode = 1`));
+  const waiting = expect(all.sync('a', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT', message: expect.stringContaining('15 s') });
+  clock.advance(STORAGE_SYNC_WAIT_MS);
+  await waiting;
+  expect(late).toEqual([]);
+  const second = expect(all.sync('a', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+  go();
+  await second;
+  expect(late).toEqual(['a']);
+});
+
+test('the number of syncs at once is bounded', async () => {
+  const all = syncs(hangs());
+  const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) => all.sync(`v${index}`, descriptor).catch(() => undefined));
+  await expect(all.sync('one more', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  all.stop();
+  await Promise.all(hung);
+});

@@ -1,0 +1,454 @@
+// Carries out what volume-plan.ts decided: opens, locks and measures what is new, gives up what is gone. Until `commit` all of it can be
+// undone, but for files that were made larger: what is behind the end of a volume is nobody's. Order: open, lock, settle the size, so that
+// nothing of a file that somebody else serves is changed; ids last, so that none is durable for what came to nothing.
+
+import { join as joinPath } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { readLog } from '../backends/faults/unsynced-log.ts';
+import { writesOf } from '../backends/faults/unsynced-store.ts';
+import { storageStamp } from '../backends/files/storage-stamp.ts';
+import { type LockOutcome, takeLocks } from './file-locks.ts';
+import { changedUnderHolders, isConfirmed } from './held-facts.ts';
+import { factsOf, type VolumeFacts } from './volume-facts.ts';
+import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
+import { type IdRecords, placeOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
+import type { VolumePlan } from './volume-plan.ts';
+import {
+  discardStorage,
+  measure,
+  namedIdentity,
+  openStorage,
+  releaseStorage,
+  settleSize,
+  type Storage,
+  storageIdentity,
+  volumeError,
+} from './volume-storage.ts';
+import { storageDoubts } from './storage-warnings.ts';
+import { cutError, failureOf, shrunkError, unlockedError, unlockedSentence, type VolumeFailure } from './volume-failures.ts';
+import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
+
+/** Two volumes of one id, or on one storage, would be taken for two contents. */
+class Claims {
+  private readonly byId = new Map<string, ServerVolumeConfig>();
+  private readonly byStorage = new Map<string, ServerVolumeConfig>();
+
+  /** Throws E_VOLUME naming the volume that was first. */
+  check(volume: ServerVolumeConfig, id: string): void {
+    const other = this.byId.get(id);
+    if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
+  }
+
+  checkStorage(volume: ServerVolumeConfig, identity: string | null): void {
+    const other = identity === null ? undefined : this.byStorage.get(identity);
+    if (other === undefined || (other.readonly && volume.readonly)) return;
+    throw volumeError(volume, `${volume.path ?? ''} is already volume ${other.name}`, 'give it another path =, or make both readonly');
+  }
+
+  add(volume: ServerVolumeConfig, id: string, identity: string | null): void {
+    this.byId.set(id, volume);
+    if (identity !== null) this.byStorage.set(identity, volume);
+  }
+}
+
+export class VolumeChange {
+  private readonly before: VolumeState;
+  private readonly plan: VolumePlan;
+  private readonly ports: VolumePorts;
+  private readonly take: (state: VolumeState) => void;
+  private readonly claims = new Claims();
+  /** As the file has them. */
+  private readonly records: IdRecords;
+  private ids: ReadonlyMap<string, string> = new Map();
+  private readonly opened = new Map<string, HeldVolume>();
+  private readonly kept = new Map<string, HeldVolume>();
+  private readonly failures: VolumeFailure[] = [];
+  /** Given up already, because what is new stands on the same storage. */
+  private readonly givenUp = new Set<string>();
+  private areRecordsWritten = false;
+  private after: VolumeState;
+
+  private constructor(before: VolumeState, plan: VolumePlan, records: IdRecords, ports: VolumePorts, take: (state: VolumeState) => void) {
+    this.before = before;
+    this.after = before;
+    this.plan = plan;
+    this.records = records;
+    this.ports = ports;
+    this.take = take;
+  }
+
+  /** `take`: the one who holds the state gets the new one by it. Throws E_VOLUME or E_SYSTEM, and everything is as before then. */
+  static async prepare(
+    before: VolumeState,
+    plan: VolumePlan,
+    configured: readonly ServerVolumeConfig[],
+    ports: VolumePorts,
+    take: (state: VolumeState) => void,
+  ): Promise<VolumeChange> {
+    const change = new VolumeChange(before, plan, await readIdRecords(ports.idsFile), ports, take);
+    try {
+      await change.run(configured);
+    } catch (error) {
+      await change.undo();
+      throw error;
+    }
+    return change;
+  }
+
+  /** Volumes that are larger than before. */
+  get grown(): GrownVolume[] {
+    const sizes = new Map([...this.before.held.values()].map(({ served }) => [served.id, served.sizeBytes]));
+    return [...this.kept.values()]
+      .map(({ served: { id, sizeBytes } }) => ({ id, sizeBytes }))
+      .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
+  }
+
+  /** Ids of volumes that were found cut now, and were served until now. */
+  get cut(): string[] {
+    return [...this.kept]
+      .filter(([key, { cut }]) => cut !== null && this.before.held.get(key)?.cut === null)
+      .map(([, { served }]) => served.id);
+  }
+
+  /** Clients are offered other volumes, or other facts of them. */
+  get isListChanged(): boolean {
+    const list = ({ held }: VolumeState): ServedVolume[] =>
+      [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
+    return !isDeepStrictEqual(list(this.before), list(this.after));
+  }
+
+  /** From now on this is what is served. */
+  commit(): void {
+    this.take(this.after);
+    for (const [key, { served }] of this.kept) {
+      const before = this.before.held.get(key)?.served.sizeBytes ?? served.sizeBytes;
+      if (served.sizeBytes > before) {
+        this.ports.log.info(`Volume ${served.name} has grown from ${before} to ${served.sizeBytes} bytes`, { volume: served.name });
+      }
+    }
+    for (const { name, error } of this.failures) this.ports.log.error(error.message, { volume: name });
+    for (const [key, { served, cut }] of this.kept) {
+      const wasCut = (this.before.held.get(key)?.cut ?? null) !== null;
+      if (cut !== null) this.ports.log.error(cut.message, { volume: served.name });
+      else if (wasCut)
+        this.ports.log.warn(`Volume ${served.name}: ${served.path ?? ''} is whole again, and is served`, { volume: served.name });
+    }
+  }
+
+  /** After `commit`: gives up what is not served any more. */
+  async finish(): Promise<void> {
+    for (const volume of this.plan.removed) await this.giveUp(volumeKey(volume));
+  }
+
+  /** Instead of `commit`. What cannot be had again, because somebody else has taken it meanwhile, is a failure from then on. */
+  async undo(): Promise<void> {
+    for (const { storage } of this.opened.values()) await discardStorage(storage);
+    if (this.areRecordsWritten) {
+      await writeIdRecords(this.ports.idsFile, this.records).catch((error: unknown) => this.ports.log.error(toRsError(error).message));
+    }
+    if (this.givenUp.size === 0) return;
+    const held = new Map(this.before.held);
+    const failures = [...this.before.failures];
+    for (const key of this.givenUp) {
+      const lost = held.get(key);
+      if (lost === undefined) continue;
+      const { volume, id } = lost.storage;
+      try {
+        const storage = await openStorage(volume, id, this.ports, true);
+        this.checkLock(storage, (await this.lockAll([storage])).get(storage));
+        held.set(key, { ...lost, storage });
+      } catch (thrown) {
+        const error = toRsError(thrown);
+        held.delete(key);
+        failures.push(failureOf(volume, error));
+        this.ports.log.error(error.message, { volume: volume.name });
+      }
+    }
+    this.take({ ...this.before, held, failures });
+  }
+
+  private async run(configured: readonly ServerVolumeConfig[]): Promise<void> {
+    const settled = settleIds(this.withKnownIds(configured), configured, (id) => this.ports.isHeld(id));
+    this.ids = settled.ids;
+    for (const volume of this.plan.kept) {
+      const storage = this.before.held.get(volumeKey(volume))?.storage;
+      if (storage === undefined) continue;
+      const id = this.idOf(volume);
+      this.claims.check(volume, id);
+      this.claims.add(volume, id, await storageIdentity(storage));
+    }
+    const going = await this.goingStorages();
+    const wanted = new Set([...this.plan.added, ...this.plan.retried].map(volumeKey));
+    const [fresh, taking]: [ServerVolumeConfig[], [ServerVolumeConfig, string][]] = [[], []];
+    for (const volume of configured) {
+      if (!wanted.has(volumeKey(volume))) continue;
+      const identity = going.size === 0 ? null : await namedIdentity(volume);
+      if (identity !== null && going.has(identity)) taking.push([volume, identity]);
+      else fresh.push(volume);
+    }
+    await this.openAll(fresh);
+    for (const volume of this.plan.kept) await this.keep(volume);
+    for (const [, identity] of taking) for (const key of going.get(identity) ?? []) await this.giveUp(key);
+    await this.openAll(taking.map(([volume]) => volume));
+    this.after = this.stateOf(configured);
+    await this.keepIds(configured);
+    for (const warning of settled.warnings) this.ports.log.warn(warning);
+  }
+
+  /** What is served keeps the id it is served by, whatever became of the file of ids. */
+  private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
+    const kept = new Set(this.plan.kept.map(volumeKey));
+    const known = new Map(this.records.ids);
+    for (const volume of configured) {
+      const served = this.before.held.get(volumeKey(volume));
+      const isMade = volume.id === null && served?.storage.volume.id === null;
+      if (isMade && kept.has(volumeKey(volume))) known.set(volumeKey(volume), served.served.id);
+    }
+    return { ...this.records, ids: known };
+  }
+
+  /** Keys of the volumes that go, by their storage. */
+  private async goingStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const going = new Map<string, string[]>();
+    for (const volume of this.plan.removed) {
+      const key = volumeKey(volume);
+      const storage = this.before.held.get(key)?.storage;
+      const identity = storage === undefined ? null : await storageIdentity(storage);
+      if (identity !== null) going.set(identity, [...(going.get(identity) ?? []), key]);
+    }
+    return going;
+  }
+
+  /** Those that may fail become failures; any other throws. */
+  private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
+    const mayFail = new Set(this.plan.retried.map(volumeKey));
+    const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
+      // Without room for open files nobody could be served: that is no matter of one volume.
+      if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
+      this.failures.push(failureOf(volume, toRsError(thrown)));
+    };
+    const storages: Storage[] = [];
+    try {
+      for (const volume of volumes) {
+        try {
+          storages.push(await this.openOne(volume));
+        } catch (thrown) {
+          fail(volume, thrown);
+        }
+      }
+      const locks = await this.lockAll(storages);
+      for (const storage of [...storages]) {
+        try {
+          this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
+        } catch (thrown) {
+          // Somebody else's file is closed and nothing more.
+          if (locks.get(storage) === 'taken') await storage.handle?.close();
+          else await discardStorage(storage);
+          storages.splice(storages.indexOf(storage), 1);
+          fail(storage.volume, thrown);
+        }
+      }
+    } catch (error) {
+      for (const storage of storages) if (!this.opened.has(volumeKey(storage.volume))) await discardStorage(storage);
+      throw error;
+    }
+  }
+
+  private async openOne(volume: ServerVolumeConfig): Promise<Storage> {
+    const id = this.idOf(volume);
+    this.claims.check(volume, id);
+    this.checkUnsynced(volume, id);
+    const wasThere = (volume.id === null && this.records.places.get(id) === placeOf(volume)) || this.ports.isHeld(id);
+    const storage = await openStorage(volume, id, this.ports, wasThere);
+    try {
+      const identity = await storageIdentity(storage);
+      this.claims.checkStorage(volume, identity);
+      this.claims.add(volume, id, identity);
+    } catch (error) {
+      await discardStorage(storage);
+      throw error;
+    }
+    return storage;
+  }
+
+  private async settle(storage: Storage, lock: LockOutcome | undefined): Promise<HeldVolume> {
+    const { volume, type, path } = storage;
+    this.checkLock(storage, lock);
+    await this.checkHeld(storage);
+    await this.checkShrunk(storage);
+    const { sizeBytes, grownFromBytes } = await settleSize(storage);
+    if (grownFromBytes !== null && type === 'file') {
+      const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
+      this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
+    }
+    await this.sayDoubts(storage);
+    return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
+  }
+
+  private async sayDoubts({ volume, type, path, handle }: Storage): Promise<void> {
+    if (type !== 'file' || path === null || handle === null) return;
+    const stats = await handle.stat({ bigint: true });
+    for (const doubt of await storageDoubts(volume, path, stats, this.ports.fileSystemOf)) {
+      this.ports.log.warn(doubt, { volume: volume.name });
+    }
+  }
+
+  /** What somebody holds comes back as it was, or waits for a person. */
+  private async checkHeld(storage: Storage): Promise<void> {
+    const { volume, id } = storage;
+    const before = this.records.facts.get(id);
+    const now = await storageFacts(storage);
+    if (before === undefined) return;
+    const error = changedUnderHolders(volume, before, now, this.ports.holdersOf(id));
+    if (error !== null) throw error;
+    if (!isConfirmed(volume, before, now)) return;
+    this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} has the content of what was served before it, as same-content says`, {
+      volume: volume.name,
+    });
+    await this.ports.lifeEnded(id);
+  }
+
+  /** What was cut since it was last served is not filled up with zeros for who holds it. */
+  private async checkShrunk(storage: Storage): Promise<void> {
+    const { volume, id, type, path } = storage;
+    const servedBytes = this.records.sizes.get(id);
+    if (servedBytes === undefined || path === null || type === 'memory') return;
+    const { presentBytes, sizeBytes } = await measure(storage);
+    if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
+    if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
+    if (presentBytes < servedBytes) {
+      this.ports.log.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, {
+        volume: volume.name,
+      });
+    }
+  }
+
+  private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
+    const { volume, id, type, path } = storage;
+    const { name, universe, blockSizeBytes, readonly, shared, takeOver, takeOverForce, clients, test } = volume;
+    const identity = await storageIdentity(storage);
+    const content = identity === null ? {} : { storage: identity };
+    const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
+    const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
+    const rights = { readonly, shared, takeOver, takeOverForce, clients };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
+  }
+
+  /** Below RUN: a boot loses what was not synced. */
+  private unsyncedFileOf(id: string): string {
+    return joinPath(this.ports.runDirectory, `unsynced-${id}`);
+  }
+
+  /** Writes that a client was told of must not vanish because a key has left the file. */
+  private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
+    const file = this.unsyncedFileOf(id);
+    if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
+    throw volumeError(
+      volume,
+      `${file} has writes of it that were not synced`,
+      'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose them',
+    );
+  }
+
+  private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
+    if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
+    if (lock !== 'unavailable') return;
+    // The file of a memory volume is always a new one.
+    if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
+    this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
+  }
+
+  /** Devices need no lock: they are opened exclusively. */
+  private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
+    const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
+    const outcomes = await (this.ports.takeLocks ?? takeLocks)(
+      locked.flatMap(({ handle, volume, type }) =>
+        handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
+      ),
+    );
+    return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
+  }
+
+  /** A volume that goes on from the storage it has; without a configured size it is as large as that is by now. */
+  private async keep(volume: ServerVolumeConfig): Promise<void> {
+    const key = volumeKey(volume);
+    const held = this.before.held.get(key);
+    if (held === undefined) return;
+    this.checkUnsynced(volume, this.idOf(volume));
+    const storage: Storage = { ...held.storage, volume, id: this.idOf(volume) };
+    const isSame = isDeepStrictEqual({ ...held.storage.volume, line: 0 }, { ...volume, line: 0 });
+    let { sizeBytes } = held.served;
+    let { cut } = held;
+    try {
+      cut = await this.lookForCut(storage, held);
+      if (cut === null && (!isSame || volume.sizeBytes === null)) {
+        const settled = await settleSize(storage, true);
+        // A device, or a file that is being cut just now.
+        if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
+        else ({ sizeBytes } = settled);
+        await this.sayDoubts(storage);
+      }
+    } catch (thrown) {
+      // A section that says what it said hinders no other.
+      if (!isSame) throw thrown;
+      this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
+    }
+    this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
+  }
+
+  /** Before anything makes it longer. Null: it is whole, or whole again. Throws when it is not the file that was opened any more. */
+  private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
+    if (storage.handle === null || storage.type === 'memory') return held.cut;
+    const { presentBytes } = await measure(storage);
+    return presentBytes < held.served.sizeBytes ? cutError({ storage, served: held.served }, presentBytes) : null;
+  }
+
+  private async giveUp(key: string): Promise<void> {
+    const held = this.before.held.get(key);
+    if (held === undefined || this.givenUp.has(key)) return;
+    this.givenUp.add(key);
+    await releaseStorage(held.storage);
+  }
+
+  private stateOf(configured: readonly ServerVolumeConfig[]): VolumeState {
+    const held = new Map<string, HeldVolume>();
+    for (const volume of configured) {
+      const key = volumeKey(volume);
+      const one = this.opened.get(key) ?? this.kept.get(key);
+      if (one !== undefined) held.set(key, one);
+    }
+    return { held, failures: this.failures, ids: this.ids };
+  }
+
+  /** Made ids, and where the content of each is by now. */
+  private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
+    const made = configured.filter(({ id }) => id === null);
+    const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
+    const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
+    const places = new Map(served.map((volume) => [this.idOf(volume), placeOf(volume)]));
+    const stored = [...this.after.held.values()].filter(({ served: { type } }) => type === 'file' || type === 'block');
+    const sizes = new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes]));
+    const facts = new Map<string, VolumeFacts>();
+    for (const { storage } of this.after.held.values()) if (storage.type !== 'null') facts.set(storage.id, await storageFacts(storage));
+    const records = withIds(this.records, ids, places, sizes, facts);
+    if (records === null) return;
+    await writeIdRecords(this.ports.idsFile, records);
+    this.areRecordsWritten = true;
+  }
+
+  private idOf(volume: ServerVolumeConfig): string {
+    return this.ids.get(volumeKey(volume)) ?? '';
+  }
+}
+
+function isOutOfFiles(thrown: unknown): boolean {
+  const { errno } = toRsError(thrown).context;
+  return errno === 'EMFILE' || errno === 'ENFILE';
+}
+
+async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
+  if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
+  return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
+}

@@ -1,0 +1,203 @@
+// A volume that somebody holds, over a restart of rssrv with another file under its name or another section in the configuration: what its
+// holder knows of it is what he finds, or he waits for a person (docs/PROTOCOL.md H5). On real files; who holds what is the test's own.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { systemClock } from '@rsio/common/lib/clock';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isSameStamp, storageStamp } from '../backends/files/storage-stamp.ts';
+import { volumeConfig } from '../testing/volume-config.ts';
+import { Volumes } from './volumes.ts';
+
+const MIB = 1 << 20;
+const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
+const IDS = [
+  ['made here', null],
+  ['configured', '11111111-2222-4333-8444-555555555555'],
+] as const;
+
+let directory = '';
+let isHeld = false;
+let livesEnded: string[] = [];
+let volumes: Volumes;
+let id = '';
+
+const at = (name: string): string => path.join(directory, name);
+const image = (): string => at('oracle.img');
+const oracle = (changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig =>
+  volumeConfig({ path: image(), sizeBytes: MIB, ...changes });
+const failure = (): string => volumes.failures[0]?.error.message ?? 'none';
+
+function server(): Volumes {
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  return new Volumes({
+    idsFile: at('volumes.json'),
+    memoryDirectory: at('shm'),
+    fileSystemOf: () => Promise.resolve('other'),
+    runDirectory: at('run'),
+    clock: systemClock,
+    log,
+    syncFailedLate: () => undefined,
+    isHeld: (one) => isHeld && one === id,
+    holdersOf: (one) => (isHeld && one === id ? [HOLDER] : []),
+    lifeEnded: async (one) => void livesEnded.push(one),
+  });
+}
+
+/** Stops it, and starts it with this section. */
+async function restart(volume: ServerVolumeConfig): Promise<void> {
+  await volumes.close();
+  volumes = server();
+  await volumes.open({ volumes: [volume] });
+}
+
+/** Served once, and held since. */
+async function held(volume: ServerVolumeConfig): Promise<void> {
+  await volumes.open({ volumes: [volume] });
+  id = volumes.served[0]!.id;
+  isHeld = true;
+}
+
+// Locks are taken by perl.
+beforeEach((context) => needPrograms(context, 'perl'));
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+  [isHeld, livesEnded, id] = [false, [], ''];
+  volumes = server();
+});
+afterEach(async () => {
+  await volumes.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+describe.each(IDS)('another file under the name of the one that is held (id %s)', (_what, given) => {
+  async function swapped(): Promise<ServerVolumeConfig> {
+    const volume = oracle({ id: given });
+    await held(volume);
+    fs.writeFileSync(at('backup.img'), Buffer.alloc(MIB, 0x55));
+    fs.renameSync(at('backup.img'), image());
+    return volume;
+  }
+
+  test('is not served, and the sentence says what can be done', async () => {
+    await restart(await swapped());
+    expect(volumes.served).toEqual([]);
+    expect(failure()).toMatch(
+      /^Volume oracle: \S+oracle\.img is not what it was last served from, but another file or device \(i\d+\S*, not i\d+\S*\), and node big-2 at 127\.45\.0\.2 has held it since .*: bring that back; if this one has the same content, set same-content = i\d+\S*; if it has another content, give the volume another id =; then reload$/,
+    );
+    // Nor at the next start.
+    await restart(oracle({ id: given }));
+    expect(volumes.served).toEqual([]);
+  });
+
+  test('is served when a person says that it has the same content: as a new life, once', async () => {
+    const volume = await swapped();
+    await restart(volume);
+    const [, sameContent = ''] = /set same-content = (\S+);/.exec(failure()) ?? [];
+    await restart({ ...volume, sameContent });
+    expect([volumes.served.map((one) => one.id), livesEnded]).toEqual([[id], [id]]);
+    await restart({ ...volume, sameContent });
+    await restart(volume);
+    expect([volumes.served.length, livesEnded.length]).toEqual([1, 1]);
+    fs.copyFileSync(image(), at('again.img'));
+    fs.renameSync(at('again.img'), image());
+    await restart({ ...volume, sameContent });
+    expect(volumes.served).toEqual([]);
+  });
+
+  test('is served when the first one is back, wherever it was meanwhile', async () => {
+    const volume = oracle({ id: given });
+    await held(volume);
+    fs.renameSync(image(), at('away.img'));
+    await restart(volume);
+    expect([volumes.served, fs.existsSync(image())]).toEqual([[], false]);
+    fs.renameSync(at('away.img'), image());
+    await restart(volume);
+    expect([failure(), volumes.served.length]).toEqual(['none', 1]);
+  });
+
+  test('is served when nobody holds it, as before', async () => {
+    const volume = await swapped();
+    isHeld = false;
+    await restart(volume);
+    expect([failure(), livesEnded]).toEqual(['none', []]);
+  });
+
+  test('and memory in place of the file is no better', async () => {
+    await held(oracle({ id: given }));
+    await restart(oracle({ id: given, type: 'memory' }));
+    expect(volumes.served).toEqual([]);
+  });
+});
+
+describe('a section that says something else of a volume that is held', () => {
+  test.each([
+    [{ readonly: true }, 'readonly = no'],
+    [{ shared: true }, 'shared = no'],
+    [{ blockSizeBytes: 4096 as const }, 'blocksize = 512'],
+    [{ blockSizeBytes: 4096 as const, readonly: true }, 'readonly = no, blocksize = 512'],
+  ])('%j is not served at the next start, and the old one is again', async (changes, words) => {
+    await held(oracle());
+    await restart(oracle(changes));
+    expect(volumes.served).toEqual([]);
+    expect(failure()).toContain(`and node big-2 at 127.45.0.2 has held it since`);
+    expect(failure()).toMatch(new RegExp(`: set ${words} again; to change it, detach the volume there first \\(rsconfig -d oracle\\)$`));
+    await restart(oracle());
+    expect([failure(), volumes.served.length]).toEqual(['none', 1]);
+    isHeld = false;
+    await restart(oracle(changes));
+    expect(failure()).toBe('none');
+  });
+});
+
+describe('a stamp', () => {
+  const stampOf = (file: string): string | null => storageStamp(fs.statSync(file, { bigint: true }), file);
+
+  test('stays with a file that is written to, cut and renamed; another file has another one, with the same inode number, too', () => {
+    fs.writeFileSync(at('one'), 'a');
+    const first = stampOf(at('one'));
+    expect(first).toMatch(/^i\d+(\.b\d+)?$/);
+    fs.appendFileSync(at('one'), 'b');
+    fs.truncateSync(at('one'), 0);
+    fs.renameSync(at('one'), at('two'));
+    expect(stampOf(at('two'))).toBe(first);
+    fs.copyFileSync(at('two'), at('three'));
+    expect(isSameStamp(stampOf(at('three')), first)).toBe(false);
+    expect([isSameStamp('i5.b7', 'i5.b8'), isSameStamp('i5', 'i5.b8'), isSameStamp('i5', 'i55.b8'), isSameStamp(null, 'i5')]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  test('of a device is what the disk calls itself; of a partition, its place there too; of a loop device, the file behind', () => {
+    const disk = at('sys/devices/sda');
+    fs.mkdirSync(path.join(disk, 'sda1'), { recursive: true });
+    fs.mkdirSync(path.join(disk, 'device'));
+    fs.mkdirSync(at('sys/devices/loop7/loop'), { recursive: true });
+    fs.mkdirSync(at('sys/dev'));
+    fs.writeFileSync(path.join(disk, 'device/wwid'), 't10.ATA  disk #1\n');
+    fs.writeFileSync(path.join(disk, 'sda1/partition'), '1\n');
+    fs.writeFileSync(path.join(disk, 'sda1/start'), '2048\n');
+    fs.writeFileSync(at('behind'), '');
+    fs.writeFileSync(at('sys/devices/loop7/loop/backing_file'), `${at('behind')}\n`);
+    for (const [name, to] of [
+      ['8:0', 'sda'],
+      ['8:1', 'sda/sda1'],
+      ['7:7', 'loop7'],
+    ] as const)
+      fs.symlinkSync(at(`sys/devices/${to}`), at(`sys/dev/${name}`));
+    const device = (major: bigint, minor: bigint): string | null =>
+      storageStamp({ isBlockDevice: () => true, rdev: (major << 8n) | minor } as fs.BigIntStats, '/dev/x', at('sys/dev'));
+    expect([device(8n, 0n), device(8n, 1n), device(7n, 7n), device(9n, 9n)]).toEqual([
+      'device/wwid:t10.ATA_disk_1',
+      'device/wwid:t10.ATA_disk_1:p1@2048',
+      `loop:${stampOf(at('behind'))}`,
+      null,
+    ]);
+  });
+});

@@ -1,0 +1,172 @@
+// The id of each volume: the configured one, or one made when it is first served and kept in volumes.json, so that a volume stays the same
+// volume over restarts, and when its section is taken out and put back. Invariants: an id is used only after it is durable; a made id is
+// not given to what stands in another place, unless somebody holds it, and then with a warning; a file that cannot be understood is never
+// replaced: clients would take old volumes for new ones.
+
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { replaceFile } from '@rsio/common/files/durable-file';
+import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { areFactsEqual, isFacts, type VolumeFacts } from './volume-facts.ts';
+import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-values';
+
+const FORMAT_VERSION = 1;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** `oracle@0`: how a volume is called where its universe matters. */
+export function volumeKey(volume: { readonly name: string; readonly universe: number }): string {
+  return `${volume.name}@${volume.universe}`;
+}
+
+/** What volumes.json says. */
+export interface IdRecords {
+  /** By volumeKey; of volumes that are not configured any more too. */
+  readonly ids: ReadonlyMap<string, string>;
+  /** Where the content of an id was when it was last served; none: not served yet. */
+  readonly places: ReadonlyMap<string, string>;
+  /** How many bytes were served of an id last, configured ids too; none: not known, or in memory. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** As what an id was served last, configured ids too; none: by an earlier version. */
+  readonly facts: ReadonlyMap<string, VolumeFacts>;
+}
+
+/** Where a volume's content is, as far as the configuration tells. */
+export function placeOf({ type, path }: ServerVolumeConfig): string {
+  return type === 'memory' || type === 'null' ? type : (path ?? '');
+}
+
+/** Ids (lower case) by volumeKey, missing ones made; nothing is kept yet. `isHeld`: whether somebody holds the volume of an id. */
+export function settleIds(
+  { ids, places }: IdRecords,
+  volumes: readonly ServerVolumeConfig[],
+  isHeld: (id: string) => boolean,
+): { readonly ids: ReadonlyMap<string, string>; readonly warnings: readonly string[] } {
+  const warnings: string[] = [];
+  const settle = (volume: ServerVolumeConfig): string => {
+    if (volume.id !== null) return volume.id.toLowerCase();
+    const id = ids.get(volumeKey(volume));
+    const place = id === undefined ? undefined : places.get(id);
+    if (id === undefined) return randomUUID();
+    if (place === undefined || place === placeOf(volume)) return id;
+    const moved = `Volume ${volume.name} was in ${escapeControls(place)} and is in ${escapeControls(placeOf(volume))} now`;
+    if (isHeld(id)) {
+      warnings.push(`${moved}, and who holds it takes it for the same content: if it is not, detach it there`);
+      return id;
+    }
+    warnings.push(`${moved}: it gets a new id, as another volume; set id = ${id} if its content is the same`);
+    return randomUUID();
+  };
+  return { ids: new Map(volumes.map((volume) => [volumeKey(volume), settle(volume)])), warnings };
+}
+
+/**
+ * The records with these ids (by volumeKey), places, sizes and facts (by id); null: they have them all. Places of ids that are nobody's are
+ * forgotten.
+ */
+export function withIds(
+  records: IdRecords,
+  ids: ReadonlyMap<string, string>,
+  places: ReadonlyMap<string, string>,
+  sizes: ReadonlyMap<string, number>,
+  facts: ReadonlyMap<string, VolumeFacts>,
+): IdRecords | null {
+  const has = <T>(known: ReadonlyMap<string, T>, news: ReadonlyMap<string, T>): boolean =>
+    [...news].every(([key, value]) => known.get(key) === value);
+  const hasFacts = [...facts].every(([id, fact]) => areFactsEqual(records.facts.get(id), fact));
+  if (hasFacts && has(records.ids, ids) && has(records.places, places) && has(records.sizes, sizes)) return null;
+  const all = new Map([...records.ids, ...ids]);
+  const made = new Set(all.values());
+  return {
+    ids: all,
+    places: new Map([...records.places, ...places].filter(([id]) => made.has(id))),
+    sizes: new Map([...records.sizes, ...sizes]),
+    facts: new Map([...records.facts, ...facts]),
+  };
+}
+
+/** Throws E_SYSTEM naming `file` when it cannot be read or understood. */
+export async function readIdRecords(file: string): Promise<IdRecords> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (thrown) {
+    const errno = errnoName(thrown);
+    if (errno === 'ENOENT') return { ids: new Map(), places: new Map(), sizes: new Map(), facts: new Map() };
+    throw new RsError(
+      'E_SYSTEM',
+      `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may read it'}`,
+      { file, errno },
+      thrown,
+    );
+  }
+  return parseRecords(file, text);
+}
+
+function parseRecords(file: string, text: string): IdRecords {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (thrown) {
+    throw damaged(file, 'it is no JSON', thrown);
+  }
+  if (typeof content !== 'object' || content === null || !('version' in content)) throw damaged(file, 'it has no version');
+  const { version } = content;
+  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) throw damaged(file, 'its version is no number from 1 on');
+  if (version > FORMAT_VERSION) {
+    throw new RsError(
+      'E_SYSTEM',
+      `${file} has format ${version}, this rssrv knows up to ${FORMAT_VERSION}: run the newer rssrv that wrote it`,
+      { file, version },
+    );
+  }
+  const volumes: unknown = 'volumes' in content ? content.volumes : undefined;
+  if (!isRecord(volumes)) throw damaged(file, 'it has no volumes');
+  const ids = new Map<string, string>();
+  for (const [key, id] of Object.entries(volumes)) {
+    if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is no UUID`);
+    ids.set(key, id);
+  }
+  // Files of earlier versions have no places, sizes or facts.
+  const places: unknown = 'places' in content ? content.places : {};
+  if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
+  const sizes: unknown = 'sizes' in content ? content.sizes : {};
+  if (!isRecordOf(sizes, isWhole)) throw damaged(file, 'its sizes are not whole numbers');
+  const facts: unknown = 'facts' in content ? content.facts : {};
+  if (!isRecordOf(facts, isFacts)) throw damaged(file, 'its facts are not those of volumes');
+  return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)), facts: new Map(Object.entries(facts)) };
+}
+
+function damaged(file: string, what: string, cause?: unknown): RsError {
+  return new RsError(
+    'E_SYSTEM',
+    `${file}, which keeps the ids of the volumes, is damaged (${what}): restore it, or give each volume its old id in rssrvcfg and remove the file`,
+    { file },
+    cause,
+  );
+}
+
+/** Durable when it resolves. Throws E_SYSTEM naming `file`. */
+export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
+  const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
+  const text = `${JSON.stringify(content, null, 2)}
+`;
+  // What the next start would refuse is not written.
+  parseRecords(file, text);
+  try {
+    await replaceFile(file, text);
+  } catch (thrown) {
+    const errno = errnoName(thrown);
+    throw new RsError(
+      'E_SYSTEM',
+      `${file} cannot be written (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may write there'}`,
+      { file, errno },
+      thrown,
+    );
+  }
+}
+
+function sorted<T>(values: ReadonlyMap<string, T>): Record<string, T> {
+  return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,146 @@
+// What changed [volume] sections ask for, by who uses which volume. Read from files' text, so that the reader and the plan agree.
+// That it is done as planned is shown in volume-change.test.ts and test/integration.
+
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { volumeChanges, type VolumeChanges, type VolumeStanding } from './volume-plan.ts';
+
+const HEAD = '[namespace osl]\nnamespaceid = 200\n[server big-9]\nserverid = 1\n[interface if1]\naddress = 192.168.45.10\n';
+const ORACLE = '[volume oracle]\npath = /storage/oracle.img\nsize = 2m\n';
+const MEMORY = '[volume tvol1]\ntype = memory\nsize = 1m\n';
+const SINCE_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
+const HOLDER = { node: 'big-2', address: '192.168.45.1', sinceMs: SINCE_MS };
+const HELD = 'node big-2 at 192.168.45.1 has held it since 2010_09_14-15:02:32 (GMT)';
+const MIB = 1 << 20;
+
+function read(sections: string): readonly ServerVolumeConfig[] {
+  return parseRssrvConfig(`${HEAD}${sections}[clients]\nbig-2 0xbig2-secret-of-the-lab\nvenus 0xvenus-secret-of-the-lab\n`, 'rssrvcfg')
+    .volumes;
+}
+
+interface Use {
+  readonly held?: readonly string[];
+  readonly failed?: readonly string[];
+}
+
+function change(from: string, to: string, { held = [], failed = [] }: Use = {}): VolumeChanges {
+  const standingOf = ({ name, sizeBytes }: ServerVolumeConfig): VolumeStanding => ({
+    sizeBytes: failed.includes(name) ? null : (sizeBytes ?? 4 * MIB),
+    users: held.includes(name) ? [HOLDER] : [],
+  });
+  return volumeChanges(read(from), read(to), standingOf);
+}
+
+/** Names in each part of the plan that has any. */
+function named(result: VolumeChanges): Record<string, string[]> {
+  expect(result.refusals).toEqual([]);
+  const parts = Object.entries(result.plan).map(([part, volumes]) => [part, volumes.map(({ name }: ServerVolumeConfig) => name)] as const);
+  return Object.fromEntries(parts.filter(([, names]) => names.length > 0));
+}
+
+describe('applied', () => {
+  test('what comes, goes and stays', () => {
+    const result = change(ORACLE + MEMORY, `${MEMORY}[volume new]\ntype = null\nsize = 1m\nuniverse = 2\n`, { held: ['tvol1'] });
+    expect(named(result)).toEqual({ added: ['new'], kept: ['tvol1'], removed: ['oracle'] });
+    expect(result.changes).toEqual(['volume new@2 is served', 'volume oracle is not served any more']);
+  });
+
+  test('a larger size, and more clients, of what is in use', () => {
+    const result = change(`${ORACLE}clients = big-2\n`, `${ORACLE.replace('2m', '3m')}clients = big-2 venus\n`, { held: ['oracle'] });
+    expect(named(result)).toEqual({ kept: ['oracle'] });
+    expect(result.changes).toEqual([`volume oracle has another clients and grows from ${2 * MIB} to ${3 * MIB} bytes`]);
+  });
+
+  test('a size that is left to the storage, or fixed where it is', () => {
+    const unsized = ORACLE.replace('size = 2m\n', '');
+    expect(change(ORACLE, unsized, { held: ['oracle'] }).changes).toEqual(['volume oracle is as large as its storage']);
+    expect(change(unsized, ORACLE.replace('2m', '4m'), { held: ['oracle'] }).changes).toEqual(['volume oracle has a fixed size']);
+  });
+
+  test.each([
+    ['path = /storage/oracle.img', 'path = /storage/other.img', 'path'],
+    ['size = 2m', 'size = 2m\nreadonly = yes', 'readonly'],
+    ['size = 2m', 'size = 2m\ntype = file', 'type'],
+  ])('%s -> %s of what nobody uses: taken away and served anew', (from, to, key) => {
+    const result = change(ORACLE, ORACLE.replace(from, to));
+    expect(named(result)).toEqual({ added: ['oracle'], removed: ['oracle'] });
+    expect(result.changes).toEqual([`volume oracle has another ${key}`]);
+  });
+
+  test.each(['shared = yes', 'blocksize = 4096', 'id = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'clients = venus'])(
+    '%s of what nobody uses: served on from where it is',
+    (line) => {
+      expect(named(change(ORACLE, `${ORACLE}${line}\n`))).toEqual({ kept: ['oracle'] });
+    },
+  );
+
+  test('a memory volume keeps its content, but under another id it is another one', () => {
+    expect(named(change(MEMORY, `${MEMORY}readonly = yes\n`))).toEqual({ kept: ['tvol1'] });
+    const id = 'id = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\n';
+    expect(named(change(MEMORY, MEMORY + id))).toEqual({ added: ['tvol1'], removed: ['tvol1'] });
+  });
+
+  test('what could not be opened is tried again, and may be corrected while its holder waits', () => {
+    expect(named(change(ORACLE, ORACLE, { failed: ['oracle'] }))).toEqual({ retried: ['oracle'] });
+    const corrected = change(ORACLE, ORACLE.replace('oracle.img', 'right.img'), { failed: ['oracle'], held: ['oracle'] });
+    expect(named(corrected)).toEqual({ added: ['oracle'] });
+    expect(named(change(ORACLE + MEMORY, MEMORY, { failed: ['oracle'] }))).toEqual({ kept: ['tvol1'] });
+  });
+});
+
+describe('refused, naming section, holder and remedy', () => {
+  const remedy = 'detach it there first (rsconfig -d oracle) and reload again, or take the change back';
+
+  test('a section that is gone', () => {
+    expect(change(ORACLE, '', { held: ['oracle'] }).refusals).toEqual([`Section [volume oracle] is gone, but ${HELD}: ${remedy}`]);
+    expect(change(ORACLE, '', { held: ['oracle'], failed: ['oracle'] }).refusals).toHaveLength(1);
+  });
+
+  test.each([
+    ['path = /storage/oracle.img', 'path = /storage/other.img', 'path'],
+    ['size = 2m', 'size = 3m\nreadonly = yes\nshared = yes', 'readonly, shared'],
+    ['size = 2m', 'size = 2m\nblocksize = 4096', 'blocksize'],
+    ['size = 2m', 'size = 2m\nid = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'id'],
+    ['path = /storage/oracle.img', 'type = null', 'type, path'],
+  ])('%s -> %s', (from, to, keys) => {
+    const { refusals } = change(ORACLE, ORACLE.replace(from, to), { held: ['oracle'] });
+    expect(refusals).toEqual([`Section [volume oracle] has another ${keys}, but ${HELD}: ${remedy}`]);
+  });
+
+  test('a right that is taken from a holder', () => {
+    const { refusals } = change(ORACLE, `${ORACLE}clients = venus\n`, { held: ['oracle'] });
+    expect(refusals).toEqual([`Section [volume oracle] has other clients, but ${HELD} and is not among them: ${remedy}`]);
+  });
+
+  test('a smaller size, also of what nobody uses', () => {
+    expect(change(ORACLE, ORACLE.replace('2m', '1m')).refusals).toEqual([
+      `Section [volume oracle] has a smaller size, ${MIB} instead of ${2 * MIB} bytes: no volume is made smaller, and none is cut: take the change back`,
+    ]);
+  });
+});
+
+// The invariant at the head of volume-plan.ts, for any two files.
+test('whatever changes: what is held stays where it is, at least as large, for its holder, or nothing is applied', () => {
+  const section = fc.record({
+    path: fc.constantFrom('/a', '/b'),
+    size: fc.constantFrom('', 'size = 1m\n', 'size = 4m\n', 'size = 9m\n'),
+    more: fc.subarray(['readonly = yes\n', 'shared = yes\n', 'blocksize = 4096\n', 'clients = venus\n', 'type = file\n']),
+  });
+  const text = fc
+    .option(section)
+    .map((value) => (value === null ? '' : `[volume oracle]\npath = ${value.path}\n${value.size}${value.more.join('')}`));
+  fc.assert(
+    fc.property(text, text, (from, to) => {
+      fc.pre(from !== '');
+      const { plan, refusals } = change(from, to, { held: ['oracle'] });
+      if (refusals.length > 0) return;
+      const [was, now] = [read(from)[0]!, plan.kept[0]];
+      expect(plan).toMatchObject({ added: [], removed: [], retried: [] });
+      expect(now).toMatchObject({ path: was.path, type: was.type, readonly: was.readonly, shared: was.shared, id: was.id });
+      expect(now!.sizeBytes ?? Infinity).toBeGreaterThanOrEqual(was.sizeBytes ?? 4 * MIB);
+      if (String(was.clients) !== String(now!.clients)) expect(now!.clients ?? ['big-2']).toContain('big-2');
+    }),
+  );
+});

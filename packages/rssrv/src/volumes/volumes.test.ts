@@ -1,0 +1,395 @@
+// Volumes from configuration to served: files made, grown, locked and refused, memory volumes, ids kept. The oracles are the file system
+// and flock(1) of util-linux. Leaves reading and writing to the backends' tests.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { systemClock } from '@rsio/common/lib/clock';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readLog, UnsyncedLog } from '../backends/faults/unsynced-log.ts';
+import { UnsyncedStore } from '../backends/faults/unsynced-store.ts';
+import { areLockable, takeLocks } from './file-locks.ts';
+import type { FileSystem } from '../sys/file-system.ts';
+import { volumeConfig } from '../testing/volume-config.ts';
+import { Volumes } from './volumes.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
+let directory = '';
+let prepared: Volumes[] = [];
+let heldIds = new Set<string>();
+/** By directory; where the test runs may be memory, too. */
+let systems = new Map<string, FileSystem>();
+let logged: string[] = [];
+/** Whether this machine has what files are locked by. */
+let isLocking = true;
+let syncCommand: readonly string[] | undefined;
+const log = {
+  info: (message: string) => void logged.push(message),
+  warn: (message: string) => void logged.push(message),
+  error: (message: string) => void logged.push(message),
+};
+
+// Locks are taken by perl.
+beforeEach((context) => needPrograms(context, 'perl', 'flock'));
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
+  prepared = [];
+  heldIds = new Set();
+  systems = new Map();
+  isLocking = true;
+  logged = [];
+  syncCommand = undefined;
+});
+afterEach(async () => {
+  for (const one of prepared) await one.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+const inDirectory = (name: string): string => path.join(directory, name);
+const idsFile = (): string => inDirectory('state/rssrv/volumes.json');
+
+const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: inDirectory('oracle.img'), ...changes });
+
+async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
+  const result = new Volumes({
+    idsFile: idsFile(),
+    memoryDirectory: inDirectory('shm'),
+    takeLocks: isLocking ? undefined : (requests) => takeLocks(requests, '/nowhere/perl'),
+    fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
+    runDirectory: inDirectory('run'),
+    clock: systemClock,
+    syncCommand,
+    log,
+    syncFailedLate: () => undefined,
+    isHeld: (id) => heldIds.has(id),
+    holdersOf: (id) => (heldIds.has(id) ? [HOLDER] : []),
+    lifeEnded: async () => undefined,
+  });
+  await result.open({ volumes });
+  prepared.push(result);
+  return result;
+}
+
+/** The message of the only failure. */
+async function failureOf(...volumes: ServerVolumeConfig[]): Promise<string> {
+  const { failures } = await prepare(...volumes);
+  expect(failures).toHaveLength(1);
+  expect(failures[0]?.error.code).toBe('E_VOLUME');
+  return failures[0]?.error.message ?? '';
+}
+
+test('a missing file is created sparse with its size, for its owner only', async () => {
+  const { served: volumes, failures } = await prepare(volume({ sizeBytes: 1024 * 1024 }));
+  expect(failures).toEqual([]);
+  expect(volumes).toEqual([
+    {
+      name: 'oracle',
+      universe: 0,
+      id: expect.stringMatching(UUID),
+      type: 'file',
+      path: inDirectory('oracle.img'),
+      sizeBytes: 1024 * 1024,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      takeOver: null,
+      takeOverForce: false,
+      clients: null,
+      storage: expect.stringMatching(/^file \d+:\d+$/) as string,
+    },
+  ]);
+  expect(fs.statSync(inDirectory('oracle.img'))).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });
+  expect(logged).toEqual([expect.stringContaining('Created')]);
+});
+
+test.each([false, true])('a smaller file is grown and keeps its content (readonly: %s)', async (readonly) => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(1000, 7));
+  const { served: volumes } = await prepare(volume({ sizeBytes: 4096, readonly }));
+  expect(volumes[0]?.sizeBytes).toBe(4096);
+  const content = fs.readFileSync(inDirectory('oracle.img'));
+  expect(content.equals(Buffer.concat([Buffer.alloc(1000, 7), Buffer.alloc(3096)]))).toBe(true);
+});
+
+test('a larger file is never cut, and only its beginning is served', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
+  const { served: volumes } = await prepare(volume({ sizeBytes: 4096 }));
+  expect(volumes[0]?.sizeBytes).toBe(4096);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
+});
+
+test('without a size the whole blocks of the file are served', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
+  const { served: volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
+  expect(volumes[0]?.sizeBytes).toBe(8192);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
+});
+
+test('a device that is not there does not become a file in memory', async () => {
+  systems.set(inDirectory('dev'), 'devices');
+  fs.mkdirSync(inDirectory('dev'));
+  const file = inDirectory('dev/nosuch');
+  expect(await failureOf(volume({ path: file, sizeBytes: 1 << 20 }))).toBe(
+    `Volume oracle: ${file} does not exist, and no file is made below /dev, where the next boot loses it: ` +
+      'bring the device up if it is one, correct path =, or set type = memory',
+  );
+  expect(fs.existsSync(file)).toBe(false);
+});
+
+test('a file that is no whole blocks is served without its end, and one in memory is served, with a word', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096 + 100));
+  systems.set(directory, 'tmpfs');
+  const { served } = await prepare(volume({ blockSizeBytes: 4096 }));
+  expect(served[0]?.sizeBytes).toBe(4096);
+  expect(logged.join('\n')).toMatch(
+    /is in memory \(tmpfs\), .*\n.* has 4196 bytes, .* whole blocks of 4096, and its last 100 bytes are not served/,
+  );
+});
+
+test('each bad volume says what is wrong and what to do, and the others are served', async () => {
+  fs.writeFileSync(inDirectory('small'), Buffer.alloc(100));
+  const named = (name: string, changes: Partial<ServerVolumeConfig>) => volume({ name, path: inDirectory(name), ...changes });
+  const { served: volumes, failures } = await prepare(
+    named('nodir', { path: inDirectory('no/such/file'), sizeBytes: 512 }),
+    named('nosize', {}),
+    named('nopath', { path: null, sizeBytes: 512 }),
+    named('relative', { path: 'x/y', sizeBytes: 512 }),
+    named('small', {}),
+    named('odd', { sizeBytes: 700 }),
+    named('directory', { path: directory, sizeBytes: 512 }),
+    named('nodevice', { path: inDirectory('small'), type: 'block' }),
+    named('memory', { type: 'memory', path: null }),
+    named('toolong', { path: inDirectory('small/file'), sizeBytes: 512 }),
+    named('good', { sizeBytes: 512 }),
+  );
+  expect(volumes.map(({ name }) => name)).toEqual(['good']);
+  const messages = Object.fromEntries(failures.map(({ name, error }) => [name, error.message]));
+  expect(messages).toEqual({
+    nodir: `Volume nodir: directory ${inDirectory('no/such')} does not exist: create it, or correct path =`,
+    nosize: `Volume nosize: ${inDirectory('nosize')} does not exist and has no size: create it, or set size =`,
+    nopath: 'Volume nopath: it has no path: set path =',
+    relative: 'Volume relative: path x/y is not absolute: begin it with /',
+    small: `Volume small: ${inDirectory('small')} is less than one block of 512 bytes: set a larger size =`,
+    odd: 'Volume odd: size is 700 bytes, no multiple of the block size 512: round size =',
+    directory: `Volume directory: ${directory} is no regular file or block device: correct path = or type =`,
+    nodevice: `Volume nodevice: ${inDirectory('small')} is no block device: correct path = or type =`,
+    memory: 'Volume memory: type memory has no size of its own: set size =',
+    toolong: `Volume toolong: ${inDirectory('small/file')} cannot be looked at (ENOTDIR): see that rssrv may read its directories`,
+  });
+  expect(fs.existsSync(inDirectory('nosize'))).toBe(false);
+});
+
+test('one file is not served as two volumes, also by another name, unless both are read-only', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
+  fs.symlinkSync('oracle.img', inDirectory('alias'));
+  const alias = volume({ name: 'alias', path: inDirectory('alias') });
+  expect(await failureOf(volume({}), alias)).toContain('is already volume oracle');
+  await prepared.pop()?.close();
+  const { served: volumes } = await prepare(volume({ readonly: true }), { ...alias, readonly: true });
+  expect(volumes).toHaveLength(2);
+});
+
+test('a file that another rssrv serves is refused and not grown; when that has ended it is free', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  expect(await failureOf(volume({ sizeBytes: 8192 }))).toMatch(/oracle\.img is locked: stop the other/);
+  expect(fs.statSync(inDirectory('oracle.img')).size).toBe(4096);
+  await first.close();
+  expect((await prepare(volume({ sizeBytes: 8192 }))).failures).toEqual([]);
+});
+
+test('several rssrv serve one file that each of them only reads, and none of them while another one writes it', async () => {
+  fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
+  const readers = [await prepare(volume({ readonly: true })), await prepare(volume({ readonly: true }))];
+  expect(readers.map(({ served }) => served.length)).toEqual([1, 1]);
+  expect(await failureOf(volume({}))).toMatch(/oracle\.img is locked: stop the other/);
+  for (const reader of readers) await reader.close();
+  expect((await prepare(volume({}))).failures).toEqual([]);
+  expect(await failureOf(volume({ readonly: true }))).toMatch(/oracle\.img is locked: stop the other/);
+});
+
+test('the lock is one that other programs see, and does not go to children', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  const probe = () => spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status;
+  expect(probe()).toBe(1);
+  const child = spawnSync('ls', ['-l', '/proc/self/fd']).stdout.toString();
+  expect(child).not.toContain('oracle.img');
+  await first.close();
+  expect(probe()).toBe(0);
+});
+
+test('a file that cannot be locked is not served, unless the file says unlocked', async () => {
+  isLocking = false;
+  const sentence = await failureOf(volume({ sizeBytes: 4096 }));
+  expect(sentence).toBe(
+    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, so that another rssrv could serve it too: install perl ` +
+      '(Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
+  );
+  expect(fs.existsSync(inDirectory('oracle.img')), 'one that was made for it').toBe(false);
+  fs.writeFileSync(inDirectory('there.img'), Buffer.alloc(4096));
+  await failureOf(volume({ path: inDirectory('there.img') }));
+  expect(fs.statSync(inDirectory('there.img')).size).toBe(4096);
+  expect((await prepare(volume({ sizeBytes: 4096, unlocked: true }))).served).toHaveLength(1);
+  expect((await prepare(volume({ path: null, type: 'memory', sizeBytes: 4096 }))).served).toHaveLength(1);
+  expect(logged.filter((line) => line.includes('take care that nobody else serves it'))).toHaveLength(2);
+});
+
+test('locks of many descriptors, without perl, and when somebody kills who takes them', async () => {
+  const descriptors = Array.from({ length: 130 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
+  const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
+  expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
+  const again = fs.openSync(inDirectory('lock100'), 'r');
+  expect(await takeLocks([{ descriptor: again, shared: true }])).toEqual(['taken']);
+  expect(await takeLocks(requests.slice(0, 2), '/nowhere/perl')).toEqual(['unavailable', 'unavailable']);
+  const killedOnce = inDirectory('perl');
+  fs.writeFileSync(killedOnce, `#!/bin/sh\nif rm ${inDirectory('lock0')}; then kill -9 $$; fi 2> /dev/null\nexec perl "$@"\n`, {
+    mode: 0o755,
+  });
+  expect(await takeLocks(requests.slice(0, 2), killedOnce)).toEqual(['held', 'held']);
+  for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
+});
+
+test('whether files can be locked is found out without locking them, also while somebody has', async () => {
+  const first = await prepare(volume({ sizeBytes: 4096 }));
+  const free = inDirectory('free');
+  fs.writeFileSync(free, '');
+  const files = [inDirectory('oracle.img'), inDirectory('none'), directory, ...Array.from({ length: 70 }, () => free)];
+  expect(new Set(await areLockable(files))).toEqual(new Set([true]));
+  expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
+  expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
+  // Who comes while it is asked finds the file free.
+  const [asker, found] = [inDirectory('asker'), inDirectory('found')];
+  fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
+  expect(await areLockable([free], asker)).toEqual([true]);
+  expect(fs.readFileSync(found, 'utf8')).toBe('0\n');
+  await first.close();
+});
+
+test('a memory volume is a sparse file that is gone after close, and is new after a bad end', async () => {
+  const memory = volume({ type: 'memory', path: null, sizeBytes: 1024 * 1024, id: 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee' });
+  const file = inDirectory('shm/rsio-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee');
+  fs.mkdirSync(path.dirname(file), { mode: 0o700 });
+  fs.writeFileSync(file, 'left behind');
+  const first = await prepare(memory);
+  expect(first.served[0]).toMatchObject({ type: 'memory', path: file, sizeBytes: 1024 * 1024 });
+  expect(fs.statSync(file)).toMatchObject({ size: 1024 * 1024, blocks: 0, mode: 0o100600 });
+  fs.writeFileSync(file, 'in use', { flag: 'r+' });
+  expect(await failureOf(memory)).toContain('another rssrv has id aaaaaaaa-');
+  expect(fs.readFileSync(file).subarray(0, 6).toString()).toBe('in use');
+  await first.close();
+  expect(fs.existsSync(file)).toBe(false);
+});
+
+test('memory volumes are in a folder that nobody else can write to, or nowhere', async () => {
+  const memory = volume({ type: 'memory', path: null, sizeBytes: 4096 });
+  const folder = inDirectory('shm');
+  const { served } = await prepare(memory);
+  expect([served.length, fs.statSync(folder).mode]).toEqual([1, 0o040700]);
+  fs.chmodSync(folder, 0o1777);
+  expect(await failureOf(memory)).toContain(
+    `${folder}, where memory volumes are kept, is open to other users: see what they put there, then chmod 700`,
+  );
+  fs.renameSync(folder, `${folder}.own`);
+  fs.chmodSync(`${folder}.own`, 0o700);
+  fs.symlinkSync(`${folder}.own`, folder);
+  expect(await failureOf(memory)).toContain('where memory volumes are kept, is no folder: find out who made it, and remove it');
+  fs.rmSync(folder);
+  fs.mkdirSync(folder, { mode: 0o700 });
+  const own = process.geteuid?.() ?? 0;
+  vi.spyOn(process, 'geteuid').mockReturnValue(own + 1);
+  expect(await failureOf(memory)).toContain(`where memory volumes are kept, belongs to user ${own}: find out`);
+  vi.restoreAllMocks();
+});
+
+test('ids are made once and stay over restarts, changes of order and removals', async () => {
+  const nothing = { type: 'null', path: null, sizeBytes: 512 } as const;
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => volume({ name, ...nothing })) as [ServerVolumeConfig, ...ServerVolumeConfig[]];
+  const other = { ...a, universe: 1 };
+  const idsOf = async (...volumes: (ServerVolumeConfig | undefined)[]) =>
+    new Map((await prepare(...volumes.filter((one) => one !== undefined))).served.map((one) => [`${one.name}@${one.universe}`, one.id]));
+  const first = await idsOf(a, b, other);
+  expect(new Set(first.values()).size).toBe(3);
+  const text = fs.readFileSync(idsFile(), 'utf8');
+  await idsOf(b);
+  expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
+  const second = await idsOf(c, other, b, a);
+  for (const [key, id] of first) expect(second.get(key)).toBe(id);
+  expect(fs.statSync(idsFile()).mode & 0o777).toBe(0o600);
+  expect(fs.readdirSync(path.dirname(idsFile()))).toEqual(['volumes.json']);
+});
+
+test('a configured id is taken as it is, without the file; two volumes cannot have the same', async () => {
+  const id = 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee';
+  const one = volume({ type: 'null', path: null, sizeBytes: 512, id });
+  expect((await prepare(one)).served[0]?.id).toBe(id.toLowerCase());
+  expect(fs.existsSync(idsFile())).toBe(false);
+  expect(await failureOf(one, { ...one, name: 'twin' })).toContain('which volume oracle has');
+});
+
+test('volumes.json on a full disk: no id is used that could not be kept, and nothing is made', async (context) => {
+  context.skip(!fs.existsSync('/dev/full'), 'needs /dev/full');
+  fs.mkdirSync(path.dirname(idsFile()), { recursive: true });
+  fs.symlinkSync('/dev/full', `${idsFile()}.new`);
+  await expect(prepare(volume({ sizeBytes: 512 }))).rejects.toMatchObject({
+    code: 'E_SYSTEM',
+    message: `${idsFile()} cannot be written (ENOSPC): free space there`,
+  });
+  expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
+});
+
+test.each([
+  ['nothing', '', 'it is no JSON'],
+  ['half of it', '{"version":1,"volu', 'it is no JSON'],
+  ['no version', '{"volumes":{}}', 'it has no version'],
+  ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is no UUID'],
+  ['a name that drives a terminal', '{"version":1,"volumes":{"a\\u001b[2J@0":"x"}}', 'the id of a\\x1b[2J@0 is no UUID'],
+  ['a list', '{"version":1,"volumes":[]}', 'it has no volumes'],
+  ['a newer format', '{"version":2,"volumes":{}}', 'has format 2, this rssrv knows up to 1'],
+])('volumes.json with %s stops the start and is left alone', async (_, text, what) => {
+  fs.mkdirSync(path.dirname(idsFile()), { recursive: true });
+  fs.writeFileSync(idsFile(), text);
+  const error = await prepare(volume({ sizeBytes: 512 })).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining(what) });
+  expect(error).toMatchObject({ message: expect.stringContaining(idsFile()) });
+  expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
+  expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
+});
+
+test('a sync of a volume that keeps back what is not synced brings it to the file, and it is not lost any more', async () => {
+  const test = { delays: [], errors: [], pauseFile: null, bytesPerSecond: null, losesUnsynced: true };
+  fs.mkdirSync(inDirectory('run'));
+  const volumes = await prepare(volume({ sizeBytes: 4096, test }));
+  const [served] = volumes.served;
+  const logFile = served?.test?.unsyncedFile ?? '';
+  expect(logFile).toBe(inDirectory(`run/unsynced-${served?.id}`));
+  const log = new UnsyncedLog(logFile, inDirectory('oracle.img'));
+  const store = new UnsyncedStore(log);
+  expect([store.add(0, 1024, Buffer.alloc(1024, 1)), store.add(512, 512, null), store.add(2048, 512, Buffer.alloc(512, 2))]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+  store.close();
+  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(Buffer.alloc(4096));
+  await volumes.sync(served?.id ?? '');
+  const expected = Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(1536), Buffer.alloc(512, 2), Buffer.alloc(1536)]);
+  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(expected);
+  expect(readLog(logFile)).toEqual([]);
+});
+
+test('a write-back error that a process has told already does not make the next sync fail, and a new one does', async () => {
+  const errors = inDirectory('errors');
+  // As the kernel: each error is reported once on a descriptor.
+  const script = `const fs = require('fs'); if (fs.existsSync(process.argv[1])) { fs.rmSync(process.argv[1]); process.stdout.write('EIO'); process.exitCode = 1; }`;
+  syncCommand = [process.execPath, '-e', script, errors];
+  const volumes = await prepare(volume({ sizeBytes: 4096 }));
+  const id = volumes.served[0]?.id ?? '';
+  fs.writeFileSync(errors, '');
+  await volumes.takeOffOldError(id);
+  await expect(volumes.sync(id)).resolves.toBeUndefined();
+  fs.writeFileSync(errors, '');
+  await expect(volumes.sync(id)).rejects.toMatchObject({ code: 'E_VOLUME', message: expect.stringContaining('EIO') });
+});

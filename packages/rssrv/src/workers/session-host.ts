@@ -1,0 +1,140 @@
+// One client's session in a worker: over real sockets and storage, with the listener at the other end of the channel. Leaves the process,
+// which may have other sessions, to worker.ts. Invariant: `ended` is said when nothing runs any more that the session began, everything
+// written is flushed, and its volumes are closed; it is the last that is said.
+
+import type { Socket } from 'node:net';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import type { ConnectionPools } from '@rsio/protocol/link/connection';
+import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
+import type { ListAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { openBackend } from '../backends/open-backend.ts';
+import type { BackendPorts } from '../backends/files/backend-ports.ts';
+import type { RangeHelper } from '../backends/ranges/range-helper.ts';
+import { StorageErrors } from '../backends/storage-errors.ts';
+import type { ThreadShares } from '../backends/common/thread-shares.ts';
+import type { Asked, FromSession, ToSession } from './channel.ts';
+import { Session } from '../session/session.ts';
+import type { Grant, Settled } from '../session/session-volumes.ts';
+
+type Told = Extract<ToSession, { type: 'told' }>['answer'];
+type Beginning = Extract<ToSession, { type: 'begin' }>;
+
+export interface SessionHostPorts {
+  readonly log: Log;
+  readonly helper: RangeHelper;
+  readonly threads: ThreadShares;
+  readonly pools: ConnectionPools;
+  /** Whether the listener is there. */
+  isHeard(): boolean;
+  say(message: FromSession): void;
+}
+
+export class SessionHost {
+  private readonly session: Session;
+  private readonly ports: SessionHostPorts;
+  private readonly asked = new Map<number, (answer: Told) => void>();
+  private askNumber = 0;
+  private ended: Promise<void> | null = null;
+
+  /** `id`: hex. */
+  constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
+    this.ports = ports;
+    const { log, helper, threads, pools } = ports;
+    this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
+      clock: systemClock,
+      log,
+      pools,
+      pathsChanged: (count) => ports.say({ type: 'paths', count }),
+      clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
+      list: async () => listFrom(await this.ask({ what: 'list' })),
+      grant: async (request) => this.grantOr(await this.ask({ what: 'grant', request }), request.name),
+      release: async (volumeId, epoch) => {
+        await this.ask({ what: 'release', volumeId, epoch });
+      },
+      lost: (volumeId) => ports.say({ type: 'lost', volumeId }),
+      cut: (volumeId) => ports.say({ type: 'cut', volumeId }),
+      settle: async (volumeId, epoch, life) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, life })),
+      openBackend: (volume) => {
+        const errors = new StorageErrors(volume, systemClock, log);
+        const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
+        return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, threads, onError });
+      },
+    });
+  }
+
+  hear(message: ToSession, socket: Socket | undefined): void {
+    switch (message.type) {
+      case 'begin':
+        return;
+      case 'path':
+        if (socket !== undefined) this.session.admit(adoptSocket(socket), message.admission);
+        return;
+      case 'told':
+        this.asked.get(message.number)?.(message.answer);
+        this.asked.delete(message.number);
+        return;
+      case 'end':
+        void this.end(message.code, message.sentence);
+        return;
+      case 'list-changed':
+        this.session.listChanged(message.interfaces, message.generation, message.grown);
+        return;
+      case 'revoke':
+        void this.revoke(message);
+    }
+  }
+
+  /** What was begun is answered and flushed, nothing new starts. Resolves when all that is so, and said; asked again, with the first. */
+  end(code: string, sentence: string): Promise<void> {
+    this.ended ??= this.session.end(code, sentence).then(() => this.ports.say({ type: 'ended' }));
+    return this.ended;
+  }
+
+  /** Without the listener nothing that is asked of it is answered any more. */
+  orphaned(): Promise<void> {
+    for (const told of this.asked.values()) told(null);
+    this.asked.clear();
+    return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
+  }
+
+  /** Says nothing when it fails: the listener ends this process then. */
+  private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
+    try {
+      this.ports.say({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
+    } catch (thrown) {
+      this.ports.log.error(`Volume ${volumeId} could not be closed: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private ask(asked: Asked): Promise<Told> {
+    const number = this.askNumber++;
+    if (!this.ports.isHeard()) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.asked.set(number, resolve);
+      this.ports.say({ type: 'ask', number, asked });
+    });
+  }
+
+  private grantOr(told: Told, name: string): Grant {
+    if (told !== null && 'granted' in told) return told;
+    if (!this.ports.isHeard()) {
+      const sentence = `The server ended before volume ${name} was opened: try again`;
+      return { granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] };
+    }
+    return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not keep the holder: see its log', holders: [] };
+  }
+}
+
+function listFrom(told: Told): ListAnswer {
+  if (told !== null && 'volumes' in told) return told;
+  throw new RsError('E_SYSTEM', 'The server could not read its list: see its log');
+}
+
+function settledFrom(told: Told): Settled {
+  if (told !== null && 'settled' in told) return told;
+  throw new RsError('E_SYSTEM', 'The server could not keep that the client has settled: see its log');
+}

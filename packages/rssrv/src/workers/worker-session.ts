@@ -1,0 +1,129 @@
+// The place of one session in a worker, as the listener sees it: what is told to the session, and what it says. Leaves the process to its
+// worker. Invariant (S9): what `ended` resolves is that nothing runs any more that the session began.
+
+import type { Socket } from 'node:net';
+import type { Clock } from '@rsio/common/lib/clock';
+import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import type { FromSession, ToSession, ToWorker } from './channel.ts';
+
+/** The worker. */
+export interface PlaceHost {
+  readonly pid: number;
+  readonly usable: Promise<void>;
+  readonly clock: Clock;
+  /** For how long it has not run, because it waits for its storage; null: it runs. */
+  readonly standsStillMs: number | null;
+  tell(message: ToWorker, socket?: Socket): void;
+  /** Its session has ended in order, or has never begun (`isUnused`). */
+  placeEnded(place: Place, isUnused?: boolean): void;
+  kill(): void;
+}
+
+export class Place {
+  readonly session: string;
+  /** Resolves when the session has ended, or its process is gone; true: it ended as it was told to, with everything flushed. */
+  readonly ended: Promise<boolean>;
+  /** Resolves when it has been told to end, or has ended. */
+  readonly ending: Promise<void>;
+  onMessage: (message: FromSession) => void = () => {};
+  private readonly worker: PlaceHost;
+  /** By number: told to revoke, and not answered yet. */
+  private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
+  private revokeNumber = 0;
+  private sayEnding: () => void = () => undefined;
+  private sayEnded: (isClean: boolean) => void = () => undefined;
+  private isAskedToEnd = false;
+  private isOver = false;
+
+  constructor(worker: PlaceHost, session: string) {
+    this.worker = worker;
+    this.session = session;
+    this.ending = new Promise((resolve) => {
+      this.sayEnding = () => {
+        this.isAskedToEnd = true;
+        resolve();
+      };
+    });
+    this.ended = new Promise((resolve) => {
+      this.sayEnded = resolve;
+    });
+  }
+
+  get pid(): number {
+    return this.worker.pid;
+  }
+
+  /** As its worker's. */
+  get standsStillMs(): number | null {
+    return this.isOver ? null : this.worker.standsStillMs;
+  }
+
+  /** As its worker's. */
+  get usable(): Promise<void> {
+    return this.worker.usable;
+  }
+
+  get gone(): boolean {
+    return this.isOver;
+  }
+
+  /** It has been told to end, or has ended. */
+  get isEnding(): boolean {
+    return this.isAskedToEnd;
+  }
+
+  tell(said: ToSession, socket?: Socket): void {
+    if (this.isOver) socket?.destroy();
+    else this.worker.tell({ type: 'session', session: this.session, said }, socket);
+  }
+
+  /**
+   * Tells the session that what was granted on a volume up to `epoch` is void. Resolves when nothing of it runs any more, also because the
+   * session has ended; false: a flush said that what was written may be lost.
+   */
+  async revoke(volumeId: string, epoch: number): Promise<boolean> {
+    if (this.isOver) return true;
+    const number = this.revokeNumber++;
+    const said = new Promise<boolean>((resolve) => this.revoking.set(number, resolve));
+    this.tell({ type: 'revoke', number, volumeId, epoch });
+    return Promise.race([said, this.ended.then(() => true)]);
+  }
+
+  /**
+   * Tells the session to answer what it began, flush and end; past WORKER_DRAIN_TIMEOUT_MS its process is killed, and the other sessions in it
+   * begin anew: nothing else makes sure that nothing of it runs. Resolves when it has ended.
+   */
+  async end(code: string, sentence: string): Promise<void> {
+    this.sayEnding();
+    this.tell({ type: 'end', code, sentence });
+    const timer = this.worker.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.worker.kill());
+    await this.ended;
+    timer.cancel();
+  }
+
+  /** Nothing was told it: another may have its place. */
+  leave(): void {
+    this.sayEnding();
+    if (!this.isOver) this.worker.placeEnded(this, true);
+  }
+
+  // --- what its worker hears, and sees
+
+  heard(said: FromSession): void {
+    if (said.type === 'ended') {
+      this.sayEnding();
+      this.worker.placeEnded(this);
+    } else if (said.type === 'revoked') {
+      this.revoking.get(said.number)?.(said.isFlushed);
+      this.revoking.delete(said.number);
+    } else {
+      this.onMessage(said);
+    }
+  }
+
+  over(isClean: boolean): void {
+    this.isOver = true;
+    this.sayEnding();
+    this.sayEnded(isClean);
+  }
+}

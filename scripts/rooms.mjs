@@ -1,0 +1,136 @@
+// The rules of the house as pure functions over the sources: which package and which layer may import which, no circles between files or
+// between folders (imports of types count), and no crowded folder. Leaves reading the files, and printing, to tidy.mjs.
+// Invariant: a folder that no table names is a finding, so that a new layer is placed on purpose.
+
+import { dirname, join } from 'node:path/posix';
+
+/** What the sources of a package may import of other packages. Programs never import each other. */
+const PACKAGES = {
+  common: [],
+  protocol: ['common'],
+  rssrv: ['common', 'protocol'],
+  rsiod: ['common', 'protocol'],
+  rsconfig: ['common', 'protocol'],
+  crsio: ['common', 'protocol'],
+};
+/** Layers: the folders right below src/, and what each may import of its own package. Programs have rooms, but no fixed order of them. */
+const LAYERS = {
+  common: {
+    lib: [],
+    structures: ['lib'],
+    log: ['lib'],
+    files: ['lib'],
+    daemon: ['lib', 'log', 'files'],
+    config: ['lib', 'files'],
+    control: ['lib', 'log', 'daemon'],
+  },
+  protocol: {
+    wire: [],
+    auth: ['wire'],
+    link: ['wire'],
+    client: ['wire', 'auth', 'link'],
+    explorer: ['wire', 'auth', 'link'],
+  },
+};
+const FILES_PER_FOLDER_MAX = 12;
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
+
+/** Whether a file is production code: of a package, and no helper of tests. */
+export function isProduct(path) {
+  return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
+}
+
+/** The files that a source imports, types included, as paths from the root. Packages of others are left out. */
+export function importsOf(path, text) {
+  return [...text.matchAll(IMPORT)].flatMap(([, specifier]) => {
+    if (specifier.startsWith('.')) return [join(dirname(path), specifier)];
+    const [, name, rest] = /^@rsio\/([^/]+)\/(.+)$/.exec(specifier) ?? [];
+    return name === undefined ? [] : [`packages/${name}/src/${rest}.ts`];
+  });
+}
+
+/** Problems of all production files together, as `{path, text}`. `sources`: a Map from path to text; other files are not looked at. */
+export function roomProblems(sources) {
+  const imports = new Map();
+  for (const [path, text] of sources) if (isProduct(path)) imports.set(path, importsOf(path, text));
+  return [...layerProblems(imports), ...crowdedFolders([...imports.keys()]), ...circleProblems(imports)];
+}
+
+function* layerProblems(imports) {
+  for (const [path, targets] of imports) {
+    const from = placeOf(path);
+    if (!(from.package in PACKAGES)) {
+      yield { path, text: `Package ${from.package} has no place: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      continue;
+    }
+    const layers = LAYERS[from.package];
+    if (layers !== undefined && !(from.layer in layers)) {
+      yield { path, text: `Folder ${from.layer || 'src'} is no layer: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      continue;
+    }
+    for (const target of targets) {
+      const to = placeOf(target);
+      if (to.package !== from.package) {
+        if (!PACKAGES[from.package].includes(to.package)) yield { path, text: `${from.package} may not import ${target}` };
+      } else if (layers !== undefined && to.layer !== from.layer && !layers[from.layer].includes(to.layer)) {
+        yield { path, text: `Layer ${from.layer} may not import ${target}` };
+      }
+    }
+  }
+}
+
+function placeOf(path) {
+  const [, name = '', layer = ''] = /^packages\/([^/]+)\/src\/(?:([^/]+)\/)?/.exec(path) ?? [];
+  return { package: name, layer };
+}
+
+function* crowdedFolders(paths) {
+  const counts = new Map();
+  for (const path of paths) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  for (const [folder, count] of counts) {
+    if (count > FILES_PER_FOLDER_MAX) {
+      yield {
+        path: folder,
+        text: `${count} files beside each other, more than ${FILES_PER_FOLDER_MAX}: make rooms of what belongs together`,
+      };
+    }
+  }
+}
+
+function* circleProblems(imports) {
+  for (const circle of circles(imports)) {
+    yield { path: circle[0], text: `These files import each other in a circle (types count): ${circle.join(', ')}` };
+  }
+  const folders = new Map();
+  for (const [path, targets] of imports) {
+    const from = dirname(path);
+    if (!folders.has(from)) folders.set(from, []);
+    for (const target of targets) if (dirname(target) !== from && imports.has(target)) folders.get(from).push(dirname(target));
+  }
+  for (const circle of circles(folders)) {
+    yield { path: circle[0], text: `These folders import each other in a circle: ${circle.join(', ')}` };
+  }
+}
+
+/** The circles of a graph, each as its sorted members (Tarjan's strongly connected components). `edges`: a Map from node to nodes. */
+export function circles(edges) {
+  const found = [];
+  const numbers = new Map();
+  const lows = new Map();
+  const stack = [];
+  const visit = (node) => {
+    numbers.set(node, numbers.size);
+    lows.set(node, numbers.get(node));
+    stack.push(node);
+    for (const next of edges.get(node) ?? []) {
+      if (!edges.has(next)) continue;
+      if (!numbers.has(next)) visit(next);
+      if (stack.includes(next)) lows.set(node, Math.min(lows.get(node), lows.get(next)));
+    }
+    if (lows.get(node) !== numbers.get(node)) return;
+    const members = stack.splice(stack.indexOf(node));
+    if (members.length > 1) found.push(members.sort((a, b) => (a < b ? -1 : 1)));
+  };
+  for (const node of edges.keys()) if (!numbers.has(node)) visit(node);
+  return found;
+}

@@ -1,0 +1,127 @@
+// Proves that the rules of rooms.mjs refuse what they should: trees of made-up files, one for each rule, and every pair of layers and
+// programs, where what is reported must be exactly what docs/ARCHITECTURE.md forbids. Leaves the real tree to `npm run check`.
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ROOT, tool } from './prepare.mjs';
+import { circles, roomProblems } from './rooms.mjs';
+
+const MAY_IMPORT = {
+  common: {
+    lib: [],
+    structures: ['lib'],
+    log: ['lib'],
+    files: ['lib'],
+    daemon: ['lib', 'log', 'files'],
+    config: ['lib', 'files'],
+    control: ['lib', 'log', 'daemon'],
+  },
+  protocol: { wire: [], auth: ['wire'], link: ['wire'], client: ['wire', 'auth', 'link'], explorer: ['wire', 'auth', 'link'] },
+};
+const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
+
+/** What is found in a tree: path to the modules that its file imports. */
+function found(tree) {
+  const sources = new Map(
+    Object.entries(tree).map(([path, modules]) => [path, modules.map((one) => `import { a } from '${one}';\n`).join('')]),
+  );
+  return roomProblems(sources).map(({ text }) => text);
+}
+
+describe.each(Object.keys(MAY_IMPORT))('package %s', (name) => {
+  const layers = Object.keys(MAY_IMPORT[name]);
+
+  test.each(layers)('layer %s imports downwards only, from a folder below too', (layer) => {
+    for (const [file, up] of [
+      ['probe.ts', '..'],
+      ['deep/probe.ts', '../..'],
+    ]) {
+      const others = layers.filter((other) => other !== layer);
+      const problems = found({ [`packages/${name}/src/${layer}/${file}`]: others.map((other) => `${up}/${other}/thing.ts`) });
+      const forbidden = others.filter((other) => !MAY_IMPORT[name][layer].includes(other));
+      expect(problems).toEqual(forbidden.map((other) => `Layer ${layer} may not import packages/${name}/src/${other}/thing.ts`));
+    }
+  });
+
+  test('a folder that is no layer is refused', () => {
+    expect(found({ [`packages/${name}/src/stuff/a.ts`]: [] })).toEqual([expect.stringContaining('stuff is no layer')]);
+  });
+});
+
+test('packages import downwards only: no program another one, common nothing', () => {
+  expect(found({ 'packages/common/src/lib/a.ts': ['@rsio/protocol/wire/frames'] })).toHaveLength(1);
+  expect(found({ 'packages/protocol/src/wire/a.ts': ['@rsio/common/lib/errors', '@rsio/rssrv/main'] })).toHaveLength(1);
+  for (const program of PROGRAMS) {
+    const others = PROGRAMS.filter((other) => other !== program);
+    const allowed = ['@rsio/common/lib/errors', '@rsio/protocol/wire/frames', './own.ts'];
+    const forbidden = others.flatMap((other) => [`@rsio/${other}/thing`, `../../${other}/src/thing.ts`]);
+    const problems = found({ [`packages/${program}/src/a.ts`]: [...allowed, ...forbidden] });
+    expect(problems).toEqual(others.flatMap((other) => Array(2).fill(`${program} may not import packages/${other}/src/thing.ts`)));
+  }
+});
+
+test('a package that nobody placed is refused', () => {
+  expect(found({ 'packages/extra/src/a.ts': [] })).toEqual([expect.stringContaining('extra has no place')]);
+});
+
+test('a circle between files is found, through types and over several files', () => {
+  const sources = new Map();
+  const imports = (name, before, other, after = "';") => sources.set(`packages/rsiod/src/x/${name}.ts`, `${before}./${other}.ts${after}`);
+  imports('a', "import type { B } from '", 'b');
+  imports('b', "export type { C } from '", 'c');
+  imports('c', "const a = await import('", 'a', "');");
+  imports('d', "import { a } from '", 'a');
+  const [problem, ...more] = roomProblems(sources);
+  expect(problem.text).toMatch(/circle.*x\/a\.ts, .*x\/b\.ts, .*x\/c\.ts$/);
+  expect(more).toEqual([]);
+});
+
+test('a circle between folders is found where no files form one; tests and their helpers do not count', () => {
+  const tree = {
+    'packages/rsiod/src/x/a.ts': ['../y/b.ts'],
+    'packages/rsiod/src/y/b.ts': [],
+    'packages/rsiod/src/y/c.ts': ['../x/d.ts'],
+    'packages/rsiod/src/x/d.ts': [],
+  };
+  expect(found(tree)).toEqual([expect.stringMatching(/folders.*rsiod\/src\/x, .*rsiod\/src\/y$/)]);
+  expect(found({ ...tree, 'packages/rsiod/src/y/c.ts': [], 'packages/rsiod/src/y/c.test.ts': ['../x/d.ts'] })).toEqual([]);
+});
+
+test('more than twelve files beside each other are refused', () => {
+  const tree = (count) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`packages/rsiod/src/x/a${index}.ts`, []]));
+  expect(found(tree(12))).toEqual([]);
+  expect(found(tree(13))).toEqual([expect.stringContaining('13 files beside each other')]);
+});
+
+test('circles: none in a tree, each once, a node that imports itself is none', () => {
+  const graph = (text) => new Map(text.split(' ').map((one) => [one[0], [...one.slice(1)]]));
+  expect(circles(graph('abc bc c'))).toEqual([]);
+  expect(circles(graph('ab ba cd dc ea'))).toEqual([
+    ['a', 'b'],
+    ['c', 'd'],
+  ]);
+  expect(circles(graph('aa'))).toEqual([]);
+});
+
+test('lint: the sans-I/O layers know no sockets, except the one transport', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rsio-layers-'));
+  try {
+    copyFileSync(join(ROOT, '.oxlintrc.json'), join(folder, '.oxlintrc.json'));
+    const paths = ['wire', 'auth', 'link', 'client', 'client/paths'].map((layer) => `packages/protocol/src/${layer}/sockets.ts`);
+    const transport = 'packages/protocol/src/link/tcp-transport.ts';
+    for (const path of [...paths, transport]) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), "import 'node:net';\nimport 'node:crypto';\n");
+    }
+    const { stdout } = spawnSync(tool('oxlint'), ['--format=json', ...paths, transport], { cwd: folder, encoding: 'utf8' });
+    const refused = JSON.parse(stdout).diagnostics.filter(({ code }) => code.includes('no-restricted-imports'));
+    expect(refused.every(({ message }) => message.includes("'node:net'"))).toBe(true);
+    expect(new Set(refused.map(({ filename }) => filename))).toEqual(new Set(paths));
+    expect(refused).toHaveLength(paths.length);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
