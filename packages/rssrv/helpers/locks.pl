@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Takes an advisory lock (flock) on each descriptor that it was given, from 3 on (src/file-locks.ts). Arguments: 1 (shared), 2 (exclusive) or 8 (give it up) for
+# Takes an advisory lock (flock) on each descriptor that it was given, from 3 on (volumes/file-locks.ts). Arguments: 1 (shared), 2 (exclusive) or 8 (give it up) for
 # each. Prints for each held, taken (somebody else has it) or unavailable. The locks stay with whoever else holds the descriptors.
 use strict;
 

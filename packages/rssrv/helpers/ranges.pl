@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The program of the range helper (src/backends/range-helper.ts): what Node cannot ask of the kernel, fallocate, SEEK_DATA and SEEK_HOLE. One
+# The program of the range helper (ranges/range-helper.ts): what Node cannot ask of the kernel, fallocate, SEEK_DATA and SEEK_HOLE. One
 # line in, one line out, one system call at a time. Arguments: the process that started it, the numbers of fallocate and prctl.
 # Invariant: it never outlives the process that started it (parent-death signal, and the end of its input).
 #
@@ -12,7 +12,7 @@
 #
 # Fallocate modes: 1 keep size, 2 punch hole, 16 zero range. Seek: 3 data, 4 hole; errno 6 (ENXIO): no data from here on.
 # The probe punches past the end of a regular file, where there is nothing to lose.
-# The process keeps the name perl: by it rssrv finds one that has outlived its worker (src/run-records.ts).
+# The process keeps the name perl: by it rssrv finds one that has outlived its worker (listener/run-records.ts).
 use strict;
 my ($parent, $fallocate, $prctl) = map { $_ + 0 } @ARGV;
 $| = 1;

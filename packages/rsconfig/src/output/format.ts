@@ -1,4 +1,4 @@
-// What rsconfig prints: pure functions from what the daemon says to text. Remarks on what is missing are remarks.ts.
+// What rsconfig prints: pure functions from what the daemon says to text. Remarks on what is missing are warnings.ts.
 // Invariants: the lines of a shorter form stand unchanged in the longer one; no control character of a name reaches the terminal.
 
 // The forms (TIME is that of the log: 2010_09_14-15:02:32 (GMT); a fact that is not known prints as `-`)

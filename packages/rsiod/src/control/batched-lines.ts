@@ -1,5 +1,5 @@
 // Lines of the log that are the same for many volumes at once, because a server with a thousand of them went or came: the first few are written
-// as they are, the rest is counted in one line. Leaves the words to notices.ts. Invariant: each is written, or counted within NEW_LIFE_NEWS_MS.
+// as they are, the rest is counted in one line. Leaves the words to notifications.ts. Invariant: each is written, or counted within NEW_LIFE_NEWS_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';

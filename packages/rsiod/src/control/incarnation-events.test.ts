@@ -1,5 +1,5 @@
 // A server that was started anew, told in one line although each of its volumes began a new life.
-// Leaves volumes of which something is sent again to notices.ts.
+// Leaves volumes of which something is sent again to notifications.ts.
 
 import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
 // Storage that began a new life with nothing to be sent again: told together, because a server that was started anew brings it for each of a
-// thousand volumes. What is sent again is told of each volume by notices.ts. Invariant: each is told once, within NEW_LIFE_NEWS_MS.
+// thousand volumes. What is sent again is told of each volume by notifications.ts. Invariant: each is told once, within NEW_LIFE_NEWS_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';

@@ -1,5 +1,5 @@
 // What becomes an event of a path that is tried while nobody is there: each move as it is, and which of them are said.
-// Leaves words to notices.ts.
+// Leaves words to notifications.ts.
 
 import type { PathState } from '@rsio/protocol/link/path-facts';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Which moves of a path are events: a path that is tried again and again while nobody is there makes none, until a try ends otherwise.
-// Leaves the events themselves to notices.ts. Invariant: a path that is kept comes up, and goes down with another reason, never unsaid.
+// Leaves the events themselves to notifications.ts. Invariant: a path that is kept comes up, and goes down with another reason, never unsaid.
 
 import type { PathState } from '@rsio/protocol/link/path-facts';
 

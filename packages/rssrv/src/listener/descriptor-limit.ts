@@ -1,6 +1,6 @@
 // How many files the listener and each of its processes may come to have open, by the configuration: more than the system lets them have would
 // show as volumes that cannot be opened and clients that cannot come in, one day when many are there. Pure but for the limit, which is read.
-// Leaves running out of them all the same to free-files.ts. Invariant: what is counted is what the bounds of one session allow.
+// Leaves running out of them all the same to descriptor-watch.ts. Invariant: what is counted is what the bounds of one session allow.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
 // What --check finds on this machine, and that looking changes nothing. The words are those of a start, tested with volumes.test.ts and
-// entrances.test.ts. Leaves the program to test/bad-input/start.test.ts.
+// listening-sockets.test.ts. Leaves the program to test/bad-input/start.test.ts.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,5 @@
 // What a session's process logs of the paths of its client, who may make and break them as often as it likes.
-// Leaves the bound to frequent-log.ts. Invariant: paths of one interface do not silence those of another one.
+// Leaves the bound to rate-limited-log.ts. Invariant: paths of one interface do not silence those of another one.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { FrequentLog } from '@rsio/common/log/rate-limited-log';

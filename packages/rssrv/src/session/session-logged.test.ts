@@ -1,5 +1,5 @@
 // What a client that has proved itself can have a session's process write into the log: a bounded number of lines, however often it joins.
-// Leaves the bound itself to frequent-log.test.ts, and the end of paths to the other tests of the session.
+// Leaves the bound itself to rate-limited-log.test.ts, and the end of paths to the other tests of the session.
 
 import { expect, test } from 'vitest';
 import { FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '@rsio/common/lib/limits';

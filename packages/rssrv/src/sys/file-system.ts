@@ -1,6 +1,6 @@
 // What kind of file system a directory is on, as far as it matters to who keeps data there: some are memory and gone at the next boot, and one
 // of these is where the devices are, so that a misspelt device would become a file in it. Looks only.
-// Leaves what follows from it to volume-storage.ts and storage-doubts.ts.
+// Leaves what follows from it to volume-storage.ts and storage-warnings.ts.
 
 import { realpath, stat, statfs } from 'node:fs/promises';
 

@@ -1,5 +1,5 @@
 // What the listener and its workers say to each other over the channel between the processes: to and from a session in the worker, and about
-// the process itself. Plain data; sockets ride along with `path`. Leaves sending to workers.ts, worker.ts and session-host.ts.
+// the process itself. Plain data; sockets ride along with `path`. Leaves sending to worker-pool.ts, worker.ts and session-host.ts.
 // Invariant: each `ask` is answered by one `told` of the same number, null when it failed; of a session nothing is said after `ended`.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';

@@ -1,5 +1,5 @@
 // What all replay logs of a client take together, against one bound: `log-total`. Each log tells what it takes and has reserved; what finds no
-// room here waits for its own log alone or goes with FUA (log-room.ts), so that no volume ever waits for another. Leaves which log is flushed
+// room here waits for its own log alone or goes with FUA (log-admission.ts), so that no volume ever waits for another. Leaves which log is flushed
 // to whoever listens. Invariant: without FUA nothing is reserved past the limit; a limit that is made smaller takes nothing out.
 
 import { LOG_TOTAL_STEPS } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // Sources that ask a server as often as they like, by a clock of the test: who is answered, and who is not silenced by them.
-// Leaves what a request is to beacon-responder.test.ts.
+// Leaves what a request is to discovery-responder.test.ts.
 
 import { expect, test } from 'vitest';
 import {

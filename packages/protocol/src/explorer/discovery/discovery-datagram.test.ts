@@ -1,5 +1,5 @@
 // The two datagrams: there and back, their bounds, and what is dropped for which reason.
-// Leaves the golden ones to beacon-doc.test.ts.
+// Leaves the golden ones to datagram-doc.test.ts.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';

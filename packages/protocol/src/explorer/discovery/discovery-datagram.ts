@@ -1,4 +1,4 @@
-// The two datagrams of exploration, DISCOVER and OFFER, to bytes and back. Pure. Who is answered is left to beacon-responder.ts, which
+// The two datagrams of exploration, DISCOVER and OFFER, to bytes and back. Pure. Who is answered is left to discovery-responder.ts, which
 // answers are believed to explorer.ts. Invariant: any bytes give a message or a reason to drop them, never an exception; a request has at
 // least BEACON_REQUEST_BYTES, and no answer's message can be larger than that.
 

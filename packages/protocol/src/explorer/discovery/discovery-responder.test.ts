@@ -1,5 +1,5 @@
 // Who is answered, who is not and why; that answers are bounded in size and number whatever comes.
-// Leaves the form of datagrams to beacon.test.ts.
+// Leaves the form of datagrams to discovery-datagram.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // What force takes away is told at the prompt, before or after it was taken. The daemon is a table of answers.
-// Leaves what is lost to rsiod's volume-ending.test.ts.
+// Leaves what is lost to rsiod's final-flush.test.ts.
 
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,4 +1,4 @@
-// The commands that only look: -l, -q, -m status, -m stats, events. Text is format.ts, what is missing is said by remarks.ts.
+// The commands that only look: -l, -q, -m status, -m stats, events. Text is format.ts, what is missing is said by warnings.ts.
 // Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
 
 import { CONTROL_METHODS } from '@rsio/common/control/methods';

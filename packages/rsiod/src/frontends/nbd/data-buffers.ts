@@ -1,6 +1,6 @@
 // Buffers for the data of requests, kept by size class, so that the data path allocates nothing once it is warm. Shared by all connections.
 // In front of the data there is room for the header of a reply: a READ's answer leaves from the memory it was read into.
-// What lies idle is bounded, and given back to the system when it was not needed for a time; what is in use is bounded by door-budget.ts.
+// What lies idle is bounded, and given back to the system when it was not needed for a time; what is in use is bounded by memory-budget.ts.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '@rsio/common/lib/limits';
 import { assert } from '@rsio/common/lib/assert';
