@@ -43,7 +43,7 @@ test('README has five of the goals as the file has them, some of them missed, an
 });
 
 test('the figures that README has of RSIO beside nbdkit stand in docs/BENCHMARKING.md', () => {
-  const heading = '| | RSIO | NBD to one address | NBD spread over the addresses | NBD over MPTCP |\n';
+  const heading = '| | RSIO | nbdkit, one address | nbdkit, spread over the addresses | nbdkit over MPTCP |\n';
   const [readme = '', page = ''] = [read('README.md'), benchmarking].map((text) => text.split(heading)[1]?.split('\n\n')[0]);
   expect(readme.split('\n').length).toBeGreaterThan(GOALS_IN_README);
   expect(page).toBe(readme);
