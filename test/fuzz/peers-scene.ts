@@ -2,6 +2,7 @@
 // outside. Used by the test and by the report. Leaves hostility to hostile-peers.ts. Invariant: `clean` leaves nothing behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
 import { Host } from '../support/host.ts';
 import { freePort, type LoopbackSubnet, uniqueLoopbackSubnets } from '../support/loopback.ts';
 import { GoodLoad } from './good-load.ts';
@@ -87,25 +88,14 @@ export class PeersScene {
   private async startDaemons(): Promise<void> {
     const { host } = this;
     const { address, port } = this.target.server;
-    const memory = 'type = memory\nsize = 8m';
-    host.writeConfig(
-      'rssrv',
-      `[namespace osl]\nnamespaceid = ${NAMESPACEID}\nport = ${port}\n[server big-9]\nserverid = 1\n[interface if1]\naddress = ${address}\n` +
-        `[volume oracle]\n${memory}\n[volume other]\n${memory}\n[clients]\n${GOOD} ${keyOf(GOOD)}\n${BAD} ${keyOf(BAD)}\n`,
-    );
+    const network = { port, serverAddresses: [address], clientAddresses: () => [this.subnet.address(20)] };
+    const memory = { type: 'memory', size: '8m' };
+    host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: memory, other: memory } }));
     await host.start('rssrv');
-    host.writeConfig(
-      'rsiod',
-      `[defaults]\nport = ${port}\ndevice = nbd-socket\n[interface if0]\naddress = ${this.subnet.address(20)}\n` +
-        `[namespace osl]\nnamespaceid = ${NAMESPACEID}\nnodename = ${GOOD}\nnodekey = ${keyOf(GOOD)}\n[server big-9]\naddress = ${address}\n`,
-    );
+    host.writeConfig('rsiod', clientConfig(network, { node: GOOD }));
     await host.start('rsiod');
     await host.pathsUp(1);
     await host.rsconfigWell('-a', 'oracle');
     this.load = await GoodLoad.begin(host.rsiodPaths.nbdSocket, 'osl/oracle');
   }
-}
-
-function keyOf(node: string): string {
-  return `0x${node}-secret-of-the-fuzz`;
 }

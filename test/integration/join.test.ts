@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
@@ -56,30 +57,10 @@ function fileOf({ client }: Scene): string {
   return readFileSync(client.rsiodPaths.configFile, 'utf8');
 }
 
-/** As the manual's sample looks. */
+/** In the form of the manual's sample. */
 function expectedFile({ network }: Scene): string {
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
-  return `[defaults]
-protocol      = tcp
-port          = ${network.port}
-
-[interface if0]
-address       = ${near[0]}
-
-[interface if1]
-address       = ${near[1]}
-
-[namespace osl]
-namespaceid   = 200
-nodename      = ${NODE}
-nodekey       = ${keyOf(NODE)}
-
-[server big-9-1]
-address       = ${far[0]}
-
-[server big-9-2]
-address       = ${far[1]}
-`;
+  return sampleRscltcfg({ near, far, port: network.port, node: NODE, key: keyOf(NODE) });
 }
 
 it('makes a working client of an empty root in one command', async () => {

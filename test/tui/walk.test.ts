@@ -2,7 +2,9 @@
 // is found, the file is byte for byte what the manual shows, and rsiod runs on it with two paths.
 
 import { readFileSync, statSync } from 'node:fs';
+import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, it } from 'vitest';
+import { keyOf, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts.ts';
 import { addNamespace, removeNamespace, whyNoNetlab } from '../support/netlab/netns.ts';
@@ -11,61 +13,12 @@ import { waitFor } from '../support/wait-for.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
-const KEY = '0xbig-2-secret-of-the-lab';
+const KEY = keyOf('big-2');
 /** What the walk's server and a new file have. */
 const PORT = 5000;
 const FREE_DEADLINE_MS = 5_000;
 
 const hosts = useHosts();
-
-function serverConfig([first, second]: readonly string[]): string {
-  return `[namespace osl]
-namespaceid = 200
-protocol    = tcp
-port        = ${PORT}
-
-[server big-9]
-serverid = 1
-
-[interface if1]
-address     = ${first}
-
-[interface if2]
-address     = ${second}
-
-[volume oracle]
-type        = memory
-size        = 16m
-id          = 7d444840-9dc0-11d1-b245-5ffdce74fad2
-
-[clients]
-big-2 ${KEY}
-`;
-}
-
-function expectedFile(near: readonly string[], far: readonly string[]): string {
-  return `[defaults]
-protocol      = tcp
-port          = ${PORT}
-
-[interface if0]
-address       = ${near[0]}
-
-[interface if1]
-address       = ${near[1]}
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = ${KEY}
-
-[server big-9-1]
-address       = ${far[0]}
-
-[server big-9-2]
-address       = ${far[1]}
-`;
-}
 
 /** What the walk's programs are run by: where that is possible, a network namespace of their own, with a card that could be chosen. */
 async function ownNetwork(): Promise<readonly string[]> {
@@ -99,7 +52,8 @@ it('from no file to two connected paths', async (context) => {
   context.skip(command.length === 0 && !(await isPortFree()), `needs UDP port ${PORT}: another server of this machine has it`);
   const [server, client, network] = [hosts.host(command), hosts.host(command), await hosts.network(2)];
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
-  server.writeConfig('rssrv', serverConfig(far));
+  const volumes = { oracle: { type: 'memory', size: '16m', id: '7d444840-9dc0-11d1-b245-5ffdce74fad2' } };
+  server.writeConfig('rssrv', serverConfig({ port: PORT, serverAddresses: far }, { volumes }));
   await server.start('rssrv');
   const mask = maskOf(client, network);
   const terminal = await TmuxTerminal.start(client);
@@ -145,7 +99,7 @@ it('from no file to two connected paths', async (context) => {
   await terminal.press('Down', 'Enter', 'Escape');
   await shows('Namespace osl', 'namespace');
   const file = client.rsiodPaths.configFile;
-  expect(readFileSync(file, 'utf8')).toBe(expectedFile(near, far));
+  expect(readFileSync(file, 'utf8')).toBe(sampleRscltcfg({ near, far, port: PORT, key: KEY }));
   expect(statSync(file).mode & 0o777).toBe(0o600);
 
   await client.start('rsiod');

@@ -1,24 +1,47 @@
-// The client's file as the manual shows it, to the byte: what edits, verbs, join and crsio must all arrive at from nothing, and what the
-// reader takes. Leaves other texts to the tests themselves.
+// Texts of the client's file for tests. The sample is the file as the manual shows it, to the byte: edits, verbs, join and crsio must all
+// arrive at it from nothing, and the reader accepts it. Leaves other texts to the tests themselves.
 
-export const SAMPLE_RSCLTCFG = `[defaults]
+interface SampleOptions {
+  /** Addresses of the client's two interfaces. */
+  readonly near?: readonly string[];
+  /** Addresses of the server's two interfaces. */
+  readonly far?: readonly string[];
+  readonly port?: number;
+  readonly node?: string;
+  readonly key?: string;
+}
+
+/** The file of a client with two interfaces, in one namespace, with one server at two addresses. */
+export function sampleRscltcfg(options: SampleOptions = {}): string {
+  const { near = ['192.168.45.20', '192.168.46.20'], far = ['192.168.45.10', '192.168.46.10'] } = options;
+  const { port = 5000, node = 'big-2', key = '0xbig-2' } = options;
+  return `[defaults]
 protocol      = tcp
-port          = 5000
+port          = ${port}
 
 [interface if0]
-address       = 192.168.45.20
+address       = ${near[0]}
 
 [interface if1]
-address       = 192.168.46.20
+address       = ${near[1]}
 
 [namespace osl]
 namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
+nodename      = ${node}
+nodekey       = ${key}
 
 [server big-9-1]
-address       = 192.168.45.10
+address       = ${far[0]}
 
 [server big-9-2]
-address       = 192.168.46.10
+address       = ${far[1]}
 `;
+}
+
+export const SAMPLE_RSCLTCFG = sampleRscltcfg();
+
+/** The shortest file with a login and a server. `namespace`: further lines of the section; `more`: further sections. */
+export function smallRscltcfg(namespace = '', more = ''): string {
+  const login = 'namespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';
+  return `[interface if0]\naddress = 10.0.1.1\n[namespace osl]\n${login}${namespace}[server s1]\naddress = 10.0.1.9\n${more}`;
+}

@@ -2,6 +2,7 @@
 // Every form is opened as a person does, and F1 is pressed on every field.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
+import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';
 import { focusable } from '../model/form.ts';
@@ -9,18 +10,6 @@ import type { FormPurpose } from '../model/command.ts';
 import { topScreen } from '../model/state.ts';
 import { update } from './update.ts';
 import { perform } from './perform.ts';
-
-const FILE = `[interface if0]
-address = 192.168.45.20
-
-[namespace osl]
-namespaceid = 200
-nodename = big-2
-nodekey = 0xbig-2
-
-[server big-9-1]
-address = 192.168.45.10
-`;
 
 const FORMS: readonly FormPurpose[] = [
   { kind: 'defaults' },
@@ -30,7 +19,7 @@ const FORMS: readonly FormPurpose[] = [
 ];
 
 test.each(FORMS)('the form of [$kind] has every key of the schema, with its help and what is allowed', (purpose) => {
-  let { state } = perform(new Walker({ file: FILE }).state, { do: 'edit', purpose });
+  let { state } = perform(new Walker({ file: SAMPLE_RSCLTCFG }).state, { do: 'edit', purpose });
   const told: string[] = [];
   const screen = topScreen(state);
   if (screen.kind !== 'form' || purpose.kind === 'explore') throw new Error('No form');

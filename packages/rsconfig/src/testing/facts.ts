@@ -7,31 +7,12 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/facts/facts.ts';
+import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { AT_MS, rep } from './views.ts';
 
 export const CONFIG_FILE = '/etc/rscltcfg';
 
-export const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 192.168.45.20
-
-[interface if1]
-address       = 192.168.46.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2-and-some-more
-
-[server big-9-1]
-address       = 192.168.45.10
-
-[server big-9-2]
-address       = 192.168.46.10
-`;
+export const SAMPLE = sampleRscltcfg({ key: '0xbig-2-and-some-more' });
 
 export function fileFacts(text: string, changes: Partial<FileFacts> = {}): FileFacts {
   const base = { path: CONFIG_FILE, document: parseIni(text), trouble: null, warnings: [], mode: 0o600, modifiedMs: AT_MS };

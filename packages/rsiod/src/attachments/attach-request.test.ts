@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { VolumeOverride } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
+import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { type Ask, asksReadonly, refuseOtherMode } from './attach-request.ts';
 
@@ -12,8 +13,7 @@ const READ_WRITE: Ask = { readOnly: false, take: TAKE.NO, by: 'name' };
 const READ_ONLY: Ask = { ...READ_WRITE, readOnly: true };
 
 function override(readonly: string): VolumeOverride | undefined {
-  const namespace = '[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';
-  const text = `[interface if0]\naddress = 10.0.1.1\n${namespace}[server s1]\naddress = 10.0.1.9\n[volume oracle]\nreadonly = ${readonly}\n`;
+  const text = smallRscltcfg('', `[volume oracle]\nreadonly = ${readonly}\n`);
   return parseRscltConfig(text, 'rscltcfg').namespaces[0]?.volumes[0];
 }
 

@@ -3,6 +3,7 @@
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, it } from 'vitest';
 import type { DeviceFacts } from '../frontends/system/device-choice.ts';
 import { wantsKeeper, withoutKeeper } from './keeper-choice.ts';
@@ -11,9 +12,8 @@ const MACHINE: DeviceFacts = { hasOwnRoot: false, isRoot: true, hasFuse: true, h
 const SCRATCH: DeviceFacts = { ...MACHINE, hasOwnRoot: true };
 
 function config(device: string, ofVolume: string | null = null): RscltConfig {
-  const namespace = `[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\ndevice = ${device}\n`;
   const volume = ofVolume === null ? '' : `[volume oracle]\ndevice = ${ofVolume}\n`;
-  return parseRscltConfig(`[interface if0]\naddress = 10.0.1.1\n${namespace}[server s1]\naddress = 10.0.1.9\n${volume}`, 'rscltcfg');
+  return parseRscltConfig(smallRscltcfg(`device = ${device}\n`, volume), 'rscltcfg');
 }
 
 it('there is a keeper wherever a reload, or a module that is loaded, can bring devices', () => {

@@ -8,11 +8,11 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
+import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reloadConfig } from './reloader.ts';
 
-const TEXT =
-  '[interface if0]\naddress = 10.0.1.1\n[namespace osl]\nnamespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n[server s1]\naddress = 10.0.1.9\n';
+const TEXT = smallRscltcfg();
 
 let file = '';
 let config: RscltConfig;

@@ -5,6 +5,7 @@ import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-conf
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
+import { problemTexts } from '@rsio/common/config/reader/findings';
 import { configChanges, standsInTheWay } from './config-changes.ts';
 
 export interface ReloaderPorts {
@@ -50,7 +51,7 @@ function acceptable(ports: ReloaderPorts): RscltConfig {
     return next;
   } catch (thrown) {
     const error = toRsError(thrown);
-    for (const sentence of sentencesOf(error)) ports.log.warn(`The configuration stays as it was: ${sentence} [${error.code}]`);
+    for (const text of problemTexts(error)) ports.log.warn(`The configuration stays as it was: ${text} [${error.code}]`);
     ports.note('configuration', 'read', 'refused', error.message);
     throw error;
   }
@@ -58,13 +59,4 @@ function acceptable(ports: ReloaderPorts): RscltConfig {
 
 function lossSentence({ namespace, server }: { namespace: string; server: string }): string {
   return `No [server] section of namespace ${namespace}, or no [interface], leads to server ${server} any more, of which volumes are attached: put it back, or detach them first (rsconfig -d)`;
-}
-
-/** A wrong file has a list of problems; the error's own sentence is the first of them. */
-function sentencesOf({ message, context }: RsError): string[] {
-  const { file, problems } = context;
-  if (!Array.isArray(problems)) return [message];
-  return problems.map((problem: string | { line: number; message: string }) =>
-    typeof problem === 'string' ? problem : `${String(file)}${problem.line === 0 ? '' : `:${problem.line}`}: ${problem.message}`,
-  );
 }

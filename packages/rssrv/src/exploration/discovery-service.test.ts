@@ -11,6 +11,7 @@ import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS, BEACON_REQUEST_BYTES } from '@rsi
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '@rsio/protocol/testing/memory-datagrams';
 import { Beacons } from './discovery-service.ts';
+import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
 
 const BROADCAST = '127.255.255.255';
 const ASKER = { address: '127.46.0.20', port: 40_000 };
@@ -37,10 +38,7 @@ function loopback(): MachineInterface {
 }
 
 function follow(addresses: readonly string[], namespace = ''): Promise<string[]> {
-  const interfaces = addresses.map((address, index) => `[interface if${index}]\naddress = ${address}\n`).join('');
-  return beacons.follow(
-    parseRssrvConfig(`[namespace osl]\nnamespaceid = 200\n${namespace}[server big-9]\nserverid = 1\n${interfaces}`, 'f'),
-  );
+  return beacons.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f'));
 }
 
 /** Addresses that answered one request. */
@@ -65,7 +63,7 @@ test('answers by address and by broadcast, once, from an address of its own that
       namespace: 'osl',
       server: 'big-9',
       instance: 'a'.repeat(32),
-      interfaces: [{ name: 'if0', address: '127.45.0.10', port: 5000, linkMbps: null, mtuBytes: 65536 }, { name: 'if1' }],
+      interfaces: [{ name: 'if1', address: '127.45.0.10', port: 5000, linkMbps: null, mtuBytes: 65536 }, { name: 'if2' }],
     },
   });
 });
@@ -107,7 +105,7 @@ describe('an address that cannot be had', () => {
   test('is told with a remedy, and tried again at the next change', async () => {
     network.missing.add('127.45.0.10');
     expect(await follow(['127.45.0.10', '127.46.0.10'])).toEqual([
-      'Exploration is not answered on UDP 127.45.0.10:5000 (interface if0): bind EADDRNOTAVAIL 127.45.0.10: see to that, or give clients the addresses of this server',
+      'Exploration is not answered on UDP 127.45.0.10:5000 (interface if1): bind EADDRNOTAVAIL 127.45.0.10: see to that, or give clients the addresses of this server',
     ]);
     expect(ask(BROADCAST)).toEqual(['127.46.0.10']);
     network.missing.clear();
@@ -125,7 +123,7 @@ describe('an address that cannot be had', () => {
     const taken = new RsError('E_SYSTEM', 'bind EADDRINUSE 127.45.0.10:5000', { errno: 'EADDRINUSE' });
     network.open = () => Promise.reject(taken);
     const [first] = await follow(['127.45.0.10']);
-    expect(first).toMatch(/\(interface if0\): another program has the port: end it, or give clients the addresses of this server$/);
+    expect(first).toMatch(/\(interface if1\): another program has the port: end it, or give clients the addresses of this server$/);
   });
 });
 

@@ -6,10 +6,11 @@ import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { type Log, quietLog } from '@rsio/common/log/log';
+import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
 import { Reloader } from './reloader.ts';
 
 function fileWith(address: string, more = ''): string {
-  return `[namespace osl]\nnamespaceid = 200\n[server big-9]\nserverid = 1\n${more}[interface if1]\naddress = ${address}\n`;
+  return smallRssrvcfg({ server: more, addresses: [address] });
 }
 
 class Scene {

@@ -1,11 +1,11 @@
 // SIGHUP: reads the configuration anew and has it applied, whole or not at all; every outcome is said in the log. What changes is decided in
 // reload-plan.ts, and done by the listener. Invariant: one reload at a time, and the last SIGHUP's file is read after that SIGHUP.
 
-import type { ConfigProblem } from '@rsio/common/config/reader/findings';
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/common/log/log';
+import { problemTexts } from '@rsio/common/config/reader/findings';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
@@ -56,7 +56,7 @@ export class Reloader {
         await this.reload();
       } catch (thrown) {
         const error = toRsError(thrown);
-        for (const sentence of sentencesOf(error)) this.ports.log.error(`Reload: ${sentence} [${error.code}]`);
+        for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
         this.ports.log.error(`Reload refused: ${KEPT}`);
       }
     }
@@ -84,13 +84,4 @@ export class Reloader {
 /** Whether more is logged at `level` than at `other`: what a reload says is in the log if either lets it. */
 function isMore(level: string, other: string): boolean {
   return LEVELS.indexOf(level) < LEVELS.indexOf(other);
-}
-
-/** All that is wrong with a file, or the one sentence of any other error. */
-function sentencesOf(error: RsError): string[] {
-  const { file, problems } = error.context;
-  if (typeof file !== 'string' || !Array.isArray(problems)) return [error.message];
-  return (problems as readonly ConfigProblem[]).map(({ line, message }) =>
-    line === 0 ? `${file}: ${message}` : `${file}:${line}: ${message}`,
-  );
 }

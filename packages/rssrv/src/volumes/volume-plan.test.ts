@@ -5,9 +5,9 @@ import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
 import { volumeChanges, type VolumeChanges, type VolumeStanding } from './volume-plan.ts';
 
-const HEAD = '[namespace osl]\nnamespaceid = 200\n[server big-9]\nserverid = 1\n[interface if1]\naddress = 192.168.45.10\n';
 const ORACLE = '[volume oracle]\npath = /storage/oracle.img\nsize = 2m\n';
 const MEMORY = '[volume tvol1]\ntype = memory\nsize = 1m\n';
 const SINCE_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
@@ -16,8 +16,8 @@ const HELD = 'node big-2 at 192.168.45.1 has held it since 2010_09_14-15:02:32 (
 const MIB = 1 << 20;
 
 function read(sections: string): readonly ServerVolumeConfig[] {
-  return parseRssrvConfig(`${HEAD}${sections}[clients]\nbig-2 0xbig2-secret-of-the-lab\nvenus 0xvenus-secret-of-the-lab\n`, 'rssrvcfg')
-    .volumes;
+  const clients = '[clients]\nbig-2 0xbig2-secret-of-the-lab\nvenus 0xvenus-secret-of-the-lab\n';
+  return parseRssrvConfig(smallRssrvcfg({ more: `${sections}${clients}` }), 'rssrvcfg').volumes;
 }
 
 interface Use {

@@ -58,8 +58,20 @@ export class Findings {
 export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
   const first = problems[0];
   if (first === undefined) return;
-  const place = first.line === 0 ? file : `${file}:${first.line}`;
-  throw new RsError('E_CONFIG', `${place}: ${first.message}`, { file, problems });
+  throw new RsError('E_CONFIG', `${placeOf(file, first.line)}: ${first.message}`, { file, problems });
+}
+
+function placeOf(file: string, line: number): string {
+  return line === 0 ? file : `${file}:${line}`;
+}
+
+/** Every problem of a refused configuration, with its place in the file; of any other error, its message. */
+export function problemTexts({ message, context }: RsError): string[] {
+  const { file, problems } = context;
+  if (!Array.isArray(problems)) return [message];
+  return problems.map((problem: string | ConfigProblem) =>
+    typeof problem === 'string' ? problem : `${placeOf(String(file), problem.line)}: ${problem.message}`,
+  );
 }
 
 /** Remembers where things were first named, and reports the second of a kind. */

@@ -11,30 +11,11 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../../program.ts';
 
-const SAMPLE = `[defaults]
-protocol      = tcp
-port          = 5000
-
-[interface if0]
-address       = 127.45.0.20
-
-[interface if1]
-address       = 127.46.0.20
-
-[namespace osl]
-namespaceid   = 200
-nodename      = big-2
-nodekey       = 0xbig-2
-
-[server big-9-1]
-address       = 127.45.0.10
-
-[server big-9-2]
-address       = 127.46.0.10
-`;
+const SAMPLE = sampleRscltcfg({ near: ['127.45.0.20', '127.46.0.20'], far: ['127.45.0.10', '127.46.0.10'] });
 const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
 
 let root: string;
