@@ -101,7 +101,7 @@ function beacon(
 }
 
 /** Of two sockets' datagrams the order is kept: what the first request would draw is there before the second one's answer. */
-function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Who is answered'): ServerCase {
+function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
   return beacon(id, section, expects, async (asker, target) => {
     asker.ask(ask(target));
     await asker.answerTo(asker.ask());
@@ -157,7 +157,7 @@ export const BEACON_CASES: readonly ServerCase[] = [
   ),
   beacon(
     'wrongly-signed',
-    'Who is answered',
+    'Which requests are answered',
     'Unless explore = signed, a request signed with another key is answered too',
     async (asker) => void (await asker.answerTo(asker.ask({ key: '0xanother-key-of-somebody' }))),
     ['namespacekey'],
@@ -180,14 +180,14 @@ export const BEACON_CASES: readonly ServerCase[] = [
     () => ({ changes: { nonce: randomBytes(15) } }),
     'DISCOVER',
   ),
-  beacon('garbage', 'Who is answered', 'Random datagrams of any size are not answered, and the next request is', async (asker) => {
+  beacon('garbage', 'Which requests are answered', 'Random datagrams of any size are not answered, and the next request is', async (asker) => {
     for (let bytes = 0; bytes < 2_000; bytes += 97) asker.send(randomBytes(bytes));
     await asker.answerTo(asker.ask());
     equals('Datagrams that came', asker.heard.length, 1);
   }),
   beacon(
     'rate',
-    'Who is answered',
+    'Which requests are answered',
     'One address draws 64 answers at once and 16 a second, and another is answered meanwhile',
     async (asker, target) => {
       const startMs = performance.now();

@@ -43,12 +43,12 @@ const RULES = [
   'V1',
 ];
 
-/** Of each rule that the page numbers in bold: what stands at its line "Guarded by". */
-function guards(): Map<string, string> {
+/** Of each rule that the page numbers in bold: its line "Tests". */
+function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
   for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHV]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHV]\d+\. |^##)/gm)) {
-    found.set(rule!, rest!.slice(rest!.indexOf('- Guarded by:')));
+    found.set(rule!, rest!.slice(rest!.indexOf('- Tests:')));
   }
   return found;
 }
@@ -68,7 +68,7 @@ test('mutants are undone without a trace', async () => {
 });
 
 describe('docs/PROTOCOL.md', () => {
-  const byRule = guards();
+  const byRule = testLines();
   test.each(RULES)('%s names its mutants', (rule) => {
     const named = [...(byRule.get(rule) ?? '').matchAll(/mutants?:? ((?:`[a-z-]+`,?\s*)+)/g)].flatMap(([, list]) =>
       [...list!.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name!),
