@@ -180,11 +180,16 @@ export const BEACON_CASES: readonly ServerCase[] = [
     () => ({ changes: { nonce: randomBytes(15) } }),
     'DISCOVER',
   ),
-  beacon('garbage', 'Which requests are answered', 'Random datagrams of any size are not answered, and the next request is', async (asker) => {
-    for (let bytes = 0; bytes < 2_000; bytes += 97) asker.send(randomBytes(bytes));
-    await asker.answerTo(asker.ask());
-    equals('Datagrams that came', asker.heard.length, 1);
-  }),
+  beacon(
+    'garbage',
+    'Which requests are answered',
+    'Random datagrams of any size are not answered, and the next request is',
+    async (asker) => {
+      for (let bytes = 0; bytes < 2_000; bytes += 97) asker.send(randomBytes(bytes));
+      await asker.answerTo(asker.ask());
+      equals('Datagrams that came', asker.heard.length, 1);
+    },
+  ),
   beacon(
     'rate',
     'Which requests are answered',
