@@ -1,5 +1,5 @@
-// A server started for the bench: pinned to one core, waited for until it takes connections, ended when the bench ends.
-// Invariant: who started it can always stop it, and stopping ends within a bounded time.
+// A server process of the bench: pinned to one core, waited for until it accepts connections, ended when the bench ends.
+// Invariant: the code that started it can always stop it, and stopping ends within a bounded time.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ export class Child {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.process.pid ?? 0;
-    // Whoever leaves the bench in a hurry leaves no server behind.
+    // However abruptly the bench ends, it leaves no server behind.
     const atEnd = (): void => void this.process.kill('SIGTERM');
     process.once('exit', atEnd);
     this.process.once('exit', () => process.off('exit', atEnd));
@@ -42,7 +42,7 @@ export class Child {
       if (this.hasEnded || performance.now() > deadlineMs) {
         throw new RsError(
           'E_UNREACHABLE',
-          `${this.name} does not listen on ${host} port ${port}: ${this.said.trim() || 'it said nothing'}`,
+          `${this.name} does not listen on ${host} port ${port}: ${this.said.trim() || 'it printed nothing'}`,
         );
       }
       await after(START_POLL_MS);
@@ -75,7 +75,7 @@ export async function connects(host: string, port: number): Promise<boolean> {
   }
 }
 
-/** A port of the address that nobody listens on just now. */
+/** A port of the address on which no process listens at the moment. */
 export async function freePort(host: string): Promise<number> {
   const server = net.createServer().listen({ host, port: 0 });
   await once(server, 'listening');

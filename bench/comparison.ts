@@ -1,6 +1,6 @@
-// The comparison of servers: starts them on one file, puts each row's load on them in turn, round by round, so that what else the machine
-// does meets all, and shows before and after that each gives the file's own bytes.
-// Invariant: what was started is in `endings` at once.
+// The comparison of servers: starts them on one file and puts the load of each row on them in turn, round by round, so that other work of the
+// machine affects all of them. Verifies before and after that each server returns the bytes of the file.
+// Invariant: every started process is in `endings` at once.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface Cores {
   readonly load: number;
 }
 
-/** Before a row, and before the first one of new connections, a server works so long for each client on what does not count. */
+/** CPU time that a server uses for each client before a row, and before the first row of new connections; it does not count. */
 const WARM_CPU_MS = { row: 250, connections: 700 };
 const WARMING = { windowMs: 250, windowsMax: 8 };
 
@@ -38,7 +38,7 @@ export class ServerComparison {
   private readonly servers: Server[] = [];
   private opened: Opened = new Map();
   private openedAs = '';
-  /** Nothing was asked for over these connections but the check. */
+  /** These connections have carried only the check so far. */
   private isCold = true;
 
   private constructor(file: string, cores: Cores) {
@@ -46,11 +46,11 @@ export class ServerComparison {
     this.cores = cores;
   }
 
-  /** `directory`: where the data file is made. */
+  /** `directory`: folder of the data file. */
   static async start(directory: string, present: readonly Present[], cores: Cores, endings: Endings): Promise<ServerComparison> {
     const file = join(directory, 'data.img');
     const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(FILE_BYTES)], { encoding: 'utf8' });
-    if (status !== 0) throw new RsError('E_SYSTEM', `The data file could not be made: ${stdout}`);
+    if (status !== 0) throw new RsError('E_SYSTEM', `Cannot create the data file: ${stdout}`);
     const made = new ServerComparison(file, cores);
     endings.push(() => made.stop());
     for (const { maker } of present) {
@@ -65,7 +65,7 @@ export class ServerComparison {
     return made;
   }
 
-  /** Shows that every server gives the file's own bytes. */
+  /** Verifies that every server returns the bytes of the file. */
   async check(): Promise<void> {
     await this.open({ connections: 1, clients: 1, cores: 'pinned' }, this.servers);
     for (const [server, [client]] of this.opened) {
@@ -133,16 +133,16 @@ export class ServerComparison {
     this.isCold = true;
   }
 
-  /** By processor time, which a busy machine gives late. */
+  /** Counted in CPU time, which arrives late on a busy machine. */
   private async warm(row: Row, cpuMs: number): Promise<void> {
     for (const [server, clients] of this.opened) {
       if (row.servers.includes(server.id)) await warmUp(clients, row, server.processes(), { ...WARMING, cpuMs });
     }
   }
 
-  /** Of this file alone: nobody else's pages. */
+  /** Drops only the pages of this file. */
   private dropCache(): void {
     const { status, stderr } = spawnSync('dd', [`if=${this.file}`, 'iflag=nocache', 'count=0', 'status=none'], { encoding: 'utf8' });
-    if (status !== 0) throw new RsError('E_SYSTEM', `The cache of the data file could not be dropped: ${stderr}`);
+    if (status !== 0) throw new RsError('E_SYSTEM', `Cannot drop the data file from the page cache: ${stderr}`);
   }
 }

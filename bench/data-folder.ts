@@ -1,5 +1,5 @@
-// Where the data files lie. What is measured cached lies in memory, so that servers are compared and not a file system that writes back; what
-// is not cached lies on the disk of the temporary folder. Invariant: a folder that is given is a new one.
+// The location of the data files. Cached rows use memory, so that servers are compared and not a file system that writes back. Uncached rows use the
+// disk of the temporary directory. Invariant: newFolder always returns a new folder.
 
 import { mkdtempSync, statfsSync } from 'node:fs';
 import os from 'node:os';
@@ -8,7 +8,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { FILE_BYTES } from './workload.ts';
 
 const MEMORY = '/dev/shm';
-/** Of a file system in memory, filled, enough is to be left for others. */
+/** Free space that must remain in a file system in memory. */
 const ROOM_BYTES = 2 * FILE_BYTES;
 const TMPFS_MAGIC = 0x01021994;
 
@@ -26,7 +26,7 @@ export function cachedParent(): string {
   return hasRoomInMemory() ? MEMORY : os.tmpdir();
 }
 
-/** A new folder in it. */
+/** A new folder in that folder. */
 export function newFolder(parent: string): string {
   return mkdtempSync(join(parent, 'rsio-bench-'));
 }

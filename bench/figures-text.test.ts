@@ -1,5 +1,5 @@
-// What the file of figures looks like, and that nothing is lost in it.
-// Leaves the published file to published.test.ts.
+// The layout of the file of figures, and that no figure is lost in it.
+// The published file is checked by published.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// What is aimed at, and what came of it: ratios to other servers in the same run, and figures that stand alone. Pure.
-// Invariant: what was not measured is neither met nor missed.
+// The goals and their results: ratios to other servers in the same run, and single figures. Pure.
+// Invariant: a goal that was not measured is neither met nor missed.
 
 import type { Measured } from './load/orders.ts';
 import type { SectionName } from './sections.ts';
@@ -12,7 +12,7 @@ export interface Goal {
   readonly what: string;
   readonly peer: ServerId;
   readonly value: (round: Measured) => number;
-  /** Ours over theirs: as good as this, or better; better is more, or (latency) less. */
+  /** Bound of ours divided by theirs; better is more, or less for latency. */
   readonly ratio: number;
   readonly isLessBetter: boolean;
 }
@@ -22,7 +22,7 @@ export interface FigureGoal {
   readonly section: SectionName;
   readonly what: string;
   readonly bound: number;
-  /** With what stands between: ` MiB`, ` x nbdkit`. */
+  /** With the space before it: ` MiB`, ` x nbdkit`. */
   readonly unit: string;
   readonly digits: number;
   readonly isLessBetter: boolean;
@@ -61,7 +61,7 @@ export const GOALS: readonly Goal[] = [
 ];
 
 const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digits: 2, isLessBetter: false } as const;
-const DOOR = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
+const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
 const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
@@ -77,8 +77,8 @@ export const FIGURE_GOALS = {
     digits: 3,
     isLessBetter: true,
   },
-  doorReads: { ...DOOR, what: 'NBD frontend, unshaped: 1 MiB reads' },
-  doorWrites: { ...DOOR, what: 'NBD frontend, unshaped: 1 MiB writes' },
+  nbdReads: { ...UNSHAPED, what: 'NBD frontend, unshaped: 1 MiB reads' },
+  nbdWrites: { ...UNSHAPED, what: 'NBD frontend, unshaped: 1 MiB writes' },
   restart: {
     section: 'restart',
     what: 'time until 1,000 clients are all back after a server was killed',

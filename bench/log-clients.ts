@@ -1,6 +1,6 @@
-// The two clients of which the bench reckons what a replay log costs, with the server that both use: rsiod as it is, and rsiod whose logs
-// do nothing (without-log.ts). Each has a volume of type null, so that nothing is measured but protocol and log; flushing it can be held up.
-// Invariant: who started them can always stop them.
+// The two clients that show the cost of a replay log, and the server of both: rsiod as it is, and rsiod whose logs do nothing (without-log.ts).
+// Each has a volume of type null, so that only protocol and log are measured. A flush of that volume can be held up.
+// Invariant: the code that started them can always stop them.
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ export interface LogScene {
 }
 
 const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
-/** As it was compiled, module by module: in the program that is one file nothing can be put in another's place. For both clients. */
+/** The compiled modules, for both clients: in the bundled program no module can be replaced. */
 const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.meta.url));
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
 const SERVER_HOST = '127.45.0.1';
@@ -45,7 +45,7 @@ interface Node {
   readonly volume: string;
 }
 
-/** `stops` gets what ends each process, as soon as it runs. */
+/** `stops` gets a function that ends each process, as soon as the process runs. */
 export async function startLogScene(
   directory: string,
   serverCore: number,
@@ -70,7 +70,7 @@ export async function startLogScene(
     clients.push(await startClient(join(directory, node.volume), node, { port, core, preload, host: CLIENT_HOSTS[index] ?? '' }, stops));
   }
   const [first, second] = clients;
-  if (first === undefined || second === undefined) throw new RsError('E_INTERNAL', 'There are not two clients');
+  if (first === undefined || second === undefined) throw new RsError('E_INTERNAL', 'Two clients are needed');
   return {
     clients: [first, second],
     holdFlushes: (isHeld) => (isHeld ? writeFileSync(heldFile, '') : rmSync(heldFile, { force: true })),

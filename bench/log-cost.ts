@@ -1,6 +1,6 @@
-// What the replay log of a client costs: writes through rsiod's NBD socket, with its log and without, in turn; and the memory of rsiod with a
-// log that is full. Leaves starting the two clients to log-clients.ts and figures to summary.ts. The clients have one core of their own, so
-// that what is compared is they; server and load share the other.
+// The cost of a client's replay log: writes through rsiod's NBD socket, with the log and without, in turn; and the memory of rsiod with a full
+// log. Starting the clients is the job of log-clients.ts, and summary.ts makes the figures. The clients have a core of their own, so that
+// they are compared; server and load share the other core.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { callControl } from '@rsio/common/control/control-client';
@@ -14,7 +14,7 @@ import { type Figures, figuresOf, ratioOf, type Spread } from './summary.ts';
 import { LOG_ROW, type Plan, type Row } from './workload.ts';
 
 export interface LogMemory {
-  /** Of rsiod with a full log, and of the one without under the same load. */
+  /** Memory of rsiod with a full log, and of rsiod without log under the same load. */
   readonly rssBytes: readonly [number, number];
   readonly usedBytes: number;
   readonly sizeBytes: number;
@@ -24,7 +24,7 @@ export interface LogCost {
   readonly row: Row;
   /** With the log and without. */
   readonly clients: readonly [Figures, Figures];
-  /** IOPS with over without. */
+  /** IOPS with the log divided by IOPS without. */
   readonly ratio: Spread;
   readonly memory: LogMemory;
 }
@@ -34,11 +34,11 @@ interface Pair {
   readonly load: LoadClient;
 }
 
-/** Short of its size the log lets nothing in for which there is no room. */
+/** The log stops below its size when the next write does not fit. */
 const FULL_SHARE = 0.95;
 const FULL_WITHIN_MS = 20_000;
 const LOOK_MS = 20;
-/** Less than a held flush takes, and long enough to fill the log. */
+/** Shorter than a flush that is held up, and long enough to fill the log. */
 const FILLING: Window = { warmUpMs: 1_000, windowMs: 4_000 };
 
 export async function measureLog(
@@ -59,7 +59,7 @@ export async function measureLog(
     pairs.push({ client, load });
   }
   const [ours, theirs] = pairs;
-  if (ours === undefined || theirs === undefined) throw new RsError('E_INTERNAL', 'There are not two clients');
+  if (ours === undefined || theirs === undefined) throw new RsError('E_INTERNAL', 'Two clients are needed');
   const rounds: { readonly ours: Measured; readonly theirs: Measured }[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
     rounds.push({ ours: await window(ours, round, plan), theirs: await window(theirs, round, plan) });
@@ -86,7 +86,7 @@ function window({ client, load }: Pair, seed: number, times: Window): Promise<Me
   return measure([load], LOG_ROW, seed, times, [client.pid]);
 }
 
-/** No FLUSH is answered meanwhile. */
+/** No FLUSH is answered during this time. */
 async function fill(ours: Pair, theirs: Pair): Promise<LogMemory> {
   await window(theirs, 1, FILLING);
   const without = rssBytesOf(theirs.client.pid);

@@ -1,5 +1,5 @@
-// The bench: rssrv and other servers offer the same cached file, and the same load is put on them in turn, round by round. Says what it
-// measured, what it could not, and what may have disturbed it; leaves nothing behind but the figures.
+// The bench: rssrv and other servers offer the same cached file and get the same load in turn, round by round. Prints what it measured, what it
+// could not measure, and what may have disturbed it. Leaves nothing behind except the figures.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -14,18 +14,18 @@ import { markdownText, type Results } from './markdown.ts';
 import { congestionHere, inOwnNetwork, networkText } from './network.ts';
 import { HELP, type Options, optionsOf } from './options.ts';
 import { allowedCores } from './proc.ts';
-import { absentText, goalsText, logText, type Surroundings, surroundingsText } from './report.ts';
+import { absentText, goalsText, logText, type Environment, environmentText } from './report.ts';
 import { runSections } from './section-runs.ts';
 import { compareServers, withoutAbsent } from './server-part.ts';
 import { lookFor, type Present, versionOf } from './servers/makers.ts';
 import { LOG_MS, LOG_PLAN, planMs, type ServerId } from './workload.ts';
 
-/** What ends when the bench does, last first. */
+/** Run when the bench ends, last first. */
 const endings: (() => Promise<void> | void)[] = [];
 
 let ended: Promise<void> | null = null;
 
-/** Asked for by a signal and by the failure that it causes, it runs once: nothing is removed while its user still ends. */
+/** A signal and the failure that it causes both call this; it runs once, so that nothing is removed while it is still in use. */
 function endAll(): Promise<void> {
   ended ??= endInTurn();
   return ended;
@@ -35,16 +35,16 @@ async function endInTurn(): Promise<void> {
   for (let ending = endings.pop(); ending !== undefined; ending = endings.pop()) await ending();
 }
 
-function look(present: readonly Present[]): Surroundings {
+function look(present: readonly Present[]): Environment {
   if (versionOf('taskset') === null) {
-    throw new RsError('E_SYSTEM', 'The bench needs taskset, which is not here: install the Debian package util-linux');
+    throw new RsError('E_SYSTEM', 'taskset is missing: install the Debian package util-linux');
   }
   const [serverCore = 0, loadCore = serverCore] = allowedCores();
   const versions = [...present.flatMap(({ version }) => (version === '' ? [] : [version])), compilerHere()?.version ?? ''];
   return {
     node: process.version,
     versions,
-    // What distributions add to it says nothing of the kernel.
+    // The suffix of a distribution says nothing about the kernel.
     kernel: os.release().replace(/-.*/, ''),
     processor: os.cpus()[0]?.model ?? 'unknown processor',
     serverCore,
@@ -59,7 +59,7 @@ async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): 
   const { present, absent } = lookFor(ids);
   const about = look(present);
   const effective = plan === null ? LOG_PLAN : withoutAbsent(plan, present);
-  process.stdout.write(surroundingsText(about, effective, plan === null ? LOG_MS : planMs(effective)));
+  process.stdout.write(environmentText(about, effective, plan === null ? LOG_MS : planMs(effective)));
   process.stdout.write(absentText(absent));
   const { rounds, warmUpMs, windowMs } = effective;
   const figures = { about, times: { rounds, warmUpMs, windowMs }, absent };
@@ -92,7 +92,7 @@ function writeFigures(figures: object, jsonFile: string | null): void {
   process.stdout.write(`Figures of all rounds: ${file}\n`);
 }
 
-async function logCost(about: Surroundings): Promise<LogCost> {
+async function logCost(about: Environment): Promise<LogCost> {
   const directory = newFolder(os.tmpdir());
   endings.push(() => rmSync(directory, { recursive: true, force: true }));
   const cores = { client: about.serverCore, other: about.loadCore };
@@ -111,7 +111,7 @@ function printTables(file: string): number {
   }
 }
 
-/** Gives the exit code: 0, or 1 failed, 2 wrong usage. */
+/** Returns the exit code: 0, 1 for a failure, 2 for wrong usage. */
 async function main(): Promise<number> {
   let options: Options | null;
   try {
@@ -138,7 +138,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (thrown) {
     const { code: errorCode, message } = toRsError(thrown);
-    // After a signal, what fails fails because of it.
+    // After a signal, every failure is a consequence of the signal.
     if (ended === null) process.stderr.write(`bench: ${message} [${errorCode}]\n`);
     return 1;
   } finally {

@@ -1,18 +1,17 @@
 // The figures of a run as tables in markdown. README and docs/BENCHMARKING.md take their tables from a file that git keeps; no figure is typed.
-// Pure.
-// Leaves what is printed during a run to report.ts.
+// Pure. For the output during a run see report.ts.
 
 import type { GoalResult } from './goals.ts';
 import type { ServerMemory } from './memory.ts';
-import { count, counts, micros, type Surroundings } from './report.ts';
+import { count, counts, micros, type Environment } from './report.ts';
 import type { Absent } from './servers/makers.ts';
 import { type Sheet, sheetMarkdown, spreadText } from './sheet.ts';
 import type { RowFigures } from './summary.ts';
 import type { Window } from './load/orders.ts';
 
-/** What a run leaves behind. */
+/** The results of a run. */
 export interface Results {
-  readonly about: Surroundings;
+  readonly about: Environment;
   readonly times: Window & { readonly rounds: number };
   /** Servers that are not installed, and servers that did not start. */
   readonly absent: readonly Absent[];

@@ -1,5 +1,5 @@
-// One window of load on one server: all clients begin together, the server's processor time is taken at the same moments as the window.
-// Leaves rounds and what is done with the figures to others.
+// One window of load on one server: all clients start together, and the CPU time of the server is read at the start and the end of the window.
+// Rounds and figures are the job of the callers.
 
 import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds } from './proc.ts';
 import { Latencies } from './load/latencies.ts';
@@ -18,7 +18,7 @@ function sample(pids: readonly number[]): Sample {
   return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds() };
 }
 
-/** `seed` is the round's: every server gets the same blocks in the same order. */
+/** `seed` belongs to the round: every server gets the same blocks in the same order. */
 export async function measure(
   clients: readonly LoadClient[],
   shape: LoadShape,
@@ -34,7 +34,7 @@ export async function measure(
   return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
 }
 
-/** Load that does not count, until the server has used so much processor time for it: what has just begun has compiled nothing yet. */
+/** Load that does not count, until the server has used this CPU time for it, because a process that has just started has compiled nothing yet. */
 export async function warmUp(
   clients: readonly LoadClient[],
   shape: LoadShape,

@@ -1,5 +1,5 @@
-// The memory of rssrv's processes at rest, by default as proportional set sizes, so that what processes share counts once. Spares are apart:
-// they are there for the next client, whoever measures this one.
+// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are counted
+// separately, because they wait for the next client.
 
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
 
@@ -8,15 +8,15 @@ export interface ServerMemory {
   /** The processes of clients. */
   readonly workersBytes: number;
   readonly workers: number;
-  /** What else listener and workers have started. */
+  /** Helper programs of listener and workers. */
   readonly helpersBytes: number;
-  /** All of these. */
+  /** Sum of all above. */
   readonly sumBytes: number;
   readonly sparesBytes: number;
   readonly spares: number;
 }
 
-/** `processes`: the listener and all below it. `file`: what the client has open; it tells the client's process from a spare. */
+/** `processes`: the listener and its descendants. `file`: a file that the client has open, which a standby process has not. */
 export function memoryOf(processes: readonly number[], file: string, bytesOf: (pid: number) => number = pssBytesOf): ServerMemory {
   const kinds = { listener: 0, worker: 0, helper: 0, spare: 0 };
   const counts = { listener: 0, worker: 0, helper: 0, spare: 0 };

@@ -1,5 +1,5 @@
-// What a person asks the bench for: options into parts, rows and sections. Pure, but for where the cached file goes.
-// Leaves carrying it out to main.ts.
+// The command line of the bench: options into parts, rows and sections. Pure, except that it looks for the folder of the cached file.
+// Running them is the job of main.ts.
 
 import { parseArgs } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,36 +10,36 @@ import { findRows, FULL_PLAN, type Plan, QUICK_PLAN } from './workload.ts';
 export const HELP = `Usage: npm run bench -- [--quick] [--server] [--client] [--scale] [--garbage]
                         [--only NAME] [--rows] [--json FILE]
        npm run bench -- --log [--json FILE]
-Measures rssrv beside other servers, pinned to a core each: reads and writes of
-a file of 512 MiB in memory; what is not cached, of one in the temporary
-directory (TMPDIR). Then rsiod over links and through its doors, many clients,
-volumes and paths on one server, and the garbage of both. What cannot be
-measured here is named, with the Debian package that mends it.
-Needs a C compiler; links and devices need root.
+Measures rssrv beside other servers, each pinned to a core: reads and writes of
+a file of 512 MiB in memory, and uncached reads of a file in the temporary
+directory (TMPDIR). Then it measures rsiod over links and through its frontends;
+many clients, volumes and paths on one server; and garbage collection of both.
+It names what it cannot measure here, and the Debian package to install.
+Needs a C compiler. Links and devices need root.
 
-  --quick           what goals are set for only, less than three minutes
-  --server          the rows beside other servers
-  --client          rsiod: over links, through its doors, end to end
-  --scale           many clients, volumes and paths, a restart
-  --garbage         heap allocated for each request, and pauses
-  --only NAME       the row or section NAME, or all whose name contains NAME
-  --rows            print the names of rows and sections and end
-  --log             what the replay log of a client costs, and its memory
-  --dir DIR         where the cached file is made; default: /dev/shm
-  --table FILE      print such figures as tables in markdown, and end
-  --json FILE       where the figures go; default: bench/results/last.json
-  --help            print this and end
+  --quick           measure only what has goals, in less than three minutes
+  --server          measure the rows beside other servers
+  --client          measure rsiod: over links, through its frontends, end to end
+  --scale           measure many clients, volumes and paths, and a restart
+  --garbage         measure heap allocated for each request, and pauses
+  --only NAME       measure row or section NAME, or all that contain NAME
+  --rows            print the names of rows and sections, then exit
+  --log             measure the cost of a client's replay log, and its memory
+  --dir DIR         folder of the cached file; default: /dev/shm
+  --table FILE      print the figures in FILE as markdown tables, then exit
+  --json FILE       write the figures to FILE; default: bench/results/last.json
+  --help            print this help, then exit
 `;
 
 export interface Options {
-  /** Rows of the server; null: the log alone. */
+  /** Rows of the server; null: only the log is measured. */
   readonly plan: Plan | null;
   readonly sectionPlan: SectionPlan;
   readonly sections: readonly Section[];
   readonly isList: boolean;
   /** Figures to print, and nothing else. */
   readonly tableFile: string | null;
-  /** Of the cached file. */
+  /** Folder of the cached file. */
   readonly parent: string;
   readonly jsonFile: string | null;
 }
@@ -59,7 +59,7 @@ const FLAGS = {
   help: { type: 'boolean' },
 } as const;
 
-/** null: help is asked for. */
+/** null: the user wants help. */
 export function optionsOf(args: readonly string[]): Options | null {
   const { values } = parseArgs({ args: [...args], options: FLAGS });
   if (values.help === true) return null;
@@ -74,7 +74,7 @@ export function optionsOf(args: readonly string[]): Options | null {
   const sectionPlan = isQuick ? QUICK_SECTIONS : FULL_SECTIONS;
   const found = { rows: parts.has('server') ? findRows(whole, only) : [], sections: findSections(sectionPlan, parts, only) };
   const { rows, sections } = exact(found, only);
-  if (rows.length + sections.length === 0) throw new RsError('E_USAGE', `Nothing has "${only}" in its name (--rows prints the names)`);
+  if (rows.length + sections.length === 0) throw new RsError('E_USAGE', `No row or section has "${only}" in its name: see --rows`);
   return {
     plan: values.log === true ? null : { ...whole, rows },
     sectionPlan,
@@ -91,7 +91,7 @@ interface Found {
   readonly sections: readonly Section[];
 }
 
-/** Who names one thing by its very name wants nothing else, of whatever kind. */
+/** An exact name selects only that row or section. */
 function exact({ rows, sections }: Found, only: string): Found {
   const named = { rows: rows.filter(({ name }) => name === only), sections: sections.filter(({ name }) => name === only) };
   return named.rows.length + named.sections.length > 0 ? named : { rows, sections };

@@ -1,5 +1,5 @@
-// Processor time between two looks, by hand-made ones: exact where it can be, and never without the threads that have ended.
-// What this machine says of its processes is seen by every run.
+// CPU time between two readings, from hand-made ones: exact where possible, and always including threads that have ended.
+// Every run shows what this machine reports about its processes.
 
 import { expect, test } from 'vitest';
 import { cpuSecondsBetween, privateBytesIn } from './proc.ts';

@@ -1,12 +1,12 @@
-// Figures of processes and of the machine, from /proc. Linux only, as the programs are.
-// A process that has just gone counts as nothing: it is no error to be late.
+// Figures of processes and of the machine, from /proc. Linux only, like the programs.
+// A process that has just ended counts as zero; this is no error.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 
-/** Linux shows times to programs in hundredths of a second, whatever its own clock. */
+/** Linux reports times to programs in hundredths of a second, independent of its own clock. */
 const TICKS_PER_SECOND = 100;
-/** By so many the two ways of counting may differ though no thread has ended. */
+/** The two ways of counting may differ by this although no thread has ended. */
 const TICKS_UNSURE = 4;
 const NANOSECONDS = 1e9;
 
@@ -74,7 +74,7 @@ function tickedSeconds(pid: number): number {
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
 }
 
-/** What all processors of the machine have worked, seconds: everything but idle and waiting for storage. */
+/** CPU time of the whole machine, seconds: everything except idle and waiting for storage. */
 export function machineBusySeconds(): number {
   const [, ...fields] = (/^cpu .*/.exec(readOrEmpty('/proc/stat'))?.[0] ?? '').split(/\s+/).map(Number);
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = fields;
@@ -109,7 +109,7 @@ export function hasOpen(pid: number, path: string): boolean {
   }
 }
 
-/** What nobody else has, bytes: it is free when the process ends. */
+/** Private memory, bytes: it is free when the process ends. */
 export function privateBytesOf(pid: number): number {
   return privateBytesIn(readOrEmpty(`/proc/${pid}/smaps_rollup`));
 }
@@ -132,7 +132,7 @@ export function rssBytesOf(pid: number): number {
   return Number(kib ?? 0) * 1024;
 }
 
-/** Numbers of the processors that this process may run on. */
+/** Numbers of the CPUs on which this process may run. */
 export function allowedCores(): number[] {
   const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readOrEmpty('/proc/self/status'))?.[1] ?? '0';
   return list.split(',').flatMap((range) => {

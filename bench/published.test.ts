@@ -1,6 +1,6 @@
 // The published run against its file and the documents that quote it. Tables of documents are printed from the file
 // (`npm run bench -- --table`), so that no figure is typed.
-// Leaves how tables are printed to markdown.ts, and how the file is written to figures-text.ts.
+// For the tables see markdown.ts, for the file figures-text.ts.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// What a person reads of hand-made figures: each server with its bar, what disturbed it, goals with their verdicts.
-// Leaves the figures themselves to summary.test.ts.
+// The printed report of hand-made figures: each server with its bar, disturbances, goals with their verdicts.
+// The figures themselves are checked by summary.test.ts.
 
 import { expect, test } from 'vitest';
 import { GOALS, judge, judgeFigures } from './goals.ts';

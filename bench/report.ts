@@ -1,5 +1,5 @@
-// What a person reads: the surroundings, a table with bars for each row, the goals, the memory. Pure text; the same figures go to the JSON
-// file as they are. What may have disturbed the measuring is said beside the figures it disturbed.
+// The printed report: the environment, a table with bars for each row, the goals, the memory. Pure text; the same figures go unchanged to the JSON
+// file. Disturbances are printed beside the figures that they affect.
 
 import type { GoalResult } from './goals.ts';
 import type { LogCost } from './log-cost.ts';
@@ -9,9 +9,9 @@ import { spreadText } from './sheet.ts';
 import type { Figures, RowFigures, Spread } from './summary.ts';
 import type { Plan } from './workload.ts';
 
-export interface Surroundings {
+export interface Environment {
   readonly node: string;
-  /** Programs that are measured, as they name themselves. */
+  /** Versions of the measured programs, as they print them. */
   readonly versions: readonly string[];
   readonly kernel: string;
   readonly processor: string;
@@ -20,9 +20,9 @@ export interface Surroundings {
 }
 
 const MIB = 1024 * 1024;
-/** From here on a core counts as busy all the time. */
+/** From this share on a core counts as busy all the time. */
 const BUSY_CORES = 0.95;
-/** Other programs that use more than this disturb the measuring. */
+/** Other programs that use more than this disturb the run. */
 const DISTURBING_CORES = 0.15;
 const MEMORY_AIM_MIB = 150;
 const LOG_RATIO_AIM = 0.9;
@@ -31,12 +31,12 @@ const COLUMNS = [30, 9, 9, 7, 22, BAR_CHARS + 2, 9, 9, 9] as const;
 const HEADINGS = ['', 'IOPS', 'MB/s', 'cores', 'IOPS per server core', '', 'p50 us', 'p99', 'p99.9'];
 const SECONDS_PER_MINUTE = 60;
 
-/** `ms`: what the windows of all rows take. */
-export function surroundingsText(about: Surroundings, plan: Plan, ms: number): string {
+/** `ms`: duration of the windows of all rows. */
+export function environmentText(about: Environment, plan: Plan, ms: number): string {
   const { serverCore, loadCore } = about;
   const cores =
     serverCore === loadCore
-      ? `servers and load share core ${serverCore}: only one may be used here`
+      ? `servers and load share core ${serverCore}: this process may use only one core`
       : `servers on core ${serverCore}, load on core ${loadCore}`;
   const seconds = Math.ceil(ms / 1000);
   const time = seconds < SECONDS_PER_MINUTE ? `${seconds} s` : `${Math.ceil(seconds / SECONDS_PER_MINUTE)} minutes`;
@@ -74,12 +74,12 @@ function tableOf(servers: readonly Figures[]): string[] {
   return [HEADINGS, ...rows].map((cells) => `  ${cells.map((cell, column) => cell.padEnd(COLUMNS[column] ?? 0)).join('')}`.trimEnd());
 }
 
-/** As long as its share of the most. */
+/** Its length is the share of the highest value. */
 export function barOf(value: number, most: number): string {
   return most > 0 ? '█'.repeat(Math.max(1, Math.round((value / most) * BAR_CHARS))) : '';
 }
 
-/** What a reader must know before believing the figures. */
+/** Conditions that limit what the figures show. */
 function notesOn({ title, serverCores, generatorCores, otherCores }: Figures): string[] {
   const notes: string[] = [];
   if (generatorCores.median >= BUSY_CORES && serverCores.median < BUSY_CORES) {
@@ -106,8 +106,8 @@ export function goalsText(results: readonly GoalResult[]): string {
 export function logText({ row, clients, ratio, memory }: LogCost): string {
   const [withLog, without] = memory.rssBytes;
   return [
-    'What the replay log costs: rsiod as it is, and rsiod whose logs do nothing, in turn (log-size = 0 would be another thing: all writes with FUA).',
-    '"server" below is rsiod, alone on its core; rssrv and the load share the other one; each has a volume of type null',
+    'Cost of the replay log: rsiod as it is, and rsiod whose logs do nothing, in turn (log-size = 0 would mean all writes with FUA).',
+    '"server" below is rsiod, alone on its core; rssrv and the load share the other core; each client has a volume of type null',
     `${row.title}, through rsiod's NBD socket`,
     ...tableOf(clients),
     `  ratio of IOPS ${factor(ratio)}; aim: at least ${LOG_RATIO_AIM}`,
@@ -122,7 +122,7 @@ export function memoryText(memory: ServerMemory): string {
   return [
     `Memory of rssrv at rest with one client (summed PSS; aim: under ${MEMORY_AIM_MIB} MiB)`,
     `  ${mib(sumBytes)}: listener ${mib(listenerBytes)}, the client's process ${mib(workersBytes)}, helpers ${mib(helpersBytes)}`,
-    `  apart from ${spares} spare ${spares === 1 ? 'process' : 'processes'}: ${mib(sparesBytes)}`,
+    `  not counted: ${spares} standby ${spares === 1 ? 'process' : 'processes'}, ${mib(sparesBytes)}`,
     '',
   ].join('\n');
 }

@@ -1,5 +1,5 @@
-// Servers and clients that the parts of the bench start, as the tests start them: programs from bin/ below roots of their own (test/support).
-// Here: what all of them need besides, and their end. Invariant: what was started is in `endings` before it is.
+// Servers and clients for the parts of the bench, started as the tests start them: programs from bin/ below roots of their own (test/support).
+// Also what all parts need besides, and the clean-up. Invariant: a process is in `endings` before it starts.
 
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -17,14 +17,14 @@ export const NAMESPACE = 'osl';
 export const VOLUME = 'data';
 export const EXPORT = `${NAMESPACE}/${VOLUME}`;
 
-/** One that is cleaned when the section is done, or the bench ends before. */
+/** Cleaned when the section is done, or when the bench ends before that. */
 interface Scene {
   readonly hosts: Hosts;
-  /** Machines of their own, joined by links. */
+  /** Network namespaces as machines, joined by links. */
   readonly net: Netlab;
 }
 
-/** Gives what `measure` gives; whatever it started is gone then. */
+/** Returns the result of `measure`, after everything that it started has ended. */
 export async function inScene<T>({ endings }: SectionContext, measure: (scene: Scene) => Promise<T>): Promise<T> {
   const scene = { hosts: new Hosts(), net: new Netlab() };
   const clean = async (): Promise<void> => {
@@ -40,13 +40,13 @@ export async function inScene<T>({ endings }: SectionContext, measure: (scene: S
   }
 }
 
-/** The data file in a new folder, cached, whose bytes the load generator knows. */
+/** The data file in a new folder, in memory, with bytes that the load generator knows. */
 export function dataFile(hosts: Hosts, parent: string, bytes = FILE_BYTES): string {
   const folder = newFolder(parent);
   // Files that a program still has open stay until it ends.
   hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'data.img');
   const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(bytes)], { encoding: 'utf8' });
-  if (status !== 0) throw new RsError('E_SYSTEM', `The data file could not be made: ${stdout}`);
+  if (status !== 0) throw new RsError('E_SYSTEM', `Cannot create the data file: ${stdout}`);
   return file;
 }

@@ -1,5 +1,5 @@
-// Which function measures which section, and running them one after the other, each printed when it is measured. One that fails is named with the
-// reason, and the others go on: its goals are then not measured, which is said.
+// Runs the sections one after the other and prints each result at once. A section that fails is named with the reason, and the others continue;
+// its goals then count as not measured.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';

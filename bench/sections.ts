@@ -1,5 +1,5 @@
-// What is measured besides the rows of the server: sections, each of a part of the bench, by the name that `--only` knows. Pure; how a section is
-// measured is in the folder of its part.
+// The sections: everything that is measured besides the rows of the server. Each belongs to a part of the bench and has the name that `--only`
+// takes. Pure; the folder of a part has the code that measures.
 
 import type { GoalFigures } from './goals.ts';
 import type { Sheet } from './sheet.ts';
@@ -16,7 +16,7 @@ interface SectionShape {
 export const SECTIONS = [
   { name: 'links', part: 'client', title: 'what rsiod carries over several links of 1 Gbit/s, and its cores' },
   { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD frontend, no link in between' },
-  { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each door, beside nbdkit over TCP' },
+  { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each frontend, beside nbdkit over TCP' },
   { name: 'end-to-end', part: 'client', title: '8 KiB at depth 32 from fio to the file, beside nbdkit over TCP' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
@@ -31,13 +31,13 @@ export type SectionName = Section['name'];
 /** How much is measured of each. */
 export interface SectionPlan {
   readonly rounds: number;
-  /** Of a window, or of a run of fio. */
+  /** Length of a window, or of a run of fio. */
   readonly seconds: number;
   readonly links: readonly number[];
-  /** The block device over links as well. */
+  /** Whether the block device is measured over links, too. */
   readonly hasBlockOverLinks: boolean;
   readonly clients: readonly number[];
-  /** So many come back. */
+  /** Number of clients that reconnect. */
   readonly returning: number;
   readonly volumes: readonly number[];
   readonly paths: readonly number[];
@@ -56,7 +56,7 @@ export const FULL_SECTIONS: SectionPlan = {
   sections: SECTIONS.map(({ name }) => name),
 };
 
-/** What goals are set for. */
+/** The sections that have goals. */
 export const QUICK_SECTIONS: SectionPlan = {
   ...FULL_SECTIONS,
   rounds: 1,
@@ -71,7 +71,7 @@ export const QUICK_SECTIONS: SectionPlan = {
 export interface SectionResult {
   readonly sheets: readonly Sheet[];
   readonly figures: GoalFigures;
-  /** Sentences: what could not be measured, and what would mend it. */
+  /** Sentences: what could not be measured, and the remedy. */
   readonly absent: readonly string[];
 }
 
@@ -79,13 +79,13 @@ export interface SectionResult {
 export interface SectionContext {
   readonly plan: SectionPlan;
   readonly cores: { readonly server: number; readonly load: number };
-  /** Where the cached file is made. */
+  /** Folder of the cached file. */
   readonly parent: string;
-  /** What ends when the bench does, last first. */
+  /** Run when the bench ends, last first. */
   readonly endings: (() => Promise<void> | void)[];
 }
 
-/** Sections of these parts by name, or by a part of their name. */
+/** Sections of these parts, selected by name or by a part of the name. */
 export function findSections(plan: SectionPlan, parts: ReadonlySet<Part>, part: string): Section[] {
   const there = SECTIONS.filter((one) => parts.has(one.part) && plan.sections.includes(one.name));
   const named = there.filter(({ name }) => name === part);

@@ -1,5 +1,5 @@
-// The part of the bench that compares servers: one stage for rows that are cached, one for those that are not, each with a data file of its own
-// and all servers started on it. Prints each row when it is measured.
+// The part that compares servers: one stage for cached rows and one for uncached rows, each with a data file of its own and all servers started on
+// it. Prints each row when it has been measured.
 
 import { rmSync } from 'node:fs';
 import os from 'node:os';
@@ -7,7 +7,7 @@ import { ServerComparison } from './comparison.ts';
 import { newFolder } from './data-folder.ts';
 import type { ServerMemory } from './memory.ts';
 import { networkText } from './network.ts';
-import { absentText, memoryText, rowText, type Surroundings } from './report.ts';
+import { absentText, memoryText, rowText, type Environment } from './report.ts';
 import type { SectionContext } from './sections.ts';
 import type { Absent, Present } from './servers/makers.ts';
 import type { RowFigures } from './summary.ts';
@@ -31,7 +31,7 @@ export function withoutAbsent(plan: Plan, present: readonly Present[]): Plan {
 export async function compareServers(
   plan: Plan,
   present: readonly Present[],
-  about: Surroundings,
+  about: Environment,
   parent: string,
   endings: Endings,
 ): Promise<ServerFigures> {
@@ -51,7 +51,7 @@ export async function compareServers(
 async function measureStage(
   plan: Plan,
   present: readonly Present[],
-  about: Surroundings,
+  about: Environment,
   parent: string,
   endings: Endings,
 ): Promise<ServerFigures> {

@@ -1,5 +1,5 @@
-// A sheet as text and as markdown, by hand-made figures: every figure with its digits, what is missing as a stroke.
-// What is measured is not looked at.
+// A sheet as text and as markdown, from hand-made figures: every figure with its digits, a missing figure as a dash.
+// Nothing is measured.
 
 import { expect, test } from 'vitest';
 import { type Sheet, sheetMarkdown, sheetText, spreadText } from './sheet.ts';

@@ -1,5 +1,5 @@
-// Figures of one section as a table that knows what stands in it: lines of figures below columns with units. It is what goes to the JSON file,
-// and what is printed of it during a run, and as markdown later, is made here. Pure.
+// The figures of one section as a table: lines of figures below columns with units. It goes to the JSON file as it is, and is printed here during a
+// run and later as markdown. Pure.
 
 import type { Spread } from './summary.ts';
 
@@ -11,17 +11,17 @@ export interface Column {
 
 export interface Line {
   readonly what: string;
-  /** For each column; null: not measured, or of no meaning here. */
+  /** For each column; null: not measured, or without meaning here. */
   readonly values: readonly (Spread | null)[];
 }
 
 export interface Sheet {
-  /** Of its section, for `--only`. */
+  /** Name of its section, for `--only`. */
   readonly name: string;
   readonly title: string;
   readonly columns: readonly Column[];
   readonly lines: readonly Line[];
-  /** What a reader must know before believing the figures. */
+  /** Conditions that limit what the figures show. */
   readonly notes: readonly string[];
 }
 

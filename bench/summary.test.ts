@@ -1,5 +1,5 @@
-// Medians, ratios and goals by hand-made rounds. What the rounds measured is not looked at here: a test that depends on the speed of the
-// machine would say nothing.
+// Medians, ratios and goals from hand-made rounds. No real round is used: a test that depends on the speed of the machine would prove
+// nothing.
 
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS, type Goal, judge, judgeFigures } from './goals.ts';
@@ -51,13 +51,13 @@ test('a goal whose row or peer was not measured is neither met nor missed', () =
 test('goals that stand alone are met up to their bound and not beyond, whichever side is better', () => {
   const met = (figures: Parameters<typeof judgeFigures>[1]): (boolean | null)[] =>
     judgeFigures(new Set(['clients', 'unshaped']), figures).map(({ isMet }) => isMet);
-  expect(met({ doorReads: once(1.5), doorWrites: once(1.49), ownMemory: once(12), sharedMemory: once(1.1) })).toEqual([
+  expect(met({ nbdReads: once(1.5), nbdWrites: once(1.49), ownMemory: once(12), sharedMemory: once(1.1) })).toEqual([
     true,
     false,
     true,
     false,
   ]);
-  expect(met({ doorReads: once(2) })).toEqual([true, null, null, null]);
+  expect(met({ nbdReads: once(2) })).toEqual([true, null, null, null]);
 });
 
 test('goals of sections that were not asked for are not judged', () => {

@@ -1,5 +1,5 @@
 // Rounds into figures: median, least and most, and the ratio of two servers. Pure.
-// Rounds of one number ran one after the other: their ratio is the least disturbed by what else the machine does.
+// Rounds with the same number ran one after the other, so that other work of the machine disturbs their ratio least.
 
 import type { Measured } from './load/orders.ts';
 import type { Row } from './workload.ts';
@@ -11,7 +11,7 @@ export interface Spread {
 }
 
 export interface Figures {
-  /** Of the server, as a program and as a person name it. */
+  /** Names of the server, for programs and for people. */
   readonly id: string;
   readonly title: string;
   readonly iops: Spread;
@@ -41,12 +41,12 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] ?? 0, max: sorted[sorted.length - 1] ?? 0 };
 }
 
-/** Of what was measured once. */
+/** The spread of a single measurement. */
 export function once(value: number): Spread {
   return { median: value, min: value, max: value };
 }
 
-/** Of several that have to hold one bound which less is better for: the one with the most. */
+/** The spread with the highest median, for a bound that all must stay below. */
 export function worstOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
 }
@@ -55,7 +55,7 @@ export function perCore({ iops, serverCores }: Measured): number {
   return serverCores > 0 ? iops / serverCores : 0;
 }
 
-/** Processor time of the server for each request. */
+/** CPU time of the server for each request. */
 export function perRequestUs({ iops, serverCores }: Measured): number {
   return iops > 0 ? (serverCores / iops) * 1e6 : 0;
 }

@@ -1,11 +1,11 @@
-// Programs that a section needs, and why it cannot be measured where one is missing: in words that name the Debian package.
-// Leaves the servers that are compared to servers/makers.ts.
+// Programs that a section needs. If one is missing, the reason names the Debian package.
+// For the servers of the comparison see servers/makers.ts.
 
 import { spawnSync } from 'node:child_process';
 
-const FIO_NBD = 'fio has no nbd engine here: install the Debian packages fio and libnbd0';
+const FIO_NBD = 'fio has no nbd engine: install the Debian packages fio and libnbd0';
 
-/** Why there is none; null: it is here. */
+/** Why the program cannot be used; null: it is installed. */
 export function missingTool(program: string, debianPackage: string): string | null {
   const found = spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
   return found ? null : `${program} is not here: install the Debian package ${debianPackage}`;

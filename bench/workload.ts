@@ -1,5 +1,5 @@
-// What is measured: rows, each a load and the servers that it is put on, and how long. Every server gets exactly the same.
-// The rows of the goals are the quick plan; the full one changes one thing at a time around them.
+// The plan: rows, each a load with the servers that get it, and the durations. Every server gets exactly the same load.
+// The quick plan has the rows of the goals; the full plan varies one thing at a time around them.
 
 import type { LoadShape, Window } from './load/orders.ts';
 
@@ -10,10 +10,10 @@ export interface Row extends LoadShape {
   /** For `--only`. */
   readonly name: string;
   readonly title: string;
-  /** Of each client. RSIO: paths of one session. */
+  /** Connections of each client; for RSIO, paths of one session. */
   readonly connections: number;
   readonly clients: number;
-  /** pinned: server on one core, load on another; all: both wherever the kernel likes. */
+  /** pinned: server on one core, load on another; all: the kernel chooses. */
   readonly cores: 'pinned' | 'all';
   /** false: the file's pages are dropped before each window. */
   readonly isCached: boolean;
@@ -29,7 +29,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export const FILE_BYTES = 512 * MIB;
-/** More than a session of RSIO can have out: its window is 32 MiB. */
+/** More than a session of RSIO can have in flight: its window is 32 MiB. */
 const BYTES_OUT_MAX = 32 * MIB;
 
 const KINDS = {
@@ -110,11 +110,11 @@ export const FULL_PLAN: Plan = {
   rounds: 3,
   warmUpMs: 300,
   windowMs: 1_000,
-  // Rows with the same connections stand together: they are opened once for all of them.
+  // Rows with the same connections are adjacent, so that the connections are opened once.
   rows: [...SMALL, ...LARGE, ...MANY, uncached(['rssrv', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'epoll-server'])],
 };
 
-/** What the replay log costs: many short rounds, because the other core is shared by two. */
+/** Cost of the replay log: many short rounds, because two processes share the other core. */
 export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
 export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
 
@@ -127,7 +127,7 @@ export function findRows(plan: Plan, part: string): Row[] {
 /** For two clients in turn. */
 export const LOG_MS = 2 * LOG_PLAN.rounds * (LOG_PLAN.warmUpMs + LOG_PLAN.windowMs);
 
-/** Longest time that the windows of a plan take, ms: without starting servers and opening connections. */
+/** Longest duration of the windows of a plan, ms, without starting servers and opening connections. */
 export function planMs({ rows, rounds, warmUpMs, windowMs }: Plan): number {
   return rows.reduce((sum, { servers }) => sum + servers.length, 0) * rounds * (warmUpMs + windowMs);
 }

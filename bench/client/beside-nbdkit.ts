@@ -1,5 +1,5 @@
-// The way from fio through rsiod and rssrv to a file, beside that through nbdkit over TCP to the same file: the latency of one request at each
-// door, and IOPS with 32 out at the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
+// fio through rsiod and rssrv to a file, beside fio through nbdkit over TCP to the same file: the latency of single requests on each frontend,
+// and IOPS with 32 requests in flight on the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
 
 import { medianUs } from '@rsio/test/support/fio-figures';
 import type { Hosts } from '@rsio/test/support/hosts';
@@ -11,15 +11,15 @@ import type { SectionContext, SectionPlan, SectionResult } from '../sections.ts'
 import type { Line } from '../sheet.ts';
 import { roundsRatio, type Spread, spreadOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
-import { type Door, type DoorFigures, nbdDoor, runAtDoor } from './doors.ts';
+import { type FioTarget, type FioFigures, nbdTarget, runFioAt } from './fio-targets.ts';
 import { localPair } from './local-pair.ts';
 
 const NBDKIT_HOST = '127.0.0.1';
 const START_MS = 10_000;
-/** Longer than all of it. */
+/** Longer than the whole section. */
 const NBDKIT_MS = 3_600_000;
 const SIZE = '512m';
-/** Programs that have just started compile themselves meanwhile. */
+/** During this time, programs that have just started compile their code. */
 const WARM_SECONDS = 3;
 
 const LATENCY_WORDS = ['--rw=randread', '--bs=4k', '--iodepth=1'];
@@ -30,13 +30,13 @@ const END_TO_END = [
 
 export async function measureLatency(context: SectionContext): Promise<SectionResult> {
   const reason = missing();
-  if (reason !== null) return { sheets: [], figures: {}, absent: [`latency of the doors: ${reason}`] };
+  if (reason !== null) return { sheets: [], figures: {}, absent: [`latency of the frontends: ${reason}`] };
   return inScene(context, async ({ hosts }) => {
     const pair = await localPair(hosts, context.parent, { wantsDevices: true });
-    const doors = [await nbdkitDoor(hosts, pair.file), pair.nbd, ...pair.devices];
-    const all = await inTurn(doors, LATENCY_WORDS, context.plan);
-    const means = (rounds: readonly DoorFigures[]): number[] => rounds.map(({ lat_ns }) => lat_ns.mean / 1000);
-    const lines = doors.map(({ title }, index) => {
+    const targets = [await nbdkitTarget(hosts, pair.file), pair.nbd, ...pair.devices];
+    const all = await inTurn(targets, LATENCY_WORDS, context.plan);
+    const means = (rounds: readonly FioFigures[]): number[] => rounds.map(({ lat_ns }) => lat_ns.mean / 1000);
+    const lines = targets.map(({ title }, index) => {
       const rounds = all[index] ?? [];
       return {
         what: title,
@@ -62,11 +62,11 @@ export async function measureEndToEnd(context: SectionContext): Promise<SectionR
   if (reason !== null) return { sheets: [], figures: {}, absent: [`end to end: ${reason}`] };
   return inScene(context, async ({ hosts }) => {
     const pair = await localPair(hosts, context.parent, { wantsDevices: false });
-    const doors = [await nbdkitDoor(hosts, pair.file), pair.nbd];
+    const targets = [await nbdkitTarget(hosts, pair.file), pair.nbd];
     const lines: Line[] = [];
     const figures: Record<string, Spread> = {};
     for (const { what, figure, words } of END_TO_END) {
-      const [theirs = [], ours = []] = (await inTurn(doors, words, context.plan)).map((rounds) => rounds.map(({ iops }) => iops));
+      const [theirs = [], ours = []] = (await inTurn(targets, words, context.plan)).map((rounds) => rounds.map(({ iops }) => iops));
       const ratio = roundsRatio(ours, theirs);
       lines.push({ what: `${what}, nbdkit over TCP`, values: [spreadOf(theirs), null] });
       lines.push({ what: `${what}, NBD socket, rsiod, one path, rssrv`, values: [spreadOf(ours), ratio] });
@@ -85,19 +85,19 @@ function missing(): string | null {
   return missingFio() ?? missingTool('nbdkit', 'nbdkit');
 }
 
-/** Rounds of each door. */
-async function inTurn(doors: readonly Door[], words: readonly string[], { rounds, seconds }: SectionPlan): Promise<DoorFigures[][]> {
-  const window = (door: Door, length: number): Promise<DoorFigures> =>
-    runAtDoor(door, { words, size: SIZE, seconds: length, rampSeconds: 0 }, []);
-  for (const door of doors) await window(door, WARM_SECONDS);
-  const all: DoorFigures[][] = doors.map(() => []);
+/** The rounds of each target. */
+async function inTurn(targets: readonly FioTarget[], words: readonly string[], { rounds, seconds }: SectionPlan): Promise<FioFigures[][]> {
+  const window = (target: FioTarget, length: number): Promise<FioFigures> =>
+    runFioAt(target, { words, size: SIZE, seconds: length, rampSeconds: 0 }, []);
+  for (const target of targets) await window(target, WARM_SECONDS);
+  const all: FioFigures[][] = targets.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [index, door] of doors.entries()) all[index]?.push(await window(door, seconds));
+    for (const [index, target] of targets.entries()) all[index]?.push(await window(target, seconds));
   }
   return all;
 }
 
-async function nbdkitDoor(hosts: Hosts, file: string): Promise<Door> {
+async function nbdkitTarget(hosts: Hosts, file: string): Promise<FioTarget> {
   const port = await freePort(NBDKIT_HOST);
   const args = ['--exit-with-parent', '--foreground', `--ipaddr=${NBDKIT_HOST}`, `--port=${port}`, 'file', file];
   const nbdkit = start('nbdkit', args, { timeoutMs: NBDKIT_MS });
@@ -105,5 +105,5 @@ async function nbdkitDoor(hosts: Hosts, file: string): Promise<Door> {
   const uri = `nbd://${NBDKIT_HOST}:${port}`;
   const isThere = (): Promise<boolean> => connects(NBDKIT_HOST, port);
   await waitFor(isThere, START_MS, 'nbdkit answers');
-  return nbdDoor('nbdkit over TCP', uri);
+  return nbdTarget('nbdkit over TCP', uri);
 }

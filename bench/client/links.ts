@@ -1,5 +1,5 @@
-// What rsiod carries over 1 to 8 links of 1 Gbit/s with fio's 1 MiB requests in order, at its NBD socket and on its block device, and the
-// processor time it takes for that. Client, server and switch are network namespaces (test/support/netlab). The volume is memory.
+// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and the CPU
+// time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
 
 import { startClient, startServer } from '@rsio/test/support/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
@@ -13,10 +13,10 @@ import type { SectionContext, SectionResult } from '../sections.ts';
 import type { Line, Sheet } from '../sheet.ts';
 import { spreadOf, worstOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
-import { deviceDoor, type Door, type DoorFigures, nbdDoor, runAtDoor } from './doors.ts';
+import { deviceTarget, type FioTarget, type FioFigures, nbdTarget, runFioAt } from './fio-targets.ts';
 
 interface LinkLine extends Line {
-  readonly door: string;
+  readonly target: string;
   readonly kind: Kind;
 }
 
@@ -24,10 +24,10 @@ const KINDS = ['write', 'read'] as const;
 type Kind = (typeof KINDS)[number];
 
 const SIZE = '256m';
-/** Many requests before few large ones: so warm is a client that has run for a minute. */
+/** Many small requests before a few large ones make a client as warm as one that has run for a minute. */
 const WARMING = { words: ['--rw=randrw', '--bs=8k', '--iodepth=32'], size: SIZE, seconds: 2, rampSeconds: 0 };
 const WARM_SECONDS = 1;
-/** What a link of 1 Gbit/s brought in 2010, when it took half a core. */
+/** Throughput of a link of 1 Gbit/s in 2010, when it needed half a core. */
 const CORES_PER_BYTES = 110e6;
 const NBD = 'NBD socket';
 const BLOCK = 'block device';
@@ -51,7 +51,7 @@ export async function measureLinks(context: SectionContext): Promise<SectionResu
       })),
     );
   }
-  const reads = lines.filter(({ door, kind }) => door === NBD && kind === 'read').flatMap(({ values }) => values[3] ?? []);
+  const reads = lines.filter(({ target, kind }) => target === NBD && kind === 'read').flatMap(({ values }) => values[3] ?? []);
   const absent = noDevices === null ? [] : [`the block device over links: ${noDevices}`];
   return { sheets: [sheetOf(lines)], figures: reads.length === 0 ? {} : { clientCores: worstOf(reads) }, absent };
 }
@@ -62,33 +62,33 @@ async function measureCount(scene: ShapedLinks, devices: DeviceHost | null, cont
   await startServer(server.host, network, { volumes: { [VOLUME]: { type: 'memory', size: SIZE } } });
   await startClient(host, network, { defaults: { device: devices === null ? 'nbd-socket' : 'block' } });
   await host.rsconfigWell('-a', VOLUME);
-  const doors = [nbdDoor(NBD, host.nbdUri(EXPORT))];
-  if (devices !== null) doors.push(deviceDoor(BLOCK, devices.command, `${host.root}/dev/av0/${VOLUME}`));
+  const targets = [nbdTarget(NBD, host.nbdUri(EXPORT))];
+  if (devices !== null) targets.push(deviceTarget(BLOCK, devices.command, `${host.root}/dev/av0/${VOLUME}`));
   const lines: LinkLine[] = [];
-  for (const door of doors) {
-    await runAtDoor(door, WARMING, []);
-    // What is read has been written: a hole costs the server less.
-    for (const kind of KINDS) lines.push(await measureDoor(host, door, kind, links.length, context));
+  for (const target of targets) {
+    await runFioAt(target, WARMING, []);
+    // Written before it is read, because a hole costs the server less.
+    for (const kind of KINDS) lines.push(await measureTarget(host, target, kind, links.length, context));
   }
   await host.rsconfigWell('-d');
   await host.stop('rsiod');
   return lines;
 }
 
-async function measureDoor(host: Host, door: Door, kind: Kind, count: number, { plan }: SectionContext): Promise<LinkLine> {
+async function measureTarget(host: Host, target: FioTarget, kind: Kind, count: number, { plan }: SectionContext): Promise<LinkLine> {
   const words = [`--rw=${kind}`, '--bs=1m', `--iodepth=${8 + 2 * count}`];
-  const window = (seconds: number): Promise<DoorFigures> =>
-    runAtDoor(door, { words, size: SIZE, seconds, rampSeconds: 0 }, processTree(host.pid('rsiod')));
+  const window = (seconds: number): Promise<FioFigures> =>
+    runFioAt(target, { words, size: SIZE, seconds, rampSeconds: 0 }, processTree(host.pid('rsiod')));
   await window(WARM_SECONDS);
-  const rounds: DoorFigures[] = [];
+  const rounds: FioFigures[] = [];
   for (let round = 0; round < plan.rounds; round++) rounds.push(await window(plan.seconds));
   const carried = count * goodputBytes(GIGABIT);
-  const spread = (value: (round: DoorFigures) => number): Line['values'][number] => spreadOf(rounds.map(value));
-  const coresPerByte = ({ cpuSeconds, io_bytes }: DoorFigures): number => cpuSeconds / io_bytes;
+  const spread = (value: (round: FioFigures) => number): Line['values'][number] => spreadOf(rounds.map(value));
+  const coresPerByte = ({ cpuSeconds, io_bytes }: FioFigures): number => cpuSeconds / io_bytes;
   return {
-    door: door.title,
+    target: target.title,
     kind,
-    what: `${count} ${count === 1 ? 'link' : 'links'}, ${kind}s, ${door.title}`,
+    what: `${count} ${count === 1 ? 'link' : 'links'}, ${kind}s, ${target.title}`,
     values: [
       spread(({ bw_bytes }) => bw_bytes / 1e6),
       spread(({ bw_bytes }) => (100 * bw_bytes) / carried),

@@ -1,5 +1,5 @@
-// Server and client on this machine with one path between them over loopback, and the data file as the volume of both sides: what is measured
-// is not a link. The client shows the volume at its NBD socket and, where there can be devices, as raw and block device.
+// A server and a client on this machine with one path over loopback, and the data file as the volume of both, so that no link is measured.
+// The client has the volume as NBD export and, if the machine allows devices, as raw and block device.
 
 import { startClient, startServer } from '@rsio/test/support/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
@@ -7,23 +7,23 @@ import type { Host } from '@rsio/test/support/host';
 import type { Hosts } from '@rsio/test/support/hosts';
 import type { Target } from '../load/orders.ts';
 import { dataFile, EXPORT, VOLUME } from '../scene.ts';
-import { deviceDoor, type Door, nbdDoor } from './doors.ts';
+import { deviceTarget, type FioTarget, nbdTarget } from './fio-targets.ts';
 
 export interface LocalPair {
   readonly file: string;
-  /** Both programs are on it. */
+  /** The host of both programs. */
   readonly host: Host;
   /** The NBD socket, for the bench's own load generator. */
   readonly target: Target;
-  readonly nbd: Door;
-  /** Raw and block device; none, and why. */
-  readonly devices: readonly Door[];
+  readonly nbd: FioTarget;
+  /** Raw and block device; empty if the machine allows none. */
+  readonly devices: readonly FioTarget[];
   readonly noDevices: string | null;
 }
 
 export const NBD_SOCKET = 'rsiod, NBD socket';
 
-/** `wantsDevices`: a client that may have some is another one, with a keeper above it. `command`: what all programs are run by without. */
+/** `wantsDevices`: a client with devices runs below a keeper. `command`: prefix of all command lines of a client without devices. */
 export async function localPair(
   hosts: Hosts,
   parent: string,
@@ -43,9 +43,9 @@ export async function localPair(
     machine === null
       ? []
       : [
-          deviceDoor('rsiod, raw device', machine.command, place(`r${VOLUME}`)),
-          deviceDoor('rsiod, block device', machine.command, place(VOLUME)),
+          deviceTarget('rsiod, raw device', machine.command, place(`r${VOLUME}`)),
+          deviceTarget('rsiod, block device', machine.command, place(VOLUME)),
         ];
   const target = { host: host.rsiodPaths.nbdSocket, port: null, volume: { kind: 'nbd', export: EXPORT } } as const;
-  return { file, host, target, nbd: nbdDoor(NBD_SOCKET, host.nbdUri(EXPORT)), devices, noDevices };
+  return { file, host, target, nbd: nbdTarget(NBD_SOCKET, host.nbdUri(EXPORT)), devices, noDevices };
 }

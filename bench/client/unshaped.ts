@@ -1,5 +1,5 @@
-// How fast 1 MiB requests go through the NBD socket of rsiod when no link is in between: with the bench's own load generator, which costs least,
-// with fio and with nbdcopy. Everything shares the machine's cores: rssrv, rsiod and the load.
+// The throughput of 1 MiB requests through the NBD socket of rsiod without a link in between: with the bench's own load generator, which needs the
+// least CPU time, with fio and with nbdcopy. rssrv, rsiod and the load share the machine's cores.
 
 import { runWell } from '@rsio/test/support/programs';
 import { LoadClient } from '../load/load-client.ts';
@@ -10,12 +10,12 @@ import type { SectionContext, SectionResult } from '../sections.ts';
 import { type Spread, spreadOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
 import { FILE_BYTES, row } from '../workload.ts';
-import { runAtDoor } from './doors.ts';
+import { runFioAt } from './fio-targets.ts';
 import { type LocalPair, localPair } from './local-pair.ts';
 
 interface Moved {
   readonly bytesPerSecond: number;
-  /** Of rsiod, for each byte. */
+  /** CPU time of rsiod for each byte. */
   readonly cpuSecondsPerByte: number;
 }
 
@@ -31,7 +31,7 @@ type Kind = (typeof KINDS)[number];
 
 const MIB = 1024 * 1024;
 const DEPTH = 8;
-const FIGURES = { read: 'doorReads', write: 'doorWrites' } as const;
+const FIGURES = { read: 'nbdReads', write: 'nbdWrites' } as const;
 
 export async function measureUnshaped(context: SectionContext): Promise<SectionResult> {
   return inScene(context, async ({ hosts }) => {
@@ -96,13 +96,13 @@ function fio({ nbd, host }: LocalPair, { plan }: SectionContext): Tool {
     move: async (kind) => {
       const words = [`--rw=${kind}`, '--bs=1m', `--iodepth=${DEPTH}`];
       const run = { words, size: `${FILE_BYTES}`, seconds: plan.seconds, rampSeconds: 0 };
-      const { bw_bytes, io_bytes, cpuSeconds } = await runAtDoor(nbd, run, processTree(host.pid('rsiod')));
+      const { bw_bytes, io_bytes, cpuSeconds } = await runFioAt(nbd, run, processTree(host.pid('rsiod')));
       return { bytesPerSecond: bw_bytes, cpuSecondsPerByte: cpuSeconds / io_bytes };
     },
   };
 }
 
-/** The whole volume once: to nowhere, or from another file of its size. */
+/** Reads the whole volume once and discards it, or writes it from another file of its size. */
 function nbdcopy({ host }: LocalPair, other: string): Tool {
   const uri = host.nbdUri(EXPORT);
   return {

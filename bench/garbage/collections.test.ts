@@ -1,5 +1,5 @@
-// Allocation and pauses out of hand-made histories of a heap.
-// That a real process writes such histories is seen by every run.
+// Allocation and pauses from hand-made heap histories.
+// Every run shows that a real process writes such histories.
 
 import { expect, test } from 'vitest';
 import { allocatedBytes, bytesPerRequest, type HeapHistory, pauseMs } from './collections.ts';

@@ -1,5 +1,5 @@
-// What the collections of garbage of one process say: how much of the heap it allocated between two moments, and how long it stood still. Pure.
-// Buffers are outside of the heap: only what V8 must look for counts.
+// From the garbage collections of one process: how much heap it allocated between two moments, and how long it paused. Pure.
+// Buffers are outside the heap; only memory that V8 has to scan counts.
 
 import { type Spread, spreadOf } from '../summary.ts';
 
@@ -10,7 +10,7 @@ export interface HeapHistory {
   readonly collections: readonly { readonly beforeBytes: number; readonly afterBytes: number; readonly pauseUs: number }[];
 }
 
-/** What grew between the collections, and before the first and after the last of them. */
+/** Growth of the heap between collections, before the first and after the last. */
 export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: HeapHistory): number {
   let used = beginUsedBytes;
   let sum = 0;
@@ -21,14 +21,14 @@ export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: He
   return sum + endUsedBytes - used;
 }
 
-/** So many of a thousand pauses are no longer, ms; 0 when there was none. */
+/** The pause, ms, that `perMille` of a thousand pauses do not exceed; 0 without pauses. */
 export function pauseMs(histories: readonly HeapHistory[], perMille: number): number {
   const pauses = histories.flatMap(({ collections }) => collections.map(({ pauseUs }) => pauseUs)).toSorted((a, b) => a - b);
   const at = Math.ceil((pauses.length * perMille) / 1000) - 1;
   return (pauses[Math.max(0, at)] ?? 0) / 1000;
 }
 
-/** `requests`: of each history. */
+/** `requests`: the number for each history. */
 export function bytesPerRequest(histories: readonly HeapHistory[], requests: readonly number[]): Spread {
   return spreadOf(histories.map((history, index) => allocatedBytes(history) / (requests[index] ?? 1)));
 }

@@ -1,5 +1,5 @@
-// How much heap a request allocates on its way through rsiod and through its process of rssrv, and how long both stand still for collections: with
-// the load at the NBD socket of rsiod, over one path. The processes note their own collections (gc-probe.ts), and are else as they are.
+// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD socket of
+// rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -23,9 +23,9 @@ const ROWS = [row('read', 8 * KIB, 32), row('write', 8 * KIB, 32)];
 const NODE = 'big-2';
 const SIDES = ['server process', 'rsiod'] as const;
 const WRITTEN_MS = 10_000;
-/** What is compiled while it is measured is not what a request allocates. */
+/** Compilation during a window would count as allocation of requests. */
 const WARM_SECONDS = 3;
-/** Between the signal and the load. */
+/** Time between the signal and the load. */
 const BEGUN_MS = 100;
 
 interface Noted {
@@ -92,7 +92,7 @@ function figuresOf(
   };
 }
 
-/** For each process, in turn with the load. */
+/** The histories of each process, in turn with the load. */
 async function noteRounds(
   load: LoadClient,
   shape: LoadShape,
@@ -105,7 +105,7 @@ async function noteRounds(
   for (let round = 1; round <= plan.rounds; round++) {
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     await after(BEGUN_MS);
-    // All that is asked counts: what is still out when the window ends is a thousandth.
+    // Every sent request counts; those still in flight at the end of the window are a thousandth.
     const { requests } = await load.run(shape, round + 1, { warmUpMs: 0, windowMs: plan.seconds * 1000 }).done;
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     for (const [side, pid] of pids.entries()) {

@@ -1,5 +1,5 @@
-// Steps and quantiles of latencies, by rules and by hand-made counts.
-// That the generator in C counts in the same steps is seen in native-load.test.ts.
+// Steps and quantiles of latencies, from rules and from hand-made counts.
+// native-load.test.ts shows that the generator in C counts in the same steps.
 
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The generator's counts of how long requests took, in steps of about 3 %: 32 for each doubling, from 32 ns on (native/load.c, bucket_of).
-// Counts of several clients are added; quantiles are upper ends of a step.
+// Counts of request durations from the generator, in steps of about 3 %: 32 steps for each doubling, starting at 32 ns (bucket_of in
+// native/load.c). Counts of several clients are added. A quantile is the upper end of a step.
 
 import type { LatencyCounts } from './orders.ts';
 
@@ -13,7 +13,7 @@ export function stepEndNs(step: number): number {
   return (STEPS_PER_DOUBLING + (step % STEPS_PER_DOUBLING) + 1) * 2 ** doubling;
 }
 
-/** In which step a time lies, as the generator counts it. */
+/** The step of a time, as the generator counts it. */
 export function stepOf(ns: number): number {
   if (ns < STEPS_PER_DOUBLING) return Math.floor(ns);
   const log = Math.floor(Math.log2(ns));
@@ -31,7 +31,7 @@ export class Latencies {
     }
   }
 
-  /** The end of the step in which the share `share` of all is reached, us; 0 when there is none. */
+  /** The end of the step that reaches the share `share` of all counts, us; 0 without counts. */
   quantileUs(share: number): number {
     let left = share * this.total;
     if (left === 0) return 0;

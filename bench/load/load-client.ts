@@ -1,6 +1,6 @@
-// One client of a load: connections opened here, then inherited by a generator in C (native/load.c), which gets orders on its standard
-// input and answers with events. Leaves what is measured of the server to measure.ts.
-// Invariant: an order ends, fails, or is given up at its deadline; a generator that ends by itself is a failure.
+// One client of a load: its connections are opened here and then inherited by a generator in C (native/load.c), which takes orders on stdin and
+// answers with events. The server is measured by measure.ts.
+// Invariant: an order ends, fails, or is abandoned at its deadline; a generator that ends by itself is a failure.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ export interface ClientPlan {
   readonly cores: readonly number[];
 }
 
-/** One order under way. */
+/** The order that the generator works on. */
 export interface Run {
   readonly begun: Promise<void>;
   readonly ended: Promise<void>;
@@ -36,7 +36,7 @@ type Event =
   | ({ readonly event: 'done' } & LoadFigures)
   | { readonly event: 'failed'; readonly message: string };
 
-/** What an order may take beyond the times it names. */
+/** Time an order may take beyond the times in it. */
 const ORDER_TIMEOUT_MS = 60_000;
 const END_TIMEOUT_MS = 5_000;
 const INHERITED_FIRST = 3;
@@ -90,14 +90,14 @@ export class LoadClient {
     return this.order(shape, { seed, warmUpMs, windowMs, requests: 0, isChecked: false });
   }
 
-  /** The whole volume once, in order: every byte read is compared with what is to be there; written, with it. */
+  /** The whole volume once, in order: every byte that is read is compared with the expected byte, or every byte is written. */
   async sweep(kind: 'read' | 'write'): Promise<LoadFigures> {
     const shape = { ...SWEEP, readPercent: kind === 'read' ? 100 : 0 };
     const requests = this.fileBytes / SWEEP.blockBytes;
     return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: kind === 'read' }).done;
   }
 
-  /** So many requests, what is read compared. */
+  /** A number of requests; read data is compared. */
   async checked(shape: LoadShape, requests: number): Promise<LoadFigures> {
     return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: true }).done;
   }
@@ -120,7 +120,7 @@ export class LoadClient {
     const begun = requests > 0 ? Promise.resolve() : this.event('begin', withinMs).then(() => undefined);
     const ended = this.event('end', withinMs).then(() => undefined);
     const done = this.event('done', withinMs).then((event) => event as LoadFigures & Event);
-    // Whoever waits for one of them hears of a failure; the others are not to end the bench.
+    // The caller that waits for one of them sees the failure; the others must not end the bench.
     for (const promise of [begun, ended, done]) promise.catch(() => undefined);
     this.child.stdin?.write(
       `${readPercent} ${order} ${blockBytes} ${depth} ${seed} ${warmUpMs} ${windowMs} ${requests} ${isChecked ? 1 : 0}\n`,
@@ -131,7 +131,7 @@ export class LoadClient {
   private event(kind: Event['event'], withinMs: number): Promise<Event> {
     if (this.failure !== null) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.fail(new RsError('E_TIMEOUT', `The load generator did not come to "${kind}" in time`)), withinMs);
+      const timer = setTimeout(() => this.fail(new RsError('E_TIMEOUT', `The load generator did not report "${kind}" in time`)), withinMs);
       const settled = (): void => clearTimeout(timer);
       this.waiting.push({
         kind,

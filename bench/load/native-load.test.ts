@@ -1,5 +1,5 @@
-// The generator in C against the epoll server in C: what it reads is what the file holds, a byte that is not is noticed, what it writes is
-// there afterwards. No speed is judged.
+// The generator in C against the epoll server in C: it reads the content of the file, notices a wrong byte, and writes what can be read
+// afterwards. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, closeSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';

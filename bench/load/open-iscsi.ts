@@ -1,5 +1,5 @@
-// Opens sessions of iSCSI for the load generator, of one connection each: login without authentication, and TEST UNIT READY until the unit has
-// nothing to report; afterwards each takes SCSI commands (native/iscsi.c).
+// Opens iSCSI sessions of one connection each for the load generator: login without authentication, and TEST UNIT READY until the unit has
+// nothing to report. Each connection then accepts SCSI commands (native/iscsi.c).
 
 import { RsError } from '@rsio/common/lib/errors';
 import { ByteStream } from './byte-stream.ts';
@@ -13,9 +13,9 @@ const TRANSIT = 0x80;
 const FINAL_SIMPLE = 0x81;
 const LUN = 1;
 const LOGIN_STEPS_MAX = 4;
-/** A unit that was just made has some things to report, one for each command. */
+/** A new unit reports several conditions, one for each command. */
 const READY_TRIES = 8;
-/** Data of a write goes with its command up to this. */
+/** Up to this size the data of a write travels with its command. */
 const IMMEDIATE_BYTES = 1024 * 1024;
 
 let sessions = 0;
@@ -70,7 +70,7 @@ async function logIn(stream: ByteStream, target: string): Promise<OpenConnection
   }
   for (const key of ['MaxRecvDataSegmentLength', 'FirstBurstLength']) {
     const bytes = Number(agreed.get(key) ?? 0);
-    if (bytes < IMMEDIATE_BYTES) throw new RsError('E_PROTOCOL', `The target takes only ${bytes} bytes with a command (${key})`);
+    if (bytes < IMMEDIATE_BYTES) throw new RsError('E_PROTOCOL', `The target accepts only ${bytes} bytes with a command (${key})`);
   }
   return ready(stream, statSn);
 }
@@ -92,7 +92,7 @@ async function ready(stream: ByteStream, firstStatSn: number): Promise<OpenConne
     statSn = header.readUInt32BE(24) + 1;
     if (header[3] === 0) return stream.release([cmdSn + 1, statSn - 1]);
   }
-  throw new RsError('E_VOLUME', `The unit was not ready after ${READY_TRIES} questions`);
+  throw new RsError('E_VOLUME', `The unit was not ready after ${READY_TRIES} TEST UNIT READY commands`);
 }
 
 function loginPdu(session: number, expStatSn: number, pairs: readonly string[]): Buffer {

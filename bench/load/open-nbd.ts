@@ -1,5 +1,5 @@
-// Opens connections of NBD for the load generator: fixed newstyle with GO; afterwards each takes requests and gives
-// simple replies, which are the generator's (native/nbd.c).
+// Opens NBD connections for the load generator: fixed newstyle with GO. Each connection then accepts requests and returns simple replies
+// (native/nbd.c).
 
 import { RsError } from '@rsio/common/lib/errors';
 import {

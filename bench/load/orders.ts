@@ -1,5 +1,5 @@
-// What the load generator is told and what it tells: where the volume is, the connections it inherits, the shape of a load, and figures of
-// a window. Plain data, but for the sockets.
+// The interface to the load generator: where the volume is, the connections it inherits, the shape of a load, and the figures of a window. Plain
+// data, except for the sockets.
 
 import type net from 'node:net';
 
@@ -35,10 +35,10 @@ export interface Target extends Place {
   readonly volume: RsioVolume | NbdVolume | IscsiVolume;
 }
 
-/** Its handshake is over: the next byte either way is of the data frames. */
+/** Its handshake is over: the next byte in each direction belongs to a data frame. */
 export interface OpenConnection {
   readonly socket: net.Socket;
-  /** What its dialect must know (native/dialect.h). */
+  /** Data for its dialect (native/dialect.h). */
   readonly words: readonly [number, number];
   /** Received already. */
   readonly early: Buffer;
@@ -48,10 +48,10 @@ export interface OpenConnection {
 export interface LoadShape {
   /** The others are writes. */
   readonly readPercent: number;
-  /** once: every block once, in no order that reading ahead foresees. */
+  /** once: every block once, in an order that read-ahead cannot predict. */
   readonly order: 'random' | 'sequential' | 'once';
   readonly blockBytes: number;
-  /** Requests out at any time, over all connections of the client. */
+  /** Requests in flight at any time, over all connections of the client. */
   readonly depth: number;
 }
 
@@ -74,14 +74,14 @@ export interface LoadFigures {
   readonly histogram: LatencyCounts;
 }
 
-/** One window, all clients together. Cores: seconds of processor time for each second. */
+/** One window, all clients together. Cores: CPU seconds per second. */
 export interface Measured {
   readonly windowMs: number;
   readonly iops: number;
   readonly bytesPerSecond: number;
   readonly serverCores: number;
   readonly generatorCores: number;
-  /** What everything else on the machine used. */
+  /** CPU time of everything else on the machine. */
   readonly otherCores: number;
   readonly p50Us: number;
   readonly p99Us: number;

@@ -1,5 +1,5 @@
-// The bench's programs in C, compiled when they are first needed, and again when a source or the compiler has changed. They lie beside the
-// compiled TypeScript, which git does not keep. Invariant: a program that is given fits the sources; without a compiler there is none.
+// The C programs of the bench: compiled at first use, and again when a source or the compiler has changed. They are beside the compiled TypeScript,
+// which git ignores. Invariant: a returned program fits its sources; without a compiler there is none.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,7 +29,7 @@ export function benchFolder(): string {
   return folder;
 }
 
-/** The compiler of this machine and what it says it is; null: there is none. */
+/** The compiler of this machine and its version text; null: there is none. */
 export function compilerHere(): { readonly command: string; readonly version: string } | null {
   for (const command of COMPILERS) {
     const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
@@ -38,7 +38,7 @@ export function compilerHere(): { readonly command: string; readonly version: st
   return null;
 }
 
-/** Path of the program; compiles it first where that is needed. */
+/** Path of the program; compiles it first if necessary. */
 export function nativeProgram(name: NativeProgram): string {
   const compiler = compilerHere();
   if (compiler === null) {
@@ -54,7 +54,7 @@ export function nativeProgram(name: NativeProgram): string {
   const target = join(folder, 'dist/bin', `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(target)) return target;
   mkdirSync(dirname(target), { recursive: true });
-  // Two that compile at once do not meet: the program appears whole.
+  // Two compilations at once do not interfere: the finished program is renamed into place.
   const made = `${target}.${process.pid}`;
   const files = PROGRAMS[name].map((file) => join(sources, file));
   const { status, stderr, error } = spawnSync(compiler.command, [...FLAGS, '-o', made, ...files], { encoding: 'utf8' });

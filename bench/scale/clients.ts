@@ -1,5 +1,5 @@
-// From one client to a thousand on one server: the private memory of the processes that serve them while all are idle, then IOPS in total and
-// what a request costs while each keeps a few out. Each count meets a server that has just started.
+// From one client to a thousand on one server: the private memory of the processes that serve them while all are idle, then total IOPS and the cost
+// of a request while each client keeps a few requests in flight. Each count uses a server that has just started.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
@@ -16,9 +16,9 @@ import { rssrvScene } from './rssrv-scene.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-/** Sessions have begun, and their heartbeats go their way. */
+/** Time after which all sessions have started and only send heartbeats. */
 const SETTLED_MS = 3_000;
-/** Requests that each client keeps out. */
+/** Requests that each client keeps in flight. */
 const DEPTH = 4;
 /** Of each process, as in the rows of the server. */
 const WARM_CPU_MS = 250;
@@ -71,7 +71,7 @@ function measureCount(context: SectionContext, clients: number): Promise<CountFi
   });
 }
 
-/** Of the processes that serve clients, with what they have started. */
+/** Memory of the processes that serve clients, and of their helpers. */
 function bytesOf({ memory }: CountFigures): number {
   return memory.workersBytes + memory.helpersBytes;
 }

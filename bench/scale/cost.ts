@@ -1,5 +1,5 @@
-// What a request costs the server as one client opens more volumes, or goes over more paths: the same load on the same bytes, which only lie in
-// more files or come over more connections. It should be flat.
+// The cost of a request at the server as one client opens more volumes, or uses more paths: the same load on the same bytes, spread over
+// more files or connections. The cost should not grow.
 
 import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';
@@ -65,7 +65,7 @@ function measureCount(context: SectionContext, { volumes, paths }: Count): Promi
     });
     hosts.onClean(() => load.stop());
     const rounds = [];
-    // Every byte once, compared: so what is measured reads the volumes that it should.
+    // Reads and compares every byte once, so that the measured load is known to read the right volumes.
     await load.sweep('read');
     for (let round = 1; round <= plan.rounds; round++) {
       const times = { warmUpMs: WARM_UP_MS, windowMs: plan.seconds * 1000 };

@@ -1,5 +1,5 @@
-// Very many sessions of one path each, opened by the bench's own opener and held by a few load generators, which answer PINGs and, when asked to,
-// keep some requests out on each. Invariant: no generator has more sessions than it can answer in time while the others are opened.
+// A large number of sessions of one path each, opened by the bench's own opener and held by a few load generators. These answer PINGs and, on order,
+// keep requests in flight on each session. Invariant: no generator has more sessions than it can answer in time while others are opened.
 
 import type { Hosts } from '@rsio/test/support/hosts';
 import { LoadClient } from '../load/load-client.ts';
@@ -7,12 +7,12 @@ import { openRsio } from '../load/open-rsio.ts';
 import type { OpenConnection, RsioVolume, Target } from '../load/orders.ts';
 import { FILE_BYTES } from '../workload.ts';
 
-/** The same of each, so that each gets as many requests. */
+/** The same number for each generator, so that each sends as many requests. */
 const SESSIONS_EACH = 250;
-/** Handshakes under way: fewer than a server allows one address that has not proved itself. */
+/** Concurrent handshakes: fewer than a server allows for one address that has not proved itself. */
 const AT_ONCE = 8;
 
-/** Sessions of the first `count` nodes, read-only on one volume, which all of them may have then. */
+/** Sessions of the first `count` nodes on one volume, read-only, so that all of them may open it. */
 export async function openSessions(
   hosts: Hosts,
   target: Target,

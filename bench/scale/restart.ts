@@ -1,5 +1,5 @@
-// How long a thousand clients are away when their server is killed and started anew: from the kill until the last of them is in a session again
-// with its volume open. They are clients of this process, each with an address of its own, made of rsiod's parts (returning-client.ts).
+// How long a thousand clients lose their server when it is killed and restarted: from the kill until the last client has a session again with its
+// volume open. The clients run in this process, each with an address of its own, and consist of rsiod's parts (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,10 +12,10 @@ import { ReturningClient } from './returning-client.ts';
 import { type RssrvScene, rssrvScene } from './rssrv-scene.ts';
 
 const THERE_MS = 60_000;
-/** Sessions have begun everywhere, and lasted so long that the next try is the first again. */
+/** Time after which all sessions have started, and back-off begins at its first step again. */
 const SETTLED_MS = 2_000;
 const LOOK_MS = 10;
-/** 127.46.0.1 and on: a machine with so many clients has as many addresses. */
+/** From 127.46.0.1 on: each client has an address of its own. */
 const HOSTS_EACH = 250;
 
 interface Away {
@@ -23,7 +23,7 @@ interface Away {
   readonly listensS: number;
   readonly halfS: number;
   readonly allS: number;
-  /** Processor time: of the new server, and of all clients. */
+  /** CPU time of the new server, and of all clients. */
   readonly serverCpuS: number;
   readonly clientsCpuS: number;
 }

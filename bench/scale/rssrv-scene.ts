@@ -1,5 +1,5 @@
-// A server for many clients: rssrv with a node for each of them, and the data file, or as many files as it is cut into. Leaves sessions to who
-// measures. Listener, server processes and load share the cores of the machine.
+// A server for many clients: rssrv with a node for each client, and the data file, whole or cut into several files. Sessions are the job of the
+// callers. Listener, server processes and load share the machine's cores.
 
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,13 +15,13 @@ export interface RssrvScene {
   readonly host: Host;
   readonly network: TestNetwork;
   readonly target: Place & { readonly volume: RsioVolume };
-  /** What the clients have open, first of all. */
+  /** The file that the clients open first. */
   readonly file: string;
-  /** All of the server. */
+  /** All processes of the server. */
   readonly processes: () => number[];
 }
 
-/** All nodes have one key: what a login costs is the same. */
+/** All nodes have one key; a login costs the same. */
 const KEY = '0xsecret-of-many-clients';
 const NAMESPACEID = 200;
 

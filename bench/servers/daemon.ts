@@ -1,5 +1,5 @@
-// A server that goes into the background by itself, because in the foreground it would serve one connection only: known by its pid file.
-// Invariant: it is ended with the bench, however that ends, and only by the pid that it wrote into the bench's own folder.
+// A server that runs in the background, because in the foreground it would serve only one connection. Its pid file identifies it.
+// Invariant: it is ended with the bench, however the bench ends, and only by the pid that it wrote into the bench's own folder.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const POLL_MS = 20;
 
 export class Daemon {
   readonly pid: number;
-  /** Its pid may be another process's by now. */
+  /** The pid may belong to another process by now. */
   private isGone = false;
 
   private constructor(pid: number) {
@@ -24,7 +24,7 @@ export class Daemon {
     });
   }
 
-  /** `command` takes `-p FILE` for its pid. */
+  /** `command` accepts `-p FILE` for its pid file. */
   static async start(core: number, command: readonly string[], pidFile: string, host: string, port: number): Promise<Daemon> {
     const { status, stderr, error } = spawnSync('taskset', ['-c', String(core), ...command, '-p', pidFile], { encoding: 'utf8' });
     if (status !== 0) throw new RsError('E_SYSTEM', `${command[0]} did not start: ${(error?.message ?? stderr).trim()}`);

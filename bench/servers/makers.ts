@@ -1,5 +1,5 @@
-// All kinds of servers, and which of them can be measured here: each that cannot is named with the reason and the package that mends it.
-// Leaves starting them to who measures.
+// All kinds of servers, and which of them can be measured here. A server that cannot be measured is named with the reason and the package to install.
+// Starting them is the job of the callers.
 
 import { spawnSync } from 'node:child_process';
 import { SERVER_IDS, type ServerId } from '../workload.ts';
@@ -17,11 +17,11 @@ export interface Absent {
 
 export interface Present {
   readonly maker: Maker;
-  /** What the program says it is; empty: ours. */
+  /** Version text of the program; empty: part of this repository. */
   readonly version: string;
 }
 
-/** First line of what a program says about itself; null: it is not here. */
+/** First line of a program's version text; null: it is not installed. */
 export function versionOf(program: string): string | null {
   const { error, stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
   if (error !== undefined) return null;

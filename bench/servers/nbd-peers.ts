@@ -1,5 +1,5 @@
-// The servers of NBD that ours is compared with, each with its ordinary way to a file, and the C server that is the limit. The page cache is
-// used by all.
+// The NBD servers of the comparison, each with its usual access to a file, and the C server that is the upper limit. All of them use the page
+// cache.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const EXPORT = 'data';
 /** More connections than any row has. */
 const CONNECTIONS = '128';
 
-/** One whose command line does it; `command` is given a free port. */
+/** A server that needs only a command line; `command` gets a free port. */
 function maker(
   id: ServerId,
   needs: Maker['needs'],

@@ -1,5 +1,5 @@
-// Our server: rssrv of this checkout below a root of its own, with as many nodes as a load has clients.
-// Leaves its sessions to load/open-rsio.ts.
+// rssrv of this checkout below a root of its own, with one node for each client of the load.
+// For its sessions see load/open-rsio.ts.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

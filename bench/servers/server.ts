@@ -1,5 +1,5 @@
-// A server that is measured, of whatever make: a process on chosen cores that offers the data file, waited for until it takes connections.
-// Invariant: one that does not listen in time is stopped.
+// A server that is measured: a process on chosen cores that offers the data file, waited for until it accepts connections.
+// Invariant: a server that does not listen in time is stopped.
 
 import { spawnSync } from 'node:child_process';
 import { Child } from '../child.ts';
@@ -7,9 +7,9 @@ import type { Target } from '../load/orders.ts';
 import { processTree } from '../proc.ts';
 import type { ServerId } from '../workload.ts';
 
-/** What a server is started with. */
+/** Parameters for the start of a server. */
 export interface Setting {
-  /** For what it needs besides the data file. */
+  /** Folder for everything except the data file. */
   readonly directory: string;
   readonly file: string;
   /** Those of its rows. */
@@ -18,21 +18,21 @@ export interface Setting {
 
 export interface Server {
   readonly id: ServerId;
-  /** With what is particular about it, such as its way to the file. */
+  /** With its particularity, such as its access to the file. */
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
-  /** The processes that serve: all of the server. */
+  /** All processes of the server. */
   processes(): number[];
   /** All of its threads, now and those to come. */
   pin(cores: readonly number[]): void;
   stop(): Promise<void>;
 }
 
-/** A kind of server: whether it is here, and how it is started. */
+/** A kind of server: whether it is installed, and how to start it. */
 export interface Maker {
   readonly id: ServerId;
-  /** Program that must be there, and the Debian package that has it; null: ours. */
+  /** Required program and its Debian package; null: part of this repository. */
   readonly needs: { readonly program: string; readonly debianPackage: string } | null;
   start(setting: Setting): Promise<Server>;
 }
@@ -51,7 +51,7 @@ export function runningServer(id: ServerId, title: string, child: Pick<Child, 'p
   };
 }
 
-/** Starts a program that is to listen there; stops it when it does not. */
+/** Starts a program that must listen on the address, and stops it if it does not. */
 export async function startListening(
   name: string,
   core: number,

@@ -1,5 +1,5 @@
-// tgt, the SCSI target in user space, over iSCSI: a daemon of its own with a control socket of its own, one target with the
-// data file. Leaves sessions to load/open-iscsi.ts.
+// tgt, the SCSI target in user space, over iSCSI: a daemon with a control socket of its own and one target with the data file.
+// For its sessions see load/open-iscsi.ts.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type Maker, runningServer, startListening } from './server.ts';
 
 const HOST = '127.0.0.1';
 const TARGET = 'iqn.2026-11.bench:data';
-/** What the generator sends with a command. */
+/** Size of the data that the generator sends with a command. */
 const IMMEDIATE_BYTES = String(1024 * 1024);
 
 export const TGT_MAKER: Maker = {
@@ -17,7 +17,7 @@ export const TGT_MAKER: Maker = {
   needs: { program: 'tgtd', debianPackage: 'tgt' },
   async start({ directory, file, core }) {
     const port = await freePort(HOST);
-    // Its control socket is its own: other daemons on this machine are not met.
+    // A control socket of its own, so that it does not collide with other daemons of this machine.
     const control = `TGT_IPC_SOCKET=${join(directory, 'tgt')}`;
     const command = ['env', control, 'tgtd', '-f', '--iscsi', `portal=${HOST}:${port}`] as const;
     const child = await startListening('tgtd', core, command, HOST, port);

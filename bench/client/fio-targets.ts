@@ -1,0 +1,32 @@
+// What fio reads and writes: an NBD socket, or a raw or block device of a client. Runs fio there once, and counts the CPU time that other
+// processes, such as rsiod, used meanwhile. Attaching volumes is the job of the sections.
+
+import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/fio-figures';
+import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
+
+export interface FioTarget {
+  readonly title: string;
+  /** Prefix of fio's command line: devices are visible only where the client's mounts are. */
+  readonly command: readonly string[];
+  readonly where: readonly string[];
+}
+
+export interface FioFigures extends FioSide {
+  /** CPU time of the given processes. */
+  readonly cpuSeconds: number;
+}
+
+export function nbdTarget(title: string, uri: string): FioTarget {
+  return { title, command: [], where: ['--ioengine=nbd', `--uri=${uri}`] };
+}
+
+export function deviceTarget(title: string, command: readonly string[], device: string): FioTarget {
+  return { title, command, where: ['--ioengine=libaio', '--direct=1', `--filename=${device}`] };
+}
+
+/** Without a ramp, so that fio's figures and the CPU time cover the same time. `pids`: the processes whose time counts. */
+export async function runFioAt({ command, where }: FioTarget, run: Omit<FioRun, 'where'>, pids: readonly number[]): Promise<FioFigures> {
+  const before = cpuTimeOf(pids);
+  const side = onlySide(await runFio(command, { ...run, where }));
+  return { ...side, cpuSeconds: cpuSecondsBetween(before, cpuTimeOf(pids)) };
+}
