@@ -2,7 +2,7 @@
 // Leaves the shape of rows to workload.test.ts.
 
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
-import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
+import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS } from './goals.ts';
 import { HELP, optionsOf } from './options.ts';

@@ -5,7 +5,9 @@
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';
 import type { Clock } from '@rsio/common/lib/clock';
-import { HEADER_BYTES, SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { HEADER_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Connection } from '@rsio/protocol/link/connection';
 import type { PathTransport, TransportHandler } from '@rsio/protocol/link/path-transport';

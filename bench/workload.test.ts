@@ -1,7 +1,8 @@
 // The plans: what the names say is what is measured, every goal has its row, and nothing asks for more than a server grants.
 // Figures of a real run are not looked at.
 
-import { SLOTS, SLOTS_RESERVED, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { expect, test } from 'vitest';
 import { GOALS } from './goals.ts';
 import { FILE_BYTES, findRows, FULL_PLAN, planMs, QUICK_PLAN, row } from './workload.ts';

@@ -43,7 +43,7 @@ test('every command that takes --json has a schema, and docs/json/README.md name
 });
 
 test('docs/CONTROL.md has the bounds and the version as they are', async () => {
-  const limits = await source('common/src/lib/limits.ts');
+  const limits = await source('common/src/control/limits.ts');
   const text = readFileSync(join(ROOT, 'docs/CONTROL.md'), 'utf8').replaceAll('\n', ' ');
   const mib = (bytes) => `${bytes / 2 ** 20} MiB`;
   expect(text).toContain(

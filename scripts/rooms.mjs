@@ -25,6 +25,7 @@ const LAYERS = {
     control: ['lib', 'log', 'daemon'],
   },
   protocol: {
+    '': ['wire', 'auth', 'link', 'client', 'explorer'],
     wire: [],
     auth: ['wire'],
     link: ['wire'],

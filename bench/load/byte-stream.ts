@@ -3,7 +3,7 @@
 
 import net from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
-import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/common/lib/limits';
+import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/link/limits';
 import type { OpenConnection, Place } from './orders.ts';
 
 /** So long a set-up may wait for the server. */

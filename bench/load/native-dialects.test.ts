@@ -3,7 +3,8 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { HEADER_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, readHeader, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { decodeHeartbeat, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';
-import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader, writeMessageHeader } from '@rsio/protocol/wire/header';

@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { systemClock } from '@rsio/common/lib/clock';
-import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
+import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';
 import { type Endpoints, PathSupervisor } from '@rsio/protocol/client/path-supervisor';

@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
-import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/common/lib/limits';
+import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { useHosts } from '../support/hosts.ts';
 import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, tru
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
-import { CONFIG_FILE_MAX_BYTES } from '@rsio/common/lib/limits';
+import { CONFIG_FILE_MAX_BYTES } from '@rsio/common/config/schema/limits';
 import { clientConfig, serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { useHosts } from '../support/hosts.ts';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { MESSAGE_MAX_BYTES } from '@rsio/common/lib/limits';
+import { MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
 import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { UNIX_PATH_MAX_BYTES } from '@rsio/common/lib/limits';
+import { UNIX_PATH_MAX_BYTES } from '@rsio/common/daemon/limits';
 import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';
 import { useHosts } from '../support/hosts.ts';

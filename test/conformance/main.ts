@@ -9,15 +9,9 @@ import { parseArgs } from 'node:util';
 import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import {
-  BEACON_NONCE_BYTES,
-  BEACON_REQUEST_BYTES,
-  BEACON_WAIT_MS,
-  IO_MAX_SECTORS,
-  NAMESPACEID_MAX,
-  PORT_MAX,
-  SECTOR_BYTES,
-} from '@rsio/common/lib/limits';
+import { NAMESPACEID_MAX, PORT_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
+import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { RawClient } from '../support/raw-peer.ts';
 import { type Outcome, runCases } from './engine.ts';

@@ -4,7 +4,8 @@
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SECTOR_BYTES, SLOTS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SLOTS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { Hello, OpenAnswer } from '@rsio/protocol/wire/messages';

@@ -2,7 +2,8 @@
 // Whether a frame makes sense where it comes is the target's.
 
 import { crc32 } from 'node:zlib';
-import { BODY_MAX_BYTES, HEADER_BYTES, IO_MAX_SECTORS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HEADER_BYTES, IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, type FrameEntry, FRAMES } from '@rsio/protocol/wire/frames';
 import { type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';

@@ -4,7 +4,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import net from 'node:net';
-import { PROBE_CONNECTIONS_MAX, PROOF_TIMEOUT_MS, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
+import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/probes/limits';
 import { RawClient } from '../support/raw-peer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Held, heldBy, PeersScene } from './peers-scene.ts';

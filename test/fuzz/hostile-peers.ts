@@ -6,7 +6,7 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { BEACON_REQUEST_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../support/raw-peer.ts';
 

@@ -1,6 +1,7 @@
 // Messages of every kind that are of their form, with values from the edges of it, from a seed. Also the table of the codecs by which
 // targets choose one. What a frame around them looks like is frame-maker.ts.
 
+import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
@@ -10,12 +11,10 @@ import {
   INTERFACES_NAMED_MAX,
   LBA_MAX,
   MESSAGE_MAX_BYTES,
-  NAME_MAX_BYTES,
   SENTENCE_MAX_CHARS,
   TOKEN_MAX_CHARS,
   VERSIONS_OFFERED_MAX,
-  VOLUME_MAX_BYTES,
-} from '@rsio/common/lib/limits';
+} from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';

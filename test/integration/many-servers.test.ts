@@ -1,7 +1,8 @@
 // rsiod with as many servers and interfaces as it may have: 256 scripted servers with 8 interfaces each, which is 2,048 paths. What the
 // outputs make of positions past 99 and 999, and that the client stays alive under its own heartbeats.
 
-import { INTERFACES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/lib/limits';
+import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
+import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts.ts';
 import { RawServer } from '../support/raw-server.ts';

@@ -5,7 +5,12 @@ import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
 import { beaconKey } from '@rsio/protocol/auth/keys';
 import { decodeBeacon, type Discover, encodeDiscover, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { BEACON_BURST_PER_SOURCE, BEACON_NONCE_BYTES, BEACON_RATE_PER_SOURCE, BEACON_REQUEST_BYTES } from '@rsio/common/lib/limits';
+import {
+  BEACON_BURST_PER_SOURCE,
+  BEACON_NONCE_BYTES,
+  BEACON_RATE_PER_SOURCE,
+  BEACON_REQUEST_BYTES,
+} from '@rsio/protocol/explorer/discovery/limits';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverConfig } from '../support/configs.ts';
 import type { Host } from '../support/host.ts';

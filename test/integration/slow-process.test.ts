@@ -2,7 +2,7 @@
 // I/O waits past `stall`, people are told for what, and it goes on with the storage. The storage is a file system that is frozen, so that a
 // WRITE hangs in the kernel on the thread that answers PINGs.
 
-import { STORAGE_SILENT_MS } from '@rsio/common/lib/program-limits';
+import { STORAGE_SILENT_MS } from '@rsio/rssrv/backends/common/limits';
 import { expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/configs.ts';
 import { DeviceHost, needDevices } from '../support/devices.ts';

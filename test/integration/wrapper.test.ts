@@ -3,7 +3,8 @@
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { SECTOR_BYTES, SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';

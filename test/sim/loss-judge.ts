@@ -2,7 +2,8 @@
 // outlives the life of the storage that it was granted in. Leaves what reads may show until then to the oracle. Invariant: it looks, and
 // changes nothing; only time in which nothing stands in the server's way counts.
 
-import { HEARTBEAT_INTERVAL_MS, SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { LATE_MAX_MS, type Opening } from './sim-storage.ts';
 
 /** A failing write-back is noticed within this: a sync may be under way already, be late, and be followed by one that is late, too. */

@@ -1,7 +1,7 @@
 // Tells of every session that is left because I/O of one volume was given up, while the server could have revoked that handle alone (E1): all other
 // volumes of the trunk stand still until a new session has begun. Leaves what becomes of it to the world. One world at a time in a program.
 
-import { REVOKES_MAX } from '@rsio/common/lib/limits';
+import { REVOKES_MAX } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';

@@ -8,7 +8,7 @@ import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';

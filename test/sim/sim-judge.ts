@@ -2,8 +2,12 @@
 // and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
 // Invariant: it looks, and changes nothing.
 
-import { DRAINING_WORD_MS } from '@rsio/common/lib/program-limits';
-import { PROOF_TIMEOUT_MS, SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_MIN_BYTES, SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
+import { DRAINING_WORD_MS } from '@rsio/rsiod/volumes/limits';
 import type { Path } from '@rsio/protocol/client/paths/path';
 import type { SlotTable } from '@rsio/protocol/link/slot-table';
 import type { Trunk } from '@rsio/protocol/client/trunk';

@@ -3,7 +3,7 @@
 // sent one way or both, without a word.
 // Invariant: each direction of a connection is a stream: nothing overtakes, nothing is lost but its tail.
 
-import { CONNECT_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Connector, PathTransport } from '@rsio/protocol/link/path-transport';
 import { connectsLaterMs } from './lossy-tcp.ts';

@@ -13,7 +13,10 @@ import {
   type ServerIdentity,
 } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, PORT_DEFAULT, PROOF_TIMEOUT_MS, SESSION_SILENT_MS } from '@rsio/common/lib/limits';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
+import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/listener/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';

@@ -3,7 +3,8 @@
 // only then.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { LOG_TOTAL_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import type { RouteShape } from './sim-network.ts';

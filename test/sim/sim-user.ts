@@ -3,7 +3,8 @@
 // is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { SECTOR_BYTES, SEGMENT_MIN_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';

@@ -2,7 +2,7 @@
 // everything; then all is well again, and what must be true at the end is judged: everything answered, nothing lent, nothing occupied,
 // nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
 
-import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from './sim-client.ts';
 import { SimClock } from './sim-clock.ts';

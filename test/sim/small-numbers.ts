@@ -2,7 +2,7 @@
 // Handle numbers that are used up after a few OPENs, for the same reason. Wraps the classes that count, so that production code holds no
 // switch for it. Leaves which modulus to the seed.
 
-import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Slots } from '@rsio/protocol/client/requests/slots';

@@ -1,7 +1,7 @@
 // The judge of stall policies says when giving up was too early and when it is overdue: a checker that is always content is a defect.
 // Leaves worlds in which that happens to the seeds.
 
-import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { Volume } from '@rsio/rsiod/volumes/volume';

@@ -2,7 +2,7 @@
 // Leaves what is given up, and what becomes of it, to user and oracle. Times in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallWord } from '@rsio/rsiod/volumes/stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 

@@ -1,7 +1,8 @@
 // The judge of a trunk speaks when a request is left waiting for silent paths, and when a path is left idle: and only then.
 // Leaves trunks in which that happens to the seeds and the zoo.
 
-import { RATE_PROBE_IDLE_MS, RATE_PROBE_SHARE } from '@rsio/common/lib/limits';
+import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
+import { RATE_PROBE_IDLE_MS } from '@rsio/protocol/client/paths/limits';
 import { expect, test } from 'vitest';
 import { type JudgedPath, type JudgedRequest, type JudgedSlots, MOVED_WITHIN_MS, TrunkJudge } from './trunk-judge.ts';
 

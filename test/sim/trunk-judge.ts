@@ -1,7 +1,8 @@
 // Judges one trunk from outside: no request is left waiting for silent paths while another one delivers, and no path that is well is left
 // without anything for good. Leaves how long an I/O may take in all to sim-judge.ts. Invariant: it looks, and changes nothing.
 
-import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/common/lib/limits';
+import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/paths/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 

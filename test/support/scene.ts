@@ -2,7 +2,7 @@
 // offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
 
 import { expect } from 'vitest';
-import { PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { clientConfig, keyOf, serverConfig } from './configs.ts';
 import type { Host } from './host.ts';

@@ -11,7 +11,7 @@ import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/pro
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { STATUS_REFRESH_MS } from '@rsio/common/lib/program-limits';
+import { STATUS_REFRESH_MS } from './widgets/limits.ts';
 import type { Action, Told } from './model/action.ts';
 import type { Effect } from './model/effect.ts';
 import { probeSentences } from './model/report-text.ts';

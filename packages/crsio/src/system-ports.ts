@@ -26,7 +26,7 @@ import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe/probe
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { prefixLengthOf } from '@rsio/common/lib/subnet';
-import { PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import type { Ports } from './effects.ts';
 import { askServer, serverkeyAt } from './server-asking.ts';

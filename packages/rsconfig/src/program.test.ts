@@ -8,7 +8,8 @@ import { type ControlHandlers, type ControlServer, startControlServer } from '@r
 import type { AttachOutcome, ControlMethods } from '@rsio/common/control/methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { quietLog } from '@rsio/common/log/log';
-import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/common/lib/limits';
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
+import { STATS_SAMPLE_MS } from './cli/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

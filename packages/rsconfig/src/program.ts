@@ -4,7 +4,7 @@
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
-import { INPUT_MAX_BYTES } from '@rsio/common/lib/limits';
+import { INPUT_MAX_BYTES } from './cli/limits.ts';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { BARE_OPTIONS, commandOf, commandsMeant, OPTIONS } from './args.ts';
 import { processSurroundings, stderrColumns } from './commands/watch/watch-terminal.ts';

@@ -1,6 +1,8 @@
 // rsiod: makes servers' volumes usable here. Arguments, configuration, life as a daemon; the work is in daemon.ts.
 // Invariant: the instance number is counted up before any server hears of this daemon.
 
+import './limits.ts';
+
 import { mkdirSync } from 'node:fs';
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';

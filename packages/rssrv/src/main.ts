@@ -1,6 +1,8 @@
 // rssrv: offers volumes to clients. Arguments, configuration, life as a daemon; the work is the listener's.
 // Invariant: the caller's prompt comes back only when clients can connect.
 
+import './limits.ts';
+
 import { mkdirSync } from 'node:fs';
 import { loadRssrvConfig, warningSentences } from '@rsio/common/config/load-config';
 import { type RssrvPaths, rssrvPaths } from '@rsio/common/config/root-paths';

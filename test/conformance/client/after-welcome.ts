@@ -1,7 +1,8 @@
 // Servers that go wrong behind WELCOME: frames of no use, answers that nobody asked for, answers that are none. Each closes the path.
 // Each closes its path with a reason, and leaves what the client does by itself to conduct.ts.
 
-import { ANSWER_PARTS_MAX_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/common/lib/limits';
+import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/paths/limits';
+import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';

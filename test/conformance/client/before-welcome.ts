@@ -4,7 +4,7 @@
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { refuseFrame } from '@rsio/protocol/auth/handshake-server';
 import type { ErrorCode } from '@rsio/common/lib/errors';
-import { INTERFACES_NAMED_MAX, MAC_BYTES } from '@rsio/common/lib/limits';
+import { INTERFACES_NAMED_MAX, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -1,7 +1,7 @@
 // What rsiod itself does, as a server sees it: silence where it is due, tags, slots and window, copies, FENCE and joins on two paths, BYE.
 // The scripted server behaves, or fails in one thing, and keeps what it hears.
 
-import { SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
 import { decodeFarewell, decodeHeartbeat, decodeHello, decodeProof } from '@rsio/protocol/wire/message-codec';
 import type { RawFrame } from '../../support/raw-peer.ts';

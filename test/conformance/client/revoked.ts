@@ -1,7 +1,7 @@
 // What rsiod does when a server takes a handle or a volume away: STALE, TAKEN, HELD, take-overs, and the end of an instance that was replaced.
 // The scripted server counts its handles and keeps what it hears. An application sees it over NBD.
 
-import { REOPEN_RETRY_MS } from '@rsio/common/lib/limits';
+import { REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenRequest, encodeFailureAnswer, encodeFarewell, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

@@ -4,7 +4,7 @@
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/common/control/methods';
-import { PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import type { Host } from '../../support/host.ts';
 import type { Hosts } from '../../support/hosts.ts';
 import { NbdIo } from '../../support/nbd-io.ts';

@@ -9,8 +9,8 @@ import {
   BEACON_NONCE_BYTES,
   BEACON_RATE_PER_SOURCE,
   BEACON_REQUEST_BYTES,
-  MAC_BYTES,
-} from '@rsio/common/lib/limits';
+} from '@rsio/protocol/explorer/discovery/limits';
+import { MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Need, type ServerCase, serverCase } from '../case.ts';
 import { equals, holds, sameBytes } from '../check.ts';

@@ -1,10 +1,10 @@
 // What READ, WRITE, DISCARD and ZERO move: each is seen by every later READ, over any path (O2).
 // Leaves the statuses of such requests to io.ts.
 
-import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { randomBytes } from 'node:crypto';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { RawClient } from '../../support/raw-peer.ts';
 import { type ServerCase, serverCase } from '../case.ts';
 import { answered, holds, sameBytes } from '../check.ts';

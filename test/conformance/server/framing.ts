@@ -1,7 +1,8 @@
 // Frames of a proven connection: which there are, how long, in which direction, and with CRC-32s. Each wrong one closes its path and no
 // other, and what follows it in the same bytes is not looked at.
 
-import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { frameBytes, RawClient, type RawRequest } from '../../support/raw-peer.ts';

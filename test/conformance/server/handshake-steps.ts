@@ -2,7 +2,7 @@
 // Leaves judging to the cases; throws when the peer does not go along.
 
 import { randomBytes } from 'node:crypto';
-import { MAC_BYTES, NONCE_BYTES } from '@rsio/common/lib/limits';
+import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeChallenge, decodeWelcome } from '@rsio/protocol/wire/message-codec';
 import type { Challenge, Welcome } from '@rsio/protocol/wire/messages';

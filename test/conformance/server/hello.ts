@@ -1,7 +1,9 @@
 // HELLO and what answers it: CHALLENGE, REFUSE, or the end of the connection.
 // Bodies are packed by hand: a field can be anything. Leaves PROOF to proof.ts.
 
-import { FEATURES_OFFERED_MAX, HANDSHAKE_MESSAGE_MAX_BYTES, NAMESPACEID_MAX, VERSIONS_OFFERED_MAX } from '@rsio/common/lib/limits';
+import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
+import { FEATURES_OFFERED_MAX, VERSIONS_OFFERED_MAX } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { frameBytes } from '../../support/raw-peer.ts';

@@ -1,7 +1,9 @@
 // READ, WRITE, FLUSH, DISCARD and ZERO: counts, ends of the volume, alignment, rights, flags and handles, each with its status; and in
 // which order the server looks at them. A table of requests; what they move is in content.ts.
 
-import { COUNT_MAX, IO_MAX_SECTORS, LBA_MAX, SECTOR_BYTES, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
+import { COUNT_MAX } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import type { RawClient, RawRequest } from '../../support/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../case.ts';

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeRefuse, encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import type { RawClient } from '../../support/raw-peer.ts';

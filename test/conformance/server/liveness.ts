@@ -1,7 +1,7 @@
 // PING, PONG, FENCE and NOTIFY: what occupies no slot.
 // Leaves what a client makes of silence to the client cases.
 
-import { SERVER_DEAD_AFTER_MS } from '@rsio/common/lib/limits';
+import { SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, decodeListAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { Heartbeat } from '@rsio/protocol/wire/messages';

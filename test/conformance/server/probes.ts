@@ -1,14 +1,10 @@
 // Probe connections: the listener serves them by itself, and what is no part of measuring resets them.
 // No case here may touch the session of the node that the probes log in as.
 
-import {
-  PROBE_CONNECTIONS_MAX,
-  PROBE_SLOTS,
-  PROBE_TIME_MAX_MS,
-  PROBE_WINDOW_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/probe/limits';
+import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/probes/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';

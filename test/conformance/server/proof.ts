@@ -2,14 +2,9 @@
 // From one address all cases together fail fewer proofs than FAILED_PROOFS_AT_ONCE, see MANY_FAILURES.
 
 import { randomBytes } from 'node:crypto';
-import {
-  DEAD_PATHS_NAMED_MAX,
-  FAILED_PROOFS_AT_ONCE,
-  PROOF_TIMEOUT_MS,
-  SESSION_ID_BYTES,
-  SLOTS_RESERVED,
-  UNPROVEN_PER_ADDRESS_MAX,
-} from '@rsio/common/lib/limits';
+import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { DEAD_PATHS_NAMED_MAX, SESSION_ID_BYTES, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
+import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { asBytes, frameBytes, RawClient, type RawIdentity } from '../../support/raw-peer.ts';
 import { type ServerCase, serverCase } from '../case.ts';

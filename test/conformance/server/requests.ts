@@ -1,7 +1,9 @@
 // LIST, OPEN, CLOSE and IOCTL: what is in their answers, and what each refuses. Who holds a volume is in holders.ts.
 // Handles that a case opens it closes again, so that the hold can be let go.
 
-import { HANDLES_PER_SESSION_MAX, LBA_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { LBA_MAX } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import {
   decodeExtentsAnswer,

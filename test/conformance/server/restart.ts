@@ -1,7 +1,7 @@
 // What a server's end and new start show to its clients. Only for a server that the suite may start anew, and after all other cases.
 // Leaves what rsiod makes of it to the client cases.
 
-import { PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { type ServerCase, serverCase } from '../case.ts';
 import { byes, equals, failed, holds, refused, sameBytes } from '../check.ts';

@@ -1,7 +1,8 @@
 // Slots and seqs (S1, S2): what is new, a copy, stale or a protocol error, and who is answered what.
 // Each case takes slots that nothing has used before, so that it knows their seqs.
 
-import { SECTOR_BYTES, SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer, encodeExtentsRequest, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';

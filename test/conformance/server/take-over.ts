@@ -1,7 +1,7 @@
 // Take-over as clients see it: what becomes of the loser's handle and of what was under way on it, who resumes which hold (H2, Verifier),
 // and instances that were replaced (H4). Leaves plain holds to holders.ts. Each case ends with nothing held by the second node.
 
-import { SESSION_SILENT_MS } from '@rsio/common/lib/limits';
+import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer, decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

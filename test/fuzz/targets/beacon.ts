@@ -3,7 +3,7 @@
 // again, reads the same.
 
 import { isDeepStrictEqual } from 'node:util';
-import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';
 import {
   type Beacon,
   decodeBeacon,

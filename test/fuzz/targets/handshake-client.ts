@@ -3,7 +3,8 @@
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
+import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeRefuse, encodeChallenge, encodeFarewell, encodeRefuse, encodeWelcome } from '@rsio/protocol/wire/message-codec';

@@ -1,9 +1,9 @@
 // The server's handshake on one connection, whatever the two frames of a client hold. Oracle: a proof is accepted only when the macs,
 // reckoned a second time (proof-oracle.ts), are right, and then it is; names and keys are refused alike; nothing but E_PROTOCOL is thrown.
 
-import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
+import { HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeFarewell, encodeHello, encodeProof } from '@rsio/protocol/wire/message-codec';

@@ -1,7 +1,7 @@
 // The codecs of message bodies and their guards. Oracle: what comes out is fit for a terminal, bounded, and goes in again as the same
 // bytes of meaning; what does not come out is E_PROTOCOL, in words that repeat nothing of what was received.
 
-import { EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/common/lib/limits';
+import { EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { isDeepStrictEqual } from 'node:util';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../fuzz-target.ts';

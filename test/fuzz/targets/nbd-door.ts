@@ -2,7 +2,7 @@
 // in their place. Oracle: no exception, the volume is asked only for what its requests may hold, output is bounded, and when it is over it
 // is over once, with nothing lent and nothing in the volume.
 
-import { NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/nbd/wire/limits';
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
 import { DoorBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
 import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';

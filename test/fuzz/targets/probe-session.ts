@@ -1,7 +1,10 @@
 // The server's end of a probe connection, and a proven client that does whatever it likes on it. Oracle: no exception; what is said is
 // frames, READ data is zeros' length and no more than was asked for; nothing is lent, and no timer left, when it has ended, and it ends.
 
-import { OUTPUT_BUFFER_BYTES, OUTPUT_QUEUED_MAX_BYTES, PROBE_TIME_MAX_MS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';
+import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';

@@ -3,15 +3,10 @@
 // bounds, everything that is said is frames; and when the session ends it ends: nothing is lent, open, or waited for any more.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import {
-  BODY_MAX_BYTES,
-  OUTPUT_BUFFER_BYTES,
-  OUTPUT_HARD_MAX_BYTES,
-  PATHS_PER_TRUNK_MAX,
-  REREAD_MAX_BYTES,
-  SLOTS,
-  WINDOW_BYTES,
-} from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { OUTPUT_BUFFER_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
+import { REREAD_MAX_BYTES } from '@rsio/rssrv/session/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';

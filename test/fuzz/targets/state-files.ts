@@ -7,7 +7,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import { INSTANCE_MAX } from '@rsio/common/lib/limits';
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/rsiod/network/identity';
 import { Holders } from '@rsio/rssrv/holds/holders';
 import { RunRecords } from '@rsio/rssrv/listener/run-records';

@@ -1,7 +1,9 @@
 // The stream decoder of the wire. Oracle: the frames that come out, written again by hand, are byte for byte what was taken in; and
 // whatever the cuts, the same frames come out and the same reason ends the stream. Memory is only taken for lengths that were checked.
 
-import { BODY_MAX_BYTES, HANDSHAKE_MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
+import { MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { frameEntry, OP } from '@rsio/protocol/wire/frames';

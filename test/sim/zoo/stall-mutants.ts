@@ -1,13 +1,13 @@
 // Mutants of rules E1 and E2: when waiting I/O is given up, and what keeps it from running over newer data afterwards.
 // Leaves running them to the zoo.
 
+import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';
-import type { StallWatch } from '@rsio/rsiod/volumes/stall-watch';
+import type { StallWatch } from '@rsio/rsiod/volumes/stall';
 import { Volume } from '@rsio/rsiod/volumes/volume';
-import type { Clock } from '@rsio/common/lib/clock';
 import { override } from '../override.ts';
 import { all, type Mutant } from './mutant.ts';
 

@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { systemClock } from '../lib/clock.ts';
-import { CONFIG_SAVE_MAX_MS } from '../lib/limits.ts';
+import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
 import { openConfigFile, saveConfigFile } from './config-file.ts';
 import type { FileSystem } from '../files/file-replacement.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RsError } from '../lib/errors.ts';
-import { CONFIG_FILE_MAX_BYTES } from '../lib/limits.ts';
+import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
 import { loadRscltConfig, loadRssrvConfig, readConfigFile } from './load-config.ts';
 
 const MAKE_FIFO = 'mkfifo';

@@ -3,7 +3,8 @@
 // Single names and values are judged here by the schema (E_CONFIG); what several sections make together is judged by the reader
 // before anything is saved (config-file.ts).
 
-import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from '../lib/limits.ts';
+import { INTERFACES_MAX } from '../lib/limits.ts';
+import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
 import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.ts';

@@ -7,7 +7,7 @@ import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { checkSocketPath } from '../daemon/unix-socket.ts';
 import { programVersion } from '../lib/version.ts';
-import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from '../lib/limits.ts';
+import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlMethods } from './methods.ts';
 import { misfit } from './shape.ts';

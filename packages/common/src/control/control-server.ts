@@ -8,7 +8,7 @@ import { RsError, toRsError } from '../lib/errors.ts';
 import type { Log } from '../log/log.ts';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
 import { programVersion } from '../lib/version.ts';
-import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from '../lib/limits.ts';
+import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod } from './methods.ts';
 import { controlParams } from './params.ts';

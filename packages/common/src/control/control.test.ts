@@ -10,14 +10,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { quietLog } from '../log/log.ts';
 import { programVersion } from '../lib/version.ts';
+import { UNIX_PATH_MAX_BYTES } from '../daemon/limits.ts';
 import {
   CONTROL_ANSWER_MS,
-  CONTROL_TIMEOUT_MS,
   CONTROL_CONNECTIONS_MAX,
   CONTROL_LINE_MAX_BYTES,
   CONTROL_REQUESTS_OUT_MAX,
-  UNIX_PATH_MAX_BYTES,
-} from '../lib/limits.ts';
+  CONTROL_TIMEOUT_MS,
+} from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { callControl } from './control-client.ts';
 import { type ControlHandlers, type ControlServer, startControlServer } from './control-server.ts';

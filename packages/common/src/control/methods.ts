@@ -3,7 +3,7 @@
 // context} in place of result. rsconfig, crsio, the tests and people with `nc` use the same. docs/CONTROL.md says how it may grow.
 // Times in `...Ms` are milliseconds of the wall clock since 1970, durations milliseconds or, in `...Us`, microseconds.
 
-import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from '../lib/limits.ts';
+import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
 /** Grows when a reader of the old one would misunderstand the new one; what is only added leaves it as it is. */

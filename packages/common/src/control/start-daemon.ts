@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
-import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../lib/limits.ts';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
 /** The daemon has its own, shorter bound. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;

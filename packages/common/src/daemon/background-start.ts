@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
-import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../lib/limits.ts';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
 /** Set for the child, which removes it: what the daemon starts in its turn must not take itself for a starting daemon. */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../lib/limits.ts';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { useProgram } from '../testing/program-file.ts';
 import { startInBackground } from './background-start.ts';

@@ -4,7 +4,7 @@
 import { lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { UNIX_PATH_MAX_BYTES } from '../lib/limits.ts';
+import { UNIX_PATH_MAX_BYTES } from './limits.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 
 const OWNER_ONLY = 0o600;

@@ -5,7 +5,7 @@
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
-import { CONFIG_SAVE_MAX_MS } from '../lib/limits.ts';
+import { CONFIG_SAVE_MAX_MS } from './limits.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './linked-file.ts';

@@ -5,7 +5,7 @@
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { RsError } from '../lib/errors.ts';
-import { CONFIG_LINKS_MAX } from '../lib/limits.ts';
+import { CONFIG_LINKS_MAX } from './limits.ts';
 
 export interface LinkFileSystem {
   readonly lstatSync: typeof lstatSync;

@@ -5,7 +5,7 @@
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { LOG_BUFFER_MAX_BYTES } from '../lib/program-limits.ts';
+import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 
 const LOG_MODE = 0o640;
 

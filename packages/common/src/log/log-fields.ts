@@ -1,7 +1,7 @@
 // The one place where keys are kept out of the log: every field of a record passes through here.
 // Invariant: the result is plain data of bounded depth, without secrets and without the bytes of any buffer.
 
-import { LOG_FIELD_DEPTH_MAX } from '../lib/program-limits.ts';
+import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 

@@ -5,7 +5,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from '../lib/program-limits.ts';
+import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { LogReader } from './log-reader.ts';
 

@@ -3,7 +3,7 @@
 // Invariants: memory is bounded however long a line is; each complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from '../lib/program-limits.ts';
+import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { formatLocalTime, formatLogLine, formatTime } from './log-line.ts';

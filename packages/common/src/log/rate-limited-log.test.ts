@@ -2,7 +2,7 @@
 // Leaves what is a kind to those who write.
 
 import { expect, test } from 'vitest';
-import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '../lib/limits.ts';
+import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { FrequentLog } from './rate-limited-log.ts';
 

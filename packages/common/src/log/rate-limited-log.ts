@@ -2,7 +2,7 @@
 // they were, so that nobody fills a disk; all of them at level debug. A kind is an object and what is said of it. What is said is the caller's.
 // Invariants: what is left out is told, at the latest when it is closed; memory is bounded; without anything left out there is no timer.
 
-import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '../lib/limits.ts';
+import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Log } from './log.ts';
 import { plural } from '../lib/units.ts';

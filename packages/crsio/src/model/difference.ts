@@ -1,7 +1,7 @@
 // Which lines two texts share, by their longest common subsequence. Pure. Keys in them are not shown.
 // Invariant: work and memory are bounded by DIFF_CELLS_MAX; larger changes are told as one block out, one block in.
 
-import { DIFF_CELLS_MAX } from '@rsio/common/lib/program-limits';
+import { DIFF_CELLS_MAX } from '../widgets/limits.ts';
 
 export interface DifferenceLine {
   readonly sign: '-' | '+' | ' ';

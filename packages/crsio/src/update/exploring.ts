@@ -1,7 +1,7 @@
 // The screens on which something is searched: namespaces, the servers of one namespace, and the test of paths. They show what comes while it
 // comes; a screen that was left hears nothing more.
 
-import { PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';

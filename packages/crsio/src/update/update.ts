@@ -1,7 +1,7 @@
 // THE step of the model: a state and what happened give the next state and what is to be done. Pure; whole walks are tested without a
 // terminal. Invariant: as long as the terminal is too small to show what a key does, no key does anything but leave unchanged work.
 
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/common/lib/program-limits';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
 import { pageSize } from '../widgets/page-size.ts';
 import { lastTop } from '../view/page-view.ts';
 import { pageOf } from '../pages/pages.ts';

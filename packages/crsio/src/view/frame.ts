@@ -2,7 +2,7 @@
 // Pure: a state gives a canvas and the cursor's place.
 // Invariant: on a terminal below 80x24 nothing is drawn but the sentence that says so.
 
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '@rsio/common/lib/program-limits';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
 import { focused, type Form } from '../model/form.ts';
 import { isUnsaved, topScreen, type State } from '../model/state.ts';
 import { drawBorder, type Signs } from '../widgets/border.ts';

@@ -2,7 +2,7 @@
 // in so many columns and where the cursor stands.
 // Invariant: the cursor stands between grapheme clusters, and the text has no control characters and at most FIELD_TEXT_MAX_CHARS.
 
-import { FIELD_TEXT_MAX_CHARS } from '@rsio/common/lib/program-limits';
+import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
 import type { KeyName } from './keys.ts';
 import { graphemesOf, textWidth } from './text-width.ts';
 

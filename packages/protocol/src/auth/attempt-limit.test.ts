@@ -3,12 +3,12 @@
 
 import { describe, expect, test } from 'vitest';
 import {
-  FAILED_PROOF_EACH_MS,
-  FAILED_PROOF_OF_NODE_EACH_MS,
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,
   FAILED_PROOFS_REMEMBERED_MAX,
-} from '@rsio/common/lib/limits';
+  FAILED_PROOF_EACH_MS,
+  FAILED_PROOF_OF_NODE_EACH_MS,
+} from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { AttemptLimit, type Claim, ProofLimits } from './attempt-limit.ts';
 

@@ -5,12 +5,12 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import {
-  FAILED_PROOF_EACH_MS,
-  FAILED_PROOF_OF_NODE_EACH_MS,
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,
   FAILED_PROOFS_REMEMBERED_MAX,
-} from '@rsio/common/lib/limits';
+  FAILED_PROOF_EACH_MS,
+  FAILED_PROOF_OF_NODE_EACH_MS,
+} from './limits.ts';
 
 /** So many failures at once, and then one for each such time. */
 export interface Allowance {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { MAC_BYTES, NONCE_BYTES } from '@rsio/common/lib/limits';
+import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';

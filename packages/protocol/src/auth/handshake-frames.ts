@@ -4,7 +4,8 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, HEADER_BYTES } from '@rsio/common/lib/limits';
+import { HEADER_BYTES } from '../wire/limits.ts';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { MAC_BYTES, NONCE_BYTES } from '@rsio/common/lib/limits';
+import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { chooseFeatures, chooseVersion } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome } from '../wire/message-codec.ts';

@@ -2,7 +2,7 @@
 // handshake. Invariant: no key is used for two purposes (info and label differ), and macs are compared in constant time.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { MAC_BYTES } from '@rsio/common/lib/limits';
+import { MAC_BYTES } from '../wire/limits.ts';
 
 // All by HKDF-SHA-256; numbers are big-endian:
 //

@@ -2,7 +2,9 @@
 // takes nothing for what the server sends. What a server claims beyond that costs it the path, not the client memory.
 
 import { expect, test } from 'vitest';
-import { BODY_MAX_BYTES, IO_MAX_SECTORS, SECTOR_BYTES, SEGMENT_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES } from '../link/limits.ts';
+import { IO_MAX_SECTORS } from '../wire/limits.ts';
 import { IDEAL_LINK } from '../testing/memory-transport.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';

@@ -3,20 +3,10 @@
 // client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
-import { LATE_LOOK_MS, LATE_MS } from '@rsio/common/lib/program-limits';
-import {
-  HEDGE_LOOK_MS,
-  HEDGE_MIN_MS,
-  HEDGES_MAX,
-  OUTPUT_QUEUED_MAX_BYTES,
-  RATE_PROBE_LONGEST_MS,
-  RATE_PROBE_MAX_MS,
-  RATE_PROBE_SHARE,
-  SLOTS,
-  SLOTS_QUARANTINE_MAX,
-  SLOTS_RESERVED,
-  VOLUME_SLOT_SHARE,
-} from '@rsio/common/lib/limits';
+import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
+import { SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
+import { HEDGES_MAX, HEDGE_LOOK_MS, LATE_LOOK_MS, RATE_PROBE_SHARE, SLOTS_QUARANTINE_MAX, VOLUME_SLOT_SHARE } from './limits.ts';
+import { HEDGE_MIN_MS, LATE_MS, RATE_PROBE_LONGEST_MS, RATE_PROBE_MAX_MS } from './paths/limits.ts';
 import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';

@@ -2,7 +2,7 @@
 // Leaves the frames that ask and confirm to trunk.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { DEAD_PATHS_NAMED_MAX } from '@rsio/common/lib/limits';
+import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 import { Fences } from './fences.ts';
 
 function fencesWith(...dead: number[]): Fences {

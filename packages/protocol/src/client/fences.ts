@@ -2,7 +2,7 @@
 // silent, until FENCED. Handles whose I/O was given up (S11) are kept the same way in another object, for REVOKE and REVOKED. Invariant: a
 // number leaves only by its answer, a path also by a WELCOME to a join that named it, or with the session.
 
-import { DEAD_PATHS_NAMED_MAX } from '@rsio/common/lib/limits';
+import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
 /** What a FENCED means: it confirms a dead path; that was confirmed meanwhile in another way; it was not asked for on this path. */
 export type FencedKind = 'fenced' | 'known' | 'violation';

@@ -2,7 +2,9 @@
 // nothing of the one is sent, opened again or closed before REVOKED. Leaves giving up with the session to give-up.test.ts.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES, SLOTS, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { WINDOW_BYTES } from '../link/limits.ts';
+import { SLOTS } from '../wire/limits.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeRevoke } from '../wire/message-codec.ts';

@@ -3,7 +3,8 @@
 // who waits is told once, after REVOKED or after another session has begun; each REVOKE of a handle names the same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { REVOKE_TAGS_MAX, REVOKES_MAX } from '@rsio/common/lib/limits';
+import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
+import { REVOKES_MAX } from './limits.ts';
 import type { Attachment } from './attachment.ts';
 import { type FencedKind, Fences } from './fences.ts';
 import type { Path } from './paths/path.ts';

@@ -2,7 +2,7 @@
 // said OK. The server is a script; lost sessions and revoked handles are opener.test.ts's and revoke-lost.test.ts's.
 
 import { describe, expect, test } from 'vitest';
-import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '@rsio/common/lib/limits';
+import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeFailureAnswer } from '../wire/message-codec.ts';

@@ -3,7 +3,7 @@
 // told that all is well only when the server has said so; a handle's number is spoken of in its own session only.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '@rsio/common/lib/limits';
+import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
 import { TAKE } from '../wire/messages.ts';

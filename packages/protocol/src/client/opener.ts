@@ -5,7 +5,7 @@
 // its hold stays. And no attachment is opened while an earlier one of its volume is leaving: that one's CLOSE may end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from '@rsio/common/lib/limits';
+import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
 import { IOCTL, type OpenAnswer } from '../wire/messages.ts';

@@ -2,19 +2,18 @@
 // which deaths count towards probation, and what ends that. The network and the server are the test's.
 
 import { describe, expect, test } from 'vitest';
+import { HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
 import {
-  HANDSHAKE_PATIENCE_MS,
   PATH_SETTLED_MS,
   PROBATION_DEATHS,
   PROBATION_MS,
-  PROOF_TIMEOUT_MS,
   RECONNECT_FIRST_MS,
   RECONNECT_GROWTH,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
   WRONG_KEY_RETRY_MAX_MS,
   WRONG_KEY_RETRY_MIN_MS,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';

@@ -13,18 +13,16 @@ import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { Histogram } from '@rsio/common/structures/histogram';
 import type { Directions, PathState, PathTotals } from '../link/path-facts.ts';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
+import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
 import {
-  BODY_MAX_BYTES,
   DRAINING_RETRY_MS,
-  HANDSHAKE_MESSAGE_MAX_BYTES,
-  HANDSHAKE_PATIENCE_MS,
   JOIN_RETRY_MS,
-  MESSAGE_MAX_BYTES,
   PATH_SETTLED_MS,
   PROBATION_DEATHS,
   PROBATION_MS,
   PROBATION_WINDOW_MS,
-  PROOF_TIMEOUT_MS,
   RECONNECT_AWAY_GROWTH,
   RECONNECT_FIRST_MS,
   RECONNECT_GROWTH,
@@ -32,7 +30,7 @@ import {
   RECONNECT_MIN_MS,
   WRONG_KEY_RETRY_MAX_MS,
   WRONG_KEY_RETRY_MIN_MS,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge } from '../wire/messages.ts';

@@ -4,14 +4,10 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  REOPEN_RETRY_MS,
-  REPLAY_CELL_BYTES,
-  REPLAY_CELL_COST_BYTES,
-  REPLAY_RANGE_COST_BYTES,
-  SECTOR_BYTES,
-  SLOTS,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SLOTS } from '../wire/limits.ts';
+import { REOPEN_RETRY_MS } from './limits.ts';
+import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES } from './replay/limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';

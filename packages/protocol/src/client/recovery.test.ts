@@ -2,17 +2,12 @@
 // what a FLUSH covers; what goes with FUA, and what waits for room. The server is a script; the same at random is recovery-random.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import {
-  REOPEN_RETRY_MS,
-  REPLAY_CELL_BYTES,
-  REPLAY_CELL_COST_BYTES,
-  REPLAY_LOG_BYTES,
-  REPLAY_RANGE_COST_BYTES,
-  REPLAY_REQUESTS_OUT_MAX,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-  SLOTS,
-} from '@rsio/common/lib/limits';
+import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES } from '../link/limits.ts';
+import { SLOTS } from '../wire/limits.ts';
+import { REOPEN_RETRY_MS } from './limits.ts';
+import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES, REPLAY_REQUESTS_OUT_MAX } from './replay/limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';

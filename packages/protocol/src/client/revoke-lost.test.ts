@@ -2,7 +2,7 @@
 // hold is left behind, and nobody is asked for what cannot be had. The server is a script; what is sent again is revoke.test.ts's.
 
 import { describe, expect, test } from 'vitest';
-import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from '@rsio/common/lib/limits';
+import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { REVOKED, RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeFarewell } from '../wire/message-codec.ts';

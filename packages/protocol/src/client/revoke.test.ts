@@ -3,7 +3,8 @@
 // of an attachment that another client took revoke-lost.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { REOPEN_RETRY_MS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { REOPEN_RETRY_MS } from './limits.ts';
 import { REVOKED, RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { IOCTL, TAKE } from '../wire/messages.ts';

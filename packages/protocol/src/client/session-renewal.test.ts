@@ -2,7 +2,7 @@
 // The server is a script; how a real one ends a session before that is packages/rssrv's.
 
 import { expect, test } from 'vitest';
-import { REOPEN_RETRY_MS, SESSION_RENEW_MS } from '@rsio/common/lib/limits';
+import { REOPEN_RETRY_MS, SESSION_RENEW_MS } from './limits.ts';
 import { RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';

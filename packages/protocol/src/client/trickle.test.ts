@@ -2,8 +2,9 @@
 // Leaves what is done about late READs before that to scheduler-links.test.ts.
 
 import { expect, test } from 'vitest';
-import { LATE_LOOK_MS, LATE_MS } from '@rsio/common/lib/program-limits';
-import { HEDGES_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HEDGES_MAX, LATE_LOOK_MS } from './limits.ts';
+import { LATE_MS } from './paths/limits.ts';
 import type { ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { ANSWER, OP } from '../wire/frames.ts';

@@ -4,7 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
-import { ANSWER_PARTS_MAX_BYTES, MESSAGE_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
+import { ANSWER_PARTS_MAX_BYTES } from './paths/limits.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';

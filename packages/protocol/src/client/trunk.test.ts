@@ -2,7 +2,8 @@
 // do. What a server may not do is in trunk-peer.test.ts. The same against a real server, with everything at random, is rssrv's session.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { OUTPUT_QUEUED_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';

@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
-import { HEARD_HEARTBEATS } from '@rsio/common/lib/limits';
+import { HEARD_HEARTBEATS } from './limits.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge, ServerInterface, Welcome } from '../wire/messages.ts';

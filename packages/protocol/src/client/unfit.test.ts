@@ -3,7 +3,7 @@
 // The server is a script; what a real one refuses at its start is packages/rssrv's.
 
 import { describe, expect, test } from 'vitest';
-import { UNFIT_RETRY_MS } from '@rsio/common/lib/limits';
+import { UNFIT_RETRY_MS } from './limits.ts';
 import { RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import type { OpenAnswer } from '../wire/messages.ts';

@@ -2,7 +2,8 @@
 // Leaves I/O through such jumps to the simulator, which does them in every seed.
 
 import { expect, test } from 'vitest';
-import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 

@@ -2,7 +2,7 @@
 // It ends once, for whatever reason, and says so once; after that nothing comes up and nothing goes down.
 
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { OUTPUT_HARD_MAX_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_HARD_MAX_BYTES } from './limits.ts';
 import { Decoder } from '../wire/decoder.ts';
 import { Encoder, type OutputPool } from '../wire/encoder.ts';
 import type { Header } from '../wire/header.ts';

@@ -4,7 +4,7 @@
 // PONG is a proof that it hears us.
 
 import type { Direction, Directions } from './path-facts.ts';
-import { DIRECTION_FAIL_HEARTBEATS } from '@rsio/common/lib/limits';
+import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };

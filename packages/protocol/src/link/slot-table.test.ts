@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
-import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader, type Header } from '../wire/header.ts';
 import { SlotTable } from './slot-table.ts';

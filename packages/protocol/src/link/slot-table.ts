@@ -6,7 +6,7 @@
 //   idle|done --seq + 1 given up--> done (STALE, never executed)
 
 import { assert } from '@rsio/common/lib/assert';
-import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from './limits.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 

@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LAST_WORDS_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { LAST_WORDS_TIMEOUT_MS } from './limits.ts';
 import { adoptSocket, stopReading } from './tcp-transport.ts';
 
 let server: net.Server;

@@ -4,7 +4,7 @@
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
-import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/common/lib/limits';
+import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
 import type { Connector, PathTransport, TransportHandler } from './path-transport.ts';
 
 class TcpTransport implements PathTransport {

@@ -3,7 +3,8 @@
 // when it is told to. Leaves judging the outcome to the test. Invariant: everything follows from the numbers given, none from real time.
 
 import { Histogram } from '@rsio/common/structures/histogram';
-import { SECTOR_BYTES, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { WINDOW_BYTES } from '../link/limits.ts';
 import { Attachment } from '../client/attachment.ts';
 import { Dispatcher } from '../client/dispatcher.ts';
 import { judgePath, quietSinceMs } from '../client/paths/failover.ts';

@@ -2,14 +2,10 @@
 // is executed later says what it is. Leaves the log and the server to the tests.
 
 import { assert } from '@rsio/common/lib/assert';
-import {
-  REPLAY_CELL_BYTES,
-  REPLAY_CELL_COST_BYTES,
-  REPLAY_RANGE_COST_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-  SLOTS,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/replay/limits.ts';
+import { SEGMENT_BYTES } from '../link/limits.ts';
+import { SLOTS } from '../wire/limits.ts';
 import type { Replay } from '../client/replay/replay.ts';
 import { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';

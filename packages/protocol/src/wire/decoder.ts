@@ -4,7 +4,8 @@
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { BODY_MAX_BYTES, DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 

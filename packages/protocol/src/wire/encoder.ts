@@ -11,7 +11,7 @@ import {
   OUTPUT_BATCH_MIN_BYTES,
   OUTPUT_BUFFERS_POOLED_MAX,
   OUTPUT_BUFFER_BYTES,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
 /** Where batches go. `done` is called once, when the bytes may be overwritten (written, or the connection closed). */

@@ -3,7 +3,8 @@
 // of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, NAME_MAX_BYTES, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from './limits.ts';
 
 /** `field` is what an error calls the value: `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;

@@ -4,7 +4,8 @@
 //       op   flags  handle/status  slot   seq    length (u32) at 8..11, aux (u32)   message frames
 // A Header object is written over by each read: nobody keeps one beyond the call that got it.
 
-import { IO_MAX_SECTORS, SECTOR_BYTES, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from './limits.ts';
 import { ANSWER, FLAG, frameEntry, OP } from './frames.ts';
 
 export interface Header {

@@ -5,23 +5,21 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
+import { BODY_MAX_BYTES, INTERFACES_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../auth/limits.ts';
 import {
-  BODY_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
   FEATURES_OFFERED_MAX,
-  HANDSHAKE_MESSAGE_MAX_BYTES,
   HOLDERS_NAMED_MAX,
   INSTANCE_MAX,
-  INTERFACES_MAX,
   INTERFACES_NAMED_MAX,
   LBA_MAX,
   MAC_BYTES,
   MESSAGE_MAX_BYTES,
   SENTENCE_MAX_CHARS,
-  VOLUME_MAX_BYTES,
   VOLUMES_PER_FRAME_MAX,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { cleanText } from './guards.ts';
 import * as codec from './message-codec.ts';
 import { type Hello, TAKE, type VolumeEntry } from './messages.ts';

@@ -5,28 +5,25 @@
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
+import { BODY_MAX_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
-  BODY_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
   FEATURES_OFFERED_MAX,
   HOLDERS_NAMED_MAX,
   INTERFACES_NAMED_MAX,
   LBA_MAX,
-  MESSAGE_MAX_BYTES,
   MAC_BYTES,
+  MESSAGE_MAX_BYTES,
   NONCE_BYTES,
   REVOKE_TAGS_MAX,
   SENTENCE_MAX_CHARS,
-  SERVERID_MAX,
   SESSION_ID_BYTES,
   SHORT_TEXT_MAX_CHARS,
   SLOTS_RESERVED,
-  UNIVERSE_MAX,
   VERSIONS_OFFERED_MAX,
-  VOLUME_MAX_BYTES,
   VOLUMES_PER_FRAME_MAX,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import {
   addedLater,
   bytesOf,

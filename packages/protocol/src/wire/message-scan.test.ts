@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
-import { MESSAGE_DEPTH_MAX } from '@rsio/common/lib/limits';
+import { MESSAGE_DEPTH_MAX } from './limits.ts';
 import { scanValue } from './message-scan.ts';
 
 const plain = new Packr({ useRecords: false, variableMapSize: true });

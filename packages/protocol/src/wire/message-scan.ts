@@ -3,7 +3,7 @@
 // booleans and nil only, no deeper than MESSAGE_DEPTH_MAX, and nothing in it claims more than the bytes that are there.
 // Extension types are refused here, since a general decoder would build errors, patterns and record readers from a stranger's bytes.
 
-import { MESSAGE_DEPTH_MAX } from '@rsio/common/lib/limits';
+import { MESSAGE_DEPTH_MAX } from './limits.ts';
 
 const WRONG = -1;
 

@@ -4,8 +4,7 @@
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { ERRORS } from '@rsio/common/lib/errors';
-import * as programLimits from '@rsio/common/lib/program-limits';
-import * as limits from '@rsio/common/lib/limits';
+import { allLimits } from '@rsio/common/testing/all-limits';
 import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
 import { writeIoHeader } from './header.ts';
@@ -143,9 +142,7 @@ describe('fields in the order on the wire', () => {
   });
 });
 
-const BOUNDS: ReadonlyMap<string, number> = new Map(
-  Object.entries({ ...limits, ...programLimits }).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : [])),
-);
+const BOUNDS = await allLimits();
 const FACTORS: Readonly<Record<string, number>> = { ms: 1, s: 1000, KiB: 1024, MiB: 1024 ** 2 };
 
 /** Numbers that the page gives for a bound: `3 s (NAME)` in text, `| NAME | 3 s |` in a table. */
@@ -167,7 +164,7 @@ function statedBounds(): { name: string; value: number; text: string }[] {
 describe('bounds', () => {
   const stated = statedBounds();
 
-  test('every number is that of limits.ts', () => {
+  test('every number is that of a limits.ts', () => {
     expect(stated.filter(({ name, value }) => BOUNDS.get(name) !== value)).toEqual([]);
     expect(stated.length).toBeGreaterThan(60);
   });

@@ -5,7 +5,7 @@
 import type { Shape } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseDuration, printDuration } from '@rsio/common/lib/units';
-import { WAIT_MAX_MS, WAIT_MS } from '@rsio/common/lib/limits';
+import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';
 import type { CommandContext } from './command-context.ts';
 
 export interface OptionSpec {

@@ -7,7 +7,7 @@ import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '@rsio/common/lib/limits';
+import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
 import type { OptionSpec } from './command.ts';
 import type { CommandContext } from './command-context.ts';
 

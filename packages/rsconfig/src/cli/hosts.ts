@@ -6,7 +6,8 @@ import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sock
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { parseEndpoint } from '@rsio/common/lib/units';
-import { HOST_LOOKUP_TIMEOUT_MS, PORT_MAX } from '@rsio/common/lib/limits';
+import { PORT_MAX } from '@rsio/common/lib/limits';
+import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
 import { usageError } from './command.ts';
 
 /** A name may have letters of any script, which the resolver takes as they are; what is surely none is refused. */

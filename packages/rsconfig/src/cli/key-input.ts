@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { INPUT_MAX_BYTES } from '@rsio/common/lib/limits';
+import { INPUT_MAX_BYTES } from './limits.ts';
 import { type OptionSpec, usageError } from './command.ts';
 import type { CommandContext } from './command-context.ts';
 

@@ -3,7 +3,7 @@
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { WAIT_MS, WAIT_POLL_MS } from '@rsio/common/lib/limits';
+import { WAIT_MS, WAIT_POLL_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';

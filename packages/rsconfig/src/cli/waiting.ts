@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
-import { WAIT_POLL_MS } from '@rsio/common/lib/limits';
+import { WAIT_POLL_MS } from './limits.ts';
 
 /** What of the process waiting needs. */
 export interface WaitingPorts {

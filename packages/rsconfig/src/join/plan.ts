@@ -10,7 +10,8 @@ import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/sch
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { isName } from '@rsio/common/lib/units';
-import { INTERFACES_MAX, NAME_MAX_BYTES, PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import { INTERFACES_MAX, NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 
 /** A path that works: from an address of this machine to an interface of a server. */
 export interface UsablePath {

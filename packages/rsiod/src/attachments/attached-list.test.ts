@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { RESTORE_POLL_MS, RESTORE_RETRY_MS } from '@rsio/common/lib/limits';
+import { RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedList } from './attached-list.ts';

@@ -3,15 +3,10 @@
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
-import {
-  ATTACH_WAIT_MS,
-  DETACH_WAIT_MS,
-  PATH_SETTLED_MS,
-  REOPEN_RETRY_MS,
-  TAKE_OVER_WAIT_MS,
-  UNFIT_RETRY_MS,
-} from '@rsio/common/lib/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
+import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
+import { ATTACH_WAIT_MS, DETACH_WAIT_MS } from './limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

@@ -6,16 +6,10 @@ import type { ClientNamespaceConfig, StallPolicy, VolumeOverride } from '@rsio/c
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import {
-  ATTACH_WAIT_MS,
-  REPLAY_SLABS_POOLED_MAX,
-  STOP_VOLUME_MS,
-  STOP_WAIT_MAX_MS,
-  STOP_WAIT_MS,
-  TAKE_OVER_WAIT_MS,
-  VOLUMES_AT_ONCE,
-  LOG_TOTAL_BYTES,
-} from '@rsio/common/lib/limits';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
+import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
+import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
+import { ATTACH_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';

@@ -4,7 +4,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { DETACH_WAIT_MS, HAND_OVER_WAIT_MS } from '@rsio/common/lib/limits';
+import { DETACH_WAIT_MS, HAND_OVER_WAIT_MS } from './limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { DeviceVolume, VolumeDevices } from '../volumes/frontend-volume.ts';
 import { labelOf } from './offers.ts';

@@ -2,7 +2,8 @@
 // replay-log.test.ts.
 
 import { expect, test } from 'vitest';
-import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
+import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { LogTrimmer } from './log-trimmer.ts';

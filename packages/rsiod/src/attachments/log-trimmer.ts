@@ -3,7 +3,7 @@
 // a volume that cannot be flushed now is left out, so none waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from '@rsio/common/lib/limits';
+import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
 /** A volume, as far as its log goes. */

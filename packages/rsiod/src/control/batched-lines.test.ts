@@ -1,7 +1,7 @@
 // A server with a thousand volumes that goes and comes back: a few lines in the log of rsiod, not a thousand each time.
 // Leaves the storage's new life, which is told in one line, to incarnation-events.test.ts.
 
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { ManyLines } from './batched-lines.ts';

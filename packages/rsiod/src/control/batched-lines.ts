@@ -2,7 +2,7 @@
 // as they are, the rest is counted in one line. Leaves the words to notifications.ts. Invariant: each is written, or counted within NEW_LIFE_NEWS_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 
 interface Kind {
   /** Those that are written, up to NEW_LIFE_NAMED_MAX, and those that are counted. */

@@ -7,7 +7,7 @@ import { CONTROL_VERSION } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
-import { LIST_WAIT_MS } from '@rsio/common/lib/limits';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';

@@ -2,7 +2,7 @@
 // Leaves to the daemon what is an event, and to the log what must be kept longer.
 
 import type { EventView } from '@rsio/common/control/methods';
-import { EVENTS_KEPT } from '@rsio/common/lib/limits';
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 
 export class EventList {

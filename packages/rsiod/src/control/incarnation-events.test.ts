@@ -1,7 +1,7 @@
 // A server that was started anew, told in one line although each of its volumes began a new life.
 // Leaves volumes of which something is sent again to notifications.ts.
 
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LifeNews } from './incarnation-events.ts';

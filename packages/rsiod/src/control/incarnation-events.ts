@@ -2,7 +2,7 @@
 // thousand volumes. What is sent again is told of each volume by notifications.ts. Invariant: each is told once, within NEW_LIFE_NEWS_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from '@rsio/common/lib/program-limits';
+import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 
 export class LifeNews {
   private readonly clock: Clock;

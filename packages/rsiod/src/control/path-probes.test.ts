@@ -2,7 +2,7 @@
 // Leaves measuring over real connections to test/integration/probe-connection.test.ts.
 
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import { PROBES_TIME_MAX_MS } from '@rsio/common/lib/limits';
+import { PROBES_TIME_MAX_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';

@@ -9,7 +9,7 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { PROBES_TIME_MAX_MS } from '@rsio/common/lib/limits';
+import { PROBES_TIME_MAX_MS } from './limits.ts';
 import type { Route } from '../network/namespace.ts';
 import type { LeftOut } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';

@@ -15,8 +15,8 @@ import type {
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural, printDuration } from '@rsio/common/lib/units';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
-import { STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import { STALL_FAIL_GRACE_MS } from '../volumes/limits.ts';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from '../network/namespace.ts';
 import { labelOf } from '../attachments/offers.ts';

@@ -3,7 +3,7 @@
 
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { STOP_WAIT_MAX_MS } from '@rsio/common/lib/limits';
+import { STOP_WAIT_MAX_MS } from '../sys/limits.ts';
 import { expect, it } from 'vitest';
 import type { LeftDevice } from './kept-devices.ts';
 import { letAllGo } from './device-release.ts';

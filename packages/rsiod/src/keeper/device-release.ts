@@ -4,7 +4,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '@rsio/common/lib/limits';
+import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import type { LeftDevice } from './kept-devices.ts';
 

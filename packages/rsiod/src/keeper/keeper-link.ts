@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from '@rsio/common/lib/limits';
+import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
 /** The link's descriptor. Set by the keeper for its child, which removes it. */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';

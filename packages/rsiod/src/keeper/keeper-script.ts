@@ -8,7 +8,7 @@ import {
   KEEPER_QUIET_SECONDS,
   KEEPER_SETTLED_MS,
   KEEPER_SILENCE_SECONDS,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 /** System call numbers: prctl of each architecture; those of descriptors are the same everywhere. */

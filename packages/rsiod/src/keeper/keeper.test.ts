@@ -5,7 +5,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { KEEPER_LIVES_MAX, KEEPER_SILENCE_SECONDS } from '@rsio/common/lib/limits';
+import { KEEPER_LIVES_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { keeperAbove, keeperFor } from './keeper-choice.ts';
 import { keeperArguments } from './keeper-script.ts';

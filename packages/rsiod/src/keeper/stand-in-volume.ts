@@ -6,8 +6,7 @@ import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { DeviceVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
-import { StallWatch } from '../volumes/stall-watch.ts';
-import type { StallWord } from '../volumes/stall.ts';
+import { StallWatch, type StallWord } from '../volumes/stall.ts';
 import type { DeviceNote } from './device-note.ts';
 
 export interface StandInPorts {

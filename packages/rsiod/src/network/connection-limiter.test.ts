@@ -1,7 +1,7 @@
 // Who goes when: so many at a time, in order of coming, nobody held up for long, and nothing left behind. What thousands of paths gain by
 // it is seen in test/integration/many-servers.test.ts.
 
-import { CONNECT_TURN_MS, CONNECTS_AT_ONCE_MAX } from '@rsio/common/lib/limits';
+import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { beforeEach, expect, test } from 'vitest';

@@ -3,7 +3,7 @@
 // which stay silent hold nobody up. Invariant: whoever waits gets a turn, in order of coming, and no timer runs while nobody waits.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { CONNECT_TURN_MS, CONNECTS_AT_ONCE_MAX } from '@rsio/common/lib/limits';
+import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 
 export class Turnstile {

@@ -3,7 +3,8 @@
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
-import { PATH_SETTLED_MS, RECONNECT_MAX_MS, SERVERS_PER_CLIENT_MAX } from '@rsio/common/lib/limits';
+import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
+import { PATH_SETTLED_MS, RECONNECT_MAX_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

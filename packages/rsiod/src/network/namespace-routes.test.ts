@@ -1,7 +1,9 @@
 // Which paths a namespace has: they follow the server's list and the configuration, and leave nothing behind when they go. The plan itself is
 // tested in route-plan.test.ts; what happens to paths that are there in namespace.test.ts.
 
-import { FREQUENT_LOG_MS, END_POINTS_REMEMBERED_MAX, PATH_SETTLED_MS } from '@rsio/common/lib/limits';
+import { FREQUENT_LOG_MS } from '@rsio/common/log/limits';
+import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
+import { END_POINTS_REMEMBERED_MAX } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { describe, expect, test } from 'vitest';
 import { remember } from './server.ts';

@@ -2,7 +2,8 @@
 // has proved it. Which paths there are is in namespace-routes.test.ts; what one path does is the supervisor's test, what a trunk does with
 // its paths the trunk's.
 
-import { DEAD_AFTER_MS, RECONNECT_FIRST_MS, SUSPECT_AFTER_MS } from '@rsio/common/lib/limits';
+import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
+import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { LOCALS, NamespaceScene, named, REMOTES } from '../testing/namespace-scene.ts';

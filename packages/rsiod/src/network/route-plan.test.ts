@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PATHS_PER_TRUNK_MAX } from '@rsio/common/lib/limits';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import {
   endPointKey,
   type LocalInterface,

@@ -3,7 +3,9 @@
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
-import { LIST_WAIT_MS, LIST_WAITERS_MAX, PATH_SETTLED_MS } from '@rsio/common/lib/limits';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
+import { LIST_WAITERS_MAX } from './limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { END_POINTS_REMEMBERED_MAX, LIST_WAIT_MS, LIST_WAITERS_MAX } from '@rsio/common/lib/limits';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX } from './limits.ts';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import { Opener } from '@rsio/protocol/client/opener';

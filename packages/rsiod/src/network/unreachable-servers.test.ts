@@ -2,7 +2,7 @@
 // Leaves the start itself to test/integration/refusals.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { REFUSALS_TOLD_MAX } from '@rsio/common/lib/limits';
+import { REFUSALS_TOLD_MAX } from './limits.ts';
 import { expect, test } from 'vitest';
 import { outOfReach, type TriedPath } from './unreachable-servers.ts';
 

@@ -3,7 +3,7 @@
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
-import { REFUSALS_TOLD_MAX } from '@rsio/common/lib/limits';
+import { REFUSALS_TOLD_MAX } from './limits.ts';
 
 export interface TriedPath {
   /** What the configuration calls the server's end. */

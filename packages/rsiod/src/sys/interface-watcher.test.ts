@@ -2,7 +2,7 @@
 // Leaves what the lines mean to ip-lines.test.ts and interface-table.test.ts.
 
 import { type Log, quietLog } from '@rsio/common/log/log';
-import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from '@rsio/common/lib/limits';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { type InterfaceSource, InterfaceWatcher } from './interface-watcher.ts';

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Log } from '@rsio/common/log/log';
-import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from '@rsio/common/lib/limits';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 import { type InterfaceEvent, InterfaceTable } from './interface-table.ts';
 import { type IpFact, readIpLine } from './ip-lines.ts';
 

@@ -8,7 +8,8 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { errnoName } from '@rsio/common/lib/errors';
-import { IP_LIST_MAX_BYTES, IP_LIST_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
+import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import type { InterfaceSource } from './interface-watcher.ts';
 import type { IpFact } from './ip-lines.ts';
 

@@ -2,8 +2,8 @@
 // answers in any order. Oracle: bytes that only one request writes are what that one wrote, and every other byte is what it was.
 
 import { assert } from '@rsio/common/lib/assert';
-import { BYTE_RANGES_OUT_MAX } from '@rsio/common/lib/program-limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BYTE_RANGES_OUT_MAX } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
 import { Attachment } from '@rsio/protocol/client/attachment';

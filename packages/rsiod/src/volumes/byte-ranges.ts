@@ -3,7 +3,7 @@
 // it, as they came, never meanwhile: nothing is lost between the reading and the writing, and what was late is not written over what came later.
 
 import { assert } from '@rsio/common/lib/assert';
-import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from '@rsio/common/lib/program-limits';
+import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ByteRange, CutRequest } from './byte-range.ts';
 import type { VolumeIo } from './frontend-volume.ts';

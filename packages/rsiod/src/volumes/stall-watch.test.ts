@@ -1,12 +1,12 @@
 // The watch of a volume over a fake clock: that another policy counts for what waits already.
 // Leaves how a policy judges to stall.test.ts.
 
-import { STALL_LOOK_MS } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { StallWatch } from './stall-watch.ts';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { STALL_LOOK_MS } from './limits.ts';
+import { StallWatch } from './stall.ts';
 
 function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWatch; said: string[] } {
   const clock = new FakeClock();

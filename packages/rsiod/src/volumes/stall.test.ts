@@ -3,10 +3,10 @@
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { DRAINING_WORD_MS } from '@rsio/common/lib/program-limits';
-import { DRAINING_RETRY_MS, STALL_FAIL_GRACE_MS } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StallWatch } from './stall-watch.ts';
+import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
+import { DRAINING_WORD_MS, STALL_FAIL_GRACE_MS } from './limits.ts';
+import { StallWatch } from './stall.ts';
 
 class Scene {
   readonly clock = new FakeClock();

@@ -2,7 +2,7 @@
 // Leaves the words of log and events to the tests of the attachments.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import { StorageErrors } from './storage-errors.ts';

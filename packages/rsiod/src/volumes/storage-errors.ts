@@ -3,7 +3,7 @@
 // then at most one for each STORAGE_ERRORS_LOG_MS; it is over only when the same kind of I/O has succeeded since.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { VolumeOp } from './frontend-volume.ts';
 

@@ -1,11 +1,10 @@
 // When a volume is said to stand still, and for what it is then said to wait; and the watch of one volume over a fake clock.
 // Leaves real storage that stands still to test/integration/wrapper.test.ts.
 
-import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
-import { judgeStandstill, standstillReason, standstillStart } from './storage-stall.ts';
-import { StandstillWatch } from './storage-stall-watch.ts';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
+import { judgeStandstill, standstillReason, standstillStart, StandstillWatch } from './storage-stall.ts';
 
 class Scene {
   readonly clock = new FakeClock();

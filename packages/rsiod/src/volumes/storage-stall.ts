@@ -1,9 +1,10 @@
-// A volume whose paths are up and whose I/O gets no answer: when that is said, when it is over, and what is then waited for. Pure over the
-// times it is given; the timer is standstill-watch.ts's, paths that are lost and volumes that are not open are stall.ts's.
-// Invariant: each standstill is said once, and that it is over once; none is made of time in which this process did not look.
+// A volume whose paths are up and whose I/O gets no answer: when that is reported, when it is over, and what the I/O waits for. The judgement is
+// pure over the times it is given; the watch looks from time to time. Lost paths and volumes that are not open are stall.ts's.
+// Invariant: there is a timer only while something was outstanding at the last look, so the data path only asks `isAsleep`.
 
-import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/common/lib/limits';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageTold } from '@rsio/protocol/link/heartbeat';
+import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 
 export type StandstillWord = 'stands-still' | 'moves';
 
@@ -57,4 +58,55 @@ export function standstillReason(serverText: string, waitingSinceMs: number, tol
 
 export function secondsOf(ms: number): string {
   return `${Math.floor(ms / 1_000)} s`;
+}
+
+export interface StandstillWatchPorts {
+  readonly clock: Clock;
+  look(): StandstillLook;
+  said(word: StandstillWord): void;
+}
+
+export class StandstillWatch {
+  isAsleep = true;
+  private readonly ports: StandstillWatchPorts;
+  private state = standstillStart(0);
+  private timer: Timer | null = null;
+
+  constructor(ports: StandstillWatchPorts) {
+    this.ports = ports;
+  }
+
+  /** `waitingSinceMs` of the standstill that was said; null: none is. */
+  get saidSinceMs(): number | null {
+    return this.state.saidSinceMs;
+  }
+
+  /** Something is outstanding. */
+  wake(): void {
+    this.isAsleep = false;
+    this.state = standstillStart(this.ports.clock.monotonicMs());
+    this.lookLater();
+  }
+
+  /** The volume is over: nothing is said of it any more. */
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = null;
+    this.isAsleep = true;
+    this.state = standstillStart(0);
+  }
+
+  private lookLater(): void {
+    this.timer = this.ports.clock.after(SLOW_STORAGE_LOOK_MS, () => this.look());
+  }
+
+  private look(): void {
+    const seen = this.ports.look();
+    const { state, say } = judgeStandstill(this.state, seen, this.ports.clock.monotonicMs());
+    this.state = state;
+    this.timer = null;
+    this.isAsleep = seen.waitingSinceMs === null;
+    if (!this.isAsleep) this.lookLater();
+    if (say !== null) this.ports.said(say);
+  }
 }

@@ -1,7 +1,8 @@
 // Names of volumes for links: what they stand on, what they do not, and that udev takes them.
 // That an attached volume shows its name is attachments.test.ts's.
 
-import { FILE_NAME_MAX_BYTES, TOKEN_MAX_CHARS } from '@rsio/common/lib/limits';
+import { TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import { FILE_NAME_MAX_BYTES } from './limits.ts';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { volumeById } from './volume-by-id.ts';

@@ -3,7 +3,7 @@
 // clients or restarts change it; two volumes never have one name; it is a file name that udev allows.
 
 import { createHash } from 'node:crypto';
-import { FILE_NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { FILE_NAME_MAX_BYTES } from './limits.ts';
 
 /** What udev allows in names of links, without what is not ASCII. */
 const ALLOWED = /[^A-Za-z0-9#+\-.:=@_]/g;

@@ -2,27 +2,28 @@
 // Range, alignment and rights are checked here, once; how long I/O may wait without a path is stall.ts's. Invariants: every `submit` ends in
 // exactly one `done`, never from within itself; what was given up is not sent again, and its buffers are touched by nobody here any more.
 
+import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
-import { COUNT_MAX, SECTOR_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
-import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Attachment, AttachmentWatcher } from '@rsio/protocol/client/attachment';
 import { Request, type RequestOwner } from '@rsio/protocol/client/requests/request';
 import { segmentBytes } from '@rsio/protocol/client/requests/segments';
 import { callSession } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';
+import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ByteRanges } from './byte-ranges.ts';
 import type { DeviceVolume, Extent, VolumeIo } from './frontend-volume.ts';
+import { COUNT_MAX } from './limits.ts';
 import { RangeEntry } from './range-lock.ts';
-import type { StallWord } from './stall.ts';
-import type { StandstillWord } from './storage-stall.ts';
-import { StandstillWatch } from './storage-stall-watch.ts';
-import { StallWatch } from './stall-watch.ts';
+import { StallWatch, type StallWord } from './stall.ts';
 import { StorageErrors, type StorageWord } from './storage-errors.ts';
+import { StandstillWatch, type StandstillWord } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
 /** What is said aloud of a volume's I/O. */

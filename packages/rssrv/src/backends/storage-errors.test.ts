@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StorageErrors } from './storage-errors.ts';
 import { servedVolume } from '../testing/backend-scene.ts';

@@ -4,7 +4,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/lib/program-limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { plural } from '@rsio/common/lib/units';
 import type { ServedVolume } from './common/served-volume.ts';
 import type { BackendOperation } from './files/backend-ports.ts';

@@ -7,7 +7,8 @@ import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/discovery/
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS, BEACON_REQUEST_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '@rsio/protocol/testing/memory-datagrams';
 import { Beacons } from './discovery-service.ts';

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { printEndpoint } from '@rsio/common/lib/units';
-import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from '@rsio/common/lib/limits';
+import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from './limits.ts';
 import { KnownAddresses } from './known-addresses.ts';
 import { answeringAddresses, type BeaconPlace, beaconPlaces, placeKey } from './discovery-addresses.ts';
 

@@ -1,7 +1,7 @@
 // Addresses from which somebody has proved itself, for what a server keeps for those. Not for any right: an address is no proof.
 // Invariant: so many at most, those of the last proofs.
 
-import { KNOWN_ADDRESSES_MAX } from '@rsio/common/lib/limits';
+import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 
 export class KnownAddresses {
   private readonly addresses = new Set<string>();

@@ -6,7 +6,7 @@
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { StateFile } from '@rsio/common/files/state-file';
-import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, SESSION_SILENT_MS } from '@rsio/common/lib/limits';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, SESSION_SILENT_MS } from './limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';

@@ -2,7 +2,7 @@
 // values. Leaves keeping them to holders.ts, and sessions to admissions.ts. Invariants: a number is never lowered; of one node there is a
 // bounded note, whatever its clients say of themselves.
 
-import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '@rsio/common/lib/limits';
+import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 import type { ClientIdentity } from '../workers/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;

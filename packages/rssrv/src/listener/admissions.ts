@@ -8,14 +8,9 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { FrequentLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
-import {
-  CLIENTS_MAX,
-  HOLDER_RETURN_MS,
-  OLD_SESSION_WAIT_MS,
-  SESSION_ID_BYTES,
-  SESSION_LINGER_MS,
-  TAKE_OVER_REVOKE_MS,
-} from '@rsio/common/lib/limits';
+import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
+import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
+import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -4,9 +4,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { FILES_PER_BACKEND, FILES_RESERVED } from '@rsio/common/lib/program-limits';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
+import { FILES_PER_BACKEND, FILES_RESERVED, UNPROVEN_MAX } from './limits.ts';
 import { plural } from '@rsio/common/lib/units';
-import { PATHS_PER_TRUNK_MAX, UNPROVEN_MAX } from '@rsio/common/lib/limits';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 

@@ -2,7 +2,7 @@
 // clients see of it, to test/bad-input/descriptors.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/common/lib/program-limits';
+import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from './limits.ts';
 import { expect, test } from 'vitest';
 import { FreeFiles } from './descriptor-watch.ts';
 

@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from '@rsio/common/lib/program-limits';
+import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from './limits.ts';
 
 export class FreeFiles {
   private readonly clock: Clock;

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { type Log, quietLog } from '@rsio/common/log/log';
-import { MISSING_ADDRESS_RETRY_MS } from '@rsio/common/lib/limits';
+import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { Entrances, missingSentence } from './listening-sockets.ts';
 

@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { MISSING_ADDRESS_RETRY_MS } from '@rsio/common/lib/limits';
+import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import type { Log } from '@rsio/common/log/log';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { FreeFiles } from './descriptor-watch.ts';

@@ -9,7 +9,8 @@ import type { Log } from '@rsio/common/log/log';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-values';
-import { OLD_WORKER_POLL_MS, WORKER_DRAIN_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { WORKER_DRAIN_TIMEOUT_MS } from '../workers/limits.ts';
+import { OLD_WORKER_POLL_MS } from './limits.ts';
 
 interface WorkerRecord {
   readonly pid: number;

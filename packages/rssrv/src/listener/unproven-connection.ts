@@ -17,7 +17,8 @@ import {
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
-import { HANDSHAKE_MESSAGE_MAX_BYTES, LAST_WORDS_TIMEOUT_MS, PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { LAST_WORDS_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import { stopReading } from '@rsio/protocol/link/tcp-transport';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import type { Header } from '@rsio/protocol/wire/header';

@@ -8,7 +8,9 @@ import { type ClientIdentity, ClientHandshake, type SessionToJoin } from '@rsio/
 import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { FAILED_PROOF_EACH_MS, FAILED_PROOFS_AT_ONCE, HEADER_BYTES, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/common/lib/limits';
+import { FAILED_PROOFS_AT_ONCE, FAILED_PROOF_EACH_MS } from '@rsio/protocol/auth/limits';
+import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Entrance } from './listening-sockets.ts';
 import { Gate } from './unproven-limiter.ts';

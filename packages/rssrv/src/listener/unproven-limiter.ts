@@ -11,7 +11,7 @@ import type { RsError } from '@rsio/common/lib/errors';
 import { FrequentLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
-import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from '@rsio/common/lib/limits';
+import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { Doorway } from './unproven-connection.ts';
 import type { Entrance } from './listening-sockets.ts';
 

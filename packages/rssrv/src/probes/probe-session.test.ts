@@ -2,16 +2,10 @@
 // real processes in test/integration.
 
 import { describe, expect, test } from 'vitest';
-import {
-  HEADER_BYTES,
-  MAC_BYTES,
-  PROBE_BYTES_MAX,
-  PROBE_SLOTS,
-  PROBE_TIME_MAX_MS,
-  PROBE_TURN_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES } from '@rsio/protocol/explorer/probe/limits';
+import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { HEADER_BYTES, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import type { Timer } from '@rsio/common/lib/clock';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

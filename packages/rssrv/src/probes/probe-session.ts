@@ -6,19 +6,18 @@ import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import {
-  HANDSHAKE_MESSAGE_MAX_BYTES,
-  HEARTBEAT_INTERVAL_MS,
-  OUTPUT_QUEUED_MAX_BYTES,
   PROBE_BYTES_MAX,
   PROBE_SLOTS,
   PROBE_TIME_MAX_MS,
   PROBE_TURN_BYTES,
   PROBE_WINDOW_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-  SESSION_ID_BYTES,
-} from '@rsio/common/lib/limits';
+} from '@rsio/protocol/explorer/probe/limits';
+import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';

@@ -1,7 +1,7 @@
 // Numbers of a session's handles: each is given once, so that no late request of a closed handle meets another volume; there are 65,535.
 // Leaves ending the session, when they run low, to that.
 
-import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from '@rsio/common/lib/limits';
+import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
 const HANDLE_MAX = 0xffff;
 

@@ -2,7 +2,7 @@
 // They are outside of the slot table, which stays *done*, and outside of the window: so they have bounds of their own.
 // Invariant: whoever was let in by `begin` is in the list of exactly one run, until that ends or the path is forgotten.
 
-import { SEQ_MODULUS } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
 
 interface Run {

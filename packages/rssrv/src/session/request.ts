@@ -1,7 +1,8 @@
 // One I/O request of a client, in three steps: validate (pure), execute (backend), map the error (a status number).
 // Nothing reaches a backend that was not validated here; nothing is answered here: the session does that.
 
-import { IO_MAX_SECTORS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -6,15 +6,10 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { SYNC_BATCH_MAX_MS } from '@rsio/common/lib/program-limits';
-import {
-  ANSWERS_QUEUED_MAX_BYTES,
-  HEARTBEAT_INTERVAL_MS,
-  SEGMENT_BYTES,
-  SERVER_DEAD_AFTER_MS,
-  SLOTS,
-  UNLISTED_PATH_MS,
-} from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
+import { SLOTS } from '@rsio/protocol/wire/limits';
+import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';

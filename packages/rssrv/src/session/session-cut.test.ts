@@ -1,7 +1,7 @@
 // Storage that is found cut while it is served: requests come back STALE and not as errors or data, the listener hears of it before, once
 // for each handle, and the handle is given up. Leaves finding it out to files/file-backend.test.ts, serving it again to volume-change.test.ts.
 
-import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';

@@ -2,7 +2,7 @@
 // Leaves the bound itself to rate-limited-log.test.ts, and the end of paths to the other tests of the session.
 
 import { expect, test } from 'vitest';
-import { FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '@rsio/common/lib/limits';
+import { FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '@rsio/common/log/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
 

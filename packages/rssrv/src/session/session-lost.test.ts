@@ -2,7 +2,8 @@
 // kernel's write-back comes to light. Leaves what the listener does about it to test/integration.
 
 import { beforeEach, expect, test } from 'vitest';
-import { HEARTBEAT_INTERVAL_MS, SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';

@@ -1,7 +1,7 @@
 // A session whose handle numbers run out: it ends in order before that, at a moment when its storage is quick, so that the client's next
 // session can open volumes again. What the client makes of it is packages/protocol/src/client/session-renewal.test.ts's.
 
-import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { expect, test, vi } from 'vitest';

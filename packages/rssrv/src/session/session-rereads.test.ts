@@ -2,7 +2,9 @@
 // past it waits as if it had not been received. Nothing of that costs a correct client its path. Other copies: session-copies.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { BODY_MAX_BYTES, IO_MAX_SECTORS, REREAD_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
+import { REREAD_MAX_BYTES } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';

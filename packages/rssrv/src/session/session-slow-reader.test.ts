@@ -3,17 +3,11 @@
 // session have one bound together, also for slow storage, whose answers come all at once.
 
 import { expect, test } from 'vitest';
-import {
-  ANSWERS_QUEUED_MAX_BYTES,
-  ANSWERS_UNREAD_MAX_BYTES,
-  BODY_MAX_BYTES,
-  HEARTBEAT_INTERVAL_MS,
-  IO_MAX_SECTORS,
-  OUTPUT_BUFFER_BYTES,
-  OUTPUT_HARD_MAX_BYTES,
-  SEGMENT_BYTES,
-  WINDOW_BYTES,
-} from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_HARD_MAX_BYTES, SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { IO_MAX_SECTORS, OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
+import { ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES } from './limits.ts';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';

@@ -2,7 +2,8 @@
 // How the listener comes to tell a session is left to test/integration.
 
 import { expect, test } from 'vitest';
-import { HEARTBEAT_INTERVAL_MS, UNLISTED_PATH_MS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { UNLISTED_PATH_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { AT, type RawPath, SessionScene } from '../testing/raw-client.ts';
 

@@ -1,11 +1,12 @@
 // Holds and handles of one session where OPEN and CLOSE of a volume meet: a hold stays as long as a handle may come of it.
 // Leaves who may hold what to holders.ts, and copies of requests to session-copies.test.ts.
 
+import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeIdentifyAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/common/backend.ts';

@@ -3,8 +3,10 @@
 // closing starts nothing; CLOSE is answered, and a handle revoked, when its backend is closed; a hold is released when no handle of its
 // volume is open and none is being opened; the size of a handle only grows.
 
+import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { toRsError } from '@rsio/common/lib/errors';
-import { EXTENTS_PER_ANSWER_MAX, HANDLES_PER_SESSION_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import {

@@ -4,7 +4,9 @@
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Log } from '@rsio/common/log/log';
-import { BODY_MAX_BYTES, HEADER_BYTES, IO_MAX_SECTORS, VOLUME_MAX_BYTES, WINDOW_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { HEADER_BYTES, IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';

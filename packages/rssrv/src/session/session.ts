@@ -6,16 +6,11 @@ import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import {
-  ANSWERS_UNREAD_MAX_BYTES,
-  HEARTBEAT_INTERVAL_MS,
-  OUTPUT_HARD_MAX_BYTES,
-  PATHS_PER_TRUNK_MAX,
-  REREAD_MAX_BYTES,
-  SECTOR_BYTES,
-  SLOTS,
-  WINDOW_BYTES,
-} from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { SLOTS } from '@rsio/protocol/wire/limits';
+import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { SlotTable } from '@rsio/protocol/link/slot-table';

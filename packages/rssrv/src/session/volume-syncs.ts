@@ -3,7 +3,7 @@
 // listener, who begins a new life of the storage. Leaves remembering the error to the backend (flush-gate.ts): no later flush is OK.
 // Invariant: each handle says so once, before the failed sync is answered; what is written is being synced SELF_SYNC_MS and a tick later.
 
-import { SELF_SYNC_MS } from '@rsio/common/lib/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { enter, leave, type OpenVolume } from './request.ts';

@@ -1,7 +1,7 @@
 // What the tests of the backends share: a directory of their own, a volume in it, promises over the callbacks.
 // Leaves removing the directory to the test that asked for it.
 
-import { STORAGE_THREADS } from '@rsio/common/lib/limits';
+import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/common/thread-shares.ts';
 import fs from 'node:fs';
 import os from 'node:os';

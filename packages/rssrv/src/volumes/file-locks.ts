@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { systemClock } from '@rsio/common/lib/clock';
-import { LOCK_HELPER_TIMEOUT_MS, LOCKS_PER_HELPER_MAX } from '@rsio/common/lib/program-limits';
+import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 /** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { STORAGE_SYNC_WAIT_MS, STORAGE_SYNCS_MAX } from '@rsio/common/lib/limits';
+import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {

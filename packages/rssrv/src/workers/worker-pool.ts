@@ -10,7 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
-import { SPARE_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { SPARE_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from './limits.ts';
 import type { FromWorker, ToWorker } from './channel.ts';
 import { LoopWatch } from './worker-watch.ts';
 import { Place, type PlaceHost } from './worker-session.ts';

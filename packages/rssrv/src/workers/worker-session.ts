@@ -3,7 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
-import { WORKER_DRAIN_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
 /** The worker. */

@@ -1,7 +1,7 @@
 // Which server process counts as one that waits for its storage on the thread that answers PINGs: by questions that it does not answer.
 // Leaves real processes to test/integration/slow-process.test.ts.
 
-import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/common/lib/program-limits';
+import { WORKER_LOOKS_UNANSWERED, WORKER_LOOK_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { expect, test } from 'vitest';

@@ -3,7 +3,7 @@
 // Counts questions, not time: when the listener itself stood still, the answers are there and not read yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { WORKER_LOOK_MS, WORKER_LOOKS_UNANSWERED } from '@rsio/common/lib/program-limits';
+import { WORKER_LOOKS_UNANSWERED, WORKER_LOOK_MS } from './limits.ts';
 
 export interface LoopWatchPorts {
   readonly clock: Clock;

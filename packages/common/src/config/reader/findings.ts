@@ -2,7 +2,7 @@
 // Invariant: a file with one problem never yields a configuration. Messages never show keys.
 
 import { RsError } from '../../lib/errors.ts';
-import { KEY_RECOMMENDED_MIN_CHARS } from '../../lib/limits.ts';
+import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 
 export interface ConfigProblem {

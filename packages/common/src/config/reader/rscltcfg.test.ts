@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../../lib/errors.ts';
-import { SERVER_SECTIONS_MAX } from '../../lib/limits.ts';
+import { SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { parseRscltConfig, targetPort } from './rscltcfg.ts';
 import type { RscltConfig } from '../schema/types.ts';
 import { SAMPLE_RSCLTCFG } from '../../testing/sample-rscltcfg.ts';

@@ -5,7 +5,8 @@
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
 import { addressKey } from '../../lib/subnet.ts';
-import { INTERFACES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../../lib/limits.ts';
+import { INTERFACES_MAX } from '../../lib/limits.ts';
+import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from '../ini/ini-document.ts';
 import { SCHEMA } from '../schema/schema.ts';

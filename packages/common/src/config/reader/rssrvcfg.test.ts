@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../../lib/errors.ts';
-import { CLIENTS_MAX, PROCESSES_PER_CORE } from '../../lib/limits.ts';
+import { CLIENTS_MAX, PROCESSES_PER_CORE } from '../schema/limits.ts';
 import { parseRssrvConfig } from './rssrvcfg.ts';
 
 const SAMPLE = `[namespace osl]

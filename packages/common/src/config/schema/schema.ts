@@ -2,6 +2,7 @@
 // texts, crsio's help line and the man pages come from it: a key exists when it is here.
 // Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
 
+import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
   CLIENTS_MAX,
   DEAD_AFTER_MS,
@@ -9,24 +10,19 @@ import {
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_MAX_MS,
   HEARTBEAT_MIN_MS,
-  NAMESPACEID_MAX,
-  PORT_DEFAULT,
-  PROCESSES_PER_CORE,
   LOG_TOTAL_BYTES,
   LOG_TOTAL_MAX_BYTES,
   LOG_TOTAL_MIN_BYTES,
+  PORT_DEFAULT,
+  PROCESSES_PER_CORE,
   REPLAY_LOG_BYTES,
   REPLAY_LOG_MAX_BYTES,
-  SECTOR_BYTES,
-  SERVERID_MAX,
   STALL_MAX_MS,
   STALL_MIN_MS,
   STALL_MS,
   SUSPECT_AFTER_MS,
   SUSPECT_MIN_MS,
-  UNIVERSE_MAX,
-  VOLUME_MAX_BYTES,
-} from '../../lib/limits.ts';
+} from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { testDelays, testErrors } from './test-values.ts';
 import * as types from './value-types.ts';

@@ -1,7 +1,7 @@
 // The values of the `test-...` keys of a volume: faults that its storage is to show, for tests of what stands on it. rssrv takes them with
 // --test only. What they do is the server's (backends/wrappers); their grammar is here, and in words in `allowed`.
 
-import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from '../../lib/program-limits.ts';
+import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';
 import type { TestDelay, TestError, TestOperation } from './types.ts';
 import type { ValueType } from './value-types.ts';

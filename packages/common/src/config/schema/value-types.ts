@@ -2,7 +2,8 @@
 // files, screens and man pages use the same. Reading throws RsError E_USAGE with `context.allowed`.
 // A secret type never shows the text it refuses.
 
-import { KEY_MAX_CHARS, PATH_MAX_BYTES, PORT_MAX, STORAGE_STAMP_MAX_CHARS } from '../../lib/limits.ts';
+import { PORT_MAX } from '../../lib/limits.ts';
+import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
 import {
   ADDRESS_ALLOWED,
   DURATION_ALLOWED,

@@ -5,7 +5,7 @@
 //   deaf:    bytes come, but for `dead` nothing shows that the peer hears us, and our own output there does not move
 // All paths silent alike is the peer's slowness: nobody is suspected, and after `dead` all are reconnected.
 
-import { LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, LIVENESS_TICKS_PER_SUSPECT, SUSPECT_SRTT_FACTOR } from '@rsio/common/lib/limits';
+import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
 /** What a namespace sets; every other time of liveness derives from these three. */
 export interface LivenessTimes {

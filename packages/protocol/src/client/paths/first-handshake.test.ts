@@ -2,7 +2,9 @@
 // Leaves what a server makes of two beginnings to rssrv's own tests.
 
 import { describe, expect, test } from 'vitest';
-import { FIRST_HANDSHAKE_PATIENCE_MS, JOIN_RETRY_MS, PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
+import { JOIN_RETRY_MS } from '../limits.ts';
+import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 import type { ScriptedPath } from '../../testing/scripted-server.ts';
 import { TrunkScene } from '../../testing/trunk-scene.ts';
 import { FirstHandshake } from './first-handshake.ts';

@@ -4,7 +4,8 @@
 // Invariant: at most one holder, and one that was overtaken has ended its connection before the next begins: the session that its proof
 // may have begun never carries a request, so it can be replaced without harm.
 
-import { FIRST_HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
+import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHolder {
   /** Another path goes first: ends the connection at once. */

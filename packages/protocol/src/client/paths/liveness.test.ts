@@ -2,7 +2,8 @@
 // The server's end is played by the test; the judgement on one path alone is in failover.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SECTOR_BYTES, SUSPECT_AFTER_MS } from '@rsio/common/lib/limits';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { TrunkScene } from '../../testing/trunk-scene.ts';
 import { OP } from '../../wire/frames.ts';
 import { encodeHeartbeat } from '../../wire/message-codec.ts';

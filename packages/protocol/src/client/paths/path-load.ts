@@ -3,8 +3,7 @@
 // Invariant: `requests` is the number of slots that are owed an answer here.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
-import { LATE_MS } from '@rsio/common/lib/program-limits';
-import { HELD_BY_STORAGE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '@rsio/common/lib/limits';
+import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
 import { OP } from '../../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from '../requests/request.ts';

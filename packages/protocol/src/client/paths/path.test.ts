@@ -4,7 +4,11 @@
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';
-import { ANSWER_PARTS_MAX_BYTES, BODY_MAX_BYTES, HEARTBEAT_INTERVAL_MS, OUTPUT_HARD_MAX_BYTES, SLOTS } from '@rsio/common/lib/limits';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { OUTPUT_HARD_MAX_BYTES } from '../../link/limits.ts';
+import { SLOTS } from '../../wire/limits.ts';
+import { ANSWER_PARTS_MAX_BYTES } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OutputPool } from '../../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../../wire/frames.ts';

@@ -2,7 +2,8 @@
 // Leaves two directions, and what is made of the rate, to scheduler-links.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { FLIGHT_FIRST_BYTES, RATE_AGES_MS, RATE_MIN_BYTES_PER_MS, SEGMENT_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES } from '../../link/limits.ts';
+import { FLIGHT_FIRST_BYTES, RATE_AGES_MS, RATE_MIN_BYTES_PER_MS } from './limits.ts';
 import { RateMeter } from './rate-meter.ts';
 
 const KIB = 1024;

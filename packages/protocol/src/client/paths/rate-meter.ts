@@ -5,13 +5,13 @@
 import {
   FLIGHT_FIRST_BYTES,
   RATE_AGES_MS,
+  RATE_FALL_FULL_BYTES,
   RATE_FULL_TRIPS,
   RATE_GAIN_MAX,
   RATE_MIN_BYTES_PER_MS,
   RATE_RISE_FULL_BYTES,
   RATE_SPELL_MS,
-  RATE_FALL_FULL_BYTES,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 
 export class RateMeter {
   /** Bytes per ms; 0: nothing is known. */

@@ -1,7 +1,7 @@
 // How long a trunk's READs take, and from when on one is late: mean and deviation over all paths, so that a slow path's own slowness does
 // not make it seem right. Pure. Leaves what is done about a late one to the dispatcher.
 
-import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from '@rsio/common/lib/limits';
+import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from './limits.ts';
 
 const DEVIATIONS = 4;
 

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { HEDGES_MAX, RATE_PROBE_SHARE } from '@rsio/common/lib/limits';
+import { HEDGES_MAX, RATE_PROBE_SHARE } from '../limits.ts';
 import { bytesPerMs, LinkWorld, ModelUser } from '../../testing/link-world.ts';
 import { OP } from '../../wire/frames.ts';
 

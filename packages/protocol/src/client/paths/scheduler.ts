@@ -5,6 +5,7 @@
 //   completion = delay + the slower of both directions: (bytes unanswered + this request's bytes) / rate
 //   delay      = round trip, and for how long the path has been silent longer than it should
 
+import { SEGMENT_BYTES } from '../../link/limits.ts';
 import {
   AHEAD_MAX_MS,
   AHEAD_MIN_BYTES,
@@ -18,10 +19,9 @@ import {
   RATE_PROBE_TIME_PARTS,
   RATE_SAME_SHARE,
   REQUEST_COST_MS,
-  SEGMENT_BYTES,
   TRIP_SAME_MS,
   TRIP_SAME_PART,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 
 export interface MeterPicture {
   readonly bytesPerMs: number;

@@ -2,7 +2,7 @@
 // room here waits for its own log alone or goes with FUA (log-admission.ts), so that no volume ever waits for another. Leaves which log is flushed
 // to whoever listens. Invariant: without FUA nothing is reserved past the limit; a limit that is made smaller takes nothing out.
 
-import { LOG_TOTAL_STEPS } from '@rsio/common/lib/limits';
+import { LOG_TOTAL_STEPS } from './limits.ts';
 
 export class LogTotal {
   /** What the logs take and have reserved. */

@@ -3,7 +3,8 @@
 // come from slabs; what the ages mean, and how many cells there may be, is the log's (replay-log.ts). Invariant: a cell has a live sector.
 
 import { assert } from '@rsio/common/lib/assert';
-import { REPLAY_CELL_BYTES, REPLAY_SLAB_CELLS, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { REPLAY_CELL_BYTES, REPLAY_SLAB_CELLS } from './limits.ts';
 
 export const CELL_SECTORS = REPLAY_CELL_BYTES / SECTOR_BYTES;
 const SLAB_SHIFT = Math.log2(REPLAY_SLAB_CELLS);

@@ -2,15 +2,10 @@
 // which requests a replay is. Whatever else comes, in any order, is replay-log-random.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import {
-  REPLAY_RANGE_COST_BYTES,
-  REPLAY_RANGES_MAX,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-  SLOTS,
-  WIDE_COUNT_MAX,
-  WIDE_UNIT_SECTORS,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
+import { SLOTS, WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
+import { REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
 import { CELL_COST, change, contents, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { SlabPool } from './replay-blocks.ts';

@@ -4,14 +4,9 @@
 // stay within its size (slabs: rounded up to one); the log's life changes only when everything in it was replayed in the new one.
 
 import { assert } from '@rsio/common/lib/assert';
-import {
-  REPLAY_CELL_BYTES,
-  REPLAY_CELL_COST_BYTES,
-  REPLAY_RANGE_COST_BYTES,
-  REPLAY_RANGES_MAX,
-  SECTOR_BYTES,
-  SLOTS,
-} from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SLOTS } from '../../wire/limits.ts';
+import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { sectorsOf } from '../../wire/header.ts';
 import { Replay } from './replay.ts';

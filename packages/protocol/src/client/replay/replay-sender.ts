@@ -2,7 +2,8 @@
 // never handed to a path. Leaves when to begin, and what comes after, to the attachment. Invariant: an answer counts for the replay by which
 // its request was made, and for no other; after `drop` it counts for nothing.
 
-import { REPLAY_REQUESTS_OUT_MAX, SEGMENT_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES } from '../../link/limits.ts';
+import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { Replay } from './replay.ts';
 import type { ReplayLog } from './replay-log.ts';

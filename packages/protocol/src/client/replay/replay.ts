@@ -2,7 +2,9 @@
 // matters, since no two share a sector. Leaves sending to the attachment. Invariant: the log does not change while a replay of it runs; a
 // replay that is interrupted is thrown away, and the next one begins with the first piece.
 
-import { SECTOR_BYTES, SEGMENT_BYTES, WIDE_COUNT_MAX, WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
+import { WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { CELL_SECTORS, type ReplayCells } from './replay-blocks.ts';
 import type { ReplayRanges } from './replay-ranges.ts';

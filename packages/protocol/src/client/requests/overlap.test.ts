@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { WIDE_UNIT_SECTORS } from '@rsio/common/lib/limits';
+import { WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { OverlapTracker } from './overlap.ts';
 import { Request } from './request.ts';

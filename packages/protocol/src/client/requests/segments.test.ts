@@ -2,7 +2,8 @@
 // Leaves what that is worth to scheduler-links.test.ts, and that every byte is sent once to the volume's tests.
 
 import { expect, test } from 'vitest';
-import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES, SEGMENT_MIN_BYTES } from '@rsio/common/lib/limits';
+import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES } from '../../link/limits.ts';
+import { SEGMENT_MIN_BYTES } from './limits.ts';
 import { segmentBytes } from './segments.ts';
 
 const MIB = 1024 * 1024;

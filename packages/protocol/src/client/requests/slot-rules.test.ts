@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { type BrokenRule, SlotModel } from '../../testing/slot-model.ts';
 
-vi.mock('@rsio/common/lib/limits', async (original) => ({
-  ...(await original<typeof import('@rsio/common/lib/limits')>()),
+vi.mock('../../link/limits.ts', async (original) => ({
+  ...(await original<typeof import('../../link/limits.ts')>()),
   SEQ_MODULUS: 2,
 }));
 

@@ -3,7 +3,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
-import { SEQ_MODULUS, SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '../../link/limits.ts';
+import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import { Request } from './request.ts';
 import { Slots } from './slots.ts';
 

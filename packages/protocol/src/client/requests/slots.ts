@@ -7,7 +7,8 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
-import { SEQ_MODULUS, SLOTS_RESERVED } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '../../link/limits.ts';
+import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import type { Request } from './request.ts';
 
 interface Slot {

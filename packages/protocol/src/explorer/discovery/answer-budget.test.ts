@@ -2,14 +2,7 @@
 // Leaves what a request is to discovery-responder.test.ts.
 
 import { expect, test } from 'vitest';
-import {
-  BEACON_BURST,
-  BEACON_BURST_KNOWN,
-  BEACON_RATE,
-  BEACON_RATE_KNOWN,
-  BEACON_SCARCE_MS,
-  BEACON_SOURCES_MAX,
-} from '@rsio/common/lib/limits';
+import { BEACON_BURST, BEACON_BURST_KNOWN, BEACON_RATE, BEACON_RATE_KNOWN, BEACON_SCARCE_MS, BEACON_SOURCES_MAX } from './limits.ts';
 import { AnswerBudget } from './answer-budget.ts';
 
 const FLOOD_MS = 60_000;

@@ -11,7 +11,7 @@ import {
   BEACON_RATE_PER_SOURCE,
   BEACON_SCARCE_MS,
   BEACON_SOURCES_MAX,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 
 class Bucket {
   private readonly perSecond: number;

@@ -4,7 +4,7 @@
 
 import { beaconKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { BEACON_ANSWERS_MAX } from '@rsio/common/lib/limits';
+import { BEACON_ANSWERS_MAX } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { type BeaconDrop, decodeBeacon, type Offer } from './discovery-datagram.ts';
 import type { DatagramPeer } from '../network/datagram-sockets.ts';

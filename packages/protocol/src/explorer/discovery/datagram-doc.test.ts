@@ -4,7 +4,7 @@
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { beaconKey } from '../../auth/keys.ts';
-import { BEACON_REQUEST_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES } from './limits.ts';
 import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { beaconKey } from '../../auth/keys.ts';
-import { BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
 import { type Beacon, decodeBeacon, type Discover, encodeDiscover, encodeOffer, type Offer } from './discovery-datagram.ts';
 
 const msgpack = new Packr({ useRecords: false });

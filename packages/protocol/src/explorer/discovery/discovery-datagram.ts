@@ -4,18 +4,9 @@
 
 import { beaconMac, macIsRight } from '../../auth/keys.ts';
 import { assert } from '@rsio/common/lib/assert';
-import {
-  BEACON_MESSAGE_MAX_BYTES,
-  BEACON_NONCE_BYTES,
-  BEACON_REQUEST_BYTES,
-  DATAGRAM_MAX_BYTES,
-  INTERFACES_MAX,
-  MAC_BYTES,
-  NAMESPACEID_MAX,
-  PORT_MAX,
-  SERVERID_MAX,
-  VERSIONS_OFFERED_MAX,
-} from '@rsio/common/lib/limits';
+import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/common/lib/limits';
+import { MAC_BYTES, VERSIONS_OFFERED_MAX } from '../../wire/limits.ts';
+import { BEACON_MESSAGE_MAX_BYTES, BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
 import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
 import { codec } from '../../wire/message-codec.ts';
 

@@ -11,7 +11,7 @@ import {
   BEACON_RATE_PER_SOURCE,
   BEACON_REQUEST_BYTES,
   BEACON_SOURCES_MAX,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { decodeBeacon, type Discover, encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 import { type BeaconIdentity, BeaconResponder } from './discovery-responder.ts';
 

@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
 import { isLoopback4 } from '@rsio/common/lib/subnet';
-import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_ROUNDS, BEACON_TARGETS_MAX, BEACON_WAIT_MS } from '@rsio/common/lib/limits';
+import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_ROUNDS, BEACON_TARGETS_MAX, BEACON_WAIT_MS } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { Answers } from './answers.ts';
 import { encodeDiscover } from './discovery-datagram.ts';

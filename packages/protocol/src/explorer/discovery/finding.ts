@@ -1,7 +1,7 @@
 // What an exploration or a probe noticed besides what it looked for, so that nothing is dropped silently. Who shows it is left to the
 // programs. Invariant: texts hold no control characters (peers' names pass the guards of the wire), and lists of findings are bounded.
 
-import { FINDINGS_PER_KIND_MAX } from '@rsio/common/lib/limits';
+import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 
 export type FindingKind =
   // Datagrams that could not be read, that are nothing of ours, or a newer peer's.

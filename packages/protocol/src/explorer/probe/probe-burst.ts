@@ -4,6 +4,8 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_BYTES } from '../../link/limits.ts';
 import {
   PROBE_AHEAD_MIN_BYTES,
   PROBE_AHEAD_MS,
@@ -12,9 +14,7 @@ import {
   PROBE_BURST_MS,
   PROBE_SLOTS,
   PROBE_WINDOW_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_BYTES,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { ANSWER, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import type { Welcome } from '../../wire/messages.ts';

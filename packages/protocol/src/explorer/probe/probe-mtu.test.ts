@@ -2,7 +2,8 @@
 // Leaves the rest of a probe to probe.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { BEACON_REQUEST_BYTES, DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TRIES } from '@rsio/common/lib/limits';
+import { BEACON_REQUEST_BYTES } from '../discovery/limits.ts';
+import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TRIES } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '../../testing/memory-datagrams.ts';
 import { MemoryNetwork } from '../../testing/memory-network.ts';

@@ -4,14 +4,8 @@
 
 import { beaconKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
-import {
-  BEACON_NONCE_BYTES,
-  BEACON_REQUEST_BYTES,
-  DATAGRAM_HEADERS_BYTES,
-  DATAGRAM_MAX_BYTES,
-  PROBE_DATAGRAM_TIMEOUT_MS,
-  PROBE_DATAGRAM_TRIES,
-} from '@rsio/common/lib/limits';
+import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../discovery/limits.ts';
+import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TIMEOUT_MS, PROBE_DATAGRAM_TRIES } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { decodeBeacon, encodeDiscover } from '../discovery/discovery-datagram.ts';
 import { isOnLink } from '../network/candidates.ts';

@@ -2,8 +2,8 @@
 // asks for nothing that a probe may not.
 
 import { describe, expect, test } from 'vitest';
+import { HEADER_BYTES } from '../../wire/limits.ts';
 import {
-  HEADER_BYTES,
   PROBE_AHEAD_MIN_BYTES,
   PROBE_AHEAD_MS,
   PROBE_ANSWER_TIMEOUT_MS,
@@ -11,7 +11,7 @@ import {
   PROBE_SLOTS,
   PROBE_TIME_MAX_MS,
   PROBE_WINDOW_BYTES,
-} from '@rsio/common/lib/limits';
+} from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork, type MemoryRoute } from '../../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../../testing/memory-transport.ts';

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { PROBE_PINGS } from '@rsio/common/lib/limits';
+import { PROBE_PINGS } from './limits.ts';
 import { OP } from '../../wire/frames.ts';
 import type { Welcome } from '../../wire/messages.ts';
 import { Findings } from '../discovery/finding.ts';

@@ -9,7 +9,7 @@ import { type ControlHandlers, type ControlServer, startControlServer } from '@r
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '@rsio/common/lib/limits';
+import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../../cli/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -2,7 +2,7 @@
 // Invariant: every letter is as likely as every other.
 
 import { randomInt } from 'node:crypto';
-import { KEY_NEW_CHARS } from '@rsio/common/lib/limits';
+import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { defineCommand, JSON_OPTION } from '../../cli/command.ts';
 import { KEY_SHAPE } from '../../cli/json-shapes.ts';
 import { printJson } from '../../cli/command-context.ts';

@@ -3,7 +3,7 @@
 
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { toRsError } from '@rsio/common/lib/errors';
-import { EVENTS_KEPT } from '@rsio/common/lib/limits';
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { CommandContext } from '../../cli/command-context.ts';
 
 /** Runs what detaches by force, and then says what was lost by it. */

@@ -4,7 +4,7 @@
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
-import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
 import { defineCommand, WAIT_OPTION } from '../../cli/command.ts';
 import { type Look, waitUntil } from '../../cli/waiting.ts';
 import { pathsUp } from './path-waiting.ts';

@@ -2,7 +2,7 @@
 // Invariant: it says done only when nobody answers any more.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { DAEMON_STOP_WAIT_MS } from '@rsio/common/lib/limits';
+import { DAEMON_STOP_WAIT_MS } from '../../cli/limits.ts';
 import { defineCommand } from '../../cli/command.ts';
 import { type Look, waitUntil } from '../../cli/waiting.ts';
 import { stopByForce } from './cut-volumes.ts';

@@ -2,7 +2,8 @@
 // Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
 
 import { CONTROL_METHODS } from '@rsio/common/control/methods';
-import { EVENTS_KEPT, STATS_SAMPLE_MS } from '@rsio/common/lib/limits';
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
+import { STATS_SAMPLE_MS } from '../../cli/limits.ts';
 import { defineCommand, JSON_OPTION, VERBOSE_OPTION, WAIT_OPTION } from '../../cli/command.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../../output/format.ts';
 import { formatStats } from '../../output/format-stats.ts';

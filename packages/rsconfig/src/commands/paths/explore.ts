@@ -2,7 +2,8 @@
 // no rsiod. The text is explore-table.ts. Invariant: exit code 1 when nobody was found, naming where was asked.
 
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
-import { BEACON_WAIT_MS, PORT_DEFAULT } from '@rsio/common/lib/limits';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import { BEACON_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
 import { defineCommand } from '../../cli/command.ts';
 import { parsePort, resolveHost } from '../../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../../cli/json-shapes.ts';

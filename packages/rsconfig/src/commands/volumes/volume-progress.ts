@@ -3,7 +3,7 @@
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
-import { VOLUME_PROGRESS_MS } from '@rsio/common/lib/limits';
+import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
 import type { CommandContext } from '../../cli/command-context.ts';
 
 export async function withProgress<T>(

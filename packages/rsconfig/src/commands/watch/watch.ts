@@ -3,7 +3,7 @@
 // Invariant: whatever ends it, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { WATCH_INTERVAL_MS } from '@rsio/common/lib/limits';
+import { WATCH_INTERVAL_MS } from '../../cli/limits.ts';
 import { defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
 import { WATCH_SHAPE } from '../../cli/json-shapes.ts';
 import type { CommandContext } from '../../cli/command-context.ts';

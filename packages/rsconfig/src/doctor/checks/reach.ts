@@ -4,7 +4,7 @@
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { sameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
-import { CONNECT_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { placeOf } from '../facts/location.ts';

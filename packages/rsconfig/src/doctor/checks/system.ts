@@ -1,7 +1,7 @@
 // What the system allows and offers: open files, TCP buffers, and programs that can use a volume's door.
 // Invariant: a bound is a finding only where it hurts.
 
-import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '@rsio/common/lib/limits';
+import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '../../cli/limits.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { listOf } from '../facts/words.ts';

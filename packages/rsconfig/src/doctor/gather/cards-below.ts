@@ -2,7 +2,7 @@
 // card itself. Invariant: bounded, whatever /sys says; a device that tells nothing stands on nothing.
 
 import { readdirSync } from 'node:fs';
-import { DEVICE_LAYERS_MAX } from '@rsio/common/lib/limits';
+import { DEVICE_LAYERS_MAX } from '../../cli/limits.ts';
 
 const LOWER = 'lower_';
 

@@ -8,7 +8,7 @@ import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { plural } from '@rsio/common/lib/units';
-import { DOCTOR_PATHS_MAX } from '@rsio/common/lib/limits';
+import { DOCTOR_PATHS_MAX } from '../../cli/limits.ts';
 import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
 import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
 import { isUnansweredOnLink, routeOf } from './ip-command.ts';

@@ -2,7 +2,8 @@
 // Invariant: a machine without `ip`, and an answer that is not as expected, give null: then nothing is said of routes.
 
 import { execFile } from 'node:child_process';
-import { DOCTOR_COMMAND_TIMEOUT_MS, IP_LIST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
+import { DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
 
 /** Which way what goes from `local` to `remote` leaves. `device` null: there is no route. */

@@ -3,7 +3,8 @@
 // for an answer that is not as expected it is null.
 
 import { execFile } from 'node:child_process';
-import { DOCTOR_COMMAND_TIMEOUT_MS, IP_LIST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
+import { DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
 
 /** Of IP and TCP, with options. */
 const HEADERS_MAX_BYTES = 120;

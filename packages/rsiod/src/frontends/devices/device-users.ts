@@ -3,7 +3,7 @@
 // said too. Leaves looking to machine-use.ts.
 
 import { readdir, readFile } from 'node:fs/promises';
-import { DEVICE_USERS_NAMED_MAX } from '@rsio/common/lib/limits';
+import { DEVICE_USERS_NAMED_MAX } from './limits.ts';
 import { baseName, ofBlock } from '../loop/loop-device.ts';
 import { type MachineUse, machineUse } from './machine-use.ts';
 

@@ -4,7 +4,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DEVICE_USERS_LOOKED_MAX } from '@rsio/common/lib/limits';
+import { DEVICE_USERS_LOOKED_MAX } from './limits.ts';
 import { loopDevices } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable } from '../system/mount-table.ts';
 import { Shared } from '../system/shared.ts';

@@ -2,7 +2,7 @@
 // small ones for the rest. In both the data begins where the data of a WRITE does, so that a WRITE is sent from where it was received and the
 // header of a READ's reply fits in front. What lies idle is bounded; what is in use is bounded by each session.
 
-import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from '@rsio/common/lib/limits';
+import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;

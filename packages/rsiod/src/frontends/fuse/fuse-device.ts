@@ -6,7 +6,7 @@
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { FUSE_DRAIN_MAX } from '@rsio/common/lib/limits';
+import { FUSE_DRAIN_MAX } from './limits.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { writeResend } from './fuse-codec.ts';
 import { REPLY_HEADER_BYTES } from './fuse-constants.ts';

@@ -1,7 +1,7 @@
 // Where the next data or the next hole of a volume is, for lseek(2): the volume is asked for its allocation piece by piece.
 // Invariant: what is not known to be a hole is data, so a copy may take too much along and never too little.
 
-import { FUSE_SEEK_BYTES } from '@rsio/common/lib/limits';
+import { FUSE_SEEK_BYTES } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { DoorVolume, Extent } from '../../volumes/frontend-volume.ts';
 

@@ -4,7 +4,7 @@
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from '@rsio/common/lib/limits';
+import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from './limits.ts';
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../system/device-commands.ts';
 import { mountTable } from '../system/mount-table.ts';

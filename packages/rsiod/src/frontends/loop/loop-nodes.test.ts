@@ -2,7 +2,7 @@
 // Leaves the devices themselves to test/integration/block-door.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '@rsio/common/lib/program-limits';
+import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LoopNodes } from './loop-nodes.ts';

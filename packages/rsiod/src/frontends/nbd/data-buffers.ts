@@ -2,7 +2,7 @@
 // In front of the data there is room for the header of a reply: a READ's answer leaves from the memory it was read into.
 // What lies idle is bounded, and given back to the system when it was not needed for a time; what is in use is bounded by memory-budget.ts.
 
-import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NBD_POOLED_LOOK_MS } from '@rsio/common/lib/limits';
+import { NBD_POOLED_LOOK_MS } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DataBuffers } from './data-buffers.ts';
 import { DoorBudget } from './memory-budget.ts';

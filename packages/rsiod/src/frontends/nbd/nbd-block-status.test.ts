@@ -2,7 +2,8 @@
 // Leaves finding the extents to the volume, and real clients to test/interop.
 
 import { describe, expect, it } from 'vitest';
-import { EXTENTS_PER_ANSWER_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { NBD_BATCH_BYTES } from './wire/limits.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 
 const data = (lengthBytes: number) => ({ lengthBytes, hole: false });

@@ -2,7 +2,7 @@
 // blocks only, a client may ask from any byte on: `headBytes` of the first extents lie before what it asked for.
 // Never empty, never past what was asked for, neighbours of one kind merged. A hole reads as zeros: that is what the volumes mean by it.
 
-import { EXTENTS_PER_ANSWER_MAX } from '@rsio/common/lib/limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
 import { ALLOCATION_CONTEXT_ID, CHUNK, CHUNK_HEADER_BYTES, STATE } from './wire/nbd-constants.ts';
 import { type ReplyAddress, writeChunkHeader } from './wire/nbd-codec.ts';

@@ -5,14 +5,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  NBD_BATCH_BYTES,
   NBD_BATCHES_SENDING_MAX,
+  NBD_BATCH_BYTES,
   NBD_BYTES_OUT_MAX,
   NBD_DOOR_BYTES_MAX,
   NBD_REPLY_COPY_MAX_BYTES,
-  NBD_REQUEST_MAX_BYTES,
   NBD_REQUESTS_OUT_MAX,
-} from '@rsio/common/lib/limits';
+  NBD_REQUEST_MAX_BYTES,
+} from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';

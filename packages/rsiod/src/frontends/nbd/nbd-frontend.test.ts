@@ -7,13 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
-import {
-  FREQUENT_LINES_MAX,
-  NBD_CONNECTIONS_MAX,
-  NBD_REFUSED_MAX,
-  NBD_HANDSHAKE_TIMEOUT_MS,
-  NBD_STOP_TIMEOUT_MS,
-} from '@rsio/common/lib/limits';
+import { FREQUENT_LINES_MAX } from '@rsio/common/log/limits';
+import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NbdDoor, type NbdDoorOptions } from './nbd-frontend.ts';
 import { groupId } from './socket-group.ts';

@@ -6,18 +6,19 @@ import { createServer, type Server, Socket } from 'node:net';
 import { FrequentLog } from '@rsio/common/log/rate-limited-log';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { LogFields } from '@rsio/common/log/log-fields';
-import { NBD_DOOR_RESERVE_BYTES, NBD_SMALL_BYTES_MAX } from '@rsio/common/lib/program-limits';
-import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
 import {
-  NBD_DOOR_BYTES_MAX,
   NBD_CONNECTIONS_MAX,
+  NBD_DOOR_BYTES_MAX,
+  NBD_DOOR_RESERVE_BYTES,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_RECEIVE_BYTES,
-  NBD_STOP_TIMEOUT_MS,
   NBD_REFUSED_LOG_MS,
   NBD_REFUSED_MAX,
   NBD_REFUSED_TIMEOUT_MS,
-} from '@rsio/common/lib/limits';
+  NBD_SMALL_BYTES_MAX,
+  NBD_STOP_TIMEOUT_MS,
+} from './wire/limits.ts';
+import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
 import type { Door, DoorVolume } from '../../volumes/frontend-volume.ts';
 import { DataBuffers } from './data-buffers.ts';
 import { type BudgetBounds, DoorBudget } from './memory-budget.ts';

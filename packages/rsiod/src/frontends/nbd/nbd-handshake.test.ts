@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NBD_OPTION_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NBD_OPTION_MAX_BYTES } from './wire/limits.ts';
 import { exportName } from './wire/export-names.ts';
 import { type HandshakeStep, NbdHandshake } from './nbd-handshake.ts';
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';

@@ -4,7 +4,7 @@
 // exactly once, and never while the volume or the socket has it, also when the connection has died meanwhile. What is called from outside
 // lets no exception out but to its host.
 
-import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '@rsio/common/lib/limits';
+import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';

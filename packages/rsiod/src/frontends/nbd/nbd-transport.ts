@@ -1,7 +1,7 @@
 // The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
 // Only nbd-door.ts knows what a socket is.
 
-import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
   /** `sent` is called once, later, when the bytes are no longer needed: written, or (`failed`) never to be. */

@@ -6,7 +6,7 @@
 // nothing. While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open one: a client that reads slowly
 // gets fuller batches, and one that reads nothing holds no more memory than its requests allow.
 
-import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '@rsio/common/lib/limits';
+import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
 /** A reply that leaves from its own buffer. */

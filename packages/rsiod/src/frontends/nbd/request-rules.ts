@@ -1,7 +1,7 @@
 // Which requests of an NBD client reach the volume at all, pure: form, flags, size and what was agreed. Range, alignment and rights are the
 // volume's to judge. A request refused here is answered without touching the volume.
 
-import { NBD_REQUEST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
 import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
 import { NBD_ERRNO } from './wire/nbd-errno.ts';

@@ -1,7 +1,7 @@
 // What is said of mount, umount and losetup when they do not do what they were started for.
 // Leaves what the real programs say to the integration tests of the devices.
 
-import { DEVICE_COMMAND_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '@rsio/common/lib/limits';
+import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 
 /**
  * Runs a program, with `fd` as its descriptor 3 if given, and returns what it says. Throws E_SYSTEM with what it complains of; with `isLate` in

@@ -5,13 +5,7 @@
 // nothing runs on the loop: a call that hangs there stops all of the process. Pure: time and sleeps come in from outside.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import {
-  POOL_RUN_REQUESTS,
-  SLOW_CALL_BYTES_PER_US,
-  SLOW_CALL_US,
-  SLOW_CALL_WATCHED_CALLS,
-  STORAGE_SILENT_MS,
-} from '@rsio/common/lib/program-limits';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
 
 export class Pace {
   private readonly clock: Clock;

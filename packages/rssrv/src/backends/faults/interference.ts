@@ -4,8 +4,8 @@
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
-import { TEST_PAUSE_POLL_MS } from '@rsio/common/lib/program-limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type MetOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;

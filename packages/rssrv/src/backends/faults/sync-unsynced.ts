@@ -2,7 +2,7 @@
 // Leaves syncs while it is open to unsynced-backend.ts. Invariant: the log goes only when what it holds is durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
-import { ZERO_WRITE_BYTES } from '@rsio/common/lib/program-limits';
+import { ZERO_WRITE_BYTES } from '../common/limits.ts';
 import { readLog } from './unsynced-log.ts';
 import { writesOf } from './unsynced-store.ts';
 

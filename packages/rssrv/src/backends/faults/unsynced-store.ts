@@ -2,7 +2,7 @@
 // content. Leaves the storage to unsynced-backend.ts. Invariant: pieces and log say the same; what goes to the storage goes one at a time,
 // so that no flush brings back what a write with FUA has overtaken.
 
-import { UNSYNCED_MAX_BYTES } from '@rsio/common/lib/program-limits';
+import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { type UnsyncedPiece, UnsyncedWrites } from './unsynced-writes.ts';
 

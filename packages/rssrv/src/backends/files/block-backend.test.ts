@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { POOL_RUN_REQUESTS } from '@rsio/common/lib/program-limits';
+import { POOL_RUN_REQUESTS } from '../common/limits.ts';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';

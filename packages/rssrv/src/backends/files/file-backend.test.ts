@@ -3,8 +3,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '@rsio/common/lib/program-limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { POOL_RUN_REQUESTS } from '../common/limits.ts';
+import { ZERO_STEP_BYTES } from '../ranges/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

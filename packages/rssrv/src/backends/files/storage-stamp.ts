@@ -5,7 +5,7 @@
 import type { BigIntStats } from 'node:fs';
 import fs from 'node:fs';
 import path from 'node:path';
-import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/lib/limits';
+import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { deviceName } from './block-device.ts';
 
 /** File systems (statfs) whose inode numbers last no longer than the mount: FAT, exFAT, SMB, 9p and what runs by FUSE. */

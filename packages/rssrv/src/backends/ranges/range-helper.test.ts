@@ -5,13 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  RANGE_HELPER_RETRY_MAX_MS,
-  RANGE_HELPER_RETRY_MS,
-  RANGE_HELPER_TIMEOUT_MS,
-  STEP_MAX_BYTES,
-  ZERO_STEP_BYTES,
-} from '@rsio/common/lib/program-limits';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';

@@ -6,8 +6,8 @@
 
 import util from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
-import { EXTENTS_PER_ANSWER_MAX } from '@rsio/common/lib/limits';
-import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from '@rsio/common/lib/program-limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from './limits.ts';
 import { LineProcess } from './line-process.ts';
 import type { IoEnd } from '../common/positioned-io.ts';
 import { rangeScriptArguments } from './range-script.ts';

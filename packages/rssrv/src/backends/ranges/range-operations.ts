@@ -3,8 +3,8 @@
 // Invariant: a range is only left to the fallback when the helper's call for it has ended.
 
 import { EXTENT } from '@rsio/protocol/wire/messages';
-import { ZERO_WRITE_BYTES } from '@rsio/common/lib/program-limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { ZERO_WRITE_BYTES } from '../common/limits.ts';
 import { extentPairs } from '../common/extent-pairs.ts';
 import { type IoEnd, writeWhole } from '../common/positioned-io.ts';
 import { LOST, type RangeFile } from './range-helper.ts';

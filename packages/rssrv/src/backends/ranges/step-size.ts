@@ -2,7 +2,7 @@
 // so that pieces stay short whatever the storage is, and a range of terabytes is not a matter of half a million of them. Pure.
 // Invariant: between STEP_MIN_BYTES and STEP_MAX_BYTES, whole multiples of the smallest.
 
-import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from '@rsio/common/lib/program-limits';
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 
 export class StepSize {
   private sizeBytes = ZERO_STEP_BYTES;

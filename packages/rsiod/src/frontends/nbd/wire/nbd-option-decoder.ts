@@ -4,7 +4,7 @@
 //
 //   flags (u32), then again and again:   "IHAVEOPT" | option (u32) | length (u32) | data
 
-import { NBD_OPTION_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NBD_OPTION_MAX_BYTES } from './limits.ts';
 import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.ts';
 
 export interface OptionSink {

@@ -3,7 +3,7 @@
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
-import { NBD_REQUEST_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NBD_REQUEST_MAX_BYTES } from './limits.ts';
 import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName } from './export-names.ts';
 import {

@@ -1,0 +1,21 @@
+// Every bound of every room, by name, for tests that compare documents with them. Reads each limits.ts below packages/.
+// Invariant: a name stands in one room only.
+
+import { readdirSync } from 'node:fs';
+
+const PACKAGES = new URL('../../../', import.meta.url);
+
+/** Name and value of each numeric bound. Throws when two rooms have one of the same name. */
+export async function allLimits(): Promise<ReadonlyMap<string, number>> {
+  const files = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' }).filter((path) => /^[^/]+\/src\/(.+\/)?limits\.ts$/.test(path));
+  const bounds = new Map<string, number>();
+  for (const file of files) {
+    const module = (await import(new URL(file, PACKAGES).href)) as Readonly<Record<string, unknown>>;
+    for (const [name, value] of Object.entries(module)) {
+      if (typeof value !== 'number') continue;
+      if (bounds.has(name)) throw new Error(`${name} is in two rooms, one of them ${file}`);
+      bounds.set(name, value);
+    }
+  }
+  return bounds;
+}

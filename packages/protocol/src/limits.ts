@@ -1,0 +1,58 @@
+// The relations between the bounds of protocol's rooms, and to those of the packages below. The programs load this module first: a set of bounds
+// that contradict each other does not start. The bounds themselves are in the limits.ts of each room.
+
+import { assert } from '@rsio/common/lib/assert';
+import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from './auth/limits.ts';
+import { FIRST_HANDSHAKE_PATIENCE_MS } from './client/paths/limits.ts';
+import { REPLAY_CELL_BYTES, REPLAY_RANGES_MAX, REPLAY_SLAB_CELLS } from './client/replay/limits.ts';
+import { SEGMENT_MIN_BYTES } from './client/requests/limits.ts';
+import { BEACON_MESSAGE_MAX_BYTES, BEACON_REQUEST_BYTES } from './explorer/discovery/limits.ts';
+import { PROBE_SLOTS, PROBE_TURN_BYTES, PROBE_WINDOW_BYTES } from './explorer/probe/limits.ts';
+import {
+  DIRECTION_FAIL_HEARTBEATS,
+  OUTPUT_HARD_MAX_BYTES,
+  OUTPUT_QUEUED_MAX_BYTES,
+  PATHS_PER_TRUNK_MAX,
+  SEGMENT_BYTES,
+  SERVER_DEAD_AFTER_MS,
+  WINDOW_BYTES,
+} from './link/limits.ts';
+import {
+  DEAD_PATHS_NAMED_MAX,
+  DIGEST_BYTES,
+  HEADER_BYTES,
+  MAC_BYTES,
+  MESSAGE_MAX_BYTES,
+  OUTPUT_BUFFER_BYTES,
+  SENTENCE_MAX_CHARS,
+  SLOTS,
+  SLOTS_RESERVED,
+} from './wire/limits.ts';
+
+assert(PATHS_PER_TRUNK_MAX < SLOTS, 'More paths than slots');
+assert(OUTPUT_BUFFER_BYTES >= HEADER_BYTES + BODY_MAX_BYTES + 2 * DIGEST_BYTES, 'An output buffer must hold the largest frame');
+assert(
+  OUTPUT_QUEUED_MAX_BYTES + SLOTS * MESSAGE_MAX_BYTES < OUTPUT_HARD_MAX_BYTES,
+  'A well-behaved peer must never meet the hard output bound',
+);
+assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
+assert(
+  REPLAY_CELL_BYTES % SECTOR_BYTES === 0 && SEGMENT_BYTES % REPLAY_CELL_BYTES === 0 && Number.isInteger(Math.log2(REPLAY_SLAB_CELLS)),
+  'A request of a replay is whole cells, and a slab a power of two of them',
+);
+assert(SLOTS * 2 < REPLAY_RANGES_MAX, 'The ranges that a replay log keeps for requests with FUA leave too few');
+assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
+assert(
+  SEGMENT_BYTES % SEGMENT_MIN_BYTES === 0 && SEGMENT_MIN_BYTES % REPLAY_CELL_BYTES === 0,
+  'Segments are made of whole blocks and cells',
+);
+assert(FIRST_HANDSHAKE_PATIENCE_MS < HANDSHAKE_PATIENCE_MS && HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'Patience grows');
+assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
+assert(SERVER_DEAD_AFTER_MS > DEAD_AFTER_MS, 'The client, which fences, closes a silent path before the server does');
+assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with the longest sentence must fit before the proof');
+assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
+assert(PROBE_TURN_BYTES + SEGMENT_BYTES < OUTPUT_QUEUED_MAX_BYTES, 'A probe that reads its answers is never closed for them');
+assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');
+assert(8 + BEACON_MESSAGE_MAX_BYTES + MAC_BYTES <= BEACON_REQUEST_BYTES, 'An answer must never be larger than its request');

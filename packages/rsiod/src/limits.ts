@@ -1,0 +1,25 @@
+// The relations between the bounds of rsiod's rooms, and to those of the packages below. The programs load this module first: a set of bounds
+// that contradict each other does not start. The bounds themselves are in the limits.ts of each room.
+
+import '@rsio/protocol/limits';
+
+import { assert } from '@rsio/common/lib/assert';
+import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
+import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
+import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';
+import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
+import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
+import { PROBES_TIME_MAX_MS } from './control/limits.ts';
+import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
+import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
+import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
+
+assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
+assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client flushes its log before the server syncs by itself');
+assert(SLOW_STORAGE_MS > DEAD_AFTER_MS, 'A server that is gone is not taken for slow storage');
+assert(
+  DEVICE_FORCE_MS < STOP_WAIT_MS && DEVICE_FORCE_MS < DEVICE_COMMAND_TIMEOUT_MS,
+  'What is taken away by force is given up before its time is',
+);
+assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'Who asks for probes must wait for the last one');
