@@ -95,7 +95,7 @@ function commandEntry({ call, synopsis, summary, details, options }) {
   const mode = call.by === 'option' ? [optionItem([call.option, { short: call.short, help: call.help }])] : [];
   const items = [...mode, ...Object.entries(options).map(optionItem)].join('\n');
   const paragraphs = [`### \`rsconfig ${synopsis.replaceAll(/\s+/g, ' ')}\``, sentence(summary)];
-  if (details !== undefined) paragraphs.push(wrapped(escaped(details).trim().replaceAll(/\s+/g, ' ')));
+  for (const part of details?.split('\n\n') ?? []) paragraphs.push(wrapped(escaped(part).trim().replaceAll(/\s+/g, ' ')));
   if (items !== '') paragraphs.push(items);
   return paragraphs.join('\n\n');
 }

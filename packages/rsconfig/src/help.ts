@@ -32,7 +32,7 @@ export function helpOf(commands: readonly Command[]): string {
     ...Object.entries(command.options).flatMap(([name, spec]) => optionLine(name, spec)),
   ]);
   const details = commands.flatMap((command) => command.details ?? []);
-  return [...usageLines(commands), ...commands.map(sentenceOf), ...new Set(details), ...new Set(lines), ''].join('\n');
+  return [...usageLines(commands), '', ...commands.map(sentenceOf), ...new Set(details), '', ...new Set(lines), ''].join('\n');
 }
 
 function sentenceOf({ summary }: Command): string {

@@ -21,7 +21,8 @@ import { nextIdentity } from './network/identity.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 
-const HELP = `usage: rsiod [--foreground] [--check]
+const HELP = `usage: rsiod [--foreground] [--check] [--root DIR]
+
 Connects to the servers in /etc/rscltcfg and provides their volumes.
 Returns to the prompt once every path has been tried.
 

@@ -19,7 +19,8 @@ import { Listener } from './listener/listener.ts';
 import { openFilesDoubt, openFilesLimit } from './listener/descriptor-limit.ts';
 import { missingAddresses, volumeDoubts } from './listener/environment-check.ts';
 
-const HELP = `usage: rssrv [--foreground] [--check] [--test]
+const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
+
 Offers the volumes in /etc/dvsc/rssrvcfg to the clients listed there.
 Returns to the prompt once it listens.
 

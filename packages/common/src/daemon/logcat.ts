@@ -23,7 +23,9 @@ export function runLogcat(program: LogcatProgram): void {
   const spec: ProgramSpec<typeof OPTIONS> = {
     name: program.name,
     help: `usage: ${program.name} [-f] [-n N] [--local] [--root DIR]
+
 Prints the log of ${program.daemon}.
+
   -f, --follow      print new lines as they arrive, across log rotation
   -n, --lines N     start with the last N lines (default: all)
   --local           show local time (default: GMT)

@@ -47,7 +47,7 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly synopsis: string;
   /** A few words: what it does. */
   readonly summary: string;
-  /** More sentences for `rsconfig COMMAND --help`, in lines of at most 80 columns. */
+  /** More sentences for `rsconfig COMMAND --help`, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
   /** What it prints with --json: there exactly when it takes that option. */

@@ -205,7 +205,7 @@ describe('wrong keys and values', () => {
     ],
     [
       '[volume v]\npath = /v\nsize = 15gb',
-      /^9 Wrong value "15gb" for size: allowed is a whole number of bytes, or one followed by k, m, g, t or p/,
+      /^9 Wrong value "15gb" for size: allowed is a whole number of bytes, optionally followed by k, m, g, t or p/,
     ],
     ['[volume v]\npath = /v\nsize = 0', /^9 Wrong value "0" for size: .* from 512 to /],
     ['[volume v]\npath = v.img', '8 Wrong value "v.img" for path: allowed is an absolute path of at most 4095 bytes'],

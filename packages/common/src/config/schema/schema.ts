@@ -172,7 +172,7 @@ export const SCHEMA = {
           'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
         ),
         id: optional(types.uuid, 'Identity of the volume; if unset, rssrv creates one at the first start and keeps it'),
-        'take-over': withDefault(types.mayChoice, 'yes', 'Which of its clients may take the volume over from another client'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client'),
         'take-over-force': withDefault(
           types.yesNo,
           'no',

@@ -16,12 +16,12 @@ const DELAY = new RegExp(`^(?<operation>${OPERATION}) (?<min>\\w+)(?:-(?<max>\\w
 const ERROR = new RegExp(
   `^(?<operation>${OPERATION})(?: (?<first>\\d+)-(?<last>\\d+))?(?: every (?<every>\\d+))? (?<errno>${ERRNOS.join('|')})${WHILE}$`,
 );
-const OPERATION_ALLOWED = `OP being ${OPERATIONS.join(', ')}`;
+const OPERATION_ALLOWED = `OP is one of ${OPERATIONS.join(', ')}`;
 
 /** `write 20ms, flush 5ms-50ms while /run/slow` */
 export const testDelays: ValueType<readonly TestDelay[]> = rules(
   'delays',
-  `OP TIME[-TIME][ while FILE] with commas between, ${OPERATION_ALLOWED}, and TIME from 1ms to ${printDuration(TEST_DELAY_MAX_MS)}`,
+  `OP TIME[-TIME][ while FILE] separated by commas; ${OPERATION_ALLOWED}; TIME is 1ms to ${printDuration(TEST_DELAY_MAX_MS)}`,
   (text) => {
     const { operation, min = '', max = min, file } = DELAY.exec(text)?.groups ?? {};
     const [minMs, maxMs] = [parseDuration(min), parseDuration(max)];
@@ -33,7 +33,7 @@ export const testDelays: ValueType<readonly TestDelay[]> = rules(
 /** `write every 100 EIO, read 2048-4095 EIO, flush EIO while /run/broken` */
 export const testErrors: ValueType<readonly TestError[]> = rules(
   'errors',
-  `OP[ SECTOR-SECTOR][ every N] ERRNO[ while FILE] with commas between, ${OPERATION_ALLOWED}, and ERRNO ${ERRNOS.join(', ')}`,
+  `OP[ SECTOR-SECTOR][ every N] ERRNO[ while FILE] separated by commas; ${OPERATION_ALLOWED}; ERRNO is one of ${ERRNOS.join(', ')}`,
   (text) => {
     const found = ERROR.exec(text)?.groups;
     if (found === undefined) return null;

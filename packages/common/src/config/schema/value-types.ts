@@ -131,7 +131,7 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
 });
 
 /** What tells a file or device from others; none has a character that means something to the file. */
-export const stamp: ValueType<string> = plain('mark', 'a mark as rssrv names it, such as i131074.b1795257182000000000', (text) => {
+export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
 

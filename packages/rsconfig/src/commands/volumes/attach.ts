@@ -17,17 +17,21 @@ export const ATTACH = defineCommand({
   synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
   summary: 'attaches volumes as local devices',
   details: `Without NAME, all volumes offered to this client are attached, and a server that
-is out of reach is an error because its volumes are not known. A volume has one
-holder. --take-over takes the named volumes from their holder: its I/O fails,
-its rsiod logs why, and it does not attach them again by itself. Data that was
-acknowledged to the holder is kept. If the server's machine has crashed and may
-have lost writes that the holder has not flushed, the take-over is refused until
-the holder has sent them again. --force does not wait for that and loses them,
-if take-over-force in rssrvcfg(5) permits it. A volume stays read-only or
-read-write as it was attached, even if rsiod restarts; detach it to change that.
--l shows which volumes are read-only. --wait keeps trying while the server of a
-volume is out of reach, while no server offers the volume, and while another
-client holds it. Without NAME, it waits until every server is in reach.`,
+is out of reach is an error because its volumes are not known.
+
+A volume has one holder. --take-over takes the named volumes from their holder:
+its I/O fails, its rsiod logs why, and it does not attach them again by itself.
+Data that was acknowledged to the holder is kept. If the server's machine has
+crashed and may have lost writes that the holder has not flushed, the take-over
+is refused until the holder has sent them again. --force does not wait for that
+and loses them, if take-over-force in rssrvcfg(5) permits it.
+
+A volume stays read-only or read-write as it was attached, even if rsiod
+restarts; detach it to change that. -l shows which volumes are read-only.
+
+--wait keeps trying while the server of a volume is out of reach, while no
+server offers the volume, and while another client holds it. Without NAME, it
+waits until every server is in reach.`,
   options: {
     'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients may do so' },
     server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, if NAME is ambiguous' },
