@@ -5,18 +5,18 @@ import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { beforeEach, expect, test } from 'vitest';
-import { Turnstile } from './connection-limiter.ts';
+import { ConnectionLimiter } from './connection-limiter.ts';
 
 const MANY = 3 * CONNECTS_AT_ONCE_MAX;
 
 let clock: FakeClock;
-let turnstile: Turnstile;
+let turnstile: ConnectionLimiter;
 let gone: number[];
 let people: object[];
 
 beforeEach(() => {
   clock = new FakeClock();
-  turnstile = new Turnstile(clock);
+  turnstile = new ConnectionLimiter(clock);
   gone = [];
   people = Array.from({ length: MANY }, () => ({}));
   for (const [index, who] of people.entries()) turnstile.enter(who, () => gone.push(index));

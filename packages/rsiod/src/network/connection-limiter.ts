@@ -6,7 +6,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 
-export class Turnstile {
+export class ConnectionLimiter {
   private readonly clock: Clock;
   /** Since when each has its turn, the oldest first. */
   private readonly turns = new Map<object, number>();

@@ -37,7 +37,7 @@ import {
 } from './route-plan.ts';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
-import { Turnstile } from './connection-limiter.ts';
+import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A path that is wanted, and who keeps it up. */
 export interface Route extends RouteEnds {
@@ -79,7 +79,7 @@ export class Namespace {
   private setup: NamespaceSetup;
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
-  private readonly turnstile: Turnstile;
+  private readonly turnstile: ConnectionLimiter;
   private readonly lines: FrequentLog;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
@@ -88,7 +88,7 @@ export class Namespace {
     this.setup = setup;
     this.identity = identity;
     this.ports = ports;
-    this.turnstile = new Turnstile(ports.clock);
+    this.turnstile = new ConnectionLimiter(ports.clock);
     this.lines = new FrequentLog(ports.clock, ports.log);
     this.follow();
   }

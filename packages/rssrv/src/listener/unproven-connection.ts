@@ -44,7 +44,7 @@ const TOO_MANY = {
   sentence: 'Too many connections that did not prove themselves: try again later',
 } as const satisfies Pick<Refusal, 'code' | 'sentence'>;
 
-export class Doorway {
+export class UnprovenConnection {
   private readonly socket: Socket;
   private readonly ports: DoorwayPorts;
   private readonly handshake: ServerHandshake;

@@ -12,7 +12,7 @@ import { FrequentLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
-import { Doorway } from './unproven-connection.ts';
+import { UnprovenConnection } from './unproven-connection.ts';
 import type { Entrance } from './listening-sockets.ts';
 
 export interface GatePorts {
@@ -36,8 +36,8 @@ export class Gate {
   private readonly refusals: FrequentLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** The oldest first, here and in all of them. */
-  private readonly bySource = new Map<string, Set<Doorway>>();
-  private readonly doorways = new Set<Doorway>();
+  private readonly bySource = new Map<string, Set<UnprovenConnection>>();
+  private readonly doorways = new Set<UnprovenConnection>();
 
   constructor(ports: GatePorts) {
     this.ports = ports;
@@ -55,7 +55,7 @@ export class Gate {
     if (this.doorways.size >= UNPROVEN_MAX) this.doorways.values().next().value?.giveWay();
     const { name } = entrance.config;
     let key: string | null = null;
-    const doorway = new Doorway(socket, this.ports.newHandshake(), {
+    const doorway = new UnprovenConnection(socket, this.ports.newHandshake(), {
       clock,
       pool: this.bodies,
       lookup: (node) => {
@@ -92,7 +92,7 @@ export class Gate {
     this.refusals.close();
   }
 
-  private leave(doorway: Doorway, source: string): void {
+  private leave(doorway: UnprovenConnection, source: string): void {
     this.doorways.delete(doorway);
     const neighbours = this.bySource.get(source);
     neighbours?.delete(doorway);
