@@ -73,7 +73,7 @@ export function testKeysPart(schema) {
   return forTests.map(([key, entry]) => item(`\`${key}\``, keySentences(entry))).join('\n');
 }
 
-const OCCURS = { once: 'Exactly once', 'at most once': 'At most once', 'any number': 'Any number of times' };
+const OCCURS = { once: 'Occurs exactly once', 'at most once': 'Occurs at most once', 'any number': 'May be repeated' };
 
 function headingOf(type, { named, occurs, below, lines, help }) {
   const place = below === null ? '' : `, below a [${below}] section`;

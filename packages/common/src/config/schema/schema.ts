@@ -88,15 +88,15 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
 /** The meaning of a key in every section; a section that inherits the value adds from where. */
 const HELP = {
-  stall: 'How long I/O waits when no path is left before it fails; forever: it never fails; fail: it fails within 1s',
+  stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when their server connects, unless detached by rsconfig -d since boot',
-  device: 'Devices of an attached volume; block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: nothing',
-  paths: 'Interface pairs that become paths; auto: those on a common subnet; configured: those of auto that [server] sections name',
+  device: 'Devices of an attached volume (block: block and raw; raw: raw only; nbd-socket: NBD export only; none: no access)',
+  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: as auto, only to [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
   suspect: 'Silence after which the requests of a path are sent again on other paths; must be less than heartbeat',
   dead: 'Silence after which a path is closed and reconnected; must be more than twice the heartbeat',
   digest: 'Whether frames carry their own CRC-32 checksums, in addition to those of TCP',
-  logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash; 0: writes are written through',
+  logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash (0: writes are written through)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -114,11 +114,11 @@ export const SCHEMA = {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
         protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set one; TCP is the only protocol'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set one'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that use it have the same key'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign have the same key'),
         explore: withDefault(
           explore,
           'yes',
-          'Which explorers get an answer; yes: all; signed: those that sign with the namespacekey; no: none',
+          'Which clients get an answer when they explore (yes: all; signed: those that sign with the namespacekey; no: none)',
         ),
       },
     },
@@ -135,7 +135,7 @@ export const SCHEMA = {
         'log-level': withDefault(logLevel, 'info', 'Lowest level that is logged; at debug and trace, no line is rate-limited'),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
-          `Number of processes that serve clients; each serves one client, or several if there are more clients. Default: ${PROCESSES_PER_CORE} for each CPU core`,
+          `Number of processes that serve clients. Each serves one client, or several if there are more clients. Default: ${PROCESSES_PER_CORE} for each CPU core`,
         ),
       },
     },
@@ -145,7 +145,7 @@ export const SCHEMA = {
       keys: {
         address: needed(
           types.interfaceAddress,
-          'Address to listen on; rssrv waits for an address that the machine lacks; /LENGTH overrides the subnet that the machine reports',
+          'Address to listen on. rssrv waits for an address that the machine lacks. /LENGTH overrides the subnet that the machine reports',
         ),
         port: optional(types.port, 'Port to listen on. Inherited from [namespace]'),
         protocol: optional(protocol, 'Protocol. Inherited from [namespace]'),
@@ -158,7 +158,7 @@ export const SCHEMA = {
         path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null'),
         size: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Size of the volume; a file is created or grown to it, never truncated; required for memory and null',
+          'Size of the volume. A file is created or grown to this size, never truncated. Required for memory and null',
         ),
         type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block by looking at path'),
         blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
@@ -172,7 +172,7 @@ export const SCHEMA = {
           'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
         ),
         id: optional(types.uuid, 'Identity of the volume; if unset, rssrv creates one at the first start and keeps it'),
-        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client (yes: all; no: none)'),
         'take-over-force': withDefault(
           types.yesNo,
           'no',
@@ -185,7 +185,7 @@ export const SCHEMA = {
         'test-delay': forTests(testDelays, 'Extra time that operations take; a delay within a range is drawn uniformly'),
         'test-error': forTests(
           testErrors,
-          'Operations that fail with an error and are not executed; every N: every Nth operation that matches the rule',
+          'Operations that fail with an error and are not executed (every N: every Nth operation that matches the rule)',
         ),
         'test-pause': forTests(types.path, 'While this file exists, all I/O of the volume stalls'),
         'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Maximum number of bytes read and written per second'),
@@ -226,7 +226,7 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory for the logs of all volumes; near the limit the largest log is flushed, at the limit writes are written through',
+          'Memory for the logs of all volumes. Near the limit, the largest log is flushed; at the limit, writes are written through',
         ),
         'nbd-group': optional(types.name, 'User group that may open the NBD socket, in addition to the user that runs rsiod'),
       },
