@@ -25,7 +25,7 @@ not answer.`,
   options: {
     port: { kind: 'text', value: 'P', help: `port to explore, instead of ${PORT_DEFAULT}` },
     interface: INTERFACE_OPTION,
-    'namespacekey-file': keyFileOption('namespacekey'),
+    'namespacekey-file': keyFileOption('key that signs exploration'),
     json: { kind: 'flag', help: 'print the servers as JSON' },
   },
   json: EXPLORATION_SHAPE,
