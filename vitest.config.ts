@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'sim',
           include: ['test/sim/**/*.test.ts'],
-          globalSetup: ['test/sim/build.ts'],
+          globalSetup: ['test/sim/runner/build.ts'],
           maxWorkers,
           testTimeout: 300_000,
         },

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
 import { RsError } from '@rsio/common/lib/errors';
-import { clientConfig, serverConfig } from '@rsio/test/support/configs';
+import { clientConfig, serverConfig } from '@rsio/test/support/hosts/configs';
 import { Child, freePort } from './child.ts';
 import type { Target } from './load/orders.ts';
 import { NAMESPACE } from './scene.ts';

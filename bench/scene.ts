@@ -5,14 +5,14 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
-import { Hosts } from '@rsio/test/support/hosts';
+import { Hosts } from '@rsio/test/support/hosts/hosts';
 import { Netlab } from '@rsio/test/support/netlab/netlab';
 import { newFolder } from './data-folder.ts';
 import { nativeProgram } from './native/compile.ts';
 import type { SectionContext } from './sections.ts';
 import { FILE_BYTES } from './workload.ts';
 
-/** The namespace of test/support/configs.ts. */
+/** The namespace of test/support/hosts/configs.ts. */
 export const NAMESPACE = 'osl';
 export const VOLUME = 'data';
 export const EXPORT = `${NAMESPACE}/${VOLUME}`;

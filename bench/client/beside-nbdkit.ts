@@ -1,10 +1,10 @@
 // fio through rsiod and rssrv to a file, beside fio through nbdkit over TCP to the same file: the latency of single requests on each frontend,
 // and IOPS with 32 requests in flight on the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
 
-import { medianUs } from '@rsio/test/support/fio-figures';
-import type { Hosts } from '@rsio/test/support/hosts';
-import { start } from '@rsio/test/support/programs';
-import { waitFor } from '@rsio/test/support/wait-for';
+import { medianUs } from '@rsio/test/support/io/fio-figures';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
+import { start } from '@rsio/test/support/programs/programs';
+import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { connects, freePort } from '../child.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionPlan, SectionResult } from '../sections.ts';

@@ -1,7 +1,7 @@
 // What fio reads and writes: an NBD socket, or a raw or block device of a client. Runs fio there once, and counts the CPU time that other
 // processes, such as rsiod, used meanwhile. Attaching volumes is the job of the sections.
 
-import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/fio-figures';
+import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/io/fio-figures';
 import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
 
 export interface FioTarget {

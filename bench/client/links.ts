@@ -1,9 +1,9 @@
 // The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and the CPU
 // time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
 
-import { startClient, startServer } from '@rsio/test/support/configs';
-import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
-import type { Host } from '@rsio/test/support/host';
+import { startClient, startServer } from '@rsio/test/support/hosts/configs';
+import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
+import type { Host } from '@rsio/test/support/hosts/host';
 import { whyNoNetlab } from '@rsio/test/support/netlab/netns';
 import { GIGABIT, type ShapedLinks, shapedLinks } from '@rsio/test/support/netlab/shaped-links';
 import { goodputBytes } from '@rsio/test/support/netlab/shaper';

@@ -1,10 +1,10 @@
 // A server and a client on this machine with one path over loopback, and the data file as the volume of both, so that no link is measured.
 // The client has the volume as NBD export and, if the machine allows devices, as raw and block device.
 
-import { startClient, startServer } from '@rsio/test/support/configs';
-import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices';
-import type { Host } from '@rsio/test/support/host';
-import type { Hosts } from '@rsio/test/support/hosts';
+import { startClient, startServer } from '@rsio/test/support/hosts/configs';
+import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
+import type { Host } from '@rsio/test/support/hosts/host';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import type { Target } from '../load/orders.ts';
 import { dataFile, EXPORT, VOLUME } from '../scene.ts';
 import { deviceTarget, type FioTarget, nbdTarget } from './fio-targets.ts';

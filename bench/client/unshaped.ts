@@ -1,7 +1,7 @@
 // The throughput of 1 MiB requests through the NBD socket of rsiod without a link in between: with the bench's own load generator, which needs the
 // least CPU time, with fio and with nbdcopy. rssrv, rsiod and the load share the machine's cores.
 
-import { runWell } from '@rsio/test/support/programs';
+import { runWell } from '@rsio/test/support/programs/programs';
 import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';
 import { cpuSecondsBetween, cpuTimeOf, processTree } from '../proc.ts';

@@ -6,7 +6,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { waitFor } from '@rsio/test/support/wait-for';
+import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { localPair } from '../client/local-pair.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape } from '../load/orders.ts';

@@ -1,7 +1,7 @@
 // A large number of sessions of one path each, opened by the bench's own opener and held by a few load generators. These answer PINGs and, on order,
 // keep requests in flight on each session. Invariant: no generator has more sessions than it can answer in time while others are opened.
 
-import type { Hosts } from '@rsio/test/support/hosts';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';
 import { openRsio } from '../load/open-rsio.ts';
 import type { OpenConnection, RsioVolume, Target } from '../load/orders.ts';

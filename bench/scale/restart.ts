@@ -3,7 +3,7 @@
 
 import { setTimeout as after } from 'node:timers/promises';
 import { RsError } from '@rsio/common/lib/errors';
-import { waitFor } from '@rsio/test/support/wait-for';
+import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { cpuTimeOf } from '../proc.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../sections.ts';

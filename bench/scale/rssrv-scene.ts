@@ -3,9 +3,9 @@
 
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { startServer } from '@rsio/test/support/configs';
-import type { Host } from '@rsio/test/support/host';
-import type { Hosts, TestNetwork } from '@rsio/test/support/hosts';
+import { startServer } from '@rsio/test/support/hosts/configs';
+import type { Host } from '@rsio/test/support/hosts/host';
+import type { Hosts, TestNetwork } from '@rsio/test/support/hosts/hosts';
 import type { Place, RsioVolume } from '../load/orders.ts';
 import { processTree } from '../proc.ts';
 import { dataFile } from '../scene.ts';

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
-import { serverConfig } from '@rsio/test/support/configs';
+import { serverConfig } from '@rsio/test/support/hosts/configs';
 import { freePort } from '../child.ts';
 import { FILE_BYTES } from '../workload.ts';
 import { type Maker, runningServer, startListening } from './server.ts';

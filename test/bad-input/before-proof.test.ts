@@ -7,10 +7,10 @@ import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { useHosts } from '../support/hosts.ts';
-import { asBytes, frameBytes, RawClient } from '../support/raw-peer.ts';
-import { waitFor } from '../support/wait-for.ts';
-import { Scene } from '../support/scene.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { asBytes, frameBytes, RawClient } from '../support/peers/raw-peer.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+import { Scene } from '../support/scenes/scene.ts';
 
 const hosts = useHosts('file');
 let scene: Scene;

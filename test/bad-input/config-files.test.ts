@@ -6,10 +6,10 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { CONFIG_FILE_MAX_BYTES } from '@rsio/common/config/schema/limits';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { run } from '../support/programs.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { run } from '../support/programs/programs.ts';
 
 const hosts = useHosts();
 

@@ -3,12 +3,12 @@
 
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { serverConfig } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { needTool, runWell } from '../support/programs.ts';
-import { Scene } from '../support/scene.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool, runWell } from '../support/programs/programs.ts';
+import { Scene } from '../support/scenes/scene.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const REMEDY = 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
 const USUAL_LIMIT = 1024;

@@ -5,12 +5,12 @@
 
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { startClient } from '../support/configs.ts';
-import { DeviceScene } from '../support/device-scene.ts';
-import { needDevices } from '../support/devices.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needTool } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient } from '../support/hosts/configs.ts';
+import { DeviceScene } from '../support/devices/device-scene.ts';
+import { needDevices } from '../support/devices/devices.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needTool } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;

@@ -6,11 +6,11 @@ import { expect, it } from 'vitest';
 import { MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
-import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { RawClient } from '../support/raw-peer.ts';
-import { report } from '../support/report.ts';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { RawClient } from '../support/peers/raw-peer.ts';
+import { report } from '../support/programs/report.ts';
 
 const VOLUMES = 10_000;
 /** Some of them are files, which take a descriptor and a lock each. */

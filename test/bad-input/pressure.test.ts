@@ -9,10 +9,10 @@ import { ANSWERS_QUEUED_MAX_BYTES } from '@rsio/rssrv/session/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { useHosts } from '../support/hosts.ts';
-import { frameBytes, RawClient } from '../support/raw-peer.ts';
-import { waitFor } from '../support/wait-for.ts';
-import { Scene } from '../support/scene.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { frameBytes, RawClient } from '../support/peers/raw-peer.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+import { Scene } from '../support/scenes/scene.ts';
 
 const MIB = 1024 * 1024;
 /** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */

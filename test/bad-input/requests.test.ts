@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeFailureAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { statusEntry } from '@rsio/protocol/wire/status';
-import { useHosts } from '../support/hosts.ts';
-import type { RawClient, RawFrame } from '../support/raw-peer.ts';
-import { Scene } from '../support/scene.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import type { RawClient, RawFrame } from '../support/peers/raw-peer.ts';
+import { Scene } from '../support/scenes/scene.ts';
 
 const hosts = useHosts('file');
 let scene: Scene;

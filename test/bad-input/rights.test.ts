@@ -5,10 +5,10 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { launcher, run } from '../support/programs.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { launcher, run } from '../support/programs/programs.ts';
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;

@@ -6,12 +6,12 @@ import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UNIX_PATH_MAX_BYTES } from '@rsio/common/daemon/limits';
-import { clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { needTool, type RunResult } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool, type RunResult } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const MEMORY_ID = '0b7d3c1e-2f6a-4d58-8e19-5a4c7b9d0e21';

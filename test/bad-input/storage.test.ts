@@ -6,13 +6,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { run } from '../support/programs.ts';
-import { deathsOfPaths } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { run } from '../support/programs/programs.ts';
+import { deathsOfPaths } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1024 * 1024;
 /** Runs `DISK LAUNCHER --root ROOT ...` with a file system of 4 MiB on DISK, and one of 64 KiB where the server keeps its state. */

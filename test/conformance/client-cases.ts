@@ -2,7 +2,7 @@
 // need quiet, behind those that are played at the same time, and ENDING_CASES last.
 // Leaves the cases to client/.
 
-import type { ClientCase } from './case.ts';
+import type { ClientCase } from './base/case.ts';
 import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';
 import { BEFORE_WELCOME_CASES } from './client/before-welcome.ts';
 import { CONDUCT_CASES, ENDING_CASES } from './client/conduct.ts';

@@ -3,17 +3,17 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { clientConfig, keyOf, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { RawServer } from '../support/raw-server.ts';
-import { deathsOfPaths } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, keyOf, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { RawServer } from '../support/peers/raw-server.ts';
+import { deathsOfPaths } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { CLIENT_CASES } from './client-cases.ts';
-import type { ClientCase } from './case.ts';
+import type { ClientCase } from './base/case.ts';
 import { ENDING_CASES } from './client/conduct.ts';
-import { ClientStage, PathWatch } from './client/stage.ts';
+import { ClientStage, PathWatch } from './base/stage.ts';
 import { ALONE_CASES } from './client/volumes.ts';
 
 const hosts = useHosts('file');

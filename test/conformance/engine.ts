@@ -1,8 +1,8 @@
 // Runs the cases that a client tries on a server: patient ones beside the others, each on a target of its own, the others one after the
 // other on a shared one. Invariant: a case that fails leaves nothing behind that the next one could trip over.
 
-import type { ServerCase } from './case.ts';
-import { Target, type TargetOptions } from './target.ts';
+import type { ServerCase } from './base/case.ts';
+import { Target, type TargetOptions } from './base/target.ts';
 
 export interface Outcome {
   readonly id: string;

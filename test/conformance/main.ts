@@ -13,10 +13,10 @@ import { NAMESPACEID_MAX, PORT_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits
 import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { RawClient } from '../support/raw-peer.ts';
+import { RawClient } from '../support/peers/raw-peer.ts';
 import { type Outcome, runCases } from './engine.ts';
 import { SERVER_CASES } from './server-cases.ts';
-import { BLOCK, Target, type TargetOptions, VOLUME_MIN_SECTORS } from './target.ts';
+import { BLOCK, Target, type TargetOptions, VOLUME_MIN_SECTORS } from './base/target.ts';
 
 const HELP = `usage: pnpm conformance --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
        pnpm conformance --list

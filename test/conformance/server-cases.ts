@@ -1,18 +1,18 @@
 // All cases that a client can try on a server, in the order in which they run: RESTART_CASES last.
 // Leaves the cases to server/.
 
-import type { ServerCase } from './case.ts';
-import { BEACON_CASES } from './server/beacons.ts';
+import type { ServerCase } from './base/case.ts';
+import { BEACON_CASES } from './server/handshake/beacons.ts';
 import { CONTENT_CASES } from './server/content.ts';
 import { FRAMING_CASES } from './server/framing.ts';
-import { HELLO_CASES } from './server/hello.ts';
+import { HELLO_CASES } from './server/handshake/hello.ts';
 import { HOLDER_CASES } from './server/holders.ts';
 import { IO_CASES } from './server/io.ts';
-import { JOIN_CASES } from './server/join.ts';
+import { JOIN_CASES } from './server/handshake/join.ts';
 import { LIVENESS_CASES } from './server/liveness.ts';
 import { REVOKE_CASES } from './server/revoke.ts';
 import { PROBE_CASES } from './server/probes.ts';
-import { PROOF_CASES } from './server/proof.ts';
+import { PROOF_CASES } from './server/handshake/proof.ts';
 import { REQUEST_CASES } from './server/requests.ts';
 import { RESTART_CASES } from './server/restart.ts';
 import { SLOT_CASES } from './server/slots.ts';

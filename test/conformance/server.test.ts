@@ -2,15 +2,15 @@
 // for time-outs begin first and run beside the others. What a case says of the log is looked at here, where the log is at hand.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { keyOf } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NAMESPACEID, RAW_NODES, Scene } from '../support/scene.ts';
-import { waitFor } from '../support/wait-for.ts';
-import type { ServerCase } from './case.ts';
+import { keyOf } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NAMESPACEID, RAW_NODES, Scene } from '../support/scenes/scene.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+import type { ServerCase } from './base/case.ts';
 import { lacks, runCase, runPatient } from './engine.ts';
 import { SERVER_CASES } from './server-cases.ts';
 import { RESTART_CASES } from './server/restart.ts';
-import { Target, type TargetOptions } from './target.ts';
+import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
 const LOGGED_DEADLINE_MS = 5_000;

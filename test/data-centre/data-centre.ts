@@ -4,10 +4,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Host } from '../support/host.ts';
-import type { Hosts } from '../support/hosts.ts';
-import { freePort } from '../support/loopback.ts';
-import { waitFor } from '../support/wait-for.ts';
+import type { Host } from '../support/hosts/host.ts';
+import type { Hosts } from '../support/hosts/hosts.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { clientFile, type SiteClient, type SiteServer, serverFile } from './site.ts';
 import { type StandardSite, standardSite } from './standard-site.ts';
 

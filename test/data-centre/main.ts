@@ -5,8 +5,8 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/common/lib/errors';
-import { launcher } from '../support/programs.ts';
-import { Hosts } from '../support/hosts.ts';
+import { launcher } from '../support/programs/programs.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
 import { DataCentre } from './data-centre.ts';
 import { OUTPUT_STEPS } from './outputs.ts';
 import { turmoilUnderLoad } from './under-load.ts';

@@ -3,8 +3,8 @@
 // Placeholders in the texts are said.ts's. Invariant: nothing of what is expected is made by the code that prints.
 
 import { strictEqual } from 'node:assert/strict';
-import { NbdIo } from '../support/nbd-io.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';
 import { masked } from './expected.ts';
 import { filled, says, withoutHolders } from './said.ts';

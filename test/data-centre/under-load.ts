@@ -1,10 +1,10 @@
 // The turmoil with I/O beneath it: on volumes of every client fio writes blocks with checksums and reads them back, while everything around
 // them changes. fio stops at the first error and the first difference. Leaves the changes to turmoil.ts.
 
-import { type RunningFio, startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { type RunningFio, startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';
 import { Turmoil } from './turmoil.ts';
 

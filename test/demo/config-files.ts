@@ -2,7 +2,7 @@
 // One root serves both daemons, as each has files of its own.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
-import type { FileSystem } from './file-systems.ts';
+import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { Demo } from './demo.ts';
 import { makeDemoRoot } from './demo-root.ts';
-import { Screen, seconds, wantsColour } from './screen.ts';
+import { Screen, seconds, wantsColour } from './machine/screen.ts';
 
 const HELP = `usage: npm start -- [--once] [--root DIR] [--bare]
 Shows a server and a client at work on this machine, then leaves both running to be tried out, until Ctrl-C.

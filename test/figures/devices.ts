@@ -5,13 +5,13 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { DeviceScene } from '../support/device-scene.ts';
-import { fioJob, type FioSide, onlySide, runFio } from '../support/fio-figures.ts';
-import { Hosts } from '../support/hosts.ts';
-import { freePort } from '../support/loopback.ts';
-import { run, start } from '../support/programs.ts';
-import { volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { DeviceScene } from '../support/devices/device-scene.ts';
+import { fioJob, type FioSide, onlySide, runFio } from '../support/io/fio-figures.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { run, start } from '../support/programs/programs.ts';
+import { volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const HELP = `usage: npm run devices -- [--rounds N] [--seconds S] [--json]
 Measures the raw device, the block device and the NBD export of one volume beside nbdkit over TCP with fio, N rounds (default 3) of S seconds

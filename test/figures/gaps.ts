@@ -6,10 +6,10 @@ import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { NbdClient } from '../demo/nbd-client.ts';
-import { chaosProxies, type ChaosProxy } from '../support/chaos-proxy.ts';
-import { startClient, startServer } from '../support/configs.ts';
-import { Hosts } from '../support/hosts.ts';
+import { NbdClient } from '../support/io/nbd-client.ts';
+import { chaosProxies, type ChaosProxy } from '../support/faults/chaos-proxy.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
 
 const HELP = `usage: npm run gaps -- [--runs N] [--json]
 Measures the longest pause of I/O when one path of two fails: 8 KiB random reads, 32 out, N runs for each fault (default 5).

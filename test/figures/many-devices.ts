@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { DeviceScene } from '../support/device-scene.ts';
-import type { Host } from '../support/host.ts';
-import { Hosts } from '../support/hosts.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { DeviceScene } from '../support/devices/device-scene.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
 Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills rsiod's working process, restarts rsiod;

@@ -7,7 +7,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DRILL_KINDS, type DrillKind } from '../support/drills/restart-kinds.ts';
 import type { DrillResult } from '../support/drills/restart-drill.ts';
-import { Hosts } from '../support/hosts.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
 
 const HELP = `usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
 Strikes a server under verified I/O over two paths, N times in each way (default 3), and brings it back after 5 s.

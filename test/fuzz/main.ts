@@ -3,11 +3,11 @@
 
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/common/lib/errors';
-import { runCampaign } from './campaign.ts';
-import type { FuzzTarget } from './fuzz-target.ts';
-import { findingOf, findingText, inputOf, tried } from './hunt.ts';
-import { reportPeers } from './peers-report.ts';
-import { TARGETS } from './target-table.ts';
+import { runCampaign } from './runner/campaign.ts';
+import type { FuzzTarget } from './fixtures/fuzz-target.ts';
+import { findingOf, findingText, inputOf, tried } from './runner/hunt.ts';
+import { reportPeers } from './peers/peers-report.ts';
+import { TARGETS } from './targets/target-table.ts';
 
 const USAGE = `usage: pnpm fuzz [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
   --minutes M   run the targets in turn for so long (1), from seed S on (1)

@@ -2,10 +2,10 @@
 // times, instances and path numbers are masked, because they are not ours to choose; all else is written out here.
 
 import { beforeAll, expect, it } from 'vitest';
-import { serverConfig, startClient } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig, startClient } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const ORACLE_ID = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
 const TVOL_ID = '7d444840-9dc0-11d1-b245-5ffdce74fad3';

@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { keyOf, startServer } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { wellOf } from '../support/programs.ts';
+import { keyOf, startServer } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { wellOf } from '../support/programs/programs.ts';
 
 const ADDITIONS = 8;
 

@@ -9,12 +9,12 @@ import { misfit, type Shape } from '@rsio/common/control/shape';
 import { COMMANDS } from '@rsio/rsconfig/command-table';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
-import { clientConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { startPair } from '../support/pair.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
 const ajv = new Ajv2020({ strict: true });

@@ -3,10 +3,10 @@
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { startPair } from '../support/pair.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const MIB = 1 << 20;

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
-import { DeviceHost, needDevices } from '../support/devices.ts';
-import { useHosts } from '../support/hosts.ts';
-import { endPrograms, needTool, type Running, type RunResult, start } from '../support/programs.ts';
-import { RELEASE } from '../support/reaper.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { DeviceHost, needDevices } from '../support/devices/devices.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { endPrograms, needTool, type Running, type RunResult, start } from '../support/programs/programs.ts';
+import { RELEASE } from '../support/programs/reaper.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;

@@ -4,10 +4,10 @@
 import { chmodSync, utimesSync } from 'node:fs';
 import net from 'node:net';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import { type ClientConfigOptions, clientConfig, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { freePort } from '../support/loopback.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
+import { type ClientConfigOptions, clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 
 interface Finding {
   readonly check: string;

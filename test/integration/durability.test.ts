@@ -5,9 +5,9 @@ import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';
 import { type DrillResult, Stage } from '../support/drills/restart-drill.ts';
 import { crashUnflushed, failFlushes, FORGETFUL, kill, replace } from '../support/drills/restart-kinds.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needFio } from '../support/programs.ts';
-import { report } from '../support/report.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
 
 /** The server comes back as soon as the client says that it waits. */
 const SOON = { downMs: 0 };

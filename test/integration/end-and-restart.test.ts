@@ -3,15 +3,15 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { startClient } from '../support/configs.ts';
-import { startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { startPair } from '../support/pair.ts';
-import { needFio } from '../support/programs.ts';
-import { report } from '../support/report.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient } from '../support/hosts/configs.ts';
+import { startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';

@@ -2,10 +2,10 @@
 // Holds that outlive their client are in end-and-restart.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { needTool, run, runWell } from '../support/programs.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { needTool, run, runWell } from '../support/programs/programs.ts';
 
 const MIB = 1024 * 1024;
 const VOLUME = 'osl:oracle@0';

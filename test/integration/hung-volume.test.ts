@@ -3,10 +3,10 @@
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { serverConfig, startClient } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig, startClient } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 /** Ending the session costs 20 s. */

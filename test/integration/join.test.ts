@@ -7,11 +7,11 @@ import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/discovery/dis
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { describe, expect, it } from 'vitest';
-import { keyOf, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { freePort } from '../support/loopback.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const NODE = 'big-2';
 const NEXT = 'rsconfig: Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here';

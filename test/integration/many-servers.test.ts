@@ -4,9 +4,9 @@
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { expect, it } from 'vitest';
-import { useHosts } from '../support/hosts.ts';
-import { RawServer } from '../support/raw-server.ts';
-import { report } from '../support/report.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { RawServer } from '../support/peers/raw-server.ts';
+import { report } from '../support/programs/report.ts';
 
 const SERVERS = SERVERS_PER_CLIENT_MAX;
 const NODEKEY = '0xthe-key-of-everybody';

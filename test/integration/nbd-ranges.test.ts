@@ -2,10 +2,10 @@
 // replay log of a volume that nobody flushes. The rules themselves are tested without processes: byte-ranges.test.ts, log-total.test.ts.
 
 import { expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1 << 20;
 const TEST_MS = 120_000;

@@ -3,12 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { clientConfig, serverConfig, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { needTool } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, serverConfig, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const VOLUMES = { oracle: { type: 'memory', size: '32m' } };

@@ -3,11 +3,11 @@
 
 import net from 'node:net';
 import { expect, it } from 'vitest';
-import { type ClientConfigOptions, clientConfig, serverConfig, startClient, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { report } from '../support/report.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { type ClientConfigOptions, clientConfig, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { report } from '../support/programs/report.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 /** rsiod waits 3 s for a first server; starting node and writing the state come on top. */
 const UP_WITHOUT_SERVER_MS = 15_000;

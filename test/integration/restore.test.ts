@@ -4,13 +4,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, serverConfig, startClient } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { startPair } from '../support/pair.ts';
-import { needTool, start, wellOf } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, serverConfig, startClient } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { needTool, start, wellOf } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK_BYTES = 4_096;
 const BLOCKS = 64;

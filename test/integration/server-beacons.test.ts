@@ -12,10 +12,10 @@ import {
   BEACON_REQUEST_BYTES,
 } from '@rsio/protocol/explorer/discovery/limits';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const BROADCAST = '127.255.255.255';
 const KEY_TEXT = '0xthe-key-of-the-namespace';

@@ -8,11 +8,11 @@ import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
 import { errnoName } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { keyOf, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { RawClient, type RawFrame } from '../support/raw-peer.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { RawClient, type RawFrame } from '../support/peers/raw-peer.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const RELOAD_MS = 10_000;
 /** The server gives a client 5 s to retire a path, and looks once a second. */

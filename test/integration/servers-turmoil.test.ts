@@ -5,9 +5,9 @@ import { randomInt } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { DataCentre } from '../data-centre/data-centre.ts';
 import { turmoilUnderLoad } from '../data-centre/under-load.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needFio } from '../support/programs.ts';
-import { report } from '../support/report.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
 
 const CHANGES = 50;
 const TEST_MS = 400_000;

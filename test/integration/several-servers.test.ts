@@ -6,7 +6,7 @@ import { DataCentre } from '../data-centre/data-centre.ts';
 import { OUTPUT_STEPS } from '../data-centre/outputs.ts';
 import { clientFile } from '../data-centre/site.ts';
 import { BIG_5_KEY } from '../data-centre/standard-site.ts';
-import { useHosts } from '../support/hosts.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
 
 const hosts = useHosts('file');
 let centre: DataCentre;

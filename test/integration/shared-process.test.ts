@@ -2,14 +2,14 @@
 // alone; a process that is killed costs all in it a pause, and none of them an I/O.
 
 import { expect, it } from 'vitest';
-import { serverConfig, startClient, startServer } from '../support/configs.ts';
-import { startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needFio } from '../support/programs.ts';
-import { report } from '../support/report.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import { startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const NODES = ['big-2', 'venus', 'mars', 'pluto'] as const;
 const WAIT_MS = 30_000;

@@ -4,12 +4,12 @@
 
 import { STORAGE_SILENT_MS } from '@rsio/rssrv/backends/common/limits';
 import { expect, it, type TestContext } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { DeviceHost, needDevices } from '../support/devices.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { DeviceHost, needDevices } from '../support/devices/devices.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 const NODES = ['big-2', 'venus'] as const;

@@ -2,11 +2,11 @@
 // told meanwhile, and that the volume goes on by itself with its content as it was acknowledged.
 
 import { expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const BLOCK = 4096;

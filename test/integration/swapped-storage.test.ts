@@ -5,12 +5,12 @@
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { killServer } from '../support/machine-crash.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { startPair } from '../support/pair.ts';
-import { waitFor } from '../support/wait-for.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { killServer } from '../support/faults/machine-crash.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const MIB = 1 << 20;

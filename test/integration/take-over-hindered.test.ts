@@ -2,11 +2,11 @@
 // the holder may have to bring back what was lost. Nothing is granted before the loser can write no more, and nothing of it comes late.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CONTESTED, ContestedVolume } from '../support/contested-volume.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import type { StampedWriter } from '../support/stamped-writes.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import type { StampedWriter } from '../support/io/stamped-writes.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const LONG_MS = 180_000;
 

@@ -3,13 +3,13 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { CONTENDERS, CONTESTED, ContestedVolume } from '../support/contested-volume.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { pathCutter } from '../support/path-cutter.ts';
-import { report } from '../support/report.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { CONTENDERS, CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { pathCutter } from '../support/faults/path-cutter.ts';
+import { report } from '../support/programs/report.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const FIGHTS = 20;
 const LONG_MS = 180_000;

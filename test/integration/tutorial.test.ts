@@ -5,9 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { useHosts } from '../support/hosts.ts';
-import { needFio, needTool, type Running, start } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needFio, needTool, type Running, start } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 interface Step {
   readonly command: string;

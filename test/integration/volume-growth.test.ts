@@ -2,14 +2,14 @@
 // volume, and on the one that grows, never notices. What the server accepts and refuses is in volume-reload.test.ts.
 
 import { expect, it } from 'vitest';
-import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/configs.ts';
-import { startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { needFio } from '../support/programs.ts';
-import { untilWriting } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
+import { startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { untilWriting } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 type Sections = ServerConfigOptions['volumes'];
 

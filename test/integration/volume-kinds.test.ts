@@ -3,15 +3,15 @@
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { expect, it, type TestContext } from 'vitest';
-import { clientConfig, type ClientConfigOptions, type ServerConfigOptions } from '../support/configs.ts';
-import { startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { type Pair, startPair } from '../support/pair.ts';
-import { needFio, needTool, run, type RunResult, runWell } from '../support/programs.ts';
-import { report } from '../support/report.ts';
-import { verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
+import { clientConfig, type ClientConfigOptions, type ServerConfigOptions } from '../support/hosts/configs.ts';
+import { startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { type Pair, startPair } from '../support/hosts/pair.ts';
+import { needFio, needTool, run, type RunResult, runWell } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
+import { verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
 

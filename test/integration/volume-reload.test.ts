@@ -15,11 +15,11 @@ import {
 import { IOCTL, type ListAnswer, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { keyOf, serverConfig, type ServerConfigOptions } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { RawClient } from '../support/raw-peer.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { keyOf, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { RawClient } from '../support/peers/raw-peer.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 type Sections = ServerConfigOptions['volumes'];
 

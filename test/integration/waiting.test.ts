@@ -2,12 +2,12 @@
 // What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/cli/waiting.ts.
 
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { startPair } from '../support/pair.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { startPair } from '../support/hosts/pair.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 let server: Host;

@@ -3,11 +3,11 @@
 
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { serverConfig, startClient } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { launcher, needTool, start } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { serverConfig, startClient } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { launcher, needTool, start } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const SHOWN_MS = 15_000;
 

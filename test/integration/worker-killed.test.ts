@@ -2,14 +2,14 @@
 // nothing. Both run fio with verification on volumes of their own.
 
 import { expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { startFio } from '../support/fio.ts';
-import { useHosts } from '../support/hosts.ts';
-import { pathCutter } from '../support/path-cutter.ts';
-import { needFio } from '../support/programs.ts';
-import { report } from '../support/report.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { startFio } from '../support/io/fio.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { pathCutter } from '../support/faults/path-cutter.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const KILLS = 3;
 

@@ -9,17 +9,17 @@ import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { keyOf, serverConfig, startClient } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { killServer, machineCrash } from '../support/machine-crash.ts';
-import { NbdIo } from '../support/nbd-io.ts';
-import { RawClient } from '../support/raw-peer.ts';
-import { report } from '../support/report.ts';
-import { startFio } from '../support/fio.ts';
-import { needFio } from '../support/programs.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { keyOf, serverConfig, startClient } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { killServer, machineCrash } from '../support/faults/machine-crash.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { RawClient } from '../support/peers/raw-peer.ts';
+import { report } from '../support/programs/report.ts';
+import { startFio } from '../support/io/fio.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 /** Seeds of crashes: most, all, a part and nothing of what was not synced is left. */
 const CRASHES = [2, 4, 6, 7];

@@ -4,10 +4,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needTool, runWell } from '../support/programs.ts';
-import { report } from '../support/report.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needTool, runWell } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
 const MIB = 1024 * 1024;

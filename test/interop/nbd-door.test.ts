@@ -8,7 +8,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { NbdDoor } from '@rsio/rsiod/frontends/nbd/nbd-frontend';
 import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { needFio, needTool, run, runWell } from '../support/programs.ts';
+import { needFio, needTool, run, runWell } from '../support/programs/programs.ts';
 
 const MIB = 1024 * 1024;
 

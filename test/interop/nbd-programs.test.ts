@@ -4,15 +4,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
-import { type CutCount, whileCutting } from '../support/cutting.ts';
-import { type FioOutcome, startFio } from '../support/fio.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { type PathCutter, pathCutter, relayCutter } from '../support/path-cutter.ts';
-import { needFio, needTool, runWell } from '../support/programs.ts';
-import { report } from '../support/report.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/volume-stats.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { type CutCount, whileCutting } from '../support/faults/cutting.ts';
+import { type FioOutcome, startFio } from '../support/io/fio.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { type PathCutter, pathCutter, relayCutter } from '../support/faults/path-cutter.ts';
+import { needFio, needTool, runWell } from '../support/programs/programs.ts';
+import { report } from '../support/programs/report.ts';
+import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
 const VOLUME_BYTES = 64 * MIB;

@@ -2,8 +2,8 @@
 // stand. Two cards in one subnet are one-cable.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import { needTool } from '../support/programs.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import { needTool } from '../support/programs/programs.ts';
 import { type Machine, useNetlab } from '../support/netlab/netlab.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 

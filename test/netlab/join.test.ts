@@ -3,9 +3,9 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { keyOf, serverConfig } from '../support/configs.ts';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { useNetlab } from '../support/netlab/netlab.ts';
-import { SteadyIo } from '../support/netlab/steady-io.ts';
+import { SteadyIo } from '../support/netlab/load/steady-io.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };

@@ -3,12 +3,12 @@
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
-import { startClient, startServer } from '../support/configs.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
 import { LINK_FAULTS, type Link, type LinkFault, needFaults } from '../support/netlab/link-faults.ts';
-import { LoadClient } from '../support/netlab/load-client.ts';
+import { LoadClient } from '../support/netlab/load/load-client.ts';
 import { type Counters, Netlab } from '../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../support/netlab/shaped-links.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 /** So slow that the links limit, not the processors, on whatever machine: else not all of them would be used. */
 const LINK_BITS = 20e6;

@@ -2,13 +2,13 @@
 // sees it by the byte counters, and the commands it prints, run as they stand, make each path keep to its card.
 
 import { expect, it } from 'vitest';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { TestNetwork } from '../support/hosts.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { TestNetwork } from '../support/hosts/hosts.ts';
 import { type Counters, type Machine, useNetlab } from '../support/netlab/netlab.ts';
-import { SteadyIo } from '../support/netlab/steady-io.ts';
+import { SteadyIo } from '../support/netlab/load/steady-io.ts';
 import { twoMachines } from '../support/netlab/two-machines.ts';
-import { needTool } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { needTool } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 const SECOND = '192.168.45.21';

@@ -3,12 +3,12 @@
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, serverConfig } from '../support/configs.ts';
-import type { TestNetwork } from '../support/hosts.ts';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { TestNetwork } from '../support/hosts/hosts.ts';
 import { type Machine, useNetlab } from '../support/netlab/netlab.ts';
-import { SteadyIo } from '../support/netlab/steady-io.ts';
+import { SteadyIo } from '../support/netlab/load/steady-io.ts';
 import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 /** Far more than a heartbeat or an address resolution makes. */

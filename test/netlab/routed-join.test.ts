@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { keyOf, serverConfig } from '../support/configs.ts';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { useNetlab } from '../support/netlab/netlab.ts';
 import { subnetsOf } from '../support/netlab/two-machines.ts';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { launcher, needTool, runWell } from '../support/programs.ts';
+import { launcher, needTool, runWell } from '../support/programs/programs.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 

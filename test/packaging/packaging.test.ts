@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { launcher, needTool, run, runWell } from '../support/programs.ts';
+import { launcher, needTool, run, runWell } from '../support/programs/programs.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const DAEMONS: readonly DaemonProgram[] = ['rssrv', 'rsiod'];

@@ -1,9 +1,9 @@
 // `pnpm sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit (`--minutes N`), in a
 // process per core. Ends with exit code 1 when something was not as it must be, and says which seed shows it.
 
-import { runCampaign } from './campaign.ts';
-import { runSeed } from './run-seed.ts';
-import { resultLine } from './sums.ts';
+import { runCampaign } from './runner/campaign.ts';
+import { runSeed } from './runner/run-seed.ts';
+import { resultLine } from './runner/sums.ts';
 
 const USAGE = `usage: pnpm sim --seed S [--trace] | --seeds A-B | --minutes N [--from S]
   --seed S      run one seed; --trace prints what happens. The last line is the same each time.

@@ -4,11 +4,11 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, keyOf, startServer } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { useHosts } from '../support/hosts.ts';
-import { needTool } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { clientConfig, keyOf, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needTool } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
 import { SCREEN_DEADLINE_MS, TmuxTerminal } from './tmux-terminal.ts';
 

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { waitFor } from '../support/wait-for.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { SCREEN_DEADLINE_MS, type TmuxTerminal } from './tmux-terminal.ts';
 
 /** What is this run's own, and what stands for it. */

@@ -3,10 +3,10 @@
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { clientConfig, keyOf, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
-import { needTool } from '../support/programs.ts';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { needTool } from '../support/programs/programs.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
 const hosts = useHosts();

@@ -4,9 +4,9 @@
 
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import type { Host } from '../support/host.ts';
-import { run } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { run } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 
 export const SCREEN_DEADLINE_MS = 15_000;
 const TMUX_TIMEOUT_MS = 30_000;

@@ -4,12 +4,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, it } from 'vitest';
-import { keyOf, serverConfig } from '../support/configs.ts';
-import type { Host } from '../support/host.ts';
-import { type TestNetwork, useHosts } from '../support/hosts.ts';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { addNamespace, removeNamespace, whyNoNetlab } from '../support/netlab/netns.ts';
-import { needTool, runWell } from '../support/programs.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { needTool, runWell } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 

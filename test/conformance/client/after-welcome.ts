@@ -6,10 +6,10 @@ import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/
 import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { frameBytes, type RawFrame, type RawRequest } from '../../support/raw-peer.ts';
-import type { Meddle } from '../../support/raw-server.ts';
-import { type ClientCase, closingCase } from '../case.ts';
-import { hex, pack, type Packable } from '../pack.ts';
+import { frameBytes, type RawFrame, type RawRequest } from '../../support/peers/raw-peer.ts';
+import type { Meddle } from '../../support/peers/raw-server.ts';
+import { type ClientCase, closingCase } from '../base/case.ts';
+import { hex, pack, type Packable } from '../base/pack.ts';
 import { answering, at, behindWelcome, tag } from './meddling.ts';
 
 function stray(id: string, section: string, expects: string, request: RawRequest, error: RegExp): ClientCase {

@@ -8,9 +8,9 @@ import { INTERFACES_NAMED_MAX, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { asBytes, frameBytes } from '../../support/raw-peer.ts';
-import type { Meddle } from '../../support/raw-server.ts';
-import { type ClientCase, closingCase } from '../case.ts';
+import { asBytes, frameBytes } from '../../support/peers/raw-peer.ts';
+import type { Meddle } from '../../support/peers/raw-server.ts';
+import { type ClientCase, closingCase } from '../base/case.ts';
 import { at, challenge, challengeWithout, type Fields, saying, welcome } from './meddling.ts';
 
 function first(id: string, expects: string, error: RegExp, meddle: Meddle): ClientCase {

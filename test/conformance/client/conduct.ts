@@ -4,12 +4,12 @@
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
 import { decodeFarewell, decodeHeartbeat, decodeHello, decodeProof } from '@rsio/protocol/wire/message-codec';
-import type { RawFrame } from '../../support/raw-peer.ts';
-import type { Meddle, RawServerLink } from '../../support/raw-server.ts';
-import { type ClientCase, clientCase } from '../case.ts';
-import { equals, holds } from '../check.ts';
+import type { RawFrame } from '../../support/peers/raw-peer.ts';
+import type { Meddle, RawServerLink } from '../../support/peers/raw-server.ts';
+import { type ClientCase, clientCase } from '../base/case.ts';
+import { equals, holds } from '../base/check.ts';
 import { tag, welcome } from './meddling.ts';
-import type { ClientStage } from './stage.ts';
+import type { ClientStage } from '../base/stage.ts';
 
 const PIECE_BYTES = 8192;
 const CONTENT = Buffer.alloc(PIECE_BYTES, 0x5a);

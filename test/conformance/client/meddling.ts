@@ -1,12 +1,12 @@
-// How a scripted server misbehaves (test/support/raw-server.ts): at which step, or in place of which answer; and bodies made by hand.
-// Leaves what is right to test/support/raw-server.ts: `false` of a Meddle means that it is to be done as usual.
+// How a scripted server misbehaves (test/support/peers/raw-server.ts): at which step, or in place of which answer; and bodies made by hand.
+// Leaves what is right to test/support/peers/raw-server.ts: `false` of a Meddle means that it is to be done as usual.
 
 import { createHmac } from 'node:crypto';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { frameBytes, type RawFrame } from '../../support/raw-peer.ts';
-import type { Meddle, RawServerLink, Step } from '../../support/raw-server.ts';
-import { pack, type Packable } from '../pack.ts';
+import { frameBytes, type RawFrame } from '../../support/peers/raw-peer.ts';
+import type { Meddle, RawServerLink, Step } from '../../support/peers/raw-server.ts';
+import { pack, type Packable } from '../base/pack.ts';
 
 export type Act = (link: RawServerLink, frame: RawFrame) => void;
 export type Fields = Readonly<Record<string, Packable>>;

@@ -4,13 +4,13 @@
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFailureAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { frameBytes, type RawFrame } from '../../support/raw-peer.ts';
-import type { RawServerLink } from '../../support/raw-server.ts';
-import { type ClientCase, clientCase } from '../case.ts';
-import { equals, holds } from '../check.ts';
-import { type Packable, pack } from '../pack.ts';
+import { frameBytes, type RawFrame } from '../../support/peers/raw-peer.ts';
+import type { RawServerLink } from '../../support/peers/raw-server.ts';
+import { type ClientCase, clientCase } from '../base/case.ts';
+import { equals, holds } from '../base/check.ts';
+import { type Packable, pack } from '../base/pack.ts';
 import { answering, behindWelcome, errnoOf, tag } from './meddling.ts';
-import type { ClientStage } from './stage.ts';
+import type { ClientStage } from '../base/stage.ts';
 
 const PIECE_BYTES = 8192;
 const EIO = 5;

@@ -5,10 +5,10 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { randomBytes } from 'node:crypto';
-import type { RawClient } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, holds, sameBytes } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import type { RawClient } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, holds, sameBytes } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 async function write(path: RawClient, handle: number, lba: number, body: Buffer, flags = 0): Promise<void> {
   await answered(path, { op: OP.WRITE, flags, handle, lba, count: body.length / SECTOR_BYTES, body });

@@ -5,10 +5,10 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { frameBytes, RawClient, type RawRequest } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, closed, equals, failed, sameBytes } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import { frameBytes, RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, closed, equals, failed, sameBytes } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const BODY_BYTES = BLOCK * SECTOR_BYTES;
 

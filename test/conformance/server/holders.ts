@@ -3,10 +3,10 @@
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeFailureAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import type { RawClient } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, equals, failed, holds } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import type { RawClient } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, equals, failed, holds } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const TWO = { needs: ['second node'] } as const;
 

@@ -5,10 +5,10 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { COUNT_MAX } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import type { RawClient, RawRequest } from '../../support/raw-peer.ts';
-import { type Need, type ServerCase, serverCase } from '../case.ts';
-import { answered, holds, type StatusName } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
+import { type Need, type ServerCase, serverCase } from '../base/case.ts';
+import { answered, holds, type StatusName } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 type Request = (end: number) => RawRequest;
 /** Gives the handle that the request is for. */

@@ -5,11 +5,11 @@ import { SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, decodeListAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { Heartbeat } from '@rsio/protocol/wire/messages';
-import { frameBytes, type RawClient } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, closed, equals, holds, sameBytes } from '../check.ts';
-import { hex, pack } from '../pack.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import { frameBytes, type RawClient } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, closed, equals, holds, sameBytes } from '../base/check.ts';
+import { hex, pack } from '../base/pack.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 

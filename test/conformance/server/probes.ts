@@ -8,11 +8,11 @@ import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/probes/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { RawClient, type RawRequest } from '../../support/raw-peer.ts';
-import { waitFor } from '../../support/wait-for.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, byes, closed, equals, refused, refusedWith, sameBytes } from '../check.ts';
-import { filled, type Target } from '../target.ts';
+import { RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, byes, closed, equals, refused, refusedWith, sameBytes } from '../base/check.ts';
+import { filled, type Target } from '../base/target.ts';
 
 const SECTION = 'Probe connections';
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;

@@ -14,11 +14,11 @@ import {
   encodeOpenRequest,
 } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type ListAnswer, type OpenAnswer } from '@rsio/protocol/wire/messages';
-import type { RawClient, RawRequest } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, equals, failed, holds, statusName, type StatusName } from '../check.ts';
-import { hex, pack, type Packable } from '../pack.ts';
-import { BLOCK, type Target } from '../target.ts';
+import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, equals, failed, holds, statusName, type StatusName } from '../base/check.ts';
+import { hex, pack, type Packable } from '../base/pack.ts';
+import { BLOCK, type Target } from '../base/target.ts';
 
 async function list(path: RawClient): Promise<ListAnswer> {
   const { body } = await answered(path, { op: OP.LIST });

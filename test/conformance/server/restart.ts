@@ -3,11 +3,11 @@
 
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { type ServerCase, serverCase } from '../case.ts';
-import { byes, equals, failed, holds, refused, sameBytes } from '../check.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { byes, equals, failed, holds, refused, sameBytes } from '../base/check.ts';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { RawClient } from '../../support/raw-peer.ts';
-import { filled, MARK_SECTORS, type Target } from '../target.ts';
+import { RawClient } from '../../support/peers/raw-peer.ts';
+import { filled, MARK_SECTORS, type Target } from '../base/target.ts';
 
 /** Restarts the server with a session of the first node at work; gives the session of before, and how long the end took. */
 async function restarted(target: Target): Promise<{ readonly path: RawClient; readonly endMs: number }> {

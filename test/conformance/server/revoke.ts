@@ -5,10 +5,10 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { RawClient, type RawRequest } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, closed, equals, sameBytes } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import { RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, closed, equals, sameBytes } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const SECTION = 'S11';
 

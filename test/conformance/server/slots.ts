@@ -7,10 +7,10 @@ import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer, encodeExtentsRequest, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { frameBytes, type RawClient, type RawRequest } from '../../support/raw-peer.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, closed, equals, sameBytes } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import { frameBytes, type RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, closed, equals, sameBytes } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 interface Written {
   readonly path: RawClient;

@@ -6,11 +6,11 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer, decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { RawClient } from '../../support/raw-peer.ts';
-import { waitFor } from '../../support/wait-for.ts';
-import { type ServerCase, serverCase } from '../case.ts';
-import { answered, equals, failed, holds, refusedWith, statusName } from '../check.ts';
-import { BLOCK, filled, SCRATCH, type Target } from '../target.ts';
+import { RawClient } from '../../support/peers/raw-peer.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { type ServerCase, serverCase } from '../base/case.ts';
+import { answered, equals, failed, holds, refusedWith, statusName } from '../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const TWO = { needs: ['second node'] } as const;
 

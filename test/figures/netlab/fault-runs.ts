@@ -4,8 +4,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LinkFault } from '../../support/netlab/link-faults.ts';
-import type { LoadReport } from '../../support/netlab/load-process.ts';
-import type { LoadShape } from '../../support/netlab/nbd-load.ts';
+import type { LoadReport } from '../../support/netlab/load/load-process.ts';
+import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
 import { type Stage, VOLUME_BYTES } from './stage.ts';
 import { median, table } from './table.ts';
 

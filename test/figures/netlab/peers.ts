@@ -5,13 +5,13 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type LinkFault, linkFault } from '../../support/netlab/link-faults.ts';
-import { LoadClient } from '../../support/netlab/load-client.ts';
-import type { LoadShape } from '../../support/netlab/nbd-load.ts';
-import type { NbdPlace } from '../../support/netlab/nbd-stream.ts';
+import { LoadClient } from '../../support/netlab/load/load-client.ts';
+import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
+import type { NbdPlace } from '../../support/netlab/load/nbd-stream.ts';
 import type { Netlab } from '../../support/netlab/netlab.ts';
 import { GIGABIT, type ShapedLinks, shapedLinks } from '../../support/netlab/shaped-links.ts';
-import { start } from '../../support/programs.ts';
-import { waitFor } from '../../support/wait-for.ts';
+import { start } from '../../support/programs/programs.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
 import { MEBIBYTE, rate, type Stretch, stretch, VOLUME_BYTES } from './stage.ts';
 import { megabytes, table } from './table.ts';
 

@@ -3,14 +3,14 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startClient, startServer } from '../../support/configs.ts';
+import { startClient, startServer } from '../../support/hosts/configs.ts';
 import type { Link } from '../../support/netlab/link-faults.ts';
-import { LoadClient } from '../../support/netlab/load-client.ts';
-import type { LoadReport } from '../../support/netlab/load-process.ts';
-import type { LoadShape } from '../../support/netlab/nbd-load.ts';
+import { LoadClient } from '../../support/netlab/load/load-client.ts';
+import type { LoadReport } from '../../support/netlab/load/load-process.ts';
+import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
 import type { Netlab } from '../../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../../support/netlab/shaped-links.ts';
-import { machineSeconds, processorSeconds } from '../../support/processor-time.ts';
+import { machineSeconds, processorSeconds } from '../../support/programs/processor-time.ts';
 
 export const MEBIBYTE = 1024 * 1024;
 export const VOLUME_BYTES = 256 * MEBIBYTE;

@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkFault } from '../../support/netlab/link-faults.ts';
-import { type LoadShape, SLICE_MS } from '../../support/netlab/nbd-load.ts';
+import { type LoadShape, SLICE_MS } from '../../support/netlab/load/nbd-load.ts';
 import type { Netlab } from '../../support/netlab/netlab.ts';
 import { GIGABIT } from '../../support/netlab/shaped-links.ts';
 import { goodputBytes } from '../../support/netlab/shaper.ts';

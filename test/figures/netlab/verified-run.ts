@@ -2,9 +2,9 @@
 // Invariant: every fault is over before the next begins; fio runs longer than all of them.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FioOutcome, startFio } from '../../support/fio.ts';
+import { type FioOutcome, startFio } from '../../support/io/fio.ts';
 import { LINK_FAULTS } from '../../support/netlab/link-faults.ts';
-import { startClient } from '../../support/configs.ts';
+import { startClient } from '../../support/hosts/configs.ts';
 import type { Stage } from './stage.ts';
 
 const FAULT_SHARE = 0.6;

@@ -1,7 +1,7 @@
 // One mutant against the simulator's seeds, in a process of its own: `hunt.js NAME FIRST-LAST...`. Says to its parent the first seed that
 // failed and what the oracle said. Leaves judging, and cutting a hunt that takes too long, to zoo.ts.
 
-import { runSeed } from '../run-seed.ts';
+import { runSeed } from '../runner/run-seed.ts';
 import { MUTANTS } from './mutants.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 

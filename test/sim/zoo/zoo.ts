@@ -4,7 +4,7 @@
 // Invariant: a mutant counts as found only by what the simulator said of a seed, never because its process died or was cut off.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { compiledFile } from '../compiled.ts';
+import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
 import { MUTANTS } from './mutants.ts';
 

@@ -1,8 +1,8 @@
 // The fio of a drill: several jobs side by side on one export, each with a part of its own, random writes in mixed sizes that are read back
 // and compared, with and without fsync. Leaves faults and the exact comparison to the drill. Ended by `stop`, or after a bounded time.
 
-import type { Host } from '../host.ts';
-import { type Running, start } from '../programs.ts';
+import type { Host } from '../hosts/host.ts';
+import { type Running, start } from '../programs/programs.ts';
 
 export interface DrillFioOutcome {
   readonly writes: number;

@@ -5,8 +5,8 @@
 import { randomInt } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { NbdClient } from '../../demo/nbd-client.ts';
-import type { Host } from '../host.ts';
+import { NbdClient } from '../io/nbd-client.ts';
+import type { Host } from '../hosts/host.ts';
 import { Gaps } from './gaps.ts';
 
 const LANES = 8;

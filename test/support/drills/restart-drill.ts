@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VolumeStats } from '@rsio/common/control/methods';
-import { NbdClient } from '../../demo/nbd-client.ts';
-import { type ServerConfigOptions, serverConfig, startClient } from '../configs.ts';
-import type { Host } from '../host.ts';
-import type { Hosts, TestNetwork } from '../hosts.ts';
-import { waitFor } from '../wait-for.ts';
+import { NbdClient } from '../io/nbd-client.ts';
+import { type ServerConfigOptions, serverConfig, startClient } from '../hosts/configs.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
+import { waitFor } from '../programs/wait-for.ts';
 import { DRILL_FIO_BYTES, DrillFio } from './drill-fio.ts';
 import { lengthMs } from './gaps.ts';
 import { JUDGED_BYTES, JudgedLoad } from './judged-load.ts';

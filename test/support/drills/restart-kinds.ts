@@ -3,10 +3,10 @@
 // Leaves load and judgement to restart-drill.ts.
 
 import { rmSync, writeFileSync } from 'node:fs';
-import type { Host } from '../host.ts';
-import type { Hosts } from '../hosts.ts';
-import { killServer, machineCrash } from '../machine-crash.ts';
-import { waitFor } from '../wait-for.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
+import { killServer, machineCrash } from '../faults/machine-crash.ts';
+import { waitFor } from '../programs/wait-for.ts';
 import { OtherBuild } from './other-build.ts';
 import { type DrillResult, Stage, type StageOptions } from './restart-drill.ts';
 

@@ -1,7 +1,7 @@
 // A test process that dies in the middle, for netlab.test.ts: it makes two machines and runs a daemon on one, says so, and is killed.
 // It never ends by itself.
 
-import { startServer } from '../configs.ts';
+import { startServer } from '../hosts/configs.ts';
 import { Netlab } from './netlab.ts';
 import { twoMachines } from './two-machines.ts';
 

@@ -2,7 +2,7 @@
 // Leaves what becomes of I/O meanwhile to whoever measures or tests. Invariant: after its end the link is as it was before.
 
 import type { TestContext } from 'vitest';
-import { needTool } from '../programs.ts';
+import { needTool } from '../programs/programs.ts';
 import type { Machine } from './netlab.ts';
 
 /** One cable between client and server, each with a card on it. */

@@ -4,9 +4,9 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { afterEach, type TestContext } from 'vitest';
-import type { Host } from '../host.ts';
-import { Hosts } from '../hosts.ts';
-import { type RunResult, run, runWell, wellOf } from '../programs.ts';
+import type { Host } from '../hosts/host.ts';
+import { Hosts } from '../hosts/hosts.ts';
+import { type RunResult, run, runWell, wellOf } from '../programs/programs.ts';
 import { shaper } from './shaper.ts';
 import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetlab } from './netns.ts';
 

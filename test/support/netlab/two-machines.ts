@@ -1,7 +1,7 @@
 // The usual scene of a netlab: a server and a client, each with a card in every one of some subnets, 192.168.45.0/24 and so on as in
 // the manual. Leaves configuration and daemons to the test.
 
-import type { TestNetwork } from '../hosts.ts';
+import type { TestNetwork } from '../hosts/hosts.ts';
 import type { Machine, Netlab, Segment } from './netlab.ts';
 
 const PREFIX_LENGTH = 24;

@@ -1,0 +1,69 @@
+// What a named case of the suite is: an id, one sentence that a conforming peer fulfils, the part of docs/PROTOCOL.md that demands it,
+// and a function that throws when it is not so. Leaves the cases to server/ and client/, running them to engine.ts and the tests.
+
+import type { Meddle } from '../../support/peers/raw-server.ts';
+import type { ClientStage } from './stage.ts';
+import type { Target } from './target.ts';
+
+/** What a case must have besides a server, a node and a volume; without it the case is skipped, and says so. */
+export type Need =
+  | 'second node'
+  | 'third node'
+  | 'addresses'
+  | 'namespacekey'
+  | 'read-only volume'
+  | '4096-byte volume'
+  | 'foreign volume'
+  | 'shared volume'
+  | 'control';
+
+interface CaseText {
+  /** `subject.step.what`, lower case; never used for something else. */
+  readonly id: string;
+  /** Heading or rule of docs/PROTOCOL.md. */
+  readonly section: string;
+  readonly expects: string;
+}
+
+/** A client's view of a server. */
+export interface ServerCase extends CaseText {
+  readonly needs: readonly Need[];
+  /** It waits for a time-out: runs beside the others, on connections of its own. */
+  readonly isPatient: boolean;
+  /** What rssrv's log says then; looked at only where the log is at hand. */
+  readonly log: RegExp | null;
+  run(target: Target): Promise<void>;
+}
+
+type Extra = Partial<Pick<ServerCase, 'needs' | 'isPatient' | 'log'>>;
+
+export function serverCase(id: string, section: string, expects: string, run: ServerCase['run'], extra: Extra = {}): ServerCase {
+  return { id, section, expects, run, needs: [], isPatient: false, log: null, ...extra };
+}
+
+/** A server that misbehaves towards rsiod, or only looks at it, in a namespace of its own. */
+export interface ClientCase extends CaseText {
+  /** Asked while the stage's server is to be wrong. */
+  readonly meddle: Meddle;
+  /** What a path is closed with; null: none is. */
+  readonly error: RegExp | null;
+  readonly hasTwoPaths: boolean;
+  /** CRC-32s are agreed. */
+  readonly hasDigests: boolean;
+  run(stage: ClientStage): Promise<void>;
+}
+
+type ClientExtra = Partial<Pick<ClientCase, 'meddle' | 'error' | 'hasTwoPaths' | 'hasDigests'>>;
+
+export function clientCase(id: string, section: string, expects: string, run: ClientCase['run'], extra: ClientExtra = {}): ClientCase {
+  return { id, section, expects, run, meddle: () => false, error: null, hasTwoPaths: false, hasDigests: false, ...extra };
+}
+
+/** The server's only path is closed with this reason, and tried again; when the server behaves it comes up. */
+export function closingCase(id: string, section: string, expects: string, error: RegExp, meddle: Meddle, hasDigests = false): ClientCase {
+  const run = async (stage: ClientStage): Promise<void> => {
+    await stage.closesWith(error);
+    await stage.recovers();
+  };
+  return clientCase(id, section, expects, run, { meddle, error, hasDigests });
+}

@@ -1,0 +1,91 @@
+// What cases say about frames and connections: each function throws an Error with a sentence when it is not so.
+// Knows no test framework, because the suite also runs alone, against any address.
+
+import { isDeepStrictEqual } from 'node:util';
+import { RsError } from '@rsio/common/lib/errors';
+import { frameName, OP } from '@rsio/protocol/wire/frames';
+import { decodeFailureAnswer, decodeFarewell } from '@rsio/protocol/wire/message-codec';
+import type { Farewell } from '@rsio/protocol/wire/messages';
+import { type STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import type { RawClient, RawConnection, RawFrame, RawRequest } from '../../support/peers/raw-peer.ts';
+
+export type StatusName = keyof typeof STATUS;
+
+const SHOWN_MAX_CHARS = 200;
+
+export function holds(condition: boolean, sentence: string): asserts condition {
+  if (!condition) throw new Error(sentence);
+}
+
+export function equals(what: string, actual: unknown, expected: unknown): void {
+  holds(isDeepStrictEqual(actual, expected), `${what} is ${shown(actual)}, expected ${shown(expected)}`);
+}
+
+/** `from` says what is in `actual` where it differs. */
+export function sameBytes(what: string, actual: Buffer, expected: Buffer): void {
+  const at = actual.findIndex((byte, index) => byte !== expected[index]);
+  holds(actual.equals(expected), `${what} differs: ${actual.length} bytes, expected ${expected.length}, from byte ${at} on`);
+}
+
+export function statusName(answer: RawFrame): string {
+  return statusEntry(answer.handle).name;
+}
+
+/** The answer to a request of this status; it repeats what an answer repeats. */
+export async function answered(path: RawClient, request: RawRequest, status: StatusName = 'OK'): Promise<RawFrame> {
+  const answer = await path.call(request);
+  equals(`The status of ${frameName(answer.op)}`, statusName(answer), status);
+  if (request.op >= OP.READ && request.op < OP.IOCTL) {
+    equals('lba and count of the answer', [answer.lba, answer.count], [request.lba ?? 0, request.count ?? 0]);
+  }
+  return answer;
+}
+
+/** As `answered`, for LIST, OPEN, CLOSE and IOCTL; gives the sentence, which must be one. */
+export async function failed(path: RawClient, request: RawRequest, status: StatusName): Promise<string> {
+  const { body } = await answered(path, request, status);
+  const { sentence } = decodeFailureAnswer(body, 0, body.length);
+  holds(sentence.length > 0, `The refusal of ${frameName(request.op)} says nothing`);
+  return sentence;
+}
+
+/** The server has closed this connection and answered nothing on it; its own PINGs and NOTIFYs may have come. */
+export async function closed(path: RawConnection): Promise<void> {
+  await path.ended();
+  const said = path.frames.filter(({ op }) => op !== OP.PING && op !== OP.NOTIFY).map(({ op }) => frameName(op));
+  equals('What the server said before it closed', said, []);
+}
+
+/** A REFUSE of this code is said, and the connection closed. */
+export async function refused(peer: RawConnection, code: string): Promise<Farewell> {
+  return lastWord(peer, OP.REFUSE, code);
+}
+
+/** A BYE of this code is said, and the connection closed. */
+export async function byes(peer: RawConnection, code: string): Promise<Farewell> {
+  return lastWord(peer, OP.BYE, code);
+}
+
+async function lastWord(peer: RawConnection, op: number, code: string): Promise<Farewell> {
+  const frame = await peer.next();
+  equals('What came', frameName(frame.op), frameName(op));
+  const farewell = decodeFarewell(frame.body, 0, frame.body.length);
+  equals('Its code', farewell.code, code);
+  holds(farewell.sentence.length > 0, `${frameName(op)} ${code} says nothing`);
+  await peer.ended();
+  return farewell;
+}
+
+/** A step of a raw client that fails because of a REFUSE of this code. */
+export async function refusedWith(code: string, step: Promise<unknown>): Promise<void> {
+  const outcome = await step.then(
+    () => 'success',
+    (error: unknown) => (error instanceof RsError ? error.code : error),
+  );
+  equals('The outcome', outcome instanceof Error ? outcome.message : outcome, code);
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > SHOWN_MAX_CHARS ? `${text.slice(0, SHOWN_MAX_CHARS)}...` : text;
+}

@@ -1,0 +1,185 @@
+// Where a client case plays: one scripted server in a namespace of its own, as rsiod sees it. Leaves starting rsiod to client.test.ts.
+// Invariant: every wait ends at a deadline, and says what rsiod shows instead. A client may give up handshakes of a server that is slow,
+// and tries again: no case counts connections, only paths, and what was once said of one counts whatever was said later.
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { RepView } from '@rsio/common/control/methods';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import type { Host } from '../../support/hosts/host.ts';
+import type { Hosts } from '../../support/hosts/hosts.ts';
+import { NbdIo } from '../../support/io/nbd-io.ts';
+import { RAW_VOLUME, type RawServer, type RawServerLink } from '../../support/peers/raw-server.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { equals, holds } from './check.ts';
+
+/** Silence ends after PROOF_TIMEOUT_MS; a retry waits up to 5 s by then. */
+const DEADLINE_MS = PROOF_TIMEOUT_MS + 10_000;
+const LOOK_MS = 50;
+const LOG_CHUNK_BYTES = 256 * 1024;
+
+/** What rsiod shows of its paths, and why it has closed them; asked once for all stages that look at a time. */
+export class PathWatch {
+  private readonly host: Host;
+  private asked: Promise<readonly RepView[]> | null = null;
+  /** Of each address, as the log has them: what is shown is the last one only. */
+  private readonly reasons = new Map<string, string[]>();
+  private logRead = 0;
+  private lastLine = '';
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  /** As of now, or of a moment ago. */
+  paths(): Promise<readonly RepView[]> {
+    this.asked ??= this.ask();
+    return this.asked;
+  }
+
+  /** Why connections to this address were closed, or failed, so far. */
+  closings(address: string): readonly string[] {
+    return this.reasons.get(address) ?? [];
+  }
+
+  private async ask(): Promise<readonly RepView[]> {
+    setTimeout(() => {
+      this.asked = null;
+    }, LOOK_MS);
+    const { interfaces } = await this.host.call('status', {});
+    this.readLog();
+    return interfaces.flatMap(({ reps }) => reps);
+  }
+
+  /** What the log has more than at the last look. */
+  private readLog(): void {
+    const chunk = Buffer.alloc(LOG_CHUNK_BYTES);
+    const log = openSync(this.host.rsiodPaths.logFile, 'r');
+    try {
+      for (;;) {
+        const bytes = readSync(log, chunk, 0, chunk.length, this.logRead);
+        if (bytes === 0) return;
+        this.logRead += bytes;
+        const lines = `${this.lastLine}${chunk.toString('latin1', 0, bytes)}`.split('\n');
+        this.lastLine = lines.pop() ?? '';
+        for (const line of lines) this.keep(line);
+      }
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  private keep(line: string): void {
+    const { msg } = JSON.parse(line) as { readonly msg?: string };
+    const [, address = '', reason = ''] = /^rep (\S+)\/\d+ is down: (.*)$/.exec(msg ?? '') ?? [];
+    if (address !== '') this.reasons.set(address, [...(this.reasons.get(address) ?? []), reason]);
+  }
+}
+
+export class ClientStage {
+  readonly host: Host;
+  readonly server: RawServer;
+  /** While true, the server meddles. */
+  isWrong = true;
+  private readonly hosts: Hosts;
+  private readonly watch: PathWatch;
+  private readonly namespace: string;
+
+  constructor(host: Host, hosts: Hosts, watch: PathWatch, namespace: string, server: RawServer) {
+    this.host = host;
+    this.watch = watch;
+    this.hosts = hosts;
+    this.namespace = namespace;
+    this.server = server;
+  }
+
+  /** The paths that its `[server]` sections make, in their order. */
+  async paths(): Promise<RepView[]> {
+    const shown = await this.watch.paths();
+    return shown.filter(({ section }) => section === this.namespace || section === `${this.namespace}-2`);
+  }
+
+  /** All that rsiod has said of its path at this address (the server's first by default), what it shows now as the last. */
+  async said(index = 0): Promise<string> {
+    const shown = (await this.paths())[index]?.lastError ?? '';
+    return [...this.watch.closings(this.server.addresses[index] ?? ''), shown].join(' | ');
+  }
+
+  /** rsiod has said this of its first path. */
+  async says(reason: RegExp): Promise<void> {
+    const isSo = async (): Promise<boolean> => reason.test(await this.said());
+    await waitFor(isSo, DEADLINE_MS, `A path is closed because of ${reason}`).catch(async (error: Error) => {
+      throw new Error(`${error.message}; rsiod says: ${await this.said()}`);
+    });
+  }
+
+  /** No path was lost, as the server has seen it: connections that the client gave up before they were paths do not count. */
+  noneLost(links: readonly RawServerLink[] = this.server.links): void {
+    equals('Paths that were lost', links.filter(({ isPath, ending }) => isPath && ending !== null).length, 0);
+    holds(
+      links.some(({ isPath }) => isPath),
+      'There is no path',
+    );
+  }
+
+  /** A path was closed with this reason, and is tried again. */
+  async closesWith(reason: RegExp): Promise<void> {
+    await this.says(reason);
+    await waitFor(() => this.server.links.length >= 2, DEADLINE_MS, 'It is tried again');
+    await this.server.links[0]?.ended();
+  }
+
+  /** The server behaves from now on: all paths come up. */
+  async recovers(): Promise<void> {
+    this.isWrong = false;
+    // It may have been meddled with in the middle of something.
+    for (const link of this.server.links) link.reset();
+    await this.up();
+  }
+
+  async up(): Promise<void> {
+    const isUp = async (): Promise<boolean> => {
+      const paths = await this.paths();
+      return paths.length > 0 && paths.every(({ state }) => state === 'up');
+    };
+    await waitFor(isUp, DEADLINE_MS, 'All paths are up').catch(async (error: Error) => {
+      throw new Error(`${error.message}; rsiod says: ${await this.said()}`);
+    });
+  }
+
+  /** The server's volume, as an application has it. */
+  async nbd(): Promise<NbdIo> {
+    const isThere = (): Promise<NbdIo> => NbdIo.open(this.host.rsiodPaths.nbdSocket, `${this.namespace}/${RAW_VOLUME}`);
+    const nbd = await waitFor(isThere, DEADLINE_MS, 'The volume is attached');
+    this.hosts.onClean(() => nbd.close());
+    return nbd;
+  }
+
+  /** The outcome of `rsconfig -a` for the server's volume. */
+  async attach(take: 'no' | 'force' = 'no'): Promise<string> {
+    const { outcomes } = await this.host.call('attach', {
+      names: [`${this.namespace}:${RAW_VOLUME}`],
+      readOnly: false,
+      server: null,
+      take,
+    });
+    return JSON.stringify(outcomes);
+  }
+
+  async isAttached(): Promise<boolean> {
+    const { attachments } = await this.host.call('local', {});
+    return attachments.some(({ namespace }) => namespace === this.namespace);
+  }
+
+  /** What the server's list holds, as rsiod shows it: names of volumes. */
+  async listed(): Promise<string[]> {
+    const { namespaces } = await this.host.call('query', { refresh: false });
+    const mine = namespaces.find(({ name }) => name === this.namespace);
+    holds(mine !== undefined, `rsiod knows no namespace ${this.namespace}`);
+    return mine.servers.flatMap(({ volumes }) => volumes).map(({ name }) => name);
+  }
+
+  /** Resolves when `condition` holds. */
+  async becomes(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+    await waitFor(condition, DEADLINE_MS, what);
+  }
+}

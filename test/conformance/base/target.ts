@@ -1,0 +1,273 @@
+// The server under test, as cases use it: strangers at its door, a session of the first node that most cases share (each on a path of its
+// own, with slots of its own), sessions of other nodes, and the one volume that is written to. Leaves judging to the cases.
+// Invariants: what a case opened is closed after it; the first sectors of the volume hold MARK whenever no case is to be blamed.
+
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SLOTS } from '@rsio/protocol/wire/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import type { Hello, OpenAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawAddress, RawClient, type RawIdentity } from '../../support/peers/raw-peer.ts';
+import type { Need } from './case.ts';
+import { equals, holds, sameBytes } from './check.ts';
+
+export interface TargetOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly namespaceid: number;
+  readonly serverkey: string | null;
+  /** null: exploration is not signed, as far as is known. */
+  readonly namespacekey: string | null;
+  /** The first is used by most cases. */
+  readonly nodes: readonly { readonly node: string; readonly nodekey: string }[];
+  readonly volumes: {
+    /** Written to; VOLUME_MIN_SECTORS at least. */
+    readonly plain: string;
+    /** Nobody may write to it. */
+    readonly constant: string | null;
+    readonly blocks: string | null;
+    /** Of clients other than the first node. */
+    readonly foreign: string | null;
+    readonly shared: string | null;
+  };
+  /** For a server of one's own: makes its list change, and starts it anew; its end took so many ms. */
+  readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
+}
+
+/** I/O of cases is in units that fit both block sizes. */
+export const BLOCK = 8;
+export const MARK_SECTORS = 64;
+/** Where cases write what they like. */
+export const SCRATCH = 2048;
+export const VOLUME_MIN_SECTORS = 4 * 2048;
+/** Slots that a session may use before it is left for a new one; the most that one case takes is kept. */
+const SLOTS_USED_MAX = SLOTS - 48;
+const GOODBYE_MS = 50;
+const KEEP_ALIVE_MS = 1_000;
+const HEARTBEATS: ReadonlySet<number> = new Set([OP.PING, OP.PONG, OP.NOTIFY]);
+
+export function filled(sectors: number, byte: number): Buffer {
+  return Buffer.alloc(sectors * SECTOR_BYTES, byte);
+}
+
+/** As clients do: a server closes a path from which nothing comes, and a case may take its time. */
+function keepAlive(path: RawClient): void {
+  let number = 0;
+  const ping = (): void => {
+    number++;
+    path.request({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }) });
+  };
+  const timer = setInterval(ping, KEEP_ALIVE_MS);
+  path.socket.once('close', () => clearInterval(timer));
+}
+
+interface Shared {
+  readonly first: RawClient;
+  nextSlot: number;
+  plain: OpenAnswer | null;
+}
+
+export class Target {
+  readonly options: TargetOptions;
+  /** Of each node; grows with every run, as that of a client does with every start. */
+  private readonly instances: number[];
+  private readonly isLoopback: boolean;
+  private readonly origin = `127.${randomInt(1, 60)}`;
+  private shared: Shared | null = null;
+  private readonly opened = new Set<RawClient>();
+  private strangers = 0;
+
+  constructor(options: TargetOptions) {
+    this.options = options;
+    this.instances = options.nodes.map(() => Date.now());
+    this.isLoopback = options.address.startsWith('127.');
+  }
+
+  has(need: Need): boolean {
+    const { nodes, namespacekey, volumes, control } = this.options;
+    switch (need) {
+      case 'second node':
+        return nodes.length > 1;
+      case 'third node':
+        return nodes.length > 2;
+      case 'addresses':
+        return this.isLoopback;
+      case 'namespacekey':
+        return namespacekey !== null;
+      case 'read-only volume':
+        return volumes.constant !== null;
+      case '4096-byte volume':
+        return volumes.blocks !== null;
+      case 'foreign volume':
+        return volumes.foreign !== null;
+      case 'shared volume':
+        return volumes.shared !== null;
+      case 'control':
+        return control !== null;
+    }
+  }
+
+  /** Where a stranger comes from: on loopback an address of its own, so that what it is blamed for hits nobody else. */
+  place(): RawAddress {
+    const { address, port } = this.options;
+    if (!this.isLoopback) return { address, port };
+    const number = this.strangers++;
+    return { address, port, from: `${this.origin}.${1 + Math.floor(number / 250)}.${1 + (number % 250)}` };
+  }
+
+  /** Of the node at `index`. */
+  identity(index = 0, hello: Partial<Hello> = {}): RawIdentity {
+    const { nodes, namespaceid, serverkey } = this.options;
+    const node = nodes[index];
+    holds(node !== undefined, `The suite was given no node ${index + 1}`);
+    const instance = this.instances[index] ?? 0;
+    return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
+  }
+
+  /** The node at `index` is started anew, as far as the server can tell. */
+  newInstance(index: number): void {
+    this.instances[index] = (this.instances[index] ?? 0) + 1;
+  }
+
+  /** A connection that has said nothing yet. */
+  async stranger(identity: RawIdentity = this.identity(), place: RawAddress = this.place()): Promise<RawClient> {
+    return this.keep(await RawClient.connect(place, identity));
+  }
+
+  /** A session of its own, of another node than the first. */
+  async login(index: number): Promise<RawClient> {
+    return this.keep(await RawClient.begin(this.place(), this.identity(index)));
+  }
+
+  /** A further path of a session; `dead`: those it names. */
+  async join(session: RawClient, dead: readonly number[] = []): Promise<RawClient> {
+    return this.keep(await RawClient.login(this.place(), session.identity, session, dead));
+  }
+
+  /** A path of the first node's session, with a slot of its own, for this case. */
+  async path(): Promise<RawClient> {
+    const path = await this.join((await this.session()).first);
+    path.homeSlot = this.slot();
+    return path;
+  }
+
+  /** The first path of the shared session, which no case may lose. */
+  async first(): Promise<RawClient> {
+    return (await this.session()).first;
+  }
+
+  /** A slot that no request of the session has used. */
+  slot(): number {
+    holds(this.shared !== null, 'There is no session to take a slot of');
+    return this.shared.nextSlot++;
+  }
+
+  /** The volume, open for writing in the shared session. */
+  async plain(): Promise<OpenAnswer> {
+    const session = await this.session();
+    if (session.plain === null) {
+      const answer = await session.first.open(this.options.volumes.plain);
+      holds(answer.sizeBytes >= VOLUME_MIN_SECTORS * SECTOR_BYTES, `The volume has ${answer.sizeBytes} bytes: give a larger one`);
+      const { handle } = answer;
+      const wrote = await session.first.call({ op: OP.WRITE, handle, count: MARK_SECTORS, body: filled(MARK_SECTORS, 1) });
+      equals('The status of the first WRITE', wrote.handle, STATUS.OK);
+      session.plain = answer;
+    }
+    return session.plain;
+  }
+
+  async handle(): Promise<number> {
+    return (await this.plain()).handle;
+  }
+
+  /** Size of the volume in sectors. */
+  async end(): Promise<number> {
+    return (await this.plain()).sizeBytes / SECTOR_BYTES;
+  }
+
+  /** The volume's holder lets it go; the next case that needs it opens it again. */
+  async release(): Promise<void> {
+    // Also when it is not open: a session of before may have left its hold.
+    const { handle } = await this.plain();
+    const session = await this.session();
+    session.plain = null;
+    const answer = await session.first.call({ op: OP.CLOSE, handle });
+    equals('The status of CLOSE', answer.handle, STATUS.OK);
+  }
+
+  /** A case has ended the shared session, or is about to. */
+  leave(): void {
+    this.shared = null;
+  }
+
+  /** The shared session is as it was: its first path lives, nothing but heartbeats is there, and the volume's mark too. */
+  async unharmed(): Promise<void> {
+    if (this.shared === null) return;
+    const { first, plain } = this.shared;
+    holds(first.ending === null, `The first path of the session was ${first.ending ?? ''}`);
+    if (plain === null) await first.call({ op: OP.LIST });
+    else {
+      const read = await first.call({ op: OP.READ, handle: plain.handle, count: MARK_SECTORS });
+      sameBytes(`The mark in sectors 0 + ${MARK_SECTORS}`, read.body, filled(MARK_SECTORS, 1));
+    }
+    const left = first.frames.filter(({ op }) => !HEARTBEATS.has(op)).length;
+    equals('Frames on the first path that nobody asked for', left, 0);
+  }
+
+  /** After a case: its connections are closed, and a session whose slots are used up is left. */
+  tidy(): void {
+    for (const client of this.opened) client.close();
+    this.opened.clear();
+    if (this.shared !== null && this.shared.nextSlot > SLOTS_USED_MAX) {
+      this.shared.first.close();
+      this.leave();
+    }
+  }
+
+  /** A case has failed: the next one begins a session of its own, and the second node holds nothing that the case left to it. */
+  async abandon(): Promise<void> {
+    this.shared?.first.close();
+    this.leave();
+    if (!this.has('second node')) return;
+    try {
+      const other = await this.login(1);
+      const { handle } = await other.open(this.options.volumes.plain, true);
+      await other.call({ op: OP.CLOSE, handle });
+    } catch {
+      // It holds nothing, or the server is out of reach: the next case will tell.
+    } finally {
+      this.tidy();
+    }
+  }
+
+  /** After the last case: what was written is zeroed, nothing is held, and BYE is said. */
+  async finish(): Promise<void> {
+    this.tidy();
+    const { handle, sizeBytes } = await this.plain();
+    const { first } = await this.session();
+    const zero = { op: OP.ZERO, handle, count: SCRATCH };
+    for (let lba = 0; lba < VOLUME_MIN_SECTORS; lba += SCRATCH) await first.call({ ...zero, lba });
+    await first.call({ ...zero, lba: sizeBytes / SECTOR_BYTES - BLOCK, count: BLOCK });
+    await this.release();
+    first.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The conformance suite ends' }) });
+    await Promise.race([first.ended(), sleep(GOODBYE_MS)]);
+    first.close();
+    this.leave();
+  }
+
+  keep(client: RawClient): RawClient {
+    this.opened.add(client);
+    return client;
+  }
+
+  private async session(): Promise<Shared> {
+    if (this.shared !== null) return this.shared;
+    const first = await RawClient.begin({ address: this.options.address, port: this.options.port }, this.identity());
+    keepAlive(first);
+    this.shared = { first, nextSlot: 1, plain: null };
+    return this.shared;
+  }
+}

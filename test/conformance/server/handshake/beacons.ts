@@ -1,0 +1,209 @@
+// Exploration as it shows on the wire: raw datagrams to the server's address, and what comes back. Datagrams are taken apart by hand where
+// the form itself is looked at.
+
+import dgram from 'node:dgram';
+import { randomBytes } from 'node:crypto';
+import { decodeBeacon, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import {
+  BEACON_BURST_PER_SOURCE,
+  BEACON_NONCE_BYTES,
+  BEACON_RATE_PER_SOURCE,
+  BEACON_REQUEST_BYTES,
+} from '@rsio/protocol/explorer/discovery/limits';
+import { MAC_BYTES } from '@rsio/protocol/wire/limits';
+import { waitFor } from '../../../support/programs/wait-for.ts';
+import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
+import { equals, holds, sameBytes } from '../../base/check.ts';
+import { pack } from '../../base/pack.ts';
+import { specBeaconMac } from '../../base/spec-keys.ts';
+import type { Target } from '../../base/target.ts';
+import type { Fields } from './handshake-steps.ts';
+
+const KIND = { DISCOVER: 1, OFFER: 2, SIGNED: 0x80 } as const;
+const PREFIX_BYTES = 8;
+const ANSWER_MS = 5_000;
+
+interface Ask {
+  readonly changes?: Fields;
+  readonly sizeBytes?: number;
+  readonly kind?: number;
+  readonly form?: number;
+  readonly magic?: string;
+  /** Signs with this. */
+  readonly key?: string;
+}
+
+/** A socket that asks, and all it has heard. */
+class Asker {
+  readonly heard: Buffer[] = [];
+  private readonly target: Target;
+  private readonly socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 1024 * 1024 });
+
+  private constructor(target: Target) {
+    this.target = target;
+    this.socket.on('message', (datagram) => void this.heard.push(datagram));
+  }
+
+  static async with<T>(target: Target, use: (asker: Asker) => Promise<T>): Promise<T> {
+    const asker = new Asker(target);
+    const { from } = target.place();
+    await new Promise<void>((resolve) => asker.socket.bind({ port: 0, ...(from === undefined ? {} : { address: from }) }, resolve));
+    try {
+      return await use(asker);
+    } finally {
+      asker.socket.close();
+    }
+  }
+
+  send(datagram: Buffer): void {
+    const { address, port } = this.target.options;
+    this.socket.send(datagram, port, address);
+  }
+
+  /** Sends a request made by hand; gives its nonce. */
+  ask({ changes = {}, sizeBytes = BEACON_REQUEST_BYTES, kind = KIND.DISCOVER, form = 1, magic = 'RSIO', key }: Ask = {}): Buffer {
+    const nonce = randomBytes(BEACON_NONCE_BYTES);
+    const body = pack({ versions: [1], nonce, namespaceid: null, answerBytes: 0, ...changes });
+    const datagram = Buffer.alloc(sizeBytes);
+    datagram.write(magic, 'latin1');
+    datagram[4] = key === undefined ? kind : kind | KIND.SIGNED;
+    datagram[5] = form;
+    datagram.writeUInt16BE(body.length, 6);
+    body.copy(datagram, PREFIX_BYTES);
+    if (key !== undefined) specBeaconMac(key, datagram.subarray(0, -MAC_BYTES)).copy(datagram, sizeBytes - MAC_BYTES);
+    this.send(datagram);
+    return nonce;
+  }
+
+  answersTo(nonce: Buffer): Buffer[] {
+    return this.heard.filter((datagram) => nonce.equals(offerOf(datagram).nonce));
+  }
+
+  async answerTo(nonce: Buffer): Promise<Buffer> {
+    return waitFor(() => this.answersTo(nonce)[0] ?? null, ANSWER_MS, 'An OFFER');
+  }
+}
+
+function offerOf(datagram: Buffer): Offer {
+  const beacon = decodeBeacon(datagram, null);
+  if (beacon.kind !== 'offer') throw new Error(`What came is no OFFER: ${beacon.kind}`);
+  return beacon.message;
+}
+
+function beacon(
+  id: string,
+  section: string,
+  expects: string,
+  use: (asker: Asker, target: Target) => Promise<void>,
+  needs: readonly Need[] = [],
+): ServerCase {
+  return serverCase(`beacon.${id}`, section, expects, (target) => Asker.with(target, (asker) => use(asker, target)), { needs });
+}
+
+/** Of two sockets' datagrams the order is kept: what the first request would draw is there before the second one's answer. */
+function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
+  return beacon(id, section, expects, async (asker, target) => {
+    asker.ask(ask(target));
+    await asker.answerTo(asker.ask());
+    equals('Datagrams that came', asker.heard.length, 1);
+  });
+}
+
+export const BEACON_CASES: readonly ServerCase[] = [
+  beacon('offer', 'OFFER', 'DISCOVER is answered by an OFFER with the server of CHALLENGE and the address asked', async (asker, target) => {
+    const { server, serverid, instance } = await (await target.stranger()).greet();
+    const offer = offerOf(await asker.answerTo(asker.ask()));
+    equals('The server', [offer.server, offer.serverid, offer.instance], [server, serverid, instance]);
+    equals('namespaceid and version', [offer.namespaceid, offer.version], [target.options.namespaceid, 1]);
+    const { address, port } = target.options;
+    const isListed = offer.interfaces.some((one) => one.address === address && one.port === port);
+    holds(isListed, `The OFFER does not list ${address} port ${port}`);
+  }),
+  beacon('form', 'Exploration', 'An OFFER has the form of the page, byte for byte, and zeros where it is padded', async (asker) => {
+    const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: BEACON_REQUEST_BYTES } }));
+    equals('magic, kind, version', [datagram.subarray(0, 4).toString(), datagram[4]! & ~KIND.SIGNED, datagram[5]], ['RSIO', KIND.OFFER, 1]);
+    const isSigned = (datagram[4]! & KIND.SIGNED) !== 0;
+    const padding = datagram.subarray(PREFIX_BYTES + datagram.readUInt16BE(6), isSigned ? -MAC_BYTES : undefined);
+    sameBytes('The padding', padding, Buffer.alloc(padding.length));
+  }),
+  beacon('padded', 'MTU', 'An OFFER is padded to the size that was asked for', async (asker) => {
+    const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: 8_000 }, sizeBytes: 8_000 }));
+    equals('Bytes', datagram.length, 8_000);
+  }),
+  beacon('smaller', 'Exploration', 'An OFFER that was not asked to be padded is smaller than its request', async (asker) => {
+    const datagram = await asker.answerTo(asker.ask());
+    holds(datagram.length < BEACON_REQUEST_BYTES, `The OFFER has ${datagram.length} bytes`);
+  }),
+  beacon('namespace', 'DISCOVER', 'A request for the namespaceid of the server is answered', async (asker, target) => {
+    await asker.answerTo(asker.ask({ changes: { namespaceid: target.options.namespaceid } }));
+  }),
+  beacon('version', 'OFFER', "A request with no version in common is answered with the server's highest", async (asker) => {
+    equals('The version', offerOf(await asker.answerTo(asker.ask({ changes: { versions: [9] } }))).version, 1);
+  }),
+  beacon('unknown-field', 'OFFER', 'Fields of DISCOVER that the server does not know are left out', async (asker) => {
+    await asker.answerTo(asker.ask({ changes: { colour: 'blue' } }));
+  }),
+  beacon(
+    'signed',
+    'Exploration',
+    'With a namespacekey the OFFER is signed as the page says, over the nonce of the request',
+    async (asker, { options }) => {
+      const datagram = await asker.answerTo(asker.ask({ key: options.namespacekey ?? '' }));
+      equals('kind', datagram[4], KIND.OFFER | KIND.SIGNED);
+      const before = datagram.subarray(0, datagram.length - MAC_BYTES);
+      sameBytes('The mac', datagram.subarray(before.length), specBeaconMac(options.namespacekey ?? '', before));
+    },
+    ['namespacekey'],
+  ),
+  beacon(
+    'wrongly-signed',
+    'Which requests are answered',
+    'Unless explore = signed, a request signed with another key is answered too',
+    async (asker) => void (await asker.answerTo(asker.ask({ key: '0xanother-key-of-somebody' }))),
+    ['namespacekey'],
+  ),
+  unanswered('other-namespace', 'A request for another namespaceid is not answered', ({ options }) => ({
+    changes: { namespaceid: (options.namespaceid + 1) % 65_536 },
+  })),
+  unanswered('wants-more', 'A request that wants more bytes than it brought is not answered', () => ({
+    changes: { answerBytes: BEACON_REQUEST_BYTES + 1 },
+  })),
+  unanswered('too-small', 'A request of 1,359 bytes is not answered', () => ({ sizeBytes: BEACON_REQUEST_BYTES - 1 }), 'Exploration'),
+  unanswered('magic', 'A datagram that does not begin with RSIO is not answered', () => ({ magic: 'RSIX' }), 'Exploration'),
+  unanswered('later-form', 'A datagram of a later form is not answered', () => ({ form: 2 }), 'Exploration'),
+  unanswered('an-offer', 'An OFFER is not answered', () => ({ kind: KIND.OFFER }), 'Exploration'),
+  unanswered('unknown-kind', 'A datagram of an unknown kind is not answered', () => ({ kind: 7 }), 'Exploration'),
+  unanswered('no-versions', 'A request without versions is not answered', () => ({ changes: { versions: [] } }), 'DISCOVER'),
+  unanswered(
+    'short-nonce',
+    'A request with a nonce of 15 bytes is not answered',
+    () => ({ changes: { nonce: randomBytes(15) } }),
+    'DISCOVER',
+  ),
+  beacon(
+    'garbage',
+    'Which requests are answered',
+    'Random datagrams of any size are not answered, and the next request is',
+    async (asker) => {
+      for (let bytes = 0; bytes < 2_000; bytes += 97) asker.send(randomBytes(bytes));
+      await asker.answerTo(asker.ask());
+      equals('Datagrams that came', asker.heard.length, 1);
+    },
+  ),
+  beacon(
+    'rate',
+    'Which requests are answered',
+    'One address draws 64 answers at once and 16 a second, and another is answered meanwhile',
+    async (asker, target) => {
+      const startMs = performance.now();
+      for (let wave = 0; wave < 20; wave++) {
+        for (let time = 0; time < 10; time++) asker.ask();
+        await Asker.with(target, (other) => other.answerTo(other.ask()));
+      }
+      const most = BEACON_BURST_PER_SOURCE + Math.ceil(((performance.now() - startMs) / 1000) * BEACON_RATE_PER_SOURCE);
+      const { length } = asker.heard;
+      holds(length > 0 && length <= most, `${length} answers were heard, at most ${most} are to come`);
+    },
+    ['addresses'],
+  ),
+];

@@ -1,0 +1,74 @@
+// A whole handshake by hand, for cases that change one thing of it. Bodies are packed and keys made without the product's code.
+// Leaves judging to the cases; throws when the peer does not go along.
+
+import { randomBytes } from 'node:crypto';
+import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeChallenge, decodeWelcome } from '@rsio/protocol/wire/message-codec';
+import type { Challenge, Welcome } from '@rsio/protocol/wire/messages';
+import { asBytes, frameBytes, type RawClient } from '../../../support/peers/raw-peer.ts';
+import { equals, holds, sameBytes } from '../../base/check.ts';
+import { type Packable, pack } from '../../base/pack.ts';
+import { type SpecKeys, specJoinKey, specKeys, specMac, specSecret } from '../../base/spec-keys.ts';
+import type { Target } from '../../base/target.ts';
+
+export type Fields = Readonly<Record<string, Packable>>;
+
+/** Fields of an ordinary HELLO. */
+export function helloFields(target: Target, changes: Fields = {}): Fields {
+  const { node, namespaceid, hello } = target.identity();
+  const usual = { versions: [1], features: [], namespaceid, node, instance: hello?.instance ?? 0, machine: hello?.machine ?? '' };
+  return { ...usual, boot: 'boot-1', interface: 'if0', nonce: randomBytes(NONCE_BYTES), ...changes };
+}
+
+export function helloFrame(fields: Fields): Buffer {
+  return frameBytes({ op: OP.HELLO, body: pack(fields) });
+}
+
+export interface Greeted {
+  readonly peer: RawClient;
+  readonly challenge: Challenge;
+  readonly keys: SpecKeys;
+}
+
+/** Sends a HELLO by hand and takes CHALLENGE; `pretended` is what T is taken over, if it is not what was sent. */
+export async function greet(target: Target, changes: Fields = {}, pretended: Fields | null = null): Promise<Greeted> {
+  const peer = await target.stranger();
+  const fields = helloFields(target, changes);
+  const hello = helloFrame(fields);
+  peer.send(hello);
+  const frame = await peer.next();
+  equals('The op of what answers HELLO', frame.op, OP.CHALLENGE);
+  const { nodekey, namespaceid, serverkey = null } = target.identity();
+  const transcribed = pretended === null ? hello : helloFrame({ ...fields, ...pretended });
+  const keys = specKeys({ nodekey, serverkey, namespaceid }, transcribed, asBytes(frame));
+  return { peer, challenge: decodeChallenge(frame.body, 0, frame.body.length), keys };
+}
+
+/** PROOF with a right mac over whatever stands before it. */
+export function proofFrame(keys: SpecKeys, before: Buffer): Buffer {
+  return frameBytes({ op: OP.PROOF, body: Buffer.concat([before, specMac(keys.base, 'client', keys, before)]) });
+}
+
+/** What stands before the last mac of a PROOF that joins. */
+export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
+  const packed = pack(map);
+  return Buffer.concat([packed, specMac(specJoinKey(keys, secret), 'join', keys, packed)]);
+}
+
+export interface Welcomed {
+  readonly welcome: Welcome;
+  /** S, of a first handshake. */
+  readonly secret: Buffer;
+}
+
+/** Takes WELCOME and checks its mac; `secret`: of the session that was joined. */
+export async function welcomed({ peer, keys }: Greeted, secret: Buffer | null = null): Promise<Welcomed> {
+  const { op, body } = await peer.next();
+  equals('The op of what answers PROOF', op, OP.WELCOME);
+  holds(body.length > MAC_BYTES, 'WELCOME has no mac');
+  const map = body.subarray(0, body.length - MAC_BYTES);
+  const key = secret === null ? keys.base : specJoinKey(keys, secret);
+  sameBytes('The mac of WELCOME', body.subarray(map.length), specMac(key, 'server', keys, map));
+  return { welcome: decodeWelcome(map, 0, map.length), secret: specSecret(keys) };
+}

@@ -1,0 +1,210 @@
+// Further paths of a session, and what ends one.
+// Leaves who holds a volume then to holders.ts.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeRefuse, encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import type { RawClient } from '../../../support/peers/raw-peer.ts';
+import { waitFor } from '../../../support/programs/wait-for.ts';
+import { type ServerCase, serverCase } from '../../base/case.ts';
+import { answered, byes, closed, equals, failed, holds, refused, sameBytes } from '../../base/check.ts';
+import { pack } from '../../base/pack.ts';
+import { specMac } from '../../base/spec-keys.ts';
+import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
+import { greet, joinBody, proofFrame } from './handshake-steps.ts';
+
+/** So that the last come when its process is gone. */
+const LATE_EVERY_MS = 4;
+const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
+
+/** A join with this session and secret, and what REFUSE says to it. */
+async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
+  const peer = await target.stranger(target.identity(index));
+  await peer.greet();
+  peer.prove(join);
+  return (await refused(peer, code)).sentence;
+}
+
+export const JOIN_CASES: readonly ServerCase[] = [
+  serverCase('join.path', 'WELCOME', 'A join is welcomed to the same session with a path number of its own', async (target) => {
+    const first = await target.first();
+    const path = await target.path();
+    equals('The session', Buffer.compare(path.welcome.session, first.welcome.session), 0);
+    holds(path.welcome.path !== first.welcome.path, `Two paths have number ${path.welcome.path}`);
+    equals('Slots and window', [path.welcome.slots, path.welcome.windowBytes], [first.welcome.slots, first.welcome.windowBytes]);
+  }),
+  serverCase('join.numbers', 'WELCOME', 'The number of a path is never used again in its session', async (target) => {
+    const one = await target.path();
+    one.close();
+    const other = await target.path();
+    holds(other.welcome.path > one.welcome.path, `Path ${other.welcome.path} was begun after path ${one.welcome.path}`);
+  }),
+  serverCase(
+    'join.wrong-secret',
+    'Step by step',
+    'A join with a wrong secret is refused with E_AUTH',
+    async (target) => {
+      const first = await target.first();
+      await refusesJoin(target, 0, { session: first.welcome.session, secret: Buffer.alloc(32) }, 'E_AUTH');
+    },
+    { log: /does not know the secret of the session/ },
+  ),
+  serverCase('join.one-mac', 'PROOF', 'A join without the mac of the session is refused with E_AUTH', async (target) => {
+    const { session } = (await target.first()).welcome;
+    const { peer, keys } = await greet(target);
+    peer.send(proofFrame(keys, pack({ session, dead: [] })));
+    await refused(peer, 'E_AUTH');
+  }),
+  serverCase(
+    'join.unknown-session',
+    'Step by step',
+    'A join of a session that is not there is refused with E_NO_SESSION',
+    async (target) => {
+      await refusesJoin(target, 0, { session: randomBytes(16), secret: Buffer.alloc(32) }, 'E_NO_SESSION');
+    },
+  ),
+  serverCase(
+    'join.unknown-session-proved',
+    'REFUSE and BYE',
+    'E_NO_SESSION behind a right PROOF has the mac of its code under K',
+    async (target) => {
+      const { peer, keys } = await greet(target);
+      peer.send(proofFrame(keys, joinBody(keys, randomBytes(32), { session: randomBytes(16), dead: [] })));
+      const { op, body } = await peer.next();
+      equals('What came', op, OP.REFUSE);
+      const { code, mac } = decodeRefuse(body, 0, body.length);
+      equals('Its code', code, 'E_NO_SESSION');
+      sameBytes('Its mac', mac ?? Buffer.alloc(0), specMac(keys.base, 'refuse', keys, Buffer.from(code)));
+      await peer.ended();
+    },
+  ),
+  serverCase('join.refused-unproved', 'REFUSE and BYE', 'REFUSE to a PROOF that is wrong has no mac', async (target) => {
+    const { peer, keys } = await greet(target);
+    peer.send(proofFrame({ ...keys, base: randomBytes(32) }, pack({ session: null, dead: [] })));
+    const { body } = await peer.next();
+    equals('Code and mac', decodeRefuse(body, 0, body.length), { ...decodeRefuse(body, 0, body.length), code: 'E_AUTH', mac: null });
+    await peer.ended();
+  }),
+  serverCase(
+    'join.foreign-session',
+    'Step by step',
+    "Another node's session is as unknown as none: E_NO_SESSION, in the same words",
+    async (target) => {
+      const sentence = await refusesJoin(target, 1, (await target.first()).session, 'E_NO_SESSION');
+      const unknown = { session: randomBytes(16), secret: Buffer.alloc(32) };
+      equals('The sentence', await refusesJoin(target, 1, unknown, 'E_NO_SESSION'), sentence);
+    },
+    { needs: ['second node'] },
+  ),
+  serverCase(
+    'join.dead-path',
+    'Step by step',
+    'A path that PROOF names dead is closed, and WELCOME counts as its FENCED',
+    async (target) => {
+      const first = await target.first();
+      const dead = await target.path();
+      const path = await target.join(first, [dead.welcome.path]);
+      await closed(dead);
+      path.homeSlot = target.slot();
+      await path.verify(await target.handle(), SCRATCH, BLOCK);
+    },
+  ),
+  serverCase('join.dead-begun-write', 'S5', 'What had come in part on a path named dead is never executed', async (target) => {
+    const [handle, slot] = [await target.handle(), target.slot()];
+    const dead = await target.path();
+    const wrote = await target.path();
+    await answered(wrote, { op: OP.WRITE, handle, lba: SCRATCH, count: BLOCK, body: Buffer.alloc(BLOCK * 512, 7) });
+    dead.request({ op: OP.WRITE, handle, slot, seq: 1, lba: SCRATCH, count: BLOCK, body: Buffer.alloc(BLOCK * 512 - 1, 8) });
+    const path = await target.join(await target.first(), [dead.welcome.path]);
+    await closed(dead);
+    path.homeSlot = target.slot();
+    const { body } = await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK });
+    equals('The byte at the place of the WRITE', body[0], 7);
+  }),
+  serverCase(
+    'join.most-paths',
+    'Session, paths, slots',
+    'A session has 64 paths; one more gets BYE E_LIMIT in place of WELCOME',
+    async (target) => {
+      const first = await target.first();
+      const paths: RawClient[] = [];
+      // Those of earlier cases are on their way out.
+      while (paths.length < PATHS_PER_TRUNK_MAX - 1) paths.push(await target.join(first));
+      const over = await target.stranger();
+      await over.greet();
+      over.prove(first.session);
+      await byes(over, 'E_LIMIT');
+      await first.call({ op: OP.LIST });
+    },
+  ),
+  serverCase(
+    'session.new-ends-old',
+    'S9',
+    'A new session of a node ends its old one, whose slots and handles mean nothing any more',
+    async (target) => {
+      const old = await target.login(1);
+      const further = await target.join(old);
+      await old.call({ op: OP.LIST });
+      const session = await target.login(1);
+      await Promise.all([old.ended(), further.ended()]);
+      await refusesJoin(target, 1, old.session, 'E_NO_SESSION');
+      await answered(session, { op: OP.LIST });
+      await failed(session, { op: OP.CLOSE, handle: 1 }, 'STALE');
+    },
+    { needs: ['second node'] },
+  ),
+  serverCase(
+    'session.lingers',
+    'Liveness',
+    'A session without any path stays: its client joins it again',
+    async (target) => {
+      const session = await target.login(1);
+      session.close();
+      const again = await target.join(session);
+      equals('The session', Buffer.compare(again.welcome.session, session.welcome.session), 0);
+    },
+    { needs: ['second node'] },
+  ),
+  serverCase(
+    'bye.ends-session',
+    'REFUSE and BYE',
+    'BYE of a client ends its session with all paths, and it can be joined no more',
+    async (target) => {
+      const session = await target.login(1);
+      const further = await target.join(session);
+      further.request(BYE);
+      await closed(further);
+      await session.ended();
+      // While its process ends, BYE may come in place of WELCOME.
+      const isGone = (): Promise<boolean> => refusesJoin(target, 1, session.session, 'E_NO_SESSION').then(() => true);
+      await waitFor(isGone, 10_000, 'The session is gone');
+    },
+    { needs: ['second node'], log: /The client said: Good night/ },
+  ),
+  serverCase(
+    'bye.late-joins',
+    'S9',
+    'Joins that come while their session ends are refused, told BYE or closed: none is left alone',
+    async (target) => {
+      const session = await target.login(1);
+      session.request(BYE);
+      const joins = Array.from({ length: 12 }, async (_, index) => {
+        await sleep(index * LATE_EVERY_MS);
+        const late = await target.stranger(target.identity(1));
+        await late.greet();
+        late.prove(session.session);
+        await late.ended();
+      });
+      await Promise.all(joins);
+    },
+    { needs: ['second node'] },
+  ),
+  serverCase('bye.not-a-farewell', 'REFUSE and BYE', 'A BYE whose body is none closes the path, and ends no session', async (target) => {
+    const path = await target.path();
+    path.request({ op: OP.BYE, body: Buffer.from([0x80]) });
+    await closed(path);
+    await answered(await target.path(), { op: OP.LIST });
+  }),
+];

@@ -1,0 +1,163 @@
+// One step of the demo: a file system on the block device of an attached volume, used as any disk is, and the raw device beside it.
+// Leaves attaching to the demo. Invariant: it may be given up anywhere; what is mounted then is for device-release.ts.
+
+import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type FileSystemNeeds, THIS_MACHINE, whyNoFileSystem } from './device-needs.ts';
+import type { FileSystem } from './file-systems.ts';
+import { findTool, missingTool } from '../machine/machine-tools.ts';
+import type { Screen } from '../machine/screen.ts';
+import type { Shell } from '../machine/shell.ts';
+
+const MIB = 1 << 20;
+/** Written, deleted and trimmed. */
+const LARGE_MIB = 24;
+/** Of the raw device, copied from its start; no volume is smaller. */
+const RAW_MIB = 64;
+const COLUMNS = 'NAME,SIZE,RO,LOG-SEC,PHY-SEC,DISC-GRAN';
+
+export interface BlockDeviceOptions {
+  readonly shell: Shell;
+  readonly screen: Screen;
+  readonly fileSystem: FileSystem;
+  /** Of the volume. */
+  readonly device: string;
+  readonly rawDevice: string;
+  /** Of the server. */
+  readonly file: string;
+  /** What is copied onto it, a folder of the checkout. */
+  readonly tree: string;
+  /** Of the demo, for a mount point and a copy. */
+  readonly folder: string;
+}
+
+/** Mount point of a volume. */
+export function mountPointOf(folder: string, { volume }: FileSystem): string {
+  return join(folder, 'mnt', volume);
+}
+
+export class BlockDeviceStep {
+  private readonly options: BlockDeviceOptions;
+  private readonly mountPoint: string;
+
+  constructor(options: BlockDeviceOptions) {
+    this.options = options;
+    this.mountPoint = mountPointOf(options.folder, options.fileSystem);
+  }
+
+  /** False: it is left out, and why has been said. */
+  async run(): Promise<boolean> {
+    const { screen, fileSystem, tree, device } = this.options;
+    const why = await whyNoFileSystem(THIS_MACHINE, this.needs());
+    if (why !== null) {
+      screen.line(`Left out: ${why}`);
+      return false;
+    }
+    const [make, ...words] = fileSystem.make;
+    await this.look();
+    await this.tool(make, ...words, device);
+    await this.mount();
+    await this.tool('cp', '-r', tree, this.mountPoint);
+    await this.quietly('dd', 'if=/dev/urandom', `of=${join(this.mountPoint, 'large')}`, 'bs=1M', `count=${LARGE_MIB}`);
+    await this.unmount();
+    await this.compareRaw();
+    await this.mount();
+    await this.tool('diff', '-r', tree, join(this.mountPoint, basename(tree)));
+    screen.good('The tree came back from the server as it was');
+    await this.trim();
+    await this.unmount();
+    await this.check();
+    return true;
+  }
+
+  private needs(): FileSystemNeeds {
+    const { name, make, check } = this.options.fileSystem;
+    return { name, tools: [make[0], check[0], 'cp', 'dd', 'diff', 'cmp', 'rm'] };
+  }
+
+  private async look(): Promise<void> {
+    const { device, rawDevice } = this.options;
+    await this.toolIfThere('ls', '-l', rawDevice, device);
+    await this.toolIfThere('blockdev', '--getsize64', device);
+    await this.toolIfThere('lsblk', '-o', COLUMNS, readlinkSync(device));
+  }
+
+  private async mount(): Promise<void> {
+    mkdirSync(this.mountPoint, { recursive: true });
+    await this.tool('mount', this.options.device, this.mountPoint);
+  }
+
+  private async unmount(): Promise<void> {
+    await this.tool('umount', this.mountPoint);
+  }
+
+  /** The raw device is read past every cache of this machine: what it gives is what the server has. */
+  private async compareRaw(): Promise<void> {
+    const { screen, rawDevice, file, folder } = this.options;
+    const copy = join(folder, 'raw.img');
+    const said = await this.quietly('dd', `if=${rawDevice}`, `of=${copy}`, 'bs=1M', `count=${RAW_MIB}`);
+    screen.line(lastLine(said));
+    await this.tool('cmp', '-n', String(RAW_MIB * MIB), copy, file);
+    screen.good(`The ${RAW_MIB} MiB of the raw device are those of the server's file, byte for byte`);
+    await this.tool('rm', copy);
+  }
+
+  /** What a file system has deleted and trimmed is a hole in the server's file, where that can have some. */
+  private async trim(): Promise<void> {
+    const { shell, screen, device, file } = this.options;
+    await this.tool('rm', join(this.mountPoint, 'large'));
+    const fstrim = findTool('fstrim');
+    if (fstrim === null) {
+      screen.line(`Left out: ${missingTool('fstrim')}`);
+      return;
+    }
+    if (!canDiscard(device)) {
+      screen.line('Left out: fstrim, as the server makes no holes in its file (that needs perl, and a file system that has some)');
+      return;
+    }
+    // What was deleted is free when that is written, not before.
+    await this.unmount();
+    await this.mount();
+    const before = takenMib(file);
+    await shell.tool(fstrim, '-v', this.mountPoint);
+    screen.line(`${file} takes ${takenMib(file)} MiB of the server's disk; it took ${before} MiB`);
+  }
+
+  private async check(): Promise<void> {
+    const { screen, fileSystem, device } = this.options;
+    const [check, ...words] = fileSystem.check;
+    const said = await this.quietly(check, ...words, device);
+    if (check === 'e2fsck') screen.line(lastLine(said));
+    screen.good(`${check} finds nothing wrong`);
+  }
+
+  private async toolIfThere(name: string, ...args: readonly string[]): Promise<void> {
+    const { shell, screen } = this.options;
+    const path = findTool(name);
+    if (path === null) screen.line(`Left out: ${missingTool(name)}`);
+    else await shell.tool(path, ...args);
+  }
+
+  /** Of those that the step needs. */
+  private async tool(name: string, ...args: readonly string[]): Promise<void> {
+    await this.options.shell.tool(findTool(name) ?? name, ...args);
+  }
+
+  private async quietly(name: string, ...args: readonly string[]): Promise<string> {
+    return await this.options.shell.quietTool(findTool(name) ?? name, ...args);
+  }
+}
+
+/** Whether the kernel offers it; the device itself is not touched. */
+function canDiscard(device: string): boolean {
+  const queue = `/sys/block/${basename(readlinkSync(device))}/queue`;
+  return Number(readFileSync(join(queue, 'discard_max_bytes'), 'utf8')) > 0;
+}
+
+function takenMib(file: string): string {
+  return ((statSync(file).blocks * 512) / MIB).toFixed(1);
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? '';
+}

@@ -1,0 +1,89 @@
+// Takes away, at the end of the demo, what stands on its devices, and what of the devices a daemon has left. The order matters: file systems
+// are unmounted while somebody answers for their devices, loop devices are detached while their file is still known by its path.
+// Invariants: only what is below the demo's root is touched; every command is bounded, and the next one is tried when one fails.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';
+import { mountTable } from '@rsio/rsiod/frontends/system/mount-table';
+import { RAW_TYPE } from '@rsio/rsiod/frontends/fuse/raw-device';
+import { findTool } from '../machine/machine-tools.ts';
+import type { Screen } from '../machine/screen.ts';
+import type { Shell } from '../machine/shell.ts';
+
+/** Unmounts what is mounted from the demo's devices, wherever that is, or below its root; lazily what is in use, and says by whom. */
+export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
+  for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
+  for (const mountPoint of await mountsOn(root)) {
+    const users = usersBelow(mountPoint);
+    if (users.length > 0) screen.bad(`In use by ${users.join(', ')}: what that has there gives errors from now on, until it ends`);
+    await attempt(shell, 'umount', '-l', mountPoint);
+  }
+}
+
+/** Loop devices and raw devices that no daemon has taken away. Returns what they were. */
+export async function releaseDevices(root: string, shell: Shell): Promise<string[]> {
+  const loops = await loopsBelow(root);
+  for (const loop of loops) await attempt(shell, 'losetup', '-d', loop);
+  const raws = await rawsBelow(root);
+  for (const raw of raws) await attempt(shell, 'umount', '-i', '-l', raw);
+  return [...loops, ...raws];
+}
+
+/** What is still mounted: a folder with that in it is not to be removed. */
+export async function stillMounted(root: string): Promise<string[]> {
+  return [...(await mountsOn(root)), ...(await rawsBelow(root))];
+}
+
+/** The last one first. */
+async function mountsOn(root: string): Promise<string[]> {
+  const numbers = await Promise.all((await loopsBelow(root)).map((loop) => ofBlock(loop, 'dev')));
+  const mounts = (await mountTable()).filter(
+    ({ device, mountPoint, type }) => type !== RAW_TYPE && (numbers.includes(device) || isBelow(root, mountPoint)),
+  );
+  return mounts.map(({ mountPoint }) => mountPoint).reverse();
+}
+
+async function rawsBelow(root: string): Promise<string[]> {
+  const mounts = (await mountTable()).filter(({ mountPoint, type }) => type === RAW_TYPE && isBelow(root, mountPoint));
+  return mounts.map(({ mountPoint }) => mountPoint);
+}
+
+async function loopsBelow(root: string): Promise<string[]> {
+  return (await loopDevices()).flatMap(([file, device]) => (isBelow(root, file) ? [device] : []));
+}
+
+/** Processes that work there or have a file open there; only links are read, which touches no file system of theirs. */
+function usersBelow(mountPoint: string): string[] {
+  const isThere = (link: string): boolean => {
+    const target = orElse('', () => readlinkSync(link));
+    return target === mountPoint || isBelow(mountPoint, target);
+  };
+  return numbersIn('/proc').flatMap((pid) => {
+    const links = ['cwd', 'root', ...numbersIn(`/proc/${pid}/fd`).map((fd) => `fd/${fd}`)];
+    if (!links.some((link) => isThere(`/proc/${pid}/${link}`))) return [];
+    return [`process ${pid} (${orElse('?', () => readFileSync(`/proc/${pid}/comm`, 'utf8').trim())})`];
+  });
+}
+
+function numbersIn(folder: string): string[] {
+  return orElse([], () => readdirSync(folder)).filter((name) => /^\d+$/.test(name));
+}
+
+/** A process may end while it is looked at. */
+function orElse<T>(otherwise: T, look: () => T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
+}
+
+function isBelow(root: string, file: string): boolean {
+  return file.startsWith(`${root}/`);
+}
+
+async function attempt(shell: Shell, name: string, ...args: readonly string[]): Promise<void> {
+  const path = findTool(name);
+  // What it says is on the screen, and what is left is looked for afterwards.
+  if (path !== null) await shell.tool(path, ...args).catch(() => undefined);
+}

@@ -1,0 +1,142 @@
+// Hostile peers against a real server for a few seconds, while a good client works: it sees no error, what the server's processes hold
+// stays within a bound, and what they opened is closed again. What it costs the good client is measured by `pnpm fuzz --peers`, not here.
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import net from 'node:net';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
+import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/probes/limits';
+import { RawClient } from '../../support/peers/raw-peer.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { type Held, heldBy, PeersScene } from './peers-scene.ts';
+import { type HostileCounts, HostilePeers } from './hostile-peers.ts';
+
+const MIB = 1024 * 1024;
+const PER_SECOND = 1000;
+const WARM_UP_MS = 2000;
+const HOSTILE_MS = 6000;
+const FEW_PER_SECOND = 50;
+const LOOK_MS = 200;
+const PATIENCE_MS = 60_000;
+/** Beyond what was resident after the warm-up. */
+const GROWTH_MAX_BYTES = 64 * MIB;
+/** Refused ones that are being closed, and what is accepted in one turn of the loop. */
+const REFUSED_SLACK = 128;
+const HOLDS_MAX = 5;
+/** Longer than a stranger may take to prove himself, and a probe to end. */
+const CALM_MS = 15_000;
+
+let scene: PeersScene;
+
+beforeAll(async () => {
+  scene = await PeersScene.begin();
+});
+
+afterAll(() => scene.clean());
+
+interface Most {
+  readonly counts: HostileCounts;
+  readonly listener: Held;
+  readonly worker: Held;
+}
+
+function larger(left: Held, right: Held): Held {
+  return {
+    residentBytes: Math.max(left.residentBytes, right.residentBytes),
+    descriptors: Math.max(left.descriptors, right.descriptors),
+    cpuMs: right.cpuMs,
+  };
+}
+
+/** The most that was held meanwhile. */
+async function attack(forMs: number): Promise<Most> {
+  const peers = new HostilePeers(scene.target);
+  const { listener, worker } = scene.servers;
+  let most = [heldBy(listener), heldBy(worker)] as const;
+  await peers.start(PER_SECOND);
+  const endMs = performance.now() + forMs;
+  // On a slow machine nobody may have got further than the door by then: fewer do.
+  const isIn = (): boolean => peers.counts.challenged > 0 && peers.counts.welcomed > 0;
+  while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
+    await sleep(LOOK_MS);
+    if (performance.now() > endMs) peers.perSecond = FEW_PER_SECOND;
+    most = [larger(most[0], heldBy(listener)), larger(most[1], heldBy(worker))];
+  }
+  return { counts: await peers.stop(), listener: most[0], worker: most[1] };
+}
+
+/** What the processes hold when nothing is open any more but what was before. */
+async function calm(descriptors: { listener: number; worker: number }): Promise<void> {
+  const { listener, worker } = scene.servers;
+  const isCalm = (): boolean => heldBy(listener).descriptors <= descriptors.listener && heldBy(worker).descriptors <= descriptors.worker;
+  await waitFor(isCalm, CALM_MS, `The server has no more open than before: ${JSON.stringify(descriptors)}`);
+}
+
+async function newcomerIsServed(): Promise<void> {
+  const { node, nodekey, namespaceid, server } = scene.target;
+  const newcomer = await RawClient.login(server, { node, nodekey, namespaceid });
+  const { handle } = await newcomer.open('other');
+  await newcomer.verify(handle, 0, 8);
+  newcomer.close();
+}
+
+it('a good client sees no error, memory and descriptors are bounded, and all of it is closed again', async () => {
+  const { listener, worker } = scene.servers;
+  // The insider's session has a process and a channel, and stays for a while.
+  await attack(WARM_UP_MS);
+  await waitFor(() => heldBy(listener).descriptors < UNPROVEN_MAX / 2, CALM_MS, 'The warm-up is over');
+  await sleep(LOOK_MS);
+  scene.goodLoad.take();
+  const before = { listener: heldBy(listener), worker: heldBy(worker) };
+  const most = await attack(HOSTILE_MS);
+  const good = scene.goodLoad.take();
+  expect(good).toMatchObject({ error: null });
+  expect(good.pieces).toBeGreaterThan(0);
+  expect(most.counts.connections).toBeGreaterThan(PER_SECOND);
+  // They get further than the door.
+  expect(most.counts.challenged).toBeGreaterThan(0);
+  expect(most.counts.welcomed).toBeGreaterThan(0);
+  expect(most.listener.residentBytes - before.listener.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
+  expect(most.worker.residentBytes - before.worker.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
+  expect(most.listener.descriptors - before.listener.descriptors).toBeLessThan(UNPROVEN_MAX + PROBE_CONNECTIONS_MAX + REFUSED_SLACK);
+  expect(most.worker.descriptors).toBeLessThanOrEqual(before.worker.descriptors);
+  await calm({ listener: before.listener.descriptors, worker: before.worker.descriptors });
+  expect(scene.servers).toEqual({ listener, worker });
+  const alarms = scene.host.log('rssrv').match(/^.*(?:E_INTERNAL|AssertionError|TypeError|RangeError).*$/gm);
+  expect(alarms).toBeNull();
+  await newcomerIsServed();
+});
+
+it('whoever holds every place before the proof, from many addresses, locks nobody out', async () => {
+  // A slow machine may not be through when the first places are free again because their time is over.
+  let heldMs = Number.POSITIVE_INFINITY;
+  for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();
+  expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);
+});
+
+/** Holds every place that there is, for a newcomer to be served meanwhile. Returns how long that took, in ms. */
+async function placesHeld(): Promise<number> {
+  const { server } = scene.target;
+  const { listener } = scene.servers;
+  const before = heldBy(listener).descriptors;
+  const startMs = performance.now();
+  const from = scene.unblamed(UNPROVEN_MAX / UNPROVEN_PER_ADDRESS_MAX + 1);
+  const sockets = Array.from({ length: from.length * UNPROVEN_PER_ADDRESS_MAX }, (_, index) => {
+    const localAddress = from[index % from.length] ?? '';
+    const socket = net.connect({ host: server.address, port: server.port, localAddress });
+    return socket.on('error', () => undefined).resume();
+  });
+  try {
+    await waitFor(() => sockets.every(({ readyState }) => readyState !== 'opening'), CALM_MS, 'All are connected');
+    await newcomerIsServed();
+    const open = sockets.filter(({ readyState }) => readyState === 'open').length;
+    const tookMs = performance.now() - startMs;
+    expect(open).toBeLessThanOrEqual(UNPROVEN_MAX);
+    if (tookMs < PROOF_TIMEOUT_MS) expect(open).toBeGreaterThan(UNPROVEN_MAX / 2);
+    return tookMs;
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await waitFor(() => heldBy(listener).descriptors <= before, CALM_MS, 'All are closed');
+  }
+}

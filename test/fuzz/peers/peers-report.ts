@@ -1,0 +1,135 @@
+// `pnpm fuzz --peers`: the same work of a good client in turn without and with hostile peers, several times, and what differs. Both share
+// this machine's cores with everything else that runs: the sums of CPU time say whose the time was.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { HostileCounts } from './hostile-peers.ts';
+import type { PeersOrder } from './peers-process.ts';
+import { RawClient } from '../../support/peers/raw-peer.ts';
+import { heldBy, PeersScene } from './peers-scene.ts';
+
+const ROUNDS = 7;
+const PHASE_MS = 5000;
+const WARM_UP_MS = 3000;
+const PER_SECOND = 1000;
+const NEWCOMER_EVERY_MS = 100;
+const MIB = 1024 * 1024;
+/** What a good client is to keep of its throughput. */
+const RATIO_WANTED = 0.8;
+
+interface Phase {
+  readonly piecesPerSecond: number;
+  readonly slowestMs: number;
+  /** Of a core. */
+  readonly listenerShare: number;
+  readonly workerShare: number;
+  readonly listenerMiB: number;
+  readonly descriptors: number;
+  readonly error: string | null;
+  /** Good newcomers that asked meanwhile, and how many of them were greeted. */
+  readonly newcomers: number;
+  readonly greeted: number;
+}
+
+/** Good newcomers, one after the other from an address of their own, until told to stop. */
+async function newcomers(scene: PeersScene, isOver: () => boolean): Promise<{ newcomers: number; greeted: number }> {
+  const [from = ''] = scene.unblamed(1);
+  const { server, node, nodekey, namespaceid } = scene.target;
+  const counts = { newcomers: 0, greeted: 0 };
+  for (; !isOver(); await sleep(NEWCOMER_EVERY_MS)) {
+    counts.newcomers++;
+    const isGreeted = await RawClient.connect({ ...server, from }, { node, nodekey, namespaceid })
+      .then(async (newcomer) => {
+        await newcomer.greet().finally(() => newcomer.close());
+        return true;
+      })
+      .catch(() => false);
+    if (isGreeted) counts.greeted++;
+  }
+  return counts;
+}
+
+async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
+  const { listener, worker } = scene.servers;
+  const [listenerBefore, workerBefore] = [heldBy(listener), heldBy(worker)];
+  scene.goodLoad.take();
+  const startMs = performance.now();
+  const asking = newcomers(scene, () => performance.now() > startMs + forMs);
+  await sleep(forMs);
+  const good = scene.goodLoad.take();
+  const elapsedMs = performance.now() - startMs;
+  const [listenerAfter, workerAfter] = [heldBy(listener), heldBy(worker)];
+  return {
+    piecesPerSecond: (good.pieces / elapsedMs) * 1000,
+    slowestMs: good.slowestMs,
+    listenerShare: (listenerAfter.cpuMs - listenerBefore.cpuMs) / elapsedMs,
+    workerShare: (workerAfter.cpuMs - workerBefore.cpuMs) / elapsedMs,
+    listenerMiB: listenerAfter.residentBytes / MIB,
+    descriptors: listenerAfter.descriptors,
+    error: good.error,
+    ...(await asking),
+  };
+}
+
+async function hostilePhase(scene: PeersScene, forMs: number): Promise<{ phase: Phase; counts: HostileCounts; peersShare: number }> {
+  const child: ChildProcess = fork(fileURLToPath(new URL('./peers-process.ts', import.meta.url)));
+  try {
+    const order: PeersOrder = { target: scene.target, perSecond: PER_SECOND };
+    child.send(order);
+    await once(child, 'message');
+    const before = heldBy(child.pid!);
+    const measured = await phase(scene, forMs);
+    const peersShare = (heldBy(child.pid!).cpuMs - before.cpuMs) / forMs;
+    child.send('stop');
+    const [counts] = (await once(child, 'message')) as [HostileCounts];
+    return { phase: measured, counts, peersShare };
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+function phaseText(
+  name: string,
+  { piecesPerSecond, slowestMs, listenerShare, workerShare, listenerMiB, descriptors, newcomers: asked, greeted }: Phase,
+): string {
+  const shares = `listener ${Math.round(100 * listenerShare)} %, its server process ${Math.round(100 * workerShare)} % of a core`;
+  return `${name}: ${piecesPerSecond.toFixed(0)} pieces/s, slowest ${slowestMs.toFixed(0)} ms; ${shares}; listener ${listenerMiB.toFixed(0)} MiB, ${descriptors} descriptors; ${greeted} of ${asked} newcomers greeted`;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
+}
+
+/** True: the good client kept what it is to keep, and saw no error. */
+export async function reportPeers(say: (line: string) => void): Promise<boolean> {
+  const scene = await PeersScene.begin();
+  try {
+    say(`${PER_SECOND} hostile connections a second and as many datagrams; all on ${availableParallelism()} cores of one machine`);
+    await hostilePhase(scene, WARM_UP_MS);
+    const ratios: number[] = [];
+    const errors: string[] = [];
+    for (let round = 1; round <= ROUNDS; round++) {
+      const quiet = await phase(scene, PHASE_MS);
+      const hostile = await hostilePhase(scene, PHASE_MS);
+      say(phaseText(`round ${round}, quiet  `, quiet));
+      say(phaseText(`round ${round}, hostile`, hostile.phase));
+      const { connections, datagrams, failed, challenged, welcomed, slowestConnectMs } = hostile.counts;
+      say(
+        `  peers: ${connections} connections, ${datagrams} datagrams, ${failed} failed, ${challenged} challenged, ${welcomed} welcomed, slowest connect ${slowestConnectMs.toFixed(0)} ms, ${Math.round(100 * hostile.peersShare)} % of a core`,
+      );
+      ratios.push(hostile.phase.piecesPerSecond / quiet.piecesPerSecond);
+      for (const { error } of [quiet, hostile.phase]) if (error !== null) errors.push(error);
+    }
+    const ratio = median(ratios);
+    say(
+      `the good client keeps ${ratio.toFixed(2)} of its throughput (median of ${ratios.map((one) => one.toFixed(2)).join(', ')}; wanted ${RATIO_WANTED})`,
+    );
+    for (const error of errors) say(`the good client saw an error: ${error}`);
+    return ratio >= RATIO_WANTED && errors.length === 0;
+  } finally {
+    await scene.clean();
+  }
+}

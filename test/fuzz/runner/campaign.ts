@@ -1,0 +1,117 @@
+// Many seeds of many targets over all cores: a process for each core takes every n-th seed of a target, all at the same target for a slice
+// of time, then the next target; round after round. Leaves running seeds to seed-runner.ts. Invariant: a seed that hangs, or whose process
+// dies, is a finding as well, and is named: the process notes each seed in a file before it begins.
+
+import { fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '@rsio/common/lib/clock';
+import { type FuzzFinding, findingText } from './hunt.ts';
+import { type Slice, type SliceResult, seedBytes } from './slice.ts';
+import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
+
+const MINUTE_MS = 60_000;
+const MS_PER_SECOND = 1000;
+/** Rounds that a campaign is made of, so that every target is seen early, and starting processes takes little of the time. */
+const ROUNDS = 2;
+/** A seed takes milliseconds; a process that has said nothing for so long after its slice hangs. */
+const SILENCE_MAX_MS = 60_000;
+/** What is found again and again is said so often. */
+const FINDINGS_PER_TARGET_MAX = 3;
+
+interface Sums {
+  cases: number;
+  deep: number;
+  seconds: number;
+  findings: number;
+  nextSeed: number;
+}
+
+/** Runs the targets in turn for so long, each from seed `from` on. True: nothing was found. */
+export async function runCampaign(
+  targets: readonly FuzzTarget[],
+  minutes: number,
+  from: number,
+  say: (line: string) => void,
+): Promise<boolean> {
+  const cores = availableParallelism();
+  const endMs = systemClock.monotonicMs() + minutes * MINUTE_MS;
+  let slicesLeft = ROUNDS * targets.length;
+  const sums = new Map(targets.map(({ name }) => [name, { cases: 0, deep: 0, seconds: 0, findings: 0, nextSeed: from }]));
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const target of targets) {
+      const sum = sums.get(target.name)!;
+      const first = sum.nextSeed;
+      const sliceMs = Math.max(0, endMs - systemClock.monotonicMs()) / slicesLeft--;
+      const slices = Array.from({ length: cores }, (_, index) => ({
+        target: target.name,
+        from: first + index,
+        stride: cores,
+        forMs: sliceMs,
+      }));
+      const startMs = systemClock.monotonicMs();
+      const results = await Promise.all(slices.map(runSlice));
+      sum.seconds += (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
+      for (const result of results) addTo(sum, result, say);
+      say(`round ${round}: ${line(target, sum)}`);
+    }
+  }
+  const found = [...sums.values()].reduce((sum, { findings }) => sum + findings, 0);
+  say(`${[...sums.values()].reduce((sum, { cases }) => sum + cases, 0)} inputs on ${cores} cores, ${found} findings`);
+  return found === 0;
+}
+
+function addTo(sum: Sums, result: SliceResult, say: (line: string) => void): void {
+  sum.cases += result.cases;
+  sum.deep += result.deep;
+  sum.nextSeed = Math.max(sum.nextSeed, result.nextSeed);
+  if (result.finding === null) return;
+  if (++sum.findings <= FINDINGS_PER_TARGET_MAX) say(findingText(result.finding));
+}
+
+function line({ name, deep }: FuzzTarget, sum: Sums): string {
+  const perSecond = Math.round(sum.cases / Math.max(sum.seconds, 0.001));
+  const share = sum.cases === 0 ? 0 : Math.round((100 * sum.deep) / sum.cases);
+  return `${name.padEnd(16)} ${String(sum.cases).padStart(9)} inputs ${String(perSecond).padStart(6)}/s, ${share} % deep (${deep}), ${sum.findings} findings`;
+}
+
+/** Never rejects: whatever ends the process is a result. */
+async function runSlice(slice: Slice): Promise<SliceResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
+  const noted = path.join(folder, 'seed');
+  writeFileSync(noted, seedBytes(slice.from));
+  try {
+    return await runProcess(slice, noted);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Resolves when the process is gone. */
+function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
+  const child = fork(fileURLToPath(new URL('./seed-runner.ts', import.meta.url)), [JSON.stringify(slice), noted]);
+  let told: SliceResult | null = null;
+  let isHanging = false;
+  const watchdog = setTimeout(() => {
+    isHanging = true;
+    child.kill('SIGKILL');
+  }, slice.forMs + SILENCE_MAX_MS);
+  child.once('message', (result: SliceResult) => {
+    told = result;
+  });
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      clearTimeout(watchdog);
+      const what = isHanging ? `it does not end within ${SILENCE_MAX_MS} ms` : `its process ended with ${signal ?? `code ${code}`}`;
+      resolve(told ?? lost(slice, readFileSync(noted).readDoubleLE(0), what));
+    });
+  });
+}
+
+/** The process said nothing: its last seed is to blame. */
+function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
+  const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
+  return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };
+}

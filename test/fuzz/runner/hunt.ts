@@ -1,0 +1,52 @@
+// One seed of one target: makes its input, runs it, and makes a finding small. Sharing seeds out to cores is the campaign's.
+// Invariant: a target is given a copy of the input, so that what it does to it changes nothing.
+
+import { systemClock } from '@rsio/common/lib/clock';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
+import { minimised } from './minimise.ts';
+
+const MINIMISE_MS = 15_000;
+
+export interface FuzzFinding {
+  readonly target: string;
+  readonly seed: number;
+  /** What was thrown, with where. */
+  readonly what: string;
+  /** The smallest input that was found to do it. */
+  readonly inputHex: string;
+}
+
+export function inputOf(target: FuzzTarget, seed: number): Buffer {
+  return target.make(new SeededRandom(seed));
+}
+
+/** What the input makes the target throw, as text; null: nothing. `isDeep` otherwise. */
+export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
+  try {
+    return { thrown: null, isDeep: await target.run(Buffer.from(input)) };
+  } catch (error) {
+    return { thrown: error instanceof Error ? (error.stack ?? error.message) : String(error), isDeep: false };
+  }
+}
+
+/** A finding made small: it may throw other words on the way, as long as it is of the same kind. */
+export async function findingOf(target: FuzzTarget, seed: number, thrown: string): Promise<FuzzFinding> {
+  const isSame = async (input: Buffer): Promise<boolean> => {
+    const again = await tried(target, input);
+    return again.thrown !== null && kindOf(again.thrown) === kindOf(thrown);
+  };
+  const input = inputOf(target, seed);
+  const small = (await isSame(input)) ? await minimised(input, target.pieces, isSame, systemClock, MINIMISE_MS) : input;
+  return { target: target.name, seed, what: thrown, inputHex: small.toString('hex') };
+}
+
+/** The first line without its numbers and quotations. */
+function kindOf(thrown: string): string {
+  const [first = ''] = thrown.split('\n');
+  return first.replaceAll(/"[^"]*"|\d+/g, '?');
+}
+
+export function findingText({ target, seed, what, inputHex }: FuzzFinding): string {
+  return `FINDING ${target} seed ${seed}: ${what}\n  input: ${inputHex}\n  again: pnpm fuzz --target ${target} --seed ${seed}`;
+}

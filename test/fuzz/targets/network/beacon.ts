@@ -1,0 +1,116 @@
+// The datagrams of exploration, and the server's answers to a run of them. Oracle: nothing is thrown; a signature counts as right only
+// when its mac, reckoned a second time, is; nobody gets more bytes than he sent, nor an answer he may not have; what was read, written
+// again, reads the same.
+
+import { isDeepStrictEqual } from 'node:util';
+import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import {
+  type Beacon,
+  decodeBeacon,
+  type Discover,
+  encodeDiscover,
+  encodeOffer,
+} from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { BeaconResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
+import { aName, edge, some } from '../../makers/message-maker.ts';
+import { beaconKeyOf, isBeaconSigned } from '../../fixtures/proof-oracle.ts';
+import { mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
+
+// Each step is a datagram: kind bit 0: the server has a key, bit 1: it answers signed ones only (both of the first step);
+// argument: low half the source, high half how long after the last one.
+const KEY_TEXT = '0xnamespace-secret-of-the-fuzz';
+const KEY = beaconKeyOf(KEY_TEXT);
+const STEP_MS = 40;
+const OFFERED = {
+  namespace: 'osl',
+  namespaceid: 200,
+  server: 'big-9',
+  serverid: 1,
+  instance: '9'.repeat(32),
+  interfaces: [{ name: 'if1', address: '127.45.0.10', port: 5000, linkMbps: 1000, mtuBytes: null }],
+};
+
+/** What is read is bound to what was signed, and is the same when it is written and read again. */
+function judgeRead(datagram: Buffer, key: Buffer | null): Beacon {
+  const beacon = decodeBeacon(datagram, key);
+  if (beacon.kind === 'drop') return beacon;
+  const isSigned = (datagram[4]! & 0x80) !== 0;
+  const expected = !isSigned ? 'none' : key !== null && isBeaconSigned(key, datagram) ? 'right' : 'wrong';
+  expectThat(beacon.signature === expected, `a signature that is ${expected} was taken for ${beacon.signature}`);
+  const again =
+    beacon.kind === 'discover'
+      ? encodeDiscover(beacon.message, key, BEACON_REQUEST_BYTES)
+      : encodeOffer(beacon.message, key, datagram.length);
+  const reread = decodeBeacon(again, key);
+  expectThat(
+    reread.kind === beacon.kind && 'message' in reread && isDeepStrictEqual(reread.message, beacon.message),
+    `${beacon.kind} comes back as another message`,
+  );
+  return beacon;
+}
+
+function judgeAnswer(answer: Buffer | null, asked: Beacon, datagram: Buffer, key: Buffer | null, isSignedOnly: boolean): void {
+  if (answer === null) return;
+  expectThat(answer.length <= datagram.length, `an answer of ${answer.length} bytes to ${datagram.length}`);
+  expectThat(asked.kind === 'discover', `${asked.kind} was answered`);
+  expectThat(!isSignedOnly || asked.signature === 'right', 'an unsigned request was answered');
+  const offer = decodeBeacon(answer, key);
+  expectThat(offer.kind === 'offer' && Buffer.compare(offer.message.nonce, asked.message.nonce) === 0, 'an answer is not for its request');
+  expectThat(offer.signature === (key === null ? 'none' : 'right'), `an answer whose signature is ${offer.signature}`);
+}
+
+function run(input: Buffer): boolean {
+  const steps = readScript(input);
+  const kind = steps[0]?.kind ?? 0;
+  const hasKey = (kind & 1) !== 0;
+  const isSignedOnly = (kind & 3) === 3;
+  const responder = new BeaconResponder({
+    offered: OFFERED,
+    explore: isSignedOnly ? 'signed' : 'yes',
+    namespacekey: hasKey ? KEY_TEXT : null,
+  });
+  let nowMs = 0;
+  for (const { arg, bytes } of steps) {
+    nowMs += (arg >>> 4) * STEP_MS;
+    const key = hasKey ? KEY : null;
+    const asked = judgeRead(bytes, key);
+    judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
+    // Of each of the 16 addresses, who signs and who does not.
+    expectThat(responder.sourcesKept <= Math.min(32, BEACON_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
+  }
+  const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);
+  expectThat(counted === steps.length, `${steps.length} datagrams came, ${counted} were counted`);
+  return responder.counts.answered > 0;
+}
+
+function makeDatagram(random: SeededRandom, hasKey: boolean): Buffer {
+  const key = hasKey && random.chance(0.8) ? KEY : random.chance(0.1) ? Buffer.alloc(32, 3) : null;
+  const sizeBytes = random.chance(0.9) ? BEACON_REQUEST_BYTES : random.pick([1472, 8972, DATAGRAM_MAX_BYTES]);
+  const discover: Discover = {
+    versions: some(random, 16, () => edge(random, 1, 65_535), 1),
+    nonce: random.bytes(16),
+    namespaceid: random.pick([null, null, 200, 200, 1]),
+    answerBytes: random.pick([0, 0, 1000, sizeBytes, DATAGRAM_MAX_BYTES]),
+  };
+  if (random.chance(0.85)) return encodeDiscover(discover, key, sizeBytes);
+  const interfaces = some(random, 8, () => ({
+    name: aName(random),
+    address: '127.1.2.3',
+    port: edge(random, 1, 65_535),
+    linkMbps: random.pick([null, 1, 0xffffffff]),
+    mtuBytes: random.pick([null, 1500]),
+  }));
+  return encodeOffer({ ...OFFERED, version: 1, nonce: random.bytes(16), interfaces }, key, random.pick([0, 1360]));
+}
+
+function make(random: SeededRandom): Buffer {
+  const kind = random.pick([0, 1, 3]);
+  const one = (): Step => step(kind, random.int(0, 255), makeDatagram(random, (kind & 1) !== 0));
+  // Seldom so many that the limits of rate are reached.
+  const count = random.chance(0.02) ? 100 : random.int(1, 4);
+  return mutatedScript(random, Array.from({ length: count }, one), one);
+}
+
+export const beacon: FuzzTarget = { name: 'beacon', deep: 'a request was answered', fixedSeeds: 1200, make, run, pieces: scriptPieces };

@@ -1,0 +1,36 @@
+// THE table of fuzz targets: what each test run takes seeds of, and what `pnpm fuzz` runs in turn, is what stands here.
+// What a target does is in its own file; how many seeds, on which cores and for how long, is left to whoever runs them.
+
+import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
+import { beacon } from './network/beacon.ts';
+import { clientTrunk } from './network/client-trunk.ts';
+import { rscltcfg, rssrvcfg } from './files/config-files.ts';
+import { controlLines } from './local/control-lines.ts';
+import { fuseSession } from './local/fuse-session.ts';
+import { handshakeClient } from './network/handshake-client.ts';
+import { handshakeServer } from './network/handshake-server.ts';
+import { iniDocument } from './files/ini-document.ts';
+import { messageGuards } from './network/message-guards.ts';
+import { nbdDoor } from './local/nbd-door.ts';
+import { probeSession } from './network/probe-session.ts';
+import { serverSession } from './network/server-session.ts';
+import { stateFiles } from './files/state-files.ts';
+import { wireDecoder } from './network/wire-decoder.ts';
+
+export const TARGETS: readonly FuzzTarget[] = [
+  wireDecoder,
+  messageGuards,
+  handshakeServer,
+  handshakeClient,
+  serverSession,
+  clientTrunk,
+  probeSession,
+  beacon,
+  controlLines,
+  nbdDoor,
+  fuseSession,
+  iniDocument,
+  rssrvcfg,
+  rscltcfg,
+  stateFiles,
+];

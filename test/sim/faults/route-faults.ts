@@ -1,0 +1,253 @@
+// What befalls the routes of a simulated world, and the connections over them: broken, silent, slow, jerking, losing packets, without carrier
+// or address. Leaves how often, everything else, and that each trouble ends, to sim-faults.ts.
+
+import type { SimClient } from '../machines/sim-client.ts';
+import type { Direction, SimRoute } from '../network/sim-network.ts';
+import type { Targets } from './sim-targets.ts';
+
+/** How often it comes in comparison, its name, and what it does. */
+export type FaultKind = readonly [number, string, () => void];
+
+/** Longest stand, and longest move, between two jerks. */
+const JERK_MAX_MS = 1000;
+const JERK_MOVES_MS = 20;
+/** How long a carrier that flaps is lost, and is there. */
+const FLAP_MS = [50, 200, 1000, 2000];
+
+export class RouteFaults {
+  readonly kinds: readonly FaultKind[];
+  private readonly targets: Targets;
+  private readonly faults: { forAWhile(maxMs: number, end: () => void): void };
+
+  /** `forAWhile`: `end` runs after up to `maxMs`, or when all is healed. */
+  constructor(targets: Targets, faults: { forAWhile(maxMs: number, end: () => void): void }) {
+    this.targets = targets;
+    this.faults = faults;
+    this.kinds = [
+      [8, 'reset', () => this.route().reset()],
+      [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
+      [4, 'one way of the connections stands still', () => this.stallOne()],
+      [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
+      [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
+      [3, 'one way is lost', () => this.route().lose(this.direction())],
+      [2, 'black hole', () => this.blackHole(this.route())],
+      [2, 'unreachable', () => this.unreachable(this.route())],
+      [2, 'slow route', () => this.slowRoute(this.route())],
+      [2, 'all routes of a client stand still', () => this.allStand()],
+      [2, 'packets are lost', () => this.losePackets()],
+      [4, 'jerks', () => this.jerks()],
+      [4, 'trickle', () => this.trickle()],
+      [3, 'carrier lost', () => this.loseCarrier()],
+      [1, 'carrier flaps', () => this.flap()],
+      [3, 'address gone', () => this.loseAddress()],
+      [6, 'the client gives a path up', () => this.giveUp()],
+    ];
+  }
+
+  private troubled(route: SimRoute, maxMs: number, end: () => void): void {
+    route.troubleBegins();
+    this.faults.forAWhile(maxMs, () => {
+      end();
+      route.troubleEnds(this.targets.clock.monotonicMs());
+    });
+  }
+
+  private standStill(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
+    for (const direction of directions) route.stand(direction, true);
+    this.troubled(route, maxMs, () => {
+      for (const direction of directions) route.stand(direction, false);
+    });
+  }
+
+  /** Only of the connections that there are. */
+  private stall(route: SimRoute, directions: readonly Direction[], maxMs: number, then: () => void = () => undefined): void {
+    const ends = directions.map((direction) => route.stall(direction));
+    this.troubled(route, maxMs, () => {
+      for (const end of ends) end();
+      then();
+    });
+  }
+
+  /** Now and then a connection breaks when it has just moved again. */
+  private stallOne(): void {
+    const { random, clock } = this.targets;
+    const route = this.route();
+    const breaks = random.chance(0.3);
+    this.stall(route, [this.direction()], 4000, () => {
+      if (breaks) clock.after(random.unit() * 300, () => route.reset());
+    });
+  }
+
+  private blackHole(route: SimRoute): void {
+    route.lose('there');
+    route.lose('back');
+    route.reach = 'silent';
+    this.troubled(route, 8000, () => {
+      route.reach = 'open';
+    });
+  }
+
+  private unreachable(route: SimRoute): void {
+    route.reach = this.targets.random.pick(['refused', 'silent'] as const);
+    route.reset();
+    this.troubled(route, 4000, () => {
+      route.reach = 'open';
+    });
+  }
+
+  private slowRoute(route: SimRoute): void {
+    const { random } = this.targets;
+    const { usual } = route;
+    route.shape = random.chance(0.5)
+      ? { ...usual, bytesPerMs: usual.bytesPerMs / random.int(10, 200) }
+      : { ...usual, latencyMs: usual.latencyMs + random.int(5, 300), jitterMs: usual.jitterMs * 4 };
+    this.troubled(route, 5000, () => {
+      for (const direction of ['there', 'back'] as const) route.widen(direction);
+    });
+  }
+
+  /** As a bad plug does: most packets arrive. The route counts as good: what is lost comes later. */
+  private losePackets(): void {
+    const { random } = this.targets;
+    const route = this.route();
+    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
+    for (const direction of directions) route.losing[direction] = random.pick([0.01, 0.05, 0.2]);
+    this.faults.forAWhile(8000, () => {
+      for (const direction of directions) route.losing[direction] = null;
+    });
+  }
+
+  private allStand(): void {
+    const { random, network } = this.targets;
+    const { localAddress } = this.route();
+    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
+    for (const route of network.routes) if (route.localAddress === localAddress) this.standStill(route, directions, 6000);
+  }
+
+  /** All routes of a client carry next to nothing one way: answers of two copies come in at the same time, bit by bit. */
+  private trickle(): void {
+    const { random } = this.targets;
+    const client = this.client();
+    const direction = random.chance(0.7) ? 'back' : 'there';
+    for (const route of this.routesOf(client)) {
+      route.narrow[direction] = random.int(5, 50);
+      this.troubled(route, 6000, () => route.widen(direction));
+    }
+  }
+
+  private routesOf({ namespace }: SimClient): SimRoute[] {
+    const locals = new Set(namespace.routes.map(({ local }) => local.address));
+    return this.targets.network.routes.filter(({ localAddress }) => locals.has(localAddress));
+  }
+
+  /** As over a bad radio link: copies come late and all at once, while their path is suspect, and answers stop half-way. */
+  private jerks(): void {
+    const { random, network } = this.targets;
+    const { localAddress } = this.route();
+    const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
+    for (const route of network.routes)
+      if (route.localAddress === localAddress) for (const direction of directions) this.jerk(route, direction);
+  }
+
+  private jerk(route: SimRoute, direction: Direction): void {
+    const { clock, random } = this.targets;
+    let isOver = false;
+    const move = (isStanding: boolean): void => {
+      if (isOver) return;
+      route.stand(direction, isStanding);
+      clock.after(isStanding ? random.unit() * random.unit() * JERK_MAX_MS : random.unit() * JERK_MOVES_MS, () => move(!isStanding));
+    };
+    move(true);
+    this.troubled(route, 8000, () => {
+      isOver = true;
+      route.stand(direction, false);
+    });
+  }
+
+  /** As the interface watcher sees it; now and then what it says is not so. */
+  private loseCarrier(): void {
+    const { random, network } = this.targets;
+    const client = this.client();
+    const { address } = random.pick(client.namespace.routes).local;
+    const isTrue = random.chance(0.7);
+    client.interfaceChanges(address, 'carrier-lost');
+    for (const route of network.routes) if (isTrue && route.localAddress === address) this.standStill(route, ['there', 'back'], 3000);
+    this.faults.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
+  }
+
+  /** Carrier lost and found again, over and over. */
+  private flap(): void {
+    const { random, network, clock } = this.targets;
+    const client = this.client();
+    const { address } = random.pick(client.namespace.routes).local;
+    const routes = network.routes.filter(({ localAddress }) => localAddress === address);
+    const periodMs = random.pick(FLAP_MS);
+    let isOver = false;
+    const move = (isDown: boolean): void => {
+      if (isOver) return;
+      for (const route of routes) for (const direction of ['there', 'back'] as const) route.stand(direction, isDown);
+      client.interfaceChanges(address, isDown ? 'carrier-lost' : 'carrier-back');
+      clock.after(periodMs, () => move(!isDown));
+    };
+    move(true);
+    for (const route of routes) route.troubleBegins();
+    this.faults.forAWhile(10_000, () => {
+      move(false);
+      isOver = true;
+      for (const route of routes) route.troubleEnds(clock.monotonicMs());
+    });
+  }
+
+  private loseAddress(): void {
+    const { random, network } = this.targets;
+    const client = this.client();
+    const { address } = random.pick(client.namespace.routes).local;
+    client.interfaceChanges(address, 'address-gone');
+    for (const route of network.routes) {
+      if (route.localAddress !== address) continue;
+      route.reach = 'refused';
+      this.troubled(route, 2000, () => {
+        route.reach = 'open';
+      });
+    }
+    this.faults.forAWhile(2000, () => client.interfaceChanges(address, 'address-back'));
+  }
+
+  /**
+   * The client gives a path up while its requests are under way, or when they have just come, late: and maybe what is to fence them comes
+   * later still.
+   */
+  private giveUp(): void {
+    const { random, clock, network } = this.targets;
+    const { process, namespace } = this.client();
+    const { supervisor, local, remote } = random.pick(namespace.routes);
+    const { path } = supervisor;
+    const closeWithin = (maxMs: number): void => {
+      clock.after(random.unit() * maxMs, () => {
+        if (!process.isKilled && !process.isPaused) path?.connection.close('The client lost its carrier', true);
+      });
+    };
+    const isLate = random.chance(0.5);
+    for (const route of network.routes) {
+      if (route.localAddress !== local.address) continue;
+      if (route.address === remote.address)
+        this.stall(route, ['there'], 3000, () => {
+          if (isLate) closeWithin(300);
+        });
+      else if (random.chance(0.3)) this.standStill(route, ['there'], 1500);
+    }
+    if (!isLate) closeWithin(300);
+  }
+
+  private route(): SimRoute {
+    return this.targets.random.pick(this.targets.network.routes);
+  }
+
+  private direction(): Direction {
+    return this.targets.random.pick(['there', 'back'] as const);
+  }
+
+  private client(): SimClient {
+    return this.targets.random.pick(this.targets.clients);
+  }
+}

@@ -1,0 +1,34 @@
+// What misfortunes can strike in a simulated world, and how their number is counted.
+// Leaves what befalls which target to sim-faults.ts.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SimClient } from '../machines/sim-client.ts';
+import type { SimClock } from '../base/sim-clock.ts';
+import type { SimNetwork } from '../network/sim-network.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import type { SimVolume } from '../machines/sim-volume.ts';
+import type { Trace } from '../base/trace.ts';
+
+/** What can be struck. */
+export interface Targets {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly servers: readonly SimServer[];
+  readonly clients: readonly SimClient[];
+  readonly volumes: readonly SimVolume[];
+  readonly trace: Trace;
+  /** Another client comes by the same nodename, if there may be one more. */
+  secondInstance(of: SimClient): void;
+  /** Somebody who has not got the volume takes it, if there is somebody. */
+  takeOver(volume: SimVolume): void;
+}
+
+export interface FaultCounts {
+  faults: number;
+  processCrashes: number;
+  listenerCrashes: number;
+  machineCrashes: number;
+  clientCrashes: number;
+  pauses: number;
+}

@@ -1,0 +1,117 @@
+// Judges the holds of one volume from outside: who was given it when, and what is done under a hold that somebody else has got since.
+// A grant counts from the moment in which the server has decided it: when it is answered, or kept durably, whichever is first.
+// Leaves what the volume's content may be to the oracle. Invariant: it looks, and changes nothing.
+
+import type { HoldWatch } from '../storage/sim-storage.ts';
+
+/** How a hold was got: `no` by asking for what is free or one's own. */
+export type HowTaken = 'no' | 'over' | 'force';
+
+export interface Decided {
+  readonly epoch: number;
+  readonly node: string;
+  /** A number of the client process, that no other one has. */
+  readonly client: number;
+  readonly how: HowTaken;
+  /** When it was looked at: the life of the storage before the present one in which the holder had settled last; null: he had nothing to do. */
+  readonly unsettledSince: string | null;
+}
+
+interface Grant extends Decided {
+  readonly atMs: number;
+  /** The client has given it back. */
+  released: boolean;
+  /** The last life of the storage in which it had taken up everything from before; null: none yet. */
+  settledIn: string | null;
+}
+
+const BREACHES_MAX = 20;
+
+export class HoldJudge implements HoldWatch {
+  readonly breaches: string[] = [];
+  /** Grants that took a volume from a holder who had not given it back. */
+  takeOvers = 0;
+  /** Client processes whose hold another one of the same node has got. */
+  readonly replaced = new Set<number>();
+  private readonly name: string;
+  private readonly nowMs: () => number;
+  private readonly grants: Grant[] = [];
+
+  constructor(name: string, nowMs: () => number) {
+    this.name = name;
+    this.nowMs = nowMs;
+  }
+
+  /** The hold of now; null: there was none yet. */
+  get last(): Readonly<Grant> | null {
+    return this.grants.at(-1) ?? null;
+  }
+
+  /** A grant that is told twice, answered and kept, counts once. True: a client has lost the volume by it. */
+  decided(decided: Decided): boolean {
+    const last = this.grants.at(-1);
+    if (last?.epoch === decided.epoch && last.client === decided.client) return false;
+    if (last !== undefined) this.judgeChange(last, decided);
+    this.grants.push({ ...decided, atMs: this.nowMs(), released: false, settledIn: null });
+    return last !== undefined && !last.released && last.client !== decided.client;
+  }
+
+  /** A client is told that it has the volume. */
+  answered(client: number): void {
+    const last = this.grants.at(-1);
+    if (last?.client === client) last.released = false;
+  }
+
+  /** A client has taken up everything that it had from before, in this life of the storage. */
+  settled(client: number, life: string): void {
+    const last = this.grants.at(-1);
+    if (last?.client === client) last.settledIn = life;
+  }
+
+  /** A client gives the volume back. */
+  released(client: number): void {
+    const last = this.grants.at(-1);
+    if (last?.client === client) last.released = true;
+  }
+
+  /** The life of the storage in which the holder has settled last, if it is not this one; null: he has nothing to bring back. */
+  unsettledSince(life: string): string | null {
+    const last = this.grants.at(-1);
+    return last === undefined || last.released || last.settledIn === life ? null : last.settledIn;
+  }
+
+  /** H2: nothing begins and nothing happens any more under a hold that another client has got since. */
+  acts(epoch: number): void {
+    const next = this.nextAfter(epoch);
+    if (next !== null) this.breach(`H2: something is done under epoch ${epoch} after ${next.node} was given epoch ${next.epoch}`);
+  }
+
+  /** When the hold of this epoch was given to another client, ms; null: it was not. */
+  lostMs(epoch: number): number | null {
+    return this.nextAfter(epoch)?.atMs ?? null;
+  }
+
+  breach(sentence: string): void {
+    if (this.breaches.length < BREACHES_MAX) this.breaches.push(`${this.name} at ${this.nowMs().toFixed(1)} ms: ${sentence}`);
+  }
+
+  private nextAfter(epoch: number): Grant | null {
+    const last = this.grants.at(-1);
+    if (last === undefined || last.epoch <= epoch) return null;
+    const own = this.grants.find((one) => one.epoch === epoch);
+    return this.grants.find((one) => one.epoch > epoch && one.client !== own?.client) ?? null;
+  }
+
+  private judgeChange(last: Grant, { epoch, node, client, how, unsettledSince }: Decided): void {
+    if (epoch <= last.epoch) this.breach(`H2: ${node} is given epoch ${epoch} after ${last.node} was given ${last.epoch}`);
+    if (last.released) return;
+    if (last.node === node) {
+      if (last.client !== client) this.replaced.add(last.client);
+      return;
+    }
+    this.takeOvers++;
+    if (how === 'no') this.breach(`H1: ${node} is given epoch ${epoch} while ${last.node} holds ${last.epoch}`);
+    if (how === 'over' && unsettledSince !== null && unsettledSince === last.settledIn)
+      this.breach(`H3: ${node} is given epoch ${epoch} before ${last.node} has brought back what the storage may have lost`);
+  }
+}

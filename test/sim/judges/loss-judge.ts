@@ -1,0 +1,49 @@
+// Judges from outside how soon a server notices that a volume's storage has forgotten something (docs/PROTOCOL.md, V1), and how long a handle
+// outlives the life of the storage that it was granted in. Leaves what reads may show until then to the oracle. Invariant: it looks, and
+// changes nothing; only time in which nothing stands in the server's way counts.
+
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
+import { LATE_MAX_MS, type Opening } from '../storage/sim-storage.ts';
+
+/** A failing write-back is noticed within this: a sync may be under way already, be late, and be followed by one that is late, too. */
+export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX_MS + 500;
+/** Handles of an ended life are revoked within this, while what executes on them ends in time. */
+export const REVOKE_MAX_MS = 2 * LATE_MAX_MS + 1000;
+
+export class LossJudge {
+  /** Who had the storage open when it forgot something that nobody has noticed yet. */
+  private witnesses: readonly Opening[] = [];
+  private unnoticedMs = 0;
+  /** Who has it open in a life that has ended because something was lost. */
+  private outliving: readonly Opening[] = [];
+  private outlivedMs = 0;
+
+  forgot(openings: Iterable<Opening>): void {
+    if (this.witnesses.length === 0) this.unnoticedMs = 0;
+    this.witnesses = [...new Set([...this.witnesses, ...openings])];
+  }
+
+  /** A new life of the storage has begun, for whatever reason. */
+  noticed(): void {
+    this.witnesses = [];
+  }
+
+  /** It has begun because a sync has failed. */
+  lost(openings: Iterable<Opening>): void {
+    if (this.outliving.length === 0) this.outlivedMs = 0;
+    this.outliving = [...openings];
+  }
+
+  /** A look after `stepMs` in which nothing stood in the server's way. */
+  look(stepMs: number, openings: ReadonlySet<Opening>): string | null {
+    this.witnesses = this.witnesses.filter((one) => openings.has(one));
+    this.outliving = this.outliving.filter((one) => openings.has(one));
+    this.unnoticedMs = this.witnesses.length > 0 ? this.unnoticedMs + stepMs : 0;
+    this.outlivedMs = this.outliving.length > 0 ? this.outlivedMs + stepMs : 0;
+    if (this.unnoticedMs > NOTICE_MAX_MS)
+      return `the storage has forgotten sectors, which nobody notices for ${Math.round(this.unnoticedMs)} ms`;
+    if (this.outlivedMs > REVOKE_MAX_MS) return `a handle outlives the life of its storage by ${Math.round(this.outlivedMs)} ms`;
+    return null;
+  }
+}

@@ -1,0 +1,59 @@
+// The judge of stall policies says when giving up was too early and when it is overdue: a checker that is always content is a defect.
+// Leaves worlds in which that happens to the seeds.
+
+import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Trunk } from '@rsio/protocol/client/trunk';
+import { Volume } from '@rsio/rsiod/volumes/volume';
+import { expect, test } from 'vitest';
+import { SimClock } from '../base/sim-clock.ts';
+import { StallJudge } from './stall-judge.ts';
+
+/** A volume that was never opened: it is halted. */
+function haltedVolume(): Volume {
+  const clock = new SimClock();
+  const events = {
+    sessionBegan: () => undefined,
+    listChanged: () => undefined,
+    allQuiet: () => undefined,
+    interfacesTold: () => undefined,
+    replaced: () => undefined,
+    ended: () => undefined,
+  };
+  const trunk = new Trunk(clock, { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 }, events);
+  return new Volume({ name: 'sim', namespaceid: 1 }, new Attachment('oracle', 0, false), trunk, clock);
+}
+
+test('a duration counts from the oldest I/O that waits; all that waits may go with it', () => {
+  const judge = new StallJudge(5000);
+  const volume = haltedVolume();
+  expect(judge.mayGiveUp(volume, 0, 0, 9000)).toBe(false);
+  judge.said('waits', 1000);
+  expect(judge.mayGiveUp(volume, 2000, 2000, 6999)).toBe(false);
+  expect(judge.mayGiveUp(volume, 2000, 2000, 7000)).toBe(true);
+  expect(judge.mayGiveUp(volume, 6000, 6500, 7000)).toBe(true);
+  expect(judge.mayGiveUp(volume, 6000, 6500, 7001)).toBe(false);
+});
+
+test('`fail` counts from the loss, and `forever` never ends', () => {
+  const volume = haltedVolume();
+  const judge = new StallJudge('fail');
+  judge.said('waits', 1000);
+  expect(judge.mayGiveUp(volume, 1500, 1500, 999 + STALL_FAIL_GRACE_MS)).toBe(false);
+  expect(judge.mayGiveUp(volume, 1500, 1500, 1000 + STALL_FAIL_GRACE_MS)).toBe(true);
+  judge.said('goes-on', 3000);
+  expect(judge.mayGiveUp(volume, 1500, 1500, 9000)).toBe(false);
+  const forever = new StallJudge('forever');
+  forever.said('waits', 0);
+  expect(forever.mayGiveUp(volume, 0, 0, 1e9)).toBe(false);
+});
+
+test('what waits past its time is overdue', () => {
+  const judge = new StallJudge(1000);
+  const volume = haltedVolume();
+  expect(judge.overdueMs(volume, 500, 1000)).toBeNull();
+  expect(judge.overdueMs(volume, 500, 2200)).toBeNull();
+  expect(judge.overdueMs(volume, 500, 2400)).toBe(400);
+  judge.said('goes-on', 2500);
+  expect(judge.overdueMs(volume, 500, 2600)).toBeNull();
+});

@@ -1,0 +1,316 @@
+// A simulated client machine: the production namespace and attachments of rsiod with servers, trunks, supervisors and volumes, and the
+// users above. Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
+// Volumes are attached, taken over and detached as by rsconfig. Several may go by one nodename, on one machine or on two, as when a machine
+// was cloned, or a client restarted while the old one still runs. Leaves doors, control socket and configuration files to the daemon's tests.
+
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
+import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
+import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
+import { noDevices } from '@rsio/rsiod/testing/no-devices';
+import type { Volume } from '@rsio/rsiod/volumes/volume';
+import { NO_LOG } from '../base/no-log.ts';
+import { SimProcess, type SimClock } from '../base/sim-clock.ts';
+import type { SimNetwork } from '../network/sim-network.ts';
+import { simPools, type SimPools } from '../base/sim-pools.ts';
+import { epochOf } from './sim-session.ts';
+import type { SimUser } from './sim-user.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+
+export interface ClientPorts {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly trace: Trace;
+  readonly nodekey: string;
+  readonly digest: boolean;
+  readonly times: LivenessTimes;
+  /** Of each volume's replay log. */
+  readonly logSizeBytes: number;
+  /** Of all logs of this client. */
+  readonly logTotalBytes: number;
+  /** What this client breaks its own rules with. */
+  breach(sentence: string): void;
+  /** A path that was up is so no more. */
+  pathFailed(): void;
+  /** Numbers client processes. */
+  nextProcess(): number;
+}
+
+/** Who it says it is. */
+export interface ClientNames {
+  /** Its own. */
+  readonly label: string;
+  readonly node: string;
+  readonly machine: SimMachineId;
+}
+
+/** A client's machine: what counts its starts. */
+export interface SimMachineId {
+  readonly name: string;
+  /** It is never started anew: only its processes are. */
+  readonly boot: string;
+  instance: number;
+}
+
+/** A volume of a server, and who uses it. */
+export interface Use {
+  readonly serverid: number;
+  readonly user: SimUser;
+}
+
+const REATTACH_MS = 100;
+const STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'];
+
+export class SimClient {
+  readonly name: string;
+  readonly names: ClientNames;
+  readonly uses: readonly Use[];
+  readonly users: readonly SimUser[];
+  /** Of its processes so far. */
+  readonly numbers = new Set<number>();
+  /** Of the last one. */
+  number = 0;
+  process: SimProcess;
+  namespace: Namespace;
+  attachments: Attachments;
+  pools: SimPools = simPools();
+  /** Detaches that were done. */
+  detached = 0;
+  private readonly locals: readonly LocalInterface[];
+  private readonly remotes: readonly { readonly name: string; readonly address: string }[];
+  private readonly ports: ClientPorts;
+  private readonly retrying = new Set<SimUser>();
+  private isStopped = false;
+  /** Of what is being attached and detached. */
+
+  constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
+    this.name = names.label;
+    this.names = names;
+    this.locals = locals.map((address, index) => ({ name: `if${index}`, address, prefixLength: null, portGiven: null }));
+    this.remotes = remotes;
+    this.uses = uses;
+    this.users = uses.map(({ user }) => user);
+    this.ports = ports;
+    this.process = new SimProcess(ports.clock);
+    [this.namespace, this.attachments] = this.start();
+    for (const user of this.users) void this.attach(user);
+  }
+
+  get isGood(): boolean {
+    return !this.process.isKilled && !this.process.isPaused;
+  }
+
+  /** As by signal 9. The machine starts the next instance after `downMs`. */
+  kill(downMs: number): void {
+    if (this.process.isKilled) return;
+    this.process.kill();
+    this.pools.outputs.reclaim();
+    this.retrying.clear();
+    for (const { user } of this.uses) user.killed();
+    this.ports.clock.after(downMs, () => {
+      if (this.isStopped) return;
+      this.process = new SimProcess(this.ports.clock);
+      this.pools = simPools();
+      [this.namespace, this.attachments] = this.start();
+      for (const user of this.users) void this.attach(user);
+    });
+  }
+
+  /** Ends in order: what is out is answered with an error, the servers are told. */
+  stop(reason: string): void {
+    this.isStopped = true;
+    if (this.process.isKilled) return;
+    this.attachments.logTrimmer.stop();
+    this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
+  }
+
+  /** What the interface watcher says, as soon as the process runs. */
+  interfaceChanges(address: string, change: InterfaceChange): void {
+    const { process, namespace } = this;
+    process.after(0, () => {
+      namespace.interfaceChanged({ address, change, sentence: `${address}: ${change}` });
+      const trusted = namespace.routes.filter(({ local, supervisor }) => local.address === address && supervisor.state === 'up');
+      if ((change === 'carrier-lost' || change === 'address-gone') && trusted.length > 0)
+        this.ports.breach(`${this.name}: a path of ${address} is trusted after ${change}`);
+    });
+  }
+
+  /** As by rsconfig; when it is done, the volume is attached again after `awayMs`. */
+  async detach(user: SimUser, force: boolean, awayMs: number): Promise<void> {
+    const { process, attachments } = this;
+    if (user.volume === null || user.isLeaving || process.isKilled) return;
+    user.leaves(force);
+    const outcome = await this.settled(() => attachments.detach([user.target.name], force));
+    if (process.isKilled) return;
+    this.ports.trace.note(EVENT.DETACHED, user.oracle.volume, outcome.done ? 1 : 0, force ? 1 : 0);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: detach: ${outcome.error?.message ?? 'done'}`);
+    if (attachments.list.some(({ name }) => name === user.target.name)) {
+      if (force) this.ports.breach(`${user.name} was not detached by force: ${outcome.error?.message ?? ''}`);
+      user.stays();
+      return;
+    }
+    this.detached++;
+    const { last } = user.target.judge;
+    if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
+      this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
+    if (force) user.forgets();
+    else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
+    user.detached();
+    process.after(awayMs, () => void this.attach(user));
+  }
+
+  /** As by rsconfig -a --take-over. */
+  takeOver(user: SimUser, take: Take): void {
+    if (user.volume === null && !user.isAttaching && this.isGood && !this.isStopped) void this.attach(user, take);
+  }
+
+  /** It loses its machine's name to nobody: asks until it has the volume, whoever holds it. */
+  insist(user: SimUser): void {
+    user.insists = true;
+    this.takeOver(user, TAKE.FORCE);
+  }
+
+  /** Asks again and again until it is attached, unless another one holds it. */
+  private async attach(user: SimUser, take: Take = TAKE.NO): Promise<void> {
+    const { process, attachments } = this;
+    if (this.isStopped || user.volume !== null || user.isAttaching) return;
+    user.isAttaching = true;
+    const outcome = await this.settled(() => attachments.attach([user.target.name], false, null, take));
+    if (process.isKilled || this.isStopped) return;
+    user.isAttaching = false;
+    const volume = attachments.list.find(({ name }) => name === user.target.name);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach ${take}: ${outcome.error?.message ?? 'done'}`);
+    if (volume !== undefined) user.attached(volume, process);
+    else if (user.insists || outcome.error?.code !== 'E_HELD' || !user.target.isFought) this.attachAgain(user);
+  }
+
+  private attachAgain(user: SimUser): void {
+    if (this.retrying.has(user)) return;
+    this.retrying.add(user);
+    this.process.after(REATTACH_MS, () => {
+      this.retrying.delete(user);
+      void this.attach(user, user.insists ? TAKE.FORCE : TAKE.NO);
+    });
+  }
+
+  private async settled(ask: () => Promise<AttachOutcome[]>): Promise<AttachOutcome> {
+    const [outcome] = await ask();
+    return outcome!;
+  }
+
+  private start(): [Namespace, Attachments] {
+    const { process } = this;
+    const config = this.config();
+    const { machine } = this.names;
+    const number = this.ports.nextProcess();
+    this.number = number;
+    this.numbers.add(number);
+    const identity = { machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) };
+    const attachments: Attachments = new Attachments({
+      clock: process,
+      log: NO_LOG,
+      namespaces: () => [namespace],
+      doors: () => [],
+      devices: noDevices,
+      deviceOf: () => null,
+      cut: () => undefined,
+      stalled: (volume, word) => {
+        // A server that is slow is waited for, and what its storage answers is the request's: the judge has nothing to say to that.
+        if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
+      },
+    });
+    attachments.logTotal.limitBytes = this.ports.logTotalBytes;
+    const namespace: Namespace = new Namespace(
+      { whole: { defaultPort: null }, config, locals: this.locals },
+      identity,
+      this.namespacePorts(attachments),
+    );
+    namespace.start();
+    return [namespace, attachments];
+  }
+
+  /** What was attached is another client's now, or it is a breach. */
+  private lost({ name, volume }: Attachment, status: number, sentence: string): void {
+    const user = this.users.find(({ target }) => target.name === name)!;
+    const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
+    if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
+    if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, status ${status}: ${sentence}`);
+    if (user.volume !== null) user.lost();
+  }
+
+  private userOf({ name }: Volume): SimUser {
+    return this.users.find(({ target }) => target.name === name)!;
+  }
+
+  private config(): ClientNamespaceConfig {
+    const { nodekey, digest, times } = this.ports;
+    return {
+      name: 'sim',
+      namespaceid: 1,
+      nodename: this.names.node,
+      nodekey,
+      namespacekey: null,
+      port: null,
+      stall: 'forever',
+      attach: 'all',
+      device: 'none',
+      paths: 'all',
+      ...times,
+      digest,
+      logSizeBytes: this.ports.logSizeBytes,
+      servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
+      volumes: this.users.map((user) => ({
+        name: user.target.name,
+        stall: user.policy,
+        attach: null,
+        device: null,
+        logSizeBytes: null,
+        readonly: null,
+        path: null,
+      })),
+    };
+  }
+
+  private namespacePorts(attachments: Attachments): NamespacePorts {
+    const { process, pools } = this;
+    const { random, network, trace } = this.ports;
+    return {
+      clock: process,
+      log: NO_LOG,
+      connector: network.connectorOf(process),
+      random: random.bytes,
+      pools,
+      serverCount: () => 0,
+      pathChanged: (route, from, to, reason) => {
+        trace.note(EVENT.PATH, STATES.indexOf(from), STATES.indexOf(to), route.supervisor.lastNumber);
+        if (trace.isOn) trace.say(`${this.name}: path ${route.local.address} ${route.remote.address} ${from} -> ${to} ${reason}`);
+        if ((from === 'up' || from === 'suspect') && (to === 'down' || to === 'probation')) this.ports.pathFailed();
+      },
+      events: {
+        sessionBegan: () => undefined,
+        opened: (_server, attachment) => attachments.opened(attachment),
+        openFailed: (server, attachment, status, sentence) => {
+          attachments.failed(attachment, status, sentence);
+          if (attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
+        },
+        openWaits: () => undefined,
+        grown: () => undefined,
+      },
+    };
+  }
+}
+
+/** As the file of a client has it: the last number is used again, rather than one that is not exact. */
+function nextInstance(machine: SimMachineId): number {
+  machine.instance = Math.min(machine.instance + 1, INSTANCE_MAX);
+  return machine.instance;
+}

@@ -1,0 +1,79 @@
+// Volumes that come back as another thing when their server is started anew: read-only, shared, in other blocks; a later start gives them back
+// what they were. In some worlds servers compare nothing, and clients are to wait; in the others they compare as ours do (sim-facts.ts), and a
+// volume may come back from another file, or shorter, too, which no client could tell. Meanwhile nobody new gets such a volume: who holds it
+// is to wait. Draws from sources of its own, so that a world is what it was but for this.
+
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { SimClock } from '../base/sim-clock.ts';
+import type { SimServer } from './sim-server.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+
+export interface Form {
+  /** What its server says of it. */
+  readonly says?: Partial<Pick<ServedVolume, 'readonly' | 'shared' | 'blockSizeBytes'>>;
+  /** Its storage is another file's. */
+  readonly isOther?: boolean;
+  /** Its storage has lost its second half. */
+  readonly isHalved?: boolean;
+}
+
+/** Share of the worlds in which it happens, and of the starts of a listener there. */
+const WORLD_CHANCE = 0.4;
+const START_CHANCE = 0.6;
+/** So long a volume is another thing. */
+const MIN_MS = 300;
+const MAX_MS = 4_000;
+const DOWN_MS = 20;
+/** As far as seeds go, other draws than those of the world. */
+const SALT = 1_000_003;
+/** Share of the worlds whose servers compare. */
+const COMPARING_CHANCE = 0.5;
+const COMPARING_SALT = 1_000_037;
+
+const FORMS: readonly Form[] = [
+  { says: { readonly: true } },
+  { says: { readonly: true } },
+  { says: { shared: true } },
+  { says: { blockSizeBytes: 4096 } },
+];
+const COMPARED_FORMS: readonly Form[] = [...FORMS, { isOther: true }, { isOther: true }, { isHalved: true }];
+
+export class SimForms {
+  private readonly random: SeededRandom;
+  private readonly clock: SimClock;
+  private readonly trace: Trace;
+  /** Servers know what their volumes were. */
+  readonly areCompared: boolean;
+  private isOver: boolean;
+
+  constructor(seed: number, clock: SimClock, trace: Trace) {
+    this.random = new SeededRandom(seed * SALT + 1);
+    this.clock = clock;
+    this.trace = trace;
+    this.areCompared = new SeededRandom(seed * COMPARING_SALT).chance(COMPARING_CHANCE);
+    this.isOver = !this.random.chance(WORLD_CHANCE);
+  }
+
+  /** A listener is about to start: what it serves is settled now. */
+  starts(server: SimServer): void {
+    const { random, clock, trace } = this;
+    const volumes = [...server.machine.volumes.values()];
+    const changed = volumes.filter(({ form }) => form !== null);
+    for (const volume of changed) volume.form = null;
+    if (changed.length > 0 || this.isOver || volumes.length === 0 || !random.chance(START_CHANCE)) return;
+    const volume = random.pick(volumes);
+    volume.form = random.pick(this.areCompared ? COMPARED_FORMS : FORMS);
+    trace.note(EVENT.FAULT, -1, 0, 0);
+    if (trace.isOn) trace.say(`-- ${volume.name} comes back as ${JSON.stringify(volume.form)}`);
+    // Whoever stops the listener before that has it start anew, too.
+    clock.after(MIN_MS + random.unit() * MAX_MS, () => {
+      if (volume.form !== null) server.killListener(DOWN_MS);
+    });
+  }
+
+  /** No other volume changes any more; those that have come back at the next start. */
+  heal(): void {
+    this.isOver = true;
+  }
+}

@@ -1,0 +1,97 @@
+// What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the lives of their storage. A crash
+// of the machine loses what was not synced. Leaves processes to sim-server.ts.
+
+import type { RsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Holder } from '@rsio/protocol/wire/messages';
+import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-table';
+import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holds/holders-file';
+import type { HowTaken } from '../judges/hold-judge.ts';
+import type { SimClaimant } from './sim-holds.ts';
+import type { SimFacts } from './sim-facts.ts';
+import { SimStateFile } from '../storage/sim-state-file.ts';
+import { type SimVolume, served } from './sim-volume.ts';
+
+/** How a client process came by what it may be granted. */
+interface Claim {
+  readonly client: number;
+  readonly how: HowTaken;
+  readonly unsettledSince: string | null;
+}
+
+export class SimMachine {
+  readonly file: SimStateFile<HoldersContent>;
+  readonly volumes = new Map<string, SimVolume>();
+  /** Null: it is of an older build, and compares nothing. */
+  private readonly facts: SimFacts | null;
+  private boots = 1;
+  /** By volume and what a client process says of itself: the last one that asked for it. */
+  private readonly claims = new Map<string, Claim>();
+
+  constructor(random: SeededRandom, facts: SimFacts | null) {
+    this.facts = facts;
+    this.file = new SimStateFile(random);
+    this.file.whenKept = (content) => {
+      const { volumes } = content;
+      if (!HOLDERS_FORM.accepts(JSON.parse(JSON.stringify(content))))
+        for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
+      for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
+    };
+  }
+
+  /** One that nobody holds yet. */
+  add(volume: SimVolume): void {
+    this.volumes.set(volume.name, volume);
+    this.facts?.keep(served(volume), volume.stamp);
+  }
+
+  /** A listener has started: what it serves is kept. */
+  starts(holdersOf: (volume: string) => readonly Holder[]): void {
+    for (const volume of this.volumes.values())
+      if (this.whyNotServed(volume, holdersOf(volume.name)) === null) this.facts?.keep(served(volume), volume.stamp);
+  }
+
+  /** Why a volume that is held is not served; null: it is. */
+  whyNotServed(volume: SimVolume, holders: readonly Holder[]): RsError | null {
+    return this.facts?.whyNot(served(volume), volume.stamp, holders) ?? null;
+  }
+
+  /** Of a volume's storage. */
+  lifeOf(volume: string): string {
+    return `${this.boots}.${this.volumes.get(volume)?.oracle.storageLives ?? 0}`;
+  }
+
+  /** What was written may be lost. */
+  lifeEnded(volume: string): void {
+    this.volumes.get(volume)?.lifeEnded();
+  }
+
+  /** The same, because a sync has failed. */
+  lost(volume: string): void {
+    this.volumes.get(volume)?.lost();
+  }
+
+  /** Everything that ran on it is dead already. */
+  crashed(): void {
+    this.boots++;
+    for (const volume of this.volumes.values()) volume.crashed();
+  }
+
+  /** A client's wish for a volume is looked at. */
+  claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
+    const unsettledSince = volume.judge.unsettledSince(this.lifeOf(volume.name));
+    this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
+  }
+
+  /** The server has decided who holds a volume. */
+  decided(volume: SimVolume, { holds }: VolumeHolds): void {
+    for (const hold of holds) {
+      const claim = this.claims.get(keyOf(volume, hold));
+      if (claim !== undefined) volume.decided({ node: hold.node, epoch: hold.epoch, ...claim });
+    }
+  }
+}
+
+function keyOf({ name }: SimVolume, { node, machine, instance, process }: Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>): string {
+  return `${name} ${node} ${machine} ${instance} ${process}`;
+}

@@ -1,0 +1,67 @@
+// What makes users of different clients fight for the volumes that they share: now and then one that is away asks for the volume, kindly or by
+// take-over, or the one that has it gives it back; in some worlds a node gets a second instance, on its own machine or on another.
+// Goes on when all else is well again, because everybody has I/O to do. Leaves judging to the hold judges.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import type { SimClient } from './sim-client.ts';
+import type { SimClock } from '../base/sim-clock.ts';
+import type { SimUser } from './sim-user.ts';
+import type { SimVolume } from './sim-volume.ts';
+
+const WAYS = [TAKE.NO, TAKE.OVER, TAKE.OVER, TAKE.OVER, TAKE.FORCE] as const;
+/** How often the one that has it gives it back, for so long at most. */
+const GIVE_BACK_CHANCE = 0.1;
+const AWAY_MAX_MS = 1000;
+
+export class SimRivals {
+  private readonly clock: SimClock;
+  private readonly random: SeededRandom;
+  private readonly clients: readonly SimClient[];
+  private readonly gapMs: number;
+  private isOver = false;
+
+  /** `gapMs`: mean time between two wishes for one volume. */
+  constructor(clock: SimClock, random: SeededRandom, clients: readonly SimClient[], volumes: Iterable<SimVolume>, gapMs: number) {
+    this.clock = clock;
+    this.random = random;
+    this.clients = clients;
+    this.gapMs = gapMs;
+    for (const volume of volumes) this.next(volume);
+  }
+
+  stop(): void {
+    this.isOver = true;
+  }
+
+  private next(volume: SimVolume): void {
+    const { random } = this;
+    this.clock.after(random.unit() * 2 * this.gapMs, () => {
+      if (this.isOver) return;
+      if (volume.isFought) this.fight(volume);
+      this.next(volume);
+    });
+  }
+
+  private fight({ users }: SimVolume): void {
+    const { random } = this;
+    const holder = users.find(({ volume }) => volume !== null);
+    if (holder !== undefined && random.chance(GIVE_BACK_CHANCE)) {
+      void this.clientOf(holder).detach(holder, random.chance(0.3), random.unit() * AWAY_MAX_MS);
+      return;
+    }
+    this.takeOver(users);
+  }
+
+  /** One that is away asks for it. */
+  takeOver(users: readonly SimUser[]): void {
+    const away = users.filter((user) => user.volume === null && user.wants);
+    if (away.length === 0) return;
+    const user = this.random.pick(away);
+    this.clientOf(user).takeOver(user, this.random.pick(WAYS));
+  }
+
+  private clientOf(user: SimUser): SimClient {
+    return this.clients.find(({ users }) => users.includes(user))!;
+  }
+}

@@ -1,0 +1,423 @@
+// A simulated server machine: its listener proves connections and hands them to the process of their session after a while; listener and
+// processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session of a node
+// begins only when the old one's process is gone, sockets on their way to it included; a new listener admits nobody until its predecessor's
+// processes are gone; an instance of a node that was replaced is refused for ever. Who may have a volume is sim-holds.ts's.
+
+import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
+import {
+  type Proven,
+  provedRefusal,
+  type RefusalWords,
+  refuseFrame,
+  ServerHandshake,
+  type ServerIdentity,
+} from '@rsio/protocol/auth/handshake-server';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
+import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/listener/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { Decoder } from '@rsio/protocol/wire/decoder';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { isCurrent, NO_NOTES } from '@rsio/rssrv/holds/instances';
+import { SimProcess, type SimClock } from '../base/sim-clock.ts';
+import { type SimClaimant, SimHolds } from './sim-holds.ts';
+import type { SimEnd, SimLink } from '../network/sim-link.ts';
+import type { SimMachine } from './sim-machine.ts';
+import type { SimHost } from '../network/sim-network.ts';
+import { type SimList, SimSession, type SessionHost } from './sim-session.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+
+export interface ServerPorts {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly nodekey: string;
+  readonly machine: SimMachine;
+  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'lost'>;
+  /** Its listener is about to start again: what it serves may be another thing. */
+  starts(server: SimServer): void;
+  /** A step of a take-over is done. */
+  stepped(server: SimServer): void;
+  /** Longest time a proven socket takes to its process, ms. */
+  readonly handOverMs: number;
+  /** It knows REVOKE. */
+  readonly revokes: boolean;
+}
+
+type Refuse = (refusal: RefusalWords) => void;
+
+const KILL_MAX_MS = 50;
+const handshakeBodies = new BufferPool(1024 * 1024);
+
+export class SimServer implements SimHost {
+  readonly name: string;
+  readonly serverid: number;
+  readonly sessions = new Map<string, SimSession>();
+  /** By node: when it was last told that it is to come again. */
+  readonly slowSaidMs = new Map<string, number>();
+  isListening = true;
+  /** The listener of now. */
+  listener: SimProcess;
+  readonly machine: SimMachine;
+  private holds: SimHolds;
+  private readonly ports: ServerPorts;
+  /** That it listens on; those taken out of its list, and the number of the list. */
+  readonly addresses: readonly string[];
+  private readonly unlisted = new Set<string>();
+  private generation = 1;
+  private instance = 0;
+  private listeningSinceMs = 0;
+  /** Of each node that has no session, the last one. */
+  private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
+  /** Nodes whose old session is being ended: a second newcomer is told to come again. */
+  private readonly inTransition = new Set<string>();
+  /** Processes of earlier listeners that are not gone yet. */
+  private leftOver = new Set<SimSession>();
+  /** As seen from outside: client processes whose session another one of the same node has ended, and of each node the last one let in. */
+  private readonly replaced = new Set<number>();
+  /** Client processes that have proved themselves. */
+  private readonly known = new Map<number, SimClaimant>();
+  private readonly served = new Map<string, number>();
+
+  constructor(name: string, serverid: number, addresses: readonly string[], ports: ServerPorts) {
+    this.addresses = addresses;
+    this.name = name;
+    this.serverid = serverid;
+    this.ports = ports;
+    this.machine = ports.machine;
+    this.listener = new SimProcess(ports.clock);
+    this.holds = this.newHolds();
+  }
+
+  /** It listens, stands nowhere still, and is ending nothing. */
+  get isGood(): boolean {
+    if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
+    for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
+    return true;
+  }
+
+  /** The client process that was let in last for a node, as seen from outside; null: none was. */
+  servedClient(node: string): number | null {
+    return this.served.get(node) ?? null;
+  }
+
+  /**
+   * Another instance of its node has ended its session or got one of its holds, or the server has kept that there is one, and crashed before
+   * it could serve it: it is refused for ever.
+   */
+  isReplaced(client: number): boolean {
+    if (this.replaced.has(client) || this.isOutlived(client)) return true;
+    for (const { judge } of this.machine.volumes.values()) if (judge.replaced.has(client)) return true;
+    return false;
+  }
+
+  private isOutlived(client: number): boolean {
+    const claimant = this.known.get(client);
+    if (claimant === undefined) return false;
+    return !isCurrent(this.machine.file.kept?.nodes[claimant.node] ?? NO_NOTES, claimant);
+  }
+
+  /** Takes an interface out of the list, never the last one; gives its address, or null. */
+  unlist(): string | null {
+    const listed = this.addresses.filter((address) => !this.unlisted.has(address));
+    if (listed.length < 2) return null;
+    const address = this.ports.random.pick(listed);
+    this.unlisted.add(address);
+    this.listChanged();
+    return address;
+  }
+
+  list(address: string): void {
+    this.unlisted.delete(address);
+    this.listChanged();
+  }
+
+  private listChanged(): void {
+    this.generation++;
+    for (const session of this.sessions.values()) session.listChanged();
+  }
+
+  accept(link: SimLink): void {
+    const { listener } = this;
+    link.server.owner = listener;
+    listener.after(0, () => this.prove(link.server));
+  }
+
+  /** The listener is killed; the processes notice and exit (S10), and another listener starts after `downMs`. */
+  killListener(downMs: number): void {
+    if (!this.isListening) return;
+    const { clock, random } = this.ports;
+    this.listenerDies(downMs);
+    for (const name of this.machine.volumes.keys()) this.machine.lifeEnded(name);
+    for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
+  }
+
+  /** Everything on the machine is dead at once, and what was not synced may be lost; it boots after `downMs`. */
+  crash(downMs: number): void {
+    if (!this.isListening) return;
+    this.listenerDies(downMs);
+    for (const session of [...this.leftOver]) session.kill();
+    this.machine.crashed();
+  }
+
+  private listenerDies(downMs: number): void {
+    this.isListening = false;
+    this.instance++;
+    this.listener.kill();
+    this.holds.stop();
+    this.machine.file.crashed();
+    this.inTransition.clear();
+    for (const session of this.sessions.values()) {
+      session.isOrphan = true;
+      this.leftOver.add(session);
+    }
+    this.sessions.clear();
+    this.ports.clock.after(downMs, () => this.startListener());
+  }
+
+  private startListener(): void {
+    // What its predecessor left is ended before anybody is admitted; a process that stands still is killed all the same.
+    for (const session of this.leftOver) session.kill();
+    this.ports.starts(this);
+    this.listener = new SimProcess(this.ports.clock);
+    this.listeningSinceMs = this.listener.monotonicMs();
+    this.departed.clear();
+    this.holds = this.newHolds();
+    this.isListening = true;
+  }
+
+  /** A sync of a volume failed: a new life of its storage, all its handles are revoked, and clients look at the list. */
+  private lost(volume: string): void {
+    this.machine.lost(volume);
+    const epoch = this.holds.holders.epochOf(volume);
+    for (const session of this.sessions.values()) session.revokeLost(volume, epoch);
+    // What is said to a process last reaches it last.
+    this.listener.after(this.ports.sessions.controlMs, () => this.listChanged());
+  }
+
+  private newHolds(): SimHolds {
+    const { machine, sessions } = this.ports;
+    return new SimHolds({
+      machine,
+      process: this.listener,
+      controlMs: sessions.controlMs,
+      sessionOf: (node) => this.sessions.get(node),
+      holdersChanged: () => this.listChanged(),
+      stepped: () => this.ports.stepped(this),
+    });
+  }
+
+  private get identity(): ServerIdentity {
+    const instance = this.instance.toString(16).padStart(32, '0');
+    const { name, serverid } = this;
+    return {
+      namespaceid: 1,
+      server: name,
+      serverid,
+      instance,
+      serverkey: null,
+      versions: [1],
+      features: [FEATURE.DIGEST, ...(this.ports.revokes ? [FEATURE.REVOKE] : [])],
+    };
+  }
+
+  /** Takes a connection that nothing was read from. */
+  private prove(end: SimEnd): void {
+    if (end.isClosed) return;
+    const handshake = new ServerHandshake(this.identity, this.ports.random.bytes);
+    let isChallenged = false;
+    let proven: Proven | null = null;
+    const deadline = this.listener.after(PROOF_TIMEOUT_MS, () => end.destroy(true));
+    const answer = (frame: Buffer): void => end.send(frame, 0, frame.length, () => undefined);
+    const refuse: Refuse = (refusal) => {
+      if (end.isClosed) return;
+      answer(refuseFrame(refusal));
+      end.end();
+    };
+    const take = (frame: Buffer): void => {
+      const outcome = isChallenged
+        ? handshake.onProof(frame, (session, node) => this.secretOf(session, node))
+        : handshake.onHello(frame, () => this.ports.nodekey);
+      isChallenged = true;
+      if (outcome.kind === 'challenge') answer(outcome.frame);
+      else if (outcome.kind === 'refuse') refuse(outcome);
+      else proven = outcome;
+    };
+    const decoder = new Decoder(
+      {
+        bodyBegins: () => undefined,
+        frame: (header, body, offset) => take(wholeFrame(header, body, offset)),
+        malformed: (reason) => {
+          throw new Error(`The client's handshake is malformed: ${reason}`);
+        },
+      },
+      handshakeBodies,
+    );
+    end.handler = {
+      onBytes: (bytes, offset, lengthBytes) => {
+        decoder.push(bytes, offset, lengthBytes);
+        if (proven === null) return;
+        // Nothing is read from it until its process has it.
+        deadline.cancel();
+        end.handler = null;
+        const toProven = proven;
+        this.proven(end, proven, ({ code, sentence }) => {
+          if (code === 'E_DRAINING') this.slowSaidMs.set(toProven.hello.node, this.listener.monotonicMs());
+          refuse(provedRefusal(toProven, code, sentence));
+        });
+      },
+      onClosed: () => {
+        deadline.cancel();
+        decoder.stop();
+      },
+    };
+  }
+
+  private secretOf(session: Uint8Array, node: string): Buffer | null {
+    const served = this.sessions.get(node);
+    return served !== undefined && Buffer.from(session).toString('hex') === served.id ? served.secret : null;
+  }
+
+  private proven(end: SimEnd, proven: Proven, refuse: Refuse): void {
+    const { node } = proven.hello;
+    const old = this.sessions.get(node);
+    if (proven.kind === 'join') {
+      if (old === undefined) refuse({ code: 'E_NO_SESSION', sentence: 'The session has just ended' });
+      else this.handOver(old, end, proven);
+      return;
+    }
+    if (this.inTransition.has(node)) {
+      refuse({ code: 'E_DRAINING', sentence: 'The last session is just being ended' });
+      return;
+    }
+    const claimant = claimantOf(proven, end.remoteAddress);
+    this.known.set(claimant.client, claimant);
+    if (!this.holds.holders.isCurrent(claimant)) {
+      refuse({ code: 'E_REPLACED', sentence: 'This instance was replaced by a later one' });
+      return;
+    }
+    if (this.mayReplace(old, claimant)) this.note(end, proven, old, refuse);
+    else refuse({ code: 'E_OTHER_MACHINE', sentence: `Node ${node} is in use elsewhere` });
+  }
+
+  /** H4: a session of another machine, or of a copy of the machine, is replaced when it has been silent for a while. */
+  private mayReplace(old: SimSession | undefined, claimant: SimClaimant): boolean {
+    const { holders } = this.holds;
+    const nowMs = this.listener.monotonicMs();
+    const before = old ?? this.departed.get(claimant.node);
+    if (before === undefined) {
+      const last = nowMs - this.listeningSinceMs < HOLDER_RETURN_MS ? holders.lastHolding(claimant.node) : null;
+      return last === null || holders.mayReplace(last, claimant, 0);
+    }
+    const { silentSinceMs } = before;
+    const silentMs = silentSinceMs === null ? 0 : nowMs - silentSinceMs;
+    const may = holders.mayReplace(before.claimant, claimant, silentMs);
+    if (may) this.judgeReplacing(before.claimant, claimant, silentMs);
+    return may;
+  }
+
+  /** H4: whoever is heard is not replaced by what may be a copy of its machine. */
+  private judgeReplacing(old: SimClaimant, { client, node, machine, boot, instance }: SimClaimant, silentMs: number): void {
+    if (old.client === client || silentMs >= SESSION_SILENT_MS) return;
+    if (old.machine === machine && old.boot === boot && old.instance < instance) return;
+    this.ports.sessions.breach(`H4: ${this.name} replaces process ${old.client} of ${node}, which is heard, by ${client} from elsewhere`);
+  }
+
+  /** Which instance is the last is kept before an older one is told that it was replaced, and before this one is served. */
+  private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
+    const { listener } = this;
+    const claimant = claimantOf(proven, end.remoteAddress);
+    const replaced = old === undefined || old.claimant.client === claimant.client ? null : old.claimant;
+    this.inTransition.add(claimant.node);
+    void this.holds.noteInstance(claimant, replaced).then(() =>
+      listener.after(0, () => {
+        if (replaced !== null) this.replaced.add(replaced.client);
+        this.served.set(claimant.node, claimant.client);
+        if (this.sessions.get(claimant.node) !== undefined) this.replace(this.sessions.get(claimant.node)!, end, proven, refuse);
+        else this.begin(end, proven);
+      }),
+    );
+  }
+
+  /** S9: the new session begins when the old one's process is gone, or the newcomer is told to come again. */
+  private replace(old: SimSession, end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
+    const { node } = proven.hello;
+    const { instance } = this;
+    let isSettled = false;
+    const timer = this.listener.after(OLD_SESSION_WAIT_MS, () => {
+      isSettled = true;
+      this.inTransition.delete(node);
+      refuse({ code: 'E_DRAINING', sentence: 'The last session still has I/O running' });
+    });
+    old.whenGone.push(() => {
+      timer.cancel();
+      if (isSettled || this.instance !== instance) return;
+      this.listener.after(0, () => this.begin(end, proven));
+    });
+    const isOther = old.claimant.client !== claimantOf(proven, '').client;
+    old.end(isOther ? 'E_REPLACED' : 'E_NO_SESSION', 'The client began a new session');
+  }
+
+  private begin(end: SimEnd, proven: Proven & { kind: 'new' }): void {
+    this.inTransition.delete(proven.hello.node);
+    if (end.isClosed) return;
+    const { node, instance } = proven.hello;
+    const { trace, clock } = this.ports;
+    const list = (): SimList => ({
+      interfaces: this.addresses.filter((address) => !this.unlisted.has(address)).map(interfaceAt),
+      generation: this.generation,
+    });
+    const claimant = claimantOf(proven, end.remoteAddress);
+    this.judgeInstance(claimant);
+    const host: SessionHost = {
+      ...this.ports.sessions,
+      listener: () => this.listener,
+      holds: () => this.holds,
+      machine: this.machine,
+      lost: (volume) => this.lost(volume),
+    };
+    const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
+    this.sessions.set(node, session);
+    this.departed.delete(node);
+    trace.note(EVENT.SESSION, this.serverid, session.life, instance);
+    if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, life ${session.life}`);
+    session.whenGone.push(() => {
+      if (this.sessions.get(node) === session) {
+        this.sessions.delete(node);
+        this.departed.set(node, { claimant, silentSinceMs: session.silentSinceMs ?? this.listener.monotonicMs() });
+      }
+      this.leftOver.delete(session);
+      if (trace.isOn) trace.say(`${this.name}: process of ${node}, life ${session.life}, is gone`);
+    });
+    this.handOver(session, end, proven);
+  }
+
+  /** H4: whoever was replaced is served no more. */
+  private judgeInstance({ node, client }: SimClaimant): void {
+    if (this.isReplaced(client)) this.ports.sessions.breach(`H4: ${this.name} serves process ${client} of ${node}, which was replaced`);
+  }
+
+  private handOver(session: SimSession, end: SimEnd, proven: Proven): void {
+    const { welcomeKey, transcript, features, proof } = proven;
+    session.take(end, this.ports.random.unit() * this.ports.handOverMs, {
+      welcomeKey,
+      transcript,
+      arrivedAt: interfaceAt(end.localAddress),
+      digest: features.includes(FEATURE.DIGEST),
+      revoke: features.includes(FEATURE.REVOKE),
+      dead: proof.dead,
+    });
+  }
+}
+
+/** Simulated clients say in the id of their process which one they are. */
+function claimantOf({ hello: { node, instance, machine, boot, process } }: Proven, address: string): SimClaimant {
+  return { node, instance, machine, boot, process, address, client: Number(process) };
+}
+
+export function interfaceAt(address: string): ServerInterface {
+  return { name: `if-${address}`, address, port: PORT_DEFAULT };
+}

@@ -1,0 +1,271 @@
+// The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
+// behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
+
+import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/listener/limits';
+import { WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/rssrv/workers/limits';
+import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { assert } from '@rsio/common/lib/assert';
+import type { Timer } from '@rsio/common/lib/clock';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { Admission } from '@rsio/rssrv/session/server-path';
+import { Session } from '@rsio/rssrv/session/session';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import { NO_LOG } from '../base/no-log.ts';
+import { SimProcess, type SimClock } from '../base/sim-clock.ts';
+import type { SimClaimant, SimHolds } from './sim-holds.ts';
+import type { SimEnd } from '../network/sim-link.ts';
+import type { SimMachine } from './sim-machine.ts';
+import { simPools } from '../base/sim-pools.ts';
+import { SimBackend } from '../storage/sim-backend.ts';
+import { type SimVolume, served } from './sim-volume.ts';
+
+/** What the sessions of one server share. */
+export interface SessionHost {
+  readonly random: SeededRandom;
+  /** The listener's, of now. */
+  readonly listener: () => SimProcess;
+  readonly holds: () => SimHolds;
+  readonly machine: SimMachine;
+  /** A sync of a volume failed in a process. */
+  lost(volume: string): void;
+  /** Slots that a session grants. */
+  readonly slots: number;
+  /** Longest time of a step of the control plane, ms. */
+  readonly controlMs: number;
+  breach(sentence: string): void;
+  /** Numbers the lives of processes, growing. */
+  nextLife(): number;
+}
+
+/** What a server says of its interfaces now. */
+export interface SimList {
+  readonly interfaces: readonly ServerInterface[];
+  readonly generation: number;
+}
+
+export class SimSession {
+  readonly id: string;
+  readonly life: number;
+  readonly claimant: SimClaimant;
+  readonly secret: Buffer;
+  readonly process: SimProcess;
+  readonly session: Session;
+  readonly pools = simPools();
+  /** Called when the process is gone. */
+  readonly whenGone: (() => void)[] = [];
+  isEnding = false;
+  /** Its listener is dead: it will exit. */
+  isOrphan = false;
+  /** Since when it has no path; null: it has one. */
+  silentSinceMs: number | null = null;
+  private isClean = false;
+  /** Volumes that it was granted, and of each grant the hold's epoch. */
+  private readonly granted = new Set<string>();
+  private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly storageLife: number }>();
+  private readonly clock: SimClock;
+  private readonly host: SessionHost;
+  private readonly list: () => SimList;
+  private readonly backends: SimBackend[] = [];
+  /** When the listener has answered all that was asked. */
+  private answeredMs = 0;
+
+  constructor(clock: SimClock, host: SessionHost, list: () => SimList, claimant: SimClaimant, secret: Buffer) {
+    this.clock = clock;
+    this.host = host;
+    this.list = list;
+    this.life = host.nextLife();
+    this.claimant = claimant;
+    this.secret = secret;
+    this.process = new SimProcess(clock);
+    const id = host.random.bytes(16);
+    this.id = id.toString('hex');
+    const { interfaces, generation } = list();
+    this.session = new Session(id, interfaces, generation, this.ports(), host.slots);
+    this.process.whenKilled = () => this.gone();
+  }
+
+  get node(): string {
+    return this.claimant.node;
+  }
+
+  /** A proven socket comes from the listener. */
+  take(end: SimEnd, delayMs: number, admission: Admission): void {
+    end.owner = this.process;
+    this.process.after(delayMs, () => {
+      // Closed meanwhile: whoever reads from it finds that out by itself, so it is admitted all the same.
+      if (!end.isClosed) this.session.admit(end, admission);
+    });
+  }
+
+  /** The server's list is another one now: its process hears of it, when it can. */
+  listChanged(): void {
+    this.process.after(0, () => {
+      const { interfaces, generation } = this.list();
+      this.session.listChanged(interfaces, generation);
+    });
+  }
+
+  /** Answers what it began, closes, and is gone when that is done. */
+  end(code: string, sentence: string): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.process.after(0, () => {
+      void this.session.end(code, sentence).then(() => this.process.after(WORKER_LAST_WORDS_MS, () => this.ended()));
+    });
+    this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.kill());
+  }
+
+  kill(): void {
+    this.process.kill();
+  }
+
+  /** Its handles of the volume are revoked; it keeps the hold, and opens it again. */
+  revokeLost(volume: string, epoch: number): void {
+    if (!this.granted.has(volume)) return;
+    this.process.after(this.host.random.unit() * this.host.controlMs, () => {
+      void this.session.revoke(volume, epoch);
+    });
+  }
+
+  /**
+   * H2: `done` is called when nothing of the volume's handles runs any more; whoever does not manage that is ended. False: what was written
+   * may be lost.
+   */
+  revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
+    let timer: Timer | null = null;
+    let isDone = false;
+    const once = (isFlushed: boolean): void => {
+      if (isDone) return;
+      isDone = true;
+      timer?.cancel();
+      listener.after(0, () => {
+        done(isFlushed);
+      });
+    };
+    if (this.process.isKilled) {
+      once(true);
+      return;
+    }
+    timer = listener.after(TAKE_OVER_REVOKE_MS, () => this.end('E_NO_SESSION', 'A volume was taken over, and its I/O does not end'));
+    this.whenGone.push(() => once(true));
+    this.process.after(this.host.random.unit() * this.host.controlMs, () => {
+      void this.session.revoke(volume, epoch).then((isFlushed) => {
+        this.process.after(0, () => {
+          this.granted.delete(volume);
+          once(isFlushed);
+        });
+      });
+    });
+  }
+
+  /** All is closed: what was lent must be back, apart from last words that are still under way. */
+  private ended(): void {
+    this.isClean = true;
+    const left = this.pools.bodies.lent.size;
+    if (left > 0)
+      this.host.breach(`${left} body buffers of the server process of ${this.node}, life ${this.life}, are not back at its end`);
+    this.kill();
+  }
+
+  private gone(): void {
+    if (!this.isClean) for (const volume of this.granted) this.host.machine.lifeEnded(volume);
+    for (const backend of this.backends) backend.killed();
+    this.pools.outputs.reclaim();
+    for (const gone of this.whenGone) gone();
+  }
+
+  private ports(): ConstructorParameters<typeof Session>[3] {
+    const { process, host, pools } = this;
+    return {
+      clock: process,
+      log: NO_LOG,
+      pools,
+      pathsChanged: (count) => {
+        this.silentSinceMs = count > 0 ? null : process.monotonicMs();
+      },
+      clientEnds: (sentence) => {
+        if (!this.isEnding) process.after(0, () => this.end('E_NO_SESSION', sentence));
+      },
+      list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
+      grant: (request) => this.asked(() => this.grant(request)),
+      settle: (volumeId, epoch, life) => this.asked(() => host.holds().settle(this, volumeId, epoch, life)),
+      release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
+      lost: (volumeId) => this.say(() => host.lost(volumeId)),
+      cut: () => assert(false, 'Storage that nobody cut was found cut'),
+      openBackend: (volume) =>
+        this.shortly(() => {
+          const { storageNow } = host.machine.volumes.get(volume.name)!;
+          const backend = new SimBackend(storageNow, process, { node: this.node, life: this.life, ...this.grants.get(volume)! });
+          this.backends.push(backend);
+          return backend;
+        }),
+    };
+  }
+
+  /** Reaches the listener after what was said before, also when this process is gone by then. */
+  private say(told: () => void): void {
+    const { clock, host } = this;
+    const { listener } = host;
+    clock.after(this.delayMs(), () => listener().after(0, told));
+  }
+
+  private delayMs(): number {
+    const { clock, host } = this;
+    const nowMs = clock.monotonicMs();
+    this.answeredMs = Math.max(this.answeredMs, nowMs + host.random.unit() * host.controlMs);
+    return this.answeredMs - nowMs;
+  }
+
+  /** A question to the listener: what is asked first reaches it first. It answers whenever it can. */
+  private asked<T>(ask: () => Promise<T>): Promise<T> {
+    const { host, process } = this;
+    const delayMs = this.delayMs();
+    return new Promise((resolve) => {
+      const answer = (given: T): void => {
+        process.after(0, () => {
+          resolve(given);
+        });
+      };
+      process.after(delayMs, () =>
+        host.listener().after(0, () => {
+          void ask().then(answer);
+        }),
+      );
+    });
+  }
+
+  /** A step of the control plane: takes a while, and is never done when the process dies meanwhile. */
+  private shortly<T>(give: () => T): Promise<T> {
+    const { process, host } = this;
+    return new Promise((resolve) => {
+      process.after(host.random.unit() * host.controlMs, () => {
+        resolve(give());
+      });
+    });
+  }
+
+  /** Each node is shown its own volumes only. */
+  private offers(): VolumeEntry[] {
+    const volumes = [...this.host.machine.volumes.values()].filter(({ users }) => users.some(({ node }) => node === this.node));
+    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.of(volume.name) }));
+  }
+
+  private async grant(request: OpenRequest): Promise<Grant> {
+    const grant = await this.host.holds().grant(this, request);
+    if (!grant.granted) return grant;
+    this.granted.add(grant.volume.id);
+    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), storageLife: epochOf(grant.life) });
+    return grant;
+  }
+}
+
+/** The epoch of a hold, which its identity ends with; the same for the number of a life. */
+export function epochOf(identity: string): number {
+  return Number(identity.slice(identity.lastIndexOf('.') + 1));
+}
+
+function entryOf(volume: SimVolume): VolumeEntry {
+  const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = served(volume);
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [] };
+}

@@ -1,0 +1,505 @@
+// A user of one volume at one client: random I/O through a door's interface, several at a time and overlapping on purpose, judged by the
+// oracle. It owns and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered
+// is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
+
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
+import type { StallWord } from '@rsio/rsiod/volumes/stall';
+import type { Volume } from '@rsio/rsiod/volumes/volume';
+import type { Oracle, ReadTicket } from '../judges/oracle.ts';
+import type { SimClock, SimProcess } from '../base/sim-clock.ts';
+import { epochOf } from './sim-session.ts';
+import type { SimVolume } from './sim-volume.ts';
+import { StallJudge } from '../judges/stall-judge.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+
+export interface UserShape {
+  /** I/Os in all. */
+  readonly ios: number;
+  /** It asks for FLUSH, now and then. */
+  readonly flushes: boolean;
+  /** Out at one time. */
+  readonly depth: number;
+  /** Sectors of most I/Os, and of the large ones. */
+  readonly smallSectors: number;
+  readonly largeSectors: number;
+  readonly largeChance: number;
+  /** Between two bursts, ms. */
+  readonly thinkMs: number;
+  readonly policy: StallPolicy;
+}
+
+export interface UserPorts {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  /** How many server processes there have been. */
+  lives(): number;
+  /** Another instance of its client's node is served. */
+  isReplaced(): boolean;
+}
+
+const SPOILED = 0x5b;
+const NOTHING_COVERED = new Uint32Array(0);
+/** Of a user's I/O: so much comes when no misfortune befalls the world any more. */
+const LAST_SHARE = 0.2;
+/** FLUSH is the last one: some never ask for it. */
+const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
+const VERIFY_SECTORS = 512;
+const VERIFY_RETRY_MS = 100;
+
+class UserIo implements VolumeIo {
+  op: VolumeOp = 'read';
+  positionBytes = 0;
+  lengthBytes = 0;
+  buffer: Buffer = Buffer.alloc(0);
+  bufferOffset = 0;
+  fua = false;
+  keepAllocated = false;
+  number = 0;
+  ticket: ReadTicket = new Uint32Array(0);
+  submittedMs = 0;
+  isOut = false;
+  volume: Volume | null = null;
+  /** Of the hold that it was submitted under. */
+  epoch = 0;
+  /** Lives of the storage that had ended by then. */
+  lives = 0;
+  /** Of what was given up for lost by then. */
+  drops = 0;
+  /** What a flush covers. */
+  covered: Uint32Array = NOTHING_COVERED;
+  private readonly user: SimUser;
+
+  constructor(user: SimUser) {
+    this.user = user;
+  }
+
+  done(status: Status): void {
+    this.user.ended(this, status);
+  }
+}
+
+export class SimUser {
+  readonly name: string;
+  /** Of its client. */
+  readonly node: string;
+  readonly target: SimVolume;
+  readonly oracle: Oracle;
+  /** As it is attached. */
+  volume: Volume | null = null;
+  /** The client process of now. */
+  process: SimProcess | null = null;
+  completed = 0;
+  /** I/Os whose outcome stayed unknown. */
+  givenUp = 0;
+  /** Times that it lost the volume to another one. */
+  losses = 0;
+  /** It takes the volume from whoever holds it, until it has it. */
+  insists = false;
+  /** It is being attached, or detached. */
+  isAttaching = false;
+  isLeaving = false;
+  readonly policy: StallPolicy;
+  readonly stall: StallJudge;
+  /** Of the hold that it has. */
+  get epoch(): number {
+    return epochOf(this.volume?.attachment.volume?.identity ?? '');
+  }
+
+  /** When an I/O last ended. */
+  endedMs = 0;
+  private readonly id: number;
+  private readonly out = new Set<UserIo>();
+  /** Since when something is out at all times. */
+  private busySinceMs = 0;
+  private readonly free: UserIo[] = [];
+  private readonly shape: UserShape;
+  private readonly ports: UserPorts;
+  private readonly clock: SimClock;
+  private readonly random: SeededRandom;
+  private readonly trace: Trace;
+  private left: number;
+  private verifyAt = -1;
+  private isForced = false;
+  private readonly lostOnes = new WeakSet<Volume>();
+
+  constructor(
+    client: { readonly label: string; readonly node: string },
+    id: number,
+    target: SimVolume,
+    shape: UserShape,
+    ports: UserPorts,
+  ) {
+    this.name = `${target.name}-${client.label}`;
+    this.node = client.node;
+    this.id = id;
+    this.target = target;
+    this.oracle = target.oracle;
+    this.shape = shape;
+    this.policy = shape.policy;
+    this.ports = ports;
+    this.clock = ports.clock;
+    this.random = ports.random;
+    this.trace = ports.trace;
+    this.left = shape.ios;
+    this.stall = new StallJudge(shape.policy);
+    this.think();
+  }
+
+  get outstanding(): number {
+    return this.out.size;
+  }
+
+  /** Some of its I/O is still to come, but not much. */
+  get isNearlyDone(): boolean {
+    return this.left < this.shape.ios * LAST_SHARE || this.isReplaced;
+  }
+
+  get isBusy(): boolean {
+    return (this.left > 0 || this.out.size > 0) && !this.isReplaced;
+  }
+
+  /** It has I/O to do, and its client may. */
+  get wants(): boolean {
+    return this.left > 0 && !this.isReplaced;
+  }
+
+  /** Its client's node is another one's now. One that had no path then has nobody who could prove that to it: its I/O waits as it may. */
+  get isReplaced(): boolean {
+    return this.ports.isReplaced();
+  }
+
+  /** Half of what it has still to do is left to another instance of its node. */
+  share(): number {
+    const given = Math.floor(this.left / 2);
+    this.left -= given;
+    return given;
+  }
+
+  /** Something may be lost: reads that are out may show what is left. */
+  lower(): void {
+    for (const io of this.out)
+      if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
+  }
+
+  /** The hold of this epoch was given to another client, or its client was replaced. */
+  mayLose(epoch: number): boolean {
+    return this.target.judge.lostMs(epoch) !== null || this.isReplaced;
+  }
+
+  /** The volume is another client's now: everything that was out has been answered, and what comes later ends the same way. */
+  lost(): void {
+    const { volume } = this;
+    this.losses++;
+    this.detached();
+    for (const io of this.out)
+      if (io.volume === volume) this.oracle.breach(`H2: ${io.op} is unanswered after ${this.name} lost the volume`);
+    if (volume === null) return;
+    this.lostOnes.add(volume);
+    if (this.left > 0) this.submitRandom(volume);
+  }
+
+  /** When the oldest I/O that is out was submitted; infinity: none is. */
+  get oldestMs(): number {
+    for (const io of this.out) return io.submittedMs;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** What the oldest I/O is, for people. */
+  get oldest(): string {
+    for (const { op, positionBytes, lengthBytes, submittedMs } of this.out) {
+      return `${op} of sector ${positionBytes / SECTOR_BYTES} + ${lengthBytes / SECTOR_BYTES}, submitted at ${submittedMs.toFixed(1)} ms`;
+    }
+    return 'nothing';
+  }
+
+  attached(volume: Volume, process: SimProcess): void {
+    this.volume = volume;
+    this.process = process;
+    if (this.isHolder) this.oracle.attached();
+    this.isAttaching = false;
+    this.isLeaving = false;
+    if (this.verifyAt >= 0) this.verifyNext();
+    else this.act();
+  }
+
+  /** The client process is gone: nobody will ever hear of what was out. */
+  killed(): void {
+    this.forgets();
+    this.detached();
+    this.isAttaching = false;
+    this.out.clear();
+    this.free.length = 0;
+    if (this.verifyAt >= 0) this.verifyAt = 0;
+  }
+
+  /** It has the volume attached, and nobody has got it since. */
+  get isHolder(): boolean {
+    return this.volume !== null && this.epoch === this.target.judge.last?.epoch;
+  }
+
+  /** Its replay log is gone. */
+  forgets(): void {
+    if (this.isHolder) this.oracle.dropped();
+  }
+
+  /** Detaching begins; by force while it goes on working. */
+  leaves(force: boolean): void {
+    this.isLeaving = true;
+    this.isForced = force;
+  }
+
+  /** What it had in its log is nowhere any more, also while its detach is not done yet. */
+  get leavesByForce(): boolean {
+    return this.isLeaving && this.isForced;
+  }
+
+  /** It was not detached. */
+  stays(): void {
+    this.isLeaving = false;
+    if (this.verifyAt >= 0) this.verifyNext();
+  }
+
+  /** What is still out will be answered all the same. */
+  detached(): void {
+    this.volume = null;
+    this.process = null;
+    this.isLeaving = false;
+    this.stall.forget();
+  }
+
+  /** The stall policy's word on its volume. */
+  stalled(word: StallWord): void {
+    this.trace.note(EVENT.STALL, this.id, word.length, 0);
+    if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
+    this.stall.said(word, this.clock.monotonicMs());
+  }
+
+  /** No I/O any more but one read of everything. */
+  verify(): void {
+    this.left = 0;
+    this.verifyAt = 0;
+    if (this.volume !== null) this.verifyNext();
+  }
+
+  get isVerified(): boolean {
+    return this.verifyAt >= this.oracle.sectors && this.out.size === 0;
+  }
+
+  /** Nothing new is submitted any more. */
+  stop(): void {
+    this.left = 0;
+    if (!this.isVerified) this.verifyAt = -1;
+  }
+
+  ended(io: UserIo, status: Status): void {
+    if (!io.isOut || !this.out.delete(io)) {
+      this.oracle.breach(`${io.op} was answered that is not out`);
+      return;
+    }
+    io.isOut = false;
+    this.completed++;
+    this.endedMs = this.clock.monotonicMs();
+    this.trace.note(EVENT.ANSWERED, io.positionBytes, status, io.number);
+    if (this.trace.isOn) this.trace.say(`${this.name}: ${io.op} ${io.positionBytes / SECTOR_BYTES} number ${io.number}: status ${status}`);
+    this.judge(io, status);
+    io.buffer.fill(SPOILED, 0, Math.min(io.buffer.length, io.bufferOffset + io.lengthBytes));
+    this.free.push(io);
+    if (this.verifyAt >= 0) {
+      if (status === STATUS.OK) this.verifyNext();
+      else this.verifyAgain();
+    }
+    // As a door whose client was waiting for just this.
+    else if (status === STATUS.OK && this.volume !== null && this.maySubmit && this.random.chance(0.6)) this.submitRandom(this.volume);
+  }
+
+  private judge(io: UserIo, status: Status): void {
+    const { oracle } = this;
+    const lba = io.positionBytes / SECTOR_BYTES;
+    const count = io.lengthBytes / SECTOR_BYTES;
+    const isUnknown = this.isUnknown(io, status);
+    const isSure = io.drops === oracle.drops;
+    if (isUnknown) this.givenUp++;
+    if (isUnknown && io.lengthBytes > SEGMENT_MIN_BYTES) oracle.partly(io.number);
+    if (io.number > 0 && isUnknown) oracle.gaveUp(io.number, this.ports.lives());
+    else if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK, isSure);
+    if (status === STATUS.OK) {
+      this.judgeHold(io);
+      this.judgeDurable(io, lba, count, isSure);
+      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset, isSure && this.isOfPresentLife(io));
+      return;
+    }
+    if (this.isExcused(io, status)) return;
+    oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
+  }
+
+  /** It was submitted, and answered, in the present life of the storage, on a handle of that: no replay will undo what it has shown. */
+  private isOfPresentLife({ lives, volume }: UserIo): boolean {
+    const { storageLives } = this.oracle;
+    return lives === storageLives && epochOf(volume?.attachment.volume?.life ?? '') === storageLives;
+  }
+
+  /** Nothing that was submitted under a hold which was lost by then is ever executed. */
+  private judgeHold({ op, epoch, submittedMs }: UserIo): void {
+    const lostMs = this.target.judge.lostMs(epoch);
+    if (lostMs !== null && lostMs < submittedMs)
+      this.oracle.breach(
+        `H2: ${op} of ${this.name} is answered OK, submitted ${(submittedMs - lostMs).toFixed(1)} ms after its loss was decided`,
+      );
+  }
+
+  /** Of several segments one may have failed before another was given up. */
+  private isUnknown(io: UserIo, status: Status): boolean {
+    return (
+      status === STATUS.OUTCOME_UNKNOWN || status === STATUS.SHUTTING_DOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_MIN_BYTES)
+    );
+  }
+
+  /** O2: what FLUSH covers, and what has FUA, is durable when answered. */
+  private judgeDurable(io: UserIo, lba: number, count: number, isSure: boolean): void {
+    const { oracle } = this;
+    const { storage } = this.target;
+    if (io.op === 'flush' && isSure) {
+      const { cache } = storage;
+      cache.unwritten((sector) => oracle.judgeOnDisk(sector, io.covered[sector]!, cache.disk));
+      oracle.flushed(io.covered);
+    }
+    if (io.fua) oracle.stays(io.number, lba, count);
+    if (io.op === 'flush' && storage.syncedMs < io.submittedMs)
+      oracle.breach(
+        `O2: a flush submitted at ${io.submittedMs.toFixed(1)} ms was answered, the last sync began at ${storage.syncedMs.toFixed(1)} ms`,
+      );
+    // Of a longer one, the first segment may be overwritten before the last is answered.
+    const isHolder = this.target.judge.lostMs(io.epoch) === null;
+    if (io.fua && isHolder && io.lengthBytes <= SEGMENT_MIN_BYTES && storage.cache.isUnwritten(lba, count))
+      oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
+  }
+
+  /** An error is the storage's own, or what its owner wanted, or it was invented on the way. */
+  private isExcused(io: UserIo, status: Status): boolean {
+    if (status === STATUS.SHUTTING_DOWN) return true;
+    if (status === STATUS.TAKEN) return this.mayLose(io.epoch);
+    if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
+    const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
+    if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
+    // A time-out runs on while something waits, also when what it began with was answered: a link that lost packets brings answers late.
+    if (status === STATUS.OUTCOME_UNKNOWN)
+      return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
+    return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
+  }
+
+  /** Nobody works on a volume that is being detached in order. */
+  private get maySubmit(): boolean {
+    return this.left > 0 && this.volume !== null && this.process?.isPaused !== true && !(this.isLeaving && !this.isForced);
+  }
+
+  private think(): void {
+    const gapMs = (): number => this.random.unit() * 2 * this.shape.thinkMs;
+    this.clock.repeat(gapMs(), () => {
+      if (this.left === 0) return null;
+      this.act();
+      return gapMs();
+    });
+  }
+
+  private act(): void {
+    const { volume } = this;
+    if (!this.maySubmit || volume === null) return;
+    for (let count = this.random.int(1, this.shape.depth); count > 0 && this.left > 0; count--) {
+      if (this.out.size >= this.shape.depth) return;
+      this.submitRandom(volume);
+    }
+  }
+
+  private submitRandom(volume: Volume): void {
+    const { random, shape } = this;
+    const io = this.take();
+    io.op = OPS[random.int(0, OPS.length - (shape.flushes ? 1 : 2))]!;
+    const most = random.chance(shape.largeChance) ? shape.largeSectors : shape.smallSectors;
+    const count = io.op === 'flush' ? 0 : random.int(1, most);
+    // Half of all near the beginning, so that they meet.
+    const room = random.chance(0.5) ? Math.min(32, this.oracle.sectors - count) : this.oracle.sectors - count;
+    const lba = io.op === 'flush' ? 0 : random.int(0, room);
+    io.fua = io.op === 'write' && random.chance(0.1);
+    io.keepAllocated = io.op === 'zero' && random.chance(0.5);
+    this.left--;
+    // A change is looked at before it is answered: what has been seen of it must not be gone later.
+    const seen = io.op === 'read' && random.chance(0.3) ? [...this.out].find(({ number }) => number > 0) : undefined;
+    if (seen === undefined) this.submit(volume, io, lba, count);
+    else this.submit(volume, io, seen.positionBytes / SECTOR_BYTES, seen.lengthBytes / SECTOR_BYTES);
+  }
+
+  private submit(volume: Volume, io: UserIo, lba: number, count: number): void {
+    io.positionBytes = lba * SECTOR_BYTES;
+    io.lengthBytes = count * SECTOR_BYTES;
+    io.bufferOffset = this.random.int(0, 3);
+    io.number = 0;
+    io.isOut = true;
+    io.volume = volume;
+    io.epoch = epochOf(volume.attachment.volume?.identity ?? '');
+    io.lives = this.oracle.storageLives;
+    io.drops = this.oracle.drops;
+    io.submittedMs = this.clock.monotonicMs();
+    const needsBuffer = io.op === 'read' || io.op === 'write';
+    if (needsBuffer && io.buffer.length < io.bufferOffset + io.lengthBytes)
+      io.buffer = Buffer.alloc(2 * (io.bufferOffset + io.lengthBytes), SPOILED);
+    this.prepare(io, lba, count);
+    if (io.number > 0 && io.lengthBytes > SEGMENT_MIN_BYTES) this.oracle.goesInPieces(io.number);
+    if (this.out.size === 0) this.busySinceMs = io.submittedMs;
+    this.out.add(io);
+    this.trace.note(EVENT.SUBMITTED, lba, count, io.number);
+    if (this.trace.isOn) this.trace.say(`${this.name}: ${io.op} ${lba} + ${count} number ${io.number}`);
+    volume.submit(io);
+  }
+
+  private prepare(io: UserIo, lba: number, count: number): void {
+    switch (io.op) {
+      case 'read':
+        if (io.ticket.length < count) io.ticket = new Uint32Array(2 * count);
+        this.oracle.issueRead(lba, count, io.ticket);
+        return;
+      case 'write':
+        io.number = this.oracle.change(lba, count, io.buffer, io.bufferOffset, this.id);
+        return;
+      case 'zero':
+      case 'discard':
+        io.number = this.oracle.change(lba, count, null, 0, this.id);
+        return;
+      case 'flush':
+        io.covered = this.oracle.flushBegins();
+    }
+  }
+
+  private take(): UserIo {
+    const io = this.free.length > 0 && this.random.chance(0.9) ? this.free.pop() : this.free.shift();
+    if (io === undefined) return new UserIo(this);
+    const checkedBytes = Math.min(io.buffer.length, io.bufferOffset + io.lengthBytes);
+    if (checkedBytes > 0 && !isSpoiled(io.buffer, checkedBytes)) this.oracle.breach('S8: a buffer was written after its I/O was answered');
+    return io;
+  }
+
+  private verifyAgain(): void {
+    this.verifyAt = 0;
+    this.clock.after(VERIFY_RETRY_MS, () => this.verifyNext());
+  }
+
+  private verifyNext(): void {
+    if (this.verifyAt < 0 || this.out.size > 0 || this.isVerified || this.volume === null || this.isLeaving) return;
+    const io = this.take();
+    io.op = 'read';
+    io.fua = false;
+    const lba = this.verifyAt;
+    const count = Math.min(VERIFY_SECTORS, this.oracle.sectors - lba);
+    this.verifyAt += count;
+    this.submit(this.volume, io, lba, count);
+  }
+}
+
+function isSpoiled(buffer: Buffer, lengthBytes: number): boolean {
+  return buffer[0] === SPOILED && (lengthBytes === 1 || buffer.compare(buffer, 1, lengthBytes, 0, lengthBytes - 1) === 0);
+}

@@ -1,0 +1,154 @@
+// A volume of a simulated server: its storage, what its content may be, who may hold it, and the users that share it or fight for it,
+// of different clients. Leaves all judging to oracle and hold judge.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import { type Decided, HoldJudge } from '../judges/hold-judge.ts';
+import { Oracle } from '../judges/oracle.ts';
+import type { Form } from './sim-forms.ts';
+import { LossJudge } from '../judges/loss-judge.ts';
+import type { LossWatch } from '../storage/sim-cache.ts';
+import type { SimStorage } from '../storage/sim-storage.ts';
+import type { SimUser } from './sim-user.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+
+export class SimVolume implements LossWatch {
+  readonly name: string;
+  readonly serverid: number;
+  readonly storage: SimStorage;
+  readonly oracle: Oracle;
+  readonly judge: HoldJudge;
+  readonly users: SimUser[] = [];
+  readonly losses = new LossJudge();
+  /** New lives of the storage because a sync has failed. */
+  lostLives = 0;
+  /** As what it has come back since its server was started; null: as it was. */
+  form: Form | null = null;
+  /** What its path leads to when that is another file. */
+  private readonly other: SimStorage;
+  /** Logs that were brought to a new life. */
+  recoveries = 0;
+  private readonly trace: Trace;
+
+  constructor(name: string, serverid: number, id: number, storage: SimStorage, other: SimStorage, trace: Trace) {
+    this.name = name;
+    this.serverid = serverid;
+    this.storage = storage;
+    this.other = other;
+    this.oracle = new Oracle(id, storage.content.length / SECTOR_BYTES);
+    this.trace = trace;
+    this.oracle.breached = (sentence) => trace.say(`!! ${name}: ${sentence}`);
+    this.judge = new HoldJudge(name, () => trace.now);
+    storage.watch = this.oracle;
+    storage.holds = this.judge;
+    storage.cache.watch = this;
+  }
+
+  /** What is opened now. */
+  get storageNow(): SimStorage {
+    return this.form?.isOther === true ? this.other : this.storage;
+  }
+
+  /** What tells its file from others. */
+  get stamp(): string {
+    return this.form?.isOther === true ? 'i2.b2' : 'i1.b1';
+  }
+
+  get breaches(): string[] {
+    return [...this.oracle.breaches, ...this.storage.breaches, ...this.judge.breaches];
+  }
+
+  /** Several clients want it. */
+  get isFought(): boolean {
+    return this.users.length > 1;
+  }
+
+  /** Its server has decided a grant: what the last holder was told is durable by then, unless it has given the volume back itself. */
+  decided(decided: Decided): void {
+    const before = this.judge.last;
+    if (this.judge.decided(decided)) this.handedOver(decided, before?.node ?? null);
+    const { last } = this.judge;
+    if (last === null || last === before) return;
+    if (before?.released === true && this.users.some((user) => user.node === before.node && user.leavesByForce)) this.oracle.dropped();
+    this.trace.note(EVENT.HELD, this.oracle.volume, last.epoch, last.client);
+    if (this.trace.isOn) this.trace.say(`${this.name}: ${last.node} (process ${last.client}) is given epoch ${last.epoch}, ${last.how}`);
+  }
+
+  forgets(sector: number, disk: Buffer, positionBytes: number): void {
+    if (this.trace.isOn) this.trace.say(`${this.name}: the storage forgets sector ${sector}, ${this.isAttached ? 'of a' : 'no'} holder`);
+    this.oracle.forgets(sector, disk, positionBytes, this.isAttached);
+  }
+
+  /** Reads that are out may show either. */
+  hasForgotten(): void {
+    this.losses.forgot(this.storage.openings);
+    for (const user of this.users) user.lower();
+  }
+
+  renewed(firstSector: number, sectors: number): void {
+    this.oracle.renewed(firstSector, sectors);
+  }
+
+  private get isAttached(): boolean {
+    return this.users.some(({ isHolder }) => isHolder);
+  }
+
+  /** The client has brought back what its log has; `isNew`: to a life that it had not brought it to before. */
+  recovered(isNew: boolean): void {
+    if (isNew) this.recoveries++;
+    if (this.trace.isOn) this.trace.say(`${this.name}: life ${this.oracle.storageLives}: what was lost is brought back`);
+    this.oracle.recovered(this.storage.cache.disk);
+  }
+
+  private handedOver({ node, epoch, how }: Decided, from: string | null): void {
+    // Another instance of one node has no log of the first: as when a client is killed.
+    if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
+      this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
+    this.oracle.dropped();
+    this.oracle.handedOver();
+    if (this.storage.cache.hasDirty) this.judge.breach(`H2: ${node} is given epoch ${epoch} while what was written before is not durable`);
+  }
+
+  /** The machine of its server has crashed: nothing of it runs any more. */
+  crashed(): void {
+    this.storage.crashed();
+    this.losses.noticed();
+    this.oracle.crashed(this.isAttached);
+    for (const user of this.users) user.lower();
+  }
+
+  /** A sync of it has failed. */
+  lost(): void {
+    this.lostLives++;
+    this.losses.lost(this.storage.openings);
+    this.lifeEnded();
+  }
+
+  /** A new life of the storage begins. */
+  lifeEnded(): void {
+    this.losses.noticed();
+    this.oracle.lifeEnded();
+    if (this.trace.isOn) this.trace.say(`${this.name}: life ${this.oracle.storageLives} of the storage begins`);
+    for (const user of this.users) user.lower();
+  }
+}
+
+/** As the listener tells a process of it. */
+export function served({ name, storage, form }: SimVolume): ServedVolume {
+  const sizeBytes = storage.content.length;
+  return {
+    name,
+    universe: 0,
+    id: name,
+    type: 'memory',
+    path: null,
+    sizeBytes: form?.isHalved === true ? sizeBytes / 2 : sizeBytes,
+    blockSizeBytes: SECTOR_BYTES,
+    readonly: false,
+    shared: false,
+    takeOver: null,
+    takeOverForce: true,
+    clients: null,
+    ...form?.says,
+  };
+}

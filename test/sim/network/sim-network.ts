@@ -1,0 +1,177 @@
+// The simulated network: routes from a client's interface to a server's, each with a latency, a bandwidth and its misfortunes, and the
+// connections over them. Connections end by reset, stand still and deliver late, repeat lost packets (lossy-tcp.ts), or swallow what is
+// sent one way or both, without a word.
+// Invariant: each direction of a connection is a stream: nothing overtakes, nothing is lost but its tail.
+
+import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Connector, PathTransport } from '@rsio/protocol/link/path-transport';
+import { connectsLaterMs } from './lossy-tcp.ts';
+import type { SimClock, SimProcess } from '../base/sim-clock.ts';
+import { SimLink } from './sim-link.ts';
+
+export interface RouteShape {
+  /** One way, ms: the least, and how much more it may be. */
+  readonly latencyMs: number;
+  readonly jitterMs: number;
+  readonly bytesPerMs: number;
+  /** How often a batch comes in pieces. */
+  readonly cutChance: number;
+  /** Share of packets that are lost, and repeated. */
+  readonly loss: Readonly<Record<Direction, number>>;
+}
+
+export type Direction = 'there' | 'back';
+
+export class SimRoute {
+  readonly localAddress: string;
+  readonly address: string;
+  readonly usual: RouteShape;
+  /** Of now. */
+  shape: RouteShape;
+  /** `refused`: connecting fails; `silent`: nothing comes of it until the time-out. */
+  reach: 'open' | 'refused' | 'silent' = 'open';
+  /** Nothing is wrong with it since then; infinity: something is. */
+  goodSinceMs = 0;
+  /** Bytes per ms that it is just let carry one way; null: what its shape says. */
+  readonly narrow: Record<Direction, number | null> = { there: null, back: null };
+  /** The same of packets lost. */
+  readonly losing: Record<Direction, number | null> = { there: null, back: null };
+  private standing: Record<Direction, boolean> = { there: false, back: false };
+  private links: SimLink[] = [];
+  private troubles = 0;
+
+  constructor(localAddress: string, address: string, usual: RouteShape) {
+    this.localAddress = localAddress;
+    this.address = address;
+    this.usual = usual;
+    this.shape = usual;
+  }
+
+  /** Connections of which an end is open. */
+  get living(): readonly SimLink[] {
+    if (this.links.some((link) => link.isOver)) this.links = this.links.filter((link) => !link.isOver);
+    return this.links;
+  }
+
+  /** It is as it was: narrow one way no more, of its usual shape. */
+  widen(direction: Direction): void {
+    this.narrow[direction] = null;
+    this.shape = this.usual;
+    for (const link of this.living) link.hasten(direction);
+  }
+
+  bytesPerMs(direction: Direction): number {
+    return this.narrow[direction] ?? this.shape.bytesPerMs;
+  }
+
+  loss(direction: Direction): number {
+    return this.losing[direction] ?? this.shape.loss[direction];
+  }
+
+  add(link: SimLink): void {
+    this.links.push(link);
+    link.stand('there', this.standing.there);
+    link.stand('back', this.standing.back);
+  }
+
+  reset(): void {
+    for (const link of this.living) link.reset();
+  }
+
+  stand(direction: Direction, isStanding: boolean): void {
+    this.standing[direction] = isStanding;
+    for (const link of this.living) link.stand(direction, isStanding);
+  }
+
+  /** As `stand`, but a new connection works at once: TCP repeats to the old ones ever more seldom. Gives what ends it. */
+  stall(direction: Direction): () => void {
+    const links = [...this.living];
+    for (const link of links) link.stand(direction, true);
+    return () => {
+      for (const link of links) link.stand(direction, this.standing[direction]);
+    };
+  }
+
+  /** What is under way one way, and all that follows, is lost; a new connection works again. */
+  lose(direction: Direction): void {
+    for (const link of this.living) link.lose(direction);
+  }
+
+  troubleBegins(): void {
+    this.troubles++;
+    this.goodSinceMs = Number.POSITIVE_INFINITY;
+  }
+
+  troubleEnds(nowMs: number): void {
+    this.troubles--;
+    if (this.troubles === 0) this.goodSinceMs = nowMs;
+  }
+}
+
+/** Who takes connections at an address. */
+export interface SimHost {
+  /** False: nobody listens. */
+  readonly isListening: boolean;
+  accept(link: SimLink, route: SimRoute): void;
+}
+
+export class SimNetwork {
+  readonly routes: SimRoute[] = [];
+  private readonly byAddresses = new Map<string, SimRoute>();
+  private readonly hosts = new Map<string, SimHost>();
+  private readonly clock: SimClock;
+  private readonly random: SeededRandom;
+
+  constructor(clock: SimClock, random: SeededRandom) {
+    this.clock = clock;
+    this.random = random;
+  }
+
+  addRoute(localAddress: string, address: string, host: SimHost, shape: RouteShape): SimRoute {
+    const route = new SimRoute(localAddress, address, shape);
+    this.routes.push(route);
+    this.byAddresses.set(`${localAddress} ${address}`, route);
+    this.hosts.set(address, host);
+    return route;
+  }
+
+  /** From one address to another; null: there is none. */
+  routeOf(localAddress: string, address: string): SimRoute | null {
+    return this.byAddresses.get(`${localAddress} ${address}`) ?? null;
+  }
+
+  /** What connects for one client process. */
+  connectorOf(process: SimProcess): Connector {
+    return {
+      connect: (localAddress, address, _port, opened, failed) => this.connect(process, localAddress, address, opened, failed),
+    };
+  }
+
+  private connect(
+    process: SimProcess,
+    localAddress: string,
+    address: string,
+    opened: (transport: PathTransport) => void,
+    failed: (reason: string) => void,
+  ): { cancel(): void } {
+    const route = this.routeOf(localAddress, address);
+    const host = this.hosts.get(address);
+    if (route === null || host === undefined) return process.after(0, () => failed('ENETUNREACH: no route to there'));
+    if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
+    const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
+    const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));
+    // The carrier's own bound: who waits for longer tries anew, and may fare better.
+    if (tripMs + lateMs > CONNECT_TIMEOUT_MS) return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
+    return process.after(tripMs + lateMs, () => {
+      if (route.reach !== 'open' || !host.isListening) {
+        failed('ECONNREFUSED: nobody listens there');
+        return;
+      }
+      const link = new SimLink(this.clock, this.random, route, process);
+      route.add(link);
+      host.accept(link, route);
+      opened(link.client);
+    });
+  }
+}

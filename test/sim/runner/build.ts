@@ -1,0 +1,10 @@
+// Before the tests of the simulator: compiles what has changed, since the seeds and the hunts run compiled, in processes of their own.
+// Leaves compiling to scripts/prepare.mjs. Invariant: no test of the simulator runs what was compiled from other sources.
+
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** Called by vitest, once for all test files. Throws when the sources do not compile. */
+export function setup(): void {
+  execFileSync(process.execPath, [fileURLToPath(new URL('../../../scripts/prepare.mjs', import.meta.url))], { stdio: 'inherit' });
+}

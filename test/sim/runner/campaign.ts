@@ -1,0 +1,77 @@
+// Many seeds over all cores: one worker process each takes every n-th seed, so that together they run consecutive ones.
+// Leaves running a seed to seed-worker.ts. Invariant: a worker that ends before its time is a violation, too.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { systemClock } from '@rsio/common/lib/clock';
+import { compiledFile } from './compiled.ts';
+import type { SeedResult } from './run-seed.ts';
+import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
+
+/** What a worker is told by its arguments: first seed, step, last seed (0: none), how long, ms (0: until the last seed). */
+export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number];
+
+/** Is told of each seed that is through, and of a worker that ended before its time: at which seed, and how. */
+export interface CampaignEvents {
+  finished(result: SeedResult): void;
+  died(seed: number, how: string): void;
+}
+
+const REPORT_MS = 10_000;
+const MINUTE_MS = 60_000;
+const MS_PER_SECOND = 1000;
+/** A seed takes well under a second; one that takes this long hangs. */
+const SEED_MAX_MS = 120_000;
+
+/** Runs seeds `from` to `to`, or (`minutes` not null) from `from` on for so long. True: nothing was violated. */
+export async function runCampaign(from: number, to: number, minutes: number | null, say: (line: string) => void): Promise<boolean> {
+  const startMs = systemClock.monotonicMs();
+  const sums = noSums();
+  let violations = 0;
+  const violated = (sentence: string): void => {
+    violations++;
+    say(sentence);
+  };
+  const finished = (result: SeedResult): void => {
+    addTo(sums, result.counts);
+    for (const breach of result.breaches) violated(`VIOLATION seed ${result.seed}: ${breach} (pnpm sim --seed ${result.seed} --trace)`);
+  };
+  const died = (seed: number, how: string): void => violated(`VIOLATION seed ${seed}: its worker ${how}`);
+  const seconds = (): number => (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
+  const report = setInterval(() => say(`${seconds().toFixed(0)} s: ${sumsLine(sums)}, ${violations} violations`), REPORT_MS);
+  await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died });
+  clearInterval(report);
+  say(`${seconds().toFixed(1)} s on ${availableParallelism()} cores: ${sumsLine(sums)}`);
+  if (minutes !== null) say(perHourLine(sums, seconds()));
+  say(`${violations} violations`);
+  return violations === 0 && sums.seeds > 0;
+}
+
+/** Runs seeds `from` to `to` (0: all that follow), or for so long (0: until the last is through). Resolves when every worker is gone. */
+export async function runSeeds(from: number, to: number, forMs: number, events: CampaignEvents): Promise<void> {
+  const workers = availableParallelism();
+  await Promise.all(Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs], events)));
+}
+
+/** Resolves when the worker is gone. */
+function runWorker(given: WorkerArguments, events: CampaignEvents): Promise<void> {
+  const worker: ChildProcess = fork(compiledFile('runner/seed-worker.js'), given.map(String), { execArgv: [] });
+  let last = given[0] - given[1];
+  let watchdog = watch();
+  function watch(): NodeJS.Timeout {
+    return setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
+  }
+  worker.on('message', (result: SeedResult) => {
+    last = result.seed;
+    clearTimeout(watchdog);
+    watchdog = watch();
+    events.finished(result);
+  });
+  return new Promise((resolve) => {
+    worker.on('exit', (code, signal) => {
+      clearTimeout(watchdog);
+      if (code !== 0) events.died(last + given[1], `ended with ${signal ?? `code ${code}`}`);
+      resolve();
+    });
+  });
+}

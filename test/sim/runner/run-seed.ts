@@ -1,0 +1,84 @@
+// One seed, from its beginning to its judgement. Leaves what a seed is to sim-world.ts, and choosing seeds to whoever calls.
+// Invariant: the same seed gives the same digest, on every machine, traced or not.
+
+import { SimWorld } from '../world/sim-world.ts';
+
+export interface SeedCounts {
+  readonly ios: number;
+  /** Of them: outcome unknown. */
+  readonly givenUp: number;
+  readonly detached: number;
+  /** Volumes that changed hands against their holder's will, and how often a user heard that. */
+  readonly takeOvers: number;
+  readonly losses: number;
+  readonly pathFailures: number;
+  readonly processCrashes: number;
+  readonly listenerCrashes: number;
+  readonly machineCrashes: number;
+  readonly clientCrashes: number;
+  readonly pauses: number;
+  /** Failed write-backs of storage, what they have lost, and new lives of storage because a sync has failed. */
+  readonly writeBackErrors: number;
+  readonly sectorsForgotten: number;
+  readonly lostLives: number;
+  /** Logs that were brought to a new life, misfortunes amid that, and other combinations that are aimed at durability. */
+  readonly recoveries: number;
+  readonly replayFaults: number;
+  readonly doubleCrashes: number;
+  readonly crashTakeOvers: number;
+  readonly faults: number;
+  readonly events: number;
+  /** Simulated time, ms. */
+  readonly simulatedMs: number;
+}
+
+export interface SeedResult {
+  readonly seed: number;
+  /** Everything that was not as it must be; empty: all was well. */
+  readonly breaches: readonly string[];
+  readonly counts: SeedCounts;
+  /** Over the whole trace. */
+  readonly digest: string;
+}
+
+export interface SeedOptions {
+  /** Gets a line for each thing that happens. */
+  readonly trace?: (line: string) => void;
+  /** Whether it is broken is all that is asked: the seed ends when that is known. */
+  readonly isHunt?: boolean;
+}
+
+/** Refusals are errors, too, and come often here: where they were made is kept only when a seed is run again to be looked at. */
+const STACK_FRAMES_TRACED = 10;
+
+/** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
+  const world = new SimWorld(seed, options.trace ?? null);
+  let breaches: string[];
+  const frames = Error.stackTraceLimit;
+  Error.stackTraceLimit = options.trace === undefined ? 0 : STACK_FRAMES_TRACED;
+  try {
+    breaches = await world.run(options.isHunt ?? false);
+  } catch (error) {
+    breaches = [`${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+  } finally {
+    Error.stackTraceLimit = frames;
+  }
+  const { clock, faults, users, volumes, trace } = world;
+  const counts: SeedCounts = {
+    ...faults.counts,
+    ios: users.reduce((sum, user) => sum + user.completed, 0),
+    givenUp: users.reduce((sum, user) => sum + user.givenUp, 0),
+    detached: world.clients.reduce((sum, client) => sum + client.detached, 0),
+    takeOvers: world.volumes.reduce((sum, { judge }) => sum + judge.takeOvers, 0),
+    losses: users.reduce((sum, user) => sum + user.losses, 0),
+    pathFailures: world.pathFailures,
+    writeBackErrors: volumes.reduce((sum, { storage }) => sum + storage.writeBackErrors, 0),
+    sectorsForgotten: volumes.reduce((sum, { storage }) => sum + storage.sectorsForgotten, 0),
+    lostLives: volumes.reduce((sum, { lostLives }) => sum + lostLives, 0),
+    recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
+    events: clock.events,
+    simulatedMs: Math.round(clock.monotonicMs()),
+  };
+  return { seed, breaches, counts, digest: trace.digest };
+}

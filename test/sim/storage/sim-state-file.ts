@@ -1,0 +1,51 @@
+// The state file of a simulated server, in the place of the production StateFile: what is saved takes a while until it is there for good. A
+// crash of the listener or of the machine in between leaves the old content or the new one, never a mixture, as a file that is replaced by
+// rename does. Leaves what is in it to the listener.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SimProcess } from '../base/sim-clock.ts';
+
+export class SimStateFile<T> {
+  /** What is there for good; null: nothing was ever saved. */
+  kept: T | null = null;
+  /** Told when something is there for good. */
+  whenKept: (content: T) => void = () => undefined;
+  private readonly random: SeededRandom;
+  private underWay: T | null = null;
+
+  constructor(random: SeededRandom) {
+    this.random = random;
+  }
+
+  /** For one listener; a save takes `maxMs` at most. `current`: what is true when a write begins. */
+  openedBy(process: SimProcess, maxMs: number, current: () => T): { save(): Promise<void> } {
+    let writing = Promise.resolve();
+    const write = (): Promise<void> =>
+      new Promise((resolve) => {
+        const content = structuredClone(current());
+        this.underWay = content;
+        process.after(this.random.unit() * maxMs, () => {
+          this.keep(content);
+          resolve();
+        });
+      });
+    return {
+      save: () => {
+        writing = writing.then(write);
+        return writing;
+      },
+    };
+  }
+
+  /** Whoever was saving is dead. */
+  crashed(): void {
+    if (this.underWay !== null && this.random.chance(0.5)) this.keep(this.underWay);
+    this.underWay = null;
+  }
+
+  private keep(content: T): void {
+    this.underWay = null;
+    this.kept = content;
+    this.whenKept(content);
+  }
+}

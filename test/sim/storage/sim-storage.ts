@@ -1,0 +1,185 @@
+// Simulated storage, which outlives the processes that open it: a cache over a disk, which for a while may be slow, full, or fail. What is
+// opened is sim-backend.ts's. It watches what a server process owes its storage: no two overlapping changes at one time (O1), nothing of
+// an ended process. Once-only execution is judged by the oracle, who is told, and so is who holds the volume.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { type Descriptor, SimCache, type WriteBackError } from './sim-cache.ts';
+import type { SimClock, SimProcess } from '../base/sim-clock.ts';
+
+/** The longest that a late operation takes until it has its effect. */
+export const LATE_MAX_MS = 1500;
+
+export interface StorageShape {
+  /** Share of operations that go at once. */
+  readonly fast: number;
+  /** Longest time until an operation takes effect, and from there to its end, ms. */
+  readonly effectMs: number;
+  readonly endMs: number;
+  /** Of what does not go at once, how much takes far longer than the rest, as on any disk: so that late copies meet what is executing. */
+  readonly lateChance: number;
+}
+
+/** What it does with operations while something is wrong with it. `flush`: also what is written through does not get there. */
+export type Fault = 'none' | 'read' | 'write' | 'flush' | 'full';
+
+export interface SectorRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Who is told of each change that took effect. */
+export interface ExecutionWatch {
+  executes(life: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, storageLife: number): void;
+}
+
+/** Who is told of each operation that begins, and that takes effect, under which hold. */
+export interface HoldWatch {
+  acts(epoch: number): void;
+}
+
+/** One process has it open. */
+export interface Opening {
+  readonly process: SimProcess;
+}
+
+/** On whose behalf it is opened. */
+export interface Opener {
+  readonly node: string;
+  /** A number of the process, which grows with each. */
+  readonly life: number;
+  /** Of the hold. */
+  readonly epoch: number;
+  /** Of the storage, as the handle was granted. */
+  readonly storageLife: number;
+}
+
+const FAULT_CHANCE = 0.5;
+/** Forgotten sectors are shown for a while; half of them for so long at most, the others for longer. */
+const EVICT_MAX_MS = 3000;
+const EVICT_LATE_MS = 10_000;
+
+export class SimStorage {
+  readonly cache: SimCache;
+  readonly breaches: string[] = [];
+  readonly changing = new Set<SectorRange>();
+  readonly random: SeededRandom;
+  readonly shape: StorageShape;
+  /** When the last sync that succeeded began; minus one: none did. */
+  syncedMs = -1;
+  fault: Fault = 'none';
+  /** When the last operation failed; minus one: none did. */
+  failedMs = -1;
+  slowFactor = 1;
+  /** By whom it is open. */
+  readonly openings = new Set<Opening>();
+  /** Failed write-backs, and sectors that they have lost. */
+  writeBackErrors = 0;
+  sectorsForgotten = 0;
+  /** By node: of the process that did something last. */
+  private readonly newestLife = new Map<string, number>();
+  watch: ExecutionWatch | null = null;
+  holds: HoldWatch | null = null;
+  private readonly clock: SimClock;
+  private troubles = 0;
+
+  constructor(sectors: number, shape: StorageShape, random: SeededRandom, clock: SimClock) {
+    this.cache = new SimCache(sectors, random);
+    this.shape = shape;
+    this.random = random;
+    this.clock = clock;
+  }
+
+  get content(): Buffer {
+    return this.cache.content;
+  }
+
+  get isGood(): boolean {
+    return this.troubles === 0;
+  }
+
+  troubleBegins(): void {
+    this.troubles++;
+  }
+
+  troubleEnds(): void {
+    this.troubles--;
+  }
+
+  /** S9: when the process of a node's later session has done something, that of an earlier one is over; H2: as is what lost its hold. */
+  touchedBy({ node, life, epoch }: Opener): void {
+    const newest = this.newestLife.get(node) ?? 0;
+    if (life < newest) this.breaches.push(`S9: the process of life ${life} works on, after that of life ${newest}`);
+    this.newestLife.set(node, Math.max(life, newest));
+    this.holds?.acts(epoch);
+  }
+
+  begin(range: SectorRange): void {
+    for (const other of this.changing) {
+      if (other.from < range.to && range.from < other.to)
+        this.breaches.push(`O1: changes of sectors ${range.from}..${range.to} and ${other.from}..${other.to} overlap in time`);
+    }
+    this.changing.add(range);
+  }
+
+  /** A sync takes effect; gives the error that its descriptor is told. */
+  syncs(descriptor: Descriptor, beganMs: number): WriteBackError | null {
+    if (this.strikes('flush')) this.writeBackFails();
+    else this.cache.writeBack();
+    const error = this.cache.tell(descriptor);
+    if (error === null) this.syncedMs = Math.max(this.syncedMs, beganMs);
+    return error;
+  }
+
+  /** What was just changed there is written through; gives the error that the descriptor is told, which may be one of other sectors. */
+  writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
+    if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));
+    else this.cache.writeThrough(from, to - from);
+    return this.cache.tell(descriptor);
+  }
+
+  /** Write-back that nobody asked for fails. */
+  writeBackFails(): void {
+    this.lost(this.cache.writeBackFails());
+  }
+
+  /** Another process of the server than those of clients syncs it: when `done` says OK, all that was written before is durable. */
+  sync(process: SimProcess, descriptor: Descriptor, done: (error: WriteBackError | null) => void): void {
+    const beganMs = process.monotonicMs();
+    process.after(this.random.unit() * this.shape.effectMs * this.slowFactor, () => done(this.syncs(descriptor, beganMs)));
+  }
+
+  /** The machine has crashed. */
+  crashed(): void {
+    this.cache.crashed();
+  }
+
+  /** Content changes; `source` null: zeros. */
+  change({ life, storageLife }: Opener, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
+    this.cache.change(positionBytes, lengthBytes, source, offset);
+    if (source !== null) this.watch?.executes(life, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, storageLife);
+  }
+
+  /** What becomes of a read or a change now. */
+  outcome(kind: 'read' | 'change', nowMs: number): Status {
+    const fails = kind === 'read' ? this.strikes('read') : this.strikes('write') || this.strikes('full');
+    if (!fails) return STATUS.OK;
+    this.failedMs = nowMs;
+    return this.fault === 'full' ? STATUS.NO_SPACE : STATUS.IO_ERROR;
+  }
+
+  private strikes(fault: Fault): boolean {
+    return this.fault === fault && this.random.chance(FAULT_CHANCE);
+  }
+
+  private lost(sectors: number): void {
+    this.writeBackErrors++;
+    this.sectorsForgotten += sectors;
+    if (sectors === 0) return;
+    const { random, clock } = this;
+    const firstMs = random.unit() * random.unit() * EVICT_MAX_MS;
+    clock.after(firstMs, () => this.cache.evict(0.5));
+    clock.after(firstMs + random.unit() * EVICT_LATE_MS, () => this.cache.evict(1));
+  }
+}

@@ -1,0 +1,293 @@
+// Judges a simulated world: while it runs, whether an I/O hangs although it could be served; at the end, whether everything was answered
+// and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
+// Invariant: it looks, and changes nothing.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
+import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
+import { DRAINING_WORD_MS } from '@rsio/rsiod/volumes/limits';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { SlotTable } from '@rsio/protocol/link/slot-table';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import type { Session } from '@rsio/rssrv/session/session';
+import { IdleJudge } from '../judges/idle-judge.ts';
+import type { SimClient, Use } from '../machines/sim-client.ts';
+import type { SimRoute } from '../network/sim-network.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import type { SimSession } from '../machines/sim-session.ts';
+import type { WorldShape } from './sim-shape.ts';
+import { LATE_MAX_MS } from '../storage/sim-storage.ts';
+import type { SimUser } from '../machines/sim-user.ts';
+import type { SimVolume } from '../machines/sim-volume.ts';
+import type { SimWorld } from './sim-world.ts';
+import { type JudgedSlots, TrunkJudge } from '../judges/trunk-judge.ts';
+
+interface DispatcherInside {
+  readonly slots: JudgedSlots & { readonly quarantined: number; quarantinedOn(path: number): number };
+  readonly windowUsedBytes: number;
+}
+
+const LOOK_MS = 100;
+/**
+ * An I/O that waits for longer, while some route between its client and its server is in order, storage is fast and no process stands
+ * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
+ */
+const HANG_MS = 25_000;
+/** Where packets are lost all the time: what connects is repeated ever more seldom, and each turn takes time-outs. */
+const LOSSY_HANG_MS = 25_000;
+
+/** I/Os that overlap wait for each other, and each of them for its turn: so many in a row are allowed for. */
+const CHAIN = 4;
+
+/**
+ * While a path is up the whole time, some I/O ends within this: what another path owes is asked for again as soon as that is suspect, and
+ * slots that it keeps are free when it is dead. (One I/O among many may wait longer: for its turn.)
+ */
+const GAP_WITH_PATH_MS = 7_000;
+
+/** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
+const QUARANTINE_MS = 500;
+
+/** From a server's word that it is slow on: it may be long on its way. */
+const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_WORD_MS;
+
+/** What is watched of one volume's use. */
+interface Watch {
+  readonly client: SimClient;
+  readonly server: SimServer;
+  readonly use: Use;
+  /** Since when nothing stands in the way of its I/O; infinity: something does. */
+  goodSinceMs: number;
+  /** The same, with a path that is up all the while. */
+  pathSinceMs: number;
+  /** Those that were up at the last look: when none of them is any more, there may have been none between two looks. */
+  up: readonly Path[];
+}
+
+export class Judge {
+  private readonly world: SimWorld;
+  private readonly breaches: string[];
+  private readonly watches: Watch[] = [];
+  /** Since when a suspect path is let hold too many slots. */
+  private readonly crowded = new Map<Trunk, number>();
+  private readonly trunkJudges = new WeakMap<Trunk, TrunkJudge>();
+  private readonly idle = new IdleJudge();
+  private nextLookMs = 0;
+  private isHanging = false;
+
+  constructor(world: SimWorld, breaches: string[]) {
+    this.world = world;
+    this.breaches = breaches;
+    for (const client of world.clients) this.watch(client);
+  }
+
+  watch(client: SimClient): void {
+    for (const use of client.uses) {
+      const server = this.world.servers.find(({ serverid }) => serverid === use.serverid)!;
+      this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY, up: [] });
+    }
+  }
+
+  /**
+   * Everything is answered, every slot free, and nothing executing. A server may still execute for a client that asks no more: one that is
+   * dead, or that was replaced a moment ago and whose session has not been told to end yet. That has its time to come to an end too.
+   */
+  get isQuiet(): boolean {
+    const { users, servers } = this.world;
+    const isAnswered = users.every((user) => !user.isBusy) && this.trunks.every((trunk) => occupied(trunk) === 0);
+    return isAnswered && servers.every((server) => staying(server).every(({ session }) => executing(session) === 0));
+  }
+
+  /** Looks for what hangs; cheap when it is not time yet. */
+  look(): void {
+    const nowMs = this.world.clock.monotonicMs();
+    if (nowMs < this.nextLookMs || this.isHanging) return;
+    this.nextLookMs = nowMs + LOOK_MS;
+    for (const watch of this.watches) this.lookAt(watch, nowMs);
+    for (const volume of this.world.volumes) this.lookAtLosses(volume);
+    for (const client of this.world.clients) {
+      for (const user of client.users) {
+        this.lookAtStall(client, user, nowMs);
+        const forgottenMs = this.idle.forgottenMs(client.isGood ? user.volume : null, nowMs);
+        if (forgottenMs !== null)
+          this.breaches.push(`${user.name}: nothing is out for ${Math.round(forgottenMs)} ms, and unanswered is ${user.oldest}`);
+      }
+      for (const { trunk } of client.namespace.servers.values()) {
+        this.lookAtSlots(trunk, client.isGood, nowMs);
+        this.lookAtTrunk(client, trunk, nowMs);
+      }
+    }
+  }
+
+  /** After the last misfortune and the time to recover. */
+  quiet(): void {
+    for (const user of this.world.users) {
+      if (user.outstanding > 0 && !user.isReplaced)
+        this.breaches.push(`${user.name}: ${user.outstanding} I/Os are unanswered at the end: ${user.oldest}`);
+    }
+    for (const trunk of this.trunks) {
+      const { slots, windowUsedBytes } = insideOf(trunk);
+      if (occupied(trunk) > 0) this.breaches.push(`${occupied(trunk)} slots are not free at the end, ${slots.quarantined} in quarantine`);
+      if (windowUsedBytes !== 0) this.breaches.push(`The window is ${windowUsedBytes} bytes at the end`);
+    }
+    for (const server of this.world.servers) {
+      for (const { session, node } of staying(server)) {
+        const open: Map<number, unknown> = Reflect.get(Reflect.get(session, 'volumes'), 'open');
+        const left = executing(session);
+        if (open.size > this.world.shape.volumes) this.breaches.push(`${server.name} has ${open.size} handles open for ${node}`);
+        if (left !== 0) this.breaches.push(`${left} requests are executing at ${server.name} at the end`);
+      }
+    }
+  }
+
+  /** Who still believes to have a volume that is another one's. */
+  get unheard(): string[] {
+    const deaf = this.world.users.filter(
+      ({ target, volume, epoch, isReplaced }) => volume !== null && !isReplaced && target.judge.lostMs(epoch) !== null,
+    );
+    return deaf.map(({ name }) => name);
+  }
+
+  /** After every client and server has ended in order. */
+  closed(): void {
+    for (const client of this.world.clients) {
+      const { bodies, outputs } = client.pools;
+      if (bodies.lent.size > 0) this.breaches.push(`${bodies.lent.size} body buffers of ${client.name} are not back`);
+      if (outputs.lent.size > 0) this.breaches.push(`${outputs.lent.size} output buffers of ${client.name} are not back`);
+      if (!client.process.isKilled && client.process.timersPending > 0)
+        this.breaches.push(`${client.process.timersPending} timers of ${client.name} are left`);
+    }
+    for (const server of this.world.servers) {
+      if (server.sessions.size > 0) this.breaches.push(`${server.sessions.size} sessions of ${server.name} do not end`);
+      if (server.listener.timersPending > 0) this.breaches.push(`${server.listener.timersPending} timers of ${server.name} are left`);
+    }
+  }
+
+  private lookAtLosses({ name, serverid, storage, losses }: SimVolume): void {
+    const isGood = storage.isGood && this.world.servers.some((server) => server.serverid === serverid && server.isGood);
+    const late = losses.look(isGood ? LOOK_MS : 0, storage.openings);
+    if (late === null) return;
+    this.breaches.push(`V1: ${name}: ${late}`);
+    losses.noticed();
+  }
+
+  private lookAtStall({ isGood }: SimClient, user: SimUser, nowMs: number): void {
+    const server = this.world.servers.find(({ serverid }) => serverid === user.target.serverid);
+    const slowSaidMs = server?.slowSaidMs.get(user.node) ?? Number.NEGATIVE_INFINITY;
+    const lateMs = user.stall.overdueMs(isGood ? user.volume : null, Math.max(user.oldestMs, slowSaidMs + WORD_LASTS_MS), nowMs);
+    if (lateMs !== null)
+      this.breaches.push(`E2: ${user.name} waits ${Math.round(lateMs)} ms longer than its stall ${user.policy}: ${user.oldest}`);
+  }
+
+  private lookAtSlots(trunk: Trunk, isGood: boolean, nowMs: number): void {
+    const { slots } = insideOf(trunk);
+    const holder = trunk.paths.find((path) => path.suspect && slots.quarantinedOn(path.number) > 0);
+    if (!isGood || holder === undefined || slots.quarantined <= slots.size / 4) {
+      this.crowded.delete(trunk);
+      return;
+    }
+    const sinceMs = this.crowded.get(trunk) ?? nowMs;
+    this.crowded.set(trunk, sinceMs);
+    if (nowMs - sinceMs <= QUARANTINE_MS) return;
+    this.crowded.delete(trunk);
+    this.breaches.push(
+      `S6: ${slots.quarantined} of ${slots.size} slots are in quarantine for ${Math.round(nowMs - sinceMs)} ms, path ${holder.number} is suspect and holds ${slots.quarantinedOn(holder.number)}`,
+    );
+  }
+
+  private lookAtTrunk(client: SimClient, trunk: Trunk, nowMs: number): void {
+    const { times, user } = this.world.shape;
+    const judge = this.trunkJudges.get(trunk) ?? new TrunkJudge(times, Math.min(SEGMENT_BYTES, user.largeSectors * SECTOR_BYTES));
+    this.trunkJudges.set(trunk, judge);
+    if (!client.isGood) judge.forget();
+    const wrong = client.isGood ? judge.look(trunk.paths, insideOf(trunk).slots, nowMs) : null;
+    if (wrong !== null) this.breaches.push(`S2: ${client.name}: ${wrong}`);
+  }
+
+  private get trunks(): Trunk[] {
+    const { world } = this;
+    return world.clients.flatMap((client) =>
+      [...client.namespace.servers.values()].filter(({ serverid }) => !world.isReplaced(client, serverid)).map(({ trunk }) => trunk),
+    );
+  }
+
+  private lookAt(watch: Watch, nowMs: number): void {
+    const { client, server, use } = watch;
+    if (!this.isGood(watch)) {
+      watch.goodSinceMs = Number.POSITIVE_INFINITY;
+      watch.pathSinceMs = Number.POSITIVE_INFINITY;
+      watch.up = [];
+      return;
+    }
+    const up = this.pathsUp(watch);
+    if (up.length === 0) watch.pathSinceMs = Number.POSITIVE_INFINITY;
+    else if (!up.some((path) => watch.up.includes(path))) watch.pathSinceMs = nowMs;
+    watch.up = up;
+    if (watch.goodSinceMs === Number.POSITIVE_INFINITY) watch.goodSinceMs = nowMs;
+    const { oldestMs, oldest, endedMs } = use.user;
+    const waitedMs = nowMs - Math.max(oldestMs, watch.goodSinceMs);
+    const gapMs = nowMs - Math.max(oldestMs, endedMs, watch.pathSinceMs);
+    const { shape } = this.world;
+    const gapMaxMs = GAP_WITH_PATH_MS + turnsMs(shape, 1);
+    const hangMs = HANG_MS + (shape.isLossy ? LOSSY_HANG_MS : 0) + CHAIN * turnsMs(shape, shape.user.depth);
+    if (waitedMs <= hangMs && gapMs <= gapMaxMs) return;
+    this.isHanging = true;
+    const what =
+      gapMs > gapMaxMs
+        ? `no I/O ends for ${Math.round(gapMs)} ms although a path is up`
+        : `an I/O waits for ${Math.round(waitedMs)} ms although nothing stands in its way`;
+    this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
+  }
+
+  /** Paths that are up, on a route in order, and nothing of their connection was lost. */
+  private pathsUp({ client, server }: Watch): Path[] {
+    return client.namespace.routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
+      const links = this.goodRoute(local.address, remote.address, server)?.living ?? [];
+      const isUp = state === 'up' && links.some((link) => !link.isLost && link.client === path?.connection.transport);
+      return isUp && path !== null ? [path] : [];
+    });
+  }
+
+  private isGood({ client, server, use }: Watch): boolean {
+    const { target, isReplaced } = use.user;
+    if (!client.isGood || !server.isGood || !target.storage.isGood || target.form !== null || isReplaced) return false;
+    return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
+  }
+
+  /** The route to the server that is in order, or null. */
+  private goodRoute(localAddress: string, address: string, server: SimServer): SimRoute | null {
+    if (!server.addresses.includes(address)) return null;
+    const route = this.world.network.routeOf(localAddress, address);
+    return route !== null && route.goodSinceMs !== Number.POSITIVE_INFINITY ? route : null;
+  }
+}
+
+/**
+ * How long the last of all requests that may be out waits for its turn, where few slots meet storage that is often late: those of `depth`
+ * I/Os of every volume, each in its segments.
+ */
+function turnsMs({ volumes, user, storage, slots }: WorldShape, depth: number): number {
+  const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_MIN_BYTES);
+  return (volumes * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
+}
+
+function insideOf(trunk: Trunk): DispatcherInside {
+  return Reflect.get(trunk, 'dispatcher');
+}
+
+function occupied(trunk: Trunk): number {
+  const { slots } = insideOf(trunk);
+  return slots.size - slots.freeCount;
+}
+
+/** Sessions that are not being ended: one that is waits for what it began, and that it comes to an end is judged at the close. */
+function staying({ sessions }: SimServer): SimSession[] {
+  return [...sessions.values()].filter(({ isEnding }) => !isEnding);
+}
+
+function executing(session: Session): number {
+  const slots: SlotTable = Reflect.get(session, 'slots');
+  return slots.executing;
+}

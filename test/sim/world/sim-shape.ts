@@ -1,0 +1,133 @@
+// What world a seed makes: how many of everything, how fast, how troubled. All are drawn here, from one source of randomness.
+// Small numbers on purpose: few slots and sequence numbers that wrap after two or four uses, because what is used again too early shows
+// only then.
+
+import type { StallPolicy } from '@rsio/common/config/schema/types';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { RouteShape } from '../network/sim-network.ts';
+import type { StorageShape } from '../storage/sim-storage.ts';
+import type { UserShape } from '../machines/sim-user.ts';
+
+export interface WorldShape {
+  readonly servers: number;
+  readonly clients: number;
+  /** Interfaces of each client and of each server: paths of a trunk are their product. */
+  readonly locals: number;
+  readonly remotes: number;
+  /** Per client and server; of these so many are the same for all clients, who fight for them. */
+  readonly volumes: number;
+  readonly fought: number;
+  /** Between two who want the same volume, ms. */
+  readonly rivalGapMs: number;
+  readonly sectors: number;
+  readonly slots: number;
+  readonly seqModulus: number;
+  readonly digest: boolean;
+  /** Its servers know REVOKE; else they are of an older build. */
+  readonly revokes: boolean;
+  readonly times: LivenessTimes;
+  readonly logSizeBytes: number;
+  /** Some of its routes lose packets all the time. */
+  readonly isLossy: boolean;
+  readonly faultGapMs: number;
+  readonly handOverMs: number;
+  readonly controlMs: number;
+  /** A volume's stall policy is one of these. */
+  readonly stalls: readonly StallPolicy[];
+  readonly user: Omit<UserShape, 'policy'>;
+  readonly storage: StorageShape;
+}
+
+const KIB = 1024;
+/** One world of so many has servers of an older build. */
+const OLDER_SERVER_SEEDS = 4;
+/** I/Os of one world, all users together. */
+const WORLD_IOS = 4000;
+/** Share of the worlds in which routes lose packets, and how many of them a route loses one way. */
+const LOSSY_CHANCE = 0.3;
+const NO_LOSS = { there: 0, back: 0 };
+const LOSSES = [0, 0, 0.002, 0.01, 0.05];
+const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
+
+/** Fifteen cells. */
+const TIGHT_LOG_TOTAL_BYTES = 64 * KIB;
+
+const TIMES: readonly LivenessTimes[] = [
+  { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 },
+  { heartbeatMs: 500, suspectMs: 100, deadMs: 1500 },
+  { heartbeatMs: 250, suspectMs: 60, deadMs: 800 },
+];
+
+export function drawShape(random: SeededRandom, seed: number): WorldShape {
+  const servers = random.chance(0.25) ? 2 : 1;
+  const clients = random.pick([1, 1, 1, 2, 2, 3]);
+  const [locals, remotes] = random.pick([
+    [1, 1],
+    [1, 2],
+    [2, 1],
+    [1, 2],
+    [2, 2],
+    [1, 3],
+    [2, 3],
+    [2, 4],
+  ] as const);
+  const volumes = random.pick([1, 1, 2, 3]);
+  const isLarge = random.chance(0.05);
+  const fought = clients > 1 && random.chance(0.7) ? random.int(1, volumes) : 0;
+  const users = servers * clients * volumes;
+  return {
+    servers,
+    clients,
+    locals,
+    remotes,
+    volumes,
+    fought,
+    rivalGapMs: random.pick([100, 300, 1000]),
+    sectors: isLarge ? LARGE_VOLUME_SECTORS : random.pick([64, 256, 512]),
+    slots: random.pick([256, 64, 40, 16, 16, 10]),
+    seqModulus: random.pick([2, 2, 4, 0x10000]),
+    digest: random.chance(0.2),
+    // Not drawn: every other number of a seed stays what it was.
+    revokes: seed % OLDER_SERVER_SEEDS !== 0,
+    times: random.pick(TIMES),
+    logSizeBytes: random.pick([0, 64 * KIB, 1024 * KIB, 1024 * KIB]),
+    isLossy: random.chance(LOSSY_CHANCE),
+    faultGapMs: random.pick([100, 200, 400, 1000]),
+    handOverMs: random.pick([1, 15, 60]),
+    controlMs: random.pick([1, 20]),
+    stalls: random.pick<readonly StallPolicy[]>([['forever'], ['forever'], ['forever', 'fail'], ['fail', 1000, 5000]]),
+    user: {
+      ios: Math.ceil(WORLD_IOS / users / (isLarge ? 4 : 1)),
+      flushes: random.chance(0.8),
+      depth: random.pick([1, 4, 16, 32, 48]),
+      smallSectors: random.pick([1, 4, 8]),
+      largeChance: isLarge ? 0.1 : random.pick([0.1, 0.1, 0.5]),
+      largeSectors: isLarge ? LARGE_VOLUME_SECTORS / 2 : 48,
+      thinkMs: random.pick([1, 5, 20]),
+    },
+    storage: {
+      fast: random.pick([1, 0.9, 0.5, 0, 0, 0]),
+      effectMs: random.pick([0.5, 3, 10]),
+      endMs: random.pick([0.5, 3, 10]),
+      lateChance: random.pick([0.01, 0.1, 0.3]),
+    },
+  };
+}
+
+/** `log-total` of each client: tight in a third of the worlds. Not drawn, so that every seed stays the world that it was. */
+export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
+  return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;
+}
+
+export function drawRoute(random: SeededRandom, isLossy: boolean): RouteShape {
+  return {
+    latencyMs: random.pick([0.05, 0.2, 1, 5]),
+    jitterMs: random.pick([0.05, 0.5, 5]),
+    bytesPerMs: random.pick([2_000, 20_000, 125_000, 1_250_000]),
+    cutChance: random.pick([0.01, 0.1, 0.4]),
+    loss: isLossy ? { there: random.pick(LOSSES), back: random.pick(LOSSES) } : NO_LOSS,
+  };
+}

@@ -1,0 +1,361 @@
+// Clients and servers on one simulated clock, network and storage, all from one seed: users read and write while misfortunes befall
+// everything; then all is well again, and what must be true at the end is judged: everything answered, nothing lent, nothing occupied,
+// nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
+
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { type ClientNames, SimClient, type SimMachineId, type Use } from '../machines/sim-client.ts';
+import { SimClock } from '../base/sim-clock.ts';
+import { SimForms } from '../machines/sim-forms.ts';
+import { SimFacts } from '../machines/sim-facts.ts';
+import { SimFaults } from '../faults/sim-faults.ts';
+import { Judge } from './sim-judge.ts';
+import { SimMachine } from '../machines/sim-machine.ts';
+import { SimNetwork } from '../network/sim-network.ts';
+import { SimRivals } from '../machines/sim-rivals.ts';
+import { SimServer } from '../machines/sim-server.ts';
+import { drawRoute, drawShape, type WorldShape, logTotalOf } from './sim-shape.ts';
+import { SimStorage } from '../storage/sim-storage.ts';
+import { SimUser } from '../machines/sim-user.ts';
+import { SimVolume } from '../machines/sim-volume.ts';
+import { whenPeerErrs } from '../base/peer-errors.ts';
+import { whenSessionIsLeft } from '../base/session-watch.ts';
+import { PromiseWatch } from '../base/promise-watch.ts';
+import { drawHandlesMax, setSeqModulus } from '../base/small-numbers.ts';
+import { EVENT, Trace } from '../base/trace.ts';
+
+/** What machines are is drawn from numbers of its own: all else is as it was without. */
+const STARTS_SEED = 16_000_009;
+const NODEKEY = '0123456789abcdef';
+/** A world whose users are not through by then is healed all the same. */
+const TROUBLED_MAX_MS = 120_000;
+/** After the last misfortune the users go on for so long at most. */
+const CALM_MAX_MS = 120_000;
+/** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
+export const RECOVERY_MAX_MS = 60_000;
+/** How often it is looked whether that is so. */
+const LOOK_MS = 10;
+/** Time that ends need: last words, drains. */
+const CLOSING_MS = 30_000;
+const EVENTS_MAX = 20_000_000;
+/** Thrown when a hunt has found something. */
+const FOUND = new Error('Something is not as it must be');
+
+export class SimWorld {
+  readonly clock = new SimClock();
+  readonly trace: Trace;
+  readonly shape: WorldShape;
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly servers: SimServer[] = [];
+  readonly clients: SimClient[] = [];
+  readonly users: SimUser[] = [];
+  readonly volumes: SimVolume[] = [];
+  readonly rivals: SimRivals;
+  readonly faults: SimFaults;
+  private readonly forms: SimForms;
+  readonly breaches: string[] = [];
+  pathFailures = 0;
+  private readonly judge: Judge;
+  private isHunt = false;
+  private readonly promises = new PromiseWatch();
+  private readonly starts: SeededRandom;
+  private lives = 0;
+  private processes = 0;
+
+  constructor(seed: number, line: ((line: string) => void) | null) {
+    const { clock } = this;
+    this.trace = new Trace(line, () => clock.monotonicMs());
+    const random = new SeededRandom(seed);
+    this.random = random;
+    this.starts = new SeededRandom(seed + STARTS_SEED);
+    this.shape = drawShape(random, seed);
+    setSeqModulus(this.shape.seqModulus);
+    drawHandlesMax(seed);
+    whenPeerErrs((sentence) => void this.breaches.push(sentence));
+    whenSessionIsLeft((sentence) => void this.breaches.push(sentence));
+    if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
+    this.forms = new SimForms(seed, clock, this.trace);
+    this.network = new SimNetwork(clock, random);
+    for (let index = 0; index < this.shape.servers; index++) this.addServer(index);
+    for (let index = 0; index < this.shape.clients; index++) {
+      const node = `node${index}`;
+      this.addClient({ label: node, node, machine: { name: node, boot: node, instance: this.firstInstance() } }, () => this.shape.user.ios);
+    }
+    const { network, servers, clients, volumes, trace } = this;
+    this.faults = new SimFaults(
+      {
+        clock,
+        random,
+        network,
+        servers,
+        clients,
+        volumes,
+        trace,
+        secondInstance: (of) => this.addInstance(of),
+        takeOver: ({ users }) => this.rivals.takeOver(users),
+      },
+      this.shape.faultGapMs,
+    );
+    this.rivals = new SimRivals(clock, random, clients, volumes, this.shape.rivalGapMs);
+    this.judge = new Judge(this, this.breaches);
+  }
+
+  /** Runs the seed; gives everything that was not as it must be. `isHunt`: the first of it will do, and the seed ends there. */
+  async run(isHunt: boolean): Promise<string[]> {
+    this.isHunt = isHunt;
+    try {
+      await this.live();
+    } catch (thrown) {
+      if (thrown !== FOUND) throw thrown;
+    } finally {
+      this.promises.stop();
+    }
+    return this.found;
+  }
+
+  private get found(): string[] {
+    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches)];
+  }
+
+  private async live(): Promise<void> {
+    const { clock } = this;
+    await this.runUntil(() => this.users.every((user) => user.isNearlyDone), TROUBLED_MAX_MS);
+    this.trace.say('-- all is well again');
+    this.faults.heal();
+    this.forms.heal();
+    await this.runUntil(() => this.users.every((user) => !user.isBusy), clock.monotonicMs() + CALM_MAX_MS);
+    this.rivals.stop();
+    for (const user of this.users) user.stop();
+    const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
+    await this.runUntil(() => this.judge.isQuiet, lastMs);
+    this.judge.quiet();
+    await this.runUntil(() => this.forgetful.length === 0, clock.monotonicMs() + RECOVERY_MAX_MS);
+    for (const { name, oracle } of this.forgetful)
+      this.breaches.push(`V1: ${oracle.forgotten} sectors that the storage of ${name} has forgotten are not brought back`);
+    const isVerified = (): boolean => this.volumes.every((volume) => this.isVerified(volume));
+    await this.runUntil(() => isVerified() && this.users.every((user) => !user.isBusy), lastMs + RECOVERY_MAX_MS);
+    for (const volume of this.volumes) if (!this.isVerified(volume)) this.breaches.push(`${volume.name} cannot be read to its end`);
+    for (const user of this.users) user.stop();
+    await this.hear();
+    await this.close();
+    this.trace.note(EVENT.END, clock.events, 0, 0);
+  }
+
+  /** Volumes whose storage has forgotten what their holders are to bring back. */
+  private get forgetful(): SimVolume[] {
+    return this.volumes.filter(({ oracle, users }) => oracle.forgotten > 0 && users.some((user) => user.isHolder && !user.isReplaced));
+  }
+
+  /** Whoever has the volume reads all of it, else one that can have it takes it; true: it is read, or nobody may have it. */
+  private isVerified(volume: SimVolume): boolean {
+    const able = volume.users.filter((user) => !user.isReplaced);
+    if (able.length === 0 || able.some((user) => user.isVerified)) return true;
+    if (able.some((user) => user.insists)) return false;
+    const user = able.find(({ isHolder }) => isHolder) ?? able[0]!;
+    user.verify();
+    this.clientOf(user).insist(user);
+    return false;
+  }
+
+  /** Everybody hears that he has lost his volume, also who has nothing to do with it any more. */
+  private async hear(): Promise<void> {
+    await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
+    for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
+  }
+
+  clientOf(user: SimUser): SimClient {
+    return this.clients.find(({ users }) => users.includes(user))!;
+  }
+
+  /** This server will not serve a client any more, or another one of the same nodename has been served since. */
+  isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
+    const server = this.servers.find((one) => one.serverid === serverid)!;
+    const served = server.servedClient(names.node);
+    return server.isReplaced(number) || (served !== null && !numbers.has(served) && !server.isReplaced(served));
+  }
+
+  private addServer(index: number): void {
+    const { clock, random, trace, shape } = this;
+    const name = `server${index}`;
+    const sessions = {
+      random,
+      slots: shape.slots,
+      controlMs: shape.controlMs,
+      breach: (sentence: string) => void this.breaches.push(sentence),
+      nextLife: () => ++this.lives,
+    };
+    const machine = new SimMachine(random, this.forms.areCompared ? new SimFacts() : null);
+    const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
+    const starts = (server: SimServer): void => this.forms.starts(server);
+    const ports = {
+      clock,
+      random,
+      trace,
+      nodekey: NODEKEY,
+      machine,
+      sessions,
+      starts,
+      stepped,
+      handOverMs: shape.handOverMs,
+      revokes: shape.revokes,
+    };
+    const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
+    this.servers.push(server);
+    for (let at = 0; at < shape.fought; at++) this.addVolume(server, `v${at}`);
+  }
+
+  private addVolume(server: SimServer, name: string): SimVolume {
+    const { clock, random, shape } = this;
+    const storage = new SimStorage(shape.sectors, shape.storage, random, clock);
+    const other = new SimStorage(shape.sectors, shape.storage, random, clock);
+    const volume = new SimVolume(`${server.name}-${name}`, server.serverid, this.volumes.length + 1, storage, other, this.trace);
+    volume.oracle.replayed = () => this.faults.replayed(volume);
+    volume.oracle.shown = () => this.faults.shown(volume);
+    this.volumes.push(volume);
+    server.machine.add(volume);
+    return volume;
+  }
+
+  private addressesOf(serverid: number): string[] {
+    return Array.from({ length: this.shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
+  }
+
+  /** A client of the same nodename, which has half of what is still to be done. */
+  private addInstance(of: SimClient): void {
+    const { random, clients, shape } = this;
+    if (clients.length > shape.clients) return;
+    const { node, machine } = of.names;
+    const label = `${node}b`;
+    const isSame = random.chance(0.5);
+    const names = {
+      label,
+      node,
+      machine: isSame ? this.sameMachine(machine, label) : { name: label, boot: label, instance: random.int(0, 2) },
+    };
+    this.judge.watch(this.addClient(names, (target) => of.users.find((user) => user.target === target)!.share()));
+  }
+
+  /** The machine itself, or a copy of it that has the same files and was booted by itself. */
+  private sameMachine(machine: SimMachineId, label: string): SimMachineId {
+    const { starts } = this;
+    return starts.chance(0.5) ? machine : { ...machine, boot: label, instance: Math.max(0, machine.instance - starts.int(0, 1)) };
+  }
+
+  /** Now and then the last ones that there can be. */
+  private firstInstance(): number {
+    return this.starts.chance(0.1) ? INSTANCE_MAX - this.starts.int(0, 3) : 0;
+  }
+
+  private addClient(names: ClientNames, iosOf: (target: SimVolume) => number): SimClient {
+    const { clock, random, network, trace, shape } = this;
+    const index = this.clients.length;
+    const locals = Array.from({ length: shape.locals }, (_unused, at) => `127.45.${index}.${at + 1}`);
+    const remotes: { name: string; address: string }[] = [];
+    const uses: Use[] = [];
+    for (const server of this.servers) {
+      for (const address of this.addressesOf(server.serverid)) {
+        remotes.push({ name: server.name, address });
+        for (const local of locals) network.addRoute(local, address, server, drawRoute(random, this.shape.isLossy));
+      }
+      for (const target of this.volumesFor(names.node, server))
+        uses.push({ serverid: server.serverid, user: this.addUser(names, target, iosOf(target)) });
+    }
+    const ports = {
+      clock,
+      random,
+      network,
+      trace,
+      nodekey: NODEKEY,
+      digest: shape.digest,
+      times: shape.times,
+      logSizeBytes: shape.logSizeBytes,
+      logTotalBytes: logTotalOf(shape),
+      breach: (sentence: string) => void this.breaches.push(sentence),
+      pathFailed: () => {
+        this.pathFailures++;
+      },
+      nextProcess: () => ++this.processes,
+    };
+    const client = new SimClient(names, locals, remotes, uses, ports);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Those that all want, and the node's own, of which a first instance finds none yet. */
+  private volumesFor(node: string, server: SimServer): SimVolume[] {
+    const { fought, volumes } = this.shape;
+    const all = this.volumes.filter(({ serverid }) => serverid === server.serverid);
+    const own = all.filter(({ users }) => users.length > 0 && users.every((user) => user.node === node) && fought < volumes);
+    const made = own.length > 0 ? own : Array.from({ length: volumes - fought }, (_unused, at) => this.addVolume(server, `${node}-${at}`));
+    return [...all.slice(0, fought), ...made];
+  }
+
+  private addUser(names: ClientNames, target: SimVolume, ios: number): SimUser {
+    const { clock, random, trace, shape } = this;
+    const policy = random.pick(shape.stalls);
+    const user: SimUser = new SimUser(
+      names,
+      this.users.length + 1,
+      target,
+      { ...shape.user, ios, policy },
+      { clock, random, trace, lives: () => this.lives, isReplaced: () => this.isReplaced(this.clientOf(user), target.serverid) },
+    );
+    this.users.push(user);
+    target.users.push(user);
+    return user;
+  }
+
+  /** Until it is so, looked at now and then, or until that time. */
+  private async runUntil(isSo: () => boolean, endMs: number): Promise<void> {
+    const { clock } = this;
+    let nextMs = 0;
+    await this.runWhile(() => {
+      if (clock.monotonicMs() < nextMs) return true;
+      nextMs = clock.monotonicMs() + LOOK_MS;
+      if (this.isHunt && this.found.length > 0) throw FOUND;
+      return !isSo() && clock.monotonicMs() < endMs;
+    });
+  }
+
+  private async runWhile(condition: () => boolean): Promise<void> {
+    while (this.stepsWhile(condition)) {
+      await this.promises.pass();
+      this.promises.haveMoved = false;
+      this.clock.drainSoon();
+      this.judge.look();
+    }
+  }
+
+  /** True: promises are to move before the next event. */
+  private stepsWhile(condition: () => boolean): boolean {
+    const { clock, judge, promises } = this;
+    while (condition()) {
+      if (!clock.step() || clock.events > EVENTS_MAX) {
+        this.breaches.push(`After ${clock.events} events the world does not go on`);
+        return false;
+      }
+      if (promises.haveMoved) return true;
+      judge.look();
+    }
+    return false;
+  }
+
+  private async close(): Promise<void> {
+    const { clock } = this;
+    for (const client of this.clients) client.stop('The world ends');
+    const endMs = clock.monotonicMs() + CLOSING_MS;
+    let isOver = false;
+    clock.after(CLOSING_MS, () => {
+      isOver = true;
+    });
+    // Again and again: a connection that was under way may begin one when an old process is gone.
+    const endSessions = (): void => {
+      for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
+      if (!isOver) clock.after(1000, endSessions);
+    };
+    clock.after(1000, endSessions);
+    await this.runWhile(() => !isOver && clock.monotonicMs() <= endMs);
+    this.judge.closed();
+  }
+}

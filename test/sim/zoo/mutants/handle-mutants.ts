@@ -1,0 +1,99 @@
+// Mutants of what an OPEN may meet, and of how handles, their holds and their numbers end. Leaves running them to the zoo.
+// Invariant: each breaks one rule, in one place.
+
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { HandleRelease, type Released } from '@rsio/protocol/client/handle-release';
+import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { Opener } from '@rsio/protocol/client/opener';
+import type { OpenAnswer } from '@rsio/protocol/wire/messages';
+import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
+import { override } from '../../base/override.ts';
+import { all, type Mutant } from './mutant.ts';
+
+interface AttachmentInner {
+  room: { end(): void };
+}
+
+interface OpeningInner {
+  spare: unknown;
+}
+
+interface OpenerInner {
+  openings: Map<Attachment, OpeningInner>;
+  handles: { drop(handle: number): void };
+}
+
+export const HANDLE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'waiting-dropped',
+    rule: 'L1',
+    breaks: "What waits for room is forgotten when the log's own FLUSH fails",
+    apply: () =>
+      override<{ waiting: unknown[] }, [unknown, number], void>(LogRoom, 'goWithout', () => (self) => {
+        self.waiting.length = 0;
+      }),
+  },
+  {
+    name: 'log-ends-on-readonly',
+    rule: 'R6',
+    breaks: 'A volume that comes back read-only or shared is taken as it is, and ends the log',
+    apply: () =>
+      all(
+        override(Attachment, 'whyUnfit', () => () => null),
+        override<AttachmentInner, [OpenAnswer], void>(Attachment, 'opened', (original) => (self, answer) => {
+          if (answer.readonly || answer.shared) self.room.end();
+          original(self, answer);
+        }),
+      ),
+  },
+  {
+    name: 'other-blocks-taken',
+    rule: 'R6',
+    breaks: 'A volume that comes back in other blocks is taken as it is',
+    apply: () =>
+      override<Attachment, [OpenAnswer], string | null>(
+        Attachment,
+        'whyUnfit',
+        (original) => (self, answer) => original(self, { ...answer, blockSizeBytes: self.volume?.blockSizeBytes ?? answer.blockSizeBytes }),
+      ),
+  },
+  {
+    name: 'unfit-let-go',
+    rule: 'R6',
+    breaks: 'Who waits for his volume to be what it was closes it meanwhile, and with it goes the hold',
+    apply: () =>
+      override<OpenerInner, [Attachment, number, string], void>(
+        Opener,
+        'waitUntilFit',
+        (original) => (self, attachment, handle, sentence) => {
+          original(self, attachment, handle, sentence);
+          self.openings.get(attachment)!.spare = null;
+          self.handles.drop(handle);
+        },
+      ),
+  },
+  {
+    name: 'no-renewal',
+    rule: 'R7',
+    breaks: 'Neither end leaves a session whose handle numbers are used up',
+    apply: () =>
+      all(
+        override(HandleNumbers, 'whyEnd', () => () => null),
+        override(Opener, 'renew', () => () => false),
+      ),
+  },
+  {
+    name: 'close-refused',
+    rule: 'H1',
+    breaks: 'CLOSE is said while a request of the handle is out, and a refusal is taken for the end of the hold',
+    apply: () =>
+      all(
+        override<object, [() => void], void>(Attachment, 'whenNothingIsOut', () => (_self, then) => then()),
+        override<object, [number, number, string | null, Released], void>(
+          HandleRelease,
+          'later',
+          () => (_self, _tries, _ms, _sentence, released) => released(null),
+        ),
+      ),
+  },
+];

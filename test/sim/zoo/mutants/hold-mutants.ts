@@ -1,0 +1,245 @@
+// Mutants of rules H1 to H4: who holds a volume, what must be over before another one does, and what a client makes of it when it has lost
+// one. They break the production Holders, the sessions' revoking and the client's attachments; what only processes and files decide in
+// production is broken in the simulator's listener, and says so. Leaves running them to the zoo.
+
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { Opener } from '@rsio/protocol/client/opener';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { Server } from '@rsio/rsiod/network/server';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { Opening } from '@rsio/rssrv/holds/hold-table';
+import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import type { OpenVolume } from '@rsio/rssrv/session/request';
+import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
+import { override } from '../../base/override.ts';
+import { SimFacts } from '../../machines/sim-facts.ts';
+import { SimMachine } from '../../machines/sim-machine.ts';
+import { SimSession } from '../../machines/sim-session.ts';
+import { all, type Mutant } from './mutant.ts';
+
+type GrantArguments = [volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts];
+type EndOthers = [volume: ServedVolume, opening: Opening, ports: GrantPorts];
+
+interface VolumesInner {
+  open: Map<number, OpenVolume>;
+  opening: Set<unknown>;
+}
+
+interface SessionInner {
+  claimant: ClientIdentity;
+  granted: Set<string>;
+  host: { holds(): { holders: Holders } };
+}
+
+interface AttachmentInner {
+  phase: string;
+  slotsHeld: number;
+}
+
+interface OpenerInner {
+  openAfter(attachment: Attachment, delayMs: number): void;
+}
+
+const FOR_EVER = Number.MAX_SAFE_INTEGER;
+
+/** OPENs get to the holders as `change` makes them. */
+function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void {
+  return override<Holders, GrantArguments, Promise<Grant>>(
+    Holders,
+    'grant',
+    (original) => (self, volumeId, client, request, ports) => original(self, volumeId, client, change(request), ports),
+  );
+}
+
+/** Steps 1 and 2 of a take-over have other ports. */
+function otherSteps(change: (ports: GrantPorts) => Partial<GrantPorts>): () => void {
+  return override<Holders, EndOthers, Promise<string | null>>(
+    Holders,
+    'endOthers',
+    (original) => (self, volume, opening, ports) => original(self, volume, opening, { ...ports, ...change(ports) }),
+  );
+}
+
+const LISTENER_SIDE: readonly Mutant[] = [
+  {
+    name: 'hold-ends-with-session',
+    rule: 'H1',
+    breaks: 'A hold ends when the process of its session is gone',
+    apply: () =>
+      override<SessionInner, [], void>(SimSession, 'gone', (original) => (self) => {
+        const { holders } = self.host.holds();
+        for (const volume of self.granted) void holders.release(volume, self.claimant, FOR_EVER);
+        original(self);
+      }),
+  },
+  {
+    name: 'no-wait',
+    rule: 'H2',
+    breaks: 'A volume is given to the next while the process of the last is still being told',
+    apply: () =>
+      otherSteps((ports) => ({
+        endHold: async (...hold) => {
+          void ports.endHold(...hold);
+          return true;
+        },
+      })),
+  },
+  {
+    name: 'no-fsync',
+    rule: 'H2',
+    breaks: 'A volume is given to the next without a sync of what the last has written',
+    apply: () => otherSteps(() => ({ sync: async () => undefined })),
+  },
+  {
+    name: 'epoch-after-grant',
+    rule: 'H2',
+    breaks: 'A grant is answered before the new holder is kept',
+    apply: () =>
+      override<Holders, [string, unknown, unknown], Promise<void>>(Holders, 'change', (original) => async (self, ...change) => {
+        void original(self, ...change);
+      }),
+  },
+  {
+    name: 'epoch-volatile',
+    rule: 'H2',
+    breaks: 'Holders and epochs are kept where a boot clears them (of the simulated machine)',
+    apply: () =>
+      override<SimMachine, [], void>(SimMachine, 'crashed', (original) => (self) => {
+        self.file.kept = null;
+        original(self);
+      }),
+  },
+  {
+    name: 'resume-ungated',
+    rule: 'H2',
+    breaks: 'Who comes back after a loss is granted anew what is free by then',
+    apply: () => otherRequest((request) => ({ ...request, resume: null })),
+  },
+  {
+    name: 'no-grace',
+    rule: 'H3',
+    breaks: 'A take-over need not wait for a holder who has still to bring back what the storage has lost',
+    apply: () => otherRequest((request) => (request.take === TAKE.OVER ? { ...request, take: TAKE.FORCE } : request)),
+  },
+  {
+    name: 'no-memory',
+    rule: 'H4',
+    breaks: 'An instance that was replaced may come back',
+    apply: () => override(Holders, 'isCurrent', () => () => true),
+  },
+  {
+    name: 'replaced-elsewhere',
+    rule: 'H4',
+    breaks: 'An instance that another machine has replaced is not remembered',
+    apply: () =>
+      all(
+        override<Holders, [ClientIdentity, unknown], Promise<void>>(
+          Holders,
+          'noteInstance',
+          (original) => (self, client) => original(self, client, null),
+        ),
+        override<Holders, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
+          Holders,
+          'change',
+          (original) => (self, volume, holds, node) => original(self, volume, holds, node),
+        ),
+      ),
+  },
+  {
+    name: 'other-file-served',
+    rule: 'H5',
+    breaks: 'A held volume comes back from another file (broken in the simulated server: production asks where files are)',
+    apply: () => override(SimFacts, 'changed', () => () => null),
+  },
+  {
+    name: 'shorter-served',
+    rule: 'H5',
+    breaks: 'A held volume comes back shorter than it was (of the simulated server)',
+    apply: () => override(SimFacts, 'shrunk', () => () => null),
+  },
+  {
+    name: 'copy-replaces',
+    rule: 'H4',
+    breaks: 'Whoever has as many starts as the one that is heard takes its place, whatever its boot and process',
+    apply: () =>
+      override<Holders, [ClientIdentity, ClientIdentity, number], boolean>(
+        Holders,
+        'mayReplace',
+        (original) => (self, before, newcomer, silentMs) =>
+          (before.machine === newcomer.machine && before.instance <= newcomer.instance) || original(self, before, newcomer, silentMs),
+      ),
+  },
+];
+
+const WORKER_SIDE: readonly Mutant[] = [
+  {
+    name: 'grant-on-close',
+    rule: 'H2',
+    breaks: 'A revoked handle counts as over when nothing new starts on it, while it still executes',
+    apply: () =>
+      override<VolumesInner, [string, number], Promise<boolean>>(SessionVolumes, 'revoke', (original) => async (self, volume, epoch) => {
+        void original(self, volume, epoch);
+        return true;
+      }),
+  },
+  {
+    name: 'revoke-opens',
+    rule: 'H2',
+    breaks: 'An OPEN under way while its volume is revoked becomes a handle all the same',
+    apply: () =>
+      override<VolumesInner, [string, number], Promise<boolean>>(SessionVolumes, 'revoke', (original) => (self, ...what) => {
+        const { opening } = self;
+        self.opening = new Set();
+        const revoked = original(self, ...what);
+        self.opening = opening;
+        return revoked;
+      }),
+  },
+];
+
+const CLIENT_SIDE: readonly Mutant[] = [
+  {
+    name: 'stale-reported',
+    rule: 'H2',
+    breaks: 'I/O on a revoked handle ends with STALE, and the volume is not opened again',
+    apply: () => override(Attachment, 'keepStale', () => () => false),
+  },
+  {
+    name: 'stale-answered-early',
+    rule: 'H2',
+    breaks: 'A revoked volume is opened again while requests of its old handle are out',
+    apply: () =>
+      override<AttachmentInner, [], void>(Attachment, 'leaveRevoked', (original) => (self) => {
+        const { slotsHeld } = self;
+        self.slotsHeld = 0;
+        original(self);
+        self.slotsHeld = slotsHeld;
+      }),
+  },
+  {
+    name: 'taken-waits',
+    rule: 'H2',
+    breaks: 'I/O of a volume that was taken waits, and is tried again',
+    apply: () =>
+      override<OpenerInner, [Attachment, number, string], void>(Opener, 'refused', (original) => (self, attachment, status, sentence) => {
+        if (attachment.volume !== null && status === STATUS.TAKEN) self.openAfter(attachment, 1000);
+        else original(self, attachment, status, sentence);
+      }),
+  },
+  {
+    name: 'attach-beside-leaving',
+    rule: 'H1',
+    breaks: 'A volume is opened again while an earlier attachment of it is leaving',
+    apply: () => override<object, [Attachment], boolean>(Opener, 'isBehind', () => () => false),
+  },
+  {
+    name: 'idle-deaf',
+    rule: 'H2',
+    breaks: 'A client that does nothing with its volume never hears that it has lost it',
+    apply: () => override(Server, 'verifyAttached', () => () => undefined),
+  },
+];
+
+export const HOLD_MUTANTS: readonly Mutant[] = [...LISTENER_SIDE, ...WORKER_SIDE, ...CLIENT_SIDE];

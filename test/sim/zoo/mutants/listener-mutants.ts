@@ -1,0 +1,76 @@
+// Mutants of rules S9 and S10, where the end of one session meets the beginning of the next. In production these are the listener's
+// (rssrv's Admissions and Workers), which need processes; what is broken here is the simulator's listener, by which the same sessions
+// live. Leaves the production listener's own proof to the integration tests.
+
+import type { Proven } from '@rsio/protocol/auth/handshake-server';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { override } from '../../base/override.ts';
+import type { SimEnd } from '../../network/sim-link.ts';
+import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
+import { interfaceAt } from '../../machines/sim-server.ts';
+import { SimSession } from '../../machines/sim-session.ts';
+import type { Mutant } from './mutant.ts';
+
+interface ServerInner {
+  sessions: Map<string, SimSession>;
+  ports: ServerPorts;
+  begin(end: SimEnd, proven: Proven): void;
+}
+
+type HandOver = [session: SimSession, end: SimEnd, proven: Proven];
+
+export const LISTENER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'no-drain',
+    rule: 'S9',
+    breaks: 'The next session begins when the last has been told to end, while it still executes',
+    apply: () =>
+      override<ServerInner, [SimSession, SimEnd, Proven], void>(SimServer, 'replace', () => (self, old, end, proven) => {
+        old.end('E_NO_SESSION', 'The client began a new session');
+        self.begin(end, proven);
+      }),
+  },
+  {
+    name: 'late-socket',
+    rule: 'S9',
+    breaks: 'A socket on its way to a process that has ended is taken by it all the same',
+    apply: () =>
+      override<ServerInner, HandOver, void>(SimServer, 'handOver', () => (self, session, end, proven) => {
+        self.ports.clock.after(self.ports.random.unit() * self.ports.handOverMs, () => admit(session, end, proven));
+      }),
+  },
+  {
+    name: 'late-any-session',
+    rule: 'S9',
+    breaks: "A socket on its way to a session that has ended is given to the next session's process",
+    apply: () =>
+      override<ServerInner, HandOver, void>(SimServer, 'handOver', () => (self, session, end, proven) => {
+        self.ports.clock.after(self.ports.random.unit() * self.ports.handOverMs, () => {
+          const next = self.sessions.get(session.node) ?? session;
+          end.owner = next.process;
+          admit(next, end, proven);
+        });
+      }),
+  },
+  {
+    name: 'orphan',
+    rule: 'S10',
+    breaks: 'A process goes on when its listener is gone, and the next listener does not end it',
+    apply: () =>
+      override<SimSession, [], void>(SimSession, 'kill', (original) => (self) => {
+        if (!self.isOrphan) original(self);
+      }),
+  },
+];
+
+function admit({ session }: SimSession, end: SimEnd, { welcomeKey, transcript, features, proof }: Proven): void {
+  if (end.isClosed) return;
+  session.admit(end, {
+    welcomeKey,
+    transcript,
+    arrivedAt: interfaceAt(end.localAddress),
+    digest: features.includes(FEATURE.DIGEST),
+    revoke: features.includes(FEATURE.REVOKE),
+    dead: proof.dead,
+  });
+}

@@ -1,0 +1,87 @@
+// Mutants of rules L1 and L2: what the client keeps of what was answered, and when it may forget it. Leaves running them to the zoo.
+// Invariant: each breaks one rule, in one place.
+
+import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { ReplayLog, type Room } from '@rsio/protocol/client/replay/replay-log';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { override } from '../../base/override.ts';
+import type { Mutant } from './mutant.ts';
+
+interface Clearable {
+  clear(): void;
+}
+
+interface LogInner {
+  cells: Clearable;
+  ranges: Clearable;
+  dropped(request: Request): void;
+}
+
+interface RoomInner {
+  log: ReplayLog | null;
+}
+
+export const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'no-log',
+    rule: 'L1',
+    breaks: 'What was answered is not kept',
+    apply: () => override<LogInner, [Request], void>(ReplayLog, 'answered', () => (self, request) => self.dropped(request)),
+  },
+  {
+    name: 'fua-no-cut',
+    rule: 'L1',
+    breaks: 'A FUA write that was answered leaves in the log what it overlaps',
+    apply: () =>
+      override<LogInner, [Request], void>(ReplayLog, 'answered', (original) => (self, request) => {
+        if ((request.flags & FLAG.FUA) === 0) original(self, request);
+        else self.dropped(request);
+      }),
+  },
+  {
+    name: 'write-through-off',
+    rule: 'L1',
+    breaks: 'What fits in no log, or where there is none, goes without FUA and is not kept',
+    apply: () =>
+      override<RoomInner, [Request], boolean>(LogRoom, 'admits', (original) => (self, request) => {
+        const wasFua = (request.flags & FLAG.FUA) !== 0;
+        const goes = original(self, request);
+        if (wasFua || (request.flags & FLAG.FUA) === 0) return goes;
+        request.flags &= ~FLAG.FUA;
+        self.log?.dropped(request);
+        return goes;
+      }),
+  },
+  {
+    name: 'total-waited-for',
+    rule: 'L1',
+    breaks: 'What finds no room in the total waits, though nothing of its own log can make some',
+    apply: () =>
+      override<LogInner, [Request], Room>(ReplayLog, 'reserve', (original) => (self, request) => {
+        const room = original(self, request);
+        return room === 'total' ? 'flush' : room;
+      }),
+  },
+  {
+    name: 'trim-all',
+    rule: 'L2',
+    breaks: 'A FLUSH that is answered OK takes out all that is in the log then',
+    apply: () =>
+      override<LogInner, [number, number], void>(ReplayLog, 'flushed', (original) => (self, mark, submittedMs) => {
+        original(self, mark, submittedMs);
+        self.cells.clear();
+        self.ranges.clear();
+      }),
+  },
+  {
+    name: 'trim-on-failed-flush',
+    rule: 'L2',
+    breaks: 'A FLUSH that fails takes out what it would have covered',
+    apply: () =>
+      override<RoomInner, [Request, number], void>(LogRoom, 'answered', (original) => (self, request, status) => {
+        original(self, request, request.op === OP.FLUSH ? STATUS.OK : status);
+      }),
+  },
+];

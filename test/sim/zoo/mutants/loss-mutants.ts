@@ -1,0 +1,82 @@
+// Mutants of rule V1: that a server notices what its storage has lost, ends the storage's life, and revokes what stands on it. They break
+// what sessions do; what only processes and files decide in production is broken in the simulator's listener, and says so.
+// Leaves running them to the zoo.
+
+import { STATUS } from '@rsio/protocol/wire/status';
+import { FlushGate } from '@rsio/rssrv/backends/common/flush-gate';
+import type { IoDone } from '@rsio/rssrv/backends/common/backend';
+import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
+import { override } from '../../base/override.ts';
+import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
+import { SimSession } from '../../machines/sim-session.ts';
+import type { Mutant } from './mutant.ts';
+
+interface SessionInner {
+  isClean: boolean;
+}
+
+interface ServerInner {
+  ports: ServerPorts;
+}
+
+const LATE_LIFE_MS = 100;
+
+export const LOSS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'gate-forgets',
+    rule: 'V1',
+    breaks: 'A flush after a failed one of the same handle may be answered OK',
+    apply: () =>
+      override<{ failure: number }, [IoDone], void>(FlushGate, 'flush', (original) => (self, done) => {
+        self.failure = STATUS.OK;
+        original(self, done);
+      }),
+  },
+  {
+    name: 'flush-error-swallowed',
+    rule: 'V1',
+    breaks: 'A sync that fails is answered OK',
+    apply: () => override<object, [IoDone], void>(FlushGate, 'flush', (original) => (self, done) => original(self, () => done(STATUS.OK))),
+  },
+  {
+    name: 'lost-untold',
+    rule: 'V1',
+    breaks: 'A sync that fails is answered with its error, and nothing else comes of it',
+    apply: () => override(VolumeSyncs, 'syncEnded', () => () => undefined),
+  },
+  {
+    name: 'no-self-sync',
+    rule: 'V1',
+    breaks: 'Nothing is synced that nobody asks for',
+    apply: () => override(VolumeSyncs, 'tick', () => () => undefined),
+  },
+  {
+    name: 'lost-unrevoked',
+    rule: 'V1',
+    breaks: 'The handles of a storage whose life has ended stay (in the simulated listener)',
+    apply: () => override(SimSession, 'revokeLost', () => () => undefined),
+  },
+  {
+    name: 'life-late',
+    rule: 'V1',
+    breaks: 'Handles are revoked before the new life has begun (in the simulated listener)',
+    apply: () =>
+      override<ServerInner, [string], void>(SimServer, 'lost', (original) => (self, volume) => {
+        const { machine, clock } = self.ports;
+        const lost = machine.lost.bind(machine);
+        machine.lost = () => void clock.after(LATE_LIFE_MS, () => lost(volume));
+        original(self, volume);
+        machine.lost = lost;
+      }),
+  },
+  {
+    name: 'lost-error',
+    rule: 'V1',
+    breaks: 'The end of a process that was killed, perhaps with an error that it was told, begins no new life (in the simulated listener)',
+    apply: () =>
+      override<SessionInner, [], void>(SimSession, 'gone', (original) => (self) => {
+        self.isClean = true;
+        original(self);
+      }),
+  },
+];

@@ -1,0 +1,52 @@
+// What a mutant is, and the private members of production classes that mutants touch. Leaves the mutants to their tables.
+// Invariant: a mutant changes production classes from outside and is undone by what `apply` gives.
+
+import type { Header } from '@rsio/protocol/wire/header';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import type { Slots } from '@rsio/protocol/client/requests/slots';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import { override } from '../../base/override.ts';
+
+export interface Mutant {
+  readonly name: string;
+  /** Of docs/PROTOCOL.md. */
+  readonly rule: string;
+  readonly breaks: string;
+  apply(): () => void;
+}
+
+export interface SlotInner {
+  seq: number;
+  request: Request | null;
+  copies: number[];
+  taken: boolean;
+  hedged: boolean;
+}
+
+export interface SlotsInner {
+  slots: SlotInner[];
+}
+
+export interface DispatcherInner {
+  slots: Slots;
+  resends: number[];
+  expected(path: Path, header: Header): Request | null;
+  fenced(path: number): void;
+}
+
+/** Undoes several overrides, the last first. */
+export function all(...undos: (() => void)[]): () => void {
+  return () => {
+    for (const undo of undos.reverse()) undo();
+  };
+}
+
+/** A client that lets an answer pass which this path does not owe: part of mutants whose damage rule S3 would cut short. */
+export function lettingStrayAnswersPass(): () => void {
+  return override<DispatcherInner, [Path, Header], Request | null>(
+    Dispatcher,
+    'expected',
+    (original) => (self, path, header) => (self.slots.owes(header.slot, header.seq, path.number) ? original(self, path, header) : null),
+  );
+}

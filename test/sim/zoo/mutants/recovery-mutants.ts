@@ -1,0 +1,269 @@
+// Mutants of rules R1 and R2: what a client sends again when the storage has begun a new life, and in which order.
+// Those whose damage the log's own assertions would cut short break these as well, and say so. Leaves running them to the zoo.
+
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { changesContent } from '@rsio/protocol/client/requests/overlap';
+import { Opener } from '@rsio/protocol/client/opener';
+import type { Replay } from '@rsio/protocol/client/replay/replay';
+import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { ReplaySender } from '@rsio/protocol/client/replay/replay-sender';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import { override, overrideGetter } from '../../base/override.ts';
+import { all, type Mutant } from './mutant.ts';
+
+interface AttachmentInner {
+  name: string;
+  phase: string;
+  volume: OpenAnswer | null;
+  log: ReplayLog | null;
+  room: { log: ReplayLog | null };
+  sendable: Request[];
+  sendableHead: number;
+  resends: Request[];
+  resendsOut: number;
+  replays: { hasNext: boolean; replay: Replay | null; drop(): void };
+  moveTo(phase: string, reason: string): void;
+  leaveResending(): void;
+}
+
+interface ReplayInner {
+  life: string;
+  out: number;
+  readonly hasNext: boolean;
+}
+
+interface LogInner {
+  life: string | null;
+  replay: ReplayInner | null;
+  cells: { pool: object };
+}
+
+type GrantArguments = [volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts];
+
+const isRead = ({ op }: Request): boolean => op === OP.READ;
+const isFlush = ({ op }: Request): boolean => op === OP.FLUSH;
+const isChange = ({ op }: Request): boolean => changesContent(op);
+
+/** Puts the first request of this kind that waits to its turn; false: there is none, or it is another phase. */
+function isEarly(self: AttachmentInner, phase: string, may: (request: Request) => boolean): boolean {
+  if (self.phase !== phase) return false;
+  const at = self.sendable.findIndex((request, index) => index >= self.sendableHead && may(request));
+  if (at < 0) return false;
+  const [request] = self.sendable.splice(at, 1);
+  self.sendable.splice(self.sendableHead, 0, request!);
+  return true;
+}
+
+/** In this phase new requests of this kind go out as well, and first. */
+function early(phase: string, may: (request: Request) => boolean): () => void {
+  return all(
+    overrideGetter<AttachmentInner, boolean>(Attachment, 'hasSendable', (self, original) => isEarly(self, phase, may) || original(self)),
+    override<AttachmentInner, [], Request>(
+      Attachment,
+      'peek',
+      (original) => (self) => (isEarly(self, phase, may) ? self.sendable[self.sendableHead]! : original(self)),
+    ),
+    override<AttachmentInner, [], Request | null>(Attachment, 'next', (original) => (self) => {
+      if (!isEarly(self, phase, may)) return original(self);
+      self.phase = 'ready';
+      const request = original(self);
+      self.phase = phase;
+      // Its answer counts as that of one which was sent again.
+      if (phase === 'resending' && request !== null && isChange(request)) self.resendsOut++;
+      return request;
+    }),
+    lettingAnswersPass('answered'),
+    lettingAnswersPass('flushed'),
+  );
+}
+
+/** A log that takes answers amid a replay. */
+function lettingAnswersPass(method: string): () => void {
+  return override<LogInner, unknown[], void>(ReplayLog, method, (original) => (self, ...args) => {
+    const { replay } = self;
+    self.replay = null;
+    original(self, ...args);
+    self.replay = replay;
+  });
+}
+
+function sentIsDone(): () => void {
+  return override<AttachmentInner, [], Request | null>(Attachment, 'next', (original) => (self) => {
+    const { replay } = self.replays;
+    const request = original(self);
+    if (self.phase !== 'replaying' || replay === null || replay.hasNext) return request;
+    const log = self.log as unknown as LogInner;
+    log.life = replay.life;
+    log.replay = null;
+    self.replays.drop();
+    self.moveTo('resending', '');
+    self.leaveResending();
+    return request;
+  });
+}
+
+function resendInReplay(): () => void {
+  const sent = new WeakSet<Request>();
+  const isOne = (self: AttachmentInner): boolean => self.phase === 'replaying' && self.resends.length > 0;
+  return all(
+    overrideGetter<AttachmentInner, boolean>(Attachment, 'hasSendable', (self, original) => isOne(self) || original(self)),
+    override<AttachmentInner, [], Request>(
+      Attachment,
+      'peek',
+      (original) => (self) => self.resends.at(isOne(self) ? -1 : Infinity) ?? original(self),
+    ),
+    override<AttachmentInner, [], Request | null>(Attachment, 'next', (original) => (self) => {
+      if (!isOne(self)) return original(self);
+      const request = self.resends.pop()!;
+      sent.add(request);
+      return request;
+    }),
+    override<AttachmentInner, [Request, number], void>(Attachment, 'answered', (original) => (self, request, status) => {
+      if (sent.delete(request) && self.phase === 'resending') self.resendsOut++;
+      original(self, request, status);
+    }),
+    lettingAnswersPass('answered'),
+  );
+}
+
+/** Whoever comes back after a loss is granted anew what is free by then. */
+function grantingAnew(): () => void {
+  return override<Holders, GrantArguments, Promise<Grant>>(
+    Holders,
+    'grant',
+    (original) => (self, volumeId, client, request, ports) => original(self, volumeId, client, { ...request, resume: null }, ports),
+  );
+}
+
+function anyIdentity(): () => void {
+  return override<object, [AttachmentInner, Buffer | undefined], void>(Opener, 'answered', (original) => (self, attachment, body) => {
+    const { identity } = decodeOpenAnswer(body!, 0, body!.length);
+    if (attachment.volume !== null) attachment.volume = { ...attachment.volume, identity };
+    original(self, attachment, body);
+  });
+}
+
+/** By process and volume: logs of attachments that are over. */
+function logsThatStay(): () => void {
+  const kept = new WeakMap<object, Map<string, ReplayLog>>();
+  const of = (log: ReplayLog): Map<string, ReplayLog> => {
+    const { pool } = (log as unknown as LogInner).cells;
+    const logs = kept.get(pool) ?? new Map<string, ReplayLog>();
+    kept.set(pool, logs);
+    return logs;
+  };
+  return all(
+    override<AttachmentInner, [string, string], void>(Attachment, 'moveTo', (original) => (self, phase, reason) => {
+      const { log } = self.room;
+      if (phase === 'failed' && log !== null && !log.isEmpty) {
+        of(log).set(self.name, log);
+        self.room.log = null;
+      }
+      original(self, phase, reason);
+    }),
+    override<AttachmentInner, [OpenAnswer], void>(Attachment, 'opened', (original) => (self, volume) => {
+      const { log } = self.room;
+      const old = log === null ? undefined : of(log).get(self.name);
+      if (old !== undefined && self.volume === null) {
+        of(old).delete(self.name);
+        self.room.log = old;
+      }
+      original(self, volume);
+    }),
+  );
+}
+
+export const RECOVERY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'replay-after-takeover',
+    rule: 'R1',
+    breaks: 'Who gets a volume back that he had lost sends again what he has of it (and a server that knows no `resume` lets him)',
+    apply: () => all(grantingAnew(), anyIdentity()),
+  },
+  {
+    name: 'log-survives-identity',
+    rule: 'R1',
+    breaks: 'The log of a volume that was lost is that of the next attachment',
+    apply: logsThatStay,
+  },
+  {
+    name: 'adopt-at-open',
+    rule: 'R2',
+    breaks: 'The log takes the new life when OPEN is answered, before it was sent again',
+    apply: () =>
+      override<LogInner, [string], Replay | null>(ReplayLog, 'opened', (original) => (self, life) => {
+        const replay = original(self, life);
+        self.life = life;
+        return replay;
+      }),
+  },
+  {
+    name: 'replay-sent-is-done',
+    rule: 'R2',
+    breaks: 'The log takes the new life when all of it is sent, before it is answered',
+    apply: sentIsDone,
+  },
+  {
+    name: 'replay-error-ignored',
+    rule: 'R2',
+    breaks: 'A piece of the log that is answered with an error counts as brought back',
+    apply: () =>
+      override<object, [Request, number, ReplayLog], string>(
+        ReplaySender,
+        'answered',
+        (original) => (self, request, _status, log) => original(self, request, STATUS.OK, log),
+      ),
+  },
+  {
+    name: 'replay-goes-on',
+    rule: 'R2',
+    breaks: 'A replay that was interrupted goes on where it was, in yet another life too',
+    apply: () =>
+      override<LogInner, [string], ReplayInner | null>(ReplayLog, 'opened', (original) => (self, life) => {
+        const before = self.replay;
+        const replay = original(self, life);
+        if (replay === null || before === null || !before.hasNext) return replay;
+        before.life = life;
+        before.out = 0;
+        self.replay = before;
+        return before;
+      }),
+  },
+  {
+    name: 'resend-in-replay',
+    rule: 'R2',
+    breaks: 'What was unanswered is sent again together with the log (which takes the answers)',
+    apply: resendInReplay,
+  },
+  {
+    name: 'reads-in-replay',
+    rule: 'R2',
+    breaks: 'READs go while the log is sent again',
+    apply: () => early('replaying', isRead),
+  },
+  {
+    name: 'writes-in-replay',
+    rule: 'R2',
+    breaks: 'New changes go while the log is sent again (which takes the answers)',
+    apply: () => early('replaying', isChange),
+  },
+  {
+    name: 'flush-in-replay',
+    rule: 'R2',
+    breaks: 'FLUSH goes while the log is sent again (which takes the answer)',
+    apply: () => early('replaying', isFlush),
+  },
+  {
+    name: 'reads-in-resend',
+    rule: 'R2',
+    breaks: 'READs go while unanswered changes are sent again',
+    apply: () => early('resending', isRead),
+  },
+];

@@ -1,0 +1,110 @@
+// Mutants of rules E1 and E2: when waiting I/O is given up, and what keeps it from running over newer data afterwards.
+// Leaves running them to the zoo.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import { Request } from '@rsio/protocol/client/requests/request';
+import { Trunk } from '@rsio/protocol/client/trunk';
+import type { StallWatch } from '@rsio/rsiod/volumes/stall';
+import { Volume } from '@rsio/rsiod/volumes/volume';
+import { override } from '../../base/override.ts';
+import { all, type Mutant } from './mutant.ts';
+
+interface TrunkInner {
+  closeAll(reason: string): void;
+  submit(request: Request): void;
+}
+
+interface VolumeInner {
+  readonly clock: Clock;
+  readonly attachment: Attachment;
+  /** Not there before the constructor is through. */
+  readonly stall?: StallWatch;
+  giveUp(): void;
+}
+
+/** With a buffer of its own, and nobody who hears of it. */
+function copyOf(request: Request): Request {
+  const others = { buffer: Buffer.from(request.buffer), owner: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
+  return Object.assign(new Request(), request, others);
+}
+
+export const STALL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'stays-in-session',
+    rule: 'E1',
+    breaks: 'I/O that was sent is given up, and the session goes on without a fence',
+    apply: () =>
+      all(
+        override(Trunk, 'leaveSession', () => () => undefined),
+        override(Trunk, 'fence', () => () => true),
+      ),
+  },
+  {
+    name: 'fences-only',
+    rule: 'E1',
+    breaks: 'I/O that was sent is given up, and new I/O goes when every path that carried it is FENCED',
+    apply: () =>
+      all(
+        override<TrunkInner, [], void>(Trunk, 'leaveSession', () => (self) => {
+          self.closeAll('Requests were given up');
+        }),
+        override(Trunk, 'fence', () => () => false),
+      ),
+  },
+  {
+    name: 'session-left',
+    rule: 'E1',
+    breaks: 'The session is left for the I/O of one volume, though its handle could be revoked, and all volumes stand still',
+    apply: () => override(Trunk, 'fence', () => () => false),
+  },
+  {
+    name: 'given-up-receives',
+    rule: 'E1',
+    breaks: 'The rest of an answer that was coming in goes on into the buffer of what was given up',
+    apply: () =>
+      override<Dispatcher, [Attachment, unknown], unknown>(
+        Dispatcher,
+        'giveUp',
+        (original) => (self, attachment) => original(self, attachment, []),
+      ),
+  },
+  {
+    name: 'detach-leaves-out',
+    rule: 'E1',
+    breaks: 'A detach by force while I/O goes leaves what is out to itself',
+    apply: () =>
+      override<Volume, [], void>(Volume, 'giveUp', (original) => (self) => {
+        if (self.attachment.standing === 'halted') original(self);
+      }),
+  },
+  {
+    name: 'given-up-again',
+    rule: 'E1',
+    breaks: 'A change that was given up is sent again all the same',
+    apply: () =>
+      override<TrunkInner, [Attachment], Request[]>(Trunk, 'giveUp', (original) => (self, attachment) => {
+        const given = original(self, attachment);
+        for (const request of given) self.submit(copyOf(request));
+        return given;
+      }),
+  },
+  {
+    name: 'stall-unheeded',
+    rule: 'E2',
+    breaks: 'When its time is over, I/O goes on waiting',
+    apply: () => override(Volume, 'giveUp', () => () => undefined),
+  },
+  {
+    name: 'stall-impatient',
+    rule: 'E2',
+    breaks: 'I/O is given up as soon as the last path is lost',
+    apply: () =>
+      override<VolumeInner, [], void>(Volume, 'standingChanged', (original) => (self) => {
+        original(self);
+        const policy = self.stall?.policy ?? 'forever';
+        if (policy !== 'forever' && self.attachment.standing === 'halted') self.clock.soon(() => self.giveUp());
+      }),
+  },
+];

@@ -1,0 +1,111 @@
+// Mutants of a measured trunk: what becomes of requests on a path that falls silent, of copies that are sent before that (hedges, probes),
+// and of paths that nothing is sent on. Leaves running them to the zoo.
+
+import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import { Liveness } from '@rsio/protocol/client/paths/liveness';
+import type { Path } from '@rsio/protocol/client/paths/path';
+import type { Request } from '@rsio/protocol/client/requests/request';
+import { type AnswerKind, Slots } from '@rsio/protocol/client/requests/slots';
+import { ANSWER } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
+import { override } from '../../base/override.ts';
+import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type SlotsInner } from './mutant.ts';
+
+interface LivenessInner {
+  times: LivenessTimes;
+  readonly owner: { distrust(path: Path, reason: string): void };
+}
+
+/** Whatever of the right op and seq comes in a slot is taken for its answer. */
+function takingUnowedAnswers(): () => void {
+  return override<DispatcherInner, [Path, Header], Request | null>(Dispatcher, 'expected', (original) => (self, path, header) => {
+    const { slots } = self;
+    if (slots.owes(header.slot, header.seq, path.number)) return original(self, path, header);
+    const request = header.slot < slots.size && slots.seqOf(header.slot) === header.seq ? slots.requestOf(header.slot) : null;
+    return request !== null && (header.op & ~ANSWER) === request.op && header.count === request.count ? request : null;
+  });
+}
+
+export const TRUNK_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'silent-kept',
+    rule: 'S2',
+    breaks: 'What is out on a path that has fallen silent is sent again when that is dead, not before',
+    apply: () =>
+      override<DispatcherInner, [readonly Path[]], void>(Dispatcher, 'findResends', () => (self, paths) => {
+        self.resends = self.slots.unserved((number) => paths.some((path) => path.number === number));
+      }),
+  },
+  {
+    name: 'silent-trusted',
+    rule: 'S2',
+    breaks: 'Silence makes no path suspect',
+    apply: () =>
+      override<LivenessInner, [readonly Path[], number], void>(Liveness, 'judge', (original) => (self, paths, nowMs) => {
+        const { owner } = self;
+        Object.defineProperty(owner, 'distrust', { value: () => undefined, configurable: true });
+        original(self, paths, nowMs);
+        Reflect.deleteProperty(owner, 'distrust');
+      }),
+  },
+  {
+    name: 'silent-for-ever',
+    rule: 'S2',
+    breaks: 'No path is ever found dead: one that shows nothing is waited for as long as that lasts',
+    apply: () =>
+      override<LivenessInner, [readonly Path[], number], void>(Liveness, 'judge', (original) => (self, paths, nowMs) => {
+        const { times } = self;
+        self.times = { ...times, deadMs: Number.POSITIVE_INFINITY };
+        original(self, paths, nowMs);
+        self.times = times;
+      }),
+  },
+  {
+    name: 'first-path-only',
+    rule: 'S2',
+    breaks: 'All goes over the first path that is not suspect, and nothing over the others',
+    apply: () =>
+      override<object, [readonly Path[], number], void>(Dispatcher, 'send', (original) => (self, paths, nowMs) => {
+        const first = paths.find(({ suspect }) => !suspect) ?? paths[0]!;
+        original(self, [first], nowMs);
+      }),
+  },
+  {
+    name: 'no-probe',
+    rule: 'S2',
+    breaks: 'A path that is idle, because it was slow once or others are first, is never tried again',
+    apply: () => override(Dispatcher, 'probe', () => () => undefined),
+  },
+  {
+    name: 'hedge-answers-both',
+    rule: 'S4',
+    breaks: 'The first answer of a READ that was asked for twice counts for both copies',
+    apply: () =>
+      all(
+        override<SlotsInner, [number, number, number], AnswerKind>(Slots, 'answer', (original) => (self, index, seq, path) => {
+          const kind = original(self, index, seq, path);
+          const slot = self.slots[index]!;
+          if (kind === 'result' && slot.hedged) slot.copies.length = 0;
+          return kind;
+        }),
+        lettingStrayAnswersPass(),
+      ),
+  },
+  {
+    name: 'probe-uncounted',
+    rule: 'S4',
+    breaks: 'Nobody keeps that a probe is out: its slot is used again, and its answer is taken for that of the next request',
+    apply: () =>
+      all(
+        override<DispatcherInner, [Request, readonly Path[]], void>(Dispatcher, 'probe', (original) => (self, request, paths) => {
+          const { slot } = request;
+          const before = [...self.slots.copiesOf(slot)];
+          original(self, request, paths);
+          const copies = self.slots.copiesOf(slot) as number[];
+          copies.splice(0, copies.length, ...before);
+        }),
+        takingUnowedAnswers(),
+      ),
+  },
+];

@@ -1,0 +1,75 @@
+// A host whose programs have mounts of their own: nobody else's namespace takes a copy of what is mounted there, which would keep it busy, and
+// all of it is gone with the last of its processes. Loop devices belong to the whole machine, so those on its files are detached before.
+// Never touches the devices from within the test's own process: a dead one would hold it up.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { TestContext } from 'vitest';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
+import { RELEASE } from '../programs/reaper.ts';
+import { type RunResult, run, wellOf } from '../programs/programs.ts';
+
+const RELEASE_MS = 20_000;
+const SHELL_SECONDS = '60';
+const SHELL_MS = 70_000;
+
+/** What a machine must be able to do, each with what is missing where it cannot. */
+const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
+  ['unshare --mount true', 'mounts of its own (root, CAP_SYS_ADMIN)'],
+  ['exec 3<> /dev/fuse', '/dev/fuse that can be opened (modprobe fuse)'],
+  ['losetup --find', 'a free loop device (modprobe loop)'],
+];
+
+/** Why there can be no devices here; null: there can. */
+export function whyNoDevices(): string | null {
+  const lacking = ABILITIES.find(([command]) => spawnSync('sh', ['-c', command], { stdio: 'ignore', timeout: RELEASE_MS }).status !== 0);
+  return lacking === undefined ? null : `needs ${lacking[1]}`;
+}
+
+/** Skips the test where there can be no devices. */
+export function needDevices(context: TestContext): void {
+  const reason = whyNoDevices();
+  context.skip(reason !== null, reason ?? '');
+}
+
+export class DeviceHost {
+  readonly host: Host;
+  /** What a program is run by to have the mounts of this host. */
+  readonly command: readonly string[];
+  private readonly holder: number;
+
+  /** `within`: what puts a program into another network (`ip netns exec NAME`), which becomes the program, as they all do. */
+  constructor(hosts: Hosts, within: readonly string[] = []) {
+    const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
+    const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
+    this.holder = keeper.pid ?? 0;
+    this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
+    this.host = hosts.host(this.command);
+    hosts.onClean(() => {
+      spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });
+      keeper.stdin.end();
+    });
+    this.ready = new Promise((resolve) => keeper.stdout.once('data', () => resolve()));
+  }
+
+  /** Resolves when programs can be run there. */
+  readonly ready: Promise<void>;
+
+  /** A shell command with a time-out; its words are `$1`, `$2`. */
+  shell(command: string, ...words: readonly string[]): Promise<RunResult> {
+    const [first = '', ...rest] = this.command;
+    return run(first, [...rest, 'timeout', '-k', '1', SHELL_SECONDS, 'sh', '-ec', command, 'sh', ...words], { timeoutMs: SHELL_MS });
+  }
+
+  /** One that must succeed; returns stdout. */
+  async well(command: string, ...words: readonly string[]): Promise<string> {
+    return wellOf(command, await this.shell(command, ...words));
+  }
+
+  /** Mount points of its own that are left. */
+  mounts(): string[] {
+    const lines = readFileSync(`/proc/${this.holder}/mountinfo`, 'utf8').split('\n');
+    return lines.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(`${this.host.root}/`));
+  }
+}

@@ -1,0 +1,79 @@
+// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv is gone, the storage has what was flushed
+// and what a seed leaves of the rest, and RUN is as a boot leaves it. Leaves starting rssrv again to the test.
+
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { readLog } from '@rsio/rssrv/backends/faults/unsynced-log';
+import { crashed, RECORD } from '@rsio/rssrv/backends/faults/unsynced-records';
+import type { Host } from '../hosts/host.ts';
+import { waitFor } from '../programs/wait-for.ts';
+
+const END_MS = 10_000;
+
+export interface Crash {
+  /** Sectors of all volumes that had unsynced contents and got one of them. */
+  readonly survived: number;
+}
+
+/** kill -9 of the listener, its server processes and their helpers, at once; resolves when they are gone. */
+export async function killServer(host: Host): Promise<void> {
+  const isLeft = (): boolean => {
+    const left = serverProcesses(host);
+    // First all stand still: a server process whose listener dies a moment before it would flush, as if it had been told to end.
+    for (const how of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of left) signal(pid, how);
+    return left.length > 0;
+  };
+  await waitFor(() => !isLeft(), END_MS, `No process of rssrv below ${host.root}`);
+}
+
+/** The machine crashes: rssrv with all its processes, and what was not synced. */
+export async function machineCrash(host: Host, seed: number): Promise<Crash> {
+  await killServer(host);
+  const random = new SeededRandom(seed);
+  const { runDir } = host.rssrvPaths;
+  let survived = 0;
+  for (const name of readdirSync(runDir).toSorted()) {
+    if (name.startsWith('unsynced-')) survived += bring(path.join(runDir, name), random);
+  }
+  for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
+  return { survived };
+}
+
+/** Number of sectors that the storage gets. */
+function bring(log: string, random: SeededRandom): number {
+  const records = readLog(log);
+  const place = records.find(({ kind }) => kind === RECORD.PLACE)?.data?.toString();
+  if (place === undefined) return 0;
+  const sectors = crashed(records, () => random.unit());
+  const descriptor = openSync(place, 'r+');
+  try {
+    for (const { positionBytes, data } of sectors) writeSync(descriptor, data, 0, SECTOR_BYTES, positionBytes);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  return sectors.length;
+}
+
+/** Listener and server processes; their helpers end with them. */
+function serverProcesses(host: Host): number[] {
+  return host.processes().filter((pid) => /\/rssrv\/|\/rssrv\0/.test(commandLineOf(pid)));
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function signal(pid: number, how: NodeJS.Signals): void {
+  try {
+    process.kill(pid, how);
+  } catch {
+    // It has ended by itself.
+  }
+}

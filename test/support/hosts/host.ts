@@ -1,0 +1,214 @@
+// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. Made by hosts.ts, which
+// also cleans it. Every process of the host, and of no other, carries RSIO_TEST_HOST=ROOT in its environment: so they are found whatever
+// became of their parents, and nothing else is ever signalled.
+
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type DaemonProgram, daemonPaths, type RsiodPaths, type RssrvPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { callControl } from '@rsio/common/control/control-client';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/common/control/methods';
+import { misfit } from '@rsio/common/control/shape';
+import { errnoName } from '@rsio/common/lib/errors';
+import { launcher, type Running, type RunResult, run, start, wellOf } from '../programs/programs.ts';
+import { Reaper } from '../programs/reaper.ts';
+import { waitFor } from '../programs/wait-for.ts';
+
+const MARK = 'RSIO_TEST_HOST';
+/** Longer than the daemons' own bounds for starting and draining. */
+const DAEMON_START_MS = 45_000;
+const DAEMON_END_MS = 25_000;
+const CONFIG_MODE = 0o600;
+const RUN_TIMEOUT_MS = 90_000;
+
+export class Host {
+  readonly root: string;
+  readonly rssrvPaths: RssrvPaths;
+  readonly rsiodPaths: RsiodPaths;
+  private readonly command: readonly string[];
+  private readonly reaper: Reaper;
+
+  /** `command`: what every launcher is run by, with its arguments; empty: by nothing. */
+  constructor(command: readonly string[] = []) {
+    this.command = command;
+    this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
+    this.rssrvPaths = rssrvPaths(this.root);
+    this.rsiodPaths = rsiodPaths(this.root);
+    this.reaper = new Reaper(`${MARK}=${this.root}`, this.root, this.rssrvPaths.memoryDir);
+  }
+
+  /** Writes /etc/dvsc/rssrvcfg or /etc/rscltcfg below the root. */
+  writeConfig(program: DaemonProgram, text: string): void {
+    const file = daemonPaths(this.root, program).configFile;
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, text, { mode: CONFIG_MODE });
+    chmodSync(file, CONFIG_MODE);
+  }
+
+  /** Absolute path of a file below the root; its folder is made. */
+  file(name: string): string {
+    const file = path.join(this.root, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    return file;
+  }
+
+  /** Starts a daemon as a person does, and returns when the prompt is back: up, or with exit code 1 and a reason. */
+  tryStart(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
+    return this.run(program, args, DAEMON_START_MS);
+  }
+
+  /** Starts a daemon that must come up. */
+  async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
+    const result = await this.tryStart(program, args);
+    wellOf(program, result);
+    return result;
+  }
+
+  /** Of the running daemon. Throws when there is none. */
+  pid(program: DaemonProgram): number {
+    return Number.parseInt(readFileSync(daemonPaths(this.root, program).pidFile, 'utf8'), 10);
+  }
+
+  /** SIGTERM to the daemon; resolves when it is gone. Returns how long that took, in ms. */
+  stop(program: DaemonProgram): Promise<number> {
+    return this.end(program, 'SIGTERM');
+  }
+
+  /** SIGKILL to the daemon alone; resolves when it is gone. */
+  kill(program: DaemonProgram): Promise<number> {
+    return this.end(program, 'SIGKILL');
+  }
+
+  /** Pid of the server process of a node's session. Throws when it has none. */
+  worker(node: string): number {
+    const began = [...this.log('rssrv').matchAll(/^Node (\S+) .*began a session, process (\d+)/gm)];
+    const last = began.findLast(([, name]) => name === node);
+    if (last === undefined) throw new Error(`Node ${node} has begun no session`);
+    return Number(last[2]);
+  }
+
+  /** Every living process of this host: daemons, server processes, helpers, commands. */
+  processes(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => pid !== process.pid && this.owns(pid));
+  }
+
+  /** All messages of a daemon's log so far, one per line, without time and level. */
+  log(program: DaemonProgram): string {
+    return textOrEmpty(daemonPaths(this.root, program).logFile)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(messageOf)
+      .join('\n');
+  }
+
+  /** Runs a launcher under this root to its end. */
+  run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
+    const [first = '', ...rest] = this.commandLine(program, args);
+    return run(first, rest, { timeoutMs, env: this.environment() });
+  }
+
+  /** Runs a launcher under this root beside the test, at most two minutes. */
+  beside(program: string, args: readonly string[]): Running {
+    const [first = '', ...rest] = this.commandLine(program, args);
+    return start(first, rest, { timeoutMs: 120_000, env: this.environment() });
+  }
+
+  /** `rsconfig ARGS`; whatever its exit code. */
+  rsconfig(...args: readonly string[]): Promise<RunResult> {
+    return this.run('rsconfig', args);
+  }
+
+  /** `rsconfig ARGS` that must succeed; returns stdout. */
+  async rsconfigWell(...args: readonly string[]): Promise<string> {
+    return wellOf(`rsconfig ${args.join(' ')}`, await this.rsconfig(...args));
+  }
+
+  /** Asks rsiod over its control socket, as rsconfig does. The answer must be of the declared shape to the last field. */
+  async call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
+    const result = await callControl(this.rsiodPaths.controlSocket, method, params);
+    const trouble = misfit(CONTROL_METHODS[method].result, result, 'exactly');
+    if (trouble !== null) throw new Error(`rsiod's answer to ${method} is not what the table says: ${trouble}`);
+    return result;
+  }
+
+  /** NBD URI of an export (`osl/oracle`, `oracle`); '' for the list of exports. */
+  nbdUri(name: string): string {
+    return `nbd+unix:///${name}?socket=${this.rsiodPaths.nbdSocket}`;
+  }
+
+  /** Resolves when `count` paths of rsiod are up. */
+  async pathsUp(count: number, deadlineMs = 10_000): Promise<void> {
+    const isUp = async (): Promise<boolean> => {
+      const { interfaces } = await this.call('status', {});
+      return interfaces.flatMap(({ reps }) => reps).filter(({ state }) => state === 'up').length === count;
+    };
+    await waitFor(isUp, deadlineMs, `${count} paths up`);
+  }
+
+  /** Ends every process of this host and removes its root and its memory volumes. */
+  async clean(): Promise<void> {
+    const memoryFiles = this.memoryFiles();
+    const none = (): boolean => {
+      const left = this.processes();
+      for (const pid of left) signal(pid, 'SIGKILL');
+      return left.length === 0;
+    };
+    await waitFor(none, DAEMON_END_MS, `No process of ${this.root}`);
+    for (const file of memoryFiles) rmSync(file, { force: true });
+    rmSync(this.root, { recursive: true, force: true });
+    this.reaper.dismiss();
+  }
+
+  private async end(program: DaemonProgram, how: NodeJS.Signals): Promise<number> {
+    const pid = this.pid(program);
+    const startMs = performance.now();
+    process.kill(pid, how);
+    await waitFor(() => !this.owns(pid), DAEMON_END_MS, `${program} ends after ${how}`);
+    return performance.now() - startMs;
+  }
+
+  /** A launcher as it is run under this root. */
+  commandLine(program: string, args: readonly string[]): string[] {
+    return [...this.command, launcher(program), '--root', this.root, ...args];
+  }
+
+  /** What a process of this host has in its environment: by this it is found and ended with the host. */
+  environment(): Record<string, string> {
+    return { [MARK]: this.root };
+  }
+
+  private owns(pid: number): boolean {
+    // A zombie has no environment any more.
+    return textOrEmpty(`/proc/${pid}/environ`).split('\0').includes(`${MARK}=${this.root}`);
+  }
+
+  private memoryFiles(): string[] {
+    const text = textOrEmpty(this.rssrvPaths.volumesFile) + textOrEmpty(this.rssrvPaths.configFile);
+    const ids = text.toLowerCase().match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? [];
+    return ids.map((id) => path.join(this.rssrvPaths.memoryDir, `rsio-${id}`));
+  }
+}
+
+function textOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function messageOf(line: string): string {
+  const record: unknown = JSON.parse(line);
+  return typeof record === 'object' && record !== null && 'msg' in record ? String(record.msg) : line;
+}
+
+function signal(pid: number, how: NodeJS.Signals): void {
+  try {
+    process.kill(pid, how);
+  } catch (error) {
+    if (errnoName(error) !== 'ESRCH') throw error;
+  }
+}

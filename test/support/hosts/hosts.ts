@@ -1,0 +1,74 @@
+// What a test file works with: hosts and addresses of its own, all gone after each test (or after the file), whatever happened in it.
+// Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
+
+import { afterAll, afterEach } from 'vitest';
+import { Host } from './host.ts';
+import { freePort, type LoopbackSubnet, uniqueLoopbackSubnets } from './loopback.ts';
+import { endPrograms } from '../programs/programs.ts';
+
+const SERVER_HOST = 10;
+const CLIENT_HOST = 20;
+
+/** Subnets with one server port that is free on the server's address in each. */
+export interface TestNetwork {
+  readonly port: number;
+  readonly subnets: readonly LoopbackSubnet[];
+  /** 127.A.B.10 in each subnet. */
+  readonly serverAddresses: readonly string[];
+  /** 127.A.B.20, the next client's 127.A.B.21. */
+  clientAddresses(client?: number): string[];
+}
+
+export class Hosts {
+  private readonly made: Host[] = [];
+  private readonly undo: (() => unknown)[] = [];
+
+  /** `command`: what its programs are run by, such as `ip netns exec NAME`. */
+  host(command: readonly string[] = []): Host {
+    const host = new Host(command);
+    this.made.push(host);
+    return host;
+  }
+
+  async network(subnetCount = 2): Promise<TestNetwork> {
+    const subnets = await uniqueLoopbackSubnets(subnetCount);
+    for (const subnet of subnets) this.onClean(() => subnet.release());
+    const serverAddresses = subnets.map((subnet) => subnet.address(SERVER_HOST));
+    const port = await freePort(serverAddresses[0] ?? '');
+    return {
+      port,
+      subnets,
+      serverAddresses,
+      clientAddresses: (client = 0) => subnets.map((subnet) => subnet.address(CLIENT_HOST + client)),
+    };
+  }
+
+  /** Runs before the hosts are removed, the last one first, whatever the others do. */
+  onClean(action: () => unknown): void {
+    this.undo.push(action);
+  }
+
+  /** Throws the first of what went wrong, after all was tried. */
+  async clean(): Promise<void> {
+    const failures: unknown[] = [];
+    const attempt = async (action: () => unknown): Promise<void> => {
+      try {
+        await action();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    await attempt(endPrograms);
+    for (const action of this.undo.splice(0).reverse()) await attempt(action);
+    for (const host of this.made.splice(0)) await attempt(() => host.clean());
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** `per`: when the hosts are cleaned; once per file suits tests that only look at the same running daemons. */
+export function useHosts(per: 'test' | 'file' = 'test'): Hosts {
+  const hosts = new Hosts();
+  if (per === 'test') afterEach(() => hosts.clean());
+  else afterAll(() => hosts.clean());
+  return hosts;
+}

@@ -1,0 +1,71 @@
+// fio as the load of a measurement: what is run, and what of its answer counts. Leaves verified I/O to fio.ts, and what is done with the
+// figures to who measures. Invariant: a run with an error gives no figures.
+
+import { run, wellOf } from '../programs/programs.ts';
+
+/** One direction of a job. */
+export interface FioSide {
+  readonly iops: number;
+  readonly bw_bytes: number;
+  readonly io_bytes: number;
+  /** From when it was sent. */
+  readonly clat_ns: { readonly mean: number; readonly max: number };
+  /** From when it was asked for: an engine may already wait while it sends. */
+  readonly lat_ns: { readonly mean: number; readonly percentile?: Readonly<Record<string, number>> };
+}
+
+export interface FioJob {
+  readonly read: FioSide;
+  readonly write: FioSide;
+}
+
+export interface FioRun {
+  /** Engine and place: `--ioengine=nbd`, `--uri=...`. fio knows an engine's options only behind the engine. */
+  readonly where: readonly string[];
+  /** `--rw=read` and the like. */
+  readonly words: readonly string[];
+  readonly size: string;
+  readonly seconds: number;
+  /** Before them, which do not count. */
+  readonly rampSeconds: number;
+}
+
+/** What it may take beyond the times it was told. */
+const SPARE_MS = 60_000;
+const P50 = '50.000000';
+
+/** The one job of fio's answer, which may have lines before it. Throws when it had an error. */
+export function fioJob(stdout: string): FioJob {
+  const start = stdout.indexOf('{');
+  const { jobs } = (start < 0 ? { jobs: [] } : JSON.parse(stdout.slice(start))) as { jobs: (FioJob & { readonly error: number })[] };
+  const [job] = jobs;
+  if (job === undefined || job.error !== 0) throw new Error(`fio failed: ${stdout}`);
+  return job;
+}
+
+/** The direction of a job that has only one. */
+export function onlySide({ read, write }: FioJob): FioSide {
+  return read.io_bytes > 0 ? read : write;
+}
+
+/** Half of the requests took no longer, us. */
+export function medianUs({ lat_ns }: FioSide): number {
+  return (lat_ns.percentile?.[P50] ?? lat_ns.mean) / 1000;
+}
+
+/** `command`: what fio is run by, such as `nsenter ...`; empty: by nothing. */
+export async function runFio(command: readonly string[], { where, words, size, seconds, rampSeconds }: FioRun): Promise<FioJob> {
+  const times = ['--time_based', `--runtime=${seconds}`, ...(rampSeconds > 0 ? [`--ramp_time=${rampSeconds}`] : [])];
+  const args = [
+    '--name=job',
+    ...where,
+    ...words,
+    `--size=${size}`,
+    '--norandommap',
+    '--lat_percentiles=1',
+    ...times,
+    '--output-format=json',
+  ];
+  const [first = '', ...rest] = [...command, 'fio', ...args];
+  return fioJob(wellOf(`fio ${args.join(' ')}`, await run(first, rest, { timeoutMs: (seconds + rampSeconds) * 1000 + SPARE_MS })));
+}

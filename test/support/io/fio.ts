@@ -1,0 +1,81 @@
+// fio on an NBD export, as the judge of whether data came back as it was written: it writes blocks with checksums, reads them back while
+// it goes on writing, and stops at the first difference or I/O error. Leaves faults to the test.
+
+import type { Host } from '../hosts/host.ts';
+import { type Running, start, wellOf } from '../programs/programs.ts';
+
+export interface FioOptions {
+  /** Ends it by itself; default longer than any test, which stops it when it has read back enough, however long that takes. */
+  readonly seconds?: number;
+  /** Part of the volume it uses; default 32m. */
+  readonly size?: string;
+  /** Blocks written before they are read back and compared; default 1024. */
+  readonly verifyBacklog?: number;
+  /** Writes, and as many reads, a second at most; default as many as go. */
+  readonly rateIops?: number;
+}
+
+export interface FioOutcome {
+  readonly writes: number;
+  readonly verifyReads: number;
+  readonly flushes: number;
+  /** Slowest single I/O. */
+  readonly slowestMs: number;
+}
+
+interface FioDirection {
+  readonly total_ios: number;
+  readonly clat_ns: { readonly max: number };
+}
+
+interface FioJob {
+  readonly error: number;
+  readonly read: FioDirection;
+  readonly write: FioDirection;
+  readonly sync: { readonly total_ios: number };
+}
+
+const LONGER_THAN_TESTS_SECONDS = 150;
+const SPARE_SECONDS = 80;
+/** Its exit code after SIGINT, when nothing went wrong; the job's error tells what did. */
+const STOPPED = 128;
+
+export interface RunningFio {
+  /** Rejects with all fio said when one I/O failed or one block differs. */
+  readonly outcome: Promise<FioOutcome>;
+  /** Ends it before its time: what was written last is not read back any more. */
+  stop(): void;
+}
+
+/** Starts fio beside the test. */
+export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
+  // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
+  const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops } = options;
+  // fio knows an engine's options only behind the engine.
+  const args = [
+    ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
+    ...['--rw=randwrite', '--bsrange=4k-128k', `--size=${size}`, '--iodepth=32', '--fsync=128'],
+    ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${verifyBacklog}`, '--verify_state_save=0'],
+    ...(rateIops === undefined ? [] : [`--rate_iops=${rateIops}`]),
+    ...['--time_based', `--runtime=${seconds}`, '--randrepeat=0'],
+  ];
+  const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });
+  const outcome = outcomeOf(running);
+  // A test that fails before it asks must fail with its own error.
+  outcome.catch(() => undefined);
+  return { outcome, stop: () => running.kill('SIGINT') };
+}
+
+async function outcomeOf(running: Running): Promise<FioOutcome> {
+  const result = await running.ended;
+  const stdout = result.code === STOPPED ? result.stdout : wellOf('fio', result);
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };
+  const [job] = jobs;
+  if (job === undefined || job.error !== 0) throw new Error(`fio met error ${job?.error ?? '?'}\n${stdout}${result.stderr}`);
+  return {
+    writes: job.write.total_ios,
+    verifyReads: job.read.total_ios,
+    flushes: job.sync.total_ios,
+    slowestMs: Math.max(job.read.clat_ns.max, job.write.clat_ns.max) / 1e6,
+  };
+}

@@ -1,0 +1,123 @@
+// Writers that stamp every block with a number of its own, through NBD, and what a server's file must hold when one of them loses the
+// volume: of each block the last write that was acknowledged, or the one that was under way. Looks at the file from outside.
+// Invariant: each block is written by one request at a time, so that what may be there is known whenever nobody else writes.
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Host } from '../hosts/host.ts';
+import { NbdIo } from './nbd-io.ts';
+
+const BLOCK_BYTES = 4096;
+const BLOCKS = 64;
+const CONNECTIONS = 4;
+const STAMP_BYTES = 8;
+
+interface Block {
+  /** The last write that its writer was told of; 0: none. */
+  acknowledged: number;
+  /** Sent after that, and not answered, or answered with an error: may be there. */
+  underWay: number | null;
+}
+
+export class StampedFile {
+  /** What must not be. */
+  readonly breaches: string[] = [];
+  private readonly path: string;
+  private readonly blocks: Block[] = Array.from({ length: BLOCKS }, () => ({ acknowledged: 0, underWay: null }));
+  private stamp = 0;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Starts writing on a host where the volume is attached. */
+  async writer(host: Host, exportName: string): Promise<StampedWriter> {
+    const connections: NbdIo[] = [];
+    for (let index = 0; index < CONNECTIONS; index++) connections.push(await NbdIo.open(host.rsiodPaths.nbdSocket, exportName));
+    return new StampedWriter(this, connections);
+  }
+
+  /** Nobody writes any more, or whoever did has lost the volume: what is there is what counts from now on. */
+  look(when: string, writer: StampedWriter): void {
+    writer.hasLost = true;
+    const found = this.read();
+    for (const [index, block] of this.blocks.entries()) {
+      const stamp = found[index];
+      const { acknowledged, underWay } = block;
+      if (stamp === undefined) this.breaches.push(`${when}: block ${index} is half one write and half another`);
+      else if (stamp !== acknowledged && stamp !== underWay)
+        this.breaches.push(`${when}: block ${index} has ${stamp}, acknowledged was ${acknowledged}, under way ${underWay}`);
+      writer.decided.set(index, stamp ?? -1);
+      block.acknowledged = stamp ?? acknowledged;
+      block.underWay = null;
+    }
+  }
+
+  begin(index: number): { readonly stamp: number; readonly data: Buffer } {
+    const stamp = ++this.stamp;
+    this.blocks[index]!.underWay = stamp;
+    const data = Buffer.alloc(BLOCK_BYTES);
+    for (let at = 0; at < BLOCK_BYTES; at += STAMP_BYTES) data.writeBigUInt64BE(BigInt(stamp), at);
+    return { stamp, data };
+  }
+
+  /** The writer was told that its write is done. */
+  acknowledged(writer: StampedWriter, index: number, stamp: number): void {
+    if (writer.hasLost) {
+      if (writer.decided.get(index) !== stamp)
+        this.breaches.push(`Write ${stamp} of block ${index} was acknowledged after its writer had lost the volume, and is not there`);
+      return;
+    }
+    this.blocks[index] = { acknowledged: stamp, underWay: null };
+  }
+
+  /** Stamps of all blocks; undefined: of more than one write. */
+  private read(): (number | undefined)[] {
+    const bytes = Buffer.alloc(BLOCKS * BLOCK_BYTES);
+    const file = openSync(this.path, 'r');
+    readSync(file, bytes, 0, bytes.length, 0);
+    closeSync(file);
+    return this.blocks.map((_, index) => {
+      const block = bytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES);
+      const first = block.subarray(0, STAMP_BYTES);
+      for (let at = 0; at < BLOCK_BYTES; at += STAMP_BYTES) if (!block.subarray(at, at + STAMP_BYTES).equals(first)) return undefined;
+      return Number(first.readBigUInt64BE());
+    });
+  }
+}
+
+/** Writes without a pause until it is stopped, or its I/O fails. */
+export class StampedWriter {
+  /** Its client has lost the volume, as far as the server is concerned. */
+  hasLost = false;
+  /** By block: what was there when that was decided. */
+  readonly decided = new Map<number, number>();
+  /** Writes acknowledged. */
+  count = 0;
+  /** Resolves when it writes no more, with the errors of those connections that failed. */
+  readonly ended: Promise<Error[]>;
+  private isStopped = false;
+
+  constructor(file: StampedFile, connections: readonly NbdIo[]) {
+    const errors: Error[] = [];
+    const write = async (nbd: NbdIo, first: number): Promise<void> => {
+      try {
+        for (let index = first; !this.isStopped; index = index + CONNECTIONS < BLOCKS ? index + CONNECTIONS : first) {
+          const { stamp, data } = file.begin(index);
+          await nbd.write(index * BLOCK_BYTES, data);
+          file.acknowledged(this, index, stamp);
+          this.count++;
+        }
+      } catch (error) {
+        errors.push(error as Error);
+      }
+      nbd.close();
+    };
+    this.ended = Promise.all(connections.map(write)).then(() => errors);
+  }
+
+  /** Resolves when what is under way has been answered. */
+  async stop(): Promise<Error[]> {
+    this.isStopped = true;
+    return this.ended;
+  }
+}

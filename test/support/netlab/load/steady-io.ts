@@ -1,0 +1,55 @@
+// I/O that goes on while a test changes the network under it: writes fresh content and reads it back, over and over, on one export.
+// Invariant: the first error or difference ends it and is thrown by whoever asks next; it never goes unnoticed.
+
+import type { Host } from '../../hosts/host.ts';
+import { NbdIo } from '../../io/nbd-io.ts';
+import { waitFor } from '../../programs/wait-for.ts';
+
+/** Large enough to be cut into parts that go over all paths. */
+const BYTES = 1024 * 1024;
+const PLACES = 8;
+const PROGRESS_MS = 10_000;
+
+export class SteadyIo {
+  private readonly nbd: NbdIo;
+  private readonly ended: Promise<void>;
+  private rounds = 0;
+  private isOver = false;
+  private failure: Error | undefined;
+
+  private constructor(nbd: NbdIo) {
+    this.nbd = nbd;
+    this.ended = this.go();
+  }
+
+  /** On an attached volume of at least 8 MiB: `osl/oracle`. */
+  static async begin(host: Host, name: string): Promise<SteadyIo> {
+    return new SteadyIo(await NbdIo.open(host.rsiodPaths.nbdSocket, name));
+  }
+
+  /** Resolves when more of it has been done from now on, `rounds` times write and read. Throws what went wrong. */
+  async progress(rounds = 4): Promise<void> {
+    const target = this.rounds + rounds;
+    await waitFor(() => this.failure !== undefined || this.rounds >= target, PROGRESS_MS, `I/O makes ${rounds} rounds more`);
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Throws what went wrong. */
+  async end(): Promise<void> {
+    this.isOver = true;
+    await this.ended;
+    this.nbd.close();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private async go(): Promise<void> {
+    try {
+      while (!this.isOver) {
+        await this.nbd.verify((this.rounds % PLACES) * BYTES, BYTES);
+        this.rounds += 1;
+      }
+    } catch (error) {
+      this.failure = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}

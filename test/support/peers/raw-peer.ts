@@ -1,0 +1,335 @@
+// A peer of the protocol that does as it is told: whole handshakes or any part of them, then any bytes, right or wrong. Built on the
+// product's codecs, for both ends: `RawClient` logs in to a server, `RawConnection` alone is also what raw-server.ts hands out.
+// Leaves judging to the tests. Invariant: every wait ends, by what was waited for, by the end of the connection, or at a deadline.
+
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import { crc32 } from 'node:zlib';
+import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
+import { DIGEST_BYTES, HEADER_BYTES } from '@rsio/protocol/wire/limits';
+import { Decoder } from '@rsio/protocol/wire/decoder';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
+import { bodyLengthBytes, type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
+import { decodeFailureAnswer, decodeFarewell, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import type { Challenge, Farewell, Hello, OpenAnswer, Welcome } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { waitFor } from '../programs/wait-for.ts';
+
+/** A received frame; `handle` is the status of an answer. */
+export interface RawFrame extends Header {
+  readonly body: Buffer;
+}
+
+/** A frame to be sent, right or wrong: what is not given is zero, `length` that of the body. */
+export interface RawRequest extends Partial<Header> {
+  readonly op: number;
+  readonly body?: Buffer;
+}
+
+export type Ending = 'closed' | 'reset';
+
+const ANSWER_DEADLINE_MS = 30_000;
+/** How long a node's old session may take to end. */
+const DRAINING_DEADLINE_MS = 10_000;
+const EMPTY = Buffer.alloc(0);
+
+/** `digest`: with the CRC-32s that the feature of this name asks for. */
+export function frameBytes(request: RawRequest, digest = false): Buffer {
+  const { op, flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0, body = EMPTY } = request;
+  const header = Buffer.alloc(HEADER_BYTES);
+  if (frameEntry(op)?.shape === 'io') writeIoHeader(header, 0, op, flags, handle, slot, seq, lba, count);
+  else writeMessageHeader(header, 0, op, flags, handle, slot, seq, request.length ?? body.length, aux);
+  if (!digest) return Buffer.concat([header, body]);
+  return Buffer.concat([header, crcOf(header), body, body.length > 0 ? crcOf(body) : EMPTY]);
+}
+
+function crcOf(bytes: Buffer): Buffer {
+  const crc = Buffer.alloc(DIGEST_BYTES);
+  crc.writeUInt32BE(crc32(bytes));
+  return crc;
+}
+
+function isHeartbeat({ op }: RawFrame): boolean {
+  return op === OP.PING || op === OP.PONG || op === OP.NOTIFY;
+}
+
+export class RawConnection {
+  /** Received and not taken yet, heartbeats included. */
+  readonly frames: RawFrame[] = [];
+  readonly socket: net.Socket;
+  ending: Ending | null = null;
+  /** Frames behind WELCOME have CRC-32s, both ways. */
+  digest = false;
+  private readonly watchers = new Set<() => void>();
+  private failure: string | null = null;
+  private readonly decoder: Decoder;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    const decoder = new Decoder(
+      {
+        bodyBegins: () => undefined,
+        frame: (header, body, offset) => {
+          this.frames.push({ ...header, body: Buffer.from(body.subarray(offset, offset + bodyLengthBytes(header))) });
+          if (header.op === OP.WELCOME) decoder.digest = this.digest;
+        },
+        malformed: (reason) => {
+          this.failure = reason;
+        },
+      },
+      new BufferPool(0),
+    );
+    this.decoder = decoder;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      decoder.push(chunk, 0, chunk.length);
+      this.changed();
+    });
+    socket.on('error', () => this.end('reset'));
+    socket.on('end', () => this.end('closed'));
+    socket.on('close', () => this.end('closed'));
+  }
+
+  /** What comes from now on has CRC-32s, and so has what is requested. */
+  startDigests(): void {
+    this.digest = true;
+    this.decoder.digest = true;
+  }
+
+  send(...parts: readonly Buffer[]): void {
+    this.socket.write(Buffer.concat(parts));
+  }
+
+  request(...requests: readonly RawRequest[]): void {
+    this.send(...requests.map((request) => frameBytes(request, this.digest)));
+  }
+
+  /** The next frame that `pick` takes (default: any but a heartbeat); earlier ones stay. Rejects when the connection ends first. */
+  next(pick: (frame: RawFrame) => boolean = (frame) => !isHeartbeat(frame), deadlineMs = ANSWER_DEADLINE_MS): Promise<RawFrame> {
+    const look = (): RawFrame | undefined => {
+      const at = this.frames.findIndex(pick);
+      if (at >= 0) return this.frames.splice(at, 1)[0];
+      if (this.failure !== null) throw new Error(`The peer sent what is no frame: ${this.failure}`);
+      if (this.ending !== null) throw new Error(`The peer has ${this.ending} the connection`);
+      return undefined;
+    };
+    return this.until('a frame', look, deadlineMs);
+  }
+
+  /** The answer to the request in `slot` (the last of its parts). */
+  answer(slot: number): Promise<RawFrame> {
+    return this.next((frame) => (frame.op & ANSWER) !== 0 && frame.slot === slot);
+  }
+
+  /** Waits until the peer has ended the connection. */
+  ended(deadlineMs = ANSWER_DEADLINE_MS): Promise<Ending> {
+    return this.until('the end of the connection', () => this.ending ?? undefined, deadlineMs);
+  }
+
+  /** The REFUSE that came in place of what was waited for, or the BYE. */
+  async farewell(): Promise<Farewell> {
+    const frame = await this.next((one) => !isHeartbeat(one));
+    if (frame.op !== OP.REFUSE && frame.op !== OP.BYE) throw new Error(`${frameName(frame.op)} came where REFUSE was expected`);
+    return decodeFarewell(frame.body, 0, frame.body.length);
+  }
+
+  /** Leaves, dropping what is unsent. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  /** Waits until `look` gives something; looks at every event of the connection. */
+  private until<T>(what: string, look: () => T | undefined, deadlineMs = ANSWER_DEADLINE_MS): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const leave = (): void => {
+        this.watchers.delete(watch);
+        clearTimeout(timer);
+      };
+      const watch = (): void => {
+        try {
+          const found = look();
+          if (found === undefined) return;
+          leave();
+          resolve(found);
+        } catch (error) {
+          leave();
+          reject(error as Error);
+        }
+      };
+      const timer = setTimeout(() => {
+        leave();
+        reject(new Error(`Waited ${deadlineMs} ms for ${what}`));
+      }, deadlineMs);
+      this.watchers.add(watch);
+      watch();
+    });
+  }
+
+  private end(how: Ending): void {
+    this.ending ??= how;
+    this.changed();
+  }
+
+  private changed(): void {
+    for (const watch of [...this.watchers]) watch();
+  }
+}
+
+export interface RawIdentity {
+  readonly node: string;
+  readonly nodekey: string;
+  readonly namespaceid: number;
+  readonly serverkey?: string | null;
+  /** Fields of HELLO that are to differ from the ordinary ones. */
+  readonly hello?: Partial<Hello>;
+}
+
+export interface RawAddress {
+  readonly address: string;
+  readonly port: number;
+  /** Where the connection comes from: any address of 127/8. */
+  readonly from?: string;
+}
+
+/** A connected client. Its steps are those of the handshake: `greet`, `prove`, or both and WELCOME by `login`. */
+export class RawClient extends RawConnection {
+  readonly identity: RawIdentity;
+  readonly handshake: ClientHandshake;
+  /** Slot of requests that name none. */
+  homeSlot = 0;
+  private welcomed: { welcome: Welcome; secret: Buffer } | null = null;
+  private readonly seqs = new Map<number, number>();
+
+  private constructor(socket: net.Socket, identity: RawIdentity) {
+    super(socket);
+    this.identity = identity;
+    const { node, nodekey, namespaceid, serverkey = null } = identity;
+    const hello = {
+      versions: PROTOCOL_VERSIONS,
+      features: [],
+      namespaceid,
+      node,
+      instance: 1,
+      machine: `machine-of-${node}`,
+      boot: 'boot-1',
+      process: null,
+      interface: 'if0',
+      ...identity.hello,
+    };
+    this.handshake = new ClientHandshake({ nodekey, serverkey, hello }, randomBytes);
+  }
+
+  static connect(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect({ host: to.address, port: to.port, ...(to.from === undefined ? {} : { localAddress: to.from }) });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.removeListener('error', reject);
+        resolve(new RawClient(socket, identity));
+      });
+    });
+  }
+
+  /** Connects and finishes the handshake: a new session, or a further path of `join`'s. */
+  static async login(to: RawAddress, identity: RawIdentity, join?: RawClient, dead: readonly number[] = []): Promise<RawClient> {
+    const client = await RawClient.connect(to, identity);
+    await client.greet();
+    client.prove(join?.session ?? null, dead);
+    await client.welcomedBy(join?.session ?? null);
+    return client;
+  }
+
+  /** As `login` to a new session; comes again, as clients do, while the node's last session is being ended. */
+  static begin(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
+    const attempt = async (): Promise<RawClient | null> => {
+      try {
+        return await RawClient.login(to, identity);
+      } catch (error) {
+        if (error instanceof RsError && error.code === 'E_DRAINING') return null;
+        throw error;
+      }
+    };
+    return waitFor(attempt, DRAINING_DEADLINE_MS, `A session for ${identity.node}`);
+  }
+
+  /** For a join. */
+  get session(): SessionToJoin {
+    return { session: this.welcome.session, secret: this.welcomedOrThrow.secret };
+  }
+
+  get welcome(): Welcome {
+    return this.welcomedOrThrow.welcome;
+  }
+
+  /** HELLO, and CHALLENGE for it; throws what a REFUSE says. */
+  async greet(): Promise<Challenge> {
+    this.send(this.handshake.start());
+    const challenge = this.handshake.onChallenge(asBytes(await this.next()));
+    this.digest = challenge.features.includes(FEATURE.DIGEST);
+    return challenge;
+  }
+
+  prove(join: SessionToJoin | null, dead: readonly number[] = []): Buffer {
+    const proof = this.handshake.proof(join, dead);
+    this.send(proof);
+    return proof;
+  }
+
+  async welcomedBy(join: SessionToJoin | null): Promise<void> {
+    const welcome = this.handshake.onWelcome(asBytes(await this.next()));
+    const secret = join === null ? this.handshake.sessionSecret : join.secret;
+    this.welcomed = { welcome, secret: Buffer.from(secret) };
+  }
+
+  /** The seq that makes the next request in `slot` a new one; counted by `call`. */
+  nextSeq(slot: number): number {
+    return ((this.seqs.get(slot) ?? 0) + 1) % SEQ_MODULUS;
+  }
+
+  /** Sends a request as a new one of its slot, and waits for the answer. */
+  async call(request: RawRequest): Promise<RawFrame> {
+    const slot = request.slot ?? this.homeSlot;
+    const seq = this.nextSeq(slot);
+    this.seqs.set(slot, seq);
+    this.request({ ...request, slot, seq });
+    const answer = await this.answer(slot);
+    if (answer.seq !== seq || answer.op !== (request.op | ANSWER))
+      throw new Error(`${frameName(answer.op)} seq ${answer.seq} answers seq ${seq}`);
+    return answer;
+  }
+
+  async open(name: string, readonly = false): Promise<OpenAnswer> {
+    const answer = await this.call({ op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly }) });
+    if (answer.handle !== STATUS.OK)
+      throw new Error(`OPEN of ${name}: ${decodeFailureAnswer(answer.body, 0, answer.body.length).sentence}`);
+    return decodeOpenAnswer(answer.body, 0, answer.body.length);
+  }
+
+  /** Writes and reads back `sectors` sectors of fresh content at `lba`. Throws when they differ. */
+  async verify(handle: number, lba: number, sectors: number): Promise<void> {
+    const data = randomBytes(sectors * SECTOR_BYTES);
+    const wrote = await this.call({ op: OP.WRITE, handle, lba, count: sectors, body: data });
+    const read = await this.call({ op: OP.READ, handle, lba, count: sectors });
+    if (wrote.handle !== STATUS.OK || read.handle !== STATUS.OK) throw new Error(`Statuses ${wrote.handle} and ${read.handle}`);
+    if (!read.body.equals(data)) throw new Error(`Sectors ${lba} + ${sectors} read back differently`);
+  }
+
+  private get welcomedOrThrow(): { welcome: Welcome; secret: Buffer } {
+    if (this.welcomed === null) throw new Error('This client has not been welcomed');
+    return this.welcomed;
+  }
+}
+
+/** A received message frame as the bytes it came in. */
+export function asBytes(frame: RawFrame): Buffer {
+  return frameBytes({ ...frame });
+}

@@ -1,0 +1,84 @@
+// A volume that clients take from each other: its server, the clients, and its file, which is looked at from outside.
+// Leaves who takes it, and what stands in the way, to the test.
+
+import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import { keyOf, startClient, startServer } from '../hosts/configs.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
+import { StampedFile, type StampedWriter } from '../io/stamped-writes.ts';
+import { waitFor } from '../programs/wait-for.ts';
+
+export const CONTESTED = 'osl/oracle';
+/** The clients, in the order of `clients`. */
+export const CONTENDERS = ['big-2', 'venus', 'mars'] as const;
+const WRITES_BEFORE = 40;
+
+export class ContestedVolume {
+  readonly server: Host;
+  readonly clients: readonly Host[];
+  readonly file: StampedFile;
+
+  private constructor(server: Host, clients: readonly Host[], path: string) {
+    this.server = server;
+    this.clients = clients;
+    this.file = new StampedFile(path);
+  }
+
+  /** The server and so many clients, of which the first has the volume attached. */
+  static async begin(hosts: Hosts, count: number): Promise<ContestedVolume> {
+    const server = hosts.host();
+    const network = await hosts.network(2);
+    const path = server.file('oracle.img');
+    const names = Object.fromEntries(CONTENDERS.map((node) => [node, keyOf(node)]));
+    await startServer(server, network, { volumes: { oracle: { path, size: '4m', 'take-over-force': 'yes' } }, clients: names });
+    const clients: Host[] = [];
+    for (const [client, node] of CONTENDERS.slice(0, count).entries()) {
+      const host = hosts.host();
+      await startClient(host, network, { node, client });
+      clients.push(host);
+    }
+    await clients[0]!.rsconfigWell('-a', 'oracle');
+    return new ContestedVolume(server, clients, path);
+  }
+
+  /** The holders that the server would know after a restart. */
+  kept(): { node: string; epoch: number } {
+    const { content } = JSON.parse(readFileSync(this.server.rssrvPaths.holdersFile, 'utf8')) as {
+      content: { volumes: Record<string, { epoch: number; holds: { node: string }[] }> };
+    };
+    const [volume] = Object.values(content.volumes);
+    return { node: (volume?.holds ?? []).map(({ node }) => node).join(), epoch: volume?.epoch ?? 0 };
+  }
+
+  takenBy(host: Host): Promise<string> {
+    return host.rsconfigWell('-a', '--take-over', 'oracle');
+  }
+
+  writer(host: Host): Promise<StampedWriter> {
+    return this.file.writer(host, CONTESTED);
+  }
+
+  async writes(writer: StampedWriter): Promise<void> {
+    const before = writer.count;
+    await waitFor(() => writer.count >= before + WRITES_BEFORE, 20_000, 'The holder writes');
+  }
+
+  /** It says to whom it lost. */
+  async lostTo(host: Host, node: string): Promise<void> {
+    await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(host.log('rsiod')), 20_000, `The log names ${node}`);
+  }
+
+  /** The loser's I/O has failed, it says to whom it lost, and has the volume no more. */
+  async loses(host: Host, writer: StampedWriter, node: string): Promise<void> {
+    expect(await writer.ended).not.toEqual([]);
+    await this.lostTo(host, node);
+    expect((await host.call('local', {})).attachments).toEqual([]);
+  }
+
+  async finish(writer: StampedWriter): Promise<void> {
+    expect(await writer.stop()).toEqual([]);
+    this.file.look('At the end', writer);
+    expect(this.file.breaches).toEqual([]);
+  }
+}

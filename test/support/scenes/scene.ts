@@ -1,0 +1,167 @@
+// The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
+// offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
+
+import { expect } from 'vitest';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { clientConfig, keyOf, serverConfig } from '../hosts/configs.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
+import { NbdIo } from '../io/nbd-io.ts';
+import { type RawAddress, RawClient, type RawIdentity } from '../peers/raw-peer.ts';
+import { deathsOfPaths } from '../io/volume-stats.ts';
+import { waitFor } from '../programs/wait-for.ts';
+
+export const NAMESPACEID = 200;
+
+/** Nodes that raw clients log in as: one each where tests need two at a time. */
+export const RAW_NODES = ['venus', 'mars', 'ceres', 'pluto'] as const;
+const GOOD_NODE = 'big-2';
+
+const SECTORS = 4096;
+
+/** Slots from here on are those of joined paths, one each. */
+const FIRST_JOIN_SLOT = 128;
+const CHECK_BYTES = 64 * 1024;
+const LOGGED_DEADLINE_MS = 5_000;
+/** Of the server, in the first subnet. */
+const FURTHER_HOST = 12;
+
+export class Scene {
+  readonly host: Host;
+  readonly server: RawAddress;
+  private readonly network: TestNetwork;
+  private readonly nbd: NbdIo;
+  private readonly serverFile: string;
+  private readonly listenerPid: number;
+  private offenders = 0;
+  private logRead = 0;
+
+  private constructor(host: Host, network: TestNetwork, nbd: NbdIo, serverFile: string) {
+    this.serverFile = serverFile;
+    this.host = host;
+    this.network = network;
+    this.nbd = nbd;
+    this.server = { address: network.serverAddresses[0] ?? '', port: network.port };
+    this.listenerPid = host.pid('rssrv');
+  }
+
+  /** `namespaceKeys`: lines of the server's namespace section. */
+  static async begin(hosts: Hosts, namespaceKeys = ''): Promise<Scene> {
+    const host = hosts.host();
+    const network = await hosts.network(2);
+    const size = String(SECTORS * 512);
+    const memory = { type: 'memory', size };
+    const config = serverConfig(network, {
+      clients: Object.fromEntries([GOOD_NODE, ...RAW_NODES].map((node) => [node, keyOf(node)])),
+      volumes: {
+        oracle: { ...memory, clients: GOOD_NODE },
+        plain: memory,
+        other: memory,
+        spare: memory,
+        conform: { path: host.file('storage/conform.img'), size: '8m' },
+        common: { type: 'memory', size: '8m', shared: 'yes' },
+        big: { type: 'memory', size: '64m' },
+        blocks: { ...memory, blocksize: '4096' },
+        constant: { ...memory, readonly: 'yes' },
+        file: { path: host.file('storage/file.img'), size: '64m' },
+        moving: { path: host.file('storage/moving.img'), size },
+      },
+    });
+    // Why a connection was dropped before the proof is said at this level.
+    const text = config
+      .replace('serverid = 1', 'serverid = 1\nlog-level = debug')
+      .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
+    host.writeConfig('rssrv', text);
+    await host.start('rssrv');
+    // By its file alone, so that it stays as it is when a test changes the server's list.
+    // Its paths never die, unless somebody harms them for long: a slow machine may be silent for three seconds.
+    host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
+    await host.start('rsiod');
+    await host.pathsUp(2);
+    await host.rsconfigWell('-a', 'oracle');
+    const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+    hosts.onClean(() => nbd.close());
+    return new Scene(host, network, nbd, text);
+  }
+
+  /** The server at an address of the offender's own, so that what it is blamed for hits no other test. */
+  fromElsewhere(): RawAddress {
+    const subnet = this.network.subnets[0];
+    return { ...this.server, from: subnet?.address(60 + (this.offenders++ % 180)) ?? '' };
+  }
+
+  identity(node: string = RAW_NODES[0], hello: RawIdentity['hello'] = {}): RawIdentity {
+    return { node, nodekey: keyOf(node), namespaceid: NAMESPACEID, hello };
+  }
+
+  /** A raw client of a new session; comes again, as clients do, while the node's last session is being ended. */
+  login(node: string = RAW_NODES[0]): Promise<RawClient> {
+    return RawClient.begin(this.server, this.identity(node));
+  }
+
+  /** A further path of a client's session; it uses slots of its own. */
+  async join(session: RawClient): Promise<RawClient> {
+    const path = await RawClient.login(this.server, session.identity, session);
+    path.homeSlot = FIRST_JOIN_SLOT + (path.welcome.path % PATHS_PER_TRUNK_MAX);
+    return path;
+  }
+
+  /** A connected raw client that has said nothing yet. */
+  connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
+    return RawClient.connect(from, identity);
+  }
+
+  /** The server reads its file anew, with a further interface or without it. */
+  async reload(hasFurtherInterface: boolean): Promise<void> {
+    const address = this.network.subnets[0]?.address(FURTHER_HOST) ?? '';
+    const more = hasFurtherInterface ? `[interface if9]\naddress = ${address}\n` : '';
+    this.host.writeConfig('rssrv', `${more}${this.serverFile}`);
+    process.kill(this.host.pid('rssrv'), 'SIGHUP');
+  }
+
+  /** Returns how long the end took, in ms. */
+  async restart(): Promise<number> {
+    const endMs = await this.host.stop('rssrv');
+    await this.host.start('rssrv');
+    return endMs;
+  }
+
+  /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are greeted. */
+  async wellBehaved(): Promise<void> {
+    await this.nbd.verify(0, CHECK_BYTES);
+    expect(await deathsOfPaths(this.host, 2)).toEqual([0, 0]);
+    expect(this.host.pid('rssrv')).toBe(this.listenerPid);
+    const newcomer = await this.connect();
+    await newcomer.greet();
+    newcomer.close();
+    const alarms = this.host
+      .log('rssrv')
+      .split('\n')
+      .filter((line) => / died|E_INTERNAL|AssertionError|TypeError/.test(line));
+    expect(alarms).toEqual([]);
+  }
+
+  /** A new client gets a session and a volume. */
+  async servesNewcomers(): Promise<void> {
+    const newcomer = await this.login('pluto');
+    const { handle } = await newcomer.open('spare');
+    await newcomer.verify(handle, 0, 8);
+    await newcomer.call({ op: OP.CLOSE, handle });
+    newcomer.close();
+  }
+
+  /** The server has closed this path of a session, for this reason, and answered nothing on it. */
+  async expectClosed(path: RawClient, reason: RegExp): Promise<void> {
+    await path.ended();
+    expect(path.frames.filter(({ op }) => op !== OP.PING)).toEqual([]);
+    await this.logged(reason);
+  }
+
+  /** The server's log has a new line like this; lines that were waited for before do not count. */
+  async logged(line: RegExp): Promise<void> {
+    const news = (): string => this.host.log('rssrv').slice(this.logRead);
+    const found = await waitFor(() => line.exec(news()), LOGGED_DEADLINE_MS, `The server's log says ${line}`);
+    this.logRead += found.index + found[0].length;
+  }
+}
