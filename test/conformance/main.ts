@@ -18,22 +18,28 @@ import { type Outcome, runCases } from './engine.ts';
 import { SERVER_CASES } from './server-cases.ts';
 import { BLOCK, Target, type TargetOptions, VOLUME_MIN_SECTORS } from './base/target.ts';
 
-const HELP = `usage: pnpm conformance --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
-       pnpm conformance --list
-  --server ADDRESS:PORT  an interface of the server
-  --node N --key K       a client of the server that nobody else is meanwhile; two more pairs allow more cases
-  --volume V             WRITTEN TO and left full of zeros; 4 MiB at least, of type file or block, held by nobody
-  --namespaceid N        asked of the server by a beacon when it is not given
-  --serverkey K          when the server has one
-  --namespacekey K       when the namespace has one
-  --read-only-volume V   further volumes allow more cases: one that is offered for reading only,
-  --block-volume V       one of 4096-byte blocks (nothing is written if the server conforms),
-  --foreign-volume V     one of other clients,
-  --shared-volume V      one with shared = yes (WRITTEN TO)
-  --only PREFIX          cases whose name begins so
-  --yes                  write although there is something on the volume
-  --list                 print all cases with the section of docs/PROTOCOL.md that demands them
-From another address than 127/8 run it once a minute: a server refuses an address that failed too many proofs.
+const HELP = `usage: npm run conformance -- --server ADDRESS:PORT --node N --key K --volume V [OPTION...]
+       npm run conformance -- --list
+
+Checks a server against every rule of docs/PROTOCOL.md.
+
+  --server ADDRESS:PORT  interface of the server
+  --node N --key K       client name and key, not in use elsewhere; two more pairs enable more cases
+  --volume V             volume to use: the test OVERWRITES it and leaves it full of zeros; at least 4 MiB, type file or block,
+                         not held by any client
+  --namespaceid N        number of the namespace; default: found by exploration
+  --serverkey K          required if the server has one
+  --namespacekey K       required if the namespace has one
+  --read-only-volume V   read-only volume; this one and the next three enable more cases
+  --block-volume V       volume with 4096-byte blocks; a conforming server does not change it
+  --foreign-volume V     volume that only other clients may use
+  --shared-volume V      volume with shared = yes; the test OVERWRITES it
+  --only PREFIX          run only the cases whose name begins with PREFIX
+  --yes                  overwrite a volume that is not empty
+  --list                 list all cases, each with its section of docs/PROTOCOL.md
+
+From an address outside 127/8, run it at most once per minute, because a server refuses an address after too many
+failed proofs.
 `;
 
 const OPTIONS = {

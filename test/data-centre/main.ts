@@ -12,13 +12,14 @@ import { OUTPUT_STEPS } from './outputs.ts';
 import { turmoilUnderLoad } from './under-load.ts';
 
 const HELP = `usage: npm run data-centre -- [--seed S] [--changes N] [--stay]
-Three servers in two namespaces, three clients, two interfaces each: compares every output, then makes changes under I/O
-(needs fio with its nbd engine: install fio and libnbd0).
 
-  --seed S          the changes of an earlier run again (a number; default: another one each time)
-  --changes N       so many (default 50; 0: none, and no fio)
-  --stay            leave everything running at the end, until Ctrl-C
-  --help            print this and end
+Starts three servers in two namespaces and three clients, with two interfaces each. Compares every output, then makes
+changes under I/O. The changes need fio with its nbd engine: install fio and libnbd0.
+
+  --seed S          repeat the changes of an earlier run (a number; default: a new one each time)
+  --changes N       number of changes (default 50; 0: none, without fio)
+  --stay            keep everything running at the end, until Ctrl-C
+  --help            print this help and exit
 `;
 
 const OPTIONS = {

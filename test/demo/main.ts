@@ -10,13 +10,14 @@ import { makeDemoRoot } from './demo-root.ts';
 import { Screen, seconds, wantsColour } from './machine/screen.ts';
 
 const HELP = `usage: npm start -- [--once] [--root DIR] [--bare]
-Shows a server and a client at work on this machine, then leaves both running to be tried out, until Ctrl-C.
-As root, with /dev/fuse and loop devices, block devices are shown, too.
 
-  --once            end when the steps are done (also without a terminal)
-  --root DIR        use this empty or new folder, which is removed at the end
-  --bare            use nothing but Node, even where better tools are there
-  --help            print this and end
+Shows a server and a client at work on this machine, then keeps both running until Ctrl-C, so that you can try them.
+As root, with /dev/fuse and loop devices, it shows block devices too.
+
+  --once            exit after the last step (the default without a terminal)
+  --root DIR        use this empty or new directory, which is removed at the end
+  --bare            use only Node, even if other tools are installed
+  --help            print this help and exit
 `;
 
 const OPTIONS = {

@@ -14,8 +14,10 @@ import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const HELP = `usage: npm run devices -- [--rounds N] [--seconds S] [--json]
-Measures the raw device, the block device and the NBD export of one volume beside nbdkit over TCP with fio, N rounds (default 3) of S seconds
-(default 4); then how long I/O pauses when rsiod's working process is killed or begins anew, N times each.
+
+Measures the raw device, the block device and the NBD export of a volume with fio, compared with nbdkit over TCP, in N rounds
+(default 3) of S seconds (default 4). Then measures how long I/O pauses when the child process of rsiod is killed or
+restarted, N times each.
 `;
 
 const SIZE = '512m';

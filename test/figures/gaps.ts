@@ -12,10 +12,12 @@ import { startClient, startServer } from '../support/hosts/configs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
 const HELP = `usage: npm run gaps -- [--runs N] [--json]
-Measures the longest pause of I/O when one path of two fails: 8 KiB random reads, 32 out, N runs for each fault (default 5).
 
-  --json            the figures of all runs as JSON instead of the table
-  --help            print this and end
+Measures the longest I/O pause when one of two paths fails, with 8 KiB random reads at queue depth 32.
+
+  --runs N          runs of each fault (default 5)
+  --json            print the figures of all runs as JSON instead of a table
+  --help            print this help and exit
 `;
 
 const BLOCK_BYTES = 8 * 1024;

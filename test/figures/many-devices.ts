@@ -11,8 +11,9 @@ import { Hosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
-Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills rsiod's working process, restarts rsiod;
-with --crash it attaches and kills alone. Needs root, /dev/fuse and loop devices.
+
+Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills the child process of rsiod, and restarts
+rsiod. With --crash, it only attaches the volumes and kills the child. Needs root, /dev/fuse and loop devices.
 `;
 const RESTORED_MS = 120_000;
 

@@ -10,12 +10,14 @@ import type { DrillResult } from '../support/drills/restart-drill.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
 const HELP = `usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
-Strikes a server under verified I/O over two paths, N times in each way (default 3), and brings it back after 5 s.
 
-  --down SECONDS    how long the server stays away (default 5)
-  --only TEXT       only the drills whose name has this text
-  --json            the figures of all runs as JSON instead of the table
-  --help            print this and end
+Kills, crashes or replaces a server under verified I/O on two paths, and starts it again after 5 s.
+
+  --runs N          runs of each drill (default 3)
+  --down SECONDS    time until the server starts again (default 5)
+  --only TEXT       run only the drills whose name contains TEXT
+  --json            print the figures of all runs as JSON instead of a table
+  --help            print this help and exit
 `;
 
 const GOAL_MS = 1_000;

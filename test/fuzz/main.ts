@@ -9,12 +9,12 @@ import { findingOf, findingText, inputOf, tried } from './runner/hunt.ts';
 import { reportPeers } from './peers/peers-report.ts';
 import { TARGETS } from './targets/target-table.ts';
 
-const USAGE = `usage: pnpm fuzz [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
-  --minutes M   run the targets in turn for so long (1), from seed S on (1)
-  --target T    only this one; targets: ${TARGETS.map(({ name }) => name).join(', ')}
-  --seed S      run this seed alone, and make what it finds small
-  --input HEX   run this input alone
-  --peers       up to 1000 hostile connections a second against a server, and what a good client notices of them`;
+const USAGE = `usage: npm run fuzz -- [--minutes M] [--target T] [--from S] | --target T --seed S | --target T --input HEX | --peers
+  --minutes M   run the targets in turn for M minutes (default 1), starting with seed S (default 1)
+  --target T    run only this target: ${TARGETS.map(({ name }) => name).join(', ')}
+  --seed S      run only this seed, and reduce a failing input
+  --input HEX   run only this input
+  --peers       open up to 1000 hostile connections per second to a server, and measure the effect on a normal client`;
 
 const OPTIONS = {
   minutes: { type: 'string' },

@@ -5,10 +5,10 @@ import { runCampaign } from './runner/campaign.ts';
 import { runSeed } from './runner/run-seed.ts';
 import { resultLine } from './runner/sums.ts';
 
-const USAGE = `usage: pnpm sim --seed S [--trace] | --seeds A-B | --minutes N [--from S]
-  --seed S      run one seed; --trace prints what happens. The last line is the same each time.
+const USAGE = `usage: npm run sim -- --seed S [--trace] | --seeds A-B | --minutes N [--from S]
+  --seed S      run one seed; --trace prints the events. The last line is the same in every run
   --seeds A-B   run these seeds
-  --minutes N   run consecutive seeds for so long, from seed S on (1)`;
+  --minutes N   run consecutive seeds for N minutes, starting with seed S (default 1)`;
 
 interface Arguments {
   readonly seed: number | null;

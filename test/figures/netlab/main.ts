@@ -15,18 +15,20 @@ import { verifiedRun } from './verified-run.ts';
 
 const GROUPS = ['faults', 'throughput', 'verify', 'peers'];
 const NAMES = [...GROUPS, ...LINK_FAULTS.map(({ name }) => name), ...MEASUREMENTS.map(({ name }) => name), ...PEER_NAMES];
-const HELP = `usage: pnpm lab [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
-Links of 1 Gbit/s between a client and a server in network namespaces of their own: how long I/O pauses when one of two fails, what up to 8
-carry, fio with verification under every fault, and what other ways to use several links do. Needs root, iproute2 and nftables.
+const HELP = `usage: npm run lab -- [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
+
+Connects a client and a server in separate network namespaces with links of 1 Gbit/s. Measures how long I/O pauses when
+one of two links fails and how much data up to 8 links carry, runs fio with verification under every fault, and measures
+other ways to use several links. Needs root, iproute2 and nftables.
 
   --runs N            runs of each fault (default 3)
   --full              20 runs of each fault
-  --only NAME         that alone, also several times: ${GROUPS.join(', ')}, or one of
+  --only NAME         only this measurement; may be repeated: ${GROUPS.join(', ')}, or one of
                       ${NAMES.slice(GROUPS.length).join(', ')}
-  --seconds S         length of each measurement of throughput (default 5)
+  --seconds S         duration of each throughput measurement (default 5)
   --congestion NAME   congestion control of both sides (default cubic)
-  --json              all figures as JSON instead of the tables
-  --help              print this and end
+  --json              print JSON instead of tables
+  --help              print this help and exit
 `;
 const FULL_RUNS = 20;
 const VERIFY_SECONDS = 60;
