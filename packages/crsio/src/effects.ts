@@ -200,6 +200,6 @@ async function changeVolume(
   if (refused !== undefined) return { kind: 'failed', what: `Not ${kind}ed`, failure: refused };
   const [outcome] = outcomes;
   if (outcome === undefined)
-    throw new RsError('E_PROTOCOL', `rsiod said nothing about ${volume}: it may be of another version, restart it`);
+    throw new RsError('E_PROTOCOL', `No answer from rsiod about ${volume}: it may be a different version, so restart it`);
   return { kind: 'done', sentence: `${outcome.volume} ${kind}ed${outcome.device === null ? '' : ` ${outcome.device}`}` };
 }

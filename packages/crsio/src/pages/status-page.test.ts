@@ -180,7 +180,7 @@ test('addresses of the same socket, and devices below a long root, show the ends
   for (const { name } of named) expect(walker.screen()).toMatch(new RegExp(`osl:${name}@0 .* nbd\\+unix:///osl/${name} `));
   expect(walker.screen()).toMatch(/osl:deep@0 .* ~\S*\/dev\/av0\/deep /);
   await walker.press('end');
-  expect(walker.words()).toContain(`NBD addresses go on with ${socket}`);
+  expect(walker.words()).toContain(`All NBD URIs end with ${socket}`);
 });
 
 test('a path that is down is drawn as a problem, with all that is said of it', async () => {

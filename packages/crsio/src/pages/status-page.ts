@@ -112,7 +112,7 @@ const SOCKET = /\?socket=.*$/;
 
 function socketRows({ attachments }: Sample): Row[] {
   const sockets = new Set(attachments.flatMap(({ blockDevice }) => SOCKET.exec(blockDevice)?.[0] ?? []));
-  return [...sockets].map((socket) => textRow(`NBD addresses go on with ${socket}`));
+  return [...sockets].map((socket) => textRow(`All NBD URIs end with ${socket}`));
 }
 
 function volumeRows({ attachments, namespaces }: Sample, columns: number): Row[] {

@@ -37,7 +37,7 @@ export function saved(state: State, stored: StoredFile): Step {
 export function notSaved(state: State, failure: Failure, theirs: StoredFile | null): Step {
   const next: State = { ...state, saving: null };
   if (theirs === null) return step(pushPopup(next, notice('Not saved', `${failure.message} [${failure.code}]`)));
-  const text = 'The file is not what it was when it was read: another program changed it. Nothing was written';
+  const text = 'Another program has changed the file. Nothing was written';
   return step(
     pushPopup(pushScreen(withoutDifference(next), { kind: 'difference', focus: 0, theirs }), {
       title: 'The file was changed',

@@ -215,7 +215,7 @@ test('a file that another program changed is not overwritten before the differen
   const theirs = SAMPLE_RSCLTCFG.replace('0xbig-2', '0xother').replace('port          = 5000', 'port          = 5001');
   walker.world.file = theirs;
   await walker.press('save');
-  expect(walker.question()).toContain('another program changed it. Nothing was written');
+  expect(walker.question()).toContain('Another program has changed the file. Nothing was written');
   expect(walker.world.file).toBe(theirs);
   await walker.choose('Show what differs');
   expect(walker.screen()).toMatch(/- port +=? ?.*5001/);
