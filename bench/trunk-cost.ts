@@ -10,8 +10,8 @@ import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { HEADER_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Connection } from '@rsio/protocol/link/connection';
-import type { PathTransport, TransportHandler } from '@rsio/protocol/link/path-transport';
-import { Request, type RequestOwner } from '@rsio/protocol/client/requests/request';
+import type { PathTransport, TransportEvents } from '@rsio/protocol/link/path-transport';
+import { Request, type RequestEvents } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -38,7 +38,7 @@ function runSoon(): void {
 
 /** A path whose peer turns READs into their answers. */
 class Echo implements PathTransport {
-  handler: TransportHandler | null = null;
+  events: TransportEvents | null = null;
   readonly localAddress = '';
   readonly remoteAddress = '';
   readonly remotePort = 0;
@@ -63,7 +63,7 @@ class Echo implements PathTransport {
     const dones = this.dones;
     this.dones = [];
     for (const done of dones) done();
-    if (filled > 0) this.handler?.onBytes(this.answers, 0, filled);
+    if (filled > 0) this.events?.onBytes(this.answers, 0, filled);
   }
 
   destroy(): void {
@@ -75,7 +75,7 @@ class Echo implements PathTransport {
   }
 }
 
-class Load implements RequestOwner {
+class Load implements RequestEvents {
   done = 0;
   private readonly trunk: Trunk;
 
@@ -96,7 +96,7 @@ function measure(pathCount: number): number {
     sessionBegan: () => undefined,
     allQuiet: () => undefined,
     listChanged: () => undefined,
-    interfacesTold: () => undefined,
+    interfacesReported: () => undefined,
     replaced: () => undefined,
     ended: () => undefined,
   };

@@ -81,8 +81,8 @@ function headingOf(type, { named, occurs, below, lines, help }) {
   return `### [${named ? `${type} NAME` : type}]\n\n${wrapped(`${OCCURS[occurs]}${place}. ${escaped(help)}.${form}`)}`;
 }
 
-function keySentences({ type, required, default: preset, help }) {
-  const otherwise = required ? ' Required.' : preset === null ? '' : ` Default: \`${preset}\`.`;
+function keySentences({ type, isRequired, default: preset, help }) {
+  const otherwise = isRequired ? ' Required.' : preset === null ? '' : ` Default: \`${preset}\`.`;
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 

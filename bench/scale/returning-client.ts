@@ -41,7 +41,7 @@ export class ReturningClient {
       sessionBegan: () => opener.openAll(),
       allQuiet: () => undefined,
       listChanged: () => undefined,
-      interfacesTold: () => undefined,
+      interfacesReported: () => undefined,
       replaced: (sentence) => {
         this.failure = sentence;
       },

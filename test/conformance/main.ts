@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { NAMESPACEID_MAX, PORT_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { RawClient } from '../support/peers/raw-peer.ts';
@@ -113,15 +113,15 @@ async function askNamespaceid({ address, port }: { address: string; port: number
   try {
     const answer = new Promise<number>((resolve) => {
       socket.on('message', (datagram) => {
-        const beacon = decodeBeacon(datagram, null);
+        const beacon = decodeDiscovery(datagram, null);
         if (beacon.kind === 'offer') resolve(beacon.message.namespaceid);
       });
     });
     // A port that nobody has is told as an error: the wait ends all the same.
     socket.on('error', () => undefined);
-    const request = { versions: [1], nonce: randomBytes(BEACON_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
-    socket.send(encodeDiscover(request, null, BEACON_REQUEST_BYTES), port, address);
-    const namespaceid = await Promise.race([answer, sleep(BEACON_WAIT_MS, null)]);
+    const request = { versions: [1], nonce: randomBytes(DISCOVERY_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
+    socket.send(encodeDiscover(request, null, DISCOVERY_REQUEST_BYTES), port, address);
+    const namespaceid = await Promise.race([answer, sleep(DISCOVERY_WAIT_MS, null)]);
     if (namespaceid === null) throw new RsError('E_TIMEOUT', `${address} port ${port} does not answer exploration: give --namespaceid`);
     return namespaceid;
   } finally {

@@ -2,7 +2,7 @@
 // Leaves the cases to server/.
 
 import type { ServerCase } from './base/case.ts';
-import { BEACON_CASES } from './server/handshake/beacons.ts';
+import { DISCOVERY_CASES } from './server/handshake/discovery.ts';
 import { CONTENT_CASES } from './server/content.ts';
 import { FRAMING_CASES } from './server/framing.ts';
 import { HELLO_CASES } from './server/handshake/hello.ts';
@@ -32,6 +32,6 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...LIVENESS_CASES,
   ...REVOKE_CASES,
   ...PROBE_CASES,
-  ...BEACON_CASES,
+  ...DISCOVERY_CASES,
   ...RESTART_CASES,
 ];

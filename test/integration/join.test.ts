@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { decodeBeacon, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { describe, expect, it } from 'vitest';
@@ -140,9 +140,9 @@ async function relay({ network }: Scene, address: string): Promise<void> {
   await new Promise<void>((resolve) => tcp.listen(port, address, resolve));
   hosts.onClean(() => tcp.close());
   const heard = (datagram: Buffer, from: { readonly address: string; readonly port: number }): void => {
-    const beacon = decodeBeacon(datagram, null);
-    if (beacon.kind !== 'discover') return;
-    const { nonce } = beacon.message;
+    const received = decodeDiscovery(datagram, null);
+    if (received.kind !== 'discover') return;
+    const { nonce } = received.message;
     const interfaces = [{ name: 'if1', address, port, linkMbps: null, mtuBytes: null }];
     const one = { namespace: 'osl', namespaceid: 200, server: 'big-8', serverid: 1, instance: 'f'.repeat(32), interfaces };
     voice.send(encodeOffer({ version: 1, nonce, ...one }, null, 0), from, () => undefined);

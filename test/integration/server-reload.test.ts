@@ -1,5 +1,5 @@
 // rssrv is told by SIGHUP that its file has changed: what is applied while sessions live, seen from raw sessions, and what is refused whole.
-// Beacons have a file of their own; what a real client does with a new list is tested with rsiod.
+// Discovery datagrams have a test file of their own; what a real client does with a new list is tested with rsiod.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';

@@ -86,7 +86,7 @@ it('a card that is switched off keeps its address: doctor names the card and its
   expect(await faults(client)).toEqual([]);
 });
 
-it("a smaller MTU at the server's card, of which no beacon tells: what TCP has agreed on does", async () => {
+it("a smaller MTU at the server's card, of which no discovery datagram tells: what TCP has agreed on does", async () => {
   const { client, server } = scene;
   await client.host.stop('rsiod');
   await server.ip('link', 'set', 'dev', 'eth1', 'mtu', '1300');

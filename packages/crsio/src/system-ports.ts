@@ -73,7 +73,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // What was asked at an address that a person gave may be at a translated one; what only a beacon names may not.
+        // What was asked at an address that a person gave may be at a translated one; what only a discovery datagram names may not.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

@@ -6,9 +6,9 @@ import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from './auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './client/paths/limits.ts';
-import { REPLAY_CELL_BYTES, REPLAY_RANGES_MAX, REPLAY_SLAB_CELLS } from './client/replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_RANGES_MAX, REPLAY_SLAB_BLOCKS } from './client/replay/limits.ts';
 import { SEGMENT_MIN_BYTES } from './client/requests/limits.ts';
-import { BEACON_MESSAGE_MAX_BYTES, BEACON_REQUEST_BYTES } from './explorer/discovery/limits.ts';
+import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_REQUEST_BYTES } from './explorer/discovery/limits.ts';
 import { PROBE_SLOTS, PROBE_TURN_BYTES, PROBE_WINDOW_BYTES } from './explorer/probe/limits.ts';
 import {
   DIRECTION_FAIL_HEARTBEATS,
@@ -39,14 +39,14 @@ assert(
 );
 assert(WINDOW_BYTES >= 2 * BODY_MAX_BYTES, 'The window must let two largest requests out');
 assert(
-  REPLAY_CELL_BYTES % SECTOR_BYTES === 0 && SEGMENT_BYTES % REPLAY_CELL_BYTES === 0 && Number.isInteger(Math.log2(REPLAY_SLAB_CELLS)),
-  'A request of a replay is whole cells, and a slab a power of two of them',
+  REPLAY_BLOCK_BYTES % SECTOR_BYTES === 0 && SEGMENT_BYTES % REPLAY_BLOCK_BYTES === 0 && Number.isInteger(Math.log2(REPLAY_SLAB_BLOCKS)),
+  'A replayed request holds whole blocks, and the blocks of a slab are a power of two',
 );
 assert(SLOTS * 2 < REPLAY_RANGES_MAX, 'The ranges that a replay log keeps for requests with FUA leave too few');
 assert(SEGMENT_BYTES <= BODY_MAX_BYTES && SEGMENT_BYTES % SECTOR_BYTES === 0, 'A segment is one frame');
 assert(
-  SEGMENT_BYTES % SEGMENT_MIN_BYTES === 0 && SEGMENT_MIN_BYTES % REPLAY_CELL_BYTES === 0,
-  'Segments are made of whole blocks and cells',
+  SEGMENT_BYTES % SEGMENT_MIN_BYTES === 0 && SEGMENT_MIN_BYTES % REPLAY_BLOCK_BYTES === 0,
+  'A segment holds whole minimum segments, and those hold whole blocks of the replay log',
 );
 assert(FIRST_HANDSHAKE_PATIENCE_MS < HANDSHAKE_PATIENCE_MS && HANDSHAKE_PATIENCE_MS < PROOF_TIMEOUT_MS, 'Patience grows');
 assert(DEAD_AFTER_MS > DIRECTION_FAIL_HEARTBEATS * HEARTBEAT_INTERVAL_MS, 'A failed direction shows before the path is dead');
@@ -55,4 +55,4 @@ assert(SENTENCE_MAX_CHARS * 3 + 256 < HANDSHAKE_MESSAGE_MAX_BYTES, 'REFUSE with 
 assert(DEAD_PATHS_NAMED_MAX * 6 + 512 < HANDSHAKE_MESSAGE_MAX_BYTES, 'PROOF with all dead paths must fit before the proof');
 assert(PROBE_TURN_BYTES + SEGMENT_BYTES < OUTPUT_QUEUED_MAX_BYTES, 'A probe that reads its answers is never closed for them');
 assert(2 * BODY_MAX_BYTES <= PROBE_WINDOW_BYTES && SLOTS_RESERVED < PROBE_SLOTS, 'WELCOME to a probe must be one');
-assert(8 + BEACON_MESSAGE_MAX_BYTES + MAC_BYTES <= BEACON_REQUEST_BYTES, 'An answer must never be larger than its request');
+assert(8 + DISCOVERY_MESSAGE_MAX_BYTES + MAC_BYTES <= DISCOVERY_REQUEST_BYTES, 'An answer must never be larger than its request');

@@ -10,7 +10,7 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { systemClock } from '@rsio/common/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
-import { loggedWork, runService, sayCrash, warner } from '@rsio/common/daemon/daemon-service';
+import { loggedWork, runService, reportCrash, warner } from '@rsio/common/daemon/daemon-service';
 import { toRsError } from '@rsio/common/lib/errors';
 import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
 import { nameProcess } from '@rsio/common/daemon/process-name';
@@ -50,7 +50,7 @@ async function run(daemon: Daemon, setup: Setup): Promise<void> {
 }
 
 async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup, log: DaemonLog): Promise<void> {
-  sayCrash(log, 'rsiod', daemon);
+  reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
   warningSentences(config.warnings).forEach(warn);

@@ -10,7 +10,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { systemClock } from '@rsio/common/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
-import { loggedWork, runService, sayCrash, warner } from '@rsio/common/daemon/daemon-service';
+import { loggedWork, runService, reportCrash, warner } from '@rsio/common/daemon/daemon-service';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
 import { nameProcess } from '@rsio/common/daemon/process-name';
 import { plural } from '@rsio/common/lib/units';
@@ -41,7 +41,7 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   const copy = foreground ? copyToStderr : undefined;
   const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
   const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy, warn });
-  sayCrash(log, 'rssrv', daemon);
+  reportCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
   if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);

@@ -39,8 +39,8 @@ export function specMac(key: Buffer, label: 'client' | 'join' | 'server' | 'refu
   return createHmac('sha256', key).update(label).update(transcript).update(before).digest();
 }
 
-/** The mac of a signed beacon whose other bytes are `before`. */
-export function specBeaconMac(namespacekey: string, before: Buffer): Buffer {
+/** The mac of a signed discovery datagram whose other bytes are `before`. */
+export function specDiscoveryMac(namespacekey: string, before: Buffer): Buffer {
   const key = hkdf(lengthAnd(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
   return createHmac('sha256', key).update(before).digest();
 }

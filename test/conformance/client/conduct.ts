@@ -40,7 +40,7 @@ class Ear {
   }
 
   get slotted(): Heard[] {
-    return this.heard.filter(({ frame }) => frameEntry(frame.op)?.slotted === true);
+    return this.heard.filter(({ frame }) => frameEntry(frame.op)?.isSlotted === true);
   }
 }
 

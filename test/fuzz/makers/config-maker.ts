@@ -79,7 +79,7 @@ function section(random: SeededRandom, file: ConfigFileName, type: string, name:
   const keys = schema[type]?.keys ?? {};
   for (const key of keysOf(random, file, type, Object.keys(keys))) {
     const entry = keys[key]!;
-    const isNeeded = entry.required || (file === 'rssrvcfg' && key === 'path');
+    const isNeeded = entry.isRequired || (file === 'rssrvcfg' && key === 'path');
     if (!isNeeded && !random.chance(VALUES[key] === undefined && !SECRET_KEYS.has(key) ? 0.1 : 0.3)) continue;
     lines.push(`${key.padEnd(random.pick([0, 14]))} = ${valueOf(random, type, key, count, defaultOf(schema, key))}`);
   }

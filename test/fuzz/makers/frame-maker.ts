@@ -36,7 +36,7 @@ export function dataOf(sectors: number): Buffer {
 
 export function anyFrame(random: SeededRandom, digest = false): Buffer {
   const entry = random.pick(FRAMES);
-  const isAnswer = entry.slotted && random.chance(0.5);
+  const isAnswer = entry.isSlotted && random.chance(0.5);
   const op = isAnswer ? entry.op | ANSWER : entry.op;
   const fields = {
     flags: random.pick([0, 0, 0, 1, 2, 4, 8, 255]),

@@ -6,7 +6,7 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { BEACON_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../../support/peers/raw-peer.ts';
 
@@ -199,7 +199,7 @@ export class HostilePeers {
   private explore(): void {
     const { address, port } = this.target.server;
     const discover = { versions: [1], nonce: randomBytes(16), namespaceid: null, answerBytes: 0 };
-    const datagram = randomInt(2) === 0 ? randomBytes(randomInt(1, 1400)) : encodeDiscover(discover, null, BEACON_REQUEST_BYTES);
+    const datagram = randomInt(2) === 0 ? randomBytes(randomInt(1, 1400)) : encodeDiscover(discover, null, DISCOVERY_REQUEST_BYTES);
     this.counts.datagrams++;
     this.udp[randomInt(Math.max(1, this.udp.length))]?.send(datagram, port, address, () => undefined);
   }

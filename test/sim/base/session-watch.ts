@@ -20,7 +20,7 @@ export function whenSessionIsLeft(told: (sentence: string) => void): void {
   tell = told;
 }
 
-override<Watched, [Attachment], Request[]>(Trunk, 'giveUp', (original) => (self, attachment) => {
+override<Watched, [Attachment], Request[]>(Trunk, 'abandon', (original) => (self, attachment) => {
   const couldRevoke = self.session?.canRevoke === true && self.handleFences.count < REVOKES_MAX;
   const beside = self.attachments.find((other) => other !== attachment && other.slotsHeld > 0);
   const given = original(self, attachment);

@@ -43,8 +43,8 @@ Slots.prototype.take = function (this: Slots, request) {
 };
 
 // oxlint-disable-next-line typescript/unbound-method -- called with its object below
-const giveUp = SlotTable.prototype.giveUp;
-SlotTable.prototype.giveUp = function (this: SlotTable, slot, seq, handle) {
+const giveUp = SlotTable.prototype.abandon;
+SlotTable.prototype.abandon = function (this: SlotTable, slot, seq, handle) {
   const entries: Numbered[] = Reflect.get(this, 'entries');
   const entry = entries[slot];
   const isNext = entry !== undefined && seq === (entry.seq + 1) % modulus;

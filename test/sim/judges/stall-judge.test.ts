@@ -16,7 +16,7 @@ function haltedVolume(): Volume {
     sessionBegan: () => undefined,
     listChanged: () => undefined,
     allQuiet: () => undefined,
-    interfacesTold: () => undefined,
+    interfacesReported: () => undefined,
     replaced: () => undefined,
     ended: () => undefined,
   };

@@ -32,7 +32,7 @@ function path(fields: Fields): JudgedPath {
   };
   return {
     number: fields.number,
-    suspect: fields.suspect ?? false,
+    isSuspect: fields.suspect ?? false,
     queuedBytes: 0,
     quietSinceMs: fields.quietSinceMs ?? Number.POSITIVE_INFINITY,
     lastProofMs: fields.lastProofMs ?? 0,

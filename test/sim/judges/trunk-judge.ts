@@ -76,7 +76,7 @@ export class TrunkJudge {
   }
 
   private leftWaiting(paths: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): string | null {
-    const heard = paths.filter((path) => !path.suspect && !this.isSilent(path, nowMs));
+    const heard = paths.filter((path) => !path.isSuspect && !this.isSilent(path, nowMs));
     const well = heard.filter(({ lastProofMs }) => nowMs - lastProofMs <= DELIVERS_MS);
     const newestMs = this.newestMs(well, slots, nowMs);
     for (let slot = 0; slot < slots.size; slot++) {
@@ -113,9 +113,9 @@ export class TrunkJudge {
       this.seen.set(number, requests);
     }
     this.lookedMs = nowMs;
-    for (const { number, suspect, load } of paths) {
+    for (const { number, isSuspect, load } of paths) {
       const usedMs = usedMsOf(load);
-      if (suspect || load.requests > 0 || paths.length < 2) this.idle.delete(number);
+      if (isSuspect || load.requests > 0 || paths.length < 2) this.idle.delete(number);
       else if (this.idle.get(number)?.usedMs !== usedMs) this.idle.set(number, { usedMs, sent: null });
       const idle = this.idle.get(number);
       if (idle === undefined || nowMs - usedMs < RATE_PROBE_IDLE_MS) continue;

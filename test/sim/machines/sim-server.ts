@@ -7,7 +7,7 @@ import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import {
   type Proven,
   provedRefusal,
-  type RefusalWords,
+  type RefusalText,
   refuseFrame,
   ServerHandshake,
   type ServerIdentity,
@@ -47,7 +47,7 @@ export interface ServerPorts {
   readonly revokes: boolean;
 }
 
-type Refuse = (refusal: RefusalWords) => void;
+type Refuse = (refusal: RefusalText) => void;
 
 const KILL_MAX_MS = 50;
 const handshakeBodies = new BufferPool(1024 * 1024);
@@ -256,13 +256,13 @@ export class SimServer implements SimHost {
       },
       handshakeBodies,
     );
-    end.handler = {
+    end.events = {
       onBytes: (bytes, offset, lengthBytes) => {
         decoder.push(bytes, offset, lengthBytes);
         if (proven === null) return;
         // Nothing is read from it until its process has it.
         deadline.cancel();
-        end.handler = null;
+        end.events = null;
         const toProven = proven;
         this.proven(end, proven, ({ code, sentence }) => {
           if (code === 'E_DRAINING') this.slowSaidMs.set(toProven.hello.node, this.listener.monotonicMs());

@@ -5,7 +5,7 @@
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { PathTransport, TransportHandler } from '@rsio/protocol/link/path-transport';
+import type { PathTransport, TransportEvents } from '@rsio/protocol/link/path-transport';
 import { LossyTcp, PACKET_BYTES } from './lossy-tcp.ts';
 import type { ProcessEnd, SimClock, SimProcess } from '../base/sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';
@@ -226,7 +226,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
   private readonly clock: SimClock;
   private readonly out: () => Stream;
   private readonly into: () => Stream;
-  private taker: TransportHandler | null = null;
+  private taker: TransportEvents | null = null;
   private process: SimProcess | null = null;
 
   constructor(clock: SimClock, localAddress: string, remoteAddress: string, remotePort: number, out: () => Stream, into: () => Stream) {
@@ -246,11 +246,11 @@ export class SimEnd implements PathTransport, ProcessEnd {
   }
 
   /** While it is null, nothing is read: the bytes wait. */
-  get handler(): TransportHandler | null {
+  get events(): TransportEvents | null {
     return this.taker;
   }
 
-  set handler(handler: TransportHandler | null) {
+  set events(handler: TransportEvents | null) {
     this.taker = handler;
     if (handler !== null) this.into().pump();
   }

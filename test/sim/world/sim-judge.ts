@@ -183,7 +183,7 @@ export class Judge {
 
   private lookAtSlots(trunk: Trunk, isGood: boolean, nowMs: number): void {
     const { slots } = insideOf(trunk);
-    const holder = trunk.paths.find((path) => path.suspect && slots.quarantinedOn(path.number) > 0);
+    const holder = trunk.paths.find((path) => path.isSuspect && slots.quarantinedOn(path.number) > 0);
     if (!isGood || holder === undefined || slots.quarantined <= slots.size / 4) {
       this.crowded.delete(trunk);
       return;

@@ -24,7 +24,7 @@ import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
 import { openConfigFile, saveConfigFile } from './config-file.ts';
 import type { FileSystem } from '../files/file-replacement.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
-import { addInterface, addNamespace, newRscltcfg, removePlace, setKey } from './rscltcfg-edit.ts';
+import { addInterface, addNamespace, newRscltcfg, removeConfigSection, setKey } from './rscltcfg-edit.ts';
 
 const NOBODY = 65_534;
 const OLD = '# mine\n[defaults]\nport = 5000\n\n[interface if0]\naddress = 10.0.0.1\n';
@@ -395,7 +395,7 @@ port = many
     });
     expect(edit(add('if2', '10.0.2.1')).kept).toHaveLength(2);
     expect(refusal(() => edit(add('if3', '10.0.0.1'))).message).toContain('Duplicate address 10.0.0.1');
-    expect(edit((document) => removePlace(document, { type: 'interface', name: 'if1' })).kept).toMatchObject([{ line: 2 }]);
+    expect(edit((document) => removeConfigSection(document, { type: 'interface', name: 'if1' })).kept).toMatchObject([{ line: 2 }]);
     writeFileSync(file, readFileSync(file, 'utf8').replace('colour = red\n', ''));
     expect(edit(add('if1', '10.0.1.1')).kept).toEqual([]);
   });
@@ -404,7 +404,7 @@ port = many
     const many = (count: number) =>
       Array.from({ length: count }, (_, index) => `[interface i${index}]\naddress = 10.0.${index}.1\n`).join('');
     writeFileSync(file, many(10));
-    expect(edit((document) => removePlace(document, { type: 'interface', name: 'i3' })).kept).toMatchObject([
+    expect(edit((document) => removeConfigSection(document, { type: 'interface', name: 'i3' })).kept).toMatchObject([
       { message: expect.stringMatching(/^9 interfaces/) },
     ]);
   });

@@ -12,9 +12,9 @@ import {
   addServer,
   changeSection,
   newRscltcfg,
-  type RscltPlace,
-  removePlace,
-  renamePlace,
+  type SectionRef,
+  removeConfigSection,
+  renameConfigSection,
   setKey,
 } from './rscltcfg-edit.ts';
 import { SAMPLE_RSCLTCFG } from '../testing/sample-rscltcfg.ts';
@@ -128,19 +128,19 @@ describe('in a file of a person', () => {
     ],
     [
       'a name',
-      (document) => renamePlace(document, { type: 'server', namespace: 'osl', name: 's1' }, 'server'),
+      (document) => renameConfigSection(document, { type: 'server', namespace: 'osl', name: 's1' }, 'server'),
       ['[server s1]\r\n'],
       ['[server server]\r\n'],
     ],
     [
       'an interface goes with its comments, not with those of others',
-      (document) => removePlace(document, { type: 'interface', name: 'if0' }),
+      (document) => removeConfigSection(document, { type: 'interface', name: 'if0' }),
       ['; first cable\r\n', '; (the red one)\r\n', '[interface if0]\r\n', 'address = 10.0.0.1\r\n', '  # spare: 10.0.2.1\r\n', '\r\n'],
       [],
     ],
     [
       'the last section leaves no empty line, and the file without newline',
-      (document) => removePlace(document, { type: 'namespace', name: 'lab' }),
+      (document) => removeConfigSection(document, { type: 'namespace', name: 'lab' }),
       [
         'stall = forever\r\n',
         '\r\n',
@@ -159,11 +159,11 @@ describe('in a file of a person', () => {
   test('a namespace goes with its servers and volumes, an interface among them stays', () => {
     const text = `${SAMPLE_RSCLTCFG}\n[interface if2]\naddress       = 192.168.47.20\n\n[volume v]\nstall         = fail\n`;
     const expected = `${SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('[namespace'))}[interface if2]\naddress       = 192.168.47.20\n`;
-    expect(edited(text, (document) => removePlace(document, { type: 'namespace', name: 'osl' }))).toBe(expected);
+    expect(edited(text, (document) => removeConfigSection(document, { type: 'namespace', name: 'osl' }))).toBe(expected);
   });
 
   test('several keys at once, in the order of the manual', () => {
-    const place: RscltPlace = { type: 'server', namespace: 'osl', name: 'big-9-1' };
+    const place: SectionRef = { type: 'server', namespace: 'osl', name: 'big-9-1' };
     const changes = { serverkey: '0123456789abcdef', port: '6000', address: '192.168.45.11', protocol: null };
     const after = edited(SAMPLE_RSCLTCFG, (document) => changeSection(document, place, changes));
     expect(difference(SAMPLE_RSCLTCFG, after)).toEqual({
@@ -183,14 +183,14 @@ describe('in a file of a person', () => {
 
 describe('refused', () => {
   const sample = parseIni(SAMPLE_RSCLTCFG);
-  const if0: RscltPlace = { type: 'interface', name: 'if0' };
+  const if0: SectionRef = { type: 'interface', name: 'if0' };
 
   test.each(['', '.', 'a b', 'a]', '[a', 'a\n[namespace x', 'a\u001b[2J', '\u202ea', 'a'.repeat(64)])('the name %j', (name) => {
     const allowed = /^Wrong name "(?!.*\p{Cc}).*" for \w+: allowed is 1 to 63/u;
     expect(() => addInterface(sample, name, { address: '10.0.0.1' })).toThrow(allowed);
     expect(() => addNamespace(sample, name, OSL)).toThrow(allowed);
     expect(() => addServer(sample, 'osl', name, { address: '10.0.0.1' })).toThrow(allowed);
-    expect(() => renamePlace(sample, if0, name)).toThrow(allowed);
+    expect(() => renameConfigSection(sample, if0, name)).toThrow(allowed);
   });
 
   test.each<[string, () => IniDocument, string]>([
@@ -199,7 +199,7 @@ describe('refused', () => {
       () => addInterface(sample, 'if0', { address: '10.0.0.1' }),
       'Section [interface if0] exists, in line 5: choose another name',
     ],
-    ['a new name that exists', () => renamePlace(sample, if0, 'if1'), 'Section [interface if1] exists, in line 8'],
+    ['a new name that exists', () => renameConfigSection(sample, if0, 'if1'), 'Section [interface if1] exists, in line 8'],
     [
       'a missing namespace',
       () => addServer(sample, 'old', 's', { address: '10.0.0.1' }),
@@ -207,10 +207,14 @@ describe('refused', () => {
     ],
     [
       'a missing server',
-      () => removePlace(sample, { type: 'server', namespace: 'osl', name: 'if0' }),
+      () => removeConfigSection(sample, { type: 'server', namespace: 'osl', name: 'if0' }),
       'No section [server if0] in the file: there are "big-9-1", "big-9-2"',
     ],
-    ['a missing volume', () => removePlace(sample, { type: 'volume', namespace: 'osl', name: 'v' }), 'there is no [volume] section'],
+    [
+      'a missing volume',
+      () => removeConfigSection(sample, { type: 'volume', namespace: 'osl', name: 'v' }),
+      'there is no [volume] section',
+    ],
     ['a wrong value', () => setKey(sample, if0, 'address', '10.0.0'), 'Wrong value "10.0.0" for address: allowed is an IPv4'],
     ['a value with a line break', () => setKey(sample, if0, 'address', '10.0.0.1\n[a'), 'Wrong value "10.0.0.1\\n[a" for address'],
     ['an unknown key', () => setKey(sample, if0, 'colour', 'red'), 'No key "colour" in [interface]: allowed are address, port, protocol'],
@@ -227,7 +231,9 @@ describe('refused', () => {
 
   test('two sections of one name, naming their lines', () => {
     const twice = parseIni('[interface a]\naddress = 10.0.0.1\n[interface a]\naddress = 10.0.0.2\n');
-    expect(() => removePlace(twice, { type: 'interface', name: 'a' })).toThrow('More than one section [interface a], in lines 1 and 3');
+    expect(() => removeConfigSection(twice, { type: 'interface', name: 'a' })).toThrow(
+      'More than one section [interface a], in lines 1 and 3',
+    );
   });
 
   test('more interfaces than allowed', () => {
@@ -259,12 +265,14 @@ describe('of any well-formed file', () => {
   });
 
   const additions: readonly ((document: IniDocument) => IniDocument)[] = [
-    (document) => removePlace(addInterface(document, 'new', { address: '10.9.9.9' }), { type: 'interface', name: 'new' }),
-    (document) => removePlace(addNamespace(document, 'new', OSL), { type: 'namespace', name: 'new' }),
-    (document) => removePlace(addServer(document, 'n', 'new', { address: '10.9.9.9' }), { type: 'server', namespace: 'n', name: 'new' }),
+    (document) => removeConfigSection(addInterface(document, 'new', { address: '10.9.9.9' }), { type: 'interface', name: 'new' }),
+    (document) => removeConfigSection(addNamespace(document, 'new', OSL), { type: 'namespace', name: 'new' }),
+    (document) =>
+      removeConfigSection(addServer(document, 'n', 'new', { address: '10.9.9.9' }), { type: 'server', namespace: 'n', name: 'new' }),
     (document) =>
       setKey(setKey(document, { type: 'namespace', name: 'n' }, 'stall', 'fail'), { type: 'namespace', name: 'n' }, 'stall', null),
-    (document) => renamePlace(renamePlace(document, { type: 'namespace', name: 'n' }, 'x'), { type: 'namespace', name: 'x' }, 'n'),
+    (document) =>
+      renameConfigSection(renameConfigSection(document, { type: 'namespace', name: 'n' }, 'x'), { type: 'namespace', name: 'x' }, 'n'),
   ];
 
   test('what is added is read, and what is removed again leaves every byte as it was', () => {

@@ -12,12 +12,12 @@ import { appendSection, removeEntry, removeSection, renameSection, setValue } fr
 import { type KeyEntry, type KeyTable, SCHEMA } from './schema/schema.ts';
 
 /** One section of the file. Servers and volumes belong to a namespace. */
-export type RscltPlace =
+export type SectionRef =
   | { readonly type: 'defaults' }
   | { readonly type: 'interface' | 'namespace'; readonly name: string }
   | { readonly type: 'server' | 'volume'; readonly namespace: string; readonly name: string };
 
-type NamedPlace = Exclude<RscltPlace, { readonly type: 'defaults' }>;
+type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
 
 /** Keys with their values as they would stand in the file. */
 export type KeyValues = Readonly<Record<string, string>>;
@@ -59,17 +59,17 @@ export function addServer(document: IniDocument, namespace: string, name: string
 }
 
 /** Sets and unsets keys of a section. A missing [defaults] is made. */
-export function changeSection(document: IniDocument, place: RscltPlace, changes: KeyChanges): IniDocument {
+export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
 /** Sets one key, or unsets it with null. A missing [defaults] is made. */
-export function setKey(document: IniDocument, place: RscltPlace, key: string, value: string | null): IniDocument {
+export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);
-  else if (entry.required) throw new RsError('E_CONFIG', `Key ${key} of ${shown(place)} is needed: change it, or remove the section`);
+  else if (entry.isRequired) throw new RsError('E_CONFIG', `Key ${key} of ${shown(place)} is needed: change it, or remove the section`);
   const isMissing = place.type === 'defaults' && !document.sections.some(({ type }) => type === 'defaults');
   if (isMissing && value === null) return document;
   if (isMissing) return appendSection(document, 'defaults', null, [[key, value ?? '']], { after: -1, keyColumns: KEY_COLUMNS });
@@ -78,7 +78,7 @@ export function setKey(document: IniDocument, place: RscltPlace, key: string, va
 }
 
 /** Changes the name alone. */
-export function renamePlace(document: IniDocument, place: NamedPlace, name: string): IniDocument {
+export function renameConfigSection(document: IniDocument, place: NamedSectionRef, name: string): IniDocument {
   const index = indexOf(document, place);
   if (name === place.name) return document;
   checkNewName(document, { ...place, name });
@@ -86,7 +86,7 @@ export function renamePlace(document: IniDocument, place: NamedPlace, name: stri
 }
 
 /** Removes the section and the comments that belong to it; with a namespace, its [server] and [volume] sections. */
-export function removePlace(document: IniDocument, place: NamedPlace): IniDocument {
+export function removeConfigSection(document: IniDocument, place: NamedSectionRef): IniDocument {
   const index = indexOf(document, place);
   const doomed = place.type === 'namespace' ? [index, ...belongings(document, index)] : [index];
   return doomed.toReversed().reduce(removeSection, document);
@@ -105,18 +105,18 @@ function isSection(document: IniDocument, index: number, type: string, name: str
   return section?.type === type && section.name === name;
 }
 
-function addSection(document: IniDocument, place: NamedPlace, keys: KeyValues, after: number | undefined): IniDocument {
+function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValues, after: number | undefined): IniDocument {
   checkNewName(document, place);
   const entries = inSchemaOrder(place, keys);
   for (const [key, value] of entries) checkValue(key, keyEntry(place, key), value);
-  const missing = Object.entries(keysOf(place)).find(([key, { required }]) => required && !Object.hasOwn(keys, key));
+  const missing = Object.entries(keysOf(place)).find(([key, { isRequired: required }]) => required && !Object.hasOwn(keys, key));
   if (missing !== undefined) throw new RsError('E_CONFIG', `No ${missing[0]} for ${shown(place)}: it needs ${missing[1].type.allowed}`);
   const where = after === undefined ? {} : { after };
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
 /** Throws E_CONFIG when there is none of that name, or more than one. */
-function indexOf(document: IniDocument, place: RscltPlace): number {
+function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
   if (second === undefined) return index;
@@ -124,7 +124,7 @@ function indexOf(document: IniDocument, place: RscltPlace): number {
   throw new RsError('E_CONFIG', `More than one section ${shown(place)}, in lines ${lines}: remove or rename one of them with an editor`);
 }
 
-function indexesOf(document: IniDocument, place: RscltPlace): number[] {
+function indexesOf(document: IniDocument, place: SectionRef): number[] {
   if (place.type === 'defaults') return [...document.sections.keys()].filter((index) => document.sections[index]?.type === 'defaults');
   const candidates =
     place.type === 'server' || place.type === 'volume'
@@ -144,12 +144,12 @@ function belongings(document: IniDocument, home: number): number[] {
   return indexes;
 }
 
-function presentNames(document: IniDocument, place: RscltPlace): string {
+function presentNames(document: IniDocument, place: SectionRef): string {
   const names = document.sections.flatMap(({ type, name }) => (type === place.type && name !== null ? [quoteText(name)] : []));
   return names.length === 0 ? `there is no [${place.type}] section` : `there are ${[...new Set(names)].join(', ')}`;
 }
 
-function checkNewName(document: IniDocument, place: NamedPlace): void {
+function checkNewName(document: IniDocument, place: NamedSectionRef): void {
   if (!isName(place.name))
     throw new RsError('E_CONFIG', `Wrong name ${quoteText(place.name)} for ${place.type}: allowed is ${NAME_ALLOWED}`);
   const line = document.sections[indexesOf(document, place)[0] ?? -1]?.line;
@@ -162,11 +162,11 @@ function checkRoom(sections: readonly IniSection[], type: string, max: number): 
   if (count >= max) throw new RsError('E_CONFIG', `No more ${type}: the file has ${count}, allowed are at most ${max}`);
 }
 
-function keysOf(place: RscltPlace): KeyTable {
+function keysOf(place: SectionRef): KeyTable {
   return SCHEMA.rscltcfg[place.type].keys;
 }
 
-function keyEntry(place: RscltPlace, key: string): KeyEntry<unknown> {
+function keyEntry(place: SectionRef, key: string): KeyEntry<unknown> {
   const keys = keysOf(place);
   const entry = Object.hasOwn(keys, key) ? keys[key] : undefined;
   if (entry === undefined) {
@@ -180,17 +180,17 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
     type.parse(value);
   } catch (thrown) {
     if (!(thrown instanceof RsError)) throw thrown;
-    throw new RsError('E_CONFIG', `Wrong value${type.secret ? '' : ` ${quoteText(value)}`} for ${key}: allowed is ${type.allowed}`);
+    throw new RsError('E_CONFIG', `Wrong value${type.isSecret ? '' : ` ${quoteText(value)}`} for ${key}: allowed is ${type.allowed}`);
   }
 }
 
 /** Unknown keys come last; they are refused when they are used. */
-function inSchemaOrder<V>(place: RscltPlace, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
+function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);
   return Object.entries(values).toSorted(([left], [right]) => rank(left) - rank(right));
 }
 
-function shown(place: RscltPlace): string {
+function shown(place: SectionRef): string {
   return place.type === 'defaults' ? '[defaults]' : `[${place.type} ${quoteText(place.name).slice(1, -1)}]`;
 }

@@ -68,7 +68,7 @@ class ControlConnection {
   /** Lines read while the bound on unanswered requests was reached. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
-  private ended = false;
+  private hasEnded = false;
 
   constructor(socket: Socket, handlers: Partial<ControlHandlers>, log: Log) {
     this.socket = socket;
@@ -82,7 +82,7 @@ class ControlConnection {
     this.socket.on('end', () => {
       const rest = this.splitter.takeRest();
       if (rest !== '') this.waiting.push(rest);
-      this.ended = true;
+      this.hasEnded = true;
       this.pump();
     });
   }
@@ -101,7 +101,7 @@ class ControlConnection {
     }
     if (this.waiting.length > 0) this.socket.pause();
     else this.socket.resume();
-    if (this.ended && this.unanswered === 0 && this.waiting.length === 0) this.socket.end();
+    if (this.hasEnded && this.unanswered === 0 && this.waiting.length === 0) this.socket.end();
   }
 
   private take(line: string): void {

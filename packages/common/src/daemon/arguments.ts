@@ -21,7 +21,7 @@ export interface ProgramSpec<O extends Options> {
    * Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. A function is
    * given what else stands in the command line, and may throw E_USAGE.
    */
-  readonly help: string | ((values: Values<O>, positionals: readonly string[]) => string);
+  readonly help: string | ((values: Values<O>, takesPositionals: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
   /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`; `--wait 5m` is refused. */
@@ -47,7 +47,7 @@ export interface Invocation<O extends Options> {
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
 /** Where a program runs: the process, or a test. */
-export interface Surroundings {
+export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly out: (text: string) => void;
@@ -71,7 +71,7 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
     process.exit(1);
   });
   process.stderr.on('error', () => {});
-  const surroundings: Surroundings = {
+  const surroundings: ProgramPorts = {
     argv: process.argv.slice(2),
     env: process.env,
     out: (text) => process.stdout.write(text),
@@ -88,7 +88,7 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
 export async function executeProgram<O extends Options>(
   spec: ProgramSpec<O>,
   main: ProgramMain<O>,
-  surroundings: Surroundings,
+  surroundings: ProgramPorts,
 ): Promise<number> {
   const { out, err, env } = surroundings;
   const note = (sentence: string) => err(`${spec.name}: ${escapeControls(sentence)}\n`);

@@ -41,7 +41,7 @@ export interface DaemonOptions {
 
 export interface DaemonKeeper {
   /** Which child of it this process is, from 1 on; 0: there is no keeper yet. */
-  readonly life: number;
+  readonly childNumber: number;
   /** `command` as its child: it passes `starterFd` (null: there is none) on to its first one; `isBound`: it ends with this process. */
   wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
@@ -56,7 +56,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
   // Begun anew by its keeper, there is nobody at a terminal.
-  if ((keeper?.life ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
+  if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
   if (foreground) return runBelow(program, keeper?.wrap(command, null, true) ?? command);
@@ -130,7 +130,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
 }
 
 async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHooks): Promise<void> {
-  const life = options.keeper?.life ?? 0;
+  const life = options.keeper?.childNumber ?? 0;
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();

@@ -3,7 +3,7 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import type { Daemon } from './daemon-process.ts';
-import { loggedWork, runService, sayCrash, type Service, warner } from './daemon-service.ts';
+import { loggedWork, runService, reportCrash, type Service, warner } from './daemon-service.ts';
 import { RsError } from '../lib/errors.ts';
 import { type DaemonLog, quietLog } from '../log/log.ts';
 
@@ -109,8 +109,8 @@ test('why a process ends is written in the log before whoever started it is told
 });
 
 test('a daemon that was killed together with its keeper is told of by the next one', () => {
-  sayCrash(log, 'rsiod', daemon);
+  reportCrash(log, 'rsiod', daemon);
   expect(seen).toEqual([]);
-  sayCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });
+  reportCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });
   expect(seen[0]).toMatch(/^log: The rsiod before this one \(pid 4711\) did not end in order/);
 });

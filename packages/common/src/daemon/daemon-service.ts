@@ -38,7 +38,7 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
 }
 
 /** That the daemon before this one has not ended in order; nobody else can say it, when its keeper was killed, too. */
-export function sayCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
+export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null)
     log.warn(
       `The ${program} before this one (pid ${leftBy}) did not end in order: it was killed, or it fell; lines above, and dmesg, may say why`,

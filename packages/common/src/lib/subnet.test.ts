@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressKey, isSingleHost, networkOf, prefixLengthOf, sameSubnet } from './subnet.ts';
+import { addressKey, isSingleHost, networkOf, prefixLengthOf, isSameSubnet } from './subnet.ts';
 
 describe('sameSubnet', () => {
   test.each([
@@ -22,16 +22,16 @@ describe('sameSubnet', () => {
     ['::ffff:10.0.0.1', 96, '10.0.0.1', false],
     ['10.0.0.1', 0, '::', false],
   ])('%s/%i and %s: %s', (address, prefixLength, other, same) => {
-    expect(sameSubnet(address, prefixLength, other)).toBe(same);
-    expect(sameSubnet(other, prefixLength, address)).toBe(same);
+    expect(isSameSubnet(address, prefixLength, other)).toBe(same);
+    expect(isSameSubnet(other, prefixLength, address)).toBe(same);
   });
 
   test('an address is always on its own subnet, and a shorter prefix never parts two', () => {
     const address = fc.oneof(fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(address, address, fc.nat(128), fc.nat(128), (left, right, a, b) => {
-        expect(sameSubnet(left, a, left)).toBe(true);
-        if (sameSubnet(left, Math.max(a, b), right)) expect(sameSubnet(left, Math.min(a, b), right)).toBe(true);
+        expect(isSameSubnet(left, a, left)).toBe(true);
+        if (isSameSubnet(left, Math.max(a, b), right)) expect(isSameSubnet(left, Math.min(a, b), right)).toBe(true);
       }),
     );
   });

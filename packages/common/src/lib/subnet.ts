@@ -18,7 +18,7 @@ export function prefixLengthOf(address: string, given: number | null, ofInterfac
 }
 
 /** True when `other` lies in the subnet of `address` with this prefix length. */
-export function sameSubnet(address: string, prefixLength: number, other: string): boolean {
+export function isSameSubnet(address: string, prefixLength: number, other: string): boolean {
   const left = addressBytes(address);
   const right = addressBytes(other);
   if (left.length !== right.length) return false;

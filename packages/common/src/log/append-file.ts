@@ -9,7 +9,7 @@ import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 
 const LOG_MODE = 0o640;
 
-export interface AppendListener {
+export interface AppendFileEvents {
   /** Every failed open or write. */
   failed(error: Error): void;
   /** Writing works again after `lines` were dropped. */
@@ -18,18 +18,18 @@ export interface AppendListener {
 
 export class AppendFile {
   private readonly file: string;
-  private readonly listener: AppendListener;
+  private readonly events: AppendFileEvents;
   private descriptor: number | null = null;
   private pending: string[] = [];
   private pendingBytes = 0;
-  private scheduled = false;
-  private writing = false;
-  private reopenWanted = false;
+  private isScheduled = false;
+  private isWriting = false;
+  private needsReopen = false;
   private linesLost = 0;
 
-  constructor(file: string, listener: AppendListener) {
+  constructor(file: string, listener: AppendFileEvents) {
     this.file = file;
-    this.listener = listener;
+    this.events = listener;
     this.descriptor = this.open();
   }
 
@@ -42,21 +42,21 @@ export class AppendFile {
     }
     this.pending.push(line);
     this.pendingBytes += bytes;
-    if (this.scheduled || this.writing) return;
-    this.scheduled = true;
+    if (this.isScheduled || this.isWriting) return;
+    this.isScheduled = true;
     setImmediate(() => {
-      this.scheduled = false;
+      this.isScheduled = false;
       this.pump();
     });
   }
 
   /** Opens the file's name anew, after its rotation. */
   reopen(): void {
-    if (this.writing) {
-      this.reopenWanted = true;
+    if (this.isWriting) {
+      this.needsReopen = true;
       return;
     }
-    this.reopenWanted = false;
+    this.needsReopen = false;
     const fresh = this.open();
     if (fresh === null) return;
     this.closeDescriptor();
@@ -72,13 +72,13 @@ export class AppendFile {
       fsyncSync(this.descriptor);
     } catch (error) {
       // Pipes and terminals cannot be synced; that loses nothing.
-      if (bytes.length > 0) this.listener.failed(error as Error);
+      if (bytes.length > 0) this.events.failed(error as Error);
     }
   }
 
   close(): void {
     this.flushSync();
-    if (!this.writing) this.closeDescriptor();
+    if (!this.isWriting) this.closeDescriptor();
     this.descriptor = null;
   }
 
@@ -87,7 +87,7 @@ export class AppendFile {
       mkdirSync(dirname(this.file), { recursive: true });
       return openSync(this.file, 'a', LOG_MODE);
     } catch (error) {
-      this.listener.failed(error as Error);
+      this.events.failed(error as Error);
       return null;
     }
   }
@@ -100,8 +100,8 @@ export class AppendFile {
   }
 
   private pump(): void {
-    if (this.writing || this.descriptor === null || this.pending.length === 0) return;
-    this.writing = true;
+    if (this.isWriting || this.descriptor === null || this.pending.length === 0) return;
+    this.isWriting = true;
     const lines = this.pending.length;
     this.writeOut(this.descriptor, this.takePending(), 0, lines);
   }
@@ -112,12 +112,12 @@ export class AppendFile {
         this.writeOut(descriptor, bytes, from + count, lines);
         return;
       }
-      this.writing = false;
+      this.isWriting = false;
       if (error !== null) {
         this.linesLost += lines;
-        this.listener.failed(error);
+        this.events.failed(error);
       } else {
-        this.tellRecovered();
+        this.reportRecovered();
       }
       this.goOn(descriptor);
     });
@@ -125,14 +125,14 @@ export class AppendFile {
 
   private goOn(descriptor: number): void {
     if (this.descriptor === null) closeSync(descriptor);
-    else if (this.reopenWanted) this.reopen();
+    else if (this.needsReopen) this.reopen();
     this.pump();
   }
 
-  private tellRecovered(): void {
+  private reportRecovered(): void {
     const lines = this.linesLost;
     this.linesLost = 0;
-    if (lines > 0) this.listener.recovered(lines);
+    if (lines > 0) this.events.recovered(lines);
   }
 
   private closeDescriptor(): void {

@@ -5,10 +5,10 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Lines of one kind that others cause and that are logged one by one within the time; of the rest only how many they were. */
-export const FREQUENT_LINES_MAX = 32;
-export const FREQUENT_LOG_MS = 60_000;
+export const RATE_LIMITED_LINES_MAX = 32;
+export const RATE_LIMITED_LOG_MS = 60_000;
 /** Kinds that one process counts; what is more shares one. */
-export const FREQUENT_KINDS_MAX = 1_024;
+export const RATE_LIMITED_KINDS_MAX = 1_024;
 
 /** Errors of one kind of a volume's storage: the first is logged at once, the others are counted, one line for each such time. */
 export const STORAGE_ERRORS_LOG_MS = 10_000;

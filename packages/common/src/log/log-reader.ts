@@ -29,8 +29,8 @@ export class LogReader {
   private readonly buffer = Buffer.allocUnsafe(LOG_READ_BYTES);
   private readonly cutter = new LineCutter();
   private positionBytes = 0;
-  private rotated = false;
-  private stopped = false;
+  private wasRotated = false;
+  private isStopped = false;
   private timer: Timer | null = null;
   private wake: (() => void) | null = null;
 
@@ -45,7 +45,7 @@ export class LogReader {
       const { lines } = this.options;
       if (lines !== null) this.positionBytes = await startOfLastLines(handle, lines, this.buffer);
       await this.readToEnd(handle);
-      while (this.options.follow && !this.stopped) {
+      while (this.options.follow && !this.isStopped) {
         await this.pause();
         handle = await this.poll(handle);
       }
@@ -56,7 +56,7 @@ export class LogReader {
   }
 
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.timer?.cancel();
     this.wake?.();
   }
@@ -90,13 +90,13 @@ export class LogReader {
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
     // The daemon goes on in the old file until it is told to reopen: give it one more interval.
-    if (!moved || !this.rotated) {
-      this.rotated = moved;
+    if (!moved || !this.wasRotated) {
+      this.wasRotated = moved;
       return handle;
     }
     const fresh = await this.open().catch(() => null);
     if (fresh === null) return handle;
-    this.rotated = false;
+    this.wasRotated = false;
     this.printRest();
     await handle.close();
     this.positionBytes = 0;
@@ -105,7 +105,7 @@ export class LogReader {
   }
 
   private async readToEnd(handle: FileHandle): Promise<void> {
-    while (!this.stopped) {
+    while (!this.isStopped) {
       const { bytesRead } = await handle.read(this.buffer, 0, this.buffer.length, this.positionBytes);
       if (bytesRead === 0) return;
       this.positionBytes += bytesRead;
@@ -131,7 +131,7 @@ export class LogReader {
 class LineCutter {
   private held: Buffer[] = [];
   private heldBytes = 0;
-  private cut = false;
+  private isCut = false;
 
   push(chunk: Buffer, emit: (line: string) => void): void {
     let from = 0;
@@ -147,17 +147,17 @@ class LineCutter {
 
   /** What came since the last line end. */
   takeRest(): string {
-    const line = Buffer.concat(this.held).toString('utf8') + (this.cut ? ' [cut]' : '');
+    const line = Buffer.concat(this.held).toString('utf8') + (this.isCut ? ' [cut]' : '');
     this.held = [];
     this.heldBytes = 0;
-    this.cut = false;
+    this.isCut = false;
     return line;
   }
 
   private hold(bytes: Buffer): void {
     const room = LOG_LINE_MAX_BYTES - this.heldBytes;
     const kept = bytes.subarray(0, room);
-    if (kept.length < bytes.length) this.cut = true;
+    if (kept.length < bytes.length) this.isCut = true;
     if (kept.length === 0) return;
     // Copied: the chunk is the reader's one buffer, used again for the next read.
     this.held.push(Buffer.from(kept));

@@ -2,14 +2,14 @@
 // Leaves what is a kind to those who write.
 
 import { expect, test } from 'vitest';
-import { FREQUENT_KINDS_MAX, FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from './limits.ts';
+import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
-import { FrequentLog } from './rate-limited-log.ts';
+import { RateLimitedLog } from './rate-limited-log.ts';
 
-function scene(): { clock: FakeClock; lines: string[]; log: FrequentLog; say: (kind: string, line?: string) => void } {
+function scene(): { clock: FakeClock; lines: string[]; log: RateLimitedLog; say: (kind: string, line?: string) => void } {
   const clock = new FakeClock();
   const lines: string[] = [];
-  const log = new FrequentLog(clock, { warn: (line) => lines.push(line) });
+  const log = new RateLimitedLog(clock, { warn: (line) => lines.push(line) });
   return { clock, lines, log, say: (kind, line = kind) => log.note(kind, () => lines.push(line)) };
 }
 
@@ -19,10 +19,10 @@ test('a thousand lines a second do not fill the log, and all are accounted for',
     say('Paths of node big-2', `joined ${count}`);
     clock.advance(1);
   }
-  clock.advance(FREQUENT_LOG_MS);
-  expect(lines.length).toBeLessThanOrEqual((Math.ceil(120_000 / FREQUENT_LOG_MS) + 1) * (FREQUENT_LINES_MAX + 1));
-  expect(lines).toContain(`joined ${FREQUENT_LINES_MAX - 1}`);
-  expect(lines).not.toContain(`joined ${FREQUENT_LINES_MAX}`);
+  clock.advance(RATE_LIMITED_LOG_MS);
+  expect(lines.length).toBeLessThanOrEqual((Math.ceil(120_000 / RATE_LIMITED_LOG_MS) + 1) * (RATE_LIMITED_LINES_MAX + 1));
+  expect(lines).toContain(`joined ${RATE_LIMITED_LINES_MAX - 1}`);
+  expect(lines).not.toContain(`joined ${RATE_LIMITED_LINES_MAX}`);
   const told = lines.flatMap((line) => /^Paths of node big-2: (\d+) more lines/.exec(line)?.[1] ?? []).map(Number);
   expect(told.reduce((sum, count) => sum + count, 0) + lines.filter((line) => line.startsWith('joined')).length).toBe(120_000);
   expect(clock.timersPending).toBe(0);
@@ -31,14 +31,14 @@ test('a thousand lines a second do not fill the log, and all are accounted for',
 test('at level debug nothing is left out', () => {
   const lines: string[] = [];
   const clock = new FakeClock();
-  const log = new FrequentLog(clock, { isDebug: true, warn: (line) => lines.push(line) });
+  const log = new RateLimitedLog(clock, { isDebug: true, warn: (line) => lines.push(line) });
   for (let count = 0; count < 1_000; count++) log.note('Paths of node big-2', () => lines.push('joined'));
   expect([lines.length, clock.timersPending]).toEqual([1_000, 0]);
 });
 
 test('one kind does not silence another, and few lines need no timer', () => {
   const { clock, lines, say } = scene();
-  for (let count = 0; count < FREQUENT_LINES_MAX; count++) say('big-2');
+  for (let count = 0; count < RATE_LIMITED_LINES_MAX; count++) say('big-2');
   expect(clock.timersPending).toBe(0);
   for (let count = 0; count < 1_000; count++) say('big-2');
   say('venus');
@@ -48,15 +48,15 @@ test('one kind does not silence another, and few lines need no timer', () => {
 test('few are all logged, also after a quiet time', () => {
   const { clock, lines, say } = scene();
   for (let minute = 0; minute < 3; minute++) {
-    for (let count = 0; count < FREQUENT_LINES_MAX; count++) say('one');
-    clock.advance(FREQUENT_LOG_MS);
+    for (let count = 0; count < RATE_LIMITED_LINES_MAX; count++) say('one');
+    clock.advance(RATE_LIMITED_LOG_MS);
   }
-  expect(lines).toHaveLength(3 * FREQUENT_LINES_MAX);
+  expect(lines).toHaveLength(3 * RATE_LIMITED_LINES_MAX);
 });
 
 test('what was left out is told at the end', () => {
   const { clock, lines, log, say } = scene();
-  for (let count = 0; count <= FREQUENT_LINES_MAX; count++) say('NBD connections');
+  for (let count = 0; count <= RATE_LIMITED_LINES_MAX; count++) say('NBD connections');
   log.close();
   expect(lines.at(-1)).toBe('NBD connections: 1 more line of this kind within 60 s');
   expect(clock.timersPending).toBe(0);
@@ -64,9 +64,9 @@ test('what was left out is told at the end', () => {
 
 test('ever new kinds share what is left when there are too many of them', () => {
   const { clock, lines, say } = scene();
-  for (let count = 0; count < 10 * FREQUENT_KINDS_MAX; count++) say(`kind ${count}`);
-  expect(lines.length).toBeLessThanOrEqual(FREQUENT_KINDS_MAX + FREQUENT_LINES_MAX);
-  clock.advance(FREQUENT_LOG_MS);
+  for (let count = 0; count < 10 * RATE_LIMITED_KINDS_MAX; count++) say(`kind ${count}`);
+  expect(lines.length).toBeLessThanOrEqual(RATE_LIMITED_KINDS_MAX + RATE_LIMITED_LINES_MAX);
+  clock.advance(RATE_LIMITED_LOG_MS);
   expect(lines.at(-1)).toMatch(/^Others: \d+ more lines of this kind within 60 s$/);
   say('a new one');
   expect(lines.at(-1)).toBe('a new one');

@@ -9,8 +9,8 @@ import {
   addServer,
   changeSection,
   type KeyValues,
-  removePlace,
-  renamePlace,
+  removeConfigSection,
+  renameConfigSection,
 } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
 import type { FormPurpose, Removable } from './command.ts';
@@ -32,7 +32,7 @@ export function acceptForm(state: State, { purpose, form }: FormScreen): Accepte
 export function removeSection(state: State, what: Removable): { readonly document: IniDocument } | { readonly problem: string } {
   const place =
     what.kind === 'server' ? { type: what.kind, namespace: what.namespace, name: what.name } : { type: what.kind, name: what.name };
-  return tryEdit(state, (document) => removePlace(document, place));
+  return tryEdit(state, (document) => removeConfigSection(document, place));
 }
 
 /** Makes an edit if the reader accepts what comes of it. */
@@ -64,7 +64,7 @@ function edited(document: IniDocument, purpose: FormPurpose, form: Form): IniDoc
     form.fields.filter(({ key }) => key !== 'name').map((field) => [field.key, fieldText(field) === '' ? null : fieldText(field)]),
   );
   const changed = changeSection(document, place, changes);
-  return place.type === 'defaults' ? changed : renamePlace(changed, place, name);
+  return place.type === 'defaults' ? changed : renameConfigSection(changed, place, name);
 }
 
 function withNewSection(document: IniDocument, purpose: FormPurpose, name: string, values: KeyValues): IniDocument {

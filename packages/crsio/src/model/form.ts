@@ -61,7 +61,7 @@ export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   });
   const isOpen = fields.some(({ isMore, edit }) => isMore && edit.graphemes.length > 0);
   const form: Form = { title, fields, focus: 0, isOpen, isShown: false, initial: sumOf(fields), problem: null };
-  const empty = focusable(form).findIndex((each) => each.kind === 'field' && each.field.entry.required && fieldText(each.field) === '');
+  const empty = focusable(form).findIndex((each) => each.kind === 'field' && each.field.entry.isRequired && fieldText(each.field) === '');
   return { ...form, focus: Math.max(0, empty) };
 }
 
@@ -93,7 +93,7 @@ export function isTouched(form: Form): boolean {
 /** What is wrong with the field, or null. An empty one is judged only when it `mustBeThere`. */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
-  if (text === '') return field.entry.required && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
+  if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
   try {
     field.entry.type.parse(text);
     return null;

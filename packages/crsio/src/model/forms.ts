@@ -1,7 +1,7 @@
 // Which forms there are: their fields from the schema, filled from the document. What happens when one is accepted is accept.ts.
 // Invariant: a key that the schema has is in the form of its section, so that the two never differ.
 
-import type { RscltPlace } from '@rsio/common/config/rscltcfg-edit';
+import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
 import { type KeyEntry, type KeyTable, SCHEMA } from '@rsio/common/config/schema/schema';
 import { address, keyText, name, port } from '@rsio/common/config/schema/value-types';
@@ -25,7 +25,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
 }
 
 /** The place in the file that a form changes; null: it makes a new section, or none. */
-export function placeOf(purpose: FormPurpose): RscltPlace | null {
+export function placeOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
       return { type: 'defaults' };
@@ -71,7 +71,7 @@ const EXPLORE_FIELDS: readonly FieldSpec[] = [
 ];
 
 function optionalEntry(type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> {
-  return { type, required: false, default: null, help };
+  return { type, isRequired: false, default: null, help };
 }
 
 function namedForm(
@@ -86,7 +86,7 @@ function namedForm(
   const help = `${schema[purpose.kind].help}`;
   const nameSpec: FieldSpec = {
     key: 'name',
-    entry: { type: name, required: true, default: null, help: `Name of the section. ${help}` },
+    entry: { type: name, isRequired: true, default: null, help: `Name of the section. ${help}` },
     text: itsName,
   };
   return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
@@ -104,7 +104,7 @@ function specsOf(keys: KeyTable, section: IniSection | null, first: readonly str
 }
 
 /** The section of a place; null when there is none. */
-export function sectionAt(document: IniDocument, place: RscltPlace): IniSection | null {
+export function sectionAt(document: IniDocument, place: SectionRef): IniSection | null {
   let namespace: string | null = null;
   for (const section of document.sections) {
     if (section.type === 'namespace') namespace = section.name;

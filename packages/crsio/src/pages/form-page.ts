@@ -48,7 +48,7 @@ function actionsFor(purpose: FormPurpose): readonly Choice[] {
 }
 
 function fieldHelp({ key, entry }: Field): HelpText {
-  const needed = entry.required ? 'Required.' : entry.default === null ? 'Optional.' : `Default: ${entry.default}.`;
+  const needed = entry.isRequired ? 'Required.' : entry.default === null ? 'Optional.' : `Default: ${entry.default}.`;
   return { title: key, text: `${entry.help}.\n\nAllowed: ${entry.type.allowed}.\n\n${needed}` };
 }
 

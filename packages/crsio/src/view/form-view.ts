@@ -42,10 +42,10 @@ interface FieldPlace {
 
 /** Returns the column of the cursor. */
 function drawField(canvas: Canvas, { row, column, isFocused }: FieldPlace, form: Form, field: Field, signs: Signs): number {
-  const isHidden = field.entry.type.secret && !form.isShown;
+  const isHidden = field.entry.type.isSecret && !form.isShown;
   const { text, cursorColumn } = editWindow(field.edit, FIELD_COLUMNS, isHidden ? signs.secret : null);
   const start = column + LABEL_COLUMNS;
-  canvas.put(row, column, `${field.key}${field.entry.required ? ' *' : ''}`, 'plain', LABEL_COLUMNS - 1);
+  canvas.put(row, column, `${field.key}${field.entry.isRequired ? ' *' : ''}`, 'plain', LABEL_COLUMNS - 1);
   canvas.put(row, start - 1, '[');
   canvas.put(row, start, fit(text, FIELD_COLUMNS), isFocused ? 'inverse' : 'underline');
   canvas.put(row, start + FIELD_COLUMNS, ']');
@@ -56,7 +56,7 @@ function drawField(canvas: Canvas, { row, column, isFocused }: FieldPlace, form:
 function remarkOf(field: Field): string {
   if (fieldProblem(field, false) !== null) return '! wrong';
   if (fieldText(field) !== '') return '';
-  if (field.entry.required) return 'needed';
+  if (field.entry.isRequired) return 'needed';
   return field.entry.default === null ? '' : `(${field.entry.default})`;
 }
 

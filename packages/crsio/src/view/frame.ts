@@ -79,7 +79,7 @@ function keysOf(state: State): string {
 function formKeys(form: Form): { readonly show: boolean; readonly choose: boolean } {
   const here = focused(form);
   return {
-    show: form.fields.some(({ entry }) => entry.type.secret),
+    show: form.fields.some(({ entry }) => entry.type.isSecret),
     choose: here.kind === 'field' && here.field.offers.length > 0,
   };
 }

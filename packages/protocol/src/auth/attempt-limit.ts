@@ -83,7 +83,7 @@ export interface Claim {
 export class ProofLimits {
   private readonly isKnown: (claim: Claim) => boolean;
   private readonly known: AttemptLimit;
-  private readonly strangers: AttemptLimit;
+  private readonly unknown: AttemptLimit;
   private readonly nodes: AttemptLimit;
 
   /** `isKnown`: this machine has proved before that it is this node. */
@@ -91,13 +91,13 @@ export class ProofLimits {
     const ofOne = { atOnce: FAILED_PROOFS_AT_ONCE, eachMs: FAILED_PROOF_EACH_MS };
     this.isKnown = isKnown;
     this.known = new AttemptLimit(clock, ofOne);
-    this.strangers = new AttemptLimit(clock, ofOne);
+    this.unknown = new AttemptLimit(clock, ofOne);
     this.nodes = new AttemptLimit(clock, { atOnce: FAILED_PROOFS_OF_NODE_AT_ONCE, eachMs: FAILED_PROOF_OF_NODE_EACH_MS });
   }
 
   waitMs(claim: Claim): number {
     if (this.isKnown(claim)) return this.known.waitMs(knownKey(claim));
-    return Math.max(this.strangers.waitMs(strangerKey(claim)), this.nodes.waitMs(claim.node));
+    return Math.max(this.unknown.waitMs(unknownKey(claim)), this.nodes.waitMs(claim.node));
   }
 
   failed(claim: Claim): void {
@@ -105,15 +105,15 @@ export class ProofLimits {
       this.known.failed(knownKey(claim));
       return;
     }
-    this.strangers.failed(strangerKey(claim));
+    this.unknown.failed(unknownKey(claim));
     this.nodes.failed(claim.node);
   }
 }
 
-function strangerKey({ address, node }: Claim): string {
+function unknownKey({ address, node }: Claim): string {
   return `${sourceKey(address)} ${node}`;
 }
 
 function knownKey(claim: Claim): string {
-  return `${strangerKey(claim)} ${claim.machine}`;
+  return `${unknownKey(claim)} ${claim.machine}`;
 }

@@ -10,7 +10,7 @@ import { OP } from '../wire/frames.ts';
 import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, macIsRight, refuseMac, sessionSecret } from './keys.ts';
+import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret } from './keys.ts';
 
 export interface ClientIdentity {
   readonly nodekey: string;
@@ -124,7 +124,7 @@ export class ClientHandshake {
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
     const message = body.subarray(0, messageBytes);
     // The mac comes first: nothing of an unproven server's body is even decoded.
-    if (!macIsRight(mac(this.welcomeKey, 'server', this.transcript, message), body.subarray(messageBytes))) {
+    if (!isValidMac(mac(this.welcomeKey, 'server', this.transcript, message), body.subarray(messageBytes))) {
       throw new RsError(
         'E_AUTH',
         `Server ${this.server} could not prove that it knows the key of node ${this.identity.hello.node}: check nodekey and serverkey on both sides`,
@@ -154,7 +154,7 @@ export class ClientHandshake {
     const body = handshakeBody(frame, op);
     const refusal = op === OP.BYE ? { ...decodeFarewell(body, 0, body.length), mac: null } : decodeRefuse(body, 0, body.length);
     const { code: peerCode, sentence, mac: given } = refusal;
-    const proved = isBehindProof && given !== null && macIsRight(refuseMac(this.key, this.transcript, peerCode), given);
+    const proved = isBehindProof && given !== null && isValidMac(refuseMac(this.key, this.transcript, peerCode), given);
     const known = REFUSALS.find((code) => code === peerCode);
     const said = sentence === '' ? peerCode : sentence;
     const message = known === undefined ? `Server refused the connection (${peerCode}): ${said}` : `Server refused the connection: ${said}`;

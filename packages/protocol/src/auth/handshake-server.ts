@@ -12,7 +12,7 @@ import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome 
 import { scanValue } from '../wire/message-scan.ts';
 import type { Hello, Proof, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, macIsRight, refuseMac, sessionSecret } from './keys.ts';
+import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret } from './keys.ts';
 
 export interface ServerIdentity {
   readonly namespaceid: number;
@@ -51,7 +51,7 @@ export interface Refusal {
 }
 
 /** What REFUSE tells of it. */
-export type RefusalWords = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
+export type RefusalText = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
 
 export interface Challenged {
   readonly kind: 'challenge';
@@ -137,7 +137,7 @@ export class ServerHandshake {
     const macAt = Math.max(body.length - MAC_BYTES, 0);
     const proven = body.subarray(0, macAt);
     if (limit !== null && !this.isLivingJoin(agreed, proven, limit.livingSecret)) return this.refuseLimited(agreed, limit.waitMs);
-    const isMacRight = macIsRight(mac(agreed.key, 'client', agreed.transcript, proven), body.subarray(macAt));
+    const isMacRight = isValidMac(mac(agreed.key, 'client', agreed.transcript, proven), body.subarray(macAt));
     if (!isMacRight || !agreed.isNodeKnown) {
       return this.refuseProof(agreed.isNodeKnown ? `wrong key for node ${agreed.hello.node}` : `unknown node ${agreed.hello.node}`);
     }
@@ -179,7 +179,7 @@ export class ServerHandshake {
     }
     const key = joinKey(agreed.key, secret);
     const message = proven.subarray(0, proven.length - joinMac.length);
-    if (!macIsRight(mac(key, 'join', agreed.transcript, message), joinMac)) {
+    if (!isValidMac(mac(key, 'join', agreed.transcript, message), joinMac)) {
       return this.refuseProof(`node ${node} does not know the secret of the session it wants to join`);
     }
     return { kind: 'join', session, ...provenBase(agreed, proof, key) };
@@ -189,7 +189,7 @@ export class ServerHandshake {
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
     const secret = livingSecret ?? this.random(NONCE_BYTES);
-    return macIsRight(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
+    return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
   }
 
   /** The same words whether the name is known or not, and whatever the proof. */
@@ -220,12 +220,12 @@ function provenBase(agreed: Agreed, proof: Proof, welcomeKey: Buffer): ProvenBas
 }
 
 /** The REFUSE frame for a refusal, or for any other reason to send a client away before WELCOME. */
-export function refuseFrame({ code, sentence, mac: proof = null }: RefusalWords): Buffer {
+export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText): Buffer {
   return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
 }
 
 /** Of a client that has proved itself, so that it can believe it. */
-export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalWords {
+export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalText {
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }
 

@@ -2,7 +2,7 @@
 // Leaves which frame carries which mac to handshake.test.ts.
 
 import { expect, test } from 'vitest';
-import { baseKey, joinKey, mac, macIsRight, sessionSecret } from './keys.ts';
+import { baseKey, joinKey, mac, isValidMac, sessionSecret } from './keys.ts';
 
 const T = Buffer.alloc(32, 7);
 
@@ -37,10 +37,10 @@ test('a mac is right only whole, under its key, label, transcript and body', () 
   const key = baseKey('0xbig2', null, 200);
   const body = Buffer.from('body');
   const right = mac(key, 'client', T, body);
-  expect(macIsRight(right, Buffer.from(right))).toBe(true);
-  expect(macIsRight(right, right.subarray(1))).toBe(false);
-  expect(macIsRight(right, Buffer.alloc(0))).toBe(false);
-  expect(macIsRight(right, mac(key, 'server', T, body))).toBe(false);
-  expect(macIsRight(right, mac(key, 'client', body, T))).toBe(false);
-  expect(macIsRight(right, mac(T, 'client', T, body))).toBe(false);
+  expect(isValidMac(right, Buffer.from(right))).toBe(true);
+  expect(isValidMac(right, right.subarray(1))).toBe(false);
+  expect(isValidMac(right, Buffer.alloc(0))).toBe(false);
+  expect(isValidMac(right, mac(key, 'server', T, body))).toBe(false);
+  expect(isValidMac(right, mac(key, 'client', body, T))).toBe(false);
+  expect(isValidMac(right, mac(T, 'client', T, body))).toBe(false);
 });

@@ -47,12 +47,12 @@ export function joinKey(key: Buffer, secret: Buffer): Buffer {
 }
 
 /** B: signs exploration. Without a namespaceid in it, since a client may ask before it knows one. */
-export function beaconKey(namespacekey: string): Buffer {
+export function discoveryKey(namespacekey: string): Buffer {
   return derive(lengthPrefixed(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
 }
 
 /** HMAC-SHA-256(B, everything in the datagram before the mac): its kind, and so its direction, included. */
-export function beaconMac(key: Buffer, datagramBefore: Buffer): Buffer {
+export function discoveryMac(key: Buffer, datagramBefore: Buffer): Buffer {
   return createHmac('sha256', key).update(datagramBefore).digest();
 }
 
@@ -66,6 +66,6 @@ export function refuseMac(key: Buffer, transcript: Buffer, code: string): Buffer
   return mac(key, 'refuse', transcript, Buffer.from(code, 'utf8'));
 }
 
-export function macIsRight(expected: Buffer, given: Buffer): boolean {
+export function isValidMac(expected: Buffer, given: Buffer): boolean {
   return given.length === MAC_BYTES && timingSafeEqual(expected, given);
 }

@@ -7,7 +7,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
 import { type OpenAnswer, type OpenRequest, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';
-import { LogRoom } from './replay/log-admission.ts';
+import { LogAdmission } from './replay/log-admission.ts';
 import { changesContent, OverlapTracker } from './requests/overlap.ts';
 import type { ReplayLog } from './replay/replay-log.ts';
 import { ReplaySender } from './replay/replay-sender.ts';
@@ -31,7 +31,7 @@ const PHASES: StateTable<AttachmentPhase> = {
 };
 
 /** Told when an attachment's standing may have changed; it must not act on the attachment before the call has returned. */
-export interface AttachmentWatcher {
+export interface AttachmentEvents {
   standingChanged(): void;
   /** The server has said that it is there and slow, in this sentence. */
   serverIsSlow(sentence: string): void;
@@ -55,19 +55,19 @@ export class Attachment {
   /** Why it waits or failed, for people. */
   reason = 'Not opened yet';
   /** An OPEN is under way or planned. */
-  openAsked = false;
+  isOpenRequested = false;
   /** Requests of it that were sent and are not answered. */
   slotsHeld = 0;
   /** What those count in the window. */
   bytesHeld = 0;
   /** I/O of its handle was given up, and the server has not said yet that nothing of it can run any more (S11). */
   private isFenced = false;
-  watcher: AttachmentWatcher | null = null;
+  events: AttachmentEvents | null = null;
   /** Called when its handle was revoked and nothing of it is out any more; it must not act on the attachment before the call has returned. */
   whenRevoked: (() => void) | null = null;
   /** Called when the server answers what is replayed with an error, and nothing is out: `replayAgain` is to be called after a time. */
   whenReplayFailed: (() => void) | null = null;
-  private nothingOut: (() => void) | null = null;
+  private nothingInFlight: (() => void) | null = null;
   private isReachable = false;
   private hasEnded = false;
   private readonly overlaps = new OverlapTracker();
@@ -76,15 +76,15 @@ export class Attachment {
   private sendableHead = 0;
   /** Unanswered changes of the old session, to be sent before all else. */
   private resends: Request[] = [];
-  private resendsOut = 0;
+  private resendsInFlight = 0;
   /** Answered STALE: not executed, and to be sent again on the next handle. */
   private stale: Request[] = [];
-  private readonly room: LogRoom;
+  private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
 
   /** `log`: null for none: then every change goes with FUA. */
   constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
-    this.room = new LogRoom(log, {
+    this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
       flush: (request) => this.sendFirst(request),
       refused: (request, status) => this.refuse(request, status),
@@ -103,17 +103,17 @@ export class Attachment {
 
   /** Null: there is none, every change is durable when it is answered. */
   get log(): ReplayLog | null {
-    return this.room.log;
+    return this.admission.log;
   }
 
   /** What is in its log could be flushed now. */
   get canFlushLog(): boolean {
-    return this.standing === 'ready' && this.room.canFlush;
+    return this.standing === 'ready' && this.admission.canFlush;
   }
 
   /** When `canFlushLog`: sends a FLUSH of our own, for the log alone; the trunk is to be pumped. */
   flushLog(nowMs: number): void {
-    this.room.flushNow(nowMs);
+    this.admission.flushNow(nowMs);
   }
 
   get hasSendable(): boolean {
@@ -131,13 +131,13 @@ export class Attachment {
   /** The trunk has a path, or none. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
-    this.watcher?.standingChanged();
+    this.events?.standingChanged();
   }
 
   /** The trunk has ended: nothing is waited for any more. */
   trunkEnded(): void {
     this.hasEnded = true;
-    this.watcher?.standingChanged();
+    this.events?.standingChanged();
   }
 
   get handle(): number {
@@ -148,8 +148,8 @@ export class Attachment {
     checkMove(PHASES, this.phase, phase, `Attachment ${this.name}`);
     this.phase = phase;
     this.reason = reason;
-    if (phase === 'failed' || phase === 'closed') this.room.end();
-    this.watcher?.standingChanged();
+    if (phase === 'failed' || phase === 'closed') this.admission.end();
+    this.events?.standingChanged();
   }
 
   /** A new request; it stays here until `next` gives it out. */
@@ -170,7 +170,7 @@ export class Attachment {
     const request = this.peek();
     if (this.phase === 'resending') {
       this.resends.pop();
-      this.resendsOut++;
+      this.resendsInFlight++;
       return request;
     }
     this.sendableHead++;
@@ -181,33 +181,33 @@ export class Attachment {
       this.sendable.splice(0, this.sendableHead);
       this.sendableHead = 0;
     }
-    return this.room.admits(request) ? request : null;
+    return this.admission.admits(request) ? request : null;
   }
 
   /** A request given out by `next` was answered, and its owner will hear of it. */
   answered(request: Request, status: number): void {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
-    else this.room.answered(request, status);
+    else this.admission.answered(request, status);
     if (this.phase === 'resending' && changesContent(request.op) && !this.replays.owns(request)) {
-      this.resendsOut--;
+      this.resendsInFlight--;
       this.leaveResending();
     }
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     this.leaveRevoked();
-    this.tellNothingOut();
+    this.reportNothingInFlight();
   }
 
   /** It is closed: calls `then` when nothing that was sent of it is unanswered, now or later. */
-  whenNothingIsOut(then: () => void): void {
-    this.nothingOut = then;
-    this.tellNothingOut();
+  whenNothingInFlight(then: () => void): void {
+    this.nothingInFlight = then;
+    this.reportNothingInFlight();
   }
 
   /** Of what was sent nothing will be answered any more. */
-  forgetOut(): void {
+  forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
-    this.tellNothingOut();
+    this.reportNothingInFlight();
   }
 
   /**
@@ -232,10 +232,10 @@ export class Attachment {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
     this.isFenced = false;
-    this.openAsked = false;
+    this.isOpenRequested = false;
     // What was sent of the log is there still: the next session begins with its first piece.
     this.replays.drop();
-    this.takeUp(unanswered.filter((request) => !this.replays.owns(request)));
+    this.recover(unanswered.filter((request) => !this.replays.owns(request)));
     if (this.phase !== 'failed' && this.phase !== 'closed') this.moveTo('opening', reason);
   }
 
@@ -262,7 +262,7 @@ export class Attachment {
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
     // L3: what others write, a log of one would bring back. Nothing was written yet.
-    if (before === null && (volume.shared || volume.readonly)) this.room.end();
+    if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
 
@@ -270,7 +270,7 @@ export class Attachment {
   replayAgain(): void {
     if (this.phase !== 'replaying' || this.replays.failure === null || this.volume === null) return;
     this.replay(this.volume.life);
-    this.watcher?.standingChanged();
+    this.events?.standingChanged();
   }
 
   /** The server says that the volume has this size, in bytes. False: it is not larger than it was; who uses it never sees it shrink. */
@@ -282,9 +282,9 @@ export class Attachment {
   }
 
   /** Its I/O is given up: what is here is taken out; `sent` are those that were out, which stand in nobody's way any more. */
-  giveUp(sent: readonly Request[]): Request[] {
+  abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
-    this.resendsOut = 0;
+    this.resendsInFlight = 0;
     this.slotsHeld -= sent.length;
     for (const { bodyBytes } of sent) this.bytesHeld -= bodyBytes;
     if (sent.some((request) => this.replays.owns(request))) this.replays.drop();
@@ -309,7 +309,7 @@ export class Attachment {
   /** Everything that is here and not out, taken out: the attachment ends. */
   takeAll(): Request[] {
     const sendable = this.sendable.slice(this.sendableHead);
-    const all = [...this.stale, ...this.resends, ...sendable, ...this.room.takeWaiting(), ...this.overlaps.takeWaiting()];
+    const all = [...this.stale, ...this.resends, ...sendable, ...this.admission.takeWaiting(), ...this.overlaps.takeWaiting()];
     this.stale = [];
     this.resends = [];
     this.sendable = [];
@@ -344,7 +344,7 @@ export class Attachment {
       this.leaveResending();
     } else if (verdict === 'failed') {
       this.reason = `What was not flushed is sent again and is answered "${statusEntry(this.replays.failure ?? status).sentence}": it is tried anew`;
-      this.watcher?.standingChanged();
+      this.events?.standingChanged();
       this.whenReplayFailed?.();
     }
   }
@@ -357,14 +357,14 @@ export class Attachment {
   /** Ends a change that was never sent. */
   private refuse(request: Request, status: number): void {
     this.overlaps.leave(request, (released) => this.sendable.push(released));
-    request.owner?.requestDone(request, status);
+    request.events?.requestDone(request, status);
   }
 
   /** What was sent and is unanswered waits to be sent again: changes before all else. */
-  private takeUp(unanswered: readonly Request[]): void {
+  private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];
-    this.resendsOut = 0;
+    this.resendsInFlight = 0;
     this.resends.push(...all.filter((request) => changesContent(request.op)));
     this.sendable = [...all.filter((request) => !changesContent(request.op)), ...this.sendable.slice(this.sendableHead)];
     this.sendableHead = 0;
@@ -373,19 +373,19 @@ export class Attachment {
   /** A handle is opened in the place of a revoked one when the server has nothing of that left: an answer would be taken for the other's. */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;
-    this.takeUp([]);
+    this.recover([]);
     this.moveTo('opening', this.reason);
     this.whenRevoked?.();
   }
 
-  private tellNothingOut(): void {
-    if (this.nothingOut === null || this.slotsHeld > 0) return;
-    const then = this.nothingOut;
-    this.nothingOut = null;
+  private reportNothingInFlight(): void {
+    if (this.nothingInFlight === null || this.slotsHeld > 0) return;
+    const then = this.nothingInFlight;
+    this.nothingInFlight = null;
     then();
   }
 
   private leaveResending(): void {
-    if (this.resends.length === 0 && this.resendsOut === 0) this.moveTo('ready', '');
+    if (this.resends.length === 0 && this.resendsInFlight === 0) this.moveTo('ready', '');
   }
 }

@@ -67,10 +67,10 @@ export class Dispatcher {
     // Of attachments that were closed while requests were out.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
-      request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
-      request.attachment?.forgetOut();
+      request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+      request.attachment?.forgetInFlight();
     }
-    for (const request of own) if (isOver(request)) request.owner?.requestDone(request, STATUS.STALE);
+    for (const request of own) if (isOver(request)) request.events?.requestDone(request, STATUS.STALE);
   }
 
   /** Takes out every request that is here, sent or not: the trunk ends. */
@@ -82,11 +82,11 @@ export class Dispatcher {
   }
 
   /** Takes out every request of an attachment; when any was sent, the caller has the handle revoked, or leaves the session. */
-  giveUp(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
-    const sent = this.slots.giveUp(attachment.handle, (request) => request.attachment === attachment);
+  abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
+    const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
     for (let at = 0; at < tags.length; at += 2) forgetReceivers(tags[at]!, paths);
-    return { sent, waiting: attachment.giveUp(sent) };
+    return { sent, waiting: attachment.abandon(sent) };
   }
 
   /** Pairs of slot and seq of what was given up of a handle. */
@@ -124,7 +124,7 @@ export class Dispatcher {
 
   /** A path fell silent, died or was born: finds the requests that no unsuspected path owes an answer. */
   findResends(paths: readonly Path[]): void {
-    const good = new Set(paths.filter((path) => !path.suspect).map((path) => path.number));
+    const good = new Set(paths.filter((path) => !path.isSuspect).map((path) => path.number));
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
@@ -142,7 +142,7 @@ export class Dispatcher {
       const request = this.slots.requestOf(slot);
       if (request === null) continue;
       const path = choose(paths, this.slots.copiesOf(slot), request);
-      if (path === null || path.suspect) {
+      if (path === null || path.isSuspect) {
         if (path === null) areGone = false;
         later.push(slot);
         continue;
@@ -213,7 +213,7 @@ export class Dispatcher {
   private hedge(request: Request, slot: number, paths: readonly Path[]): void {
     const copies = this.slots.copiesOf(slot);
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
-    if (from === null || from.suspect) return;
+    if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
     // It has reached the server, which is not done with it: another path would make it no faster.
     if (from.load.pingedMs >= sentMs) return;
@@ -221,7 +221,7 @@ export class Dispatcher {
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
     if (!isOverdue && ageMs < this.readTimes.lateMs) return;
     const to = choose(paths, copies, request);
-    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
     if (completionMs(to.load, request.bodyBytes, 0) > (isOverdue ? from.load.delayMs : ageMs / 2)) return;
     to.hedged++;
     this.slots.hedge(slot);
@@ -249,14 +249,14 @@ export class Dispatcher {
     let sentMs = Number.NEGATIVE_INFINITY;
     for (let index = 0; index < copies.length; index++) {
       const from = pathOf(paths, copies[index]!);
-      if (from === null || from.suspect) continue;
+      if (from === null || from.isSuspect) continue;
       if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
       sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
     }
     // None owes it: it is sent again without this.
     if (sentMs === Number.NEGATIVE_INFINITY) return;
     const to = choose(paths, copies, request);
-    if (to === null || to.suspect || to.lastProofMs <= sentMs) return;
+    if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
     if (completionMs(to.load, receivingBytes(request), sendingBytes(request)) > (this.nowMs - sentMs) / 2) return;
     to.hedged++;
     this.sendCopy(request, slot, to);
@@ -285,7 +285,7 @@ export class Dispatcher {
   private sendCopy(request: Request, slot: number, path: Path): void {
     this.slots.addCopy(slot, path.number);
     const handle = request.attachment === null ? request.handle : request.attachment.handle;
-    path.say(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
+    path.send(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
   }
 
   /** The body of an answer begins to come in parts: a READ's goes straight into its request's buffer, if no other path does so already. */
@@ -303,7 +303,7 @@ export class Dispatcher {
     const received = path.receivingSlot === slot;
     path.receivingSlot = -1;
     const request = this.expected(path, header);
-    if (path.connection.closed) return;
+    if (path.connection.isClosed) return;
     const isMessage = frameEntry(header.op)?.shape === 'message';
     if (isMessage && !path.keepPart(header, body, offset)) return;
     const tookMs = path.answered(slot);
@@ -353,7 +353,7 @@ export class Dispatcher {
       if (status === STATUS.STALE && attachment.keepStale(request)) return;
       attachment.answered(request, status);
     }
-    const owner = request.owner;
+    const owner = request.events;
     assert(owner !== null, 'A request has no owner');
     owner.requestDone(request, status);
   }

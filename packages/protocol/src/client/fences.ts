@@ -22,17 +22,17 @@ export class Fences {
   }
 
   died(path: number): void {
-    this.wants(path);
-    this.lost(path);
+    this.add(path);
+    this.pathGone(path);
   }
 
   /** To be asked for. */
-  wants(number: number): void {
+  add(number: number): void {
     this.dead.set(number, null);
   }
 
   /** A path on which may have been asked is gone. */
-  lost(path: number): void {
+  pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }

@@ -62,7 +62,7 @@ test('the other volume’s I/O goes on in the same session', () => {
   const hung = scene.write(scene.attachment, 1);
   const beside = scene.write(scene.other, 2);
   scene.clock.advance(1);
-  expect(scene.trunk.giveUp(scene.attachment)).toEqual([hung]);
+  expect(scene.trunk.abandon(scene.attachment)).toEqual([hung]);
   scene.answer(2, 4);
   const later = scene.write(scene.other, 3);
   scene.clock.advance(1);
@@ -81,7 +81,7 @@ test('the rest of a READ answer that was coming in does not touch the buffer, wh
   path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(lengthBytes, 1));
   scene.clock.advance(6);
   expect(hung.buffer[0]).toBe(1);
-  expect(scene.trunk.giveUp(scene.attachment)).toEqual([hung]);
+  expect(scene.trunk.abandon(scene.attachment)).toEqual([hung]);
   // Its owner uses the buffer for something else.
   hung.buffer.fill(0xee);
   scene.clock.advance(100);
@@ -93,7 +93,7 @@ test('a server without REVOKE loses its session, as ever', () => {
   const scene = new BesideScene(1, false);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.clock.advance(20_000);
   expect([scene.sessions, scene.revokes]).toEqual([[false, true], []]);
 });
@@ -104,7 +104,7 @@ test('new I/O of the volume waits for REVOKED, and then for another handle', () 
   scene.attachment.whenRevoked = () => asked++;
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   const later = scene.write(scene.attachment, 1);
   scene.clock.advance(60_000);
   expect([scene.attachment.phase, scene.attachment.standing, asked, scene.heardWrites(3)]).toEqual(['revoked', 'recovering', 0, [1]]);
@@ -122,7 +122,7 @@ test('it is asked again when the path dies on which it was asked, with the same 
   const scene = new BesideScene(2);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.clock.advance(1);
   const [{ path, tags }] = scene.revokes as [{ path: number; handle: number; tags: number[] }];
   expect(tags.length).toBe(2);
@@ -137,7 +137,7 @@ test('it is asked when the last path was lost, and one has come back to the sess
   scene.clock.advance(1);
   scene.server.paths[0]!.connection.close('cut', true);
   scene.clock.advance(1);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.clock.advance(5000);
   expect([scene.sessions, scene.revokes.map(({ handle }) => handle)]).toEqual([[false], [3]]);
 });
@@ -147,7 +147,7 @@ test('a slot of what was given up serves nobody before REVOKED, answered or not'
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
   const { slot } = scene.server.paths[0]!.requests(OP.WRITE)[0]!.header;
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.answer(1, 3);
   const used = (): boolean => scene.server.paths[0]!.requests(OP.WRITE).some(({ header }) => header.handle === 4 && header.slot === slot);
   const writeMany = (from: number): void => {
@@ -198,7 +198,7 @@ test('who waits for the end of what was given up hears of it at REVOKED, or with
     expect(over).toBe(1);
     scene.write(scene.attachment, 1);
     scene.clock.advance(1);
-    scene.trunk.giveUp(scene.attachment);
+    scene.trunk.abandon(scene.attachment);
     scene.trunk.removeAttachment(scene.attachment);
     scene.trunk.whenUnfenced(scene.attachment, () => over++);
     scene.clock.advance(100);
@@ -223,7 +223,7 @@ test.each([
     for (let index = 0; index < count; index++) scene.write(attachment, index * (bodyBytes / SECTOR_BYTES), bodyBytes);
     scene.clock.advance(100);
   }
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.write(third, 5, bodyBytes);
   scene.clock.advance(100);
   expect(scene.heardWrites(9)).toEqual([5]);

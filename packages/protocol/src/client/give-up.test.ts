@@ -31,7 +31,7 @@ test('a WRITE that was out is not sent again, its session is left, and new I/O w
   const lost = write(scene, 7, 1);
   scene.clock.advance(1);
   cutAll(scene);
-  expect(scene.trunk.giveUp(scene.attachment)).toEqual([lost]);
+  expect(scene.trunk.abandon(scene.attachment)).toEqual([lost]);
   // Its owner uses the buffer for something else: nobody may read it any more.
   lost.buffer.fill(0xee);
   const later = write(scene, 7, 2);
@@ -62,7 +62,7 @@ test('the requests of another attachment are taken up by the new session', () =>
   write(scene, 2, 2, other);
   scene.clock.advance(1);
   cutAll(scene);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   scene.clock.advance(UP_AGAIN_MS);
   other.opened({ ...OPEN_ANSWER, handle: 9 });
   scene.attachment.opened(OPEN_ANSWER);
@@ -81,7 +81,7 @@ test('what only waited is given up without leaving the session', () => {
   cutAll(scene);
   const [first, behind] = [write(scene, 5, 2), write(scene, 5, 3)];
   scene.clock.advance(1);
-  expect(new Set(scene.trunk.giveUp(scene.attachment))).toEqual(new Set([first, behind]));
+  expect(new Set(scene.trunk.abandon(scene.attachment))).toEqual(new Set([first, behind]));
   const later = write(scene, 5, 4);
   scene.clock.advance(UP_AGAIN_MS);
   expect(scene.sessions).toEqual([false]);
@@ -102,7 +102,7 @@ test('a READ whose answer is just coming in is given up: the rest of the answer 
   path!.answerIo(path!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(buffer.length, 1));
   scene.clock.advance(1);
   expect(buffer[0]).toBe(1);
-  scene.trunk.giveUp(scene.attachment);
+  scene.trunk.abandon(scene.attachment);
   buffer.fill(0xbb);
   scene.clock.advance(100);
   expect(buffer).toEqual(Buffer.alloc(buffer.length, 0xbb));

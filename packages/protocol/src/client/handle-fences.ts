@@ -29,7 +29,7 @@ export class HandleFences {
   begin(attachment: Attachment, tags: readonly number[]): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
     this.byHandle.set(attachment.handle, { attachment, tags, waiting: [] });
-    this.asks.wants(attachment.handle);
+    this.asks.add(attachment.handle);
     attachment.fence();
     return true;
   }
@@ -56,7 +56,7 @@ export class HandleFences {
   }
 
   pathDied(path: number): void {
-    this.asks.lost(path);
+    this.asks.pathGone(path);
   }
 
   distrust(path: number): void {

@@ -22,26 +22,26 @@ export class HandleRelease {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
   /** The session has no handle left to give. */
-  private readonly usedUp: () => void;
+  private readonly handlesUsedUp: () => void;
 
   constructor(trunk: Trunk, clock: Clock, usedUp: () => void) {
     this.trunk = trunk;
     this.clock = clock;
-    this.usedUp = usedUp;
+    this.handlesUsedUp = usedUp;
   }
 
   /** Tells the server that a handle of the present session is not needed any more. */
   release(attachment: Attachment, handle: number, released: Released, tries = 1): void {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
-      const anew = (): void => this.releaseAnew(attachment, released, tries + 1);
+      const anew = (): void => this.reopenAndRelease(attachment, released, tries + 1);
       // A server that still executes something of it says so, and has closed nothing.
       const again = (): void => {
         if (this.trunk.session === session) this.release(attachment, handle, released, tries + 1);
-        else this.releaseAnew(attachment, released);
+        else this.reopenAndRelease(attachment, released);
       };
       if (status === STATUS.OK) released(null);
-      else if (status === STATUS.STALE && this.trunk.session !== session) this.releaseAnew(attachment, released);
+      else if (status === STATUS.STALE && this.trunk.session !== session) this.reopenAndRelease(attachment, released);
       else if (status === STATUS.STALE) this.later(tries, tries === 1 ? 0 : REOPEN_RETRY_MS, sentence, released, anew);
       else if (status === STATUS.BAD_REQUEST) this.later(tries, REOPEN_RETRY_MS, sentence, released, again);
       else released(sentence);
@@ -57,12 +57,12 @@ export class HandleRelease {
    * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may be there
    * still. A volume is named only by OPEN: so it is opened once more, which our own hold allows, and closed.
    */
-  releaseAnew(attachment: Attachment, released: Released, tries = 1): void {
+  reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;
     const body = encodeOpenRequest({ ...attachment.openRequest, take: TAKE.NO });
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
-      if (this.trunk.session !== session) this.releaseAnew(attachment, released);
-      else if (status === STATUS.OK) this.giveBack(attachment, bodies[0], released, tries);
+      if (this.trunk.session !== session) this.reopenAndRelease(attachment, released);
+      else if (status === STATUS.OK) this.releaseOpened(attachment, bodies[0], released, tries);
       else this.refused(attachment, status, sentence, released, tries);
     });
   }
@@ -79,12 +79,12 @@ export class HandleRelease {
       released(null);
       return;
     }
-    if (status === STATUS.TOO_MANY_HANDLES) this.usedUp();
-    this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.releaseAnew(attachment, released, tries + 1));
+    if (status === STATUS.TOO_MANY_HANDLES) this.handlesUsedUp();
+    this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.reopenAndRelease(attachment, released, tries + 1));
   }
 
   /** It was opened after it had been closed here. */
-  giveBack(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
+  releaseOpened(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
     let handle: number;
     try {
       ({ handle } = decodeOpenAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0));

@@ -173,7 +173,7 @@ test('a trunk that ends when its session was left: a first OPEN that was out the
   const world = new OpenerScene();
   world.scene.submit(OP.FLUSH);
   world.scene.clock.advance(1);
-  world.scene.trunk.giveUp(world.scene.attachment);
+  world.scene.trunk.abandon(world.scene.attachment);
   expect(world.scene.trunk.session).toBeNull();
   world.scene.trunk.end(STATUS.SHUTTING_DOWN, 'The daemon ends');
   expect(world.failed).toEqual([`${STATUS.SHUTTING_DOWN}: The daemon ends`]);

@@ -38,11 +38,11 @@ class Opening {
   /** SETTLED and IDENTIFY that are not answered; each is asked once at a time. */
   readonly ioctls = new Set<number>();
   /** IDENTIFY was to be asked while it was out: what is answered to that may be older than the reason to ask. */
-  verifyAgain = false;
+  mustVerifyAgain = false;
   /** An open handle of which nothing is made, because the volume is not what was attached; the hold would end with it. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
   /** What it waits for, as it was said last: a wait that is tried anew every second, for hours, is not said every second. */
-  said: string | null = null;
+  reportedReason: string | null = null;
 }
 
 export class Opener {
@@ -80,7 +80,7 @@ export class Opener {
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
     const opening = this.openings.get(attachment);
-    if (opening?.ioctls.has(IOCTL.IDENTIFY) === true) opening.verifyAgain = true;
+    if (opening?.ioctls.has(IOCTL.IDENTIFY) === true) opening.mustVerifyAgain = true;
     else this.ioctl(attachment, IOCTL.IDENTIFY);
   }
 
@@ -94,8 +94,8 @@ export class Opener {
     const spare = this.takeSpare(attachment);
     const requests = this.leave(attachment);
     attachment.moveTo('closed', 'Detached');
-    for (const request of requests) request.owner?.requestDone(request, STATUS.IO_ERROR);
-    const isAsked = phase === 'opening' && attachment.openAsked;
+    for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
+    const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
     // When the first OPEN that is out is answered, what it gave is given back; nobody has had anything of it yet, who would wait for that.
     const waits = volume !== null && !hasNoHold;
@@ -110,17 +110,18 @@ export class Opener {
     // was given up may still run, the hold must stay.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
-      else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session) this.handles.releaseAnew(attachment, left);
+      else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
+        this.handles.reopenAndRelease(attachment, left);
       else this.handles.release(attachment, handle, left);
     };
-    this.trunk.whenUnfenced(attachment, () => attachment.whenNothingIsOut(release));
+    this.trunk.whenUnfenced(attachment, () => attachment.whenNothingInFlight(release));
   }
 
   /** Ends every attachment: this client may not have them any more. All their I/O is answered with `status`. */
   failAll(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
-      const given = this.trunk.giveUp(attachment);
-      for (const request of given) request.owner?.requestDone(request, status);
+      const given = this.trunk.abandon(attachment);
+      for (const request of given) request.events?.requestDone(request, status);
       this.fail(attachment, status, sentence);
     }
   }
@@ -132,31 +133,31 @@ export class Opener {
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
     // What of them was out has been answered with the trunk's end.
-    for (const attachment of this.leaving.keys()) attachment.forgetOut();
+    for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
   private open(attachment: Attachment): void {
-    if (attachment.phase !== 'opening' || attachment.openAsked || this.trunk.session === null || this.isBehind(attachment)) return;
+    if (attachment.phase !== 'opening' || attachment.isOpenRequested || this.trunk.session === null || this.isBehind(attachment)) return;
     const opening = this.openings.get(attachment);
     opening?.retry?.cancel();
     if (opening !== undefined) opening.askedMs = this.clock.monotonicMs();
-    attachment.openAsked = true;
+    attachment.isOpenRequested = true;
     const session = this.trunk.session;
     const body = encodeOpenRequest(attachment.openRequest);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       // The answer of an older session says nothing about this one: it was asked anew when the session began.
       if (this.trunk.session !== session) {
-        if (attachment.phase === 'closed') this.handles.releaseAnew(attachment, (problem) => this.left(attachment, problem));
+        if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
         return;
       }
       if (attachment.phase !== 'opening') {
         const left: Released = (problem) => this.left(attachment, problem);
-        if (status === STATUS.OK) this.handles.giveBack(attachment, bodies[0], left);
+        if (status === STATUS.OK) this.handles.releaseOpened(attachment, bodies[0], left);
         else if (attachment.volume === null) left(null);
         else this.handles.refused(attachment, status, sentence, left);
         return;
       }
-      attachment.openAsked = false;
+      attachment.isOpenRequested = false;
       if (status === STATUS.OK) this.answered(attachment, bodies[0]);
       else this.refused(attachment, status, sentence);
     });
@@ -192,7 +193,7 @@ export class Opener {
     }
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
-    if (opening !== undefined) opening.said = null;
+    if (opening !== undefined) opening.reportedReason = null;
     // It leaves when all that had to be sent again is answered; one that is still here from the last handle does for this one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
@@ -212,8 +213,8 @@ export class Opener {
   private waits(attachment: Attachment, sentence: string): void {
     const opening = this.openings.get(attachment);
     attachment.reason = sentence;
-    if (opening === undefined || opening.said === sentence) return;
-    opening.said = sentence;
+    if (opening === undefined || opening.reportedReason === sentence) return;
+    opening.reportedReason = sentence;
     this.events.waits(attachment, sentence);
   }
 
@@ -244,8 +245,8 @@ export class Opener {
     opening.ioctls.add(number);
     callSession(this.trunk, { op: OP.IOCTL, attachment, aux: number }, () => {
       opening.ioctls.delete(number);
-      if (number === IOCTL.IDENTIFY && opening.verifyAgain) {
-        opening.verifyAgain = false;
+      if (number === IOCTL.IDENTIFY && opening.mustVerifyAgain) {
+        opening.mustVerifyAgain = false;
         this.verify(attachment);
       }
     });
@@ -299,7 +300,7 @@ export class Opener {
     attachment.moveTo('failed', sentence);
     const spare = this.takeSpare(attachment);
     if (spare !== null) this.handles.drop(spare);
-    for (const request of this.leave(attachment)) request.owner?.requestDone(request, status);
+    for (const request of this.leave(attachment)) request.events?.requestDone(request, status);
     this.events.failed(attachment, status, sentence);
   }
 

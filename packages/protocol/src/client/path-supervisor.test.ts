@@ -99,7 +99,7 @@ describe('the next try', () => {
     // As a namespace does: whenever the last path is gone, and when a session begins, the others are hastened.
     for (let passedMs = 0; passedMs < 60_000; passedMs += 10) {
       scene.clock.advance(10);
-      for (const supervisor of scene.supervisors) supervisor.hasten();
+      for (const supervisor of scene.supervisors) supervisor.retrySoon();
     }
     const gaps = triesMs.slice(1).map((ms, index) => ms - triesMs[index]!);
     const growing = Math.log(RECONNECT_MAX_MS / RECONNECT_MIN_MS) / Math.log(RECONNECT_GROWTH);
@@ -192,7 +192,7 @@ describe('probation', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
     flap(scene, 0, PROBATION_DEATHS);
-    scene.supervisors[0]!.hasten();
+    scene.supervisors[0]!.retrySoon();
     scene.clock.advance(1);
     expect(scene.states).toEqual(['up', 'up']);
   });
@@ -204,12 +204,12 @@ describe('probation', () => {
     resetNewestOf(scene, 0);
     scene.clock.advance(1);
     // That one had settled; now a short one.
-    scene.supervisors[0]!.hasten();
+    scene.supervisors[0]!.retrySoon();
     scene.clock.advance(1);
     resetNewestOf(scene, 0);
     scene.clock.advance(1);
     expect(scene.states[0]).toBe('probation');
-    scene.supervisors[0]!.hasten();
+    scene.supervisors[0]!.retrySoon();
     scene.clock.advance(RECONNECT_MIN_MS / 2);
     expect(scene.states[0]).toBe('probation');
     scene.clock.advance(RECONNECT_MIN_MS);
@@ -280,7 +280,7 @@ describe('a wrong key', () => {
     const self = refusing();
     self.scene.clock.advance(60_000);
     self.isKeyRight = true;
-    self.scene.supervisors[0]!.wayOpened();
+    self.scene.supervisors[0]!.routeOpened();
     self.scene.clock.advance(5);
     expect(self.scene.states).toEqual(['up']);
   });
@@ -309,7 +309,7 @@ describe('what is known from elsewhere', () => {
     scene.clock.advance(8000);
     expect(scene.states[0]).toBe('down');
     scene.network.routes[0]!.heal();
-    scene.supervisors[0]!.hasten();
+    scene.supervisors[0]!.retrySoon();
     scene.clock.advance(1);
     expect(scene.states).toEqual(['up', 'up']);
   });
@@ -319,7 +319,7 @@ describe('what is known from elsewhere', () => {
     const [supervisor] = scene.supervisors;
     supervisor!.start();
     supervisor!.retire('Not wanted any more');
-    for (const word of ['wayOpened', 'hasten', 'start'] as const) supervisor![word]();
+    for (const word of ['routeOpened', 'retrySoon', 'start'] as const) supervisor![word]();
     scene.clock.advance(60_000);
     expect([scene.states, scene.server.connections.length, scene.clock.timersPending]).toEqual([['retired'], 0, 0]);
   });
@@ -387,7 +387,7 @@ describe('a handshake whose answers do not come', () => {
     const beganMs: number[] = [];
     scene.server.accept = (end) => {
       beganMs.push(scene.clock.monotonicMs());
-      end.handler = { onBytes: () => {}, onClosed: () => {} };
+      end.events = { onBytes: () => {}, onClosed: () => {} };
     };
     return beganMs;
   }

@@ -34,13 +34,13 @@ import {
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import type { Challenge } from '../wire/messages.ts';
-import { Connection, type ConnectionHandler, type ConnectionPools } from '../link/connection.ts';
-import type { FirstHolder } from './paths/first-handshake.ts';
+import { Connection, type ConnectionEvents, type ConnectionPools } from '../link/connection.ts';
+import type { FirstHandshakeEvents } from './paths/first-handshake.ts';
 import { UNKNOWN_DIRECTIONS } from '../link/heartbeat.ts';
 import type { Path } from './paths/path.ts';
 import type { PathLatencies } from './paths/path-load.ts';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
-import type { PathObserver, Presentation, Trunk } from './trunk.ts';
+import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
@@ -68,7 +68,7 @@ export interface SupervisorPorts {
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
 
-export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHolder {
+export class PathSupervisor implements ConnectionEvents, PathStatusEvents, FirstHandshakeEvents {
   readonly endpoints: Endpoints;
   state: PathState = 'down';
   sinceMs: number;
@@ -95,7 +95,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
   private upSinceMs = 0;
   /** Lives in a row that were shorter than PATH_SETTLED_MS. */
-  private shortLives = 0;
+  private shortConnections = 0;
   /** When the next try would be due without probation. */
   private retryAtMs = 0;
   /** Of the last path, when it died. */
@@ -158,16 +158,16 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
   }
 
   /** There is reason to hope, or need: probation ends, and what waits is tried at once, unless its last lives were short ones. */
-  hasten(): void {
-    if (this.shortLives === 0) this.start();
+  retrySoon(): void {
+    if (this.shortConnections === 0) this.start();
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
   }
 
   /** The way there is open again, or the key may be right now: as `hasten`, and an attempt that waits for an answer begins anew. */
-  wayOpened(): void {
+  routeOpened(): void {
     this.keyBackoff.reset();
     this.connecting?.cancel();
-    if (this.connecting === null) this.hasten();
+    if (this.connecting === null) this.retrySoon();
     else this.connect();
   }
 
@@ -216,7 +216,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.challenge = null;
     this.presentation = null;
     this.expectAnswer(this.patienceMs);
-    this.say(this.handshake.start());
+    this.send(this.handshake.start());
   }
 
   /** What needs no work of the server is not waited for long: what was sent may have been lost, and a new connection is through sooner. */
@@ -237,7 +237,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.fail(new RsError('E_TIMEOUT', `${address} port ${port} did not finish the handshake within ${Math.round(afterMs)} ms${more}`));
   }
 
-  private say(frame: Buffer): void {
+  private send(frame: Buffer): void {
     this.connection?.encoder.raw(frame);
     this.connection?.encoder.flush();
   }
@@ -281,7 +281,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
     // A new session may have to wait for the end of the old one.
     this.expectAnswer(joining === null ? PROOF_TIMEOUT_MS : this.patienceMs);
-    this.say(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
+    this.send(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
   }
 
   private welcomed(frame: Buffer): void {
@@ -334,7 +334,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
 
   pathSuspect(path: Path, suspect: boolean, reason: string): void {
     if (path !== this.path) return;
-    if (suspect) this.note(new RsError('E_TIMEOUT', reason), `Suspect: ${reason}`);
+    if (suspect) this.recordError(new RsError('E_TIMEOUT', reason), `Suspect: ${reason}`);
     this.move(suspect ? 'suspect' : 'up', reason);
   }
 
@@ -348,12 +348,12 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.deaths++;
     const lifeMs = nowMs - this.upSinceMs;
     const isSettled = lifeMs >= PATH_SETTLED_MS;
-    this.shortLives = isSettled ? 0 : this.shortLives + 1;
+    this.shortConnections = isSettled ? 0 : this.shortConnections + 1;
     if (isSettled) this.backoff.reset();
     // The time of its life counts: what is spaced are the beginnings.
     const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - lifeMs);
     this.retryAtMs = nowMs + delayMs;
-    this.note(new RsError('E_RESET', reason), reason);
+    this.recordError(new RsError('E_RESET', reason), reason);
     const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
     // Who is told of the move may have hastened it.
@@ -374,7 +374,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.connecting = null;
     this.timer?.cancel();
     if (error.code === 'E_NO_SESSION' && this.presentation?.kind === 'join') {
-      const isBelieved = this.trunk?.refused(this.presentation.session, error.context['proved'] === true) === true;
+      const isBelieved = this.trunk?.sessionRefused(this.presentation.session, error.context['proved'] === true) === true;
       if (isBelieved) this.againMs = RECONNECT_FIRST_MS * this.unit();
     }
     const isWaiting = this.presentation?.kind === 'wait';
@@ -385,7 +385,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.connection = null;
     // That there were too many wrong proofs says less than why they are wrong.
     const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
-    if (againMs === null && !isLimited) this.note(error, reason);
+    if (againMs === null && !isLimited) this.recordError(error, reason);
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
     this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
@@ -405,7 +405,7 @@ export class PathSupervisor implements ConnectionHandler, PathObserver, FirstHol
     this.presentation = null;
   }
 
-  private note(error: RsError, sentence: string): void {
+  private recordError(error: RsError, sentence: string): void {
     this.lastError = error;
     this.lastErrorSentence = sentence;
     this.lastErrorMs = this.ports.clock.wallMs();

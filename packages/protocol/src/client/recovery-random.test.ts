@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOTS } from '../wire/limits.ts';
 import { REOPEN_RETRY_MS } from './limits.ts';
-import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES } from './replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from './replay/limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
@@ -22,7 +22,7 @@ import type { Request } from './requests/request.ts';
 
 const SECTORS = 40;
 const LOG_CELLS = 3;
-const LOG_BYTES = SLOTS * REPLAY_RANGE_COST_BYTES + LOG_CELLS * (REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES);
+const LOG_BYTES = SLOTS * REPLAY_RANGE_COST_BYTES + LOG_CELLS * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES);
 const ZEROS = 0;
 
 type Step =
@@ -277,7 +277,7 @@ class World {
   private settle(ms: number): void {
     this.scene.clock.advance(ms);
     // A handle is opened again no sooner than so long after the last one.
-    if (this.attachment.phase === 'opening' && !this.attachment.openAsked) this.scene.clock.advance(REOPEN_RETRY_MS);
+    if (this.attachment.phase === 'opening' && !this.attachment.isOpenRequested) this.scene.clock.advance(REOPEN_RETRY_MS);
     for (const path of this.scene.server.paths) {
       const from = this.looked.get(path) ?? 0;
       this.looked.set(path, path.heard.length);

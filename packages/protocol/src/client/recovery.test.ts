@@ -7,7 +7,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import { REOPEN_RETRY_MS } from './limits.ts';
-import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES, REPLAY_REQUESTS_OUT_MAX } from './replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES, REPLAY_REQUESTS_OUT_MAX } from './replay/limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
@@ -31,8 +31,8 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 const EMPTY = Buffer.alloc(0);
 
-function logOf(cells: number): ReplayLog {
-  return new ReplayLog(SLOTS * REPLAY_RANGE_COST_BYTES + cells * (REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES), new SlabPool(1));
+function logOf(blocks: number): ReplayLog {
+  return new ReplayLog(SLOTS * REPLAY_RANGE_COST_BYTES + blocks * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES), new SlabPool(1));
 }
 
 class RecoveryScene {
@@ -196,7 +196,7 @@ describe('a new life of the storage', () => {
     world.reopen('third');
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
     for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);
-    expect([world.attachment.phase, world.log.life]).toEqual(['ready', 'third']);
+    expect([world.attachment.phase, world.log.incarnation]).toEqual(['ready', 'third']);
     world.reopen('fourth');
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
   });
@@ -236,7 +236,7 @@ describe('a new life of the storage', () => {
     world.settle(REOPEN_RETRY_MS);
     expect([world.waiting, world.attachment.standing]).toEqual([['WRITE 10', 'WRITE 20'], 'recovering']);
     for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);
-    expect([world.attachment.phase, world.log.life]).toEqual(['ready', 'second']);
+    expect([world.attachment.phase, world.log.incarnation]).toEqual(['ready', 'second']);
   });
 
   test('what a volume waits for is said once, however often it is asked for, and anew after it was open', () => {
@@ -269,7 +269,7 @@ describe('a new life of the storage', () => {
     world.reopen('second');
     world.answer('WRITE 20');
     const read = world.submit(OP.READ, 10);
-    for (const request of world.scene.trunk.giveUp(world.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of world.scene.trunk.abandon(world.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
     expect(world.scene.statusOf(read)).toBe(STATUS.OUTCOME_UNKNOWN);
     world.reopen('second');
     expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20']]);
@@ -411,7 +411,7 @@ describe('a full log', () => {
     const world = new RecoveryScene(logOf(1));
     world.written(0);
     const waits = world.submit(OP.WRITE, 8);
-    for (const request of world.scene.trunk.giveUp(world.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of world.scene.trunk.abandon(world.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
     expect([world.scene.statusOf(waits), world.log.reservedBytes]).toEqual([STATUS.OUTCOME_UNKNOWN, 0]);
     world.reopen(OPEN_ANSWER.life);
     world.answer('IOCTL');

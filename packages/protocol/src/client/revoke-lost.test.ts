@@ -150,7 +150,7 @@ describe('detached while its handle is revoked', () => {
     world.submit(OP.WRITE, 1);
     world.submit(OP.WRITE, 2);
     world.answer(OP.WRITE, STATUS.STALE);
-    world.scene.trunk.giveUp(world.attachment);
+    world.scene.trunk.abandon(world.attachment);
     world.close();
     world.loseSession();
     world.answerOpen({ handle: 1 });

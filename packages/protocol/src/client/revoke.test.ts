@@ -92,7 +92,7 @@ describe('a handle that was revoked', () => {
     const [write, other] = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2)];
     world.answer(OP.WRITE, STATUS.STALE);
     const later = world.submit(OP.READ, 3);
-    expect(new Set(world.scene.trunk.giveUp(world.attachment))).toEqual(new Set([write, other, later]));
+    expect(new Set(world.scene.trunk.abandon(world.attachment))).toEqual(new Set([write, other, later]));
     world.loseSession();
     world.answerOpen({ handle: 1 });
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', ['IOCTL 1']]);

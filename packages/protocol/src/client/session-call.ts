@@ -37,7 +37,7 @@ export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: 
   request.handle = call.handle ?? 0;
   request.aux = call.aux ?? 0;
   request.message = call.body ?? NOTHING;
-  request.owner = {
+  request.events = {
     requestDone: (done, status) => {
       assert(done === request, 'An answer to another request');
       answered({ status, bodies: request.answers, sentence: status === STATUS.OK ? '' : sentenceOf(request, status) });

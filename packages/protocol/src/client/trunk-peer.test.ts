@@ -115,7 +115,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
           throw new RsError('E_PROTOCOL', 'LIST answer: wrong');
         },
       };
-      scene.submit(OP.LIST, { attachment: null, owner });
+      scene.submit(OP.LIST, { attachment: null, events: owner });
       scene.clock.advance(1);
       scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, Buffer.from('rubbish'));
     });
@@ -130,7 +130,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
         throw new AssertionError('Our own mistake');
       },
     };
-    scene.submit(OP.LIST, { attachment: null, owner });
+    scene.submit(OP.LIST, { attachment: null, events: owner });
     scene.clock.advance(1);
     scene.server.paths[0]!.answerMessage(scene.server.paths[0]!.requests(OP.LIST)[0]!, STATUS.OK, EMPTY);
     expect(() => scene.clock.advance(1)).toThrow('Our own mistake');

@@ -337,12 +337,12 @@ describe('frames that come in one piece with the WELCOME', () => {
     };
     say(0, 70);
     say(1, 80);
-    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+    expect(scene.trunk.storageReport?.oldestMs).toBe(80);
     say(0, 90);
-    expect(scene.trunk.storageTold?.oldestMs).toBe(90);
+    expect(scene.trunk.storageReport?.oldestMs).toBe(90);
     scene.server.paths[0]!.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
     scene.clock.advance(1);
-    expect(scene.trunk.storageTold?.oldestMs).toBe(80);
+    expect(scene.trunk.storageReport?.oldestMs).toBe(80);
   });
 
   test('also when one of them ends the path', () => {
@@ -377,7 +377,7 @@ describe('the end', () => {
   test('may come from within an answer', () => {
     const scene = new TrunkScene(1).start();
     const owner = { requestDone: () => scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end') };
-    scene.submit(OP.FLUSH, { owner });
+    scene.submit(OP.FLUSH, { events: owner });
     const other = read(scene);
     scene.clock.advance(1);
     const [path] = scene.server.paths;

@@ -14,11 +14,11 @@ import type { Connection } from '../link/connection.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { LivenessTimes } from './paths/failover.ts';
 import { Fences } from './fences.ts';
-import { FirstHandshake, type FirstHolder } from './paths/first-handshake.ts';
+import { FirstHandshake, type FirstHandshakeEvents } from './paths/first-handshake.ts';
 import { HandleFences } from './handle-fences.ts';
-import type { StorageTold } from '../link/heartbeat.ts';
-import { Liveness, type LivenessOwner } from './paths/liveness.ts';
-import { Path, type PathOwner } from './paths/path.ts';
+import type { StorageReport } from '../link/heartbeat.ts';
+import { Liveness, type LivenessEvents } from './paths/liveness.ts';
+import { Path, type PathEvents } from './paths/path.ts';
 import type { PathLatencies } from './paths/path-load.ts';
 import type { Request } from './requests/request.ts';
 import { leastBusy } from './paths/scheduler.ts';
@@ -31,7 +31,7 @@ export interface TrunkEvents {
   /** The server's list is of this generation now, another one than was known. */
   listChanged(generation: number): void;
   /** The server has named its interfaces, as they were at this generation of its list. */
-  interfacesTold(interfaces: readonly ServerInterface[], generation: number): void;
+  interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
   /** On a proven path the server has said that another instance of this client has taken this one's place. */
   replaced(sentence: string): void;
   /** It was ended, and every request in it answered with `status`. */
@@ -39,7 +39,7 @@ export interface TrunkEvents {
 }
 
 /** Who keeps a path up, and is told what becomes of it. */
-export interface PathObserver {
+export interface PathStatusEvents {
   /** Kept over the lives of its paths. */
   readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
@@ -59,7 +59,7 @@ interface Session {
 /** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
 export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
 
-export class Trunk implements PathOwner, LivenessOwner {
+export class Trunk implements PathEvents, LivenessEvents {
   paths: readonly Path[] = [];
   session: Session | null = null;
   private readonly clock: Clock;
@@ -68,18 +68,18 @@ export class Trunk implements PathOwner, LivenessOwner {
   private readonly dispatcher = new Dispatcher();
   private readonly fences = new Fences();
   private readonly handleFences: HandleFences;
-  private readonly observers = new Map<Path, PathObserver>();
+  private readonly statusEvents = new Map<Path, PathStatusEvents>();
   private generation = 0;
   private readonly firstHandshake = new FirstHandshake();
   private readonly liveness: Liveness;
-  private sessionRefused = false;
-  private pumpAsked = false;
+  private isSessionRefused = false;
+  private isPumpScheduled = false;
   private readonly pumpNow = (): void => {
-    this.pumpAsked = false;
+    this.isPumpScheduled = false;
     this.pump();
   };
-  private ended = false;
-  private hadSession = false;
+  private hasEnded = false;
+  private hasHadSession = false;
 
   constructor(clock: Clock, times: LivenessTimes, events: TrunkEvents) {
     this.clock = clock;
@@ -95,7 +95,7 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   /** Nothing is sent any more; what is submitted is answered with an error. */
   get isEnded(): boolean {
-    return this.ended;
+    return this.hasEnded;
   }
 
   /** Other times of liveness, for paths that live too: they count from now on, since by the old ones nobody had to be heard for longer. */
@@ -110,15 +110,15 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
-  present(challenge: Challenge, holder: FirstHolder): Presentation {
+  present(challenge: Challenge, holder: FirstHandshakeEvents): Presentation {
     const session = this.session;
-    const joins = session !== null && session.serverInstance === challenge.instance && !this.sessionRefused;
+    const joins = session !== null && session.serverInstance === challenge.instance && !this.isSessionRefused;
     if (joins) return { kind: 'join', session: session.id, secret: session.secret, dead: this.fences.named() };
     return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
   }
 
   /** The connection that was to be the first came to nothing. */
-  firstFailed(holder: FirstHolder): void {
+  firstFailed(holder: FirstHandshakeEvents): void {
     this.firstHandshake.failed(holder);
   }
 
@@ -126,9 +126,9 @@ export class Trunk implements PathOwner, LivenessOwner {
    * The server does not know the session any more, it says: the next handshake begins a new one. False: it is not believed, since anybody
    * could have said it, and a path of the session lives.
    */
-  refused(sessionId: Buffer, isProved: boolean): boolean {
+  sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
-    if (this.session?.id.equals(sessionId) === true) this.sessionRefused = true;
+    if (this.session?.id.equals(sessionId) === true) this.isSessionRefused = true;
     return true;
   }
 
@@ -139,21 +139,21 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /** The newest that the server has said, on any path that lives, of the requests it executes for this session. */
-  get storageTold(): StorageTold | null {
-    let newest: StorageTold | null = null;
+  get storageReport(): StorageReport | null {
+    let newest: StorageReport | null = null;
     for (const { heartbeat } of this.paths) {
-      const told = heartbeat.storageTold;
+      const told = heartbeat.storageReport;
       if (told !== null && (newest === null || told.atMs > newest.atMs)) newest = told;
     }
     return newest;
   }
 
   /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
-  begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathObserver): Path {
-    const again = this.hadSession;
-    this.hadSession = true;
+  begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
+    const again = this.hasHadSession;
+    this.hasHadSession = true;
     this.firstHandshake.succeeded();
-    this.sessionRefused = false;
+    this.isSessionRefused = false;
     this.closeAll('The session was replaced by a new one');
     this.fences.restart();
     const { slots, windowBytes } = welcome;
@@ -164,7 +164,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     const path = this.adopt(connection, welcome.path, observer);
     this.handleFences.restart();
     this.events.sessionBegan(again);
-    this.events.interfacesTold(welcome.interfaces, welcome.generation);
+    this.events.interfacesReported(welcome.interfaces, welcome.generation);
     return path;
   }
 
@@ -174,11 +174,11 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
-  join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathObserver): Path {
+  join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathStatusEvents): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     const path = this.adopt(connection, welcome.path, observer);
     this.generationSeen(welcome.generation);
-    this.events.interfacesTold(welcome.interfaces, welcome.generation);
+    this.events.interfacesReported(welcome.interfaces, welcome.generation);
     return path;
   }
 
@@ -200,15 +200,15 @@ export class Trunk implements PathOwner, LivenessOwner {
    * executed, nor which seq the server's slot has: its handle is revoked (S11), and the other volumes go on. Where that cannot be, only a new
    * session (S9) settles it, so this one is left.
    */
-  giveUp(attachment: Attachment): Request[] {
-    const { sent, waiting } = this.dispatcher.giveUp(attachment, this.paths);
+  abandon(attachment: Attachment): Request[] {
+    const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
     if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('The session is left, because requests of it were given up');
     return [...sent, ...waiting];
   }
 
   /** The session is of no use any more: the next one takes up what is out. */
   renewSession(reason: string): void {
-    if (this.session !== null && !this.ended) this.leaveSession(reason);
+    if (this.session !== null && !this.hasEnded) this.leaveSession(reason);
   }
 
   /** Calls `unfenced` when nothing that was given up of an attachment can run any more: now, or later. */
@@ -220,8 +220,8 @@ export class Trunk implements PathOwner, LivenessOwner {
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
-    if (this.ended || phase === 'closed' || phase === 'failed') {
-      this.clock.soon(() => request.owner?.requestDone(request, phase === 'failed' ? STATUS.TAKEN : STATUS.IO_ERROR));
+    if (this.hasEnded || phase === 'closed' || phase === 'failed') {
+      this.clock.soon(() => request.events?.requestDone(request, phase === 'failed' ? STATUS.TAKEN : STATUS.IO_ERROR));
       return;
     }
     this.dispatcher.add(request);
@@ -230,18 +230,18 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   /** Asks for a pump when what runs now has ended, so that all requests of one event leave in one batch. */
   wantPump(): void {
-    if (this.pumpAsked || this.ended) return;
-    this.pumpAsked = true;
+    if (this.isPumpScheduled || this.hasEnded) return;
+    this.isPumpScheduled = true;
     this.clock.soon(this.pumpNow);
   }
 
   /** Ends at once: every request still here is answered with `status`. */
   end(status: number, reason: string): void {
-    this.ended = true;
+    this.hasEnded = true;
     this.liveness.stop();
     const left = this.dispatcher.takeAll();
     for (const path of this.paths) path.bye('E_SHUTTING_DOWN', reason);
-    for (const request of left) request.owner?.requestDone(request, status);
+    for (const request of left) request.events?.requestDone(request, status);
     for (const attachment of this.attachments) attachment.trunkEnded();
     this.events.ended(status, reason);
   }
@@ -281,10 +281,10 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   pathReceived(path: Path, isProof: boolean): void {
-    if (isProof && path.suspect) {
-      path.suspect = false;
+    if (isProof && path.isSuspect) {
+      path.isSuspect = false;
       this.dispatcher.findResends(this.paths);
-      this.observers.get(path)?.pathSuspect(path, false, 'It answers again');
+      this.statusEvents.get(path)?.pathSuspect(path, false, 'It answers again');
     }
     this.wantPump();
   }
@@ -299,9 +299,9 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.fences.died(path.number);
     this.handleFences.pathDied(path.number);
     this.dispatcher.findResends(this.paths);
-    if (this.paths.length === 0 && !this.ended) this.dispatcher.setReachable(false);
-    const observer = this.observers.get(path);
-    this.observers.delete(path);
+    if (this.paths.length === 0 && !this.hasEnded) this.dispatcher.setReachable(false);
+    const observer = this.statusEvents.get(path);
+    this.statusEvents.delete(path);
     observer?.pathDown(path, reason);
     this.wantPump();
   }
@@ -310,12 +310,12 @@ export class Trunk implements PathOwner, LivenessOwner {
 
   /** Nothing new goes there while another path can take it, and what is out goes out again elsewhere; an answer or a PONG clears it. */
   distrust(path: Path, reason: string): void {
-    if (path.suspect || !this.paths.includes(path)) return;
-    path.suspect = true;
+    if (path.isSuspect || !this.paths.includes(path)) return;
+    path.isSuspect = true;
     this.fences.distrust(path.number);
     this.handleFences.distrust(path.number);
     this.dispatcher.findResends(this.paths);
-    this.observers.get(path)?.pathSuspect(path, true, reason);
+    this.statusEvents.get(path)?.pathSuspect(path, true, reason);
     this.wantPump();
   }
 
@@ -323,15 +323,15 @@ export class Trunk implements PathOwner, LivenessOwner {
     this.events.allQuiet();
   }
 
-  lookedAt(): void {
+  checked(): void {
     if (this.dispatcher.isQuarantineLarge) this.fenceWorst();
     this.wantPump();
   }
 
-  private adopt(connection: Connection, number: number, observer: PathObserver): Path {
+  private adopt(connection: Connection, number: number, observer: PathStatusEvents): Path {
     const slots = this.session?.slots ?? 0;
     const path = new Path(number, connection, slots, this.times.heartbeatMs, observer.latencies, this.clock, this);
-    this.observers.set(path, observer);
+    this.statusEvents.set(path, observer);
     this.paths = [...this.paths, path];
     if (this.paths.length === 1) this.dispatcher.setReachable(true);
     this.dispatcher.findResends(this.paths);
@@ -355,7 +355,7 @@ export class Trunk implements PathOwner, LivenessOwner {
   }
 
   private pump(): void {
-    if (this.paths.length === 0 || this.ended) return;
+    if (this.paths.length === 0 || this.hasEnded) return;
     this.askFences();
     this.askRevokes();
     this.dispatcher.send(this.paths, this.clock.monotonicMs());
@@ -390,7 +390,7 @@ export class Trunk implements PathOwner, LivenessOwner {
     let worst: Path | null = null;
     let most = 0;
     for (const path of this.paths) {
-      const held = path.suspect ? this.dispatcher.quarantinedOn(path.number) : 0;
+      const held = path.isSuspect ? this.dispatcher.quarantinedOn(path.number) : 0;
       if (held > most) {
         worst = path;
         most = held;

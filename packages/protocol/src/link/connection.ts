@@ -8,7 +8,7 @@ import { Encoder, type OutputPool } from '../wire/encoder.ts';
 import type { Header } from '../wire/header.ts';
 import type { PathTransport } from './path-transport.ts';
 
-export interface ConnectionHandler {
+export interface ConnectionEvents {
   bodyBegins(header: Header): void;
   frame(header: Header, body: Buffer, offset: number): void;
   /** All frames of one receive event were given: the moment to flush. */
@@ -25,41 +25,41 @@ export interface ConnectionPools {
 }
 
 export class Connection {
-  handler: ConnectionHandler;
+  events: ConnectionEvents;
   readonly transport: PathTransport;
   readonly decoder: Decoder;
   readonly encoder: Encoder;
   receivedBytes = 0;
   sentBytes = 0;
-  private isClosed = false;
+  private hasClosed = false;
 
-  constructor(transport: PathTransport, pools: ConnectionPools, handler: ConnectionHandler) {
+  constructor(transport: PathTransport, pools: ConnectionPools, handler: ConnectionEvents) {
     this.transport = transport;
-    this.handler = handler;
+    this.events = handler;
     this.decoder = new Decoder(
       {
-        bodyBegins: (header) => this.handler.bodyBegins(header),
-        frame: (header, body, offset) => this.handler.frame(header, body, offset),
+        bodyBegins: (header) => this.events.bodyBegins(header),
+        frame: (header, body, offset) => this.events.frame(header, body, offset),
         malformed: (reason) => this.close(reason, true),
       },
       pools.bodies,
     );
     this.encoder = new Encoder(this, pools.outputs, () => {
-      if (!this.isClosed) this.handler.drained();
+      if (!this.hasClosed) this.events.drained();
     });
-    transport.handler = {
+    transport.events = {
       onBytes: (buffer, offset, lengthBytes) => this.onBytes(buffer, offset, lengthBytes),
       onClosed: (reason) => this.close(reason, false),
     };
   }
 
-  get closed(): boolean {
-    return this.isClosed;
+  get isClosed(): boolean {
+    return this.hasClosed;
   }
 
   /** The encoder's batches. */
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
-    if (this.isClosed) {
+    if (this.hasClosed) {
       done();
       return;
     }
@@ -68,35 +68,35 @@ export class Connection {
   }
 
   /** True when the peer has let so much output pile up that it must lose the connection; the owner asks after each event. */
-  get overflows(): boolean {
+  get hasOverflowed(): boolean {
     return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
   }
 
   /** Ends the connection: `reset` drops unsent bytes. The handler's `closed` is called before this returns. */
   close(reason: string, reset: boolean): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.hasClosed) return;
+    this.hasClosed = true;
     this.decoder.stop();
     this.transport.destroy(reset);
     this.encoder.close();
-    this.handler.closed(reason);
+    this.events.closed(reason);
   }
 
   /** Sends what was said, then ends; the handler's `closed` is called at once. */
   finish(reason: string): void {
-    if (this.isClosed) return;
+    if (this.hasClosed) return;
     this.encoder.flush();
-    this.isClosed = true;
+    this.hasClosed = true;
     this.decoder.stop();
     this.transport.end();
     this.encoder.close();
-    this.handler.closed(reason);
+    this.events.closed(reason);
   }
 
   private onBytes(buffer: Buffer, offset: number, lengthBytes: number): void {
-    if (this.isClosed) return;
+    if (this.hasClosed) return;
     this.receivedBytes += lengthBytes;
     this.decoder.push(buffer, offset, lengthBytes);
-    if (!this.isClosed) this.handler.received();
+    if (!this.hasClosed) this.events.received();
   }
 }

@@ -92,15 +92,15 @@ describe('PING and PONG', () => {
   test('what the peer executes is kept as the newest PING or PONG said it', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     const said = (number: number, oldestMs: number) => ({ number, clockMs: 0, heard: 0, oldestMs, generation: 0 });
-    expect(heartbeat.storageTold).toBeNull();
+    expect(heartbeat.storageReport).toBeNull();
     heartbeat.onPing(said(1, 700), 5, 0, 0);
-    expect(heartbeat.storageTold).toEqual({ oldestMs: 700, atMs: 5 });
+    expect(heartbeat.storageReport).toEqual({ oldestMs: 700, atMs: 5 });
     heartbeat.ping(6, 0, 0);
     heartbeat.onPong(said(1, 0), 8);
-    expect(heartbeat.storageTold).toEqual({ oldestMs: 0, atMs: 8 });
+    expect(heartbeat.storageReport).toEqual({ oldestMs: 0, atMs: 8 });
     heartbeat.onPong(said(1, 900), 9);
     heartbeat.onPong(said(2, 900), 9);
-    expect(heartbeat.storageTold).toEqual({ oldestMs: 0, atMs: 8 });
+    expect(heartbeat.storageReport).toEqual({ oldestMs: 0, atMs: 8 });
   });
 
   test('the round trip is smoothed', () => {

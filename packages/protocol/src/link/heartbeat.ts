@@ -14,7 +14,7 @@ const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
 /** What the peer has said of the requests it executes. */
-export interface StorageTold {
+export interface StorageReport {
   /** Age of the oldest when it was said, ms; 0: none was executed. */
   readonly oldestMs: number;
   /** When that was heard. */
@@ -23,7 +23,7 @@ export interface StorageTold {
 
 export class Heartbeat {
   /** The newest that a PING or PONG has said; null: none came. */
-  storageTold: StorageTold | null = null;
+  storageReport: StorageReport | null = null;
   /** May change at any time; the next PING is due by the new one. */
   intervalMs: number;
   private sent = 0;
@@ -106,7 +106,7 @@ export class Heartbeat {
   /** A PING came: gives the PONG. */
   onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.heard++;
-    this.storageTold = { oldestMs: ping.oldestMs, atMs: nowMs };
+    this.storageReport = { oldestMs: ping.oldestMs, atMs: nowMs };
     this.noteHeard(ping.heard, nowMs);
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
@@ -116,7 +116,7 @@ export class Heartbeat {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
     this.ponged = pong.number;
-    this.storageTold = { oldestMs: pong.oldestMs, atMs: nowMs };
+    this.storageReport = { oldestMs: pong.oldestMs, atMs: nowMs };
     if (pong.clockMs > nowMs || pong.clockMs < this.tripsFromMs) return null;
     const tripMs = nowMs - pong.clockMs;
     const oldMs = this.smoothedMs ?? tripMs;

@@ -3,7 +3,7 @@
 
 import type { BatchSender } from '../wire/encoder.ts';
 
-export interface TransportHandler {
+export interface TransportEvents {
   onBytes(buffer: Buffer, offset: number, lengthBytes: number): void;
   /** The peer's end or an error: called at most once, never from within a call of the transport, never after `destroy` or `end`. */
   onClosed(reason: string): void;
@@ -11,7 +11,7 @@ export interface TransportHandler {
 
 export interface PathTransport extends BatchSender {
   /** Set before the event loop turns after the transport was made. */
-  handler: TransportHandler | null;
+  events: TransportEvents | null;
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;

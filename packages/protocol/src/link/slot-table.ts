@@ -133,7 +133,7 @@ export class SlotTable {
    * The client has given up what it sent with this tag. Seen here, it ends as it would have; else it counts as received from now on, and as
    * answered STALE: a copy that comes late is answered so, and is not executed. False: no correct client names this tag.
    */
-  giveUp(slot: number, seq: number, handle: number): boolean {
+  abandon(slot: number, seq: number, handle: number): boolean {
     const entry = this.entries[slot];
     if (entry === undefined) return false;
     if (entry.state !== 'idle' && seq === entry.seq) return entry.handle === handle;

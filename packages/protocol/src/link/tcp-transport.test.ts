@@ -62,7 +62,7 @@ test('a socket that has read more already cannot be handed over', async () => {
 async function heardBy(socket: net.Socket): Promise<string> {
   const transport = adoptSocket(socket);
   const heard = await new Promise<string>((resolve) => {
-    transport.handler = {
+    transport.events = {
       onBytes: (bytes, offset, lengthBytes) => resolve(bytes.toString('latin1', offset, offset + lengthBytes)),
       onClosed: (reason) => resolve(`closed: ${reason}`),
     };

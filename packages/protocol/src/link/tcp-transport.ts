@@ -5,15 +5,15 @@ import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
-import type { Connector, PathTransport, TransportHandler } from './path-transport.ts';
+import type { Connector, PathTransport, TransportEvents } from './path-transport.ts';
 
 class TcpTransport implements PathTransport {
-  handler: TransportHandler | null = null;
+  events: TransportEvents | null = null;
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
   private readonly socket: net.Socket;
-  private finished = false;
+  private isFinished = false;
   private failure: string | null = null;
 
   constructor(socket: net.Socket) {
@@ -30,7 +30,7 @@ class TcpTransport implements PathTransport {
   }
 
   bytes(buffer: Buffer, offset: number, lengthBytes: number): void {
-    if (!this.finished) this.handler?.onBytes(buffer, offset, lengthBytes);
+    if (!this.isFinished) this.events?.onBytes(buffer, offset, lengthBytes);
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
@@ -38,13 +38,13 @@ class TcpTransport implements PathTransport {
   }
 
   destroy(reset: boolean): void {
-    this.finished = true;
+    this.isFinished = true;
     if (reset) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
   end(): void {
-    this.finished = true;
+    this.isFinished = true;
     // The socket's own time-out counts from the last byte: a peer that goes on sending would put it off for ever.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
@@ -52,10 +52,10 @@ class TcpTransport implements PathTransport {
   }
 
   private close(reason: string): void {
-    if (this.finished) return;
-    this.finished = true;
+    if (this.isFinished) return;
+    this.isFinished = true;
     this.socket.destroy();
-    this.handler?.onClosed(reason);
+    this.events?.onClosed(reason);
   }
 }
 

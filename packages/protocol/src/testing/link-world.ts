@@ -10,7 +10,7 @@ import { Dispatcher } from '../client/dispatcher.ts';
 import { judgePath, quietSinceMs } from '../client/paths/failover.ts';
 import type { Path } from '../client/paths/path.ts';
 import { PathLoad } from '../client/paths/path-load.ts';
-import { Request, type RequestOwner } from '../client/requests/request.ts';
+import { Request, type RequestEvents } from '../client/requests/request.ts';
 import { segmentBytes } from '../client/requests/segments.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import { emptyHeader, type Header } from '../wire/header.ts';
@@ -151,7 +151,7 @@ export class ModelPath {
   readonly load: PathLoad;
   readonly there: Lane;
   readonly back: Lane;
-  suspect = false;
+  isSuspect = false;
   queuedBytes = 0;
   requests = 0;
   resent = 0;
@@ -194,7 +194,7 @@ export class ModelPath {
     return this.load.tripMs;
   }
 
-  say(request: Request, slot: number, seq: number, _handle: number, nowMs: number): void {
+  send(request: Request, slot: number, seq: number, _handle: number, nowMs: number): void {
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
     this.load.sent(request, slot, nowMs);
     this.requests++;
@@ -236,7 +236,7 @@ export class ModelPath {
 }
 
 /** Keeps `depth` I/Os of `bytes` out, in segments as a volume cuts them. */
-export class ModelUser implements RequestOwner {
+export class ModelUser implements RequestEvents {
   bytesDone = 0;
   tripsMs: number[] = [];
   longestGapMs = 0;
@@ -285,7 +285,7 @@ export class ModelUser implements RequestOwner {
       request.lba = lba;
       request.count = count;
       request.bodyBytes = bodyBytes;
-      request.owner = this;
+      request.events = this;
       request.attachment = this.world.attachment;
       this.left.set(request, io);
       this.world.dispatcher.add(request);
@@ -343,8 +343,8 @@ export class LinkWorld {
 
   proved(path: ModelPath): void {
     path.lastProofMs = this.agenda.nowMs;
-    if (!path.suspect) return;
-    path.suspect = false;
+    if (!path.isSuspect) return;
+    path.isSuspect = false;
     this.dispatcher.findResends(this.trunkPaths);
     this.pumpSoon();
   }
@@ -357,10 +357,10 @@ export class LinkWorld {
     const { nowMs } = this.agenda;
     for (const path of this.paths) {
       if (judgePath(path, this.paths, TIMES, nowMs) === 'suspect') {
-        path.suspect = true;
+        path.isSuspect = true;
         this.dispatcher.findResends(this.trunkPaths);
       }
-      const isInDoubt = this.paths.some((other) => other.suspect || nowMs - other.quietSinceMs >= TIMES.suspectMs / 2);
+      const isInDoubt = this.paths.some((other) => other.isSuspect || nowMs - other.quietSinceMs >= TIMES.suspectMs / 2);
       if (nowMs % TIMES.heartbeatMs < TICK_MS || isInDoubt) path.ping();
     }
     this.pumpSoon();

@@ -3,11 +3,11 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { DatagramHandler, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/network/datagram-sockets.ts';
+import type { DatagramEvents, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/network/datagram-sockets.ts';
 
 interface Bound {
   readonly at: DatagramPeer;
-  readonly handler: DatagramHandler;
+  readonly handler: DatagramEvents;
 }
 
 const FIRST_FREE_PORT = 40_000;
@@ -36,7 +36,7 @@ export class MemoryDatagrams implements DatagramSockets {
     return this.sockets.size;
   }
 
-  open({ address, port }: DatagramPeer, handler: DatagramHandler): Promise<DatagramSocket> {
+  open({ address, port }: DatagramPeer, handler: DatagramEvents): Promise<DatagramSocket> {
     if (this.missing.has(address)) return Promise.reject(new RsError('E_SYSTEM', `bind EADDRNOTAVAIL ${address}`));
     const bound = { at: { address, port: port === 0 ? this.nextPort++ : port }, handler };
     this.sockets.add(bound);

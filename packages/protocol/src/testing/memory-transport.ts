@@ -4,7 +4,7 @@
 // but its tail.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { PathTransport, TransportHandler } from '../link/path-transport.ts';
+import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
 
 export interface LinkShape {
   /** How long a send waits before the network has its bytes, and how long these travel, ms. */
@@ -113,7 +113,7 @@ class Direction {
   }
 
   private canDeliver(): boolean {
-    return this.arrivals.length > 0 && !this.isStanding && this.receiver().handler !== null;
+    return this.arrivals.length > 0 && !this.isStanding && this.receiver().events !== null;
   }
 
   private take({ buffer, start, lengthBytes }: Send): void {
@@ -154,7 +154,7 @@ export class MemoryEnd implements PathTransport {
   isClosed = false;
   private readonly out: () => Direction;
   private readonly into: () => Direction;
-  private taker: TransportHandler | null = null;
+  private taker: TransportEvents | null = null;
 
   constructor(localAddress: string, remoteAddress: string, remotePort: number, out: () => Direction, into: () => Direction) {
     this.localAddress = localAddress;
@@ -165,11 +165,11 @@ export class MemoryEnd implements PathTransport {
   }
 
   /** While it is null, nothing is read: the bytes wait. */
-  get handler(): TransportHandler | null {
+  get events(): TransportEvents | null {
     return this.taker;
   }
 
-  set handler(handler: TransportHandler | null) {
+  set events(handler: TransportEvents | null) {
     this.taker = handler;
     if (handler !== null) this.into().pump();
   }
@@ -188,14 +188,14 @@ export class MemoryEnd implements PathTransport {
   }
 
   peerSent(bytes: Buffer, offset: number, lengthBytes: number): void {
-    if (!this.isClosed) this.handler?.onBytes(bytes, offset, lengthBytes);
+    if (!this.isClosed) this.events?.onBytes(bytes, offset, lengthBytes);
   }
 
   peerClosed(reason: string): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.out().clear();
-    this.handler?.onClosed(reason);
+    this.events?.onClosed(reason);
   }
 
   private close(reason: string, reset: boolean): void {

@@ -1,9 +1,9 @@
-// Requests for the tests of the replay log: every sector that a WRITE carries tells its own place and the write's number, so that whatever
+// Requests for the tests of the replay log: every sector that a WRITE carries tells its own position and the write's number, so that whatever
 // is executed later says what it is. Leaves the log and the server to the tests.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/replay/limits.ts';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import type { Replay } from '../client/replay/replay.ts';
@@ -11,8 +11,8 @@ import { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { sectorsOf } from '../wire/header.ts';
 
-/** What a log takes for one cell, and what it keeps free whatever comes. */
-export const CELL_COST = REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES;
+/** What a log takes for one block, and what it keeps free whatever comes. */
+export const BLOCK_COST = REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES;
 export const MARGIN = SLOTS * REPLAY_RANGE_COST_BYTES;
 export const ZEROES = 0;
 export const HOLE = -1;
@@ -36,7 +36,7 @@ export function contents(request: Request): [sector: number, value: number][] {
     const offset = request.bufferOffset + at * SECTOR_BYTES;
     const value = request.op === OP.WRITE ? request.buffer.readUInt32BE(offset) : request.op === OP.ZERO ? ZEROES : HOLE;
     if (request.op === OP.WRITE)
-      assert(request.buffer.readUIntBE(offset + SECTOR_BYTES - 6, 6) === request.lba + at, 'A sector is at another place');
+      assert(request.buffer.readUIntBE(offset + SECTOR_BYTES - 6, 6) === request.lba + at, 'A sector is at another position');
     found.push([request.lba + at, value]);
   }
   return found;

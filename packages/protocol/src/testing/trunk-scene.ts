@@ -5,7 +5,7 @@ import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '../link/path-facts.ts';
 import { Attachment } from '../client/attachment.ts';
 import { PathSupervisor } from '../client/path-supervisor.ts';
-import { Request, type RequestOwner } from '../client/requests/request.ts';
+import { Request, type RequestEvents } from '../client/requests/request.ts';
 import { Trunk } from '../client/trunk.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { OpenAnswer } from '../wire/messages.ts';
@@ -29,7 +29,7 @@ export const OPEN_ANSWER: OpenAnswer = {
   life: 'life',
 };
 
-export class TrunkScene implements RequestOwner {
+export class TrunkScene implements RequestEvents {
   readonly clock = new FakeClock();
   /** The client's; everything else goes by `clock`. */
   readonly clientClock = new StallingClock(this.clock);
@@ -65,7 +65,7 @@ export class TrunkScene implements RequestOwner {
         },
         listChanged: () => this.listChanges++,
         allQuiet: () => this.quietTimes++,
-        interfacesTold: () => {},
+        interfacesReported: () => {},
         replaced: (sentence) => this.replaced.push(sentence),
         ended: (status, reason) => this.whenEnded(status, reason),
       },
@@ -89,7 +89,7 @@ export class TrunkScene implements RequestOwner {
   }
 
   submit(op: number, fields: Partial<Request> = {}): Request {
-    const request = Object.assign(new Request(), { op, owner: this, attachment: this.attachment, ...fields });
+    const request = Object.assign(new Request(), { op, events: this, attachment: this.attachment, ...fields });
     this.trunk.submit(request);
     return request;
   }

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { DIGEST_BYTES, HEADER_BYTES, MESSAGE_MAX_BYTES } from './limits.ts';
 import { CountingBufferPool } from '../testing/counting-pools.ts';
-import { Decoder, type FrameSink } from './decoder.ts';
+import { Decoder, type DecoderEvents } from './decoder.ts';
 import { ANSWER, FLAG, frameEntry, OP } from './frames.ts';
 import { bodyLengthBytes, type Header, writeIoHeader, writeMessageHeader } from './header.ts';
 
@@ -40,7 +40,7 @@ interface Seen {
 
 /** A decoder that writes down what comes out; `hooks` are called besides. */
 function watch(
-  hooks: Partial<FrameSink> = {},
+  hooks: Partial<DecoderEvents> = {},
   pool = new CountingBufferPool(),
 ): { decoder: Decoder; seen: Seen; pool: CountingBufferPool } {
   const seen: Seen = { frames: [], begun: [], malformed: null };

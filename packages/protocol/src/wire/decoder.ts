@@ -9,7 +9,7 @@ import { DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '.
 import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
-export interface FrameSink {
+export interface DecoderEvents {
   /** A body of which only a part has come begins. May call `receiveInto`, or `stop`. */
   bodyBegins(header: Header): void;
   /** A whole frame: the body is `bodyLengthBytes(header)` bytes at `offset` (nothing to look at after `discardBody`). May call `stop`. */
@@ -26,13 +26,13 @@ export class Decoder {
   /** Largest bodies that are accepted. */
   messageMaxBytes = MESSAGE_MAX_BYTES;
   ioMaxBytes = BODY_MAX_BYTES;
-  private readonly sink: FrameSink;
+  private readonly events: DecoderEvents;
   private readonly pool: BufferPool;
   private readonly header = emptyHeader();
   private readonly stash = Buffer.alloc(HEADER_BYTES + DIGEST_BYTES);
   private readonly trailer = Buffer.alloc(DIGEST_BYTES);
   private stashed = 0;
-  private stopped = false;
+  private hasStopped = false;
   // The body that is being received in parts; bodyBytes < 0: none is.
   private bodyBytes = -1;
   private bodyReceived = 0;
@@ -40,15 +40,15 @@ export class Decoder {
   private target: Buffer = NOTHING;
   private targetOffset = 0;
   private pooled: Buffer | null = null;
-  private discarding = false;
+  private isDiscarding = false;
 
-  constructor(sink: FrameSink, pool: BufferPool) {
-    this.sink = sink;
+  constructor(sink: DecoderEvents, pool: BufferPool) {
+    this.events = sink;
     this.pool = pool;
   }
 
   get isStopped(): boolean {
-    return this.stopped;
+    return this.hasStopped;
   }
 
   /** No part of a frame has come that is not whole yet. */
@@ -60,7 +60,7 @@ export class Decoder {
   push(chunk: Buffer, start: number, length: number): void {
     const end = start + length;
     let at = start;
-    while (at < end && !this.stopped) {
+    while (at < end && !this.hasStopped) {
       if (this.bodyBytes >= 0) at = this.continueBody(chunk, at, end);
       else at = this.stashed > 0 ? this.continueHeader(chunk, at, end) : this.whole(chunk, at, end);
     }
@@ -75,13 +75,13 @@ export class Decoder {
   /** The rest of the body being received is read and thrown away; its target is not touched any more. */
   discardBody(): void {
     if (this.bodyBytes < 0) return;
-    this.discarding = true;
+    this.isDiscarding = true;
     this.releaseBody();
   }
 
   /** Nothing more is decoded, the rest of the bytes being pushed included. */
   stop(): void {
-    this.stopped = true;
+    this.hasStopped = true;
     this.releaseBody();
   }
 
@@ -103,7 +103,7 @@ export class Decoder {
       return end;
     }
     this.bodyBytes = -1;
-    this.sink.frame(this.header, chunk, bodyAt);
+    this.events.frame(this.header, chunk, bodyAt);
     return next;
   }
 
@@ -117,7 +117,7 @@ export class Decoder {
     if (!this.acceptHeader(this.stash, 0)) return end;
     if (this.bodyBytes === 0) {
       this.bodyBytes = -1;
-      this.sink.frame(this.header, NOTHING, 0);
+      this.events.frame(this.header, NOTHING, 0);
       return at + take;
     }
     return this.beginBody(at + take);
@@ -154,10 +154,10 @@ export class Decoder {
 
   private beginBody(bodyAt: number): number {
     this.bodyReceived = 0;
-    this.discarding = false;
+    this.isDiscarding = false;
     this.target = NOTHING;
-    this.sink.bodyBegins(this.header);
-    if (!this.stopped && this.target === NOTHING) {
+    this.events.bodyBegins(this.header);
+    if (!this.hasStopped && this.target === NOTHING) {
       this.pooled = this.pool.take(this.bodyBytes);
       this.receiveInto(this.pooled, 0);
     }
@@ -166,7 +166,7 @@ export class Decoder {
 
   private continueBody(chunk: Buffer, at: number, end: number): number {
     const bodyTake = Math.min(Math.max(this.bodyBytes - this.bodyReceived, 0), end - at);
-    if (bodyTake > 0 && !this.discarding) chunk.copy(this.target, this.targetOffset + this.bodyReceived, at, at + bodyTake);
+    if (bodyTake > 0 && !this.isDiscarding) chunk.copy(this.target, this.targetOffset + this.bodyReceived, at, at + bodyTake);
     const trailerDone = Math.max(this.bodyReceived - this.bodyBytes, 0);
     const trailerTake = Math.min(this.trailerBytes - trailerDone, end - at - bodyTake);
     if (trailerTake > 0) chunk.copy(this.trailer, trailerDone, at + bodyTake, at + bodyTake + trailerTake);
@@ -180,7 +180,7 @@ export class Decoder {
     const offset = this.targetOffset;
     if (
       this.trailerBytes > 0 &&
-      !this.discarding &&
+      !this.isDiscarding &&
       crc32(target.subarray(offset, offset + this.bodyBytes)) !== this.trailer.readUInt32BE(0)
     ) {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
@@ -191,7 +191,7 @@ export class Decoder {
     this.pooled = null;
     this.bodyBytes = -1;
     this.target = NOTHING;
-    this.sink.frame(this.header, target, offset);
+    this.events.frame(this.header, target, offset);
     if (pooled !== null) this.pool.give(pooled);
   }
 
@@ -204,6 +204,6 @@ export class Decoder {
 
   private fail(reason: string): void {
     this.stop();
-    this.sink.malformed(reason);
+    this.events.malformed(reason);
   }
 }

@@ -25,7 +25,7 @@ describe('the table of frames', () => {
   });
 
   test('answers slotted requests by their own op, and nothing else so', () => {
-    for (const { op, slotted, answeredBy, from, again } of FRAMES) {
+    for (const { op, isSlotted: slotted, answeredBy, from, again } of FRAMES) {
       expect({ op, isOwn: answeredBy === (op | ANSWER) }).toEqual({ op, isOwn: slotted });
       expect({ op, again: again === '-' }).toEqual({ op, again: !slotted });
       if (slotted) expect(from).toBe('client');

@@ -15,7 +15,7 @@ export interface FrameEntry {
   /** Op of the frame that answers it; null: nothing does. Slotted requests are answered by their own op with ANSWER set. */
   readonly answeredBy: number | null;
   /** Occupies a slot (handle, slot and seq mean something). */
-  readonly slotted: boolean;
+  readonly isSlotted: boolean;
   /** `copy`: a copy of a done request is run again; `never`: answered from the slot; `-`: not a slotted request. */
   readonly again: 'copy' | 'never' | '-';
   readonly since: number;
@@ -60,11 +60,11 @@ export const FLAG = {
 } as const;
 
 function message(op: number, name: string, from: FrameEntry['from'], answeredBy: number | null): FrameEntry {
-  return { op, name, from, shape: 'message', body: 'none', answeredBy, slotted: false, again: '-', since: 1 };
+  return { op, name, from, shape: 'message', body: 'none', answeredBy, isSlotted: false, again: '-', since: 1 };
 }
 
 function request(op: number, name: string, shape: FrameShape, body: IoBody, again: 'copy' | 'never'): FrameEntry {
-  return { op, name, from: 'client', shape, body, answeredBy: op | ANSWER, slotted: true, again, since: 1 };
+  return { op, name, from: 'client', shape, body, answeredBy: op | ANSWER, isSlotted: true, again, since: 1 };
 }
 
 export const FRAMES: readonly FrameEntry[] = [

@@ -87,7 +87,7 @@ describe('the length of a body', () => {
     const known = new Set(FRAMES.map(({ op }) => op));
     for (let op = 0; op < 256; op++) {
       const entry = FRAMES.find((frame) => frame.op === (op & ~ANSWER));
-      const isFrame = known.has(op & ~ANSWER) && ((op & ANSWER) === 0 || entry?.slotted === true);
+      const isFrame = known.has(op & ~ANSWER) && ((op & ANSWER) === 0 || entry?.isSlotted === true);
       expect({ op, isFrame: bodyLengthBytes(headerOf({ op })) >= 0 }).toEqual({ op, isFrame });
     }
   });

@@ -113,7 +113,7 @@ export function bodyLengthBytes(header: Header): number {
   const entry = frameEntry(header.op);
   if (entry === undefined) return -1;
   const isAnswer = (header.op & ANSWER) !== 0;
-  if (isAnswer && !entry.slotted) return -1;
+  if (isAnswer && !entry.isSlotted) return -1;
   if (entry.shape === 'message') return header.length;
   const carries = isAnswer ? entry.body === 'answer' && header.handle === 0 : entry.body === 'request';
   if (!carries) return 0;

@@ -22,7 +22,7 @@ function bodyText({ shape, body }: FrameEntry): string {
 }
 
 function frameRow(entry: FrameEntry): string[] {
-  const { op, name, from, shape, answeredBy, slotted, again } = entry;
+  const { op, name, from, shape, answeredBy, isSlotted: slotted, again } = entry;
   const copy = { copy: 'runs again', never: 'never runs again', '-': '-' }[again];
   const answer = answeredBy === null ? '-' : frameName(answeredBy);
   return [hex(op), name, from, shape === 'io' ? 'I/O' : 'message', bodyText(entry), answer, slotted ? 'yes' : 'no', copy];

@@ -36,7 +36,7 @@ export function parsePort(text: string | null, otherwise: number): number {
 async function addressOfName(name: string, clock: Clock): Promise<string> {
   const late = new Promise<'late'>((resolve) => void clock.after(HOST_LOOKUP_TIMEOUT_MS, () => resolve('late')));
   try {
-    // IPv4 first: that is what beacons are.
+    // IPv4 first: exploration uses IPv4.
     const found = await Promise.race([lookup(name, { family: 4 }).catch(() => lookup(name)), late]);
     if (found !== 'late') return found.address;
   } catch (thrown) {

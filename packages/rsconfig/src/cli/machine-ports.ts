@@ -26,7 +26,7 @@ export function machinePorts(clock: Clock): MachinePorts {
   return { clock, sockets: udpSockets, random: randomBytes, interfaces: machineInterfaces(systemFacts) };
 }
 
-/** `namespacekey` signs the beacons by which packet sizes are tried. */
+/** `namespacekey` signs the discovery datagrams by which packet sizes are tried. */
 export function probePorts({ clock, sockets, random, interfaces }: MachinePorts, namespacekey: string | null): ProbePorts {
   return { connector: tcpConnector, clock, random, sockets, namespacekey, machine: interfaces, counters: allCounters };
 }

@@ -1,6 +1,6 @@
-// Which servers join is to try: those that answered beacons in the namespace of the host that was named; or, when that host answers none,
+// Which servers join is to try: those that answered exploration in the namespace of the host that was named; or, when that host answers none,
 // the one server that a login at its address meets. Leaves proving every path to trial.ts.
-// Invariant: nothing that a beacon says is taken for proved.
+// Invariant: nothing that a discovery datagram says is taken for proved.
 
 import { isIPv6 } from 'node:net';
 import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -11,7 +11,7 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { RsError } from '@rsio/common/lib/errors';
-import { sameSubnet } from '@rsio/common/lib/subnet';
+import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { exploringLocals } from '../commands/paths/exploring-locals.ts';
 import { splitSentence } from '../doctor/facts/words.ts';
@@ -120,7 +120,7 @@ function inOrderOfHope(interfaces: readonly MachineInterface[], address: string)
   const isHostLoopback = address.startsWith('127.') || address === '::1';
   const isOfUse = (one: MachineInterface): boolean =>
     one.hasCarrier && isIPv6(one.address) === isIPv6(address) && one.isLoopback === isHostLoopback;
-  const isNear = (one: MachineInterface): boolean => sameSubnet(one.address, one.prefixLength, address);
+  const isNear = (one: MachineInterface): boolean => isSameSubnet(one.address, one.prefixLength, address);
   const useful = interfaces.filter(isOfUse);
   return [...useful.filter(isNear), ...useful.filter((one) => !isNear(one))];
 }

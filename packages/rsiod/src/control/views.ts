@@ -155,7 +155,7 @@ function waitsFor(volume: Volume): string | null {
 function standsFor(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, standstill, trunk, serverText } = volume;
   if (waitingSinceMs === null || standstill.saidSinceMs !== waitingSinceMs) return null;
-  return standstillReason(serverText, waitingSinceMs, trunk.storageTold, clock.monotonicMs());
+  return standstillReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
 /** What is said of a volume when its stall policy, or who looks whether it stands still, says `word`. */

@@ -70,7 +70,7 @@ export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKee
     keeperArguments(process.arch, { isBound, starterFd, logFile, node, command });
   if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are not known (use device = nbd-socket)`;
   return {
-    life,
+    childNumber: life,
     // A later child works in another folder: what --root said counts for all of them.
     wrap: (command, starterFd, isBound) => [
       perl,

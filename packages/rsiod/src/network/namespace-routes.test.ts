@@ -1,7 +1,7 @@
 // Which paths a namespace has: they follow the server's list and the configuration, and leave nothing behind when they go. The plan itself is
 // tested in route-plan.test.ts; what happens to paths that are there in namespace.test.ts.
 
-import { FREQUENT_LOG_MS } from '@rsio/common/log/limits';
+import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { END_POINTS_REMEMBERED_MAX } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -150,7 +150,7 @@ test('paths that are retired and made anew a thousand times leave nothing behind
     scene.clock.advance(times % 3);
   }
   // So many lines about paths that some are left out, and told later.
-  scene.clock.advance(FREQUENT_LOG_MS);
+  scene.clock.advance(RATE_LIMITED_LOG_MS);
   expect(picture()).toEqual(before);
   expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(1);
 });

@@ -8,7 +8,7 @@ import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import type { PathState } from '@rsio/protocol/link/path-facts';
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
@@ -80,7 +80,7 @@ export class Namespace {
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
   private readonly turnstile: ConnectionLimiter;
-  private readonly lines: FrequentLog;
+  private readonly lines: RateLimitedLog;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
 
@@ -89,7 +89,7 @@ export class Namespace {
     this.identity = identity;
     this.ports = ports;
     this.turnstile = new ConnectionLimiter(ports.clock);
-    this.lines = new FrequentLog(ports.clock, ports.log);
+    this.lines = new RateLimitedLog(ports.clock, ports.log);
     this.follow();
   }
 
@@ -139,7 +139,7 @@ export class Namespace {
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
     this.follow();
     // Keys may be right now that were wrong before.
-    for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.wayOpened();
+    for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
   /** Servers with attached volumes to which no section of another configuration would lead. */
@@ -184,7 +184,7 @@ export class Namespace {
       if (local.address !== address) continue;
       if (change === 'carrier-lost') supervisor.distrust(sentence);
       else if (change === 'address-gone') supervisor.cut(sentence);
-      else supervisor.wayOpened();
+      else supervisor.routeOpened();
     }
   }
 
@@ -305,12 +305,12 @@ export class Namespace {
   /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
-    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.hasten();
+    for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
   /** The others of a server that is in need. One that is up is not touched. */
   private hastenAll(server: Server): void {
-    for (const route of this.routes) if (route.server === server) route.supervisor.hasten();
+    for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
 
   private trunkFor(route: Route, challenge: Challenge): Trunk {

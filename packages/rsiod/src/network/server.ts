@@ -99,7 +99,7 @@ export class Server {
         this.askList();
       },
       allQuiet: () => ports.allQuiet(this),
-      interfacesTold: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
+      interfacesReported: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
       replaced: (sentence) => this.replace(sentence),
       ended: (status, reason) => this.opener.end(status, reason),
     });
@@ -127,7 +127,7 @@ export class Server {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
     // It has an end that is waited for: of a storage that hangs, or of the session before this one.
-    if (error.code === 'E_DRAINING') for (const { watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
+    if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
   /** Another instance of this node has taken our place there: all I/O ends with an error, and nothing is begun there any more. */
@@ -244,7 +244,7 @@ export class Server {
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
-      if (attachment.volume === null && attachment.openAsked) this.openedOver.add(attachment);
+      if (attachment.volume === null && attachment.isOpenRequested) this.openedOver.add(attachment);
       else this.verify(attachment);
     }
   }

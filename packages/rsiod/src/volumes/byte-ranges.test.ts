@@ -52,7 +52,7 @@ class Scene {
     const request = isChange(one) ? (this.out.find((other) => isChange(other) && meets(other)) ?? one) : one;
     this.out.splice(this.out.indexOf(request), 1);
     if (status === STATUS.OK) this.execute(request);
-    request.owner?.requestDone(request, status);
+    request.events?.requestDone(request, status);
     this.clock.advance(0);
   }
 

@@ -3,7 +3,7 @@
 // Invariant: there is a timer only while something was outstanding at the last look, so the data path only asks `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { StorageTold } from '@rsio/protocol/link/heartbeat';
+import type { StorageReport } from '@rsio/protocol/link/heartbeat';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 
 export type StandstillWord = 'stands-still' | 'moves';
@@ -45,7 +45,7 @@ export function judgeStandstill(
 }
 
 /** What is waited for, for people. `told`: the newest that the server has said of what it executes; what it said before does not count. */
-export function standstillReason(serverText: string, waitingSinceMs: number, told: StorageTold | null, nowMs: number): string {
+export function standstillReason(serverText: string, waitingSinceMs: number, told: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
   if (told === null || told.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
   if (told.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;

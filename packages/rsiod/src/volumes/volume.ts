@@ -6,8 +6,8 @@ import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/sch
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { Attachment, AttachmentWatcher } from '@rsio/protocol/client/attachment';
-import { Request, type RequestOwner } from '@rsio/protocol/client/requests/request';
+import type { Attachment, AttachmentEvents } from '@rsio/protocol/client/attachment';
+import { Request, type RequestEvents } from '@rsio/protocol/client/requests/request';
 import { segmentBytes } from '@rsio/protocol/client/requests/segments';
 import { callSession } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';
@@ -45,7 +45,7 @@ class Segment extends Request {
 
 const NOTHING = Buffer.alloc(0);
 
-export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
+export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
   /** The client's name of it. */
   readonly namespace: string;
   readonly namespaceid: number;
@@ -96,7 +96,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
       done: (io, status) => this.byteRangeDone(io, status),
       soon: (fire) => clock.soon(fire),
     });
-    attachment.watcher = this;
+    attachment.events = this;
     this.standingChanged();
   }
 
@@ -237,7 +237,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
       entry.status = STATUS.OUTCOME_UNKNOWN;
       this.end(entry);
     }
-    for (const request of this.trunk.giveUp(this.attachment)) request.owner?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
   /** When the attachment says that it can: makes durable what its replay log holds, though nobody asks for it. */
@@ -383,7 +383,7 @@ export class Volume implements DeviceVolume, RequestOwner, AttachmentWatcher {
     segment.bodyBytes = bodyBytes;
     segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
     segment.bufferOffset = io.bufferOffset + at;
-    segment.owner = this;
+    segment.events = this;
     segment.attachment = this.attachment;
     gathering.left++;
     this.trunk.submit(segment, gathering.startedMs);

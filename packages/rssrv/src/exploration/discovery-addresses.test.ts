@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { answeringAddresses, beaconPlaces } from './discovery-addresses.ts';
+import { answeringAddresses, discoveryAddresses } from './discovery-addresses.ts';
 
 function card(device: string, address: string, prefixLength: number, broadcast: string | null): MachineInterface {
   return { device, address, prefixLength, broadcast, mtuBytes: 1500, linkMbps: 1000, hasCarrier: true, isLoopback: device === 'lo' };
@@ -26,7 +26,7 @@ function config(addresses: readonly string[], namespace = ''): RssrvConfig {
 }
 
 function placesOf(addresses: readonly string[], namespace = ''): string[] {
-  return beaconPlaces(config(addresses, namespace), MACHINE).map(
+  return discoveryAddresses(config(addresses, namespace), MACHINE).map(
     ({ address, port, isBroadcast, interfaceName }) => `${interfaceName} ${address} ${port}${isBroadcast ? ' broadcast' : ''}`,
   );
 }

@@ -1,12 +1,12 @@
-// Where a server hears requests of exploration, and from which of its interfaces each is answered. Pure; the sockets are in beacons.ts.
+// Where a server hears requests of exploration, and from which of its interfaces each is answered. Pure; the sockets are in discovery-service.ts.
 // Invariant: no address and port twice, so that a request is heard once, however many interfaces are in one subnet.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { prefixLengthOf, sameSubnet } from '@rsio/common/lib/subnet';
+import { prefixLengthOf, isSameSubnet } from '@rsio/common/lib/subnet';
 
-export interface BeaconPlace {
+export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
   /** A socket on a unicast address hears no broadcast, so there is one for each. */
@@ -16,11 +16,11 @@ export interface BeaconPlace {
 }
 
 /** None with `explore = no`. An interface with a port of its own is heard there too: who measures it asks at the port of its paths. */
-export function beaconPlaces(config: RssrvConfig, machine: readonly MachineInterface[]): BeaconPlace[] {
+export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
-  const places = new Map<string, BeaconPlace>();
+  const places = new Map<string, DiscoveryAddress>();
   const add = (address: string, port: number, isBroadcast: boolean, interfaceName: string): void => {
-    const key = placeKey(address, port);
+    const key = addressKeyOf(address, port);
     if (!places.has(key)) places.set(key, { address, port, isBroadcast, interfaceName });
   };
   const { port } = config.namespace;
@@ -50,12 +50,12 @@ export function answeringAddresses(
     const found = interfaceOf(address, machine);
     if (found?.broadcast !== broadcast) continue;
     const counts = prefixLengthOf(address, prefixLength, found.prefixLength);
-    if (counts !== null && sameSubnet(address, counts, from)) near.push(address);
+    if (counts !== null && isSameSubnet(address, counts, from)) near.push(address);
     else others.push(address);
   }
   return [...near, ...others];
 }
 
-export function placeKey(address: string, port: number): string {
+export function addressKeyOf(address: string, port: number): string {
   return `${address} ${port}`;
 }

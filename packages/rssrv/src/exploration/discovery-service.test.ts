@@ -3,15 +3,15 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { decodeBeacon, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { BEACON_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
-import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from './limits.ts';
+import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '@rsio/protocol/testing/memory-datagrams';
-import { Beacons } from './discovery-service.ts';
+import { DiscoveryService } from './discovery-service.ts';
 import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
 
 const BROADCAST = '127.255.255.255';
@@ -22,7 +22,7 @@ let clock: FakeClock;
 let network: MemoryDatagrams;
 let said: string[];
 let linkMbps: number | null;
-let beacons: Beacons;
+let discovery: DiscoveryService;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -30,7 +30,7 @@ beforeEach(() => {
   said = [];
   linkMbps = null;
   const log = { ...quietLog, info: (sentence: string) => void said.push(sentence), warn: (sentence: string) => void said.push(sentence) };
-  beacons = new Beacons({ clock, log, sockets: network, machine: () => [loopback()], instance: 'a'.repeat(32) });
+  discovery = new DiscoveryService({ clock, log, sockets: network, machine: () => [loopback()], instance: 'a'.repeat(32) });
 });
 
 function loopback(): MachineInterface {
@@ -39,14 +39,14 @@ function loopback(): MachineInterface {
 }
 
 function follow(addresses: readonly string[], namespace = ''): Promise<string[]> {
-  return beacons.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f'));
+  return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f'));
 }
 
 /** Addresses that answered one request. */
 function ask(address: string, port = 5000, datagram?: Buffer): string[] {
   const before = network.sent.length;
   const request = { versions: [1], nonce: NONCE, namespaceid: null, answerBytes: 0 };
-  network.send(datagram ?? encodeDiscover(request, null, BEACON_REQUEST_BYTES), ASKER, { address, port }, () => undefined);
+  network.send(datagram ?? encodeDiscover(request, null, DISCOVERY_REQUEST_BYTES), ASKER, { address, port }, () => undefined);
   clock.advance(2);
   return network.sent.slice(before + 1).map(({ from }) => from.address);
 }
@@ -57,7 +57,7 @@ test('answers by address and by broadcast, once, from an address of its own that
   expect(ask(BROADCAST)).toEqual(['127.46.0.10']);
   const { datagram, to } = network.sent.at(-1)!;
   expect(to).toEqual(ASKER);
-  expect(decodeBeacon(datagram, null)).toMatchObject({
+  expect(decodeDiscovery(datagram, null)).toMatchObject({
     kind: 'offer',
     message: {
       nonce: NONCE,
@@ -95,7 +95,7 @@ describe('after a change of the configuration', () => {
     await follow(['127.45.0.10']);
     ask('127.45.0.10', 5000, Buffer.alloc(10));
     const following = follow(['127.45.0.10', '127.46.0.10']);
-    beacons.close();
+    discovery.close();
     await following;
     expect(network.openSockets).toBe(0);
     expect(clock.timersPending).toBe(0);
@@ -134,15 +134,15 @@ test('what is dropped is counted and told at most once a minute', async () => {
   for (let times = 0; times < 1_000; times++) ask('127.45.0.10', 5000, Buffer.from('hello, is this a name server?'));
   ask('127.45.0.10', 5000, Buffer.from('RSIO'));
   const other = { versions: [1], nonce: NONCE, namespaceid: 201, answerBytes: 0 };
-  ask('127.45.0.10', 5000, encodeDiscover(other, null, BEACON_REQUEST_BYTES));
+  ask('127.45.0.10', 5000, encodeDiscover(other, null, DISCOVERY_REQUEST_BYTES));
   expect(said).toEqual([]);
-  clock.advance(BEACON_DROPS_LOG_MS);
+  clock.advance(DISCOVERY_DROPS_LOG_MS);
   expect(said).toEqual(['Datagrams of exploration that were not answered: 1000 foreign, 1 truncated']);
   ask('127.45.0.10', 5000, Buffer.from('hello'));
-  clock.advance(BEACON_DROPS_LOG_MS);
+  clock.advance(DISCOVERY_DROPS_LOG_MS);
   expect(said).toHaveLength(2);
   expect(said[1]).toBe('Datagrams of exploration that were not answered: 1 foreign');
-  clock.advance(BEACON_DROPS_LOG_MS);
+  clock.advance(DISCOVERY_DROPS_LOG_MS);
   expect(said).toHaveLength(2);
 });
 
@@ -153,13 +153,13 @@ test('a storm of right requests is answered within the bounds of rate and size',
   while (clock.monotonicMs() - startMs < 2_000) answers += ask('127.45.0.10').length;
   expect(answers).toBeGreaterThan(64);
   expect(answers).toBeLessThanOrEqual(64 + 2 * 16 + 1);
-  expect(Math.max(...network.sent.map(({ datagram }) => datagram.length))).toBe(BEACON_REQUEST_BYTES);
+  expect(Math.max(...network.sent.map(({ datagram }) => datagram.length))).toBe(DISCOVERY_REQUEST_BYTES);
 });
 
 test('the speed of a link that came up later is told', async () => {
   await follow(['127.45.0.10']);
   linkMbps = 1000;
-  clock.advance(BEACON_FACTS_MS + 1);
+  clock.advance(DISCOVERY_FACTS_MS + 1);
   ask('127.45.0.10');
-  expect(decodeBeacon(network.sent.at(-1)!.datagram, null)).toMatchObject({ message: { interfaces: [{ linkMbps: 1000 }] } });
+  expect(decodeDiscovery(network.sent.at(-1)!.datagram, null)).toMatchObject({ message: { interfaces: [{ linkMbps: 1000 }] } });
 });

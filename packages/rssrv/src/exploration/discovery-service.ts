@@ -2,18 +2,18 @@
 // touched. Invariant: what is wrong with UDP is a warning; the server serves its clients all the same.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { type BeaconIdentity, type BeaconOutcome, BeaconResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
 import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { printEndpoint } from '@rsio/common/lib/units';
-import { BEACON_DROPS_LOG_MS, BEACON_FACTS_MS } from './limits.ts';
+import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
 import { KnownAddresses } from './known-addresses.ts';
-import { answeringAddresses, type BeaconPlace, beaconPlaces, placeKey } from './discovery-addresses.ts';
+import { answeringAddresses, type DiscoveryAddress, discoveryAddresses, addressKeyOf } from './discovery-addresses.ts';
 
-export interface BeaconPorts {
+export interface DiscoveryPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sockets: DatagramSockets;
@@ -24,28 +24,28 @@ export interface BeaconPorts {
 }
 
 interface Ear {
-  readonly place: BeaconPlace;
+  readonly place: DiscoveryAddress;
   readonly socket: DatagramSocket;
 }
 
 /** A request that is for others says nothing about this server or the network. */
-const ORDINARY: ReadonlySet<BeaconOutcome> = new Set(['answered', 'namespace']);
+const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
-export class Beacons {
-  private readonly ports: BeaconPorts;
+export class DiscoveryService {
+  private readonly ports: DiscoveryPorts;
   private readonly ears = new Map<string, Ear>();
   private readonly known = new KnownAddresses();
   /** Changes that are under way, one after the other: a socket is not opened twice. */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
-  private responder: BeaconResponder | null = null;
+  private responder: DiscoveryResponder | null = null;
   private machine: readonly MachineInterface[] = [];
   private machineAtMs = 0;
   private told = new Map<string, number>();
   private dropsTimer: Timer | null = null;
   private isClosed = false;
 
-  constructor(ports: BeaconPorts) {
+  constructor(ports: DiscoveryPorts) {
     this.ports = ports;
   }
 
@@ -73,7 +73,7 @@ export class Beacons {
   private async followNow(config: RssrvConfig): Promise<string[]> {
     this.config = config;
     this.look();
-    const wanted = new Map(beaconPlaces(config, this.machine).map((place) => [placeKey(place.address, place.port), place]));
+    const wanted = new Map(discoveryAddresses(config, this.machine).map((place) => [addressKeyOf(place.address, place.port), place]));
     for (const [key, { socket }] of [...this.ears]) {
       if (wanted.has(key)) continue;
       socket.close();
@@ -82,7 +82,7 @@ export class Beacons {
     const problems: string[] = [];
     const opened: string[] = [];
     for (const place of wanted.values()) {
-      if (this.ears.has(placeKey(place.address, place.port))) continue;
+      if (this.ears.has(addressKeyOf(place.address, place.port))) continue;
       const problem = await this.open(place);
       if (problem === null) opened.push(printEndpoint(place.address, place.port));
       else problems.push(problem);
@@ -91,9 +91,9 @@ export class Beacons {
     return problems;
   }
 
-  private async open(place: BeaconPlace): Promise<string | null> {
+  private async open(place: DiscoveryAddress): Promise<string | null> {
     const { address, port, isBroadcast, interfaceName } = place;
-    const key = placeKey(address, port);
+    const key = addressKeyOf(address, port);
     const where = `UDP ${printEndpoint(address, port)} (interface ${interfaceName}${isBroadcast ? ', broadcast' : ''})`;
     try {
       const socket = await this.ports.sockets.open(
@@ -116,12 +116,12 @@ export class Beacons {
     }
   }
 
-  private heard(place: BeaconPlace, datagram: Buffer, from: DatagramPeer): void {
+  private heard(place: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
     // Speeds and MTUs change while the server runs, and cables are plugged in after it started.
-    if (nowMs - this.machineAtMs > BEACON_FACTS_MS) this.look();
+    if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.look();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
-    if (answer === null) this.dropsTimer ??= this.ports.clock.after(BEACON_DROPS_LOG_MS, () => this.tellDrops());
+    if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.tellDrops());
     else
       this.voiceFor(place, from)?.send(answer, from, (reason) => {
         this.ports.log.debug(`Exploration of ${printEndpoint(from.address, from.port)} could not be answered: ${reason}`);
@@ -129,11 +129,11 @@ export class Beacons {
   }
 
   /** The socket that answers: a broadcast address can only hear. */
-  private voiceFor(place: BeaconPlace, from: DatagramPeer): DatagramSocket | undefined {
+  private voiceFor(place: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = place;
-    if (!isBroadcast) return this.ears.get(placeKey(address, port))?.socket;
+    if (!isBroadcast) return this.ears.get(addressKeyOf(address, port))?.socket;
     const addresses = answeringAddresses(address, from.address, this.config?.interfaces ?? [], this.machine);
-    return addresses.map((one) => this.ears.get(placeKey(one, port))?.socket).find((socket) => socket !== undefined);
+    return addresses.map((one) => this.ears.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
   }
 
   /** What the machine is like now, for the answers. */
@@ -145,11 +145,11 @@ export class Beacons {
     const { explore, namespacekey } = config.namespace;
     if (explore === 'no') return;
     const identity = { offered: this.offered(config), explore, namespacekey };
-    if (this.responder === null) this.responder = new BeaconResponder(identity, (address) => this.known.has(address));
+    if (this.responder === null) this.responder = new DiscoveryResponder(identity, (address) => this.known.has(address));
     else this.responder.change(identity);
   }
 
-  private offered({ namespace, server, interfaces }: RssrvConfig): BeaconIdentity['offered'] {
+  private offered({ namespace, server, interfaces }: RssrvConfig): DiscoveryIdentity['offered'] {
     return {
       namespace: namespace.name,
       namespaceid: namespace.namespaceid,
@@ -163,14 +163,14 @@ export class Beacons {
     };
   }
 
-  /** What was dropped since it was last told; at most once in BEACON_DROPS_LOG_MS, whatever comes. */
+  /** What was dropped since it was last told; at most once in DISCOVERY_DROPS_LOG_MS, whatever comes. */
   private tellDrops(): void {
     this.dropsTimer = null;
     const parts: string[] = [];
     for (const [outcome, count] of Object.entries(this.responder?.counts ?? {})) {
       const more = count - (this.told.get(outcome) ?? 0);
       this.told.set(outcome, count);
-      if (more > 0 && !ORDINARY.has(outcome as BeaconOutcome)) parts.push(`${more} ${outcome}`);
+      if (more > 0 && !ORDINARY.has(outcome as DiscoveryOutcome)) parts.push(`${more} ${outcome}`);
     }
     if (parts.length > 0) this.ports.log.warn(`Datagrams of exploration that were not answered: ${parts.join(', ')}`);
   }

@@ -3,5 +3,5 @@
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /** How often a server logs what it did not answer, at most, and looks again at its interfaces' speeds and MTUs. */
-export const BEACON_DROPS_LOG_MS = 60_000;
-export const BEACON_FACTS_MS = 10_000;
+export const DISCOVERY_DROPS_LOG_MS = 60_000;
+export const DISCOVERY_FACTS_MS = 10_000;

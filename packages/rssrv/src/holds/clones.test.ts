@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { encodeHello, decodeHello } from '@rsio/protocol/wire/message-codec';
 import type { Log } from '@rsio/common/log/log';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions, type ServedSession } from '../listener/admissions.ts';
@@ -45,7 +45,7 @@ class Scene {
     this.admissions = new Admissions({
       clock: this.clock,
       log: LOG,
-      lines: new FrequentLog(this.clock, LOG),
+      lines: new RateLimitedLog(this.clock, LOG),
       holders: this.holders,
       takePlace: () => this.place(),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Log } from '@rsio/common/log/log';
 import type { RsError } from '@rsio/common/lib/errors';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
 import { AT } from '../testing/raw-client.ts';
@@ -53,7 +53,7 @@ function admissionsOf(
   return new Admissions({
     clock,
     log: LOG,
-    lines: new FrequentLog(clock, LOG),
+    lines: new RateLimitedLog(clock, LOG),
     holders: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
     takePlace: () => placeOf(`session ${++started}`),
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),

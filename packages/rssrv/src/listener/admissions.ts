@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
@@ -26,7 +26,7 @@ export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** For what a client may cause as often as it likes. */
-  readonly lines: FrequentLog;
+  readonly lines: RateLimitedLog;
   readonly holders: Holders;
   /** In a process, for a new session. */
   takePlace(session: string): Place;

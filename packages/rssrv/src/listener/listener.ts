@@ -13,7 +13,7 @@ import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
@@ -22,7 +22,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { plural } from '@rsio/common/lib/units';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { Asked, ToSession } from '../workers/channel.ts';
-import { Beacons } from '../exploration/discovery-service.ts';
+import { DiscoveryService } from '../exploration/discovery-service.ts';
 import { sayRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
 import { type Entrance, Entrances, missingSentence, toInterface } from './listening-sockets.ts';
@@ -63,10 +63,10 @@ export class Listener {
   private readonly holders: Holders;
   private readonly admissions: Admissions;
   private readonly probes: Probes;
-  private readonly beacons: Beacons;
+  private readonly discovery: DiscoveryService;
   private readonly pool: WorkerPool;
   private readonly gate: Gate;
-  private readonly lines: FrequentLog;
+  private readonly lines: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -94,7 +94,7 @@ export class Listener {
       came: () => void this.explore(this.config),
     });
     this.gate = this.newGate();
-    this.lines = new FrequentLog(clock, log);
+    this.lines = new RateLimitedLog(clock, log);
     this.reloader = new Reloader({
       log,
       current: () => this.config,
@@ -136,7 +136,7 @@ export class Listener {
     });
     this.probes = new Probes(clock, log, this.lines);
     const { instance } = this.identity;
-    this.beacons = new Beacons({
+    this.discovery = new DiscoveryService({
       clock,
       log,
       sockets: udpSockets,
@@ -180,7 +180,7 @@ export class Listener {
     this.gate.close({ code: 'E_SHUTTING_DOWN', sentence });
     await this.reloader.idle();
     this.probes.close('E_SHUTTING_DOWN', sentence);
-    this.beacons.close();
+    this.discovery.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     this.lines.close();
@@ -235,7 +235,7 @@ export class Listener {
   /** Exploration is answered on what is listened on. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
     const interfaces = this.entrances.listening(config.interfaces);
-    for (const sentence of await this.beacons.follow({ ...config, interfaces })) warn(sentence);
+    for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
   }
 
   private warn(sentence: string): void {
@@ -296,7 +296,7 @@ export class Listener {
       livingSecretOf: (node) => this.admissions.livingSecretOf(node),
       isKnown: (claim) => this.holders.isKnown(claim),
       proven: (socket, proven, entrance, isOutdated) => {
-        this.beacons.proved(socket.remoteAddress ?? '');
+        this.discovery.proved(socket.remoteAddress ?? '');
         if (isOutdated)
           this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
         else this.admit(socket, proven, entrance);

@@ -9,7 +9,7 @@ import {
   type ProofLimit,
   type Proven,
   type Refusal,
-  type RefusalWords,
+  type RefusalText,
   refuseFrame,
   type SecretLookup,
   ServerHandshake,
@@ -161,7 +161,7 @@ export class UnprovenConnection {
 }
 
 /** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
-export function sayRefusal(socket: Socket, refusal: RefusalWords): void {
+export function sayRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());
   socket.end(refuseFrame(refusal), () => socket.destroy());

@@ -8,7 +8,7 @@ import { type NodeLookup, type Proven, type SecretLookup, ServerHandshake } from
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
@@ -33,7 +33,7 @@ export interface GatePorts {
 export class Gate {
   private readonly ports: GatePorts;
   private readonly limits: ProofLimits;
-  private readonly refusals: FrequentLog;
+  private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** The oldest first, here and in all of them. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
@@ -42,7 +42,7 @@ export class Gate {
   constructor(ports: GatePorts) {
     this.ports = ports;
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
-    this.refusals = new FrequentLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
+    this.refusals = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
   }
 
   connected(socket: Socket, entrance: Entrance): void {

@@ -6,7 +6,7 @@ import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from './limits.ts';
@@ -19,13 +19,13 @@ import { ProbeSession } from './probe-session.ts';
 export class Probes {
   private readonly clock: Clock;
   private readonly log: Log;
-  private readonly lines: FrequentLog;
+  private readonly lines: RateLimitedLog;
   /** Each with the node that measures. */
   private readonly open = new Map<ProbeSession, string>();
   /** Of their own: what passed through them is never part of anything else. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
-  constructor(clock: Clock, log: Log, lines = new FrequentLog(clock, log)) {
+  constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {
     this.lines = lines;
     this.clock = clock;
     this.log = log;

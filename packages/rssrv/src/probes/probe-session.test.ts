@@ -56,8 +56,8 @@ class Scene {
       },
     });
     this.client = new RawPath(this.link);
-    const { handler } = this.client.connection;
-    this.client.connection.handler = {
+    const { events: handler } = this.client.connection;
+    this.client.connection.events = {
       ...handler,
       frame: (header, body, offset) => {
         if (header.op === OP.WELCOME) {

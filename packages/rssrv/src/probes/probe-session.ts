@@ -18,7 +18,7 @@ import {
 } from '@rsio/protocol/explorer/probe/limits';
 import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
-import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
+import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
@@ -43,7 +43,7 @@ export interface ProbeAdmission {
   readonly generation: number;
 }
 
-export class ProbeSession implements ConnectionHandler {
+export class ProbeSession implements ConnectionEvents {
   private readonly connection: Connection;
   private readonly ports: ProbePorts;
   private readonly generation: number;

@@ -2,17 +2,17 @@
 // Leaves the bound to rate-limited-log.ts. Invariant: paths of one interface do not silence those of another one.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import type { ServerPath } from './server-path.ts';
 
 export class PathLog {
   private readonly log: Log;
-  private readonly lines: FrequentLog;
+  private readonly lines: RateLimitedLog;
 
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
     this.log = log;
-    this.lines = new FrequentLog(clock, log);
+    this.lines = new RateLimitedLog(clock, log);
   }
 
   say({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {

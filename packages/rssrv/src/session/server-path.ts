@@ -10,7 +10,7 @@ import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
-import { Connection, type ConnectionHandler, type ConnectionPools } from '@rsio/protocol/link/connection';
+import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
@@ -56,7 +56,7 @@ export interface ServerPathOwner {
 const FRAMES_PER_LOOK = 16;
 const EMPTY = Buffer.alloc(0);
 
-export class ServerPath implements ConnectionHandler {
+export class ServerPath implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
@@ -147,7 +147,7 @@ export class ServerPath implements ConnectionHandler {
       else this.owner.request(this, header, body, offset);
       return;
     }
-    if (frameEntry(header.op)?.slotted === true) {
+    if (frameEntry(header.op)?.isSlotted === true) {
       this.owner.request(this, header, body, offset);
       return;
     }
@@ -184,7 +184,7 @@ export class ServerPath implements ConnectionHandler {
     this.turnAsked = true;
     this.clock.soon(() => {
       this.turnAsked = false;
-      if (!this.connection.closed) this.connection.encoder.flush();
+      if (!this.connection.isClosed) this.connection.encoder.flush();
     });
   }
 
@@ -225,11 +225,11 @@ export class ServerPath implements ConnectionHandler {
   /** Takes READs that were held back, as far as there is room and time. */
   private takeHeld(): void {
     this.framesTaken = 0;
-    while (this.held.length > 0 && !this.connection.closed) {
+    while (this.held.length > 0 && !this.connection.isClosed) {
       if (this.mustWait()) break;
       this.owner.request(this, this.held.shift()!, EMPTY, 0);
     }
-    if (!this.connection.closed) this.connection.encoder.flush();
+    if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
   /** READs keep their order among themselves, and the loop turns between long batches. */

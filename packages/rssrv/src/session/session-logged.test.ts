@@ -2,7 +2,7 @@
 // Leaves the bound itself to rate-limited-log.test.ts, and the end of paths to the other tests of the session.
 
 import { expect, test } from 'vitest';
-import { FREQUENT_LINES_MAX, FREQUENT_LOG_MS } from '@rsio/common/log/limits';
+import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
 
@@ -15,8 +15,8 @@ test('thousands of joins make few lines, and one that tells how many they were',
     new RawPath(link).connection.close('over', false);
     scene.clock.advance(2);
   }
-  scene.clock.advance(FREQUENT_LOG_MS);
+  scene.clock.advance(RATE_LIMITED_LOG_MS);
   expect(scene.logged.filter((line) => line.startsWith('started path'))).not.toEqual([]);
-  expect(scene.logged.length).toBeLessThanOrEqual(FREQUENT_LINES_MAX + 1);
-  expect(scene.logged.at(-1)).toBe(`Paths on ${AT.name}: ${4_000 - FREQUENT_LINES_MAX} more lines of this kind within 60 s`);
+  expect(scene.logged.length).toBeLessThanOrEqual(RATE_LIMITED_LINES_MAX + 1);
+  expect(scene.logged.at(-1)).toBe(`Paths on ${AT.name}: ${4_000 - RATE_LIMITED_LINES_MAX} more lines of this kind within 60 s`);
 });

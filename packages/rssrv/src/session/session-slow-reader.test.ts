@@ -20,9 +20,9 @@ test('READs are held back, heartbeats and writes go on, and every READ is answer
   const link = new MemoryLink(scene.clock);
   scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
   const path = new RawPath(link);
-  const { handler } = path.connection;
+  const { events: handler } = path.connection;
   let pings = 0;
-  path.connection.handler = {
+  path.connection.events = {
     ...handler,
     frame: (header, body, offset) => {
       if (header.op === OP.PING) pings++;

@@ -68,7 +68,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
   });
   let isDestroyed = false;
   const transport: PathTransport = {
-    handler: null,
+    events: null,
     localAddress: '127.0.0.1',
     remoteAddress: '127.0.0.1',
     remotePort: 1,
@@ -88,7 +88,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
 }
 
 function receive(transport: PathTransport, bytes: Buffer): void {
-  transport.handler?.onBytes(bytes, 0, bytes.length);
+  transport.events?.onBytes(bytes, 0, bytes.length);
 }
 
 function write(slot: number, count: number, seq = 1): Buffer {

@@ -199,7 +199,7 @@ export class Session implements ServerPathOwner {
       return;
     }
     for (let at = 0; kind === 'first' && at < tags.length; at += 2) {
-      if (this.slots.giveUp(tags[at]!, tags[at + 1]!, handle)) continue;
+      if (this.slots.abandon(tags[at]!, tags[at + 1]!, handle)) continue;
       path.violation(`REVOKE of handle ${handle} names slot ${tags[at]} seq ${tags[at + 1]}, which it cannot have sent`);
       return;
     }

@@ -10,9 +10,9 @@ import {
   addInterface,
   addNamespace,
   addServer,
-  removePlace,
-  renamePlace,
-  type RscltPlace,
+  removeConfigSection,
+  renameConfigSection,
+  type SectionRef,
   setKey,
 } from '@rsio/common/config/rscltcfg-edit';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -68,7 +68,7 @@ function runServer(input: Buffer): boolean {
 // step 0: the text; then edits: kind which, bytes: words with zeros between
 const EDITS = 6;
 
-function placeOf(words: readonly string[]): Exclude<RscltPlace, { type: 'defaults' }> {
+function placeOf(words: readonly string[]): Exclude<SectionRef, { type: 'defaults' }> {
   const [first = '', second = '', third = ''] = words;
   if (third === 'server' || third === 'volume') return { type: third, namespace: first, name: second };
   return { type: third === 'interface' ? 'interface' : 'namespace', name: first };
@@ -88,9 +88,9 @@ function edited(document: IniDocument, { kind, bytes }: Step): IniDocument | nul
       case 3:
         return setKey(document, first === '' ? { type: 'defaults' } : placeOf(words), second, fourth === '' ? null : fourth);
       case 4:
-        return renamePlace(document, placeOf(words), fourth);
+        return renameConfigSection(document, placeOf(words), fourth);
       default:
-        return removePlace(document, placeOf(words));
+        return removeConfigSection(document, placeOf(words));
     }
   });
 }

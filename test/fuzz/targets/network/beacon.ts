@@ -3,25 +3,25 @@
 // again, reads the same.
 
 import { isDeepStrictEqual } from 'node:util';
-import { BEACON_REQUEST_BYTES, BEACON_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';
 import {
-  type Beacon,
-  decodeBeacon,
+  type DiscoveryDatagram,
+  decodeDiscovery,
   type Discover,
   encodeDiscover,
   encodeOffer,
 } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { BeaconResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+import { DiscoveryResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { aName, edge, some } from '../../makers/message-maker.ts';
-import { beaconKeyOf, isBeaconSigned } from '../../fixtures/proof-oracle.ts';
+import { discoveryKeyOf, isDiscoverySigned } from '../../fixtures/proof-oracle.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
 
 // Each step is a datagram: kind bit 0: the server has a key, bit 1: it answers signed ones only (both of the first step);
 // argument: low half the source, high half how long after the last one.
 const KEY_TEXT = '0xnamespace-secret-of-the-fuzz';
-const KEY = beaconKeyOf(KEY_TEXT);
+const KEY = discoveryKeyOf(KEY_TEXT);
 const STEP_MS = 40;
 const OFFERED = {
   namespace: 'osl',
@@ -33,30 +33,30 @@ const OFFERED = {
 };
 
 /** What is read is bound to what was signed, and is the same when it is written and read again. */
-function judgeRead(datagram: Buffer, key: Buffer | null): Beacon {
-  const beacon = decodeBeacon(datagram, key);
-  if (beacon.kind === 'drop') return beacon;
+function judgeRead(datagram: Buffer, key: Buffer | null): DiscoveryDatagram {
+  const received = decodeDiscovery(datagram, key);
+  if (received.kind === 'drop') return received;
   const isSigned = (datagram[4]! & 0x80) !== 0;
-  const expected = !isSigned ? 'none' : key !== null && isBeaconSigned(key, datagram) ? 'right' : 'wrong';
-  expectThat(beacon.signature === expected, `a signature that is ${expected} was taken for ${beacon.signature}`);
+  const expected = !isSigned ? 'none' : key !== null && isDiscoverySigned(key, datagram) ? 'right' : 'wrong';
+  expectThat(received.signature === expected, `a signature that is ${expected} was taken for ${received.signature}`);
   const again =
-    beacon.kind === 'discover'
-      ? encodeDiscover(beacon.message, key, BEACON_REQUEST_BYTES)
-      : encodeOffer(beacon.message, key, datagram.length);
-  const reread = decodeBeacon(again, key);
+    received.kind === 'discover'
+      ? encodeDiscover(received.message, key, DISCOVERY_REQUEST_BYTES)
+      : encodeOffer(received.message, key, datagram.length);
+  const reread = decodeDiscovery(again, key);
   expectThat(
-    reread.kind === beacon.kind && 'message' in reread && isDeepStrictEqual(reread.message, beacon.message),
-    `${beacon.kind} comes back as another message`,
+    reread.kind === received.kind && 'message' in reread && isDeepStrictEqual(reread.message, received.message),
+    `${received.kind} comes back as another message`,
   );
-  return beacon;
+  return received;
 }
 
-function judgeAnswer(answer: Buffer | null, asked: Beacon, datagram: Buffer, key: Buffer | null, isSignedOnly: boolean): void {
+function judgeAnswer(answer: Buffer | null, asked: DiscoveryDatagram, datagram: Buffer, key: Buffer | null, isSignedOnly: boolean): void {
   if (answer === null) return;
   expectThat(answer.length <= datagram.length, `an answer of ${answer.length} bytes to ${datagram.length}`);
   expectThat(asked.kind === 'discover', `${asked.kind} was answered`);
   expectThat(!isSignedOnly || asked.signature === 'right', 'an unsigned request was answered');
-  const offer = decodeBeacon(answer, key);
+  const offer = decodeDiscovery(answer, key);
   expectThat(offer.kind === 'offer' && Buffer.compare(offer.message.nonce, asked.message.nonce) === 0, 'an answer is not for its request');
   expectThat(offer.signature === (key === null ? 'none' : 'right'), `an answer whose signature is ${offer.signature}`);
 }
@@ -66,7 +66,7 @@ function run(input: Buffer): boolean {
   const kind = steps[0]?.kind ?? 0;
   const hasKey = (kind & 1) !== 0;
   const isSignedOnly = (kind & 3) === 3;
-  const responder = new BeaconResponder({
+  const responder = new DiscoveryResponder({
     offered: OFFERED,
     explore: isSignedOnly ? 'signed' : 'yes',
     namespacekey: hasKey ? KEY_TEXT : null,
@@ -78,7 +78,7 @@ function run(input: Buffer): boolean {
     const asked = judgeRead(bytes, key);
     judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
     // Of each of the 16 addresses, who signs and who does not.
-    expectThat(responder.sourcesKept <= Math.min(32, BEACON_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
+    expectThat(responder.sourcesKept <= Math.min(32, DISCOVERY_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
   }
   const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);
   expectThat(counted === steps.length, `${steps.length} datagrams came, ${counted} were counted`);
@@ -87,7 +87,7 @@ function run(input: Buffer): boolean {
 
 function makeDatagram(random: SeededRandom, hasKey: boolean): Buffer {
   const key = hasKey && random.chance(0.8) ? KEY : random.chance(0.1) ? Buffer.alloc(32, 3) : null;
-  const sizeBytes = random.chance(0.9) ? BEACON_REQUEST_BYTES : random.pick([1472, 8972, DATAGRAM_MAX_BYTES]);
+  const sizeBytes = random.chance(0.9) ? DISCOVERY_REQUEST_BYTES : random.pick([1472, 8972, DATAGRAM_MAX_BYTES]);
   const discover: Discover = {
     versions: some(random, 16, () => edge(random, 1, 65_535), 1),
     nonce: random.bytes(16),

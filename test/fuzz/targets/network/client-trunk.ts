@@ -109,7 +109,7 @@ class Scene {
         server.loseSession();
         break;
       case KIND.PONG:
-        if (path !== undefined && !path.connection.closed) path.pong();
+        if (path !== undefined && !path.connection.isClosed) path.pong();
         break;
       case KIND.STAND:
         route.stand((bytes[0] ?? 0) % 2 === 0 ? 'there' : 'back', (bytes[0] ?? 0) % 4 < 2);
@@ -160,13 +160,13 @@ class Scene {
 
   /** A request heard on this path that was not answered by `answer`. */
   private pending(path: ScriptedPath, index: number): HeardFrame | undefined {
-    const open = path.heard.filter((frame) => frameEntry(frame.header.op)?.slotted === true && !this.answeredFrames.has(frame));
+    const open = path.heard.filter((frame) => frameEntry(frame.header.op)?.isSlotted === true && !this.answeredFrames.has(frame));
     return open[index % Math.max(1, open.length)];
   }
 
   private answer(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
-    if (path.connection.closed) return;
+    if (path.connection.isClosed) return;
     if (frame === undefined) {
       const fence = path.requests(OP.FENCE).at(-1);
       if (fence !== undefined) path.say(OP.FENCED, fence.header.aux);
@@ -205,7 +205,7 @@ class Scene {
   }
 
   private say(path: ScriptedPath | undefined, bytes: Buffer): void {
-    if (path === undefined || path.connection.closed || bytes.length === 0) return;
+    if (path === undefined || path.connection.isClosed || bytes.length === 0) return;
     path.connection.transport.send(Buffer.from(bytes), 0, bytes.length, () => undefined);
   }
 }

@@ -111,7 +111,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
       all(
         override<SlotsInner, [number], void>(Slots, 'settle', (original) => (self, index) => {
           const slot = self.slots[index]!;
-          if (slot.taken && slot.request === null) slot.copies.length = 0;
+          if (slot.isTaken && slot.request === null) slot.copies.length = 0;
           original(self, index);
         }),
         lettingStrayAnswersPass(),

@@ -3,7 +3,7 @@
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { HandleRelease, type Released } from '@rsio/protocol/client/handle-release';
-import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { LogAdmission } from '@rsio/protocol/client/replay/log-admission';
 import { Opener } from '@rsio/protocol/client/opener';
 import type { OpenAnswer } from '@rsio/protocol/wire/messages';
 import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
@@ -11,7 +11,7 @@ import { override } from '../../base/override.ts';
 import { all, type Mutant } from './mutant.ts';
 
 interface AttachmentInner {
-  room: { end(): void };
+  admission: { end(): void };
 }
 
 interface OpeningInner {
@@ -29,7 +29,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
     rule: 'L1',
     breaks: "What waits for room is forgotten when the log's own FLUSH fails",
     apply: () =>
-      override<{ waiting: unknown[] }, [unknown, number], void>(LogRoom, 'goWithout', () => (self) => {
+      override<{ waiting: unknown[] }, [unknown, number], void>(LogAdmission, 'admitWithFua', () => (self) => {
         self.waiting.length = 0;
       }),
   },
@@ -41,7 +41,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
       all(
         override(Attachment, 'whyUnfit', () => () => null),
         override<AttachmentInner, [OpenAnswer], void>(Attachment, 'opened', (original) => (self, answer) => {
-          if (answer.readonly || answer.shared) self.room.end();
+          if (answer.readonly || answer.shared) self.admission.end();
           original(self, answer);
         }),
       ),

@@ -1,7 +1,7 @@
 // Mutants of rules L1 and L2: what the client keeps of what was answered, and when it may forget it. Leaves running them to the zoo.
 // Invariant: each breaks one rule, in one place.
 
-import { LogRoom } from '@rsio/protocol/client/replay/log-admission';
+import { LogAdmission } from '@rsio/protocol/client/replay/log-admission';
 import { ReplayLog, type Room } from '@rsio/protocol/client/replay/replay-log';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
@@ -14,7 +14,7 @@ interface Clearable {
 }
 
 interface LogInner {
-  cells: Clearable;
+  blocks: Clearable;
   ranges: Clearable;
   dropped(request: Request): void;
 }
@@ -45,7 +45,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     rule: 'L1',
     breaks: 'What fits in no log, or where there is none, goes without FUA and is not kept',
     apply: () =>
-      override<RoomInner, [Request], boolean>(LogRoom, 'admits', (original) => (self, request) => {
+      override<RoomInner, [Request], boolean>(LogAdmission, 'admits', (original) => (self, request) => {
         const wasFua = (request.flags & FLAG.FUA) !== 0;
         const goes = original(self, request);
         if (wasFua || (request.flags & FLAG.FUA) === 0) return goes;
@@ -71,7 +71,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     apply: () =>
       override<LogInner, [number, number], void>(ReplayLog, 'flushed', (original) => (self, mark, submittedMs) => {
         original(self, mark, submittedMs);
-        self.cells.clear();
+        self.blocks.clear();
         self.ranges.clear();
       }),
   },
@@ -80,7 +80,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     rule: 'L2',
     breaks: 'A FLUSH that fails takes out what it would have covered',
     apply: () =>
-      override<RoomInner, [Request, number], void>(LogRoom, 'answered', (original) => (self, request, status) => {
+      override<RoomInner, [Request, number], void>(LogAdmission, 'answered', (original) => (self, request, status) => {
         original(self, request, request.op === OP.FLUSH ? STATUS.OK : status);
       }),
   },

@@ -20,8 +20,8 @@ export interface SlotInner {
   seq: number;
   request: Request | null;
   copies: number[];
-  taken: boolean;
-  hedged: boolean;
+  isTaken: boolean;
+  isHedged: boolean;
 }
 
 export interface SlotsInner {

@@ -23,26 +23,26 @@ interface AttachmentInner {
   phase: string;
   volume: OpenAnswer | null;
   log: ReplayLog | null;
-  room: { log: ReplayLog | null };
+  admission: { log: ReplayLog | null };
   sendable: Request[];
   sendableHead: number;
   resends: Request[];
-  resendsOut: number;
+  resendsInFlight: number;
   replays: { hasNext: boolean; replay: Replay | null; drop(): void };
   moveTo(phase: string, reason: string): void;
   leaveResending(): void;
 }
 
 interface ReplayInner {
-  life: string;
+  incarnation: string;
   out: number;
   readonly hasNext: boolean;
 }
 
 interface LogInner {
-  life: string | null;
+  incarnation: string | null;
   replay: ReplayInner | null;
-  cells: { pool: object };
+  blocks: { pool: object };
 }
 
 type GrantArguments = [volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts];
@@ -76,7 +76,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       const request = original(self);
       self.phase = phase;
       // Its answer counts as that of one which was sent again.
-      if (phase === 'resending' && request !== null && isChange(request)) self.resendsOut++;
+      if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),
     lettingAnswersPass('answered'),
@@ -100,7 +100,7 @@ function sentIsDone(): () => void {
     const request = original(self);
     if (self.phase !== 'replaying' || replay === null || replay.hasNext) return request;
     const log = self.log as unknown as LogInner;
-    log.life = replay.life;
+    log.incarnation = replay.incarnation;
     log.replay = null;
     self.replays.drop();
     self.moveTo('resending', '');
@@ -126,7 +126,7 @@ function resendInReplay(): () => void {
       return request;
     }),
     override<AttachmentInner, [Request, number], void>(Attachment, 'answered', (original) => (self, request, status) => {
-      if (sent.delete(request) && self.phase === 'resending') self.resendsOut++;
+      if (sent.delete(request) && self.phase === 'resending') self.resendsInFlight++;
       original(self, request, status);
     }),
     lettingAnswersPass('answered'),
@@ -154,26 +154,26 @@ function anyIdentity(): () => void {
 function logsThatStay(): () => void {
   const kept = new WeakMap<object, Map<string, ReplayLog>>();
   const of = (log: ReplayLog): Map<string, ReplayLog> => {
-    const { pool } = (log as unknown as LogInner).cells;
+    const { pool } = (log as unknown as LogInner).blocks;
     const logs = kept.get(pool) ?? new Map<string, ReplayLog>();
     kept.set(pool, logs);
     return logs;
   };
   return all(
     override<AttachmentInner, [string, string], void>(Attachment, 'moveTo', (original) => (self, phase, reason) => {
-      const { log } = self.room;
+      const { log } = self.admission;
       if (phase === 'failed' && log !== null && !log.isEmpty) {
         of(log).set(self.name, log);
-        self.room.log = null;
+        self.admission.log = null;
       }
       original(self, phase, reason);
     }),
     override<AttachmentInner, [OpenAnswer], void>(Attachment, 'opened', (original) => (self, volume) => {
-      const { log } = self.room;
+      const { log } = self.admission;
       const old = log === null ? undefined : of(log).get(self.name);
       if (old !== undefined && self.volume === null) {
         of(old).delete(self.name);
-        self.room.log = old;
+        self.admission.log = old;
       }
       original(self, volume);
     }),
@@ -200,7 +200,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     apply: () =>
       override<LogInner, [string], Replay | null>(ReplayLog, 'opened', (original) => (self, life) => {
         const replay = original(self, life);
-        self.life = life;
+        self.incarnation = life;
         return replay;
       }),
   },
@@ -230,7 +230,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
         const before = self.replay;
         const replay = original(self, life);
         if (replay === null || before === null || !before.hasNext) return replay;
-        before.life = life;
+        before.incarnation = life;
         before.out = 0;
         self.replay = before;
         return before;

@@ -38,7 +38,7 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
     apply: () =>
       all(
         override<SessionVolumes, [number], Promise<Status>>(SessionVolumes, 'revokeHandle', () => () => Promise.resolve(STATUS.OK)),
-        override(SlotTable, 'giveUp', () => () => true),
+        override(SlotTable, 'abandon', () => () => true),
         override<FencedSlots, [number], void>(Slots, 'settle', (original) => (self, index) => {
           self.slots[index]!.fencedHandle = -1;
           original(self, index);
@@ -49,7 +49,7 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
     name: 'tags-ignored',
     rule: 'S11',
     breaks: 'The seq of what was given up and never seen is not used up at the server',
-    apply: () => override(SlotTable, 'giveUp', () => () => true),
+    apply: () => override(SlotTable, 'abandon', () => () => true),
   },
   {
     name: 'revoke-unasked',

@@ -265,8 +265,8 @@ interface DecoderInner {
   target: Buffer;
   targetOffset: number;
   bodyBytes: number;
-  stopped: boolean;
-  sink: { frame(header: Header, body: Buffer, offset: number): void };
+  hasStopped: boolean;
+  events: { frame(header: Header, body: Buffer, offset: number): void };
   isGiven?: boolean;
 }
 
@@ -275,8 +275,8 @@ function partBody(): () => void {
   return all(
     override<DecoderInner, [number], number>(Decoder, 'beginBody', (original) => (self, bodyAt) => {
       const next = original(self, bodyAt);
-      self.isGiven = !self.stopped && self.header.op === OP.WRITE;
-      if (self.isGiven) self.sink.frame({ ...self.header }, self.target, self.targetOffset);
+      self.isGiven = !self.hasStopped && self.header.op === OP.WRITE;
+      if (self.isGiven) self.events.frame({ ...self.header }, self.target, self.targetOffset);
       return next;
     }),
     override<DecoderInner, [], void>(Decoder, 'finishBody', (original) => (self) => {
@@ -284,10 +284,10 @@ function partBody(): () => void {
         original(self);
         return;
       }
-      const { sink } = self;
-      self.sink = { ...sink, frame: () => undefined };
+      const { events: sink } = self;
+      self.events = { ...sink, frame: () => undefined };
       original(self);
-      self.sink = sink;
+      self.events = sink;
     }),
   );
 }

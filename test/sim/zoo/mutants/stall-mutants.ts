@@ -66,7 +66,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     apply: () =>
       override<Dispatcher, [Attachment, unknown], unknown>(
         Dispatcher,
-        'giveUp',
+        'abandon',
         (original) => (self, attachment) => original(self, attachment, []),
       ),
   },
@@ -84,7 +84,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     rule: 'E1',
     breaks: 'A change that was given up is sent again all the same',
     apply: () =>
-      override<TrunkInner, [Attachment], Request[]>(Trunk, 'giveUp', (original) => (self, attachment) => {
+      override<TrunkInner, [Attachment], Request[]>(Trunk, 'abandon', (original) => (self, attachment) => {
         const given = original(self, attachment);
         for (const request of given) self.submit(copyOf(request));
         return given;

@@ -14,7 +14,7 @@ import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type S
 
 interface LivenessInner {
   times: LivenessTimes;
-  readonly owner: { distrust(path: Path, reason: string): void };
+  readonly events: { distrust(path: Path, reason: string): void };
 }
 
 /** Whatever of the right op and seq comes in a slot is taken for its answer. */
@@ -43,10 +43,10 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
     breaks: 'Silence makes no path suspect',
     apply: () =>
       override<LivenessInner, [readonly Path[], number], void>(Liveness, 'judge', (original) => (self, paths, nowMs) => {
-        const { owner } = self;
-        Object.defineProperty(owner, 'distrust', { value: () => undefined, configurable: true });
+        const { events } = self;
+        Object.defineProperty(events, 'distrust', { value: () => undefined, configurable: true });
         original(self, paths, nowMs);
-        Reflect.deleteProperty(owner, 'distrust');
+        Reflect.deleteProperty(events, 'distrust');
       }),
   },
   {
@@ -67,7 +67,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
     breaks: 'All goes over the first path that is not suspect, and nothing over the others',
     apply: () =>
       override<object, [readonly Path[], number], void>(Dispatcher, 'send', (original) => (self, paths, nowMs) => {
-        const first = paths.find(({ suspect }) => !suspect) ?? paths[0]!;
+        const first = paths.find(({ isSuspect }) => !isSuspect) ?? paths[0]!;
         original(self, [first], nowMs);
       }),
   },
@@ -86,7 +86,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
         override<SlotsInner, [number, number, number], AnswerKind>(Slots, 'answer', (original) => (self, index, seq, path) => {
           const kind = original(self, index, seq, path);
           const slot = self.slots[index]!;
-          if (kind === 'result' && slot.hedged) slot.copies.length = 0;
+          if (kind === 'result' && slot.isHedged) slot.copies.length = 0;
           return kind;
         }),
         lettingStrayAnswersPass(),

@@ -54,7 +54,7 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
 }
 
 /** Where a new section goes, and what it looks like where nothing in the document is a model. */
-export interface SectionPlace {
+export interface SectionPosition {
   /** Index of the section it follows; -1: above all others; without it: the end of the file. */
   readonly after?: number;
   /** Columns of a key up to its `=`; without it, those of the longest key. */
@@ -67,7 +67,7 @@ export function appendSection(
   type: string,
   name: string | null,
   entries: readonly (readonly [key: string, value: string])[],
-  { after, keyColumns }: SectionPlace = {},
+  { after, keyColumns }: SectionPosition = {},
 ): IniDocument {
   const header = headerText(type, name);
   for (const [key, value] of entries) checkEntry(key, value);

@@ -38,7 +38,7 @@ export class SectionReader<K extends KeyTable> {
     this.#findings = findings;
     for (const content of section.contents) this.#readContent(content);
     for (const [key, entry] of Object.entries(keys)) {
-      if (entry.required && !this.#lines.has(key) && !this.#meant.has(key)) {
+      if (entry.isRequired && !this.#lines.has(key) && !this.#meant.has(key)) {
         findings.problem(section.line, `No ${key} in ${headerOf(section)}: add "${key} = ..." (${entry.type.allowed})`);
       }
     }
@@ -101,7 +101,7 @@ export class SectionReader<K extends KeyTable> {
       this.#values.set(key, entry.type.parse(content.value));
     } catch (thrown) {
       if (!(thrown instanceof RsError)) throw thrown;
-      const shown = entry.type.secret ? '' : ` ${quoteText(content.value)}`;
+      const shown = entry.type.isSecret ? '' : ` ${quoteText(content.value)}`;
       const hint = /\s[#;]/.test(content.value) ? '; a comment needs a line of its own' : '';
       this.#findings.problem(content.line, `Wrong value${shown} for ${key}: allowed is ${entry.type.allowed}${hint}`);
     }

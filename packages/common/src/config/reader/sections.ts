@@ -60,10 +60,10 @@ function isUsable(section: IniSection, schema: FileSchema, firstLines: Map<strin
 
 function checkName(section: IniSection, entry: SectionEntry, findings: Findings): void {
   const form = sectionForm(section.type, entry);
-  if (!entry.named && section.name !== null) {
+  if (!entry.hasName && section.name !== null) {
     findings.problem(section.line, `Section ${headerOf(section)} has a name: allowed is ${form}`);
   }
-  if (!entry.named || (section.name !== null && isName(section.name))) return;
+  if (!entry.hasName || (section.name !== null && isName(section.name))) return;
   const wrong =
     section.name === null ? `Section ${headerOf(section)} has no name` : `Wrong name ${quoteText(section.name)} in ${headerOf(section)}`;
   findings.problem(section.line, `${wrong}: allowed is ${form}, NAME being ${NAME_ALLOWED}`);

@@ -15,7 +15,7 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
     for (const { section, key, entry } of entries) {
       const where = `${section}.${key}`;
       if (entry.default !== null) expect(() => entry.type.parse(entry.default ?? ''), where).not.toThrow();
-      if (entry.required) expect(entry.default, where).toBeNull();
+      if (entry.isRequired) expect(entry.default, where).toBeNull();
     }
   });
 
@@ -27,7 +27,7 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
   });
 
   test('secrets are keys, and all keys are secret', () => {
-    for (const { key, entry } of entries) expect(entry.type.secret, key).toBe(key.endsWith('key'));
+    for (const { key, entry } of entries) expect(entry.type.isSecret, key).toBe(key.endsWith('key'));
   });
 
   test('rows give the whole table in order', () => {
@@ -42,7 +42,7 @@ test('Rows carry type, range, default and help', () => {
     key: 'stall',
     kind: 'stall',
     allowed: 'forever, fail, or a whole number followed by ms, s, m or h, such as 200ms or 3s, from 100ms to 168h',
-    required: false,
+    isRequired: false,
     default: '10m',
     help: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   });

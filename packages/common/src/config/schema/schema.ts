@@ -30,7 +30,7 @@ import type { ValueType } from './value-types.ts';
 
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
-  readonly required: boolean;
+  readonly isRequired: boolean;
   /** As written in the file; null: none, or inherited, as the help says. */
   readonly default: string | null;
   /** One or two sentences; the last one has no full stop. */
@@ -43,7 +43,7 @@ export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
   /** Whether the header has a name: `[interface NAME]`. */
-  readonly named: boolean;
+  readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
   /** Type of the section above, to which this section belongs. */
   readonly below: string | null;
@@ -57,15 +57,15 @@ export type FileSchema = Readonly<Record<string, SectionEntry>>;
 export type ConfigFileName = 'rssrvcfg' | 'rscltcfg';
 
 function needed<T>(type: ValueType<T>, help: string) {
-  return { type, required: true, default: null, help } as const;
+  return { type, isRequired: true, default: null, help } as const;
 }
 
 function optional<T>(type: ValueType<T>, help: string) {
-  return { type, required: false, default: null, help } as const;
+  return { type, isRequired: false, default: null, help } as const;
 }
 
 function withDefault<T>(type: ValueType<T>, text: string, help: string) {
-  return { type, required: false, default: text, help } as const;
+  return { type, isRequired: false, default: text, help } as const;
 }
 
 function forTests<T>(type: ValueType<T>, help: string) {
@@ -102,7 +102,7 @@ const HELP = {
 const OF_DEFAULTS = 'Inherited from [defaults]';
 const OF_NAMESPACE = 'Inherited from [namespace]';
 
-const anyNumber = { named: true, occurs: 'any number', below: null, lines: null } as const;
+const anyNumber = { hasName: true, occurs: 'any number', below: null, lines: null } as const;
 
 export const SCHEMA = {
   rssrvcfg: {
@@ -196,7 +196,7 @@ export const SCHEMA = {
       },
     },
     clients: {
-      named: false,
+      hasName: false,
       occurs: 'at most once',
       below: null,
       lines: 'NAME, white space, KEY',
@@ -206,7 +206,7 @@ export const SCHEMA = {
   },
   rscltcfg: {
     defaults: {
-      named: false,
+      hasName: false,
       occurs: 'at most once',
       below: null,
       lines: null,
@@ -297,7 +297,7 @@ export interface SchemaRow {
   readonly key: string;
   readonly kind: string;
   readonly allowed: string;
-  readonly required: boolean;
+  readonly isRequired: boolean;
   readonly default: string | null;
   readonly help: string;
 }
@@ -306,13 +306,13 @@ export interface SchemaRow {
 export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   const schema: FileSchema = SCHEMA[file];
   return Object.entries(schema).flatMap(([section, { keys }]) =>
-    Object.entries(keys).map(([key, { type, required, default: text, help }]) => {
-      return { file, section, key, kind: type.kind, allowed: type.allowed, required, default: text, help };
+    Object.entries(keys).map(([key, { type, isRequired, default: text, help }]) => {
+      return { file, section, key, kind: type.kind, allowed: type.allowed, isRequired, default: text, help };
     }),
   );
 }
 
 /** `[interface NAME]` or `[defaults]`. */
 export function sectionForm(type: string, entry: SectionEntry): string {
-  return entry.named ? `[${type} NAME]` : `[${type}]`;
+  return entry.hasName ? `[${type} NAME]` : `[${type}]`;
 }

@@ -54,7 +54,7 @@ function rules<T>(kind: string, allowed: string, parseRule: (text: string) => T 
     if (parts.length > TEST_RULES_MAX) refuse('list of rules', text, `at most ${TEST_RULES_MAX} rules`);
     return parts.map((part) => orNull(() => parseRule(part)) ?? refuse('rule', part, allowed));
   };
-  return { kind, allowed, secret: false, parse };
+  return { kind, allowed, isSecret: false, parse };
 }
 
 function orNull<T>(parse: () => T | null): T | null {

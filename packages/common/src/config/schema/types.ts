@@ -87,7 +87,7 @@ export interface RssrvConfig {
   readonly namespace: {
     readonly name: string;
     readonly namespaceid: number;
-    /** Of interfaces that name none; beacons are answered there. */
+    /** Of interfaces that name none; where discovery datagrams are answered. */
     readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';

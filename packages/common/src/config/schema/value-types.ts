@@ -29,7 +29,7 @@ export interface ValueType<T> {
   readonly kind: string;
   /** Form and range in words, to follow "allowed is". */
   readonly allowed: string;
-  readonly secret: boolean;
+  readonly isSecret: boolean;
   /** All there are, where these can be counted: for screens that offer them. */
   readonly words?: readonly string[];
   parse(text: string): T;
@@ -117,7 +117,7 @@ export function isKeyText(text: string): boolean {
 export const keyText: ValueType<string> = {
   kind: 'key',
   allowed: `1 to ${KEY_MAX_CHARS} printable ASCII characters without white space`,
-  secret: true,
+  isSecret: true,
   parse: (text) => (isKeyText(text) ? text : refuse('key', null, keyText.allowed)),
 };
 
@@ -157,7 +157,7 @@ function parseNames(text: string, reserved: readonly string[], allowed: string):
 }
 
 function plain<T>(kind: string, allowed: string, parse: (text: string) => T): ValueType<T> {
-  return { kind, allowed, secret: false, parse };
+  return { kind, allowed, isSecret: false, parse };
 }
 
 /** Refuses with the wider `allowed` of the type that uses another one's reader. */

@@ -9,7 +9,7 @@ const TIMES = { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 };
 const NOW_MS = 100_000;
 
 function path(fields: Partial<LivenessPicture> = {}): LivenessPicture {
-  const well = { suspect: false, waitingSinceMs: null, lastReceivedMs: NOW_MS, lastProofMs: NOW_MS, lastHeardMs: NOW_MS };
+  const well = { isSuspect: false, waitingSinceMs: null, lastReceivedMs: NOW_MS, lastProofMs: NOW_MS, lastHeardMs: NOW_MS };
   return { ...well, lastMovedMs: 0, roundTripMs: 1, ...fields };
 }
 
@@ -56,7 +56,7 @@ describe('suspect', () => {
   });
 
   test('once', () => {
-    expect(judge({ ...silent, suspect: true }, {})).toBe('keep');
+    expect(judge({ ...silent, isSuspect: true }, {})).toBe('keep');
   });
 });
 
@@ -64,7 +64,7 @@ describe('dead', () => {
   test('nothing for the time, whatever the others do', () => {
     expect(judge({ lastReceivedMs: NOW_MS - 3000 })).toBe('dead');
     expect(judge({ lastReceivedMs: NOW_MS - 2999 })).toBe('keep');
-    expect(judge({ lastReceivedMs: NOW_MS - 3000, suspect: true }, {})).toBe('dead');
+    expect(judge({ lastReceivedMs: NOW_MS - 3000, isSuspect: true }, {})).toBe('dead');
   });
 });
 
@@ -73,7 +73,7 @@ describe('deaf', () => {
 
   test('bytes come, but nothing shows that the peer hears us', () => {
     expect(judge(deaf)).toBe('deaf');
-    expect(judge({ ...deaf, suspect: true }, {})).toBe('deaf');
+    expect(judge({ ...deaf, isSuspect: true }, {})).toBe('deaf');
     expect(judge({ ...deaf, lastHeardMs: NOW_MS - 2999 })).toBe('keep');
   });
 
@@ -85,7 +85,7 @@ describe('deaf', () => {
 
 test('a path that has just answered is kept, whatever else is', () => {
   const picture = fc.record({
-    suspect: fc.boolean(),
+    isSuspect: fc.boolean(),
     waitingSinceMs: fc.option(fc.nat(NOW_MS)),
     lastReceivedMs: fc.nat(NOW_MS),
     lastProofMs: fc.nat(NOW_MS),

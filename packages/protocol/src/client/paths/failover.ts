@@ -15,7 +15,7 @@ export interface LivenessTimes {
 }
 
 export interface LivenessPicture {
-  readonly suspect: boolean;
+  readonly isSuspect: boolean;
   /** Since when requests are out on it without pause; null: none is out. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
@@ -42,14 +42,14 @@ export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: Liven
 
 /** For as long as makes a suspect, nothing has shown that it is well. */
 export function isQuiet(path: LivenessPicture, times: LivenessTimes, nowMs: number): boolean {
-  return path.suspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
+  return path.isSuspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
 }
 
 export function judgePath(path: LivenessPicture, others: readonly LivenessPicture[], times: LivenessTimes, nowMs: number): Verdict {
   if (nowMs - path.lastReceivedMs >= times.deadMs) return 'dead';
   if (nowMs - Math.max(path.lastHeardMs, path.lastMovedMs) >= times.deadMs) return 'deaf';
   const quietMs = quietSinceMs(path);
-  if (path.suspect || nowMs - quietMs < patienceMs(path.roundTripMs, times)) return 'keep';
+  if (path.isSuspect || nowMs - quietMs < patienceMs(path.roundTripMs, times)) return 'keep';
   return others.some((other) => other.lastProofMs > quietMs) ? 'suspect' : 'keep';
 }
 

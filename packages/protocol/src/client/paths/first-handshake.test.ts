@@ -72,6 +72,6 @@ describe('a path that falls silent between CHALLENGE and WELCOME', () => {
     const { scene, silent } = sceneWithSilentFirst();
     scene.clock.advance(FIRST_HANDSHAKE_PATIENCE_MS + JOIN_RETRY_MS + 2);
     expect(scene.sessions).toEqual([false]);
-    expect(silent[0]!.connection.closed).toBe(true);
+    expect(silent[0]!.connection.isClosed).toBe(true);
   });
 });

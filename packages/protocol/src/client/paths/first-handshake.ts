@@ -7,18 +7,18 @@
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
-export interface FirstHolder {
+export interface FirstHandshakeEvents {
   /** Another path goes first: ends the connection at once. */
   overtaken(afterMs: number): void;
 }
 
 export class FirstHandshake {
-  private holder: FirstHolder | null = null;
+  private holder: FirstHandshakeEvents | null = null;
   private sinceMs = 0;
   private patienceMs = FIRST_HANDSHAKE_PATIENCE_MS;
 
   /** False: another path is being proven, come again. */
-  take(holder: FirstHolder, nowMs: number): boolean {
+  take(holder: FirstHandshakeEvents, nowMs: number): boolean {
     const slow = this.holder;
     if (slow !== null) {
       const heldMs = nowMs - this.sinceMs;
@@ -33,7 +33,7 @@ export class FirstHandshake {
   }
 
   /** The holder's connection came to nothing. */
-  failed(holder: FirstHolder): void {
+  failed(holder: FirstHandshakeEvents): void {
     if (this.holder === holder) this.holder = null;
   }
 

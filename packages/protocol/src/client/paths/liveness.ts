@@ -6,29 +6,29 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
 import type { Path } from './path.ts';
 
-export interface LivenessOwner {
+export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
   /** From now on none of its paths shows that it is well. */
   allQuiet(): void;
   /** All paths were looked at. */
-  lookedAt(): void;
+  checked(): void;
 }
 
 export class Liveness {
   private readonly clock: Clock;
   private times: LivenessTimes;
   private tickMs: number;
-  private readonly owner: LivenessOwner;
+  private readonly events: LivenessEvents;
   private timer: Timer | null = null;
   private lastTickMs = 0;
   private wereQuiet = false;
 
-  constructor(clock: Clock, times: LivenessTimes, owner: LivenessOwner) {
+  constructor(clock: Clock, times: LivenessTimes, owner: LivenessEvents) {
     this.clock = clock;
     this.times = times;
     this.tickMs = tickMs(times);
-    this.owner = owner;
+    this.events = owner;
   }
 
   /** From the next look on. */
@@ -54,7 +54,7 @@ export class Liveness {
 
   private tick(): void {
     this.timer = null;
-    const { paths } = this.owner;
+    const { paths } = this.events;
     if (paths.length === 0) return;
     const nowMs = this.clock.monotonicMs();
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
@@ -62,15 +62,15 @@ export class Liveness {
     this.start();
     // In this order: a PING just said is output that has not moved yet.
     this.judge(paths, nowMs);
-    this.ask(this.owner.paths, nowMs);
-    this.tellQuiet(this.owner.paths, nowMs);
-    this.owner.lookedAt();
+    this.ask(this.events.paths, nowMs);
+    this.reportQuiet(this.events.paths, nowMs);
+    this.events.checked();
   }
 
   /** Once for each time that it is so: who hears it tries other ways, and need not hear it again. */
-  private tellQuiet(paths: readonly Path[], nowMs: number): void {
+  private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
-    if (areQuiet && !this.wereQuiet) this.owner.allQuiet();
+    if (areQuiet && !this.wereQuiet) this.events.allQuiet();
     this.wereQuiet = areQuiet;
   }
 
@@ -80,7 +80,7 @@ export class Liveness {
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;
-    const isInDoubt = paths.some((path) => path.suspect || nowMs - quietSinceMs(path) >= halfMs);
+    const isInDoubt = paths.some((path) => path.isSuspect || nowMs - quietSinceMs(path) >= halfMs);
     for (const path of paths) {
       const { heartbeat } = path;
       const isAsked = isInDoubt && nowMs - path.lastProofMs >= halfMs && heartbeat.sinceSentMs(nowMs) >= halfMs;
@@ -96,7 +96,7 @@ export class Liveness {
       const verdict = verdicts[index] ?? 'keep';
       if (isPeer) this.closeAll(path, paths.length, nowMs);
       else if (isEnd(verdict)) path.connection.close(reasonOf(path, verdict, nowMs), true);
-      else if (verdict === 'suspect') this.owner.distrust(path, `${reasonOf(path, verdict, nowMs)} while others deliver`);
+      else if (verdict === 'suspect') this.events.distrust(path, `${reasonOf(path, verdict, nowMs)} while others deliver`);
     }
   }
 

@@ -14,11 +14,11 @@ import { OutputPool } from '../../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../../wire/frames.ts';
 import { emptyHeader, writeMessageHeader } from '../../wire/header.ts';
 import { encodeHeartbeat } from '../../wire/message-codec.ts';
-import { Connection, type ConnectionHandler } from '../../link/connection.ts';
-import { Path, type PathOwner } from './path.ts';
+import { Connection, type ConnectionEvents } from '../../link/connection.ts';
+import { Path, type PathEvents } from './path.ts';
 import type { PathTransport } from '../../link/path-transport.ts';
 
-const IDLE: ConnectionHandler = { bodyBegins: () => {}, frame: () => {}, received: () => {}, drained: () => {}, closed: () => {} };
+const IDLE: ConnectionEvents = { bodyBegins: () => {}, frame: () => {}, received: () => {}, drained: () => {}, closed: () => {} };
 
 const LATENCIES = { read: new Histogram(), write: new Histogram() };
 
@@ -26,7 +26,7 @@ const LATENCIES = { read: new Histogram(), write: new Histogram() };
 function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
   const reasons: string[] = [];
   const transport: PathTransport = {
-    handler: null,
+    events: null,
     localAddress: '',
     remoteAddress: '',
     remotePort: 0,
@@ -34,7 +34,7 @@ function deafPath(): { path: Path; transport: PathTransport; reasons: string[] }
     destroy: () => {},
     end: () => {},
   };
-  const owner: PathOwner = {
+  const owner: PathEvents = {
     answerBegins: () => {},
     answer: () => {},
     fenced: () => {},
@@ -59,11 +59,11 @@ function ping(): Buffer {
 test('a server that pings without end and reads no PONG loses the path', () => {
   const { path, transport, reasons } = deafPath();
   const bytes = ping();
-  transport.handler?.onBytes(bytes, 0, bytes.length);
+  transport.events?.onBytes(bytes, 0, bytes.length);
   expect(reasons).toEqual([]);
   const { encoder } = path.connection;
   while (encoder.queuedBytes <= OUTPUT_HARD_MAX_BYTES) encoder.raw(Buffer.alloc(BODY_MAX_BYTES));
-  transport.handler?.onBytes(bytes, 0, bytes.length);
+  transport.events?.onBytes(bytes, 0, bytes.length);
   expect(reasons).toEqual(['The server does not read what is sent to it']);
 });
 

@@ -7,13 +7,13 @@ import { ANSWER_PARTS_MAX_BYTES, ANSWER_PART_COST_BYTES } from './limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../../wire/message-codec.ts';
-import type { Connection, ConnectionHandler } from '../../link/connection.ts';
+import type { Connection, ConnectionEvents } from '../../link/connection.ts';
 import { quietSinceMs } from './failover.ts';
 import { Heartbeat } from '../../link/heartbeat.ts';
 import { type PathLatencies, PathLoad } from './path-load.ts';
 import type { Request } from '../requests/request.ts';
 
-export interface PathOwner {
+export interface PathEvents {
   answerBegins(path: Path, header: Header): void;
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
@@ -30,12 +30,12 @@ export interface PathOwner {
 
 const NOTHING = Buffer.alloc(0);
 
-export class Path implements ConnectionHandler {
+export class Path implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly heartbeat: Heartbeat;
   readonly load: PathLoad;
-  suspect = false;
+  isSuspect = false;
   /** It ends, or ended, for a reason that says nothing about the path: the session's end, a BYE, a peer that is slow on all paths. */
   isBlameless = false;
   waitingSinceMs: number | null = null;
@@ -62,7 +62,7 @@ export class Path implements ConnectionHandler {
   /** Parts of answers that go on (flag MORE), by slot, and their bytes. */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
-  private readonly owner: PathOwner;
+  private readonly events: PathEvents;
   private readonly clock: Clock;
 
   constructor(
@@ -72,16 +72,16 @@ export class Path implements ConnectionHandler {
     heartbeatMs: number,
     latencies: PathLatencies,
     clock: Clock,
-    owner: PathOwner,
+    owner: PathEvents,
   ) {
     this.number = number;
     this.connection = connection;
-    this.owner = owner;
+    this.events = owner;
     this.clock = clock;
     this.movedMs = clock.monotonicMs();
     this.heartbeat = new Heartbeat(heartbeatMs, this.movedMs);
     this.load = new PathLoad(slots, this.movedMs, latencies);
-    connection.handler = this;
+    connection.events = this;
   }
 
   get queuedBytes(): number {
@@ -126,7 +126,7 @@ export class Path implements ConnectionHandler {
   }
 
   /** Says a request frame; it leaves with the next flush. */
-  say(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
+  send(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
     this.load.sent(request, slot, nowMs);
@@ -208,7 +208,7 @@ export class Path implements ConnectionHandler {
   bodyBegins(header: Header): void {
     if ((header.op & ANSWER) === 0) return;
     this.isAnswerComing = true;
-    this.owner.answerBegins(this, header);
+    this.events.answerBegins(this, header);
   }
 
   frame(header: Header, body: Buffer, offset: number): void {
@@ -219,7 +219,7 @@ export class Path implements ConnectionHandler {
         return;
       }
       this.isProof = true;
-      this.owner.answer(this, header, body, offset);
+      this.events.answer(this, header, body, offset);
     } catch (error) {
       // A body that is not of its form; anything else is our own mistake and must not pass for the server's.
       if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
@@ -234,19 +234,19 @@ export class Path implements ConnectionHandler {
     this.isProof = false;
     this.heartbeat.received(nowMs);
     if (isProof) this.heartbeat.proved(nowMs);
-    this.owner.pathReceived(this, isProof);
-    if (this.connection.overflows) this.connection.close('The server does not read what is sent to it', true);
+    this.events.pathReceived(this, isProof);
+    if (this.connection.hasOverflowed) this.connection.close('The server does not read what is sent to it', true);
   }
 
   drained(): void {
     const isWaiting = this.queuedBytes > 0;
     if (isWaiting || this.hasWaited) this.movedMs = this.clock.monotonicMs();
     this.hasWaited = isWaiting;
-    this.owner.pathDrained(this);
+    this.events.pathDrained(this);
   }
 
   closed(reason: string): void {
-    this.owner.pathClosed(this, reason);
+    this.events.pathClosed(this, reason);
   }
 
   /** The server broke the protocol on this path. */
@@ -260,7 +260,7 @@ export class Path implements ConnectionHandler {
       case OP.PING: {
         const ping = decodeHeartbeat(body, offset, header.length);
         const pong = this.heartbeat.onPing(ping, nowMs, 0, 0);
-        this.owner.generationSeen(ping.generation);
+        this.events.generationSeen(ping.generation);
         this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
         return;
       }
@@ -269,24 +269,24 @@ export class Path implements ConnectionHandler {
         this.isProof = true;
         const tripMs = this.heartbeat.onPong(pong, nowMs);
         if (tripMs !== null) this.load.ponged(tripMs, this.isPingAlone, nowMs);
-        this.owner.generationSeen(pong.generation);
+        this.events.generationSeen(pong.generation);
         return;
       }
       case OP.FENCED:
         this.isProof = true;
-        this.owner.fenced(this, header.aux);
+        this.events.fenced(this, header.aux);
         return;
       case OP.REVOKED:
         this.isProof = true;
-        this.owner.revoked(this, header.aux);
+        this.events.revoked(this, header.aux);
         return;
       case OP.NOTIFY:
-        this.owner.generationSeen(header.aux);
+        this.events.generationSeen(header.aux);
         return;
       case OP.BYE: {
         const bye = decodeFarewell(body, offset, header.length);
         this.isBlameless = true;
-        if (bye.code === 'E_REPLACED') this.owner.replaced(this, bye.sentence);
+        if (bye.code === 'E_REPLACED') this.events.replaced(this, bye.sentence);
         this.connection.close(`${bye.sentence} [${bye.code}]`, false);
         return;
       }

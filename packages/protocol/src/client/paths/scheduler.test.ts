@@ -48,7 +48,7 @@ function path(number: number, fields: Fields = {}): PathPicture {
   });
   return {
     number,
-    suspect: fields.suspect ?? false,
+    isSuspect: fields.suspect ?? false,
     queuedBytes: fields.queuedBytes ?? 0,
     quietSinceMs: NOW_MS - (fields.quietMs ?? 0),
     load: {
@@ -203,11 +203,11 @@ test('what is chosen may be used, and nothing that may be used ends sooner', () 
       if (chosen === null) return;
       expect(carried).not.toContain(chosen.number);
       expect(chosen.queuedBytes).toBeLessThanOrEqual(QUEUED_MAX_BYTES);
-      if (chosen.suspect) expect(paths.every(({ suspect }) => suspect)).toBe(true);
+      if (chosen.isSuspect) expect(paths.every(({ isSuspect }) => isSuspect)).toBe(true);
       const ms = completionMs(chosen.load, receiving, sending);
       expect(Number.isFinite(ms)).toBe(true);
       for (const other of paths) {
-        if (carried.includes(other.number) || (other.suspect && !chosen.suspect) || !other.load.receiving.isMeasured) continue;
+        if (carried.includes(other.number) || (other.isSuspect && !chosen.isSuspect) || !other.load.receiving.isMeasured) continue;
         expect(completionMs(other.load, receiving, sending)).toBeGreaterThanOrEqual(ms - IDLE_SAME_MS);
       }
     }),
@@ -236,7 +236,7 @@ test('of any trunk: what is chosen is done no later than any idle path would be,
       const [receiving, sending] = size.isRead ? [size.bytes, 0] : [0, size.bytes];
       const paths = [...busy, ...others.map((other) => idleAgain(other))];
       prepare(paths, NOW_MS);
-      const usable = paths.filter(({ number, suspect }) => !suspect && !carried.includes(number));
+      const usable = paths.filter(({ number, isSuspect }) => !isSuspect && !carried.includes(number));
       const msOf = ({ load }: PathPicture): number => completionMs(load, receiving, sending);
       const isIdle = ({ load }: PathPicture): boolean => load.requests === 0;
       const chosen = choosePath(paths, carried, receiving, sending, QUEUED_MAX_BYTES);
@@ -270,7 +270,7 @@ test('of any trunk: the path that is tried is the one that was left alone for lo
       const able = paths.filter((one) => {
         const { unansweredBytes } = sending > 0 ? one.load.sending : one.load.receiving;
         const maxMs = Math.max(RATE_PROBE_MAX_MS, Math.min(RATE_PROBE_LONGEST_MS, unusedMs(one) / RATE_PROBE_TIME_PARTS));
-        return !one.suspect && unansweredBytes === 0 && completionMs(one.load, receiving, sending) <= maxMs;
+        return !one.isSuspect && unansweredBytes === 0 && completionMs(one.load, receiving, sending) <= maxMs;
       });
       const longestMs = Math.max(-1, ...able.map(unusedMs));
       if (tried === null) expect(longestMs).toBeLessThan(RATE_PROBE_IDLE_MS);
@@ -281,8 +281,8 @@ test('of any trunk: the path that is tried is the one that was left alone for lo
 });
 
 /** The same with nothing out, under a number that no busy one has. */
-function idleAgain({ number, suspect, queuedBytes, load }: PathPicture): PathPicture {
+function idleAgain({ number, isSuspect, queuedBytes, load }: PathPicture): PathPicture {
   const { receiving, sending, tripMs } = load;
   const rates = { rate: receiving.bytesPerMs, sendingRate: sending.bytesPerMs, isMeasured: receiving.isMeasured };
-  return path(number + 100, { suspect, queuedBytes, tripMs, ...rates });
+  return path(number + 100, { suspect: isSuspect, queuedBytes, tripMs, ...rates });
 }

@@ -45,7 +45,7 @@ export interface LoadPicture {
 
 export interface PathPicture {
   readonly number: number;
-  readonly suspect: boolean;
+  readonly isSuspect: boolean;
   readonly queuedBytes: number;
   /** Since when it has shown nothing though something is out; later than any time when nothing is. */
   readonly quietSinceMs: number;
@@ -97,8 +97,8 @@ export function leastBusy<P extends PathPicture>(
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
     // A good path that is full, or has a copy, is waited for: what went to a suspect one instead would wait for its death.
-    if (path.suspect && !isSuspect) continue;
-    if (!path.suspect && isSuspect) {
+    if (path.isSuspect && !isSuspect) continue;
+    if (!path.isSuspect && isSuspect) {
       isSuspect = false;
       best = null;
       bestMs = Number.POSITIVE_INFINITY;
@@ -136,7 +136,7 @@ export function pathToProbe<P extends PathPicture>(
     const path = paths[index]!;
     const { unansweredBytes, lastUsedMs } = path.load[direction];
     const unusedMs = nowMs - lastUsedMs;
-    if (path.suspect || unansweredBytes > 0 || (longest === null ? unusedMs < mostMs : unusedMs <= mostMs)) continue;
+    if (path.isSuspect || unansweredBytes > 0 || (longest === null ? unusedMs < mostMs : unusedMs <= mostMs)) continue;
     const maxMs = Math.max(RATE_PROBE_MAX_MS, Math.min(longestMs, unusedMs / RATE_PROBE_TIME_PARTS));
     if (completionMs(path.load, receivingBytes, sendingBytes) > maxMs) continue;
     longest = path;
@@ -167,8 +167,8 @@ function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
 function bestRate(paths: readonly PathPicture[], direction: 'receiving' | 'sending'): number {
   let best = 0;
   for (let index = 0; index < paths.length; index++) {
-    const { suspect, load } = paths[index]!;
-    if (!suspect && load[direction].bytesPerMs > best) best = load[direction].bytesPerMs;
+    const { isSuspect, load } = paths[index]!;
+    if (!isSuspect && load[direction].bytesPerMs > best) best = load[direction].bytesPerMs;
   }
   return best;
 }
@@ -176,8 +176,8 @@ function bestRate(paths: readonly PathPicture[], direction: 'receiving' | 'sendi
 function bestTripMs(paths: readonly PathPicture[]): number {
   let best = Number.POSITIVE_INFINITY;
   for (let index = 0; index < paths.length; index++) {
-    const { suspect, load } = paths[index]!;
-    if (!suspect && load.tripMs !== null && load.tripMs < best) best = load.tripMs;
+    const { isSuspect, load } = paths[index]!;
+    if (!isSuspect && load.tripMs !== null && load.tripMs < best) best = load.tripMs;
   }
   return best === Number.POSITIVE_INFINITY ? 0 : best;
 }

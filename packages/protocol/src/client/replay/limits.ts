@@ -5,11 +5,11 @@ const KIB = 1024;
 
 /** Past the half of it, the largest log is flushed each time that so large a part more is taken. */
 export const LOG_TOTAL_STEPS = 16;
-/** Data of a replay log is kept in aligned cells of this size, in slabs of so many cells. */
-export const REPLAY_CELL_BYTES = 4 * KIB;
-export const REPLAY_SLAB_CELLS = 64;
-/** What a cell takes besides its data; and what a range takes that was zeroed or discarded. */
-export const REPLAY_CELL_COST_BYTES = 128;
+/** Data of a replay log is kept in aligned blocks of this size, in slabs of so many blocks. */
+export const REPLAY_BLOCK_BYTES = 4 * KIB;
+export const REPLAY_SLAB_BLOCKS = 64;
+/** What a block takes besides its data; and what a range takes that was zeroed or discarded. */
+export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Ranges zeroed or discarded that one log keeps. */
 export const REPLAY_RANGES_MAX = 16_384;

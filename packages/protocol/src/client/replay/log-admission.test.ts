@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { FLAG, OP } from '../../wire/frames.ts';
-import { LogRoom } from './log-admission.ts';
+import { LogAdmission } from './log-admission.ts';
 import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
 import { Request } from '../requests/request.ts';
@@ -13,7 +13,7 @@ const LOG_BYTES = 64 * 1024;
 // Once such a WRITE hung for ever, and nothing said so.
 test('a WRITE that waits for room goes without a log when that ends, and is durable when it is answered', () => {
   const admitted: Request[] = [];
-  const room = new LogRoom(new ReplayLog(LOG_BYTES, new SlabPool(1)), {
+  const room = new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1)), {
     admitted: (request) => admitted.push(request),
     flush: () => undefined,
     refused: () => undefined,

@@ -8,9 +8,9 @@ import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
 import { changesContent } from '../requests/overlap.ts';
 import type { ReplayLog } from './replay-log.ts';
-import { Request, type RequestOwner } from '../requests/request.ts';
+import { Request, type RequestEvents } from '../requests/request.ts';
 
-export interface LogRoomPorts {
+export interface LogAdmissionEvents {
   /** This change has its room now. */
   admitted(request: Request): void;
   /** To be sent before what waits. */
@@ -19,26 +19,26 @@ export interface LogRoomPorts {
   refused(request: Request, status: number): void;
 }
 
-export class LogRoom implements RequestOwner {
+export class LogAdmission implements RequestEvents {
   /** Null: there is no log. */
   log: ReplayLog | null;
-  private readonly ports: LogRoomPorts;
+  private readonly events: LogAdmissionEvents;
   private waiting: Request[] = [];
   private readonly flush = new Request();
   private isFlushing = false;
 
-  constructor(log: ReplayLog | null, ports: LogRoomPorts) {
+  constructor(log: ReplayLog | null, ports: LogAdmissionEvents) {
     this.log = log;
-    this.ports = ports;
+    this.events = ports;
     this.flush.op = OP.FLUSH;
-    this.flush.owner = this;
+    this.flush.events = this;
   }
 
   /** A request is about to be sent. False: it waits here, until `admitted`. */
   admits(request: Request): boolean {
     const { log } = this;
     if (request.op === OP.FLUSH && log !== null) request.logMark = log.flushSent();
-    if (!changesContent(request.op) || request.logReserved) return true;
+    if (!changesContent(request.op) || request.hasLogRoom) return true;
     if (log === null) {
       request.flags |= FLAG.FUA;
       return true;
@@ -54,7 +54,7 @@ export class LogRoom implements RequestOwner {
     const { log } = this;
     if (log === null) return;
     if (request.op === OP.FLUSH && status === STATUS.OK) log.flushed(request.logMark, request.submittedMs);
-    else if (request.logReserved && status === STATUS.OK) log.answered(request);
+    else if (request.hasLogRoom && status === STATUS.OK) log.answered(request);
     else log.dropped(request);
     if (this.waiting.length > 0) this.retry(log);
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
@@ -65,7 +65,7 @@ export class LogRoom implements RequestOwner {
     this.isFlushing = false;
     const { log } = this;
     if (log === null || this.waiting.length === 0) return;
-    if (status !== STATUS.OK) this.goWithout(log, status);
+    if (status !== STATUS.OK) this.admitWithFua(log, status);
     this.retry(log);
   }
 
@@ -90,14 +90,14 @@ export class LogRoom implements RequestOwner {
     this.log = null;
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;
-      this.ports.admitted(request);
+      this.events.admitted(request);
     }
   }
 
   private retry(log: ReplayLog): void {
     let admitted = 0;
     while (admitted < this.waiting.length && reserve(log, this.waiting[admitted]!)) admitted++;
-    for (const request of this.waiting.splice(0, admitted)) this.ports.admitted(request);
+    for (const request of this.waiting.splice(0, admitted)) this.events.admitted(request);
     const [first] = this.waiting;
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
@@ -108,15 +108,15 @@ export class LogRoom implements RequestOwner {
     this.isFlushing = true;
     this.flush.slot = -1;
     this.flush.submittedMs = submittedMs;
-    this.ports.flush(this.flush);
+    this.events.flush(this.flush);
   }
 
   /** No FLUSH makes room: what waits is made durable one by one, as far as that goes. */
-  private goWithout(log: ReplayLog, status: number): void {
+  private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;
-      if (reserve(log, request)) this.ports.admitted(request);
-      else this.ports.refused(request, status);
+      if (reserve(log, request)) this.events.admitted(request);
+      else this.events.refused(request, status);
     }
   }
 }

@@ -2,10 +2,10 @@
 // is given back. Leaves one log's own rules to replay-log.test.ts, and servers to the simulator.
 
 import { expect, test } from 'vitest';
-import { CELL_COST, change, MARGIN } from '../../testing/replay-requests.ts';
+import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
-import { LogRoom } from './log-admission.ts';
+import { LogAdmission } from './log-admission.ts';
 import { LogTotal } from './log-total.ts';
 import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
@@ -14,14 +14,14 @@ import type { Request } from '../requests/request.ts';
 /** A volume's log, whose server answers when the test says. */
 class Rig {
   readonly log: ReplayLog;
-  readonly room: LogRoom;
+  readonly room: LogAdmission;
   readonly admitted: Request[] = [];
   flush: Request | null = null;
 
-  constructor(total: LogTotal, cells = 100) {
-    this.log = new ReplayLog(MARGIN + cells * CELL_COST, new SlabPool(2), total);
+  constructor(total: LogTotal, blocks = 100) {
+    this.log = new ReplayLog(MARGIN + blocks * BLOCK_COST, new SlabPool(2), total);
     this.log.opened('1');
-    this.room = new LogRoom(this.log, {
+    this.room = new LogAdmission(this.log, {
       admitted: (request) => this.admitted.push(request),
       flush: (request) => {
         this.flush = request;
@@ -31,14 +31,14 @@ class Rig {
     });
   }
 
-  /** A WRITE of a cell; it is out, or waits. */
-  write(cell: number): { request: Request; isOut: boolean } {
-    const request = change(OP.WRITE, cell * 8, 8);
+  /** A WRITE of a block; it is out, or waits. */
+  write(block: number): { request: Request; isOut: boolean } {
+    const request = change(OP.WRITE, block * 8, 8);
     return { request, isOut: this.room.admits(request) };
   }
 
-  written(cell: number): void {
-    const { request, isOut } = this.write(cell);
+  written(block: number): void {
+    const { request, isOut } = this.write(block);
     expect(isOut).toBe(true);
     this.room.answered(request, STATUS.OK);
   }
@@ -57,30 +57,30 @@ function isFua(request: Request): boolean {
 }
 
 test('logs stay within their total, and what finds no room there waits for its own log alone', () => {
-  const total = new LogTotal(4 * CELL_COST);
+  const total = new LogTotal(4 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
-  for (const cell of [0, 1, 2]) one.written(cell);
+  for (const block of [0, 1, 2]) one.written(block);
   other.written(0);
-  expect(total.bytes).toBe(4 * CELL_COST);
+  expect(total.bytes).toBe(4 * BLOCK_COST);
   const { request, isOut } = other.write(1);
   expect(isOut).toBe(false);
   expect([one.flush, other.flush]).toEqual([null, expect.anything()]);
   other.flushed();
   expect(other.admitted).toEqual([request]);
-  expect([isFua(request), total.bytes]).toEqual([false, 4 * CELL_COST]);
+  expect([isFua(request), total.bytes]).toEqual([false, 4 * BLOCK_COST]);
 });
 
 test('a volume never waits for another: with an empty log it goes with FUA when the others have taken all', () => {
-  const total = new LogTotal(4 * CELL_COST);
+  const total = new LogTotal(4 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
-  for (const cell of [0, 1, 2, 3]) one.written(cell);
+  for (const block of [0, 1, 2, 3]) one.written(block);
   const { request, isOut } = other.write(0);
   expect([isOut, isFua(request)]).toEqual([true, true]);
   // And while its own are out, whose answers fill its log, it waits for those.
   one.room.flushNow(0);
   one.flushed();
   const first = other.write(1);
-  for (const cell of [0, 1, 2]) one.written(cell);
+  for (const block of [0, 1, 2]) one.written(block);
   const second = other.write(2);
   expect([first.isOut, isFua(first.request), second.isOut]).toEqual([true, false, false]);
   other.room.answered(first.request, STATUS.IO_ERROR);
@@ -88,7 +88,7 @@ test('a volume never waits for another: with an empty log it goes with FUA when 
 });
 
 test('what waits when its own FLUSH has made too little room goes with FUA', () => {
-  const total = new LogTotal(2 * CELL_COST);
+  const total = new LogTotal(2 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
   other.written(0);
   one.written(0);
@@ -99,15 +99,15 @@ test('what waits when its own FLUSH has made too little room goes with FUA', () 
 });
 
 test('a log gives back what it took: answered, failed, flushed, cleared', () => {
-  const total = new LogTotal(8 * CELL_COST);
+  const total = new LogTotal(8 * BLOCK_COST);
   const rig = new Rig(total);
   const failed = rig.write(0).request;
-  expect(total.bytes).toBe(CELL_COST);
+  expect(total.bytes).toBe(BLOCK_COST);
   rig.room.answered(failed, STATUS.IO_ERROR);
   expect(total.bytes).toBe(0);
   rig.written(1);
   rig.written(1);
-  expect(total.bytes).toBe(CELL_COST);
+  expect(total.bytes).toBe(BLOCK_COST);
   rig.room.flushNow(5);
   rig.flushed();
   expect(total.bytes).toBe(0);

@@ -14,7 +14,7 @@ export class LogTotal {
   /** Called when the last log that takes something has ended. */
   whenOver: (() => void) | null = null;
   private limit: number;
-  private toldAtBytes = 0;
+  private reportedAtBytes = 0;
 
   constructor(limitBytes: number) {
     this.limit = limitBytes;
@@ -26,7 +26,7 @@ export class LogTotal {
 
   set limitBytes(bytes: number) {
     this.limit = bytes;
-    this.toldAtBytes = 0;
+    this.reportedAtBytes = 0;
   }
 
   hasRoom(bytes: number): boolean {
@@ -45,10 +45,10 @@ export class LogTotal {
     this.bytes += bytes;
     if (before === 0 && bytes > 0) this.whenUsed?.();
     const step = this.limit / LOG_TOTAL_STEPS;
-    if (this.bytes * 2 <= this.limit) this.toldAtBytes = 0;
-    else if (bytes < 0) this.toldAtBytes = Math.min(this.toldAtBytes, this.bytes + step);
-    else if (this.bytes >= this.toldAtBytes) {
-      this.toldAtBytes = this.bytes + step;
+    if (this.bytes * 2 <= this.limit) this.reportedAtBytes = 0;
+    else if (bytes < 0) this.reportedAtBytes = Math.min(this.reportedAtBytes, this.bytes + step);
+    else if (this.bytes >= this.reportedAtBytes) {
+      this.reportedAtBytes = this.bytes + step;
       this.whenHigh?.();
     }
   }

@@ -1,10 +1,10 @@
-// The cells of the replay log against a map from sectors to their content and age, with so many places that hashes collide, and ranges so
-// large that they are cut by a look at every cell.
+// The blocks of the replay log against a map from sectors to their content and age, with so many positions that hashes collide, and ranges so
+// large that they are cut by a look at every block.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { CELL_SECTORS, ReplayCells, SlabPool } from './replay-blocks.ts';
+import { BLOCK_SECTORS, ReplayBlocks, SlabPool } from './replay-blocks.ts';
 
 const SECTORS = 24_000;
 const WRITE_SECTORS_MAX = 60;
@@ -15,15 +15,15 @@ interface Kept {
 }
 
 /** Asks for every sector as a replay asks; how many there are, and how many of them are not what the map says. */
-function compared(cells: ReplayCells, naive: ReadonlyMap<number, Kept>): { found: number; wrong: number } {
+function compared(blocks: ReplayBlocks, naive: ReadonlyMap<number, Kept>): { found: number; wrong: number } {
   let [found, wrong, before] = [0, 0, -1];
   const sector = Buffer.alloc(SECTOR_BYTES + 1);
-  for (const place of cells.places()) {
-    if (place <= before) wrong++;
-    before = place;
-    for (let at = cells.seek(place, 0, true); at < CELL_SECTORS; at = cells.seek(place, at + 1, true)) {
-      const lba = place * CELL_SECTORS + at;
-      cells.read(place, at, at + 1, sector, 1);
+  for (const position of blocks.positions()) {
+    if (position <= before) wrong++;
+    before = position;
+    for (let at = blocks.seek(position, 0, true); at < BLOCK_SECTORS; at = blocks.seek(position, at + 1, true)) {
+      const lba = position * BLOCK_SECTORS + at;
+      blocks.read(position, at, at + 1, sector, 1);
       found++;
       if (sector.readUInt32BE(1) !== naive.get(lba)?.value || sector.readUInt32BE(SECTOR_BYTES - 3) !== lba) wrong++;
     }
@@ -31,9 +31,9 @@ function compared(cells: ReplayCells, naive: ReadonlyMap<number, Kept>): { found
   return { found, wrong };
 }
 
-test.each([1, 2, 3])('the cells hold what a map holds, seed %i', (seed) => {
+test.each([1, 2, 3])('the blocks hold what a map holds, seed %i', (seed) => {
   const random = new SeededRandom(seed);
-  const cells = new ReplayCells(new SlabPool(8));
+  const blocks = new ReplayBlocks(new SlabPool(8));
   const naive = new Map<number, Kept>();
   const data = Buffer.alloc(WRITE_SECTORS_MAX * SECTOR_BYTES + 7);
   for (let step = 1; step <= 4_000; step++) {
@@ -45,20 +45,20 @@ test.each([1, 2, 3])('the cells hold what a map holds, seed %i', (seed) => {
         data.writeUInt32BE(lba + at, 7 + (at + 1) * SECTOR_BYTES - 4);
         naive.set(lba + at, { value: step, age: step });
       }
-      cells.put(lba, sectors, data, 7, step);
+      blocks.put(lba, sectors, data, 7, step);
     } else if (random.chance(0.98)) {
       const sectors = random.chance(0.1) ? 2 ** 40 : random.int(1, 400);
       const first = sectors > SECTORS ? SECTORS - random.int(0, 500) : lba;
-      cells.cut(first, sectors);
+      blocks.cut(first, sectors);
       for (let at = first; at < Math.min(first + sectors, SECTORS + WRITE_SECTORS_MAX); at++) naive.delete(at);
     } else {
       const age = step - random.int(0, 500);
-      cells.trim(age);
+      blocks.trim(age);
       for (const [sector, kept] of naive) if (kept.age <= age) naive.delete(sector);
     }
-    if (cells.sectors !== naive.size) expect.fail(`Step ${step}: ${cells.sectors} sectors instead of ${naive.size}`);
-    if (step % 200 === 0) expect(compared(cells, naive)).toEqual({ found: naive.size, wrong: 0 });
+    if (blocks.sectors !== naive.size) expect.fail(`Step ${step}: ${blocks.sectors} sectors instead of ${naive.size}`);
+    if (step % 200 === 0) expect(compared(blocks, naive)).toEqual({ found: naive.size, wrong: 0 });
   }
-  cells.clear();
-  expect([cells.count, cells.sectors, cells.places().length]).toEqual([0, 0, 0]);
+  blocks.clear();
+  expect([blocks.count, blocks.sectors, blocks.positions().length]).toEqual([0, 0, 0]);
 });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { CELL_COST, change, contents, HOLE, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
+import { BLOCK_COST, change, contents, HOLE, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
@@ -39,8 +39,8 @@ class World {
   private answered = 0;
   private life = 1;
 
-  constructor(cells: number) {
-    this.log = new ReplayLog(MARGIN + cells * CELL_COST, new SlabPool(2));
+  constructor(blocks: number) {
+    this.log = new ReplayLog(MARGIN + blocks * BLOCK_COST, new SlabPool(2));
     this.log.opened('1');
   }
 
@@ -170,7 +170,7 @@ class World {
       expect(this.log.replayed(replay)).toBe(!replay.hasNext);
     }
     if (replay !== null) expect(replayed).toEqual(new Map([...this.expected].map(([sector, { value }]) => [sector, value])));
-    expect(this.log.life).toBe(String(this.life));
+    expect(this.log.incarnation).toBe(String(this.life));
     while (this.inFlight.length > 0) {
       this.execute(0);
       this.answer(0);
@@ -232,8 +232,8 @@ const step = fc.oneof(
 
 test('after every recovery each sector holds what was acknowledged last, and the log is what the naive one is', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 12 }), (steps, cells) => {
-      const world = new World(cells);
+    fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 12 }), (steps, blocks) => {
+      const world = new World(blocks);
       for (const one of steps) {
         one.do(world);
         world.check();

@@ -6,14 +6,14 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { SLOTS, WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
-import { CELL_COST, change, contents, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
+import { BLOCK_COST, change, contents, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
 import type { Request } from '../requests/request.ts';
 
-function logOf(cells: number, pool = new SlabPool(0)): ReplayLog {
-  const log = new ReplayLog(MARGIN + cells * CELL_COST, pool);
+function logOf(blocks: number, pool = new SlabPool(0)): ReplayLog {
+  const log = new ReplayLog(MARGIN + blocks * BLOCK_COST, pool);
   log.opened('first');
   return log;
 }
@@ -31,24 +31,24 @@ function pieces(log: ReplayLog, life: string): Request[] {
 }
 
 describe('room', () => {
-  test('is taken before a WRITE is sent, for every cell that it touches, and given back when it fails', () => {
+  test('is taken before a WRITE is sent, for every block that it touches, and given back when it fails', () => {
     const log = logOf(3);
     const [first, second] = [change(OP.WRITE, 7, 2), change(OP.WRITE, 20, 8)];
     expect(log.reserve(first)).toBe('taken');
-    expect(log.reservedBytes).toBe(2 * CELL_COST);
+    expect(log.reservedBytes).toBe(2 * BLOCK_COST);
     expect(log.reserve(second)).toBe('flush');
     log.dropped(first);
     log.dropped(first);
     expect(log.reservedBytes).toBe(0);
     expect(log.reserve(second)).toBe('taken');
     expect(log.reserve(second)).toBe('taken');
-    expect(log.reservedBytes).toBe(2 * CELL_COST);
+    expect(log.reservedBytes).toBe(2 * BLOCK_COST);
   });
 
   test('is used by what is answered, and free again after a FLUSH', () => {
     const log = logOf(2);
     enter(log, change(OP.WRITE, 0, 16));
-    expect([log.usedBytes, log.reservedBytes, log.dataBytes]).toEqual([2 * CELL_COST, 0, 16 * SECTOR_BYTES]);
+    expect([log.usedBytes, log.reservedBytes, log.dataBytes]).toEqual([2 * BLOCK_COST, 0, 16 * SECTOR_BYTES]);
     const late = change(OP.WRITE, 0, 1);
     expect(log.reserve(late)).toBe('flush');
     log.flushed(log.flushSent(), 0);
@@ -67,7 +67,7 @@ describe('room', () => {
     const log = logOf(2);
     for (let id = 1; id < 50; id++) {
       enter(log, change(OP.WRITE, 0, 8, { id }));
-      expect(log.usedBytes).toBe(CELL_COST);
+      expect(log.usedBytes).toBe(BLOCK_COST);
     }
     expect(pieces(log, 'second').flatMap(contents)).toEqual(Array.from({ length: 8 }, (_unused, sector) => [sector, 49]));
   });
@@ -79,20 +79,20 @@ describe('room', () => {
     expect(log.reserve(change(OP.WRITE, 3000, 1))).toBe('flush');
     for (let at = 0; at < SLOTS; at++) enter(log, change(OP.WRITE, 1 + 2 * at, 1, { flags: FLAG.FUA }));
     let more = 0;
-    for (; more < CELL_COST && log.reserve(change(OP.WRITE, 900 + more, 1, { flags: FLAG.FUA })) === 'taken'; more++);
+    for (; more < BLOCK_COST && log.reserve(change(OP.WRITE, 900 + more, 1, { flags: FLAG.FUA })) === 'taken'; more++);
     expect(log.usedBytes + log.reservedBytes).toBeLessThanOrEqual(log.sizeBytes);
-    expect(more).toBeLessThan(CELL_COST / REPLAY_RANGE_COST_BYTES);
+    expect(more).toBeLessThan(BLOCK_COST / REPLAY_RANGE_COST_BYTES);
   });
 
   test('is taken for a range that is split, too', () => {
     const log = logOf(9);
     enter(log, change(OP.ZERO, 0, 1000));
     expect(log.reserve(change(OP.WRITE, 8, 8))).toBe('taken');
-    expect(log.reservedBytes).toBe(CELL_COST + REPLAY_RANGE_COST_BYTES);
+    expect(log.reservedBytes).toBe(BLOCK_COST + REPLAY_RANGE_COST_BYTES);
     expect(log.reserve(change(OP.DISCARD, 80, 8))).toBe('taken');
-    expect(log.reservedBytes).toBe(CELL_COST + 3 * REPLAY_RANGE_COST_BYTES);
+    expect(log.reservedBytes).toBe(BLOCK_COST + 3 * REPLAY_RANGE_COST_BYTES);
     expect(log.reserve(change(OP.DISCARD, 2000, 8))).toBe('taken');
-    expect(log.reservedBytes).toBe(CELL_COST + 4 * REPLAY_RANGE_COST_BYTES);
+    expect(log.reservedBytes).toBe(BLOCK_COST + 4 * REPLAY_RANGE_COST_BYTES);
   });
 
   test('ranges are counted: past their number a FLUSH is needed', () => {
@@ -165,15 +165,15 @@ describe('replay', () => {
   test('the log takes the new life when every piece is answered, not when it is sent; an empty one at once', () => {
     const log = logOf(9);
     expect(log.opened('second')).toBeNull();
-    expect(log.life).toBe('second');
+    expect(log.incarnation).toBe('second');
     enter(log, change(OP.WRITE, 0, 1));
     enter(log, change(OP.WRITE, 100, 1));
     const replay = log.opened('third')!;
     nextPiece(replay);
     nextPiece(replay);
-    expect([replay.hasNext, log.life]).toEqual([false, 'second']);
-    expect([log.replayed(replay), log.life]).toEqual([false, 'second']);
-    expect([log.replayed(replay), log.life]).toEqual([true, 'third']);
+    expect([replay.hasNext, log.incarnation]).toEqual([false, 'second']);
+    expect([log.replayed(replay), log.incarnation]).toEqual([false, 'second']);
+    expect([log.replayed(replay), log.incarnation]).toEqual([true, 'third']);
     expect(log.opened('third')).toBeNull();
     expect(log.dataBytes).toBe(2 * SECTOR_BYTES);
   });
@@ -184,9 +184,9 @@ describe('replay', () => {
     const interrupted = log.opened('second')!;
     nextPiece(interrupted);
     const next = log.opened('second')!;
-    expect([log.replayed(interrupted), log.life]).toEqual([false, 'first']);
+    expect([log.replayed(interrupted), log.incarnation]).toEqual([false, 'first']);
     nextPiece(next);
-    expect([log.replayed(next), log.life]).toEqual([true, 'second']);
+    expect([log.replayed(next), log.incarnation]).toEqual([true, 'second']);
   });
 
   test('after the volume went to somebody else nothing is left', () => {
@@ -211,7 +211,7 @@ test('memory is taken in slabs, which are used again', () => {
   };
   const log = logOf(256, pool);
   for (let round = 0; round < 5; round++) {
-    // In an order that scatters the cells over the slabs.
+    // In an order that scatters the blocks over the slabs.
     for (let at = 0; at < 256; at++) enter(log, change(OP.WRITE, ((at * 37) % 256) * 8, 8, { id: 1 + round }));
     expect(log.reserve(change(OP.WRITE, 4096, 1))).toBe('flush');
     log.flushed(log.flushSent(), 0);

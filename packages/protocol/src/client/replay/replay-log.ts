@@ -6,11 +6,11 @@
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOTS } from '../../wire/limits.ts';
-import { REPLAY_CELL_BYTES, REPLAY_CELL_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { sectorsOf } from '../../wire/header.ts';
 import { Replay } from './replay.ts';
-import { CELL_SECTORS, ReplayCells, type SlabPool } from './replay-blocks.ts';
+import { BLOCK_SECTORS, ReplayBlocks, type SlabPool } from './replay-blocks.ts';
 import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
@@ -27,13 +27,13 @@ export type Room = 'taken' | 'flush' | 'total' | 'fua';
 export class ReplayLog {
   readonly sizeBytes: number;
   /** The storage's life in which everything here was answered; null: nothing was open yet. */
-  life: string | null = null;
+  incarnation: string | null = null;
   reservedBytes = 0;
   /** Nothing here was submitted before this, monotonic ms; null: the log is empty. */
   sinceMs: number | null = null;
   /** When the last FLUSH was submitted that was answered OK: what had been answered by then is durable. Null: there was none. */
   flushedMs: number | null = null;
-  private readonly cells: ReplayCells;
+  private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
   /** Grows with each FLUSH that is sent: what is answered later is younger than what that FLUSH covers. */
@@ -43,17 +43,17 @@ export class ReplayLog {
   private replay: Replay | null = null;
   private total: LogTotal | null;
   /** What `total` knows of this log. */
-  private toldBytes = 0;
+  private reportedBytes = 0;
 
   /** `total`: what this log and others may take together; null: there is no such bound. */
   constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
     this.sizeBytes = sizeBytes;
     this.total = total;
-    this.cells = new ReplayCells(pool);
+    this.blocks = new ReplayBlocks(pool);
   }
 
   get isEmpty(): boolean {
-    return this.cells.count === 0 && this.ranges.count === 0;
+    return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
   /** Nothing is in it, and nothing that is out will be: neither a FLUSH nor an answer will make room. */
@@ -67,12 +67,12 @@ export class ReplayLog {
 
   /** Memory of what is in the log, without what is reserved. */
   get usedBytes(): number {
-    return this.cells.count * (REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES) + this.ranges.count * REPLAY_RANGE_COST_BYTES;
+    return this.blocks.count * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES) + this.ranges.count * REPLAY_RANGE_COST_BYTES;
   }
 
   /** Bytes of data that would be sent again. */
   get dataBytes(): number {
-    return this.cells.sectors * SECTOR_BYTES;
+    return this.blocks.sectors * SECTOR_BYTES;
   }
 
   /** Bytes of the volume that would be zeroed or discarded again. */
@@ -85,55 +85,55 @@ export class ReplayLog {
    * `answered` or `dropped`. One that has its room already keeps it.
    */
   reserve(request: Request): Room {
-    if (request.logReserved) return 'taken';
+    if (request.hasLogRoom) return 'taken';
     const isFua = (request.flags & FLAG.FUA) !== 0;
     const ranges = this.rangesOf(request, isFua);
-    const bytes = (isFua ? 0 : cellsOf(request) * (REPLAY_CELL_BYTES + REPLAY_CELL_COST_BYTES)) + ranges * REPLAY_RANGE_COST_BYTES;
+    const bytes = (isFua ? 0 : blocksOf(request) * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES)) + ranges * REPLAY_RANGE_COST_BYTES;
     const kept = isFua ? 0 : FUA_RANGES;
     const limitBytes = this.sizeBytes - kept * REPLAY_RANGE_COST_BYTES;
     if (!isFua && bytes > limitBytes) return 'fua';
     if (bytes > 0 && this.usedBytes + this.reservedBytes + bytes > limitBytes) return 'flush';
     if (ranges > 0 && this.ranges.count + this.reservedRanges + ranges > REPLAY_RANGES_MAX - kept) return 'flush';
     if (!isFua && this.total !== null && !this.total.hasRoom(bytes)) return 'total';
-    request.logReserved = true;
+    request.hasLogRoom = true;
     request.logBytes = bytes;
     request.logRanges = ranges;
     this.reservedBytes += bytes;
     this.reservedRanges += ranges;
-    this.tellTotal();
+    this.reportToTotal();
     return 'taken';
   }
 
   /** A request for which room was taken will not be answered OK: failed or given up. */
   dropped(request: Request): void {
-    if (!request.logReserved) return;
-    request.logReserved = false;
+    if (!request.hasLogRoom) return;
+    request.hasLogRoom = false;
     this.reservedBytes -= request.logBytes;
     this.reservedRanges -= request.logRanges;
-    this.tellTotal();
+    this.reportToTotal();
   }
 
   /** A WRITE, ZERO or DISCARD was answered OK. Its buffer is copied from. */
   answered(request: Request): void {
-    assert(request.logReserved && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
+    assert(request.hasLogRoom && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
     const { op, flags, lba } = request;
     const sectors = sectorsOf(op, flags, request.count);
     this.dropped(request);
     const wasEmpty = this.isEmpty;
     // Durable already: but what was here before must not come back over it.
     if ((flags & FLAG.FUA) !== 0) {
-      this.cells.cut(lba, sectors);
+      this.blocks.cut(lba, sectors);
       this.ranges.cut(lba, lba + sectors);
     } else if (op === OP.WRITE) {
       this.ranges.cut(lba, lba + sectors);
-      this.cells.put(lba, sectors, request.buffer, request.bufferOffset, this.age);
+      this.blocks.put(lba, sectors, request.buffer, request.bufferOffset, this.age);
     } else {
-      this.cells.cut(lba, sectors);
+      this.blocks.cut(lba, sectors);
       this.ranges.put({ begin: lba, end: lba + sectors, op, flags: flags & FLAG.NO_HOLE, age: this.age });
     }
     if (this.isEmpty) this.sinceMs = null;
     else if (wasEmpty) this.sinceMs = request.submittedMs;
-    this.tellTotal();
+    this.reportToTotal();
   }
 
   /** L2: a FLUSH is sent, for the first time in this session. Returns its mark, for `flushed`. */
@@ -146,9 +146,9 @@ export class ReplayLog {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
     if (mark < this.marksFrom) return;
     this.marksFrom = mark + 1;
-    this.cells.trim(mark);
+    this.blocks.trim(mark);
     this.ranges.trim(mark);
-    this.tellTotal();
+    this.reportToTotal();
     this.flushedMs = submittedMs;
     this.sinceMs = this.isEmpty ? null : Math.max(this.sinceMs ?? submittedMs, submittedMs);
   }
@@ -160,12 +160,12 @@ export class ReplayLog {
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
     this.replay = null;
-    if (this.life === life) return null;
+    if (this.incarnation === life) return null;
     if (this.isEmpty) {
-      this.life = life;
+      this.incarnation = life;
       return null;
     }
-    this.replay = new Replay(this.cells, this.ranges, life);
+    this.replay = new Replay(this.blocks, this.ranges, life);
     return this.replay;
   }
 
@@ -174,7 +174,7 @@ export class ReplayLog {
     if (replay !== this.replay) return false;
     replay.answered();
     if (!replay.isOver) return false;
-    this.life = replay.life;
+    this.incarnation = replay.incarnation;
     this.replay = null;
     return true;
   }
@@ -182,19 +182,19 @@ export class ReplayLog {
   /** The volume is another one now, or closed: nothing of this is ever sent again. */
   clear(): void {
     this.replay = null;
-    this.cells.clear();
+    this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
     // Nobody tells any more what becomes of what is out.
-    this.total?.leave(this.toldBytes);
+    this.total?.leave(this.reportedBytes);
     this.total = null;
   }
 
-  private tellTotal(): void {
+  private reportToTotal(): void {
     if (this.total === null) return;
     const bytes = this.usedBytes + this.reservedBytes;
-    const more = bytes - this.toldBytes;
-    this.toldBytes = bytes;
+    const more = bytes - this.reportedBytes;
+    this.reportedBytes = bytes;
     if (more !== 0) this.total.change(more);
   }
 
@@ -206,7 +206,7 @@ export class ReplayLog {
 }
 
 /** Cells that a WRITE touches. */
-function cellsOf({ op, lba, count }: Request): number {
+function blocksOf({ op, lba, count }: Request): number {
   if (op !== OP.WRITE) return 0;
-  return Math.floor((lba + count - 1) / CELL_SECTORS) - Math.floor(lba / CELL_SECTORS) + 1;
+  return Math.floor((lba + count - 1) / BLOCK_SECTORS) - Math.floor(lba / BLOCK_SECTORS) + 1;
 }

@@ -7,9 +7,9 @@ import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { Replay } from './replay.ts';
 import type { ReplayLog } from './replay-log.ts';
-import { Request, type RequestAttachment, type RequestOwner } from '../requests/request.ts';
+import { Request, type RequestAttachment, type RequestEvents } from '../requests/request.ts';
 
-export class ReplaySender implements RequestOwner {
+export class ReplaySender implements RequestEvents {
   /** Status that a piece was answered with, which ends the replay; null: none. */
   failure: number | null = null;
   private readonly attachment: RequestAttachment;
@@ -47,7 +47,7 @@ export class ReplaySender implements RequestOwner {
   }
 
   owns(request: Request): boolean {
-    return request.owner === this;
+    return request.events === this;
   }
 
   /** The next piece; it stays until `next`. The caller has asked `hasNext`. */
@@ -89,7 +89,7 @@ export class ReplaySender implements RequestOwner {
   private newRequest(): Request {
     const request = new Request();
     request.buffer = Buffer.allocUnsafeSlow(SEGMENT_BYTES);
-    request.owner = this;
+    request.events = this;
     request.attachment = this.attachment;
     return request;
   }

@@ -6,36 +6,36 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
-import { CELL_SECTORS, type ReplayCells } from './replay-blocks.ts';
+import { BLOCK_SECTORS, type ReplayBlocks } from './replay-blocks.ts';
 import type { ReplayRanges } from './replay-ranges.ts';
 import type { Request } from '../requests/request.ts';
 
 export class Replay {
   /** The life of the storage to which this brings the log. */
-  readonly life: string;
+  readonly incarnation: string;
   /** Bytes of WRITE given out. */
   sentBytes = 0;
-  private readonly cells: ReplayCells;
+  private readonly blocks: ReplayBlocks;
   private readonly ranges: ReplayRanges;
-  private readonly places: Float64Array;
-  private placeAt = 0;
+  private readonly positions: Float64Array;
+  private positionAt = 0;
   private sectorAt = 0;
   private rangeAt = 0;
   /** Sectors of the current range that were given out. */
   private rangeDone = 0;
   private out = 0;
 
-  constructor(cells: ReplayCells, ranges: ReplayRanges, life: string) {
-    this.life = life;
-    this.cells = cells;
+  constructor(blocks: ReplayBlocks, ranges: ReplayRanges, life: string) {
+    this.incarnation = life;
+    this.blocks = blocks;
     this.ranges = ranges;
-    this.places = cells.places();
+    this.positions = blocks.positions();
     this.skip();
   }
 
   /** Something was not given out yet. */
   get hasNext(): boolean {
-    return this.rangeAt < this.ranges.count || this.placeAt < this.places.length;
+    return this.rangeAt < this.ranges.count || this.positionAt < this.positions.length;
   }
 
   /** Everything was given out and answered. */
@@ -75,21 +75,21 @@ export class Replay {
   private nextData(request: Request): void {
     request.op = OP.WRITE;
     request.flags = 0;
-    request.lba = this.places[this.placeAt]! * CELL_SECTORS + this.sectorAt;
+    request.lba = this.positions[this.positionAt]! * BLOCK_SECTORS + this.sectorAt;
     request.bufferOffset = 0;
     let bytes = 0;
     // As long as one sector lies behind the other.
     for (;;) {
-      const place = this.places[this.placeAt]!;
+      const position = this.positions[this.positionAt]!;
       const room = (SEGMENT_BYTES - bytes) / SECTOR_BYTES;
-      const upTo = Math.min(this.cells.seek(place, this.sectorAt, false), this.sectorAt + room);
-      this.cells.read(place, this.sectorAt, upTo, request.buffer, bytes);
+      const upTo = Math.min(this.blocks.seek(position, this.sectorAt, false), this.sectorAt + room);
+      this.blocks.read(position, this.sectorAt, upTo, request.buffer, bytes);
       bytes += (upTo - this.sectorAt) * SECTOR_BYTES;
       this.sectorAt = upTo;
-      if (bytes === SEGMENT_BYTES || upTo < CELL_SECTORS) break;
+      if (bytes === SEGMENT_BYTES || upTo < BLOCK_SECTORS) break;
       this.sectorAt = 0;
-      this.placeAt++;
-      if (this.places[this.placeAt] !== place + 1 || this.cells.seek(place + 1, 0, true) !== 0) break;
+      this.positionAt++;
+      if (this.positions[this.positionAt] !== position + 1 || this.blocks.seek(position + 1, 0, true) !== 0) break;
     }
     request.count = bytes / SECTOR_BYTES;
     request.bodyBytes = bytes;
@@ -99,9 +99,9 @@ export class Replay {
 
   /** Goes on to the next sector that is kept. */
   private skip(): void {
-    for (; this.placeAt < this.places.length; this.placeAt++) {
-      this.sectorAt = this.cells.seek(this.places[this.placeAt]!, this.sectorAt, true);
-      if (this.sectorAt < CELL_SECTORS) return;
+    for (; this.positionAt < this.positions.length; this.positionAt++) {
+      this.sectorAt = this.blocks.seek(this.positions[this.positionAt]!, this.sectorAt, true);
+      if (this.sectorAt < BLOCK_SECTORS) return;
       this.sectorAt = 0;
     }
   }

@@ -12,10 +12,10 @@ export interface RequestAttachment {
   answered(request: Request, status: number): void;
   /** Keeps a request that was answered STALE for the next handle; false: the answer is final. */
   keepStale(request: Request): boolean;
-  forgetOut(): void;
+  forgetInFlight(): void;
 }
 
-export interface RequestOwner {
+export interface RequestEvents {
   /** Called exactly once per submit, never from within it. `status` is one of wire/status.ts. */
   requestDone(request: Request, status: number): void;
 }
@@ -41,7 +41,7 @@ export class Request {
   /** Message requests, when done: bodies of the answer's frames, and the answer's aux. */
   answers: Buffer[] = [];
   answerAux = 0;
-  owner: RequestOwner | null = null;
+  events: RequestEvents | null = null;
   /** Whose it is; null: the session's own (LIST, OPEN, CLOSE). */
   attachment: RequestAttachment | null = null;
   submittedMs = 0;
@@ -50,7 +50,7 @@ export class Request {
   /** Kept by the overlap tracker: first sector after the range, 0: it is not tracked. */
   rangeEnd = 0;
   /** Kept by the replay log: whether it has room there, and how much. */
-  logReserved = false;
+  hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;
   /** Of a FLUSH: the mark that the replay log gave it when it was sent. */

@@ -17,9 +17,9 @@ interface Slot {
   request: Request | null;
   /** Paths that owe an answer to a copy: numbers, at most one entry per path (S2). */
   readonly copies: number[];
-  taken: boolean;
+  isTaken: boolean;
   /** Sent on a second path because it was late on the first. */
-  hedged: boolean;
+  isHedged: boolean;
   /** Its request was given up: the handle that is to be revoked, and what the request counts in the window; NO_HANDLE: it was not. */
   fencedHandle: number;
   fencedBytes: number;
@@ -42,7 +42,7 @@ export class Slots {
     this.size = size;
     this.free = new FixedQueue<number>(size);
     for (let index = 0; index < size; index++) {
-      this.slots.push({ seq: 0, request: null, copies: [], taken: false, hedged: false, fencedHandle: NO_HANDLE, fencedBytes: 0 });
+      this.slots.push({ seq: 0, request: null, copies: [], isTaken: false, isHedged: false, fencedHandle: NO_HANDLE, fencedBytes: 0 });
       this.free.push(index);
     }
   }
@@ -73,7 +73,7 @@ export class Slots {
     const slot = this.at(index);
     slot.seq = (slot.seq + 1) % SEQ_MODULUS;
     slot.request = request;
-    slot.taken = true;
+    slot.isTaken = true;
     request.slot = index;
     return index;
   }
@@ -93,22 +93,22 @@ export class Slots {
   /** A copy is about to be sent on a path. */
   addCopy(index: number, path: number): void {
     const slot = this.at(index);
-    if (!slot.taken || slot.copies.includes(path)) assert(false, `Slot ${index}: a second copy on path ${path}`);
+    if (!slot.isTaken || slot.copies.includes(path)) assert(false, `Slot ${index}: a second copy on path ${path}`);
     slot.copies.push(path);
   }
 
   /** Its request goes out on a second path because it is late on the first. */
   hedge(index: number): void {
     const slot = this.at(index);
-    if (slot.hedged) return;
-    slot.hedged = true;
+    if (slot.isHedged) return;
+    slot.isHedged = true;
     this.hedgedCount++;
   }
 
   /** Whether `path` owes an answer for this tag, without changing anything. */
   owes(index: number, seq: number, path: number): boolean {
     const slot = this.slots[index];
-    return slot !== undefined && slot.taken && slot.seq === seq && slot.copies.includes(path);
+    return slot !== undefined && slot.isTaken && slot.seq === seq && slot.copies.includes(path);
   }
 
   /** Takes a whole answer that came on `path`. On `result` the caller finishes the request, then calls `settle`. */
@@ -128,11 +128,11 @@ export class Slots {
   /** Frees the slot when its result has come and no copy is open. */
   settle(index: number): void {
     const slot = this.at(index);
-    if (!slot.taken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
-    slot.taken = false;
+    if (!slot.isTaken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
+    slot.isTaken = false;
     this.quarantinedCount--;
-    if (slot.hedged) {
-      slot.hedged = false;
+    if (slot.isHedged) {
+      slot.isHedged = false;
       this.hedgedCount--;
     }
     this.free.push(index);
@@ -142,7 +142,7 @@ export class Slots {
    * Gives up the requests of a handle for which `isOver` says true: their slots stay quarantined until `revoked`, or until a new session. Of a
    * request whose every copy went down with its path nobody knows whether the server has seen its seq.
    */
-  giveUp(handle: number, isOver: (request: Request) => boolean): Request[] {
+  abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
     for (let index = 0; index < this.size; index++) {
       const slot = this.at(index);
@@ -186,7 +186,7 @@ export class Slots {
 
   /** Quarantined slots that wait for this path. */
   quarantinedOn(path: number): number {
-    return this.slots.filter((slot) => slot.taken && slot.request === null && slot.copies.includes(path)).length;
+    return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
 
   /** Slots with an unanswered request of which no copy is open on any path for which `serves` says true. */
@@ -211,8 +211,8 @@ export class Slots {
       slot.seq = 0;
       slot.request = null;
       slot.copies.length = 0;
-      slot.taken = false;
-      slot.hedged = false;
+      slot.isTaken = false;
+      slot.isHedged = false;
       slot.fencedHandle = NO_HANDLE;
       slot.fencedBytes = 0;
       this.free.push(index);

@@ -2,7 +2,14 @@
 // Leaves what a request is to discovery-responder.test.ts.
 
 import { expect, test } from 'vitest';
-import { BEACON_BURST, BEACON_BURST_KNOWN, BEACON_RATE, BEACON_RATE_KNOWN, BEACON_SCARCE_MS, BEACON_SOURCES_MAX } from './limits.ts';
+import {
+  DISCOVERY_BURST,
+  DISCOVERY_BURST_KNOWN,
+  DISCOVERY_RATE,
+  DISCOVERY_RATE_KNOWN,
+  DISCOVERY_SCARCE_MS,
+  DISCOVERY_SOURCES_MAX,
+} from './limits.ts';
 import { AnswerBudget } from './answer-budget.ts';
 
 const FLOOD_MS = 60_000;
@@ -53,11 +60,11 @@ test('all together get no more than they may, and no more sources are remembered
   let answers = 0;
   for (let nowMs = 0; nowMs < 10_000; nowMs += 10)
     for (let count = 0; count < 20; count++) if (budget.mayAnswer(`${nowMs} ${count}`, count % 2 === 0, nowMs)) answers++;
-  expect(answers).toBeLessThanOrEqual(BEACON_BURST + BEACON_BURST_KNOWN + 10 * (BEACON_RATE + BEACON_RATE_KNOWN) + 2);
-  expect(budget.size).toBe(BEACON_SOURCES_MAX);
+  expect(answers).toBeLessThanOrEqual(DISCOVERY_BURST + DISCOVERY_BURST_KNOWN + 10 * (DISCOVERY_RATE + DISCOVERY_RATE_KNOWN) + 2);
+  expect(budget.size).toBe(DISCOVERY_SOURCES_MAX);
 });
 
 test('while answers are plenty one source gets several in a row', () => {
   const budget = new AnswerBudget();
-  for (let count = 0; count < 20; count++) expect(budget.mayAnswer('10.0.0.1', false, BEACON_SCARCE_MS)).toBe(true);
+  for (let count = 0; count < 20; count++) expect(budget.mayAnswer('10.0.0.1', false, DISCOVERY_SCARCE_MS)).toBe(true);
 });

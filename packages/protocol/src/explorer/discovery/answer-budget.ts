@@ -3,14 +3,14 @@
 // who had one lately leaves them to those who had none, so that the many who ask all the time do not silence the one who asks once.
 
 import {
-  BEACON_BURST,
-  BEACON_BURST_KNOWN,
-  BEACON_BURST_PER_SOURCE,
-  BEACON_RATE,
-  BEACON_RATE_KNOWN,
-  BEACON_RATE_PER_SOURCE,
-  BEACON_SCARCE_MS,
-  BEACON_SOURCES_MAX,
+  DISCOVERY_BURST,
+  DISCOVERY_BURST_KNOWN,
+  DISCOVERY_BURST_PER_SOURCE,
+  DISCOVERY_RATE,
+  DISCOVERY_RATE_KNOWN,
+  DISCOVERY_RATE_PER_SOURCE,
+  DISCOVERY_SCARCE_MS,
+  DISCOVERY_SOURCES_MAX,
 } from './limits.ts';
 
 class Bucket {
@@ -44,8 +44,8 @@ interface Source {
 }
 
 export class AnswerBudget {
-  private readonly strangers = new Bucket(BEACON_RATE, BEACON_BURST, 0);
-  private readonly known = new Bucket(BEACON_RATE_KNOWN, BEACON_BURST_KNOWN, 0);
+  private readonly unknown = new Bucket(DISCOVERY_RATE, DISCOVERY_BURST, 0);
+  private readonly known = new Bucket(DISCOVERY_RATE_KNOWN, DISCOVERY_BURST_KNOWN, 0);
   /** In order of their last request, oldest first. */
   private readonly sources = new Map<string, Source>();
 
@@ -59,7 +59,7 @@ export class AnswerBudget {
     // Who only writes a known address into its datagrams uses up what that address may, and no more; not what one with a signature may.
     const source = this.sourceOf(isKnown ? `known ${address}` : address, nowMs);
     if (source.own.level(nowMs) === 0) return false;
-    const pool = [...(isKnown ? [this.known] : []), this.strangers].find((one) => isTurn(source, one.level(nowMs), nowMs));
+    const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
     if (pool === undefined) return false;
     pool.take();
     source.own.take();
@@ -69,17 +69,17 @@ export class AnswerBudget {
 
   private sourceOf(key: string, nowMs: number): Source {
     const source = this.sources.get(key) ?? {
-      own: new Bucket(BEACON_RATE_PER_SOURCE, BEACON_BURST_PER_SOURCE, nowMs),
+      own: new Bucket(DISCOVERY_RATE_PER_SOURCE, DISCOVERY_BURST_PER_SOURCE, nowMs),
       answeredMs: -Infinity,
     };
     this.sources.delete(key);
     this.sources.set(key, source);
-    if (this.sources.size > BEACON_SOURCES_MAX) this.sources.delete(this.sources.keys().next().value ?? key);
+    if (this.sources.size > DISCOVERY_SOURCES_MAX) this.sources.delete(this.sources.keys().next().value ?? key);
     return source;
   }
 }
 
 /** Below half of what there may be at once, a source must have had no answer for the longer, the less there is. */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
-  return level > 0 && nowMs - answeredMs >= BEACON_SCARCE_MS * (1 - 2 * level);
+  return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

@@ -2,16 +2,16 @@
 // an answer counts only when it repeats a nonce that was sent from the socket it came to, is rightly signed where a key is set, is of the
 // namespace asked for, and came from an address that the server itself lists; anything else is a finding.
 
-import { beaconKey } from '../../auth/keys.ts';
+import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { BEACON_ANSWERS_MAX } from './limits.ts';
+import { DISCOVERY_ANSWERS_MAX } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
-import { type BeaconDrop, decodeBeacon, type Offer } from './discovery-datagram.ts';
+import { type DiscoveryDrop, decodeDiscovery, type Offer } from './discovery-datagram.ts';
 import type { DatagramPeer } from '../network/datagram-sockets.ts';
 import type { ExploreLocal, FoundServer, Heard } from './exploration.ts';
 import type { Findings } from './finding.ts';
 
-const DROPPED: Readonly<Record<Exclude<BeaconDrop, 'version'>, string>> = {
+const DROPPED: Readonly<Record<Exclude<DiscoveryDrop, 'version'>, string>> = {
   foreign: 'is no answer of RSIO',
   truncated: 'is cut off',
   oversized: 'claims more than an answer may hold',
@@ -34,7 +34,7 @@ export class Answers {
   private kept = 0;
 
   constructor(namespacekey: string | null, namespaceid: number | null, findings: Findings, onFound: (server: FoundServer) => void) {
-    this.key = namespacekey === null ? null : beaconKey(namespacekey);
+    this.key = namespacekey === null ? null : discoveryKey(namespacekey);
     this.namespaceid = namespaceid;
     this.findings = findings;
     this.onFound = onFound;
@@ -47,18 +47,18 @@ export class Answers {
 
   /** A datagram has come to the socket of a local interface. */
   take(datagram: Buffer, from: DatagramPeer, local: ExploreLocal, nowMs: number): void {
-    const beacon = decodeBeacon(datagram, this.key);
-    if (beacon.kind === 'drop') {
-      this.dropped(beacon.reason, datagram.length, from);
+    const received = decodeDiscovery(datagram, this.key);
+    if (received.kind === 'drop') {
+      this.dropped(received.reason, datagram.length, from);
       return;
     }
-    const asked = beacon.kind === 'offer' ? this.asked.get(Buffer.from(beacon.message.nonce).toString('hex')) : undefined;
-    if (beacon.kind !== 'offer' || asked?.local !== local) {
+    const asked = received.kind === 'offer' ? this.asked.get(Buffer.from(received.message.nonce).toString('hex')) : undefined;
+    if (received.kind !== 'offer' || asked?.local !== local) {
       const sentence = `A datagram from ${from.address} answers nothing that was asked from ${local.name}`;
       this.findings.add('not-asked-for', from.address, sentence, 'if it goes on, look who sends old answers from that address');
       return;
     }
-    const { message, signature } = beacon;
+    const { message, signature } = received;
     const who = `Server ${message.server} at ${from.address}`;
     if (this.key !== null && signature === 'none') {
       const remedy = `set namespacekey in its rssrvcfg, or leave it out here`;
@@ -96,7 +96,7 @@ export class Answers {
     return servers;
   }
 
-  private dropped(reason: BeaconDrop, lengthBytes: number, from: DatagramPeer): void {
+  private dropped(reason: DiscoveryDrop, lengthBytes: number, from: DatagramPeer): void {
     if (reason === 'version') {
       const sentence = `Somebody at ${from.address} answers in a newer form of exploration`;
       this.findings.add('newer-version', from.address, sentence, 'update this machine');
@@ -133,7 +133,7 @@ export class Answers {
     const { version: _version, nonce: _nonce, ...server } = offer;
     const key = `${server.namespaceid} ${server.serverid} ${server.instance}`;
     const known = this.found.get(key);
-    if (known !== undefined && !saysTheSame(known, server)) {
+    if (known !== undefined && !isSameServer(known, server)) {
       const sentence = `Two answers in the name of server ${server.server} at ${heard.from} say different things`;
       this.findings.add('contradiction', heard.from, sentence, 'explore again; if it stays, find the machine that pretends to be it');
       return;
@@ -141,11 +141,11 @@ export class Answers {
     const ways = known?.heard ?? [];
     const before = ways.find((way) => way.from === heard.from && way.localAddress === heard.localAddress);
     if (before !== undefined && before.roundTripMs <= heard.roundTripMs) return;
-    if (before === undefined && this.kept === BEACON_ANSWERS_MAX) {
+    if (before === undefined && this.kept === DISCOVERY_ANSWERS_MAX) {
       this.findings.add(
         'too-many',
         'answers',
-        `More than ${BEACON_ANSWERS_MAX} answers came`,
+        `More than ${DISCOVERY_ANSWERS_MAX} answers came`,
         'ask for one namespaceid only, or ask one address',
       );
       return;
@@ -158,7 +158,7 @@ export class Answers {
   }
 }
 
-function saysTheSame(known: FoundServer, server: Omit<Offer, 'version' | 'nonce'>): boolean {
+function isSameServer(known: FoundServer, server: Omit<Offer, 'version' | 'nonce'>): boolean {
   return (
     known.server === server.server &&
     known.namespace === server.namespace &&

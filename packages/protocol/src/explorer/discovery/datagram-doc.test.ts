@@ -3,16 +3,16 @@
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { beaconKey } from '../../auth/keys.ts';
-import { BEACON_REQUEST_BYTES } from './limits.ts';
+import { discoveryKey } from '../../auth/keys.ts';
+import { DISCOVERY_REQUEST_BYTES } from './limits.ts';
 import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 
 const page = readDocument('PROTOCOL.md');
-const KEY = beaconKey('0xosl');
+const KEY = discoveryKey('0xosl');
 const nonce = Buffer.from(Array.from({ length: 16 }, (_, index) => 0x60 + index));
-const anybody = encodeDiscover({ versions: [1], nonce, namespaceid: null, answerBytes: 0 }, null, BEACON_REQUEST_BYTES);
-const signed = encodeDiscover({ versions: [1], nonce, namespaceid: 200, answerBytes: 0 }, KEY, BEACON_REQUEST_BYTES);
+const anybody = encodeDiscover({ versions: [1], nonce, namespaceid: null, answerBytes: 0 }, null, DISCOVERY_REQUEST_BYTES);
+const signed = encodeDiscover({ versions: [1], nonce, namespaceid: 200, answerBytes: 0 }, KEY, DISCOVERY_REQUEST_BYTES);
 const offer = {
   version: 1,
   nonce,
@@ -47,7 +47,7 @@ describe('golden datagrams', () => {
   const golden = [
     ['DISCOVER of any namespace', anybody, 70],
     ['DISCOVER of namespaceid 200, signed', signed, 71],
-    ['and its mac', signed.subarray(BEACON_REQUEST_BYTES - 32), 32],
+    ['and its mac', signed.subarray(DISCOVERY_REQUEST_BYTES - 32), 32],
     ['OFFER', encodeOffer(offer, null, 0), 200],
     ['OFFER, signed', encodeOffer(offer, KEY, 0), 232],
   ] as const;
@@ -59,7 +59,7 @@ describe('golden datagrams', () => {
   });
 
   test('have zeros where the page shows nothing', () => {
-    expect(anybody.subarray(70).equals(Buffer.alloc(BEACON_REQUEST_BYTES - 70))).toBe(true);
-    expect(signed.subarray(71, -32).equals(Buffer.alloc(BEACON_REQUEST_BYTES - 71 - 32))).toBe(true);
+    expect(anybody.subarray(70).equals(Buffer.alloc(DISCOVERY_REQUEST_BYTES - 70))).toBe(true);
+    expect(signed.subarray(71, -32).equals(Buffer.alloc(DISCOVERY_REQUEST_BYTES - 71 - 32))).toBe(true);
   });
 });

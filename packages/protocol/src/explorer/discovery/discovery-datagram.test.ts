@@ -4,12 +4,12 @@
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { beaconKey } from '../../auth/keys.ts';
-import { BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
-import { type Beacon, decodeBeacon, type Discover, encodeDiscover, encodeOffer, type Offer } from './discovery-datagram.ts';
+import { discoveryKey } from '../../auth/keys.ts';
+import { DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
+import { type DiscoveryDatagram, decodeDiscovery, type Discover, encodeDiscover, encodeOffer, type Offer } from './discovery-datagram.ts';
 
 const msgpack = new Packr({ useRecords: false });
-const KEY = beaconKey('0xosl');
+const KEY = discoveryKey('0xosl');
 const DISCOVER: Discover = { versions: [1], nonce: Buffer.alloc(16, 7), namespaceid: 200, answerBytes: 0 };
 const OFFER: Offer = {
   version: 1,
@@ -25,7 +25,7 @@ const OFFER: Offer = {
 const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,63}$/);
 const u32 = fc.option(fc.integer({ min: 1, max: 0xffffffff }));
 const nonce = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes));
-const key = fc.option(fc.string({ minLength: 1 }).map(beaconKey));
+const key = fc.option(fc.string({ minLength: 1 }).map(discoveryKey));
 const discovers = fc.record({
   versions: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 16 }),
   nonce,
@@ -53,8 +53,8 @@ const offers = fc.record({
 });
 
 function reasonOf(bytes: Buffer): string {
-  const beacon = decodeBeacon(bytes, KEY);
-  return beacon.kind === 'drop' ? beacon.reason : beacon.kind;
+  const received = decodeDiscovery(bytes, KEY);
+  return received.kind === 'drop' ? received.reason : received.kind;
 }
 
 /** A copy of `bytes` in which one byte is another one. */
@@ -67,10 +67,10 @@ function changed(bytes: Buffer, at: number, to: number): Buffer {
 describe('there and back', () => {
   test('requests, signed and not, of every size', () => {
     fc.assert(
-      fc.property(discovers, key, fc.integer({ min: BEACON_REQUEST_BYTES, max: 9000 }), (message, itsKey, sizeBytes) => {
+      fc.property(discovers, key, fc.integer({ min: DISCOVERY_REQUEST_BYTES, max: 9000 }), (message, itsKey, sizeBytes) => {
         const bytes = encodeDiscover(message, itsKey, sizeBytes);
         expect(bytes.length).toBe(sizeBytes);
-        expect(decodeBeacon(bytes, itsKey)).toEqual({ kind: 'discover', message, signature: itsKey === null ? 'none' : 'right' });
+        expect(decodeDiscovery(bytes, itsKey)).toEqual({ kind: 'discover', message, signature: itsKey === null ? 'none' : 'right' });
       }),
     );
   });
@@ -79,8 +79,8 @@ describe('there and back', () => {
     fc.assert(
       fc.property(offers, key, fc.integer({ min: 0, max: 3000 }), (message, itsKey, sizeBytes) => {
         const bytes = encodeOffer(message, itsKey, sizeBytes);
-        expect(bytes.length).toBeLessThanOrEqual(Math.max(sizeBytes, BEACON_REQUEST_BYTES));
-        expect(decodeBeacon(bytes, itsKey)).toEqual({ kind: 'offer', message, signature: itsKey === null ? 'none' : 'right' });
+        expect(bytes.length).toBeLessThanOrEqual(Math.max(sizeBytes, DISCOVERY_REQUEST_BYTES));
+        expect(decodeDiscovery(bytes, itsKey)).toEqual({ kind: 'offer', message, signature: itsKey === null ? 'none' : 'right' });
       }),
     );
   });
@@ -90,12 +90,12 @@ describe('there and back', () => {
     const offered = { ...longest, linkMbps: 0xffffffff, mtuBytes: 0xffffffff };
     const message = { ...OFFER, namespace: 'n'.repeat(63), namespaceid: 65535, server: 's'.repeat(63), serverid: 255, version: 65535 };
     const bytes = encodeOffer({ ...message, interfaces: Array.from({ length: 8 }, () => offered) }, KEY, 0);
-    expect(bytes.length).toBeLessThanOrEqual(BEACON_REQUEST_BYTES);
+    expect(bytes.length).toBeLessThanOrEqual(DISCOVERY_REQUEST_BYTES);
   });
 });
 
 test('any bytes are read or dropped, and never throw', () => {
-  const kinds = new Set<Beacon['kind']>(['discover', 'offer', 'drop']);
+  const kinds = new Set<DiscoveryDatagram['kind']>(['discover', 'offer', 'drop']);
   const prefix = Buffer.from('RSIO');
   const anything = fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes));
   const nearly = fc
@@ -106,7 +106,7 @@ test('any bytes are read or dropped, and never throw', () => {
       fc.integer({ min: 0, max: 120 }),
     )
     .map(([kind, version, body, length]) => {
-      const bytes = Buffer.concat([prefix, Buffer.from([kind, version, 0, length]), body], kind === 1 ? BEACON_REQUEST_BYTES : 200);
+      const bytes = Buffer.concat([prefix, Buffer.from([kind, version, 0, length]), body], kind === 1 ? DISCOVERY_REQUEST_BYTES : 200);
       return bytes;
     });
   const spoiled = fc
@@ -114,15 +114,15 @@ test('any bytes are read or dropped, and never throw', () => {
     .map(([message, at, byte]) => changed(encodeOffer(message, KEY, 500), at, byte));
   fc.assert(
     fc.property(fc.oneof(anything, nearly, spoiled), (bytes) => {
-      expect(kinds.has(decodeBeacon(bytes, KEY).kind)).toBe(true);
-      expect(kinds.has(decodeBeacon(bytes, null).kind)).toBe(true);
+      expect(kinds.has(decodeDiscovery(bytes, KEY).kind)).toBe(true);
+      expect(kinds.has(decodeDiscovery(bytes, null).kind)).toBe(true);
     }),
     { numRuns: 1000 },
   );
 });
 
 describe('dropped', () => {
-  const request = encodeDiscover(DISCOVER, null, BEACON_REQUEST_BYTES);
+  const request = encodeDiscover(DISCOVER, null, DISCOVERY_REQUEST_BYTES);
   const offer = encodeOffer(OFFER, null, 600);
   const signed = encodeOffer(OFFER, KEY, 600);
 
@@ -134,7 +134,7 @@ describe('dropped', () => {
     ['an answer that ends in its message', offer.subarray(0, 100), 'truncated'],
     ['a signed answer that ends in its mac', signed.subarray(0, 160), 'truncated'],
     ['a signed answer whose mac is cut', encodeOffer(OFFER, KEY, 0).subarray(0, -10), 'truncated'],
-    ['a request that is not padded', request.subarray(0, BEACON_REQUEST_BYTES - 1), 'truncated'],
+    ['a request that is not padded', request.subarray(0, DISCOVERY_REQUEST_BYTES - 1), 'truncated'],
     ['a message larger than one may be', changed(offer, 6, 0xff), 'oversized'],
     ['a newer form', changed(offer, 5, 2), 'version'],
     ['an unknown kind', changed(offer, 4, 9), 'malformed'],
@@ -166,20 +166,20 @@ describe('signatures', () => {
   const signed = encodeOffer(OFFER, KEY, 600);
 
   test.each([
-    ['another key', signed, beaconKey('0xother'), 'wrong'],
+    ['another key', signed, discoveryKey('0xother'), 'wrong'],
     ['no key to check with', signed, null, 'wrong'],
     ['a changed mac', changed(signed, 599, signed[599]! ^ 1), KEY, 'wrong'],
     ['a changed name', changed(signed, signed.indexOf('big-9'), 'p'.charCodeAt(0)), KEY, 'wrong'],
     ['none', encodeOffer(OFFER, null, 600), KEY, 'none'],
     ['the right one', signed, KEY, 'right'],
   ])('%s', (_what, bytes, itsKey, signature) => {
-    expect(decodeBeacon(bytes, itsKey)).toMatchObject({ kind: 'offer', signature });
+    expect(decodeDiscovery(bytes, itsKey)).toMatchObject({ kind: 'offer', signature });
   });
 
   test('a mac covers the kind, so that no request is taken for an answer', () => {
-    expect(decodeBeacon(changed(signed, 4, 0x81), KEY).kind).toBe('drop');
-    const request = encodeDiscover(DISCOVER, KEY, BEACON_REQUEST_BYTES);
-    expect(decodeBeacon(changed(request, 4, 0x82), KEY).kind).toBe('drop');
+    expect(decodeDiscovery(changed(signed, 4, 0x81), KEY).kind).toBe('drop');
+    const request = encodeDiscover(DISCOVER, KEY, DISCOVERY_REQUEST_BYTES);
+    expect(decodeDiscovery(changed(request, 4, 0x82), KEY).kind).toBe('drop');
   });
 });
 
@@ -189,5 +189,5 @@ test('what a newer peer adds is left out', () => {
   body.interfaces[0]!.push('newer');
   const newer = msgpack.pack({ ...body, weather: 'fine' });
   const bytes = Buffer.concat([plain.subarray(0, 6), Buffer.from([newer.length >> 8, newer.length]), newer]);
-  expect(decodeBeacon(bytes, null)).toEqual({ kind: 'offer', message: OFFER, signature: 'none' });
+  expect(decodeDiscovery(bytes, null)).toEqual({ kind: 'offer', message: OFFER, signature: 'none' });
 });

@@ -1,12 +1,12 @@
 // The two datagrams of exploration, DISCOVER and OFFER, to bytes and back. Pure. Who is answered is left to discovery-responder.ts, which
 // answers are believed to explorer.ts. Invariant: any bytes give a message or a reason to drop them, never an exception; a request has at
-// least BEACON_REQUEST_BYTES, and no answer's message can be larger than that.
+// least DISCOVERY_REQUEST_BYTES, and no answer's message can be larger than that.
 
-import { beaconMac, macIsRight } from '../../auth/keys.ts';
+import { discoveryMac, isValidMac } from '../../auth/keys.ts';
 import { assert } from '@rsio/common/lib/assert';
 import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/common/lib/limits';
 import { MAC_BYTES, VERSIONS_OFFERED_MAX } from '../../wire/limits.ts';
-import { BEACON_MESSAGE_MAX_BYTES, BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
+import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
 import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
 import { codec } from '../../wire/message-codec.ts';
 
@@ -47,15 +47,15 @@ export interface Offer {
 }
 
 /** Why a datagram was dropped. `version`: of the datagram's form, a newer peer's. */
-export type BeaconDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
+export type DiscoveryDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
 
 export type Signature = 'none' | 'right' | 'wrong';
 
 /** A datagram that was read. `signature` is `wrong` also when there is one and no key to check it with. */
-export type Beacon =
+export type DiscoveryDatagram =
   | { readonly kind: 'discover'; readonly message: Discover; readonly signature: Signature }
   | { readonly kind: 'offer'; readonly message: Offer; readonly signature: Signature }
-  | { readonly kind: 'drop'; readonly reason: BeaconDrop };
+  | { readonly kind: 'drop'; readonly reason: DiscoveryDrop };
 
 const ZEROS = Buffer.alloc(DATAGRAM_MAX_BYTES);
 const MAGIC = Buffer.from('RSIO', 'latin1');
@@ -66,7 +66,7 @@ const SIGNED = 0x80;
 const U32_MAX = 0xffffffff;
 
 const version = integer(1, 0xffff);
-const nonce = bytesOf(BEACON_NONCE_BYTES);
+const nonce = bytesOf(DISCOVERY_NONCE_BYTES);
 const namespaceid = integer(0, NAMESPACEID_MAX);
 
 const interfaceFields = record<OfferedInterface>({
@@ -107,9 +107,9 @@ const offerCodec = codec<OfferOnWire>('OFFER', {
   interfaces: listOf(interfaceItems, 0, INTERFACES_MAX, 'interfaces'),
 });
 
-/** A request of `sizeBytes` in all, BEACON_REQUEST_BYTES to DATAGRAM_MAX_BYTES; signed when there is a key (auth/keys.ts, beaconKey). */
+/** A request of `sizeBytes` in all, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES; signed when there is a key (auth/keys.ts, discoveryKey). */
 export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
-  assert(sizeBytes >= BEACON_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
+  assert(sizeBytes >= DISCOVERY_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
   return datagram(KIND.DISCOVER, discoverCodec.encode(message), key, sizeBytes);
 }
 
@@ -122,7 +122,7 @@ export function encodeOffer(message: Offer, key: Buffer | null, sizeBytes: numbe
 }
 
 function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: number): Buffer {
-  assert(body.length <= BEACON_MESSAGE_MAX_BYTES, `A beacon of ${body.length} bytes is too large`);
+  assert(body.length <= DISCOVERY_MESSAGE_MAX_BYTES, `A discovery datagram of ${body.length} bytes is too large`);
   const macBytes = key === null ? 0 : MAC_BYTES;
   const bytes = Buffer.alloc(Math.max(PREFIX_BYTES + body.length + macBytes, sizeBytes));
   MAGIC.copy(bytes);
@@ -130,12 +130,12 @@ function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: num
   bytes[5] = FORM_VERSION;
   bytes.writeUInt16BE(body.length, 6);
   body.copy(bytes, PREFIX_BYTES);
-  if (key !== null) beaconMac(key, bytes.subarray(0, bytes.length - MAC_BYTES)).copy(bytes, bytes.length - MAC_BYTES);
+  if (key !== null) discoveryMac(key, bytes.subarray(0, bytes.length - MAC_BYTES)).copy(bytes, bytes.length - MAC_BYTES);
   return bytes;
 }
 
 /** Reads a datagram; the message keeps nothing of `bytes`. Throws nothing, whatever the bytes. */
-export function decodeBeacon(bytes: Buffer, key: Buffer | null): Beacon {
+export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDatagram {
   const start = bytes.subarray(0, MAGIC.length);
   if (!start.equals(MAGIC.subarray(0, start.length))) return { kind: 'drop', reason: 'foreign' };
   if (bytes.length < PREFIX_BYTES) return { kind: 'drop', reason: 'truncated' };
@@ -145,9 +145,9 @@ export function decodeBeacon(bytes: Buffer, key: Buffer | null): Beacon {
   const isSigned = (bytes[4]! & SIGNED) !== 0;
   const paddedEnd = bytes.length - (isSigned ? MAC_BYTES : 0);
   const bodyEnd = PREFIX_BYTES + bytes.readUInt16BE(6);
-  if (bodyEnd - PREFIX_BYTES > BEACON_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
+  if (bodyEnd - PREFIX_BYTES > DISCOVERY_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
   if (bodyEnd > paddedEnd) return { kind: 'drop', reason: 'truncated' };
-  if (kind === KIND.DISCOVER && bytes.length < BEACON_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
+  if (kind === KIND.DISCOVER && bytes.length < DISCOVERY_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
   // Not byte by byte: a storm of large datagrams must not cost a server its loop.
   if (!bytes.subarray(bodyEnd, paddedEnd).equals(ZEROS.subarray(0, paddedEnd - bodyEnd))) return { kind: 'drop', reason: 'malformed' };
   const signature = isSigned ? signatureOf(bytes, key) : 'none';
@@ -158,7 +158,7 @@ export function decodeBeacon(bytes: Buffer, key: Buffer | null): Beacon {
   }
 }
 
-function read(kind: 1 | 2, bytes: Buffer, lengthBytes: number, signature: Signature): Beacon {
+function read(kind: 1 | 2, bytes: Buffer, lengthBytes: number, signature: Signature): DiscoveryDatagram {
   if (kind === KIND.DISCOVER) return { kind: 'discover', message: discoverCodec.decode(bytes, PREFIX_BYTES, lengthBytes), signature };
   const onWire = offerCodec.decode(bytes, PREFIX_BYTES, lengthBytes);
   const interfaces = onWire.interfaces.map(([itsName, address, port, linkMbps, mtuBytes]) => ({
@@ -174,5 +174,5 @@ function read(kind: 1 | 2, bytes: Buffer, lengthBytes: number, signature: Signat
 function signatureOf(bytes: Buffer, key: Buffer | null): Signature {
   if (key === null) return 'wrong';
   const macAt = bytes.length - MAC_BYTES;
-  return macIsRight(beaconMac(key, bytes.subarray(0, macAt)), bytes.subarray(macAt)) ? 'right' : 'wrong';
+  return isValidMac(discoveryMac(key, bytes.subarray(0, macAt)), bytes.subarray(macAt)) ? 'right' : 'wrong';
 }

@@ -3,20 +3,20 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { beaconKey } from '../../auth/keys.ts';
+import { discoveryKey } from '../../auth/keys.ts';
 import {
-  BEACON_BURST,
-  BEACON_BURST_PER_SOURCE,
-  BEACON_RATE,
-  BEACON_RATE_PER_SOURCE,
-  BEACON_REQUEST_BYTES,
-  BEACON_SOURCES_MAX,
+  DISCOVERY_BURST,
+  DISCOVERY_BURST_PER_SOURCE,
+  DISCOVERY_RATE,
+  DISCOVERY_RATE_PER_SOURCE,
+  DISCOVERY_REQUEST_BYTES,
+  DISCOVERY_SOURCES_MAX,
 } from './limits.ts';
-import { decodeBeacon, type Discover, encodeDiscover, encodeOffer } from './discovery-datagram.ts';
-import { type BeaconIdentity, BeaconResponder } from './discovery-responder.ts';
+import { decodeDiscovery, type Discover, encodeDiscover, encodeOffer } from './discovery-datagram.ts';
+import { type DiscoveryIdentity, DiscoveryResponder } from './discovery-responder.ts';
 
-const KEY = beaconKey('0xosl');
-const IDENTITY: BeaconIdentity = {
+const KEY = discoveryKey('0xosl');
+const IDENTITY: DiscoveryIdentity = {
   offered: {
     namespace: 'osl',
     namespaceid: 200,
@@ -28,15 +28,15 @@ const IDENTITY: BeaconIdentity = {
   explore: 'yes',
   namespacekey: null,
 };
-const SIGNED: BeaconIdentity = { ...IDENTITY, explore: 'signed', namespacekey: '0xosl' };
+const SIGNED: DiscoveryIdentity = { ...IDENTITY, explore: 'signed', namespacekey: '0xosl' };
 
-function request(changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = BEACON_REQUEST_BYTES): Buffer {
+function request(changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = DISCOVERY_REQUEST_BYTES): Buffer {
   return encodeDiscover({ versions: [1], nonce: Buffer.alloc(16, 9), namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes);
 }
 
 /** Outcome of one datagram at a fresh responder. */
-function outcomeOf(identity: BeaconIdentity, datagram: Buffer): string {
-  const responder = new BeaconResponder(identity);
+function outcomeOf(identity: DiscoveryIdentity, datagram: Buffer): string {
+  const responder = new DiscoveryResponder(identity);
   const answer = responder.answerTo(datagram, '10.0.0.1', 0);
   const [outcome = 'none'] = Object.entries(responder.counts).flatMap(([name, count]) => (count === 1 ? [name] : []));
   expect(answer === null).toBe(outcome !== 'answered');
@@ -50,13 +50,13 @@ describe('outcomes', () => {
     ['of another namespace', IDENTITY, request({ namespaceid: 201 }), 'namespace'],
     ['of a newer protocol only', IDENTITY, request({ versions: [7] }), 'answered'],
     ['signed, where no key is set', IDENTITY, request({}, KEY), 'answered'],
-    ['signed with another key, where all are answered', { ...SIGNED, explore: 'yes' } as const, request({}, beaconKey('x')), 'answered'],
+    ['signed with another key, where all are answered', { ...SIGNED, explore: 'yes' } as const, request({}, discoveryKey('x')), 'answered'],
     ['rightly signed', SIGNED, request({}, KEY), 'answered'],
     ['not signed', SIGNED, request(), 'signature'],
-    ['signed with another key', SIGNED, request({}, beaconKey('x')), 'signature'],
-    ['wants more than it sent', IDENTITY, request({ answerBytes: BEACON_REQUEST_BYTES + 1 }), 'answer-too-large'],
+    ['signed with another key', SIGNED, request({}, discoveryKey('x')), 'signature'],
+    ['wants more than it sent', IDENTITY, request({ answerBytes: DISCOVERY_REQUEST_BYTES + 1 }), 'answer-too-large'],
     ['not padded', IDENTITY, request().subarray(0, 100), 'truncated'],
-    ['nothing of ours', IDENTITY, Buffer.alloc(BEACON_REQUEST_BYTES, 0x41), 'foreign'],
+    ['nothing of ours', IDENTITY, Buffer.alloc(DISCOVERY_REQUEST_BYTES, 0x41), 'foreign'],
     ['an answer', IDENTITY, encodeOffer({ version: 1, nonce: Buffer.alloc(16), ...IDENTITY.offered }, null, 0), 'not-a-request'],
   ])('%s', (_what, identity, datagram, outcome) => {
     expect(outcomeOf(identity, datagram)).toBe(outcome);
@@ -65,37 +65,37 @@ describe('outcomes', () => {
 
 describe('answers', () => {
   test('repeat the nonce, carry the signature, and say which version can be spoken', () => {
-    const responder = new BeaconResponder(SIGNED);
+    const responder = new DiscoveryResponder(SIGNED);
     const answer = responder.answerTo(request({ nonce: Buffer.alloc(16, 3), versions: [1, 9] }, KEY), '10.0.0.1', 0)!;
     const message = { version: 1, nonce: Buffer.alloc(16, 3), ...SIGNED.offered };
-    expect(decodeBeacon(answer, KEY)).toEqual({ kind: 'offer', message, signature: 'right' });
+    expect(decodeDiscovery(answer, KEY)).toEqual({ kind: 'offer', message, signature: 'right' });
   });
 
   test('are padded when that is asked for, so that an MTU can be measured both ways', () => {
-    const responder = new BeaconResponder(IDENTITY);
+    const responder = new DiscoveryResponder(IDENTITY);
     expect(responder.answerTo(request({ answerBytes: 8972 }, null, 8972), '10.0.0.1', 0)).toHaveLength(8972);
   });
 
   test('follow a change of the configuration', () => {
-    const responder = new BeaconResponder(SIGNED);
+    const responder = new DiscoveryResponder(SIGNED);
     responder.change({ ...IDENTITY, offered: { ...IDENTITY.offered, interfaces: [] } });
     const answer = responder.answerTo(request(), '10.0.0.1', 0)!;
-    expect(decodeBeacon(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
+    expect(decodeDiscovery(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
   });
 });
 
 test('whatever comes, no answer is larger, and nothing is thrown', () => {
-  const responder = new BeaconResponder(IDENTITY);
+  const responder = new DiscoveryResponder(IDENTITY);
   let nowMs = 0;
   const spoiled = fc
     .record({
-      size: fc.nat({ max: BEACON_REQUEST_BYTES + 300 }),
+      size: fc.nat({ max: DISCOVERY_REQUEST_BYTES + 300 }),
       answerBytes: fc.nat({ max: 3000 }),
       at: fc.nat({ max: 90 }),
       byte: fc.nat({ max: 255 }),
     })
     .map(({ size, answerBytes, at, byte }) => {
-      const bytes = Buffer.from(request({ answerBytes }, null, Math.max(size, BEACON_REQUEST_BYTES)).subarray(0, size));
+      const bytes = Buffer.from(request({ answerBytes }, null, Math.max(size, DISCOVERY_REQUEST_BYTES)).subarray(0, size));
       if (byte < 200 && at < size) bytes[at] = byte;
       return bytes;
     });
@@ -112,30 +112,35 @@ test('whatever comes, no answer is larger, and nothing is thrown', () => {
 
 describe('a storm of requests', () => {
   /** Answers to `count` requests spread over `durationMs`; no answer is larger than its request. */
-  function answered(responder: BeaconResponder, count: number, durationMs: number, from: (index: number) => string): number {
+  function answered(responder: DiscoveryResponder, count: number, durationMs: number, from: (index: number) => string): number {
     let answers = 0;
     for (let index = 0; index < count; index++) {
       const answer = responder.answerTo(request(), from(index), (index * durationMs) / count);
-      expect(answer?.length ?? 0).toBeLessThanOrEqual(BEACON_REQUEST_BYTES);
+      expect(answer?.length ?? 0).toBeLessThanOrEqual(DISCOVERY_REQUEST_BYTES);
       if (answer !== null) answers++;
     }
     return answers;
   }
 
   test('from one address', () => {
-    const responder = new BeaconResponder(IDENTITY);
+    const responder = new DiscoveryResponder(IDENTITY);
     const answers = answered(responder, 5000, 10_000, () => '10.0.0.1');
-    expect(answers).toBeLessThanOrEqual(BEACON_BURST_PER_SOURCE + 10 * BEACON_RATE_PER_SOURCE);
-    expect(answers).toBeGreaterThan(BEACON_BURST_PER_SOURCE + 9 * BEACON_RATE_PER_SOURCE);
+    expect(answers).toBeLessThanOrEqual(DISCOVERY_BURST_PER_SOURCE + 10 * DISCOVERY_RATE_PER_SOURCE);
+    expect(answers).toBeGreaterThan(DISCOVERY_BURST_PER_SOURCE + 9 * DISCOVERY_RATE_PER_SOURCE);
     expect(responder.counts).toMatchObject({ answered: answers, rate: 5000 - answers });
     expect(responder.answerTo(request(), '10.0.0.2', 10_000)).not.toBeNull();
   });
 
   test('from ever new addresses', () => {
-    const responder = new BeaconResponder(IDENTITY);
-    const answers = answered(responder, 3 * BEACON_SOURCES_MAX, 1000, (index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`);
-    expect(answers).toBeLessThanOrEqual(BEACON_BURST + BEACON_RATE);
-    expect(answers).toBeGreaterThan(BEACON_BURST);
-    expect(responder.sourcesKept).toBe(BEACON_SOURCES_MAX);
+    const responder = new DiscoveryResponder(IDENTITY);
+    const answers = answered(
+      responder,
+      3 * DISCOVERY_SOURCES_MAX,
+      1000,
+      (index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
+    );
+    expect(answers).toBeLessThanOrEqual(DISCOVERY_BURST + DISCOVERY_RATE);
+    expect(answers).toBeGreaterThan(DISCOVERY_BURST);
+    expect(responder.sourcesKept).toBe(DISCOVERY_SOURCES_MAX);
   });
 });

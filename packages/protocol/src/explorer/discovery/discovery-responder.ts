@@ -2,12 +2,12 @@
 // server's. Invariants: nobody gets more bytes than he sent; answers are bounded for each address and for all together, and so is what
 // is remembered of addresses.
 
-import { beaconKey } from '../../auth/keys.ts';
+import { discoveryKey } from '../../auth/keys.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { AnswerBudget } from './answer-budget.ts';
-import { type BeaconDrop, decodeBeacon, encodeOffer, type Offer } from './discovery-datagram.ts';
+import { type DiscoveryDrop, decodeDiscovery, encodeOffer, type Offer } from './discovery-datagram.ts';
 
-export interface BeaconIdentity {
+export interface DiscoveryIdentity {
   /** What the server says of itself. */
   readonly offered: Omit<Offer, 'version' | 'nonce'>;
   /** `signed`: only requests with a right mac are answered. With `no` there is no responder. */
@@ -17,11 +17,11 @@ export interface BeaconIdentity {
 }
 
 /** Datagrams by what became of them. `signature`: asked unsigned or wrongly signed where `explore = signed`. */
-export type BeaconOutcome = 'answered' | BeaconDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
+export type DiscoveryOutcome = 'answered' | DiscoveryDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
 
-export class BeaconResponder {
+export class DiscoveryResponder {
   /** How many datagrams had which outcome. */
-  readonly counts: Record<BeaconOutcome, number> = {
+  readonly counts: Record<DiscoveryOutcome, number> = {
     answered: 0,
     foreign: 0,
     truncated: 0,
@@ -34,20 +34,20 @@ export class BeaconResponder {
     'answer-too-large': 0,
     rate: 0,
   };
-  private identity: BeaconIdentity;
+  private identity: DiscoveryIdentity;
   private key: Buffer | null;
   private readonly budget = new AnswerBudget();
   private readonly isKnown: (address: string) => boolean;
 
   /** `isKnown`: somebody has proved itself from this address. */
-  constructor(identity: BeaconIdentity, isKnown: (address: string) => boolean = () => false) {
+  constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean = () => false) {
     this.isKnown = isKnown;
     this.identity = identity;
     this.key = keyOf(identity);
   }
 
   /** After a change of the configuration; what was counted stays. */
-  change(identity: BeaconIdentity): void {
+  change(identity: DiscoveryIdentity): void {
     this.identity = identity;
     this.key = keyOf(identity);
   }
@@ -65,17 +65,17 @@ export class BeaconResponder {
     return typeof answer === 'string' ? null : answer;
   }
 
-  private decide(datagram: Buffer, from: string, nowMs: number): Buffer | Exclude<BeaconOutcome, 'answered'> {
+  private decide(datagram: Buffer, from: string, nowMs: number): Buffer | Exclude<DiscoveryOutcome, 'answered'> {
     const { explore, offered } = this.identity;
-    const beacon = decodeBeacon(datagram, this.key);
-    if (beacon.kind === 'drop') return beacon.reason;
-    if (beacon.kind === 'offer') return 'not-a-request';
-    const { versions, nonce, namespaceid, answerBytes } = beacon.message;
-    if (explore === 'signed' && beacon.signature !== 'right') return 'signature';
+    const received = decodeDiscovery(datagram, this.key);
+    if (received.kind === 'drop') return received.reason;
+    if (received.kind === 'offer') return 'not-a-request';
+    const { versions, nonce, namespaceid, answerBytes } = received.message;
+    if (explore === 'signed' && received.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
     // Whoever signs rightly is known by that, and as somebody else than who only has its address.
-    const isSigned = beacon.signature === 'right';
+    const isSigned = received.signature === 'right';
     const source = isSigned ? `signed ${from}` : from;
     if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';
     const version = chooseVersion(versions, PROTOCOL_VERSIONS) ?? Math.max(...PROTOCOL_VERSIONS);
@@ -84,6 +84,6 @@ export class BeaconResponder {
   }
 }
 
-function keyOf({ namespacekey }: BeaconIdentity): Buffer | null {
-  return namespacekey === null ? null : beaconKey(namespacekey);
+function keyOf({ namespacekey }: DiscoveryIdentity): Buffer | null {
+  return namespacekey === null ? null : discoveryKey(namespacekey);
 }

@@ -28,7 +28,7 @@ export interface ExploreOptions {
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: RandomBytes;
-  /** BEACON_WAIT_MS when it is left out. */
+  /** DISCOVERY_WAIT_MS when it is left out. */
   readonly durationMs?: number;
   /** Called when a server is found, and when it is heard another way. */
   readonly onFound?: (server: FoundServer) => void;

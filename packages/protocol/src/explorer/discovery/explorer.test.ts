@@ -2,20 +2,20 @@
 // left behind.
 
 import { describe, expect, test } from 'vitest';
-import { beaconKey } from '../../auth/keys.ts';
+import { discoveryKey } from '../../auth/keys.ts';
 import {
-  BEACON_ANSWERS_MAX,
-  BEACON_REQUEST_BYTES,
-  BEACON_ROUNDS,
-  BEACON_TARGETS_MAX,
-  BEACON_WAIT_MS,
+  DISCOVERY_ANSWERS_MAX,
+  DISCOVERY_REQUEST_BYTES,
+  DISCOVERY_ROUNDS,
+  DISCOVERY_TARGETS_MAX,
+  DISCOVERY_WAIT_MS,
   FINDINGS_PER_KIND_MAX,
 } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '../../testing/memory-datagrams.ts';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { decodeBeacon, encodeOffer, type Offer, type OfferedInterface } from './discovery-datagram.ts';
-import { type BeaconIdentity, BeaconResponder } from './discovery-responder.ts';
+import { decodeDiscovery, encodeOffer, type Offer, type OfferedInterface } from './discovery-datagram.ts';
+import { type DiscoveryIdentity, DiscoveryResponder } from './discovery-responder.ts';
 import type { DatagramPeer, DatagramSocket } from '../network/datagram-sockets.ts';
 import type { Exploration, ExploreOptions, FoundServer } from './exploration.ts';
 import { explore } from './explorer.ts';
@@ -30,7 +30,7 @@ function offeredAt(...addresses: string[]): OfferedInterface[] {
   return addresses.map((address, index) => ({ name: `if${index + 1}`, address, port: PORT, linkMbps: 1000, mtuBytes: 1500 }));
 }
 
-const BIG_9: BeaconIdentity = {
+const BIG_9: DiscoveryIdentity = {
   offered: {
     namespace: 'osl',
     namespaceid: 200,
@@ -49,8 +49,8 @@ class Scene {
   readonly found: FoundServer[] = [];
 
   /** A server answers at each of its addresses, and hears the broadcasts of their subnets there. */
-  async serve(identity: BeaconIdentity, port = PORT): Promise<BeaconResponder> {
-    const responder = new BeaconResponder(identity);
+  async serve(identity: DiscoveryIdentity, port = PORT): Promise<DiscoveryResponder> {
+    const responder = new DiscoveryResponder(identity);
     for (const { address } of identity.offered.interfaces) {
       const sockets: DatagramSocket[] = [];
       const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {
@@ -68,8 +68,8 @@ class Scene {
   async stranger(address: string, says: (request: Buffer, nonce: Uint8Array) => Buffer[]): Promise<void> {
     const sockets: DatagramSocket[] = [];
     const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {
-      const beacon = decodeBeacon(datagram, null);
-      const nonce = beacon.kind === 'discover' ? beacon.message.nonce : Buffer.alloc(16);
+      const received = decodeDiscovery(datagram, null);
+      const nonce = received.kind === 'discover' ? received.message.nonce : Buffer.alloc(16);
       for (const bytes of says(datagram, nonce)) sockets[0]!.send(bytes, from, () => undefined);
     };
     const handler = { onDatagram, onFailed: () => undefined };
@@ -92,7 +92,7 @@ class Scene {
       ...changes,
     });
     for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    this.clock.advance(BEACON_WAIT_MS);
+    this.clock.advance(DISCOVERY_WAIT_MS);
     const result = await running;
     expect([this.network.openSockets, this.clock.timersPending]).toEqual([before, 0]);
     return result;
@@ -121,7 +121,7 @@ describe('found', () => {
     expect(result.servers[0]).toMatchObject({ ...BIG_9.offered, isSigned: false });
     expect(scene.found.map(({ heard }) => heard.length)).toEqual([1, 2]);
     const requests = scene.network.sent.filter(({ to }) => to.port === PORT);
-    expect(requests.map(({ datagram }) => datagram.length)).toEqual(new Array(2 * BEACON_ROUNDS).fill(BEACON_REQUEST_BYTES));
+    expect(requests.map(({ datagram }) => datagram.length)).toEqual(new Array(2 * DISCOVERY_ROUNDS).fill(DISCOVERY_REQUEST_BYTES));
   });
 
   test('although two of three requests are lost', async () => {
@@ -153,7 +153,7 @@ describe('found', () => {
 
   test('in order of namespaceid and serverid', async () => {
     const scene = new Scene();
-    const server = (namespaceid: number, serverid: number, address: string): BeaconIdentity => ({
+    const server = (namespaceid: number, serverid: number, address: string): DiscoveryIdentity => ({
       ...BIG_9,
       offered: { ...BIG_9.offered, namespaceid, serverid, instance: `${serverid}`.repeat(32), interfaces: offeredAt(address) },
     });
@@ -172,12 +172,12 @@ describe('found', () => {
     const scene = new Scene();
     const responder = await scene.serve(BIG_9);
     expect(await scene.explore({ namespaceid: 7 })).toEqual({ servers: [], findings: [] });
-    expect(responder.counts.namespace).toBe(2 * BEACON_ROUNDS);
+    expect(responder.counts.namespace).toBe(2 * DISCOVERY_ROUNDS);
   });
 });
 
 describe('not believed, and said', () => {
-  const KEY = beaconKey('0xosl');
+  const KEY = discoveryKey('0xosl');
   const ADDRESS = '192.168.45.66';
   const own = { interfaces: offeredAt(ADDRESS) };
 
@@ -190,7 +190,7 @@ describe('not believed, and said', () => {
     ['a newer form', {}, (_, nonce) => [setByte(encodeOffer(offer(nonce, own), null, 0), 5, 2)], 'newer-version'],
     ['a newer protocol', {}, (_, nonce) => [encodeOffer(offer(nonce, { ...own, version: 2 }), null, 0)], 'no-common-version'],
     ['not signed', { namespacekey: '0xosl' }, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)], 'unsigned'],
-    ['wrongly signed', { namespacekey: '0xosl' }, (_, nonce) => [encodeOffer(offer(nonce, own), beaconKey('x'), 0)], 'wrongly-signed'],
+    ['wrongly signed', { namespacekey: '0xosl' }, (_, nonce) => [encodeOffer(offer(nonce, own), discoveryKey('x'), 0)], 'wrongly-signed'],
     ['another nonce', {}, () => [encodeOffer(offer(Buffer.alloc(16, 1), own), null, 0)], 'not-asked-for'],
     ['another namespace', { namespaceid: 7 }, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)], 'other-namespace'],
     ['none of its own addresses', {}, (_, nonce) => [encodeOffer(offer(nonce), null, 0)], 'other-address'],
@@ -200,7 +200,7 @@ describe('not believed, and said', () => {
     await scene.stranger(ADDRESS, says);
     const result = await scene.explore({ locals: LOCALS.slice(0, 1), ...options });
     expect(result.servers).toEqual([]);
-    expect(kinds(result)).toEqual([`${kind} ${ADDRESS} ${BEACON_ROUNDS}`]);
+    expect(kinds(result)).toEqual([`${kind} ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
     for (const { sentence, remedy } of result.findings) expect([sentence, remedy].join()).not.toMatch(/\p{Cc}/u);
   });
 
@@ -209,11 +209,11 @@ describe('not believed, and said', () => {
     await scene.serve({ ...BIG_9, namespacekey: '0xosl', offered: { ...BIG_9.offered, ...own } });
     await scene.explore({ namespacekey: '0xosl' });
     const old = scene.network.sent.find(({ from, to }) => from.address === ADDRESS && to.port !== PORT)!;
-    expect(decodeBeacon(old.datagram, KEY)).toMatchObject({ kind: 'offer', signature: 'right' });
+    expect(decodeDiscovery(old.datagram, KEY)).toMatchObject({ kind: 'offer', signature: 'right' });
     const again = new Scene();
     await again.stranger(ADDRESS, () => [old.datagram]);
     const result = await again.explore({ namespacekey: '0xosl', random: new SeededRandom(2).bytes });
-    expect([result.servers, kinds(result)]).toEqual([[], [`not-asked-for ${ADDRESS} ${BEACON_ROUNDS}`]]);
+    expect([result.servers, kinds(result)]).toEqual([[], [`not-asked-for ${ADDRESS} ${DISCOVERY_ROUNDS}`]]);
   });
 
   test('an answer that comes to another interface than the one that asked', async () => {
@@ -247,19 +247,19 @@ describe('not believed, and said', () => {
     await scene.stranger(ADDRESS, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)]);
     const result = await scene.explore();
     expect(result.servers.map(({ interfaces }) => interfaces)).toEqual([BIG_9.offered.interfaces]);
-    expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${BEACON_ROUNDS}`]);
+    expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
   });
 
   test('a thousand answers, and more than are kept', async () => {
     const scene = new Scene();
     await scene.stranger(ADDRESS, (_, nonce) =>
-      Array.from({ length: BEACON_ANSWERS_MAX + 10 }, (_unused, index) =>
+      Array.from({ length: DISCOVERY_ANSWERS_MAX + 10 }, (_unused, index) =>
         encodeOffer(offer(nonce, { ...own, serverid: index & 255, instance: index.toString(16).padStart(32, '0') }), null, 0),
       ),
     );
     const { servers, findings } = await scene.explore({ locals: LOCALS.slice(0, 1) });
-    expect(servers).toHaveLength(BEACON_ANSWERS_MAX);
-    expect(findings.find(({ kind }) => kind === 'too-many')).toMatchObject({ count: 10 * BEACON_ROUNDS });
+    expect(servers).toHaveLength(DISCOVERY_ANSWERS_MAX);
+    expect(findings.find(({ kind }) => kind === 'too-many')).toMatchObject({ count: 10 * DISCOVERY_ROUNDS });
     expect(findings.filter(({ kind }) => kind === 'same-id')).toHaveLength(FINDINGS_PER_KIND_MAX + 1);
   });
 
@@ -280,7 +280,7 @@ describe('not believed, and said', () => {
     expect(result.servers).toHaveLength(1);
     const counted = result.findings.filter(({ kind }) => kind === 'unreadable');
     expect(counted).toHaveLength(FINDINGS_PER_KIND_MAX + 1);
-    expect(counted.reduce((sum, { count }) => sum + count, 0)).toBe(1000 * BEACON_ROUNDS);
+    expect(counted.reduce((sum, { count }) => sum + count, 0)).toBe(1000 * DISCOVERY_ROUNDS);
   });
 });
 
@@ -295,11 +295,11 @@ describe('this machine', () => {
     expect(ways(result)).toEqual(['big-9 if0 192.168.45.10 2']);
     expect(kinds(result)).toEqual([
       'cannot-ask if1 1',
-      `cannot-ask if0 -> 10.7.7.7 ${BEACON_ROUNDS}`,
-      `cannot-ask tun0 -> 10.7.7.7 ${BEACON_ROUNDS}`,
+      `cannot-ask if0 -> 10.7.7.7 ${DISCOVERY_ROUNDS}`,
+      `cannot-ask tun0 -> 10.7.7.7 ${DISCOVERY_ROUNDS}`,
       'no-answer 10.7.7.7 1',
     ]);
-    expect(kinds(await scene.explore({ locals: locals.slice(2) }))).toEqual([`no-broadcast tun0 ${BEACON_ROUNDS}`]);
+    expect(kinds(await scene.explore({ locals: locals.slice(2) }))).toEqual([`no-broadcast tun0 ${DISCOVERY_ROUNDS}`]);
   });
 
   test('the loopback interface asks nobody on another machine', async () => {
@@ -326,13 +326,13 @@ describe('this machine', () => {
 
   test('more addresses than are asked at a time', async () => {
     const scene = new Scene();
-    const targets = Array.from({ length: BEACON_TARGETS_MAX + 5 }, (_, index) => ({
+    const targets = Array.from({ length: DISCOVERY_TARGETS_MAX + 5 }, (_, index) => ({
       address: `10.2.${index >> 8}.${index & 255}`,
       port: PORT,
     }));
     const result = await scene.explore({ locals: LOCALS.slice(0, 1), targets });
     expect(kinds(result)[0]).toBe('too-many addresses 1');
-    expect(scene.network.sent).toHaveLength(BEACON_ROUNDS * (BEACON_TARGETS_MAX + 1));
+    expect(scene.network.sent).toHaveLength(DISCOVERY_ROUNDS * (DISCOVERY_TARGETS_MAX + 1));
   });
 });
 

@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
 import { isLoopback4 } from '@rsio/common/lib/subnet';
-import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, BEACON_ROUNDS, BEACON_TARGETS_MAX, BEACON_WAIT_MS } from './limits.ts';
+import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_ROUNDS, DISCOVERY_TARGETS_MAX, DISCOVERY_WAIT_MS } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { Answers } from './answers.ts';
 import { encodeDiscover } from './discovery-datagram.ts';
@@ -13,23 +13,23 @@ import type { DatagramPeer, DatagramSocket } from '../network/datagram-sockets.t
 import type { Exploration, ExploreLocal, ExploreOptions } from './exploration.ts';
 import { Findings } from './finding.ts';
 
-interface Ear {
+interface LocalSocket {
   readonly local: ExploreLocal;
   readonly socket: DatagramSocket;
 }
 
 /** Takes `durationMs`. Never rejects for what the machine or the network does: that is among the findings. */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
-  const { clock, durationMs = BEACON_WAIT_MS } = options;
+  const { clock, durationMs = DISCOVERY_WAIT_MS } = options;
   const findings = new Findings();
   const answers = new Answers(options.namespacekey, options.namespaceid, findings, (server) => options.onFound?.(server));
-  const ears = await openEars(options, answers, findings);
-  const targets = options.targets.slice(0, BEACON_TARGETS_MAX);
+  const ears = await openSockets(options, answers, findings);
+  const targets = options.targets.slice(0, DISCOVERY_TARGETS_MAX);
   if (targets.length < options.targets.length) {
-    const sentence = `${options.targets.length} addresses are to be asked, at most ${BEACON_TARGETS_MAX} are`;
+    const sentence = `${options.targets.length} addresses are to be asked, at most ${DISCOVERY_TARGETS_MAX} are`;
     findings.add('too-many', 'addresses', sentence, 'ask for fewer at a time');
   }
-  const rounds = Array.from({ length: BEACON_ROUNDS }, (_, round) => (round * durationMs) / 2 / BEACON_ROUNDS);
+  const rounds = Array.from({ length: DISCOVERY_ROUNDS }, (_, round) => (round * durationMs) / 2 / DISCOVERY_ROUNDS);
   const timers = rounds.map((delayMs) =>
     clock.after(delayMs, () => {
       for (const ear of ears) ask(ear, targets, options, answers, findings);
@@ -40,13 +40,13 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   });
   for (const timer of timers) timer.cancel();
   for (const { socket } of ears) socket.close();
-  tellSilent(targets, ears, answers, findings);
+  reportSilent(targets, ears, answers, findings);
   return { servers: answers.close(), findings: findings.list };
 }
 
-async function openEars({ locals, sockets, clock }: ExploreOptions, answers: Answers, findings: Findings): Promise<Ear[]> {
+async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: Answers, findings: Findings): Promise<LocalSocket[]> {
   if (locals.length === 0) findings.add('cannot-ask', 'interfaces', 'There is no interface to ask from', 'add an [interface] section');
-  const ears: Ear[] = [];
+  const ears: LocalSocket[] = [];
   for (const local of locals) {
     const cannot = (reason: string): void => {
       const sentence = `Nothing can be asked from ${local.name} (${local.address}): ${reason}`;
@@ -67,16 +67,16 @@ async function openEars({ locals, sockets, clock }: ExploreOptions, answers: Ans
 
 /** One round from one interface. Each has a nonce of its own, so that round trips are not mixed up. */
 function ask(
-  { local, socket }: Ear,
+  { local, socket }: LocalSocket,
   targets: readonly DatagramPeer[],
   options: ExploreOptions,
   answers: Answers,
   findings: Findings,
 ): void {
   const { namespaceid, port, clock, random } = options;
-  const nonce = random(BEACON_NONCE_BYTES);
+  const nonce = random(DISCOVERY_NONCE_BYTES);
   const message = { versions: PROTOCOL_VERSIONS, nonce, namespaceid, answerBytes: 0 };
-  const datagram = encodeDiscover(message, answers.key, BEACON_REQUEST_BYTES);
+  const datagram = encodeDiscover(message, answers.key, DISCOVERY_REQUEST_BYTES);
   const near = targets.filter(({ address }) => canAsk(local.address, address));
   const peers = local.broadcast === null ? near : [{ address: local.broadcast, port }, ...near];
   if (peers.length === 0) {
@@ -101,7 +101,7 @@ function isLoopback(address: string): boolean {
   return isLoopback4(address) || address === '::1';
 }
 
-function tellSilent(targets: readonly DatagramPeer[], ears: readonly Ear[], answers: Answers, findings: Findings): void {
+function reportSilent(targets: readonly DatagramPeer[], ears: readonly LocalSocket[], answers: Answers, findings: Findings): void {
   for (const target of targets) {
     const { address, port } = target;
     if (answers.hasAnswered(target)) continue;

@@ -6,7 +6,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
-import { BeaconResponder } from './discovery-responder.ts';
+import { DiscoveryResponder } from './discovery-responder.ts';
 import { type DatagramPeer, type DatagramSocket, udpSockets } from '../network/datagram-sockets.ts';
 import type { Exploration, ExploreOptions } from './exploration.ts';
 import { explore } from './explorer.ts';
@@ -31,7 +31,7 @@ async function freePort(): Promise<number> {
 /** A server on one address and on the broadcast address; what a client may know of it. */
 async function serve(): Promise<number> {
   const port = await freePort();
-  const responder = new BeaconResponder({
+  const responder = new DiscoveryResponder({
     offered: {
       namespace: 'osl',
       namespaceid: 200,

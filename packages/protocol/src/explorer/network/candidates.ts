@@ -1,7 +1,7 @@
 // Candidate paths: which client interface may reach which server interface, and why others are left out. Pure. Pairs on a common subnet;
 // without any, the i-th with the i-th; `all`: every pair. Invariant: every interface is in a candidate or has a reason.
 
-import { sameSubnet } from '@rsio/common/lib/subnet';
+import { isSameSubnet } from '@rsio/common/lib/subnet';
 
 export interface LocalInterface {
   readonly address: string;
@@ -79,7 +79,7 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
 
 /** True when no router is between the two, as far as the local subnet tells. */
 export function isOnLink({ local, remote }: Candidate<LocalInterface, RemoteInterface>): boolean {
-  return local.prefixLength !== null && sameSubnet(local.address, local.prefixLength, remote.address);
+  return local.prefixLength !== null && isSameSubnet(local.address, local.prefixLength, remote.address);
 }
 
 function reasonFor(isByPosition: boolean): (peer: 'client' | 'server', hasFamily: boolean) => string {

@@ -1,5 +1,5 @@
 // UDP as a port: sockets that send and hear datagrams. node:dgram in the product, a network in memory in tests.
-// Knows nothing of beacons. Invariant: a socket that is closed, or has failed, calls its handler no more.
+// Knows nothing of discovery datagrams. Invariant: a socket that is closed, or has failed, calls its handler no more.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
@@ -17,7 +17,7 @@ export interface DatagramSocket {
   close(): void;
 }
 
-export interface DatagramHandler {
+export interface DatagramEvents {
   /** The bytes belong to the handler. */
   onDatagram(datagram: Buffer, from: DatagramPeer): void;
   /** The socket is of no use any more. */
@@ -29,7 +29,7 @@ export interface DatagramSockets {
    * A socket on an address, which may be a broadcast address; port 0: any that is free. Others may have the same address and port, when it
    * was given. May send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) when the machine does not have the address, or the port is taken.
    */
-  open(at: DatagramPeer, handler: DatagramHandler): Promise<DatagramSocket>;
+  open(at: DatagramPeer, handler: DatagramEvents): Promise<DatagramSocket>;
 }
 
 export const udpSockets: DatagramSockets = {

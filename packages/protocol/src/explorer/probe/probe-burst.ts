@@ -18,7 +18,7 @@ import {
 import { ANSWER, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import type { Welcome } from '../../wire/messages.ts';
-import { type FrameTaker, type ProbeLink, unexpected } from './probe-link.ts';
+import { type FrameReceiver, type ProbeLink, unexpected } from './probe-link.ts';
 
 export interface BurstResult {
   readonly bytes: number;
@@ -40,7 +40,7 @@ const DURATION_MIN_MS = 0.01;
 /** Of the time so far, at least: round trips vary. */
 const MOVING_SHARE_MIN = 0.1;
 
-class Burst implements FrameTaker {
+class Burst implements FrameReceiver {
   private readonly link: ProbeLink;
   private readonly op: number;
   private readonly clock: Clock;

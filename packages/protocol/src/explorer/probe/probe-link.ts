@@ -10,7 +10,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../../auth/limits.ts';
 import { PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from './limits.ts';
-import { Connection, type ConnectionHandler } from '../../link/connection.ts';
+import { Connection, type ConnectionEvents } from '../../link/connection.ts';
 import type { PathTransport } from '../../link/path-transport.ts';
 import { OutputPool } from '../../wire/encoder.ts';
 import { FEATURE, PROTOCOL_VERSIONS } from '../../wire/features.ts';
@@ -21,22 +21,22 @@ import type { Challenge, Welcome } from '../../wire/messages.ts';
 import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
 
 /** Takes frames while somebody waits for them; throws to end the wait. */
-export interface FrameTaker {
+export interface FrameReceiver {
   frame(header: Header, body: Buffer, offset: number): void;
   /** All frames of one receive event were given. */
   received(): void;
 }
 
 interface Waiting {
-  readonly taker: FrameTaker;
+  readonly receiver: FrameReceiver;
   readonly fail: (error: RsError) => void;
 }
 
 /** A name that no server knows: CHALLENGE is the same for every name. */
-const NOBODY_BYTES = 6;
-const NOBODY = { nodekey: '', serverkey: null };
+const ANONYMOUS_NAME_BYTES = 6;
+const ANONYMOUS = { nodekey: '', serverkey: null };
 
-export class ProbeLink implements ConnectionHandler {
+export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
   /** For all of the probe: a server may keep each single wait short. */
@@ -79,8 +79,8 @@ export class ProbeLink implements ConnectionHandler {
 
   /** HELLO to CHALLENGE; without login in a made-up name. Rejects with what a REFUSE says, E_TIMEOUT, E_RESET, E_PROTOCOL, E_VERSION. */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
-    const { nodekey, serverkey } = login ?? NOBODY;
-    const node = login?.nodename ?? `probe-${ports.random(NOBODY_BYTES).toString('hex')}`;
+    const { nodekey, serverkey } = login ?? ANONYMOUS;
+    const node = login?.nodename ?? `probe-${ports.random(ANONYMOUS_NAME_BYTES).toString('hex')}`;
     const features = [FEATURE.PROBE];
     // Instance, machine, boot and process tell sessions apart, which a probe never has.
     const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
@@ -125,7 +125,7 @@ export class ProbeLink implements ConnectionHandler {
    * Gives frames to a taker until it resolves. Rejects when the taker throws, when the connection ends, and with E_TIMEOUT and the words of
    * `silence` when no frame came for PROBE_ANSWER_TIMEOUT_MS.
    */
-  async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameTaker): Promise<T> {
+  async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;
     const deadline: { timer: Timer | null } = { timer: null };
     try {
@@ -135,12 +135,12 @@ export class ProbeLink implements ConnectionHandler {
           deadline.timer?.cancel();
           deadline.timer = this.clock.after(PROBE_ANSWER_TIMEOUT_MS, () => reject(new RsError('E_TIMEOUT', silence)));
         };
-        const frame: FrameTaker['frame'] = (header, body, offset) => {
+        const frame: FrameReceiver['frame'] = (header, body, offset) => {
           restart();
           taker.frame(header, body, offset);
         };
         restart();
-        this.waiting = { taker: { frame, received: () => taker.received() }, fail: reject };
+        this.waiting = { receiver: { frame, received: () => taker.received() }, fail: reject };
       });
     } finally {
       deadline.timer?.cancel();
@@ -150,7 +150,7 @@ export class ProbeLink implements ConnectionHandler {
 
   /** Ends the connection with BYE. */
   close(): void {
-    if (this.connection.closed) return;
+    if (this.connection.isClosed) return;
     if (this.connection.decoder.ioMaxBytes > 0) {
       const farewell = encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The probe is over' });
       this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, farewell);
@@ -159,7 +159,7 @@ export class ProbeLink implements ConnectionHandler {
   }
 
   private exchange<T>(frame: Buffer, answered: (frame: Buffer) => T): Promise<T> {
-    if (!this.connection.closed) {
+    if (!this.connection.isClosed) {
       this.connection.encoder.raw(frame);
       this.connection.encoder.flush();
     }
@@ -177,7 +177,7 @@ export class ProbeLink implements ConnectionHandler {
     const { waiting } = this;
     try {
       if (header.op === OP.BYE) throw farewell(body, offset, bodyLengthBytes(header));
-      waiting?.taker.frame(header, body, offset);
+      waiting?.receiver.frame(header, body, offset);
     } catch (error) {
       if (!(error instanceof RsError)) throw error;
       this.closedBy ??= error;
@@ -186,7 +186,7 @@ export class ProbeLink implements ConnectionHandler {
   }
 
   received(): void {
-    this.waiting?.taker.received();
+    this.waiting?.receiver.received();
   }
 
   drained(): void {}

@@ -2,7 +2,7 @@
 // Leaves the rest of a probe to probe.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { BEACON_REQUEST_BYTES } from '../discovery/limits.ts';
+import { DISCOVERY_REQUEST_BYTES } from '../discovery/limits.ts';
 import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TRIES } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '../../testing/memory-datagrams.ts';
@@ -10,7 +10,7 @@ import { MemoryNetwork } from '../../testing/memory-network.ts';
 import { IDEAL_LINK } from '../../testing/memory-transport.ts';
 import { ProbeServer } from '../../testing/probe-server.ts';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { type BeaconIdentity, BeaconResponder } from '../discovery/discovery-responder.ts';
+import { type DiscoveryIdentity, DiscoveryResponder } from '../discovery/discovery-responder.ts';
 import type { DatagramPeer, DatagramSocket } from '../network/datagram-sockets.ts';
 import { probeCandidate } from './probe.ts';
 import { type MtuResult, measureMtu } from './probe-mtu.ts';
@@ -19,7 +19,7 @@ import type { ProbePorts } from './probe-report.ts';
 const LOCAL = { name: 'if0', address: '192.168.45.20', prefixLength: 24 };
 const NEAR = { local: LOCAL, remote: { name: 'if1', address: '192.168.45.10', port: 5000 } };
 const FAR = { local: LOCAL, remote: { name: 'if1', address: '10.9.9.9', port: 5000 } };
-const IDENTITY: BeaconIdentity = {
+const IDENTITY: DiscoveryIdentity = {
   offered: { namespace: 'osl', namespaceid: 200, server: 'big-9', serverid: 1, instance: '9'.repeat(32), interfaces: [] },
   explore: 'yes',
   namespacekey: null,
@@ -36,8 +36,8 @@ beforeEach(() => {
   serving = 0;
 });
 
-async function serve(identity: BeaconIdentity, at: DatagramPeer, spoil: (answer: Buffer) => Buffer = (answer) => answer): Promise<void> {
-  const responder = new BeaconResponder(identity);
+async function serve(identity: DiscoveryIdentity, at: DatagramPeer, spoil: (answer: Buffer) => Buffer = (answer) => answer): Promise<void> {
+  const responder = new DiscoveryResponder(identity);
   serving++;
   const sockets: DatagramSocket[] = [];
   const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {
@@ -129,7 +129,7 @@ describe('nothing is known', () => {
 
   test('where the interface takes less than a request', async () => {
     await serve(IDENTITY, NEAR.remote);
-    expect(await measure(NEAR, BEACON_REQUEST_BYTES)).toEqual(unknown);
+    expect(await measure(NEAR, DISCOVERY_REQUEST_BYTES)).toEqual(unknown);
   });
 
   test('where the address is not there, or the kernel sends nothing', async () => {

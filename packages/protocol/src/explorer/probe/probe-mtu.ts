@@ -1,19 +1,19 @@
-// Which MTU goes through: beacons of growing size whose answers are as large. The kernel sends each with the mark not to cut it up, as long
+// Which MTU goes through: discovery datagrams of growing size whose answers are as large. The kernel sends each with the mark not to cut it up, as long
 // as it has not learnt of a smaller MTU on the way. Invariant: a size counts only when an answer of just that size came, and across routers
 // only when a larger one, sent once, did not come back: else the kernel may have cut them all up.
 
-import { beaconKey } from '../../auth/keys.ts';
+import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
-import { BEACON_NONCE_BYTES, BEACON_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../discovery/limits.ts';
+import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../discovery/limits.ts';
 import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TIMEOUT_MS, PROBE_DATAGRAM_TRIES } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
-import { decodeBeacon, encodeDiscover } from '../discovery/discovery-datagram.ts';
+import { decodeDiscovery, encodeDiscover } from '../discovery/discovery-datagram.ts';
 import { isOnLink } from '../network/candidates.ts';
 import type { DatagramPeer, DatagramSocket, DatagramSockets } from '../network/datagram-sockets.ts';
 import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
-  /** The largest that went through; null: the server answers no beacons, or not to us, or routers leave it open. */
+  /** The largest that went through; null: the server does not answer exploration, or not to us, or routers leave it open. */
   readonly bytes: number | null;
   /** The next larger one that was tried, up to the interface's own, and did not. */
   readonly failedBytes: number | null;
@@ -22,7 +22,7 @@ export interface MtuResult {
 const UNKNOWN: MtuResult = { bytes: null, failedBytes: null };
 /** Those of common links and tunnels. */
 const COMMON_MTUS: readonly number[] = [1400, 1420, 1450, 1492, 1500, 4000, 9000];
-const SMALLEST_MTU = BEACON_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
+const SMALLEST_MTU = DISCOVERY_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
 
 /** `ownBytes`: MTU of the interface that the candidate leaves by. */
 export async function measureMtu(
@@ -65,7 +65,7 @@ class MtuAsker {
   constructor(candidate: ProbeCandidate, ports: ProbePorts) {
     this.candidate = candidate;
     this.ports = ports;
-    this.key = ports.namespacekey === null ? null : beaconKey(ports.namespacekey);
+    this.key = ports.namespacekey === null ? null : discoveryKey(ports.namespacekey);
     this.tries = isOnLink(candidate) ? PROBE_DATAGRAM_TRIES : 1;
   }
 
@@ -90,7 +90,7 @@ class MtuAsker {
 
   private ask(): Promise<boolean> {
     const { clock, random } = this.ports;
-    this.nonce = random(BEACON_NONCE_BYTES);
+    this.nonce = random(DISCOVERY_NONCE_BYTES);
     const message = { versions: PROTOCOL_VERSIONS, nonce: this.nonce, namespaceid: null, answerBytes: this.sizeBytes };
     return new Promise((resolve) => {
       let timer: Timer | null = null;
@@ -106,8 +106,8 @@ class MtuAsker {
   }
 
   private heard(datagram: Buffer, from: DatagramPeer): void {
-    const beacon = decodeBeacon(datagram, this.key);
-    if (beacon.kind !== 'offer' || datagram.length !== this.sizeBytes || from.address !== this.candidate.remote.address) return;
-    if (this.nonce.equals(beacon.message.nonce) && (this.key === null || beacon.signature === 'right')) this.answered?.();
+    const received = decodeDiscovery(datagram, this.key);
+    if (received.kind !== 'offer' || datagram.length !== this.sizeBytes || from.address !== this.candidate.remote.address) return;
+    if (this.nonce.equals(received.message.nonce) && (this.key === null || received.signature === 'right')) this.answered?.();
   }
 }

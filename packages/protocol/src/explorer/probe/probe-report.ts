@@ -42,7 +42,7 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True where nobody but a beacon names the address: after its proof the server must name it, too. Somebody who passes on all that is said
+   * True where nobody but a discovery datagram names the address: after its proof the server must name it, too. Somebody who passes on all that is said
    * is proved with the server's own words, and would read and write along on such a path.
    */
   readonly isNamed?: boolean;
@@ -54,7 +54,7 @@ export interface ProbePorts {
   readonly random: RandomBytes;
   /** null: MTU is not measured. */
   readonly sockets: DatagramSockets | null;
-  /** Of namespacekey, for the MTU's beacons. */
+  /** Of namespacekey, for the MTU's discovery datagrams. */
   readonly namespacekey: string | null;
   /** This machine's interfaces, and the counters of all its devices by name. */
   readonly machine: readonly MachineInterface[];

@@ -103,7 +103,7 @@ class SlowLink implements Connector {
     const there = this.lane();
     const back = this.lane();
     const outer: PathTransport = {
-      handler: null,
+      events: null,
       localAddress: transport.localAddress,
       remoteAddress: transport.remoteAddress,
       remotePort: transport.remotePort,
@@ -115,12 +115,12 @@ class SlowLink implements Connector {
       destroy: (isReset) => there(0, () => transport.destroy(isReset)),
       end: () => there(0, () => transport.end()),
     };
-    transport.handler = {
+    transport.events = {
       onBytes: (buffer, offset, lengthBytes) => {
         const bytes = Buffer.from(buffer.subarray(offset, offset + lengthBytes));
-        back(lengthBytes, () => outer.handler?.onBytes(bytes, 0, lengthBytes));
+        back(lengthBytes, () => outer.events?.onBytes(bytes, 0, lengthBytes));
       },
-      onClosed: (reason) => back(0, () => outer.handler?.onClosed(reason)),
+      onClosed: (reason) => back(0, () => outer.events?.onClosed(reason)),
     };
     return outer;
   }
@@ -268,7 +268,7 @@ describe('failures', () => {
   ])('a target that accepts and %s', async (_what, says, code, failure) => {
     const scene = new Scene();
     const network = new MemoryNetwork(scene.clock, NEAR, (end) => {
-      end.handler = { onBytes: () => undefined, onClosed: () => undefined };
+      end.events = { onBytes: () => undefined, onClosed: () => undefined };
       for (const bytes of says) end.send(bytes, 0, bytes.length, () => undefined);
     });
     network.addRoute('192.168.45.20', '192.168.45.10');
@@ -428,7 +428,7 @@ function twice({ encoder }: Connection, { op, slot, seq, lba, count }: Header): 
 
 /** A PONG to nothing, twice a second. */
 function chatter(connection: Connection, clock: FakeClock): void {
-  if (connection.closed) return;
+  if (connection.isClosed) return;
   const pong = encodeHeartbeat({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
   connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, pong);
   connection.encoder.flush();
@@ -447,7 +447,7 @@ function reset(connection: Connection, { op }: Header): boolean {
   return op === OP.WRITE;
 }
 
-test('an address that only a beacon names, and that the server which proves itself there does not, is no path; nothing is measured', async () => {
+test('an address that only a discovery datagram names, and that the server which proves itself there does not, is no path; nothing is measured', async () => {
   const scene = new Scene();
   const elsewhere = { ...CANDIDATE, remote: { ...CANDIDATE.remote, address: '192.168.45.66' } };
   scene.network.addRoute('192.168.45.20', '192.168.45.66');

@@ -2,7 +2,7 @@
 // An address that this machine does not have is taken and remarked: its card may come later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
-import { addInterface, removePlace } from '@rsio/common/config/rscltcfg-edit';
+import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { interfaceOf, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
 import { isSingleHost } from '@rsio/common/lib/subnet';
 import { parsePrefixedAddress } from '@rsio/common/lib/units';
@@ -40,7 +40,12 @@ export const INTERFACE_REMOVE = defineCommand({
   operands: { min: 1, max: 1 },
   completes: '"${ask[@]}" interface list | tail -n +2 | cut -d " " -f 1',
   run: async (context, { reload }, [name = '']) => {
-    await changeConfig(context, (document) => removePlace(document, { type: 'interface', name }), `interface ${name} removed`, reload);
+    await changeConfig(
+      context,
+      (document) => removeConfigSection(document, { type: 'interface', name }),
+      `interface ${name} removed`,
+      reload,
+    );
     return 0;
   },
 });

@@ -1,7 +1,7 @@
 // namespace add, remove: the namespaces in the client's file, with the servers and volumes below them.
 // Finding out what to add is join's; here a person knows id, name and key.
 
-import { addNamespace, removePlace } from '@rsio/common/config/rscltcfg-edit';
+import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
@@ -51,7 +51,7 @@ export const NAMESPACE_REMOVE = defineCommand({
   run: async (context, { reload }, [name = '']) => {
     await changeConfig(
       context,
-      (document) => removePlace(document, { type: 'namespace', name }),
+      (document) => removeConfigSection(document, { type: 'namespace', name }),
       `namespace ${name} removed, with its servers and volumes`,
       reload,
     );

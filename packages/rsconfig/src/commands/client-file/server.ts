@@ -2,7 +2,7 @@
 // Invariant: which namespace is meant is never guessed where several could be.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
-import { addServer, namespacesWith, removePlace } from '@rsio/common/config/rscltcfg-edit';
+import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, listed, usageError } from '../../cli/command.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
@@ -47,7 +47,7 @@ export const SERVER_REMOVE = defineCommand({
   completes: `sed -n 's/^\\s*\\[server \\(.*\\)\\].*/\\1/p' "$config"`,
   run: async (context, { namespace, reload }, [name = '']) => {
     const edit = (document: IniDocument): IniDocument =>
-      removePlace(document, { type: 'server', namespace: namespace ?? onlyNamespace(document, name), name });
+      removeConfigSection(document, { type: 'server', namespace: namespace ?? onlyNamespace(document, name), name });
     await changeConfig(context, edit, `server ${name} removed`, reload);
     return 0;
   },

@@ -3,7 +3,7 @@
 
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
-import { BEACON_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
 import { defineCommand } from '../../cli/command.ts';
 import { parsePort, resolveHost } from '../../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../../cli/json-shapes.ts';
@@ -55,7 +55,7 @@ async function exploreHere(
   const interfaces = namedInterfaces(ports.interfaces, addresses);
   const targets = await Promise.all(hosts.map((host) => resolveHost(host, port, clock)));
   const locals = exploringLocals(interfaces, targets);
-  context.note(`Asking on ${shownLocals(locals)}, port ${port}: listening for ${BEACON_WAIT_MS} ms`);
+  context.note(`Asking on ${shownLocals(locals)}, port ${port}: listening for ${DISCOVERY_WAIT_MS} ms`);
   const found = await explore({ locals, port, targets, namespacekey, namespaceid: null, clock, sockets, random });
   if (json) printJson(context, { asked: locals, port, targets, ...found });
   else context.out(formatExploration(found));

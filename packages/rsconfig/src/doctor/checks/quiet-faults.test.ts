@@ -43,7 +43,7 @@ describe('a card that does not run', () => {
   });
 });
 
-describe('the size of packets where no beacon tells', () => {
+describe('the size of packets where no discovery datagram tells', () => {
   const unmeasured = report({ mtuBytes: null, leavesBy: 'eth1', arrivesBy: 'eth1' });
 
   test('a smaller MTU at the server', () => {
@@ -54,7 +54,7 @@ describe('the size of packets where no beacon tells', () => {
 
   test.each([
     [1500, 'Packets of 1500 bytes are what both ends have agreed on'],
-    [null, 'Which packets go through is not known: the server answers no beacons at 192.168.46.10, and'],
+    [null, 'Which packets go through is not known: the server does not answer exploration at 192.168.46.10, and'],
   ])('agreed on %s bytes: a line says so, and nothing is wrong', (tcpMtuBytes, what) => {
     const facts = doctorFacts({ paths: [pathFacts(0), pathFacts(1, { tcpMtuBytes, report: unmeasured })] });
     const lines = diagnose(facts).filter(({ check, object }) => check === 'wire' && object.includes('if1'));

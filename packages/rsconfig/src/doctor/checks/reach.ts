@@ -2,7 +2,7 @@
 // Leaves who answers there to proof.ts. Invariant: an address or cable of this machine that is missing is interfaces.ts' finding alone.
 
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import { sameSubnet } from '@rsio/common/lib/subnet';
+import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
@@ -41,7 +41,7 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;
   return (file.config?.interfaces ?? []).some(
-    (one) => interfaceOf(one.address, machine.interfaces) === null && sameSubnet(one.address, one.prefixLength ?? prefixLength, address),
+    (one) => interfaceOf(one.address, machine.interfaces) === null && isSameSubnet(one.address, one.prefixLength ?? prefixLength, address),
   );
 }
 

@@ -3,7 +3,7 @@
 // to the card that has the address. Invariant: what was measured outweighs what the routing table says.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { networkOf, sameSubnet } from '@rsio/common/lib/subnet';
+import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
 import { ROUTE_TABLE_FIRST } from '../../cli/limits.ts';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
@@ -103,7 +103,8 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
     const one = interfaceOf(address, machine.interfaces);
-    const isNear = one !== null && address.includes(':') === path.local.includes(':') && sameSubnet(path.local, own.prefixLength, address);
+    const isNear =
+      one !== null && address.includes(':') === path.local.includes(':') && isSameSubnet(path.local, own.prefixLength, address);
     return isNear ? [one] : [];
   });
   return new Set(near.map(({ device }) => device)).size < 2 ? [] : near;

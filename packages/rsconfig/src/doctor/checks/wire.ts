@@ -7,7 +7,7 @@ import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/words.ts';
 
-/** Told by other checks in their own words, or nothing wrong: a server may be told not to answer beacons. */
+/** Told by other checks in their own words, or nothing wrong: a server may be told not to answer exploration. */
 const NOT_HERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
 
@@ -41,11 +41,11 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
   findings.warning(pathName(path), what, `device ${own.device}`, remedy, [`ip link set dev ${own.device} mtu ${goes}`]);
 }
 
-/** No beacon came back: the server is told not to answer, is asked over IPv6, or cannot take one. What TCP has agreed on tells. */
+/** No discovery datagram came back: the server is told not to answer, is asked over IPv6, or cannot take one. What TCP has agreed on tells. */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;
   if (tcpMtuBytes === null) {
-    const why = address.includes(':') ? 'it is measured over IPv4 only' : `the server answers no beacons at ${address}`;
+    const why = address.includes(':') ? 'it is measured over IPv4 only' : `the server does not answer exploration at ${address}`;
     findings.ok(pathName(path), `Which packets go through is not known: ${why}, and rsiod has no connection there that tells`);
     return;
   }

@@ -22,7 +22,7 @@ export interface DoctorFacts {
   /** Pairs past that bound. */
   readonly pathsNotTried: number;
   readonly leftOut: readonly LeftOutFacts[];
-  /** Servers that answered beacons with an id that another one has too, answers that were not believed, and so on. */
+  /** Servers that answered exploration with an id that another one has too, answers that were not believed, and so on. */
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;

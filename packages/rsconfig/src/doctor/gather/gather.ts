@@ -1,4 +1,4 @@
-// Gathers all that doctor judges: the file, this machine, every path tried, who answers beacons, the daemon. Nothing is judged here.
+// Gathers all that doctor judges: the file, this machine, every path tried, who answers exploration, the daemon. Nothing is judged here.
 // Invariant: bounded in time, and each longer wait is told before it begins.
 
 import { existsSync } from 'node:fs';
@@ -47,7 +47,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-/** What asking the servers of each namespace for beacons brings to light. */
+/** What exploring each namespace finds. */
 async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
   const { clock, sockets, random, interfaces } = ports;
   const locals = config.interfaces.flatMap(({ name, address }) => {

@@ -1,5 +1,5 @@
 // How large the packets may be that the other end of a connection takes: what TCP has agreed on in rsiod's own connections, through iproute2's
-// ss. It holds where beacons say nothing: too small a card at the server, IPv6, routers. Invariant: without `ss`, without a connection, and
+// ss. It holds where discovery datagrams say nothing: too small a card at the server, IPv6, routers. Invariant: without `ss`, without a connection, and
 // for an answer that is not as expected it is null.
 
 import { execFile } from 'node:child_process';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
-import { FREQUENT_LINES_MAX } from '@rsio/common/log/limits';
+import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
 import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NbdDoor, type NbdDoorOptions } from './nbd-frontend.ts';
@@ -328,13 +328,13 @@ describe('the socket', () => {
 it('bad clients without end make few lines', async () => {
   const door = makeDoor();
   await door.start();
-  for (let count = 0; count < 3 * FREQUENT_LINES_MAX; count++) {
+  for (let count = 0; count < 3 * RATE_LIMITED_LINES_MAX; count++) {
     const client = new Client(socketPath);
     // Flags, and then no option.
     client.socket.write(Buffer.concat([u32(3), Buffer.alloc(64, 0x6e)]));
     await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
   }
-  expect(warnings).toHaveLength(FREQUENT_LINES_MAX);
+  expect(warnings).toHaveLength(RATE_LIMITED_LINES_MAX);
   await door.stop();
-  expect(warnings.at(-1)).toBe(`NBD connections that were closed: ${2 * FREQUENT_LINES_MAX} more lines of this kind within 60 s`);
+  expect(warnings.at(-1)).toBe(`NBD connections that were closed: ${2 * RATE_LIMITED_LINES_MAX} more lines of this kind within 60 s`);
 });

@@ -3,7 +3,7 @@
 // Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
 
 import { createServer, type Server, Socket } from 'node:net';
-import { FrequentLog } from '@rsio/common/log/rate-limited-log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { LogFields } from '@rsio/common/log/log-fields';
 import {
@@ -68,7 +68,7 @@ export class NbdDoor implements Door {
   private readonly clients = new Set<Client>();
   /** Told that there are too many. */
   private readonly refused = new Set<Client>();
-  private readonly lines: FrequentLog;
+  private readonly lines: RateLimitedLog;
   private refusals = 0;
   private refusalSaidMs = Number.NEGATIVE_INFINITY;
   private server: Server | null = null;
@@ -78,7 +78,7 @@ export class NbdDoor implements Door {
   constructor(options: NbdDoorOptions) {
     this.options = options;
     this.data = new DataBuffers(options.clock);
-    this.lines = new FrequentLog(options.clock, options.log);
+    this.lines = new RateLimitedLog(options.clock, options.log);
     const budget = new DoorBudget(BUDGET, setImmediate);
     this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }

@@ -3,13 +3,13 @@
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { beaconKey } from '@rsio/protocol/auth/keys';
-import { decodeBeacon, type Discover, encodeDiscover, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { discoveryKey } from '@rsio/protocol/auth/keys';
+import { decodeDiscovery, type Discover, encodeDiscover, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import {
-  BEACON_BURST_PER_SOURCE,
-  BEACON_NONCE_BYTES,
-  BEACON_RATE_PER_SOURCE,
-  BEACON_REQUEST_BYTES,
+  DISCOVERY_BURST_PER_SOURCE,
+  DISCOVERY_NONCE_BYTES,
+  DISCOVERY_RATE_PER_SOURCE,
+  DISCOVERY_REQUEST_BYTES,
 } from '@rsio/protocol/explorer/discovery/limits';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverConfig } from '../support/hosts/configs.ts';
@@ -19,7 +19,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const BROADCAST = '127.255.255.255';
 const KEY_TEXT = '0xthe-key-of-the-namespace';
-const KEY = beaconKey(KEY_TEXT);
+const KEY = discoveryKey(KEY_TEXT);
 const ANSWER_MS = 10_000;
 const WAVES = 10;
 
@@ -42,9 +42,9 @@ class Asker {
   private constructor(socket: dgram.Socket) {
     this.socket = socket;
     socket.on('message', (datagram, { address, port }) => {
-      const beacon = decodeBeacon(datagram, KEY);
-      if (beacon.kind !== 'offer') throw new Error(`A datagram from ${address} is no offer`);
-      this.heard.push({ from: address, port, bytes: datagram.length, offer: beacon.message, signature: beacon.signature });
+      const received = decodeDiscovery(datagram, KEY);
+      if (received.kind !== 'offer') throw new Error(`A datagram from ${address} is no offer`);
+      this.heard.push({ from: address, port, bytes: datagram.length, offer: received.message, signature: received.signature });
     });
   }
 
@@ -57,8 +57,8 @@ class Asker {
   }
 
   /** Sends a request and gives its nonce. */
-  ask(address: string, changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = BEACON_REQUEST_BYTES): Buffer {
-    const nonce = randomBytes(BEACON_NONCE_BYTES);
+  ask(address: string, changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = DISCOVERY_REQUEST_BYTES): Buffer {
+    const nonce = randomBytes(DISCOVERY_NONCE_BYTES);
     this.send(address, encodeDiscover({ versions: [1], nonce, namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes));
     return nonce;
   }
@@ -151,11 +151,11 @@ describe('answered', () => {
     const [address = ''] = network.serverAddresses;
     const asker = await Asker.at(network.clientAddresses()[0] ?? '');
     const large = asker.ask(address, { answerBytes: 8_972 }, null, 8_972);
-    const tooLarge = asker.ask(address, { answerBytes: BEACON_REQUEST_BYTES + 1 });
+    const tooLarge = asker.ask(address, { answerBytes: DISCOVERY_REQUEST_BYTES + 1 });
     const small = await asker.answersOf(asker.ask(address));
     expect((await asker.answersOf(large))[0]?.bytes).toBe(8_972);
     expect(asker.answersTo(tooLarge)).toEqual([]);
-    expect(small[0]?.bytes).toBeLessThan(BEACON_REQUEST_BYTES);
+    expect(small[0]?.bytes).toBeLessThan(DISCOVERY_REQUEST_BYTES);
   });
 
   it('signed where a key is set; with explore = signed only to who signs rightly; not for another namespace', async () => {
@@ -166,7 +166,7 @@ describe('answered', () => {
     await reload(host, file(`namespacekey = ${KEY_TEXT}\nexplore = signed\n`));
     const unanswered = [
       asker.ask(address),
-      asker.ask(address, {}, beaconKey('0xanother-key-of-somebody')),
+      asker.ask(address, {}, discoveryKey('0xanother-key-of-somebody')),
       asker.ask(address, { namespaceid: 201 }, KEY),
     ];
     // Datagrams between two sockets of one machine keep their order: what was asked before would have been answered before.
@@ -239,6 +239,6 @@ it('a storm, of right requests and of rubbish, is answered within the bounds; an
   }
   const seconds = (performance.now() - startMs) / 1000;
   expect(storming.heard.length).toBeGreaterThan(0);
-  expect(storming.heard.length).toBeLessThanOrEqual(BEACON_BURST_PER_SOURCE + Math.ceil(seconds * BEACON_RATE_PER_SOURCE));
-  expect(Math.max(...storming.heard.map(({ bytes }) => bytes))).toBeLessThanOrEqual(BEACON_REQUEST_BYTES);
+  expect(storming.heard.length).toBeLessThanOrEqual(DISCOVERY_BURST_PER_SOURCE + Math.ceil(seconds * DISCOVERY_RATE_PER_SOURCE));
+  expect(Math.max(...storming.heard.map(({ bytes }) => bytes))).toBeLessThanOrEqual(DISCOVERY_REQUEST_BYTES);
 });

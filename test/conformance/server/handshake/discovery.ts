@@ -3,19 +3,19 @@
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { decodeBeacon, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import {
-  BEACON_BURST_PER_SOURCE,
-  BEACON_NONCE_BYTES,
-  BEACON_RATE_PER_SOURCE,
-  BEACON_REQUEST_BYTES,
+  DISCOVERY_BURST_PER_SOURCE,
+  DISCOVERY_NONCE_BYTES,
+  DISCOVERY_RATE_PER_SOURCE,
+  DISCOVERY_REQUEST_BYTES,
 } from '@rsio/protocol/explorer/discovery/limits';
 import { MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { waitFor } from '../../../support/programs/wait-for.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { equals, holds, sameBytes } from '../../base/check.ts';
 import { pack } from '../../base/pack.ts';
-import { specBeaconMac } from '../../base/spec-keys.ts';
+import { specDiscoveryMac } from '../../base/spec-keys.ts';
 import type { Target } from '../../base/target.ts';
 import type { Fields } from './handshake-steps.ts';
 
@@ -61,8 +61,8 @@ class Asker {
   }
 
   /** Sends a request made by hand; gives its nonce. */
-  ask({ changes = {}, sizeBytes = BEACON_REQUEST_BYTES, kind = KIND.DISCOVER, form = 1, magic = 'RSIO', key }: Ask = {}): Buffer {
-    const nonce = randomBytes(BEACON_NONCE_BYTES);
+  ask({ changes = {}, sizeBytes = DISCOVERY_REQUEST_BYTES, kind = KIND.DISCOVER, form = 1, magic = 'RSIO', key }: Ask = {}): Buffer {
+    const nonce = randomBytes(DISCOVERY_NONCE_BYTES);
     const body = pack({ versions: [1], nonce, namespaceid: null, answerBytes: 0, ...changes });
     const datagram = Buffer.alloc(sizeBytes);
     datagram.write(magic, 'latin1');
@@ -70,7 +70,7 @@ class Asker {
     datagram[5] = form;
     datagram.writeUInt16BE(body.length, 6);
     body.copy(datagram, PREFIX_BYTES);
-    if (key !== undefined) specBeaconMac(key, datagram.subarray(0, -MAC_BYTES)).copy(datagram, sizeBytes - MAC_BYTES);
+    if (key !== undefined) specDiscoveryMac(key, datagram.subarray(0, -MAC_BYTES)).copy(datagram, sizeBytes - MAC_BYTES);
     this.send(datagram);
     return nonce;
   }
@@ -85,7 +85,7 @@ class Asker {
 }
 
 function offerOf(datagram: Buffer): Offer {
-  const beacon = decodeBeacon(datagram, null);
+  const beacon = decodeDiscovery(datagram, null);
   if (beacon.kind !== 'offer') throw new Error(`What came is no OFFER: ${beacon.kind}`);
   return beacon.message;
 }
@@ -109,7 +109,7 @@ function unanswered(id: string, expects: string, ask: (target: Target) => Ask, s
   });
 }
 
-export const BEACON_CASES: readonly ServerCase[] = [
+export const DISCOVERY_CASES: readonly ServerCase[] = [
   beacon('offer', 'OFFER', 'DISCOVER is answered by an OFFER with the server of CHALLENGE and the address asked', async (asker, target) => {
     const { server, serverid, instance } = await (await target.stranger()).greet();
     const offer = offerOf(await asker.answerTo(asker.ask()));
@@ -120,7 +120,7 @@ export const BEACON_CASES: readonly ServerCase[] = [
     holds(isListed, `The OFFER does not list ${address} port ${port}`);
   }),
   beacon('form', 'Exploration', 'An OFFER has the form of the page, byte for byte, and zeros where it is padded', async (asker) => {
-    const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: BEACON_REQUEST_BYTES } }));
+    const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: DISCOVERY_REQUEST_BYTES } }));
     equals('magic, kind, version', [datagram.subarray(0, 4).toString(), datagram[4]! & ~KIND.SIGNED, datagram[5]], ['RSIO', KIND.OFFER, 1]);
     const isSigned = (datagram[4]! & KIND.SIGNED) !== 0;
     const padding = datagram.subarray(PREFIX_BYTES + datagram.readUInt16BE(6), isSigned ? -MAC_BYTES : undefined);
@@ -132,7 +132,7 @@ export const BEACON_CASES: readonly ServerCase[] = [
   }),
   beacon('smaller', 'Exploration', 'An OFFER that was not asked to be padded is smaller than its request', async (asker) => {
     const datagram = await asker.answerTo(asker.ask());
-    holds(datagram.length < BEACON_REQUEST_BYTES, `The OFFER has ${datagram.length} bytes`);
+    holds(datagram.length < DISCOVERY_REQUEST_BYTES, `The OFFER has ${datagram.length} bytes`);
   }),
   beacon('namespace', 'DISCOVER', 'A request for the namespaceid of the server is answered', async (asker, target) => {
     await asker.answerTo(asker.ask({ changes: { namespaceid: target.options.namespaceid } }));
@@ -151,7 +151,7 @@ export const BEACON_CASES: readonly ServerCase[] = [
       const datagram = await asker.answerTo(asker.ask({ key: options.namespacekey ?? '' }));
       equals('kind', datagram[4], KIND.OFFER | KIND.SIGNED);
       const before = datagram.subarray(0, datagram.length - MAC_BYTES);
-      sameBytes('The mac', datagram.subarray(before.length), specBeaconMac(options.namespacekey ?? '', before));
+      sameBytes('The mac', datagram.subarray(before.length), specDiscoveryMac(options.namespacekey ?? '', before));
     },
     ['namespacekey'],
   ),
@@ -166,9 +166,9 @@ export const BEACON_CASES: readonly ServerCase[] = [
     changes: { namespaceid: (options.namespaceid + 1) % 65_536 },
   })),
   unanswered('wants-more', 'A request that wants more bytes than it brought is not answered', () => ({
-    changes: { answerBytes: BEACON_REQUEST_BYTES + 1 },
+    changes: { answerBytes: DISCOVERY_REQUEST_BYTES + 1 },
   })),
-  unanswered('too-small', 'A request of 1,359 bytes is not answered', () => ({ sizeBytes: BEACON_REQUEST_BYTES - 1 }), 'Exploration'),
+  unanswered('too-small', 'A request of 1,359 bytes is not answered', () => ({ sizeBytes: DISCOVERY_REQUEST_BYTES - 1 }), 'Exploration'),
   unanswered('magic', 'A datagram that does not begin with RSIO is not answered', () => ({ magic: 'RSIX' }), 'Exploration'),
   unanswered('later-form', 'A datagram of a later form is not answered', () => ({ form: 2 }), 'Exploration'),
   unanswered('an-offer', 'An OFFER is not answered', () => ({ kind: KIND.OFFER }), 'Exploration'),
@@ -200,7 +200,7 @@ export const BEACON_CASES: readonly ServerCase[] = [
         for (let time = 0; time < 10; time++) asker.ask();
         await Asker.with(target, (other) => other.answerTo(other.ask()));
       }
-      const most = BEACON_BURST_PER_SOURCE + Math.ceil(((performance.now() - startMs) / 1000) * BEACON_RATE_PER_SOURCE);
+      const most = DISCOVERY_BURST_PER_SOURCE + Math.ceil(((performance.now() - startMs) / 1000) * DISCOVERY_RATE_PER_SOURCE);
       const { length } = asker.heard;
       holds(length > 0 && length <= most, `${length} answers were heard, at most ${most} are to come`);
     },
