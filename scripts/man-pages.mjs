@@ -75,10 +75,10 @@ export function testKeysPart(schema) {
 
 const OCCURS = { once: 'Occurs exactly once', 'at most once': 'Occurs at most once', 'any number': 'May be repeated' };
 
-function headingOf(type, { named, occurs, below, lines, help }) {
+function headingOf(type, { hasName, occurs, below, lines, help }) {
   const place = below === null ? '' : `, below a [${below}] section`;
   const form = lines === null ? '' : ` Each line: ${lines}.`;
-  return `### [${named ? `${type} NAME` : type}]\n\n${wrapped(`${OCCURS[occurs]}${place}. ${escaped(help)}.${form}`)}`;
+  return `### [${hasName ? `${type} NAME` : type}]\n\n${wrapped(`${OCCURS[occurs]}${place}. ${escaped(help)}.${form}`)}`;
 }
 
 function keySentences({ type, isRequired, default: preset, help }) {
