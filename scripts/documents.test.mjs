@@ -101,6 +101,15 @@ test('the tree of docs/ARCHITECTURE.md has every folder with sources, and no oth
   expect(shown.filter((folder) => !all.has(folder))).toEqual([]);
 });
 
+test('the tables of CONTRIBUTING.md name only files and folders that exist, in packages/ or at the top', () => {
+  const rows = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
+    .split('## Where things are\n')[1]
+    .match(/^\|.*\|$/gm);
+  const named = rows.flatMap((row) => [...row.matchAll(/`(\w+\/[\w./-]+)`/g)].map(([, path]) => path));
+  expect(named.length).toBeGreaterThan(40);
+  expect(named.filter((path) => !existsSync(join(ROOT, 'packages', path)) && !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
 test('a control socket is named for the daemons that have one', () => {
   const serves = (daemon) =>
     files.some(
