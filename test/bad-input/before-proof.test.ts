@@ -1,5 +1,5 @@
-// What a stranger can send before it has proven itself: what becomes of its connection, and that nobody else notices.
-// Limits that count (connections and failures per address) are tried from addresses of their own.
+// What a peer can send before its proof: what happens to its connection, and that no other client is affected. Tests of limits per address
+// (connections, failures) use addresses of their own.
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -64,13 +64,13 @@ describe('bytes that are no handshake', () => {
     await expectDropped(peer, /op 0x47: no such frame/);
   });
 
-  it('one byte, then the end', async () => {
+  it('one byte, then the end of the stream', async () => {
     const peer = await stranger();
     peer.socket.end(Buffer.from([OP.HELLO]));
     await expectDropped(peer, /left before it was proven/);
   });
 
-  it('a frame of the largest permitted body is read, one byte more is not waited for', async () => {
+  it('a frame with the largest permitted body is read; a frame with one byte more is not waited for', async () => {
     const whole = await stranger();
     whole.send(handshakeFrame(OP.HELLO, Buffer.alloc(HANDSHAKE_MESSAGE_MAX_BYTES, 0xc1)));
     await expectDropped(whole, /HELLO: body of 2048 bytes must be one MessagePack map/);
@@ -98,14 +98,14 @@ describe('bytes that are no handshake', () => {
     await expectDropped(writer, /WRITE: body of 512 bytes, at most 0/);
   });
 
-  it('a READ in place of PROOF', async () => {
+  it('a READ instead of PROOF', async () => {
     const peer = await stranger();
     await peer.greet();
     peer.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
     await expectDropped(peer, /READ does not belong to the handshake/);
   });
 
-  it('PROOF before HELLO, HELLO twice', async () => {
+  it('PROOF before HELLO, and HELLO twice', async () => {
     const early = await stranger();
     early.send(handshakeFrame(OP.PROOF, randomBytes(48)));
     await expectDropped(early, /HELLO expected, got PROOF/);
@@ -118,8 +118,8 @@ describe('bytes that are no handshake', () => {
   });
 });
 
-describe('a handshake that goes wrong', () => {
-  it('a version the server does not speak: REFUSE names both', async () => {
+describe('a handshake that fails', () => {
+  it('a version that the server does not speak: REFUSE names both', async () => {
     const peer = await stranger(scene.identity('venus', { versions: [9, 7] }));
     peer.send(peer.handshake.start());
     const { code, sentence } = await peer.farewell();
@@ -138,7 +138,7 @@ describe('a handshake that goes wrong', () => {
     await peer.ended();
   });
 
-  it('an unknown node and a wrong key look alike from outside; the log tells them apart', async () => {
+  it('an unknown node and a wrong key look alike to the client; only the log distinguishes them', async () => {
     const unknown = await stranger(scene.identity('nobody'));
     const wrong = await stranger({ ...scene.identity(), nodekey: 'wrong' });
     for (const peer of [unknown, wrong]) {
@@ -151,7 +151,7 @@ describe('a handshake that goes wrong', () => {
     await logged(wrong, /wrong key for node venus/);
   });
 
-  it('a PROOF recorded from another connection proves nothing', async () => {
+  it('a PROOF recorded on another connection proves nothing', async () => {
     const victim = await stranger();
     await victim.greet();
     const proof = victim.prove(null);
@@ -162,7 +162,7 @@ describe('a handshake that goes wrong', () => {
     victim.close();
   });
 
-  it('a whole recorded client, HELLO and PROOF, proves nothing', async () => {
+  it('a replay of a whole client, HELLO and PROOF, proves nothing', async () => {
     const victim = await stranger();
     const hello = victim.handshake.start();
     victim.send(hello);
@@ -176,7 +176,7 @@ describe('a handshake that goes wrong', () => {
     victim.close();
   });
 
-  it('joining with a wrong secret is refused in the words of a wrong key', async () => {
+  it('a join with a wrong secret is refused with the text for a wrong key', async () => {
     const first = await scene.login();
     const peer = await stranger();
     await peer.greet();
@@ -187,7 +187,7 @@ describe('a handshake that goes wrong', () => {
     first.close();
   });
 
-  it("joining another node's session: there is no such session for this node, be it known or not", async () => {
+  it("a join of another node's session finds no such session, whether or not that session exists", async () => {
     const venus = await scene.login('venus');
     for (const session of [venus.session, { session: randomBytes(16), secret: venus.session.secret }]) {
       const mars = await stranger(scene.identity('mars'));
@@ -199,7 +199,7 @@ describe('a handshake that goes wrong', () => {
     venus.close();
   });
 
-  it('an older instance of the node, and another machine while the first lives', async () => {
+  it('an older instance of the node is refused, and so is another machine while the first one is alive', async () => {
     const old = await stranger(scene.identity('mars', { instance: 3 }));
     await old.greet();
     old.prove(null);
@@ -218,7 +218,7 @@ describe('a handshake that goes wrong', () => {
     old.close();
   });
 
-  it('a byte between HELLO and CHALLENGE, or behind PROOF, closes the connection before WELCOME', async () => {
+  it('a byte between HELLO and CHALLENGE, or after PROOF, closes the connection before WELCOME', async () => {
     const early = await stranger();
     early.send(early.handshake.start(), Buffer.from([0]));
     early.handshake.onChallenge(asBytes(await early.next()));
@@ -232,7 +232,7 @@ describe('a handshake that goes wrong', () => {
     }
   });
 
-  it('a client that resets, or leaves, right behind its PROOF, also when no process is ready for it', async () => {
+  it('a client may reset or close the connection right after its PROOF, even if no process is ready for it', async () => {
     for (let time = 0; time < 30; time++) {
       const peer = await stranger(scene.identity('mars', { instance: 3 }));
       await peer.greet();
@@ -248,7 +248,7 @@ describe('a handshake that goes wrong', () => {
 });
 
 describe('too many, too often, too slow', () => {
-  it('a silent peer and one that says HELLO and no more are closed after PROOF_TIMEOUT_MS', async () => {
+  it('a silent peer, and one that sends only HELLO, are closed after PROOF_TIMEOUT_MS', async () => {
     // Before they come: the server may have them sooner than is known here.
     const startMs = performance.now();
     const silent = await stranger();
@@ -261,7 +261,7 @@ describe('too many, too often, too slow', () => {
     await expectDropped(halfway, reason);
   });
 
-  it('the 17th unproven connection of an address takes the place of the oldest, which is told so; other addresses keep theirs', async () => {
+  it('the 17th unproven connection of an address closes the oldest one with a reason; other addresses are not affected', async () => {
     const place = scene.fromElsewhere();
     const elsewhere = await stranger();
     const waiting: RawClient[] = [];
@@ -276,7 +276,7 @@ describe('too many, too often, too slow', () => {
     for (const peer of [...waiting, over, elsewhere]) peer.close();
   });
 
-  it('40 idle sockets of an address, again and again, do not keep a client behind it out', async () => {
+  it('40 idle sockets of an address, opened again and again, do not lock out a client behind it', async () => {
     const place = scene.fromElsewhere();
     for (let round = 0; round < 3; round++) {
       const idle = await Promise.all(Array.from({ length: 40 }, () => scene.connect(place)));
@@ -286,7 +286,7 @@ describe('too many, too often, too slow', () => {
     }
   });
 
-  it('after FAILED_PROOFS_AT_ONCE failures the node waits on that address; no other node there, nor itself elsewhere, nor a join', async () => {
+  it('after FAILED_PROOFS_AT_ONCE failures only this node waits on this address; other nodes, addresses and joins do not', async () => {
     const place = scene.fromElsewhere();
     const living = await RawClient.begin(place, scene.identity());
     const wrong = { ...scene.identity(), nodekey: 'wrong' };
@@ -312,7 +312,7 @@ describe('too many, too often, too slow', () => {
     elsewhere.close();
   });
 
-  it('proofs that succeed, and connections that are broken off, are never counted as failures', async () => {
+  it('successful proofs and connections closed early never count as failures', async () => {
     const place = scene.fromElsewhere();
     for (let count = 0; count <= FAILED_PROOFS_AT_ONCE; count++) {
       const peer = await RawClient.login(place, scene.identity());
@@ -326,7 +326,7 @@ describe('too many, too often, too slow', () => {
     last.close();
   });
 
-  it('1,000 connections that come and go', async () => {
+  it('1,000 connections that open and close', async () => {
     const place = scene.fromElsewhere();
     for (let round = 0; round < 20; round++) {
       const peers = await Promise.all(Array.from({ length: 50 }, () => scene.connect(place)));

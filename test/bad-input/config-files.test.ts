@@ -1,5 +1,5 @@
-// Mistakes in the two configuration files, as a person meets them who starts the daemon: one line with program, file, line, what is wrong,
-// what is allowed and the code; exit 1; and nothing runs or is left half-done. Other obstacles to a start are in start.test.ts.
+// Mistakes in the two configuration files, as the administrator sees them: one line with program, file, line, mistake, permitted values and
+// code; exit code 1; nothing runs and nothing is left half-done. Other obstacles to a start are in start.test.ts.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -189,14 +189,14 @@ describe('rssrvcfg', () => {
     ['control characters, which do not reach the terminal', 'port   ', '\u001b[31mprot', /^FILE:3: Unknown key "[ -~]*prot"/],
   ]);
 
-  it('of several mistakes the first is said', async () => {
+  it('the first of several mistakes is reported', async () => {
     const host = hosts.host();
     host.writeConfig('rssrv', RSSRVCFG.replace('= 5000', '= x').replace('serverid = 1', 'serverid = y'));
     await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/);
     await expectRefused(host, 'rssrv', /^FILE:3: Wrong value "x" for port/, '--check');
   });
 
-  it('a key never stands in an error', async () => {
+  it('an error never shows a key', async () => {
     const host = hosts.host();
     host.writeConfig('rssrv', RSSRVCFG.replace('serverid = 1', 'serverid = 1\nserverkey = top secret'));
     await expectRefused(
@@ -265,7 +265,7 @@ describe('rscltcfg', () => {
   ]);
 });
 
-it('odd but right: CRLF, no line end at the end, names with dots, keys with = ; and #: the volume is attached', async () => {
+it('unusual but valid syntax (CRLF, no final line end, names with dots, keys with = ; and #): the volume is attached', async () => {
   const host = hosts.host();
   const network = await hosts.network(1);
   const node = 'big.2.lab';
@@ -283,11 +283,11 @@ it('odd but right: CRLF, no line end at the end, names with dots, keys with = ; 
 describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
   const fileOf = (host: Host): string => daemonPaths(host.root, program).configFile;
 
-  it('is not there', async () => {
+  it('does not exist', async () => {
     await expectRefused(hosts.host(), program, /^No configuration file FILE: .*\(see (rssrvcfg|rscltcfg)\(5\)\) \[E_NO_CONFIG\]$/);
   });
 
-  it('is a link to nowhere, a folder, a FIFO', async () => {
+  it('is a dangling link, a folder or a FIFO', async () => {
     const host = hosts.host();
     host.writeConfig(program, '');
     const file = fileOf(host);
@@ -304,7 +304,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     rmSync(file);
   });
 
-  it('is empty, binary, or far too large', async () => {
+  it('is empty, binary or far too large', async () => {
     const host = hosts.host();
     host.writeConfig(program, '');
     if (program === 'rssrv')
@@ -321,7 +321,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
 
   // Root may read everything.
   if (process.getuid?.() !== 0) {
-    it('may not be read', async () => {
+    it('is not readable', async () => {
       const host = hosts.host();
       host.writeConfig(program, TEXTS[program]);
       chmodSync(fileOf(host), 0);
@@ -329,7 +329,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     });
   }
 
-  it('is good, which --check says without starting anything; that everybody can read the keys is a warning', async () => {
+  it('is valid: --check says so and starts nothing; a file readable by every user is a warning', async () => {
     const host = hosts.host();
     host.writeConfig(program, TEXTS[program]);
     const good = await host.run(program, ['--check']);

@@ -1,5 +1,5 @@
-// Daemons that may open no more files: what is refused is refused with the remedy, what is open goes on, and when there is room again
-// everybody is let in, without anything being restarted.
+// Daemons that have reached their limit of open files: a refusal names the remedy, and what is open continues. Once descriptors are free,
+// every client is admitted again without a restart.
 
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it } from 'vitest';
@@ -54,7 +54,7 @@ function boundFor(pid: number, more: number): number {
   return bound;
 }
 
-it('the listener: connections are closed, or refused with the reason; nobody is kept out when it is over', async (context) => {
+it('the listener closes connections or refuses them with the reason, and admits every client again afterwards', async (context) => {
   needTool(context, 'prlimit', 'util-linux');
   const nodes = ['venus', 'mars'];
   const release = await limit(scene.host.pid('rssrv'), 3);
@@ -84,7 +84,7 @@ it('the listener: connections are closed, or refused with the reason; nobody is 
   for (const node of nodes) await waitFor(async () => (await attempt(node)) === 'welcome', 5_000, `${node} is let in`);
 });
 
-it('rsiod: no further NBD connection and no command; what is open goes on', async (context) => {
+it('rsiod accepts no further NBD connection and no command; what is open continues', async (context) => {
   needTool(context, 'prlimit', 'util-linux');
   const release = await limit(scene.host.pid('rsiod'), 0);
   const { code, stderr } = await scene.host.rsconfig('-q');
@@ -97,7 +97,7 @@ it('rsiod: no further NBD connection and no command; what is open goes on', asyn
   (await NbdIo.open(scene.host.rsiodPaths.nbdSocket, 'osl/oracle')).close();
 });
 
-it("a client's process: a volume is not opened, and is when there is room", async (context) => {
+it('a server process cannot open a volume, and opens it once descriptors are free', async (context) => {
   needTool(context, 'prlimit', 'util-linux');
   const release = await limit(scene.host.worker('big-2'), 0);
   const file = scene.host.file('storage/file.img');
@@ -109,7 +109,7 @@ it("a client's process: a volume is not opened, and is when there is room", asyn
   await scene.host.rsconfigWell('-d', 'file');
 });
 
-it('a start with more volumes than files may be open: not half a server that lets nobody in, and no file is left', async (context) => {
+it('a start with more volumes than open files is refused as a whole, and leaves no file behind', async (context) => {
   needTool(context, 'prlimit', 'util-linux');
   const host = hosts.host(['prlimit', '--nofile=64:64']);
   const path = (number: number): string => host.file(`storage/v${number}.img`);

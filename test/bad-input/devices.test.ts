@@ -1,7 +1,6 @@
-// Devices that cannot be had, and what is done to them by hand: each is told in one line with the remedy, nothing is left half made, and
-// nothing else is hurt. Elsewhere: a node or a mount in the way, a loop device taken away, two volumes of one name, parts of blocks on the raw
-// device (test/integration/block-door.test.ts); names that lead out of the folder (devices/device-paths.test.ts); requests larger than agreed on
-// (fuse/fuse-session.test.ts); no root (rights.test.ts).
+// Devices that cannot be made, and interference by hand: each has one line with the remedy, nothing is left half-done, and nothing else is
+// affected. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost loop devices, two volumes of one name, parts of
+// blocks), devices/device-paths.test.ts (names that leave the folder), fuse/fuse-session.test.ts (oversized requests) and rights.test.ts.
 
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -34,7 +33,7 @@ async function expectNothing({ host, devices, raw, block }: DeviceScene): Promis
 }
 
 it(
-  'no /dev/fuse, one that cannot be opened, no loop devices, none that is free: refused with the remedy, and had when it is there',
+  'without /dev/fuse or a free loop device an attach is refused with the remedy, and succeeds once they exist',
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'block');
@@ -69,7 +68,7 @@ it(
 );
 
 it(
-  'a volume that the server denies gets no device: held by another client, or not for this one',
+  'a volume that the server denies gets no device: another client holds it, or this client may not use it',
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'block', {
@@ -93,7 +92,7 @@ it(
 );
 
 it(
-  "the server's disk is full: who writes gets ENOSPC, reads and other volumes go on, and so do writes when there is room",
+  "the server's disk is full: writers get ENOSPC, reads and other volumes continue, and writes succeed once there is room",
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'block', {
@@ -119,7 +118,7 @@ it(
 );
 
 it(
-  'a read-only volume is not mounted for writing; parts of blocks and what is behind the end are refused on the block device too',
+  'a read-only volume is not mounted for writing; a block device also refuses parts of blocks and ranges past the end',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -145,7 +144,7 @@ it(
 );
 
 it(
-  'a raw device that is unmounted by hand is gone with a word, also beneath its loop device; detached and attached it is there again',
+  'a raw device unmounted by hand is gone with a message, even under its loop device; detach and attach restore it',
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'block', { volumes: () => ({ other: { type: 'memory', size: '8m' } }) });
@@ -173,7 +172,7 @@ it(
 );
 
 it(
-  'a hundred volumes are attached at a time, and again by the next daemon; one that cannot be does not stop the others',
+  'a hundred volumes attach at once, and again in the next daemon; one that fails does not stop the others',
   async (context) => {
     needDevices(context);
     const names = Array.from({ length: MANY }, (_, number) => `v${number}`);

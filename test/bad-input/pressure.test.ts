@@ -1,5 +1,5 @@
-// Proven clients that take without end or give without end: the server's memory stays bounded, the offender is held back or loses its
-// path, and the other client's I/O goes on meanwhile, not only afterwards.
+// Proven clients that request or send without end: the server's memory stays bounded, the offender is slowed down or loses its path, and
+// the other client's I/O continues meanwhile, not only afterwards.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -65,7 +65,7 @@ async function settles(look: () => number): Promise<void> {
   );
 }
 
-it('a client that does not read its answers: READs are held back, and answered when it reads', async () => {
+it('READs of a client that does not read its answers are held back, and answered once it reads', async () => {
   const before = residentBytes(worker);
   offender.socket.pause();
   const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slot !== offender.homeSlot);
@@ -82,7 +82,7 @@ it('a client that does not read its answers: READs are held back, and answered w
   await offender.verify(handle, 0, 8);
 });
 
-it('a client that does not read and asks for more than all slots: the path is closed', async () => {
+it('the path of a client that does not read and exceeds its slots is closed', async () => {
   offender.socket.pause();
   const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
   for (let round = 0; round < 3; round++) offender.send(...slots.map((slot) => read(slot, slot === 0 ? 2 : 1)));
@@ -92,7 +92,7 @@ it('a client that does not read and asks for more than all slots: the path is cl
   await waitFor(() => residentBytes(worker) > 0, 1_000, 'The worker lives');
 });
 
-it('20,000 PINGs in one go are answered, one PONG each', async () => {
+it('20,000 PINGs at once get one PONG each', async () => {
   const pings = 20_000;
   const ping = (number: number): Buffer =>
     frameBytes({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: number, heard: 0, oldestMs: 0, generation: 0 }) });
@@ -104,7 +104,7 @@ it('20,000 PINGs in one go are answered, one PONG each', async () => {
   await offender.verify(handle, 0, 8);
 });
 
-it('copies of a done READ, one after the other: each is read again, and the slot stays done', async () => {
+it('each copy of a completed READ is read again, and the slot stays completed', async () => {
   await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
   for (let copy = 0; copy < 500; copy++) {
     offender.request({ op: OP.READ, handle, slot: 5, seq: 1, count: 8 });
@@ -113,7 +113,7 @@ it('copies of a done READ, one after the other: each is read again, and the slot
   await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
 });
 
-it('64 paths that each stop within a largest WRITE: nothing is written, memory is bounded', async () => {
+it('64 paths that each stop in the middle of a largest WRITE: nothing is written, and memory is bounded', async () => {
   const before = residentBytes(worker);
   const paths: RawClient[] = [];
   for (let count = 1; count < 64; count++) paths.push(await scene.join(offender));
@@ -135,7 +135,7 @@ it('64 paths that each stop within a largest WRITE: nothing is written, memory i
   expect(read.body.equals(Buffer.alloc(SECTOR_BYTES))).toBe(true);
 });
 
-it('300 paths that are proven and reset at once', async () => {
+it('300 paths that are proved and reset at once', async () => {
   for (let round = 0; round < 10; round++) {
     const paths = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     const twice = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));

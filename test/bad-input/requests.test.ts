@@ -1,5 +1,5 @@
-// OPENs that go wrong at the server's storage, or that one node makes twice. What else there is of requests that are frames and wrong all the
-// same is in the conformance suite (test/conformance/server).
+// OPENs that fail at the server's storage, or that one node sends twice. Other requests that are valid frames and still wrong are in the
+// conformance suite (test/conformance/server).
 
 import { renameSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -37,7 +37,7 @@ function statusOf(answer: RawFrame): string {
   return statusEntry(answer.handle).name;
 }
 
-it('a held volume: the refusal names the holder, its place, since when, and the remedy', async () => {
+it('OPEN of a held volume is refused with the holder, its address, the time since when, and the remedy', async () => {
   const { handle } = await client.open('plain');
   const mars = await scene.login('mars');
   const answer = await open(mars, 'plain', true);
@@ -48,7 +48,7 @@ it('a held volume: the refusal names the holder, its place, since when, and the 
   await client.call({ op: OP.CLOSE, handle });
 });
 
-it('who writes does not let readers in by reading too', async () => {
+it('a writer that opens a second handle for reading still keeps readers out', async () => {
   const writer = await client.open('plain');
   const reader = await client.open('plain', true);
   const mars = await scene.login('mars');
@@ -57,7 +57,7 @@ it('who writes does not let readers in by reading too', async () => {
   for (const { handle } of [reader, writer]) expect(statusOf(await client.call({ op: OP.CLOSE, handle }))).toBe('OK');
 });
 
-it('a second OPEN of a volume whose file was moved away shares what is open, and does not end the hold of the first', async () => {
+it("a second OPEN of a volume whose file was moved away shares the open file, and does not end the first one's hold", async () => {
   const first = await client.open('moving');
   const file = scene.host.file('storage/moving.img');
   renameSync(file, `${file}.away`);

@@ -1,5 +1,5 @@
-// Daemons of a user who may not do everything: each missing right is told in one line with the place and what to do, at the prompt or, where
-// the daemon can do without, as a warning; the rest is served. Run by root, the tests run the daemons as nobody.
+// Daemons of a user without some permission: each missing one has one line with the location and the remedy. It is an error at the prompt,
+// or a warning if the daemon can run without it; everything else is served. Under root, the tests run the daemons as nobody.
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -56,7 +56,7 @@ function configure(): void {
   give(host.rssrvPaths.configFile, host.rsiodPaths.configFile);
 }
 
-it('no right to make or to write the file of a volume: the volume is not there, and the others are', async () => {
+it('a volume whose file may not be created or written is not served, and the others are', async () => {
   configure();
   const { code, stderr } = await host.tryStart('rssrv');
   expect(code).toBe(0);
@@ -70,7 +70,7 @@ it('no right to make or to write the file of a volume: the volume is not there, 
   expect(await host.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);
 });
 
-it.each(['rssrv', 'rsiod'] as const)('no right to read the configuration: %s', async (program) => {
+it.each(['rssrv', 'rsiod'] as const)('the configuration may not be read: %s', async (program) => {
   configure();
   const { configFile } = daemonPaths(host.root, program);
   chmodSync(configFile, 0);
@@ -79,7 +79,7 @@ it.each(['rssrv', 'rsiod'] as const)('no right to read the configuration: %s', a
   expect(code).toBe(1);
 });
 
-it.each(['rssrv', 'rsiod'] as const)('no right to write what it keeps: %s', async (program) => {
+it.each(['rssrv', 'rsiod'] as const)('the state folder may not be written: %s', async (program) => {
   configure();
   const stateDir = folder(`var/lib/rsio/${program}`, 0o555);
   const { code, stderr } = await host.tryStart(program);
@@ -92,7 +92,7 @@ it.each(['rssrv', 'rsiod'] as const)('no right to write what it keeps: %s', asyn
   expect(host.processes()).toEqual([]);
 });
 
-it.each(['rssrv', 'rsiod'] as const)('no right to write where it says that it runs: %s', async (program) => {
+it.each(['rssrv', 'rsiod'] as const)('the run folder may not be written: %s', async (program) => {
   configure();
   folder('run', 0o555);
   const { code, stderr } = await host.tryStart(program);
@@ -103,7 +103,7 @@ it.each(['rssrv', 'rsiod'] as const)('no right to write where it says that it ru
   expect(host.processes()).toEqual([]);
 });
 
-it('no right to write the log: it is said at the prompt, and everything works', async () => {
+it('the log may not be written: the prompt says so, and everything works', async () => {
   configure();
   folder('var/log', 0o555);
   for (const program of ['rssrv', 'rsiod'] as const) {
@@ -120,7 +120,7 @@ it('no right to write the log: it is said at the prompt, and everything works', 
   expect(await host.rsconfigWell('-a', 'own')).toMatch(/^osl:own@0 attached .*\n$/);
 });
 
-it('no right to make devices: a volume that is to have one is not attached, and one that is not is', async () => {
+it('devices may not be made: a volume that needs one is not attached, and a volume that needs none is', async () => {
   configure();
   await host.start('rssrv');
   const asked = (device: string): void => {

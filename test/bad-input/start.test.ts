@@ -1,5 +1,5 @@
-// Obstacles to a start that are not in the configuration file: addresses, rights, sockets, another daemon, wrong usage. One line says what
-// stands in the way; nothing is left half-done; and who was there before goes on.
+// Obstacles to a start outside of the configuration file: addresses, rights, sockets, another daemon, wrong usage. One line names the
+// obstacle, nothing is left half-done, and a daemon that was running continues.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -45,7 +45,7 @@ function isListening(address: string, port: number): Promise<boolean> {
 }
 
 describe('rssrv', () => {
-  it('the second of its addresses is in use: the first is given back', async () => {
+  it('the second of its addresses is in use: the first one is released', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     const [first = '', second = ''] = network.serverAddresses;
@@ -63,7 +63,7 @@ describe('rssrv', () => {
     expect(await isListening(first, network.port)).toBe(false);
   });
 
-  it('an address that the machine does not have, besides one that it has: it starts, and says so; --check says the same', async () => {
+  it('one address is missing on the machine: it starts and reports it, and --check reports the same', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     const [first = '', second = ''] = network.serverAddresses;
@@ -76,7 +76,7 @@ describe('rssrv', () => {
     expect(await isListening(first, network.port)).toBe(true);
   });
 
-  it('an address that the machine does not have, and no other', async () => {
+  it('its only address is missing on the machine', async () => {
     const host = hosts.host();
     const network = await hosts.network(1);
     const config = serverConfig(network, { volumes: VOLUMES }).replace(network.serverAddresses[0] ?? '', '198.51.100.7');
@@ -88,7 +88,7 @@ describe('rssrv', () => {
     expectNothingLeft(host);
   });
 
-  it('--check says that files cannot be locked, and that too few may be open, and a start says the same', async (context) => {
+  it('--check reports files that cannot be locked and a low limit of open files, and a start reports the same', async (context) => {
     needTool(context, 'prlimit', 'util-linux');
     const host = hosts.host(['prlimit', '--nofile=150:150', 'env', 'PATH=/nowhere', process.execPath]);
     const free = { path: host.file('storage/free.img'), size: '1m', unlocked: 'yes' };
@@ -118,7 +118,7 @@ describe('rssrv', () => {
     await host.stop('rssrv');
   });
 
-  it('--check says of addresses and volumes what a start would, changes nothing, and does not mind a running one', async () => {
+  it('--check of addresses and volumes reports what a start would, changes nothing, and works beside a running daemon', async () => {
     const host = hosts.host();
     const network = await hosts.network(1);
     const volumes = { lost: { path: '/nowhere/lost.img', size: '1m' }, new: { path: host.file('storage/new.img'), size: '1m' } };
@@ -142,7 +142,7 @@ describe('rssrv', () => {
 
   // Root may use every port.
   if (process.getuid?.() !== 0) {
-    it('a port for which it has no right', async () => {
+    it('a port that needs a privilege', async () => {
       const host = hosts.host();
       const network = await hosts.network(1);
       host.writeConfig('rssrv', serverConfig({ ...network, port: 80 }, { volumes: VOLUMES }));
@@ -151,7 +151,7 @@ describe('rssrv', () => {
     });
   }
 
-  it('a second one on the same root: the first goes on', async () => {
+  it('a second daemon on the same root is refused, and the first one continues', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     await startServer(host, network, { volumes: VOLUMES });
@@ -174,7 +174,7 @@ describe('rssrv', () => {
     expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
   });
 
-  it("another server's volume file: it says so, and serves the rest", async (context) => {
+  it('a volume file that another server has locked is reported, and the other volumes are served', async (context) => {
     needTool(context, 'perl', 'perl-base');
     const [one, two] = [hosts.host(), hosts.host()];
     const network = await hosts.network(1);
@@ -191,7 +191,7 @@ describe('rssrv', () => {
     expect(await two.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);
   });
 
-  it('what stands where its folders should be', async () => {
+  it('files in the place of its folders', async () => {
     const host = hosts.host();
     const network = await hosts.network(1);
     host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
@@ -203,7 +203,7 @@ describe('rssrv', () => {
     expect(host.processes()).toEqual([]);
   });
 
-  it('a volume that cannot be opened stops neither the server nor the others', async () => {
+  it('a volume that cannot be opened stops neither the server nor the other volumes', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     mkdirSync(path.join(host.root, 'folder'));
@@ -253,7 +253,7 @@ describe('rsiod', () => {
     expect(readdirSync(path.join(root, 'run/rsio/rsiod'))).toEqual([]);
   });
 
-  it('no server in reach is a warning: it is up after 3 s at most, and answers', async () => {
+  it('no reachable server is a warning: rsiod is up after 3 s at most, and answers', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     host.writeConfig('rsiod', clientConfig(network));
@@ -264,7 +264,7 @@ describe('rsiod', () => {
     expect(status).toMatch(/ECONNREFUSED: nobody listens there/);
   });
 
-  it('an interface address that the machine does not have: its path says so, the other one works', async () => {
+  it('an interface address missing on the machine: its path reports it, and the other path works', async () => {
     const host = hosts.host();
     const network = await hosts.network(2);
     await startServer(host, network, { volumes: VOLUMES });
@@ -279,7 +279,7 @@ describe('rsiod', () => {
     expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached/);
   });
 
-  it('a wrong key, and an unknown name: the client is told the same, in its status', async () => {
+  it('a wrong key and an unknown name give the client the same status', async () => {
     for (const options of [{ key: 'wrong' }, { node: 'nobody' }, { namespaceid: 201 }]) {
       const host = hosts.host();
       const network = await hosts.network(1);

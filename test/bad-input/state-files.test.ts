@@ -1,5 +1,5 @@
-// What the daemons keep, damaged or written by a newer version: the start is refused in one line that names file, reason and remedy, the
-// file is left as it is, and when it is good again so is everything: not a byte that was written before is lost.
+// State files that are damaged, or written by a newer version: the start is refused in one line with file, reason and remedy, and the file
+// is left unchanged. Once the file is restored, everything works, and no byte that was written before is lost.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -55,7 +55,7 @@ async function expectRefused(program: DaemonProgram, file: string, damage: (good
   writeFileSync(file, good);
 }
 
-it('rssrv: ids of volumes, holders, records of its processes; the client waits meanwhile, and then reads what it wrote', async () => {
+it('rssrv: volume ids, holders, process records; the client waits meanwhile and then reads what it wrote', async () => {
   const { volumesFile, holdersFile, recordsFile } = host.rssrvPaths;
   await expectRefused(
     'rssrv',
@@ -79,7 +79,7 @@ it('rssrv: ids of volumes, holders, records of its processes; the client waits m
   expect((await (await open()).read(0, CONTENT.length)).equals(CONTENT)).toBe(true);
 });
 
-it('rsiod: who it is', async () => {
+it('rsiod: its identity', async () => {
   await host.stop('rsiod');
   await expectRefused(
     'rsiod',

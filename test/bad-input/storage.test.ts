@@ -1,6 +1,6 @@
-// Storage that goes wrong under a running server: full, cut, gone, replaced. The application gets the error that fits, the log names volume,
-// file and remedy, other volumes notice nothing, and when the storage is good again, so is the volume, without anything being restarted.
-// The file systems that are filled are small ones in memory, in a mount namespace of the server's own.
+// Storage that fails under a running server: full, truncated, removed, replaced. The application gets the matching error, and the log names
+// volume, file and remedy. Other volumes are not affected. When the storage recovers, so does the volume, without a restart. The full file
+// systems are small ones in memory, in the server's own mount namespace.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -106,7 +106,7 @@ function atServer(folder: string): string {
   return `/proc/${pid}/root${folder}`;
 }
 
-it('full: what does not fit is ENOSPC, what was written stays, and when there is room again it goes on', async (context) => {
+it('full: writes get ENOSPC, written data stays, and writes continue once there is room', async (context) => {
   context.skip(whyNoDisks !== null, whyNoDisks ?? '');
   const nbd = await attached('full');
   const file = client.file('disk/full.img');
@@ -127,7 +127,7 @@ it('full: what does not fit is ENOSPC, what was written stays, and when there is
   await nbd.verify(7 * MIB, 4096);
 });
 
-it('cut: its I/O waits, nobody opens it, and it goes on when the file is whole and the server is reloaded', async () => {
+it('truncated: its I/O waits and OPEN is refused until the file is complete and the server reloads', async () => {
   const nbd = await attached('cut');
   const file = client.file('storage/cut.img');
   await nbd.verify(0, 65_536);
@@ -149,7 +149,7 @@ it('cut: its I/O waits, nobody opens it, and it goes on when the file is whole a
   nbd.close();
 });
 
-it('gone: who has it open goes on, nobody else opens it, and it is there again when the file is', async () => {
+it('removed: a client that has it open continues, no other client can open it, and it returns with the file', async () => {
   const nbd = await attached('moved');
   const file = client.file('storage/moved.img');
   renameSync(file, `${file}.away`);
@@ -164,7 +164,7 @@ it('gone: who has it open goes on, nobody else opens it, and it is there again w
   expect((await (await attached('moved')).read(0, 4096)).equals(Buffer.alloc(4096, 9))).toBe(true);
 });
 
-it('replaced: who has it open goes on with the first one, and the other is not touched', async () => {
+it('replaced: a client that has it open continues with the first file, and the other file is not touched', async () => {
   const nbd = await attached('replaced');
   const file = client.file('storage/replaced.img');
   renameSync(file, `${file}.away`);
@@ -181,7 +181,7 @@ it('replaced: who has it open goes on with the first one, and the other is not t
   expect((await (await attached('replaced')).read(0, 4096)).equals(Buffer.alloc(4096, 9))).toBe(true);
 });
 
-it("the server's own state has no room: who cannot be kept as a holder opens nothing, who closes is rid of it, all else goes on", async (context) => {
+it("no room for the server's state: a client whose hold cannot be stored opens nothing, CLOSE works, the rest continues", async (context) => {
   context.skip(whyNoDisks !== null, whyNoDisks ?? '');
   (await attached('spare')).close();
   const { holdersFile } = server.rssrvPaths;

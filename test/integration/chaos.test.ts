@@ -1,5 +1,5 @@
-// Real daemons over two paths, each through a chaos proxy: every fault in turn on one of them while fio writes and verifies, then healed.
-// No I/O error, every block as it was written, the states that people see, and both paths back. What is measured is printed.
+// Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed. No
+// I/O error, every block as written, the states that the administrator sees, and both paths back. The test prints its measurements.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -195,7 +195,7 @@ function connectionsAt(address: string, port: number): number {
 }
 
 for (const ordeal of ORDEALS) {
-  it(`one path ${ordeal.fault}: fio goes on and verifies, and the path comes back`, async (context) => {
+  it(`one path ${ordeal.fault}: fio continues and verifies, and the path recovers`, async (context) => {
     await startBoth();
     const fio = verifyingFio(client, context);
     await untilWriting(client, VOLUME, fio);
@@ -218,7 +218,7 @@ for (const ordeal of ORDEALS) {
 }
 
 for (const way of ['toServer', 'toClient'] as const) {
-  it(`a bit flipped ${way} with digest = on: the path is closed and says why, data stays right`, async (context) => {
+  it(`a bit flipped ${way} with digest = on closes the path with the reason, and data stays correct`, async (context) => {
     await startBoth({ digest: 'on' });
     const fio = verifyingFio(client, context);
     await untilWriting(client, VOLUME, fio);
@@ -234,7 +234,7 @@ for (const way of ['toServer', 'toClient'] as const) {
   });
 }
 
-it('a bit flipped without digests stays: nobody notices', async () => {
+it('a bit flipped without digests stays undetected', async () => {
   await startBoth();
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, EXPORT);
   const data = randomBytes(256 * KIB);
@@ -249,7 +249,7 @@ it('a bit flipped without digests stays: nobody notices', async () => {
   expect((await deaths(0)) + (await deaths(1))).toBe(0);
 });
 
-it('both paths silent until both are given up: I/O waits, says so, and goes on', async (context) => {
+it('both paths silent until both are closed: I/O waits, the status says so, and I/O continues', async (context) => {
   await startBoth();
   const fio = verifyingFio(client, context);
   await untilWriting(client, VOLUME, fio);
@@ -270,7 +270,7 @@ it('both paths silent until both are given up: I/O waits, says so, and goes on',
   report('both paths silent until given up', { ...outcome, 'ms until it said so': waitsMs, 'ms until both were back': backMs });
 });
 
-it('a server process and a client daemon stand still for ten seconds: both go on, in the sessions they had', async (context) => {
+it('a server process and a client daemon that are stopped for ten seconds continue in their sessions', async (context) => {
   const venus = hosts.host();
   const file = (name: string, clients: string): Record<string, string> => ({ path: server.file(name), size: '64m', clients });
   await startServer(server, network, { volumes: { oracle: file('oracle.img', 'big-2'), archive: file('archive.img', 'venus') } });

@@ -1,5 +1,5 @@
-// What a person types and sees: the commands' output to the character against one server with two interfaces and three volumes. Only
-// times, instances and path numbers are masked, because they are not ours to choose; all else is written out here.
+// Commands as the administrator types them, with their output to the character, against one server with two interfaces and three volumes.
+// Only times, instances and path numbers are masked, because the test cannot choose them.
 
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';
@@ -71,7 +71,7 @@ const VOLUME_LINES = {
   big: '      1  big              disk         4096 blocks of 4096 bytes\n',
 };
 
-it('rsconfig -q and -qv, where blocks of 4096 bytes are not counted as 512', async () => {
+it('rsconfig -q and -qv do not count blocks of 4096 bytes as 512', async () => {
   const volumes = VOLUME_LINES.oracle + VOLUME_LINES.tvol1 + VOLUME_LINES.big;
   expect(await printed('-q')).toBe(`000 osl\n  clt: big-2\n  srv: 000 big-9\n${volumes}`);
   const addresses = `      addr: ${ends.far[0]} big-9-1\n      addr: ${ends.far[1]} big-9-2\n`;
@@ -147,7 +147,7 @@ osl:big@1
   expect(none.stderr).toBe('rsconfig: No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME\n');
 });
 
-it('one failure does not stop the rest', async () => {
+it('one failure does not stop the rest of a command', async () => {
   const { code, stdout, stderr } = await client.rsconfig('-a', 'nosuch', 'oracle');
   expect({ code, stdout }).toEqual({ code: 1, stdout: `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n` });
   expect(stderr).toMatch(/^rsconfig: .*nosuch.*: .+ \[E_UNKNOWN_VOLUME\]\n$/);
@@ -183,7 +183,7 @@ it('rsconfig -m stats and events', async () => {
   await detachAll();
 });
 
-it('--json of every query can be read by programs and says the same', async () => {
+it('--json of every query is valid JSON with the same content', async () => {
   await client.rsconfigWell('-a', 'oracle');
   const views = ['-q', '-l', '-m status', '-m stats', 'events'];
   for (const view of views) {
@@ -194,7 +194,7 @@ it('--json of every query can be read by programs and says the same', async () =
   expect(detached).toEqual({ outcomes: [{ volume: 'osl:oracle@0', done: true, already: false, device: null, error: null }] });
 });
 
-it('wrong usage ends with 2, and every program has --help and --version', async () => {
+it('wrong usage exits with 2, and every program has --help and --version', async () => {
   expect(await client.rsconfig('-q', '-l')).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('[E_USAGE]') as string });
   expect(await client.rsconfig('-m', 'nothing')).toMatchObject({ code: 2, stdout: '' });
   for (const program of ['rssrv', 'rsiod', 'rsconfig', 'rsclogcat', 'rsslogcat']) {
@@ -204,7 +204,7 @@ it('wrong usage ends with 2, and every program has --help and --version', async 
   }
 });
 
-it('rsclogcat -f follows, rsslogcat -n shows the end', async () => {
+it('rsclogcat -f follows the log, and rsslogcat -n shows its end', async () => {
   const follower = client.beside('rsclogcat', ['-f', '-n', '1']);
   await waitFor(() => follower.stdout() !== '', 10_000, 'rsclogcat prints the last line');
   await client.rsconfigWell('-a', 'oracle');

@@ -1,5 +1,5 @@
-// The client's file among processes: built by verbs from nothing so that rsiod runs on it, and saved by many at once without a
-// loss. What single edits do, and a crash in the middle of saving, is tested in packages/protocol/src/config.
+// The client's file with real processes: commands build it from nothing so that rsiod runs on it, and many commands save it at once without
+// a loss. Single edits, and a crash while saving, are tested in packages/common/src/config.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -11,7 +11,7 @@ const ADDITIONS = 8;
 
 const hosts = useHosts();
 
-it('rsiod runs with two paths on a file that verbs made, and takes what they change', async () => {
+it('rsiod runs with two paths on a file made by commands, and adopts their changes', async () => {
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   await startServer(server, network, { volumes: { tvol1: { type: 'null', size: '1g' } } });
   const port = ['--port', String(network.port)];
@@ -39,7 +39,7 @@ it('rsiod runs with two paths on a file that verbs made, and takes what they cha
   await client.pathsUp(2);
 });
 
-it('of many verbs at once none is lost', async () => {
+it('many commands at once lose no edit', async () => {
   const client = hosts.host();
   const names = Array.from({ length: ADDITIONS }, (_, index) => `if${index}`);
   const results = await Promise.all(names.map((name, index) => client.rsconfig('interface', 'add', name, `127.0.${index}.1`)));

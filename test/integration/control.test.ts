@@ -1,5 +1,5 @@
-// What real daemons answer on the control socket, and what rsconfig prints with --json, against the schemas in docs/json by a validator that
-// knows nothing of ours, and against the shapes to the last field. And what other releases are told.
+// Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks them against the
+// schemas in docs/json, and our shapes check every field. Also what clients of other releases are told.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -85,7 +85,7 @@ it.each(Object.entries(CALLS))('rsconfig --json: %s', async (name, calls) => {
   }
 });
 
-it('every command with --json is tried above', () => {
+it('every command with --json is covered above', () => {
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length);
 });
 
@@ -108,7 +108,7 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = { attach: {
 /** What they answer is seen in test/integration/keeper.test.ts. */
 const ENDING: readonly string[] = ['restart', 'stop'];
 
-it('a daemon that has no keeper is not begun anew, and lives on', async () => {
+it('a daemon without a keeper refuses a restart and continues', async () => {
   const { pid } = await client.call('daemon', {});
   expect(await raw({ id: 1, method: 'restart' })).toMatchObject({
     error: { code: 'E_SYSTEM', message: expect.stringContaining('no keeper') },
@@ -129,7 +129,7 @@ it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) =>
   },
 );
 
-it('a request of another version is refused with both versions, and who the daemon is told all the same', async () => {
+it("a request of another version is refused with both versions and the daemon's identity", async () => {
   expect(await raw({ id: 1, version: 99, method: 'detach', params: { names: [] } })).toMatchObject({
     id: 1,
     error: {
@@ -140,7 +140,7 @@ it('a request of another version is refused with both versions, and who the daem
   expect(await raw({ id: 1, version: 99, method: 'daemon' })).toMatchObject({ result: { program: 'rsiod' } });
 });
 
-it('volumes that wait, and those awaited after a restart, are of the declared shape', async () => {
+it('volumes that wait, or are awaited after a restart, have the declared shape', async () => {
   await client.rsconfigWell('-a', 'oracle');
   await server.stop('rssrv');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');

@@ -1,5 +1,6 @@
-// A file that somebody cuts while rssrv serves it, seen by a program over NBD: it waits, and reads no zeros in place of its data, also after a
-// restart of rssrv, until a person has brought the content back and reloads. Which I/O finds it is files/file-backend.test.ts's.
+// A file that is truncated while rssrv serves it, seen by a program over NBD: its I/O waits, also after a restart of rssrv, and never reads
+// zeros in place of its data, until the administrator restores the content and reloads. See files/file-backend.test.ts for which I/O
+// detects it.
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -13,7 +14,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 20_000;
 
 it(
-  'a file that was cut while it was served does not give zeros for data',
+  'a file that was truncated while it was served never gives zeros for data',
   async () => {
     const { client, server } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
     await client.rsconfigWell('-a', 'oracle');

@@ -1,6 +1,6 @@
-// `npm start` as a stranger runs it: an empty HOME, a temporary folder of its own, hardly any tools. What it prints is looked at, and
-// whatever way it ends, no process, no file, no mount and no loop device of it is left. Its processes are found by TMPDIR, which is each
-// demo's own. Where there can be devices, one demo is shown whole; the one that is ended in the middle has mounts of its own.
+// `npm start` as a new user runs it: an empty HOME, a temporary folder of its own, hardly any tools. The test checks its output. However it
+// ends, it leaves no process, file, mount or loop device behind; its processes are found by TMPDIR, which is unique to each demo. Where
+// devices are possible, one demo runs with all steps; the demo that is interrupted has a mount namespace of its own.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -204,7 +204,7 @@ describe('two demos side by side, with tools and without', () => {
   });
 });
 
-it('Ctrl-C while a file system is mounted leaves nothing, and what has no mkfs is left out with a word', async (context) => {
+it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing mkfs is reported and skipped', async (context) => {
   needFileSystems(context);
   const devices = new DeviceHost(hosts);
   await devices.ready;
@@ -246,7 +246,7 @@ it.each([
   machine.expectNothingLeft();
 });
 
-it('a step that fails is named, both logs are shown, and nothing is left', async () => {
+it('a failed step is named, both logs are shown, and nothing is left behind', async () => {
   const machine = new Machine(folder);
   machine.addTool('nbdcopy', 'echo "no such luck" >&2; exit 3');
   const { code, stdout } = await machine.demo('--once').ended;
@@ -258,7 +258,7 @@ it('a step that fails is named, both logs are shown, and nothing is left', async
   machine.expectNothingLeft();
 });
 
-it('a folder with something in it is no root, and stays as it is', async () => {
+it('a folder that is not empty is refused as a root and stays unchanged', async () => {
   const machine = new Machine(folder);
   const root = path.join(folder, 'root');
   mkdirSync(root);

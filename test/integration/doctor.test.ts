@@ -1,5 +1,5 @@
-// rsconfig doctor on a client in good order, and on prepared faults with real files, servers and daemons: each is named, with where it is
-// and what mends it. Leaves faults of cards and cables to the netlab, and judging alone to the unit tests.
+// rsconfig doctor on a healthy client, and on prepared faults with real files, servers and daemons: it names each fault, its location and
+// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests.
 
 import { chmodSync, utimesSync } from 'node:fs';
 import net from 'node:net';
@@ -57,7 +57,7 @@ function config(options: ClientConfigOptions = {}): string {
   return clientConfig(network, options);
 }
 
-it('a client in good order: exit code 0, nothing but good, and a last line that sums up', async () => {
+it('a healthy client: exit code 0, no finding of a fault, and a last line that sums up', async () => {
   client.writeConfig('rsiod', config());
   await client.start('rsiod');
   await client.pathsUp(2);
@@ -75,13 +75,13 @@ it('fault: no file', async () => {
   expect(found[0]?.remedy).toContain('rsconfig join');
 });
 
-it('fault: lines of the file are wrong', async () => {
+it('fault: invalid lines in the file', async () => {
   const text = config().replace('namespaceid = 200', 'namespaceid = 70000').replace('nodename = big-2', 'nodename = big 2');
   const { code, found } = await examined(text);
   expect([code, ...found.map(({ where }) => where)]).toEqual([1, lineOf(text, 'namespaceid = 70000'), lineOf(text, 'nodename = big 2')]);
 });
 
-it('fault: everybody can read the keys', async () => {
+it('fault: every user can read the keys', async () => {
   client.writeConfig('rsiod', config());
   chmodSync(client.rsiodPaths.configFile, 0o644);
   const { found } = await faults(false);
@@ -90,7 +90,7 @@ it('fault: everybody can read the keys', async () => {
   ]);
 });
 
-it('fault: the server does not accept the key; it is shown to it once only', async () => {
+it('fault: the server does not accept the key, which doctor shows it only once', async () => {
   const text = config({ key: '0xnot-the-key-of-the-lab' });
   const { code, found } = await examined(text);
   expect(code).toBe(1);
@@ -99,7 +99,7 @@ it('fault: the server does not accept the key; it is shown to it once only', asy
   expect(found[0]?.remedy).toContain('[clients]');
 });
 
-it('fault: namespaceid of another namespace', async () => {
+it('fault: the namespaceid of another namespace', async () => {
   const text = config({ namespaceid: 201 });
   const { code, found } = await examined(text);
   expect(code).toBe(1);
@@ -132,7 +132,7 @@ it('fault: nothing listens at the server', async () => {
   expect(found[0]?.remedy).toContain('start rssrv');
 });
 
-it('fault: what takes the connection is no RSIO server', async () => {
+it('fault: the listening program is no RSIO server', async () => {
   const [address = ''] = network.serverAddresses;
   const silent = net.createServer();
   await new Promise<void>((resolve) => silent.listen({ host: address, port: 0 }, resolve));
@@ -148,7 +148,7 @@ it('fault: what takes the connection is no RSIO server', async () => {
   expect(path?.what).toContain('does not answer as an RSIO server');
 });
 
-it('a path that only the server told of is tried too', async () => {
+it('a path that only the server announced is tried too', async () => {
   const [first = '', second = ''] = network.serverAddresses;
   client.writeConfig('rsiod', config({ serverAddresses: [first], defaults: { paths: 'auto' } }));
   const { stdout, stderr } = await client.rsconfig('doctor');
@@ -163,7 +163,7 @@ it('fault: a server interface that no interface of this machine reaches', async 
   expect(found[0]?.what).toContain(`No path goes to ${NOWHERE}: not on a common subnet`);
 });
 
-it('fault: rsiod does not run; and when it does, it has an older file', async () => {
+it('fault: rsiod does not run; once it runs, it has an older file', async () => {
   const { code, found } = await examined(config(), { daemonToo: true });
   expect(code).toBe(1);
   expect(found).toMatchObject([{ object: 'rsiod', what: 'It does not run', commands: [`rsiod --root ${client.root}`] }]);
@@ -177,7 +177,7 @@ it('fault: rsiod does not run; and when it does, it has an older file', async ()
   expect(later.found[0]?.what).toContain('It works with an older file');
 });
 
-it('fault: others may command rsiod', async () => {
+it('fault: other users may control rsiod', async () => {
   client.writeConfig('rsiod', config());
   await client.start('rsiod');
   await client.pathsUp(2);

@@ -1,5 +1,6 @@
-// Nothing acknowledged is lost, with real processes: a server that is killed, replaced by another build, crashes with its machine, or whose
-// storage fails, under fio with verification and a judge that knows every sector. Each strike twice; many more in `npm run restarts`.
+// No acknowledged write is lost, with real processes: a server that is killed, replaced by another build, crashes with its machine, or
+// whose storage fails. The judges are fio with verification and a check that knows every sector. Twice each; `npm run restarts` runs many
+// more.
 
 import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';
@@ -28,22 +29,18 @@ function expectAllThere(what: string, { outages, breaches, judgedIos, fioReadBac
   report(what, { 'ms from up to the first I/O': afterUp, judgedIos, fioReadBack, replays, flushErrors });
 }
 
-it(
-  'a server that is killed, and one that another build replaces: no I/O error, and all that was acknowledged is there',
-  PATIENT,
-  async (context) => {
-    needFio(context);
-    const stage = await Stage.set(hosts, { ...BOTH_FLUSH, ...SOON });
-    const build = OtherBuild.make(hosts);
-    await kill(stage);
-    await replace(stage, build, 'SIGTERM');
-    await kill(stage);
-    await replace(stage, build, 'SIGKILL');
-    expectAllThere('rssrv killed and replaced', await stage.end());
-  },
-);
+it('a server that is killed or replaced by another build causes no I/O error and loses no acknowledged write', PATIENT, async (context) => {
+  needFio(context);
+  const stage = await Stage.set(hosts, { ...BOTH_FLUSH, ...SOON });
+  const build = OtherBuild.make(hosts);
+  await kill(stage);
+  await replace(stage, build, 'SIGTERM');
+  await kill(stage);
+  await replace(stage, build, 'SIGKILL');
+  expectAllThere('rssrv killed and replaced', await stage.end());
+});
 
-it('a server machine that crashes: what was not flushed is sent again by its client', PATIENT, async (context) => {
+it('after a crash of the server machine the client sends unflushed writes again', PATIENT, async (context) => {
   needFio(context);
   const stage = await Stage.set(hosts, { keys: FORGETFUL, ...BOTH_FLUSH, ...SOON });
   for (const seed of CRASHES) await crashUnflushed(stage, seed);

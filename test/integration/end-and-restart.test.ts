@@ -1,5 +1,5 @@
-// Daemons that end and come back under I/O: told to, killed, or alone among their processes. What the client's user sees is a pause, and
-// what is left behind is nothing. fio is the judge: no I/O error, every block as it was written.
+// Daemons that end and come back under I/O: stopped, killed, or without their other processes. The client's applications see a pause, and
+// nothing is left behind. The judge is fio: no I/O error, every block as written.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ async function waitsForServer(): Promise<void> {
   await waitFor(async () => (await client.call('status', {})).waiting.length === 1, 10_000, 'The volume waits');
 }
 
-it('rssrv told to end does so at once although a client has a session, and leaves nothing', async () => {
+it('rssrv ends at once although a client has a session, and leaves nothing behind', async () => {
   const elapsedMs = await server.stop('rssrv');
   expect(elapsedMs).toBeLessThan(PROMPT_MS);
   expect(server.processes()).toEqual([]);
@@ -43,7 +43,7 @@ it('rssrv told to end does so at once although a client has a session, and leave
   report('SIGTERM of rssrv', { 'ms until it was gone': elapsedMs });
 });
 
-it('rssrv restarted under fio: what was begun is answered and flushed, the client waits, says so, and goes on', async (context) => {
+it('restart of rssrv under fio: requests in progress are answered and flushed, the client waits, reports it, and continues', async (context) => {
   needFio(context);
   const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
@@ -63,7 +63,7 @@ it('rssrv restarted under fio: what was begun is answered and flushed, the clien
   report('rssrv restarted', { 'ms until it was gone': endedMs, 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });
 });
 
-it('rssrv killed alone under fio: its processes end, a new one starts, the client goes on', async (context) => {
+it('kill of the listener alone under fio: its processes end, a new one starts, and the client continues', async (context) => {
   needFio(context);
   const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
@@ -78,7 +78,7 @@ it('rssrv killed alone under fio: its processes end, a new one starts, the clien
   report('rssrv killed', { 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });
 });
 
-it('rsiod told to end releases its volumes and leaves nothing', async () => {
+it('rsiod releases its volumes when it is stopped, and leaves nothing behind', async () => {
   const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   expect(await venus.rsconfigWell('-qvv')).toContain('holder: big-2');
@@ -92,7 +92,7 @@ it('rsiod told to end releases its volumes and leaves nothing', async () => {
   report('SIGTERM of rsiod', { 'ms until it was gone': elapsedMs });
 });
 
-it('rsiod killed and started again replaces its old instance and attaches again', async (context) => {
+it('a killed and restarted rsiod replaces its old instance and attaches its volumes again', async (context) => {
   needFio(context);
   const worker = server.worker('big-2');
   await client.kill('rsiod');
@@ -109,13 +109,13 @@ it('rsiod killed and started again replaces its old instance and attaches again'
   expect(verifyReads).toBeGreaterThan(100);
 });
 
-it('rsiod told to end takes its server process with it', async () => {
+it('stopping rsiod ends its server process', async () => {
   const worker = server.worker('big-2');
   await client.stop('rsiod');
   await waitFor(() => !existsSync(`/proc/${worker}`), PROMPT_MS, 'The server process of a client that said BYE is gone');
 });
 
-it('rsiod told to end while I/O waits for a server that is gone answers it with an error and ends', async (context) => {
+it('stopping rsiod while I/O waits for a lost server answers the I/O with an error', async (context) => {
   needFio(context);
   const fio = startFio(client, EXPORT);
   await untilWriting(client, VOLUME, fio);
@@ -128,7 +128,7 @@ it('rsiod told to end while I/O waits for a server that is gone answers it with 
   report('SIGTERM of rsiod with I/O that waits', { 'ms until it was gone': elapsedMs });
 });
 
-it('what a person has detached stays so when the server comes back, although the file wants it attached at the start', async () => {
+it('a volume that the administrator detached stays detached when the server returns, even if the file attaches it at start', async () => {
   await client.stop('rsiod');
   await startClient(client, network, { defaults: { attach: 'all' } });
   await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'The volume is attached at the start');

@@ -1,5 +1,5 @@
-// rsconfig explore against real servers on 127/8: the table, signatures, silence, and what else is noticed. Every command names the
-// interfaces it may use, so that nothing leaves this machine.
+// rsconfig explore against real servers on 127.0.0.0/8: the table, signatures, silence, and remarks. Every command names the interfaces
+// that it may use, so that no packet leaves this machine.
 
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -50,7 +50,7 @@ it('--json says what was asked, found and noticed', async () => {
   expect([found.asked.length, found.servers[0]?.interfaces.length, found.findings]).toEqual([2, 2, []]);
 });
 
-it('with a namespacekey an unsigned answer is not believed, and the reason is said', async () => {
+it('with a namespacekey an unsigned answer is rejected with the reason', async () => {
   const keyFile = client.file('namespacekey');
   writeFileSync(keyFile, 'a-key-the-server-has-not\n', { mode: 0o600 });
   const { code, stdout, stderr } = await explore('--namespacekey-file', keyFile, network.serverAddresses[0] ?? '');
@@ -59,7 +59,7 @@ it('with a namespacekey an unsigned answer is not believed, and the reason is sa
   expect(stderr).toMatch(/No server answered on lo \(127\.[\d.]+\), lo .* \[E_UNREACHABLE\]\n$/);
 });
 
-it('nobody there: exit code 1, on which interfaces was asked, and what each address did', async () => {
+it('no server answers: exit code 1, the interfaces that asked, and the result of each address', async () => {
   const [first = ''] = network.clientAddresses();
   const { code, stdout, stderr } = await client.rsconfig(
     'explore',

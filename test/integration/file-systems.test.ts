@@ -1,6 +1,6 @@
-// XFS and ext4 on block devices of attached volumes: a tree is kept, what is deleted and trimmed frees the server's disk, and a volume that
-// grows under load makes room in the mounted file system. What else is done to the devices is in block-door.test.ts.
-// Skipped where there are no devices or the file system is missing. Whatever fails, load and mount are ended in order.
+// XFS and ext4 on block devices of attached volumes: a tree is kept, deleting and trimming frees the server's disk, and a volume that grows
+// under load enlarges the mounted file system. Other uses of devices are in block-devices.test.ts. Skipped without devices or the file
+// system. Whatever fails, the load and the mount end in order.
 
 import { spawnSync } from 'node:child_process';
 import { readlinkSync, statSync } from 'node:fs';

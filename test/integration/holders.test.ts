@@ -1,5 +1,5 @@
-// Two clients and one volume: who may have it, what the other is told, and how several may have it at a time.
-// Holds that outlive their client are in end-and-restart.test.ts.
+// Two clients and one volume: which client may have it, what the other one is told, and how several can share it. Holds that outlive their
+// client are in end-and-restart.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -29,7 +29,7 @@ beforeEach(async () => {
   network = await hosts.network(2);
 });
 
-it('a volume in use is refused to a second client, naming holder, address and since when', async () => {
+it('a volume in use is refused to a second client with the holder, its address and since when', async () => {
   await startAll('no');
   await first.rsconfigWell('-a', 'oracle');
   const [, address, since] = /holder: big-2 (\S+) since (\S+ \(GMT\))/.exec(await first.rsconfigWell('-qvv')) ?? [];
@@ -47,7 +47,7 @@ it('a volume in use is refused to a second client, naming holder, address and si
   expect(await second.rsconfigWell('-a', 'oracle')).toContain(`${VOLUME} attached`);
 });
 
-it('several clients may read one volume, and nobody may write it meanwhile', async (context) => {
+it('several clients may read one volume, and no client may write it meanwhile', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   await startAll('no');
   await first.rsconfigWell('-a', 'oracle', '--read-only');
@@ -63,7 +63,7 @@ it('several clients may read one volume, and nobody may write it meanwhile', asy
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('venus') as string });
 });
 
-it('a shared volume is written by both, and each sees what the other wrote', async (context) => {
+it("two clients write a shared volume, and each sees the other's writes", async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   await startAll('yes');
   await first.rsconfigWell('-a', 'oracle');

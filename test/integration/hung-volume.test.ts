@@ -1,5 +1,5 @@
-// One volume whose storage hangs beside one that is well, of one client: detaching the hung one by force stops nobody else, its hold is kept
-// until its storage has answered, and then it can be attached again with what was acknowledged.
+// One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. Its hold
+// stays until its storage has answered; then it can be attached again, with every acknowledged write.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -16,7 +16,7 @@ const DEADLINE_MS = 120_000;
 
 const hosts = useHosts();
 
-it('-d --force of a volume that hangs does not stop the other volume of the client', async () => {
+it("-d --force of a hung volume does not stop the client's other volume", async () => {
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const pause = server.file('hangs');
   const hung = { path: server.file('hung.img'), size: '16m', 'test-pause': pause };

@@ -1,5 +1,5 @@
-// rsconfig join on an empty root and on one that has something: the file it writes byte for byte, the client that works afterwards, and
-// every way in which nothing is written. Interfaces are named, so that nothing leaves this machine; real cards are the netlab's.
+// rsconfig join on an empty root and on a configured one: the file that it writes byte for byte, the client that works afterwards, and
+// every case in which it writes nothing. Interfaces are named, so that no packet leaves this machine; real cards are in the netlab.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -63,7 +63,7 @@ function expectedFile({ network }: Scene): string {
   return sampleRscltcfg({ near, far, port: network.port, node: NODE, key: keyOf(NODE) });
 }
 
-it('makes a working client of an empty root in one command', async () => {
+it('turns an empty root into a working client with one command', async () => {
   const all = await scene();
   const { code, stdout, stderr } = await join(all, {});
   expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
@@ -76,7 +76,7 @@ it('makes a working client of an empty root in one command', async () => {
   expect(await all.client.rsconfigWell('-a')).toContain('osl:oracle@0 attached');
 });
 
-it('--no-start only writes the file, which is right', async () => {
+it('--no-start only writes the file, which is valid', async () => {
   const all = await scene();
   expect(await join(all, {}, '--no-start')).toMatchObject({ code: 0 });
   expect(existsSync(all.client.rsiodPaths.pidFile)).toBe(false);
@@ -84,7 +84,7 @@ it('--no-start only writes the file, which is right', async () => {
   await all.client.pathsUp(2);
 });
 
-it('a client that runs takes a second interface up without a restart; joining once more adds nothing', async () => {
+it('a running client adopts a second interface without a restart; joining once more adds nothing', async () => {
   const all = await scene();
   const first = await join(all, { interfaces: 1 });
   expect(first).toMatchObject({ code: 0 });
@@ -102,7 +102,7 @@ it('a client that runs takes a second interface up without a restart; joining on
   expect(fileOf(all)).toBe(text);
 });
 
-it('where exploration is signed, the namespacekey is written too', async () => {
+it('with signed exploration the namespacekey is written too', async () => {
   const signed = (text: string): string =>
     text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = signed\nnamespacekey = secret-of-osl');
   const all = await scene(signed);
@@ -112,7 +112,7 @@ it('where exploration is signed, the namespacekey is written too', async () => {
   expect(fileOf(all)).toContain('namespacekey  = secret-of-osl\n');
 });
 
-it('of two servers in the namespace the one that accepts the key is joined, the other named; exit code 1', async () => {
+it('of two servers in the namespace it joins the one that accepts the key and names the other; exit code 1', async () => {
   const all = await scene();
   const other = hosts.host();
   const { network } = all;
@@ -153,7 +153,7 @@ async function relay({ network }: Scene, address: string): Promise<void> {
   hosts.onClean(() => ear.close());
 }
 
-it('an address at which somebody only passes on what the server says is named and not written', async () => {
+it("an address that only relays the server's answers is named and not written", async () => {
   const all = await scene();
   const address = all.network.subnets[0]!.address(66);
   await relay(all, address);
@@ -165,14 +165,14 @@ it('an address at which somebody only passes on what the server says is named an
 describe('a server that answers no exploration', () => {
   const silent = (text: string): string => text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = no');
 
-  it('is joined with --id, by what a login tells of its interfaces', async () => {
+  it('is joined with --id, by the interfaces that a login shows', async () => {
     const all = await scene(silent);
     expect(await join(all, {}, '--id', '200', '--label', 'osl')).toMatchObject({ code: 0 });
     expect(fileOf(all)).toBe(expectedFile(all));
     await all.client.pathsUp(2);
   });
 
-  it('without --id it names its own, and nothing is written', async () => {
+  it('without --id the error names the namespaceid that the server serves, and nothing is written', async () => {
     const all = await scene(silent);
     const { code, stderr } = await join(all, {});
     expect(code).toBe(1);
@@ -184,7 +184,7 @@ describe('a server that answers no exploration', () => {
 });
 
 describe('nothing is written', () => {
-  it('when the key is wrong: the server is told it once, and says no more than that', async () => {
+  it('if the key is wrong, which is tried once and reported only as wrong', async () => {
     const all = await scene();
     const { code, stderr } = await join(all, { key: '0xnot-the-key' });
     expect(code).toBe(1);
@@ -194,7 +194,7 @@ describe('nothing is written', () => {
     expect(all.server.log('rssrv').match(/wrong key for node big-2/g)).toHaveLength(1);
   });
 
-  it('when nobody is there: each interface that was tried is named', async () => {
+  it('if no server answers: each interface that was tried is named', async () => {
     const all = await scene();
     const port = await freePort(all.network.serverAddresses[0] ?? '');
     const { code, stderr } = await join(all, { port });
@@ -204,7 +204,7 @@ describe('nothing is written', () => {
     expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
   });
 
-  it('when the file has the namespace with another key; comments and spacing stay', async () => {
+  it('if the file has the namespace with another key; comments and spacing stay', async () => {
     const all = await scene();
     const text = `# by hand\n[namespace mine]\nnamespaceid=200\nnodename=${NODE}\nnodekey=0xanother\n`;
     all.client.writeConfig('rsiod', text);

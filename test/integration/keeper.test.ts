@@ -1,6 +1,6 @@
-// rsiod's working process is killed, begins anew or goes for good while its devices are in use: a file system is mounted, fio writes and
-// verifies. What single requests are answered is in fuse/fuse-session.test.ts. Skipped where there can be no devices, or where the kernel
-// cannot give requests once more.
+// rsiod's child process is killed, restarted or stopped for good while its devices are in use: a file system is mounted, fio writes and
+// verifies. Answers to single requests are in fuse/fuse-session.test.ts. Skipped where devices are impossible, or where the kernel cannot
+// send outstanding requests again.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
@@ -66,7 +66,7 @@ function needResend(context: TestContext): void {
 }
 
 it(
-  'a mounted file system and fio notice nothing of a working process that is killed again and again, or begins anew, nor of all the rest',
+  "a mounted file system and fio notice no kill and no restart of rsiod's child process",
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -137,7 +137,7 @@ it(
 );
 
 it(
-  'devices wait for a server that is away when their process dies; given up, or stopped, they are taken away, and what uses them gets errors',
+  'devices wait for a lost server when their process dies; after a detach or a stop they are removed, and users get errors',
   async (context) => {
     needDevices(context);
     needResend(context);

@@ -1,6 +1,6 @@
-// Processes of a server killed in every combination under verified I/O, and rssrv started again at once: never do two processes serve the
-// volume, the client's I/O goes on without an error, and when all has ended nothing is left. Single kills are in end-and-restart.test.ts
-// and worker-killed.test.ts.
+// Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
+// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. Single kills are in
+// end-and-restart.test.ts and worker-killed.test.ts.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
@@ -112,7 +112,7 @@ it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
   await expectNothingLeft();
 });
 
-it('the helper that makes holes is killed: zeros are written instead, and I/O goes on', async (context) => {
+it('when the range helper is killed, zeros are written instead, and I/O continues', async (context) => {
   needFio(context);
   needTool(context, 'qemu-io', 'qemu-utils');
   const pid = worker();

@@ -1,5 +1,5 @@
-// rsiod with as many servers and interfaces as it may have: 256 scripted servers with 8 interfaces each, which is 2,048 paths. What the
-// outputs make of positions past 99 and 999, and that the client stays alive under its own heartbeats.
+// rsiod with the maximum of servers and interfaces: 256 scripted servers with 8 interfaces each, which is 2,048 paths. How outputs show
+// positions past 99 and 999, and that the client survives its own heartbeats.
 
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// A real pair of daemons and NBD clients that ask for any range of bytes, at the same time and within the same blocks; and what becomes of the
-// replay log of a volume that nobody flushes. The rules themselves are tested without processes: byte-ranges.test.ts, log-total.test.ts.
+// Real daemons and NBD clients that use arbitrary byte ranges at the same time, within the same blocks. Also the replay log of a volume
+// that is never flushed. The rules themselves are tested without processes: byte-ranges.test.ts, log-total.test.ts.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -19,7 +19,7 @@ const TRIMMED_MS = 10_000;
 const hosts = useHosts();
 
 it(
-  'four connections write bytes of the same blocks of 4096 at the same time: none is lost; then the log empties by itself, within its total',
+  'four connections write bytes of the same 4096-byte blocks: none is lost, and the replay log empties itself within its total',
   async () => {
     const [host, network] = [hosts.host(), await hosts.network(2)];
     await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '64m', blocksize: '4096' } } });
@@ -54,7 +54,7 @@ it(
 );
 
 it(
-  'bytes of a block from two connections, and the whole block from a third, at the same time: what was written around the bytes is never lost',
+  'two connections write bytes of a block and a third the whole block: no write around the bytes is lost',
   async () => {
     const [host, network] = [hosts.host(), await hosts.network(2)];
     await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: '4m', blocksize: '4096' } } });

@@ -1,5 +1,5 @@
-// Paths follow: the server's interfaces as its file changes, and the client's own, while I/O goes on. Real processes on loopback addresses.
-// What becomes of interfaces that lose their address or carrier needs network namespaces: test/netlab.
+// Paths follow the interfaces: the server's as its file changes, and the client's own, while I/O continues. Real processes on loopback
+// addresses. Interfaces that lose their address or carrier need network namespaces: test/netlab.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -114,8 +114,8 @@ async function deaths(): Promise<number> {
   return paths.reduce((sum, path) => sum + path.deaths, 0);
 }
 
-describe('the server reads its file anew', () => {
-  it('an interface that comes becomes a path of a running client and carries I/O; one that goes is retired; no I/O fails', async () => {
+describe('the server reloads its file', () => {
+  it('a new interface becomes a path of a running client and carries I/O, a removed one is retired, and no I/O fails', async () => {
     await startServer(server, part(0, 1), { volumes: VOLUMES });
     await startClient(clientFile(network, part(0, 1)), 2);
     const io = await steadyIo();
@@ -145,7 +145,7 @@ describe('the server reads its file anew', () => {
     expect(await client.rsconfigWell('events')).toMatch(/path if1 \S+: connected -> retired: server big-9 does not list it any more/);
   });
 
-  it('all interfaces but one that the client does not know go at once: I/O waits for nobody', async () => {
+  it('all interfaces but one that the client does not know are removed at once: no I/O waits', async () => {
     await startServer(server, part(0), { volumes: VOLUMES });
     await startClient(clientFile(network, part(0)), 1);
     const io = await steadyIo();
@@ -161,8 +161,8 @@ describe('the server reads its file anew', () => {
   });
 });
 
-describe('the client reads its file anew', () => {
-  it('interfaces, sections and values come and go, and no I/O fails', async () => {
+describe('the client reloads its file', () => {
+  it('interfaces, sections and values are added and removed, and no I/O fails', async () => {
     await startServer(server, network, { volumes: VOLUMES });
     await startClient(clientFile(part(0), part(0)), 1);
     const io = await steadyIo();
@@ -190,7 +190,7 @@ describe('the client reads its file anew', () => {
     expect(await client.rsconfigWell('events')).toMatch(/server big-9-2 of namespace osl: - -> added: The configuration was read anew/);
   });
 
-  it('what is wrong, or cannot change, is refused with a word why, and everything goes on as it was', async () => {
+  it('an invalid or impossible change is refused with the reason, and everything stays as it was', async () => {
     await startServer(server, network, { volumes: VOLUMES });
     const file = clientFile(network, network);
     await startClient(file, 3);
@@ -223,7 +223,7 @@ describe('the client reads its file anew', () => {
     expect(await client.rsconfigWell('events')).toMatch(/configuration: read -> refused: Namespace osl cannot be removed/);
   });
 
-  it('a namespace goes when nothing of it is attached, and comes back; what is to be attached is', async () => {
+  it('a namespace without attached volumes is removed and added again, and its volumes are attached', async () => {
     await startServer(server, part(0), { volumes: VOLUMES });
     const file = clientFile(part(0), part(0));
     await startClient(file, 1);
@@ -245,7 +245,7 @@ describe('the client reads its file anew', () => {
 });
 
 describe('rsconfig -m test', () => {
-  it('measures every path, learned ones too, beside the I/O that goes on', async () => {
+  it('measures every path, including learned ones, beside ongoing I/O', async () => {
     await startServer(server, part(0, 1), { volumes: VOLUMES });
     await startClient(clientFile(part(0, 1), part(0)), 2);
     const io = await steadyIo();
@@ -269,7 +269,7 @@ describe('rsconfig -m test', () => {
     expect(await client.rsconfigWell('-m', 'test', 'if1')).toMatch(/^if1 -> \S+ +big-9 /m);
   });
 
-  it('says why a path cannot be used', async () => {
+  it('gives the reason why a path cannot be used', async () => {
     await startServer(server, part(0), { volumes: VOLUMES });
     client.writeConfig('rsiod', clientFile(part(0, 1), part(0, 1)).replace(/^nodekey = .*$/m, 'nodekey = not-the-key-of-big-2'));
     await client.start('rsiod');
@@ -280,7 +280,7 @@ describe('rsconfig -m test', () => {
   });
 });
 
-it('the monitor of interfaces ends with rsiod, also when that is killed', async (context) => {
+it('the monitor of interfaces ends with rsiod, even if rsiod is killed', async (context) => {
   needTool(context, 'ip', 'iproute2');
   const programs = (): string[] => client.processes().map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
   for (const how of ['stop', 'kill'] as const) {

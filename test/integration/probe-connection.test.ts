@@ -1,5 +1,5 @@
-// Probe connections of a raw client to a real rssrv, while a client of the same node is attached and at work: the probe measures, and
-// nothing of the client's is touched by it.
+// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and
+// affects nothing of the client.
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -71,7 +71,7 @@ function picture(): Record<string, unknown> {
   return { sessions, holders: readFileSync(server.rssrvPaths.holdersFile, 'utf8'), processes: new Set(server.processes()) };
 }
 
-it('measures beside an attached client of the same node, whose session, worker, holds and I/O do not notice', async () => {
+it('a probe beside an attached client of the same node affects neither its session, worker, holds nor I/O', async () => {
   const client = hosts.host();
   await startClient(client, network);
   await client.rsconfigWell('-a', 'oracle');
@@ -109,12 +109,12 @@ it('measures beside an attached client of the same node, whose session, worker, 
   report('probe beside I/O', { 'MiB/s read': readRate / MIB, 'MiB/s written': writeRate / MIB, 'longest I/O, ms': longestMs });
 });
 
-it('with digests too', async () => {
+it('measures with digests too', async () => {
   const client = await RawClient.connect(at(), identity([FEATURE.DIGEST, FEATURE.PROBE]));
   expect((await client.greet()).features).toEqual([FEATURE.DIGEST, FEATURE.PROBE]);
 });
 
-it('is agreed only with who offers it', async () => {
+it('is agreed only with a client that offers it', async () => {
   const client = await RawClient.connect(at(), identity([]));
   expect((await client.greet()).features).toEqual([]);
 });
@@ -129,12 +129,12 @@ describe('refused', () => {
     await session.open('oracle');
   });
 
-  it('a wrong key, in the usual words', async () => {
+  it('a wrong key, with the usual text', async () => {
     const wrong = { ...identity(), nodekey: '0xanother-secret-of-somebody' };
     await expect(RawClient.login(at(), wrong)).rejects.toMatchObject({ code: 'E_AUTH' });
   });
 
-  it('more than there may be at one time; when one has ended there is room again', async () => {
+  it('more probes than permitted at one time; once one has ended there is room again', async () => {
     const nodes = Array.from({ length: PROBE_CONNECTIONS_MAX }, (_, index) => (index < PROBES_PER_NODE_MAX ? 'big-2' : 'venus'));
     const probes = await Promise.all(nodes.map((node) => probe(node)));
     await expect(probe('mars')).rejects.toMatchObject({ code: 'E_LIMIT', message: expect.stringContaining(': 4 probes are under way') });
@@ -142,7 +142,7 @@ describe('refused', () => {
     await waitFor(() => probe('mars').then(() => true), 5_000, 'There is room again');
   });
 
-  it('more than one node may have at one time, and no others', async () => {
+  it('more probes than one node may have at one time; other nodes are not affected', async () => {
     const [first] = await Promise.all(Array.from({ length: PROBES_PER_NODE_MAX }, () => probe('big-2')));
     await expect(probe('big-2')).rejects.toMatchObject({
       code: 'E_LIMIT',
@@ -154,7 +154,7 @@ describe('refused', () => {
   });
 });
 
-it('a request for a volume ends it, and only it', async () => {
+it('a request for a volume ends this probe only', async () => {
   const session = await RawClient.login(at(), { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
   const { handle } = await session.open('oracle');
   const client = await probe();
@@ -164,7 +164,7 @@ it('a request for a volume ends it, and only it', async () => {
   await session.verify(handle, 0, 8);
 });
 
-it('the end of the server is said to it', async () => {
+it('the server announces its end to a probe', async () => {
   const client = await probe();
   await Promise.all([server.stop('rssrv'), expect(client.farewell()).resolves.toMatchObject({ code: 'E_SHUTTING_DOWN' })]);
 });

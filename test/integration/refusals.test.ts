@@ -1,5 +1,5 @@
-// What goes wrong before any I/O, and what a person is told: at the prompt, in `-m status -v` and in both logs. From outside, a wrong key
-// and an unknown name look alike; the server's log tells them apart.
+// Failures before any I/O, and what the administrator is told: at the prompt, in `-m status -v` and in both logs. To the client, a wrong
+// key and an unknown name look alike; the server's log distinguishes them.
 
 import net from 'node:net';
 import { expect, it } from 'vitest';
@@ -15,7 +15,7 @@ const UP_WITHOUT_SERVER_MS = 15_000;
 const hosts = useHosts();
 const memory = { oracle: { type: 'memory', size: '1m' } };
 
-it('a second daemon on one root is refused, and the first goes on', async () => {
+it('a second daemon on one root is refused, and the first one continues', async () => {
   const [host, network] = [hosts.host(), await hosts.network(1)];
   await startServer(host, network, { volumes: memory });
   await startClient(host, network);
@@ -35,7 +35,7 @@ it('rsconfig without rsiod says how to start it', async () => {
   expect(stderr).toMatch(/^rsconfig: rsiod does not run.*: start it with: rsiod .*\[E_NOT_RUNNING\]\n$/);
 });
 
-it('an rssrv whose address is taken says which and ends, leaving nothing', async () => {
+it('an rssrv whose address is in use names the address and ends, leaving nothing behind', async () => {
   const [one, two, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   await startServer(one, network, { volumes: memory });
   two.writeConfig('rssrv', serverConfig(network, { volumes: memory }));
@@ -89,7 +89,7 @@ it('wrong key, unknown name and wrong namespaceid have a clear reason on both si
   report('refusals', { 'wrong key': errors[0] ?? '', 'wrong namespaceid': errors[2] ?? '' });
 });
 
-it('rsiod before a server that takes connections and says nothing comes up all the same', async () => {
+it('rsiod comes up although a server accepts connections and sends nothing', async () => {
   const [client, network] = [hosts.host(), await hosts.network(1)];
   const silent = net.createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => silent.listen({ host: network.serverAddresses[0], port: network.port }, resolve));
@@ -102,7 +102,7 @@ it('rsiod before a server that takes connections and says nothing comes up all t
   report('rsiod before a silent server', { 'ms until the prompt': elapsedMs });
 });
 
-it('rsiod without a server in reach comes up with a warning, and connects when one appears', async () => {
+it('rsiod without a reachable server comes up with a warning, and connects when one appears', async () => {
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   client.writeConfig('rsiod', clientConfig(network));
   const { code, stderr, elapsedMs } = await client.tryStart('rsiod');

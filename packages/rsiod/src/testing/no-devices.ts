@@ -1,5 +1,5 @@
 // A client without devices, for tests of attaching that have no machine to make them on.
-// Leaves devices themselves to test/integration/block-door.test.ts.
+// Leaves devices themselves to test/integration/block-devices.test.ts.
 
 import type { VolumeDevices } from '../volumes/frontend-volume.ts';
 

@@ -1,6 +1,6 @@
 // One connection from its first byte to its end, over a transport and a volume in memory whose turns the test decides. The oracles: an
 // NBD client written apart from the server's codec, and the volume's own content and record of what it was asked.
-// Leaves real sockets to nbd-door.test.ts.
+// Leaves real sockets to nbd-frontend.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 // Looks at the machine that are shared: how many are made, and that none is older than the question.
-// What is seen is in test/integration/block-door.test.ts.
+// What is seen is in test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
 import { Shared } from './shared.ts';

@@ -1,6 +1,6 @@
-// Block and raw devices of attached volumes, with the machine's own tools: file systems, dd, fio; what is refused, and what a crash leaves.
-// What each request of the kernel is answered is in fuse/fuse-session.test.ts, and what cannot be had in test/bad-input/devices.test.ts.
-// Skipped where there is no /dev/fuse or no loop device. Every program that touches a device is a child with a time-out.
+// Block and raw devices of attached volumes with the machine's own tools (file systems, dd, fio): what is refused, what a crash leaves.
+// Answers to single kernel requests are in fuse/fuse-session.test.ts, missing devices in test/bad-input/devices.test.ts. Skipped without
+// /dev/fuse or loop devices. Every program that touches a device is a child process with a time-out.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -69,7 +69,7 @@ if (mode === 'write') for (let at = 0; at < ${WRITERS}; at++) write().catch(({ c
 const hosts = useHosts();
 
 it(
-  'a file system on the block device keeps a tree, the raw device is the same volume, and detaching leaves nothing behind',
+  'a file system on the block device keeps a tree, the raw device shows the same volume, and detach leaves nothing behind',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -106,7 +106,7 @@ it(
 );
 
 it(
-  'a process that has a device open is named, and --force takes it away all the same: its I/O fails, and nothing hangs',
+  'a busy device names its users; --force removes it, so that their I/O fails and nothing hangs',
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'block');
@@ -137,7 +137,7 @@ it(
 );
 
 it(
-  'a file system that is mounted while its volume is detached by force has written what it had, and is dead from then on',
+  'a mounted file system writes its data before a detach by force, and fails from then on',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -157,7 +157,7 @@ it(
 );
 
 it(
-  'a volume that another client takes: what has its device open gets an error at once, and the device is taken away',
+  'when another client takes a volume over, users of its device get an error at once, and the device is removed',
   async (context) => {
     needDevices(context);
     needTool(context, 'fio', 'fio');
@@ -177,7 +177,7 @@ it(
 );
 
 it(
-  'two volumes of one name in two namespaces: one has the place, the other is refused until it is given a place of its own',
+  'of two volumes with one name in two namespaces, the second is refused until it gets a path of its own',
   async (context) => {
     needDevices(context);
     const { devices, host, network, raw } = await DeviceScene.begin(hosts, 'raw');
@@ -211,7 +211,7 @@ it(
 );
 
 it(
-  'kill -9 of all of rsiod under busy file systems: errors, no hang; the next one takes away what is its own, and all that was synced is there',
+  'kill -9 of all of rsiod under busy file systems gives errors and no hang; the next rsiod cleans up, synced data is kept',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.xfs', 'xfsprogs');
@@ -279,7 +279,7 @@ it(
 );
 
 it(
-  'a server that crashes is not noticed by fio, and neither is growth, which both devices show; stopping rsiod takes them away',
+  'fio does not notice a crash of the server; both devices show growth; stopping rsiod removes them',
   async (context) => {
     needDevices(context);
     needTool(context, 'fio', 'fio');
@@ -316,7 +316,7 @@ it(
 );
 
 it(
-  'what is in the way is named: a node, a mount; a loop device taken away by hand; a read-only volume; blocks of 4096 bytes',
+  'obstacles are named: a node, a mount, a loop device removed by hand, a read-only volume, blocks of 4096 bytes',
   async (context) => {
     needDevices(context);
     needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -363,7 +363,7 @@ it(
 );
 
 it(
-  'no path: what reads can be interrupted, what writes gets EIO when the stall policy ends, and the device goes on when a path is back',
+  'without a path, reads can be interrupted, writes get EIO when the stall policy ends, and the device recovers with a path',
   async (context) => {
     needDevices(context);
     const scene = await DeviceScene.begin(hosts, 'raw', { defaults: { stall: 'forever' } });
