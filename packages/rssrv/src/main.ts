@@ -14,10 +14,10 @@ import { loggedWork, runService, reportCrash, warner } from '@rsio/common/daemon
 import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
 import { nameProcess } from '@rsio/common/daemon/process-name';
 import { plural } from '@rsio/common/lib/units';
-import { missingSentence } from './listener/listening-sockets.ts';
+import { addressMissingText } from './listener/listening-sockets.ts';
 import { Listener } from './listener/listener.ts';
-import { openFilesDoubt, openFilesLimit } from './listener/descriptor-limit.ts';
-import { missingAddresses, volumeDoubts } from './listener/environment-check.ts';
+import { openFilesWarning, openFilesLimit } from './listener/descriptor-limit.ts';
+import { missingAddresses, volumeWarnings } from './listener/environment-check.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
 
@@ -31,10 +31,10 @@ Returns to the prompt once it listens.
 
 interface ServeOptions {
   readonly foreground: boolean;
-  readonly takesTests: boolean;
+  readonly mayInjectFaults: boolean;
 }
 
-async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, takesTests }: ServeOptions): Promise<void> {
+async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, mayInjectFaults }: ServeOptions): Promise<void> {
   nameProcess('rssrv: listener');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
@@ -45,15 +45,15 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
   if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);
-  const filesDoubt = openFilesDoubt(config, openFilesLimit());
-  if (filesDoubt !== null) warner(daemon, log)(filesDoubt);
+  const filesWarning = openFilesWarning(config, openFilesLimit());
+  if (filesWarning !== null) warner(daemon, log)(filesWarning);
   const listener = new Listener({
     config,
     paths,
     clock: systemClock,
     log,
     foreground,
-    takesTests,
+    mayInjectFaults,
     warn: (sentence) => daemon.warn(sentence),
   });
   await loggedWork(log, () => runService(daemon, log, listener, 'The server is shutting down'));
@@ -68,20 +68,20 @@ runProgram(
   },
   async ({ values, root, out, note, report }) => {
     const paths = rssrvPaths(root);
-    const takesTests = values.test === true;
-    const config = loadRssrvConfig(paths.configFile, takesTests);
+    const mayInjectFaults = values.test === true;
+    const config = loadRssrvConfig(paths.configFile, mayInjectFaults);
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
       // With one address a start serves on that, and waits for the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
-      const filesDoubt = openFilesDoubt(config, openFilesLimit());
-      const doubts = [
-        ...(isFatal ? [] : missing.map(missingSentence)),
-        ...(filesDoubt === null ? [] : [filesDoubt]),
-        ...(await volumeDoubts(volumes)),
+      const filesWarning = openFilesWarning(config, openFilesLimit());
+      const warnings = [
+        ...(isFatal ? [] : missing.map(addressMissingText)),
+        ...(filesWarning === null ? [] : [filesWarning]),
+        ...(await volumeWarnings(volumes)),
       ];
-      for (const warning of [...warningSentences(config.warnings), ...doubts]) note(`Warning: ${warning}`);
+      for (const warning of [...warningSentences(config.warnings), ...warnings]) note(`Warning: ${warning}`);
       if (isFatal) {
         for (const { code, message } of missing) report(code, message);
         return 1;
@@ -96,7 +96,7 @@ runProgram(
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => serve(daemon, config, paths, { foreground, takesTests }),
+      main: (daemon) => serve(daemon, config, paths, { foreground, mayInjectFaults }),
     });
     return 0;
   },

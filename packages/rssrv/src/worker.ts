@@ -8,7 +8,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
 import { nameProcess } from '@rsio/common/daemon/process-name';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from './workers/limits.ts';
+import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { RangeHelper } from './backends/ranges/range-helper.ts';
 import { ThreadShares } from './backends/common/thread-shares.ts';
@@ -31,44 +31,44 @@ class WorkerProcess {
     onBack: () => this.log?.info('Holes and fast zeroing are possible again'),
   });
 
-  hear(message: ToWorker, socket: Socket | undefined): void {
+  receive(message: ToWorker, socket: Socket | undefined): void {
     switch (message.type) {
       case 'session':
-        this.hearFor(message.session, message.said, socket);
+        this.receiveFor(message.session, message.message, socket);
         return;
       case 'reopen-log':
         this.log?.reopen();
         this.log?.setLevel(message.level as LogLevel);
         return;
-      case 'do-you-run':
-        this.say({ type: 'runs' });
+      case 'ping':
+        this.send({ type: 'pong' });
         return;
-      case 'leave':
-        leave(0);
+      case 'exit':
+        exitSoon(0);
     }
   }
 
   /** What was begun ends and is flushed, nothing new starts, and storage that hangs is not waited for. */
-  orphaned(): void {
+  listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
-    void Promise.all([...this.hosts.values()].map((host) => host.orphaned())).then(() => leave(0));
+    void Promise.all([...this.hosts.values()].map((host) => host.listenerLost())).then(() => exitSoon(0));
   }
 
-  say(message: FromWorker): void {
+  send(message: FromWorker): void {
     if (process.connected) process.send?.(message);
   }
 
-  private hearFor(session: string, said: ToSession, socket: Socket | undefined): void {
+  private receiveFor(session: string, message: ToSession, socket: Socket | undefined): void {
     const host = this.hosts.get(session);
-    if (host !== undefined) host.hear(said, socket);
-    else if (said.type === 'begin') this.begin(session, said);
+    if (host !== undefined) host.receive(message, socket);
+    else if (message.type === 'begin') this.begin(session, message);
     // It has ended meanwhile.
     else socket?.destroy();
   }
 
-  private name(): void {
+  private setTitle(): void {
     const nodes = [...new Set(this.nodes.values())];
-    nameProcess(`rssrv: ${nodes.length === 0 ? 'spare' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
+    nameProcess(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
   }
 
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
@@ -77,36 +77,36 @@ class WorkerProcess {
       helper: this.helper,
       threads: this.threads,
       pools: this.pools,
-      isHeard: () => process.connected,
-      say: (said) => {
-        if (said.type === 'ended') {
+      isListenerThere: () => process.connected,
+      send: (message) => {
+        if (message.type === 'ended') {
           this.hosts.delete(session);
           this.nodes.delete(session);
-          this.name();
+          this.setTitle();
         }
-        this.say({ type: 'session', session, said });
+        this.send({ type: 'session', session, message });
       },
     });
     this.hosts.set(session, host);
     this.nodes.set(session, beginning.node ?? '?');
-    this.name();
+    this.setTitle();
   }
 }
 
-function logOf({ file, node, level, copy }: WorkerLog): DaemonLog {
+function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
 /** Last words leave first. */
-function leave(code: number): void {
-  systemClock.after(WORKER_LAST_WORDS_MS, () => process.exit(code));
+function exitSoon(code: number): void {
+  systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
 
-nameProcess('rssrv: spare');
+nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
-process.on('message', (message, handle) => worker.hear(message as ToWorker, handle as Socket | undefined));
-process.on('disconnect', () => worker.orphaned());
+process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
+process.on('disconnect', () => worker.listenerLost());
 // The listener decides: a terminal's Ctrl-C reaches the whole group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-worker.say({ type: 'ready' });
+worker.send({ type: 'ready' });

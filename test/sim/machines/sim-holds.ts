@@ -7,8 +7,8 @@ import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import type { VolumeHolds } from '@rsio/rssrv/holds/hold-table';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
-import type { HoldersContent } from '@rsio/rssrv/holds/holders-file';
+import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holders';
+import type { HoldsFileContent } from '@rsio/rssrv/holds/holders-file';
 import type { NodeNotes } from '@rsio/rssrv/holds/instances';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import type { HowTaken } from '../judges/hold-judge.ts';
@@ -40,7 +40,7 @@ export interface HoldsPorts {
 }
 
 export class SimHolds {
-  readonly holders: Holders;
+  readonly holders: Holds;
   private readonly ports: HoldsPorts;
   private readonly entries: Map<string, VolumeHolds>;
   /** Changes under way: when each was asked for. */
@@ -52,8 +52,8 @@ export class SimHolds {
   constructor(ports: HoldsPorts) {
     const { process, machine, controlMs } = ports;
     this.ports = ports;
-    this.holders = new Holders('simulated', () => Math.floor(process.wallMs()), NO_LOG);
-    const content: () => HoldersContent = Reflect.get(Reflect.get(this.holders, 'file'), 'current');
+    this.holders = new Holds('simulated', () => Math.floor(process.wallMs()), NO_LOG);
+    const content: () => HoldsFileContent = Reflect.get(Reflect.get(this.holders, 'file'), 'current');
     Reflect.set(this.holders, 'file', machine.file.openedBy(process, controlMs, content));
     this.entries = Reflect.get(this.holders, 'volumes');
     const nodes: Map<string, NodeNotes> = Reflect.get(this.holders, 'nodes');
@@ -61,7 +61,7 @@ export class SimHolds {
     const { kept } = machine.file;
     for (const [id, volume] of Object.entries(kept?.volumes ?? {})) this.entries.set(id, volume);
     for (const [node, notes] of Object.entries(kept?.nodes ?? {})) nodes.set(node, notes);
-    machine.starts((volume) => this.holders.of(volume));
+    machine.starts((volume) => this.holders.holdersOf(volume));
   }
 
   /** When the oldest change that is under way was asked for; infinity: none is. */
@@ -83,7 +83,7 @@ export class SimHolds {
     const isHolder = volume.judge.last?.client === claimant.client && !volume.judge.last.released;
     if (volume.form !== null && (request.resume === null || !isHolder))
       return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: `${volume.name} is not what it was`, holders: [] };
-    const whyNot = machine.whyNotServed(volume, this.holders.of(volume.name));
+    const whyNot = machine.whyNotServed(volume, this.holders.holdersOf(volume.name));
     if (whyNot !== null) return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: whyNot.message, holders: [] };
     const grant = await this.during(() => this.holders.grant(volume.name, claimant, request, this.portsFor(volume, session, request)));
     if (!grant.granted) return grant;
@@ -91,8 +91,8 @@ export class SimHolds {
       volume.judge.breach(`H2: ${claimant.node} comes back as ${request.resume} and is given ${grant.identity}`);
     machine.decided(volume, this.entries.get(volume.name)!);
     volume.judge.answered(claimant.client);
-    if (request.resume === null) volume.judge.settled(claimant.client, grant.life);
-    else if (volume.judge.unsettledSince(grant.life) !== null) volume.oracle.replayed();
+    if (request.resume === null) volume.judge.settled(claimant.client, grant.incarnation);
+    else if (volume.judge.unsettledSince(grant.incarnation) !== null) volume.oracle.replayed();
     stepped();
     return grant;
   }
@@ -102,12 +102,12 @@ export class SimHolds {
     await this.during(() => this.holders.release(volume, claimant, epoch));
   }
 
-  async settle({ claimant }: SimSession, volume: string, epoch: number, life: string): Promise<{ settled: boolean }> {
+  async settle({ claimant }: SimSession, volume: string, epoch: number, life: string): Promise<{ isSettled: boolean }> {
     const target = this.ports.machine.volumes.get(volume);
     const wasUnsettled = target?.judge.unsettledSince(life) !== null;
     target?.judge.settled(claimant.client, life);
     if (target?.judge.last?.client === claimant.client && life === this.ports.machine.lifeOf(volume)) target.recovered(wasUnsettled);
-    return { settled: await this.during(() => this.holders.settle(volume, claimant, epoch, life)) };
+    return { isSettled: await this.during(() => this.holders.settle(volume, claimant, epoch, life)) };
   }
 
   async noteInstance(claimant: SimClaimant, replaced: SimClaimant | null): Promise<void> {
@@ -140,8 +140,8 @@ export class SimHolds {
         isBegun = true;
         return served(volume);
       },
-      life: () => machine.lifeOf(volume.name),
-      endHold: (_volume, { node }, epoch) =>
+      incarnation: () => machine.lifeOf(volume.name),
+      revokeHold: (_volume, { node }, epoch) =>
         new Promise((resolve) => {
           const loser = sessionOf(node);
           if (loser === undefined) {
@@ -161,7 +161,7 @@ export class SimHolds {
             else reject(new RsError('E_VOLUME', `Volume ${volume.name} cannot be synced`));
           });
         }),
-      lifeEnded: async () => machine.lifeEnded(volume.name),
+      incarnationEnded: async () => machine.lifeEnded(volume.name),
       isWanted: () => !session.isEnding && !session.process.isKilled,
       holdersChanged,
     };

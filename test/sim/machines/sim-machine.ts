@@ -5,7 +5,7 @@ import type { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-table';
-import { HOLDERS_FORM, type HoldersContent } from '@rsio/rssrv/holds/holders-file';
+import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holders-file';
 import type { HowTaken } from '../judges/hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';
@@ -20,7 +20,7 @@ interface Claim {
 }
 
 export class SimMachine {
-  readonly file: SimStateFile<HoldersContent>;
+  readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
   /** Null: it is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
@@ -33,7 +33,7 @@ export class SimMachine {
     this.file = new SimStateFile(random);
     this.file.whenKept = (content) => {
       const { volumes } = content;
-      if (!HOLDERS_FORM.accepts(JSON.parse(JSON.stringify(content))))
+      if (!HOLDS_FILE.accepts(JSON.parse(JSON.stringify(content))))
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
       for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
     };

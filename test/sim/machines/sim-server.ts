@@ -407,7 +407,7 @@ export class SimServer implements SimHost {
       transcript,
       arrivedAt: interfaceAt(end.localAddress),
       digest: features.includes(FEATURE.DIGEST),
-      revoke: features.includes(FEATURE.REVOKE),
+      mayRevoke: features.includes(FEATURE.REVOKE),
       dead: proof.dead,
     });
   }

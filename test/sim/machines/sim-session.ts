@@ -2,7 +2,7 @@
 // behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
 import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/listener/limits';
-import { WORKER_DRAIN_TIMEOUT_MS, WORKER_LAST_WORDS_MS } from '@rsio/rssrv/workers/limits';
+import { WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/workers/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -111,7 +111,7 @@ export class SimSession {
     if (this.isEnding) return;
     this.isEnding = true;
     this.process.after(0, () => {
-      void this.session.end(code, sentence).then(() => this.process.after(WORKER_LAST_WORDS_MS, () => this.ended()));
+      void this.session.end(code, sentence).then(() => this.process.after(WORKER_FAREWELL_MS, () => this.ended()));
     });
     this.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.kill());
   }
@@ -248,14 +248,14 @@ export class SimSession {
   /** Each node is shown its own volumes only. */
   private offers(): VolumeEntry[] {
     const volumes = [...this.host.machine.volumes.values()].filter(({ users }) => users.some(({ node }) => node === this.node));
-    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.of(volume.name) }));
+    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.name) }));
   }
 
   private async grant(request: OpenRequest): Promise<Grant> {
     const grant = await this.host.holds().grant(this, request);
     if (!grant.granted) return grant;
     this.granted.add(grant.volume.id);
-    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), storageLife: epochOf(grant.life) });
+    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), storageLife: epochOf(grant.incarnation) });
     return grant;
   }
 }

@@ -10,11 +10,11 @@ import { NullBackend } from './null-backend.ts';
 import type { BackendPorts } from './files/backend-ports.ts';
 import { openRegularFile } from './files/regular-file.ts';
 import { SharingBackend } from './sharing-backend.ts';
-import { wrapBackend } from './faults/wrapped.ts';
+import { withFaults } from './faults/wrapped.ts';
 
 /** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
-  return wrapBackend(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
+  return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
 }
 
 /** Memory does not hang. */

@@ -15,7 +15,7 @@ export class StorageErrors {
   private readonly clock: Clock;
   private readonly log: Log;
   /** Kind -> how many were not told yet; a kind that is not there is told at once. */
-  private readonly untold = new Map<string, number>();
+  private readonly unreported = new Map<string, number>();
 
   constructor(volume: ServedVolume, clock: Clock, log: Log) {
     this.volume = volume;
@@ -26,33 +26,33 @@ export class StorageErrors {
   /** `errno`: as a backend reports it. */
   note(operation: BackendOperation, errno: string): void {
     const kind = `${operation} ${errno}`;
-    const count = this.untold.get(kind);
+    const count = this.unreported.get(kind);
     if (count !== undefined) {
-      this.untold.set(kind, count + 1);
+      this.unreported.set(kind, count + 1);
       return;
     }
     const { name, path } = this.volume;
     const what = errno === SHORT_READ ? 'it ends before the volume does' : errno;
-    this.say(`Volume ${name}: ${operation} of ${path ?? 'its storage'} failed (${what}): ${remedyOf(errno)}`);
+    this.report(`Volume ${name}: ${operation} of ${path ?? 'its storage'} failed (${what}): ${remedyOf(errno)}`);
     this.countOn(kind, operation, what);
   }
 
   private countOn(kind: string, operation: BackendOperation, what: string): void {
-    this.untold.set(kind, 0);
+    this.unreported.set(kind, 0);
     this.clock.after(STORAGE_ERRORS_LOG_MS, () => {
-      const count = this.untold.get(kind) ?? 0;
+      const count = this.unreported.get(kind) ?? 0;
       if (count === 0) {
-        this.untold.delete(kind);
+        this.unreported.delete(kind);
         return;
       }
-      this.say(
+      this.report(
         `Volume ${this.volume.name}: ${operation} failed ${plural(count, 'time')} more in ${STORAGE_ERRORS_LOG_MS / 1000} s (${what})`,
       );
       this.countOn(kind, operation, what);
     });
   }
 
-  private say(sentence: string): void {
+  private report(sentence: string): void {
     this.log.error(sentence, { volume: this.volume.name });
   }
 }

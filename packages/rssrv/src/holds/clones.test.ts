@@ -14,8 +14,8 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions, type ServedSession } from '../listener/admissions.ts';
 import type { FromSession } from '../workers/channel.ts';
-import { Holders } from './holders.ts';
-import type { Place } from '../workers/worker-session.ts';
+import { Holds } from './holders.ts';
+import type { WorkerSession } from '../workers/worker-session.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 import { OPEN, QUIET, VOLUME } from '../testing/contenders.ts';
 import { AT } from '../testing/raw-client.ts';
@@ -24,7 +24,7 @@ const LOG = { ...QUIET, debug: () => undefined } as unknown as Log;
 const ORIGINAL = { node: 'big-2', instance: 6, machine: 'm', boot: 'b', process: 'p' };
 const COPY = { ...ORIGINAL, boot: 'another-boot', process: 'q' };
 
-interface OpenPlace extends Place {
+interface OpenPlace extends WorkerSession {
   die(): void;
 }
 
@@ -37,7 +37,7 @@ const file = (): string => join(folder, 'holders.json');
 
 class Scene {
   readonly clock = new FakeClock();
-  readonly holders = new Holders(file(), () => 0, QUIET);
+  readonly holders = new Holds(file(), () => 0, QUIET);
   readonly said: string[] = [];
   readonly admissions: Admissions;
 
@@ -45,9 +45,9 @@ class Scene {
     this.admissions = new Admissions({
       clock: this.clock,
       log: LOG,
-      lines: new RateLimitedLog(this.clock, LOG),
-      holders: this.holders,
-      takePlace: () => this.place(),
+      limitedLog: new RateLimitedLog(this.clock, LOG),
+      holds: this.holders,
+      takeWorkerSession: () => this.workerSession(),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
       sessionEnded: () => Promise.resolve(),
@@ -80,7 +80,7 @@ class Scene {
 
   /** It has so many paths from now on. */
   paths(count: number): void {
-    (this.session!.place.onMessage as (message: FromSession) => void)({ type: 'paths', count });
+    (this.session!.workerSession.onMessage as (message: FromSession) => void)({ type: 'paths', count });
   }
 
   async silence(): Promise<void> {
@@ -90,11 +90,11 @@ class Scene {
 
   /** The process dies under its session. */
   async died(): Promise<void> {
-    (this.session!.place as OpenPlace).die();
+    (this.session!.workerSession as OpenPlace).die();
     await expect.poll(() => this.session).toBeUndefined();
   }
 
-  private place(): Place {
+  private workerSession(): WorkerSession {
     let gone: (isClean: boolean) => void = () => undefined;
     const ended = new Promise<boolean>((resolve) => {
       gone = resolve;
@@ -108,14 +108,14 @@ class Scene {
     return {
       usable: Promise.resolve(),
       ended,
-      gone: false,
+      isGone: false,
       pid: 1,
-      standsStillMs: null,
-      tell: () => undefined,
+      blockedMs: null,
+      send: () => undefined,
       kill: () => undefined,
       end,
       die,
-    } as unknown as Place;
+    } as unknown as WorkerSession;
   }
 }
 
@@ -198,7 +198,7 @@ describe('the client itself comes back at once', () => {
 });
 
 test('a copy that has got in does not resume what the original holds, and the original not what the copy holds', async () => {
-  const holders = new Holders(file(), () => 0, QUIET);
+  const holders = new Holds(file(), () => 0, QUIET);
   const [original, copy] = [ORIGINAL, COPY].map((client) => ({ ...client, address: '127.45.0.1' }));
   const open = (client: typeof original, resume: string | null) =>
     holders.grant('id', client!, { ...OPEN, resume }, unhinderedPorts(VOLUME));

@@ -59,7 +59,7 @@ export interface Opening {
   /** Of the handle. */
   readonly readonly: boolean;
   /** Of the hold: a second handle that only reads does not make a reader of who writes by the first. */
-  readonly onlyReads: boolean;
+  readonly isReader: boolean;
   /** Other nodes, whose holds are taken. */
   readonly losers: readonly Hold[];
   /** Of another instance of this node, or null. */
@@ -76,7 +76,7 @@ export function decideOpen(
   volume: HeldVolumeFacts,
   client: Claimant,
   request: OpenRequest,
-  life: string,
+  incarnation: string,
 ): Opening | Refusal {
   const own = entry.holds.find(({ node }) => node === client.node);
   const isOwn = own !== undefined && isOf(own, client);
@@ -89,7 +89,7 @@ export function decideOpen(
   const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
   const take = isResuming || !mayTake ? TAKE.NO : request.take;
   if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
-  const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== life);
+  const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== incarnation);
   if (unsettled !== undefined && !(take === TAKE.FORCE && volume.takeOverForce)) return notSettled(volume, unsettled, others);
   const replaced = own === undefined || isOwn ? null : own;
   const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
@@ -97,7 +97,7 @@ export function decideOpen(
     kind: 'opening',
     client,
     readonly,
-    onlyReads,
+    isReader: onlyReads,
     losers: inTheWay,
     replaced,
     isSettled: request.resume === null,
@@ -106,18 +106,18 @@ export function decideOpen(
 }
 
 /** The holds after a decided OPEN; the same object when it changes nothing. `life`: the storage's, now that the losers have ended. */
-export function withOpening(entry: VolumeHolds, opening: Opening, life: string, nowMs: number): VolumeHolds {
-  const { client, losers, onlyReads } = opening;
+export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
+  const { client, losers, isReader: onlyReads } = opening;
   const { node, machine, instance, process, address } = client;
   const epoch = entry.epoch + 1;
   const own = entry.holds.find((hold) => isOf(hold, client));
   const others = entry.holds.filter((hold) => hold.node !== node && !losers.some((loser) => isOf(hold, loser)));
   const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
   if (own === undefined) {
-    const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life };
+    const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life: incarnation };
     return { epoch, holds: [...others, hold], taken };
   }
-  const isSettled = opening.isSettled && own.life !== life;
+  const isSettled = opening.isSettled && own.life !== incarnation;
   const isChanged = own.readonly !== onlyReads || losers.length > 0;
   if (!isChanged && !isSettled) return entry;
   const hold = {
@@ -125,7 +125,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, life: string, 
     readonly: onlyReads,
     // Nobody has written since this hold began, so it stays what it was.
     epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
-    life: isSettled ? life : own.life,
+    life: isSettled ? incarnation : own.life,
   };
   const staying = entry.holds.filter((one) => one === own || others.includes(one));
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
@@ -148,11 +148,11 @@ export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number)
 }
 
 /** The client has nothing left to bring back in a life of the storage; null: it has no such hold any more. */
-export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, life: string): VolumeHolds | null {
+export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
-  if (own.life === life) return entry;
-  return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life } : hold)) };
+  if (own.life === incarnation) return entry;
+  return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
 /** Which content, and under which hold (docs/PROTOCOL.md, Verifier). */

@@ -11,7 +11,7 @@ import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
 import type { Hold, TakeOver, VolumeHolds } from './hold-table.ts';
 import { type Instance, type MachineNote, NO_NOTES, type NodeNotes } from './instances.ts';
 
-export interface HoldersContent {
+export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
   /** What was seen of the instances of each node. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
@@ -29,9 +29,9 @@ interface Earlier<H> {
   readonly instances: EarlierInstances;
 }
 
-export const HOLDERS_FORM: StateForm<HoldersContent> = {
+export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   version: 3,
-  accepts: (content): content is HoldersContent =>
+  accepts: (content): content is HoldsFileContent =>
     isRecord(content) && isRecordOf(content['volumes'], isVolumeHolds) && isNodes(content['nodes']),
   earlier: {
     1: (content) => (isEarlier<FirstHold>(content, isFirstVolumeHolds) ? fromEarlier(content, fromFirst) : null),
@@ -46,7 +46,7 @@ function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
 }
 
-function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, epoch: number) => Hold): HoldersContent {
+function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, epoch: number) => Hold): HoldsFileContent {
   const converted = Object.entries(volumes).map(([id, { epoch, holds, taken }]) => {
     const now = holds.map((hold) => fromHold(hold, epoch)).map((hold) => ({ ...hold, instance: Math.min(hold.instance, INSTANCE_MAX) }));
     return [id, { epoch, holds: now, taken: taken ?? null }] as const;
@@ -74,7 +74,7 @@ function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): v
   return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
 }
 
-function isNodes(value: unknown): value is HoldersContent['nodes'] {
+function isNodes(value: unknown): value is HoldsFileContent['nodes'] {
   return isRecordOf(value, isNodeNotes) && Object.keys(value).every(isNode);
 }
 

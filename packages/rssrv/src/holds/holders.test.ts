@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../testing/backend-scene.ts';
-import { Holders } from './holders.ts';
+import { Holds } from './holders.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
@@ -25,16 +25,16 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function holding(hold: object): Holders {
+function holding(hold: object): Holds {
   const file = join(folder, 'holders.json');
   writeFileSync(file, JSON.stringify({ version: 1, content: { volumes: { id: { epoch: 1, holds: [hold] } }, instances: {} } }));
-  return new Holders(file, () => 0, QUIET);
+  return new Holds(file, () => 0, QUIET);
 }
 
 test('a holder that stands in the file is told', async () => {
   const holders = holding(HOLD);
   await holders.load();
-  expect(holders.of('id')).toEqual([{ node: 'big-2', address: '127.0.0.1', sinceMs: HOLD.sinceMs }]);
+  expect(holders.holdersOf('id')).toEqual([{ node: 'big-2', address: '127.0.0.1', sinceMs: HOLD.sinceMs }]);
 });
 
 test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }])(
@@ -79,7 +79,7 @@ describe('the file of the second form', () => {
     const file = join(folder, 'holders.json');
     const id = { epoch: 2, holds: [NOW], taken: TAKEN, ...volume };
     writeFileSync(file, JSON.stringify({ version: 2, content: { volumes: { id }, instances: {} } }));
-    return new Holders(file, () => 0, QUIET).load();
+    return new Holds(file, () => 0, QUIET).load();
   };
 
   test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is taken: %j', async (volume) => {
@@ -105,15 +105,15 @@ test('a hold that was made before the clock was set back stays what it is, over 
   const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const clock = new FakeClock();
   const file = join(folder, 'holders.json');
-  const holders = new Holders(file, () => clock.wallMs(), QUIET);
+  const holders = new Holds(file, () => clock.wallMs(), QUIET);
   const volume = servedVolume({ name: 'oracle', id: 'id' });
   await holders.grant('id', big2, OPEN, unhinderedPorts(volume));
-  const told = holders.of('id');
+  const told = holders.holdersOf('id');
   clock.jumpWall(-3_600_000);
-  const fresh = new Holders(file, () => clock.wallMs(), QUIET);
+  const fresh = new Holds(file, () => clock.wallMs(), QUIET);
   await fresh.load();
   for (const one of [holders, fresh]) {
-    expect(one.of('id')).toEqual(told);
+    expect(one.holdersOf('id')).toEqual(told);
     const answer = await one.grant('id', { ...big2, node: 'mars' }, OPEN, unhinderedPorts(volume));
     expect(answer).toMatchObject({ granted: false, sentence: expect.stringContaining('held by big-2 at 127.0.0.1') as string });
   }
@@ -124,7 +124,7 @@ describe('when the file cannot be written', () => {
   const MARS = { ...BIG2, node: 'mars' };
   const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
   const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): see that/) as string };
-  let holders: Holders;
+  let holders: Holds;
   const file = (): string => join(folder, 'holders.json');
   /** What was written is there again, or is not to be written to. */
   const block = (): void => {
@@ -132,23 +132,23 @@ describe('when the file cannot be written', () => {
     mkdirSync(file());
   };
   const unblock = (): void => rmSync(file(), { recursive: true });
-  const afterRestart = async (): Promise<Holders> => {
-    const fresh = new Holders(file(), () => 0, QUIET);
+  const afterRestart = async (): Promise<Holds> => {
+    const fresh = new Holds(file(), () => 0, QUIET);
     await fresh.load();
     return fresh;
   };
 
   beforeEach(() => {
-    holders = new Holders(file(), () => 0, QUIET);
+    holders = new Holds(file(), () => 0, QUIET);
   });
 
   test('nobody gets the volume, and whoever comes first when it can be, does', async () => {
     block();
     await expect(holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME))).rejects.toMatchObject(CANNOT);
-    expect(holders.of('id')).toEqual([]);
+    expect(holders.holdersOf('id')).toEqual([]);
     unblock();
     expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
-    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+    expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
   });
 
   test('an instance that comes again is not taken for one that was noted', async () => {
@@ -175,9 +175,9 @@ describe('when the file cannot be written', () => {
     await holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
     block();
     await expect(holders.release('id', BIG2, 1)).rejects.toMatchObject(CANNOT);
-    expect(holders.of('id')).toEqual([]);
+    expect(holders.holdersOf('id')).toEqual([]);
     unblock();
     expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
-    expect((await afterRestart()).of('id')).toMatchObject([{ node: 'mars' }]);
+    expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
   });
 });

@@ -25,7 +25,7 @@ import {
   withRelease,
   withSettled,
 } from './hold-table.ts';
-import { HOLDERS_FORM, type HoldersContent } from './holders-file.ts';
+import { HOLDS_FILE, type HoldsFileContent } from './holders-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
@@ -35,13 +35,13 @@ export interface GrantPorts {
   /** What the client may have by its name now; null: it went meanwhile. */
   find(): ServedVolume | null;
   /** The storage's present life. */
-  life(volume: ServedVolume): string;
+  incarnation(volume: ServedVolume): string;
   /** Resolves when nothing that a hold was granted up to `epoch` runs any more; false: what was written may be lost. */
-  endHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
+  revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** What was written to the volume is durable. Throws when it may be lost. */
   sync(volume: ServedVolume): Promise<void>;
   /** What was written to the volume may be lost: its storage begins a new life. */
-  lifeEnded(volume: ServedVolume): Promise<void>;
+  incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Whether the client's session is there still, to be told. */
   isWanted(): boolean;
   /** A volume has another holder now: whoever looks at the list is told. */
@@ -52,27 +52,27 @@ export interface GrantPorts {
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
 /** Changes of one volume's holds, one after the other. */
-interface Turns {
+interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
   /** Who is just taking it over, and what stands in the file until that is done. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
-export class Holders {
-  private readonly file: StateFile<HoldersContent>;
+export class Holds {
+  private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
   /** The last sentence to each client about each volume. */
   private readonly refusals = new Map<string, string>();
-  private readonly turns = new Map<string, Turns>();
+  private readonly changes = new Map<string, HoldChanges>();
   private readonly wallMs: () => number;
   private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
 
   constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>) {
     this.wallMs = wallMs;
     this.log = log;
-    this.file = new StateFile(path, HOLDERS_FORM, () => ({
+    this.file = new StateFile(path, HOLDS_FILE, () => ({
       volumes: Object.fromEntries(this.volumes),
       nodes: Object.fromEntries(this.nodes),
     }));
@@ -91,7 +91,7 @@ export class Holders {
     return this.entryOf(volumeId).epoch;
   }
 
-  of(volumeId: string): Holder[] {
+  holdersOf(volumeId: string): Holder[] {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
@@ -138,7 +138,7 @@ export class Holders {
 
   /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM when it cannot be kept: nothing is granted then. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
-    const turns = this.turns.get(volumeId);
+    const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
@@ -168,9 +168,9 @@ export class Holders {
   }
 
   /** The client has nothing left to bring back (H3); false: it has no such hold any more. Durable when it resolves. */
-  async settle(volumeId: string, client: ClientIdentity, epoch: number, life: string): Promise<boolean> {
+  async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
-      const settled = withSettled(this.entryOf(volumeId), client, epoch, life);
+      const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
       if (settled !== null) await this.change(volumeId, settled, client.node);
       return settled !== null;
     });
@@ -179,14 +179,14 @@ export class Holders {
   private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {
     const volume = ports.find();
     if (volume === null) return null;
-    const decision = decideOpen(entry, volume, client, request, ports.life(volume));
+    const decision = decideOpen(entry, volume, client, request, ports.incarnation(volume));
     return decision.kind === 'refused' && decision.status === STATUS.TAKEN ? decision : null;
   }
 
-  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: Turns): Promise<Grant> {
+  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
     const volume = ports.find();
-    if (volume?.id !== id) return this.gone(id, request);
-    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.life(volume));
+    if (volume?.id !== id) return this.unknownVolume(id, request);
+    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.incarnation(volume));
     if (opening.kind === 'refused') {
       this.logRefusal(volume, client, opening.sentence);
       return this.refuse(id, opening.sentence, opening.status, opening.holders);
@@ -197,7 +197,7 @@ export class Holders {
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
     // While the others ended, the configuration may have changed, or the client have gone away.
     const still = ports.find();
-    if (still?.id !== id) return this.gone(id, request);
+    if (still?.id !== id) return this.unknownVolume(id, request);
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
     return this.give(still, client, opening, ports);
   }
@@ -209,7 +209,7 @@ export class Holders {
     const why = `Volume ${name} is taken over by ${client.node} at ${client.address}`;
     const { epoch } = this.entryOf(id);
     if (losers.length > 0) this.log.info(`${why} from ${nodesOf(losers)}: it is closed there first`, { volume: name });
-    const flushed = await Promise.all(losers.map((loser) => ports.endHold(volume, loser, epoch, why)));
+    const flushed = await Promise.all(losers.map((loser) => ports.revokeHold(volume, loser, epoch, why)));
     if (!opening.needsSync) return null;
     const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
     let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed when it was closed`;
@@ -225,7 +225,7 @@ export class Holders {
     if (reason === null) return null;
     const sentence = `Volume ${name} was not taken from ${from}, who may have lost acknowledged writes. ${reason}`;
     this.log.error(`${sentence}; it was for ${client.node} at ${client.address}`, { volume: name });
-    await ports.lifeEnded(volume);
+    await ports.incarnationEnded(volume);
     return sentence;
   }
 
@@ -234,9 +234,9 @@ export class Holders {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
     // Whoever has just ended badly has begun a new one.
-    const life = ports.life(volume);
+    const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
-    const changed = withOpening(this.entryOf(id), opening, life, this.wallMs());
+    const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
     await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
     const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
     if (replaced !== null) {
@@ -250,7 +250,7 @@ export class Holders {
     this.refusals.delete(`${id} ${client.node}`);
     const told = grantFor(changed, volume, client);
     if (told === null) throw new Error(`A hold of volume ${name} was not kept`);
-    return { granted: true, volume, readonly, life, ...told };
+    return { granted: true, volume, readonly, incarnation, ...told };
   }
 
   /** Once, however often the same is asked again. */
@@ -262,9 +262,9 @@ export class Holders {
     this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
   }
 
-  private inTurn<T>(volumeId: string, work: (own: Turns) => Promise<T>): Promise<T> {
-    const turns = this.turns.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
-    this.turns.set(volumeId, turns);
+  private inTurn<T>(volumeId: string, work: (own: HoldChanges) => Promise<T>): Promise<T> {
+    const turns = this.changes.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
+    this.changes.set(volumeId, turns);
     turns.waiting++;
     const run = async (): Promise<T> => {
       try {
@@ -272,7 +272,7 @@ export class Holders {
       } finally {
         turns.takeOver = null;
         turns.waiting--;
-        if (turns.waiting === 0) this.turns.delete(volumeId);
+        if (turns.waiting === 0) this.changes.delete(volumeId);
       }
     };
     const mine = turns.waiting === 1 ? run() : turns.last.then(run);
@@ -315,11 +315,16 @@ export class Holders {
     return this.volumes.get(volumeId) ?? NO_HOLDS;
   }
 
-  private gone(volumeId: string, request: OpenRequest): Grant {
+  private unknownVolume(volumeId: string, request: OpenRequest): Grant {
     return this.refuse(volumeId, `The server has no volume ${request.name} for this client any more`, STATUS.UNKNOWN_VOLUME, []);
   }
 
-  private refuse(volumeId: string, sentence: string, status: Status = STATUS.HELD, holders: readonly Holder[] = this.of(volumeId)): Grant {
+  private refuse(
+    volumeId: string,
+    sentence: string,
+    status: Status = STATUS.HELD,
+    holders: readonly Holder[] = this.holdersOf(volumeId),
+  ): Grant {
     return { granted: false, status, sentence, holders };
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Hold } from './hold-table.ts';
-import { type GrantPorts, Holders } from './holders.ts';
+import { type GrantPorts, Holds } from './holders.ts';
 import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
 
 let folder = '';
@@ -66,8 +66,8 @@ class World {
     return join(this.folder, `${this.round}.json`);
   }
 
-  private listener(): Holders {
-    return new Holders(this.file, () => 0, QUIET);
+  private listener(): Holds {
+    return new Holds(this.file, () => 0, QUIET);
   }
 
   private held(): Promise<boolean> {
@@ -78,8 +78,8 @@ class World {
     const { round } = this;
     return {
       find: () => VOLUME,
-      life: () => `life.${this.life}`,
-      endHold: async (_volume, hold: Hold, epoch) => {
+      incarnation: () => `life.${this.life}`,
+      revokeHold: async (_volume, hold: Hold, epoch) => {
         const index = this.names.indexOf(hold.node);
         for (const one of this.opening) if (one.index === index) one.voidUpTo = epoch;
         await this.held();
@@ -94,7 +94,7 @@ class World {
       sync: async () => {
         if (await this.held()) throw new Error('EIO');
       },
-      lifeEnded: async () => {
+      incarnationEnded: async () => {
         this.life++;
       },
       isWanted: () => true,

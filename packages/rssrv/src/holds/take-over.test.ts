@@ -11,7 +11,7 @@ import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { RsError } from '@rsio/common/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
-import { type GrantPorts, Holders } from './holders.ts';
+import { type GrantPorts, Holds } from './holders.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
 
@@ -27,10 +27,10 @@ const file = (): string => join(folder, 'holders.json');
 
 /** Who would hold the volume if the server were started anew now. */
 async function afterRestart(): Promise<string> {
-  const fresh = new Holders(file(), () => 0, QUIET);
+  const fresh = new Holds(file(), () => 0, QUIET);
   await fresh.load();
   return fresh
-    .of('id')
+    .holdersOf('id')
     .map(({ node }) => node)
     .join();
 }
@@ -38,7 +38,7 @@ async function afterRestart(): Promise<string> {
 /** A listener whose every step may be held up, or fail. */
 class Scene {
   readonly lines: string[] = [];
-  readonly holders: Holders;
+  readonly holders: Holds;
   /** Steps, each with who would hold the volume after a restart. */
   readonly steps: string[] = [];
   life = 'life';
@@ -50,19 +50,19 @@ class Scene {
 
   constructor() {
     const say = (line: string): void => void this.lines.push(line);
-    this.holders = new Holders(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say });
+    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say });
   }
 
   open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
     const ports: GrantPorts = {
       find: () => this.volume,
-      life: () => this.life,
-      endHold: async (_volume, hold, epoch) => {
+      incarnation: () => this.life,
+      revokeHold: async (_volume, hold, epoch) => {
         await this.step(`end ${hold.node} up to ${epoch}`);
         return this.isFlushed;
       },
       sync: () => this.step('sync'),
-      lifeEnded: async () => {
+      incarnationEnded: async () => {
         this.life += '+';
         await this.step('new life');
       },
@@ -134,7 +134,7 @@ describe('stopped before', () => {
     await expect(scene.open(MARS, OVER)).rejects.toMatchObject({ code: 'E_SYSTEM' });
     rmSync(file(), { recursive: true });
     scene.at = () => undefined;
-    expect(scene.holders.of('id')).toMatchObject([{ node: 'big-2' }]);
+    expect(scene.holders.holdersOf('id')).toMatchObject([{ node: 'big-2' }]);
     expect(scene.steps).not.toContain('changed');
     expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
   });
@@ -152,7 +152,7 @@ describe('stopped before', () => {
 
 describe('a take-over comes to nothing, and the holder goes on,', () => {
   const stays = async (scene: Scene, identity: string): Promise<void> => {
-    expect([await afterRestart(), scene.holders.of('id').map(({ node }) => node)]).toEqual(['big-2', ['big-2']]);
+    expect([await afterRestart(), scene.holders.holdersOf('id').map(({ node }) => node)]).toEqual(['big-2', ['big-2']]);
     expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
   };
 
@@ -170,7 +170,7 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
     await stays(scene, identity);
     scene.at = () => undefined;
     expect(await scene.open(MARS, OVER)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('--force') as string });
-    expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, life: 'life+' });
+    expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, incarnation: 'life+' });
   });
 
   test('when the storage does not answer a sync in time: nothing is lost yet, so the same can be tried again', async () => {
@@ -296,7 +296,7 @@ test('the process of the loser that ended badly begins a new life: the taker is 
   scene.at = (step) => {
     if (step === 'end') scene.life = 'later';
   };
-  expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true, life: 'later' });
+  expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true, incarnation: 'later' });
   expect(await scene.open(VENUS, OVER)).toMatchObject({ granted: true });
 });
 
@@ -321,7 +321,7 @@ describe('another instance of a node', () => {
       sentence: expect.stringContaining('an older instance of big-2') as string,
     });
     scene.at = () => undefined;
-    expect(await scene.open(next)).toMatchObject({ granted: true, life: 'life+' });
+    expect(await scene.open(next)).toMatchObject({ granted: true, incarnation: 'life+' });
   });
 
   test('on another machine leaves a mark, by which the older one is refused for ever', async () => {
@@ -329,7 +329,7 @@ describe('another instance of a node', () => {
     const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
     await scene.open(elsewhere);
     expect(scene.lines.at(-1)).toContain('on another machine at 127.0.0.2');
-    const fresh = new Holders(file(), () => 0, QUIET);
+    const fresh = new Holds(file(), () => 0, QUIET);
     await fresh.load();
     for (const holders of [scene.holders, fresh]) {
       expect([holders.isCurrent(BIG2), holders.isCurrent({ ...BIG2, instance: 4 }), holders.isCurrent(elsewhere)]).toEqual([

@@ -10,12 +10,12 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
 import { AT } from '../testing/raw-client.ts';
-import type { Place } from '../workers/worker-session.ts';
+import type { WorkerSession } from '../workers/worker-session.ts';
 
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Log;
 
-/** A place that says what is done to it, and is over at once when it is told to end. */
-function place(name: string, said: string[]): Place {
+/** A worker session that notes what is done to it, and has ended at once when it is told to end. */
+function workerSession(name: string, said: string[]): WorkerSession {
   let gone: () => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => {
     gone = () => resolve(true);
@@ -28,13 +28,13 @@ function place(name: string, said: string[]): Place {
   return {
     usable: Promise.resolve(),
     ended,
-    gone: false,
+    isGone: false,
     pid: 1,
-    standsStillMs: null,
-    tell: () => undefined,
+    blockedMs: null,
+    send: () => undefined,
     kill: () => undefined,
     end,
-  } as unknown as Place;
+  } as unknown as WorkerSession;
 }
 
 function proven(instance: number): Proven {
@@ -42,10 +42,10 @@ function proven(instance: number): Proven {
   return { kind: 'new', hello, features: [], proof: { dead: [] }, sessionSecret: Buffer.alloc(32) } as unknown as Proven;
 }
 
-/** Admissions over holders that are content with everybody. */
+/** Admissions with holds that admit every client. */
 function admissionsOf(
   said: string[],
-  placeOf: (name: string) => Place,
+  sessionOf: (name: string) => WorkerSession,
   noteInstance: (client: { instance: number }) => Promise<void>,
 ): Admissions {
   let started = 0;
@@ -53,9 +53,9 @@ function admissionsOf(
   return new Admissions({
     clock,
     log: LOG,
-    lines: new RateLimitedLog(clock, LOG),
-    holders: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
-    takePlace: () => placeOf(`session ${++started}`),
+    limitedLog: new RateLimitedLog(clock, LOG),
+    holds: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
+    takeWorkerSession: () => sessionOf(`session ${++started}`),
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
     isClient: () => true,
     sessionEnded: () => Promise.resolve(),
@@ -68,12 +68,12 @@ test('a join to a session whose process waits for its storage is told so', async
   const said: string[] = [];
   const given: unknown[] = [];
   let stillMs: number | null = null;
-  const placeOf = (name: string): Place =>
-    Object.defineProperties(place(name, said), {
-      standsStillMs: { get: () => stillMs },
-      tell: { value: ({ type }: { type: string }) => given.push(type) },
+  const sessionOf = (name: string): WorkerSession =>
+    Object.defineProperties(workerSession(name, said), {
+      blockedMs: { get: () => stillMs },
+      send: { value: ({ type }: { type: string }) => given.push(type) },
     });
-  const admissions = admissionsOf(said, placeOf, () => Promise.resolve());
+  const admissions = admissionsOf(said, sessionOf, () => Promise.resolve());
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
   admissions.admit(socket, proven(1), AT);
   await expect.poll(() => admissions.sessions.length).toBe(1);
@@ -100,11 +100,11 @@ test('an old instance is told that it is replaced when that is durable, since it
       });
     });
   let started = 0;
-  const placeOf = (name: string): Place => {
+  const sessionOf = (name: string): WorkerSession => {
     started++;
-    return place(name, said);
+    return workerSession(name, said);
   };
-  const admissions = admissionsOf(said, placeOf, noteInstance);
+  const admissions = admissionsOf(said, sessionOf, noteInstance);
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
 
   admissions.admit(socket, proven(1), AT);

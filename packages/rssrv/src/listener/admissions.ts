@@ -14,22 +14,22 @@ import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REV
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Asked, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
-import type { Holders } from '../holds/holders.ts';
+import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
+import type { Holds } from '../holds/holders.ts';
 import type { Admission } from '../session/server-path.ts';
-import type { Place } from '../workers/worker-session.ts';
-import { STANDS_STILL } from '../workers/worker-pool.ts';
+import type { WorkerSession } from '../workers/worker-session.ts';
+import { BLOCKED } from '../workers/worker-pool.ts';
 
-type Answer = Extract<ToSession, { type: 'told' }>['answer'];
+type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** For what a client may cause as often as it likes. */
-  readonly lines: RateLimitedLog;
-  readonly holders: Holders;
+  readonly limitedLog: RateLimitedLog;
+  readonly holds: Holds;
   /** In a process, for a new session. */
-  takePlace(session: string): Place;
+  takeWorkerSession(session: string): WorkerSession;
   /** The `begin` message for a session of that node. */
   beginMessage(node: string): ToSession;
   /** Whether the configuration still has this client: it may have changed since the proof. */
@@ -39,7 +39,7 @@ export interface AdmissionPorts {
   /** A session says that the storage of a volume was cut. */
   cut(volumeId: string): void;
   /** Answers what a session asks. */
-  answer(session: ServedSession, asked: Asked): Promise<Answer>;
+  answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Nothing of the session runs any more. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
   refuse(socket: Socket, proven: Proven, error: RsError): void;
@@ -49,7 +49,7 @@ export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
-  readonly place: Place;
+  readonly workerSession: WorkerSession;
   /** Volumes that it has been granted. */
   readonly volumeIds: Set<string>;
   /** When its last path went, or null: it has paths. */
@@ -82,13 +82,15 @@ export class Admissions {
   /** For the handshake: the secret of a session this node may join. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
-    return served !== undefined && !served.place.gone && served.id === Buffer.from(session).toString('hex') ? served.secret : null;
+    return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
+      ? served.secret
+      : null;
   }
 
   /** The secret of the session that a node has, whichever that is. */
-  livingSecretOf(node: string): Buffer | null {
+  currentSecretOf(node: string): Buffer | null {
     const served = this.byNode.get(node);
-    return served === undefined || served.place.gone ? null : served.secret;
+    return served === undefined || served.workerSession.isGone ? null : served.secret;
   }
 
   /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
@@ -98,7 +100,7 @@ export class Admissions {
       transcript: proven.transcript,
       arrivedAt,
       digest: proven.features.includes(FEATURE.DIGEST),
-      revoke: proven.features.includes(FEATURE.REVOKE),
+      mayRevoke: proven.features.includes(FEATURE.REVOKE),
       dead: proven.proof.dead,
     };
     const { node } = proven.hello;
@@ -126,7 +128,7 @@ export class Admissions {
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
-    void this.byNode.get(node)?.place.end('E_AUTH', sentence);
+    void this.byNode.get(node)?.workerSession.end('E_AUTH', sentence);
   }
 
   /**
@@ -134,39 +136,39 @@ export class Admissions {
    * or that process is gone; it is told to end when it has not let go within TAKE_OVER_REVOKE_MS. No time is a reason to resolve (S9, H2).
    * False: what was written may be lost.
    */
-  async takeAway(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
+  async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
     if (session === undefined) return true;
-    const { place } = session;
+    const { workerSession } = session;
     const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
-      this.ports.log.warn(`${why}: process ${place.pid} of node ${node} does not let go of it, and is told to end`);
-      void place.end('E_NO_SESSION', `${why}, and the server's process did not let go of it`);
+      this.ports.log.warn(`${why}: process ${workerSession.pid} of node ${node} does not let go of it, and is told to end`);
+      void workerSession.end('E_NO_SESSION', `${why}, and the server's process did not let go of it`);
     });
-    const isFlushed = await place.revoke(volumeId, epoch);
+    const isFlushed = await workerSession.revoke(volumeId, epoch);
     timer.cancel();
-    if (!place.gone) session.volumeIds.delete(volumeId);
+    if (!workerSession.isGone) session.volumeIds.delete(volumeId);
     return isFlushed;
   }
 
   /** What was granted on a volume up to `epoch` is void in every session; the holds stay, and the volume is opened again. */
   revoke(volumeId: string, epoch: number): void {
-    for (const { volumeIds, place } of this.sessions) if (volumeIds.has(volumeId)) void place.revoke(volumeId, epoch);
+    for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
   /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
-    await Promise.all(this.sessions.map((session) => session.place.end(code, sentence)));
+    await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
   /** What goes to a process that stands still is answered by nobody: its client is told that the server is there, and slow. */
-  private join({ place }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
-    const stillMs = place.standsStillMs;
+  private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
+    const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
-      place.tell({ type: 'path', admission }, socket);
+      workerSession.send({ type: 'path', admission }, socket);
       return;
     }
-    const process = `Server process ${place.pid} of node ${proven.hello.node} ${STANDS_STILL}`;
+    const process = `Server process ${workerSession.pid} of node ${proven.hello.node} ${BLOCKED}`;
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
@@ -182,21 +184,21 @@ export class Admissions {
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
     // Durable before the old one hears of it: what it is told is for ever, and must still be so after a crash of the server.
-    await this.ports.holders.noteInstance(client, old?.client ?? null);
+    await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const place = await this.usablePlace(id, client);
-    const served: ServedSession = { id, secret, client, place, volumeIds: new Set(), silentSinceMs: null, linger: null };
+    const workerSession = await this.readyWorkerSession(id, client);
+    const served: ServedSession = { id, secret, client, workerSession, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
     this.departed.delete(client.node);
-    served.place.onMessage = (message) => this.heard(served, message);
-    void served.place.ended.then((isClean) => this.gone(served, isClean));
-    served.place.tell(this.ports.beginMessage(client.node));
-    served.place.tell({ type: 'path', admission }, socket);
-    const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.place.pid}`;
-    this.ports.lines.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
+    served.workerSession.onMessage = (message) => this.onMessage(served, message);
+    void served.workerSession.ended.then((isClean) => this.sessionGone(served, isClean));
+    served.workerSession.send(this.ports.beginMessage(client.node));
+    served.workerSession.send({ type: 'path', admission }, socket);
+    const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
+    this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
   /** What may have changed while a newcomer waited. */
@@ -208,25 +210,25 @@ export class Admissions {
   }
 
   /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
-  private async usablePlace(session: string, { node }: ClientIdentity): Promise<Place> {
-    const place = this.ports.takePlace(session);
+  private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
+    const workerSession = this.ports.takeWorkerSession(session);
     try {
-      await place.usable;
+      await workerSession.usable;
       this.checkStillOpen(node);
     } catch (error) {
-      place.leave();
+      workerSession.discard();
       throw error;
     }
-    return place;
+    return workerSession;
   }
 
   /** H4: which instance of a node may have a session. */
   private checkNewcomer(client: ClientIdentity): void {
-    if (!this.ports.holders.isCurrent(client)) {
+    if (!this.ports.holds.isCurrent(client)) {
       throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
     }
     const before = this.before(client.node);
-    if (before === null || this.ports.holders.mayReplace(before.client, client, before.silentMs)) return;
+    if (before === null || this.ports.holds.mayReplace(before.client, client, before.silentMs)) return;
     const { machine, address } = before.client;
     throw new RsError(
       'E_OTHER_MACHINE',
@@ -247,7 +249,7 @@ export class Admissions {
     }
     // After a start: who holds something has had no time to come back yet, and must find it as it was.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
-    const client = this.ports.holders.lastHolding(node);
+    const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
@@ -255,7 +257,7 @@ export class Admissions {
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
-    const ended = old.place.end(
+    const ended = old.workerSession.end(
       code,
       isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session',
     );
@@ -267,24 +269,25 @@ export class Admissions {
         resolve(true);
       });
     });
-    if (!inTime) throw new RsError('E_DRAINING', `The old server process ${old.place.pid} of node ${client.node} still has I/O running`);
+    if (!inTime)
+      throw new RsError('E_DRAINING', `The old server process ${old.workerSession.pid} of node ${client.node} still has I/O running`);
   }
 
-  private heard(session: ServedSession, message: FromSession): void {
+  private onMessage(session: ServedSession, message: FromSession): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
     if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type === 'cut') this.ports.cut(message.volumeId);
     if (message.type !== 'ask') return;
-    const asked = message.asked.what;
+    const { what } = message.request;
     this.ports
-      .answer(session, message.asked)
+      .answer(session, message.request)
       .catch((thrown: unknown) => {
         const { message: sentence } = toRsError(thrown);
         const { node } = session.client;
-        this.ports.lines.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${sentence}`));
-        return asked === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
+        this.ports.limitedLog.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${sentence}`));
+        return what === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
       })
-      .then((answer) => session.place.tell({ type: 'told', number: message.number, answer }))
+      .then((answer) => session.workerSession.send({ type: 'answer', number: message.number, answer }))
       .catch(() => undefined);
   }
 
@@ -294,10 +297,13 @@ export class Admissions {
     session.silentSinceMs = null;
     if (count > 0) return;
     session.silentSinceMs = this.ports.clock.monotonicMs();
-    session.linger = this.ports.clock.after(SESSION_LINGER_MS, () => void session.place.end('E_NO_SESSION', 'It had no path for too long'));
+    session.linger = this.ports.clock.after(
+      SESSION_LINGER_MS,
+      () => void session.workerSession.end('E_NO_SESSION', 'It had no path for too long'),
+    );
   }
 
-  private gone(session: ServedSession, isClean: boolean): void {
+  private sessionGone(session: ServedSession, isClean: boolean): void {
     // A timer that is left keeps the listener's process from ending.
     session.linger?.cancel();
     const { client, silentSinceMs } = session;
@@ -308,9 +314,9 @@ export class Admissions {
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }
     const { log } = this.ports;
-    const ended = `The session of node ${client.node} has ended, process ${session.place.pid}`;
-    if (isClean) this.ports.lines.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
-    else log.warn(`Process ${session.place.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
+    const ended = `The session of node ${client.node} has ended, process ${session.workerSession.pid}`;
+    if (isClean) this.ports.limitedLog.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
+    else log.warn(`Process ${session.workerSession.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }
 }

@@ -3,10 +3,10 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';
-import { openFilesDoubt, openFilesLimit } from './descriptor-limit.ts';
+import { openFilesWarning, openFilesLimit } from './descriptor-limit.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 
-function counted(volumes: number, clients: number, processes: number): Parameters<typeof openFilesDoubt>[0] {
+function counted(volumes: number, clients: number, processes: number): Parameters<typeof openFilesWarning>[0] {
   return {
     volumes: Array.from({ length: volumes }, () => volumeConfig()),
     clients: Array.from({ length: clients }, (_, index) => ({ name: `c${index}` })) as unknown as RssrvConfig['clients'],
@@ -16,17 +16,17 @@ function counted(volumes: number, clients: number, processes: number): Parameter
 }
 
 test('a limit that a shared process may reach is said at the start, with what it has to be', () => {
-  expect(openFilesDoubt(counted(500, 32, 8), 4096)).toBe(
+  expect(openFilesWarning(counted(500, 32, 8), 4096)).toBe(
     'A program may have 4096 files open here, and a process with 4 of 32 clients may come to need 4384 for 500 volumes: ' +
       'raise the limit (LimitNOFILE=4384 of its unit, ulimit -n 4384) and restart rssrv, or raise processes',
   );
-  expect(openFilesDoubt(counted(500, 32, 8), 4384)).toBeNull();
-  expect(openFilesDoubt(counted(500, 32, 32), 4096)).toBeNull();
+  expect(openFilesWarning(counted(500, 32, 8), 4384)).toBeNull();
+  expect(openFilesWarning(counted(500, 32, 32), 4096)).toBeNull();
 });
 
 test('the listener keeps each volume open itself; without a limit nothing is said', () => {
-  expect(openFilesDoubt(counted(2000, 0, 8), 1024)).toContain('and the listener may come to need 2384 for 2000 volumes');
-  expect(openFilesDoubt(counted(2000, 100, 1), null)).toBeNull();
+  expect(openFilesWarning(counted(2000, 0, 8), 1024)).toContain('and the listener may come to need 2384 for 2000 volumes');
+  expect(openFilesWarning(counted(2000, 100, 1), null)).toBeNull();
 });
 
 test('the limit is read as the kernel tells it', () => {

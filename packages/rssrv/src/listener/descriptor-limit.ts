@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
-import { FILES_PER_BACKEND, FILES_RESERVED, UNPROVEN_MAX } from './limits.ts';
+import { DESCRIPTORS_PER_BACKEND, DESCRIPTORS_RESERVED, UNPROVEN_MAX } from './limits.ts';
 import { plural } from '@rsio/common/lib/units';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
@@ -17,10 +17,10 @@ export function openFilesLimit(text: string | null = readLimits()): number | nul
 }
 
 /** The sentence to say when that limit is too low; null: it is not. */
-export function openFilesDoubt({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
+export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
-  const inProcess = together * (volumes.length * FILES_PER_BACKEND + PATHS_PER_TRUNK_MAX) + FILES_RESERVED;
-  const inListener = volumes.length + interfaces.length + UNPROVEN_MAX + Math.min(clients.length, processes) + FILES_RESERVED;
+  const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;
+  const inListener = volumes.length + interfaces.length + UNPROVEN_MAX + Math.min(clients.length, processes) + DESCRIPTORS_RESERVED;
   const needed = Math.max(inProcess, inListener);
   if (limit === null || limit >= needed) return null;
   const where = inProcess >= inListener ? `a process with ${together} of ${plural(clients.length, 'client')}` : 'the listener';

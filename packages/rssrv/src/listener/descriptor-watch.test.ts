@@ -2,16 +2,16 @@
 // clients see of it, to test/bad-input/descriptors.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from './limits.ts';
+import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';
 import { expect, test } from 'vitest';
-import { FreeFiles } from './descriptor-watch.ts';
+import { DescriptorWatch } from './descriptor-watch.ts';
 
 function scene() {
   const clock = new FakeClock();
   const said: string[] = [];
   const state: { errno: string | null; tried: number } = { errno: null, tried: 0 };
   const say = (sentence: string): void => void said.push(sentence);
-  const files = new FreeFiles(clock, { info: say, error: say }, () => {
+  const files = new DescriptorWatch(clock, { info: say, error: say }, () => {
     state.tried++;
     return state.errno;
   });
@@ -21,27 +21,27 @@ function scene() {
 
 test('it is said when it begins, now and then while it lasts, and when it is over', () => {
   const { clock, said, state } = scene();
-  clock.advance(10 * FREE_FILES_LOOK_MS);
+  clock.advance(10 * DESCRIPTOR_CHECK_MS);
   expect(said).toEqual([]);
   state.errno = 'EMFILE';
-  clock.advance(FREE_FILES_LOG_MS);
+  clock.advance(DESCRIPTOR_LOG_MS);
   expect(said).toEqual([
     expect.stringMatching(/^No file can be opened and no connection be accepted \(EMFILE\): raise the number of files/),
   ]);
-  clock.advance(2 * FREE_FILES_LOG_MS);
+  clock.advance(2 * DESCRIPTOR_LOG_MS);
   expect(said.slice(1)).toEqual([expect.stringMatching(/EMFILE\), for 60 s now: /), expect.stringMatching(/EMFILE\), for 120 s now: /)]);
   state.errno = null;
-  clock.advance(10 * FREE_FILES_LOOK_MS);
+  clock.advance(10 * DESCRIPTOR_CHECK_MS);
   expect(said.slice(3)).toEqual([expect.stringMatching(/^Connections are accepted again, after 18\d s without a free file$/)]);
 });
 
 test('another failure is no lack of files, and nothing is tried after close', () => {
   const { clock, said, state, files } = scene();
   state.errno = 'ENOENT';
-  clock.advance(FREE_FILES_LOOK_MS);
+  clock.advance(DESCRIPTOR_CHECK_MS);
   files.close();
   const { tried } = state;
-  clock.advance(FREE_FILES_LOG_MS);
+  clock.advance(DESCRIPTOR_LOG_MS);
   expect(said).toEqual([]);
   expect(tried).toBe(1);
   expect(state.tried).toBe(1);

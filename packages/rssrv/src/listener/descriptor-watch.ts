@@ -6,27 +6,27 @@ import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { FREE_FILES_LOG_MS, FREE_FILES_LOOK_MS } from './limits.ts';
+import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';
 
-export class FreeFiles {
+export class DescriptorWatch {
   private readonly clock: Clock;
   private readonly log: Pick<Log, 'info' | 'error'>;
-  private readonly tryOne: () => string | null;
+  private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
   /** When there was none first, and when that was said last; null: there is one. */
-  private none: { readonly sinceMs: number; saidMs: number } | null = null;
+  private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
   /** `tryOne`: opens a file and closes it; the errno name of a failure, or null. */
-  constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openOne) {
+  constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;
-    this.tryOne = tryOne;
+    this.tryOpen = tryOne;
   }
 
   watch(): void {
-    this.timer ??= this.clock.after(FREE_FILES_LOOK_MS, () => {
+    this.timer ??= this.clock.after(DESCRIPTOR_CHECK_MS, () => {
       this.timer = null;
-      this.look();
+      this.check();
       this.watch();
     });
   }
@@ -36,26 +36,26 @@ export class FreeFiles {
     this.timer = null;
   }
 
-  private look(): void {
-    const errno = this.tryOne();
+  private check(): void {
+    const errno = this.tryOpen();
     const nowMs = this.clock.monotonicMs();
     if (errno === 'EMFILE' || errno === 'ENFILE') {
-      this.say(errno, nowMs);
-    } else if (this.none !== null) {
-      this.log.info(`Connections are accepted again, after ${Math.round((nowMs - this.none.sinceMs) / 1000)} s without a free file`);
-      this.none = null;
+      this.report(errno, nowMs);
+    } else if (this.shortage !== null) {
+      this.log.info(`Connections are accepted again, after ${Math.round((nowMs - this.shortage.sinceMs) / 1000)} s without a free file`);
+      this.shortage = null;
     }
   }
 
-  private say(errno: string, nowMs: number): void {
-    if (this.none !== null && nowMs - this.none.saidMs < FREE_FILES_LOG_MS) return;
-    this.none = { sinceMs: this.none?.sinceMs ?? nowMs, saidMs: nowMs };
-    const lasting = this.none.sinceMs === nowMs ? '' : `, for ${Math.round((nowMs - this.none.sinceMs) / 1000)} s now`;
+  private report(errno: string, nowMs: number): void {
+    if (this.shortage !== null && nowMs - this.shortage.saidMs < DESCRIPTOR_LOG_MS) return;
+    this.shortage = { sinceMs: this.shortage?.sinceMs ?? nowMs, saidMs: nowMs };
+    const lasting = this.shortage.sinceMs === nowMs ? '' : `, for ${Math.round((nowMs - this.shortage.sinceMs) / 1000)} s now`;
     this.log.error(`No file can be opened and no connection be accepted (${errno})${lasting}: ${errnoRemedy(errno)}`);
   }
 }
 
-function openOne(): string | null {
+function openAndClose(): string | null {
   try {
     closeSync(openSync('/dev/null', 'r'));
     return null;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FileSystem } from '../sys/file-system.ts';
-import { missingAddresses, type SurroundingsPorts, volumeDoubts } from './environment-check.ts';
+import { missingAddresses, type EnvironmentPorts, volumeWarnings } from './environment-check.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 
 let directory = '';
@@ -28,7 +28,7 @@ const at = (name: string): string => path.join(directory, name);
 
 const volume = (changes: Partial<ServerVolumeConfig>): ServerVolumeConfig => volumeConfig({ path: at('oracle.img'), ...changes });
 
-const ports: SurroundingsPorts = {
+const ports: EnvironmentPorts = {
   systemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
   lockable: (files) => {
     asked = files;
@@ -37,7 +37,7 @@ const ports: SurroundingsPorts = {
 };
 
 const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
-  (await volumeDoubts([volume(changes)], ports)).map((text) => text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'));
+  (await volumeWarnings([volume(changes)], ports)).map((text) => text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'));
 
 test('what is there, or can be made, and what needs nothing is good; nothing is made', async () => {
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
@@ -106,7 +106,9 @@ test('a file that could not be locked is told as a start tells it, there or not;
 });
 
 test('one volume that cannot be had does not hide the next', async () => {
-  expect(await volumeDoubts([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })], ports)).toHaveLength(2);
+  expect(await volumeWarnings([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })], ports)).toHaveLength(
+    2,
+  );
 });
 
 test('addresses that this machine has are good, also while somebody listens there; others are named with their interface', async () => {

@@ -12,9 +12,9 @@ import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { listenError } from './listening-sockets.ts';
 import { type FileSystemOf, fileSystemOf } from '../sys/file-system.ts';
 import { areLockable } from '../volumes/file-locks.ts';
-import { storageDoubts } from '../volumes/storage-warnings.ts';
+import { storageWarnings } from '../volumes/storage-warnings.ts';
 import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
-import { fittingSize, lookAt, volumeError } from '../volumes/volume-storage.ts';
+import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
 /** Interfaces that rssrv could not listen on, each with its reason; with one that it can a start goes on without those whose address is missing. */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
@@ -22,7 +22,7 @@ export async function missingAddresses(interfaces: readonly ServerInterfaceConfi
   return found.filter((error) => error !== null);
 }
 
-export interface SurroundingsPorts {
+export interface EnvironmentPorts {
   readonly systemOf: FileSystemOf;
   readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
 }
@@ -30,35 +30,35 @@ export interface SurroundingsPorts {
 /** A volume on a file, which a start would lock. */
 interface Lockable {
   readonly volume: ServerVolumeConfig;
-  readonly place: string;
+  readonly location: string;
   /** The file, or its directory when it is yet to be made. */
-  readonly there: string;
+  readonly lockTarget: string;
 }
 
 /** What there is to say of the volumes: that one could not be served (rssrv would start without it), or not as somebody may think. */
-export async function volumeDoubts(
+export async function volumeWarnings(
   volumes: readonly ServerVolumeConfig[],
-  { systemOf, lockable }: SurroundingsPorts = { systemOf: fileSystemOf, lockable: areLockable },
+  { systemOf, lockable }: EnvironmentPorts = { systemOf: fileSystemOf, lockable: areLockable },
 ): Promise<string[]> {
   const found: string[] = [];
   const locked: Lockable[] = [];
   for (const volume of volumes) {
     try {
-      const { doubts, toLock } = await checkStorage(volume, systemOf);
-      found.push(...doubts);
+      const { warnings, toLock } = await checkStorage(volume, systemOf);
+      found.push(...warnings);
       if (toLock !== null) locked.push(toLock);
     } catch (thrown) {
       found.push(asFailure(thrown));
     }
   }
-  return [...found, ...(await lockDoubts(locked, lockable))];
+  return [...found, ...(await lockWarnings(locked, lockable))];
 }
 
-async function lockDoubts(locked: readonly Lockable[], lockable: SurroundingsPorts['lockable']): Promise<string[]> {
-  const can = await lockable(locked.map(({ there }) => there));
+async function lockWarnings(locked: readonly Lockable[], lockable: EnvironmentPorts['lockable']): Promise<string[]> {
+  const can = await lockable(locked.map(({ lockTarget: there }) => there));
   const without = locked.filter((_, index) => can[index] !== true);
-  return without.map(({ volume, place }) =>
-    volume.unlocked === true ? unlockedSentence(volume, place) : asFailure(unlockedError(volume, place)),
+  return without.map(({ volume, location }) =>
+    volume.unlocked === true ? unlockedSentence(volume, location) : asFailure(unlockedError(volume, location)),
   );
 }
 
@@ -86,21 +86,21 @@ function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> 
 async function checkStorage(
   volume: ServerVolumeConfig,
   systemOf: FileSystemOf,
-): Promise<{ readonly doubts: readonly string[]; readonly toLock: Lockable | null }> {
-  if (volume.type === 'memory' || volume.type === 'null') return { doubts: [], toLock: null };
-  const { path: place, kind, stats } = await lookAt(volume, systemOf);
-  if (stats !== null) fittingSize(volume, place, stats);
+): Promise<{ readonly warnings: readonly string[]; readonly toLock: Lockable | null }> {
+  if (volume.type === 'memory' || volume.type === 'null') return { warnings: [], toLock: null };
+  const { path: location, kind, stats } = await inspectLocation(volume, systemOf);
+  if (stats !== null) fittingSize(volume, location, stats);
   const rights = volume.readonly ? constants.R_OK : constants.R_OK | constants.W_OK;
-  const directory = path.dirname(place);
+  const directory = path.dirname(location);
   try {
     if (kind === 'missing') await access(directory, constants.W_OK | constants.X_OK);
-    else await access(place, rights);
+    else await access(location, rights);
   } catch (thrown) {
-    if (kind === 'missing') throw volumeError(volume, `${place} cannot be created`, `see that rssrv may write to ${directory}`, thrown);
+    if (kind === 'missing') throw volumeError(volume, `${location} cannot be created`, `see that rssrv may write to ${directory}`, thrown);
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
-    throw volumeError(volume, `${place} cannot be opened`, remedy, thrown);
+    throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }
   // Devices need no lock: they are opened exclusively.
-  const toLock = kind === 'block' ? null : { volume, place, there: kind === 'missing' ? directory : place };
-  return { doubts: await storageDoubts(volume, place, stats, systemOf), toLock };
+  const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
+  return { warnings: await storageWarnings(volume, location, stats, systemOf), toLock };
 }

@@ -26,9 +26,9 @@ export const OLD_WORKER_POLL_MS = 50;
 export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** How often a listener tries whether it may open a file more, and how often the log says that it may not. */
-export const FREE_FILES_LOOK_MS = 1_000;
-export const FREE_FILES_LOG_MS = 60_000;
+export const DESCRIPTOR_CHECK_MS = 1_000;
+export const DESCRIPTOR_LOG_MS = 60_000;
 /** Descriptors of one opened volume in a server's process: ordinary and synced. The handles of a session have one together. */
-export const FILES_PER_BACKEND = 2;
+export const DESCRIPTORS_PER_BACKEND = 2;
 /** Descriptors of a server's process beside those of volumes and paths: its log, its helpers, Node's own. */
-export const FILES_RESERVED = 128;
+export const DESCRIPTORS_RESERVED = 128;

@@ -21,15 +21,15 @@ import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@
 import { STATUS } from '@rsio/protocol/wire/status';
 import { plural } from '@rsio/common/lib/units';
 import { Admissions, type ServedSession } from './admissions.ts';
-import type { Asked, ToSession } from '../workers/channel.ts';
+import type { SessionRequest, ToSession } from '../workers/channel.ts';
 import { DiscoveryService } from '../exploration/discovery-service.ts';
-import { sayRefusal } from './unproven-connection.ts';
+import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
-import { type Entrance, Entrances, missingSentence, toInterface } from './listening-sockets.ts';
-import { Gate } from './unproven-limiter.ts';
-import { openFilesDoubt, openFilesLimit } from './descriptor-limit.ts';
-import { Probes } from '../probes/probe-connections.ts';
-import { type GrantPorts, Holders } from '../holds/holders.ts';
+import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
+import { UnprovenLimiter } from './unproven-limiter.ts';
+import { openFilesWarning, openFilesLimit } from './descriptor-limit.ts';
+import { ProbeConnections } from '../probes/probe-connections.ts';
+import { type GrantPorts, Holds } from '../holds/holders.ts';
 import type { ReloadPlan } from '../reload/reload-plan.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { RunRecords } from './run-records.ts';
@@ -48,7 +48,7 @@ export interface ListenerOptions {
   /** The processes log to stderr too. */
   readonly foreground: boolean;
   /** Started with --test: volumes may show faults. */
-  readonly takesTests: boolean;
+  readonly mayInjectFaults: boolean;
   /** A sentence for whoever started the daemon. */
   readonly warn: (sentence: string) => void;
 }
@@ -58,15 +58,15 @@ export class Listener {
   /** What the server runs by: changed as a whole. */
   private config: RssrvConfig;
   private readonly identity: ServerIdentity;
-  private readonly entrances: Entrances;
+  private readonly sockets: ListeningSockets;
   private readonly reloader: Reloader;
-  private readonly holders: Holders;
+  private readonly holds: Holds;
   private readonly admissions: Admissions;
-  private readonly probes: Probes;
+  private readonly probes: ProbeConnections;
   private readonly discovery: DiscoveryService;
   private readonly pool: WorkerPool;
-  private readonly gate: Gate;
-  private readonly lines: RateLimitedLog;
+  private readonly unproven: UnprovenLimiter;
+  private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   /** Of the list that clients get. */
@@ -87,26 +87,26 @@ export class Listener {
       versions: PROTOCOL_VERSIONS,
       features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE],
     };
-    this.entrances = new Entrances({
+    this.sockets = new ListeningSockets({
       clock,
       log,
-      connected: (socket, entrance) => this.gate.connected(socket, entrance),
-      came: () => void this.explore(this.config),
+      connected: (socket, listeningSocket) => this.unproven.connected(socket, listeningSocket),
+      addressCame: () => void this.explore(this.config),
     });
-    this.gate = this.newGate();
-    this.lines = new RateLimitedLog(clock, log);
+    this.unproven = this.newUnprovenLimiter();
+    this.limitedLog = new RateLimitedLog(clock, log);
     this.reloader = new Reloader({
       log,
       current: () => this.config,
-      load: () => loadRssrvConfig(paths.configFile, options.takesTests),
+      load: () => loadRssrvConfig(paths.configFile, options.mayInjectFaults),
       standingOf: (volume) => this.standingOf(volume),
       apply: (plan, next) => this.apply(plan, next),
       setLevel: (level) => {
         log.setLevel(level);
-        this.tellLogs();
+        this.reopenWorkerLogs();
       },
     });
-    this.holders = new Holders(paths.holdersFile, () => clock.wallMs(), log);
+    this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.volumes = new Volumes({
       idsFile: paths.volumesFile,
       memoryDirectory: paths.memoryDir,
@@ -115,26 +115,26 @@ export class Listener {
       clock,
       log,
       syncFailedLate: (id) => void this.lost(id),
-      isHeld: (id) => this.holders.of(id).length > 0,
-      holdersOf: (id) => this.holders.of(id),
-      lifeEnded: async (id) => this.records?.lifeEnded(id),
+      isHeld: (id) => this.holds.holdersOf(id).length > 0,
+      holdersOf: (id) => this.holds.holdersOf(id),
+      incarnationEnded: async (id) => this.records?.incarnationEnded(id),
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.admissions = new Admissions({
       clock,
       log,
-      lines: this.lines,
-      holders: this.holders,
-      takePlace: (session) => this.pool.take(session),
+      limitedLog: this.limitedLog,
+      holds: this.holds,
+      takeWorkerSession: (session) => this.pool.take(session),
       beginMessage: (node) => ({ ...this.beginMessage(), node }),
       isClient: (node) => this.keyOf(node) !== null,
       lost: (volumeId) => void this.lost(volumeId),
       cut: (volumeId) => void this.cut(volumeId),
-      answer: (session, asked) => this.answer(session, asked),
+      answer: (session, request) => this.answer(session, request),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
-    this.probes = new Probes(clock, log, this.lines);
+    this.probes = new ProbeConnections(clock, log, this.limitedLog);
     const { instance } = this.identity;
     this.discovery = new DiscoveryService({
       clock,
@@ -150,13 +150,13 @@ export class Listener {
     const { paths, clock, log, warn } = this.options;
     const { config } = this;
     this.records = new RunRecords(paths.recordsFile, bootId());
-    await this.records.takeOver(clock, log);
-    await this.holders.load();
-    this.holders.keepNodes(config.clients.map(({ name }) => name));
+    await this.records.endOldWorkers(clock, log);
+    await this.holds.load();
+    this.holds.keepNodes(config.clients.map(({ name }) => name));
     await this.volumes.open(config);
     for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
-      for (const problem of await this.entrances.open(config.interfaces)) this.warn(missingSentence(problem));
+      for (const problem of await this.sockets.open(config.interfaces)) this.warn(addressMissingText(problem));
     } catch (error) {
       await this.stop('The server could not start');
       throw error;
@@ -166,7 +166,7 @@ export class Listener {
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
     log.info(
-      `Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${this.entrances
+      `Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${this.sockets
         .listening(config.interfaces)
         .map((one) => `${one.address}/${one.port}`)
         .join(', ')}`,
@@ -176,14 +176,14 @@ export class Listener {
   /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
-    this.entrances.closeAll();
-    this.gate.close({ code: 'E_SHUTTING_DOWN', sentence });
+    this.sockets.closeAll();
+    this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
     await this.reloader.idle();
     this.probes.close('E_SHUTTING_DOWN', sentence);
     this.discovery.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
-    this.lines.close();
+    this.limitedLog.close();
     await this.volumes.close();
     // Without processes left in the records, the next start knows that this end was clean.
     await this.records?.saved();
@@ -192,49 +192,49 @@ export class Listener {
   /** SIGHUP: logs are opened anew at once, the configuration is read when the server is up. */
   reload(): void {
     this.options.log.reopen();
-    this.tellLogs();
+    this.reopenWorkerLogs();
     this.isReloadWanted = true;
     if (this.isServing) this.reloader.ask();
   }
 
   /** All of the plan, or, when a new interface or volume cannot be had, or what goes has come into use meanwhile, nothing. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
-    const missing = await this.entrances.open(next.interfaces);
+    const missing = await this.sockets.open(next.interfaces);
     let change: VolumeChange;
     try {
       change = await this.volumes.prepare(plan.volumes, next.volumes);
     } catch (error) {
-      this.entrances.keep(this.config.interfaces);
+      this.sockets.keep(this.config.interfaces);
       throw error;
     }
     const { refusals } = volumeChanges(this.config.volumes, next.volumes, (volume) => this.standingOf(volume));
     if (refusals.length > 0) {
-      this.entrances.keep(this.config.interfaces);
+      this.sockets.keep(this.config.interfaces);
       await change.undo();
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
     // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
     change.commit();
-    const filesDoubt = openFilesDoubt(next, openFilesLimit());
-    if (filesDoubt !== null && filesDoubt !== openFilesDoubt(this.config, openFilesLimit())) this.options.log.warn(filesDoubt);
+    const filesWarning = openFilesWarning(next, openFilesLimit());
+    if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
     this.config = next;
     this.pool.processes = next.server.processes;
-    this.entrances.keep(next.interfaces);
+    this.sockets.keep(next.interfaces);
     const { name } = next.server;
     for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${name}`);
     for (const node of plan.rekeyedClients) this.admissions.dismiss(node, `Node ${node} has another key at server ${name} now: use that`);
-    this.holders.keepNodes(next.clients.map(({ name }) => name));
+    this.holds.keepNodes(next.clients.map(({ name }) => name));
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
-    for (const id of change.cut) void this.newLife(id);
-    for (const problem of missing) this.options.log.warn(missingSentence(problem));
-    await this.afterwards('what was closed', () => change.finish());
+    for (const id of change.cut) void this.startIncarnation(id);
+    for (const problem of missing) this.options.log.warn(addressMissingText(problem));
+    await this.afterReload('what was closed', () => change.finish());
     await this.explore(next);
   }
 
   /** Exploration is answered on what is listened on. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
-    const interfaces = this.entrances.listening(config.interfaces);
+    const interfaces = this.sockets.listening(config.interfaces);
     for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
   }
 
@@ -244,7 +244,7 @@ export class Listener {
   }
 
   /** The new configuration holds already: trouble here must not be told as its refusal. */
-  private async afterwards(what: string, work: () => Promise<void>): Promise<void> {
+  private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (thrown) {
@@ -257,7 +257,7 @@ export class Listener {
   private standingOf(volume: ServerVolumeConfig): VolumeStanding {
     const { id, sizeBytes } = this.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
-    const users = this.holders.of(id);
+    const users = this.holds.holdersOf(id);
     const named = new Set(users.map(({ node }) => node));
     for (const { client, volumeIds } of this.admissions.sessions) {
       const { node, address } = client;
@@ -270,10 +270,10 @@ export class Listener {
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
-    for (const session of this.admissions.sessions) session.place.tell(message);
+    for (const session of this.admissions.sessions) session.workerSession.send(message);
   }
 
-  private tellLogs(): void {
+  private reopenWorkerLogs(): void {
     this.pool.reopenLogs(this.config.server.logLevel);
   }
 
@@ -285,27 +285,27 @@ export class Listener {
     return this.config.clients.find((client) => client.name === node)?.key ?? null;
   }
 
-  private newGate(): Gate {
+  private newUnprovenLimiter(): UnprovenLimiter {
     const { clock, log } = this.options;
-    return new Gate({
+    return new UnprovenLimiter({
       clock,
       log,
       newHandshake: () => new ServerHandshake(this.identity, randomBytes),
       keyOf: (node) => this.keyOf(node),
       secretOf: (session, node) => this.admissions.secretOf(session, node),
-      livingSecretOf: (node) => this.admissions.livingSecretOf(node),
-      isKnown: (claim) => this.holders.isKnown(claim),
-      proven: (socket, proven, entrance, isOutdated) => {
+      currentSecretOf: (node) => this.admissions.currentSecretOf(node),
+      isKnown: (claim) => this.holds.isKnown(claim),
+      proven: (socket, proven, listeningSocket, isOutdated) => {
         this.discovery.proved(socket.remoteAddress ?? '');
         if (isOutdated)
           this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
-        else this.admit(socket, proven, entrance);
+        else this.admit(socket, proven, listeningSocket);
       },
     });
   }
 
   /** A probe never comes near sessions: it is served here. */
-  private admit(socket: Socket, proven: Proven, { config }: Entrance): void {
+  private admit(socket: Socket, proven: Proven, { config }: ListeningSocket): void {
     if (!proven.features.includes(FEATURE.PROBE)) {
       this.admissions.admit(socket, proven, toInterface(config));
       return;
@@ -320,8 +320,8 @@ export class Listener {
 
   private refuse(socket: Socket, proven: Proven, error: RsError): void {
     const write = (): void => this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
-    this.lines.note(`Refused connections of node ${proven.hello.node}`, write);
-    sayRefusal(socket, provedRefusal(proven, error.code, error.message));
+    this.limitedLog.note(`Refused connections of node ${proven.hello.node}`, write);
+    sendRefusal(socket, provedRefusal(proven, error.code, error.message));
   }
 
   private startWorker(): Worker {
@@ -340,52 +340,55 @@ export class Listener {
       type: 'begin',
       interfaces: this.interfaces,
       generation: this.generation,
-      log: { file: paths.logFile, node: name, level: logLevel, copy: foreground },
+      log: { file: paths.logFile, node: name, level: logLevel, copiesToStderr: foreground },
     };
   }
 
-  private async answer(session: ServedSession, asked: Asked): Promise<ListAnswer | Grant | Settled | null> {
-    switch (asked.what) {
+  private async answer(session: ServedSession, request: SessionRequest): Promise<ListAnswer | Grant | Settled | null> {
+    switch (request.what) {
       case 'list':
         return this.list(session.client.node);
       case 'grant':
-        return this.grant(session, asked.request);
+        return this.grant(session, request.request);
       case 'release':
-        session.volumeIds.delete(asked.volumeId);
-        await this.holders.release(asked.volumeId, session.client, asked.epoch);
+        session.volumeIds.delete(request.volumeId);
+        await this.holds.release(request.volumeId, session.client, request.epoch);
         return null;
       case 'settle':
-        return { settled: await this.holders.settle(asked.volumeId, session.client, asked.epoch, asked.life) };
+        return { isSettled: await this.holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
   }
 
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
-    const { client, place } = session;
+    const { client, workerSession } = session;
     const find = (): ServedVolume | null =>
       this.visible(client.node).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null;
     const volume = find();
-    if (volume === null) return this.unknown(client.node, request);
+    if (volume === null) return this.unknownVolume(client.node, request);
     const ports: GrantPorts = {
       find,
-      life: (one) => this.lifeOf(one),
-      endHold: ({ id }, { node }, epoch, why) => this.admissions.takeAway(node, id, epoch, why),
+      incarnation: (one) => this.incarnationOf(one),
+      revokeHold: ({ id }, { node }, epoch, why) => this.admissions.revokeForTakeOver(node, id, epoch, why),
       sync: ({ id }) => this.volumes.sync(id),
-      lifeEnded: async ({ id }) => this.records?.lifeEnded(id),
-      isWanted: () => !place.isEnding,
+      incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
+      isWanted: () => !workerSession.isEnding,
       holdersChanged: () => this.listChanged([]),
     };
-    const granting = this.holders.grant(volume.id, client, request, ports).then((grant) => {
+    const granting = this.holds.grant(volume.id, client, request, ports).then((grant) => {
       if (grant.granted) session.volumeIds.add(volume.id);
       return grant;
     });
     // A take-over waits for somebody else's process, and a session that ends must not.
     if (request.take === TAKE.NO) return granting;
     const sentence = `The session ended before volume ${volume.name} was taken over`;
-    return Promise.race([granting, place.ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] }))]);
+    return Promise.race([
+      granting,
+      workerSession.ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] })),
+    ]);
   }
 
-  private lifeOf({ id, type }: ServedVolume): string {
-    return type === 'memory' ? this.identity.instance : (this.records?.lifeOf(id) ?? '');
+  private incarnationOf({ id, type }: ServedVolume): string {
+    return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 
   private list(node: string): ListAnswer {
@@ -397,7 +400,7 @@ export class Listener {
       blockSizeBytes: volume.blockSizeBytes,
       readonly: volume.readonly,
       shared: volume.shared,
-      holders: this.holders.of(volume.id),
+      holders: this.holds.holdersOf(volume.id),
     }));
     return { generation: this.generation, interfaces: this.interfaces, volumes };
   }
@@ -406,7 +409,7 @@ export class Listener {
     return this.volumes.served.filter((volume) => isFor(volume, node));
   }
 
-  private unknown(node: string, { name, universe }: OpenRequest): Grant {
+  private unknownVolume(node: string, { name, universe }: OpenRequest): Grant {
     const failure = this.volumes.failures.find((one) => one.name === name && one.universe === universe && isFor(one, node));
     const sentence = failure === undefined ? `Server ${this.identity.server} has no volume ${name} for this client` : failure.error.message;
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
@@ -420,7 +423,7 @@ export class Listener {
         'the client sends again what it has kept; see to the storage',
       { volume: name },
     );
-    await this.newLife(id);
+    await this.startIncarnation(id);
   }
 
   /** A process found the storage of the volume cut: it is served no more until a reload, or a start, finds it whole. */
@@ -428,16 +431,16 @@ export class Listener {
     const sentence = await this.volumes.cut(id);
     if (sentence === null) return;
     this.options.log.error(sentence, { volume: this.volumes.nameOf(id) });
-    await this.newLife(id);
+    await this.startIncarnation(id);
   }
 
-  private async newLife(id: string): Promise<void> {
+  private async startIncarnation(id: string): Promise<void> {
     // Granted from now on is the new life, also before it is in the file: when this process ends badly, every life is another one.
-    const kept = this.records?.lifeEnded(id);
-    this.admissions.revoke(id, this.holders.epochOf(id));
+    const kept = this.records?.incarnationEnded(id);
+    this.admissions.revoke(id, this.holds.epochOf(id));
     // A client without I/O looks after its handles when there is a new list.
     this.listChanged([]);
-    void this.volumes.takeOffOldError(id);
+    void this.volumes.clearOldError(id);
     try {
       await kept;
     } catch (thrown) {
@@ -449,6 +452,6 @@ export class Listener {
   }
 
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
-    if (!isClean) await this.records?.workerEnded(session.place.pid, [...session.volumeIds]);
+    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.volumeIds]);
   }
 }

@@ -9,9 +9,9 @@ import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { Entrances, missingSentence } from './listening-sockets.ts';
+import { ListeningSockets, addressMissingText } from './listening-sockets.ts';
 
-const open: Entrances[] = [];
+const open: ListeningSockets[] = [];
 const sockets: net.Socket[] = [];
 
 afterEach(() => {
@@ -20,18 +20,18 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-function entrances(clock: Clock = systemClock): { entrances: Entrances; heard: string[]; said: string[] } {
+function entrances(clock: Clock = systemClock): { entrances: ListeningSockets; heard: string[]; said: string[] } {
   const heard: string[] = [];
   const said: string[] = [];
   const log: Log = { ...quietLog, info: (line) => void said.push(line), warn: (line) => void said.push(line) };
-  const made = new Entrances({
+  const made = new ListeningSockets({
     clock,
     log,
     connected: (socket, entrance) => {
       heard.push(`${entrance.config.name}${entrance.isClosed ? ' closed' : ''}`);
       socket.destroy();
     },
-    came: () => void said.push('came'),
+    addressCame: () => void said.push('came'),
   });
   open.push(made);
   return { entrances: made, heard, said };
@@ -115,7 +115,7 @@ describe('an address that the machine does not have', () => {
     const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
     const comes = without('127.53.2.1');
     const missing = await made.open([first, second]);
-    expect(missing.map(missingSentence)).toEqual([
+    expect(missing.map(addressMissingText)).toEqual([
       `Cannot listen on 127.53.2.1 port ${port} (interface if2): this machine does not have the address: correct it, or bring the interface up; until then the server serves on its other interfaces [E_ADDRESS_MISSING]`,
     ]);
     expect([await reach(first), await reach(second)]).toEqual([true, false]);

@@ -9,25 +9,25 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import type { Log } from '@rsio/common/log/log';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import { FreeFiles } from './descriptor-watch.ts';
+import { DescriptorWatch } from './descriptor-watch.ts';
 import { endpointKey } from '../reload/reload-plan.ts';
 
-export interface Entrance {
+export interface ListeningSocket {
   /** As the configuration calls it now. */
   readonly config: ServerInterfaceConfig;
   /** Its interface was taken out of the configuration: who is on the way in is sent away. */
   readonly isClosed: boolean;
 }
 
-class ListeningEntrance implements Entrance {
+class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
   /** Null: the machine does not have its address, or did not when that was tried last. */
   private server: net.Server | null = null;
   private readonly log: Log;
-  private readonly connected: (socket: net.Socket, entrance: Entrance) => void;
+  private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
 
-  constructor(config: ServerInterfaceConfig, log: Log, connected: (socket: net.Socket, entrance: Entrance) => void) {
+  constructor(config: ServerInterfaceConfig, log: Log, connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void) {
     this.config = config;
     this.log = log;
     this.connected = connected;
@@ -64,26 +64,26 @@ class ListeningEntrance implements Entrance {
   }
 }
 
-export interface EntrancePorts {
+export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly connected: (socket: net.Socket, entrance: Entrance) => void;
+  readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
   /** An interface whose address was missing is listened on now. */
-  readonly came: () => void;
+  readonly addressCame: () => void;
 }
 
-export class Entrances {
-  private readonly ports: EntrancePorts;
-  private readonly byEndpoint = new Map<string, ListeningEntrance>();
-  private readonly freeFiles: FreeFiles;
+export class ListeningSockets {
+  private readonly ports: ListeningSocketPorts;
+  private readonly byEndpoint = new Map<string, InterfaceSocket>();
+  private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
   /** What the last tries of interfaces that are waited for came to, by endpoint: said when it is another. */
-  private readonly said = new Map<string, string>();
+  private readonly reported = new Map<string, string>();
   private isOver = false;
 
-  constructor(ports: EntrancePorts) {
+  constructor(ports: ListeningSocketPorts) {
     this.ports = ports;
-    this.freeFiles = new FreeFiles(ports.clock, ports.log);
+    this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
   /** Of these, in their order, those that are listened on. */
@@ -98,14 +98,14 @@ export class Entrances {
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
-    const opened: ListeningEntrance[] = [];
+    const opened: InterfaceSocket[] = [];
     const missing: RsError[] = [];
     try {
       for (const config of configs) {
         if (this.byEndpoint.has(endpointKey(config))) continue;
-        const entrance = new ListeningEntrance(config, log, connected);
-        opened.push(entrance);
-        const problem = await entrance.listen();
+        const listeningSocket = new InterfaceSocket(config, log, connected);
+        opened.push(listeningSocket);
+        const problem = await listeningSocket.listen();
         if (this.isOver) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
         if (problem === null) continue;
         if (problem.code !== 'E_ADDRESS_MISSING') throw problem;
@@ -114,12 +114,13 @@ export class Entrances {
       const [first] = missing;
       if (first !== undefined && !opened.some(({ isListening }) => isListening) && this.listening(configs).length === 0) throw first;
     } catch (error) {
-      for (const entrance of opened) entrance.close();
+      for (const listeningSocket of opened) listeningSocket.close();
       throw error;
     }
-    for (const entrance of opened) this.byEndpoint.set(endpointKey(entrance.config), entrance);
-    for (const entrance of opened) if (!entrance.isListening) this.said.set(endpointKey(entrance.config), 'E_ADDRESS_MISSING');
-    this.freeFiles.watch();
+    for (const listeningSocket of opened) this.byEndpoint.set(endpointKey(listeningSocket.config), listeningSocket);
+    for (const listeningSocket of opened)
+      if (!listeningSocket.isListening) this.reported.set(endpointKey(listeningSocket.config), 'E_ADDRESS_MISSING');
+    this.descriptors.watch();
     this.awaitMissing();
     return missing;
   }
@@ -127,15 +128,15 @@ export class Entrances {
   /** Closes what is open and not among `configs`; what is, has their names from now on. */
   keep(configs: readonly ServerInterfaceConfig[]): void {
     const kept = new Map(configs.map((config) => [endpointKey(config), config]));
-    for (const [key, entrance] of [...this.byEndpoint]) {
+    for (const [key, listeningSocket] of [...this.byEndpoint]) {
       const config = kept.get(key);
       if (config !== undefined) {
-        entrance.config = config;
+        listeningSocket.config = config;
         continue;
       }
-      entrance.close();
+      listeningSocket.close();
       this.byEndpoint.delete(key);
-      this.said.delete(key);
+      this.reported.delete(key);
     }
   }
 
@@ -143,11 +144,11 @@ export class Entrances {
     this.isOver = true;
     this.retry?.cancel();
     this.retry = null;
-    this.freeFiles.close();
+    this.descriptors.close();
     this.keep([]);
   }
 
-  private get missing(): ListeningEntrance[] {
+  private get missing(): InterfaceSocket[] {
     return [...this.byEndpoint.values()].filter(({ isListening }) => !isListening);
   }
 
@@ -157,31 +158,31 @@ export class Entrances {
   }
 
   private async tryMissing(): Promise<void> {
-    for (const entrance of this.missing) {
-      const problem = await entrance.listen();
-      if (!entrance.isClosed) this.tried(entrance, problem);
+    for (const listeningSocket of this.missing) {
+      const problem = await listeningSocket.listen();
+      if (!listeningSocket.isClosed) this.tried(listeningSocket, problem);
     }
     this.retry = null;
     this.awaitMissing();
   }
 
-  private tried(entrance: ListeningEntrance, problem: RsError | null): void {
-    const { log, came } = this.ports;
-    const { name, address, port } = entrance.config;
-    const key = endpointKey(entrance.config);
+  private tried(listeningSocket: InterfaceSocket, problem: RsError | null): void {
+    const { log, addressCame } = this.ports;
+    const { name, address, port } = listeningSocket.config;
+    const key = endpointKey(listeningSocket.config);
     if (problem === null) {
-      this.said.delete(key);
+      this.reported.delete(key);
       log.info(`Interface ${name}: its address has come, and the server listens on ${address} port ${port}`);
-      came();
-    } else if (this.said.get(key) !== problem.code) {
-      this.said.set(key, problem.code);
-      log.warn(missingSentence(problem));
+      addressCame();
+    } else if (this.reported.get(key) !== problem.code) {
+      this.reported.set(key, problem.code);
+      log.warn(addressMissingText(problem));
     }
   }
 }
 
 /** Of an interface that the server goes on without. */
-export function missingSentence({ message, code }: RsError): string {
+export function addressMissingText({ message, code }: RsError): string {
   return `${message}; until then the server serves on its other interfaces [${code}]`;
 }
 

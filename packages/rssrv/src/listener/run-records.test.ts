@@ -31,7 +31,7 @@ const file = (): string => path.join(directory, 'records.json');
 /** A listener that starts. */
 async function started(): Promise<RunRecords> {
   const records = new RunRecords(file(), 'boot');
-  await records.takeOver(systemClock, { warn: () => undefined });
+  await records.endOldWorkers(systemClock, { warn: () => undefined });
   return records;
 }
 
@@ -48,17 +48,17 @@ test('a life goes on over clean ends and is another one after an unclean end, of
   const first = await started();
   await first.workerStarted(process.pid);
   await first.workerEnded(process.pid, []);
-  const [a, b] = [first.lifeOf('a'), first.lifeOf('b')];
+  const [a, b] = [first.incarnationOf('a'), first.incarnationOf('b')];
   const second = await started();
-  expect([second.lifeOf('a'), second.lifeOf('b')]).toEqual([a, b]);
+  expect([second.incarnationOf('a'), second.incarnationOf('b')]).toEqual([a, b]);
   await second.workerEnded(1, ['a']);
-  expect(second.lifeOf('a')).not.toBe(a);
-  expect(second.lifeOf('b')).toBe(b);
+  expect(second.incarnationOf('a')).not.toBe(a);
+  expect(second.incarnationOf('b')).toBe(b);
   const { worker } = await workerWith('true');
   await second.workerStarted(worker);
   const third = await started();
-  expect([a, second.lifeOf('a')]).not.toContain(third.lifeOf('a'));
-  expect(third.lifeOf('b')).not.toBe(b);
+  expect([a, second.incarnationOf('a')]).not.toContain(third.incarnationOf('a'));
+  expect(third.incarnationOf('b')).not.toBe(b);
 });
 
 test('when RUN was cleared every life is another one, although the counts begin anew in the same boot', async () => {
@@ -66,7 +66,7 @@ test('when RUN was cleared every life is another one, although the counts begin 
   await first.workerStarted(process.pid);
   await first.workerEnded(process.pid, []);
   fs.rmSync(file());
-  expect((await started()).lifeOf('a')).not.toBe(first.lifeOf('a'));
+  expect((await started()).incarnationOf('a')).not.toBe(first.incarnationOf('a'));
 });
 
 test('workers that are left are ended, also those that stand still', async () => {

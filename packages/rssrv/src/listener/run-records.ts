@@ -40,7 +40,7 @@ const FORM: StateForm<Content> = {
 export class RunRecords {
   private readonly file: StateFile<Content>;
   private readonly workers = new Map<number, WorkerRecord>();
-  private readonly lives = new Map<string, number>();
+  private readonly incarnations = new Map<string, number>();
   private listenerEnds = 0;
   private run = randomBytes(RUN_ID_BYTES).toString('hex');
   private readonly bootId: string;
@@ -50,7 +50,7 @@ export class RunRecords {
     this.file = new StateFile<Content>(path, FORM, () => ({
       run: this.run,
       workers: [...this.workers.values()],
-      lives: Object.fromEntries(this.lives),
+      lives: Object.fromEntries(this.incarnations),
       listenerEnds: this.listenerEnds,
     }));
   }
@@ -59,21 +59,21 @@ export class RunRecords {
    * Ends workers that an earlier listener left behind and waits until they are gone. Throws E_DRAINING naming a process that does
    * not go within WORKER_DRAIN_TIMEOUT_MS (its storage does not answer).
    */
-  async takeOver(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
+  async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
     if (content === null) return;
     this.run = content.run ?? this.run;
-    for (const [id, ends] of Object.entries(content.lives)) this.lives.set(id, ends);
+    for (const [id, ends] of Object.entries(content.lives)) this.incarnations.set(id, ends);
     this.listenerEnds = content.listenerEnds;
     if (content.workers.length === 0) return;
     this.listenerEnds++;
     log.warn(`The last rssrv left ${content.workers.length} server processes: they are ended first`);
     const endMs = clock.monotonicMs() + WORKER_DRAIN_TIMEOUT_MS;
-    for (let left = processesOf(content.workers); left.length > 0; left = processesOf(content.workers)) {
+    for (let left = remainingProcesses(content.workers); left.length > 0; left = remainingProcesses(content.workers)) {
       if (clock.monotonicMs() > endMs) {
         throw new RsError('E_DRAINING', `Old server process ${left[0]} still has I/O running: find out why its storage does not answer`);
       }
-      for (const pid of left) end(pid);
+      for (const pid of left) kill(pid);
       await new Promise<void>((resolve) => clock.after(OLD_WORKER_POLL_MS, resolve));
     }
     await this.file.save();
@@ -87,13 +87,13 @@ export class RunRecords {
   /** `volumeIds`: what a worker that ended uncleanly had open. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
-    for (const id of volumeIds) this.lives.set(id, (this.lives.get(id) ?? 0) + 1);
+    for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
     await this.file.save();
   }
 
   /** What was written to the volume may be lost: its storage begins a new life. */
-  async lifeEnded(volumeId: string): Promise<void> {
-    this.lives.set(volumeId, (this.lives.get(volumeId) ?? 0) + 1);
+  async incarnationEnded(volumeId: string): Promise<void> {
+    this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
     await this.file.save();
   }
 
@@ -102,8 +102,8 @@ export class RunRecords {
     return this.file.save();
   }
 
-  lifeOf(volumeId: string): string {
-    return `${this.bootId}.${this.run}.${this.listenerEnds}.${this.lives.get(volumeId) ?? 0}`;
+  incarnationOf(volumeId: string): string {
+    return `${this.bootId}.${this.run}.${this.listenerEnds}.${this.incarnations.get(volumeId) ?? 0}`;
   }
 }
 
@@ -111,7 +111,7 @@ export class RunRecords {
  * Numbers of the workers that are still there, and of helpers that outlive theirs: what such a one was asked for may still be done to the
  * storage. Another process with a worker's number means that nothing of its session is left.
  */
-function processesOf(workers: readonly WorkerRecord[]): number[] {
+function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {
     const ticks = startTicksOf(pid);
     if (ticks === startTime) return [pid];
@@ -119,7 +119,7 @@ function processesOf(workers: readonly WorkerRecord[]): number[] {
   });
 }
 
-function end(pid: number): void {
+function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (thrown) {

@@ -24,7 +24,7 @@ import { Decoder } from '@rsio/protocol/wire/decoder';
 import type { Header } from '@rsio/protocol/wire/header';
 import type { Hello } from '@rsio/protocol/wire/messages';
 
-export interface DoorwayPorts {
+export interface UnprovenConnectionPorts {
   readonly clock: Clock;
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
@@ -36,7 +36,7 @@ export interface DoorwayPorts {
   /** `hello`: null before it came. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
   /** It ended without a refusal: garbage, silence, or the peer left. */
-  broken(socket: Socket, reason: string): void;
+  dropped(socket: Socket, reason: string): void;
 }
 
 const TOO_MANY = {
@@ -46,7 +46,7 @@ const TOO_MANY = {
 
 export class UnprovenConnection {
   private readonly socket: Socket;
-  private readonly ports: DoorwayPorts;
+  private readonly ports: UnprovenConnectionPorts;
   private readonly handshake: ServerHandshake;
   private readonly decoder: Decoder;
   private readonly timer: Timer;
@@ -54,7 +54,7 @@ export class UnprovenConnection {
   private outcome: Proven | null = null;
   private isOver = false;
 
-  constructor(socket: Socket, handshake: ServerHandshake, ports: DoorwayPorts) {
+  constructor(socket: Socket, handshake: ServerHandshake, ports: UnprovenConnectionPorts) {
     this.socket = socket;
     this.handshake = handshake;
     this.ports = ports;
@@ -62,46 +62,46 @@ export class UnprovenConnection {
       {
         bodyBegins: () => undefined,
         frame: (header, body, offset) => this.frame(header, body, offset),
-        malformed: (reason) => this.broken(reason),
+        malformed: (reason) => this.drop(reason),
       },
       ports.pool,
     );
     this.decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
     this.decoder.ioMaxBytes = 0;
-    this.timer = ports.clock.after(PROOF_TIMEOUT_MS, () => this.broken(`It did not prove itself within ${PROOF_TIMEOUT_MS} ms`));
+    this.timer = ports.clock.after(PROOF_TIMEOUT_MS, () => this.drop(`It did not prove itself within ${PROOF_TIMEOUT_MS} ms`));
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.data(chunk));
-    socket.on('error', (error) => this.broken(error.message));
-    socket.on('close', () => this.broken('The client left before it was proven'));
+    socket.on('error', (error) => this.drop(error.message));
+    socket.on('close', () => this.drop('The client left before it was proven'));
   }
 
   /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
-  turnAway(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
+  refuseNow(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
     this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
 
   /** More strangers have come than there is room for, and this one has had the most time. */
-  giveWay(): void {
+  evict(): void {
     if (this.isOver) return;
-    this.leave();
-    sayRefusal(this.socket, TOO_MANY);
-    this.ports.broken(this.socket, 'It had to give way to others');
+    this.detach();
+    sendRefusal(this.socket, TOO_MANY);
+    this.ports.dropped(this.socket, 'It had to give way to others');
   }
 
   private data(chunk: Buffer): void {
     if (this.isOver) return;
     if (this.outcome !== null) {
-      this.broken('It sent a byte before it was welcomed');
+      this.drop('It sent a byte before it was welcomed');
       return;
     }
     this.decoder.push(chunk, 0, chunk.length);
     const { outcome } = this;
     if (outcome === null || this.isOver) return;
     if (!this.decoder.isBetweenFrames || !stopReading(this.socket)) {
-      this.broken('It sent a byte before it was welcomed');
+      this.drop('It sent a byte before it was welcomed');
       return;
     }
-    this.leave();
+    this.detach();
     // It waits for its process now; a reset meanwhile shows when it is written to there.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
@@ -109,19 +109,19 @@ export class UnprovenConnection {
 
   private frame(header: Header, body: Buffer, offset: number): void {
     if (this.outcome !== null) {
-      this.broken('It sent a frame before it was welcomed');
+      this.drop('It sent a frame before it was welcomed');
       return;
     }
     try {
       const frame = wholeFrame(header, body, offset);
-      if (this.hello === null) this.greet(frame);
-      else this.prove(frame, this.hello);
+      if (this.hello === null) this.onHello(frame);
+      else this.onProof(frame, this.hello);
     } catch (error) {
-      this.broken(toRsError(error).message);
+      this.drop(toRsError(error).message);
     }
   }
 
-  private greet(frame: Buffer): void {
+  private onHello(frame: Buffer): void {
     const answer = this.handshake.onHello(frame, this.ports.lookup);
     if (answer.kind === 'refuse') {
       this.refuse(answer);
@@ -131,7 +131,7 @@ export class UnprovenConnection {
     this.socket.write(answer.frame);
   }
 
-  private prove(frame: Buffer, hello: Hello): void {
+  private onProof(frame: Buffer, hello: Hello): void {
     const answer = this.handshake.onProof(frame, this.ports.secretOf, this.ports.limitOf(hello));
     if (answer.kind === 'refuse') this.refuse(answer);
     else this.outcome = answer;
@@ -139,20 +139,20 @@ export class UnprovenConnection {
 
   private refuse(refusal: Refusal): void {
     if (this.isOver) return;
-    this.leave();
-    sayRefusal(this.socket, refusal);
+    this.detach();
+    sendRefusal(this.socket, refusal);
     this.ports.refused(this.socket, refusal, this.hello);
   }
 
-  private broken(reason: string): void {
+  private drop(reason: string): void {
     if (this.isOver) return;
-    this.leave();
+    this.detach();
     this.socket.on('error', () => undefined);
     this.socket.destroy();
-    this.ports.broken(this.socket, reason);
+    this.ports.dropped(this.socket, reason);
   }
 
-  private leave(): void {
+  private detach(): void {
     this.isOver = true;
     this.decoder.stop();
     this.timer.cancel();
@@ -161,7 +161,7 @@ export class UnprovenConnection {
 }
 
 /** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
-export function sayRefusal(socket: Socket, refusal: RefusalText): void {
+export function sendRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());
   socket.end(refuseFrame(refusal), () => socket.destroy());

@@ -12,8 +12,8 @@ import { FAILED_PROOFS_AT_ONCE, FAILED_PROOF_EACH_MS } from '@rsio/protocol/auth
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { Entrance } from './listening-sockets.ts';
-import { Gate } from './unproven-limiter.ts';
+import type { ListeningSocket } from './listening-sockets.ts';
+import { UnprovenLimiter } from './unproven-limiter.ts';
 
 const KEYS: Record<string, string> = { venus: '0xvenus', mars: '0xmars' };
 const SERVER = {
@@ -25,7 +25,7 @@ const SERVER = {
   versions: [1],
   features: [],
 };
-const ENTRANCE: Entrance = { config: { name: 'if0', address: '127.54.1.1', prefixLength: null, port: 0 }, isClosed: false };
+const ENTRANCE: ListeningSocket = { config: { name: 'if0', address: '127.54.1.1', prefixLength: null, port: 0 }, isClosed: false };
 const SESSION = Buffer.alloc(16, 0x5e);
 const SECRET = Buffer.alloc(32, 9);
 
@@ -42,17 +42,17 @@ class Site {
   readonly proven: Proven[] = [];
   readonly living = new Map<string, Buffer>();
   readonly known = new Set<string>();
-  readonly gate: Gate;
+  readonly gate: UnprovenLimiter;
   port = 0;
 
   constructor() {
-    this.gate = new Gate({
+    this.gate = new UnprovenLimiter({
       clock: this.clock,
       log: quietLog,
       newHandshake: () => new ServerHandshake(SERVER, randomBytes),
       keyOf: (node) => KEYS[node] ?? null,
       secretOf: (session, node) => (SESSION.equals(session) ? (this.living.get(node) ?? null) : null),
-      livingSecretOf: (node) => this.living.get(node) ?? null,
+      currentSecretOf: (node) => this.living.get(node) ?? null,
       isKnown: ({ node, machine }) => this.known.has(`${node} ${machine}`),
       proven: (socket, proven) => {
         this.proven.push(proven);

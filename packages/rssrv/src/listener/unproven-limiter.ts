@@ -13,9 +13,9 @@ import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { UnprovenConnection } from './unproven-connection.ts';
-import type { Entrance } from './listening-sockets.ts';
+import type { ListeningSocket } from './listening-sockets.ts';
 
-export interface GatePorts {
+export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** Of one connection. */
@@ -23,39 +23,39 @@ export interface GatePorts {
   readonly keyOf: NodeLookup;
   readonly secretOf: SecretLookup;
   /** Secret of the session that a node has, or null. */
-  livingSecretOf(node: string): Buffer | null;
+  currentSecretOf(node: string): Buffer | null;
   /** This machine has proved before that it is this node. */
   isKnown(claim: Claim): boolean;
   /** The socket is paused, and the callee's. `isOutdated`: it was proved by a configuration that is not in force any more. */
-  proven(socket: Socket, proven: Proven, entrance: Entrance, isOutdated: boolean): void;
+  proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
 
-export class Gate {
-  private readonly ports: GatePorts;
+export class UnprovenLimiter {
+  private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** The oldest first, here and in all of them. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
-  private readonly doorways = new Set<UnprovenConnection>();
+  private readonly connections = new Set<UnprovenConnection>();
 
-  constructor(ports: GatePorts) {
+  constructor(ports: UnprovenLimiterPorts) {
     this.ports = ports;
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
     this.refusals = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
   }
 
-  connected(socket: Socket, entrance: Entrance): void {
+  connected(socket: Socket, listeningSocket: ListeningSocket): void {
     const { clock, log, keyOf, secretOf } = this.ports;
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
     // Not the newcomer: whoever is silent on all places would lock out all that come later. A client proves itself in no time.
-    const neighbours = this.bySource.get(source);
-    if ((neighbours?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) neighbours?.values().next().value?.giveWay();
-    if (this.doorways.size >= UNPROVEN_MAX) this.doorways.values().next().value?.giveWay();
-    const { name } = entrance.config;
+    const sameSource = this.bySource.get(source);
+    if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
+    if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();
+    const { name } = listeningSocket.config;
     let key: string | null = null;
-    const doorway = new UnprovenConnection(socket, this.ports.newHandshake(), {
+    const connection = new UnprovenConnection(socket, this.ports.newHandshake(), {
       clock,
       pool: this.bodies,
       lookup: (node) => {
@@ -65,37 +65,37 @@ export class Gate {
       secretOf,
       limitOf: ({ node, machine }) => {
         const waitMs = this.limits.waitMs({ address, node, machine });
-        return waitMs > 0 ? { waitMs, livingSecret: this.ports.livingSecretOf(node) } : null;
+        return waitMs > 0 ? { waitMs, livingSecret: this.ports.currentSecretOf(node) } : null;
       },
       proven: (proved, proven) => {
-        this.leave(doorway, source);
-        this.ports.proven(proved, proven, entrance, entrance.isClosed || keyOf(proven.hello.node) !== key);
+        this.remove(connection, source);
+        this.ports.proven(proved, proven, listeningSocket, listeningSocket.isClosed || keyOf(proven.hello.node) !== key);
       },
       refused: (_socket, refusal, hello) => {
-        this.leave(doorway, source);
+        this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
         this.refusals.note('Refused connections', () => log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`));
       },
-      broken: (_socket, reason) => {
-        this.leave(doorway, source);
+      dropped: (_socket, reason) => {
+        this.remove(connection, source);
         log.debug(`Dropped ${address} on ${name}: ${reason}`);
       },
     });
-    this.doorways.add(doorway);
+    this.connections.add(connection);
     const set = this.bySource.get(source) ?? new Set();
-    this.bySource.set(source, set.add(doorway));
+    this.bySource.set(source, set.add(connection));
   }
 
   /** Nobody is let in any more. */
   close(refusal: Pick<RsError, 'code'> & { readonly sentence: string }): void {
-    for (const doorway of [...this.doorways]) doorway.turnAway(refusal);
+    for (const connection of [...this.connections]) connection.refuseNow(refusal);
     this.refusals.close();
   }
 
-  private leave(doorway: UnprovenConnection, source: string): void {
-    this.doorways.delete(doorway);
-    const neighbours = this.bySource.get(source);
-    neighbours?.delete(doorway);
-    if (neighbours?.size === 0) this.bySource.delete(source);
+  private remove(connection: UnprovenConnection, source: string): void {
+    this.connections.delete(connection);
+    const sameSource = this.bySource.get(source);
+    sameSource?.delete(connection);
+    if (sameSource?.size === 0) this.bySource.delete(source);
   }
 }

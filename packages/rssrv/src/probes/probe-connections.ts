@@ -16,7 +16,7 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
 import { ProbeSession } from './probe-session.ts';
 
-export class Probes {
+export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;

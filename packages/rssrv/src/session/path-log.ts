@@ -15,7 +15,7 @@ export class PathLog {
     this.lines = new RateLimitedLog(clock, log);
   }
 
-  say({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {
+  report({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {
     this.lines.note(`Paths on ${name}`, () => this.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
   }
 

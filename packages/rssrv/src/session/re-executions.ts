@@ -11,9 +11,9 @@ interface Run {
 }
 
 /** `begun`: run it; `joined`: a run is under way and answers this path too; `full`: not now; `twice`: that path is owed the answer already. */
-export type RerunKind = 'begun' | 'joined' | 'full' | 'twice';
+export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
 
-export class Reruns {
+export class ReExecutions {
   private readonly countMax: number;
   private readonly bytesMax: number;
   private readonly runs = new Map<number, Run>();
@@ -33,7 +33,7 @@ export class Reruns {
     return this.bytesNow;
   }
 
-  begin({ slot, seq }: Header, path: number, bytes: number): RerunKind {
+  begin({ slot, seq }: Header, path: number, bytes: number): ReExecutionKind {
     const run = this.runs.get(tagOf(slot, seq));
     if (run !== undefined) {
       if (run.owed.includes(path)) return 'twice';

@@ -16,17 +16,17 @@ export interface OpenVolume {
   readonly backend: Backend;
   readonly readonly: boolean;
   /** Every write is written through: several clients may write. */
-  readonly writeThrough: boolean;
+  readonly isWriteThrough: boolean;
   /** Of its grant: it is revoked together with all up to that. */
   readonly epoch: number;
   /** Of the storage, when it was granted. */
-  readonly life: string;
+  readonly incarnation: string;
   /** What may be used of it, in bytes: grows with the volume. */
   sizeBytes: number;
   /** CLOSE was asked for, or it was revoked: nothing new starts. */
-  closing: boolean;
+  isClosing: boolean;
   /** Something was written that no sync covers which began later. */
-  unsynced: boolean;
+  hasUnsynced: boolean;
   /** I/O that was begun and goes on. */
   running: number;
   /** Waits for the last of it. */
@@ -56,7 +56,7 @@ const FLAGS_KNOWN: Readonly<Record<number, number>> = {
 
 /** Whether an I/O request may be executed on this volume: range, alignment, rights, flags. Sizes in sectors of 512 bytes. */
 export function validate(open: OpenVolume | undefined, op: number, flags: number, lba: number, count: number): Status {
-  if (open === undefined || open.closing) return STATUS.STALE;
+  if (open === undefined || open.isClosing) return STATUS.STALE;
   if ((flags & ~(FLAGS_KNOWN[op] ?? 0)) !== 0) return STATUS.BAD_REQUEST;
   if (op === OP.FLUSH) return lba === 0 && count === 0 ? STATUS.OK : STATUS.BAD_REQUEST;
   if (count === 0) return STATUS.BAD_REQUEST;
@@ -94,7 +94,7 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
 
 /** Whether the request must be durable when it is answered. */
 export function isFua(open: OpenVolume, flags: number): boolean {
-  return (flags & FLAG.FUA) !== 0 || open.writeThrough;
+  return (flags & FLAG.FUA) !== 0 || open.isWriteThrough;
 }
 
 function flushAfter(backend: Backend, status: Status, done: (status: Status) => void): void {

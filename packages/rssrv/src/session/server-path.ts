@@ -27,12 +27,12 @@ export interface Admission {
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** The client may send REVOKE. */
-  readonly revoke: boolean;
+  readonly mayRevoke: boolean;
   /** Numbers of the paths that the client holds dead. */
   readonly dead: readonly number[];
 }
 
-export interface ServerPathOwner {
+export interface ServerPathEvents {
   /** A whole slotted request; its body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
@@ -62,7 +62,7 @@ export class ServerPath implements ConnectionEvents {
   readonly arrivedAt: ServerInterface;
   /** The feature of REVOKE was agreed. */
   private readonly mayRevoke: boolean;
-  private readonly owner: ServerPathOwner;
+  private readonly events: ServerPathEvents;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
@@ -72,22 +72,22 @@ export class ServerPath implements ConnectionEvents {
   private owedBytes = 0;
   private framesTaken = 0;
   private eventStartMs = 0;
-  private turnAsked = false;
+  private isFlushScheduled = false;
   /** Since when its interface is not on the server's list; null: it is. */
   private unlistedSinceMs: number | null = null;
 
   constructor(
     number: number,
-    { arrivedAt, revoke }: Pick<Admission, 'arrivedAt' | 'revoke'>,
+    { arrivedAt, mayRevoke }: Pick<Admission, 'arrivedAt' | 'mayRevoke'>,
     transport: PathTransport,
     pools: ConnectionPools,
     clock: Clock,
-    owner: ServerPathOwner,
+    events: ServerPathEvents,
   ) {
     this.number = number;
     this.arrivedAt = arrivedAt;
-    this.mayRevoke = revoke;
-    this.owner = owner;
+    this.mayRevoke = mayRevoke;
+    this.events = events;
     this.clock = clock;
     this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
     this.connection = new Connection(transport, pools, this);
@@ -106,7 +106,7 @@ export class ServerPath implements ConnectionEvents {
       return;
     }
     if (!this.heartbeat.isDue(nowMs)) return;
-    const ping = this.heartbeat.ping(nowMs, this.owner.oldestMs(), this.owner.generation());
+    const ping = this.heartbeat.ping(nowMs, this.events.oldestMs(), this.events.generation());
     this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(ping));
     this.connection.encoder.flush();
   }
@@ -144,11 +144,11 @@ export class ServerPath implements ConnectionEvents {
     if (!this.check(header)) return;
     if (header.op === OP.READ) {
       if (this.mustHold()) this.hold(header);
-      else this.owner.request(this, header, body, offset);
+      else this.events.request(this, header, body, offset);
       return;
     }
     if (frameEntry(header.op)?.isSlotted === true) {
-      this.owner.request(this, header, body, offset);
+      this.events.request(this, header, body, offset);
       return;
     }
     try {
@@ -164,26 +164,26 @@ export class ServerPath implements ConnectionEvents {
     this.heartbeat.received(nowMs);
     this.framesTaken = 0;
     this.connection.encoder.flush();
-    this.owner.relieve();
+    this.events.relieve();
   }
 
   drained(): void {
     this.takeHeld();
-    this.owner.drained();
+    this.events.drained();
   }
 
   closed(reason: string): void {
     this.held.clear();
     this.deferred = null;
-    this.owner.pathClosed(this, reason);
+    this.events.pathClosed(this, reason);
   }
 
   /** Answers of requests that ended outside of a receive event. */
   flushSoon(): void {
-    if (this.turnAsked) return;
-    this.turnAsked = true;
+    if (this.isFlushScheduled) return;
+    this.isFlushScheduled = true;
     this.clock.soon(() => {
-      this.turnAsked = false;
+      this.isFlushScheduled = false;
       if (!this.connection.isClosed) this.connection.encoder.flush();
     });
   }
@@ -218,7 +218,7 @@ export class ServerPath implements ConnectionEvents {
     const { deferred } = this;
     if (deferred === null) return;
     this.deferred = null;
-    this.owner.request(this, deferred, EMPTY, 0);
+    this.events.request(this, deferred, EMPTY, 0);
     if (this.deferred === null) this.takeHeld();
   }
 
@@ -227,7 +227,7 @@ export class ServerPath implements ConnectionEvents {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
       if (this.mustWait()) break;
-      this.owner.request(this, this.held.shift()!, EMPTY, 0);
+      this.events.request(this, this.held.shift()!, EMPTY, 0);
     }
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
@@ -240,7 +240,7 @@ export class ServerPath implements ConnectionEvents {
   private mustWait(): boolean {
     if (this.deferred !== null) return true;
     if (this.connection.encoder.queuedBytes > ANSWERS_QUEUED_MAX_BYTES) return true;
-    if (this.unreadBytes > SEGMENT_BYTES && !this.owner.hasRoom()) return true;
+    if (this.unreadBytes > SEGMENT_BYTES && !this.events.hasRoom()) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();
     if (this.framesTaken === 1) this.eventStartMs = nowMs;
@@ -273,8 +273,8 @@ export class ServerPath implements ConnectionEvents {
         const pong = this.heartbeat.onPing(
           decodeHeartbeat(body, offset, header.length),
           nowMs,
-          this.owner.oldestMs(),
-          this.owner.generation(),
+          this.events.oldestMs(),
+          this.events.generation(),
         );
         this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
         return;
@@ -283,16 +283,16 @@ export class ServerPath implements ConnectionEvents {
         this.heartbeat.onPong(decodeHeartbeat(body, offset, header.length), nowMs);
         return;
       case OP.FENCE:
-        this.owner.fence(this, header.aux);
+        this.events.fence(this, header.aux);
         return;
       case OP.REVOKE:
-        if (this.mayRevoke) this.owner.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
+        if (this.mayRevoke) this.events.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
         else this.violation('REVOKE was not agreed on');
         return;
       default: {
         const bye = decodeFarewell(body, offset, header.length);
         this.connection.close(`The client said: ${bye.sentence}`, false);
-        this.owner.clientEnds(bye.sentence);
+        this.events.clientEnds(bye.sentence);
       }
     }
   }

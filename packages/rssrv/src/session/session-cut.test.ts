@@ -41,11 +41,11 @@ test.each([
 
 test('the end of the storage is looked at every heartbeat interval, while it is in use', async () => {
   let looks: ((errno: string | null) => void)[] = [];
-  const end = { isCut: false, wantsLook: false, grow: () => undefined, look: (done: (errno: string | null) => void) => looks.push(done) };
+  const end = { isCut: false, needsCheck: false, grow: () => undefined, check: (done: (errno: string | null) => void) => looks.push(done) };
   Object.assign(scene.storage.backend, { end });
   scene.clock.advance(HEARTBEAT_INTERVAL_MS);
   expect(looks).toEqual([]);
-  end.wantsLook = true;
+  end.needsCheck = true;
   scene.clock.advance(3 * HEARTBEAT_INTERVAL_MS);
   expect(looks, 'one at a time').toHaveLength(1);
   looks[0]?.(null);

@@ -11,7 +11,7 @@ test('thousands of joins make few lines, and one that tells how many they were',
   const scene = new SessionScene();
   for (let joins = 0; joins < 2_000; joins++) {
     const link = new MemoryLink(scene.clock);
-    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
     new RawPath(link).connection.close('over', false);
     scene.clock.advance(2);
   }

@@ -18,7 +18,7 @@ const SILENT_BEATS = 3;
 test('READs are held back, heartbeats and writes go on, and every READ is answered once in the end', async () => {
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
-  scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+  scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
   const path = new RawPath(link);
   const { events: handler } = path.connection;
   let pings = 0;
@@ -61,7 +61,7 @@ async function paths(count: number): Promise<{ scene: SessionScene; links: Memor
   const scene = new SessionScene();
   const links = Array.from({ length: count }, () => new MemoryLink(scene.clock));
   const clients = links.map((link) => {
-    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
     return new RawPath(link);
   });
   await scene.turn();

@@ -42,7 +42,14 @@ class Scene {
   readonly openings: { give(): void; refuse(): void }[] = [];
   readonly volumes = new SessionVolumes({
     list: () => Promise.reject(new Error('Nobody asks')),
-    grant: async () => ({ granted: true, volume: VOLUME, readonly: false, identity: 'identity', life: this.life, epoch: this.epoch }),
+    grant: async () => ({
+      granted: true,
+      volume: VOLUME,
+      readonly: false,
+      identity: 'identity',
+      incarnation: this.life,
+      epoch: this.epoch,
+    }),
     release: async (id, epoch) => {
       this.said.push(`release ${id}`);
       this.releasedEpoch = epoch;
@@ -51,7 +58,7 @@ class Scene {
     cut: (id) => this.said.push(`cut ${id}`),
     settle: async (id, epoch, life) => {
       this.said.push(`settle ${id} ${epoch} ${life}`);
-      return { settled: this.isSettling };
+      return { isSettled: this.isSettling };
     },
     openBackend: () =>
       new Promise<Backend>((resolve, reject) =>

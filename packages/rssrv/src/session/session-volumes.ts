@@ -34,7 +34,7 @@ export type Grant =
       readonly volume: ServedVolume;
       readonly readonly: boolean;
       readonly identity: string;
-      readonly life: string;
+      readonly incarnation: string;
       /** Of the volume: grants up to one epoch are revoked together. */
       readonly epoch: number;
     }
@@ -43,7 +43,7 @@ export type Grant =
 /** The listener's answer to SETTLED. */
 export interface Settled {
   /** False: the hold is not the client's any more. */
-  readonly settled: boolean;
+  readonly isSettled: boolean;
 }
 
 export interface VolumePorts {
@@ -55,7 +55,7 @@ export interface VolumePorts {
    */
   release(volumeId: string, epoch: number): Promise<void>;
   /** The client has brought back what it had from before, in this life of the storage. */
-  settle(volumeId: string, epoch: number, life: string): Promise<Settled>;
+  settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
    * A sync of the volume failed: what was written to it and answered may be lost. The listener begins a new life of its storage, and has
@@ -78,7 +78,7 @@ interface Opening {
   readonly revoked: Map<string, number>;
 }
 
-interface Unreleased {
+interface PostponedRelease {
   readonly volume: ServedVolume;
   readonly epoch: number;
 }
@@ -93,7 +93,7 @@ export class SessionVolumes {
   /** Handles that are being closed: with what status their flush ends. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
   /** By id: volumes whose hold would have been released, had not an OPEN been under way. */
-  private readonly unreleased = new Map<string, Unreleased>();
+  private readonly postponed = new Map<string, PostponedRelease>();
   /** Ids of volumes of which a handle was revoked: until an OPEN is granted, the client is to come for another, and its hold stays for that. */
   private readonly revoked = new Set<string>();
   /** Handles whose storage was found cut; the listener was told. */
@@ -197,21 +197,21 @@ export class SessionVolumes {
   }
 
   /** The hold ends with the last handle of its volume; an OPEN under way may have been granted on it already. */
-  private async releaseUnlessOpen({ volume, epoch }: Unreleased): Promise<void> {
+  private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
-    if ([...this.opening].some(({ request }) => isFor(request, volume))) this.leaveUnreleased({ volume, epoch });
+    if ([...this.opening].some(({ request }) => isFor(request, volume))) this.releaseLater({ volume, epoch });
     else await this.ports.release(volume.id, epoch);
   }
 
-  private leaveUnreleased({ volume, epoch }: Unreleased): void {
-    this.unreleased.set(volume.id, { volume, epoch: Math.max(epoch, this.unreleased.get(volume.id)?.epoch ?? 0) });
+  private releaseLater({ volume, epoch }: PostponedRelease): void {
+    this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
   /** An OPEN has ended: what waited for it is released, unless it gave a handle. */
-  private async releaseLeft(request: OpenRequest): Promise<void> {
-    for (const left of [...this.unreleased.values()]) {
+  private async releasePostponed(request: OpenRequest): Promise<void> {
+    for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
-      this.unreleased.delete(left.volume.id);
+      this.postponed.delete(left.volume.id);
       await this.releaseUnlessOpen(left);
     }
   }
@@ -231,7 +231,7 @@ export class SessionVolumes {
         return;
       case OP.CLOSE: {
         const open = this.open.get(header.handle);
-        if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
+        if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
         else if (isExecuting(header.handle))
           refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
         else answered(await this.closeForClient(open), [], 0);
@@ -257,7 +257,7 @@ export class SessionVolumes {
     } finally {
       opening.delete(one);
       if (opening.size === 0) this.grownMeanwhile.clear();
-      await this.releaseLeft(request);
+      await this.releasePostponed(request);
     }
     answer();
   }
@@ -276,11 +276,11 @@ export class SessionVolumes {
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
       // Whoever resumes a hold has I/O that waits for it.
-      if (request.resume === null) this.leaveUnreleased({ volume, epoch });
+      if (request.resume === null) this.releaseLater({ volume, epoch });
       throw error;
     }
     if (epoch <= (revoked.get(volume.id) ?? -1)) {
-      await this.backends.giveUp(backend);
+      await this.backends.release(backend);
       return () => refuse(answered, STATUS.STALE, `Volume ${volume.name} was revoked while it was being opened: open it again`);
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
@@ -289,12 +289,12 @@ export class SessionVolumes {
       volume,
       backend,
       readonly,
-      writeThrough: volume.shared && !readonly,
+      isWriteThrough: volume.shared && !readonly,
       sizeBytes: Math.max(volume.sizeBytes, this.grownMeanwhile.get(volume.id) ?? 0),
       epoch,
-      life: grant.life,
-      closing: false,
-      unsynced: false,
+      incarnation: grant.incarnation,
+      isClosing: false,
+      hasUnsynced: false,
       running: 0,
       whenIdle: null,
     };
@@ -310,7 +310,7 @@ export class SessionVolumes {
       shared: volume.shared,
       canDiscard: backend.capabilities.canDiscard,
       identity: grant.identity,
-      life: grant.life,
+      life: grant.incarnation,
     });
     return () => answered(STATUS.OK, [body], 0);
   }
@@ -326,29 +326,29 @@ export class SessionVolumes {
   }
 
   private async closeOnce(open: OpenVolume): Promise<Status> {
-    open.closing = true;
+    open.isClosing = true;
     if (open.running > 0) {
       await new Promise<void>((resolve) => {
         open.whenIdle = resolve;
       });
     }
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
-    await this.backends.giveUp(open.backend);
+    await this.backends.release(open.backend);
     this.open.delete(open.handle);
     this.cutHandles.delete(open.handle);
     this.closings.delete(open);
     return status;
   }
 
-  private async settled({ volume, epoch, life }: OpenVolume, answered: Answered): Promise<void> {
-    const { settled } = await this.ports.settle(volume.id, epoch, life);
-    if (settled) answered(STATUS.OK, [], IOCTL.SETTLED);
+  private async settled({ volume, epoch, incarnation }: OpenVolume, answered: Answered): Promise<void> {
+    const { isSettled } = await this.ports.settle(volume.id, epoch, incarnation);
+    if (isSettled) answered(STATUS.OK, [], IOCTL.SETTLED);
     else refuse(answered, STATUS.STALE);
   }
 
   private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
     const open = this.open.get(header.handle);
-    if (open === undefined || open.closing) refuse(answered, STATUS.STALE);
+    if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
     else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
     else if (header.aux === IOCTL.EXTENTS) extents(open, body, (status, bodies, aux) => answered(this.outcome(open, status), bodies, aux));
     else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);

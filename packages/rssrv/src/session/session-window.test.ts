@@ -59,8 +59,8 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     pathsChanged: () => {},
     clientEnds: () => undefined,
     list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
-    grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', life: 'life', epoch: 1 }),
-    settle: () => Promise.resolve({ settled: true }),
+    grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', incarnation: 'life', epoch: 1 }),
+    settle: () => Promise.resolve({ isSettled: true }),
     lost: () => undefined,
     cut: () => undefined,
     release: () => Promise.resolve(),
@@ -78,7 +78,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     },
     end: () => {},
   };
-  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, revoke: false, dead: [] });
+  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
   const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
   const header = Buffer.alloc(HEADER_BYTES);
   writeMessageHeader(header, 0, OP.OPEN, 0, 0, 0, 1, body.length, 0);

@@ -21,11 +21,11 @@ import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../backends/common/backend.ts';
 import { enter, execute, isFua, leave, type OpenVolume, validate } from './request.ts';
-import { Reruns } from './re-executions.ts';
+import { ReExecutions } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/common/served-volume.ts';
 import { PathLog } from './path-log.ts';
-import { type Admission, ServerPath, type ServerPathOwner } from './server-path.ts';
+import { type Admission, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
 export interface SessionPorts extends VolumePorts {
@@ -40,7 +40,7 @@ export interface SessionPorts extends VolumePorts {
 
 const EMPTY = Buffer.alloc(0);
 
-export class Session implements ServerPathOwner {
+export class Session implements ServerPathEvents {
   readonly id: Buffer;
   private readonly ports: SessionPorts;
   private readonly volumes: SessionVolumes;
@@ -51,11 +51,11 @@ export class Session implements ServerPathOwner {
   private listGeneration: number;
   private nextPath = 0;
   /** READs, and message requests, that are run again for late copies: not in the slot table, and to be waited for all the same. */
-  private readonly rereads = new Reruns(SLOTS, REREAD_MAX_BYTES);
-  private readonly messageReruns = new Reruns(SLOTS, 0);
+  private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
+  private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
   /** READs wait because the client reads too little of what it has asked for. */
   private isFull = false;
-  private ending = false;
+  private isEnding = false;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
@@ -78,8 +78,8 @@ export class Session implements ServerPathOwner {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
     const number = this.nextPath++;
     const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
-    if (this.ending || this.paths.size >= PATHS_PER_TRUNK_MAX) {
-      if (this.ending) path.bye('E_SHUTTING_DOWN', 'The session is ending');
+    if (this.isEnding || this.paths.size >= PATHS_PER_TRUNK_MAX) {
+      if (this.isEnding) path.bye('E_SHUTTING_DOWN', 'The session is ending');
       else path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
       return;
     }
@@ -98,7 +98,7 @@ export class Session implements ServerPathOwner {
     encoder.flush();
     encoder.digest = admission.digest;
     decoder.digest = admission.digest;
-    this.pathLog.say(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
+    this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
@@ -135,7 +135,7 @@ export class Session implements ServerPathOwner {
   }
 
   private async endOnce(code: string, sentence: string): Promise<void> {
-    this.ending = true;
+    this.isEnding = true;
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
       this.checkIdle();
@@ -213,21 +213,21 @@ export class Session implements ServerPathOwner {
   }
 
   clientEnds(sentence: string): void {
-    if (!this.ending) this.ports.clientEnds(sentence);
+    if (!this.isEnding) this.ports.clientEnds(sentence);
   }
 
   pathClosed(path: ServerPath, reason: string): void {
     if (!this.paths.delete(path.number)) return;
     this.slots.forget(path.number);
     this.revokes.pathClosed(path.number);
-    this.rereads.forget(path.number);
-    this.messageReruns.forget(path.number);
-    this.pathLog.say(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
+    this.reexecutedReads.forget(path.number);
+    this.reexecutedMessages.forget(path.number);
+    this.pathLog.report(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
     this.ports.pathsChanged(this.paths.size);
   }
 
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void {
-    if (this.ending) return;
+    if (this.isEnding) return;
     const bodyBytes = header.op === OP.READ || header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     switch (this.slots.receive(header, path.number, bodyBytes, this.ports.clock.monotonicMs())) {
       case 'new':
@@ -239,7 +239,7 @@ export class Session implements ServerPathOwner {
         }
         return;
       case 'done':
-        this.again(path, header, body, offset);
+        this.answerDone(path, header, body, offset);
         return;
       case 'violation':
         path.violation(`${frameName(header.op)} in slot ${header.slot} seq ${header.seq} is not to be sent now`);
@@ -266,15 +266,15 @@ export class Session implements ServerPathOwner {
   }
 
   /** A copy of a request that is done: answered from the slot, or (READ, LIST, IOCTL) by doing it again, which leaves the slot done. */
-  private again(path: ServerPath, header: Header, body: Buffer, offset: number): void {
+  private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
     if (header.op === OP.READ && status === STATUS.OK) {
       this.read(path, header, false);
     } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
-      const kind = this.messageReruns.begin(header, path.number, 0);
+      const kind = this.reexecutedMessages.begin(header, path.number, 0);
       if (kind === 'begun') this.message(header, body, offset, false);
       else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are run again at one time`);
-      else if (kind === 'twice') this.askedTwice(path, header);
+      else if (kind === 'twice') this.duplicateViolation(path, header);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
     } else if (frameEntry(header.op)?.shape === 'message') {
@@ -298,7 +298,7 @@ export class Session implements ServerPathOwner {
     const at = encoder.beginIo(lengthBytes);
     const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
     if (status === WOULD_WAIT) {
-      this.readLater(open, path, { ...header }, first);
+      this.readFromPool(open, path, { ...header }, first);
       return;
     }
     const outcome = this.volumes.outcome(open, status);
@@ -307,7 +307,7 @@ export class Session implements ServerPathOwner {
     else answerIo(path, header, outcome);
   }
 
-  private readLater(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
+  private readFromPool(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
     const lengthBytes = header.count * SECTOR_BYTES;
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
@@ -316,7 +316,7 @@ export class Session implements ServerPathOwner {
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
       path.owe(-lengthBytes);
       const status = this.volumes.outcome(open, ended);
-      const owed = first ? this.slots.finish(header.slot, status) : this.rereads.end(header);
+      const owed = first ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header);
       for (const number of owed) {
         const to = this.paths.get(number);
         if (to === undefined) continue;
@@ -333,13 +333,13 @@ export class Session implements ServerPathOwner {
 
   /** False: a run under way answers this copy too, or it is held back as not yet received, because too much is read again already. */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
-    const kind = this.rereads.begin(header, path.number, lengthBytes);
+    const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
     if (kind === 'full') path.defer(header);
-    else if (kind === 'twice') this.askedTwice(path, header);
+    else if (kind === 'twice') this.duplicateViolation(path, header);
     return kind === 'begun';
   }
 
-  private askedTwice(path: ServerPath, header: Header): void {
+  private duplicateViolation(path: ServerPath, header: Header): void {
     path.violation(`A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is owed already`);
   }
 
@@ -356,17 +356,17 @@ export class Session implements ServerPathOwner {
     if (header.op === OP.WRITE && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       if (status !== WOULD_WAIT) {
-        open.unsynced = true;
+        open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);
         answerIo(path, header, outcome);
         return;
       }
     }
-    this.changeLater(open, { ...header }, body, offset, lengthBytes);
+    this.changeInPool(open, { ...header }, body, offset, lengthBytes);
   }
 
-  private changeLater(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
+  private changeInPool(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
     const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
     enter(open);
@@ -396,7 +396,7 @@ export class Session implements ServerPathOwner {
       (handle) => this.slots.isExecuting(handle, kept.slot),
       (status, bodies, aux) => {
         const last = bodies[bodies.length - 1] ?? EMPTY;
-        const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.messageReruns.end(kept);
+        const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.reexecutedMessages.end(kept);
         for (const number of owed) {
           const to = this.paths.get(number);
           if (to === undefined) continue;
@@ -409,7 +409,7 @@ export class Session implements ServerPathOwner {
   }
 
   private checkIdle(): void {
-    if (this.whenIdle === null || this.slots.executing + this.rereads.count + this.messageReruns.count > 0) return;
+    if (this.whenIdle === null || this.slots.executing + this.reexecutedReads.count + this.reexecutedMessages.count > 0) return;
     const resolve = this.whenIdle;
     this.whenIdle = null;
     resolve();

@@ -15,7 +15,7 @@ interface Shared {
 interface Granted {
   readonly volume: ServedVolume;
   readonly epoch: number;
-  readonly life: string;
+  readonly incarnation: string;
 }
 
 export class SharedBackends {
@@ -47,7 +47,7 @@ export class SharedBackends {
   }
 
   /** Resolves, for the last user, when nothing of the backend runs any more; for any other at once: what it asked for has ended before. */
-  async giveUp(backend: Backend): Promise<void> {
+  async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
     if (shared === undefined || --shared.users > 0) return;
     // Nobody gets it from now on: what is opened meanwhile is opened anew.
@@ -62,6 +62,6 @@ export class SharedBackends {
 }
 
 /** Not its size: that grows under open handles. */
-function keyOf({ volume: { id, type, path, storage, readonly }, epoch, life }: Granted): string {
-  return JSON.stringify([id, type, path, storage, readonly, epoch, life]);
+function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
+  return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

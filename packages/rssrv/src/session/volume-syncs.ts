@@ -31,14 +31,14 @@ export class VolumeSyncs {
 
   /** A sync begins: it covers what was written before. */
   begins(open: OpenVolume): void {
-    open.unsynced = false;
+    open.hasUnsynced = false;
     this.of(open).sinceMs = null;
   }
 
   /** FLUSH, WRITE, DISCARD or ZERO has ended, and is answered next. */
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
-    else if (!isFua) open.unsynced = true;
+    else if (!isFua) open.hasUnsynced = true;
     // Its error may be that of something written earlier, which came to light here: only a sync can tell.
     else if (status !== STATUS.OK) this.sync(open);
   }
@@ -46,8 +46,8 @@ export class VolumeSyncs {
   /** Looks at a handle: it is synced when it has had something unsynced for SELF_SYNC_MS; and at the end of its storage. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
-    this.look(open, syncing);
-    if (!open.unsynced) syncing.sinceMs = null;
+    this.checkEnd(open, syncing);
+    if (!open.hasUnsynced) syncing.sinceMs = null;
     else syncing.sinceMs ??= nowMs;
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
@@ -63,7 +63,7 @@ export class VolumeSyncs {
   /** The server's own, one at a time; closing it waits for it, and syncs it anyway. */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
-    if (syncing.isRunning || open.closing) return;
+    if (syncing.isRunning || open.isClosing) return;
     syncing.isRunning = true;
     this.begins(open);
     enter(open);
@@ -75,12 +75,12 @@ export class VolumeSyncs {
   }
 
   /** One look at a time, and none at storage that nobody uses: one that hangs takes a thread of all. */
-  private look(open: OpenVolume, syncing: Syncing): void {
+  private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
-    if (end === undefined || !end.wantsLook || syncing.isLooking || open.closing) return;
+    if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;
     syncing.isLooking = true;
     enter(open);
-    end.look(() => {
+    end.check(() => {
       syncing.isLooking = false;
       if (end.isCut) this.cut(open);
       leave(open);

@@ -14,9 +14,9 @@ const TMPFS = 0x01021994;
 /** Of a directory that is there; one that cannot be looked at is `other`. `devices`: where the devices are. */
 export async function fileSystemOf(directory: string, devices = '/dev'): Promise<FileSystem> {
   try {
-    const [real, place, root] = await Promise.all([realpath(directory), realpath(devices), realpath('/')]);
-    if (real === place || real.startsWith(`${place}/`)) return 'devices';
-    const [at, there, top] = await Promise.all([real, place, root].map((one) => stat(one)));
+    const [real, location, root] = await Promise.all([realpath(directory), realpath(devices), realpath('/')]);
+    if (real === location || real.startsWith(`${location}/`)) return 'devices';
+    const [at, there, top] = await Promise.all([real, location, root].map((one) => stat(one)));
     // The same file system in another place, as in a chroot; /dev may also be a folder like any other.
     if (at?.dev === there?.dev && there?.dev !== top?.dev) return 'devices';
     const { type } = await statfs(real);

@@ -7,10 +7,10 @@ import type { ServedVolume } from '../backends/common/served-volume.ts';
 export function unhinderedPorts(volume: ServedVolume): GrantPorts {
   return {
     find: () => volume,
-    life: () => 'life',
-    endHold: () => Promise.resolve(true),
+    incarnation: () => 'life',
+    revokeHold: () => Promise.resolve(true),
     sync: () => Promise.resolve(),
-    lifeEnded: () => Promise.resolve(),
+    incarnationEnded: () => Promise.resolve(),
     isWanted: () => true,
     holdersChanged: () => undefined,
   };

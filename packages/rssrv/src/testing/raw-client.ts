@@ -156,8 +156,8 @@ export class SessionScene {
       pathsChanged: () => {},
       clientEnds: (sentence) => this.ends.push(sentence),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
-      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', life: 'life', epoch: 1 }),
-      settle: () => Promise.resolve({ settled: true }),
+      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 }),
+      settle: () => Promise.resolve({ isSettled: true }),
       release: async (volumeId) => {
         this.released.push(volumeId);
       },
@@ -169,7 +169,7 @@ export class SessionScene {
 
   path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true): RawPath {
     const link = new MemoryLink(this.clock);
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, revoke, dead });
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, mayRevoke: revoke, dead });
     return new RawPath(link);
   }
 

@@ -30,8 +30,8 @@ export function changedUnderHolders(
     return volumeError(volume, what, `set ${was} again; to change it, detach the volume there first (rsconfig -d ${volume.name})`);
   }
   if (isSameStamp(before.stamp, now.stamp) || isConfirmed(volume, before, now)) return null;
-  const place = volume.path ?? `type ${volume.type}`;
-  const what = `${place} is not what it was last served from, but another file or device (${now.stamp}, not ${before.stamp}), and ${heldBy(holders)}`;
+  const location = volume.path ?? `type ${volume.type}`;
+  const what = `${location} is not what it was last served from, but another file or device (${now.stamp}, not ${before.stamp}), and ${heldBy(holders)}`;
   const remedy = `bring that back; if this one has the same content, set same-content = ${now.stamp}; if it has another content, give the volume another id =`;
   return volumeError(volume, what, `${remedy}; then reload`);
 }

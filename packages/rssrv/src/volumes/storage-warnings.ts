@@ -7,28 +7,28 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { FileSystemOf } from '../sys/file-system.ts';
 
 /** Sentences about a volume in the file `place`; `stats`: of that file or device, null when it is yet to be made. */
-export async function storageDoubts(
+export async function storageWarnings(
   volume: ServerVolumeConfig,
-  place: string,
+  location: string,
   stats: BigIntStats | null,
   fileSystemOf: FileSystemOf,
 ): Promise<string[]> {
-  const doubts: string[] = [];
+  const warnings: string[] = [];
   if (stats === null || stats.isFile()) {
-    const system = await fileSystemOf(path.dirname(place));
+    const system = await fileSystemOf(path.dirname(location));
     if (system !== 'other') {
-      doubts.push(
-        `Volume ${volume.name}: ${place} is in memory (${system === 'devices' ? 'below /dev' : system}), and the next boot empties it: ` +
+      warnings.push(
+        `Volume ${volume.name}: ${location} is in memory (${system === 'devices' ? 'below /dev' : system}), and the next boot empties it: ` +
           'correct path =, or say so with type = memory',
       );
     }
   }
   const partBytes = stats?.isFile() === true && volume.sizeBytes === null ? Number(stats.size % BigInt(volume.blockSizeBytes)) : 0;
   if (partBytes > 0) {
-    doubts.push(
-      `Volume ${volume.name}: ${place} has ${stats?.size} bytes, which are no whole blocks of ${volume.blockSizeBytes}, and its last ` +
+    warnings.push(
+      `Volume ${volume.name}: ${location} has ${stats?.size} bytes, which are no whole blocks of ${volume.blockSizeBytes}, and its last ` +
         `${partBytes} bytes are not served: make it longer with truncate(1)`,
     );
   }
-  return doubts;
+  return warnings;
 }

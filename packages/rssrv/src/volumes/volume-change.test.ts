@@ -40,7 +40,7 @@ function server(): Volumes {
     syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
     holdersOf: (id) => (heldIds.has(id) ? [HOLDER] : []),
-    lifeEnded: async () => undefined,
+    incarnationEnded: async () => undefined,
   });
 }
 

@@ -13,7 +13,7 @@ import { type LockOutcome, takeLocks } from './file-locks.ts';
 import { changedUnderHolders, isConfirmed } from './held-facts.ts';
 import { factsOf, type VolumeFacts } from './volume-facts.ts';
 import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
-import { type IdRecords, placeOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
+import { type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import {
   discardStorage,
@@ -26,7 +26,7 @@ import {
   storageIdentity,
   volumeError,
 } from './volume-storage.ts';
-import { storageDoubts } from './storage-warnings.ts';
+import { storageWarnings } from './storage-warnings.ts';
 import { cutError, failureOf, shrunkError, unlockedError, unlockedSentence, type VolumeFailure } from './volume-failures.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
 
@@ -66,7 +66,7 @@ export class VolumeChange {
   private readonly kept = new Map<string, HeldVolume>();
   private readonly failures: VolumeFailure[] = [];
   /** Given up already, because what is new stands on the same storage. */
-  private readonly givenUp = new Set<string>();
+  private readonly released = new Set<string>();
   private areRecordsWritten = false;
   private after: VolumeState;
 
@@ -139,7 +139,7 @@ export class VolumeChange {
 
   /** After `commit`: gives up what is not served any more. */
   async finish(): Promise<void> {
-    for (const volume of this.plan.removed) await this.giveUp(volumeKey(volume));
+    for (const volume of this.plan.removed) await this.release(volumeKey(volume));
   }
 
   /** Instead of `commit`. What cannot be had again, because somebody else has taken it meanwhile, is a failure from then on. */
@@ -148,10 +148,10 @@ export class VolumeChange {
     if (this.areRecordsWritten) {
       await writeIdRecords(this.ports.idsFile, this.records).catch((error: unknown) => this.ports.log.error(toRsError(error).message));
     }
-    if (this.givenUp.size === 0) return;
+    if (this.released.size === 0) return;
     const held = new Map(this.before.held);
     const failures = [...this.before.failures];
-    for (const key of this.givenUp) {
+    for (const key of this.released) {
       const lost = held.get(key);
       if (lost === undefined) continue;
       const { volume, id } = lost.storage;
@@ -179,7 +179,7 @@ export class VolumeChange {
       this.claims.check(volume, id);
       this.claims.add(volume, id, await storageIdentity(storage));
     }
-    const going = await this.goingStorages();
+    const going = await this.removedStorages();
     const wanted = new Set([...this.plan.added, ...this.plan.retried].map(volumeKey));
     const [fresh, taking]: [ServerVolumeConfig[], [ServerVolumeConfig, string][]] = [[], []];
     for (const volume of configured) {
@@ -190,7 +190,7 @@ export class VolumeChange {
     }
     await this.openAll(fresh);
     for (const volume of this.plan.kept) await this.keep(volume);
-    for (const [, identity] of taking) for (const key of going.get(identity) ?? []) await this.giveUp(key);
+    for (const [, identity] of taking) for (const key of going.get(identity) ?? []) await this.release(key);
     await this.openAll(taking.map(([volume]) => volume));
     this.after = this.stateOf(configured);
     await this.keepIds(configured);
@@ -210,7 +210,7 @@ export class VolumeChange {
   }
 
   /** Keys of the volumes that go, by their storage. */
-  private async goingStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
+  private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
     for (const volume of this.plan.removed) {
       const key = volumeKey(volume);
@@ -260,7 +260,7 @@ export class VolumeChange {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
     this.checkUnsynced(volume, id);
-    const wasThere = (volume.id === null && this.records.places.get(id) === placeOf(volume)) || this.ports.isHeld(id);
+    const wasThere = (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
       const identity = await storageIdentity(storage);
@@ -280,18 +280,18 @@ export class VolumeChange {
     await this.checkShrunk(storage);
     const { sizeBytes, grownFromBytes } = await settleSize(storage);
     if (grownFromBytes !== null && type === 'file') {
-      const what = storage.created ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
+      const what = storage.isCreated ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
-    await this.sayDoubts(storage);
+    await this.logWarnings(storage);
     return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
   }
 
-  private async sayDoubts({ volume, type, path, handle }: Storage): Promise<void> {
+  private async logWarnings({ volume, type, path, handle }: Storage): Promise<void> {
     if (type !== 'file' || path === null || handle === null) return;
     const stats = await handle.stat({ bigint: true });
-    for (const doubt of await storageDoubts(volume, path, stats, this.ports.fileSystemOf)) {
-      this.ports.log.warn(doubt, { volume: volume.name });
+    for (const warning of await storageWarnings(volume, path, stats, this.ports.fileSystemOf)) {
+      this.ports.log.warn(warning, { volume: volume.name });
     }
   }
 
@@ -307,7 +307,7 @@ export class VolumeChange {
     this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} has the content of what was served before it, as same-content says`, {
       volume: volume.name,
     });
-    await this.ports.lifeEnded(id);
+    await this.ports.incarnationEnded(id);
   }
 
   /** What was cut since it was last served is not filled up with zeros for who holds it. */
@@ -388,7 +388,7 @@ export class VolumeChange {
         // A device, or a file that is being cut just now.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
-        await this.sayDoubts(storage);
+        await this.logWarnings(storage);
       }
     } catch (thrown) {
       // A section that says what it said hinders no other.
@@ -405,10 +405,10 @@ export class VolumeChange {
     return presentBytes < held.served.sizeBytes ? cutError({ storage, served: held.served }, presentBytes) : null;
   }
 
-  private async giveUp(key: string): Promise<void> {
+  private async release(key: string): Promise<void> {
     const held = this.before.held.get(key);
-    if (held === undefined || this.givenUp.has(key)) return;
-    this.givenUp.add(key);
+    if (held === undefined || this.released.has(key)) return;
+    this.released.add(key);
     await releaseStorage(held.storage);
   }
 
@@ -427,7 +427,7 @@ export class VolumeChange {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
     const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
-    const places = new Map(served.map((volume) => [this.idOf(volume), placeOf(volume)]));
+    const places = new Map(served.map((volume) => [this.idOf(volume), locationOf(volume)]));
     const stored = [...this.after.held.values()].filter(({ served: { type } }) => type === 'file' || type === 'block');
     const sizes = new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes]));
     const facts = new Map<string, VolumeFacts>();

@@ -33,28 +33,28 @@ export function cutError(
 }
 
 /** A volume that somebody holds would come back smaller than he knows it. */
-export function shrunkError(volume: ServerVolumeConfig, place: string, presentBytes: number, servedBytes: number): RsError {
+export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
     const what = `size is less than the ${servedBytes} bytes that were served of it, and a client holds it`;
     return volumeError(volume, what, `set size = ${servedBytes}, or detach the volume there first (rsconfig -d ${volume.name})`);
   }
   return volumeError(
     volume,
-    `${place} has ${presentBytes} bytes, ${servedBytes} were served of it, and a client holds it`,
+    `${location} has ${presentBytes} bytes, ${servedBytes} were served of it, and a client holds it`,
     `bring its content back; if zeros are right, make it ${servedBytes} bytes long with truncate(1)`,
   );
 }
 
 /** Two rssrv that serve one file destroy it, and nothing would keep the other one away. */
-export function unlockedError(volume: ServerVolumeConfig, place: string | null): RsError {
+export function unlockedError(volume: ServerVolumeConfig, location: string | null): RsError {
   return volumeError(
     volume,
-    `${place ?? 'its storage'} cannot be locked, so that another rssrv could serve it too`,
+    `${location ?? 'its storage'} cannot be locked, so that another rssrv could serve it too`,
     'install perl (Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
   );
 }
 
 /** What is said of the same file when its volume says `unlocked`. */
-export function unlockedSentence({ name }: ServerVolumeConfig, place: string | null): string {
-  return `${place ?? 'The storage'} of volume ${name} cannot be locked: take care that nobody else serves it`;
+export function unlockedSentence({ name }: ServerVolumeConfig, location: string | null): string {
+  return `${location ?? 'The storage'} of volume ${name} cannot be locked: take care that nobody else serves it`;
 }

@@ -43,7 +43,7 @@ function server(): Volumes {
     syncFailedLate: () => undefined,
     isHeld: (one) => isHeld && one === id,
     holdersOf: (one) => (isHeld && one === id ? [HOLDER] : []),
-    lifeEnded: async (one) => void livesEnded.push(one),
+    incarnationEnded: async (one) => void livesEnded.push(one),
   });
 }
 

@@ -33,7 +33,7 @@ export interface IdRecords {
 }
 
 /** Where a volume's content is, as far as the configuration tells. */
-export function placeOf({ type, path }: ServerVolumeConfig): string {
+export function locationOf({ type, path }: ServerVolumeConfig): string {
   return type === 'memory' || type === 'null' ? type : (path ?? '');
 }
 
@@ -47,10 +47,10 @@ export function settleIds(
   const settle = (volume: ServerVolumeConfig): string => {
     if (volume.id !== null) return volume.id.toLowerCase();
     const id = ids.get(volumeKey(volume));
-    const place = id === undefined ? undefined : places.get(id);
+    const location = id === undefined ? undefined : places.get(id);
     if (id === undefined) return randomUUID();
-    if (place === undefined || place === placeOf(volume)) return id;
-    const moved = `Volume ${volume.name} was in ${escapeControls(place)} and is in ${escapeControls(placeOf(volume))} now`;
+    if (location === undefined || location === locationOf(volume)) return id;
+    const moved = `Volume ${volume.name} was in ${escapeControls(location)} and is in ${escapeControls(locationOf(volume))} now`;
     if (isHeld(id)) {
       warnings.push(`${moved}, and who holds it takes it for the same content: if it is not, detach it there`);
       return id;

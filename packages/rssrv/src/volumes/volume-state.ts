@@ -28,7 +28,7 @@ export interface VolumePorts extends StoragePorts {
   /** Who holds the volume of an id. */
   holdersOf(id: string): readonly Holder[];
   /** What was written to the volume of an id may be lost: whoever holds it sends again what he has kept. */
-  lifeEnded(id: string): Promise<void>;
+  incarnationEnded(id: string): Promise<void>;
 }
 
 /** A volume that is served, with what it stands on. */

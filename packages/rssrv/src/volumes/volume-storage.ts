@@ -24,7 +24,7 @@ export interface Storage {
   readonly path: string | null;
   /** Held as long as the volume is served; null: type null. */
   readonly handle: FileHandle | null;
-  readonly created: boolean;
+  readonly isCreated: boolean;
 }
 
 export interface StoragePorts {
@@ -61,25 +61,25 @@ export async function openStorage(
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
     if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} has no size of its own`, 'set size =');
-    if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, created: false };
+    if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, isCreated: false };
     return openMemoryFile(volume, id, memoryDirectory);
   }
-  const { path: place, kind } = await lookAt(volume, fileSystemOf);
+  const { path: location, kind } = await inspectLocation(volume, fileSystemOf);
   if (kind === 'missing' && wasThere) {
     const remedy = 'bring it back (is its file system mounted?), or make an empty one there to begin anew';
-    throw volumeError(volume, `${place}, which holds its content, is missing`, remedy);
+    throw volumeError(volume, `${location}, which holds its content, is missing`, remedy);
   }
   switch (kind) {
     case 'missing':
-      return createFile(volume, id, place);
+      return createFile(volume, id, location);
     case 'block':
-      return openDevice(volume, id, place);
+      return openDevice(volume, id, location);
     case 'file':
-      return openExisting(volume, id, place);
+      return openExisting(volume, id, location);
   }
 }
 
-interface Place {
+interface StorageLocation {
   readonly path: string;
   /** `missing`: a file can be made there. */
   readonly kind: 'missing' | 'file' | 'block';
@@ -87,19 +87,19 @@ interface Place {
 }
 
 /** What is where a file or device should be; opens nothing. Throws E_VOLUME when it is, or would be, nothing that can be served. */
-export async function lookAt(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<Place> {
-  const { path: place, type } = volume;
-  if (place === null) throw volumeError(volume, 'it has no path', 'set path =');
-  if (!path.isAbsolute(place)) throw volumeError(volume, `path ${place} is not absolute`, 'begin it with /');
-  const stats = await statOrNull(volume, place);
-  if (stats?.isBlockDevice() === true && type !== 'file') return { path: place, kind: 'block', stats };
-  if (stats?.isFile() === true && type !== 'block') return { path: place, kind: 'file', stats };
+export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<StorageLocation> {
+  const { path: location, type } = volume;
+  if (location === null) throw volumeError(volume, 'it has no path', 'set path =');
+  if (!path.isAbsolute(location)) throw volumeError(volume, `path ${location} is not absolute`, 'begin it with /');
+  const stats = await statOrNull(volume, location);
+  if (stats?.isBlockDevice() === true && type !== 'file') return { path: location, kind: 'block', stats };
+  if (stats?.isFile() === true && type !== 'block') return { path: location, kind: 'file', stats };
   if (stats !== null || type === 'block') {
     const wanted = type === 'auto' ? 'regular file or block device' : type === 'file' ? 'regular file' : 'block device';
-    throw volumeError(volume, `${place} is no ${wanted}`, 'correct path = or type =');
+    throw volumeError(volume, `${location} is no ${wanted}`, 'correct path = or type =');
   }
-  if (volume.sizeBytes === null) throw volumeError(volume, `${place} does not exist and has no size`, 'create it, or set size =');
-  const directory = path.dirname(place);
+  if (volume.sizeBytes === null) throw volumeError(volume, `${location} does not exist and has no size`, 'create it, or set size =');
+  const directory = path.dirname(location);
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
@@ -108,9 +108,9 @@ export async function lookAt(volume: ServerVolumeConfig, fileSystemOf: FileSyste
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
     const remedy = 'bring the device up if it is one, correct path =, or set type = memory';
-    throw volumeError(volume, `${place} does not exist, and no file is made ${where}, where the next boot loses it`, remedy);
+    throw volumeError(volume, `${location} does not exist, and no file is made ${where}, where the next boot loses it`, remedy);
   }
-  return { path: place, kind: 'missing', stats };
+  return { path: location, kind: 'missing', stats };
 }
 
 /** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
@@ -164,14 +164,14 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
 /** How large what is there is, and how large the volume on it. Throws E_VOLUME when a volume of that size cannot be on it. */
 export function fittingSize(
   volume: ServerVolumeConfig,
-  place: string,
+  location: string,
   stats: BigIntStats,
 ): { readonly presentBytes: number; readonly sizeBytes: number } {
   const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
   const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
-  checkSize(volume, sizeBytes, place);
+  checkSize(volume, sizeBytes, location);
   if (stats.isBlockDevice() && presentBytes < sizeBytes) {
-    throw volumeError(volume, `device ${place} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
+    throw volumeError(volume, `device ${location} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
   }
   return { presentBytes, sizeBytes };
 }
@@ -184,7 +184,7 @@ export async function releaseStorage(storage: Storage): Promise<void> {
 
 /** Gives up what was never served: a file that was created for it goes, too. */
 export async function discardStorage(storage: Storage): Promise<void> {
-  if (storage.created && storage.path !== null) await rm(storage.path, { force: true });
+  if (storage.isCreated && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
 }
 
@@ -217,7 +217,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
     // Without this the file, and every write flushed to it, may be missing after a crash of the machine.
     await syncDirectory(directory);
-    return { volume, id, type: 'file', path: file, handle, created: true };
+    return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {
     if (handle !== null) {
       await rm(file, { force: true });
@@ -230,7 +230,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
 async function openExisting(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
   try {
     const handle = await open(file, volume.readonly ? O_RDONLY : O_RDWR);
-    return { volume, id, type: 'file', path: file, handle, created: false };
+    return { volume, id, type: 'file', path: file, handle, isCreated: false };
   } catch (thrown) {
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${file} cannot be opened`, remedy, thrown);
@@ -241,7 +241,7 @@ async function openDevice(volume: ServerVolumeConfig, id: string, device: string
   try {
     // Exclusive: refused while the device is mounted or part of something, and nobody mounts it while it is served.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
-    return { volume, id, type: 'block', path: device, handle, created: false };
+    return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {
     const busy = errnoName(thrown) === 'EBUSY';
     const remedy = busy ? 'unmount it, or stop what uses it' : 'see that the device is there and that rssrv may use it';
@@ -264,7 +264,7 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
     await makeOwnDirectory(volume, directory);
     await removeLeftover(volume, file);
     const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    return { volume, id, type: 'memory', path: file, handle, created: true };
+    return { volume, id, type: 'memory', path: file, handle, isCreated: true };
   } catch (thrown) {
     if (thrown instanceof RsError) throw thrown;
     throw volumeError(volume, `${file} cannot be made`, `see that rssrv may write to ${path.dirname(directory)}`, thrown);

@@ -68,7 +68,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
     syncFailedLate: () => undefined,
     isHeld: (id) => heldIds.has(id),
     holdersOf: (id) => (heldIds.has(id) ? [HOLDER] : []),
-    lifeEnded: async () => undefined,
+    incarnationEnded: async () => undefined,
   });
   await result.open({ volumes });
   prepared.push(result);
@@ -388,7 +388,7 @@ test('a write-back error that a process has told already does not make the next 
   const volumes = await prepare(volume({ sizeBytes: 4096 }));
   const id = volumes.served[0]?.id ?? '';
   fs.writeFileSync(errors, '');
-  await volumes.takeOffOldError(id);
+  await volumes.clearOldError(id);
   await expect(volumes.sync(id)).resolves.toBeUndefined();
   fs.writeFileSync(errors, '');
   await expect(volumes.sync(id)).rejects.toMatchObject({ code: 'E_VOLUME', message: expect.stringContaining('EIO') });

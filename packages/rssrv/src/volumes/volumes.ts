@@ -48,7 +48,7 @@ export class Volumes {
    * Throws E_VOLUME or E_SYSTEM when the plan cannot be carried out as a whole: then it was undone.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
-    return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.take(state));
+    return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
   }
 
   /** By the name people know; of one that is not open, its id. */
@@ -67,7 +67,7 @@ export class Volumes {
       const error = cutError(held, presentBytes);
       const key = volumeKey(held.storage.volume);
       if (this.state.held.get(key)?.served.id !== id) return error;
-      this.take({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
+      this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
     // At once: the size is only for people, and takes its time.
@@ -107,12 +107,12 @@ export class Volumes {
    * listener's own descriptor: it is taken off there, so that it is not held against a later take-over. Nothing is missed by that: what
    * was written before is sent again, and later errors are reported to the process that has opened the storage since.
    */
-  async takeOffOldError(id: string): Promise<void> {
+  async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
     if (handle !== null) await this.syncs.sync(id, handle.fd).catch(() => undefined);
   }
 
-  private take(state: VolumeState): void {
+  private setState(state: VolumeState): void {
     this.state = state;
     this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
   }

@@ -23,7 +23,7 @@ export interface WorkerLog {
   readonly file: string;
   readonly node: string;
   readonly level: string;
-  readonly copy: boolean;
+  readonly copiesToStderr: boolean;
 }
 
 export type ToSession =
@@ -36,7 +36,7 @@ export type ToSession =
       readonly log: WorkerLog;
     }
   | { readonly type: 'path'; readonly admission: Admission }
-  | { readonly type: 'told'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
+  | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
   /** What was granted on the volume up to this epoch is void. Answered by `revoked` of the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
@@ -50,22 +50,22 @@ export type ToSession =
 
 export type ToWorker =
   /** `session`: hex. */
-  | { readonly type: 'session'; readonly session: string; readonly said: ToSession }
+  | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
   /** Answered by `runs`, as soon as its loop turns. */
-  | { readonly type: 'do-you-run' }
+  | { readonly type: 'ping' }
   /** No session is left in it, and none will come: it exits. */
-  | { readonly type: 'leave' };
+  | { readonly type: 'exit' };
 
-export type Asked =
+export type SessionRequest =
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** `epoch`: of the grant, here and below. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
-  | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly life: string };
+  | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =
-  | { readonly type: 'ask'; readonly number: number; readonly asked: Asked }
+  | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
   /** Nothing of it runs any more; `isFlushed`: nor did a flush say that what was written may be lost. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
@@ -78,5 +78,5 @@ export type FromSession =
 
 export type FromWorker =
   | { readonly type: 'ready' }
-  | { readonly type: 'runs' }
-  | { readonly type: 'session'; readonly session: string; readonly said: FromSession };
+  | { readonly type: 'pong' }
+  | { readonly type: 'session'; readonly session: string; readonly message: FromSession };

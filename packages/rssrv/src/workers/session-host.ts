@@ -16,11 +16,11 @@ import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
 import { StorageErrors } from '../backends/storage-errors.ts';
 import type { ThreadShares } from '../backends/common/thread-shares.ts';
-import type { Asked, FromSession, ToSession } from './channel.ts';
+import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
-type Told = Extract<ToSession, { type: 'told' }>['answer'];
+type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
 type Beginning = Extract<ToSession, { type: 'begin' }>;
 
 export interface SessionHostPorts {
@@ -29,14 +29,14 @@ export interface SessionHostPorts {
   readonly threads: ThreadShares;
   readonly pools: ConnectionPools;
   /** Whether the listener is there. */
-  isHeard(): boolean;
-  say(message: FromSession): void;
+  isListenerThere(): boolean;
+  send(message: FromSession): void;
 }
 
 export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
-  private readonly asked = new Map<number, (answer: Told) => void>();
+  private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
@@ -48,16 +48,16 @@ export class SessionHost {
       clock: systemClock,
       log,
       pools,
-      pathsChanged: (count) => ports.say({ type: 'paths', count }),
+      pathsChanged: (count) => ports.send({ type: 'paths', count }),
       clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
       list: async () => listFrom(await this.ask({ what: 'list' })),
       grant: async (request) => this.grantOr(await this.ask({ what: 'grant', request }), request.name),
       release: async (volumeId, epoch) => {
         await this.ask({ what: 'release', volumeId, epoch });
       },
-      lost: (volumeId) => ports.say({ type: 'lost', volumeId }),
-      cut: (volumeId) => ports.say({ type: 'cut', volumeId }),
-      settle: async (volumeId, epoch, life) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, life })),
+      lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
+      cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
+      settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       openBackend: (volume) => {
         const errors = new StorageErrors(volume, systemClock, log);
         const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
@@ -66,16 +66,16 @@ export class SessionHost {
     });
   }
 
-  hear(message: ToSession, socket: Socket | undefined): void {
+  receive(message: ToSession, socket: Socket | undefined): void {
     switch (message.type) {
       case 'begin':
         return;
       case 'path':
         if (socket !== undefined) this.session.admit(adoptSocket(socket), message.admission);
         return;
-      case 'told':
-        this.asked.get(message.number)?.(message.answer);
-        this.asked.delete(message.number);
+      case 'answer':
+        this.pending.get(message.number)?.(message.answer);
+        this.pending.delete(message.number);
         return;
       case 'end':
         void this.end(message.code, message.sentence);
@@ -90,38 +90,38 @@ export class SessionHost {
 
   /** What was begun is answered and flushed, nothing new starts. Resolves when all that is so, and said; asked again, with the first. */
   end(code: string, sentence: string): Promise<void> {
-    this.ended ??= this.session.end(code, sentence).then(() => this.ports.say({ type: 'ended' }));
+    this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
   }
 
   /** Without the listener nothing that is asked of it is answered any more. */
-  orphaned(): Promise<void> {
-    for (const told of this.asked.values()) told(null);
-    this.asked.clear();
+  listenerLost(): Promise<void> {
+    for (const answer of this.pending.values()) answer(null);
+    this.pending.clear();
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
   /** Says nothing when it fails: the listener ends this process then. */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
-      this.ports.say({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
+      this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
     } catch (thrown) {
       this.ports.log.error(`Volume ${volumeId} could not be closed: ${toRsError(thrown).message}`);
     }
   }
 
-  private ask(asked: Asked): Promise<Told> {
+  private ask(request: SessionRequest): Promise<ListenerAnswer> {
     const number = this.askNumber++;
-    if (!this.ports.isHeard()) return Promise.resolve(null);
+    if (!this.ports.isListenerThere()) return Promise.resolve(null);
     return new Promise((resolve) => {
-      this.asked.set(number, resolve);
-      this.ports.say({ type: 'ask', number, asked });
+      this.pending.set(number, resolve);
+      this.ports.send({ type: 'ask', number, request });
     });
   }
 
-  private grantOr(told: Told, name: string): Grant {
-    if (told !== null && 'granted' in told) return told;
-    if (!this.ports.isHeard()) {
+  private grantOr(answer: ListenerAnswer, name: string): Grant {
+    if (answer !== null && 'granted' in answer) return answer;
+    if (!this.ports.isListenerThere()) {
       const sentence = `The server ended before volume ${name} was opened: try again`;
       return { granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] };
     }
@@ -129,12 +129,12 @@ export class SessionHost {
   }
 }
 
-function listFrom(told: Told): ListAnswer {
-  if (told !== null && 'volumes' in told) return told;
+function listFrom(answer: ListenerAnswer): ListAnswer {
+  if (answer !== null && 'volumes' in answer) return answer;
   throw new RsError('E_SYSTEM', 'The server could not read its list: see its log');
 }
 
-function settledFrom(told: Told): Settled {
-  if (told !== null && 'settled' in told) return told;
+function settledFrom(answer: ListenerAnswer): Settled {
+  if (answer !== null && 'isSettled' in answer) return answer;
   throw new RsError('E_SYSTEM', 'The server could not keep that the client has settled: see its log');
 }

@@ -1,16 +1,16 @@
-// Which process a new session gets a place in, with stands for processes that say how many they have.
+// The worker that a new session is given, with stand-ins for processes that report how many sessions they have.
 // Real processes are left to the integration tests.
 
 import { expect, test } from 'vitest';
-import type { Place } from './worker-session.ts';
+import type { WorkerSession } from './worker-session.ts';
 import { type Worker, WorkerPool } from './worker-pool.ts';
 
 /** Stands for a process: says how many it has, and can be gone. */
 class Stand {
-  gone = false;
+  isGone = false;
   load = 0;
   isEndingOne = false;
-  readonly told: unknown[] = [];
+  readonly sent: unknown[] = [];
   readonly ended = Promise.resolve();
 
   readonly number: number;
@@ -20,20 +20,20 @@ class Stand {
   }
 
   get isOpen(): boolean {
-    return !this.gone;
+    return !this.isGone;
   }
 
-  place(session: string): Place {
+  addSession(session: string): WorkerSession {
     this.load++;
-    return { session, pid: this.number } as unknown as Place;
+    return { session, pid: this.number } as unknown as WorkerSession;
   }
 
-  tell(message: unknown): void {
-    this.told.push(message);
+  send(message: unknown): void {
+    this.sent.push(message);
   }
 
   kill(): void {
-    this.gone = true;
+    this.isGone = true;
   }
 }
 
@@ -54,7 +54,7 @@ test('a session has a process of its own as long as there may be one more, then 
   const pids = (): number => pool.take('s').pid;
   expect([pids(), pids(), pids(), pids(), pids()]).toEqual([1, 2, 3, 1, 2]);
   expect(all).toHaveLength(3);
-  all[0]!.gone = true;
+  all[0]!.isGone = true;
   expect(pids(), 'in the place of one that is gone').toBe(4);
 });
 
@@ -69,7 +69,7 @@ test('a process in which a session is being ended is taken last', () => {
   expect(pool.take('e').pid).toBe(2);
 });
 
-test('the spare counts: no process is started ahead that none could have', () => {
+test('the standby worker counts: no process is started ahead that none could have', () => {
   const { pool, all } = poolOf(1);
   pool.fill();
   pool.take('a');
@@ -86,5 +86,5 @@ test('every process with sessions opens the log anew', () => {
   pool.take('a');
   pool.take('b');
   pool.reopenLogs('debug');
-  expect(all.map(({ told }) => told)).toEqual([[{ type: 'reopen-log', level: 'debug' }], [{ type: 'reopen-log', level: 'debug' }]]);
+  expect(all.map(({ sent }) => sent)).toEqual([[{ type: 'reopen-log', level: 'debug' }], [{ type: 'reopen-log', level: 'debug' }]]);
 });

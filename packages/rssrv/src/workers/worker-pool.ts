@@ -10,29 +10,29 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
-import { SPARE_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from './limits.ts';
+import { STANDBY_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from './limits.ts';
 import type { FromWorker, ToWorker } from './channel.ts';
-import { LoopWatch } from './worker-watch.ts';
-import { Place, type PlaceHost } from './worker-session.ts';
+import { WorkerWatch } from './worker-watch.ts';
+import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
 
 /** For people. */
-export const STANDS_STILL = 'stands still in a call to the storage of one of its volumes';
+export const BLOCKED = 'stands still in a call to the storage of one of its volumes';
 
-export class Worker implements PlaceHost {
+export class Worker implements WorkerSessionPorts {
   readonly pid: number;
   /** Resolves when the process is gone. */
   readonly ended: Promise<void>;
   readonly clock: Clock;
   private readonly child: ChildProcess;
-  private readonly onTheirWay = new Set<Socket>();
+  private readonly socketsInTransit = new Set<Socket>();
   /** By session. */
-  private readonly places = new Map<string, Place>();
+  private readonly sessions = new Map<string, WorkerSession>();
   /** Of the last session, which has ended in order: the process is to go next. */
-  private lastPlace: Place | null = null;
-  private isGone = false;
-  private readonly watch: LoopWatch;
+  private lastSession: WorkerSession | null = null;
+  private hasExited = false;
+  private readonly watch: WorkerWatch;
 
   /**
    * Settles when the process stands in RUN's records and listens to its channel; nothing is given to it before. A socket that came
@@ -50,12 +50,12 @@ export class Worker implements PlaceHost {
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
     this.pid = this.child.pid ?? 0;
-    this.watch = new LoopWatch({
+    this.watch = new WorkerWatch({
       clock,
-      ask: () => this.tell({ type: 'do-you-run' }),
+      ping: () => this.send({ type: 'ping' }),
       isAsleep: () => isAsleep(this.pid),
-      said: (forMs) => {
-        if (forMs === null) log.warn(`Server process ${this.pid} ${STANDS_STILL}: I/O of its clients waits for it`);
+      changed: (forMs) => {
+        if (forMs === null) log.warn(`Server process ${this.pid} ${BLOCKED}: I/O of its clients waits for it`);
         else log.info(`Server process ${this.pid} goes on after ${Math.round(forMs / 1_000)} s`);
       },
     });
@@ -78,8 +78,8 @@ export class Worker implements PlaceHost {
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
       if (heard.type === 'ready') starting.cancel();
-      else if (heard.type === 'runs') this.watch.answered();
-      else this.places.get(heard.session)?.heard(heard.said);
+      else if (heard.type === 'pong') this.watch.answered();
+      else this.sessions.get(heard.session)?.receive(heard.message);
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
@@ -87,73 +87,73 @@ export class Worker implements PlaceHost {
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
-      const gone = (): void => {
-        this.isGone = true;
+      const exited = (): void => {
+        this.hasExited = true;
         starting.cancel();
         this.watch.stop();
-        for (const socket of this.onTheirWay) socket.destroy();
-        this.lastPlace?.over(true);
-        for (const place of this.places.values()) place.over(false);
-        this.places.clear();
+        for (const socket of this.socketsInTransit) socket.destroy();
+        this.lastSession?.finish(true);
+        for (const workerSession of this.sessions.values()) workerSession.finish(false);
+        this.sessions.clear();
         resolve();
       };
       // 'close' comes when nobody has the pipe any more: the process, and the helper that makes holes for it, are gone.
-      this.child.on('close', gone);
+      this.child.on('close', exited);
       this.child.on('error', (error) => {
         const isStarted = this.child.pid !== undefined;
         log.error(isStarted ? `Server process ${this.pid}: ${error.message}` : notStarted(error).message);
-        if (!isStarted) gone();
+        if (!isStarted) exited();
       });
     });
   }
 
-  get gone(): boolean {
-    return this.isGone;
+  get isGone(): boolean {
+    return this.hasExited;
   }
 
-  get standsStillMs(): number | null {
-    return this.isGone ? null : this.watch.stillMs;
+  get blockedMs(): number | null {
+    return this.hasExited ? null : this.watch.blockedMs;
   }
 
   /** A session may be given a place in it. */
   get isOpen(): boolean {
-    return !this.isGone && this.lastPlace === null;
+    return !this.hasExited && this.lastSession === null;
   }
 
   /** Sessions in it. */
   get load(): number {
-    return this.places.size;
+    return this.sessions.size;
   }
 
   /** One of its sessions has been told to end, which, if that takes too long, ends the process. */
   get isEndingOne(): boolean {
-    for (const place of this.places.values()) if (place.isEnding) return true;
+    for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
   }
 
   /** `session`: hex. */
-  place(session: string): Place {
-    const place = new Place(this, session);
-    this.places.set(session, place);
+  addSession(session: string): WorkerSession {
+    const workerSession = new WorkerSession(this, session);
+    this.sessions.set(session, workerSession);
     this.watch.start();
-    return place;
+    return workerSession;
   }
 
   /** Of its places: it has ended in order, or has never begun (`isUnused`). A process without places goes. */
-  placeEnded(place: Place, isUnused = false): void {
-    this.places.delete(place.session);
-    if (this.places.size > 0) {
-      place.over(true);
+  sessionEnded(workerSession: WorkerSession, isUnused = false): void {
+    this.sessions.delete(workerSession.session);
+    if (this.sessions.size > 0) {
+      workerSession.finish(true);
       return;
     }
     // It is over when the process is gone: with its helper, so that nothing at all is left of it.
-    this.lastPlace = place;
+    this.lastSession = workerSession;
     if (isUnused) this.kill();
-    else this.tell({ type: 'leave' });
+    else this.send({ type: 'exit' });
   }
 
-  tell(message: ToWorker, socket?: Socket): void {
-    if (this.isGone || !this.child.connected) {
+  send(message: ToWorker, socket?: Socket): void {
+    if (this.hasExited || !this.child.connected) {
       socket?.destroy();
       return;
     }
@@ -161,11 +161,11 @@ export class Worker implements PlaceHost {
       this.child.send(message, () => undefined);
       return;
     }
-    this.onTheirWay.add(socket);
+    this.socketsInTransit.add(socket);
     // keepOpen, because else Node closes this end only when the process has answered that it has the other one: when that dies first, never.
     this.child.send(message, socket, { keepOpen: true }, () => {
       // Sent: another end of it is in the channel, and is closed unread when the process dies. Or not sent. This one is not needed any more.
-      this.onTheirWay.delete(socket);
+      this.socketsInTransit.delete(socket);
       socket.destroy();
     });
   }
@@ -184,48 +184,48 @@ function notStarted(error: Error): RsError {
 /** All workers: those that have sessions, and the spare ones, started ahead. */
 export class WorkerPool {
   private readonly start: () => Worker;
-  private spares: Worker[] = [];
+  private standby: Worker[] = [];
   private used: Worker[] = [];
-  private stopped = false;
-  private most: number;
+  private isStopped = false;
+  private processesMax: number;
 
   /** `start` makes and records a worker; `processes`: so many have sessions at most, before one is shared. */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
-    this.most = processes;
+    this.processesMax = processes;
   }
 
   /** From now on. Sessions stay where they are. */
   set processes(count: number) {
-    this.most = count;
+    this.processesMax = count;
   }
 
   fill(): void {
-    this.look();
-    while (!this.stopped && this.spares.length < SPARE_WORKERS && this.used.length + this.spares.length < this.most) {
-      this.spares.push(this.start());
+    this.removeEnded();
+    while (!this.isStopped && this.standby.length < STANDBY_WORKERS && this.used.length + this.standby.length < this.processesMax) {
+      this.standby.push(this.start());
     }
   }
 
   /** A place for a new session; the next spare is started when the loop turns. */
-  take(session: string): Place {
-    this.look();
-    const worker = this.spares.shift() ?? (this.used.length < this.most ? this.start() : this.leastLoaded());
+  take(session: string): WorkerSession {
+    this.removeEnded();
+    const worker = this.standby.shift() ?? (this.used.length < this.processesMax ? this.start() : this.leastLoaded());
     if (!this.used.includes(worker)) this.used.push(worker);
     setImmediate(() => this.fill());
-    return worker.place(session);
+    return worker.addSession(session);
   }
 
   /** Every process opens the log anew, and logs by this level. */
   reopenLogs(level: string): void {
-    this.look();
-    for (const worker of this.used) worker.tell({ type: 'reopen-log', level });
+    this.removeEnded();
+    for (const worker of this.used) worker.send({ type: 'reopen-log', level });
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
-    const spares = this.spares;
-    this.spares = [];
+    this.isStopped = true;
+    const spares = this.standby;
+    this.standby = [];
     for (const worker of spares) worker.kill();
     await Promise.all(spares.map((worker) => worker.ended));
   }
@@ -236,8 +236,8 @@ export class WorkerPool {
     return inOrder[0] ?? this.start();
   }
 
-  private look(): void {
-    this.spares = this.spares.filter((worker) => !worker.gone);
+  private removeEnded(): void {
+    this.standby = this.standby.filter((worker) => !worker.isGone);
     this.used = this.used.filter((worker) => worker.isOpen);
   }
 }

@@ -7,45 +7,45 @@ import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
 /** The worker. */
-export interface PlaceHost {
+export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
   /** For how long it has not run, because it waits for its storage; null: it runs. */
-  readonly standsStillMs: number | null;
-  tell(message: ToWorker, socket?: Socket): void;
+  readonly blockedMs: number | null;
+  send(message: ToWorker, socket?: Socket): void;
   /** Its session has ended in order, or has never begun (`isUnused`). */
-  placeEnded(place: Place, isUnused?: boolean): void;
+  sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
   kill(): void;
 }
 
-export class Place {
+export class WorkerSession {
   readonly session: string;
   /** Resolves when the session has ended, or its process is gone; true: it ended as it was told to, with everything flushed. */
   readonly ended: Promise<boolean>;
   /** Resolves when it has been told to end, or has ended. */
   readonly ending: Promise<void>;
   onMessage: (message: FromSession) => void = () => {};
-  private readonly worker: PlaceHost;
+  private readonly worker: WorkerSessionPorts;
   /** By number: told to revoke, and not answered yet. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
   private revokeNumber = 0;
-  private sayEnding: () => void = () => undefined;
-  private sayEnded: (isClean: boolean) => void = () => undefined;
+  private resolveEnding: () => void = () => undefined;
+  private resolveEnded: (isClean: boolean) => void = () => undefined;
   private isAskedToEnd = false;
   private isOver = false;
 
-  constructor(worker: PlaceHost, session: string) {
+  constructor(worker: WorkerSessionPorts, session: string) {
     this.worker = worker;
     this.session = session;
     this.ending = new Promise((resolve) => {
-      this.sayEnding = () => {
+      this.resolveEnding = () => {
         this.isAskedToEnd = true;
         resolve();
       };
     });
     this.ended = new Promise((resolve) => {
-      this.sayEnded = resolve;
+      this.resolveEnded = resolve;
     });
   }
 
@@ -54,8 +54,8 @@ export class Place {
   }
 
   /** As its worker's. */
-  get standsStillMs(): number | null {
-    return this.isOver ? null : this.worker.standsStillMs;
+  get blockedMs(): number | null {
+    return this.isOver ? null : this.worker.blockedMs;
   }
 
   /** As its worker's. */
@@ -63,7 +63,7 @@ export class Place {
     return this.worker.usable;
   }
 
-  get gone(): boolean {
+  get isGone(): boolean {
     return this.isOver;
   }
 
@@ -72,9 +72,9 @@ export class Place {
     return this.isAskedToEnd;
   }
 
-  tell(said: ToSession, socket?: Socket): void {
+  send(message: ToSession, socket?: Socket): void {
     if (this.isOver) socket?.destroy();
-    else this.worker.tell({ type: 'session', session: this.session, said }, socket);
+    else this.worker.send({ type: 'session', session: this.session, message }, socket);
   }
 
   /**
@@ -84,9 +84,9 @@ export class Place {
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
     const number = this.revokeNumber++;
-    const said = new Promise<boolean>((resolve) => this.revoking.set(number, resolve));
-    this.tell({ type: 'revoke', number, volumeId, epoch });
-    return Promise.race([said, this.ended.then(() => true)]);
+    const answered = new Promise<boolean>((resolve) => this.revoking.set(number, resolve));
+    this.send({ type: 'revoke', number, volumeId, epoch });
+    return Promise.race([answered, this.ended.then(() => true)]);
   }
 
   /**
@@ -94,36 +94,36 @@ export class Place {
    * begin anew: nothing else makes sure that nothing of it runs. Resolves when it has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
-    this.sayEnding();
-    this.tell({ type: 'end', code, sentence });
+    this.resolveEnding();
+    this.send({ type: 'end', code, sentence });
     const timer = this.worker.clock.after(WORKER_DRAIN_TIMEOUT_MS, () => this.worker.kill());
     await this.ended;
     timer.cancel();
   }
 
   /** Nothing was told it: another may have its place. */
-  leave(): void {
-    this.sayEnding();
-    if (!this.isOver) this.worker.placeEnded(this, true);
+  discard(): void {
+    this.resolveEnding();
+    if (!this.isOver) this.worker.sessionEnded(this, true);
   }
 
   // --- what its worker hears, and sees
 
-  heard(said: FromSession): void {
-    if (said.type === 'ended') {
-      this.sayEnding();
-      this.worker.placeEnded(this);
-    } else if (said.type === 'revoked') {
-      this.revoking.get(said.number)?.(said.isFlushed);
-      this.revoking.delete(said.number);
+  receive(message: FromSession): void {
+    if (message.type === 'ended') {
+      this.resolveEnding();
+      this.worker.sessionEnded(this);
+    } else if (message.type === 'revoked') {
+      this.revoking.get(message.number)?.(message.isFlushed);
+      this.revoking.delete(message.number);
     } else {
-      this.onMessage(said);
+      this.onMessage(message);
     }
   }
 
-  over(isClean: boolean): void {
+  finish(isClean: boolean): void {
     this.isOver = true;
-    this.sayEnding();
-    this.sayEnded(isClean);
+    this.resolveEnding();
+    this.resolveEnded(isClean);
   }
 }

@@ -1,14 +1,14 @@
 // Which server process counts as one that waits for its storage on the thread that answers PINGs: by questions that it does not answer.
 // Leaves real processes to test/integration/slow-process.test.ts.
 
-import { WORKER_LOOKS_UNANSWERED, WORKER_LOOK_MS } from './limits.ts';
+import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { expect, test } from 'vitest';
-import { LoopWatch } from './worker-watch.ts';
+import { WorkerWatch } from './worker-watch.ts';
 
 /** From the first question on until so many were waited for in vain. */
-const KNOWN_MS = WORKER_LOOK_MS * (WORKER_LOOKS_UNANSWERED + 1);
+const KNOWN_MS = WORKER_PING_MS * (WORKER_PINGS_UNANSWERED + 1);
 
 class Scene {
   readonly clock = new FakeClock();
@@ -17,14 +17,14 @@ class Scene {
   asked = 0;
   runs = true;
   isAsleep = true;
-  readonly watch = new LoopWatch({
+  readonly watch = new WorkerWatch({
     clock: this.listener,
-    ask: () => {
+    ping: () => {
       this.asked++;
       if (this.runs) this.watch.answered();
     },
     isAsleep: () => this.isAsleep,
-    said: (forMs) => this.said.push(forMs),
+    changed: (forMs) => this.said.push(forMs),
   });
 
   constructor() {
@@ -35,21 +35,21 @@ class Scene {
 test('one that answers is asked again and again, and nothing is said', () => {
   const { clock, watch, said, ...scene } = new Scene();
   clock.advance(60_000);
-  expect([watch.stillMs, said, scene.listener.monotonicMs()]).toEqual([null, [], 60_000]);
+  expect([watch.blockedMs, said, scene.listener.monotonicMs()]).toEqual([null, [], 60_000]);
 });
 
 test('one that hangs in its storage is known before its paths are missed, is asked no more, and is said to go on', () => {
   const scene = new Scene();
   scene.runs = false;
   scene.clock.advance(KNOWN_MS - 1);
-  expect([scene.watch.stillMs, scene.said]).toEqual([null, []]);
+  expect([scene.watch.blockedMs, scene.said]).toEqual([null, []]);
   scene.clock.advance(1);
-  expect([scene.watch.stillMs, scene.said]).toEqual([KNOWN_MS - WORKER_LOOK_MS, [null]]);
+  expect([scene.watch.blockedMs, scene.said]).toEqual([KNOWN_MS - WORKER_PING_MS, [null]]);
   scene.clock.advance(20_000);
-  expect([scene.watch.stillMs, scene.said, scene.asked]).toEqual([20_000 + KNOWN_MS - WORKER_LOOK_MS, [null], 1]);
+  expect([scene.watch.blockedMs, scene.said, scene.asked]).toEqual([20_000 + KNOWN_MS - WORKER_PING_MS, [null], 1]);
   scene.runs = true;
   scene.watch.answered();
-  expect([scene.watch.stillMs, scene.said]).toEqual([null, [null, 20_000 + KNOWN_MS - WORKER_LOOK_MS]]);
+  expect([scene.watch.blockedMs, scene.said]).toEqual([null, [null, 20_000 + KNOWN_MS - WORKER_PING_MS]]);
 });
 
 test('one that is stopped or busy waits for no storage', () => {
@@ -57,7 +57,7 @@ test('one that is stopped or busy waits for no storage', () => {
   scene.runs = false;
   scene.isAsleep = false;
   scene.clock.advance(60_000);
-  expect([scene.watch.stillMs, scene.said]).toEqual([null, []]);
+  expect([scene.watch.blockedMs, scene.said]).toEqual([null, []]);
   scene.watch.answered();
   expect(scene.said).toEqual([]);
 });
@@ -65,11 +65,11 @@ test('one that is stopped or busy waits for no storage', () => {
 test('when the listener itself stands still, the answer that is not read yet is waited for', () => {
   const scene = new Scene();
   scene.runs = false;
-  scene.clock.advance(WORKER_LOOK_MS);
+  scene.clock.advance(WORKER_PING_MS);
   scene.listener.stall();
   scene.clock.advance(60_000);
   scene.listener.goOn();
-  expect(scene.watch.stillMs).toBeNull();
+  expect(scene.watch.blockedMs).toBeNull();
   scene.watch.answered();
   expect(scene.said).toEqual([]);
 });

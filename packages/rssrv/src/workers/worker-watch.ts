@@ -3,31 +3,31 @@
 // Counts questions, not time: when the listener itself stood still, the answers are there and not read yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { WORKER_LOOKS_UNANSWERED, WORKER_LOOK_MS } from './limits.ts';
+import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 
-export interface LoopWatchPorts {
+export interface WorkerWatchPorts {
   readonly clock: Clock;
-  ask(): void;
+  ping(): void;
   /** The process sleeps just now. */
   isAsleep(): boolean;
   /** `forMs`: null: it stands still; else it goes on, after so long. */
-  said(forMs: number | null): void;
+  changed(forMs: number | null): void;
 }
 
-export class LoopWatch {
-  private readonly ports: LoopWatchPorts;
+export class WorkerWatch {
+  private readonly ports: WorkerWatchPorts;
   private timer: Timer | null = null;
   /** When the question was asked that is not answered; null: it is. */
-  private askedMs: number | null = null;
+  private pingedMs: number | null = null;
   private unanswered = 0;
-  private wasSaid = false;
+  private wasReported = false;
 
-  constructor(ports: LoopWatchPorts) {
+  constructor(ports: WorkerWatchPorts) {
     this.ports = ports;
   }
 
   start(): void {
-    this.timer ??= this.ports.clock.after(WORKER_LOOK_MS, () => this.look());
+    this.timer ??= this.ports.clock.after(WORKER_PING_MS, () => this.check());
   }
 
   stop(): void {
@@ -36,31 +36,31 @@ export class LoopWatch {
   }
 
   /** For how long it has been waiting for its storage, ms; null: it is not. */
-  get stillMs(): number | null {
-    if (this.askedMs === null || this.unanswered < WORKER_LOOKS_UNANSWERED || !this.ports.isAsleep()) return null;
-    return this.ports.clock.monotonicMs() - this.askedMs;
+  get blockedMs(): number | null {
+    if (this.pingedMs === null || this.unanswered < WORKER_PINGS_UNANSWERED || !this.ports.isAsleep()) return null;
+    return this.ports.clock.monotonicMs() - this.pingedMs;
   }
 
   answered(): void {
-    const { askedMs, wasSaid } = this;
-    this.askedMs = null;
+    const { pingedMs: askedMs, wasReported: wasSaid } = this;
+    this.pingedMs = null;
     this.unanswered = 0;
-    this.wasSaid = false;
-    if (wasSaid && askedMs !== null) this.ports.said(this.ports.clock.monotonicMs() - askedMs);
+    this.wasReported = false;
+    if (wasSaid && askedMs !== null) this.ports.changed(this.ports.clock.monotonicMs() - askedMs);
   }
 
-  private look(): void {
+  private check(): void {
     this.timer = null;
     this.start();
-    if (this.askedMs === null) {
-      this.askedMs = this.ports.clock.monotonicMs();
-      this.ports.ask();
+    if (this.pingedMs === null) {
+      this.pingedMs = this.ports.clock.monotonicMs();
+      this.ports.ping();
       return;
     }
     // One question at a time: what nobody reads is not to pile up.
     this.unanswered++;
-    if (this.wasSaid || this.stillMs === null) return;
-    this.wasSaid = true;
-    this.ports.said(null);
+    if (this.wasReported || this.blockedMs === null) return;
+    this.wasReported = true;
+    this.ports.changed(null);
   }
 }

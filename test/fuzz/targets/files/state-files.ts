@@ -9,7 +9,7 @@ import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/rsiod/network/identity';
-import { Holders } from '@rsio/rssrv/holds/holders';
+import { Holds } from '@rsio/rssrv/holds/holders';
 import { RunRecords } from '@rsio/rssrv/listener/run-records';
 import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';
 import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volumes/volume-ids';
@@ -52,7 +52,7 @@ function namesProcesses(bytes: Buffer): boolean {
 }
 
 /** Whoever comes, as extreme as a HELLO allows, is kept. */
-async function useInstances(holders: Holders): Promise<void> {
+async function useInstances(holders: Holds): Promise<void> {
   const extreme = { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), address: '::1' };
   const last = { ...extreme, instance: INSTANCE_MAX };
   try {
@@ -67,15 +67,15 @@ async function useInstances(holders: Holders): Promise<void> {
 }
 
 async function useHolders(file: string): Promise<boolean> {
-  const holders = new Holders(file, () => 0, quiet);
+  const holders = new Holds(file, () => 0, quiet);
   await holders.load();
   await useInstances(holders);
   // What was taken and kept again is taken by the next start.
-  await new Holders(file, () => 0, quiet).load().catch((thrown: unknown) => {
+  await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
   // Whoever is refused because of what stands there is told so, and everybody sees it in the list.
-  const holds = holders.of(ID);
+  const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
@@ -109,8 +109,8 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
     case 'records': {
       if (namesProcesses(bytes)) return true;
       const records = new RunRecords(file, 'boot');
-      await records.takeOver(systemClock, quiet);
-      expectThat(/^boot\.[0-9a-f]+\.-?\d+\.-?\d+$/.test(records.lifeOf(ID)), `a life is called ${records.lifeOf(ID)}`);
+      await records.endOldWorkers(systemClock, quiet);
+      expectThat(/^boot\.[0-9a-f]+\.-?\d+\.-?\d+$/.test(records.incarnationOf(ID)), `a life is called ${records.incarnationOf(ID)}`);
       return true;
     }
     default: {

@@ -60,7 +60,7 @@ class Scene {
       list: () => Promise.resolve({ generation: this.generation, interfaces: [AT], volumes: [] }),
       grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),
-      settle: () => Promise.resolve({ settled: true }),
+      settle: () => Promise.resolve({ isSettled: true }),
       lost: () => undefined,
       cut: () => undefined,
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
@@ -72,7 +72,7 @@ class Scene {
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };
     const link = new MemoryLink(this.clock, shape);
     this.paths.push({ link, client: new HostileEnd(link.client, digest) });
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest, revoke: true, dead });
+    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest, mayRevoke: true, dead });
   }
 
   async take({ kind, arg, bytes }: Step): Promise<void> {
@@ -175,7 +175,7 @@ function grantOf(name: string, asReader: boolean, epoch: number): Grant {
     takeOver: null,
     takeOverForce: false,
   } as const;
-  return { granted: true, volume, readonly: asReader || known.readonly, identity: 'identity', life: 'life', epoch };
+  return { granted: true, volume, readonly: asReader || known.readonly, identity: 'identity', incarnation: 'life', epoch };
 }
 
 async function run(input: Buffer): Promise<boolean> {

@@ -9,7 +9,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Server } from '@rsio/rsiod/network/server';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import type { Opening } from '@rsio/rssrv/holds/hold-table';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holders';
 import type { OpenVolume } from '@rsio/rssrv/session/request';
 import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
@@ -30,7 +30,7 @@ interface VolumesInner {
 interface SessionInner {
   claimant: ClientIdentity;
   granted: Set<string>;
-  host: { holds(): { holders: Holders } };
+  host: { holds(): { holders: Holds } };
 }
 
 interface AttachmentInner {
@@ -46,8 +46,8 @@ const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
 /** OPENs get to the holders as `change` makes them. */
 function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void {
-  return override<Holders, GrantArguments, Promise<Grant>>(
-    Holders,
+  return override<Holds, GrantArguments, Promise<Grant>>(
+    Holds,
     'grant',
     (original) => (self, volumeId, client, request, ports) => original(self, volumeId, client, change(request), ports),
   );
@@ -55,8 +55,8 @@ function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void
 
 /** Steps 1 and 2 of a take-over have other ports. */
 function otherSteps(change: (ports: GrantPorts) => Partial<GrantPorts>): () => void {
-  return override<Holders, EndOthers, Promise<string | null>>(
-    Holders,
+  return override<Holds, EndOthers, Promise<string | null>>(
+    Holds,
     'endOthers',
     (original) => (self, volume, opening, ports) => original(self, volume, opening, { ...ports, ...change(ports) }),
   );
@@ -80,8 +80,8 @@ const LISTENER_SIDE: readonly Mutant[] = [
     breaks: 'A volume is given to the next while the process of the last is still being told',
     apply: () =>
       otherSteps((ports) => ({
-        endHold: async (...hold) => {
-          void ports.endHold(...hold);
+        revokeHold: async (...hold) => {
+          void ports.revokeHold(...hold);
           return true;
         },
       })),
@@ -97,7 +97,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
     rule: 'H2',
     breaks: 'A grant is answered before the new holder is kept',
     apply: () =>
-      override<Holders, [string, unknown, unknown], Promise<void>>(Holders, 'change', (original) => async (self, ...change) => {
+      override<Holds, [string, unknown, unknown], Promise<void>>(Holds, 'change', (original) => async (self, ...change) => {
         void original(self, ...change);
       }),
   },
@@ -127,7 +127,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
     name: 'no-memory',
     rule: 'H4',
     breaks: 'An instance that was replaced may come back',
-    apply: () => override(Holders, 'isCurrent', () => () => true),
+    apply: () => override(Holds, 'isCurrent', () => () => true),
   },
   {
     name: 'replaced-elsewhere',
@@ -135,13 +135,13 @@ const LISTENER_SIDE: readonly Mutant[] = [
     breaks: 'An instance that another machine has replaced is not remembered',
     apply: () =>
       all(
-        override<Holders, [ClientIdentity, unknown], Promise<void>>(
-          Holders,
+        override<Holds, [ClientIdentity, unknown], Promise<void>>(
+          Holds,
           'noteInstance',
           (original) => (self, client) => original(self, client, null),
         ),
-        override<Holders, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
-          Holders,
+        override<Holds, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
+          Holds,
           'change',
           (original) => (self, volume, holds, node) => original(self, volume, holds, node),
         ),
@@ -164,8 +164,8 @@ const LISTENER_SIDE: readonly Mutant[] = [
     rule: 'H4',
     breaks: 'Whoever has as many starts as the one that is heard takes its place, whatever its boot and process',
     apply: () =>
-      override<Holders, [ClientIdentity, ClientIdentity, number], boolean>(
-        Holders,
+      override<Holds, [ClientIdentity, ClientIdentity, number], boolean>(
+        Holds,
         'mayReplace',
         (original) => (self, before, newcomer, silentMs) =>
           (before.machine === newcomer.machine && before.instance <= newcomer.instance) || original(self, before, newcomer, silentMs),

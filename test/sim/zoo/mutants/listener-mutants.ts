@@ -70,7 +70,7 @@ function admit({ session }: SimSession, end: SimEnd, { welcomeKey, transcript, f
     transcript,
     arrivedAt: interfaceAt(end.localAddress),
     digest: features.includes(FEATURE.DIGEST),
-    revoke: features.includes(FEATURE.REVOKE),
+    mayRevoke: features.includes(FEATURE.REVOKE),
     dead: proof.dead,
   });
 }

@@ -13,7 +13,7 @@ import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
-import { type GrantPorts, Holders } from '@rsio/rssrv/holds/holders';
+import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holders';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { override, overrideGetter } from '../../base/override.ts';
 import { all, type Mutant } from './mutant.ts';
@@ -135,8 +135,8 @@ function resendInReplay(): () => void {
 
 /** Whoever comes back after a loss is granted anew what is free by then. */
 function grantingAnew(): () => void {
-  return override<Holders, GrantArguments, Promise<Grant>>(
-    Holders,
+  return override<Holds, GrantArguments, Promise<Grant>>(
+    Holds,
     'grant',
     (original) => (self, volumeId, client, request, ports) => original(self, volumeId, client, { ...request, resume: null }, ports),
   );

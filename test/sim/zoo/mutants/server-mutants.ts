@@ -35,7 +35,7 @@ interface SessionInner {
   slots: TableInner;
   paths: Map<number, ServerPath>;
   ports: SessionPorts;
-  ending: boolean;
+  isEnding: boolean;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -130,7 +130,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     rule: 'S1',
     breaks: 'A READ that is read again for a late copy executes in its slot once more',
     apply: () =>
-      override<SessionInner, ReadLater, void>(Session, 'readLater', (original) => (self, open, path, header, first) => {
+      override<SessionInner, ReadLater, void>(Session, 'readFromPool', (original) => (self, open, path, header, first) => {
         if (!first) executeAgain(self.slots, header.slot, path.number);
         original(self, open, path, header, true);
       }),
@@ -192,7 +192,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
     rule: 'S8',
     breaks: "A WRITE's body goes back to the pool while the storage still reads it",
     apply: () =>
-      override<SessionInner, Change, void>(Session, 'changeLater', (original) => (self, open, ...others) => {
+      override<SessionInner, Change, void>(Session, 'changeInPool', (original) => (self, open, ...others) => {
         const backend: Backend = Object.create(open.backend);
         backend.write = (source, offset, lengthBytes, positionBytes, fua, done) => {
           open.backend.write(source, offset, lengthBytes, positionBytes, fua, done);
@@ -206,7 +206,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
     rule: 'O2',
     breaks: 'A WRITE is answered before it is executed',
     apply: () =>
-      override<SessionInner, Change, void>(Session, 'changeLater', (original) => (self, open, header, body, offset, lengthBytes) => {
+      override<SessionInner, Change, void>(Session, 'changeInPool', (original) => (self, open, header, body, offset, lengthBytes) => {
         if (header.op !== OP.WRITE) {
           original(self, open, header, body, offset, lengthBytes);
           return;
@@ -221,7 +221,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
     rule: 'O2',
     breaks: 'FLUSH is answered without a sync',
     apply: () =>
-      override<SessionInner, Change, void>(Session, 'changeLater', (original) => (self, open, header, ...body) => {
+      override<SessionInner, Change, void>(Session, 'changeInPool', (original) => (self, open, header, ...body) => {
         if (header.op === OP.FLUSH) answerNow(self, header);
         else original(self, open, header, ...body);
       }),
@@ -245,7 +245,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
     apply: () =>
       override<SessionInner, [string, string], Promise<void>>(Session, 'endOnce', (original) => (self, code, sentence) => {
         const ended = original(self, code, sentence);
-        self.ending = false;
+        self.isEnding = false;
         return ended;
       }),
   },

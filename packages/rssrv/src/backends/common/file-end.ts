@@ -12,7 +12,7 @@ export class FileEnd {
   /** Whether the size of the descriptor means anything: that of a device does not. */
   private readonly hasSize: boolean;
   private endBytes: number;
-  private found = false;
+  private wasCut = false;
   /** Something was done since the last look. */
   private isUsed = false;
 
@@ -23,7 +23,7 @@ export class FileEnd {
   }
 
   get isCut(): boolean {
-    return this.found;
+    return this.wasCut;
   }
 
   /** The volume is larger; its storage is so already. */
@@ -33,32 +33,32 @@ export class FileEnd {
 
   /** A read ended early. */
   cut(): void {
-    this.found = true;
+    this.wasCut = true;
   }
 
   /** Whether a write of this range could give a cut file its size back: `look` first. Notes that the file is in use. */
-  isMet(positionBytes: number, lengthBytes: number): boolean {
+  touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
     return this.hasSize && positionBytes + lengthBytes >= this.endBytes;
   }
 
   /** Whether it was used since the last look. */
-  get wantsLook(): boolean {
-    return this.hasSize && this.isUsed && !this.found;
+  get needsCheck(): boolean {
+    return this.hasSize && this.isUsed && !this.wasCut;
   }
 
   /** Looks at the size, off the loop: SHORT_READ when it is too short, or was found so before. Never ends before it returns. */
-  look(end: IoEnd): void {
+  check(end: IoEnd): void {
     this.isUsed = false;
-    if (!this.hasSize || this.found) {
-      setImmediate(end, this.found ? SHORT_READ : null);
+    if (!this.hasSize || this.wasCut) {
+      setImmediate(end, this.wasCut ? SHORT_READ : null);
       return;
     }
     // The file grows before the volume does, but a volume may grow while this look is under way.
     const { endBytes } = this;
     fs.fstat(this.descriptor, (error, stats) => {
-      if (error === null && stats.size < endBytes) this.found = true;
-      end(error === null ? (this.found ? SHORT_READ : null) : (errnoName(error) ?? 'EIO'));
+      if (error === null && stats.size < endBytes) this.wasCut = true;
+      end(error === null ? (this.wasCut ? SHORT_READ : null) : (errnoName(error) ?? 'EIO'));
     });
   }
 }

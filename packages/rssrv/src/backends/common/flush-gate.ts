@@ -11,7 +11,7 @@ export class FlushGate {
   private readonly sync: (end: IoEnd) => void;
   private readonly onError: (errno: string) => void;
   private readonly soon: (call: () => void) => void;
-  private running = false;
+  private isRunning = false;
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
@@ -33,15 +33,15 @@ export class FlushGate {
       return;
     }
     this.waiting.push(done);
-    if (!this.running) this.start();
+    if (!this.isRunning) this.start();
   }
 
   private start(): void {
     const covered = this.waiting;
     this.waiting = [];
-    this.running = true;
+    this.isRunning = true;
     this.sync((errno) => {
-      this.running = false;
+      this.isRunning = false;
       if (errno !== null) {
         this.failure = statusOf(errno);
         this.onError(errno);

@@ -5,7 +5,7 @@ import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
-import { Pace } from './pace.ts';
+import { InlinePolicy } from './pace.ts';
 
 let clock: FakeClock;
 let sleeps: number;
@@ -15,23 +15,23 @@ beforeEach(() => {
   sleeps = 7;
 });
 
-const paceFrom = (start: 'sync' | 'pool'): Pace => new Pace(clock, start, () => sleeps);
+const paceFrom = (start: 'sync' | 'pool'): InlinePolicy => new InlinePolicy(clock, start, () => sleeps);
 
 /** True: it ran at once. */
-function call(pace: Pace, tookUs: number, hasSlept: boolean, lengthBytes = 512): boolean {
-  if (!pace.enter()) return false;
+function call(pace: InlinePolicy, tookUs: number, hasSlept: boolean, lengthBytes = 512): boolean {
+  if (!pace.mayRunInline()) return false;
   clock.advance(tookUs / 1000);
   if (hasSlept) sleeps++;
-  pace.leave(lengthBytes);
+  pace.inlineEnded(lengthBytes);
   return true;
 }
 
-const fast = (pace: Pace): boolean => call(pace, 1, false);
-const slow = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, true);
+const fast = (pace: InlinePolicy): boolean => call(pace, 1, false);
+const slow = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, true);
 /** Another program had the processor. */
-const delayed = (pace: Pace): boolean => call(pace, SLOW_CALL_US * 10, false);
+const delayed = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, false);
 
-function pooledInARow(pace: Pace): number {
+function pooledInARow(pace: InlinePolicy): number {
   let count = 0;
   while (!fast(pace)) count++;
   return count;
@@ -63,7 +63,7 @@ test('a call that waits for the storage is found among those that were delayed',
 });
 
 test('where sleeps are not known, the second slow call counts', () => {
-  const pace = new Pace(clock, 'sync', () => 0);
+  const pace = new InlinePolicy(clock, 'sync', () => 0);
   delayed(pace);
   expect(pooledInARow(pace)).toBe(0);
   delayed(pace);

@@ -7,7 +7,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
 
-export class Pace {
+export class InlinePolicy {
   private readonly clock: Clock;
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
@@ -41,7 +41,7 @@ export class Pace {
   }
 
   /** True: run the call now and report `leave` after it. False: this request goes to the pool. Calls do not nest. */
-  enter(): boolean {
+  mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
     if (this.poolRequestsLeft > 0) {
       this.poolRequestsLeft--;
@@ -53,7 +53,7 @@ export class Pace {
   }
 
   /** The call let in by `enter` has ended; `lengthBytes` is what it was to move. */
-  leave(lengthBytes: number): void {
+  inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;
     if (isWatched) this.watchedCallsLeft--;

@@ -37,7 +37,7 @@ export class ThreadShares {
     this.free--;
   }
 
-  waits(lane: ThreadLane): void {
+  enqueue(lane: ThreadLane): void {
     this.waiting.add(lane);
   }
 
@@ -70,7 +70,7 @@ export class ThreadLane {
       return;
     }
     this.queue.push(call);
-    this.shares.waits(this);
+    this.shares.enqueue(this);
   }
 
   get isWaiting(): boolean {

@@ -4,18 +4,18 @@
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
-import type { Interference, MetOperation } from './interference.ts';
+import type { Fault, FaultOperation } from './interference.ts';
 
-export class InterferedBackend implements Backend {
+export class FaultyBackend implements Backend {
   private readonly inner: Backend;
-  private readonly interferences: readonly Interference[];
+  private readonly faults: readonly Fault[];
   private readonly onError: BackendPorts['onError'];
   private running = 0;
   private whenIdle: (() => void) | null = null;
 
-  constructor(inner: Backend, interferences: readonly Interference[], onError: BackendPorts['onError']) {
+  constructor(inner: Backend, interferences: readonly Fault[], onError: BackendPorts['onError']) {
     this.inner = inner;
-    this.interferences = interferences;
+    this.faults = interferences;
     this.onError = onError;
   }
 
@@ -84,7 +84,7 @@ export class InterferedBackend implements Backend {
     await this.inner.close();
   }
 
-  private run(operation: MetOperation, positionBytes: number, lengthBytes: number, done: IoDone, start: (end: IoDone) => void): void {
+  private run(operation: FaultOperation, positionBytes: number, lengthBytes: number, done: IoDone, start: (end: IoDone) => void): void {
     this.running++;
     const end = (status: Status): void => {
       done(status);
@@ -92,7 +92,7 @@ export class InterferedBackend implements Backend {
       if (this.running === 0) this.whenIdle?.();
     };
     const meet = (index: number): void => {
-      const interference = this.interferences[index];
+      const interference = this.faults[index];
       if (interference === undefined) start(end);
       else interference(operation, positionBytes, lengthBytes, (errno) => (errno === null ? meet(index + 1) : setImmediate(fail, errno)));
     };

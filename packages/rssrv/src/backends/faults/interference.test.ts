@@ -9,8 +9,8 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { NullBackend } from '../null-backend.ts';
 import { promised } from '../../testing/backend-scene.ts';
-import { delay, failure, type Interference, type MetOperation, pause, throttle } from './interference.ts';
-import { InterferedBackend } from './interfered-backend.ts';
+import { delay, failure, type Fault, type FaultOperation, pause, throttle } from './interference.ts';
+import { FaultyBackend } from './interfered-backend.ts';
 
 let clock: FakeClock;
 let files: Set<string>;
@@ -25,7 +25,7 @@ beforeEach(() => {
 
 const world = () => ({ clock, random: () => chance, isThere: (file: string) => files.has(file) });
 
-function meet(interference: Interference, operation: MetOperation, firstSector = 0, sectors = 1): void {
+function meet(interference: Fault, operation: FaultOperation, firstSector = 0, sectors = 1): void {
   const isFlush = operation === 'flush';
   interference(operation, isFlush ? 0 : firstSector * SECTOR_BYTES, isFlush ? 0 : sectors * SECTOR_BYTES, (errno) => passed.push(errno));
 }
@@ -124,7 +124,7 @@ test('a backend with faults: the first error is the outcome, said once, and clos
   const errors: string[] = [];
   const paused = pause('/pause', world());
   const failing = failure([broken({ operation: 'write', errno: 'ENOSPC' })], world());
-  const backend = new InterferedBackend(new NullBackend(1 << 20, false), [paused, failing], (operation, errno) =>
+  const backend = new FaultyBackend(new NullBackend(1 << 20, false), [paused, failing], (operation, errno) =>
     errors.push(`${operation} ${errno}`),
   );
   const io = promised(backend);

@@ -7,12 +7,12 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
-export type MetOperation = Exclude<TestOperation, 'any'>;
+export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
 /** Calls `passed`, at once or later. A flush has no range: 0, 0. */
-export type Interference = (operation: MetOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
+export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
-export interface InterferencePorts {
+export interface FaultPorts {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -20,7 +20,7 @@ export interface InterferencePorts {
 }
 
 /** Every rule that fits adds its time. */
-export function delay(rules: readonly TestDelay[], { clock, random, isThere }: InterferencePorts): Interference {
+export function delay(rules: readonly TestDelay[], { clock, random, isThere }: FaultPorts): Fault {
   return (operation, _positionBytes, _lengthBytes, passed) => {
     const fitting = rules.filter((rule) => isFor(rule, operation) && isOn(rule, isThere));
     const delayMs = fitting.reduce((sumMs, { minMs, maxMs }) => sumMs + minMs + random() * (maxMs - minMs), 0);
@@ -33,7 +33,7 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: I
  * The first rule that is due decides. As with any storage, a flush that has failed once is never answered OK again before the volume is
  * opened anew: what was lost is not known.
  */
-export function failure(rules: readonly TestError[], { isThere }: InterferencePorts): Interference {
+export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
   let flushErrno: string | null = null;
   return (operation, positionBytes, lengthBytes, passed) => {
@@ -50,7 +50,7 @@ export function failure(rules: readonly TestError[], { isThere }: InterferencePo
 }
 
 /** Nothing passes while `file` is there. */
-export function pause(file: string, { clock, isThere }: InterferencePorts): Interference {
+export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   return (_operation, _positionBytes, _lengthBytes, passed) => {
     const look = (): void => {
       if (isThere(file)) clock.after(TEST_PAUSE_POLL_MS, look);
@@ -61,7 +61,7 @@ export function pause(file: string, { clock, isThere }: InterferencePorts): Inte
 }
 
 /** Reads and writes one after the other, each when the bytes of those before it have had their time. */
-export function throttle(bytesPerSecond: number, { clock }: InterferencePorts): Interference {
+export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {
     if (operation !== 'read' && operation !== 'write') {
@@ -76,7 +76,7 @@ export function throttle(bytesPerSecond: number, { clock }: InterferencePorts): 
   };
 }
 
-function isFor(rule: { readonly operation: TestOperation }, operation: MetOperation): boolean {
+function isFor(rule: { readonly operation: TestOperation }, operation: FaultOperation): boolean {
   return rule.operation === 'any' || rule.operation === operation;
 }
 

@@ -24,19 +24,19 @@ export class UnsyncedLog {
   /** What was in it when it was opened. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
-  private readonly place: string;
+  private readonly location: string;
   private descriptor: number;
   private length: number;
 
   /** `place`: the file or device that the writes are for. Throws what node:fs throws. */
-  constructor(file: string, place: string) {
+  constructor(file: string, location: string) {
     this.file = file;
-    this.place = place;
+    this.location = location;
     this.descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, MODE);
     const { records, goodBytes } = decodeRecords(fs.readFileSync(this.descriptor));
     this.found = records;
     this.length = goodBytes;
-    if (records.length === 0) this.append(placeRecord(place));
+    if (records.length === 0) this.append(placeRecord(location));
   }
 
   /** The errno name of a failure, after which the record is not there; or null. */
@@ -51,7 +51,7 @@ export class UnsyncedLog {
 
   /** From now on these are all there are. The errno name of a failure, after which the log is as it was, or null. */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
-    const records = [placeRecord(this.place), ...pieces.map(recordOf)];
+    const records = [placeRecord(this.location), ...pieces.map(recordOf)];
     const bytes = Buffer.concat(records.map(encodeRecord));
     const next = `${this.file}.new`;
     try {

@@ -29,8 +29,8 @@ export function encodeRecord({ kind, positionBytes, lengthBytes, data }: Unsynce
   return data === null ? header : Buffer.concat([header, data]);
 }
 
-export function placeRecord(place: string): UnsyncedRecord {
-  const data = Buffer.from(place);
+export function placeRecord(location: string): UnsyncedRecord {
+  const data = Buffer.from(location);
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 

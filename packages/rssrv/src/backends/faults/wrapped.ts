@@ -7,8 +7,8 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../common/served-volume.ts';
 import type { Backend } from '../common/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
-import { delay, failure, type Interference, pause, throttle } from './interference.ts';
-import { InterferedBackend } from './interfered-backend.ts';
+import { delay, failure, type Fault, pause, throttle } from './interference.ts';
+import { FaultyBackend } from './interfered-backend.ts';
 import { UnsyncedBackend } from './unsynced-backend.ts';
 import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
@@ -18,23 +18,23 @@ const RANDOM_STEPS = 2 ** 32;
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
 /** Throws E_VOLUME, and the backend is closed then. */
-export async function wrapBackend(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+export async function withFaults(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { test } = volume;
   if (test === undefined) return backend;
   try {
     const { unsyncedFile, errors, delays, pauseFile, bytesPerSecond } = test;
-    const inner = unsyncedFile === null ? backend : keepingUnsynced(backend, unsyncedFile, volume.path ?? '', ports);
+    const inner = unsyncedFile === null ? backend : withUnsynced(backend, unsyncedFile, volume.path ?? '', ports);
     const world = {
       clock: ports.clock,
       random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
       isThere: (file: string) => fs.existsSync(file),
     };
-    const interferences: Interference[] = [];
+    const interferences: Fault[] = [];
     if (pauseFile !== null) interferences.push(pause(pauseFile, world));
     if (delays.length > 0) interferences.push(delay(delays, world));
     if (bytesPerSecond !== null) interferences.push(throttle(bytesPerSecond, world));
     if (errors.length > 0) interferences.push(failure(errors, world));
-    return interferences.length === 0 ? inner : new InterferedBackend(inner, interferences, ports.onError);
+    return interferences.length === 0 ? inner : new FaultyBackend(inner, interferences, ports.onError);
   } catch (thrown) {
     await backend.close();
     throw new RsError(
@@ -46,8 +46,8 @@ export async function wrapBackend(backend: Backend, volume: ServedVolume, ports:
   }
 }
 
-function keepingUnsynced(backend: Backend, file: string, place: string, { onError }: BackendPorts): Backend {
-  const known = stores.get(file) ?? { store: new UnsyncedStore(new UnsyncedLog(file, place)), users: 0 };
+function withUnsynced(backend: Backend, file: string, location: string, { onError }: BackendPorts): Backend {
+  const known = stores.get(file) ?? { store: new UnsyncedStore(new UnsyncedLog(file, location)), users: 0 };
   stores.set(file, known);
   known.users++;
   return new UnsyncedBackend(backend, known.store, onError, () => {

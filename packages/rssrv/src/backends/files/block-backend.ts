@@ -6,7 +6,7 @@ import type { ServedVolume } from '../common/served-volume.ts';
 import type { Backend } from '../common/backend.ts';
 import { blockDeviceFacts } from './block-device.ts';
 import { openFile } from './opened-file.ts';
-import { Pace } from '../common/pace.ts';
+import { InlinePolicy } from '../common/pace.ts';
 import type { BackendPorts } from './backend-ports.ts';
 
 /** Throws E_VOLUME naming volume and path. */
@@ -15,8 +15,8 @@ export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Prom
     volume,
     {
       type: 'block',
-      pace: new Pace(ports.clock, 'pool', ports.sleeps),
-      volatile: false,
+      inline: new InlinePolicy(ports.clock, 'pool', ports.sleeps),
+      isVolatile: false,
       inspect: (stats) => {
         if (!stats.isBlockDevice()) {
           throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is no block device: set its type`);

@@ -22,10 +22,10 @@ export function deviceName(rdev: bigint): string {
 export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/block'): BlockDeviceFacts {
   const directory = path.join(devicesDirectory, deviceName(rdev));
   const sectors = Number(fs.readFileSync(path.join(directory, 'size'), 'latin1'));
-  return { sizeBytes: sectors * SECTOR_BYTES, canPunch: zeroesByItself(directory) };
+  return { sizeBytes: sectors * SECTOR_BYTES, canPunch: canZeroRanges(directory) };
 }
 
-function zeroesByItself(directory: string): boolean {
+function canZeroRanges(directory: string): boolean {
   // A partition's queue is its disk's; the link has to be followed before `..` means that.
   for (const queue of ['queue', '../queue']) {
     try {

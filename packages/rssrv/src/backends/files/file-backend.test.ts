@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Backend, WOULD_WAIT } from '../common/backend.ts';
 import { FileBackend } from './file-backend.ts';
 import { openBackend } from '../open-backend.ts';
-import { Pace } from '../common/pace.ts';
+import { InlinePolicy } from '../common/pace.ts';
 import { storageName } from './storage-name.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
 
@@ -136,7 +136,7 @@ describe('a file that was cut while it was served', () => {
     return { file, ports, backend, io: promised(backend) };
   }
 
-  const look = (backend: Backend): Promise<string | null> => new Promise((resolve) => backend.end?.look(resolve));
+  const look = (backend: Backend): Promise<string | null> => new Promise((resolve) => backend.end?.check(resolve));
 
   test('is unavailable from the first read past its end on, whole parts too', async () => {
     const { file, ports, backend, io } = await served();
@@ -156,7 +156,7 @@ describe('a file that was cut while it was served', () => {
     const { file, backend, io } = await served(type);
     fs.truncateSync(file, 1000);
     expect(await io.write(sector, 0, SECTOR_BYTES, LAST - SECTOR_BYTES)).toBe(OK);
-    expect(backend.end?.wantsLook).toBe(true);
+    expect(backend.end?.needsCheck).toBe(true);
     expect(await look(backend)).toBe('SHORT_READ');
     expect(await io.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, 4096)).toBe(VOLUME_UNAVAILABLE);
     await backend.close();
@@ -207,7 +207,7 @@ test('a full store and a failing one give their status and are reported', async 
         syncedDescriptor: fs.openSync(file, 'r+'),
         sizeBytes: SIZE_BYTES,
         readonly: false,
-        pace: null,
+        inline: null,
         range: null,
       },
       (operation, errno) => errors.push(`${operation} ${errno}`),
@@ -314,7 +314,7 @@ test('a closed backend touches no file that got its descriptor number', async ()
       syncedDescriptor: null,
       sizeBytes: 1024,
       readonly: false,
-      pace: new Pace(new FakeClock(), 'sync', () => 0),
+      inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
       range: null,
     },
     () => undefined,

@@ -12,7 +12,7 @@ import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, 
 import { CompletionGroup } from '../common/completion-group.ts';
 import { FileEnd } from '../common/file-end.ts';
 import { FlushGate } from '../common/flush-gate.ts';
-import type { Pace } from '../common/pace.ts';
+import type { InlinePolicy } from '../common/pace.ts';
 import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 import { type IoEnd, readWhole, readWholeSync, SHORT_READ, statusOf, writeWhole, writeWholeSync } from '../common/positioned-io.ts';
 import type { RangeFile } from '../ranges/range-helper.ts';
@@ -26,7 +26,7 @@ export interface FileBackendParts {
   readonly sizeBytes: number;
   readonly readonly: boolean;
   /** Null: always at once. */
-  readonly pace: Pace | null;
+  readonly inline: InlinePolicy | null;
   readonly range: RangeFile | null;
 }
 
@@ -71,27 +71,27 @@ export class FileBackend implements Backend {
   }
 
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { pace } = this.parts;
-    this.end.isMet(positionBytes, lengthBytes);
+    const { inline: pace } = this.parts;
+    this.end.touches(positionBytes, lengthBytes);
     if (this.end.isCut) return WOULD_WAIT;
-    if (pace !== null && !pace.enter()) return WOULD_WAIT;
+    if (pace !== null && !pace.mayRunInline()) return WOULD_WAIT;
     const errno = readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes);
-    pace?.leave(lengthBytes);
+    pace?.inlineEnded(lengthBytes);
     return errno === null ? STATUS.OK : this.failed('read', errno);
   }
 
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { pace } = this.parts;
-    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
-    if (pace !== null && !pace.enter()) return WOULD_WAIT;
+    const { inline: pace } = this.parts;
+    if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
+    if (pace !== null && !pace.mayRunInline()) return WOULD_WAIT;
     const errno = writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes);
-    pace?.leave(lengthBytes);
+    pace?.inlineEnded(lengthBytes);
     return errno === null ? STATUS.OK : this.failed('write', errno);
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
     const end = this.begin('read', done);
-    this.end.isMet(positionBytes, lengthBytes);
+    this.end.touches(positionBytes, lengthBytes);
     if (this.end.isCut) setImmediate(end, SHORT_READ);
     else readWhole(this.descriptor, target, offset, lengthBytes, positionBytes, end);
   }
@@ -99,8 +99,8 @@ export class FileBackend implements Backend {
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
     const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
     const end = this.begin('write', done);
-    if (this.end.isMet(positionBytes, lengthBytes) || this.end.isCut)
-      this.end.look((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
+    if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut)
+      this.end.check((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
     else writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end);
   }
 
@@ -129,7 +129,7 @@ export class FileBackend implements Backend {
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
       // What a file lacks is no hole.
-      if (errno === null) this.end.look(end);
+      if (errno === null) this.end.check(end);
       else end(errno);
     });
   }
@@ -162,22 +162,22 @@ export class FileBackend implements Backend {
   /** Makes durable what was written before the call. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
-      this.end.look(end);
+      this.end.check(end);
       return;
     }
     fs.fdatasync(this.descriptor, (error) => {
-      if (error === null) this.end.look(end);
+      if (error === null) this.end.check(end);
       else end(errnoName(error) ?? 'EIO');
     });
   }
 
   /** Does what may make a file longer; first, if it may bring it to its size again, comes a look. A cut file is left as it is. */
   private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
-    if (!this.end.isMet(positionBytes, lengthBytes) && !this.end.isCut) {
+    if (!this.end.touches(positionBytes, lengthBytes) && !this.end.isCut) {
       work();
       return;
     }
-    this.end.look((errno) => {
+    this.end.check((errno) => {
       if (errno === null) work();
       else end(errno);
     });
@@ -192,14 +192,14 @@ export class FileBackend implements Backend {
   private enter(): void {
     assert(this.closing === null || this.running > 0, 'A backend was used after its close');
     this.running++;
-    this.parts.pace?.poolBegan();
+    this.parts.inline?.poolBegan();
   }
 
   private leave(done: IoDone, status: Status): void {
     // First the answer: one that asks for more (a flush behind a zero) keeps the backend open.
     done(status);
     this.running--;
-    this.parts.pace?.poolEnded();
+    this.parts.inline?.poolEnded();
     if (this.running === 0) this.whenIdle?.();
   }
 

@@ -9,5 +9,5 @@ import type { BackendPorts } from './backend-ports.ts';
 /** Throws E_VOLUME naming volume and path. */
 export function openMemory(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const inspect = (stats: { readonly size: bigint }) => ({ sizeBytes: Number(stats.size), canPunch: 'probe' as const });
-  return openFile(volume, { type: 'memory', pace: null, volatile: true, inspect }, ports);
+  return openFile(volume, { type: 'memory', inline: null, isVolatile: true, inspect }, ports);
 }

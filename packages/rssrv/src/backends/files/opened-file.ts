@@ -7,15 +7,15 @@ import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../common/served-volume.ts';
 import { FileBackend } from './file-backend.ts';
-import type { Pace } from '../common/pace.ts';
+import type { InlinePolicy } from '../common/pace.ts';
 import type { BackendPorts } from './backend-ports.ts';
 import { storageName } from './storage-name.ts';
 
-export interface Kind {
+export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
-  readonly pace: Pace | null;
+  readonly inline: InlinePolicy | null;
   /** Nothing has to be synced: no O_DSYNC descriptor, and a flush does nothing. */
-  readonly volatile: boolean;
+  readonly isVolatile: boolean;
   /** Size of the opened file in bytes, and whether it is known to make holes; throws an RsError when it is not of this kind. */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
@@ -34,7 +34,7 @@ function fstat(descriptor: number): Promise<BigIntStats> {
  * Opens `volume.path` as the given kind. Throws E_VOLUME: it cannot be opened, is another file than the listener's, of another kind, or
  * shorter than the volume (then reads past its end would fail one by one).
  */
-export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendPorts): Promise<FileBackend> {
+export async function openFile(volume: ServedVolume, kind: FileKind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
   if (path === null) throw new RsError('E_INTERNAL', `Volume ${volume.name} of type ${volume.type} has no path`);
   const opened: number[] = [];
@@ -52,7 +52,7 @@ export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendP
       );
     }
     let syncedDescriptor: number | null = null;
-    if (!volume.readonly && !kind.volatile) {
+    if (!volume.readonly && !kind.isVolatile) {
       syncedDescriptor = await open(path, O_RDWR | O_DSYNC);
       opened.push(syncedDescriptor);
       await assertSame(volume.name, path, descriptor, syncedDescriptor);
@@ -65,7 +65,7 @@ export async function openFile(volume: ServedVolume, kind: Kind, ports: BackendP
         syncedDescriptor,
         sizeBytes: volume.sizeBytes,
         readonly: volume.readonly,
-        pace: kind.pace,
+        inline: kind.inline,
         range,
       },
       ports.onError,

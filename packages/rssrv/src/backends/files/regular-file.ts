@@ -5,7 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../common/served-volume.ts';
 import type { Backend } from '../common/backend.ts';
 import { openFile } from './opened-file.ts';
-import { Pace } from '../common/pace.ts';
+import { InlinePolicy } from '../common/pace.ts';
 import type { BackendPorts } from './backend-ports.ts';
 
 /** Throws E_VOLUME naming volume and path. */
@@ -14,8 +14,8 @@ export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Prom
     volume,
     {
       type: 'file',
-      pace: new Pace(ports.clock, 'sync', ports.sleeps),
-      volatile: false,
+      inline: new InlinePolicy(ports.clock, 'sync', ports.sleeps),
+      isVolatile: false,
       inspect: (stats) => {
         if (!stats.isFile()) throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is no regular file: set its type`);
         return { sizeBytes: Number(stats.size), canPunch: 'probe' };

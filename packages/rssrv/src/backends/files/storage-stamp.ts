@@ -14,9 +14,9 @@ const PASSING_INODES = new Set([0x4d44, 0x2011bab0, 0xff534d42, 0xfe534d42, 0x51
 const DISK_NAMES = ['dm/uuid', 'md/uuid', 'wwid', 'device/wwid', 'serial', 'device/serial'] as const;
 
 /** null: nothing tells it from others. `place`: a path of it, on its file system. */
-export function storageStamp(stats: BigIntStats, place: string, devicesDirectory = '/sys/dev/block'): string | null {
+export function storageStamp(stats: BigIntStats, location: string, devicesDirectory = '/sys/dev/block'): string | null {
   if (stats.isBlockDevice()) return deviceStamp(path.join(devicesDirectory, deviceName(stats.rdev)));
-  const inode = areInodesLasting(place) ? `i${stats.ino}` : null;
+  const inode = areInodesLasting(location) ? `i${stats.ino}` : null;
   const birth = stats.birthtimeNs > 0n ? `b${stats.birthtimeNs}` : null;
   return [inode, birth].filter((part) => part !== null).join('.') || null;
 }
@@ -28,9 +28,9 @@ export function isSameStamp(one: string | null, other: string | null): boolean {
   return /^i\d+$/.test(shorter) && longer.startsWith(`${shorter}.b`);
 }
 
-function areInodesLasting(place: string): boolean {
+function areInodesLasting(location: string): boolean {
   try {
-    return !PASSING_INODES.has(fs.statfsSync(place).type);
+    return !PASSING_INODES.has(fs.statfsSync(location).type);
   } catch {
     return false;
   }

@@ -31,9 +31,9 @@ export class LineProcess {
   private asked: Question | null = null;
   private timer: Timer | null = null;
   private received = '';
-  private ending = false;
+  private isEnding = false;
   private lostReason: string | null = null;
-  private gone = false;
+  private hasExited = false;
 
   constructor(options: LineProcessOptions) {
     this.options = options;
@@ -41,18 +41,18 @@ export class LineProcess {
   }
 
   /** False once it is gone or was told to end: every question is answered null. */
-  get alive(): boolean {
-    return this.lostReason === null && !this.ending;
+  get isAlive(): boolean {
+    return this.lostReason === null && !this.isEnding;
   }
 
   /** Nothing of it runs any more. */
   get isGone(): boolean {
-    return this.gone;
+    return this.hasExited;
   }
 
   /** Asks one line (without its end); `answer` is never called before this returns. */
   ask(line: string, answer: LineAnswer): void {
-    if (!this.alive) {
+    if (!this.isAlive) {
       setImmediate(answer, null);
       return;
     }
@@ -62,7 +62,7 @@ export class LineProcess {
 
   /** Lets it answer what was asked and end. */
   end(): void {
-    this.ending = true;
+    this.isEnding = true;
     if (this.asked === null) this.child?.stdin?.end();
   }
 
@@ -90,7 +90,7 @@ export class LineProcess {
     if (this.asked !== null) return;
     const question = this.queue.shift();
     if (question === undefined) {
-      if (this.ending) this.child?.stdin?.end();
+      if (this.isEnding) this.child?.stdin?.end();
       return;
     }
     this.asked = question;
@@ -129,8 +129,8 @@ export class LineProcess {
   }
 
   private closed(reason: string): void {
-    this.gone = true;
-    if (!this.ending || this.asked !== null) this.lose(reason);
+    this.hasExited = true;
+    if (!this.isEnding || this.asked !== null) this.lose(reason);
     const question = this.asked;
     this.settle();
     question?.answer(null);

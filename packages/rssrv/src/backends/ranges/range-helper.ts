@@ -91,7 +91,7 @@ export class RangeHelper {
         answer(LOST, []);
         return;
       }
-      this.isBack();
+      this.recovered();
       const [errno = 0, ...values] = line.split(' ').map(Number);
       // It does not know the file: one that was started anew could not open it.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
@@ -114,7 +114,7 @@ export class RangeHelper {
   }
 
   private started(): LineProcess | null {
-    if (this.child !== null && (this.child.alive || !this.child.isGone)) return this.child.alive ? this.child : null;
+    if (this.child !== null && (this.child.isAlive || !this.child.isGone)) return this.child.isAlive ? this.child : null;
     const { clock } = this.ports;
     if (clock.monotonicMs() < this.notBeforeMs) return null;
     const args = rangeScriptArguments(this.ports.architecture ?? process.arch, process.pid);
@@ -130,14 +130,14 @@ export class RangeHelper {
       args,
       timeoutMs: RANGE_HELPER_TIMEOUT_MS,
       clock,
-      onLost: (reason) => this.lose(reason),
+      onLost: (reason) => this.onLineProcessLost(reason),
     });
     this.child = child;
-    for (const words of this.files.values()) child.ask(words.join(' '), (line) => (line === null ? undefined : this.isBack()));
+    for (const words of this.files.values()) child.ask(words.join(' '), (line) => (line === null ? undefined : this.recovered()));
     return child;
   }
 
-  private lose(reason: string): void {
+  private onLineProcessLost(reason: string): void {
     const nowMs = this.ports.clock.monotonicMs();
     if (nowMs - this.startedMs >= RANGE_HELPER_RETRY_MAX_MS) this.losses = 0;
     const retryMs = Math.min(RANGE_HELPER_RETRY_MS * 2 ** this.losses, RANGE_HELPER_RETRY_MAX_MS);
@@ -147,7 +147,7 @@ export class RangeHelper {
     this.ports.onLost(reason, retryMs);
   }
 
-  private isBack(): void {
+  private recovered(): void {
     if (!this.isLost) return;
     this.isLost = false;
     this.ports.onBack?.();
