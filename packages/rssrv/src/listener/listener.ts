@@ -165,12 +165,8 @@ export class Listener {
     await this.explore(config, (sentence) => this.warn(sentence));
     this.isServing = true;
     if (this.isReloadWanted) this.reloader.ask();
-    log.info(
-      `Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${this.sockets
-        .listening(config.interfaces)
-        .map((one) => `${one.address}/${one.port}`)
-        .join(', ')}`,
-    );
+    const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
+    log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
   /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
