@@ -215,7 +215,7 @@ async function local(centre: DataCentre): Promise<void> {
     ).join('\n'),
   });
   await says(centre, venus, '-l', {
-    stderr: 'rsconfig: No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME\n',
+    stderr: 'rsconfig: No volume is attached: rsconfig -q lists the offered volumes, rsconfig -a NAME attaches one\n',
   });
   await says(centre, big2, '-d oracle', {
     stderr: 'rsconfig: oracle: oracle means more than one volume: osl:oracle@0, dev:oracle@0: name one of them [E_AMBIGUOUS]\n',

@@ -144,7 +144,7 @@ osl:big@1
   expect(await printed('-d')).toBe(`${lines.oracle} detached\n${lines.big} detached\n`);
   const none = await client.rsconfig('-l');
   expect(none).toMatchObject({ code: 0, stdout: '' });
-  expect(none.stderr).toBe('rsconfig: No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME\n');
+  expect(none.stderr).toBe('rsconfig: No volume is attached: rsconfig -q lists the offered volumes, rsconfig -a NAME attaches one\n');
 });
 
 it('one failure does not stop the rest of a command', async () => {

@@ -22,13 +22,13 @@ it('rsiod runs with two paths on a file made by commands, and adopts their chang
   for (const [index, address] of network.serverAddresses.entries()) {
     await client.rsconfigWell('server', 'add', `big-9-${index + 1}`, address);
   }
-  expect(await client.rsconfigWell('check')).toBe(`${client.rsiodPaths.configFile}: nothing is wrong\n`);
+  expect(await client.rsconfigWell('check')).toBe(`${client.rsiodPaths.configFile}: no faults\n`);
   wellOf('rsiod', await client.run('rsiod'));
   await client.pathsUp(2);
   const { code, stderr } = await client.rsconfig('interface', 'remove', 'if1');
   expect({ code, stderr }).toEqual({
     code: 0,
-    stderr: 'rsconfig: rsiod goes on with what it read before: rsconfig reload makes it use the change\n',
+    stderr: 'rsconfig: rsiod still uses its old configuration: rsconfig reload applies the change\n',
   });
   await client.pathsUp(2);
   expect(await client.rsconfigWell('reload')).toMatch(/^.*if1.*\n$/);

@@ -64,8 +64,8 @@ it('a healthy client: exit code 0, no finding of a fault, and a last line that s
   const { code, stdout, stderr } = await client.rsconfig('doctor');
   expect({ code, stdout }).toMatchObject({ code: 0 });
   expect(stderr).toBe('rsconfig: Trying 2 paths of the file, about a second each\n');
-  expect(stdout).toMatch(/^(ok: .*\n)+0 errors, 0 warnings, \d+ things are well\n$/);
-  expect(stdout).toMatch(/^ok: server big-9: Knows the key of node big-2, and proved that it does$/m);
+  expect(stdout).toMatch(/^(ok: .*\n)+0 errors, 0 warnings, \d+ ok\n$/);
+  expect(stdout).toMatch(/^ok: server big-9: Has proved that it knows the key of node big-2$/m);
 });
 
 it('fault: no file', async () => {
@@ -126,7 +126,7 @@ it('fault: nothing listens at the server', async () => {
   expect(found.map(({ object, what }) => `${object}: ${what}`)).toEqual(
     network.serverAddresses.map(
       (address, index) =>
-        `path if${index} -> ${address}/${port}: Connection refused: ${address} is there, but nothing listens on port ${port}`,
+        `path if${index} -> ${address}/${port}: Connection refused: ${address} answers, but nothing listens on port ${port}`,
     ),
   );
   expect(found[0]?.remedy).toContain('start rssrv');
@@ -145,14 +145,14 @@ it('fault: the listening program is no RSIO server', async () => {
   const { code, found } = await examined(text);
   expect(code).toBe(1);
   const path = found.find(({ object }) => object === `path if0 -> ${address}/${port}`);
-  expect(path?.what).toContain('does not answer as an RSIO server');
+  expect(path?.what).toContain('does not answer like an RSIO server');
 });
 
 it('a path that only the server announced is tried too', async () => {
   const [first = '', second = ''] = network.serverAddresses;
   client.writeConfig('rsiod', config({ serverAddresses: [first], defaults: { paths: 'auto' } }));
   const { stdout, stderr } = await client.rsconfig('doctor');
-  expect(stderr).toContain('Trying 1 path that the servers told of, about a second each\n');
+  expect(stderr).toContain('Trying 1 path that the servers reported, about a second each\n');
   expect(stdout).toMatch(new RegExp(`^ok: path if1 -> ${second}/${network.port}: Connects in `, 'm'));
   expect(stdout).not.toMatch(/No path begins/);
 });
@@ -160,13 +160,13 @@ it('a path that only the server announced is tried too', async () => {
 it('fault: a server interface that no interface of this machine reaches', async () => {
   const { found } = await examined(config({ serverAddresses: [...network.serverAddresses, NOWHERE] }));
   expect(found).toMatchObject([{ severity: 'warning', object: 'server section big-9-3' }]);
-  expect(found[0]?.what).toContain(`No path goes to ${NOWHERE}: not on a common subnet`);
+  expect(found[0]?.what).toContain(`No path leads to ${NOWHERE}: not on a common subnet`);
 });
 
 it('fault: rsiod does not run; once it runs, it has an older file', async () => {
   const { code, found } = await examined(config(), { daemonToo: true });
   expect(code).toBe(1);
-  expect(found).toMatchObject([{ object: 'rsiod', what: 'It does not run', commands: [`rsiod --root ${client.root}`] }]);
+  expect(found).toMatchObject([{ object: 'rsiod', what: 'It is not running', commands: [`rsiod --root ${client.root}`] }]);
   await client.start('rsiod');
   await client.pathsUp(2);
   const { configuredMs } = await client.call('daemon', {});

@@ -14,7 +14,7 @@ import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const NODE = 'big-2';
-const NEXT = 'rsconfig: Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here';
+const NEXT = 'rsconfig: Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a';
 
 const hosts = useHosts();
 
@@ -98,7 +98,7 @@ it('a running client adopts a second interface without a restart; joining once m
   const text = fileOf(all);
   const third = await join(all, {});
   expect(third).toMatchObject({ code: 0 });
-  expect(third.stderr).toContain(`${all.client.rsiodPaths.configFile} says all of this already`);
+  expect(third.stderr).toContain(`${all.client.rsiodPaths.configFile} already has all of this`);
   expect(fileOf(all)).toBe(text);
 });
 
@@ -210,7 +210,7 @@ describe('nothing is written', () => {
     all.client.writeConfig('rsiod', text);
     const { code, stderr } = await join(all, {});
     expect(code).toBe(1);
-    expect(stderr).toMatch(/has namespaceid 200 already, as mine with another key: correct it there, .* \[E_CONFIG\]\n$/);
+    expect(stderr).toMatch(/already has namespaceid 200, as mine with another key: correct it there, .* \[E_CONFIG\]\n$/);
     expect(fileOf(all)).toBe(text);
   });
 });

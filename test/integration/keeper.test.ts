@@ -101,7 +101,7 @@ it(
     await Promise.all([host.call('restart', {}), host.call('restart', {})]);
     pid = await goesOn(scene, pid);
     expect(host.log('rsiod').match(/Ends, to begin anew/g), 'one restart serves both').toHaveLength(1);
-    expect(await host.rsconfigWell('restart')).toMatch(/^rsiod began anew as process \d+\n$/);
+    expect(await host.rsconfigWell('restart')).toMatch(/^rsiod restarted as process \d+\n$/);
     await goesOn(scene, pid);
     const oracle = { path: host.file('storage/oracle.img'), size: '128m' };
     host.writeConfig('rssrv', serverConfig(network, { volumes: { oracle } }));

@@ -131,7 +131,7 @@ it('a server that is away at first: told at the start, shown by -l, attached whe
   const shown = await client.rsconfig('-l');
   expect(shown).toMatchObject({ code: 0, stdout: '' });
   expect(shown.stderr).toBe(
-    'rsconfig: osl:oracle@0 was attached before rsiod was started anew, and is not yet again: Server big-9 is not in reach; rsconfig -d osl:oracle@0 gives it up\n',
+    'rsconfig: osl:oracle@0 was attached before rsiod restarted and is not attached again yet: Server big-9 is not in reach; rsconfig -d osl:oracle@0 ends the attempts\n',
   );
   await server.start('rssrv');
   await whenAttached(client, 'osl:oracle');

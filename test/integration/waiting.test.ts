@@ -27,7 +27,7 @@ it('-a --wait and -m status --wait return when the server has come; nothing is d
   const late = await client.rsconfig('-a', 'oracle', '--wait=1s');
   expect(late).toMatchObject({ code: 1, stdout: '' });
   expect(late.stderr).toMatch(
-    /^rsconfig: Waited 1 s in vain: .+\nrsconfig: (osl:)?oracle(@0)?: .+ \[E_(NO_PATH|UNKNOWN_VOLUME)\]\nrsconfig: Server .+ of osl is (down|connecting): .+ \[E_NO_PATH\]\n$/,
+    /^rsconfig: Timed out after 1 s: .+\nrsconfig: (osl:)?oracle(@0)?: .+ \[E_(NO_PATH|UNKNOWN_VOLUME)\]\nrsconfig: Server .+ of osl is (down|connecting): .+ \[E_NO_PATH\]\n$/,
   );
   await server.start('rssrv');
   const attached = `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n`;
@@ -54,7 +54,7 @@ it('Ctrl-C ends the waiting alone: what was attached on the way stays so', async
   // Before the answer to the first question has come nobody knows what to print of it.
   expect(['', `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n`]).toContain(stdout);
   expect(code).toBe(1);
-  expect(stderr).toContain('Waiting was ended: what was attached stays attached');
+  expect(stderr).toContain('Interrupted: what was attached stays attached');
   expect((await client.call('local', {})).attachments).toHaveLength(1);
 });
 

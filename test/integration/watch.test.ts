@@ -72,9 +72,7 @@ describe('watch', () => {
     await other.stop('rsiod');
     const { code, stderr } = await watching.ended;
     expect(code).toBe(1);
-    expect(stderr).toBe(
-      'rsconfig: rsiod has ended while it was watched: rsclogcat -n 20 says why, start it again with rsiod [E_NOT_RUNNING]\n',
-    );
+    expect(stderr).toBe('rsconfig: rsiod ended during watch: rsclogcat -n 20 shows why, rsiod starts it again [E_NOT_RUNNING]\n');
     expect((await other.rsconfig('watch')).stderr).toContain(`start it with: rsiod --root ${other.root} [E_NOT_RUNNING]`);
   });
 });

@@ -49,7 +49,7 @@ it('packets of the size that a card is set to do not get through: its command me
   expect(fault).toMatchObject({
     severity: 'warning',
     object: 'path if1 -> 192.168.46.10/5000',
-    what: 'Packets of 9000 bytes, the MTU of eth1, do not get through; of 1500 bytes they do',
+    what: 'Packets of 9000 bytes, the MTU of eth1, do not get through; packets of 1500 bytes do',
     commands: ['ip link set dev eth1 mtu 1500'],
   });
   for (const command of fault?.commands ?? []) await client.shell(command);
@@ -71,16 +71,16 @@ it('a server that drops what comes, and an address that nobody on the link has, 
   await server.ip('route', 'del', 'blackhole', '192.168.46.20/32');
   await server.ip('address', 'del', '192.168.46.10/24', 'dev', 'eth1');
   await client.ip('neighbour', 'flush', 'dev', 'eth1');
-  const what = 'Nobody with address 192.168.46.10 answers on the link of eth1';
+  const what = 'No machine with address 192.168.46.10 answers on the link of eth1';
   expect(await faults(client)).toMatchObject([{ severity: 'error', object, what }]);
 });
 
-it('a card that is switched off keeps its address: doctor names the card and its command mends it', async () => {
+it('a card that is down keeps its address: doctor names the card and its command mends it', async () => {
   const { client } = scene;
   await client.ip('link', 'set', 'dev', 'eth1', 'down');
   const [fault, ...others] = await faults(client);
   expect(others).toEqual([]);
-  expect(fault).toMatchObject({ severity: 'error', object: 'interface if1', what: 'eth1, which has 192.168.46.20, is switched off' });
+  expect(fault).toMatchObject({ severity: 'error', object: 'interface if1', what: 'eth1, which has 192.168.46.20, is down' });
   for (const command of fault?.commands ?? []) await client.shell(command);
   await client.host.pathsUp(2);
   expect(await faults(client)).toEqual([]);
@@ -92,7 +92,7 @@ it("a smaller MTU at the server's card, of which no discovery datagram tells: wh
   await server.ip('link', 'set', 'dev', 'eth1', 'mtu', '1300');
   await client.host.start('rsiod');
   await client.host.pathsUp(2);
-  const what = "The server's side takes packets of 1300 bytes only, the MTU of eth1 is 1500";
+  const what = "The server's side accepts only packets of 1300 bytes, but the MTU of eth1 is 1500";
   expect(await faults(client)).toMatchObject([{ severity: 'warning', object: 'path if1 -> 192.168.46.10/5000', what }]);
 });
 

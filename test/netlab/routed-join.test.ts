@@ -32,7 +32,7 @@ it('a server behind a router is found by its address, and only the card that lea
   writeFileSync(keyFile, `${keyOf(NODE)}\n`, { mode: 0o600 });
   const { code, stdout, stderr } = await client.host.rsconfig('join', '192.168.45.10', '--name', NODE, '--key-file', keyFile);
   expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
-  expect(stdout).toContain('eth0 (172.17.0.1) is not used: no server was heard on it\n');
+  expect(stdout).toContain('eth0 (172.17.0.1) is not used: no server answered on it\n');
   const text = readFileSync(client.host.rsiodPaths.configFile, 'utf8');
   expect(text.match(/^\[interface .*\]\naddress.*$/gm)).toEqual(['[interface eth1]\naddress       = 10.1.1.20']);
   await client.host.pathsUp(1);

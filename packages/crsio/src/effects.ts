@@ -75,7 +75,7 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
 
 async function startDaemon(ports: Ports): Promise<Action> {
   await ports.startDaemon();
-  return { kind: 'done', sentence: 'rsiod runs: Status shows its paths' };
+  return { kind: 'done', sentence: 'rsiod is running: Status shows its paths' };
 }
 
 export function failureOf(thrown: unknown): Failure {

@@ -76,7 +76,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   const lost = (): string => (isUnsaved(session.state) ? ': changes were not saved' : '');
   for (const signal of ENDING_SIGNALS) process.on(signal, () => broke(() => note(`Ended by ${signal}${lost()}`)));
   process.on('uncaughtException', (error) => broke(() => reportBug(error, report)));
-  stdin.on('end', () => broke(() => note(`The terminal is gone${lost()}`)));
+  stdin.on('end', () => broke(() => note(`The terminal was closed${lost()}`)));
   session.begin({ kind: 'look-at-machine' });
   const code = await left;
   display.close();

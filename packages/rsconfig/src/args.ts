@@ -92,7 +92,7 @@ function wordCommand(positionals: readonly string[]): Chosen {
     calls.map((known) => known.split(' ')[0] ?? ''),
   );
   if (meant !== undefined && isMistyped(first, meant)) throw usageError(`Unknown command ${first}: did you mean ${meant}?`);
-  throw usageError(`Unknown command ${first}: to attach a volume of that name say rsconfig -a ${first}`);
+  throw usageError(`Unknown command ${first}: to attach a volume of that name, use rsconfig -a ${first}`);
 }
 
 /** `-q` for the option that calls a command, undefined for every other option. */
@@ -106,12 +106,8 @@ function strayOption(name: string): Error {
   const owners = COMMANDS.filter(({ options }) => Object.hasOwn(options, name));
   const short = owners[0]?.options[name]?.short;
   const shown = short === undefined ? `--${name}` : `-${short}`;
-  return usageError(
-    `${shown} goes with ${listed(
-      owners.map(({ call }) => shownCall(call)),
-      'and',
-    )} only`,
-  );
+  const commands = owners.map(({ call }) => shownCall(call));
+  return usageError(`${shown} is valid only with ${listed(commands, 'and')}`);
 }
 
 function checkWords(command: Command, words: readonly string[]): void {
@@ -119,11 +115,11 @@ function checkWords(command: Command, words: readonly string[]): void {
   const stray = words[operands?.max ?? 0];
   if (stray !== undefined) {
     throw usageError(
-      `Unexpected word ${stray}: ${operands === undefined ? 'names go with -a and -d' : `say rsconfig ${oneLine(synopsis)}`}`,
+      `Unexpected argument ${stray}: ${operands === undefined ? 'only -a and -d take names' : `use rsconfig ${oneLine(synopsis)}`}`,
     );
   }
   if (words.length < (operands?.min ?? 0))
-    throw usageError(`Too few words for ${shownCall(command.call)}: say rsconfig ${oneLine(synopsis)}`);
+    throw usageError(`Too few arguments for ${shownCall(command.call)}: use rsconfig ${oneLine(synopsis)}`);
 }
 
 function oneLine(text: string): string {

@@ -143,7 +143,7 @@ describe('views', () => {
 
   test('-l remarks a volume whose I/O waits, stdout keeps its format', async () => {
     await serve({ local: () => ({ attachments: [attachment({ state: 'waiting' })], awaited: [] }) });
-    const err = 'rsconfig: osl:oracle@0 is attached, but its I/O waits: rsconfig -m status -v says for what\n';
+    const err = 'rsconfig: osl:oracle@0 is attached, but its I/O is waiting: rsconfig -m status -v shows why\n';
     expect(await run(['-l'])).toEqual({ code: 0, out: 'osl:oracle@0\n', err });
   });
 
@@ -278,14 +278,14 @@ describe('attaching and detaching', () => {
     const unnamed = await run(['-a', '--take-over']);
     expect([unnamed.code, unnamed.err]).toEqual([
       2,
-      'rsconfig: --take-over takes no volume that is not named: give NAME, see rsconfig --help [E_USAGE]\n',
+      'rsconfig: --take-over needs the name of the volume: give NAME, see rsconfig --help [E_USAGE]\n',
     ]);
     const forced = await run(['-a', 'oracle', '--force']);
     expect([forced.code, forced.err]).toEqual([
       2,
-      'rsconfig: --force goes with -d, and with -a --take-over, see rsconfig --help [E_USAGE]\n',
+      'rsconfig: --force is valid only with -d and with -a --take-over, see rsconfig --help [E_USAGE]\n',
     ]);
-    expect((await run(['-d', 'oracle', '--take-over'])).err).toContain('--take-over goes with -a only');
+    expect((await run(['-d', 'oracle', '--take-over'])).err).toContain('--take-over is valid only with -a');
     expect(asked).toEqual([]);
   });
 
@@ -307,14 +307,14 @@ describe('what goes wrong', () => {
   test.each([
     [['-q', '-l'], '-q and -l exclude each other: give one'],
     [['-m', 'top'], 'Unknown -m top: give status, stats or test'],
-    [['-a', '-v'], '-v goes with -l, -q and -m status only'],
-    [['-m', 'stats', '-v'], '-v goes with -l, -q and -m status only'],
-    [['-d', '--read-only'], '--read-only goes with -a only'],
-    [['-l', '--server', 'x'], '--server goes with -a only'],
-    [['-a', '--force'], '--force goes with -d, and with -a --take-over'],
-    [['-q', 'osl'], 'Unexpected word osl: names go with -a and -d'],
-    [['oracle'], 'Unknown command oracle: to attach a volume of that name say rsconfig -a oracle'],
-    [['events', 'x'], 'Unexpected word x: names go with -a and -d'],
+    [['-a', '-v'], '-v is valid only with -l, -q and -m status'],
+    [['-m', 'stats', '-v'], '-v is valid only with -l, -q and -m status'],
+    [['-d', '--read-only'], '--read-only is valid only with -a'],
+    [['-l', '--server', 'x'], '--server is valid only with -a'],
+    [['-a', '--force'], '--force is valid only with -d and with -a --take-over'],
+    [['-q', 'osl'], 'Unexpected argument osl: only -a and -d take names'],
+    [['oracle'], 'Unknown command oracle: to attach a volume of that name, use rsconfig -a oracle'],
+    [['events', 'x'], 'Unexpected argument x: only -a and -d take names'],
     [['-a', ''], 'A name is empty: give oracle, osl:oracle or osl:oracle@0'],
     [['-a', '--server', ''], '--server is empty: give the name of a server'],
   ])('%j is wrong usage', async (argv, message) => {

@@ -74,7 +74,7 @@ export function takeFound(state: State, index: number): Step {
   const next: State = {
     ...(isForNew ? withTop(below, filled) : pushScreen(below, filled)),
     knownAddresses: { ...state.knownAddresses, [server.namespaceid]: addresses },
-    note: `Namespace ${server.namespace} of server ${server.server}: now the name and the key of this machine`,
+    note: `Namespace ${server.namespace} of server ${server.server}: enter the name and the key of this machine`,
   };
   return step(next);
 }

@@ -44,7 +44,7 @@ test('after saving a complete file the start of rsiod is offered, and told', asy
   await walker.press('escape');
   walker.world.startError = null;
   await walker.press('save', 'enter');
-  expect(walker.screen()).toContain('rsiod runs: Status shows its paths');
+  expect(walker.screen()).toContain('rsiod is running: Status shows its paths');
 });
 
 test('a file that one may not write is told at once, and cannot be changed', async () => {

@@ -109,7 +109,7 @@ export function fileRead(state: State, stored: StoredFile): Step {
     parseRscltConfig(stored.text, state.configFile);
   } catch (thrown) {
     const { message, code } = toRsError(thrown);
-    return step(pushPopup(state, notice('The file is wrong', `${message} [${code}]`)));
+    return step(pushPopup(state, notice('The file has errors', `${message} [${code}]`)));
   }
   const screens: State['screens'] = [{ kind: 'menu', focus: 0 }];
   const note = `Reread ${state.configFile}`;

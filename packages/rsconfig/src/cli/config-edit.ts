@@ -27,7 +27,8 @@ export async function changeConfig(
   const { kept } = await savedEdit(context, edit);
   context.out(`${done}\n`);
   for (const { line, message } of kept) context.note(`${configFile}${line === 0 ? '' : `:${line}`}: ${message}`);
-  if (kept.length > 0) context.note(`${configFile} had these faults before, rsiod takes it when they are mended: see rsconfig check`);
+  if (kept.length > 0)
+    context.note(`${configFile} already had these errors: rsiod cannot load it until they are corrected, see rsconfig check`);
   else await tellOfDaemon(context, isReload);
 }
 
@@ -40,19 +41,19 @@ export function givenKeys(values: Readonly<Record<string, string | null>>): KeyV
 export async function reloadDaemon(context: CommandContext): Promise<void> {
   const { applied } = await context.call('reload', {});
   for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);
-  if (applied.length === 0) context.note(`rsiod has taken ${context.configFile} already, nothing is new in it`);
+  if (applied.length === 0) context.note(`rsiod already uses this ${context.configFile}: nothing has changed`);
 }
 
 async function tellOfDaemon(context: CommandContext, isReload: boolean): Promise<void> {
   try {
     if (isReload) return await reloadDaemon(context);
     await context.call('daemon', {});
-    context.note('rsiod goes on with what it read before: rsconfig reload makes it use the change');
+    context.note('rsiod still uses its old configuration: rsconfig reload applies the change');
   } catch (thrown) {
     if (!(thrown instanceof RsError)) throw thrown;
     if (thrown.code !== 'E_NOT_RUNNING' && isReload) throw thrown;
     if (thrown.code !== 'E_NOT_RUNNING') context.note(thrown.message);
-    else if (isReload) context.note('rsiod does not run, it reads the file when it is started');
+    else if (isReload) context.note('rsiod is not running: it reads the file when it starts');
   }
 }
 

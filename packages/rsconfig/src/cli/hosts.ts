@@ -40,9 +40,9 @@ async function addressOfName(name: string, clock: Clock): Promise<string> {
     const found = await Promise.race([lookup(name, { family: 4 }).catch(() => lookup(name)), late]);
     if (found !== 'late') return found.address;
   } catch (thrown) {
-    throw new RsError('E_UNREACHABLE', `Nobody knows a host ${name} (${errnoName(thrown) ?? 'no answer'}): give its address`, {}, thrown);
+    throw new RsError('E_UNREACHABLE', `Cannot resolve host ${name} (${errnoName(thrown) ?? 'no answer'}): give its address`, {}, thrown);
   }
-  throw new RsError('E_TIMEOUT', `The resolver did not say within ${HOST_LOOKUP_TIMEOUT_MS} ms who ${name} is: give its address`);
+  throw new RsError('E_TIMEOUT', `The resolver did not answer for ${name} within ${HOST_LOOKUP_TIMEOUT_MS} ms: give its address`);
 }
 
 function addressOf(text: string): ReturnType<typeof parseEndpoint> | null {

@@ -145,7 +145,7 @@ describe('-a --wait', () => {
     await scene.pass(WAIT_MS);
     expect(await ended).toBe(1);
     expect(said).toEqual([
-      'note: Waited 60 s in vain: what was attached stays attached, rsconfig -l shows it; --wait=T waits longer, rsconfig -m status -v shows what is missing',
+      'note: Timed out after 60 s: what was attached stays attached, rsconfig -l shows it; --wait=T waits longer, rsconfig -m status -v shows what is missing',
       'E_NO_PATH: b: Not now (E_NO_PATH)',
     ]);
   });
@@ -180,7 +180,7 @@ describe('-a --wait', () => {
     const caught = ended.catch((thrown: unknown) => thrown);
     await scene.pass(0);
     scene.stop();
-    expect(String(await caught)).toContain('rsiod is still at it: Waiting was ended: what was attached stays attached');
+    expect(String(await caught)).toContain('rsiod is still working on it: Interrupted: what was attached stays attached');
   });
 
   test.each(['0s', 'soon', '8d', '-1', '1000h'])('--wait=%s is wrong usage', async (wait) => {
@@ -232,6 +232,6 @@ describe.each([
     await scene.pass(5_000);
     expect(await ended).toBe(1);
     expect(said).toContain('note: path if0 -> 192.168.10.8/5000 is down');
-    expect(said.join()).toContain('Waited 5 s in vain: rsiod goes on trying');
+    expect(said.join()).toContain('Timed out after 5 s: rsiod keeps trying');
   });
 });

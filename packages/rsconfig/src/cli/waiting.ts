@@ -78,8 +78,8 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
 /** For stderr, after waiting that was not done. `kept`: what ending it left as it is. */
 export function waitedSentence(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
-    ? `Waited ${limitMs / 1_000} s in vain: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`
-    : `Waiting was ended: ${kept}`;
+    ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`
+    : `Interrupted: ${kept}`;
 }
 
 const CLEAR_LINE = '\r\x1b[K';

@@ -6,7 +6,7 @@
 //       remedy: check that the server is up, its cable and the switch ...
 //           ip link set dev eth1 up
 //   ok: interface if0: 192.168.45.20/24 on eth0, 1000 Mbit/s, MTU 1500
-//   1 error, 0 warnings, 14 things are well
+//   1 error, 0 warnings, 14 ok
 
 import { toText } from '../output/format.ts';
 import type { Finding } from './facts/finding.ts';
@@ -18,7 +18,7 @@ export function formatFindings(findings: readonly Finding[]): string {
 
 export function summaryOf(findings: readonly Finding[]): string {
   const count = (severity: Finding['severity']): number => findings.filter((finding) => finding.severity === severity).length;
-  return `${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}, ${plural(count('ok'), 'thing is', 'things are')} well`;
+  return `${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}, ${count('ok')} ok`;
 }
 
 function findingLines({ severity, object, what, where, remedy, commands }: Finding): string[] {

@@ -75,12 +75,12 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
   if (report.failure !== null) throw failureAt(shown, report);
   const server = report.server;
   if (namespaceid === null || server === null) {
-    throw new RsError('E_NAMESPACE', `${shown} answers no exploration: give its namespaceid with --id`);
+    throw new RsError('E_NAMESPACE', `${shown} does not answer exploration: give its namespaceid with --id`);
   }
   if (server.interfaces === null) {
     throw new RsError(
       'E_VERSION',
-      `Server ${server.server} at ${shown} knows no probes, so that ${login.nodename} cannot log in: update it`,
+      `Server ${server.server} at ${shown} does not support probes, so ${login.nodename} cannot log in: update the server`,
     );
   }
   const listed = server.interfaces;
@@ -131,7 +131,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   if (failureCode === 'E_NAMESPACE') {
     return new RsError('E_NAMESPACE', `${what} (asked at ${shown}): give the right one with --id, or the namespacekey where one is set`);
   }
-  return new RsError(failureCode ?? 'E_PROTOCOL', `No login at ${shown}: ${failure}`);
+  return new RsError(failureCode ?? 'E_PROTOCOL', `Login at ${shown} failed: ${failure}`);
 }
 
 /** When none accepts it. The server does not tell a wrong name from a wrong key. */

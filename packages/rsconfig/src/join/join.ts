@@ -98,7 +98,7 @@ async function takeIn(
   for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
   const plan = write(context, target, discovery, trial, label);
   if (noStart) {
-    context.note('Next: start rsiod, then rsconfig -q shows what is offered, and rsconfig -a makes it usable');
+    context.note('Next: start rsiod, list the offered volumes with rsconfig -q, attach them with rsconfig -a');
   } else {
     await useFile(context, plan);
     if (!(await showPaths(context, trial, wait ?? FIRST_CONTACT_WAIT_MS))) return 1;
@@ -126,7 +126,7 @@ function write(context: CommandContext, target: JoinTarget, discovery: Discovery
     configFile,
   );
   for (const { device, local, reason } of plan.leftOut) context.note(`${device} (${local}) is not used: ${reason}`);
-  if (plan.added.length === 0) context.note(`${configFile} says all of this already`);
+  if (plan.added.length === 0) context.note(`${configFile} already has all of this`);
   else {
     saveConfigFile(configFile, plan.document, fingerprint);
     context.out(toText([`Written to ${configFile}:`, ...plan.added.map((line) => `    ${line}`)]));
@@ -163,7 +163,7 @@ async function showPaths(context: CommandContext, { usable }: Trial, limitMs: nu
   context.out(formatStatus(status, 0));
   for (const remark of statusRemarks(status, configFile)) context.note(remark);
   if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
-  context.note('Next: rsconfig -q shows what is offered, rsconfig -a makes it usable here');
+  context.note('Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a');
   return missing.length < usable.length;
 }
 
@@ -176,7 +176,7 @@ function usedLine({ path, report }: Trial['usable'][number]): string {
   const trip = report.roundTripMs === null ? '' : `, round trip ${report.roundTripMs.toFixed(3)} ms`;
   const rate = report.readBytesPerSecond === null ? '' : `, ${(report.readBytesPerSecond / 1e6).toFixed(0)} MB/s`;
   const { leavesBy } = report;
-  const way = leavesBy === null || leavesBy === path.device ? '' : `, but it leaves by ${leavesBy}: rsconfig doctor says what mends that`;
+  const way = leavesBy === null || leavesBy === path.device ? '' : `, but it leaves by ${leavesBy}: rsconfig doctor shows the remedy`;
   return `${path.device} (${path.local}) -> ${path.address} of ${path.server} works${trip}${rate}${way}`;
 }
 

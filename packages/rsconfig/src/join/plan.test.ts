@@ -139,7 +139,7 @@ test('names of servers and namespaces that are as long as names can be are short
 describe('refused', () => {
   test('the namespace with another key or node name; no key is shown', () => {
     expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodekey: '0xother' })).toThrow(
-      '/etc/rscltcfg has namespaceid 200 already, as osl with another key: correct it there, or rsconfig namespace remove osl',
+      '/etc/rscltcfg already has namespaceid 200, as osl with another key: correct it there, or run rsconfig namespace remove osl',
     );
     expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodename: 'venus' })).toThrow('as osl with node name big-2');
   });

@@ -76,7 +76,7 @@ function checkSame(known: ClientNamespaceConfig, { nodename, nodekey }: JoinIden
   const what = known.nodename === nodename ? 'another key' : `node name ${known.nodename}`;
   throw new RsError(
     'E_CONFIG',
-    `${file} has namespaceid ${known.namespaceid} already, as ${known.name} with ${what}: correct it there, or rsconfig namespace remove ${known.name}`,
+    `${file} already has namespaceid ${known.namespaceid}, as ${known.name} with ${what}: correct it there, or run rsconfig namespace remove ${known.name}`,
   );
 }
 
@@ -94,7 +94,7 @@ function addInterfaces(
   );
   for (const { device, local } of missing) {
     if (taken.size >= INTERFACES_MAX) {
-      leftOut.push({ device, local, reason: `the file has ${INTERFACES_MAX} interfaces, which is the most it may have` });
+      leftOut.push({ device, local, reason: `the file has ${INTERFACES_MAX} interfaces, the maximum` });
       continue;
     }
     const isAlone = missing.filter((other) => other.device === device).length === 1;

@@ -67,7 +67,7 @@ export async function tryServers(
   }
   for (const one of target.interfaces.filter(({ isLoopback }) => !isLoopback)) {
     const name = localName(one);
-    if (!tried.has(name)) unused.push(`${name} is not used: ${idle.get(name) ?? 'no server was heard on it'}`);
+    if (!tried.has(name)) unused.push(`${name} is not used: ${idle.get(name) ?? 'no server answered on it'}`);
   }
   return { usable, unused, refusedBy };
 }

@@ -224,8 +224,8 @@ osl:oracle@0 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: 2010_09_14-15:12:32 (GMT)  requests: 4
 osl:data@1 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: for ever  requests: 0
-osl:oracle@0 keeps 8192 bytes written and 512 bytes zeroed or discarded that are not flushed, since: 2010_09_14-15:02:32 (GMT); last flush: -
-osl:data@1 has nothing that is not flushed; last flush: 2010_09_14-15:02:32 (GMT)
+osl:oracle@0 keeps 8192 bytes written and 512 bytes zeroed or discarded that are not flushed yet, since: 2010_09_14-15:02:32 (GMT); last flush: -
+osl:data@1 has no unflushed data; last flush: 2010_09_14-15:02:32 (GMT)
 `);
     expect(formatStatus(status, 0)).not.toContain('waits');
   });

@@ -198,7 +198,7 @@ function waitingLines(view: WaitingView): string[] {
 /** `osl:oracle@0 keeps 8192 bytes that are not flushed, since TIME; last flush: TIME`. */
 function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView): string {
   const ranges = rangeBytes > 0 ? ` and ${rangeBytes} bytes zeroed or discarded` : '';
-  const kept = sinceMs === null ? 'has nothing that is not flushed' : `keeps ${dataBytes} bytes written${ranges} that are not flushed`;
+  const kept = sinceMs === null ? 'has no unflushed data' : `keeps ${dataBytes} bytes written${ranges} that are not flushed yet`;
   const since = sinceMs === null ? '' : `, since: ${formatTime(sinceMs)}`;
   return `${volume} ${kept}${since}; last flush: ${flushedMs === null ? '-' : formatTime(flushedMs)}`;
 }

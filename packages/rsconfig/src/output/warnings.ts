@@ -43,14 +43,14 @@ function whatItSaid({ paths }: ServerView): string {
 
 export function waitingRemarks(attachments: readonly AttachmentView[]): string[] {
   return attachments.flatMap(({ namespace, name, universe, state }) =>
-    state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O waits: rsconfig -m status -v says for what`] : [],
+    state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O is waiting: rsconfig -m status -v shows why`] : [],
   );
 }
 
 export function awaitedRemarks(awaited: readonly AwaitedView[]): string[] {
   return awaited.map(({ namespace, name, universe, reason }) => {
     const label = `${namespace}:${name}@${universe}`;
-    return `${label} was attached before rsiod was started anew, and is not yet again: ${reason}; rsconfig -d ${label} gives it up`;
+    return `${label} was attached before rsiod restarted and is not attached again yet: ${reason}; rsconfig -d ${label} ends the attempts`;
   });
 }
 
@@ -58,7 +58,7 @@ export function statusRemarks(status: StatusView, configFile: string): string[] 
   if (status.interfaces.length === 0) return [`No interface is configured: add one to ${configFile}`];
   const idle = status.interfaces.filter((view) => view.reps.length === 0);
   return [
-    ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor says why, see also ${configFile}`),
+    ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor shows why, see also ${configFile}`),
     ...status.waiting.map((view) => `${view.volume} waits for ${view.waitsFor}: see rsconfig -m status -v`),
   ];
 }

@@ -32,7 +32,7 @@ the machine and the servers too, use rsconfig doctor.`,
     for (const { line, message, severity } of findings) {
       context.out(escapeControls(`${file}${line === 0 ? '' : `:${line}`}: ${severity}: ${message}`).concat('\n'));
     }
-    if (findings.length === 0) context.out(escapeControls(`${file}: nothing is wrong`).concat('\n'));
+    if (findings.length === 0) context.out(escapeControls(`${file}: no faults`).concat('\n'));
     return exitCode;
   },
 });

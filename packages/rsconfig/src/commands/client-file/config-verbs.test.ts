@@ -100,7 +100,7 @@ test('what was added is removed again, byte for byte', async () => {
 test('an address that this machine does not have is remarked', async () => {
   const { code, err } = await run('interface add if0 198.51.100.7');
   expect(code).toBe(0);
-  expect(err).toBe('rsconfig: No interface of this machine has address 198.51.100.7 now: no path leaves by it until one has\n');
+  expect(err).toBe('rsconfig: No interface of this machine has address 198.51.100.7 now: no path uses it until one does\n');
 });
 
 test('interface list', async () => {
@@ -117,7 +117,7 @@ test('interface list', async () => {
     ],
   });
   write('');
-  expect((await run('interface list')).err).toContain('No interface is in the file: add one');
+  expect((await run('interface list')).err).toContain('The file has no interface: add one');
 });
 
 describe('a running rsiod', () => {
@@ -128,7 +128,7 @@ describe('a running rsiod', () => {
     const { code, err } = await run('interface remove if1');
     expect({ code, err }).toEqual({
       code: 0,
-      err: 'rsconfig: rsiod goes on with what it read before: rsconfig reload makes it use the change\n',
+      err: 'rsconfig: rsiod still uses its old configuration: rsconfig reload applies the change\n',
     });
   });
 
@@ -155,7 +155,7 @@ describe('a running rsiod', () => {
     expect((await run('interface remove if1')).err).toBe('');
     expect(await run('interface add if1 127.46.0.20 --reload')).toMatchObject({
       code: 0,
-      err: 'rsconfig: rsiod does not run, it reads the file when it is started\n',
+      err: 'rsconfig: rsiod is not running: it reads the file when it starts\n',
     });
     expect((await run('reload')).err).toContain('[E_NOT_RUNNING]');
   });
@@ -167,7 +167,7 @@ describe('a running rsiod', () => {
 
   test('with nothing new', async () => {
     await serve({ reload: () => ({ applied: [] }) });
-    expect((await run('reload')).err).toContain('nothing is new in it');
+    expect((await run('reload')).err).toContain('nothing has changed');
   });
 });
 
@@ -233,8 +233,8 @@ describe('refused, the file stays as it was', () => {
     [['interface', 'add', 'if2', '127.1.0.1', '--port', '0'], 'Wrong value "0" for port: allowed is a whole number from 1 to 65535', 1],
     [['interface', 'add', 'a]\u001b[2J', '127.1.0.1'], 'Wrong name "a]\\u001b[2J" for interface', 1],
     [['interface', 'remove', 'if9'], 'No section [interface if9] in the file: there are "if0", "if1"', 1],
-    [['interface', 'add', 'if2'], 'Too few words for interface add: say rsconfig interface add NAME', 2],
-    [['interface', 'add', 'if2', '127.1.0.1', 'x'], 'Unexpected word x: say rsconfig interface add NAME', 2],
+    [['interface', 'add', 'if2'], 'Too few arguments for interface add: use rsconfig interface add NAME', 2],
+    [['interface', 'add', 'if2', '127.1.0.1', 'x'], 'Unexpected argument x: use rsconfig interface add NAME', 2],
     [['interface'], 'Incomplete command interface: give interface add, interface remove or interface list', 2],
     [['interface', 'frob'], 'Unknown command interface frob: give interface add', 2],
     [['interface', 'remove', 'if0', '--port', '1'], 'interface add, namespace add and server add', 2],
@@ -299,13 +299,13 @@ test('a broken file may be changed, and what is still wrong in it is told', asyn
   const { code, out, err } = await run('interface remove if1 --reload');
   expect({ code, out }).toEqual({ code: 0, out: 'interface if1 removed\n' });
   expect(err).toContain(`rsconfig: ${file}:18: Unknown key "colour" in [server big-9-2]`);
-  expect(err).toContain('rsiod takes it when they are mended: see rsconfig check\n');
+  expect(err).toContain('rsiod cannot load it until they are corrected, see rsconfig check\n');
 });
 
 describe('check', () => {
   test('a good file', async () => {
     write(SAMPLE.replace('0xbig-2', '0123456789abcdef'));
-    expect(await run('check')).toEqual({ code: 0, out: `${file}: nothing is wrong\n`, err: '' });
+    expect(await run('check')).toEqual({ code: 0, out: `${file}: no faults\n`, err: '' });
     expect(JSON.parse((await run('check --json')).out)).toEqual({ file, problems: [], warnings: [] });
   });
 

@@ -64,7 +64,7 @@ export const INTERFACE_LIST = defineCommand({
     });
     if (json) return printJson(context, { interfaces });
     if (interfaces.length === 0) {
-      context.note('No interface is in the file: add one with rsconfig interface add NAME ADDRESS');
+      context.note('The file has no interface: add one with rsconfig interface add NAME ADDRESS');
       return 0;
     }
     const rows = interfaces.map(({ name, address, prefixLength, port, device }) => [
@@ -81,5 +81,5 @@ export const INTERFACE_LIST = defineCommand({
 function remarkOfForeignAddress(context: CommandContext, text: string): void {
   const { address } = parsePrefixedAddress(text);
   const isHere = isSingleHost(address) && interfaceOf(address, machineInterfaces(systemFacts)) !== null;
-  if (!isHere) context.note(`No interface of this machine has address ${address} now: no path leaves by it until one has`);
+  if (!isHere) context.note(`No interface of this machine has address ${address} now: no path uses it until one does`);
 }

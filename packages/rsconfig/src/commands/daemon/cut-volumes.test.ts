@@ -54,7 +54,7 @@ it('stop --force names what is in use before it ends it', async () => {
   await stopByForce(context);
   expect(said).toEqual([
     'stop false',
-    'Warning: osl:oracle@0 is in use by mount point /mnt: what that had not written is lost, and its I/O fails; umount what is mounted',
+    'Warning: osl:oracle@0 is in use by mount point /mnt: unwritten data is lost and I/O to the device fails; unmount its file system',
     'stop true',
   ]);
 });

@@ -25,7 +25,7 @@ export async function stopByForce(context: CommandContext): Promise<void> {
     const { code, message } = toRsError(thrown);
     if (code !== 'E_IN_USE') throw thrown;
     const users = message.replace(/: end that first.*$/, '');
-    context.note(`Warning: ${users}: what that had not written is lost, and its I/O fails; umount what is mounted`);
+    context.note(`Warning: ${users}: unwritten data is lost and I/O to the device fails; unmount its file system`);
     await context.call('stop', { force: true });
   }
 }

@@ -10,7 +10,7 @@ export async function pathsUp(context: CommandContext, limitMs: number): Promise
   const look = async (): Promise<Look<null>> => ({ value: null, waitsFor: pathsMissing(await context.call('status', {})) });
   const { how, last } = await waitUntil(context, limitMs, look);
   if (how === 'done') return true;
-  context.note(waitedSentence(how, limitMs, 'rsiod goes on trying'));
+  context.note(waitedSentence(how, limitMs, 'rsiod keeps trying'));
   for (const missing of last?.waitsFor ?? []) context.note(missing);
   return false;
 }

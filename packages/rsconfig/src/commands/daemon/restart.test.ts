@@ -68,26 +68,26 @@ async function run(answers: readonly Answer[], restarts: readonly (RsError | nul
 
 test('the process that answers is asked once, and done is what another one says', async () => {
   expect(await run([OLD, OLD, null, null, { pid: 11, startedMs: NOW_MS + 100 }])).toEqual({
-    said: 'rsiod began anew as process 11\n',
+    said: 'rsiod restarted as process 11\n',
     asked: 1,
   });
 });
 
 test('a clock that was set back since rsiod began does not make it look new', async () => {
   const old = { pid: 10, startedMs: NOW_MS + 60_000 };
-  expect(await run([old, old, { pid: 11, startedMs: NOW_MS + 5 }])).toEqual({ said: 'rsiod began anew as process 11\n', asked: 1 });
+  expect(await run([old, old, { pid: 11, startedMs: NOW_MS + 5 }])).toEqual({ said: 'rsiod restarted as process 11\n', asked: 1 });
 });
 
 test('while nobody answers and the keeper runs, the restart under way is joined when the next process began after the command', async () => {
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
-  expect(await run([null, null, { pid: 11, startedMs: NOW_MS }])).toEqual({ said: 'rsiod began anew as process 11\n', asked: 0 });
+  expect(await run([null, null, { pid: 11, startedMs: NOW_MS }])).toEqual({ said: 'rsiod restarted as process 11\n', asked: 0 });
 });
 
 test('one that began before the command may have read the old file: it is asked', async () => {
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
   const early = { pid: 11, startedMs: NOW_MS - 1 };
   expect(await run([null, early, early, null, { pid: 12, startedMs: NOW_MS + 9 }])).toEqual({
-    said: 'rsiod began anew as process 12\n',
+    said: 'rsiod restarted as process 12\n',
     asked: 1,
   });
 });
@@ -96,7 +96,7 @@ test('a process that ends before it answers the question has begun anew for some
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
   const reset = new RsError('E_RESET', 'closed');
   expect(await run([OLD, null, { pid: 11, startedMs: NOW_MS + 9 }], [reset])).toEqual({
-    said: 'rsiod began anew as process 11\n',
+    said: 'rsiod restarted as process 11\n',
     asked: 1,
   });
 });

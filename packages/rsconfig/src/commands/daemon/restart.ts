@@ -43,9 +43,12 @@ waits until every path is up; the exit code is 1 if a path is not up in time.`,
     const { how, last } = await waitUntil(context, DAEMON_START_TIMEOUT_MS, look);
     if (how !== 'done') {
       const seconds = DAEMON_START_TIMEOUT_MS / 1000;
-      throw new RsError('E_TIMEOUT', `rsiod does not answer again within ${seconds} s: see its log (rsclogcat), devices wait meanwhile`);
+      throw new RsError(
+        'E_TIMEOUT',
+        `rsiod has not answered again within ${seconds} s: see its log (rsclogcat); I/O of the devices waits meanwhile`,
+      );
     }
-    context.out(`rsiod began anew as process ${last?.value ?? 0}\n`);
+    context.out(`rsiod restarted as process ${last?.value ?? 0}\n`);
     return wait === null || (await pathsUp(context, wait)) ? 0 : 1;
   },
 });

@@ -23,7 +23,7 @@ export const LOCAL = defineCommand({
     context.out(formatLocal(result.attachments, verbose));
     for (const remark of [...waitingRemarks(result.attachments), ...awaitedRemarks(result.awaited)]) context.note(remark);
     if (result.attachments.length + result.awaited.length === 0)
-      context.note('No volume is attached: see rsconfig -q for what is offered, attach with rsconfig -a NAME');
+      context.note('No volume is attached: rsconfig -q lists the offered volumes, rsconfig -a NAME attaches one');
   },
 });
 

@@ -55,7 +55,7 @@ async function exploreHere(
   const interfaces = namedInterfaces(ports.interfaces, addresses);
   const targets = await Promise.all(hosts.map((host) => resolveHost(host, port, clock)));
   const locals = exploringLocals(interfaces, targets);
-  context.note(`Asking on ${shownLocals(locals)}, port ${port}: listening for ${DISCOVERY_WAIT_MS} ms`);
+  context.note(`Exploring on ${shownLocals(locals)}, port ${port}: listening for ${DISCOVERY_WAIT_MS} ms`);
   const found = await explore({ locals, port, targets, namespacekey, namespaceid: null, clock, sockets, random });
   if (json) printJson(context, { asked: locals, port, targets, ...found });
   else context.out(formatExploration(found));

@@ -36,5 +36,5 @@ export function exploringLocals(interfaces: readonly MachineInterface[], targets
 }
 
 export function shownLocals(locals: readonly ExploreLocal[]): string {
-  return locals.length === 0 ? 'no interface, since none is up' : locals.map(({ name, address }) => `${name} (${address})`).join(', ');
+  return locals.length === 0 ? 'no interface (none is up)' : locals.map(({ name, address }) => `${name} (${address})`).join(', ');
 }

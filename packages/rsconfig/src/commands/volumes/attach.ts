@@ -46,8 +46,8 @@ waits until every server is in reach.`,
   run: async (context, { 'read-only': readOnly, server, 'take-over': takesOver, force, wait, json }, names) => {
     if (server === '') throw usageError('--server is empty: give the name of a server');
     checkNames(names);
-    if (force && !takesOver) throw usageError('--force goes with -d, and with -a --take-over');
-    if (takesOver && names.length === 0) throw usageError('--take-over takes no volume that is not named: give NAME');
+    if (force && !takesOver) throw usageError('--force is valid only with -d and with -a --take-over');
+    if (takesOver && names.length === 0) throw usageError('--take-over needs the name of the volume: give NAME');
     const take = takesOver ? (force ? 'force' : 'over') : 'no';
     const attach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
       (await context.call('attach', { names: left, readOnly, server, take })).outcomes;
@@ -113,7 +113,10 @@ function printOutcomes(context: CommandContext, outcomes: readonly AttachOutcome
     if (outcome.done) {
       if (done !== null) context.out(formatOutcome(outcome, done));
     } else {
-      const { code, message } = outcome.error ?? { code: 'E_INTERNAL', message: 'rsiod refused without saying why: look at its log' };
+      const { code, message } = outcome.error ?? {
+        code: 'E_INTERNAL',
+        message: 'rsiod refused and gave no reason: see its log (rsclogcat)',
+      };
       context.report(code, `${outcome.volume}: ${message}`);
     }
   }

@@ -46,7 +46,7 @@ test('from the first second on, each second, until the work is done; a daemon th
   await scene.second();
   finish('done');
   expect(await shown).toBe('done');
-  expect(scene.lines).toEqual(['attaching: 1 volume attached by now', 'attaching: 40 volumes attached by now', '']);
+  expect(scene.lines).toEqual(['attaching: 1 volume attached so far', 'attaching: 40 volumes attached so far', '']);
   await scene.second();
   expect(scene.clock.timersPending).toBe(0);
 });

@@ -1,4 +1,4 @@
-// What a person at a terminal sees while rsiod attaches or detaches many volumes: how many are attached by now, on one line that is written
+// What a person at a terminal sees while rsiod attaches or detaches many volumes: how many are attached so far, on one line that is written
 // again and again. Where nobody would see it nothing is asked. Invariant: what the work comes to is not changed by what it looks like.
 
 import type { Timer } from '@rsio/common/lib/clock';
@@ -22,7 +22,7 @@ export async function withProgress<T>(
       () => null,
     );
     if (isDone) return;
-    if (attached !== null) progress(`${doing}: ${plural(attached, 'volume')} attached by now`);
+    if (attached !== null) progress(`${doing}: ${plural(attached, 'volume')} attached so far`);
     timer = clock.after(VOLUME_PROGRESS_MS, () => void show());
   };
   timer = clock.after(VOLUME_PROGRESS_MS, () => void show());

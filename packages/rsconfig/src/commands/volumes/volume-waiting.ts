@@ -78,7 +78,7 @@ class Rounds {
 function outcomesOf(context: CommandContext, limitMs: number, { how, last }: Waited<readonly AttachOutcome[]>, kept: string): Rounded {
   if (how === 'done') return { outcomes: last?.value ?? [], isDone: true };
   const sentence = waitedSentence(how, limitMs, kept);
-  if (last === null) throw new RsError('E_TIMEOUT', `rsiod is still at it: ${sentence}`);
+  if (last === null) throw new RsError('E_TIMEOUT', `rsiod is still working on it: ${sentence}`);
   context.note(sentence);
   return { outcomes: last.value, isDone: false };
 }

@@ -93,7 +93,7 @@ describe('on a terminal', () => {
 
   test('a daemon that ends meanwhile is told of after the terminal was given back', async () => {
     const { ended, pass, printed, daemon } = scene({ isTerminal: true });
-    const failure = expect(ended).rejects.toThrow(/^rsiod has ended while it was watched: /);
+    const failure = expect(ended).rejects.toThrow(/^rsiod ended during watch: /);
     await pass(1);
     daemon.lives = false;
     await pass(2);

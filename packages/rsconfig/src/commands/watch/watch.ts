@@ -87,7 +87,7 @@ async function lookAt({ call, clock }: CommandContext): Promise<Look> {
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;
-  const sentence = 'rsiod has ended while it was watched: rsclogcat -n 20 says why, start it again with rsiod';
+  const sentence = 'rsiod ended during watch: rsclogcat -n 20 shows why, rsiod starts it again';
   throw new RsError('E_NOT_RUNNING', sentence, context, thrown);
 }
 
@@ -103,6 +103,6 @@ function screenFor({ out }: CommandContext, { json, ascii }: WatchOptions, { ter
 
 function countOf(text: string | null): number | null {
   if (text === null) return null;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw usageError(`Wrong --count ${text}: give a number of seconds from 1 on`);
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw usageError(`Wrong --count ${text}: give a number of seconds, 1 or more`);
   return Number(text);
 }

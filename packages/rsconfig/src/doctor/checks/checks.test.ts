@@ -58,12 +58,12 @@ describe('the file', () => {
   test('readable by everybody', () => {
     const found = fault({ file: fileFacts(SAMPLE, { mode: 0o644 }) });
     expect(found).toMatchObject({ severity: 'warning', check: 'rights', commands: ['chmod 600 /etc/rscltcfg'] });
-    expect(found.what).toContain('Everybody can read the keys');
+    expect(found.what).toContain('Every user can read the keys');
   });
 
   test.each([
-    [0o600, 'Nobody but its owner can read the keys in it (mode 0600)'],
-    [0o640, 'Nobody but its owner and group can read the keys in it (mode 0640)'],
+    [0o600, 'Only its owner can read the keys in it (mode 0600)'],
+    [0o640, 'Only its owner and group can read the keys in it (mode 0640)'],
   ])('rights that are right are told as mode %o says', (mode, sentence) => {
     const found = diagnose(doctorFacts({ file: fileFacts(SAMPLE, { mode }) })).find(({ check }) => check === 'rights');
     expect(found?.what).toBe(sentence);
@@ -116,9 +116,7 @@ describe('interfaces', () => {
     const interfaces = [card('eth0.45', '192.168.45.20'), card('eth0.46', '192.168.46.20')];
     const machine = { interfaces, standsOn: { 'eth0.45': 'eth0', 'eth0.46': 'eth0' }, tables: [], routers: {} };
     const paths = [45, 46].map((vlan, index) => pathFacts(index as 0 | 1, { route: { device: `eth0.${vlan}` }, report: report() }));
-    expect(fault({ machine, paths }).what).toBe(
-      'They are all on eth0, by eth0.45 and eth0.46: one cable carries them, and when it fails, all fail',
-    );
+    expect(fault({ machine, paths }).what).toBe('They all use eth0, by eth0.45 and eth0.46: if its one cable fails, all of them fail');
   });
 
   test('links of different speed', () => {
@@ -128,15 +126,15 @@ describe('interfaces', () => {
       tables: [],
       routers: {},
     };
-    expect(fault({ machine }).what).toBe('The links differ: if0 (eth0) 1000 Mbit/s and if1 (eth1) 100 Mbit/s');
+    expect(fault({ machine }).what).toBe('The links differ in speed: if0 (eth0) 1000 Mbit/s and if1 (eth1) 100 Mbit/s');
   });
 });
 
 describe('the way', () => {
   test.each([
-    ['ECONNREFUSED', 'Connection refused: 192.168.46.10 is there, but nothing listens on port 5000', 'start rssrv'],
+    ['ECONNREFUSED', 'Connection refused: 192.168.46.10 answers, but nothing listens on port 5000', 'start rssrv'],
     ['ETIMEDOUT', 'No answer within 3000 ms', 'firewall'],
-    ['EHOSTUNREACH', 'Nobody with address 192.168.46.10 answers on the link of eth1', 'VLAN'],
+    ['EHOSTUNREACH', 'No machine with address 192.168.46.10 answers on the link of eth1', 'VLAN'],
     ['ENETUNREACH', 'No route from 192.168.46.20 to 192.168.46.10', 'add a route'],
   ])('%s has its own remedy', (unreached, what, remedy) => {
     const found = fault({ paths: [pathFacts(0), pathFacts(1, { unreached, report: null })] });
@@ -147,7 +145,7 @@ describe('the way', () => {
   test('a server section that no interface reaches', () => {
     const reason = 'not on a common subnet with any interface of the client';
     const one = { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason } as const;
-    expect(fault({ leftOut: [one] })).toMatchObject({ severity: 'warning', what: `No path goes to 192.168.46.10: ${reason}` });
+    expect(fault({ leftOut: [one] })).toMatchObject({ severity: 'warning', what: `No path leads to 192.168.46.10: ${reason}` });
   });
 
   test('packets of the MTU that do not get through', () => {
@@ -228,7 +226,7 @@ describe('cables', () => {
   test('answers that come in by the other card', () => {
     const paths = [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth1', arrivesBy: 'eth0' }) })];
     const found = fault({ paths });
-    expect(found.what).toBe('What the server sends to 192.168.46.20 comes in by eth0, not by eth1, as the byte counters show');
+    expect(found.what).toBe('Traffic from the server to 192.168.46.20 arrives on eth0, not on eth1, as the byte counters show');
     expect(found.commands).toEqual([...COMMANDS.slice(-4, -2), 'ip neighbour flush dev eth1']);
   });
 
@@ -261,7 +259,7 @@ describe('the server', () => {
 
   test('is no RSIO server', () => {
     const wrong = refused({ server: null, failure: 'No answer within 5000 ms', failureCode: 'E_TIMEOUT' });
-    expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer as an RSIO server');
+    expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer like an RSIO server');
   });
 
   test('is known, and its data does not come through: told in the words of that failure', () => {
@@ -318,7 +316,7 @@ describe('the daemon', () => {
   });
 
   test('is of another version', () => {
-    expect(fault({ version: '1.1.0' }).what).toBe('It is of version 1.0.0, rsconfig of 1.1.0');
+    expect(fault({ version: '1.1.0' }).what).toBe('It has version 1.0.0, rsconfig has version 1.1.0');
   });
 
   test('can be commanded by everybody', () => {
@@ -334,7 +332,7 @@ describe('the daemon', () => {
       reps: [rep({ address: '192.168.45.10', state: 'probation' })],
     };
     const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [], logs: [] } } });
-    expect(found.what).toContain('It can be used, yet rsiod has it as probation since 2010_09_14-15:02:32 (GMT)');
+    expect(found.what).toContain('It works, but rsiod reports it as probation since 2010_09_14-15:02:32 (GMT)');
   });
 
   test('is refused because another machine has the name', () => {
@@ -356,11 +354,11 @@ test('TCP buffers that are too small for fast links', () => {
 
 test('the text: what, where, remedy, commands on lines of their own, a last line that sums up', () => {
   const findings = faults(doctorFacts({ file: fileFacts(SAMPLE, { mode: 0o644 }) }));
-  expect(formatFindings(findings)).toBe(`warning: configuration file: Everybody can read the keys in it (mode 0644)
+  expect(formatFindings(findings)).toBe(`warning: configuration file: Every user can read the keys in it (mode 0644)
     where:  /etc/rscltcfg
-    remedy: let its owner alone read it
+    remedy: make it readable only by its owner
         chmod 600 /etc/rscltcfg
-0 errors, 1 warning, 0 things are well
+0 errors, 1 warning, 0 ok
 `);
 });
 

@@ -14,35 +14,35 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
   const { daemon } = facts;
   if (daemon.trouble !== null) trouble(findings, facts, daemon.trouble);
   if (daemon.socketMode !== null && (daemon.socketMode & OTHERS) !== 0) {
-    const what = `Others than its owner can command rsiod (mode ${(daemon.socketMode & 0o777).toString(8).padStart(4, '0')})`;
-    findings.error('control socket', what, daemon.socket, 'let its owner alone open it', [`chmod 600 ${daemon.socket}`]);
+    const what = `Users other than its owner can control rsiod (mode ${(daemon.socketMode & 0o777).toString(8).padStart(4, '0')})`;
+    findings.error('control socket', what, daemon.socket, 'restrict it to its owner', [`chmod 600 ${daemon.socket}`]);
   }
   if (daemon.view === null) return findings.list;
   const { view } = daemon;
   const where = `rsiod, pid ${view.pid}`;
   if (view.version !== facts.version) {
-    const what = `It is of version ${view.version}, rsconfig of ${facts.version}`;
+    const what = `It has version ${view.version}, rsconfig has version ${facts.version}`;
     findings.warning(
       'rsiod',
       what,
       where,
-      `restart it when its volumes are not in use: kill ${view.pid}, and when it has ended ${facts.startCommand}`,
+      `restart it when its volumes are not in use: kill ${view.pid}, then, once it has ended, ${facts.startCommand}`,
     );
   }
   olderFile(findings, facts, daemon);
   if (!daemon.isNbdSocketThere) {
-    const remedy = `restart it: kill ${view.pid}, and when it has ended ${facts.startCommand}`;
-    findings.error('NBD socket', 'It is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
+    const remedy = `restart it: kill ${view.pid}, then, once it has ended, ${facts.startCommand}`;
+    findings.error('NBD socket', 'The socket is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
   }
   otherOpinions(findings, facts);
-  if (findings.list.length === 0) findings.ok('rsiod', `Runs as pid ${view.pid}, version ${view.version}, with this file`);
+  if (findings.list.length === 0) findings.ok('rsiod', `Running as pid ${view.pid}, version ${view.version}, with this file`);
   return findings.list;
 }
 
 function trouble(findings: FindingList, { daemon, startCommand }: DoctorFacts, { code, message }: { code: string; message: string }): void {
-  const { what, remedy } = splitSentence(message, 'look at its log with rsclogcat');
+  const { what, remedy } = splitSentence(message, 'see its log (rsclogcat)');
   const { livePid } = daemon;
-  const restart = `restart it when its volumes are not in use: kill ${livePid}, and when it has ended ${startCommand}`;
+  const restart = `restart it when its volumes are not in use: kill ${livePid}, then, once it has ended, ${startCommand}`;
   if (code === 'E_NOT_RUNNING' && livePid !== null) {
     findings.error('rsiod', `It runs as pid ${livePid}, but its control socket is gone`, daemon.socket, restart);
   } else if (code === 'E_TIMEOUT' && livePid !== null) {
@@ -50,17 +50,17 @@ function trouble(findings: FindingList, { daemon, startCommand }: DoctorFacts, {
       'rsiod',
       what,
       `rsiod, pid ${livePid}`,
-      `look at rsclogcat -n 20; if it hangs, ${restart} (kill -9 when kill does not end it)`,
+      `see rsclogcat -n 20; if it hangs, ${restart} (kill -9 if kill does not end it)`,
     );
-  } else if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It does not run', daemon.socket, 'start it', [startCommand]);
+  } else if (code === 'E_NOT_RUNNING') findings.error('rsiod', 'It is not running', daemon.socket, 'start it', [startCommand]);
   else if (code === 'E_RIGHTS') findings.warning('rsiod', what, daemon.socket, remedy);
   else findings.error('rsiod', what, daemon.socket, remedy);
 }
 
 function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { view }: DaemonFacts): void {
   if (view === null || file.modifiedMs === null || file.modifiedMs <= view.configuredMs) return;
-  const what = `It works with an older file: this one was changed ${formatTime(file.modifiedMs)}, rsiod read it ${formatTime(view.configuredMs)}`;
-  const remedy = file.config === null ? 'correct the file first, then let rsiod read it' : 'let it read the file again';
+  const what = `It uses an older version of the file: the file was changed ${formatTime(file.modifiedMs)}, rsiod read it ${formatTime(view.configuredMs)}`;
+  const remedy = file.config === null ? 'correct the file, then make rsiod reload it' : 'make it reload the file';
   findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`rsconfig${rootOption} reload`]);
 }
 
@@ -79,8 +79,8 @@ function otherOpinions(findings: FindingList, { paths, daemon }: DoctorFacts): v
       continue;
     }
     const since = `${stateName(rep.state)} since ${formatTime(rep.sinceMs)}`;
-    const what = `It can be used, yet rsiod has it as ${since}${rep.lastError === null ? '' : `, last error: ${rep.lastError}`}`;
-    const remedy = 'rsiod tries it again by itself; if it does not stay up, look at rsconfig events and rsclogcat';
+    const what = `It works, but rsiod reports it as ${since}${rep.lastError === null ? '' : `, last error: ${rep.lastError}`}`;
+    const remedy = 'rsiod retries it by itself; if it does not stay up, see rsconfig events and rsclogcat';
     findings.warning(pathName(path), what, `${view?.name} -> ${endPoint(rep.address, rep.port)}`, remedy);
   }
 }

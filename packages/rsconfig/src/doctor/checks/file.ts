@@ -30,7 +30,7 @@ export function checkFile({ file }: DoctorFacts): Finding[] {
     const { interfaces, namespaces } = file.config;
     const servers = namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
     const counts = [plural(interfaces.length, 'interface'), plural(namespaces.length, 'namespace'), plural(servers, 'server interface')];
-    findings.ok(file.path, `Right: ${counts.join(', ')}`);
+    findings.ok(file.path, `No errors: ${counts.join(', ')}`);
   }
   return findings.list;
 }
@@ -44,22 +44,22 @@ export function checkRights({ file }: DoctorFacts): Finding[] {
   if ((file.mode & WORLD_READABLE) !== 0) {
     findings.warning(
       'configuration file',
-      `Everybody can read the keys in it (mode ${mode})`,
+      `Every user can read the keys in it (mode ${mode})`,
       file.path,
-      'let its owner alone read it',
+      'make it readable only by its owner',
       remedy,
     );
   }
   if ((file.mode & OTHERS_WRITABLE) !== 0) {
     findings.error(
       'configuration file',
-      `Others than its owner can change it (mode ${mode})`,
+      `Users other than its owner can change it (mode ${mode})`,
       file.path,
-      'let its owner alone write it',
+      'make it writable only by its owner',
       remedy,
     );
   }
   const readers = (file.mode & GROUP_READABLE) === 0 ? 'its owner' : 'its owner and group';
-  if (findings.list.length === 0) findings.ok(file.path, `Nobody but ${readers} can read the keys in it (mode ${mode})`);
+  if (findings.list.length === 0) findings.ok(file.path, `Only ${readers} can read the keys in it (mode ${mode})`);
   return findings.list;
 }

@@ -31,8 +31,8 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
   const idle = facts.leftOut.filter(({ type, address }) => type === 'interface' && found.some((one) => one.configured.address === address));
   for (const one of idle) {
     const where = placeOf(facts.file, { type: 'interface', name: one.object });
-    const remedy = `let the servers have an interface in its subnet, say paths = all in the file, or remove it: rsconfig interface remove ${one.object}`;
-    findings.warning(`interface ${one.object}`, `No path begins at ${one.address}: ${one.reason}`, where, remedy);
+    const remedy = `give the servers an interface in its subnet, set paths = all in the file, or remove it: rsconfig interface remove ${one.object}`;
+    findings.warning(`interface ${one.object}`, `No path starts at ${one.address}: ${one.reason}`, where, remedy);
   }
   return findings.list;
 }
@@ -45,23 +45,23 @@ function missing(findings: FindingList, facts: DoctorFacts, { name, address }: C
     return;
   }
   const own = machine.interfaces.filter(({ isLoopback }) => !isLoopback).map((one) => `${one.address} (${one.device})`);
-  const instead = own.length === 0 ? 'it has none but the loopback' : `it has ${listOf(own)}`;
+  const instead = own.length === 0 ? 'it has only loopback addresses' : `it has ${listOf(own)}`;
   const what = `This machine does not have address ${address}: ${instead}`;
-  const remedy = `set ${address} on a card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add ${name} ADDRESS`;
+  const remedy = `assign ${address} to a network card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add ${name} ADDRESS`;
   findings.error(`interface ${name}`, what, placeOf(file, { type: 'interface', name }, 'address'), remedy);
 }
 
 /** The address is there, and the system does not name it. */
 function switchedOff(findings: FindingList, { file }: DoctorFacts, name: string, { device, address, isUp }: SilentAddress): void {
-  const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is switched off'}`;
-  const remedy = isUp ? 'plug in its cable, or switch on the port of the switch' : 'switch it on';
+  const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is down'}`;
+  const remedy = isUp ? 'plug in its cable, or enable its switch port' : 'bring it up';
   const where = `${device}, ${placeOf(file, { type: 'interface', name })}`;
   findings.error(`interface ${name}`, what, where, remedy, isUp ? [] : [`ip link set dev ${device} up`]);
 }
 
 function withoutCarrier(findings: FindingList, { file }: DoctorFacts, { name }: ClientInterfaceConfig, machine: MachineInterface): void {
   const what = `${machine.device}, which has ${machine.address}, has no carrier`;
-  const remedy = 'plug in its cable, switch on the port of the switch, or switch on the card';
+  const remedy = 'plug in its cable, enable its switch port, or bring the card up';
   const where = `${machine.device}, ${placeOf(file, { type: 'interface', name })}`;
   findings.error(`interface ${name}`, what, where, remedy, [`ip link set dev ${machine.device} up`]);
 }
@@ -83,7 +83,7 @@ function sharedCables(findings: FindingList, { file, machine: { standsOn } }: Do
     const names = on.map(({ name }) => name);
     const devices = [...new Set(on.map(({ device }) => device))].filter((device) => device !== card);
     const over = devices.length === 0 ? '' : `, by ${listOf(devices)}`;
-    const what = `They are all on ${card}${over}: one cable carries them, and when it fails, all fail`;
+    const what = `They all use ${card}${over}: if its one cable fails, all of them fail`;
     const remedy = `give each interface an address on a card of its own, or keep one: rsconfig interface remove ${second.name}`;
     const where = placeOf(file, { type: 'interface', name: second.name }, 'address');
     findings.warning(`interfaces ${listOf(names)}`, what, where, remedy);
@@ -97,7 +97,7 @@ function differingSpeeds(findings: FindingList, { file }: DoctorFacts, found: re
   const slowest = known.toSorted((left, right) => left.mbps - right.mbps)[0];
   if (slowest === undefined || known.every(({ mbps }) => mbps === slowest.mbps)) return;
   const speeds = listOf(known.map(({ name, device, mbps }) => `${name} (${device}) ${mbps} Mbit/s`));
-  const remedy = `if ${slowest.device} should be as fast as the others, check its cable and switch port, and what ethtool ${slowest.device} says`;
+  const remedy = `if ${slowest.device} should be as fast as the others, check its cable and switch port, and see ethtool ${slowest.device}`;
   const where = `${slowest.device}, ${placeOf(file, { type: 'interface', name: slowest.name })}`;
-  findings.warning('link speeds', `The links differ: ${speeds}`, where, remedy);
+  findings.warning('link speeds', `The links differ in speed: ${speeds}`, where, remedy);
 }

@@ -22,7 +22,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const [instance, paths] of byInstance(facts)) {
     const [first] = paths;
     const isProved = paths.some(({ report }) => report?.server?.instance === instance && report.server.isProved);
-    if (isProved && first !== undefined) findings.ok(serverName(first), `Knows the key of node ${first.nodename}, and proved that it does`);
+    if (isProved && first !== undefined) findings.ok(serverName(first), `Has proved that it knows the key of node ${first.nodename}`);
   }
   return findings.list;
 }
@@ -34,9 +34,9 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_AUTH':
       findings.error(
         serverName(path),
-        `It does not accept node ${path.nodename} with this key, or has not the same key itself`,
+        `It does not accept node ${path.nodename} with this key, or does not have the same key itself`,
         inNamespace('nodekey'),
-        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; on the server, kill -HUP $(cat /run/rsio/rssrv/pid) makes rssrv read it again`,
+        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; on the server, kill -HUP $(cat /run/rsio/rssrv/pid) makes rssrv reload it`,
       );
       return;
     case 'E_NAMESPACE': {
@@ -62,14 +62,14 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
       if (server !== null) break;
       findings.error(
         pathName(path),
-        `Something takes the connection, but does not answer as an RSIO server (${failure})`,
+        `Something accepts the connection, but does not answer like an RSIO server (${failure})`,
         placeOf(file, { type: 'server', name: path.section, namespace: path.namespace }, 'address'),
-        `check the address and port ${path.port}; if it is rssrv, look at rsslogcat on the server`,
+        `check the address and port ${path.port}; if it is rssrv, see rsslogcat on the server`,
       );
       return;
     default:
   }
-  const { what, remedy } = splitSentence(failure ?? 'It failed', 'look at rsslogcat on the server');
+  const { what, remedy } = splitSentence(failure ?? 'It failed', 'see rsslogcat on the server');
   findings.error(pathName(path), what, null, remedy);
 }
 

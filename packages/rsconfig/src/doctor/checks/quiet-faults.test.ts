@@ -1,4 +1,4 @@
-// Faults that nothing else shows: a card that is switched off with its address, a smaller MTU at the server, a port that a firewall rejects on
+// Faults that nothing else shows: a card that is down with its address, a smaller MTU at the server, a port that a firewall rejects on
 // one of two interfaces, volumes that wait or whose storage fails, file systems on devices that are gone.
 
 import { describe, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ describe('a card that does not run', () => {
 
   test('switched off, with its address: switch it on', () => {
     const silent = [{ device: 'eth1', address: '192.168.46.20', isUp: false }];
-    const what = 'eth1, which has 192.168.46.20, is switched off';
+    const what = 'eth1, which has 192.168.46.20, is down';
     expect(faults({ machine, paths, silent })).toMatchObject([{ object: 'interface if1', what, commands: ['ip link set dev eth1 up'] }]);
   });
 
@@ -48,13 +48,13 @@ describe('the size of packets where no discovery datagram tells', () => {
 
   test('a smaller MTU at the server', () => {
     const paths = [pathFacts(0), pathFacts(1, { tcpMtuBytes: 1300, report: unmeasured })];
-    const what = "The server's side takes packets of 1300 bytes only, the MTU of eth1 is 1500";
+    const what = "The server's side accepts only packets of 1300 bytes, but the MTU of eth1 is 1500";
     expect(faults({ paths })).toMatchObject([{ severity: 'warning', what, commands: ['ip link set dev eth1 mtu 1300'] }]);
   });
 
   test.each([
-    [1500, 'Packets of 1500 bytes are what both ends have agreed on'],
-    [null, 'Which packets go through is not known: the server does not answer exploration at 192.168.46.10, and'],
+    [1500, 'Both ends have agreed on packets of 1500 bytes'],
+    [null, 'The usable packet size is unknown: the server does not answer exploration at 192.168.46.10, and'],
   ])('agreed on %s bytes: a line says so, and nothing is wrong', (tcpMtuBytes, what) => {
     const facts = doctorFacts({ paths: [pathFacts(0), pathFacts(1, { tcpMtuBytes, report: unmeasured })] });
     const lines = diagnose(facts).filter(({ check, object }) => check === 'wire' && object.includes('if1'));
@@ -81,13 +81,13 @@ describe('a port that is refused on one of two interfaces', () => {
     const [found, ...others] = faults({ paths: [pathFacts(0, { report: known }), refused] });
     expect(others).toEqual([]);
     expect(found?.what).toBe(
-      'Connection refused: the server is reached on another path, and 192.168.46.10 port 5000 rejects what comes from 192.168.46.20',
+      'Connection refused: the server answers on another path, but 192.168.46.10 port 5000 rejects connections from 192.168.46.20',
     );
     expect(found?.remedy).toContain('nft list ruleset');
   });
 
   test('of a server that is not known the start of rssrv comes first', () => {
-    expect(faults({ paths: [pathFacts(0), refused] })[0]?.remedy).toMatch(/^start rssrv .* no firewall reject it$/);
+    expect(faults({ paths: [pathFacts(0), refused] })[0]?.remedy).toMatch(/^start rssrv .* the firewall rule that rejects it$/);
   });
 });
 
@@ -103,11 +103,11 @@ describe('volumes', () => {
       },
     });
     expect(found.map(({ object, what, commands }) => [object, what, ...commands])).toEqual([
-      ['volume osl:oracle@0', '1 request waits since 2010_09_14-15:02:32 (GMT) for a path to server big-9, for ever'],
-      ['volume osl:docs@0', 'Its storage fails since 2010_09_14-15:02:32 (GMT): A write ended with ENOSPC'],
+      ['volume osl:oracle@0', '1 request has been waiting since 2010_09_14-15:02:32 (GMT) for a path to server big-9, for ever'],
+      ['volume osl:docs@0', 'Its storage has been failing since 2010_09_14-15:02:32 (GMT): A write ended with ENOSPC'],
       [
         "mount point /srv/it's",
-        'The file system on /dev/loop3 is dead: the volume below it is not attached any more',
+        'The file system on /dev/loop3 is dead because its volume is no longer attached',
         String.raw`umount -l '/srv/it'\''s'`,
       ],
     ]);

@@ -24,14 +24,15 @@ export function checkReach(facts: DoctorFacts): Finding[] {
   }
   for (const one of facts.leftOut.filter(({ type, address }) => type === 'section' && !isForMissing(facts, address))) {
     const where = placeOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
-    const remedy = 'put an interface of this machine into its subnet (rsconfig interface add), say paths = all in the file, or remove it';
-    findings.warning(`server section ${one.object}`, `No path goes to ${one.address}: ${one.reason}`, where, remedy);
+    const remedy =
+      'give this machine an interface in its subnet (rsconfig interface add), set paths = all in the file, or remove the section';
+    findings.warning(`server section ${one.object}`, `No path leads to ${one.address}: ${one.reason}`, where, remedy);
   }
   for (const { object, address, reason } of facts.leftOut.filter(({ type }) => type === 'learned')) {
-    findings.ok(`server interface ${object}`, `No path goes to ${address}, and none need to: ${reason}`);
+    findings.ok(`server interface ${object}`, `No path leads to ${address}, and none is needed: ${reason}`);
   }
   if (facts.pathsNotTried > 0) {
-    const what = `${plural(facts.pathsNotTried, 'path was', 'paths were')} not tried, the file makes more than doctor tries`;
+    const what = `${plural(facts.pathsNotTried, 'path was', 'paths were')} not tried: the file makes more paths than doctor tries`;
     findings.warning('further paths', what, facts.file.path, 'try them with rsconfig -m test PATH');
   }
   return findings.list;
@@ -70,33 +71,33 @@ function explanation(facts: DoctorFacts, path: PathFacts, errno: string): { read
     case 'ECONNREFUSED':
       if (isServedElsewhere(facts, path)) {
         return {
-          what: `Connection refused: the server is reached on another path, and ${address} port ${port} rejects what comes from ${local}`,
-          remedy: `look at the firewalls of the server and on the way (nft list ruleset, iptables -S): one rejects TCP port ${port} there; and whether rssrv listens on ${address} (ss -ltn there)`,
+          what: `Connection refused: the server answers on another path, but ${address} port ${port} rejects connections from ${local}`,
+          remedy: `check the firewalls of the server and in between (nft list ruleset, iptables -S): one may reject TCP port ${port}; check on the server that rssrv listens on ${address} (ss -ltn)`,
         };
       }
       return {
-        what: `Connection refused: ${address} is there, but nothing listens on port ${port}`,
+        what: `Connection refused: ${address} answers, but nothing listens on port ${port}`,
         remedy:
-          'start rssrv on that server (rsslogcat there says why it ended), correct the port here or there, or let no firewall reject it',
+          'start rssrv on that server (rsslogcat there shows why it ended), correct the port on either side, or change the firewall rule that rejects it',
       };
     case 'ETIMEDOUT':
       return {
         what: `No answer within ${CONNECT_TIMEOUT_MS} ms`,
-        remedy: `check that the server is up, its cable and the switch, and that no firewall on the way drops TCP port ${port}`,
+        remedy: `check that the server is up, its cable and the switch, and that no firewall in between drops TCP port ${port}`,
       };
     case 'EHOSTUNREACH':
       return {
-        what: `Nobody with address ${address} answers on the link of ${device}`,
+        what: `No machine with address ${address} answers on the link of ${device}`,
         remedy: `check the address, that the server's interface is up, its cable, that both are in one VLAN, and that no firewall rejects TCP port ${port}`,
       };
     case 'ENETUNREACH':
       return {
         what: `No route from ${local} to ${address}`,
-        remedy: `put both into one subnet, or add a route to ${address} by the router of ${device}`,
+        remedy: `put both into one subnet, or add a route to ${address} through the router of ${device}`,
       };
     case 'EACCES':
     case 'EPERM':
-      return { what: `This machine forbids to connect (${errno})`, remedy: 'look at its firewall: nft list ruleset, iptables -S' };
+      return { what: `This machine forbids the connection (${errno})`, remedy: 'check its firewall: nft list ruleset, iptables -S' };
     default:
       return { what: `Connecting failed (${errno})`, remedy: `try it by hand: nc -s ${local} ${address} ${port}` };
   }

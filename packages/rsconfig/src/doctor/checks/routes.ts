@@ -60,7 +60,7 @@ function misledFinding(findings: FindingList, facts: DoctorFacts, ways: readonly
     return;
   }
   const network = networkOf(first.path.local, first.own.prefixLength);
-  const remedy = `these commands make each address keep to its card until the next boot (put them also where this machine sets up its network); or give the cards addresses in different subnets, as ${network} is one for ${neighbours.length} cards`;
+  const remedy = `these commands bind each address to its card until the next boot (add them to the network configuration of this machine too); or give the cards addresses in different subnets, because ${network} is the subnet of ${neighbours.length} cards`;
   findings.error(object, what, `device ${device}`, remedy, keepToCards(facts, neighbours));
 }
 
@@ -85,8 +85,8 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
   const otherwise = `or give the server an address in ${network}, the subnet of ${own.device}`;
   const remedy =
     router === undefined
-      ? `let what comes from ${path.local} go by the router of ${own.device}, with its address for ROUTER: ${commands.join('; ')}; ${otherwise}`
-      : `these commands let what comes from ${path.local} go by ${router}, the router of ${own.device}, until the next boot (put them also where this machine sets up its network); ${otherwise}`;
+      ? `route traffic from ${path.local} through the router of ${own.device}, with its address for ROUTER: ${commands.join('; ')}; ${otherwise}`
+      : `these commands route traffic from ${path.local} through ${router}, the router of ${own.device}, until the next boot (add them to the network configuration of this machine too); ${otherwise}`;
   findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
@@ -94,8 +94,9 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
-  const what = `What the server sends to ${path.local} comes in by ${arrivesBy}, not by ${own.device}, as the byte counters show`;
-  const remedy = 'let each card answer ARP for its own address only, and ask anew: that tells the server which card has the address';
+  const what = `Traffic from the server to ${path.local} arrives on ${arrivesBy}, not on ${own.device}, as the byte counters show`;
+  const remedy =
+    'make each card answer ARP for its own address only, and flush its neighbours: the next ARP request tells the server which card has the address';
   findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 

@@ -10,20 +10,20 @@ export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');
   const where = daemon.view === null ? null : `rsiod, pid ${daemon.view.pid}`;
   for (const { volume, waitsFor, sinceMs, untilMs, requests } of daemon.status?.waiting ?? []) {
-    const until = untilMs === null ? 'for ever' : `until ${formatTime(untilMs)}, then it ends with an error`;
-    const what = `${plural(requests, 'request waits', 'requests wait')} since ${formatTime(sinceMs)} for ${waitsFor}, ${until}`;
-    findings.error(`volume ${volume}`, what, where, 'mend what the findings about paths and servers name; it goes on by itself');
+    const until = untilMs === null ? 'for ever' : `until ${formatTime(untilMs)}; after that, the I/O fails`;
+    const what = `${plural(requests, 'request has', 'requests have')} been waiting since ${formatTime(sinceMs)} for ${waitsFor}, ${until}`;
+    findings.error(`volume ${volume}`, what, where, 'remedy the findings about paths and servers; the I/O then resumes by itself');
   }
   for (const { volume, sinceMs, reason } of volumes.failing) {
-    const what = `Its storage fails since ${formatTime(sinceMs)}: ${reason}`;
-    findings.error(volume, what, where, 'mend it at the server: its log (rsslogcat) names the file and what to do');
+    const what = `Its storage has been failing since ${formatTime(sinceMs)}: ${reason}`;
+    findings.error(volume, what, where, 'repair it on the server: its log (rsslogcat) names the file and what to do');
   }
   for (const { mountPoint, device } of volumes.deadMounts) {
-    const what = `The file system on ${device} is dead: the volume below it is not attached any more`;
-    const remedy = 'end what uses it, unmount it, attach the volume and mount it anew';
+    const what = `The file system on ${device} is dead because its volume is no longer attached`;
+    const remedy = 'stop the programs that use it, unmount it, attach the volume and mount it again';
     findings.error(`mount point ${mountPoint}`, what, device, remedy, [`umount -l ${quoted(mountPoint)}`]);
   }
-  if (findings.list.length === 0 && daemon.status !== null) findings.ok('volumes', 'None waits, and no storage fails');
+  if (findings.list.length === 0 && daemon.status !== null) findings.ok('volumes', 'No I/O is waiting, and no storage fails');
   return findings.list;
 }
 

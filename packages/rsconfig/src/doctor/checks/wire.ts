@@ -33,11 +33,11 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
     return;
   }
   if (goes >= own.mtuBytes) {
-    findings.ok(pathName(path), `Packets of ${own.mtuBytes} bytes go through`);
+    findings.ok(pathName(path), `Packets of ${own.mtuBytes} bytes get through`);
     return;
   }
-  const what = `Packets of ${own.mtuBytes} bytes, the MTU of ${own.device}, do not get through; of ${goes} bytes they do`;
-  const remedy = `set the same MTU on the server's card and every switch between, or lower that of ${own.device}`;
+  const what = `Packets of ${own.mtuBytes} bytes, the MTU of ${own.device}, do not get through; packets of ${goes} bytes do`;
+  const remedy = `set the same MTU on the server's card and every switch in between, or lower that of ${own.device}`;
   findings.warning(pathName(path), what, `device ${own.device}`, remedy, [`ip link set dev ${own.device} mtu ${goes}`]);
 }
 
@@ -46,15 +46,15 @@ function agreedSize(findings: FindingList, path: PathFacts, device: string, ownB
   const { tcpMtuBytes, address } = path;
   if (tcpMtuBytes === null) {
     const why = address.includes(':') ? 'it is measured over IPv4 only' : `the server does not answer exploration at ${address}`;
-    findings.ok(pathName(path), `Which packets go through is not known: ${why}, and rsiod has no connection there that tells`);
+    findings.ok(pathName(path), `The usable packet size is unknown: ${why}, and rsiod has no connection there to read it from`);
     return;
   }
   if (tcpMtuBytes >= ownBytes) {
-    findings.ok(pathName(path), `Packets of ${ownBytes} bytes are what both ends have agreed on`);
+    findings.ok(pathName(path), `Both ends have agreed on packets of ${ownBytes} bytes`);
     return;
   }
-  const what = `The server's side takes packets of ${tcpMtuBytes} bytes only, the MTU of ${device} is ${ownBytes}`;
-  const remedy = `set the same MTU on the server's card and every switch between, or lower that of ${device}`;
+  const what = `The server's side accepts only packets of ${tcpMtuBytes} bytes, but the MTU of ${device} is ${ownBytes}`;
+  const remedy = `set the same MTU on the server's card and every switch in between, or lower that of ${device}`;
   findings.warning(pathName(path), what, `device ${device}`, remedy, [`ip link set dev ${device} mtu ${tcpMtuBytes}`]);
 }
 

@@ -59,7 +59,7 @@ export interface MachineFacts {
 export interface SilentAddress {
   readonly device: string;
   readonly address: string;
-  /** false: the device is switched off. */
+  /** false: the device is down. */
   readonly isUp: boolean;
 }
 

@@ -42,7 +42,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: 
   const configured = configuredPairs(config, locals);
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
-  await tryAll(learned, 'that the servers told of');
+  await tryAll(learned, 'that the servers reported');
   // An interface without a [server] section on its subnet has a path all the same when the server has an interface there.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
