@@ -174,7 +174,7 @@ it('fault: rsiod does not run; once it runs, it has an older file', async () => 
   const later = await faults(true);
   expect(later.code).toBe(0);
   expect(later.found).toMatchObject([{ severity: 'warning', object: 'rsiod', commands: [`rsconfig --root ${client.root} reload`] }]);
-  expect(later.found[0]?.what).toContain('It works with an older file');
+  expect(later.found[0]?.what).toContain('It uses an older version of the file');
 });
 
 it('fault: other users may control rsiod', async () => {
