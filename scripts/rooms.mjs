@@ -1,5 +1,5 @@
 // The rules of the house as pure functions over the sources: which package and which layer may import which, no circles between files or
-// between folders (imports of types count), and no crowded folder. Leaves reading the files, and printing, to tidy.mjs.
+// between folders (imports of types count), and no crowded folder. In test/ the rules for folders apply. Leaves reading the files, and printing, to tidy.mjs.
 // Invariant: a folder that no table names is a finding, so that a new layer is placed on purpose.
 
 import { dirname, join } from 'node:path/posix';
@@ -41,6 +41,11 @@ export function isProduct(path) {
   return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
 }
 
+/** Whether a file is used by tests of more than one package: it is in test/ and no test itself. */
+function isTestSupport(path) {
+  return /^test\/.+\.ts$/.test(path) && !path.endsWith('.test.ts');
+}
+
 /** The files that a source imports, types included, as paths from the root. Packages of others are left out. */
 export function importsOf(path, text) {
   return [...text.matchAll(IMPORT)].flatMap(([, specifier]) => {
@@ -50,11 +55,21 @@ export function importsOf(path, text) {
   });
 }
 
-/** Problems of all production files together, as `{path, text}`. `sources`: a Map from path to text; other files are not looked at. */
+/** Problems of all production files together, and of all folders of test/, as `{path, text}`. `sources`: a Map from path to text; other files are not looked at. */
 export function roomProblems(sources) {
   const imports = new Map();
-  for (const [path, text] of sources) if (isProduct(path)) imports.set(path, importsOf(path, text));
-  return [...layerProblems(imports), ...crowdedFolders([...imports.keys()]), ...circleProblems(imports)];
+  const ofTests = new Map();
+  for (const [path, text] of sources) {
+    if (isProduct(path)) imports.set(path, importsOf(path, text));
+    else if (isTestSupport(path)) ofTests.set(path, importsOf(path, text));
+  }
+  return [
+    ...layerProblems(imports),
+    ...crowdedFolders([...imports.keys(), ...ofTests.keys()]),
+    ...fileCircles(imports),
+    ...folderCircles(imports),
+    ...folderCircles(ofTests),
+  ];
 }
 
 function* layerProblems(imports) {
@@ -98,10 +113,13 @@ function* crowdedFolders(paths) {
   }
 }
 
-function* circleProblems(imports) {
+function* fileCircles(imports) {
   for (const circle of circles(imports)) {
     yield { path: circle[0], text: `These files import each other in a circle (types count): ${circle.join(', ')}` };
   }
+}
+
+function* folderCircles(imports) {
   const folders = new Map();
   for (const [path, targets] of imports) {
     const from = dirname(path);

@@ -96,6 +96,16 @@ test('more than twelve files beside each other are refused', () => {
   expect(found(tree(13))).toEqual([expect.stringContaining('13 files beside each other')]);
 });
 
+test('folders of test/: no circle, and not more than twelve files beside tests; files may import each other', () => {
+  const tree = { 'test/sim/x/a.ts': ['./b.ts', '../y/c.ts'], 'test/sim/x/b.ts': ['./a.ts'], 'test/sim/y/c.ts': [] };
+  expect(found(tree)).toEqual([]);
+  expect(found({ ...tree, 'test/sim/y/c.test.ts': ['../x/a.ts'] })).toEqual([]);
+  expect(found({ ...tree, 'test/sim/y/d.ts': ['../x/b.ts'] })).toEqual([expect.stringMatching(/folders.*test\/sim\/x, test\/sim\/y$/)]);
+  const files = (count, ending) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`test/fuzz/a${index}${ending}`, []]));
+  expect(found({ ...files(12, '.ts'), ...files(30, '.test.ts') })).toEqual([]);
+  expect(found(files(13, '.ts'))).toEqual([expect.stringContaining('13 files beside each other')]);
+});
+
 test('circles: none in a tree, each once, a node that imports itself is none', () => {
   const graph = (text) => new Map(text.split(' ').map((one) => [one[0], [...one.slice(1)]]));
   expect(circles(graph('abc bc c'))).toEqual([]);
