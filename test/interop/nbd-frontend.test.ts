@@ -1,11 +1,11 @@
-// The NBD door alone, over a volume in memory, against NBD clients that nobody here wrote. The oracles: what those programs say, and the
+// The NBD frontend alone, over a volume in memory, against NBD clients that nobody here wrote. The oracles: what those programs say, and the
 // volume's own content and record of what it was asked. Leaves volumes behind real servers to nbd-programs.test.ts.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
-import { NbdDoor } from '@rsio/rsiod/frontends/nbd/nbd-frontend';
+import { NbdFrontend } from '@rsio/rsiod/frontends/nbd/nbd-frontend';
 import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { needFio, needTool, run, runWell } from '../support/programs/programs.ts';
@@ -13,7 +13,7 @@ import { needFio, needTool, run, runWell } from '../support/programs/programs.ts
 const MIB = 1024 * 1024;
 
 let folder: string;
-let door: NbdDoor;
+let frontend: NbdFrontend;
 let oracle: MemoryVolume;
 let archive: MemoryVolume;
 
@@ -22,13 +22,21 @@ beforeEach(async () => {
   oracle = new MemoryVolume({ sizeBytes: 16 * MIB });
   archive = new MemoryVolume({ name: 'archive', universe: 1, readonly: true, sizeBytes: 8 * MIB, blockSizeBytes: 4096 });
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  door = new NbdDoor({ socketPath: join(folder, 'nbd'), group: null, volumes: { list: () => [oracle, archive] }, log, clock: systemClock });
-  await door.start();
+  frontend = new NbdFrontend({
+    socketPath: join(folder, 'nbd'),
+    group: null,
+    attached: () => [oracle, archive],
+    mayExport: () => true,
+    log,
+    clock: systemClock,
+  });
+  await frontend.start();
+  for (const volume of [oracle, archive]) await frontend.show(volume);
 });
 
 afterEach(async () => {
-  await door.stop();
-  const left = door.buffersInUse;
+  await frontend.close();
+  const left = frontend.buffersInUse;
   rmSync(folder, { recursive: true, force: true });
   expect(left).toBe(0);
 });
@@ -82,7 +90,7 @@ it('nbdinfo maps allocation', async (context) => {
     buffer: Buffer.alloc(MIB, 1),
     bufferOffset: 0,
     fua: false,
-    keepAllocated: false,
+    mustKeepAllocated: false,
     done: () => {},
   });
   const map = JSON.parse(await tool('nbdinfo', '--map', '--json', uri('oracle'))) as { offset: number; length: number; type: number }[];

@@ -24,19 +24,19 @@ import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments, stallOf } from './attachments/attachments.ts';
 import { isSameLogin } from './reload/config-changes.ts';
 import { controlHandlers } from './control/control-handlers.ts';
-import { Devices } from './frontends/devices/devices.ts';
-import type { DoorVolume } from './volumes/frontend-volume.ts';
+import { DeviceFrontend } from './frontends/devices/devices.ts';
+import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
 import { deviceFacts } from './frontends/system/device-facts.ts';
-import { NbdDoor } from './frontends/nbd/nbd-frontend.ts';
+import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import type { Identity } from './network/identity.ts';
-import { KeptDevices, type LeftDevice } from './keeper/kept-devices.ts';
+import { KeptDevices } from './keeper/kept-devices.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
-import type { KeeperLink, Legacy } from './keeper/keeper-link.ts';
-import { letAllGo } from './keeper/device-release.ts';
+import type { KeeperLink, Inheritance } from './keeper/keeper-link.ts';
+import { Frontends } from './frontends/frontends.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
-import { outOfReach } from './network/unreachable-servers.ts';
+import { unreachableServers } from './network/unreachable-servers.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
-import { Notices } from './control/notifications.ts';
+import { Notifications } from './control/notifications.ts';
 import { labelOf } from './attachments/offers.ts';
 import { PathProbes } from './control/path-probes.ts';
 import { reloadConfig } from './reload/reloader.ts';
@@ -45,7 +45,6 @@ import type { InterfaceEvent } from './sys/interface-table.ts';
 import type { Server } from './network/server.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
-import type { ShownAs } from './control/views.ts';
 import type { Volume } from './volumes/volume.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 
@@ -60,11 +59,11 @@ export interface ClientDaemonOptions {
   /** A sentence for whoever started the daemon. */
   readonly warn: (sentence: string) => void;
   /** By which devices outlive this process, and what the one before has left; null: they do not. */
-  readonly keeper: { readonly link: KeeperLink; readonly legacy: Legacy } | null;
+  readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
   /** Why this machine can have no keeper; null: it can. */
   readonly keeperLack: string | null;
   /** Ends this process, after `handOver`, so that its keeper starts another one. */
-  readonly beginAnew: () => Promise<void>;
+  readonly restart: () => Promise<void>;
   /** Ends this process as SIGTERM does. */
   readonly stop: () => void;
 }
@@ -76,51 +75,33 @@ export class ClientDaemon {
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
   private readonly attached: AttachedList<Volume>;
-  private readonly door: NbdDoor;
-  private readonly kept: KeptDevices;
-  private readonly devices: Devices;
-  private readonly notices: Notices;
+  private readonly frontends: Frontends;
+  private readonly notifications: Notifications;
   private readonly ports: NamespacePorts;
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
   private configuredMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'begins anew' | 'ending' = 'starting';
-  private reloadAsked = false;
+  private isReloadRequested = false;
   /** Ends also when its devices are in use. */
   private isForced = false;
 
   constructor(options: ClientDaemonOptions) {
-    const { config, paths, identity, clock, log, keeper } = options;
+    const { config, paths, identity, clock, log } = options;
     this.options = options;
     this.configuredMs = clock.wallMs();
-    this.notices = new Notices(log, clock);
+    this.notifications = new Notifications(log, clock);
     this.config = config;
     this.locals = this.localsOf(config);
-    this.kept = new KeptDevices(keeper?.link ?? null, keeper?.legacy ?? null, log);
-    this.devices = new Devices({
-      clock,
-      log,
-      ...paths,
-      kept: this.kept,
-      facts: () => deviceFacts(paths.root),
-      wish: (volume) => this.wishFor(volume),
-      stallOf: ({ namespace, name }) => {
-        const found = this.config.namespaces.find((one) => one.name === namespace);
-        return found === undefined ? 'forever' : stallOf(found, name);
-      },
-      label: labelOf,
-      tell: (volume, sentence) => this.tellLoss(volume, sentence),
-    });
+    this.frontends = this.makeFrontends();
     this.attachments = new Attachments({
       clock,
       log,
       namespaces: () => this.namespaces,
-      doors: () => [this.door],
-      devices: this.devices,
-      deviceOf: (volume) => this.deviceOf(volume),
-      stalled: (volume, word) => this.notices.stalled(volume, word),
-      cut: (volume, sentence) => this.notices.cut(volume, sentence),
+      frontends: this.frontends,
+      stalled: (volume, word) => this.notifications.stalled(volume, word),
+      cut: (volume, sentence) => this.notifications.cut(volume, sentence),
     });
     this.attachments.logTotal.limitBytes = config.logTotalBytes;
     this.attached = new AttachedList({
@@ -130,18 +111,8 @@ export class ClientDaemon {
       boot: identity.boot,
       attachments: this.attachments,
       serverOf: (volume) => this.serverOf(volume),
-      letGo: async (volume, why, force) => {
-        const left = this.kept.leftOf(volume);
-        if (left !== null) await this.devices.letGo(left, why, force);
-      },
-      note: (...words) => this.notices.add(...words),
-    });
-    this.door = new NbdDoor({
-      socketPath: paths.nbdSocket,
-      group: config.nbdGroup,
-      volumes: { list: () => this.attachments.shown },
-      log,
-      clock,
+      release: async (...volume) => await this.frontends.release(...volume),
+      note: (...words) => this.notifications.add(...words),
     });
     this.watcher = new InterfaceWatcher(
       this.locals.map(({ address }) => address),
@@ -158,24 +129,23 @@ export class ClientDaemon {
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
     await this.attached.load(warn);
-    await this.devices.clean();
-    await this.door.start();
+    await this.frontends.start();
     try {
       this.control = await startControlServer(paths.controlSocket, this.handlers(), log);
     } catch (error) {
-      await this.door.stop();
+      await this.frontends.close();
       throw error;
     }
     this.watcher.start();
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
-    if (this.reloadAsked) this.hangUp();
-    this.sayUnreached(warn);
+    if (this.isReloadRequested) this.hangUp();
+    this.reportUnreached(warn);
     await this.firstContact();
     await this.attachAgain(true);
-    await this.letGoUnknown();
+    await this.releaseUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
-    for (const { config, tried } of this.namespaces) outOfReach(config.name, tried).forEach(warn);
+    for (const { config, tried } of this.namespaces) unreachableServers(config.name, tried).forEach(warn);
   }
 
   /**
@@ -186,15 +156,14 @@ export class ClientDaemon {
     const { clock, log } = this.options;
     this.attached.stop();
     this.watcher.stop();
-    await this.door.stop();
-    this.devices.pause();
+    await this.frontends.handOver();
     await flushAll(this.attachments.list, clock, log);
     await this.control?.close();
   }
 
   /** Why this daemon does not end, when somebody uses its devices and nobody forces it. */
   async refusal(): Promise<string | null> {
-    return this.isForced ? null : await whyInUse([...this.attachments.list, ...this.devices.standIns], this.devices);
+    return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
 
   /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
@@ -202,10 +171,10 @@ export class ClientDaemon {
     this.state = 'ending';
     this.attached.stop();
     this.watcher.stop();
-    await this.door.stop();
-    const left = letAllGo([...this.kept.left], 'rsiod ends', { ...this.options, devices: this.devices });
+    await this.frontends.close();
+    const left = this.frontends.releaseLeft('rsiod ends', () => false);
     await Promise.all([this.attachments.stop(), left]);
-    await this.devices.end();
+    await this.frontends.stop();
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
     await this.control?.close();
   }
@@ -214,7 +183,7 @@ export class ClientDaemon {
   hangUp(): void {
     this.options.log.reopen();
     // What the daemon began with counts until it is running.
-    if (this.state === 'starting') this.reloadAsked = true;
+    if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {
       this.reload();
@@ -243,7 +212,7 @@ export class ClientDaemon {
       },
       obstacles: (next) => [this.unkept(next).obstacle].filter((sentence) => sentence !== null),
       take: (next) => this.take(next),
-      note: (...words) => this.notices.add(...words),
+      note: (...words) => this.notifications.add(...words),
     });
   }
 
@@ -266,7 +235,7 @@ export class ClientDaemon {
       else namespace.start();
     }
     this.watcher.watch(this.locals.map(({ address }) => address));
-    this.sayUnreached((sentence) => log.warn(sentence));
+    this.reportUnreached((sentence) => log.warn(sentence));
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.attachments.configurationChanged();
@@ -281,16 +250,15 @@ export class ClientDaemon {
   }
 
   /** Devices of volumes that were just being attached, or detached, when the process before ended. */
-  private async letGoUnknown(): Promise<void> {
-    const isAwaited = ({ note }: LeftDevice): boolean =>
-      this.attached.awaited.some((one) => labelOf(one) === labelOf(note) && one.id === note.id);
-    const unknown = this.kept.left.filter((device) => !isAwaited(device));
-    await letAllGo(unknown, 'its volume was not attached', { ...this.options, devices: this.devices });
+  private async releaseUnknown(): Promise<void> {
+    const isAwaited = (volume: VolumeIdentity): boolean =>
+      this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
+    await this.frontends.releaseLeft('its volume was not attached', isAwaited);
   }
 
-  private tellLoss(volume: Pick<DoorVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string): void {
+  private reportLoss(volume: Pick<FrontendVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string): void {
     this.options.warn(sentence);
-    if (volume !== null) this.notices.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
+    if (volume !== null) this.notifications.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
   }
 
   private pathProbes(): PathProbes {
@@ -315,7 +283,7 @@ export class ClientDaemon {
   }
 
   /** Sections that no path leads to: nobody could say why they stay silent. */
-  private sayUnreached(say: (sentence: string) => void): void {
+  private reportUnreached(say: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
       for (const { name, address, position, reason } of leftOut)
         if (position !== null) say(`Server section ${name} (${address}): ${reason}`);
@@ -331,26 +299,39 @@ export class ClientDaemon {
   }
 
   /** Of `[volume]`, else of the namespace. */
-  private wishFor({ namespace: label, name }: DoorVolume): { choice: DeviceChoice; path: string | null } {
+  private wishFor({ namespace: label, name }: FrontendVolume): { choice: DeviceChoice; path: string | null } {
     const namespace = this.config.namespaces.find((one) => one.name === label);
     const own = namespace?.volumes.find((one) => one.name === name);
     return { choice: own?.device ?? namespace?.device ?? 'auto', path: own?.path ?? null };
   }
 
-  private nbdUriOf(volume: Volume): string {
-    const universe = volume.universe === 0 ? '' : `@${volume.universe}`;
-    return `nbd+unix:///${volume.namespace}/${volume.name}${universe}?socket=${this.options.paths.nbdSocket}`;
-  }
-
-  private deviceOf(volume: Volume): string | null {
-    const devices = this.devices.of(volume);
-    if (devices !== null) return devices.block ?? devices.raw;
-    return this.wishFor(volume).choice === 'none' ? null : this.nbdUriOf(volume);
-  }
-
-  private shownAs(volume: Volume): ShownAs {
-    const devices = this.devices.of(volume);
-    return { raw: devices?.raw ?? null, block: devices?.block ?? (this.deviceOf(volume) === null ? null : this.nbdUriOf(volume)) };
+  /** The only place that knows the frontends by name. The first one names a volume's device. */
+  private makeFrontends(): Frontends {
+    const { config, paths, clock, log, keeper } = this.options;
+    const devices = new DeviceFrontend({
+      clock,
+      log,
+      ...paths,
+      kept: new KeptDevices(keeper?.link ?? null, keeper?.inheritance ?? null, log),
+      facts: () => deviceFacts(paths.root),
+      wish: (volume) => this.wishFor(volume),
+      stallOf: ({ namespace, name }) => {
+        const found = this.config.namespaces.find((one) => one.name === namespace);
+        return found === undefined ? 'forever' : stallOf(found, name);
+      },
+      label: labelOf,
+      events: { dataLost: (volume, message) => this.reportLoss(volume, message) },
+    });
+    const nbd = new NbdFrontend({
+      socketPath: paths.nbdSocket,
+      group: config.nbdGroup,
+      attached: () => this.attachments.list,
+      // A volume that got its devices before the configuration said `none` is exported as long as it has them.
+      mayExport: (volume) => this.wishFor(volume).choice !== 'none' || devices.shownAs(volume) !== null,
+      log,
+      clock,
+    });
+    return new Frontends([devices, nbd]);
   }
 
   /** Until every candidate has come to something, and every server met has shown its list, or time is up. */
@@ -363,7 +344,7 @@ export class ClientDaemon {
   }
 
   private interfaceChanged(event: InterfaceEvent): void {
-    this.notices.interfaceChanged(event);
+    this.notifications.interfaceChanged(event);
     // An address that has come may be on another subnet than was known.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
@@ -375,7 +356,7 @@ export class ClientDaemon {
 
   private namespacePorts(): NamespacePorts {
     const { clock, log } = this.options;
-    const { notices } = this;
+    const { notifications: notices } = this;
     return {
       clock,
       log,
@@ -392,7 +373,8 @@ export class ClientDaemon {
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment);
           notices.opened(server, attachment, again, newLife);
-          for (const volume of newLife ? this.attachments.list : []) if (volume.attachment === attachment) this.devices.changed(volume);
+          for (const volume of newLife ? this.attachments.list : [])
+            if (volume.attachment === attachment) this.frontends.incarnationChanged(volume);
         },
         openFailed: (server, attachment, status, sentence) => {
           notices.openFailed(server, attachment, sentence);
@@ -402,7 +384,7 @@ export class ClientDaemon {
         openWaits: (...words) => notices.openWaits(...words),
         grown: (server, attachment, fromBytes) => {
           notices.grown(server, attachment, fromBytes);
-          for (const volume of this.attachments.list) if (volume.attachment === attachment) void this.devices.grown(volume);
+          for (const volume of this.attachments.list) if (volume.attachment === attachment) void this.frontends.grown(volume);
         },
       },
     };
@@ -410,18 +392,18 @@ export class ClientDaemon {
 
   private handlers(): ControlHandlers {
     const { clock, beganMs } = this.options;
-    const { attachments, attached, notices, probes } = this;
+    const { attachments, attached, notifications: notices, probes } = this;
     return controlHandlers({
       clock,
       beganMs,
       attachments,
       attached,
-      notices,
+      notifications: notices,
       probes,
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
-      shownAs: (volume) => this.shownAs(volume),
+      frontends: this.frontends,
       reload: () => this.reload(),
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
@@ -436,7 +418,7 @@ export class ClientDaemon {
     if (this.options.keeper === null)
       throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
     this.state = 'begins anew';
-    this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.beginAnew());
+    this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }
 
   /** Behind the answer to who asked for it. Throws E_IN_USE. */

@@ -61,8 +61,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     process.exit(1);
   };
   const link = above === null ? null : new KeeperLink(above.fd, { clock: systemClock, lost });
-  const keeper = link === null ? null : { link, legacy: await link.begun() };
-  const { life = 1, why = '' } = keeper?.legacy ?? {};
+  const keeper = link === null ? null : { link, inheritance: await link.begun() };
+  const { life = 1, why = '' } = keeper?.inheritance ?? {};
   if (life > 1) log.warn(`Begins anew, for the ${life - 1}. time: the process before has ended (${why})`);
   const identity = await nextIdentity(paths.stateDir);
   let isStopping = false;
@@ -88,7 +88,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     warn,
     keeper,
     keeperLack,
-    beginAnew,
+    restart: beginAnew,
     stop,
   });
   const service = {

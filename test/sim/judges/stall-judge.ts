@@ -3,7 +3,7 @@
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
-import type { StallWord } from '@rsio/rsiod/volumes/stall';
+import type { StallEvent } from '@rsio/rsiod/volumes/stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
 /** Between two looks, and a timer's delay. */
@@ -27,7 +27,7 @@ export class StallJudge {
     this.haltedSinceMs = null;
   }
 
-  said(word: StallWord, nowMs: number): void {
+  said(word: StallEvent, nowMs: number): void {
     if (word === 'waits') this.waitsSinceMs = nowMs;
     else if (word === 'goes-on') this.forget();
   }

@@ -15,7 +15,7 @@ import { Attachments } from '@rsio/rsiod/attachments/attachments';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
 import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
-import { noDevices } from '@rsio/rsiod/testing/no-devices';
+import { Frontends } from '@rsio/rsiod/frontends/frontends';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
@@ -219,9 +219,7 @@ export class SimClient {
       clock: process,
       log: NO_LOG,
       namespaces: () => [namespace],
-      doors: () => [],
-      devices: noDevices,
-      deviceOf: () => null,
+      frontends: new Frontends([]),
       cut: () => undefined,
       stalled: (volume, word) => {
         // A server that is slow is waited for, and what its storage answers is the request's: the judge has nothing to say to that.

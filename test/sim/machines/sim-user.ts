@@ -8,7 +8,7 @@ import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
-import type { StallWord } from '@rsio/rsiod/volumes/stall';
+import type { StallEvent } from '@rsio/rsiod/volumes/stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { Oracle, ReadTicket } from '../judges/oracle.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
@@ -59,7 +59,7 @@ class UserIo implements VolumeIo {
   buffer: Buffer = Buffer.alloc(0);
   bufferOffset = 0;
   fua = false;
-  keepAllocated = false;
+  mustKeepAllocated = false;
   number = 0;
   ticket: ReadTicket = new Uint32Array(0);
   submittedMs = 0;
@@ -274,7 +274,7 @@ export class SimUser {
   }
 
   /** The stall policy's word on its volume. */
-  stalled(word: StallWord): void {
+  stalled(word: StallEvent): void {
     this.trace.note(EVENT.STALL, this.id, word.length, 0);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
     this.stall.said(word, this.clock.monotonicMs());
@@ -426,7 +426,7 @@ export class SimUser {
     const room = random.chance(0.5) ? Math.min(32, this.oracle.sectors - count) : this.oracle.sectors - count;
     const lba = io.op === 'flush' ? 0 : random.int(0, room);
     io.fua = io.op === 'write' && random.chance(0.1);
-    io.keepAllocated = io.op === 'zero' && random.chance(0.5);
+    io.mustKeepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
     // A change is looked at before it is answered: what has been seen of it must not be gone later.
     const seen = io.op === 'read' && random.chance(0.3) ? [...this.out].find(({ number }) => number > 0) : undefined;

@@ -7,17 +7,17 @@ import type { VolumeOverride } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import { type Ask, asksReadonly, refuseOtherMode } from './attach-request.ts';
+import { type AttachRequest, wantsReadonly, refuseOtherMode } from './attach-request.ts';
 
-const READ_WRITE: Ask = { readOnly: false, take: TAKE.NO, by: 'name' };
-const READ_ONLY: Ask = { ...READ_WRITE, readOnly: true };
+const READ_WRITE: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'name' };
+const READ_ONLY: AttachRequest = { ...READ_WRITE, readOnly: true };
 
 function override(readonly: string): VolumeOverride | undefined {
   const text = smallRscltcfg('', `[volume oracle]\nreadonly = ${readonly}\n`);
   return parseRscltConfig(text, 'rscltcfg').namespaces[0]?.volumes[0];
 }
 
-function refusal(isReadonly: boolean, ask: Ask, of?: VolumeOverride): string | null {
+function refusal(isReadonly: boolean, ask: AttachRequest, of?: VolumeOverride): string | null {
   try {
     refuseOtherMode('osl:oracle@0', isReadonly, ask, of);
     return null;
@@ -48,7 +48,7 @@ describe('what is attached', () => {
 });
 
 it('what was attached before comes back in its mode, whatever the configuration says by now', () => {
-  expect(asksReadonly({ ...READ_WRITE, by: 'before' }, override('yes'))).toBe(false);
-  expect(asksReadonly({ ...READ_ONLY, by: 'before' }, override('no'))).toBe(true);
-  expect(asksReadonly(READ_WRITE, override('yes'))).toBe(true);
+  expect(wantsReadonly({ ...READ_WRITE, by: 'before' }, override('yes'))).toBe(false);
+  expect(wantsReadonly({ ...READ_ONLY, by: 'before' }, override('no'))).toBe(true);
+  expect(wantsReadonly(READ_WRITE, override('yes'))).toBe(true);
 });

@@ -5,7 +5,7 @@ import type { VolumeOverride } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
 
-export interface Ask {
+export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
@@ -15,18 +15,18 @@ export interface Ask {
   readonly by: 'name' | 'any' | 'before';
 }
 
-export function isSameAsk(one: Ask, other: Ask): boolean {
+export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean {
   return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
 }
 
 /** Whether the OPEN is to ask for reading alone. */
-export function asksReadonly({ readOnly, by }: Ask, override: VolumeOverride | undefined): boolean {
+export function wantsReadonly({ readOnly, by }: AttachRequest, override: VolumeOverride | undefined): boolean {
   return readOnly || (by !== 'before' && override?.readonly === true);
 }
 
 /** Throws E_IN_USE when a volume that is attached was asked for another way. `isReadonly`: how the attached one was asked for. */
-export function refuseOtherMode(label: string, isReadonly: boolean, ask: Ask, override: VolumeOverride | undefined): void {
-  const wanted = asksReadonly(ask, override);
+export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, override: VolumeOverride | undefined): void {
+  const wanted = wantsReadonly(ask, override);
   const matters = ask.by === 'name' || ask.readOnly;
   if (!matters || wanted === isReadonly) return;
   const now = isReadonly ? 'read-only' : 'read-write';

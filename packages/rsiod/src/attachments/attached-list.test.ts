@@ -18,11 +18,11 @@ interface TestVolume {
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  readonly asksReadonly: boolean;
+  readonly wantsReadonly: boolean;
 }
 
 function volume(name: string, id = `id-${name}`, namespace = 'osl'): TestVolume {
-  return { namespace, name, universe: 0, id, asksReadonly: false };
+  return { namespace, name, universe: 0, id, wantsReadonly: false };
 }
 
 let folder: string;
@@ -64,7 +64,7 @@ class Life {
         const serverid = this.offered.find((one) => one.volume.id === id)?.serverid ?? 1;
         return { serverid, name: `big-${serverid}` };
       },
-      letGo: ({ name }, why, force) => {
+      release: ({ name }, why, force) => {
         if (this.usedDevices.has(name) && !force) return Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
         this.letGo.push(`${name}: ${why}`);
         return Promise.resolve();
@@ -91,7 +91,7 @@ class Life {
   }
 
   get labels(): string[] {
-    return this.list.map((one) => `${labelOf(one)} ${one.id}${one.asksReadonly ? ' readonly' : ''}`);
+    return this.list.map((one) => `${labelOf(one)} ${one.id}${one.wantsReadonly ? ' readonly' : ''}`);
   }
 
   async attach(names: readonly string[], readOnly: boolean, server: string | null): Promise<AttachOutcome[]> {
@@ -102,7 +102,7 @@ class Life {
       const found = this.offered.find((one) => labelOf(one.volume) === name && (server === null || server === `big-${one.serverid}`));
       const error = code === null ? null : { code, message: `It cannot (${code})` };
       if (error === null && found !== undefined) {
-        this.list.push({ ...found.volume, asksReadonly: readOnly });
+        this.list.push({ ...found.volume, wantsReadonly: readOnly });
         this.detached.delete(`${name} ${found.volume.id}`);
       }
       return { volume: name, done: error === null, already: false, device: null, error };

@@ -18,7 +18,7 @@ type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
   /** How it was asked for, and is to be again. */
-  readonly asksReadonly: boolean;
+  readonly wantsReadonly: boolean;
 }
 
 interface Offered extends Offer {
@@ -48,7 +48,7 @@ export interface AttachedListPorts<V extends Attached> {
    * Devices that a process before this one has left of a volume that is not to be attached again are taken away. Without `force` throws
    * E_IN_USE when somebody uses them.
    */
-  letGo(volume: Listed, why: string, force: boolean): Promise<void>;
+  release(volume: Listed, why: string, force: boolean): Promise<void>;
   /** An event. */
   note(object: string, from: string, to: string, reason: string): void;
 }
@@ -181,8 +181,8 @@ export class AttachedList<V extends Attached> {
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
       if (error !== null) {
-        this.say(one, 'given-up', `${error.message}: it is not attached again by itself`);
-        await this.ports.letGo(one, error.message, true);
+        this.report(one, 'given-up', `${error.message}: it is not attached again by itself`);
+        await this.ports.release(one, error.message, true);
       }
       this.hasChanged = true;
       return;
@@ -195,10 +195,10 @@ export class AttachedList<V extends Attached> {
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
-    if (reason !== `Server ${one.server} is not in reach`) this.say(one, 'awaited', reason);
+    if (reason !== `Server ${one.server} is not in reach`) this.report(one, 'awaited', reason);
   }
 
-  private say(one: KeptVolume, to: string, reason: string): void {
+  private report(one: KeptVolume, to: string, reason: string): void {
     this.ports.note(`volume ${labelOf(one)}`, 'attached before', to, reason);
     this.ports.log.warn(`${labelOf(one)}, attached before this daemon was started: ${reason}`);
   }
@@ -209,7 +209,7 @@ export class AttachedList<V extends Attached> {
       const one = this.awaitedOf(name);
       if (one === null) return (await attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
       const label = labelOf(one);
-      await this.ports.letGo(one, 'detached by rsconfig -d', force);
+      await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       attachments.detached.add(`${label} ${one.id}`);
       // It may be attached at this very moment.
@@ -238,7 +238,7 @@ export class AttachedList<V extends Attached> {
     const { boot, attachments } = this.ports;
     const attached = attachments.list.flatMap((volume): KeptVolume[] => {
       const server = this.ports.serverOf(volume);
-      const { namespace, name, universe, id, asksReadonly } = volume;
+      const { namespace, name, universe, id, wantsReadonly: asksReadonly } = volume;
       return server === null
         ? []
         : [{ namespace, name, universe, id, readonly: asksReadonly, serverid: server.serverid, server: server.name }];

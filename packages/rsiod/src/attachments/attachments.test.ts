@@ -27,9 +27,9 @@ import { describe, expect, test } from 'vitest';
 import { Attachments } from './attachments.ts';
 import type { VolumeIo } from '../volumes/frontend-volume.ts';
 import { Namespace } from '../network/namespace.ts';
-import { Notices } from '../control/notifications.ts';
-import { noDevices } from '../testing/no-devices.ts';
-import { attachmentView, stallNotice } from '../control/views.ts';
+import { Notifications } from '../control/notifications.ts';
+import { Frontends } from '../frontends/frontends.ts';
+import { attachmentView, stallNotification } from '../control/views.ts';
 
 const MIB = 1 << 20;
 const EMPTY = Buffer.alloc(0);
@@ -41,7 +41,7 @@ class Scene {
   readonly random = new SeededRandom(1);
   readonly scripted = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
-  readonly notices = new Notices(quietLog, this.clock);
+  readonly notices = new Notifications(quietLog, this.clock);
   readonly namespace: Namespace;
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
@@ -60,11 +60,9 @@ class Scene {
       clock,
       log: quietLog,
       namespaces: () => [this.namespace],
-      doors: () => [],
-      devices: noDevices,
-      deviceOf: () => 'device',
+      frontends: new Frontends([]),
       stalled: (volume, word) => {
-        this.stalls.push(stallNotice(volume, word, clock).to);
+        this.stalls.push(stallNotification(volume, word, clock).to);
         if (word.startsWith('storage')) notices.stalled(volume, word);
       },
       cut: (volume, sentence) => notices.cut(volume, sentence),
@@ -156,7 +154,7 @@ class Scene {
       buffer: Buffer.alloc(blocks * 512),
       bufferOffset: 0,
       fua: false,
-      keepAllocated: false,
+      mustKeepAllocated: false,
       done: (status) => statuses.push(status),
     };
     volume!.submit(io);
@@ -465,7 +463,7 @@ describe('a server that says that it is there and slow', () => {
   test('is waited for past the stall, and what it said is told', async () => {
     const { scene, statuses, welcome } = await refused('refuse');
     expect([statuses, scene.stalls]).toEqual([[], ['waiting']]);
-    expect(scene.attachments.list[0]!.stall.serverWord).toContain(SLOW);
+    expect(scene.attachments.list[0]!.stall.serverMessage).toContain(SLOW);
     welcome();
     await scene.pass(STALL);
     await scene.grant(7);

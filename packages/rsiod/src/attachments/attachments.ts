@@ -16,8 +16,9 @@ import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { type Ask, asksReadonly, isSameAsk, refuseOtherMode } from './attach-request.ts';
-import type { Door, VolumeDevices } from '../volumes/frontend-volume.ts';
+import { type AttachRequest, wantsReadonly, isSameRequest, refuseOtherMode } from './attach-request.ts';
+import { inUse } from '../frontends/frontend.ts';
+import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
 import {
   chooseVolume,
@@ -27,38 +28,34 @@ import {
   labelOf,
   nameTaken,
   type Offer,
-  serverToAsk,
+  serverFor,
   volumesOf,
-  wordsOf,
+  partsOf,
 } from './offers.ts';
 import { OfferList, type ServerOffer } from './offer-list.ts';
 import type { Server } from '../network/server.ts';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { LogTrimmer } from './log-trimmer.ts';
-import { Volume, type VolumeWord } from '../volumes/volume.ts';
+import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 
 export interface AttachmentsPorts {
   readonly clock: Clock;
   readonly log: Log;
   namespaces(): readonly Namespace[];
-  doors(): readonly Door[];
-  /** What is made for each volume. */
-  readonly devices: VolumeDevices;
-  /** The device a person uses: block node or NBD URI; null: the volume has no door. */
-  deviceOf(volume: Volume): string | null;
+  readonly frontends: Frontends;
   /** A volume's I/O waits or goes on, or what the stall policy made of it. */
-  stalled(volume: Volume, word: VolumeWord): void;
+  stalled(volume: Volume, word: VolumeEvent): void;
   /** It was detached by force, and something is lost by it. */
   cut(volume: Volume, sentence: string): void;
 }
 
 interface Opening {
-  readonly ask: Ask;
+  readonly request: AttachRequest;
   readonly volume: Promise<Volume>;
 }
 
-interface Wish {
+interface PendingOpen {
   resolve(): void;
   reject(error: RsError): void;
 }
@@ -79,7 +76,7 @@ export class Attachments {
   private readonly offerList = new OfferList();
   private readonly leaving = new Set<Volume>();
   private readonly opening = new Map<string, Opening>();
-  private readonly wishes = new Map<Attachment, Wish>();
+  private readonly pendingOpens = new Map<Attachment, PendingOpen>();
   /** Volumes that a person has detached, or another client has taken, and that were not attached again since: the start is over for them. */
   readonly detached = new Set<string>();
   /** Memory of the replay logs of all of them. */
@@ -98,18 +95,13 @@ export class Attachments {
     return this.volumes;
   }
 
-  /** Those that doors may show: attached, not being detached, not `device = none`. */
-  get shown(): Volume[] {
-    return this.volumes.filter((volume) => !this.leaving.has(volume) && this.ports.deviceOf(volume) !== null);
-  }
-
   get offers(): readonly ServerOffer[] {
     return this.offerList.of(this.ports.namespaces());
   }
 
   /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
-    const ask: Ask = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
+    const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseVolume(this.offers, name, server), ask);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
@@ -144,7 +136,7 @@ export class Attachments {
           `${choice.label} is not attached, as attach in the configuration wants, because it was detached since: rsconfig -a ${choice.label}`,
         );
     }
-    const ask: Ask = { readOnly: false, take: TAKE.NO, by: 'any' };
+    const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
     await severalAtOnce(wanted, VOLUMES_AT_ONCE, async ({ label }) => {
       const { volume, error } = await this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
@@ -192,25 +184,25 @@ export class Attachments {
   // --- told by the servers
 
   opened(attachment: Attachment): void {
-    this.wishes.get(attachment)?.resolve();
-    this.wishes.delete(attachment);
+    this.pendingOpens.get(attachment)?.resolve();
+    this.pendingOpens.delete(attachment);
   }
 
   failed(attachment: Attachment, status: number, sentence: string): void {
-    const wish = this.wishes.get(attachment);
-    this.wishes.delete(attachment);
+    const wish = this.pendingOpens.get(attachment);
+    this.pendingOpens.delete(attachment);
     if (wish !== undefined) wish.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
     // Who has it now may have written: it comes back only when a person says so.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
-      void this.ports.devices.drop(volume);
+      void this.ports.frontends.drop(volume);
     }
   }
 
   /** What a server says of a volume that it has and cannot offer. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
-    const words = wordsOf(name);
+    const words = partsOf(name);
     if (words === null) return null;
     const namespaces = this.ports.namespaces().filter(({ config }) => words.namespace === null || config.name === words.namespace);
     const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
@@ -223,36 +215,36 @@ export class Attachments {
     return said.find((sentence) => sentence !== null) ?? null;
   }
 
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: Ask): Promise<AttachOutcome> {
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: AttachRequest): Promise<AttachOutcome> {
     let label = name;
     try {
       const choice = choose();
       label = choice.label;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
-      refuseOtherMode(label, volume.asksReadonly, ask, overrideOf(volume, choice));
-      return { volume: label, done: true, already: attached !== undefined, device: this.ports.deviceOf(volume), error: null };
+      refuseOtherMode(label, volume.wantsReadonly, ask, overrideOf(volume, choice));
+      return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       return failure(label, toRsError(thrown));
     }
   }
 
   /** Whoever asks for a volume that is just being opened as he wants it waits for the same opening; else for his turn. */
-  private async openOnce(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
+  private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
     for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
-      if (isSameAsk(other.ask, ask)) return await other.volume;
+      if (isSameRequest(other.request, ask)) return await other.volume;
       const attached = await other.volume.catch(() => null);
       if (attached !== null) return attached;
     }
     const volume = this.open(choice, ask).finally(() => this.opening.delete(key));
-    this.opening.set(key, { ask, volume });
+    this.opening.set(key, { request: ask, volume });
     const opened = await volume;
     this.detached.delete(key);
     return opened;
   }
 
-  private async open(choice: Choice<ServerOffer>, ask: Ask): Promise<Volume> {
+  private async open(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const [named] = choice.offers;
     const rival = this.volumes.find((volume) => named !== undefined && isCalledLike(volume, named));
     const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
@@ -262,9 +254,9 @@ export class Attachments {
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
     const { take } = ask;
     const turn = this.turnsGiven++;
-    const offer = serverToAsk(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
+    const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
     const override = overrideOf(offer, choice);
-    const isReadonly = asksReadonly(ask, override);
+    const isReadonly = wantsReadonly(ask, override);
     const replayLog = isReadonly ? null : this.replayLogOf(override?.logSizeBytes ?? offer.config.logSizeBytes);
     const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
     const { from } = offer;
@@ -272,7 +264,7 @@ export class Attachments {
     await new Promise<void>((resolve, reject) => {
       const waitMs = take === TAKE.NO ? ATTACH_WAIT_MS : TAKE_OVER_WAIT_MS;
       const timer = clock.after(waitMs, () => {
-        this.wishes.delete(attachment);
+        this.pendingOpens.delete(attachment);
         from.opener.close(attachment, () => undefined);
         reject(
           new RsError(
@@ -285,11 +277,11 @@ export class Attachments {
         timer.cancel();
         then();
       };
-      this.wishes.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
+      this.pendingOpens.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
       from.opener.add(attachment);
     });
     const policy = stallOf(offer.config, offer.name);
-    const said = (stalled: Volume, word: VolumeWord): void => this.ports.stalled(stalled, word);
+    const said = (stalled: Volume, word: VolumeEvent): void => this.ports.stalled(stalled, word);
     const volume = new Volume(offer.config, attachment, from.trunk, clock, policy, said, () => from.name);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
@@ -302,7 +294,7 @@ export class Attachments {
   /** Without the devices that it is to have it is not attached. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
-      await this.ports.devices.show(volume);
+      await this.ports.frontends.show(volume);
     } catch (thrown) {
       if (this.volumes.includes(volume)) await this.close(volume, label, true);
       throw thrown;
@@ -337,9 +329,9 @@ export class Attachments {
   }
 
   private async close(volume: Volume, label: string, force: boolean): Promise<void> {
-    const { devices, clock } = this.ports;
-    const users = [...this.ports.doors().flatMap((door) => door.usersOf(volume)), ...(await devices.usersOf(volume))];
-    if (users.length > 0 && !force) throw new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
+    const { frontends, clock } = this.ports;
+    const users = await frontends.usersOf(volume);
+    if (users.length > 0 && !force) throw inUse(users);
     if (volume.trunk.paths.length === 0 && !force) {
       throw new RsError(
         'E_NO_PATH',
@@ -350,7 +342,7 @@ export class Attachments {
     const isReachable = volume.attachment.standing !== 'halted';
     let isFlushed = false;
     try {
-      await devices.hide(volume, force);
+      await frontends.hide(volume, force);
       if (isReachable || !force) {
         await flushForLast(volume, label, clock);
         isFlushed = true;
@@ -358,14 +350,14 @@ export class Attachments {
     } catch (error) {
       if (!force) {
         this.leaving.delete(volume);
-        await devices.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
+        await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
         throw error;
       }
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
     // What is still out could run later, over what the next attachment writes.
-    if (force) volume.giveUp();
+    if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);

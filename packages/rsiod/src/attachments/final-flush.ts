@@ -6,7 +6,8 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { DETACH_WAIT_MS, HAND_OVER_WAIT_MS } from './limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { DeviceVolume, VolumeDevices } from '../volumes/frontend-volume.ts';
+import type { Frontends } from '../frontends/frontends.ts';
+import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { labelOf } from './offers.ts';
 import type { Volume } from '../volumes/volume.ts';
 
@@ -25,7 +26,7 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
       buffer: NOTHING,
       bufferOffset: 0,
       fua: false,
-      keepAllocated: false,
+      mustKeepAllocated: false,
       done: (flushed) => {
         status = flushed;
         done();
@@ -56,9 +57,10 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/** Whose devices are in use, and by whom; null: nobody's. */
-export async function whyInUse(volumes: readonly DeviceVolume[], devices: Pick<VolumeDevices, 'usersOf'>): Promise<string | null> {
-  const users = await Promise.all(volumes.map((volume) => devices.usersOf(volume)));
+/** Why the daemon does not end without force: the volumes that are in use, with their users; null: none is. */
+export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
+  const volumes = [...attached, ...frontends.leftVolumes];
+  const users = await Promise.all(volumes.map((volume) => frontends.usersAtEnd(volume)));
   const used = volumes.flatMap((volume, at) =>
     users[at]?.length === 0 ? [] : [`${labelOf(volume)} is in use by ${users[at]?.join(', ')}`],
   );

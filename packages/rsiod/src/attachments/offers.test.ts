@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseVolume, distinctVolumes, type HeldOffer, serverToAsk, volumesOf } from './offers.ts';
+import { chooseVolume, distinctVolumes, type HeldOffer, serverFor, volumesOf } from './offers.ts';
 
 const SINCE_MS = Date.UTC(2026, 8, 14, 15, 2, 32);
 const NODE = 'big-2';
@@ -34,7 +34,7 @@ function lookedAtAgain(offers: readonly HeldOffer[]): HeldOffer[] {
 }
 
 function ask(offers: readonly HeldOffer[], server: string | null = null, name = 'osl:oracle@0'): string {
-  return serverToAsk(chooseVolume(offers, name, server), lookedAtAgain(offers), NODE).server;
+  return serverFor(chooseVolume(offers, name, server), lookedAtAgain(offers), NODE).server;
 }
 
 describe('a name', () => {
@@ -124,7 +124,7 @@ describe('one volume over two servers is had', () => {
         const shuffled = list.toSorted((left, right) => (order.get(left) ?? 0) - (order.get(right) ?? 0));
         const outcome = (from: readonly HeldOffer[]): HeldOffer | null => {
           try {
-            return serverToAsk(chooseVolume(from, 'oracle', null), lookedAtAgain(from), NODE);
+            return serverFor(chooseVolume(from, 'oracle', null), lookedAtAgain(from), NODE);
           } catch {
             return null;
           }

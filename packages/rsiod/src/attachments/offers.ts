@@ -66,7 +66,7 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 
 /** What a name of one of these forms says; null: it is of none. `namespace`, null: any. */
-export function wordsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
+export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
   const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
   return volume === undefined ? null : { namespace, volume, universe: Number(universe) };
 }
@@ -119,7 +119,7 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  * the same for all clients, whatever their files say first. `all`: every offer, of servers that were not chosen too; `node`: this client.
  * Throws E_HELD and E_NO_PATH when that server cannot be asked.
  */
-export function serverToAsk<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
+export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
   const held = all.filter(
     (offer) => offer.namespace === first?.namespace && offer.id === first.id && !offer.readonly && offer.holders.length > 0,

@@ -4,11 +4,11 @@
 import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
-import { ManyLines } from './batched-lines.ts';
+import { BatchedLines } from './batched-lines.ts';
 
 it('writes the first lines of a kind, and counts the rest of them in one line', () => {
   const clock = new FakeClock();
-  const lines = new ManyLines(clock);
+  const lines = new BatchedLines(clock);
   const said: string[] = [];
   const add = (kind: string, name: string): void =>
     lines.add(

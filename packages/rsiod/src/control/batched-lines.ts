@@ -8,10 +8,10 @@ interface Kind {
   /** Those that are written, up to NEW_LIFE_NAMED_MAX, and those that are counted. */
   written: number;
   counted: number;
-  readonly tellCounted: (count: number) => void;
+  readonly writeCounted: (count: number) => void;
 }
 
-export class ManyLines {
+export class BatchedLines {
   private readonly clock: Clock;
   /** By what their lines have in common; forgotten after NEW_LIFE_NEWS_MS. */
   private readonly kinds = new Map<string, Kind>();
@@ -24,7 +24,7 @@ export class ManyLines {
   add(kind: string, tell: () => void, tellCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);
     if (known === undefined) {
-      known = { written: 0, counted: 0, tellCounted };
+      known = { written: 0, counted: 0, writeCounted: tellCounted };
       this.kinds.set(kind, known);
       this.clock.after(NEW_LIFE_NEWS_MS, () => this.end(kind));
     }
@@ -37,6 +37,6 @@ export class ManyLines {
   private end(kind: string): void {
     const known = this.kinds.get(kind);
     this.kinds.delete(kind);
-    if (known !== undefined && known.counted > 0) known.tellCounted(known.counted);
+    if (known !== undefined && known.counted > 0) known.writeCounted(known.counted);
   }
 }

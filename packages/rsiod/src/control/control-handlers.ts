@@ -12,9 +12,10 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
-import type { Notices } from './notifications.ts';
+import type { Frontends } from '../frontends/frontends.ts';
+import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
-import { attachmentView, namespaceView, type ShownAs, statsView, statusView } from './views.ts';
+import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
 import type { Volume } from '../volumes/volume.ts';
 
 export interface ControlHandlersPorts {
@@ -22,12 +23,12 @@ export interface ControlHandlersPorts {
   readonly beganMs: number;
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
-  readonly notices: Notices;
+  readonly notifications: Notifications;
   readonly probes: PathProbes;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
-  readonly shownAs: (volume: Volume) => ShownAs;
+  readonly frontends: Frontends;
   /** What was changed. Throws why nothing was. */
   readonly reload: () => string[];
   /** Throws why not. */
@@ -39,7 +40,7 @@ export interface ControlHandlersPorts {
 const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
 
 export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
-  const { clock, attachments, attached, notices, probes, namespaces } = ports;
+  const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
   const lists = (): Promise<unknown> =>
     Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
   const serversOf = (volume: Volume): number =>
@@ -60,7 +61,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return { namespaces: namespaces().map((namespace, position) => namespaceView(namespace, position)) };
     },
     local: () => ({
-      attachments: attachments.list.map((volume) => attachmentView(volume, ports.shownAs(volume), serversOf(volume))),
+      attachments: attachments.list.map((volume) => attachmentView(volume, frontends.shownAs(volume), serversOf(volume))),
       awaited: attached.awaited,
     }),
     attach: async ({ names, readOnly, server, take }) => {
@@ -72,7 +73,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     detach: async ({ names, force }) => ({ outcomes: await attached.detach(names, force) }),
     status: () => statusView(ports.config(), namespaces(), attachments.list, clock),
     stats: () => statsView(namespaces(), attachments.list),
-    events: ({ count }) => ({ events: notices.last(count) }),
+    events: ({ count }) => ({ events: notifications.last(count) }),
     reload: () => ({ applied: ports.reload() }),
     restart: () => {
       ports.restart();

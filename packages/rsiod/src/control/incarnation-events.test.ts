@@ -4,12 +4,12 @@
 import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
-import { LifeNews } from './incarnation-events.ts';
+import { IncarnationEvents } from './incarnation-events.ts';
 
 it('says one sentence for all volumes of a server, and each once', () => {
   const clock = new FakeClock();
   const said: string[] = [];
-  const news = new LifeNews(clock, (server, sentence) => said.push(`${server}: ${sentence}`));
+  const news = new IncarnationEvents(clock, (server, sentence) => said.push(`${server}: ${sentence}`));
   for (let number = 0; number < 500; number++) news.add('big-9', `osl:v${number}@0`);
   news.add('big-10', 'osl:a@0');
   expect(said).toEqual([]);

@@ -8,29 +8,29 @@ import type { PathState } from '@rsio/protocol/link/path-facts';
 import { plural } from '@rsio/common/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { EventList } from './events.ts';
-import { LifeNews } from './incarnation-events.ts';
-import { ManyLines } from './batched-lines.ts';
+import { IncarnationEvents } from './incarnation-events.ts';
+import { BatchedLines } from './batched-lines.ts';
 import type { Route } from '../network/namespace.ts';
 import { labelOf } from '../attachments/offers.ts';
-import { PathNews } from './path-events.ts';
+import { PathEvents } from './path-events.ts';
 import type { Server } from '../network/server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
-import { stallNotice } from './views.ts';
-import type { Volume, VolumeWord } from '../volumes/volume.ts';
+import { stallNotification } from './views.ts';
+import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 
-export class Notices {
+export class Notifications {
   private readonly events = new EventList();
-  private readonly pathNews = new PathNews();
+  private readonly pathEvents = new PathEvents();
   private readonly log: Log;
   private readonly clock: Clock;
-  private readonly lifeNews: LifeNews;
-  private readonly lines: ManyLines;
+  private readonly incarnationEvents: IncarnationEvents;
+  private readonly lines: BatchedLines;
 
   constructor(log: Log, clock: Clock) {
     this.log = log;
     this.clock = clock;
-    this.lines = new ManyLines(clock);
-    this.lifeNews = new LifeNews(clock, (server, sentence) => {
+    this.lines = new BatchedLines(clock);
+    this.incarnationEvents = new IncarnationEvents(clock, (server, sentence) => {
       this.add(`server ${server}`, 'storage', 'new life', sentence);
       this.log.warn(`Server ${server}: ${sentence}`);
     });
@@ -49,7 +49,7 @@ export class Notices {
   /** What is wrong with a path is logged by its namespace. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
-    if (this.pathNews.isNews(path, from, to, reason)) this.add(path, from, to, reason);
+    if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
     if (to === 'up' && from === 'proving')
       this.log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` }).info(`started transmit for rep ${remote.address}/${port}`);
   }
@@ -60,8 +60,8 @@ export class Notices {
   }
 
   /** Once each time that a volume's I/O waits, that it was given up, that it goes on; and what its storage does. */
-  stalled(volume: Volume, word: VolumeWord): void {
-    const { from, to, sentence } = stallNotice(volume, word, this.clock);
+  stalled(volume: Volume, word: VolumeEvent): void {
+    const { from, to, sentence } = stallNotification(volume, word, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
     if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') {
@@ -97,7 +97,7 @@ export class Notices {
       );
     const what = newLife ? sentAgain(attachment) : null;
     if (newLife && what === null)
-      this.lifeNews.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));
+      this.incarnationEvents.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));
     const lost = what === null ? '' : `The storage began a new life: ${what}`;
     if (what !== null) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
     if (!again || newLife) this.add(volumeOf(server, attachment), again ? 'waiting' : '-', 'open', lost);

@@ -3,7 +3,7 @@
 
 import type { PathState } from '@rsio/protocol/link/path-facts';
 import { expect, test } from 'vitest';
-import { PathNews } from './path-events.ts';
+import { PathEvents } from './path-events.ts';
 
 type Move = readonly [from: PathState, to: PathState, reason?: string];
 
@@ -12,9 +12,9 @@ const REFUSED: Move = ['connecting', 'down', 'nobody listens there'];
 const SILENT: Move = ['connecting', 'down', 'no answer'];
 const UP: readonly Move[] = [...TRY, ['connecting', 'proving'], ['proving', 'up']];
 
-function newsOf(moves: readonly Move[], news = new PathNews(), path = 'a'): string[] {
+function newsOf(moves: readonly Move[], news = new PathEvents(), path = 'a'): string[] {
   return moves
-    .filter(([from, to, reason = '']) => news.isNews(path, from, to, reason))
+    .filter(([from, to, reason = '']) => news.isEvent(path, from, to, reason))
     .map(([from, to, reason]) => `${from} > ${to} ${reason ?? ''}`.trim());
 }
 
@@ -33,7 +33,7 @@ test('a try that fails as the last one did says nothing; one that fails otherwis
 });
 
 test('after it was up, a failure that was said before is said again; each path for itself', () => {
-  const news = new PathNews();
+  const news = new PathEvents();
   expect(newsOf([...TRY, REFUSED, ...UP, ['up', 'down', 'reset'], ...TRY, REFUSED], news)).toEqual([
     'down > connecting',
     'connecting > down nobody listens there',

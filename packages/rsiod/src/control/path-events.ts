@@ -3,11 +3,11 @@
 
 import type { PathState } from '@rsio/protocol/link/path-facts';
 
-export class PathNews {
+export class PathEvents {
   /** By path: why its last try failed; absent: it was up since, or was not tried yet. */
   private readonly failures = new Map<string, string>();
 
-  isNews(path: string, from: PathState, to: PathState, reason: string): boolean {
+  isEvent(path: string, from: PathState, to: PathState, reason: string): boolean {
     const failure = this.failures.get(path);
     const isTry = to === 'connecting' || to === 'proving';
     if (isTry) return failure === undefined;

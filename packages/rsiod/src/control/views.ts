@@ -22,10 +22,11 @@ import type { Namespace, Route } from '../network/namespace.ts';
 import { labelOf } from '../attachments/offers.ts';
 import { endPointKey } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';
-import { secondsOf, standstillReason } from '../volumes/storage-stall.ts';
-import type { StorageWord } from '../volumes/storage-errors.ts';
+import { secondsOf, storageStallReason } from '../volumes/storage-stall.ts';
+import type { StorageErrorEvent } from '../volumes/storage-errors.ts';
 import { volumeById } from '../volumes/volume-by-id.ts';
-import type { Volume, VolumeWord } from '../volumes/volume.ts';
+import type { ShownAs } from '../frontends/frontend.ts';
+import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 
 export function pathView({ local, remote, port, supervisor }: Route): PathView {
   const { path, state } = supervisor;
@@ -117,13 +118,7 @@ function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig
   return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
 }
 
-/** Raw device, and block device or NBD URI. */
-export interface ShownAs {
-  readonly raw: string | null;
-  readonly block: string | null;
-}
-
-export function attachmentView(volume: Volume, shown: ShownAs, servers: number): AttachmentView {
+export function attachmentView(volume: Volume, shown: ShownAs | null, servers: number): AttachmentView {
   return {
     namespace: volume.namespace,
     name: volume.name,
@@ -135,8 +130,8 @@ export function attachmentView(volume: Volume, shown: ShownAs, servers: number):
     blocks: volume.sizeBytes / volume.blockSizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
     servers,
-    rawDevice: shown.raw,
-    blockDevice: shown.block ?? '-',
+    rawDevice: shown?.raw ?? null,
+    blockDevice: shown?.block ?? '-',
   };
 }
 
@@ -144,22 +139,22 @@ export function attachmentView(volume: Volume, shown: ShownAs, servers: number):
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
-    const word = stall.serverWord;
+    const word = stall.serverMessage;
     const path = word === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${word}`;
-    return stall.gaveUp ? `${path}: I/O was given up, its outcome is unknown` : path;
+    return stall.hasAbandoned ? `${path}: I/O was given up, its outcome is unknown` : path;
   }
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
 /** For what a volume waits whose I/O stands still though it is ready; null: it was not said to. */
 function standsFor(volume: Volume, clock: Clock): string | null {
-  const { waitingSinceMs, standstill, trunk, serverText } = volume;
-  if (waitingSinceMs === null || standstill.saidSinceMs !== waitingSinceMs) return null;
-  return standstillReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
+  const { waitingSinceMs, storageStall, trunk, serverText } = volume;
+  if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
+  return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
 /** What is said of a volume when its stall policy, or who looks whether it stands still, says `word`. */
-export function stallNotice(volume: Volume, word: VolumeWord, clock: Clock): { from: string; to: string; sentence: string } {
+export function stallNotification(volume: Volume, word: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
   switch (word) {
@@ -184,11 +179,14 @@ export function stallNotice(volume: Volume, word: VolumeWord, clock: Clock): { f
     case 'goes-on':
       return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
     default:
-      return storageNotice(volume, word);
+      return storageNotification(volume, word);
   }
 }
 
-function storageNotice({ storageErrors: { told }, serverText }: Volume, word: StorageWord): { from: string; to: string; sentence: string } {
+function storageNotification(
+  { storageErrors: { reported: told }, serverText }: Volume,
+  word: StorageErrorEvent,
+): { from: string; to: string; sentence: string } {
   const { op, status, count } = told ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
   const { errno, sentence } = statusEntry(status);
   const remedy = status === STATUS.NO_SPACE ? 'free space there' : 'mend it there';
@@ -264,7 +262,7 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
   // While its server says that it is there, it is waited for.
-  const untilMs = volume.stall.serverWord === null ? volume.stall.untilMs : null;
+  const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {
       volume: labelOf(volume),

@@ -6,7 +6,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STOP_WAIT_MAX_MS } from '../sys/limits.ts';
 import { expect, it } from 'vitest';
 import type { LeftDevice } from './kept-devices.ts';
-import { letAllGo } from './device-release.ts';
+import { releaseAll } from './device-release.ts';
 
 function device(name: string): LeftDevice {
   const file = { mode: 0, uid: 0, gid: 0, madeMs: 0, canResend: true };
@@ -15,12 +15,11 @@ function device(name: string): LeftDevice {
   return { id: 1, fd: -1, note: { ...volume, ...place, file, life: '' } };
 }
 
-function scene(letGo: (name: string) => Promise<void>) {
+function scene(release: (name: string) => Promise<void>) {
   const clock = new FakeClock();
   const said: string[] = [];
   const log: Log = { ...quietLog, warn: (sentence) => said.push(sentence) };
-  const devices = { letGo: ({ note }: LeftDevice) => letGo(note.name) };
-  const done = letAllGo(['a', 'b', 'c'].map(device), 'rsiod ends', { clock, log, devices });
+  const done = releaseAll(['a', 'b', 'c'].map(device), { clock, log, release: ({ note }) => release(note.name) });
   return { clock, said, done };
 }
 

@@ -8,18 +8,16 @@ import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import type { LeftDevice } from './kept-devices.ts';
 
-export interface LettingGoPorts {
+export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly devices: {
-    /** What uses it gets errors. */
-    letGo(device: LeftDevice, why: string, force: boolean): Promise<void>;
-  };
+  /** By force: users of the device get I/O errors. */
+  release(device: LeftDevice): Promise<void>;
 }
 
-export async function letAllGo(left: readonly LeftDevice[], why: string, { clock, log, devices }: LettingGoPorts): Promise<void> {
+export async function releaseAll(left: readonly LeftDevice[], { clock, log, release }: ReleasePorts): Promise<void> {
   const all = severalAtOnce(left, VOLUMES_AT_ONCE, (device) =>
-    devices.letGo(device, why, true).catch((thrown: unknown) => log.warn(`${device.note.raw}: ${toRsError(thrown).message}`)),
+    release(device).catch((thrown: unknown) => log.warn(`${device.note.raw}: ${toRsError(thrown).message}`)),
   );
   await new Promise<void>((resolve) => {
     const timer = clock.after(STOP_WAIT_MAX_MS, () => {

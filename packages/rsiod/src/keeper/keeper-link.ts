@@ -18,7 +18,7 @@ export interface Kept {
   readonly note: string;
 }
 
-export interface Legacy {
+export interface Inheritance {
   readonly kept: readonly Kept[];
   /** Counted from 1, which is the first process of this keeper. */
   readonly life: number;
@@ -46,7 +46,7 @@ export class KeeperLink {
   private readonly held = new Set<number>();
   private received = '';
   private nextId = 1;
-  private legacy: ((legacy: Legacy) => void) | null = null;
+  private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
   /** `fd`: of KEEPER_VARIABLE. */
   constructor(fd: number, ports: KeeperLinkPorts) {
@@ -60,8 +60,8 @@ export class KeeperLink {
   }
 
   /** What the one before has left. Once. */
-  begun(): Promise<Legacy> {
-    return new Promise((resolve) => (this.legacy = resolve));
+  begun(): Promise<Inheritance> {
+    return new Promise((resolve) => (this.inheritance = resolve));
   }
 
   /** From now on an end without farewell is a crash, and so is an event loop that stands still. */
@@ -136,7 +136,7 @@ export class KeeperLink {
         this.held.add(Number(second));
         this.nextId = Math.max(this.nextId, Number(second) + 1);
       } else if (verb === 'life') {
-        this.legacy?.({ kept: this.found, life: id, why: [second, ...rest].join(' ') });
+        this.inheritance?.({ kept: this.found, life: id, why: [second, ...rest].join(' ') });
       } else if (verb === 'alive?') this.say('alive');
       else if (verb === 'ok' || verb === 'gone') this.answered(id, 0);
       else if (verb === 'no') this.answered(id, Number(second));

@@ -5,7 +5,7 @@
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';
-import type { KeeperLink, Kept, Legacy } from './keeper-link.ts';
+import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
 
 /** A device that nobody serves yet: what uses it waits. */
 export interface LeftDevice {
@@ -29,10 +29,10 @@ export class KeptDevices {
   /** Left by a program that wrote another kind of notes. */
   readonly unreadable: Kept[] = [];
 
-  constructor(link: KeeperLink | null, legacy: Legacy | null, log: Log) {
+  constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
     this.link = link;
     this.log = log;
-    for (const kept of legacy?.kept ?? []) {
+    for (const kept of inheritance?.kept ?? []) {
       const note = readDeviceNote(kept.note);
       if (note === null) this.unreadable.push(kept);
       else this.devices.push({ id: kept.id, fd: kept.fd, note });

@@ -26,10 +26,18 @@ const NOTE = {
 function scene(policy: number | 'forever' | 'fail' = 'forever') {
   const [clock, said, ended] = [new FakeClock(), [] as string[], [] as [string, Status][]];
   const standIn = new StandInVolume(NOTE, { clock, policy, said: (word) => said.push(word) });
-  const volume = Object.assign(new MemoryVolume({ schedule: (fire) => fire() }), { id: 'id', life: 'boot.1' });
+  const volume = Object.assign(new MemoryVolume({ schedule: (fire) => fire() }), { id: 'id', incarnation: 'boot.1' });
   const write = (name: string, positionBytes: number): void => {
     const io: VolumeIo = {
-      ...{ op: 'write', positionBytes, lengthBytes: 512, buffer: Buffer.alloc(512, 1), bufferOffset: 0, fua: false, keepAllocated: false },
+      ...{
+        op: 'write',
+        positionBytes,
+        lengthBytes: 512,
+        buffer: Buffer.alloc(512, 1),
+        bufferOffset: 0,
+        fua: false,
+        mustKeepAllocated: false,
+      },
       done: (status) => ended.push([name, status]),
     };
     standIn.submit(io);
@@ -43,7 +51,7 @@ it('until the volume is there all waits, then it is done in order, and what come
   write('second', 0);
   let extents: Status | null = null;
   standIn.extents(0, 512, (status) => (extents = status));
-  expect([ended, extents, standIn.sizeBytes, standIn.life]).toEqual([[], null, 1 << 19, 'boot.0']);
+  expect([ended, extents, standIn.sizeBytes, standIn.incarnation]).toEqual([[], null, 1 << 19, 'boot.0']);
   standIn.become(volume);
   expect(volume.seen.slice(0, 2)).toEqual(['write 512+512', 'write 0+512']);
   expect(extents).toBe(STATUS.OK);
@@ -53,7 +61,7 @@ it('until the volume is there all waits, then it is done in order, and what come
     ['second', STATUS.OK],
     ['third', STATUS.OK],
   ]);
-  expect([standIn.sizeBytes, standIn.life]).toEqual([volume.sizeBytes, 'boot.1']);
+  expect([standIn.sizeBytes, standIn.incarnation]).toEqual([volume.sizeBytes, 'boot.1']);
 });
 
 it('what waited too long gets an error, once, and what comes later has its own time; the volume sees none of it', () => {

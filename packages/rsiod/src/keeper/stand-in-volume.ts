@@ -5,31 +5,30 @@
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DeviceVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
-import { StallWatch, type StallWord } from '../volumes/stall.ts';
+import type { FrontendVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
+import { StallWatch, type StallEvent } from '../volumes/stall.ts';
 import type { DeviceNote } from './device-note.ts';
 
 export interface StandInPorts {
   readonly clock: Clock;
   readonly policy: StallPolicy;
-  readonly said: (word: StallWord) => void;
+  readonly said: (word: StallEvent) => void;
 }
 
-export class StandInVolume implements DeviceVolume {
-  readonly users = new Set<string>();
+export class StandInVolume implements FrontendVolume {
   private readonly note: DeviceNote;
   private readonly stall: StallWatch;
-  private readonly waiting: ((volume: DeviceVolume | null) => void)[] = [];
-  private volume: DeviceVolume | null = null;
+  private readonly waiting: ((volume: FrontendVolume | null) => void)[] = [];
+  private volume: FrontendVolume | null = null;
 
   constructor(note: DeviceNote, { clock, policy, said }: StandInPorts) {
     this.note = note;
-    this.stall = new StallWatch(policy, { clock, said, giveUp: () => this.end(null) });
+    this.stall = new StallWatch(policy, { clock, report: said, abandon: () => this.end(null) });
     this.stall.standing('halted', false);
   }
 
   /** The volume is there: what waits is done, and what comes goes to it. */
-  become(volume: DeviceVolume): void {
+  become(volume: FrontendVolume): void {
     this.volume = volume;
     this.stall.standing('ready', false);
     this.end(volume);
@@ -67,8 +66,8 @@ export class StandInVolume implements DeviceVolume {
     return this.note.id;
   }
 
-  get life(): string {
-    return this.volume?.life ?? this.note.life;
+  get incarnation(): string {
+    return this.volume?.incarnation ?? this.note.life;
   }
 
   get sizeBytes(): number {
@@ -87,12 +86,12 @@ export class StandInVolume implements DeviceVolume {
     return this.volume?.canDiscard ?? this.note.canDiscard;
   }
 
-  private wait(go: (volume: DeviceVolume | null) => void): void {
+  private wait(go: (volume: FrontendVolume | null) => void): void {
     this.waiting.push(go);
     this.stall.submitted();
   }
 
-  private end(volume: DeviceVolume | null): void {
+  private end(volume: FrontendVolume | null): void {
     for (const go of this.waiting.splice(0)) go(volume);
   }
 }

@@ -174,7 +174,7 @@ class Plan {
       const { remote, port } = route;
       const owner = owners.get(key);
       const suspects = owner === undefined ? (naming.get(endPointKey(remote.address, port)) ?? []) : [owner];
-      const server = suspects.find((one) => this.isUnlisted(route, one) && this.livesOn(one));
+      const server = suspects.find((one) => this.isUnlisted(route, one) && this.hasLastingPath(one));
       if (server === undefined) continue;
       this.wanted.delete(key);
       const { name, address, position } = remote;
@@ -237,7 +237,7 @@ class Plan {
   }
 
   /** A path to it lives that stays, whatever it names no more. */
-  private livesOn(server: ServerPicture): boolean {
+  private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }
 

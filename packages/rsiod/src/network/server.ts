@@ -75,7 +75,7 @@ export class Server {
   /** Of its list in this session: the newest heard of, and that of `interfaces`. */
   private newestGeneration = 0;
   private interfacesGeneration = 0;
-  private listAsked = false;
+  private isListRequested = false;
   /** A list came while their first OPEN was under way: what it says of them may be later than the answer. */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
@@ -90,13 +90,13 @@ export class Server {
         this.isListed = false;
         this.newestGeneration = 0;
         this.interfacesGeneration = 0;
-        this.askList();
+        this.requestList();
         this.opener.openAll();
         ports.sessionBegan(this, again);
       },
       listChanged: (generation) => {
         this.newestGeneration = Math.max(this.newestGeneration, generation);
-        this.askList();
+        this.requestList();
       },
       allQuiet: () => ports.allQuiet(this),
       interfacesReported: (interfaces, generation) => this.takeInterfaces(interfaces, generation),
@@ -177,7 +177,7 @@ export class Server {
       this.listWaiters.add(told);
       const [oldest] = this.listWaiters;
       if (this.listWaiters.size > LIST_WAITERS_MAX) oldest?.();
-      this.askList();
+      this.requestList();
     });
   }
 
@@ -201,19 +201,19 @@ export class Server {
     });
   }
 
-  private askList(): void {
-    if (this.listAsked) return;
-    this.listAsked = true;
+  private requestList(): void {
+    if (this.isListRequested) return;
+    this.isListRequested = true;
     const generation = this.newestGeneration;
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
-      this.listAsked = false;
+      this.isListRequested = false;
       try {
         // An answer that cannot be read breaks the path that brought it, and what is known stays.
         if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
         // It changed again while the question was on its way.
-        if (this.newestGeneration > generation) this.askList();
+        if (this.newestGeneration > generation) this.requestList();
       }
     });
   }

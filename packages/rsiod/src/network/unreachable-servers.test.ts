@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { REFUSALS_TOLD_MAX } from './limits.ts';
 import { expect, test } from 'vitest';
-import { outOfReach, type TriedPath } from './unreachable-servers.ts';
+import { unreachableServers, type TriedPath } from './unreachable-servers.ts';
 
 function path(changes: Partial<TriedPath> = {}): TriedPath {
   return { name: 'big-9', address: '10.0.0.9', port: 5000, isConnected: false, error: null, ...changes };
@@ -14,32 +14,34 @@ const AUTH = new RsError('E_AUTH', "Server refused the connection: Server big-9 
 
 test('nobody answered: no server is in reach', () => {
   const expected = ['No server of namespace osl is in reach: trying on; rsconfig -m status -v says why'];
-  expect(outOfReach('osl', [path()])).toEqual(expected);
-  expect(outOfReach('osl', [])).toEqual(expected);
+  expect(unreachableServers('osl', [path()])).toEqual(expected);
+  expect(unreachableServers('osl', [])).toEqual(expected);
   for (const code of ['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET'] as const)
-    expect(outOfReach('osl', [path({ error: new RsError(code, 'x') })])).toEqual(expected);
+    expect(unreachableServers('osl', [path({ error: new RsError(code, 'x') })])).toEqual(expected);
 });
 
 // Once a wrong key, a nodename in use and a limit were all said to be out of reach.
 test('a server that refuses is told with its code and sentence, once for all paths to its address', () => {
-  expect(outOfReach('osl', [path({ error: AUTH }), path({ error: AUTH }), path({ error: new RsError('E_UNREACHABLE', 'x') })])).toEqual([
+  expect(
+    unreachableServers('osl', [path({ error: AUTH }), path({ error: AUTH }), path({ error: new RsError('E_UNREACHABLE', 'x') })]),
+  ).toEqual([
     "No path to server big-9 of namespace osl at 10.0.0.9/5000: Server refused the connection: Server big-9 does not accept this node's proof: check nodename [E_AUTH]",
   ]);
   for (const code of ['E_OTHER_MACHINE', 'E_REPLACED', 'E_LIMIT', 'E_VERSION', 'E_NAMESPACE', 'E_PROTOCOL'] as const)
-    expect(outOfReach('osl', [path({ error: new RsError(code, 'So it is') })])).toEqual([
+    expect(unreachableServers('osl', [path({ error: new RsError(code, 'So it is') })])).toEqual([
       `No path to server big-9 of namespace osl at 10.0.0.9/5000: So it is [${code}]`,
     ]);
 });
 
 test('of several servers the one that refuses is told also when another one is up; what is up says nothing', () => {
   const other = path({ name: 'big-5', address: '10.0.0.5', error: AUTH });
-  expect(outOfReach('osl', [path({ isConnected: true }), other])).toEqual([expect.stringContaining('server big-5')]);
-  expect(outOfReach('osl', [path({ isConnected: true, error: AUTH })])).toEqual([]);
+  expect(unreachableServers('osl', [path({ isConnected: true }), other])).toEqual([expect.stringContaining('server big-5')]);
+  expect(unreachableServers('osl', [path({ isConnected: true, error: AUTH })])).toEqual([]);
 });
 
 test('many are told in few lines', () => {
   const paths = Array.from({ length: 300 }, (_, index) => path({ port: index + 1, error: AUTH }));
-  const said = outOfReach('osl', paths);
+  const said = unreachableServers('osl', paths);
   expect(said).toHaveLength(REFUSALS_TOLD_MAX + 1);
   expect(said.at(-1)).toMatch(/^The same goes for \d+ more end points of namespace osl: rsconfig -m status -v has them$/);
 });

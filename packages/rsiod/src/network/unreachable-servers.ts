@@ -19,7 +19,7 @@ export interface TriedPath {
 const NOBODY_SPOKE: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 /** Sentences for the prompt, none when all is well. */
-export function outOfReach(namespace: string, paths: readonly TriedPath[]): string[] {
+export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const said = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {
     if (isConnected || error === null || NOBODY_SPOKE.has(error.code)) continue;

@@ -5,7 +5,7 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { configChanges, isSameLogin, standsInTheWay } from './config-changes.ts';
+import { configChanges, isSameLogin, changeObstacles } from './config-changes.ts';
 
 const INTERFACES = '[interface if0]\naddress = 10.0.1.1\n\n[interface if1]\naddress = 10.0.2.1/24\n';
 const LOGIN = 'namespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';
@@ -87,21 +87,21 @@ describe('what stands in the way', () => {
 
   test('removing a namespace, or logging in as somebody else, while volumes are attached', () => {
     const other = `[namespace lab]\n${LOGIN.replace('200', '201')}`;
-    expect(standsInTheWay(BASE, login(other), attached)).toEqual([
+    expect(changeObstacles(BASE, login(other), attached)).toEqual([
       'Namespace osl cannot be removed while osl:a@0, osl:b@0 are attached: put it back, or run rsconfig -d osl:a@0 osl:b@0 first',
     ]);
     const renamed = login(`[namespace osl]\n${LOGIN.replace('big-2', 'big-3')}`);
-    expect(standsInTheWay(BASE, renamed, () => ['osl:a@0'])).toEqual([
+    expect(changeObstacles(BASE, renamed, () => ['osl:a@0'])).toEqual([
       'Namespace osl cannot log in under another namespaceid or nodename while osl:a@0 is attached: put it back, or run rsconfig -d osl:a@0 first',
     ]);
-    expect(standsInTheWay(BASE, renamed, () => [])).toEqual([]);
+    expect(changeObstacles(BASE, renamed, () => [])).toEqual([]);
     expect(isSameLogin(BASE.namespaces[0]!, renamed.namespaces[0]!)).toBe(false);
   });
 
   test('nothing else does, but the group of the NBD socket', () => {
     const after = config({ defaults: 'stall = fail\n', namespace: `[namespace osl]\n${LOGIN.replace('0xa-', '0xb-')}`, servers: '' });
-    expect(standsInTheWay(BASE, after, attached)).toEqual([]);
-    expect(standsInTheWay(BASE, config({ defaults: 'nbd-group = disk\n' }), attached)).toEqual([
+    expect(changeObstacles(BASE, after, attached)).toEqual([]);
+    expect(changeObstacles(BASE, config({ defaults: 'nbd-group = disk\n' }), attached)).toEqual([
       'nbd-group cannot change under way: put it back, or restart rsiod',
     ]);
   });

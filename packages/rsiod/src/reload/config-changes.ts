@@ -97,7 +97,7 @@ export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespac
 }
 
 /** Why the other configuration cannot be taken under way, with remedies. `inUse`: labels of a namespace's attached volumes. */
-export function standsInTheWay(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
+export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
   const sentences: string[] = [];
   if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change under way: put it back, or restart rsiod');
   for (const namespace of before.namespaces) {

@@ -6,7 +6,7 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
-import { configChanges, standsInTheWay } from './config-changes.ts';
+import { configChanges, changeObstacles } from './config-changes.ts';
 
 export interface ReloaderPorts {
   readonly file: string;
@@ -43,7 +43,7 @@ function acceptable(ports: ReloaderPorts): RscltConfig {
   try {
     const next = loadRscltConfig(ports.file);
     const obstacles = [
-      ...standsInTheWay(ports.config(), next, ports.inUse),
+      ...changeObstacles(ports.config(), next, ports.inUse),
       ...ports.lostBy(next).map(lossSentence),
       ...ports.obstacles(next),
     ];

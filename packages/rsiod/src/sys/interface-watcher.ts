@@ -67,7 +67,7 @@ export class InterfaceWatcher {
     this.monitor = source.monitor(
       (line) => {
         const fact = readIpLine(line);
-        if (fact !== null) this.tell(this.table.take(fact));
+        if (fact !== null) this.report(this.table.take(fact));
       },
       (reason, isAbsent) => {
         this.monitor = null;
@@ -84,14 +84,14 @@ export class InterfaceWatcher {
       },
     );
     source.list().then(
-      (lines) => this.tell(this.table.takeAll(lines.map(readIpLine).filter((fact) => fact !== null))),
+      (lines) => this.report(this.table.takeAll(lines.map(readIpLine).filter((fact) => fact !== null))),
       () => this.look(),
     );
   }
 
   /** Not every address that is there is seen so: none is said to be gone. */
   private look(): void {
-    this.tell(this.table.takeLook(this.ports.source.look()));
+    this.report(this.table.takeLook(this.ports.source.look()));
   }
 
   private poll(): void {
@@ -100,7 +100,7 @@ export class InterfaceWatcher {
     this.timer = clock.after(CARRIER_POLL_MS, () => this.poll());
   }
 
-  private tell(events: readonly InterfaceEvent[]): void {
+  private report(events: readonly InterfaceEvent[]): void {
     if (this.isStopped) return;
     for (const event of events) this.ports.changed(event);
   }

@@ -1,9 +1,9 @@
-// One request for a range that is not whole blocks, as requests for whole blocks: a read reads the blocks around it; a change first reads those
-// that it covers in part, then writes them with what it changes; a discard leaves out what it covers in part. Leaves keeping others away from
-// these blocks meanwhile to range-lock.ts. Invariant: it is done once, when nothing of it is out any more.
+// One request for a range that is not whole blocks, executed as requests for whole blocks. A read reads the blocks around the range. A change
+// first reads the blocks that it covers in part, then writes them with its bytes. A discard leaves out blocks that it covers in part.
+// range-lock.ts keeps other changes away from these blocks meanwhile. Invariant: `ended` is called once, when no piece is out any more.
 //
 //   |  block  |  block  |  block  |  block  |
-//        [head|      middle       |tail]          head and tail go by way of `blocks`, the middle straight from the request's buffer
+//        [head|      middle       |tail]          head and tail are copied through `blocks`, the middle uses the request's buffer
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
@@ -18,7 +18,7 @@ class Piece implements VolumeIo {
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
   fua = false;
-  keepAllocated = false;
+  mustKeepAllocated = false;
   readonly done: (status: Status) => void;
 
   constructor(done: (status: Status) => void) {
@@ -26,12 +26,12 @@ class Piece implements VolumeIo {
   }
 }
 
-/** The request, from when it came until it is done: it has its place in the order before there is a buffer for it. */
+/** The request, from its arrival until it is done: its place in the order is fixed before it has a buffer. */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
   readonly blockBytes: number;
 
-  /** `io`: not whole blocks, of at least a byte, within the volume. The range of the lock is that of the blocks that it touches. */
+  /** `io`: not whole blocks, at least one byte, within the volume. The lock covers all blocks that the range touches. */
   constructor(io: VolumeIo, blockBytes: number) {
     super();
     const { positionBytes, lengthBytes } = io;
@@ -43,7 +43,7 @@ export class CutRequest extends RangeEntry {
   }
 }
 
-/** What does one of them at a time. */
+/** Executes one CutRequest at a time. */
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
@@ -58,7 +58,7 @@ export class ByteRange {
   private left = 0;
   private status: Status = STATUS.OK;
 
-  /** `submit`: whole blocks, past everything that waits; `ended` is never called from within `start`. */
+  /** `submit` takes whole blocks and does not queue them; `ended` is never called from within `start`. */
   constructor(blockBytes: number, submit: (piece: VolumeIo) => void, ended: (range: ByteRange, status: Status) => void) {
     this.blockBytes = blockBytes;
     this.blocks = Buffer.alloc(2 * blockBytes);
@@ -68,7 +68,7 @@ export class ByteRange {
     this.pieces = [new Piece(done), new Piece(done), new Piece(done)];
   }
 
-  /** Sends what is first. False: there is nothing to send. */
+  /** Sends the first pieces. False: there is nothing to send. */
   start(request: CutRequest): boolean {
     const { blockBytes } = this;
     const { io, beginBytes } = request;
@@ -87,7 +87,7 @@ export class ByteRange {
     return this.send();
   }
 
-  /** Lets go of the request. */
+  /** Releases the request and returns it. */
   release(): CutRequest {
     const { taken } = this;
     this.request = null;
@@ -104,7 +104,7 @@ export class ByteRange {
     return this.taken.io;
   }
 
-  /** What head and tail, and what the middle is to do; null: nothing. */
+  /** Sets the operations of head and tail (`edges`) and of the middle (`between`); null: none. */
   private shape(head: Piece, middle: Piece, tail: Piece, edges: VolumeOp | null, between: VolumeOp | null): void {
     const { io, beginBytes, endBytes } = this.taken;
     const { blockBytes, blocks } = this;
@@ -117,7 +117,7 @@ export class ByteRange {
   }
 
   private set(piece: Piece, lengthBytes: number, op: VolumeOp, positionBytes: number, buffer: Buffer, bufferOffset: number): void {
-    const { fua, keepAllocated } = this.given;
+    const { fua, mustKeepAllocated: keepAllocated } = this.given;
     Object.assign(piece, { op, positionBytes, lengthBytes, buffer, bufferOffset, fua: fua && op !== 'read', keepAllocated });
   }
 
@@ -139,7 +139,7 @@ export class ByteRange {
     }
   }
 
-  /** The blocks that are covered in part are there: they are changed, and everything is written. */
+  /** The blocks that are covered in part have been read: they are changed, and everything is written. */
   private write(): void {
     const { op } = this.given;
     this.isReading = false;
@@ -150,7 +150,7 @@ export class ByteRange {
     this.send();
   }
 
-  /** Where the request's bytes of head and tail lie: in its own buffer, and in `blocks`. */
+  /** Visits head and tail with the position of their bytes in the request's buffer (`at`) and in `blocks` (`offset`). */
   private eachEdge(visit: (io: VolumeIo, at: number, offset: number, bytes: number) => void): void {
     const request = this.taken;
     const { io } = request;

@@ -38,7 +38,7 @@ class Scene {
   submit(op: VolumeOp, positionBytes: number, lengthBytes: number, fill = 0, anyRange = true, fua = false): VolumeIo {
     const buffer = Buffer.alloc(lengthBytes + 32, fill);
     const done = (status: Status): void => void this.done.push({ io, status });
-    const io: VolumeIo = { op, positionBytes, lengthBytes, buffer, bufferOffset: 16, fua, keepAllocated: false, anyRange, done };
+    const io: VolumeIo = { op, positionBytes, lengthBytes, buffer, bufferOffset: 16, fua, mustKeepAllocated: false, anyRange, done };
     this.volume.submit(io);
     return io;
   }
@@ -129,7 +129,7 @@ test('giving up ends those that wait, too', () => {
   for (let at = 0; at < 4; at++) scene.submit('write', 10, 20, 7);
   scene.submit('write', 0, BLOCK, 7, false);
   for (let at = 0; at < BYTE_RANGES_OUT_MAX; at++) scene.submit('read', 1, 1);
-  scene.volume.giveUp();
+  scene.volume.abandon();
   expect(new Set(scene.done.map(({ status }) => status))).toEqual(new Set([STATUS.OUTCOME_UNKNOWN]));
   expect([scene.done.length, scene.volume.outstanding, scene.out.length]).toEqual([5 + BYTE_RANGES_OUT_MAX, 0, 0]);
   scene.submit('write', 10, 20, 7);

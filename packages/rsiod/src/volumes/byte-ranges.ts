@@ -1,6 +1,6 @@
-// The requests of a volume that are not whole blocks, and what has to wait for them. At most BYTE_RANGES_OUT_MAX of them are under way, the rest
-// wait in turn (they are the doors', and bounded there). Invariant: a change of any door that overlaps one of them is out before it or behind
-// it, as they came, never meanwhile: nothing is lost between the reading and the writing, and what was late is not written over what came later.
+// The requests of a volume that are not whole blocks, and the changes that must wait for them. At most BYTE_RANGES_OUT_MAX are under way; the
+// rest wait in turn, bounded by the frontends. Invariant: a change that overlaps one of them is out before or after it, in order of arrival,
+// never at the same time. So no bytes are lost between the read and the write, and an older change never overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from './limits.ts';
@@ -10,13 +10,13 @@ import type { VolumeIo } from './frontend-volume.ts';
 import { type RangeEntry, RangeLock } from './range-lock.ts';
 
 export interface ByteRangePorts {
-  /** Whole blocks, past everything that waits. */
+  /** Sends whole blocks at once, without queueing. */
   submit(piece: VolumeIo): void;
-  /** A change that had to wait goes now. */
+  /** A change that had to wait may be sent now. */
   go(entry: RangeEntry): void;
   /** A request that is not whole blocks is done. */
   done(io: VolumeIo, status: Status): void;
-  /** Calls `fire` when what runs now has ended. */
+  /** Calls `fire` after the current event. */
   soon(fire: () => void): void;
 }
 
@@ -24,7 +24,7 @@ export class ByteRanges {
   private readonly lock = new RangeLock();
   private readonly ports: ByteRangePorts;
   private readonly idle: ByteRange[] = [];
-  /** Nothing that came before them stands in their way, but too many are under way. */
+  /** No earlier change blocks them, but too many are under way. */
   private queue: CutRequest[] = [];
   private out = 0;
 
@@ -32,34 +32,34 @@ export class ByteRanges {
     this.ports = ports;
   }
 
-  /** A change of whole blocks is about to be sent. False: it waits, until `go`. */
+  /** A change of whole blocks is about to be sent. False: it must wait for `go`. */
   enter(entry: RangeEntry): boolean {
     return this.lock.enter(entry);
   }
 
-  /** A change that has entered has ended. */
+  /** A change that had entered has ended. */
   leave(entry: RangeEntry): void {
-    for (const free of this.lock.leave(entry)) this.goOn(free);
+    for (const free of this.lock.leave(entry)) this.proceed(free);
   }
 
-  /** One that is not whole blocks, of at least a byte, within the volume. */
+  /** `io`: not whole blocks, at least one byte, within the volume. */
   submit(io: VolumeIo, blockBytes: number): void {
     const request = new CutRequest(io, blockBytes);
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
-  /** Everything that waits is taken out: changes of whole blocks are returned, the rest is done with this status. */
-  giveUp(status: Status): readonly RangeEntry[] {
+  /** Removes everything that waits: changes of whole blocks are returned, the other requests are done with `status`. */
+  abandon(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
     const { queue } = this;
     this.queue = [];
-    // Nobody waits for them any more.
+    // Nothing waits for them any more.
     for (const request of queue) if (request.isExclusive) this.lock.leave(request);
     for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
     return waiting.filter((entry) => !(entry instanceof CutRequest));
   }
 
-  private goOn(entry: RangeEntry): void {
+  private proceed(entry: RangeEntry): void {
     if (entry instanceof CutRequest) this.inTurn(entry);
     else this.ports.go(entry);
   }

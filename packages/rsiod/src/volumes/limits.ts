@@ -6,22 +6,22 @@ import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 
 export const COUNT_MAX = 0xffff;
 
-/** A volume without any completion for this long, though its paths are up, says for what it waits; looked at so often. */
+/** A volume without any completion for this long, though its paths are up, has a storage stall; and the interval of the looks. */
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Of one file's name, without folders; as the kernel has it. */
+/** Length of a file name without folders, as in the kernel. */
 export const FILE_NAME_MAX_BYTES = 255;
-/** With `stall = fail`: so long a lost connection may take to come back, and a volume to be opened again, before its I/O fails. */
+/** With `stall = fail`: time for a lost connection to come back, or for a volume to be opened again, before its I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
-/** How often a halted volume looks at the time, and by how much a look must be late for rsiod to have stood still. */
+/** Interval in which a halted volume checks the time; a check that is later than STALL_LATE_MS means that this process did not run. */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
-/** So long a client takes E_DRAINING for the word of such a server; it asks again within DRAINING_RETRY_MS, and a handshake takes its time. */
+/** Validity of E_DRAINING as a report that the server is slow. The client asks again within DRAINING_RETRY_MS, and a handshake takes time. */
 export const DRAINING_WORD_MS = 3 * DRAINING_RETRY_MS;
 
-/** Requests of a volume for what is not whole blocks under way; each has a buffer of two blocks. More wait in turn. */
+/** Requests of a volume for ranges that are not whole blocks under way; each has a buffer of two blocks. Further ones wait in turn. */
 export const BYTE_RANGES_OUT_MAX = 64;
-/** Such buffers that a volume keeps when they are idle. */
+/** Idle buffers of this kind that a volume keeps. */
 export const BYTE_RANGES_IDLE_MAX = 8;

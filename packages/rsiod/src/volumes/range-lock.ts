@@ -1,15 +1,15 @@
-// Which changes of a volume must wait for each other because one of them reads, changes and writes blocks that it shares with others. Pure.
-// Plain changes pass each other (their order is the trunk's affair); an exclusive one waits for all before it that overlap it, and all behind it
-// wait for it. Invariants: nothing overtakes what it overlaps and what waits; who entered leaves once. As long as nothing is exclusive a change
-// costs a link in a list; else a look at each of the list when it enters, when it goes and when it leaves, however many wait.
+// Which changes of a volume must wait for each other, because one of them reads, changes and writes blocks that it shares with others. Pure.
+// Plain changes may overtake each other (the trunk keeps their order). An exclusive change waits for all earlier ones that overlap it, and
+// later ones wait for it. Invariants: no change overtakes a waiting one that it overlaps; each entry that enters leaves once. While nothing is
+// exclusive, a change costs a link in a list; otherwise a walk of the list when it enters, proceeds and leaves.
 
-/** A change that is out, or waits to be. Objects are used again. */
+/** A change that is out or waits. Objects are re-used. */
 export class RangeEntry {
   beginBytes = 0;
   endBytes = 0;
   isExclusive = false;
   isWaiting = false;
-  /** Of those before it, as many must leave (or go, if neither is exclusive) before it may go. */
+  /** Earlier entries that must leave (or proceed, if neither is exclusive) before this one may proceed. */
   blockers = 0;
   before: RangeEntry | null = null;
   behind: RangeEntry | null = null;
@@ -21,7 +21,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** True: it may go now; false: `leave` of another will say when. */
+  /** True: it may proceed now. False: `leave` of another entry returns it later. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -35,19 +35,19 @@ export class RangeLock {
     return !entry.isWaiting;
   }
 
-  /** Returns those that may go now: of two that overlap the older one first. */
+  /** Returns the entries that may proceed now; of two that overlap, the older one first. */
   leave(entry: RangeEntry): readonly RangeEntry[] {
     const from = entry.behind;
     this.unlink(entry);
     if (this.waiting === 0) return NOBODY;
     const free: RangeEntry[] = [];
     this.unblock(entry, from, entry.isExclusive ? 'all' : 'exclusive', free);
-    // Who goes stands no longer in the way of others that are not exclusive: the list grows while it is walked.
+    // An entry that proceeds no longer blocks others that are not exclusive: the list grows while it is walked.
     for (const gone of free) if (!gone.isExclusive) this.unblock(gone, gone.behind, 'plain', free);
     return free;
   }
 
-  /** Takes out all that wait, oldest first. */
+  /** Removes and returns all that wait, oldest first. */
   takeWaiting(): readonly RangeEntry[] {
     const taken: RangeEntry[] = [];
     for (let entry = this.first; entry !== null && this.waiting > taken.length; entry = entry.behind)
@@ -68,10 +68,10 @@ export class RangeLock {
     entry.isWaiting = false;
   }
 
-  /** Of those from `from` on and of this kind that overlap `entry` each has one blocker less. */
+  /** Counts one blocker less for each entry of this kind that overlaps `entry`, from `from` on. */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {
-      if (!other.isWaiting || !meets(entry, other)) continue;
+      if (!other.isWaiting || !doOverlap(entry, other)) continue;
       if (kind !== 'all' && other.isExclusive !== (kind === 'exclusive')) continue;
       if (--other.blockers > 0) continue;
       other.isWaiting = false;
@@ -81,15 +81,15 @@ export class RangeLock {
   }
 }
 
-function meets(one: RangeEntry, other: RangeEntry): boolean {
+function doOverlap(one: RangeEntry, other: RangeEntry): boolean {
   return other.beginBytes < one.endBytes && one.beginBytes < other.endBytes;
 }
 
-/** How many of those before it stand in its way. */
+/** How many earlier entries block it. */
 function blockersOf(entry: RangeEntry): number {
   let blockers = 0;
   for (let other = entry.before; other !== null; other = other.before)
-    if (meets(entry, other) && (entry.isExclusive || other.isExclusive || other.isWaiting)) blockers++;
+    if (doOverlap(entry, other) && (entry.isExclusive || other.isExclusive || other.isWaiting)) blockers++;
   return blockers;
 }
 

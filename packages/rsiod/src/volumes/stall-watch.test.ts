@@ -11,7 +11,7 @@ import { StallWatch } from './stall.ts';
 function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWatch; said: string[] } {
   const clock = new FakeClock();
   const said: string[] = [];
-  const watch = new StallWatch(policy, { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  const watch = new StallWatch(policy, { clock, abandon: () => said.push('given up'), report: (word) => said.push(word) });
   watch.standing('halted', true);
   clock.advance(10_000);
   return { clock, watch, said };
@@ -37,7 +37,7 @@ describe('while rsiod itself stands still', () => {
     const clock = new FakeClock();
     const own = new StallingClock(clock);
     const said: string[] = [];
-    const watch = new StallWatch(policy, { clock: own, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+    const watch = new StallWatch(policy, { clock: own, abandon: () => said.push('given up'), report: (word) => said.push(word) });
     watch.standing('halted', hasIo);
     clock.advance(200);
     own.stall();
@@ -86,7 +86,7 @@ describe('while rsiod itself stands still', () => {
 test('with fail nothing is looked at any more once what comes fails at once', () => {
   const clock = new FakeClock();
   const said: string[] = [];
-  const watch = new StallWatch('fail', { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  const watch = new StallWatch('fail', { clock, abandon: () => said.push('given up'), report: (word) => said.push(word) });
   watch.standing('halted', false);
   expect(clock.timersPending).toBe(1);
   clock.advance(10_000);
@@ -99,7 +99,7 @@ test('with fail nothing is looked at any more once what comes fails at once', ()
 test('a volume that is ready is not touched', () => {
   const clock = new FakeClock();
   const said: string[] = [];
-  const watch = new StallWatch('forever', { clock, giveUp: () => said.push('given up'), said: (word) => said.push(word) });
+  const watch = new StallWatch('forever', { clock, abandon: () => said.push('given up'), report: (word) => said.push(word) });
   watch.setPolicy(1_000);
   clock.advance(10_000);
   expect([said, watch.isReady]).toEqual([[], true]);

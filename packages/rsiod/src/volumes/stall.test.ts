@@ -16,11 +16,11 @@ class Scene {
   constructor(policy: StallPolicy) {
     this.watch = new StallWatch(policy, {
       clock: this.clock,
-      giveUp: () => {
+      abandon: () => {
         this.seen.push(`${this.clock.monotonicMs()} given up`);
         this.watch.idle();
       },
-      said: (word) => this.seen.push(`${this.clock.monotonicMs()} ${word}`),
+      report: (word) => this.seen.push(`${this.clock.monotonicMs()} ${word}`),
     });
   }
 }
@@ -95,9 +95,9 @@ describe('a duration', () => {
         clock.advance(DRAINING_RETRY_MS);
         watch.submitted();
       }
-      expect([seen, watch.serverWord]).toEqual([['0 waits'], 'Server process 7 stands still']);
+      expect([seen, watch.serverMessage]).toEqual([['0 waits'], 'Server process 7 stands still']);
       clock.advance(DRAINING_WORD_MS - DRAINING_RETRY_MS);
-      expect(watch.serverWord).toBeNull();
+      expect(watch.serverMessage).toBeNull();
       clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
       expect(seen).toEqual(['0 waits']);
       clock.advance(1);

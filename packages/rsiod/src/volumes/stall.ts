@@ -1,52 +1,52 @@
-// The stall policy of one volume: how long its I/O waits while nothing can be sent, and when all that waits fails. `judgeStall` decides, purely;
-// `StallWatch` keeps the state and the one timer. Time in which this process itself stood still does not count: a look that comes late has
-// not seen what came meanwhile. Invariants: I/O fails only while the volume is halted; a server that is there and slow is waited for;
-// `giveUp` is called from a timer only, never from within what the watch is told.
+// The stall policy of one volume: how long its I/O waits while nothing can be sent, and when the waiting I/O fails. `judgeStall` is a pure
+// decision; `StallWatch` keeps the state and the one timer. Time in which this process did not run does not count, because input that arrived
+// meanwhile was not seen. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is reachable but slow;
+// `abandon` is called from a timer only, never from within a call of the owner.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_WORD_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 
-//   ready --halted--> waiting --until--> failed (what comes now waits for its own time)
-//     ^--ready-----------+------------------/             recovering: the time runs on, and nothing fails
-export type StallEvent =
+//   ready --halted--> waiting --until--> failed (later I/O waits for its own time-out)
+//     ^--ready-----------+------------------/             recovering: the time runs on, but nothing fails
+export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
-  /** I/O came, while the volume is not ready. */
+  /** I/O was submitted while the volume is not ready. */
   | { readonly kind: 'submitted' }
-  /** No I/O is left. */
+  /** No I/O is outstanding any more. */
   | { readonly kind: 'idle' }
-  /** Our own process stood still for so long: that time counts for nothing, since nothing that came meanwhile could be seen. */
+  /** This process did not run for `ms`: that time does not count, because input that arrived meanwhile was not seen. */
   | { readonly kind: 'stood-still'; readonly ms: number }
-  /** The server says that it is there, and slow; that counts for so long. */
+  /** The server reports that it is reachable but slow; the report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
   | { readonly kind: 'time' };
 
 /** Times in monotonic ms. */
 export interface StallState {
   readonly standing: Standing;
-  /** Since when it is not ready; null: it is. */
+  /** Since when the volume is not ready; null: it is ready. */
   readonly sinceMs: number | null;
-  /** The same, later by what our own process stood still: what counts for `fail`. */
+  /** The same, later by the time in which this process did not run: the start for `stall = fail`. */
   readonly countsFromMs: number | null;
-  /** Since when I/O waits that was not given up, less what our own process stood still; null: none does. */
+  /** Since when I/O waits that was not abandoned, later by the time in which this process did not run; null: no I/O waits. */
   readonly waitsSinceMs: number | null;
-  /** Until then the server's word counts that it is there and slow: no time before it counts. */
+  /** The server's report that it is slow is valid until then: no earlier time counts. */
   readonly slowUntilMs: number;
-  /** I/O was given up since it was ready last. */
-  readonly gaveUp: boolean;
+  /** I/O was abandoned since the volume was last ready. */
+  readonly hasAbandoned: boolean;
 }
 
-/** What is to be said aloud, each once between two times of being ready. */
-export type StallWord = 'waits' | 'gave-up' | 'goes-on';
+/** What is reported, each at most once until the volume is ready again. */
+export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {
   readonly state: StallState;
-  /** When to ask again, with `time`; null: no time-out is running. */
+  /** When to judge again, with `time`; null: no time-out is running. */
   readonly untilMs: number | null;
-  /** Everything that waits is to be answered now: outcome unknown. */
-  readonly giveUp: boolean;
-  readonly say: StallWord | null;
+  /** All waiting I/O must be answered now, with OUTCOME_UNKNOWN. */
+  readonly mustAbandon: boolean;
+  readonly event: StallEvent | null;
 }
 
 export const STALL_START: StallState = {
@@ -55,19 +55,24 @@ export const STALL_START: StallState = {
   countsFromMs: null,
   waitsSinceMs: null,
   slowUntilMs: 0,
-  gaveUp: false,
+  hasAbandoned: false,
 };
 
-export function judgeStall(policy: StallPolicy, before: StallState, event: StallEvent, nowMs: number): StallVerdict {
+export function judgeStall(policy: StallPolicy, before: StallState, event: StallInput, nowMs: number): StallVerdict {
   const state = after(before, event, nowMs);
   const untilMs = deadlineMs(policy, state);
   if (event.kind === 'time' && untilMs !== null && nowMs >= untilMs) {
-    return { state: { ...state, waitsSinceMs: null, gaveUp: true }, untilMs: null, giveUp: true, say: before.gaveUp ? null : 'gave-up' };
+    return {
+      state: { ...state, waitsSinceMs: null, hasAbandoned: true },
+      untilMs: null,
+      mustAbandon: true,
+      event: before.hasAbandoned ? null : 'gave-up',
+    };
   }
-  return { state, untilMs, giveUp: false, say: wordFor(before, state) };
+  return { state, untilMs, mustAbandon: false, event: eventOf(before, state) };
 }
 
-function after(before: StallState, event: StallEvent, nowMs: number): StallState {
+function after(before: StallState, event: StallInput, nowMs: number): StallState {
   switch (event.kind) {
     case 'standing':
       if (event.standing === 'ready' || event.standing === 'over') return { ...STALL_START, standing: event.standing };
@@ -95,39 +100,39 @@ function later(timeMs: number | null, ms: number): number | null {
   return timeMs === null ? null : timeMs + ms;
 }
 
-/** `fail` counts from the loss, so that later I/O fails at once; a duration counts from when I/O began to wait. */
+/** `fail` counts from the loss of the paths, so that later I/O fails at once; a duration counts from when I/O began to wait. */
 function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
   return policy === 'fail' ? Math.max(countsFromMs, slowUntilMs) + STALL_FAIL_GRACE_MS : Math.max(waitsSinceMs, slowUntilMs) + policy;
 }
 
-/** With `fail` the time runs also while no I/O waits: from when on I/O fails at once; null: it does not run. */
+/** With `fail` the time also runs while no I/O waits. Returns from when on I/O fails at once; null: the time does not run. */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
   return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
 }
 
-function wordFor(before: StallState, state: StallState): StallWord | null {
+function eventOf(before: StallState, state: StallState): StallEvent | null {
   if (before.sinceMs === null) return state.sinceMs === null ? null : 'waits';
   return state.standing === 'ready' ? 'goes-on' : null;
 }
 
 export interface StallWatchPorts {
   readonly clock: Clock;
-  /** Answers everything that waits. */
-  giveUp(): void;
-  said(word: StallWord): void;
+  /** Answers all waiting I/O. */
+  abandon(): void;
+  report(event: StallEvent): void;
 }
 
 export class StallWatch {
   policy: StallPolicy;
-  /** When what waits is given up, monotonic ms; null: no time-out is running. */
+  /** When waiting I/O will be abandoned, monotonic ms; null: no time-out is running. */
   untilMs: number | null = null;
   private readonly ports: StallWatchPorts;
   private state: StallState = STALL_START;
   private timer: Timer | null = null;
   /** When the next look is due; null: none is. */
   private lookMs: number | null = null;
-  private slowSentence: string | null = null;
+  private slowMessage: string | null = null;
 
   constructor(policy: StallPolicy, ports: StallWatchPorts) {
     this.policy = policy;
@@ -138,17 +143,17 @@ export class StallWatch {
     return this.state.sinceMs === null;
   }
 
-  /** I/O was given up since the volume was ready last. */
-  get gaveUp(): boolean {
-    return this.state.gaveUp;
+  /** I/O was abandoned since the volume was last ready. */
+  get hasAbandoned(): boolean {
+    return this.state.hasAbandoned;
   }
 
-  /** Since when the volume is not ready, monotonic ms; null: it is. */
+  /** Since when the volume is not ready, monotonic ms; null: it is ready. */
   get sinceMs(): number | null {
     return this.state.sinceMs;
   }
 
-  /** Another policy: for what waits already, too. */
+  /** Changes the policy, also for I/O that waits already. */
   setPolicy(policy: StallPolicy): void {
     this.policy = policy;
     this.take({ kind: 'standing', standing: this.state.standing, hasIo: false });
@@ -158,7 +163,7 @@ export class StallWatch {
     if (standing !== this.state.standing) this.take({ kind: 'standing', standing, hasIo });
   }
 
-  /** I/O came; the data path asks `isReady` first. */
+  /** I/O was submitted; the data path checks `isReady` first. */
   submitted(): void {
     if (this.state.waitsSinceMs === null) this.take({ kind: 'submitted' });
   }
@@ -167,32 +172,32 @@ export class StallWatch {
     if (this.state.waitsSinceMs !== null) this.take({ kind: 'idle' });
   }
 
-  /** The server has said that it is there and slow, in this sentence. */
-  serverIsSlow(sentence: string): void {
-    this.slowSentence = sentence;
+  /** The server has reported that it is reachable but slow. */
+  serverIsSlow(message: string): void {
+    this.slowMessage = message;
     this.take({ kind: 'slow', forMs: DRAINING_WORD_MS });
   }
 
-  /** What it has said so, as long as that counts; null: nothing. */
-  get serverWord(): string | null {
-    return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowSentence : null;
+  /** The server's report that it is slow, while it is valid; null: there is none. */
+  get serverMessage(): string | null {
+    return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowMessage : null;
   }
 
-  private take(event: StallEvent): void {
+  private take(event: StallInput): void {
     const { clock } = this.ports;
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // And one look more: what was received meanwhile is read first.
-      const stood: StallEvent = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
-      this.state = judgeStall(this.policy, this.state, stood, nowMs).state;
+      // One look more, so that input that arrived meanwhile is read first.
+      const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
+      this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }
     const verdict = judgeStall(this.policy, this.state, event, nowMs);
     this.state = verdict.state;
     this.untilMs = verdict.untilMs;
     this.lookAfter(nowMs);
-    if (verdict.say !== null) this.ports.said(verdict.say);
-    if (verdict.giveUp) this.ports.giveUp();
+    if (verdict.event !== null) this.ports.report(verdict.event);
+    if (verdict.mustAbandon) this.ports.abandon();
   }
 
   private lookAfter(nowMs: number): void {

@@ -11,7 +11,7 @@ function scene(): { clock: FakeClock; errors: StorageErrors; said: string[] } {
   const clock = new FakeClock();
   const said: string[] = [];
   const errors: StorageErrors = new StorageErrors(clock, (word) => {
-    said.push(`${word} ${errors.told?.op} ${errors.told?.status} ${errors.told?.count}`);
+    said.push(`${word} ${errors.reported?.op} ${errors.reported?.status} ${errors.reported?.count}`);
   });
   return { clock, errors, said };
 }

@@ -1,40 +1,40 @@
-// What is said of a volume whose server answers that its storage fails: full, or with an I/O error. Who has the volume open gets its errno,
-// and a person is told once by an event and the log, not by each program in its own words. Invariants: of one kind there is one word at once,
-// then at most one for each STORAGE_ERRORS_LOG_MS; it is over only when the same kind of I/O has succeeded since.
+// Reports that a server's storage fails: it is full, or has an I/O error. Programs get the errno; the administrator gets one event and log
+// line instead of a message from each program. Invariants: the first failure of a kind is reported at once, later ones at most once per
+// STORAGE_ERRORS_LOG_MS; the failure is over only when the same kind of I/O has succeeded since.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { VolumeOp } from './frontend-volume.ts';
 
-export type StorageWord = 'storage-fails' | 'storage-fails-on' | 'storage-works';
+export type StorageErrorEvent = 'storage-fails' | 'storage-fails-on' | 'storage-works';
 
-/** Those that say something of the storage; the others are about the request, the session or the holder. */
+/** Statuses that describe the storage; the others describe the request, the session or the holder. */
 const OF_STORAGE: ReadonlySet<number> = new Set([STATUS.IO_ERROR, STATUS.NO_SPACE, STATUS.OUT_OF_MEMORY, STATUS.VOLUME_UNAVAILABLE]);
 
 export interface StorageFailure {
   readonly op: VolumeOp;
   readonly status: number;
-  /** How often since it was last told. */
+  /** Failures since the last report. */
   count: number;
   /** The same kind of I/O has succeeded since the last failure. */
   hasWorked: boolean;
 }
 
 export class StorageErrors {
-  /** Looked at for each I/O that succeeds. */
+  /** Checked for each I/O that succeeds. */
   isFailing = false;
-  /** What the last word was about; null: nothing has failed. */
-  told: StorageFailure | null = null;
+  /** The failure that was last reported; null: nothing has failed. */
+  reported: StorageFailure | null = null;
   private readonly clock: Clock;
-  private readonly said: (word: StorageWord) => void;
+  private readonly notify: (event: StorageErrorEvent) => void;
   /** At most one for each operation and status. */
   private readonly failures = new Map<string, StorageFailure>();
   private timer: Timer | null = null;
 
-  constructor(clock: Clock, said: (word: StorageWord) => void) {
+  constructor(clock: Clock, notify: (event: StorageErrorEvent) => void) {
     this.clock = clock;
-    this.said = said;
+    this.notify = notify;
   }
 
   failed(op: VolumeOp, status: number): void {
@@ -50,10 +50,10 @@ export class StorageErrors {
     this.failures.set(`${op} ${status}`, failure);
     this.isFailing = true;
     this.lookLater();
-    this.say('storage-fails', failure);
+    this.report('storage-fails', failure);
   }
 
-  /** Only needed while something is failing. */
+  /** Only needed while `isFailing`. */
   worked(op: VolumeOp): void {
     for (const failure of this.failures.values()) {
       if (failure.op !== op) continue;
@@ -62,7 +62,7 @@ export class StorageErrors {
     }
   }
 
-  /** The volume is over. */
+  /** The volume has ended. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
@@ -73,12 +73,12 @@ export class StorageErrors {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // While nothing is asked of it there is nothing to say.
+      // Without I/O there is nothing to report.
       if (failure.count > 0) this.lookLater();
-      if (failure.count > 0) this.say('storage-fails-on', failure);
+      if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {
         this.failures.delete(key);
-        this.say('storage-works', failure);
+        this.report('storage-works', failure);
       }
       failure.count = 0;
     }
@@ -89,8 +89,8 @@ export class StorageErrors {
     this.timer ??= this.clock.after(STORAGE_ERRORS_LOG_MS, () => this.look());
   }
 
-  private say(word: StorageWord, failure: StorageFailure): void {
-    this.told = failure;
-    this.said(word);
+  private report(event: StorageErrorEvent, failure: StorageFailure): void {
+    this.reported = failure;
+    this.notify(event);
   }
 }

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
-import { judgeStandstill, standstillReason, standstillStart, StandstillWatch } from './storage-stall.ts';
+import { judgeStorageStall, storageStallReason, storageStallStart, StorageStallWatch } from './storage-stall.ts';
 
 class Scene {
   readonly clock = new FakeClock();
@@ -12,13 +12,13 @@ class Scene {
   isReady = true;
   waitingSinceMs: number | null = null;
   looks = 0;
-  readonly watch = new StandstillWatch({
+  readonly watch = new StorageStallWatch({
     clock: this.clock,
     look: () => {
       this.looks++;
       return { isReady: this.isReady, waitingSinceMs: this.waitingSinceMs };
     },
-    said: (word) => this.said.push(`${this.clock.monotonicMs()} ${word}`),
+    report: (word) => this.said.push(`${this.clock.monotonicMs()} ${word}`),
   });
 
   submit(): void {
@@ -37,13 +37,13 @@ describe('the watch', () => {
     const scene = new Scene();
     scene.submit();
     scene.clock.advance(SLOW_STORAGE_MS - 1);
-    expect([scene.said, scene.watch.saidSinceMs]).toEqual([[], null]);
+    expect([scene.said, scene.watch.reportedSinceMs]).toEqual([[], null]);
     scene.clock.advance(100 * SLOW_STORAGE_MS);
-    expect([scene.said, scene.watch.saidSinceMs]).toEqual([['5000 stands-still'], 0]);
+    expect([scene.said, scene.watch.reportedSinceMs]).toEqual([['5000 stands-still'], 0]);
     scene.answer();
     scene.clock.advance(SLOW_STORAGE_LOOK_MS);
     expect(scene.said[1]).toMatch(/ moves$/);
-    expect([scene.said.length, scene.watch.saidSinceMs]).toEqual([2, null]);
+    expect([scene.said.length, scene.watch.reportedSinceMs]).toEqual([2, null]);
   });
 
   test('has a timer only while something is out', () => {
@@ -91,20 +91,20 @@ describe('the watch', () => {
     expect(scene.said).toEqual(['55000 stands-still']);
     scene.isReady = false;
     scene.clock.advance(SLOW_STORAGE_LOOK_MS);
-    expect([scene.said.length, scene.watch.saidSinceMs]).toEqual([1, null]);
+    expect([scene.said.length, scene.watch.reportedSinceMs]).toEqual([1, null]);
   });
 
   test('a look that comes late makes no standstill, and ends none', () => {
     const waiting = { isReady: true, waitingSinceMs: 0 };
     const lateMs = 10 * SLOW_STORAGE_MS;
-    const late = judgeStandstill(standstillStart(0), waiting, lateMs);
-    expect([late.say, late.state.countsFromMs]).toEqual([null, lateMs]);
-    expect(judgeStandstill({ ...late.state, lookedMs: lateMs + SLOW_STORAGE_MS }, waiting, lateMs + SLOW_STORAGE_MS).say).toBe(
+    const late = judgeStorageStall(storageStallStart(0), waiting, lateMs);
+    expect([late.event, late.state.countsFromMs]).toEqual([null, lateMs]);
+    expect(judgeStorageStall({ ...late.state, lookedMs: lateMs + SLOW_STORAGE_MS }, waiting, lateMs + SLOW_STORAGE_MS).event).toBe(
       'stands-still',
     );
-    expect(judgeStandstill({ ...standstillStart(0), saidSinceMs: 0 }, waiting, lateMs)).toMatchObject({
-      say: null,
-      state: { saidSinceMs: 0 },
+    expect(judgeStorageStall({ ...storageStallStart(0), reportedSinceMs: 0 }, waiting, lateMs)).toMatchObject({
+      event: null,
+      state: { reportedSinceMs: 0 },
     });
   });
 
@@ -115,12 +115,12 @@ describe('the watch', () => {
     scene.watch.stop();
     scene.answer();
     scene.clock.advance(SLOW_STORAGE_MS);
-    expect([scene.said, scene.clock.timersPending, scene.watch.saidSinceMs]).toEqual([['5000 stands-still'], 0, null]);
+    expect([scene.said, scene.clock.timersPending, scene.watch.reportedSinceMs]).toEqual([['5000 stands-still'], 0, null]);
   });
 });
 
 describe('the reason', () => {
-  const reason = (told: { oldestMs: number; atMs: number } | null): string => standstillReason('server big-9', 1_000, told, 7_500);
+  const reason = (told: { oldestMs: number; atMs: number } | null): string => storageStallReason('server big-9', 1_000, told, 7_500);
   const unsaid = 'an answer of server big-9, which has not said since then what it executes';
 
   test.each([

@@ -1,56 +1,58 @@
-// A volume whose paths are up and whose I/O gets no answer: when that is reported, when it is over, and what the I/O waits for. The judgement is
-// pure over the times it is given; the watch looks from time to time. Lost paths and volumes that are not open are stall.ts's.
-// Invariant: there is a timer only while something was outstanding at the last look, so the data path only asks `isAsleep`.
+// A storage stall: the volume's paths are up, but its I/O gets no answer. Decides when the stall is reported, when it is over, and what the I/O
+// waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job of stall.ts.
+// Invariant: a timer runs only while I/O was outstanding at the last look, so that the data path only checks `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 
-export type StandstillWord = 'stands-still' | 'moves';
+export type StorageStallEvent = 'stands-still' | 'moves';
 
-/** What a look sees; times in monotonic ms. */
-export interface StandstillLook {
-  /** There is a path, and the volume is open. */
+/** The state of the volume at one look; times in monotonic ms. */
+export interface StorageStallLook {
+  /** The volume has a path and is open. */
   readonly isReady: boolean;
-  /** Since when something is outstanding without any completion; null: nothing is. */
+  /** Since when I/O is outstanding without any completion; null: no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
 }
 
-export interface StandstillState {
+export interface StorageStallState {
   readonly lookedMs: number;
-  /** Nothing earlier counts: the volume was not ready then, or nobody looked. */
+  /** No earlier time counts: the volume was not ready then, or this process did not run. */
   readonly countsFromMs: number;
-  /** `waitingSinceMs` of the standstill that was said; null: none is. */
-  readonly saidSinceMs: number | null;
+  /** `waitingSinceMs` of the stall that was reported; null: none is. */
+  readonly reportedSinceMs: number | null;
 }
 
-export function standstillStart(nowMs: number): StandstillState {
-  return { lookedMs: nowMs, countsFromMs: nowMs, saidSinceMs: null };
+export function storageStallStart(nowMs: number): StorageStallState {
+  return { lookedMs: nowMs, countsFromMs: nowMs, reportedSinceMs: null };
 }
 
-export function judgeStandstill(
-  before: StandstillState,
-  { isReady, waitingSinceMs }: StandstillLook,
+export function judgeStorageStall(
+  before: StorageStallState,
+  { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
-): { readonly state: StandstillState; readonly say: StandstillWord | null } {
-  // Who says why it is not ready says also that it goes on.
-  if (!isReady) return { state: standstillStart(nowMs), say: null };
+): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
+  // stall.ts reports why the volume is not ready, and that it is ready again.
+  if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };
-  if (before.saidSinceMs !== null) {
-    return before.saidSinceMs === waitingSinceMs ? { state, say: null } : { state: { ...state, saidSinceMs: null }, say: 'moves' };
+  if (before.reportedSinceMs !== null) {
+    return before.reportedSinceMs === waitingSinceMs
+      ? { state, event: null }
+      : { state: { ...state, reportedSinceMs: null }, event: 'moves' };
   }
-  if (waitingSinceMs === null || nowMs - Math.max(waitingSinceMs, state.countsFromMs) < SLOW_STORAGE_MS) return { state, say: null };
-  return { state: { ...state, saidSinceMs: waitingSinceMs }, say: 'stands-still' };
+  if (waitingSinceMs === null || nowMs - Math.max(waitingSinceMs, state.countsFromMs) < SLOW_STORAGE_MS) return { state, event: null };
+  return { state: { ...state, reportedSinceMs: waitingSinceMs }, event: 'stands-still' };
 }
 
-/** What is waited for, for people. `told`: the newest that the server has said of what it executes; what it said before does not count. */
-export function standstillReason(serverText: string, waitingSinceMs: number, told: StorageReport | null, nowMs: number): string {
+/** What the I/O waits for, for people. `reported`: the server's newest report of what it executes; one from before `waitingSinceMs` does not count. */
+export function storageStallReason(serverText: string, waitingSinceMs: number, reported: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
-  if (told === null || told.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
-  if (told.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;
-  const ageMs = told.oldestMs + nowMs - told.atMs;
-  // One that is young is not what has been waited for all the time.
+  if (reported === null || reported.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
+  if (reported.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;
+  const ageMs = reported.oldestMs + nowMs - reported.atMs;
+  // A young request cannot be the one that was waited for all the time.
   return ageMs < SLOW_STORAGE_MS / 2
     ? `${answer} is heard and executes nothing of ours for longer than ${secondsOf(ageMs)}`
     : `${serverText}'s storage: its oldest request of ours has been executing for ${secondsOf(ageMs)}`;
@@ -60,40 +62,40 @@ export function secondsOf(ms: number): string {
   return `${Math.floor(ms / 1_000)} s`;
 }
 
-export interface StandstillWatchPorts {
+export interface StorageStallPorts {
   readonly clock: Clock;
-  look(): StandstillLook;
-  said(word: StandstillWord): void;
+  look(): StorageStallLook;
+  report(event: StorageStallEvent): void;
 }
 
-export class StandstillWatch {
+export class StorageStallWatch {
   isAsleep = true;
-  private readonly ports: StandstillWatchPorts;
-  private state = standstillStart(0);
+  private readonly ports: StorageStallPorts;
+  private state = storageStallStart(0);
   private timer: Timer | null = null;
 
-  constructor(ports: StandstillWatchPorts) {
+  constructor(ports: StorageStallPorts) {
     this.ports = ports;
   }
 
-  /** `waitingSinceMs` of the standstill that was said; null: none is. */
-  get saidSinceMs(): number | null {
-    return this.state.saidSinceMs;
+  /** `waitingSinceMs` of the stall that was reported; null: none is. */
+  get reportedSinceMs(): number | null {
+    return this.state.reportedSinceMs;
   }
 
-  /** Something is outstanding. */
+  /** I/O is outstanding. */
   wake(): void {
     this.isAsleep = false;
-    this.state = standstillStart(this.ports.clock.monotonicMs());
+    this.state = storageStallStart(this.ports.clock.monotonicMs());
     this.lookLater();
   }
 
-  /** The volume is over: nothing is said of it any more. */
+  /** The volume has ended: nothing more is reported. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
     this.isAsleep = true;
-    this.state = standstillStart(0);
+    this.state = storageStallStart(0);
   }
 
   private lookLater(): void {
@@ -102,11 +104,11 @@ export class StandstillWatch {
 
   private look(): void {
     const seen = this.ports.look();
-    const { state, say } = judgeStandstill(this.state, seen, this.ports.clock.monotonicMs());
+    const { state, event } = judgeStorageStall(this.state, seen, this.ports.clock.monotonicMs());
     this.state = state;
     this.timer = null;
     this.isAsleep = seen.waitingSinceMs === null;
     if (!this.isAsleep) this.lookLater();
-    if (say !== null) this.ports.said(say);
+    if (event !== null) this.ports.report(event);
   }
 }

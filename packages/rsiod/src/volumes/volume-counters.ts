@@ -1,5 +1,5 @@
-// What an attached volume has done so far: counts, bytes, latencies, and the longest time without any completion while something waited.
-// Leaves clock and outstanding requests to the volume. Counters only grow; whoever wants a rate takes two samples.
+// Counters of an attached volume: requests, bytes, latencies, and the longest time without any completion while I/O was outstanding.
+// The clock and the outstanding requests are the volume's. Invariant: counters only grow, so that two samples give a rate.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { Histogram } from '@rsio/common/structures/histogram';

@@ -61,8 +61,8 @@ test('an EXTENTS answer of more than was asked for is cut', () => {
     {
       status: STATUS.OK,
       extents: [
-        { lengthBytes: 2048, hole: true },
-        { lengthBytes: 2048, hole: false },
+        { lengthBytes: 2048, isHole: true },
+        { lengthBytes: 2048, isHole: false },
       ],
     },
   ]);

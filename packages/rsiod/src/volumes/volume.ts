@@ -1,6 +1,6 @@
-// An attached volume as its doors use it: cuts their I/O into segments for the trunk, puts the answers together, and counts.
-// Range, alignment and rights are checked here, once; how long I/O may wait without a path is stall.ts's. Invariants: every `submit` ends in
-// exactly one `done`, never from within itself; what was given up is not sent again, and its buffers are touched by nobody here any more.
+// An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts.
+// Range, alignment and rights are checked here only; how long I/O waits without a path is decided in stall.ts. Invariants: every `submit` ends
+// in exactly one `done`, never from within `submit`; abandoned I/O is not sent again, and its buffers are not used here any more.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -18,21 +18,21 @@ import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/m
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ByteRanges } from './byte-ranges.ts';
-import type { DeviceVolume, Extent, VolumeIo } from './frontend-volume.ts';
+import type { FrontendVolume, Extent, VolumeIo } from './frontend-volume.ts';
 import { COUNT_MAX } from './limits.ts';
 import { RangeEntry } from './range-lock.ts';
-import { StallWatch, type StallWord } from './stall.ts';
-import { StorageErrors, type StorageWord } from './storage-errors.ts';
-import { StandstillWatch, type StandstillWord } from './storage-stall.ts';
+import { StallWatch, type StallEvent } from './stall.ts';
+import { StorageErrors, type StorageErrorEvent } from './storage-errors.ts';
+import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** What is said aloud of a volume's I/O. */
-export type VolumeWord = StallWord | StandstillWord | StorageWord;
+/** What is reported of a volume's I/O. */
+export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One door I/O whose segments are out. */
+/** One I/O of a frontend whose segments are out. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** It counts as a change that others may have to wait for. */
+  /** It has entered `byteRanges`: other changes may have to wait for it. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -45,19 +45,18 @@ class Segment extends Request {
 
 const NOTHING = Buffer.alloc(0);
 
-export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
+export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   /** The client's name of it. */
   readonly namespace: string;
   readonly namespaceid: number;
-  readonly users = new Set<string>();
   readonly counters: VolumeCounters;
   readonly attachment: Attachment;
   readonly trunk: Trunk;
   readonly stall: StallWatch;
-  readonly standstill: StandstillWatch;
+  readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageErrors;
   outstanding = 0;
-  /** Since when something is outstanding without any completion; null: nothing is. */
+  /** Since when I/O is outstanding without any completion, monotonic ms; null: no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -66,14 +65,14 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
   private whenIdle: (() => void)[] = [];
   private readonly byteRanges: ByteRanges;
 
-  /** `said`: told when its I/O waits and goes on, and what the stall policy makes of it, for log and events. */
+  /** `notify`: called for the log and the events when I/O waits, resumes, or is abandoned by the stall policy. */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
     attachment: Attachment,
     trunk: Trunk,
     clock: Clock,
     policy: StallPolicy = 'forever',
-    said: (volume: Volume, word: VolumeWord) => void = () => undefined,
+    notify: (volume: Volume, event: VolumeEvent) => void = () => undefined,
     serverName: (() => string) | null = null,
   ) {
     this.namespace = namespace.name;
@@ -83,13 +82,13 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     this.clock = clock;
     this.serverName = serverName;
     this.counters = new VolumeCounters();
-    this.stall = new StallWatch(policy, { clock, giveUp: () => this.giveUp(), said: (word) => said(this, word) });
-    this.standstill = new StandstillWatch({
+    this.stall = new StallWatch(policy, { clock, abandon: () => this.abandon(), report: (event) => notify(this, event) });
+    this.storageStall = new StorageStallWatch({
       clock,
       look: () => ({ isReady: this.stall.isReady, waitingSinceMs: this.waitingSinceMs }),
-      said: (word) => said(this, word),
+      report: (event) => notify(this, event),
     });
-    this.storageErrors = new StorageErrors(clock, (word) => said(this, word));
+    this.storageErrors = new StorageErrors(clock, (event) => notify(this, event));
     this.byteRanges = new ByteRanges({
       submit: (piece) => this.gather(piece, STATUS.OK, false),
       go: (entry) => this.go(entry),
@@ -104,7 +103,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     return this.attachment.name;
   }
 
-  /** For people: the server that it is had from. */
+  /** The volume's server, for people. */
   get serverText(): string {
     return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
   }
@@ -125,12 +124,12 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     return this.opened.readonly;
   }
 
-  /** How it was asked for; what the server makes of it is `readonly`. */
-  get asksReadonly(): boolean {
+  /** The mode that was requested; the server's answer is `readonly`. */
+  get wantsReadonly(): boolean {
     return this.attachment.readonly;
   }
 
-  /** Acknowledged, and in no good flush. */
+  /** Bytes that were acknowledged, but not flushed successfully since. */
   get unflushedBytes(): number {
     const { log } = this.attachment;
     return log === null ? 0 : log.dataBytes + log.rangeBytes;
@@ -144,7 +143,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     return this.opened.id;
   }
 
-  get life(): string {
+  get incarnation(): string {
     return this.opened.life;
   }
 
@@ -156,7 +155,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** `enters`: a change waits for those that read, change and write blocks of its own. */
+  /** `enters`: a change waits for byte ranges that share its blocks. */
   private gather(io: VolumeIo, invalid: Status, enters: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -169,7 +168,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
       if (enters && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // Nothing to send (refused, or of no length): it ends when what runs now has ended.
+    // Nothing to send, because it was refused or is empty: it ends after the current event.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -180,9 +179,9 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     return this.byteRanges.enter(gathering);
   }
 
-  /** What it had to wait for has ended. */
+  /** The changes that it had to wait for have ended. */
   private go(entry: RangeEntry): void {
-    assert(entry instanceof Gathering && entry.io !== null, 'A change that is none goes on');
+    assert(entry instanceof Gathering && entry.io !== null, 'An entry of a byte range proceeds as a change');
     this.cut(entry, entry.io);
     if (entry.left === 0) this.clock.soon(() => this.end(entry));
   }
@@ -190,7 +189,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
   private byteRangeDone(io: VolumeIo, status: Status): void {
     this.ended(this.clock.monotonicMs());
     io.done(status);
-    this.tellIdle();
+    this.notifyIdle();
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
@@ -209,7 +208,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
       try {
         extents = extentsOf(first, lengthBytes);
       } catch (thrown) {
-        // Who asked is answered whatever came; that it was no answer is the path's to judge.
+        // The frontend gets an answer in any case; the path judges the protocol error.
         this.endExtents(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -221,18 +220,18 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     const { standing } = this.attachment;
     this.stall.standing(standing, this.outstanding > 0);
     if (standing !== 'over') return;
-    this.standstill.stop();
+    this.storageStall.stop();
     this.storageErrors.stop();
   }
 
-  serverIsSlow(sentence: string): void {
-    this.stall.serverIsSlow(sentence);
+  serverIsSlow(message: string): void {
+    this.stall.serverIsSlow(message);
   }
 
-  /** Answers everything that is outstanding: its outcome is unknown. What comes later waits until the server can have nothing of it left. */
-  giveUp(): void {
-    for (const entry of this.byteRanges.giveUp(STATUS.OUTCOME_UNKNOWN)) {
-      assert(entry instanceof Gathering, 'A change that is none is given up');
+  /** Answers all outstanding I/O with OUTCOME_UNKNOWN. Later I/O waits until the server cannot execute the abandoned requests any more. */
+  abandon(): void {
+    for (const entry of this.byteRanges.abandon(STATUS.OUTCOME_UNKNOWN)) {
+      assert(entry instanceof Gathering, 'An entry of a byte range is abandoned as a change');
       entry.hasEntered = false;
       entry.status = STATUS.OUTCOME_UNKNOWN;
       this.end(entry);
@@ -240,13 +239,13 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** When the attachment says that it can: makes durable what its replay log holds, though nobody asks for it. */
+  /** Flushes what the replay log holds, when the attachment can, without a request of a frontend. */
   flushLog(): void {
     this.attachment.flushLog(this.clock.monotonicMs());
     this.trunk.wantPump();
   }
 
-  /** Calls `idle` when nothing is outstanding: now, or later. */
+  /** Calls `idle` when no I/O is outstanding: now, or later. */
   onIdle(idle: () => void): void {
     if (this.outstanding === 0) idle();
     else this.whenIdle.push(idle);
@@ -275,16 +274,16 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     else if (this.storageErrors.isFailing) this.storageErrors.worked(io.op);
     this.ended(nowMs);
     io.done(status as Status);
-    this.tellIdle();
+    this.notifyIdle();
   }
 
   private endExtents(status: Status, extents: readonly Extent[], done: (status: Status, extents: readonly Extent[]) => void): void {
     this.ended(this.clock.monotonicMs());
     done(status, extents);
-    this.tellIdle();
+    this.notifyIdle();
   }
 
-  /** What is answered here because the volume is over says nothing of its storage. */
+  /** Answers after the volume's end do not describe its storage. */
   private failed({ op }: VolumeIo, status: number): void {
     if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
   }
@@ -292,7 +291,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
   private begins(nowMs: number): void {
     if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
     if (!this.stall.isReady) this.stall.submitted();
-    if (this.standstill.isAsleep) this.standstill.wake();
+    if (this.storageStall.isAsleep) this.storageStall.wake();
   }
 
   private ended(nowMs: number): void {
@@ -301,7 +300,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();
   }
 
-  private tellIdle(): void {
+  private notifyIdle(): void {
     if (this.outstanding === 0 && this.whenIdle.length > 0) for (const idle of this.whenIdle.splice(0)) idle();
   }
 
@@ -309,7 +308,7 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // What another machine writes into the same block between our reading and our writing would be lost.
+    // A write of another machine into the same block, between our read and our write, would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
@@ -354,10 +353,10 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
     }
   }
 
-  /** DISCARD, ZERO: in MiB as far as that goes, the rest in sectors. */
+  /** DISCARD, ZERO: whole MiB first, the rest in sectors. */
   private cutRange(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
-    const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.keepAllocated ? FLAG.NO_HOLE : 0);
+    const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.mustKeepAllocated ? FLAG.NO_HOLE : 0);
     const blockSectors = this.blockSizeBytes / SECTOR_BYTES;
     const countMax = COUNT_MAX - (COUNT_MAX % blockSectors);
     let lba = io.positionBytes / SECTOR_BYTES;
@@ -396,14 +395,14 @@ export class Volume implements DeviceVolume, RequestEvents, AttachmentEvents {
   }
 }
 
-/** As many as cover what was asked for; the server may know of more. Throws E_PROTOCOL. */
+/** Extents that cover `askedBytes`; the server may send more. Throws E_PROTOCOL. */
 function extentsOf(body: Buffer, askedBytes: number): Extent[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
   const found: Extent[] = [];
   let left = askedBytes;
   for (let index = 0; index + 1 < extents.length && left > 0; index += 2) {
     const lengthBytes = Math.min(extents[index]! * SECTOR_BYTES, left);
-    found.push({ lengthBytes, hole: extents[index + 1] === EXTENT.HOLE });
+    found.push({ lengthBytes, isHole: extents[index + 1] === EXTENT.HOLE });
     left -= lengthBytes;
   }
   return found;

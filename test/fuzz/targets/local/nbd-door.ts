@@ -4,7 +4,7 @@
 
 import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/nbd/wire/limits';
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
-import { DoorBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
+import { MemoryBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
 import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';
 import { BatchPool } from '@rsio/rsiod/frontends/nbd/nbd-transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
@@ -27,7 +27,7 @@ class Scene {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  readonly budget = new DoorBudget(BUDGET, (fire) => this.doorTurns.push(fire));
+  readonly budget = new MemoryBudget(BUDGET, (fire) => this.doorTurns.push(fire));
   readonly connection: NbdConnection;
   finished = 0;
   private readonly storage: ScriptedVolume;

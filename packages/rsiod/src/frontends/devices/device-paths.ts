@@ -33,6 +33,6 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
 }
 
 /** Whether two volumes would be in each other's way: the raw device of one may be called like the block device of another. */
-export function overlap(one: DevicePlaces, other: DevicePlaces): boolean {
+export function doOverlap(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

@@ -9,14 +9,16 @@ import type { Log } from '@rsio/common/log/log';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from '../loop/loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
-import { type DevicePlaces, devicePlaces, overlap } from './device-paths.ts';
-import type { DeviceVolume } from '../../volumes/frontend-volume.ts';
-import { inUse, LeftDevices } from './left-devices.ts';
+import { type DevicePlaces, devicePlaces, doOverlap } from './device-paths.ts';
+import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
+import { releaseAll } from '../../keeper/device-release.ts';
+import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
+import { LeftDevices } from './left-devices.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { SwapWatch } from './swap-watch.ts';
 import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
-export interface DevicesPorts {
+export interface DeviceFrontendPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly root: string;
@@ -26,29 +28,29 @@ export interface DevicesPorts {
   /** What this machine has, now. */
   readonly facts: () => DeviceFacts;
   /** What the configuration says, now. */
-  readonly wish: (volume: DeviceVolume) => { readonly choice: DeviceChoice; readonly path: string | null };
+  readonly wish: (volume: FrontendVolume) => { readonly choice: DeviceChoice; readonly path: string | null };
   /** `osl:oracle@0` */
-  readonly label: (volume: DeviceVolume) => string;
-  readonly stallOf: (volume: Pick<DeviceVolume, 'namespace' | 'name'>) => StallPolicy;
+  readonly label: (volume: FrontendVolume) => string;
+  readonly stallOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => StallPolicy;
   /** By which they outlive this process, and what the one before has left. */
   readonly kept: KeptDevices;
-  /** What somebody has lost: for the log, and for whoever waits at the prompt. `volume`: whose devices are taken away just now; null: long ago. */
-  readonly tell: (volume: Pick<DeviceVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string) => void;
+  readonly events: FrontendEvents;
 }
 
-export class Devices {
-  private readonly ports: DevicesPorts;
+export class DeviceFrontend implements Frontend {
+  readonly needsUnused = true;
+  private readonly ports: DeviceFrontendPorts;
   private readonly ofVolume: VolumeDevicesPorts;
   private readonly nodes: LoopNodes;
   private readonly swaps: SwapWatch;
   private readonly left: LeftDevices;
-  private readonly made = new Map<DeviceVolume, VolumeDevices>();
+  private readonly made = new Map<FrontendVolume, VolumeDevices>();
   /** Of what is there, and of what is being made. */
-  private readonly claims = new Map<DeviceVolume, DevicePlaces>();
-  private readonly turns = new Map<DeviceVolume, Promise<unknown>>();
+  private readonly claims = new Map<FrontendVolume, DevicePlaces>();
+  private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
-  constructor(ports: DevicesPorts) {
-    const { clock, log, label, kept, runDir, stallOf, tell } = ports;
+  constructor(ports: DeviceFrontendPorts) {
+    const { clock, log, label, kept, runDir, stallOf, events } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     this.ports = ports;
     this.nodes = LoopNodes.ofMachine(ports);
@@ -61,54 +63,67 @@ export class Devices {
       sourceOf: (volume) => sourcePrefix + label(volume),
       buffers: new FuseBuffers(),
     };
-    this.swaps = new SwapWatch({ clock, devices: () => this.loops(), tell: (name, sentence) => log.error(`Volume ${name}: ${sentence}`) });
-    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, tell });
+    this.swaps = new SwapWatch({
+      clock,
+      devices: () => this.loops(),
+      report: (name, sentence) => log.error(`Volume ${name}: ${sentence}`),
+    });
+    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, events });
   }
 
-  /** null: there are none. */
-  of(volume: DeviceVolume): ShownDevices | null {
+  shownAs(volume: FrontendVolume): ShownDevices | null {
     return this.made.get(volume)?.shown ?? null;
   }
 
   /** Takes away what a crash has left, and begins to serve what the process before had under way. */
-  async clean(): Promise<void> {
+  async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
   }
 
-  /** What the process before has left of a volume that nobody is to attach again: what uses it gets errors. Without `force` throws E_IN_USE. */
-  async letGo(device: LeftDevice, why: string, force: boolean): Promise<void> {
-    await this.left.letGo(device, why, force);
+  async release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void> {
+    const device = this.ports.kept.leftOf(volume);
+    if (device !== null) await this.left.release(device, reason, force);
   }
 
-  /** In the place of volumes that are not attached again yet. */
-  get standIns(): DeviceVolume[] {
+  async releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void> {
+    const unwanted = this.ports.kept.left.filter(({ note }) => !isWanted(note));
+    const release = (device: LeftDevice): Promise<void> => this.left.release(device, reason, true);
+    await releaseAll(unwanted, { ...this.ports, release });
+  }
+
+  /** Stand-ins for volumes that are not attached again yet. */
+  get leftVolumes(): FrontendVolume[] {
     return this.left.list.map(({ volume }) => volume);
   }
 
-  /** The volume has another size, or its storage another life. */
-  changed(volume: DeviceVolume): void {
+  /** The keeper's note names the incarnation. */
+  incarnationChanged(volume: FrontendVolume): void {
     this.made.get(volume)?.note();
   }
 
-  /** After the last was taken away: the process ends. */
-  async end(): Promise<void> {
+  /** Devices serve until each is taken away, so that file systems on them can write what they have. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  handOver(): Promise<void> {
+    this.swaps.stop();
+    for (const devices of [...this.made.values(), ...this.left.list]) devices.pause();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
     this.swaps.stop();
     await this.nodes.settle();
   }
 
-  /** No more requests are taken: another process is to go on with them. */
-  pause(): void {
-    this.swaps.stop();
-    for (const devices of [...this.made.values(), ...this.left.list]) devices.pause();
-  }
-
   /** Makes the devices that the configuration wants. Throws what stands in the way; with `auto` nothing does. */
-  async show(volume: DeviceVolume): Promise<void> {
+  async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const { log, wish, facts, label } = this.ports;
       if (this.made.has(volume)) return;
-      if (await this.takenUp(volume)) return;
+      if (await this.resume(volume)) return;
       const { choice, path } = wish(volume);
       const { kind, why } = chooseDevice(choice, facts());
       const name = label(volume);
@@ -129,13 +144,13 @@ export class Devices {
   }
 
   /** Who uses them, for people. */
-  async usersOf(volume: DeviceVolume): Promise<string[]> {
+  async usersOf(volume: FrontendVolume): Promise<string[]> {
     const devices = this.made.get(volume) ?? this.left.list.find((one) => one.volume === volume);
     return devices === undefined ? [] : await devices.users();
   }
 
   /** The volume has grown. */
-  async grown(volume: DeviceVolume): Promise<void> {
+  async grown(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const devices = this.made.get(volume);
       try {
@@ -151,7 +166,7 @@ export class Devices {
    * Takes them away; without `force` throws E_IN_USE when somebody uses them. What uses them all the same gets errors, and what it has not
    * written is lost.
    */
-  async hide(volume: DeviceVolume, force: boolean): Promise<void> {
+  async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
       const devices = this.made.get(volume);
       if (devices === undefined) return;
@@ -172,7 +187,7 @@ export class Devices {
   }
 
   /** The volume is not this client's any more: nobody is asked. */
-  async drop(volume: DeviceVolume): Promise<void> {
+  async drop(volume: FrontendVolume): Promise<void> {
     this.made.get(volume)?.fail();
     await this.hide(volume, true).catch((thrown: unknown) =>
       this.ports.log.warn(`${this.ports.label(volume)}: ${toRsError(thrown).message}`),
@@ -185,40 +200,40 @@ export class Devices {
     );
   }
 
-  private forget(volume: DeviceVolume): void {
+  private forget(volume: FrontendVolume): void {
     this.made.delete(volume);
     this.claims.delete(volume);
   }
 
   /** False: the process before has left nothing of it that can be gone on with. */
-  private async takenUp(volume: DeviceVolume): Promise<boolean> {
+  private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
     if (device === null) return false;
     const { note } = device;
     if (note.readonly !== volume.readonly || note.blockSizeBytes !== volume.blockSizeBytes) {
-      await this.left.letGo(device, 'the volume is another one now', true);
+      await this.left.release(device, 'the volume is another one now', true);
       return false;
     }
     const devices = this.left.take(device);
     if (devices === null) return false;
     this.made.set(volume, devices);
     this.claims.set(volume, devices.places);
-    if (note.life !== volume.life)
+    if (note.life !== volume.incarnation)
       log.error(
         `${label(volume)}: the server's storage has begun a new life while rsiod was away: what was written and not flushed may be lost`,
       );
     // There may be much to wait for, and others to be attached.
-    void devices.goOn(volume, () => this.made.get(volume) === devices);
+    void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }
 
   /** Throws E_IN_USE when another volume is there. */
-  private claim(volume: DeviceVolume, path: string | null): DevicePlaces {
+  private claim(volume: FrontendVolume, path: string | null): DevicePlaces {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);
     for (const [other, taken] of this.claims) {
-      if (!overlap(places, taken)) continue;
+      if (!doOverlap(places, taken)) continue;
       throw new RsError(
         'E_IN_USE',
         `${label(other)} is at ${taken.block} and ${taken.raw}: detach it first, or set path = for one of them`,
@@ -228,7 +243,7 @@ export class Devices {
     return places;
   }
 
-  private async inTurn<T>(volume: DeviceVolume, work: () => Promise<T>): Promise<T> {
+  private async inTurn<T>(volume: FrontendVolume, work: () => Promise<T>): Promise<T> {
     const before = this.turns.get(volume) ?? Promise.resolve();
     const mine = before.then(work, work);
     const settled = mine.catch(() => undefined);

@@ -4,13 +4,14 @@
 
 import { closeSync } from 'node:fs';
 import type { StallPolicy } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
 import { loopDevicesOn, removeLink } from '../loop/loop-device.ts';
 import { runCommand } from '../system/device-commands.ts';
+import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
-import type { DeviceVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { type MountEntry, mountTable } from '../system/mount-table.ts';
 import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
@@ -18,9 +19,8 @@ import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
   /** With it begins the source, in the mount table, of every raw device of a daemon with the same RUN. */
   readonly sourcePrefix: string;
-  readonly stallOf: (volume: Pick<DeviceVolume, 'namespace' | 'name'>) => StallPolicy;
-  /** What somebody has lost: for the log, and for whoever waits at the prompt. `volume`: whose devices are taken away just now; null: long ago. */
-  readonly tell: (volume: Pick<DeviceVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string) => void;
+  readonly stallOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => StallPolicy;
+  readonly events: FrontendEvents;
 }
 
 export class LeftDevices {
@@ -38,7 +38,7 @@ export class LeftDevices {
 
   /** Takes away what a daemon with the same RUN has left when it crashed. A file system on it is dead, and for a person to unmount. */
   async clean(): Promise<void> {
-    const { clock, log, kept, sourcePrefix, tell } = this.ports;
+    const { clock, log, kept, sourcePrefix, events } = this.ports;
     const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
     await this.dropStale(ours);
     const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
@@ -52,7 +52,7 @@ export class LeftDevices {
         await removeLink(blockBeside(rawFile));
         log.info(`Raw device ${rawFile}, left by a crash, is taken away`);
         if (users.length > 0)
-          tell(
+          events.dataLost(
             null,
             `What stood on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted), and begun anew on the new device; what was not written is lost`,
           );
@@ -70,7 +70,7 @@ export class LeftDevices {
   }
 
   /** Of a volume that nobody is to attach again: what uses it gets errors. Without `force` throws E_IN_USE. */
-  async letGo(device: LeftDevice, why: string, force: boolean): Promise<void> {
+  async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
     const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
     if (users.length > 0 && !force) throw inUse(users);
@@ -79,7 +79,7 @@ export class LeftDevices {
     await devices.abandon();
     const lost = users.length > 0 ? `: what ${users.join(', ')} had not written is lost, and its I/O fails` : '';
     const sentence = `Devices ${note.block} and ${note.raw}, left by the process before, are taken away (${why})${lost}`;
-    if (users.length > 0) this.ports.tell(note, sentence);
+    if (users.length > 0) this.ports.events.dataLost(note, sentence);
     else this.ports.log.warn(sentence);
   }
 
@@ -113,10 +113,6 @@ export class LeftDevices {
     this.waiting.set(device, devices);
     devices.serveOn();
   }
-}
-
-export function inUse(users: readonly string[]): RsError {
-  return new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
 }
 
 /** The block node is called like the raw one without its r. */

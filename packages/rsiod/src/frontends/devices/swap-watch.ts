@@ -21,7 +21,7 @@ export interface SwapTarget {
 export interface SwapWatchPorts {
   readonly clock: Clock;
   readonly devices: () => readonly { readonly label: string; readonly device: string }[];
-  readonly tell: (label: string, sentence: string) => void;
+  readonly report: (label: string, sentence: string) => void;
 }
 
 /** What swaps on which volume: `text` of /proc/swaps. Partitions of a device, and files of a file system that is mounted from it, count. */
@@ -43,7 +43,7 @@ export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: re
 
 export class SwapWatch {
   private readonly ports: SwapWatchPorts;
-  private readonly told = new Set<string>();
+  private readonly reported = new Set<string>();
   private timer: Timer | null = null;
   private hasEnded = false;
 
@@ -68,15 +68,15 @@ export class SwapWatch {
     const devices = this.ports.devices();
     const text = devices.length === 0 ? '' : await readFile('/proc/swaps', 'utf8').catch(() => '');
     // The first line names the columns.
-    if (text.trimEnd().split('\n').length < 2) return this.told.clear();
+    if (text.trimEnd().split('\n').length < 2) return this.reported.clear();
     const targets = await Promise.all(devices.map(async (one) => ({ ...one, number: await ofBlock(one.device, 'dev') })));
     const found = swapsOn(text, targets, await mountTable().catch(() => []));
-    for (const one of this.told) if (!found.some(({ label, swap }) => one === `${label} ${swap}`)) this.told.delete(one);
+    for (const one of this.reported) if (!found.some(({ label, swap }) => one === `${label} ${swap}`)) this.reported.delete(one);
     for (const { label, swap } of found) {
-      if (this.told.has(`${label} ${swap}`)) continue;
-      this.told.add(`${label} ${swap}`);
+      if (this.reported.has(`${label} ${swap}`)) continue;
+      this.reported.add(`${label} ${swap}`);
       const why = 'to swap out, the kernel needs rsiod, which may need the memory that is being swapped out';
-      this.ports.tell(label, `${swap} is used as swap space: the machine can stand still for ever, because ${why}: swapoff ${swap}`);
+      this.ports.report(label, `${swap} is used as swap space: the machine can stand still for ever, because ${why}: swapoff ${swap}`);
     }
   }
 }

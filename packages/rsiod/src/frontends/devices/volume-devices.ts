@@ -14,7 +14,7 @@ import { LoopDevice } from '../loop/loop-device.ts';
 import type { LoopNodes } from '../loop/loop-nodes.ts';
 import type { DevicePlaces } from './device-paths.ts';
 import { deviceUsers } from './device-users.ts';
-import type { DeviceVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
 
@@ -22,9 +22,9 @@ export interface VolumeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** `osl:oracle@0` */
-  readonly label: (volume: DeviceVolume) => string;
+  readonly label: (volume: FrontendVolume) => string;
   /** What the mount table shows as the source of a volume's raw device. */
-  readonly sourceOf: (volume: DeviceVolume) => string;
+  readonly sourceOf: (volume: FrontendVolume) => string;
   /** Of all raw devices. */
   readonly buffers: FuseBuffers;
   /** By which they outlive this process. */
@@ -43,7 +43,7 @@ const NOTHING = Buffer.alloc(0);
 export class VolumeDevices {
   readonly places: DevicePlaces;
   private readonly ports: VolumeDevicesPorts;
-  private shownVolume: DeviceVolume;
+  private shownVolume: FrontendVolume;
   private rawDevice!: RawDevice;
   private loop: LoopDevice | null = null;
   /** Where its I/O waits until the volume is attached again; null: it was made by this process. */
@@ -52,7 +52,7 @@ export class VolumeDevices {
   private keptId: number | null = null;
   private isUnmounted = false;
 
-  private constructor(volume: DeviceVolume, standIn: StandInVolume | null, places: DevicePlaces, ports: VolumeDevicesPorts) {
+  private constructor(volume: FrontendVolume, standIn: StandInVolume | null, places: DevicePlaces, ports: VolumeDevicesPorts) {
     this.shownVolume = volume;
     this.standIn = standIn;
     this.places = places;
@@ -60,7 +60,12 @@ export class VolumeDevices {
   }
 
   /** Throws what stands in the way; then nothing of it is there. */
-  static async make(volume: DeviceVolume, kind: 'block' | 'raw', places: DevicePlaces, ports: VolumeDevicesPorts): Promise<VolumeDevices> {
+  static async make(
+    volume: FrontendVolume,
+    kind: 'block' | 'raw',
+    places: DevicePlaces,
+    ports: VolumeDevicesPorts,
+  ): Promise<VolumeDevices> {
     const made = new VolumeDevices(volume, null, places, ports);
     made.rawDevice = await RawDevice.make(made.rawOptions());
     made.isUnmounted = made.rawDevice.isGone;
@@ -89,7 +94,7 @@ export class VolumeDevices {
     return made;
   }
 
-  get volume(): DeviceVolume {
+  get volume(): FrontendVolume {
     return this.shownVolume;
   }
 
@@ -124,7 +129,7 @@ export class VolumeDevices {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
     // Meanwhile it may have been unmounted, or given to another owner.
-    if (this.isUnmounted) await this.letLoose();
+    if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
 
@@ -161,7 +166,7 @@ export class VolumeDevices {
    * What the process before had acknowledged and not flushed was in its log, which has ended with it: so it is flushed before anything of what
    * was under way is done once more. `isTheirs`: they were not taken away meanwhile.
    */
-  async goOn(volume: DeviceVolume, isTheirs: () => boolean): Promise<void> {
+  async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
     const { log, label, clock } = this.ports;
     const startMs = clock.monotonicMs();
     const status = volume.readonly ? STATUS.OK : await flushed(volume);
@@ -175,7 +180,7 @@ export class VolumeDevices {
       this.shownVolume = volume;
       if (isSame) this.note();
       log.info(`${label(volume)} is shown as before, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
-      await this.mendLoop();
+      await this.repairLoop();
       // Two programs for each of a thousand volumes would take seconds. After a crash before the note the next process does it.
       if (isSame) return;
       await this.grow();
@@ -191,12 +196,12 @@ export class VolumeDevices {
     try {
       await this.loop?.remove();
       await this.rawDevice.remove();
-      await this.letLoose();
+      await this.unkeep();
       return true;
     } catch (thrown) {
       if (force) return false;
       // The raw device was in use after all: as it was, then.
-      await this.mendLoop();
+      await this.repairLoop();
       throw thrown;
     } finally {
       timer?.cancel();
@@ -220,21 +225,21 @@ export class VolumeDevices {
     } catch (thrown) {
       this.ports.log.warn(`Raw device ${this.places.raw} stays until nobody uses it: ${toRsError(thrown).message}`);
     }
-    await this.letLoose();
+    await this.unkeep();
   }
 
-  private async mendLoop(): Promise<void> {
+  private async repairLoop(): Promise<void> {
     if (this.loop !== null && !(await this.loop.isOurs())) this.loop = await this.loop.again();
   }
 
-  private async letLoose(): Promise<void> {
+  private async unkeep(): Promise<void> {
     const { keptId } = this;
     this.keptId = null;
     if (keptId !== null) await this.ports.kept.drop(keptId);
   }
 
   private asNote(): DeviceNote {
-    const { namespace, name, universe, id, readonly, sizeBytes, blockSizeBytes, canDiscard, life } = this.shownVolume;
+    const { namespace, name, universe, id, readonly, sizeBytes, blockSizeBytes, canDiscard, incarnation: life } = this.shownVolume;
     const loop = this.loop === null ? null : { device: this.loop.device, sequence: this.loop.sequence, isNew: this.loop.isNew };
     const shape = { readonly, sizeBytes, blockSizeBytes, canDiscard };
     return { namespace, name, universe, id, ...shape, ...this.places, loop, file: this.rawDevice.file, life };
@@ -254,7 +259,7 @@ export class VolumeDevices {
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;
-        void this.letLoose();
+        void this.unkeep();
         log.warn(`Raw device ${places.raw} of ${label(volume)} is gone (${reason}): rsconfig -d and -a bring it back`);
       },
     };
@@ -262,9 +267,9 @@ export class VolumeDevices {
 }
 
 /** Resolves with what became of it, however long it takes. */
-function flushed(volume: DeviceVolume): Promise<Status> {
+function flushed(volume: FrontendVolume): Promise<Status> {
   return new Promise((done) => {
     const nowhere = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };
-    volume.submit({ op: 'flush', ...nowhere, fua: false, keepAllocated: false, done });
+    volume.submit({ op: 'flush', ...nowhere, fua: false, mustKeepAllocated: false, done });
   });
 }

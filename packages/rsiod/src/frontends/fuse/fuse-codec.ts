@@ -99,7 +99,7 @@ export function readSetAttr(bytes: Buffer): SetAttr {
 }
 
 /** Whether an INTERRUPT means the request of that header. */
-export function interrupts(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
+export function isInterruptOf(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES) === uniqueLow && bytes.readUInt32LE(REQUEST_HEADER_BYTES + 4) === uniqueHigh;
 }
 

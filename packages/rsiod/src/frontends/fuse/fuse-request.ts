@@ -16,7 +16,7 @@ export class FuseRequest implements VolumeIo {
   buffer: Buffer = NO_BUFFER;
   readonly bufferOffset = DATA_OFFSET;
   fua = false;
-  keepAllocated = false;
+  mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
   /** It looks for data or a hole, from position on. */
@@ -36,7 +36,7 @@ export class FuseRequest implements VolumeIo {
   }
 
   /** Nothing was changed by it, and nothing will be: it may be answered before the volume is done. */
-  get onlyAsks(): boolean {
+  get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }
 
@@ -49,7 +49,7 @@ export class FuseRequest implements VolumeIo {
     this.isAnswered = false;
     this.seeks = null;
     this.fua = false;
-    this.keepAllocated = false;
+    this.mustKeepAllocated = false;
     return buffer === NO_BUFFER ? null : buffer;
   }
 }

@@ -3,7 +3,7 @@
 
 import { FUSE_SEEK_BYTES } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DoorVolume, Extent } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume, Extent } from '../../volumes/frontend-volume.ts';
 
 export interface Sought {
   readonly status: Status;
@@ -12,7 +12,7 @@ export interface Sought {
 }
 
 /** `fromBytes` is within the volume. There is always a hole: at the end of the volume. */
-export function seek(volume: DoorVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
+export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
   const endBytes = volume.sizeBytes;
   const ask = (at: number): void => {
     volume.extents(at, Math.min(FUSE_SEEK_BYTES, endBytes - at), (status, extents) => {
@@ -30,7 +30,7 @@ export function seek(volume: DoorVolume, fromBytes: number, what: 'data' | 'hole
 
 function lookIn(extents: readonly Extent[], fromBytes: number, what: 'data' | 'hole'): { found: number | null; behind: number } {
   let at = fromBytes;
-  for (const { lengthBytes, hole } of extents) {
+  for (const { lengthBytes, isHole: hole } of extents) {
     if (hole === (what === 'hole')) return { found: at, behind: at };
     at += lengthBytes;
   }

@@ -14,12 +14,12 @@ import {
   FUSE_REQUESTS_OUT_MAX,
 } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, type FuseBuffers } from './fuse-buffers.ts';
 import {
   agree,
   FuseHeader,
-  interrupts,
+  isInterruptOf,
   readFallocate,
   readHeader,
   readInit,
@@ -77,7 +77,7 @@ export interface FuseFile {
 }
 
 export interface FuseSessionOptions {
-  readonly volume: DoorVolume;
+  readonly volume: FrontendVolume;
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
@@ -96,7 +96,7 @@ const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, 
 
 export class FuseSession {
   private readonly options: FuseSessionOptions;
-  private readonly volume: DoorVolume;
+  private readonly volume: FrontendVolume;
   private readonly active = new Set<FuseRequest>();
   private readonly idle: FuseRequest[] = [];
   private readonly header = new FuseHeader();
@@ -145,7 +145,7 @@ export class FuseSession {
   /** Answers everything that is out with EIO, and from now on every request for the volume. */
   stop(): void {
     this.isStopped = true;
-    for (const request of this.active) this.giveUp(request, ERRNO.EIO);
+    for (const request of this.active) this.abandon(request, ERRNO.EIO);
     if (this.isPaused) this.resume();
   }
 
@@ -323,7 +323,7 @@ export class FuseSession {
       return;
     }
     const request = this.begin(header);
-    request.keepAllocated = isZero;
+    request.mustKeepAllocated = isZero;
     this.submit(request, 'zero', readOffset(bytes), lengthBytes);
   }
 
@@ -356,8 +356,8 @@ export class FuseSession {
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
-      if (!interrupts(bytes, request.header)) continue;
-      if (request.onlyAsks) request.interrupted ??= this.options.clock.after(FUSE_INTERRUPT_MS, () => this.giveUp(request, ERRNO.EINTR));
+      if (!isInterruptOf(bytes, request.header)) continue;
+      if (request.isQuery) request.interrupted ??= this.options.clock.after(FUSE_INTERRUPT_MS, () => this.abandon(request, ERRNO.EINTR));
       return;
     }
   }
@@ -425,7 +425,7 @@ export class FuseSession {
       this.resume();
   }
 
-  private giveUp(request: FuseRequest, errno: number): void {
+  private abandon(request: FuseRequest, errno: number): void {
     if (request.isAnswered) return;
     request.isAnswered = true;
     this.fail(request.header, errno);

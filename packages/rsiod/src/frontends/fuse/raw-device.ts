@@ -10,7 +10,7 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_TIMEOUT_MS } from '../system/limits.ts';
 import { FUSE_DATA_MAX_BYTES } from './limits.ts';
 import { runCommand } from '../system/device-commands.ts';
-import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { mountTable } from '../system/mount-table.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { MODE_REGULAR } from './fuse-constants.ts';
@@ -20,7 +20,7 @@ import { type FuseFile, FuseSession } from './fuse-session.ts';
 export const RAW_TYPE = 'fuse.rsio';
 
 export interface RawDeviceOptions {
-  readonly volume: DoorVolume;
+  readonly volume: FrontendVolume;
   readonly file: string;
   /** What the mount table shows as its source. */
   readonly source: string;
@@ -39,9 +39,9 @@ export class RawDevice {
   private readonly session: FuseSession;
   private isEnding = false;
   private hasGone = false;
-  private told: (refusal: string | null) => void = () => undefined;
+  private settle: (refusal: string | null) => void = () => undefined;
   /** What the kernel's first words came to: null is good. */
-  private readonly agreement = new Promise<string | null>((resolve) => (this.told = resolve));
+  private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
     const { volume, buffers, clock, warn, file, fileChanged, gone } = options;
@@ -53,7 +53,7 @@ export class RawDevice {
       gone: (reason) => {
         this.session.stop();
         this.hasGone = true;
-        this.told(`it is gone (${reason})`);
+        this.settle(`it is gone (${reason})`);
         if (!this.isEnding) gone(reason);
       },
     });
@@ -64,7 +64,7 @@ export class RawDevice {
       clock,
       file: before,
       fileChanged,
-      agreed: (refusal) => this.told(refusal),
+      agreed: (refusal) => this.settle(refusal),
       broken: (reason) => warn(`Raw device ${file}: ${reason}`),
     });
   }

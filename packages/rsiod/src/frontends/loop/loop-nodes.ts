@@ -30,7 +30,7 @@ export class LoopNodes {
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
   /** What kept it from taking nodes away was said. */
-  private isTold = false;
+  private isReported = false;
 
   constructor(ports: LoopNodesPorts) {
     this.ports = ports;
@@ -100,7 +100,7 @@ export class LoopNodes {
   }
 
   private async removeSome(numbers: readonly number[]): Promise<void> {
-    const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.giveUp(thrown, numbers)));
+    const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
       // To the end of the list: others have their turn first.
@@ -110,13 +110,13 @@ export class LoopNodes {
   }
 
   /** Without perl there is nothing to be done: they are not tried again, and one sentence is enough for all that come later. */
-  private giveUp(thrown: unknown, numbers: readonly number[]): readonly number[] {
-    if (!this.isTold) {
+  private abandon(thrown: unknown, numbers: readonly number[]): readonly number[] {
+    if (!this.isReported) {
       const { message } = toRsError(thrown);
       const remedy = 'see that perl is installed and that rsiod may open /dev/loop-control; they do no harm but that losetup is slower';
       this.ports.log.warn(`Unused nodes of loop devices stay in /dev (${message}): ${remedy}`);
     }
-    this.isTold = true;
+    this.isReported = true;
     return numbers;
   }
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { NBD_POOLED_LOOK_MS } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DataBuffers } from './data-buffers.ts';
-import { DoorBudget } from './memory-budget.ts';
+import { MemoryBudget } from './memory-budget.ts';
 
 const LIMIT = 100;
 const SMALL = 60;
@@ -14,7 +14,7 @@ const BOUNDS = { limitBytes: LIMIT, reserveBytes: 50, smallBytes: SMALL };
 
 class World {
   readonly turns: (() => void)[] = [];
-  readonly budget = new DoorBudget(BOUNDS, (fire) => this.turns.push(fire));
+  readonly budget = new MemoryBudget(BOUNDS, (fire) => this.turns.push(fire));
   readonly got: string[] = [];
 
   /** A connection that wants pieces of these sizes, one after the other. */

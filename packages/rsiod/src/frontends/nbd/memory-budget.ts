@@ -17,7 +17,7 @@ export interface BudgetBounds {
   readonly smallBytes: number;
 }
 
-export class DoorBudget {
+export class MemoryBudget {
   /** Taken now. */
   usedBytes = 0;
   private readonly bounds: BudgetBounds;

@@ -6,8 +6,8 @@ import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { NBD_BATCH_BYTES } from './wire/limits.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 
-const data = (lengthBytes: number) => ({ lengthBytes, hole: false });
-const hole = (lengthBytes: number) => ({ lengthBytes, hole: true });
+const data = (lengthBytes: number) => ({ lengthBytes, isHole: false });
+const hole = (lengthBytes: number) => ({ lengthBytes, isHole: true });
 
 describe('allocation descriptors', () => {
   it('merge neighbours of one kind and end where the request ends', () => {

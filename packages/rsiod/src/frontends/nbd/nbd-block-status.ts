@@ -22,7 +22,7 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
     const bytes = Math.min(extent.lengthBytes - before, left);
     before = Math.max(0, before - extent.lengthBytes);
     if (bytes <= 0) continue;
-    const flags = extent.hole ? STATE.HOLE | STATE.ZERO : 0;
+    const flags = extent.isHole ? STATE.HOLE | STATE.ZERO : 0;
     const last = pairs.length - 2;
     if (pairs.length > 0 && pairs[last + 1] === flags) pairs[last] = (pairs[last] ?? 0) + bytes;
     else if (pairs.length / 2 < most) pairs.push(bytes, flags);

@@ -17,7 +17,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';
 import { DataBuffers } from './data-buffers.ts';
-import { DoorBudget } from './memory-budget.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import { BatchPool } from './nbd-transport.ts';
 import { MemoryTransport } from './testing/memory-transport.ts';
@@ -41,7 +41,7 @@ class Rig {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  readonly budget = new DoorBudget(BUDGET, (fire) => this.doorTurns.push(fire));
+  readonly budget = new MemoryBudget(BUDGET, (fire) => this.doorTurns.push(fire));
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly connection: NbdConnection;

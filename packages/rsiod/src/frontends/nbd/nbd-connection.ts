@@ -6,17 +6,17 @@
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
 
 import { AssertionError } from '@rsio/common/lib/assert';
-import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NbdRequestDecoder } from './wire/nbd-codec.ts';
 import { type HandshakeStep, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';
 import { greeting } from './wire/nbd-option-replies.ts';
-import { type NbdPools, NbdTransmission, type TransmissionHost } from './nbd-transmission.ts';
+import { type NbdPools, NbdTransmission, type TransmissionEvents } from './nbd-transmission.ts';
 import type { NbdTransport } from './nbd-transport.ts';
 
 export interface ConnectionEvents {
   /** The client has chosen this volume. */
-  serving(volume: DoorVolume): void;
+  serving(volume: FrontendVolume): void;
   /** The client broke the protocol and loses its connection. */
   broken(reason: string): void;
   /** It met a mistake of ours, and loses its connection. Called once. */
@@ -32,7 +32,7 @@ interface Serving {
   readonly transmission: NbdTransmission;
 }
 
-export class NbdConnection implements OptionSink, TransmissionHost {
+export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly transport: NbdTransport;
   private readonly pools: NbdPools;
   private readonly events: ConnectionEvents;
@@ -43,11 +43,11 @@ export class NbdConnection implements OptionSink, TransmissionHost {
   /** Received and not taken yet; while there is some the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
-  private inputEnded = false;
-  private ended = false;
+  private hasInputEnded = false;
+  private isEnded = false;
   private hasFailed = false;
   /** An answer of the handshake is on its way: options are taken one by one, so that nobody can pile up answers. */
-  private answering = false;
+  private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
     this.transport = transport;
@@ -64,7 +64,7 @@ export class NbdConnection implements OptionSink, TransmissionHost {
   receive(bytes: Buffer, start: number, end: number): void {
     try {
       const at = this.take(bytes, start, end);
-      if (!this.accepting() || !(at < end || this.blocked())) return;
+      if (!this.isAccepting() || !(at < end || this.isBlocked())) return;
       this.rest = Buffer.from(bytes.subarray(at, end));
       this.restAt = 0;
       this.transport.pause();
@@ -75,7 +75,7 @@ export class NbdConnection implements OptionSink, TransmissionHost {
 
   /** The client sends no more. What it sent is executed and answered. */
   inputEnd(): void {
-    this.inputEnded = true;
+    this.hasInputEnded = true;
     try {
       if (this.rest === null) this.drain();
     } catch (thrown) {
@@ -85,7 +85,7 @@ export class NbdConnection implements OptionSink, TransmissionHost {
 
   /** Takes no more requests, answers what is under way, closes. */
   drain(): void {
-    if (!this.accepting()) return;
+    if (!this.isAccepting()) return;
     this.phase = 'draining';
     this.rest = null;
     this.running?.decoder.stop();
@@ -141,25 +141,25 @@ export class NbdConnection implements OptionSink, TransmissionHost {
     this.broken(`what should be a request begins with 0x${magic.toString(16)}`);
   }
 
-  disconnectAsked(): void {
+  disconnectRequested(): void {
     this.drain();
   }
 
   roomAgain(): void {
-    if (this.rest === null || !this.accepting()) return;
+    if (this.rest === null || !this.isAccepting()) return;
     // A header that is held has no bytes left to come: it is offered again by a feed of none.
-    if (this.running?.decoder.held === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
+    if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
-    if (!this.accepting() || this.restAt < this.rest.length || this.blocked()) return;
+    if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;
     this.rest = null;
-    if (this.inputEnded) this.drain();
+    if (this.hasInputEnded) this.drain();
     else this.transport.resume();
   }
 
   settled(): void {
     if (this.underWay() > 0) return;
-    if (this.phase === 'draining' && !this.ended) {
-      this.ended = true;
+    if (this.phase === 'draining' && !this.isEnded) {
+      this.isEnded = true;
       this.transport.end();
     } else if (this.phase === 'closed') {
       this.phase = 'finished';
@@ -171,18 +171,18 @@ export class NbdConnection implements OptionSink, TransmissionHost {
     return this.running?.transmission.underWay ?? 0;
   }
 
-  private accepting(): boolean {
+  private isAccepting(): boolean {
     return !this.hasFailed && (this.phase === 'haggling' || this.phase === 'serving');
   }
 
-  private blocked(): boolean {
-    return this.running === null ? this.answering : this.running.decoder.held;
+  private isBlocked(): boolean {
+    return this.running === null ? this.isAnswering : this.running.decoder.isHolding;
   }
 
   /** Feeds the decoder of the phase, which may change on the way. Returns the position behind what was taken. */
   private take(bytes: Buffer, start: number, end: number): number {
     let at = start;
-    while (at < end && this.accepting() && !this.blocked()) {
+    while (at < end && this.isAccepting() && !this.isBlocked()) {
       at = this.running === null ? this.options.feed(bytes, at, end) : this.running.decoder.feed(bytes, at, end);
     }
     return at;
@@ -190,9 +190,9 @@ export class NbdConnection implements OptionSink, TransmissionHost {
 
   private step(step: HandshakeStep): void {
     if (step.reply !== null) {
-      this.answering = true;
+      this.isAnswering = true;
       this.transport.write(step.reply, (failed) => {
-        this.answering = false;
+        this.isAnswering = false;
         try {
           if (failed === undefined || failed === null) this.roomAgain();
         } catch (thrown) {

@@ -1,4 +1,4 @@
-// The door over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
+// The NBD frontend over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
 // memory volume behind it; time that matters is a fake clock's. Leaves other people's clients to test/interop.
 
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
 import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { NbdDoor, type NbdDoorOptions } from './nbd-frontend.ts';
+import { NbdFrontend, type NbdFrontendOptions } from './nbd-frontend.ts';
 import { groupId } from './socket-group.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';
 import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
@@ -20,12 +20,12 @@ const UNTIL = { timeout: 10_000, interval: 5 };
 let folder: string;
 let socketPath: string;
 let volume: MemoryVolume;
-const doors: NbdDoor[] = [];
+const frontends: NbdFrontend[] = [];
 const clients: Client[] = [];
 const warnings: string[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'nbd-door-'));
+  folder = mkdtempSync(join(tmpdir(), 'nbd-frontend-'));
   socketPath = join(folder, 'nbd');
   volume = new MemoryVolume({ sizeBytes: 4 * 1024 * 1024 });
   warnings.length = 0;
@@ -33,19 +33,28 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.socket.destroy();
-  await Promise.all(doors.splice(0).map((door) => door.stop()));
+  await Promise.all(frontends.splice(0).map((frontend) => frontend.close()));
   rmSync(folder, { recursive: true, force: true });
 });
 
-function makeDoor(options: Partial<NbdDoorOptions> = {}): NbdDoor {
+function makeFrontend(options: Partial<NbdFrontendOptions> = {}): NbdFrontend {
   const log = {
     info: () => {},
     warn: (message: string) => void warnings.push(message),
     error: (message: string) => void warnings.push(message),
   };
-  const door = new NbdDoor({ socketPath, group: null, volumes: { list: () => [volume] }, log, clock: systemClock, ...options });
-  doors.push(door);
-  return door;
+  const frontend = new NbdFrontend({
+    socketPath,
+    group: null,
+    attached: () => [volume],
+    mayExport: () => true,
+    log,
+    clock: systemClock,
+    ...options,
+  });
+  void frontend.show(volume);
+  frontends.push(frontend);
+  return frontend;
 }
 
 class Client {
@@ -93,8 +102,8 @@ class Client {
 
 describe.each([true, false])('a client over a socket (received in place: %s)', (receiveInPlace) => {
   it('reads what it wrote, in pieces of every size', async () => {
-    const door = makeDoor({ receiveInPlace });
-    await door.start();
+    const frontend = makeFrontend({ receiveInPlace });
+    await frontend.start();
     const client = await new Client(socketPath).choose();
     const sizes = [512, 4096, 64 * 1024, 512 * 1024, 3 * 1024 * 1024];
     for (const [cookie, size] of sizes.entries()) {
@@ -107,13 +116,13 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
     }
     client.socket.write(requestBytes({ type: 2, cookie: 9 }));
     await client.whenClosed();
-    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
-    expect(door.buffersInUse).toBe(0);
+    await vi.waitUntil(async () => (await frontend.usersOf(volume)).length === 0, UNTIL);
+    expect(frontend.buffersInUse).toBe(0);
   });
 
   it('that reads nothing stops being read, and gets everything when it reads on', async () => {
-    const door = makeDoor({ receiveInPlace });
-    await door.start();
+    const frontend = makeFrontend({ receiveInPlace });
+    await frontend.start();
     const client = await new Client(socketPath).choose();
     client.socket.pause();
     const size = 64 * 1024;
@@ -125,26 +134,26 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
     client.socket.resume();
     await vi.waitUntil(() => client.receivedBytes >= count * (size + 16), UNTIL);
     expect(client.receivedBytes).toBe(count * (size + 16));
-    await vi.waitUntil(() => door.buffersInUse === 0, UNTIL);
+    await vi.waitUntil(() => frontend.buffersInUse === 0, UNTIL);
   });
 
   it('that goes away in the middle leaves no buffer behind and no user', async () => {
-    const door = makeDoor({ receiveInPlace });
-    await door.start();
+    const frontend = makeFrontend({ receiveInPlace });
+    await frontend.start();
     const client = await new Client(socketPath).choose();
     client.socket.pause();
     const reads = Array.from({ length: 200 }, (_, cookie) => requestBytes({ type: 0, cookie, length: 256 * 1024 }));
     client.socket.write(Buffer.concat([...reads, requestBytes({ type: 1, cookie: 1, data: Buffer.alloc(4096) }).subarray(0, 2000)]));
     await vi.waitUntil(() => volume.seen.length > 100, UNTIL);
-    expect(door.buffersInUse).toBeGreaterThan(0);
+    expect(frontend.buffersInUse).toBeGreaterThan(0);
     client.socket.destroy();
-    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
-    expect(door.buffersInUse).toBe(0);
+    await vi.waitUntil(async () => (await frontend.usersOf(volume)).length === 0, UNTIL);
+    expect(frontend.buffersInUse).toBe(0);
     expect(volume.seen.filter((op) => op.startsWith('write'))).toEqual([]);
   });
 
   it('that ends its side gets its answers and the end', async () => {
-    await makeDoor({ receiveInPlace }).start();
+    await makeFrontend({ receiveInPlace }).start();
     const client = await new Client(socketPath).choose();
     client.socket.end(requestBytes({ type: 0, cookie: 1, length: 4096 }));
     await client.take(16 + 4096);
@@ -153,37 +162,38 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
 });
 
 describe('users', () => {
-  it('are counted per volume, named with the socket, and kept in the volume', async () => {
-    const door = makeDoor();
-    await door.start();
-    expect(door.usersOf(volume)).toEqual([]);
+  it('are counted per volume, and named with the socket', async () => {
+    const frontend = makeFrontend();
+    await frontend.start();
+    expect(await frontend.usersOf(volume)).toEqual([]);
     const first = await new Client(socketPath).choose();
     const second = await new Client(socketPath).choose();
-    expect(door.usersOf(volume)).toEqual([`2 NBD connections to ${socketPath}`]);
-    expect([...volume.users]).toEqual(door.usersOf(volume));
+    expect(await frontend.usersOf(volume)).toEqual([`2 NBD connections to ${socketPath}`]);
     first.socket.destroy();
-    await vi.waitUntil(() => door.usersOf(volume)[0] === `1 NBD connection to ${socketPath}`, UNTIL);
-    expect([...volume.users]).toEqual(door.usersOf(volume));
+    await vi.waitUntil(async () => (await frontend.usersOf(volume))[0] === `1 NBD connection to ${socketPath}`, UNTIL);
     second.socket.destroy();
-    await vi.waitUntil(() => volume.users.size === 0, UNTIL);
+    await vi.waitUntil(async () => (await frontend.usersOf(volume)).length === 0, UNTIL);
   });
 
   it('cannot become users of a volume that is being detached; those who are stay', async () => {
-    let attached = [volume];
-    const door = makeDoor({ volumes: { list: () => attached } });
-    await door.start();
+    const frontend = makeFrontend();
+    await frontend.start();
     const user = await new Client(socketPath).choose();
-    attached = [];
+    await expect(frontend.hide(volume, false)).rejects.toMatchObject({
+      code: 'E_IN_USE',
+      message: `It is in use by 1 NBD connection to ${socketPath}: end that first, or use --force`,
+    });
+    await frontend.hide(volume, true);
     const late = new Client(socketPath);
     late.socket.write(Buffer.concat([u32(3), optionBytes(7, named('osl/oracle'))]));
     await vi.waitUntil(() => late.text().includes('No export "osl/oracle", nothing is exported'), UNTIL);
-    expect(door.usersOf(volume)).toHaveLength(1);
+    expect(await frontend.usersOf(volume)).toHaveLength(1);
     user.socket.write(requestBytes({ type: 3, cookie: 1 }));
     expect(replies(await user.take(16))).toMatchObject([{ cookie: 1, errno: 0 }]);
   });
 
   it(`are at most ${NBD_CONNECTIONS_MAX}`, async () => {
-    await makeDoor().start();
+    await makeFrontend().start();
     const open = Array.from({ length: NBD_CONNECTIONS_MAX }, () => new Client(socketPath));
     await Promise.all(open.map((client) => client.take(18)));
     const tooMany = new Client(socketPath);
@@ -208,7 +218,7 @@ describe('users', () => {
 
   it('must choose an export in time', async () => {
     const clock = new FakeClock();
-    await makeDoor({ clock }).start();
+    await makeFrontend({ clock }).start();
     const idle = new Client(socketPath);
     await idle.take(18);
     const user = await new Client(socketPath).choose();
@@ -223,12 +233,12 @@ describe('stop', () => {
   it('answers what is under way, then closes and removes the socket', async () => {
     const held: (() => void)[] = [];
     volume = new MemoryVolume({ schedule: (fire) => held.push(fire) });
-    const door = makeDoor();
-    await door.start();
+    const frontend = makeFrontend();
+    await frontend.start();
     const client = await new Client(socketPath).choose();
     client.socket.write(requestBytes({ type: 0, cookie: 1, length: 512 }));
     await vi.waitUntil(() => held.length === 1, UNTIL);
-    const stopped = door.stop();
+    const stopped = frontend.close();
     expect(existsSync(socketPath)).toBe(false);
     for (const fire of held) fire();
     await stopped;
@@ -239,16 +249,16 @@ describe('stop', () => {
   it('does not wait for ever', async () => {
     const clock = new FakeClock();
     volume = new MemoryVolume({ schedule: () => {} });
-    const door = makeDoor({ clock });
-    await door.start();
+    const frontend = makeFrontend({ clock });
+    await frontend.start();
     const client = await new Client(socketPath).choose();
     client.socket.write(requestBytes({ type: 0, cookie: 1, length: 512 }));
     await vi.waitUntil(() => volume.seen.length === 1, UNTIL);
-    const stopped = door.stop();
+    const stopped = frontend.close();
     clock.advance(NBD_STOP_TIMEOUT_MS);
     await stopped;
     await client.whenClosed();
-    doors.length = 0;
+    frontends.length = 0;
   });
 });
 
@@ -256,7 +266,7 @@ describe('the socket', () => {
   it('is for its owner alone, whatever the mask', async () => {
     const before = process.umask(0);
     try {
-      await makeDoor().start();
+      await makeFrontend().start();
     } finally {
       process.umask(before);
     }
@@ -269,8 +279,8 @@ describe('the socket', () => {
     renameSync(join(folder, 'other'), socketPath);
     await new Promise((resolve) => dead.close(resolve));
     expect(existsSync(socketPath)).toBe(true);
-    await makeDoor().start();
-    await expect(makeDoor().start()).rejects.toMatchObject({
+    await makeFrontend().start();
+    await expect(makeFrontend().start()).rejects.toMatchObject({
       code: 'E_ALREADY_RUNNING',
       message: `Another daemon listens on ${socketPath}: stop it first, or choose another --root`,
     });
@@ -279,7 +289,7 @@ describe('the socket', () => {
 
   it('does not replace a file that is no socket', async () => {
     writeFileSync(socketPath, 'precious');
-    await expect(makeDoor().start()).rejects.toMatchObject({
+    await expect(makeFrontend().start()).rejects.toMatchObject({
       code: 'E_SYSTEM',
       message: `${socketPath} is in the way and is no socket: remove it`,
     });
@@ -288,9 +298,9 @@ describe('the socket', () => {
 
   it('has a path that fits', async () => {
     const fits = join(folder, 'x'.repeat(107 - folder.length - 1));
-    await makeDoor({ socketPath: fits }).start();
+    await makeFrontend({ socketPath: fits }).start();
     expect(existsSync(fits)).toBe(true);
-    await expect(makeDoor({ socketPath: `${fits}x` }).start()).rejects.toMatchObject({
+    await expect(makeFrontend({ socketPath: `${fits}x` }).start()).rejects.toMatchObject({
       code: 'E_SOCKET_PATH',
       context: { bytes: 108 },
     });
@@ -298,11 +308,11 @@ describe('the socket', () => {
 
   it('says when there is no place for it', async () => {
     writeFileSync(join(folder, 'file'), '');
-    await expect(makeDoor({ socketPath: join(folder, 'file', 'nbd') }).start()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+    await expect(makeFrontend({ socketPath: join(folder, 'file', 'nbd') }).start()).rejects.toMatchObject({ code: 'E_SYSTEM' });
   });
 
   it('is opened to a group that exists, and is not left behind when it does not', async () => {
-    await expect(makeDoor({ group: 'no-such-group' }).start()).rejects.toMatchObject({ code: 'E_CONFIG' });
+    await expect(makeFrontend({ group: 'no-such-group' }).start()).rejects.toMatchObject({ code: 'E_CONFIG' });
     expect(existsSync(socketPath)).toBe(false);
     const file = join(folder, 'group');
     writeFileSync(file, 'root:x:0:\nbroken\nstorage:x:4711:venus,big-2\n');
@@ -317,7 +327,7 @@ describe('the socket', () => {
   it('belongs to its group with mode 0660', async (context) => {
     context.skip(process.getuid?.() !== 0, 'needs root, who may give a file to any group');
     context.skip(groupId('daemon', '/etc/group') === undefined, 'needs the group daemon: install base-passwd');
-    await makeDoor({ group: 'daemon' }).start();
+    await makeFrontend({ group: 'daemon' }).start();
     const { mode, gid } = statSync(socketPath);
     expect([mode & 0o777, gid]).toEqual([0o660, groupId('daemon', '/etc/group')]);
     chmodSync(socketPath, 0o600);
@@ -326,8 +336,8 @@ describe('the socket', () => {
 
 // Once each made a line: 6,872 within three seconds.
 it('bad clients without end make few lines', async () => {
-  const door = makeDoor();
-  await door.start();
+  const frontend = makeFrontend();
+  await frontend.start();
   for (let count = 0; count < 3 * RATE_LIMITED_LINES_MAX; count++) {
     const client = new Client(socketPath);
     // Flags, and then no option.
@@ -335,6 +345,6 @@ it('bad clients without end make few lines', async () => {
     await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
   }
   expect(warnings).toHaveLength(RATE_LIMITED_LINES_MAX);
-  await door.stop();
+  await frontend.close();
   expect(warnings.at(-1)).toBe(`NBD connections that were closed: ${2 * RATE_LIMITED_LINES_MAX} more lines of this kind within 60 s`);
 });

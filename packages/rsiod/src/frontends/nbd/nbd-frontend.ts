@@ -19,9 +19,10 @@ import {
   NBD_STOP_TIMEOUT_MS,
 } from './wire/limits.ts';
 import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
-import type { Door, DoorVolume } from '../../volumes/frontend-volume.ts';
+import { type Frontend, inUse, type ShownAs } from '../frontend.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DataBuffers } from './data-buffers.ts';
-import { type BudgetBounds, DoorBudget } from './memory-budget.ts';
+import { type BudgetBounds, MemoryBudget } from './memory-budget.ts';
 import { exportName } from './wire/export-names.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
@@ -29,18 +30,21 @@ import type { NbdPools } from './nbd-transmission.ts';
 import { BatchPool, type NbdTransport } from './nbd-transport.ts';
 import { openToGroup } from './socket-group.ts';
 
-export interface DoorLog {
+export interface NbdFrontendLog {
   info(message: string): void;
   warn(message: string): void;
   error(message: string, fields?: LogFields): void;
 }
 
-export interface NbdDoorOptions {
+export interface NbdFrontendOptions {
   readonly socketPath: string;
   /** Group that may use the socket (nbd-group), or null: the owner only. */
   readonly group: string | null;
-  readonly volumes: NbdVolumes;
-  readonly log: DoorLog;
+  /** In the order in which clients see them; only those that are shown are exported. */
+  readonly attached: () => readonly FrontendVolume[];
+  /** Whether the configuration lets a volume be exported, now. */
+  readonly mayExport: (volume: FrontendVolume) => boolean;
+  readonly log: NbdFrontendLog;
   readonly clock: Clock;
   /** False: never moves a connection's handle to receive in place (withReceiveBuffer). */
   readonly receiveInPlace?: boolean;
@@ -55,12 +59,16 @@ const BUDGET: BudgetBounds = {
 interface Client {
   readonly number: number;
   readonly connection: NbdConnection;
-  volume: DoorVolume | null;
+  volume: FrontendVolume | null;
   timer: Timer | null;
 }
 
-export class NbdDoor implements Door {
-  private readonly options: NbdDoorOptions;
+export class NbdFrontend implements Frontend {
+  readonly needsUnused = false;
+  readonly leftVolumes: readonly FrontendVolume[] = [];
+  private readonly options: NbdFrontendOptions;
+  private readonly shown = new Set<FrontendVolume>();
+  private readonly exports: NbdVolumes;
   private readonly data: DataBuffers;
   private readonly pools: NbdPools;
   /** One for all sockets: what was received is taken before the next read. */
@@ -70,16 +78,18 @@ export class NbdDoor implements Door {
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
   private refusals = 0;
-  private refusalSaidMs = Number.NEGATIVE_INFINITY;
+  private refusalReportedMs = Number.NEGATIVE_INFINITY;
   private server: Server | null = null;
   private accepted = 0;
   private whenEmpty: (() => void) | null = null;
 
-  constructor(options: NbdDoorOptions) {
+  constructor(options: NbdFrontendOptions) {
     this.options = options;
+    const { attached, mayExport } = options;
+    this.exports = { list: () => attached().filter((volume) => this.shown.has(volume) && mayExport(volume)) };
     this.data = new DataBuffers(options.clock);
     this.lines = new RateLimitedLog(options.clock, options.log);
-    const budget = new DoorBudget(BUDGET, setImmediate);
+    const budget = new MemoryBudget(BUDGET, setImmediate);
     this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
 
@@ -97,12 +107,64 @@ export class NbdDoor implements Door {
     try {
       openToGroup(socketPath, group);
     } catch (thrown) {
-      await this.stop();
+      await this.close();
       throw thrown;
     }
   }
 
-  async stop(): Promise<void> {
+  show(volume: FrontendVolume): Promise<void> {
+    this.shown.add(volume);
+    return Promise.resolve();
+  }
+
+  shownAs(volume: FrontendVolume): ShownAs | null {
+    if (!this.options.mayExport(volume)) return null;
+    return { raw: null, block: `nbd+unix:///${exportName(volume)}?socket=${this.options.socketPath}` };
+  }
+
+  /** NBD clients are not notified when a volume grows: they see its size when they connect. */
+  grown(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  incarnationChanged(): void {}
+
+  usersOf(volume: FrontendVolume): Promise<readonly string[]> {
+    let count = 0;
+    for (const client of this.clients) if (client.volume === volume) count++;
+    return Promise.resolve(count === 0 ? [] : [`${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`]);
+  }
+
+  /** No new client finds it. Connections that use it go on: the volume fails their I/O when it is detached. */
+  async hide(volume: FrontendVolume, force: boolean): Promise<void> {
+    const users = force ? [] : await this.usersOf(volume);
+    if (users.length > 0) throw inUse(users);
+    this.shown.delete(volume);
+  }
+
+  async drop(volume: FrontendVolume): Promise<void> {
+    await this.hide(volume, true);
+  }
+
+  /** Connections end with the process that has accepted them: nothing is left of an earlier one. */
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  releaseLeft(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async handOver(): Promise<void> {
+    await this.close();
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Takes no more requests, answers what is under way, and closes all connections within NBD_STOP_TIMEOUT_MS. */
+  async close(): Promise<void> {
     const { server } = this;
     this.server = null;
     server?.close();
@@ -114,19 +176,9 @@ export class NbdDoor implements Door {
     this.lines.close();
   }
 
-  usersOf(volume: DoorVolume): readonly string[] {
-    let count = 0;
-    for (const client of this.clients) if (client.volume === volume) count++;
-    return count === 0 ? [] : [this.userName(count)];
-  }
-
   /** Pooled buffers in use, for statistics: 0 when nothing is under way. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
-  }
-
-  private userName(count: number): string {
-    return `${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`;
   }
 
   private emptyOrTimeout(): Promise<void> {
@@ -142,7 +194,7 @@ export class NbdDoor implements Door {
   private accept(socket: Socket): void {
     if (this.server === null) socket.destroy();
     else if (this.clients.size < NBD_CONNECTIONS_MAX) {
-      const client = this.open(socket, this.options.volumes, NBD_HANDSHAKE_TIMEOUT_MS);
+      const client = this.open(socket, this.exports, NBD_HANDSHAKE_TIMEOUT_MS);
       this.clients.add(client);
     } else this.refuse(socket);
   }
@@ -150,17 +202,17 @@ export class NbdDoor implements Door {
   /** A client that only sees its connection closed takes the door for broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, and no more are allowed: close one of them`;
-    this.sayRefused(sentence);
+    this.reportRefusal(sentence);
     if (this.refused.size >= NBD_REFUSED_MAX) socket.destroy();
     else this.refused.add(this.open(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));
   }
 
-  private sayRefused(sentence: string): void {
+  private reportRefusal(sentence: string): void {
     const { log, clock } = this.options;
     this.refusals++;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.refusalSaidMs < NBD_REFUSED_LOG_MS) return;
-    this.refusalSaidMs = nowMs;
+    if (nowMs - this.refusalReportedMs < NBD_REFUSED_LOG_MS) return;
+    this.refusalReportedMs = nowMs;
     log.warn(`NBD connection refused (${this.refusals} so far): ${sentence}`);
   }
 
@@ -194,11 +246,9 @@ export class NbdDoor implements Door {
     return client;
   }
 
-  private serving(client: Client, volume: DoorVolume): void {
+  private serving(client: Client, volume: FrontendVolume): void {
     client.timer?.cancel();
-    this.changeUsers(volume, () => {
-      client.volume = volume;
-    });
+    client.volume = volume;
     const name = exportName(volume);
     this.lines.note(`NBD connections that use ${name}`, () => this.options.log.info(`NBD connection ${client.number} uses ${name}`));
   }
@@ -207,25 +257,15 @@ export class NbdDoor implements Door {
     client.timer?.cancel();
     if (this.refused.delete(client)) return;
     const { volume } = client;
-    if (volume === null) this.clients.delete(client);
-    else {
-      this.changeUsers(volume, () => this.clients.delete(client));
+    this.clients.delete(client);
+    if (volume !== null) {
       const name = exportName(volume);
       const ended = `NBD connection ${client.number} to ${name} has ended`;
       this.lines.note(`NBD connections to ${name} that ended`, () => this.options.log.info(ended));
     }
     if (this.clients.size === 0) this.whenEmpty?.();
   }
-
-  /** The volume's set names the users of all doors; this door's part of it is always what usersOf says. */
-  private changeUsers(volume: DoorVolume, change: () => void): void {
-    for (const user of this.usersOf(volume)) volume.users.delete(user);
-    change();
-    for (const user of this.usersOf(volume)) volume.users.add(user);
-  }
 }
-
-/** True when somebody accepts connections there. */
 
 type Receive = (bytes: Buffer, end: number) => void;
 

@@ -28,7 +28,7 @@ function types(step: HandshakeStep): number[] {
 /** What comes next, in short: comparing whole volumes would compare their contents. */
 function next(step: HandshakeStep): string {
   if (typeof step.next === 'string') return step.next;
-  const { volume, structured, allocation, anyRange } = step.next;
+  const { volume, isStructured: structured, hasAllocation: allocation, mayUseAnyRange: anyRange } = step.next;
   return `${exportName(volume)}${structured ? ' structured' : ''}${allocation ? ' allocation' : ''}${anyRange ? '' : ' whole blocks'}`;
 }
 

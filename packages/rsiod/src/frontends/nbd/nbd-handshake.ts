@@ -1,26 +1,26 @@
 // Option haggling, pure: (client flags | option) -> bytes to answer and what comes next. Knows neither sockets nor how options are framed.
 // It keeps what was agreed: structured replies, and the volume for which base:allocation was selected.
 
-import type { DoorVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
 import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
 
 /** The attached volumes. One that is being detached is not in the list any more: nobody new may open it. */
 export interface NbdVolumes {
-  list(): readonly DoorVolume[];
+  list(): readonly FrontendVolume[];
   /** Why nothing is to be had on this connection, a sentence; undefined: it is. */
   readonly refusal?: string;
 }
 
 /** What the two sides agreed on. */
 export interface Transmission {
-  readonly volume: DoorVolume;
-  readonly structured: boolean;
+  readonly volume: FrontendVolume;
+  readonly isStructured: boolean;
   /** base:allocation may be asked for with BLOCK_STATUS. */
-  readonly allocation: boolean;
+  readonly hasAllocation: boolean;
   /** The client has not asked for the block sizes: it may ask for any range of bytes. */
-  readonly anyRange: boolean;
+  readonly mayUseAnyRange: boolean;
 }
 
 export interface HandshakeStep {
@@ -31,7 +31,7 @@ export interface HandshakeStep {
 
 interface NamedRequest {
   readonly name: string;
-  readonly asked: ReadonlySet<number>;
+  readonly kinds: ReadonlySet<number>;
 }
 
 interface ContextRequest {
@@ -44,11 +44,11 @@ const KNOWN_CLIENT_FLAGS = HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZER
 
 export class NbdHandshake {
   private readonly volumes: NbdVolumes;
-  private zeroes = true;
-  private structured = false;
-  private allocationOf: DoorVolume | null = null;
+  private hasZeroes = true;
+  private isStructured = false;
+  private allocationOf: FrontendVolume | null = null;
   /** Whose block sizes the client has asked for. */
-  private readonly sizesKnown = new Set<DoorVolume>();
+  private readonly sizesKnown = new Set<FrontendVolume>();
 
   constructor(volumes: NbdVolumes) {
     this.volumes = volumes;
@@ -56,7 +56,7 @@ export class NbdHandshake {
 
   clientFlags(flags: number): HandshakeStep {
     if ((flags & ~KNOWN_CLIENT_FLAGS) !== 0) return CLOSE;
-    this.zeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) === 0;
+    this.hasZeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) === 0;
     return { reply: null, next: 'option' };
   }
 
@@ -91,7 +91,7 @@ export class NbdHandshake {
   private exportName(data: Buffer): HandshakeStep {
     const found = findExport(this.volumes.list(), data.toString('utf8'));
     if (found.volume === null) return CLOSE;
-    return { reply: exportNameReply(found.volume, this.structured, this.zeroes), next: this.transmission(found.volume) };
+    return { reply: exportNameReply(found.volume, this.isStructured, this.hasZeroes), next: this.transmission(found.volume) };
   }
 
   private listExports(option: number, data: Buffer): HandshakeStep {
@@ -105,14 +105,14 @@ export class NbdHandshake {
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in INFO or GO do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
-    if (request.asked.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(found.volume);
-    const replies = infoReplies(option, found.volume, this.structured, request.asked);
+    if (request.kinds.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(found.volume);
+    const replies = infoReplies(option, found.volume, this.isStructured, request.kinds);
     return acknowledge(option, replies, option === OPTION.GO ? this.transmission(found.volume) : 'option');
   }
 
   private structuredReply(option: number, data: Buffer): HandshakeStep {
     if (data.length > 0) return refuse(option, OPTION_REPLY.ERR_INVALID, 'STRUCTURED_REPLY takes no data');
-    this.structured = true;
+    this.isStructured = true;
     return acknowledge(option, [], 'option');
   }
 
@@ -129,7 +129,8 @@ export class NbdHandshake {
   private setContexts(option: number, data: Buffer): HandshakeStep {
     // What was selected before is void even when this option fails.
     this.allocationOf = null;
-    if (!this.structured) return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');
+    if (!this.isStructured)
+      return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');
     const request = parseContexts(data);
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in SET_META_CONTEXT do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
@@ -139,8 +140,13 @@ export class NbdHandshake {
     return acknowledge(option, [metaContextReply(option, ALLOCATION_CONTEXT_ID)], 'option');
   }
 
-  private transmission(volume: DoorVolume): Transmission {
-    return { volume, structured: this.structured, allocation: this.allocationOf === volume, anyRange: !this.sizesKnown.has(volume) };
+  private transmission(volume: FrontendVolume): Transmission {
+    return {
+      volume,
+      isStructured: this.isStructured,
+      hasAllocation: this.allocationOf === volume,
+      mayUseAnyRange: !this.sizesKnown.has(volume),
+    };
   }
 }
 
@@ -162,7 +168,7 @@ function parseNamed(data: Buffer): NamedRequest | null {
   if (data.length !== listStart + 2 * count) return null;
   const asked = new Set<number>();
   for (let i = 0; i < count; i++) asked.add(data.readUInt16BE(listStart + 2 * i));
-  return { name: data.toString('utf8', 4, 4 + nameBytes), asked };
+  return { name: data.toString('utf8', 4, 4 + nameBytes), kinds: asked };
 }
 
 /** name length (u32) | name | count (u32) | count x (length (u32) | query); null when the lengths do not add up. */

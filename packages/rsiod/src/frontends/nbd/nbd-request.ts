@@ -10,7 +10,7 @@ import type { LargeReply } from './reply-output.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
 
-export interface RequestOwner {
+export interface NbdRequestEvents {
   completed(request: NbdRequest, status: Status): void;
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void;
   largeLeft(request: NbdRequest, failed: boolean): void;
@@ -24,7 +24,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   buffer: Buffer = NO_BUFFER;
   readonly bufferOffset = 0;
   fua = false;
-  keepAllocated = false;
+  mustKeepAllocated = false;
   readonly anyRange: boolean;
 
   // As the client sent it.
@@ -33,7 +33,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   cookieLow = 0;
   offsetHigh = 0;
   offsetLow = 0;
-  one = false;
+  isFirstExtentOnly = false;
   /** BLOCK_STATUS: how far before its own start the volume was asked. */
   headBytes = 0;
   /** Bytes of data it counts for in the bound of its connection. */
@@ -45,18 +45,18 @@ export class NbdRequest implements VolumeIo, LargeReply {
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
-  private readonly owner: RequestOwner;
+  private readonly events: NbdRequestEvents;
 
   /** `anyRange`: the client may ask for what is not whole blocks. */
-  constructor(owner: RequestOwner, anyRange: boolean) {
-    this.owner = owner;
+  constructor(owner: NbdRequestEvents, anyRange: boolean) {
+    this.events = owner;
     this.anyRange = anyRange;
     this.sent = (failed) => owner.largeLeft(this, failed !== undefined && failed !== null);
     this.extentsDone = (status, extents) => owner.extentsKnown(this, status, extents);
   }
 
   done(status: Status): void {
-    this.owner.completed(this, status);
+    this.events.completed(this, status);
   }
 
   /** Puts something on the volume: a failure past the end is then one of space. */
@@ -74,8 +74,8 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.positionBytes = offsetBytes(header.offsetHigh, header.offsetLow);
     this.lengthBytes = header.lengthBytes;
     this.fua = (header.flags & COMMAND_FLAG.FUA) !== 0;
-    this.keepAllocated = (header.flags & COMMAND_FLAG.NO_HOLE) !== 0;
-    this.one = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
+    this.mustKeepAllocated = (header.flags & COMMAND_FLAG.NO_HOLE) !== 0;
+    this.isFirstExtentOnly = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
     this.dataBytes = 0;
     this.headBytes = 0;
   }

@@ -8,7 +8,7 @@ import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } fro
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';
-import type { BudgetUser, DoorBudget } from './memory-budget.ts';
+import type { BudgetUser, MemoryBudget } from './memory-budget.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 import {
   errorChunkBytes,
@@ -23,14 +23,14 @@ import {
 import { COMMAND, DATA_CHUNK_PREFIX_BYTES, SIMPLE_REPLY_BYTES } from './wire/nbd-constants.ts';
 import { nbdErrno } from './wire/nbd-errno.ts';
 import type { Transmission } from './nbd-handshake.ts';
-import { NbdRequest, type RequestOwner } from './nbd-request.ts';
+import { NbdRequest, type NbdRequestEvents } from './nbd-request.ts';
 import type { BatchPool, NbdTransport } from './nbd-transport.ts';
-import { type OutputOwner, ReplyOutput } from './reply-output.ts';
-import { carriesData, refusalOf } from './request-rules.ts';
+import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
+import { hasData, refusalOf } from './request-rules.ts';
 
-export interface TransmissionHost {
+export interface TransmissionEvents {
   /** The client asked to disconnect: answer what is under way, then close. */
-  disconnectAsked(): void;
+  disconnectRequested(): void;
   badRequest(magic: number): void;
   /** A reply has left: what was held back may be taken now. */
   roomAgain(): void;
@@ -44,20 +44,20 @@ export interface TransmissionHost {
 export interface NbdPools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
-  readonly budget: DoorBudget;
+  readonly budget: MemoryBudget;
   /** Calls `fire` once, at the end of this turn of the loop. */
   readonly schedule: (fire: () => void) => void;
 }
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, BudgetUser {
+export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutputEvents, BudgetUser {
   payloadTarget: Buffer = NO_PAYLOAD;
   readonly payloadOffset = 0;
   private readonly agreed: Transmission;
-  private readonly host: TransmissionHost;
+  private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
-  private readonly budget: DoorBudget;
+  private readonly budget: MemoryBudget;
   /** Taken from the budget, and not given back. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
@@ -68,13 +68,13 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   /** Of these, the volume has. */
   private inVolume = 0;
   private bytesOut = 0;
-  private dead = false;
+  private isDead = false;
   /** It met a mistake of ours: from then on only what the volume has is counted. */
   private hasFailed = false;
 
-  constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionHost) {
+  constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
     this.agreed = agreed;
-    this.host = host;
+    this.events = host;
     this.data = pools.data;
     this.budget = pools.budget;
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
@@ -87,15 +87,15 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
 
   header(header: NbdRequestHeader): HeaderVerdict {
     if (header.type === COMMAND.DISC) {
-      this.host.disconnectAsked();
+      this.events.disconnectRequested();
       return 'stop';
     }
     if (this.requestsOut >= NBD_REQUESTS_OUT_MAX) return 'hold';
     const refusal = refusalOf(header, this.agreed);
-    const dataBytes = refusal === null && carriesData(header.type) ? header.lengthBytes : 0;
+    const dataBytes = refusal === null && hasData(header.type) ? header.lengthBytes : 0;
     if (this.bytesOut + dataBytes > NBD_BYTES_OUT_MAX) return 'hold';
     if (dataBytes > 0 && !this.hasBudget(dataBytes)) return 'hold';
-    const request = this.idle.pop() ?? new NbdRequest(this, this.agreed.anyRange);
+    const request = this.idle.pop() ?? new NbdRequest(this, this.agreed.mayUseAnyRange);
     request.take(header);
     this.requestsOut++;
     if (refusal !== null) {
@@ -126,15 +126,15 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   }
 
   badRequest(magic: number): void {
-    this.host.badRequest(magic);
+    this.events.badRequest(magic);
   }
 
   /** The door may have memory for what was held back. */
   roomAgain(): void {
     try {
-      if (!this.dead) this.host.roomAgain();
+      if (!this.isDead) this.events.roomAgain();
     } catch (thrown) {
-      this.host.failed(thrown);
+      this.events.failed(thrown);
     }
   }
 
@@ -149,7 +149,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
 
   /** The connection is gone: nothing is answered any more; what the volume has comes back in its time. */
   die(): void {
-    this.dead = true;
+    this.isDead = true;
     this.budget.forget(this);
     this.noMoreInput();
     this.output.close();
@@ -158,7 +158,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   /** After `failed`: nothing of it is answered or used again. */
   fail(): void {
     this.hasFailed = true;
-    this.dead = true;
+    this.isDead = true;
     this.budget.forget(this);
     this.budget.give(this.heldBytes);
     this.heldBytes = 0;
@@ -169,24 +169,24 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   completed(request: NbdRequest, status: Status): void {
     this.inVolume--;
     try {
-      if (this.dead) this.drop(request);
+      if (this.isDead) this.drop(request);
       else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.needsRoom), statusEntry(status).sentence);
       else if (request.type === COMMAND.READ) this.answerRead(request);
       else this.answerDone(request);
     } catch (thrown) {
-      this.host.failed(thrown);
+      this.events.failed(thrown);
     }
   }
 
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void {
     this.inVolume--;
     try {
-      if (this.dead) this.drop(request);
+      if (this.isDead) this.drop(request);
       // Where nothing is known of holes everything counts as allocated: better than a failing copy.
       else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
-      this.host.failed(thrown);
+      this.events.failed(thrown);
     }
   }
 
@@ -196,7 +196,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
       this.recycle(request);
       this.left(1, dataBytes, failed);
     } catch (thrown) {
-      this.host.failed(thrown);
+      this.events.failed(thrown);
     }
   }
 
@@ -205,23 +205,23 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
     this.bytesOut -= dataBytes;
     // Only a reply that really went out lets more requests in: a client that is gone must not have what it left behind in the
     // socket executed late, after those of its successor.
-    if (!failed && !this.dead) this.host.roomAgain();
-    if (this.underWay === 0) this.host.settled();
+    if (!failed && !this.isDead) this.events.roomAgain();
+    if (this.underWay === 0) this.events.settled();
   }
 
   failed(thrown: unknown): void {
-    this.host.failed(thrown);
+    this.events.failed(thrown);
   }
 
   private execute(request: NbdRequest): void {
-    if (request.type === COMMAND.BLOCK_STATUS) this.askExtents(request);
+    if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
     // Behind what may throw: who was not taken never comes back.
     this.inVolume++;
   }
 
   /** The volume knows whole blocks: it is asked for those that the range touches. */
-  private askExtents(request: NbdRequest): void {
+  private requestExtents(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;
     const block = volume.blockSizeBytes;
@@ -232,7 +232,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   }
 
   private answerExtents(request: NbdRequest, extents: readonly Extent[]): void {
-    const descriptors = allocationDescriptors(extents, request.headBytes, request.lengthBytes, request.one);
+    const descriptors = allocationDescriptors(extents, request.headBytes, request.lengthBytes, request.isFirstExtentOnly);
     const batch = this.output.room(BLOCK_STATUS_MAX_BYTES);
     this.output.commit(writeBlockStatus(batch.bytes, batch.fill, request, descriptors), request.dataBytes);
     this.recycle(request);
@@ -255,11 +255,11 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   }
 
   private readPrefixBytes(): number {
-    return this.agreed.structured ? DATA_CHUNK_PREFIX_BYTES : SIMPLE_REPLY_BYTES;
+    return this.agreed.isStructured ? DATA_CHUNK_PREFIX_BYTES : SIMPLE_REPLY_BYTES;
   }
 
   private writeReadPrefix(into: Buffer, at: number, request: NbdRequest): number {
-    if (!this.agreed.structured) return writeSimpleReply(into, at, request, 0);
+    if (!this.agreed.isStructured) return writeSimpleReply(into, at, request, 0);
     return writeDataChunkPrefix(into, at, request, request.offsetHigh, request.offsetLow, request.lengthBytes);
   }
 
@@ -271,7 +271,7 @@ export class NbdTransmission implements RequestSink, RequestOwner, OutputOwner, 
   }
 
   private answerError(request: NbdRequest, errno: number, sentence: string): void {
-    if (this.agreed.structured) {
+    if (this.agreed.isStructured) {
       const words = Buffer.from(sentence, 'utf8');
       // An offset must lie in the range that was asked for, and one of no bytes has none.
       const withOffset = request.type === COMMAND.READ && request.lengthBytes > 0;

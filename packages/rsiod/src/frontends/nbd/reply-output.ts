@@ -16,7 +16,7 @@ export interface LargeReply {
   readonly sent: (failed?: Error | null) => void;
 }
 
-export interface OutputOwner {
+export interface ReplyOutputEvents {
   /** Replies to `requests` requests with `dataBytes` between them have left, or (`failed`) never will. */
   left(requests: number, dataBytes: number, failed: boolean): void;
   /** Our own mistake, in an event of the loop. */
@@ -26,26 +26,26 @@ export interface OutputOwner {
 export class ReplyOutput {
   private readonly transport: NbdTransport;
   private readonly batches: BatchPool;
-  private readonly owner: OutputOwner;
+  private readonly events: ReplyOutputEvents;
   private readonly schedule: (fire: () => void) => void;
   private readonly fire = (): void => {
-    this.scheduled = false;
+    this.isScheduled = false;
     try {
       this.flush();
     } catch (thrown) {
-      this.owner.failed(thrown);
+      this.events.failed(thrown);
     }
   };
   private open: ReplyBatch | null = null;
   private readonly large: LargeReply[] = [];
   private sending = 0;
-  private scheduled = false;
-  private closed = false;
+  private isScheduled = false;
+  private isClosed = false;
 
-  constructor(transport: NbdTransport, batches: BatchPool, owner: OutputOwner, schedule: (fire: () => void) => void) {
+  constructor(transport: NbdTransport, batches: BatchPool, owner: ReplyOutputEvents, schedule: (fire: () => void) => void) {
     this.transport = transport;
     this.batches = batches;
-    this.owner = owner;
+    this.events = owner;
     this.schedule = schedule;
   }
 
@@ -74,7 +74,7 @@ export class ReplyOutput {
 
   /** The connection is gone: what was not handed to the transport is dropped, and counted out. */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     const batch = this.open;
     this.open = null;
     if (batch !== null) this.giveBack(batch, true);
@@ -82,13 +82,13 @@ export class ReplyOutput {
   }
 
   private wake(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
+    if (this.isScheduled) return;
+    this.isScheduled = true;
     this.schedule(this.fire);
   }
 
   private flush(): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     const withBatch = this.open !== null && this.open.fill > 0 && this.sending < NBD_BATCHES_SENDING_MAX;
     if (this.large.length === 0) {
       if (withBatch) this.sendBatch();
@@ -113,7 +113,7 @@ export class ReplyOutput {
         this.giveBack(batch, failed !== undefined && failed !== null);
         if (this.open !== null) this.wake();
       } catch (thrown) {
-        this.owner.failed(thrown);
+        this.events.failed(thrown);
       }
     });
   }
@@ -121,6 +121,6 @@ export class ReplyOutput {
   private giveBack(batch: ReplyBatch, failed: boolean): void {
     const { requests, dataBytes } = batch;
     this.batches.put(batch);
-    this.owner.left(requests, dataBytes, failed);
+    this.events.left(requests, dataBytes, failed);
   }
 }

@@ -29,7 +29,7 @@ const REFUSAL = {
 function legalFlags(type: number, agreed: Transmission): number | undefined {
   switch (type) {
     case COMMAND.READ:
-      return agreed.structured ? COMMAND_FLAG.FUA | COMMAND_FLAG.DF : COMMAND_FLAG.FUA;
+      return agreed.isStructured ? COMMAND_FLAG.FUA | COMMAND_FLAG.DF : COMMAND_FLAG.FUA;
     case COMMAND.WRITE:
     case COMMAND.FLUSH:
     case COMMAND.TRIM:
@@ -60,14 +60,14 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   // A hole is made at once; whether the storage can zero quickly without one is not known here.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
-  if (type === COMMAND.BLOCK_STATUS && !agreed.allocation) return REFUSAL.STATUS;
-  if (lengthBytes > NBD_REQUEST_MAX_BYTES && carriesData(type)) {
+  if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
+  if (lengthBytes > NBD_REQUEST_MAX_BYTES && hasData(type)) {
     return (flags & COMMAND_FLAG.DF) !== 0 ? REFUSAL.LONG_DF : REFUSAL.LONG;
   }
   return null;
 }
 
 /** READ and WRITE: their length is a length of data, and bounded. */
-export function carriesData(type: number): boolean {
+export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

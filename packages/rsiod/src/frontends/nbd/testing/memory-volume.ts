@@ -3,7 +3,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { DoorVolume, Extent, VolumeIo } from '../../../volumes/frontend-volume.ts';
+import type { FrontendVolume, Extent, VolumeIo } from '../../../volumes/frontend-volume.ts';
 
 export interface MemoryVolumeOptions {
   readonly namespace?: string;
@@ -17,7 +17,7 @@ export interface MemoryVolumeOptions {
   readonly schedule?: (fire: () => void) => void;
 }
 
-export class MemoryVolume implements DoorVolume {
+export class MemoryVolume implements FrontendVolume {
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
@@ -25,7 +25,8 @@ export class MemoryVolume implements DoorVolume {
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
   readonly canDiscard: boolean;
-  readonly users = new Set<string>();
+  readonly id = 'id';
+  readonly incarnation = 'boot.0';
   readonly content: Buffer;
   /** Operations in the order in which they came, with their flags. */
   readonly seen: string[] = [];
@@ -53,7 +54,7 @@ export class MemoryVolume implements DoorVolume {
     assert(!this.mine.has(io), 'A request was submitted while it was under way');
     this.mine.add(io);
     this.underWay++;
-    this.seen.push(`${io.op} ${io.positionBytes}+${io.lengthBytes}${io.fua ? ' fua' : ''}${io.keepAllocated ? ' keep' : ''}`);
+    this.seen.push(`${io.op} ${io.positionBytes}+${io.lengthBytes}${io.fua ? ' fua' : ''}${io.mustKeepAllocated ? ' keep' : ''}`);
     const { op, positionBytes, lengthBytes, buffer } = io;
     this.schedule(() => {
       const touched = op !== io.op || positionBytes !== io.positionBytes || lengthBytes !== io.lengthBytes || buffer !== io.buffer;
@@ -74,7 +75,7 @@ export class MemoryVolume implements DoorVolume {
       if (positionBytes + lengthBytes > this.sizeBytes) return done(STATUS.PAST_END, []);
       const extents: Extent[] = [];
       for (let at = positionBytes; at < positionBytes + lengthBytes; at += this.blockSizeBytes) {
-        extents.push({ lengthBytes: this.blockSizeBytes, hole: this.allocated[at / this.blockSizeBytes] === 0 });
+        extents.push({ lengthBytes: this.blockSizeBytes, isHole: this.allocated[at / this.blockSizeBytes] === 0 });
       }
       done(STATUS.OK, extents);
     });
@@ -101,7 +102,7 @@ export class MemoryVolume implements DoorVolume {
         break;
     }
     if (op !== 'read') {
-      const isAllocated = op === 'write' || io.keepAllocated ? 1 : 0;
+      const isAllocated = op === 'write' || io.mustKeepAllocated ? 1 : 0;
       this.allocated.fill(isAllocated, Math.floor(positionBytes / this.blockSizeBytes), Math.ceil(end / this.blockSizeBytes));
     }
     return STATUS.OK;

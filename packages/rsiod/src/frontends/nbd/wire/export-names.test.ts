@@ -2,15 +2,15 @@
 // Leaves how names travel to nbd-handshake.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName, findExport } from './export-names.ts';
 import { MemoryVolume } from '../testing/memory-volume.ts';
 
-function volume(namespace: string, name: string, universe = 0): DoorVolume {
+function volume(namespace: string, name: string, universe = 0): FrontendVolume {
   return new MemoryVolume({ namespace, name, universe, sizeBytes: 512 });
 }
 
-function problem(volumes: readonly DoorVolume[], name: string): string {
+function problem(volumes: readonly FrontendVolume[], name: string): string {
   const found = findExport(volumes, name);
   return found.volume === null ? found.problem : `found ${exportName(found.volume)}`;
 }

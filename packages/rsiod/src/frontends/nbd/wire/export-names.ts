@@ -1,15 +1,15 @@
 // Names under which attached volumes are exported, and how a client's name finds its volume. Pure.
 // `namespace/volume` always (`namespace/volume@U` where the universe is not 0), `volume` where unique, nothing where there is only one.
 
-import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
 const NAMES_SHOWN_MAX = 16;
 const NAME_SHOWN_MAX_CHARS = 200;
 
-export type ExportLookup = { readonly volume: DoorVolume } | { readonly volume: null; readonly problem: string };
+export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volume: null; readonly problem: string };
 
 /** The name that LIST and INFO_NAME give. */
-export function exportName(volume: DoorVolume): string {
+export function exportName(volume: FrontendVolume): string {
   const name = `${volume.namespace}/${volume.name}`;
   return volume.universe === 0 ? name : `${name}@${volume.universe}`;
 }
@@ -18,13 +18,13 @@ export function exportName(volume: DoorVolume): string {
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
 /** A line for people about an export. */
-export function exportDescription(volume: DoorVolume): string {
+export function exportDescription(volume: FrontendVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
 /** The volume that `name` means, or a sentence why it means none, which names what is attached. */
-export function findExport(volumes: readonly DoorVolume[], name: string): ExportLookup {
+export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
   const first = found[0];
   if (first !== undefined && found.length === 1) return { volume: first };
@@ -34,7 +34,7 @@ export function findExport(volumes: readonly DoorVolume[], name: string): Export
   return { volume: null, problem: `No export "${shown}": attached are ${nameList(volumes)}` };
 }
 
-function candidates(volumes: readonly DoorVolume[], name: string): readonly DoorVolume[] {
+function candidates(volumes: readonly FrontendVolume[], name: string): readonly FrontendVolume[] {
   if (name === '') return volumes;
   const exact = volumes.filter((volume) => exportName(volume) === name);
   if (exact.length > 0) return exact;
@@ -44,7 +44,7 @@ function candidates(volumes: readonly DoorVolume[], name: string): readonly Door
   });
 }
 
-function nameList(volumes: readonly DoorVolume[]): string {
+function nameList(volumes: readonly FrontendVolume[]): string {
   const names = volumes.slice(0, NAMES_SHOWN_MAX).map(exportName);
   const more = volumes.length - names.length;
   return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');

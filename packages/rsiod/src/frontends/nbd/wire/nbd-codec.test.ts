@@ -59,7 +59,7 @@ const EVENTS = ['0 0 #1 4096+512', '1 1 #2 512+8', 'payload 0123456789abcdef', '
 
 function feedAll(decoder: NbdRequestDecoder, bytes: Buffer): void {
   let at = decoder.feed(bytes, 0, bytes.length);
-  for (let tries = 0; (at < bytes.length || decoder.held) && tries < 10; tries++) at = decoder.feed(bytes, at, bytes.length);
+  for (let tries = 0; (at < bytes.length || decoder.isHolding) && tries < 10; tries++) at = decoder.feed(bytes, at, bytes.length);
 }
 
 describe('NbdRequestDecoder', () => {
@@ -101,7 +101,7 @@ describe('NbdRequestDecoder', () => {
     const bytes = Buffer.concat([requestBytes({ type: 0, cookie: 1, length: 512 }), requestBytes({ type: 3, cookie: 2 })]);
     expect(decoder.feed(bytes, 0, bytes.length)).toBe(28);
     expect(decoder.feed(bytes, 28, 28)).toBe(28);
-    expect(decoder.held).toBe(true);
+    expect(decoder.isHolding).toBe(true);
     expect(sink.events).toEqual([]);
     expect(decoder.feed(bytes, 28, bytes.length)).toBe(bytes.length);
     expect(sink.events).toEqual(['0 0 #1 0+512', '3 0 #2 0+0']);

@@ -62,7 +62,7 @@ export class NbdRequestDecoder {
   }
 
   /** A header is waiting for the sink to take it. */
-  get held(): boolean {
+  get isHolding(): boolean {
     return this.state === 'held';
   }
 

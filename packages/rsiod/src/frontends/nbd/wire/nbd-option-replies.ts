@@ -4,7 +4,7 @@
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
 import { NBD_REQUEST_MAX_BYTES } from './limits.ts';
-import type { DoorVolume } from '../../../volumes/frontend-volume.ts';
+import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName } from './export-names.ts';
 import {
   ALLOCATION_CONTEXT,
@@ -43,7 +43,7 @@ export function optionError(option: number, type: number, sentence: string): Buf
 }
 
 /** One entry of LIST. */
-export function serverReply(option: number, volume: DoorVolume): Buffer {
+export function serverReply(option: number, volume: FrontendVolume): Buffer {
   const name = Buffer.from(exportName(volume), 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(name.length);
@@ -57,7 +57,7 @@ export function metaContextReply(option: number, id: number): Buffer {
 }
 
 /** What this door can do with a volume. DF is offered with structured replies only. */
-export function transmissionFlags(volume: DoorVolume, structured: boolean): number {
+export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
   let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
   if (structured) flags |= flag.SEND_DF;
@@ -70,7 +70,7 @@ export function transmissionFlags(volume: DoorVolume, structured: boolean): numb
  * INFO and GO, without the final ACK. Size, flags and block sizes are always told, name and description when asked for:
  * a client that does not know the block size of a volume would send requests that are refused.
  */
-export function infoReplies(option: number, volume: DoorVolume, structured: boolean, asked: ReadonlySet<number>): Buffer[] {
+export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, asked: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
     const number = Buffer.alloc(2);
     number.writeUInt16BE(type);
@@ -87,12 +87,12 @@ export function infoReplies(option: number, volume: DoorVolume, structured: bool
 }
 
 /** The answer to EXPORT_NAME, which is not framed like the others. */
-export function exportNameReply(volume: DoorVolume, structured: boolean, zeroes: boolean): Buffer {
+export function exportNameReply(volume: FrontendVolume, structured: boolean, zeroes: boolean): Buffer {
   const padding = Buffer.alloc(zeroes ? EXPORT_NAME_PADDING_BYTES : 0);
   return Buffer.concat([sizeAndFlags(volume, structured), padding]);
 }
 
-function sizeAndFlags(volume: DoorVolume, structured: boolean): Buffer {
+function sizeAndFlags(volume: FrontendVolume, structured: boolean): Buffer {
   const bytes = Buffer.alloc(10);
   bytes.writeUInt32BE(Math.floor(volume.sizeBytes / U32), 0);
   bytes.writeUInt32BE(volume.sizeBytes % U32, 4);

@@ -1,0 +1,100 @@
+// All frontends of the daemon as one. The preferred one comes first: it is started first, names a volume's device, and ends last.
+// Invariant: a volume is shown by all frontends or by none of them; showing begins in all of them at once.
+
+import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
+import type { Frontend, ShownAs } from './frontend.ts';
+
+export class Frontends implements Frontend {
+  private readonly list: readonly Frontend[];
+  /** In the order in which they end. */
+  private readonly backwards: readonly Frontend[];
+
+  constructor(list: readonly Frontend[]) {
+    this.list = list;
+    this.backwards = list.toReversed();
+  }
+
+  get needsUnused(): boolean {
+    return this.list.some(({ needsUnused }) => needsUnused);
+  }
+
+  get leftVolumes(): readonly FrontendVolume[] {
+    return this.list.flatMap(({ leftVolumes }) => leftVolumes);
+  }
+
+  async start(): Promise<void> {
+    for (const frontend of this.list) await frontend.start();
+  }
+
+  async show(volume: FrontendVolume): Promise<void> {
+    await Promise.all(this.backwards.map((frontend) => frontend.show(volume)));
+  }
+
+  shownAs(volume: FrontendVolume): ShownAs | null {
+    const all = this.list.flatMap((frontend) => frontend.shownAs(volume) ?? []);
+    if (all.length === 0) return null;
+    const raw = all.find((one) => one.raw !== null)?.raw ?? null;
+    return { raw, block: all.find((one) => one.block !== null)?.block ?? null };
+  }
+
+  /** The device that a person uses, of the preferred frontend: a path or an NBD URI; null: no frontend shows the volume. */
+  deviceOf(volume: FrontendVolume): string | null {
+    const [preferred] = this.list.flatMap((frontend) => frontend.shownAs(volume) ?? []);
+    return preferred?.block ?? preferred?.raw ?? null;
+  }
+
+  async grown(volume: FrontendVolume): Promise<void> {
+    await Promise.all(this.list.map((frontend) => frontend.grown(volume)));
+  }
+
+  incarnationChanged(volume: FrontendVolume): void {
+    for (const frontend of this.list) frontend.incarnationChanged(volume);
+  }
+
+  async usersOf(volume: FrontendVolume): Promise<string[]> {
+    return await usersIn(this.backwards, volume);
+  }
+
+  /** Users because of which the daemon does not end without force. */
+  async usersAtEnd(volume: FrontendVolume): Promise<string[]> {
+    return await usersIn(
+      this.backwards.filter(({ needsUnused }) => needsUnused),
+      volume,
+    );
+  }
+
+  /** When one of them refuses, call `show`: those before it have hidden the volume. */
+  async hide(volume: FrontendVolume, force: boolean): Promise<void> {
+    for (const frontend of this.backwards) await frontend.hide(volume, force);
+  }
+
+  async drop(volume: FrontendVolume): Promise<void> {
+    await Promise.all(this.backwards.map((frontend) => frontend.drop(volume)));
+  }
+
+  async release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void> {
+    for (const frontend of this.list) await frontend.release(volume, reason, force);
+  }
+
+  async releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void> {
+    await Promise.all(this.list.map((frontend) => frontend.releaseLeft(reason, isWanted)));
+  }
+
+  async close(): Promise<void> {
+    for (const frontend of this.backwards) await frontend.close();
+  }
+
+  async handOver(): Promise<void> {
+    for (const frontend of this.backwards) await frontend.handOver();
+  }
+
+  async stop(): Promise<void> {
+    for (const frontend of this.backwards) await frontend.stop();
+  }
+}
+
+async function usersIn(frontends: readonly Frontend[], volume: FrontendVolume): Promise<string[]> {
+  const users: string[] = [];
+  for (const frontend of frontends) users.push(...(await frontend.usersOf(volume)));
+  return users;
+}
