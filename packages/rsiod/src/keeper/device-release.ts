@@ -12,7 +12,7 @@ export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
   /** By force: users of the device get I/O errors. */
-  release(device: LeftDevice): Promise<void>;
+  readonly release: (device: LeftDevice) => Promise<void>;
 }
 
 export async function releaseAll(left: readonly LeftDevice[], { clock, log, release }: ReleasePorts): Promise<void> {
