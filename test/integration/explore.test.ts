@@ -55,7 +55,7 @@ it('with a namespacekey an unsigned answer is rejected with the reason', async (
   writeFileSync(keyFile, 'a-key-the-server-has-not\n', { mode: 0o600 });
   const { code, stdout, stderr } = await explore('--namespacekey-file', keyFile, network.serverAddresses[0] ?? '');
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^Server big-9 at \S+ does not sign its answers, and a namespacekey is set here/m);
+  expect(stdout).toMatch(/^Server big-9 at \S+ does not sign its answers, but a namespacekey is set here/m);
   expect(stderr).toMatch(/No server answered on lo \(127\.[\d.]+\), lo .* \[E_UNREACHABLE\]\n$/);
 });
 
@@ -70,7 +70,7 @@ it('no server answers: exit code 1, the interfaces that asked, and the result of
     network.serverAddresses[0] ?? '',
   );
   expect(code).toBe(1);
-  expect(stdout).toContain(`${network.serverAddresses[0]} port 4997 gave no answer: check that rssrv runs there`);
+  expect(stdout).toContain(`${network.serverAddresses[0]} port 4997 did not answer: check that rssrv runs there`);
   expect(stderr).toContain(`No server answered on lo (${first}), port 4997: `);
 });
 

@@ -158,7 +158,7 @@ it("an address that only relays the server's answers is named and not written", 
   const address = all.network.subnets[0]!.address(66);
   await relay(all, address);
   const { stdout } = await join(all, {}, '--no-start');
-  expect(stdout).toMatch(new RegExp(`${address.replaceAll('.', '\\.')}:\\d+ of big-8 cannot be used: .* is none of its own addresses`));
+  expect(stdout).toMatch(new RegExp(`${address.replaceAll('.', '\\.')}:\\d+ of big-8 cannot be used: .* does not list that address`));
   expect(fileOf(all)).toBe(expectedFile(all));
 });
 

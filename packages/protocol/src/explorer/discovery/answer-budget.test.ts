@@ -1,5 +1,5 @@
-// Sources that ask a server as often as they like, by a clock of the test: who is answered, and who is not silenced by them.
-// Leaves what a request is to discovery-responder.test.ts.
+// Sources that ask a server as often as they like, on the test's clock: which are answered, and that they silence no others. Deciding what
+// a request is belongs to discovery-responder.test.ts.
 
 import { expect, test } from 'vitest';
 import {
@@ -14,7 +14,9 @@ import { AnswerBudget } from './answer-budget.ts';
 
 const FLOOD_MS = 60_000;
 
-/** So many forged sources ask 20 times a second each; now and then `asks` asks. Gives the share of its questions that were answered. */
+/**
+ * `count` forged sources ask 20 times a second each, and `asks` asks now and then. Returns the share of its requests that were answered.
+ */
 function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: number) => boolean, everyMs = 5_000): number {
   const budget = new AnswerBudget();
   let [asked, answered] = [0, 0];
@@ -27,12 +29,12 @@ function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: numb
   return answered / asked;
 }
 
-// Once they used up what all together had, and nobody else was answered.
-test('200 sources that ask all the time do not silence a stranger who asks now and then', () => {
+// A bug: the forged sources used up the shared budget, and no other source was answered.
+test('200 sources that ask constantly do not silence an unknown source that asks now and then', () => {
   expect(answeredBeside(200, (budget, nowMs) => budget.mayAnswer('honest', false, nowMs))).toBe(1);
 });
 
-test('thousands of sources, new ones each time, do not silence who is known', () => {
+test('thousands of ever-changing sources do not silence a known source', () => {
   let fresh = 0;
   const flood = (budget: AnswerBudget, nowMs: number): void => {
     for (let count = 0; count < 200; count++) budget.mayAnswer(`fresh ${fresh++}`, false, nowMs);
@@ -47,7 +49,7 @@ test('thousands of sources, new ones each time, do not silence who is known', ()
   expect(answeredBeside(0, asks(false), 50)).toBeLessThan(0.75);
 });
 
-test('a stranger in the name of a known address uses up nothing of what is kept for the known', () => {
+test('a forged known address does not use up the reserve for known sources', () => {
   const asked = (budget: AnswerBudget, nowMs: number): boolean => {
     for (let count = 0; count < 100; count++) budget.mayAnswer('10.0.0.1', false, nowMs);
     return budget.mayAnswer('10.0.0.1', true, nowMs);
@@ -55,7 +57,7 @@ test('a stranger in the name of a known address uses up nothing of what is kept 
   expect(answeredBeside(0, asked)).toBe(1);
 });
 
-test('all together get no more than they may, and no more sources are remembered', () => {
+test('all sources together stay within the limit, and the number of remembered sources is bounded', () => {
   const budget = new AnswerBudget();
   let answers = 0;
   for (let nowMs = 0; nowMs < 10_000; nowMs += 10)
@@ -64,7 +66,7 @@ test('all together get no more than they may, and no more sources are remembered
   expect(budget.size).toBe(DISCOVERY_SOURCES_MAX);
 });
 
-test('while answers are plenty one source gets several in a row', () => {
+test('while answers are plentiful, one source gets several in a row', () => {
   const budget = new AnswerBudget();
   for (let count = 0; count < 20; count++) expect(budget.mayAnswer('10.0.0.1', false, DISCOVERY_SCARCE_MS)).toBe(true);
 });

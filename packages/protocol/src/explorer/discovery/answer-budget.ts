@@ -1,6 +1,7 @@
-// How many requests of exploration a server answers: for each source, for all strangers together, and a part for those that it knows, which no
-// stranger can use up. Pure; what a request is, and who is known, is the caller's. Invariants: memory is bounded; while answers are scarce,
-// who had one lately leaves them to those who had none, so that the many who ask all the time do not silence the one who asks once.
+// Rate limits for a server's answers to discovery requests: one for each source, one shared by all unknown sources, and a reserve for known
+// sources that unknown ones cannot exhaust. Pure. The caller decides which datagrams are requests and which sources are known. Invariants:
+// memory is bounded. While answers are scarce, sources answered recently wait for the others, so that sources that ask constantly cannot
+// silence one that asks once.
 
 import {
   DISCOVERY_BURST,
@@ -26,7 +27,7 @@ class Bucket {
     this.atMs = nowMs;
   }
 
-  /** Share of it that is there, 0 when it is not enough for one. */
+  /** Fill level of the bucket, 0 to 1. It is 0 if less than one answer is left. */
   level(nowMs: number): number {
     this.tokens = Math.min(this.most, this.tokens + ((nowMs - this.atMs) / 1000) * this.perSecond);
     this.atMs = nowMs;
@@ -46,17 +47,17 @@ interface Source {
 export class AnswerBudget {
   private readonly unknown = new Bucket(DISCOVERY_RATE, DISCOVERY_BURST, 0);
   private readonly known = new Bucket(DISCOVERY_RATE_KNOWN, DISCOVERY_BURST_KNOWN, 0);
-  /** In order of their last request, oldest first. */
+  /** In order of the last request, oldest first. */
   private readonly sources = new Map<string, Source>();
 
-  /** Sources remembered. */
+  /** Number of sources remembered. */
   get size(): number {
     return this.sources.size;
   }
 
-  /** Takes one answer, or does not. `nowMs`: of a clock that never goes back. */
+  /** Takes one answer from the budget and returns true, or returns false. `nowMs` comes from a monotonic clock. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
-    // Who only writes a known address into its datagrams uses up what that address may, and no more; not what one with a signature may.
+    // A peer that forges a known source address exhausts only the budget of that address, not the budget of signed requests.
     const source = this.sourceOf(isKnown ? `known ${address}` : address, nowMs);
     if (source.own.level(nowMs) === 0) return false;
     const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
@@ -79,7 +80,7 @@ export class AnswerBudget {
   }
 }
 
-/** Below half of what there may be at once, a source must have had no answer for the longer, the less there is. */
+/** Below half of the bucket's capacity, the emptier the bucket, the longer a source must have been without an answer. */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

@@ -1,6 +1,6 @@
-// Which answers of an exploration are believed: bytes and where they came from go in, servers and findings come out. Pure. Invariant:
-// an answer counts only when it repeats a nonce that was sent from the socket it came to, is rightly signed where a key is set, is of the
-// namespace asked for, and came from an address that the server itself lists; anything else is a finding.
+// Decides which answers of an exploration to believe: takes datagrams and their origins, returns servers and findings. Pure. Invariant: an
+// answer counts only if it repeats a nonce that was sent from the socket that received it, carries a valid signature where a key is set,
+// belongs to the requested namespace, and comes from an address that the server lists. Every other answer becomes a finding.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -12,10 +12,10 @@ import type { ExploreLocal, FoundServer, Heard } from './exploration.ts';
 import type { Findings } from './finding.ts';
 
 const DROPPED: Readonly<Record<Exclude<DiscoveryDrop, 'version'>, string>> = {
-  foreign: 'is no answer of RSIO',
-  truncated: 'is cut off',
-  oversized: 'claims more than an answer may hold',
-  malformed: 'is not well formed',
+  foreign: 'is not an RSIO datagram',
+  truncated: 'is truncated',
+  oversized: 'claims a longer message than an answer may have',
+  malformed: 'is malformed',
 };
 
 interface Asked {
@@ -40,12 +40,12 @@ export class Answers {
     this.onFound = onFound;
   }
 
-  /** A request with this nonce is sent now from a local interface. */
+  /** Records that a request with this nonce is being sent from a local interface. */
   sent(nonce: Buffer, local: ExploreLocal, nowMs: number): void {
     this.asked.set(nonce.toString('hex'), { local, atMs: nowMs });
   }
 
-  /** A datagram has come to the socket of a local interface. */
+  /** Handles a datagram that arrived at the socket of a local interface. */
   take(datagram: Buffer, from: DatagramPeer, local: ExploreLocal, nowMs: number): void {
     const received = decodeDiscovery(datagram, this.key);
     if (received.kind === 'drop') {
@@ -54,17 +54,22 @@ export class Answers {
     }
     const asked = received.kind === 'offer' ? this.asked.get(Buffer.from(received.message.nonce).toString('hex')) : undefined;
     if (received.kind !== 'offer' || asked?.local !== local) {
-      const sentence = `A datagram from ${from.address} answers nothing that was asked from ${local.name}`;
-      this.findings.add('not-asked-for', from.address, sentence, 'if it goes on, look who sends old answers from that address');
+      const sentence = `A datagram from ${from.address} matches no request sent from ${local.name}`;
+      this.findings.add(
+        'not-asked-for',
+        from.address,
+        sentence,
+        'if it repeats, find the machine that sends old answers from that address',
+      );
       return;
     }
     const { message, signature } = received;
     const who = `Server ${message.server} at ${from.address}`;
     if (this.key !== null && signature === 'none') {
-      const remedy = `set namespacekey in its rssrvcfg, or leave it out here`;
-      this.findings.add('unsigned', from.address, `${who} does not sign its answers, and a namespacekey is set here`, remedy);
+      const remedy = `set namespacekey in its rssrvcfg, or remove it here`;
+      this.findings.add('unsigned', from.address, `${who} does not sign its answers, but a namespacekey is set here`, remedy);
     } else if (this.key !== null && signature === 'wrong') {
-      const sentence = `${who} signs its answers with another namespacekey`;
+      const sentence = `${who} signs its answers with a different namespacekey`;
       this.findings.add('wrongly-signed', from.address, sentence, 'make namespacekey the same on both sides');
     } else if (this.isOurs(message, from, who)) {
       this.answering.add(peerKey(from));
@@ -72,12 +77,12 @@ export class Answers {
     }
   }
 
-  /** True when a believed answer has come from this address and port. */
+  /** True if a believed answer came from this address and port. */
   hasAnswered(peer: DatagramPeer): boolean {
     return this.answering.has(peerKey(peer));
   }
 
-  /** The servers, in order of namespaceid, serverid and instance; tells of those that share an id. */
+  /** Returns the servers, sorted by namespaceid, serverid and instance. Adds a finding for servers that share an id. */
   close(): FoundServer[] {
     const servers = [...this.found.values()].toSorted(
       (one, other) => one.namespaceid - other.namespaceid || one.serverid - other.serverid || (one.instance < other.instance ? -1 : 1),
@@ -90,7 +95,7 @@ export class Answers {
         'same-id',
         `serverid ${server.serverid}`,
         `Two servers have serverid ${server.serverid} in namespaceid ${server.namespaceid}: ${both}`,
-        'give one of them another serverid in its rssrvcfg; if it was just started anew, explore again',
+        'give one of them another serverid in its rssrvcfg; if the server has just restarted, explore again',
       );
     });
     return servers;
@@ -98,31 +103,31 @@ export class Answers {
 
   private dropped(reason: DiscoveryDrop, lengthBytes: number, from: DatagramPeer): void {
     if (reason === 'version') {
-      const sentence = `Somebody at ${from.address} answers in a newer form of exploration`;
+      const sentence = `The peer at ${from.address} answers in a newer discovery format`;
       this.findings.add('newer-version', from.address, sentence, 'update this machine');
       return;
     }
     const sentence = `A datagram of ${lengthBytes} bytes from ${from.address} ${DROPPED[reason]}`;
-    this.findings.add('unreadable', from.address, sentence, `look what runs at ${from.address} port ${from.port}`);
+    this.findings.add('unreadable', from.address, sentence, `check which program uses ${from.address} port ${from.port}`);
   }
 
   private isOurs(offer: Offer, from: DatagramPeer, who: string): boolean {
     const { namespaceid, version, interfaces } = offer;
     if (this.namespaceid !== null && namespaceid !== this.namespaceid) {
-      const sentence = `${who} answers for namespaceid ${namespaceid}, asked for was ${this.namespaceid}`;
+      const sentence = `${who} answers for namespaceid ${namespaceid} instead of ${this.namespaceid}`;
       this.findings.add('other-namespace', from.address, sentence, 'correct namespaceid on one of the two sides');
       return false;
     }
     if (!PROTOCOL_VERSIONS.includes(version)) {
-      const sentence = `${who} speaks protocol version ${version}, this machine ${PROTOCOL_VERSIONS.join(', ')}`;
+      const sentence = `${who} speaks protocol version ${version}; this machine speaks ${PROTOCOL_VERSIONS.join(', ')}`;
       this.findings.add('no-common-version', from.address, sentence, 'update the older of the two');
       return false;
     }
     if (!interfaces.some(({ address }) => addressKey(address) === addressKey(from.address))) {
       const own = interfaces.map(({ address }) => address).join(', ');
-      const sentence = `${who} does not have that address among its own: ${own === '' ? 'it names none' : own}`;
+      const sentence = `${who} does not list that address among its own: ${own === '' ? 'it lists none' : own}`;
       const remedy =
-        'if addresses are translated on the way, write a [server] section by hand; else find the machine that pretends to be it';
+        'if addresses are translated on the way, write a [server] section by hand; otherwise find the machine that impersonates it';
       this.findings.add('other-address', from.address, sentence, remedy);
       return false;
     }
@@ -134,8 +139,13 @@ export class Answers {
     const key = `${server.namespaceid} ${server.serverid} ${server.instance}`;
     const known = this.found.get(key);
     if (known !== undefined && !isSameServer(known, server)) {
-      const sentence = `Two answers in the name of server ${server.server} at ${heard.from} say different things`;
-      this.findings.add('contradiction', heard.from, sentence, 'explore again; if it stays, find the machine that pretends to be it');
+      const sentence = `Two answers for server ${server.server} at ${heard.from} contradict each other`;
+      this.findings.add(
+        'contradiction',
+        heard.from,
+        sentence,
+        'explore again; if it persists, find the machine that impersonates the server',
+      );
       return;
     }
     const ways = known?.heard ?? [];
@@ -145,8 +155,8 @@ export class Answers {
       this.findings.add(
         'too-many',
         'answers',
-        `More than ${DISCOVERY_ANSWERS_MAX} answers came`,
-        'ask for one namespaceid only, or ask one address',
+        `More than ${DISCOVERY_ANSWERS_MAX} answers arrived`,
+        'explore a single namespaceid or a single address',
       );
       return;
     }

@@ -1,5 +1,5 @@
-// The chapter on exploration in docs/PROTOCOL.md: its fields are those on the wire, its datagrams those that are made here, byte for byte.
-// A change here is a change of the protocol. The macs were computed a second time by another program.
+// The chapter on discovery in docs/PROTOCOL.md: its fields match those on the wire, and its datagrams match the encoder's output byte for
+// byte. A change here changes the protocol. The macs were verified with a second program.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ const offer = {
   ],
 };
 
-/** The fields of a datagram's map in their order. */
+/** The fields of a datagram's map, in order. */
 function fieldsOf(bytes: Buffer): string[] {
   const unpacker = new Packr({ useRecords: false, mapsAsObjects: true });
   return Object.keys(unpacker.unpack(bytes.subarray(8, 8 + bytes.readUInt16BE(6))) as object);
@@ -52,13 +52,13 @@ describe('golden datagrams', () => {
     ['OFFER, signed', encodeOffer(offer, KEY, 0), 232],
   ] as const;
 
-  test('are those of the page', () => {
+  test('are those of the document', () => {
     const made = golden.map(([title, bytes, shownBytes]) => [title, bytes.subarray(0, shownBytes).toString('hex')]);
     expect(blocks.slice(0, -1)).toEqual(made);
     expect(blocks.at(-1)).toEqual([` B  ${KEY.toString('hex')}`, '']);
   });
 
-  test('have zeros where the page shows nothing', () => {
+  test('have zeros where the document shows nothing', () => {
     expect(anybody.subarray(70).equals(Buffer.alloc(DISCOVERY_REQUEST_BYTES - 70))).toBe(true);
     expect(signed.subarray(71, -32).equals(Buffer.alloc(DISCOVERY_REQUEST_BYTES - 71 - 32))).toBe(true);
   });

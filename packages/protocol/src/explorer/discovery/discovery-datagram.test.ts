@@ -1,5 +1,5 @@
-// The two datagrams: there and back, their bounds, and what is dropped for which reason.
-// Leaves the golden ones to datagram-doc.test.ts.
+// The two discovery datagrams: round trips through the codec, their bounds, and the reason for each drop. The golden datagrams belong to
+// datagram-doc.test.ts.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
@@ -57,14 +57,14 @@ function reasonOf(bytes: Buffer): string {
   return received.kind === 'drop' ? received.reason : received.kind;
 }
 
-/** A copy of `bytes` in which one byte is another one. */
+/** A copy of `bytes` with one byte changed. */
 function changed(bytes: Buffer, at: number, to: number): Buffer {
   const copy = Buffer.from(bytes);
   copy[at] = to;
   return copy;
 }
 
-describe('there and back', () => {
+describe('encode and decode', () => {
   test('requests, signed and not, of every size', () => {
     fc.assert(
       fc.property(discovers, key, fc.integer({ min: DISCOVERY_REQUEST_BYTES, max: 9000 }), (message, itsKey, sizeBytes) => {
@@ -75,7 +75,7 @@ describe('there and back', () => {
     );
   });
 
-  test('answers, which never need more than a request has', () => {
+  test('answers, which are never larger than a request', () => {
     fc.assert(
       fc.property(offers, key, fc.integer({ min: 0, max: 3000 }), (message, itsKey, sizeBytes) => {
         const bytes = encodeOffer(message, itsKey, sizeBytes);
@@ -85,7 +85,7 @@ describe('there and back', () => {
     );
   });
 
-  test('the largest answer there can be is no larger than a request', () => {
+  test('the largest possible answer is no larger than a request', () => {
     const longest = { name: 'n'.repeat(63), address: '0000:0000:0000:0000:0000:ffff:255.255.255.255', port: 65535 };
     const offered = { ...longest, linkMbps: 0xffffffff, mtuBytes: 0xffffffff };
     const message = { ...OFFER, namespace: 'n'.repeat(63), namespaceid: 65535, server: 's'.repeat(63), serverid: 255, version: 65535 };
@@ -94,7 +94,7 @@ describe('there and back', () => {
   });
 });
 
-test('any bytes are read or dropped, and never throw', () => {
+test('any bytes are decoded or dropped, and never throw', () => {
   const kinds = new Set<DiscoveryDatagram['kind']>(['discover', 'offer', 'drop']);
   const prefix = Buffer.from('RSIO');
   const anything = fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes));
@@ -128,34 +128,34 @@ describe('dropped', () => {
 
   test.each([
     ['nothing at all', Buffer.alloc(0), 'truncated'],
-    ['a part of the beginning', offer.subarray(0, 6), 'truncated'],
-    ['a short stranger', Buffer.from('GET'), 'foreign'],
-    ['a long stranger', Buffer.from('GET / HTTP/1.1\r\nHost: big-9\r\n\r\n'), 'foreign'],
+    ['part of the prefix', offer.subarray(0, 6), 'truncated'],
+    ['a short foreign datagram', Buffer.from('GET'), 'foreign'],
+    ['a long foreign datagram', Buffer.from('GET / HTTP/1.1\r\nHost: big-9\r\n\r\n'), 'foreign'],
     ['an answer that ends in its message', offer.subarray(0, 100), 'truncated'],
     ['a signed answer that ends in its mac', signed.subarray(0, 160), 'truncated'],
     ['a signed answer whose mac is cut', encodeOffer(OFFER, KEY, 0).subarray(0, -10), 'truncated'],
-    ['a request that is not padded', request.subarray(0, DISCOVERY_REQUEST_BYTES - 1), 'truncated'],
-    ['a message larger than one may be', changed(offer, 6, 0xff), 'oversized'],
-    ['a newer form', changed(offer, 5, 2), 'version'],
+    ['an unpadded request', request.subarray(0, DISCOVERY_REQUEST_BYTES - 1), 'truncated'],
+    ['a message longer than allowed', changed(offer, 6, 0xff), 'oversized'],
+    ['a newer format', changed(offer, 5, 2), 'version'],
     ['an unknown kind', changed(offer, 4, 9), 'malformed'],
-    ['padding that is none', changed(offer, 599, 1), 'malformed'],
+    ['padding that is not zero', changed(offer, 599, 1), 'malformed'],
     ['a length that cuts the message', changed(offer, 7, 20), 'malformed'],
-    ['a message that is no map', changed(offer, 8, 0x93), 'malformed'],
+    ['a message that is not a map', changed(offer, 8, 0x93), 'malformed'],
   ])('%s', (_what, bytes, reason) => {
     expect(reasonOf(bytes)).toBe(reason);
   });
 
   test.each([
     ['a name with a line end', { ...OFFER, server: 'big\n9' }],
-    ['a name that drives the terminal', { ...OFFER, namespace: '\u001b[2J' }],
+    ['a name with terminal escapes', { ...OFFER, namespace: '\u001b[2J' }],
     ['an interface with such a name', { ...OFFER, interfaces: [{ ...OFFER.interfaces[0]!, name: 'if\u202e1' }] }],
-    ['an address that is none', { ...OFFER, interfaces: [{ ...OFFER.interfaces[0]!, address: '192.168.45.256' }] }],
+    ['an invalid address', { ...OFFER, interfaces: [{ ...OFFER.interfaces[0]!, address: '192.168.45.256' }] }],
     ['nine interfaces', { ...OFFER, interfaces: Array.from({ length: 9 }, () => OFFER.interfaces[0]!) }],
-  ])('%s is not even encoded', (_what, message) => {
+  ])('%s is not encoded', (_what, message) => {
     expect(() => encodeOffer(message, null, 0)).toThrow('must be');
   });
 
-  test('what such a name would look like on the wire', () => {
+  test('a name with a line end is dropped', () => {
     const bytes = Buffer.from(offer);
     bytes.write('big\n9', bytes.indexOf('big-9'), 'latin1');
     expect(reasonOf(bytes)).toBe('malformed');
@@ -176,14 +176,14 @@ describe('signatures', () => {
     expect(decodeDiscovery(bytes, itsKey)).toMatchObject({ kind: 'offer', signature });
   });
 
-  test('a mac covers the kind, so that no request is taken for an answer', () => {
+  test('a mac covers the kind, so that a request does not pass as an answer', () => {
     expect(decodeDiscovery(changed(signed, 4, 0x81), KEY).kind).toBe('drop');
     const request = encodeDiscover(DISCOVER, KEY, DISCOVERY_REQUEST_BYTES);
     expect(decodeDiscovery(changed(request, 4, 0x82), KEY).kind).toBe('drop');
   });
 });
 
-test('what a newer peer adds is left out', () => {
+test('items that a newer peer adds are ignored', () => {
   const plain = encodeOffer(OFFER, null, 0);
   const body = msgpack.unpack(plain.subarray(8)) as { interfaces: unknown[][] };
   body.interfaces[0]!.push('newer');

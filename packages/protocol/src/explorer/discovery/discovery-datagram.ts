@@ -1,6 +1,6 @@
-// The two datagrams of exploration, DISCOVER and OFFER, to bytes and back. Pure. Who is answered is left to discovery-responder.ts, which
-// answers are believed to explorer.ts. Invariant: any bytes give a message or a reason to drop them, never an exception; a request has at
-// least DISCOVERY_REQUEST_BYTES, and no answer's message can be larger than that.
+// Encodes and decodes the two discovery datagrams, DISCOVER and OFFER. Pure. Which requests to answer is discovery-responder.ts' job, and
+// which answers to believe is answers.ts' job. Invariant: any bytes yield a message or a reason to drop them, never an exception. A request
+// has at least DISCOVERY_REQUEST_BYTES; no answer's message exceeds that size.
 
 import { discoveryMac, isValidMac } from '../../auth/keys.ts';
 import { assert } from '@rsio/common/lib/assert';
@@ -14,13 +14,13 @@ import { codec } from '../../wire/message-codec.ts';
 //      "RSIO"     kind   version   length   length bytes of MessagePack | zeros | [mac, 32 bytes: only when kind has SIGNED]
 
 export interface Discover {
-  /** Protocol versions that the client speaks. */
+  /** Protocol versions that the client supports. */
   readonly versions: readonly number[];
-  /** New for every request; the answer repeats it. */
+  /** Unique for every request. The answer repeats it. */
   readonly nonce: Uint8Array;
-  /** null: whoever hears it. */
+  /** null: servers of every namespace answer. */
   readonly namespaceid: number | null;
-  /** Size to which the answer is padded, at most that of the request; 0: as small as it is. */
+  /** Size to which the answer is padded, at most the size of the request. 0: no padding. */
   readonly answerBytes: number;
 }
 
@@ -28,30 +28,30 @@ export interface OfferedInterface {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** null: not known. */
+  /** null: unknown. */
   readonly linkMbps: number | null;
   readonly mtuBytes: number | null;
 }
 
 export interface Offer {
-  /** The highest that both speak, or the server's highest when there is none. */
+  /** Highest version that both peers support, or the server's highest if they share none. */
   readonly version: number;
   readonly nonce: Uint8Array;
   readonly namespace: string;
   readonly namespaceid: number;
   readonly server: string;
   readonly serverid: number;
-  /** New with every start of the listener: 32 hex digits. */
+  /** New at every start of the listener: 32 hex digits. */
   readonly instance: string;
   readonly interfaces: readonly OfferedInterface[];
 }
 
-/** Why a datagram was dropped. `version`: of the datagram's form, a newer peer's. */
+/** Reasons to drop a datagram. `version`: the datagram has the format of a newer peer. */
 export type DiscoveryDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
 
 export type Signature = 'none' | 'right' | 'wrong';
 
-/** A datagram that was read. `signature` is `wrong` also when there is one and no key to check it with. */
+/** A decoded datagram. `signature` is also `wrong` if the datagram is signed but there is no key to check it. */
 export type DiscoveryDatagram =
   | { readonly kind: 'discover'; readonly message: Discover; readonly signature: Signature }
   | { readonly kind: 'offer'; readonly message: Offer; readonly signature: Signature }
@@ -79,7 +79,7 @@ const interfaceFields = record<OfferedInterface>({
 
 type InterfaceItems = readonly [name: string, address: string, port: number, linkMbps: number | null, mtuBytes: number | null];
 
-/** On the wire an interface is an array, so that eight of them fit in every datagram; what a newer peer adds to it is left out. */
+/** On the wire an interface is an array, so that eight interfaces fit in every datagram. Items that a newer peer adds are ignored. */
 const interfaceItems: Guard<InterfaceItems> = (value, field) => {
   const items: unknown[] = Array.isArray(value) ? value : [];
   const [itsName, address, port, linkMbps, mtuBytes] = items;
@@ -107,13 +107,16 @@ const offerCodec = codec<OfferOnWire>('OFFER', {
   interfaces: listOf(interfaceItems, 0, INTERFACES_MAX, 'interfaces'),
 });
 
-/** A request of `sizeBytes` in all, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES; signed when there is a key (auth/keys.ts, discoveryKey). */
+/**
+ * Encodes a request of `sizeBytes` in total, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES. It is signed if `key` (beaconKey in auth/keys.ts)
+ * is not null.
+ */
 export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
   assert(sizeBytes >= DISCOVERY_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
   return datagram(KIND.DISCOVER, discoverCodec.encode(message), key, sizeBytes);
 }
 
-/** An answer, padded to `sizeBytes` when it is smaller than that; signed when there is a key. */
+/** Encodes an answer, padded to `sizeBytes` if it is smaller. It is signed if `key` is not null. */
 export function encodeOffer(message: Offer, key: Buffer | null, sizeBytes: number): Buffer {
   const interfaces = message.interfaces.map(
     (offered): InterfaceItems => [offered.name, offered.address, offered.port, offered.linkMbps, offered.mtuBytes],
@@ -134,7 +137,7 @@ function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: num
   return bytes;
 }
 
-/** Reads a datagram; the message keeps nothing of `bytes`. Throws nothing, whatever the bytes. */
+/** Decodes a datagram. The message does not refer to `bytes`. Never throws. */
 export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDatagram {
   const start = bytes.subarray(0, MAGIC.length);
   if (!start.equals(MAGIC.subarray(0, start.length))) return { kind: 'drop', reason: 'foreign' };
@@ -148,7 +151,7 @@ export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDat
   if (bodyEnd - PREFIX_BYTES > DISCOVERY_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
   if (bodyEnd > paddedEnd) return { kind: 'drop', reason: 'truncated' };
   if (kind === KIND.DISCOVER && bytes.length < DISCOVERY_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
-  // Not byte by byte: a storm of large datagrams must not cost a server its loop.
+  // Compare in one call, not byte by byte: a storm of large datagrams must not monopolize the server's event loop.
   if (!bytes.subarray(bodyEnd, paddedEnd).equals(ZEROS.subarray(0, paddedEnd - bodyEnd))) return { kind: 'drop', reason: 'malformed' };
   const signature = isSigned ? signatureOf(bytes, key) : 'none';
   try {

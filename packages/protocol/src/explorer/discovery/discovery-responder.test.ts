@@ -1,5 +1,5 @@
-// Who is answered, who is not and why; that answers are bounded in size and number whatever comes.
-// Leaves the form of datagrams to discovery-datagram.test.ts.
+// Which requests are answered, and why others are not; answers are bounded in size and number for any input. The format of datagrams
+// belongs to discovery-datagram.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ function request(changes: Partial<Discover> = {}, key: Buffer | null = null, siz
   return encodeDiscover({ versions: [1], nonce: Buffer.alloc(16, 9), namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes);
 }
 
-/** Outcome of one datagram at a fresh responder. */
+/** Outcome of one datagram at a new responder. */
 function outcomeOf(identity: DiscoveryIdentity, datagram: Buffer): string {
   const responder = new DiscoveryResponder(identity);
   const answer = responder.answerTo(datagram, '10.0.0.1', 0);
@@ -45,18 +45,23 @@ function outcomeOf(identity: DiscoveryIdentity, datagram: Buffer): string {
 
 describe('outcomes', () => {
   test.each([
-    ['anybody', IDENTITY, request(), 'answered'],
-    ['of this namespace', IDENTITY, request({ namespaceid: 200 }), 'answered'],
-    ['of another namespace', IDENTITY, request({ namespaceid: 201 }), 'namespace'],
-    ['of a newer protocol only', IDENTITY, request({ versions: [7] }), 'answered'],
+    ['any namespace', IDENTITY, request(), 'answered'],
+    ['this namespace', IDENTITY, request({ namespaceid: 200 }), 'answered'],
+    ['another namespace', IDENTITY, request({ namespaceid: 201 }), 'namespace'],
+    ['only a newer protocol', IDENTITY, request({ versions: [7] }), 'answered'],
     ['signed, where no key is set', IDENTITY, request({}, KEY), 'answered'],
-    ['signed with another key, where all are answered', { ...SIGNED, explore: 'yes' } as const, request({}, discoveryKey('x')), 'answered'],
-    ['rightly signed', SIGNED, request({}, KEY), 'answered'],
+    [
+      'signed with another key, where all requests are answered',
+      { ...SIGNED, explore: 'yes' } as const,
+      request({}, discoveryKey('x')),
+      'answered',
+    ],
+    ['correctly signed', SIGNED, request({}, KEY), 'answered'],
     ['not signed', SIGNED, request(), 'signature'],
     ['signed with another key', SIGNED, request({}, discoveryKey('x')), 'signature'],
-    ['wants more than it sent', IDENTITY, request({ answerBytes: DISCOVERY_REQUEST_BYTES + 1 }), 'answer-too-large'],
+    ['asks for an answer larger than itself', IDENTITY, request({ answerBytes: DISCOVERY_REQUEST_BYTES + 1 }), 'answer-too-large'],
     ['not padded', IDENTITY, request().subarray(0, 100), 'truncated'],
-    ['nothing of ours', IDENTITY, Buffer.alloc(DISCOVERY_REQUEST_BYTES, 0x41), 'foreign'],
+    ['a foreign datagram', IDENTITY, Buffer.alloc(DISCOVERY_REQUEST_BYTES, 0x41), 'foreign'],
     ['an answer', IDENTITY, encodeOffer({ version: 1, nonce: Buffer.alloc(16), ...IDENTITY.offered }, null, 0), 'not-a-request'],
   ])('%s', (_what, identity, datagram, outcome) => {
     expect(outcomeOf(identity, datagram)).toBe(outcome);
@@ -64,14 +69,14 @@ describe('outcomes', () => {
 });
 
 describe('answers', () => {
-  test('repeat the nonce, carry the signature, and say which version can be spoken', () => {
+  test('repeat the nonce, carry the signature, and name the common version', () => {
     const responder = new DiscoveryResponder(SIGNED);
     const answer = responder.answerTo(request({ nonce: Buffer.alloc(16, 3), versions: [1, 9] }, KEY), '10.0.0.1', 0)!;
     const message = { version: 1, nonce: Buffer.alloc(16, 3), ...SIGNED.offered };
     expect(decodeDiscovery(answer, KEY)).toEqual({ kind: 'offer', message, signature: 'right' });
   });
 
-  test('are padded when that is asked for, so that an MTU can be measured both ways', () => {
+  test('are padded on request, so that an MTU can be measured both ways', () => {
     const responder = new DiscoveryResponder(IDENTITY);
     expect(responder.answerTo(request({ answerBytes: 8972 }, null, 8972), '10.0.0.1', 0)).toHaveLength(8972);
   });
@@ -84,7 +89,7 @@ describe('answers', () => {
   });
 });
 
-test('whatever comes, no answer is larger, and nothing is thrown', () => {
+test('for any bytes, no answer is larger than its request, and nothing is thrown', () => {
   const responder = new DiscoveryResponder(IDENTITY);
   let nowMs = 0;
   const spoiled = fc
@@ -111,7 +116,7 @@ test('whatever comes, no answer is larger, and nothing is thrown', () => {
 });
 
 describe('a storm of requests', () => {
-  /** Answers to `count` requests spread over `durationMs`; no answer is larger than its request. */
+  /** Number of answers to `count` requests spread over `durationMs`. No answer may be larger than its request. */
   function answered(responder: DiscoveryResponder, count: number, durationMs: number, from: (index: number) => string): number {
     let answers = 0;
     for (let index = 0; index < count; index++) {
@@ -131,7 +136,7 @@ describe('a storm of requests', () => {
     expect(responder.answerTo(request(), '10.0.0.2', 10_000)).not.toBeNull();
   });
 
-  test('from ever new addresses', () => {
+  test('from ever-changing addresses', () => {
     const responder = new DiscoveryResponder(IDENTITY);
     const answers = answered(
       responder,

@@ -1,6 +1,6 @@
-// What a server does with a datagram that reaches it: the bytes of an answer, or nothing and a count of why. Pure; sockets are the
-// server's. Invariants: nobody gets more bytes than he sent; answers are bounded for each address and for all together, and so is what
-// is remembered of addresses.
+// Answers discovery datagrams: returns the bytes of an answer, or counts why there is none. Pure; the sockets are the server's job.
+// Invariants: an answer is never larger than its request. Answers are limited for each address and in total. The memory for addresses is
+// bounded.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../../wire/features.ts';
@@ -8,19 +8,19 @@ import { AnswerBudget } from './answer-budget.ts';
 import { type DiscoveryDrop, decodeDiscovery, encodeOffer, type Offer } from './discovery-datagram.ts';
 
 export interface DiscoveryIdentity {
-  /** What the server says of itself. */
+  /** The server's own description. */
   readonly offered: Omit<Offer, 'version' | 'nonce'>;
-  /** `signed`: only requests with a right mac are answered. With `no` there is no responder. */
+  /** `signed`: only requests with a valid mac are answered. With `no` the server has no responder. */
   readonly explore: 'yes' | 'signed';
-  /** null: answers are not signed. */
+  /** null: answers are unsigned. */
   readonly namespacekey: string | null;
 }
 
-/** Datagrams by what became of them. `signature`: asked unsigned or wrongly signed where `explore = signed`. */
+/** Outcomes of datagrams. `signature`: `explore = signed`, and the request was unsigned or wrongly signed. */
 export type DiscoveryOutcome = 'answered' | DiscoveryDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
 
 export class DiscoveryResponder {
-  /** How many datagrams had which outcome. */
+  /** Number of datagrams for each outcome. */
   readonly counts: Record<DiscoveryOutcome, number> = {
     answered: 0,
     foreign: 0,
@@ -39,25 +39,25 @@ export class DiscoveryResponder {
   private readonly budget = new AnswerBudget();
   private readonly isKnown: (address: string) => boolean;
 
-  /** `isKnown`: somebody has proved itself from this address. */
+  /** `isKnown`: a client has authenticated from this address. */
   constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean = () => false) {
     this.isKnown = isKnown;
     this.identity = identity;
     this.key = keyOf(identity);
   }
 
-  /** After a change of the configuration; what was counted stays. */
+  /** Applies a changed configuration. The counters continue. */
   change(identity: DiscoveryIdentity): void {
     this.identity = identity;
     this.key = keyOf(identity);
   }
 
-  /** Addresses remembered. */
+  /** Number of addresses remembered. */
   get sourcesKept(): number {
     return this.budget.size;
   }
 
-  /** The answer to a datagram that came from address `from`, or null. `nowMs`: of a clock that never goes back. */
+  /** Returns the answer to a datagram from address `from`, or null. `nowMs` comes from a monotonic clock. */
   answerTo(datagram: Buffer, from: string, nowMs: number): Buffer | null {
     const answer = this.decide(datagram, from, nowMs);
     const outcome = typeof answer === 'string' ? answer : 'answered';
@@ -74,7 +74,7 @@ export class DiscoveryResponder {
     if (explore === 'signed' && received.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
-    // Whoever signs rightly is known by that, and as somebody else than who only has its address.
+    // A correct signature makes a source known. Its budget is separate from that of unsigned requests with the same address.
     const isSigned = received.signature === 'right';
     const source = isSigned ? `signed ${from}` : from;
     if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';

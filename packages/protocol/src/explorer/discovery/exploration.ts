@@ -1,5 +1,5 @@
-// What an exploration is asked for and what it gives: shared by those who run it (explorer.ts) and those who judge answers
-// (answers.ts). Invariant: every text in it has passed the guards of the wire.
+// Input and output types of an exploration, shared by explorer.ts, which runs it, and answers.ts, which judges the answers. Invariant:
+// every text in these types has passed the guards of the wire.
 
 import type { RandomBytes } from '../../auth/handshake-frames.ts';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -7,41 +7,41 @@ import type { OfferedInterface } from './discovery-datagram.ts';
 import type { DatagramPeer, DatagramSockets } from '../network/datagram-sockets.ts';
 import type { Finding } from './finding.ts';
 
-/** An interface of this machine on which is asked and heard. */
+/** A local interface that sends requests and receives answers. */
 export interface ExploreLocal {
   readonly name: string;
   readonly address: string;
-  /** Of its subnet (interfaces.ts); null: only targets are asked from here. */
+  /** Broadcast address of its subnet (interfaces.ts). null: only `targets` are asked from this interface. */
   readonly broadcast: string | null;
 }
 
 export interface ExploreOptions {
   readonly locals: readonly ExploreLocal[];
-  /** UDP port of the namespace, for broadcasts. */
+  /** UDP port of the namespace, used for broadcasts. */
   readonly port: number;
-  /** Asked besides the broadcasts, from every local address of the same family. */
+  /** Addresses asked in addition to the broadcasts, from every local address of the same family. */
   readonly targets: readonly DatagramPeer[];
-  /** null: requests are not signed, and answers are believed unsigned. */
+  /** null: requests are unsigned, and unsigned answers are accepted. */
   readonly namespacekey: string | null;
   /** null: all namespaces. */
   readonly namespaceid: number | null;
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: RandomBytes;
-  /** DISCOVERY_WAIT_MS when it is left out. */
+  /** Default: DISCOVERY_WAIT_MS. */
   readonly durationMs?: number;
-  /** Called when a server is found, and when it is heard another way. */
+  /** Called when a server is found, and again for each further pair of addresses that reaches it. */
   readonly onFound?: (server: FoundServer) => void;
 }
 
-/** One way on which a server was heard. */
+/** One pair of addresses over which a server answered. */
 export interface Heard {
   /** Name and address of the local interface. */
   readonly local: string;
   readonly localAddress: string;
   /** Address of the server's interface that answered. */
   readonly from: string;
-  /** The shortest of all answers. */
+  /** Shortest round trip of all answers over this pair. */
   readonly roundTripMs: number;
 }
 
@@ -51,14 +51,14 @@ export interface FoundServer {
   readonly server: string;
   readonly serverid: number;
   readonly instance: string;
-  /** Signed with the namespacekey that was given. */
+  /** True if the answers were signed with the given namespacekey. */
   readonly isSigned: boolean;
   readonly interfaces: readonly OfferedInterface[];
   readonly heard: readonly Heard[];
 }
 
 export interface Exploration {
-  /** In order of namespaceid, serverid, instance. */
+  /** Sorted by namespaceid, serverid, instance. */
   readonly servers: readonly FoundServer[];
   readonly findings: readonly Finding[];
 }

@@ -1,5 +1,5 @@
-// Explorations over a network in memory: who is found, how often it is asked, what is not believed and said instead, and that nothing is
-// left behind.
+// Explorations over an in-memory network: which servers are found, how often they are asked, which answers are rejected and reported, and
+// that nothing is left open.
 
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../../auth/keys.ts';
@@ -48,7 +48,7 @@ class Scene {
   readonly network = new MemoryDatagrams(this.clock);
   readonly found: FoundServer[] = [];
 
-  /** A server answers at each of its addresses, and hears the broadcasts of their subnets there. */
+  /** Starts a server that answers at each of its addresses and receives the broadcasts of their subnets. */
   async serve(identity: DiscoveryIdentity, port = PORT): Promise<DiscoveryResponder> {
     const responder = new DiscoveryResponder(identity);
     for (const { address } of identity.offered.interfaces) {
@@ -64,7 +64,7 @@ class Scene {
     return responder;
   }
 
-  /** Something at an address that is given each request, and says what it likes. */
+  /** Starts a peer that receives each request and answers as the test likes. */
   async stranger(address: string, says: (request: Buffer, nonce: Uint8Array) => Buffer[]): Promise<void> {
     const sockets: DatagramSocket[] = [];
     const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {
@@ -112,7 +112,7 @@ function offer(nonce: Uint8Array, changes: Partial<Offer> = {}): Offer {
 }
 
 describe('found', () => {
-  test('by broadcast on both interfaces, all three of its interfaces known, asked three times', async () => {
+  test('by broadcast on both interfaces, asked three times; all three of its interfaces are known', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     const result = await scene.explore();
@@ -124,7 +124,7 @@ describe('found', () => {
     expect(requests.map(({ datagram }) => datagram.length)).toEqual(new Array(2 * DISCOVERY_ROUNDS).fill(DISCOVERY_REQUEST_BYTES));
   });
 
-  test('although two of three requests are lost', async () => {
+  test('when two of three requests are lost', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     let asked = 0;
@@ -132,7 +132,7 @@ describe('found', () => {
     expect(ways(await scene.explore())).toEqual(['big-9 if1 192.168.46.10 2', 'big-9 if0 192.168.45.10 2']);
   });
 
-  test('by its address, where no broadcast goes', async () => {
+  test('by its address, where no broadcast reaches', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     const targets = [
@@ -144,14 +144,14 @@ describe('found', () => {
     expect(kinds(result)).toEqual(['no-answer 10.9.9.8 1']);
   });
 
-  test('signed, where both have the key', async () => {
+  test('signed, if both sides have the key', async () => {
     const scene = new Scene();
     await scene.serve({ ...BIG_9, explore: 'signed', namespacekey: '0xosl' });
     const result = await scene.explore({ namespacekey: '0xosl', namespaceid: 200 });
     expect([result.servers.map(({ isSigned }) => isSigned), result.findings]).toEqual([[true], []]);
   });
 
-  test('in order of namespaceid and serverid', async () => {
+  test('sorted by namespaceid and serverid', async () => {
     const scene = new Scene();
     const server = (namespaceid: number, serverid: number, address: string): DiscoveryIdentity => ({
       ...BIG_9,
@@ -168,7 +168,7 @@ describe('found', () => {
     ]);
   });
 
-  test('a namespace that was not asked for stays silent', async () => {
+  test('servers of another namespace do not answer', async () => {
     const scene = new Scene();
     const responder = await scene.serve(BIG_9);
     expect(await scene.explore({ namespaceid: 7 })).toEqual({ servers: [], findings: [] });
@@ -176,24 +176,24 @@ describe('found', () => {
   });
 });
 
-describe('not believed, and said', () => {
+describe('rejected and reported', () => {
   const KEY = discoveryKey('0xosl');
   const ADDRESS = '192.168.45.66';
   const own = { interfaces: offeredAt(ADDRESS) };
 
   test.each<[string, Partial<ExploreOptions>, (request: Buffer, nonce: Uint8Array) => Buffer[], string]>([
-    ['cut off', {}, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0).subarray(0, 60)], 'unreadable'],
-    ['claims too much', {}, (_, nonce) => [setByte(encodeOffer(offer(nonce, own), null, 0), 6, 0xff)], 'unreadable'],
+    ['truncated', {}, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0).subarray(0, 60)], 'unreadable'],
+    ['claims too long a message', {}, (_, nonce) => [setByte(encodeOffer(offer(nonce, own), null, 0), 6, 0xff)], 'unreadable'],
     ['the largest datagram', {}, () => [Buffer.alloc(65507, 0x52)], 'unreadable'],
-    ['a stranger', {}, () => [Buffer.from('HTTP/1.1 400 Bad Request')], 'unreadable'],
+    ['a foreign datagram', {}, () => [Buffer.from('HTTP/1.1 400 Bad Request')], 'unreadable'],
     ['an echo', {}, (request) => [request], 'not-asked-for'],
-    ['a newer form', {}, (_, nonce) => [setByte(encodeOffer(offer(nonce, own), null, 0), 5, 2)], 'newer-version'],
+    ['a newer format', {}, (_, nonce) => [setByte(encodeOffer(offer(nonce, own), null, 0), 5, 2)], 'newer-version'],
     ['a newer protocol', {}, (_, nonce) => [encodeOffer(offer(nonce, { ...own, version: 2 }), null, 0)], 'no-common-version'],
     ['not signed', { namespacekey: '0xosl' }, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)], 'unsigned'],
     ['wrongly signed', { namespacekey: '0xosl' }, (_, nonce) => [encodeOffer(offer(nonce, own), discoveryKey('x'), 0)], 'wrongly-signed'],
     ['another nonce', {}, () => [encodeOffer(offer(Buffer.alloc(16, 1), own), null, 0)], 'not-asked-for'],
     ['another namespace', { namespaceid: 7 }, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)], 'other-namespace'],
-    ['none of its own addresses', {}, (_, nonce) => [encodeOffer(offer(nonce), null, 0)], 'other-address'],
+    ['from an address that it does not list', {}, (_, nonce) => [encodeOffer(offer(nonce), null, 0)], 'other-address'],
     ['no addresses at all', {}, (_, nonce) => [encodeOffer(offer(nonce, { interfaces: [] }), null, 0)], 'other-address'],
   ])('%s', async (_what, options, says, kind) => {
     const scene = new Scene();
@@ -204,7 +204,7 @@ describe('not believed, and said', () => {
     for (const { sentence, remedy } of result.findings) expect([sentence, remedy].join()).not.toMatch(/\p{Cc}/u);
   });
 
-  test('an answer of an earlier exploration, rightly signed, played again', async () => {
+  test('a correctly signed answer to an earlier exploration, replayed', async () => {
     const scene = new Scene();
     await scene.serve({ ...BIG_9, namespacekey: '0xosl', offered: { ...BIG_9.offered, ...own } });
     await scene.explore({ namespacekey: '0xosl' });
@@ -216,7 +216,7 @@ describe('not believed, and said', () => {
     expect([result.servers, kinds(result)]).toEqual([[], [`not-asked-for ${ADDRESS} ${DISCOVERY_ROUNDS}`]]);
   });
 
-  test('an answer that comes to another interface than the one that asked', async () => {
+  test('an answer that arrives at another interface than the one that asked', async () => {
     const scene = new Scene();
     const nonces: Uint8Array[] = [];
     await scene.stranger('192.168.45.66', (_, nonce) => (nonces.push(nonce), []));
@@ -227,7 +227,7 @@ describe('not believed, and said', () => {
     expect([result.servers.length, kinds(result)[0]]).toEqual([0, 'not-asked-for 192.168.46.66 6']);
   });
 
-  test('two servers that claim one id: both are shown', async () => {
+  test('two servers that claim one id are both listed', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     await scene.serve({
@@ -241,7 +241,7 @@ describe('not believed, and said', () => {
     ]);
   });
 
-  test('two answers in the name of one server that differ', async () => {
+  test('two answers for one server that contradict each other', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     await scene.stranger(ADDRESS, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)]);
@@ -250,7 +250,7 @@ describe('not believed, and said', () => {
     expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
   });
 
-  test('a thousand answers, and more than are kept', async () => {
+  test('more than a thousand answers: the limit is kept', async () => {
     const scene = new Scene();
     await scene.stranger(ADDRESS, (_, nonce) =>
       Array.from({ length: DISCOVERY_ANSWERS_MAX + 10 }, (_unused, index) =>
@@ -263,7 +263,7 @@ describe('not believed, and said', () => {
     expect(findings.filter(({ kind }) => kind === 'same-id')).toHaveLength(FINDINGS_PER_KIND_MAX + 1);
   });
 
-  test('nonsense from a thousand addresses is counted, and hides no server', async () => {
+  test('invalid datagrams from a thousand addresses are counted and hide no server', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     await scene.stranger(ADDRESS, () => []);
@@ -285,7 +285,7 @@ describe('not believed, and said', () => {
 });
 
 describe('this machine', () => {
-  test('an address that is not there, a route that is missing, an interface without broadcast', async () => {
+  test('a missing address, a missing route, an interface without broadcast', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     scene.network.missing.add(LOCALS[1]!.address);
@@ -302,7 +302,7 @@ describe('this machine', () => {
     expect(kinds(await scene.explore({ locals: locals.slice(2) }))).toEqual([`no-broadcast tun0 ${DISCOVERY_ROUNDS}`]);
   });
 
-  test('the loopback interface asks nobody on another machine', async () => {
+  test('the loopback interface sends nothing to other machines', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
     scene.network.refuses = (_datagram, from, to) =>
@@ -313,7 +313,7 @@ describe('this machine', () => {
     expect(result.servers).toHaveLength(1);
   });
 
-  test('families do not mix', async () => {
+  test('address families do not mix', async () => {
     const scene = new Scene();
     const result = await scene.explore({ targets: [{ address: 'fd00::10', port: PORT }] });
     expect(kinds(result)).toEqual(['cannot-ask fd00::10 1']);

@@ -1,6 +1,6 @@
-// One exploration: asks by broadcast and by address from every local interface, several times, listens for a bounded time, and tells
-// which servers are there and what it did not believe. Which answers are believed is left to answers.ts. Invariant: it ends in time and
-// leaves no socket and no timer behind.
+// Runs one exploration: sends requests by broadcast and by address from every local interface, several times, and listens for a bounded
+// time. It reports the servers found and the answers rejected. Deciding which answers to believe is answers.ts' job. Invariant: an
+// exploration ends in bounded time and leaves no socket and no timer behind.
 
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -18,7 +18,7 @@ interface LocalSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Takes `durationMs`. Never rejects for what the machine or the network does: that is among the findings. */
+/** Takes `durationMs`. Never rejects because of the machine or the network; such problems become findings. */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { clock, durationMs = DISCOVERY_WAIT_MS } = options;
   const findings = new Findings();
@@ -26,8 +26,8 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const ears = await openSockets(options, answers, findings);
   const targets = options.targets.slice(0, DISCOVERY_TARGETS_MAX);
   if (targets.length < options.targets.length) {
-    const sentence = `${options.targets.length} addresses are to be asked, at most ${DISCOVERY_TARGETS_MAX} are`;
-    findings.add('too-many', 'addresses', sentence, 'ask for fewer at a time');
+    const sentence = `${options.targets.length} addresses were given; only the first ${DISCOVERY_TARGETS_MAX} are asked`;
+    findings.add('too-many', 'addresses', sentence, 'give fewer addresses at a time');
   }
   const rounds = Array.from({ length: DISCOVERY_ROUNDS }, (_, round) => (round * durationMs) / 2 / DISCOVERY_ROUNDS);
   const timers = rounds.map((delayMs) =>
@@ -45,12 +45,12 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
 }
 
 async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: Answers, findings: Findings): Promise<LocalSocket[]> {
-  if (locals.length === 0) findings.add('cannot-ask', 'interfaces', 'There is no interface to ask from', 'add an [interface] section');
+  if (locals.length === 0) findings.add('cannot-ask', 'interfaces', 'No local interface to explore from', 'add an [interface] section');
   const ears: LocalSocket[] = [];
   for (const local of locals) {
     const cannot = (reason: string): void => {
-      const sentence = `Nothing can be asked from ${local.name} (${local.address}): ${reason}`;
-      findings.add('cannot-ask', local.name, sentence, 'correct its address, or plug in its cable');
+      const sentence = `Cannot explore from ${local.name} (${local.address}): ${reason}`;
+      findings.add('cannot-ask', local.name, sentence, 'correct its address or connect its cable');
     };
     const handler = {
       onDatagram: (datagram: Buffer, from: DatagramPeer) => answers.take(datagram, from, local, clock.monotonicMs()),
@@ -65,7 +65,7 @@ async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: 
   return ears;
 }
 
-/** One round from one interface. Each has a nonce of its own, so that round trips are not mixed up. */
+/** Sends one round of requests from one interface. Each round has its own nonce, so that round trips are attributed correctly. */
 function ask(
   { local, socket }: LocalSocket,
   targets: readonly DatagramPeer[],
@@ -80,14 +80,14 @@ function ask(
   const near = targets.filter(({ address }) => canAsk(local.address, address));
   const peers = local.broadcast === null ? near : [{ address: local.broadcast, port }, ...near];
   if (peers.length === 0) {
-    const sentence = `${local.name} (${local.address}) has no broadcast address, and no address was given that it could ask`;
+    const sentence = `${local.name} (${local.address}) has no broadcast address, and no given address can be asked from it`;
     findings.add('no-broadcast', local.name, sentence, "give a server's address");
   }
   answers.sent(nonce, local, clock.monotonicMs());
   for (const peer of peers) {
     socket.send(datagram, peer, (reason) => {
       const sentence = `${local.name} (${local.address}) cannot send to ${peer.address}: ${reason}`;
-      findings.add('cannot-ask', `${local.name} -> ${peer.address}`, sentence, 'check its address, its cable and the routes');
+      findings.add('cannot-ask', `${local.name} -> ${peer.address}`, sentence, 'check the address, the cable and the routes');
     });
   }
 }
@@ -106,11 +106,11 @@ function reportSilent(targets: readonly DatagramPeer[], ears: readonly LocalSock
     const { address, port } = target;
     if (answers.hasAnswered(target)) continue;
     if (!ears.some(({ local }) => canAsk(local.address, address))) {
-      const sentence = `${address} was not asked: no interface here can`;
-      findings.add('cannot-ask', address, sentence, 'add an interface from which it can be reached');
+      const sentence = `${address} was not asked: no local interface can reach it`;
+      findings.add('cannot-ask', address, sentence, 'add an interface that can reach it');
       continue;
     }
-    const remedy = `check that rssrv runs there with explore = yes, the namespacekey, and that UDP port ${port} is open on the way`;
-    findings.add('no-answer', address, `${address} port ${port} gave no answer`, remedy);
+    const remedy = `check that rssrv runs there with explore = yes and the same namespacekey, and that no firewall blocks UDP port ${port}`;
+    findings.add('no-answer', address, `${address} port ${port} did not answer`, remedy);
   }
 }

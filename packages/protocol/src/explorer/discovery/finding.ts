@@ -1,13 +1,14 @@
-// What an exploration or a probe noticed besides what it looked for, so that nothing is dropped silently. Who shows it is left to the
-// programs. Invariant: texts hold no control characters (peers' names pass the guards of the wire), and lists of findings are bounded.
+// Findings: what an exploration or a probe noticed besides its result, so that nothing is dropped silently. Displaying them is the
+// programs' job. Invariant: texts contain no control characters, because peers' names pass the guards of the wire. Lists of findings are
+// bounded.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 
 export type FindingKind =
-  // Datagrams that could not be read, that are nothing of ours, or a newer peer's.
+  // Datagrams that could not be read: damaged, foreign, or in a newer peer's format.
   | 'unreadable'
   | 'newer-version'
-  // Answers that were not believed.
+  // Answers that were rejected.
   | 'unsigned'
   | 'wrongly-signed'
   | 'other-address'
@@ -15,7 +16,7 @@ export type FindingKind =
   | 'not-asked-for'
   | 'contradiction'
   | 'too-many'
-  // What is wrong with servers or with this machine.
+  // Problems of servers or of this machine.
   | 'same-id'
   | 'no-common-version'
   | 'no-answer'
@@ -27,20 +28,22 @@ export type FindingKind =
 
 export interface Finding {
   readonly kind: FindingKind;
-  /** What it is about: an address, a server, an interface, a path. */
+  /** Subject of the finding: an address, a server, an interface or a path. */
   readonly object: string;
-  /** How often; the sentence is that of the first. */
+  /** Number of occurrences. `sentence` describes the first. */
   readonly count: number;
   readonly sentence: string;
   readonly remedy: string;
 }
 
-/** Findings, one for each kind and object; past FINDINGS_PER_KIND_MAX of a kind those of further objects are only counted. */
+/**
+ * Collects findings, one for each kind and object. Beyond FINDINGS_PER_KIND_MAX of a kind, findings about further objects are only counted.
+ */
 export class Findings {
   private readonly byKey = new Map<string, Finding>();
   private readonly kinds = new Map<FindingKind, number>();
 
-  /** False: it was only counted. */
+  /** Returns false if the finding was only counted. */
   add(kind: FindingKind, object: string, sentence: string, remedy: string): boolean {
     const known = this.byKey.get(`${kind} ${object}`);
     const isNew = known === undefined;

@@ -1,5 +1,5 @@
-// An exploration over real sockets on the loopback: the broadcast is heard, the answer comes back to the socket that asked, and what the
-// kernel refuses is told.
+// An exploration over real sockets on the loopback interface: the server receives the broadcast, the answer reaches the socket that asked,
+// and refusals of the kernel are reported.
 
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -28,7 +28,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** A server on one address and on the broadcast address; what a client may know of it. */
+/** A server on one address and on the broadcast address, with the facts that a client may learn. */
 async function serve(): Promise<number> {
   const port = await freePort();
   const responder = new DiscoveryResponder({
@@ -74,7 +74,7 @@ test('by broadcast and by address', async () => {
   }
 });
 
-test('a wrong key is not answered; an address that this machine does not have is told', async () => {
+test('a wrong key is not answered; an address that this machine does not have is reported', async () => {
   const port = await serve();
   const away = { name: 'if1', address: '198.51.100.99', broadcast: '198.51.100.255' };
   const { servers, findings } = await run(port, { locals: [LOCAL, away], namespacekey: '0xother', targets: [{ address: ADDRESS, port }] });

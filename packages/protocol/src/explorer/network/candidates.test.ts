@@ -1,5 +1,5 @@
-// Which interfaces are paired, and that each that is not has its reason.
-// Leaves what is probed of them to probe.test.ts.
+// Which interfaces are paired, and that each unpaired interface has a reason.
+// Probing the candidates belongs to probe.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -31,7 +31,7 @@ function shown(locals: ReturnType<typeof local>[], remotes: ReturnType<typeof re
   ];
 }
 
-test('pairs on a common subnet; the others are told why not', () => {
+test('pairs on a common subnet; each other interface has a reason', () => {
   expect(shown([IF0, IF1], [SRV1, SRV2])).toEqual(['if0 srv1', 'if1 srv2']);
   expect(shown([IF0, IF1], [SRV2, FAR])).toEqual([
     'if1 srv2',
@@ -40,7 +40,7 @@ test('pairs on a common subnet; the others are told why not', () => {
   ]);
 });
 
-test('two interfaces in one subnet make all their pairs', () => {
+test('two interfaces in one subnet are paired in every combination', () => {
   expect(shown([IF0, local('if9', '192.168.45.21')], [SRV1])).toEqual(['if0 srv1', 'if9 srv1']);
 });
 
@@ -51,11 +51,11 @@ test('without any common subnet, by position', () => {
   expect(pairCandidates([local('if0', '192.168.45.20', null)], [SRV1, SRV2], 'auto')).toHaveLength(1);
 });
 
-test('every pair, when that is asked for', () => {
+test('every pair, on request', () => {
   expect(shown([IF0, IF1], [SRV1, FAR], 'all')).toEqual(['if0 srv1', 'if0 far', 'if1 srv1', 'if1 far']);
 });
 
-test('families do not mix', () => {
+test('address families do not mix', () => {
   expect(shown([IF0], [remote('six', 'fd00::1')], 'all')).toEqual([
     'if0: no interface of the server has an address of the same family',
     'six: no interface of the client has an address of the same family',

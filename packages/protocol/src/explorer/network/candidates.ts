@@ -1,11 +1,12 @@
-// Candidate paths: which client interface may reach which server interface, and why others are left out. Pure. Pairs on a common subnet;
-// without any, the i-th with the i-th; `all`: every pair. Invariant: every interface is in a candidate or has a reason.
+// Pairs client interfaces with server interfaces as candidate paths, and gives a reason for each interface left out. Pure. Interfaces on a
+// common subnet are paired. If no two share a subnet, the i-th is paired with the i-th. `all` pairs every two. Invariant: every interface
+// is in a candidate or has a reason.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 
 export interface LocalInterface {
   readonly address: string;
-  /** Of the subnet the address is in; null: not known. */
+  /** Prefix length of the address's subnet. null: unknown. */
   readonly prefixLength: number | null;
 }
 
@@ -18,11 +19,11 @@ export interface Candidate<L, R> {
   readonly remote: R;
 }
 
-/** An interface that is in no candidate: the client's, or the server's. */
+/** An interface of the client or of the server that is in no candidate. */
 export interface LeftOut<L, R> {
   readonly local: L | null;
   readonly remote: R | null;
-  /** For people, to stand behind the interface's name and a colon. */
+  /** Text for people; it follows the interface's name and a colon. */
   readonly reason: string;
 }
 
@@ -31,7 +32,7 @@ export interface Pairing<L, R> {
   readonly leftOut: LeftOut<L, R>[];
 }
 
-/** Candidates in order of local, then remote. Addresses of different families are never paired. */
+/** Returns candidates in order of `locals`, then `remotes`. Addresses of different families are never paired. */
 export function pairCandidates<L extends LocalInterface, R extends RemoteInterface>(
   locals: readonly L[],
   remotes: readonly R[],
@@ -40,7 +41,7 @@ export function pairCandidates<L extends LocalInterface, R extends RemoteInterfa
   return considerCandidates(locals, remotes, choice).candidates;
 }
 
-/** The same, with what is left out and why. */
+/** As `pairCandidates`, with the interfaces that are left out and the reasons. */
 export function considerCandidates<L extends LocalInterface, R extends RemoteInterface>(
   locals: readonly L[],
   remotes: readonly R[],
@@ -77,7 +78,7 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
   };
 }
 
-/** True when no router is between the two, as far as the local subnet tells. */
+/** True if no router is between the two, judging by the local subnet. */
 export function isOnLink({ local, remote }: Candidate<LocalInterface, RemoteInterface>): boolean {
   return local.prefixLength !== null && isSameSubnet(local.address, local.prefixLength, remote.address);
 }

@@ -1,5 +1,5 @@
-// UDP as a port: sockets that send and hear datagrams. node:dgram in the product, a network in memory in tests.
-// Knows nothing of discovery datagrams. Invariant: a socket that is closed, or has failed, calls its handler no more.
+// UDP as a port: sockets that send and receive datagrams, node:dgram in the product and an in-memory network in tests. The contents of
+// datagrams are the callers' job. Invariant: a socket that is closed or has failed no longer calls its handler.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
@@ -12,22 +12,23 @@ export interface DatagramPeer {
 }
 
 export interface DatagramSocket {
-  /** `failed`: the machine would not send it (no route, too large); it says nothing of whether it arrives. */
+  /** `failed`: the kernel did not send the datagram (no route, too large). Not being called does not prove that the datagram arrives. */
   send(datagram: Buffer, to: DatagramPeer, failed: (reason: string) => void): void;
   close(): void;
 }
 
 export interface DatagramEvents {
-  /** The bytes belong to the handler. */
+  /** `datagram` belongs to the handler. */
   onDatagram(datagram: Buffer, from: DatagramPeer): void;
-  /** The socket is of no use any more. */
+  /** The socket is unusable from now on. */
   onFailed(reason: string): void;
 }
 
 export interface DatagramSockets {
   /**
-   * A socket on an address, which may be a broadcast address; port 0: any that is free. Others may have the same address and port, when it
-   * was given. May send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) when the machine does not have the address, or the port is taken.
+   * Opens a socket on an address, which may be a broadcast address. Port 0 selects any free port; with any other port, other sockets may
+   * share the address and port. The socket may send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) if this machine
+   * does not have the address or the port is taken.
    */
   open(at: DatagramPeer, handler: DatagramEvents): Promise<DatagramSocket>;
 }
@@ -35,7 +36,7 @@ export interface DatagramSockets {
 export const udpSockets: DatagramSockets = {
   open(at, handler) {
     const type = isIPv4(at.address) ? 'udp4' : 'udp6';
-    // Where any port will do, sharing would let the kernel choose one that another exploration has.
+    // With port 0, sharing would let the kernel choose a port that another exploration uses.
     const socket = dgram.createSocket({ type, reuseAddr: at.port !== 0, recvBufferSize: DATAGRAM_BUFFER_BYTES });
     return new Promise((resolve, reject) => {
       socket.once('error', (error) => {

@@ -1,5 +1,5 @@
-// The machine's interfaces from facts that a test tells: subnets, broadcasts, what /sys says and what it does not say.
-// Of the machine under this test only what every Linux has is asked.
+// The machine's interfaces, from facts that the test supplies: subnets, broadcast addresses, and present and missing values in /sys. The
+// machine that runs the test is asked only for properties that every Linux has.
 
 import { describe, expect, test } from 'vitest';
 import { allCounters, type InterfaceFacts, interfaceOf, machineInterfaces, readCounters, systemFacts } from './interfaces.ts';
@@ -17,7 +17,7 @@ function eth0(files: Readonly<Record<string, string>>): ReturnType<typeof machin
   return machineInterfaces(facts([ETH0], paths))[0]!;
 }
 
-describe('what an interface is', () => {
+describe('properties of an interface', () => {
   test('a card', () => {
     expect(eth0({ mtu: '9000', speed: '10000', carrier: '1', operstate: 'up' })).toEqual({
       device: 'eth0',
@@ -31,11 +31,11 @@ describe('what an interface is', () => {
     });
   });
 
-  test('one whose device tells no speed', () => {
+  test('one whose device reports no speed', () => {
     expect(['-1', '4294967295', 'what', ''].map((speed) => eth0({ speed }).linkMbps)).toEqual([null, null, null, null]);
   });
 
-  test('without carrier; of unknown state, which runs since its address is told', () => {
+  test('without carrier; in an unknown state, which counts as running because it has an address', () => {
     const states = [{ carrier: '0', operstate: 'down' }, { carrier: '1', operstate: 'down' }, { carrier: '1', operstate: 'unknown' }, {}];
     expect(states.map((files) => eth0(files).hasCarrier)).toEqual([false, false, true, true]);
   });
@@ -53,14 +53,14 @@ describe('what an interface is', () => {
     expect(machineInterfaces(facts([{ device: 'eth0', address, prefixLength }]))[0]?.broadcast).toBe(broadcast);
   });
 
-  test('loopback comes last, counts as /24, and is asked at its one broadcast address', () => {
+  test('loopback comes last, counts as /24, and has one broadcast address', () => {
     const all = machineInterfaces(facts([LO, ETH0]));
     expect(all.map(({ device }) => device)).toEqual(['eth0', 'lo']);
     expect(all[1]).toMatchObject({ prefixLength: 24, broadcast: '127.255.255.255', isLoopback: true });
   });
 });
 
-describe('whose address it is', () => {
+describe('interface of an address', () => {
   const all = machineInterfaces(facts([LO, ETH0]));
 
   test.each([
@@ -74,12 +74,12 @@ describe('whose address it is', () => {
     expect(found?.address).toBe(device === undefined ? undefined : address);
   });
 
-  test('without lo there is nothing in 127/8', () => {
+  test('without lo no interface has addresses in 127/8', () => {
     expect(interfaceOf('127.45.0.20', all.slice(0, 1))).toBeNull();
   });
 });
 
-test('an address on an interface without carrier is found in the tables of the kernel', () => {
+test("an address on an interface without carrier is found in the kernel's tables", () => {
   const trie = [
     'Main:',
     '     |-- 192.168.46.0',
@@ -124,7 +124,7 @@ test('counters', () => {
   expect([...all]).toEqual([['eth0', { receivedBytes: 12, sentBytes: 34 }]]);
 });
 
-test('the machine under this test has a loopback interface that counts bytes', () => {
+test('the machine that runs this test has a loopback interface that counts bytes', () => {
   const all = machineInterfaces(systemFacts);
   expect(interfaceOf('127.45.0.20', all)).toMatchObject({ device: 'lo', isLoopback: true, hasCarrier: true });
   for (const { hasCarrier, device } of all) expect([hasCarrier, systemFacts.devices().includes(device)]).toEqual([true, true]);

@@ -1,6 +1,6 @@
-// The interfaces of this machine: addresses from the C library, what a cable can do from /sys. Whether an interface serves a purpose is
-// left to others. Invariant: a fact that the machine does not tell is null, never guessed; addresses in 127/8 all exist, on lo, and count
-// as /24.
+// The interfaces of this machine: addresses from the C library, link properties from /sys. Deciding whether an interface suits a purpose is
+// the callers' job. Invariant: an unknown property is null, never a guess. Every address in 127/8 counts as an address of lo with prefix
+// length 24.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
@@ -8,14 +8,14 @@ import os from 'node:os';
 import { isLoopback4 } from '@rsio/common/lib/subnet';
 
 export interface MachineInterface {
-  /** As the kernel calls it: eth0. */
+  /** The kernel's name, for example eth0. */
   readonly device: string;
   readonly address: string;
   readonly prefixLength: number;
-  /** Where one asks all of the subnet; null: IPv6, or a subnet of one or two addresses. */
+  /** Broadcast address of the subnet. null: IPv6, or a subnet of one or two addresses. */
   readonly broadcast: string | null;
   readonly mtuBytes: number | null;
-  /** null: the device does not tell (lo, virtual ones). */
+  /** null: the device does not report it (lo and virtual devices). */
   readonly linkMbps: number | null;
   readonly hasCarrier: boolean;
   readonly isLoopback: boolean;
@@ -32,12 +32,12 @@ interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
-/** What the machine tells; a test tells its own. */
+/** Sources of the facts. Tests supply their own. */
 export interface InterfaceFacts {
-  /** Those of interfaces that are running. */
+  /** Addresses of the interfaces that are running. */
   addresses(): readonly InterfaceAddress[];
   devices(): readonly string[];
-  /** Text of a file below /sys/class/net or /proc/net, given by its whole path; null: there is none, or it cannot be read. */
+  /** Text of a file below /sys/class/net or /proc/net; `path` is absolute. null: the file is missing or unreadable. */
   file(path: string): string | null;
 }
 
@@ -49,7 +49,7 @@ export const systemFacts: InterfaceFacts = {
   addresses: () =>
     Object.entries(interfaces()).flatMap(([device, list]) =>
       (list ?? [])
-        // An address that means something on its own link only cannot stand in a configuration.
+        // A link-local address is valid on its own link only, so it cannot be used in a configuration.
         .filter((info) => info.family === 'IPv4' || info.scopeid === 0)
         .map(({ address, cidr }) => ({ device, address, prefixLength: Number(cidr?.split('/')[1] ?? (isIPv4(address) ? 32 : 128)) })),
     ),
@@ -69,7 +69,7 @@ export const systemFacts: InterfaceFacts = {
   },
 };
 
-/** Asking the kernel takes a descriptor; a daemon that has none left must not end for that. */
+/** Asking the kernel takes a descriptor. A daemon that has run out of descriptors must not exit for that reason. */
 function interfaces(): ReturnType<typeof os.networkInterfaces> {
   try {
     return os.networkInterfaces();
@@ -78,7 +78,7 @@ function interfaces(): ReturnType<typeof os.networkInterfaces> {
   }
 }
 
-/** Every address of this machine with its interface, those on interfaces without carrier included, loopback last. */
+/** Every address of this machine with its interface, including interfaces without carrier. Loopback comes last. */
 export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
   const running = facts.addresses();
   const silent = silentAddresses(facts).filter(({ address }) => !running.some((known) => known.address === address));
@@ -86,7 +86,7 @@ export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
   return [...all.filter(({ isLoopback }) => !isLoopback), ...all.filter(({ isLoopback }) => isLoopback)];
 }
 
-/** The interface that has an address; every address in 127/8 is on lo. null: this machine does not have it. */
+/** The interface that has `address`; every address in 127/8 belongs to lo. null: this machine does not have the address. */
 export function interfaceOf(address: string, machine: readonly MachineInterface[]): MachineInterface | null {
   const known = machine.find((candidate) => candidate.address === address);
   if (known !== undefined) return known;
@@ -94,14 +94,14 @@ export function interfaceOf(address: string, machine: readonly MachineInterface[
   return loopback === undefined ? null : { ...loopback, address };
 }
 
-/** Bytes a device has moved since it exists; null: it does not tell. */
+/** Bytes that a device has moved since it was created. null: the device does not report them. */
 export function readCounters(device: string, facts: InterfaceFacts): ByteCounters | null {
   const receivedBytes = numberIn(facts, device, 'statistics/rx_bytes');
   const sentBytes = numberIn(facts, device, 'statistics/tx_bytes');
   return receivedBytes === null || sentBytes === null ? null : { receivedBytes, sentBytes };
 }
 
-/** The counters of all devices, by name. */
+/** The counters of all devices, by device name. */
 export function allCounters(facts: InterfaceFacts): Map<string, ByteCounters> {
   return new Map(
     facts.devices().flatMap((device) => {
@@ -120,14 +120,14 @@ function describe(facts: InterfaceFacts, { device, address, prefixLength }: Inte
     prefixLength: isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : prefixLength,
     broadcast: isLoopback4(address) ? LOOPBACK_BROADCAST : broadcastOf(address, prefixLength),
     mtuBytes: numberIn(facts, device, 'mtu'),
-    // An interface without link tells -1, or the largest number there is.
+    // An interface without link reports -1 or the largest 32-bit number.
     linkMbps: linkMbps !== null && linkMbps > 0 && linkMbps < 0xffffffff ? linkMbps : null,
     hasCarrier: hasCarrier(facts, device, isRunning),
     isLoopback,
   };
 }
 
-/** What runs has a carrier, if /sys, which may be that of another network namespace, knows nothing of it. */
+/** A running interface counts as having a carrier if /sys does not list it: /sys may belong to another network namespace. */
 function hasCarrier(facts: InterfaceFacts, device: string, isRunning: boolean): boolean {
   const carrier = facts.file(`${NET_DIR}/${device}/carrier`);
   if (carrier === null) return isRunning;
@@ -154,8 +154,8 @@ function textOf(address: number): string {
 }
 
 /**
- * IPv4 addresses on interfaces that are switched on and have no carrier: the C library does not name them, the kernel's tables do.
- * The one table has the addresses, the other their subnets and devices.
+ * Finds IPv4 addresses on interfaces that are up but have no carrier. The C library does not list them; the kernel's tables do. One table
+ * has the addresses, another has their subnets and devices.
  */
 function silentAddresses(facts: InterfaceFacts): InterfaceAddress[] {
   const subnets = connectedSubnets(facts);
@@ -171,14 +171,16 @@ function maskOf(prefixLength: number): number {
   return prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0;
 }
 
-/** /proc/net/fib_trie: an address on one line, `/32 host LOCAL` on the next. */
+/** /proc/net/fib_trie has an address on one line and `/32 host LOCAL` on the next. */
 function localAddresses(facts: InterfaceFacts): string[] {
   const text = facts.file('/proc/net/fib_trie') ?? '';
   const found = [...text.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map(([, address]) => address!);
   return [...new Set(found)].filter((address) => !isLoopback4(address));
 }
 
-/** /proc/net/route: device, network and mask as hexadecimal numbers of this machine's byte order, gateway zero. */
+/**
+ * /proc/net/route: device, network and mask as hexadecimal numbers in this machine's byte order. Rows of connected subnets have gateway 0.
+ */
 function connectedSubnets(facts: InterfaceFacts): { device: string; network: number; prefixLength: number }[] {
   const rows = (facts.file('/proc/net/route') ?? '').split('\n').slice(1);
   return rows.flatMap((row) => {

@@ -1,5 +1,5 @@
-// Finds out which paths to a server work: pairs the interfaces, probes one candidate after the other (rates must not disturb each other),
-// and gives a reason for everything that is left out. Invariant: every interface of both sides is in a report or is left out.
+// Finds out which paths to a server work: pairs the interfaces and probes one candidate after another, so that their rates do not disturb
+// each other. Probing one candidate is probe.ts' job. Invariant: every interface of both sides is in a report or is left out with a reason.
 
 import { considerCandidates } from '../network/candidates.ts';
 import type { Finding } from '../discovery/finding.ts';
@@ -18,7 +18,7 @@ export interface ExamineOptions {
   readonly onReport?: (report: ProbeReport, done: number, total: number) => void;
 }
 
-/** Never rejects for what the network or the servers do. */
+/** Never rejects because of the network or the servers. */
 export async function examine(options: ExamineOptions): Promise<Examination> {
   const { locals, remotes, choice, login, expected, ports, onReport } = options;
   const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
@@ -33,13 +33,13 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   return { reports, leftOut, findings: oneDevice(reports) };
 }
 
-/** A key that was refused once is not tried again: the server locks out an address that fails too often. */
+/** A key that was refused once is not tried again, because the server locks out an address after too many failures. */
 function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
   const isSame = report.failure === null && report.server?.instance === server?.instance;
   return isSame ? { ...report, failure, failureCode } : report;
 }
 
-/** Several paths that share one cable without being meant to: one fault then ends them all. */
+/** Reports several paths that share one cable unintentionally: a single fault would break them all. */
 function oneDevice(reports: readonly ProbeReport[]): Finding[] {
   const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);
   const isMeant = others.every(({ device }) => device === first?.device);

@@ -1,6 +1,6 @@
-// How fast a path is, one way: READs or WRITEs of nothing, kept under way for a short time. How much is under way follows from the rate
-// seen so far, so that a slow link is not filled for seconds. Invariant: no more is out than slots and window allow, and an answer that
-// was not asked for ends the probe.
+// Measures the rate of a path in one direction: READs, or WRITEs of zeros, kept in flight for a short time. The bytes in flight follow the
+// rate measured so far, so that a slow link is not filled for seconds. Invariant: the bytes in flight never exceed the slots and the
+// window. An unrequested answer ends the probe.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -22,22 +22,22 @@ import { type FrameReceiver, type ProbeLink, unexpected } from './probe-link.ts'
 
 export interface BurstResult {
   readonly bytes: number;
-  /** From the first request to the last answer; more than zero. */
+  /** From the first request to the last answer; always greater than zero. */
   readonly durationMs: number;
 }
 
 export interface BurstSetting {
   readonly welcome: Welcome;
-  /** Last seq of each slot on this link, carried from burst to burst. */
+  /** Last seq of each slot on this link, passed on from burst to burst. */
   readonly seqs: number[];
   readonly clock: Clock;
   readonly roundTripMs: number;
 }
 
-/** Requests of an ahead: so that answers come before it is used up. */
+/** Number of requests among which the bytes in flight are divided, so that answers arrive before all are used up. */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
-/** Of the time so far, at least: round trips vary. */
+/** Minimum share of the elapsed time that counts as transfer time, because round trips vary. */
 const MOVING_SHARE_MIN = 0.1;
 
 class Burst implements FrameReceiver {
@@ -48,7 +48,7 @@ class Burst implements FrameReceiver {
   private readonly finished: (result: BurstResult) => void;
   private readonly startMs: number;
   private readonly windowBytes: number;
-  /** Bytes asked for, by slot; 0: it is free. */
+  /** Bytes requested, by slot. 0: the slot is free. */
   private readonly slots: number[];
   private readonly seqs: number[];
   private aheadBytes = PROBE_AHEAD_MIN_BYTES;
@@ -89,7 +89,7 @@ class Burst implements FrameReceiver {
     this.finished({ bytes: this.doneBytes, durationMs: Math.max(this.lastMs - this.startMs, DURATION_MIN_MS) });
   }
 
-  /** So far; the first round trip moves nothing. */
+  /** Rate so far. The first round trip moves no data, so it is subtracted. */
   private get bytesPerMs(): number {
     const elapsedMs = this.lastMs - this.startMs;
     return this.doneBytes / Math.max(elapsedMs - this.roundTripMs, elapsedMs * MOVING_SHARE_MIN, DURATION_MIN_MS);
@@ -119,15 +119,15 @@ class Burst implements FrameReceiver {
       return;
     }
     const at = encoder.beginIo(bytes);
-    // What was in the buffer is not the server's business.
+    // The buffer's previous contents must not reach the server.
     encoder.buffer.fill(0, at, at + bytes);
     encoder.endIo(OP.WRITE, 0, 0, slot, seq, 0, sectors, bytes);
   }
 }
 
-/** READs or WRITEs for PROBE_BURST_MS. Rejects as the link does. */
+/** Sends READs or WRITEs for PROBE_BURST_MS. Rejects as `ProbeLink.wait` does. */
 export function burst(link: ProbeLink, op: typeof OP.READ | typeof OP.WRITE, setting: BurstSetting): Promise<BurstResult> {
   const what = op === OP.READ ? 'READs' : 'WRITEs';
-  const silence = `The data of ${what} stopped for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may not get through, compare the MTUs`;
+  const silence = `No answer to ${what} for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may be lost, compare the MTUs`;
   return link.wait(silence, (resolve) => new Burst(link, op, setting, resolve));
 }

@@ -1,16 +1,16 @@
-// By which device the data of a burst really went: what Linux' routing made of the local address, told by the byte counters of all
-// devices. Pure. Invariant: nothing is said where the counters do not show it clearly.
+// Finds the device that carried the data of a burst, from the byte counters of all devices. Linux's routing, not the local address, decides
+// which device that is. Pure. Invariant: the result is null unless the counters show the device clearly.
 
 import type { ByteCounters } from '../network/interfaces.ts';
 
 type Counters = ReadonlyMap<string, ByteCounters>;
 
-/** A device has carried a burst when it counts this share of it: other traffic and lazy counters are no proof. */
+/** A device carried a burst if it counted at least this share of the bytes. Other traffic and delayed counters prove nothing. */
 const CARRIED_SHARE = 0.5;
 
 /**
- * The device that counted the burst of `bytes`; `expected` when it is among them (a bridge and its card both count). null: none did, or
- * too little was sent to tell.
+ * Returns the device that counted the burst of `bytes`. If `expected` is among several (a bridge and its card both count), returns
+ * `expected`. null: no device did, or too little was sent to tell.
  */
 export function carrierOf(
   direction: keyof ByteCounters,

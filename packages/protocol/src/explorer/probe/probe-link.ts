@@ -1,6 +1,6 @@
-// The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, PINGs. What is measured over it
-// is left to probe.ts and probe-burst.ts. Invariant: without that feature agreed nothing is proved, so that a probe never becomes a path
-// or a session; every wait has a bound, and a link that is closed says so to whoever waits.
+// The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, and PINGs. Measuring over it is
+// the job of probe.ts and probe-burst.ts. Invariant: unless the server agrees to that feature, the link sends no PROOF, so that a probe
+// never becomes a path or a session. Every wait is bounded, and closing the link fails the pending wait.
 
 import { ClientHandshake } from '../../auth/handshake-client.ts';
 import { wholeFrame } from '../../auth/handshake-frames.ts';
@@ -20,10 +20,10 @@ import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from
 import type { Challenge, Welcome } from '../../wire/messages.ts';
 import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
 
-/** Takes frames while somebody waits for them; throws to end the wait. */
+/** Receives frames during a wait. Throwing ends the wait. */
 export interface FrameReceiver {
   frame(header: Header, body: Buffer, offset: number): void;
-  /** All frames of one receive event were given. */
+  /** All frames of one receive event were passed on. */
   received(): void;
 }
 
@@ -32,14 +32,14 @@ interface Waiting {
   readonly fail: (error: RsError) => void;
 }
 
-/** A name that no server knows: CHALLENGE is the same for every name. */
+/** Length of a random node name that no server knows. The server sends the same CHALLENGE for every name. */
 const ANONYMOUS_NAME_BYTES = 6;
 const ANONYMOUS = { nodekey: '', serverkey: null };
 
 export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
-  /** For all of the probe: a server may keep each single wait short. */
+  /** Covers the whole probe, because a server could keep each single wait short. */
   private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
@@ -77,12 +77,15 @@ export class ProbeLink implements ConnectionEvents {
     });
   }
 
-  /** HELLO to CHALLENGE; without login in a made-up name. Rejects with what a REFUSE says, E_TIMEOUT, E_RESET, E_PROTOCOL, E_VERSION. */
+  /**
+   * HELLO to CHALLENGE. Without `login` it uses a random node name. Rejects with the code of a REFUSE, E_TIMEOUT, E_RESET, E_PROTOCOL or
+   * E_VERSION.
+   */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
     const { nodekey, serverkey } = login ?? ANONYMOUS;
     const node = login?.nodename ?? `probe-${ports.random(ANONYMOUS_NAME_BYTES).toString('hex')}`;
     const features = [FEATURE.PROBE];
-    // Instance, machine, boot and process tell sessions apart, which a probe never has.
+    // Instance, machine, boot and process distinguish sessions. A probe never has a session.
     const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
     const hello = { versions: PROTOCOL_VERSIONS, features, namespaceid, node, ...origin };
     const handshake = new ClientHandshake({ nodekey, serverkey, hello }, ports.random);
@@ -91,28 +94,28 @@ export class ProbeLink implements ConnectionEvents {
     return challenge;
   }
 
-  /** The feature was agreed: `prove` may follow. */
+  /** True if the feature was agreed, so that `prove` may follow. */
   get canProve(): boolean {
     return this.handshake !== null;
   }
 
-  /** PROOF to WELCOME, after `greet` with login. Rejects like `greet`, and with E_AUTH. */
+  /** PROOF to WELCOME, after `greet` with login data. Rejects like `greet`, and with E_AUTH. */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;
-    if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not know probes: update it');
+    if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not support probes: update it');
     const welcome = await this.exchange(handshake.proof(null, []), (frame) => handshake.onWelcome(frame));
     this.connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
     return welcome;
   }
 
-  /** One PING to its PONG, ms. */
+  /** Returns the time from one PING to its PONG, in ms. */
   async ping(): Promise<number> {
     const { encoder } = this.connection;
     const number = ++this.pings;
     const sentMs = this.clock.monotonicMs();
     encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs: sentMs, heard: 0, oldestMs: 0, generation: 0 }));
     encoder.flush();
-    return this.wait<number>(`No answer to a PING within ${PROBE_ANSWER_TIMEOUT_MS} ms: look at its log`, (resolve) => ({
+    return this.wait<number>(`No answer to a PING within ${PROBE_ANSWER_TIMEOUT_MS} ms: check the server's log`, (resolve) => ({
       frame: (header, body, offset) => {
         if (header.op !== OP.PONG) throw unexpected(header);
         if (decodeHeartbeat(body, offset, header.length).number === number) resolve(this.clock.monotonicMs() - sentMs);
@@ -122,8 +125,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Gives frames to a taker until it resolves. Rejects when the taker throws, when the connection ends, and with E_TIMEOUT and the words of
-   * `silence` when no frame came for PROBE_ANSWER_TIMEOUT_MS.
+   * Passes frames to a taker until it resolves. Rejects if the taker throws, if the connection ends, or with E_TIMEOUT and the text
+   * `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
    */
   async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;
@@ -163,7 +166,7 @@ export class ProbeLink implements ConnectionEvents {
       this.connection.encoder.raw(frame);
       this.connection.encoder.flush();
     }
-    return this.wait<T>(`No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: it is no rssrv, or it hangs`, (resolve) => ({
+    return this.wait<T>(`No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: the peer is not rssrv, or it hangs`, (resolve) => ({
       frame: (header, body, offset) => resolve(answered(wholeFrame(header, body, offset))),
       received: () => undefined,
     }));
@@ -199,7 +202,7 @@ export class ProbeLink implements ConnectionEvents {
 }
 
 export function unexpected({ op }: Header): RsError {
-  return new RsError('E_PROTOCOL', `The server sent a frame (op 0x${op.toString(16)}) that was not asked for`);
+  return new RsError('E_PROTOCOL', `The server sent an unrequested frame (op 0x${op.toString(16)})`);
 }
 
 function farewell(body: Buffer, offset: number, lengthBytes: number): RsError {

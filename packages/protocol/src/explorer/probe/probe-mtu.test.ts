@@ -1,5 +1,5 @@
-// MTUs over a network in memory that loses what is too large, with the server's own responder at its end.
-// Leaves the rest of a probe to probe.test.ts.
+// MTU measurements over an in-memory network that loses packets that are too large, with the server's own responder at the other end. The
+// rest of a probe belongs to probe.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DISCOVERY_REQUEST_BYTES } from '../discovery/limits.ts';
@@ -75,54 +75,54 @@ function measure(candidate: typeof NEAR, ownBytes: number, namespacekey: string 
   return until(measureMtu(candidate, ownBytes, ports(namespacekey), network));
 }
 
-/** Sizes of the requests as MTUs. */
+/** Sizes of the requests, as MTUs. */
 function asked(): number[] {
   return network.sent.filter(({ to }) => to.port === 5000).map(({ datagram }) => datagram.length + DATAGRAM_HEADERS_BYTES);
 }
 
 describe('the path takes', () => {
-  test('what the interface can', async () => {
+  test("the interface's own MTU", async () => {
     await serve(IDENTITY, NEAR.remote);
     expect(await measure(NEAR, 9000)).toEqual({ bytes: 9000, failedBytes: null });
     expect(asked()).toEqual([1388, 1400, 1420, 1450, 1492, 1500, 4000, 9000]);
   });
 
-  test('only less: jumbo frames here, none on the switch', async () => {
+  test('less: jumbo frames on the interface, none on the switch', async () => {
     await serve(IDENTITY, NEAR.remote);
     loseAbove(1500);
     expect(await measure(NEAR, 9000)).toEqual({ bytes: 1500, failedBytes: 4000 });
     expect(asked().filter((size) => size === 4000)).toHaveLength(PROBE_DATAGRAM_TRIES);
   });
 
-  test('only less, behind a router: each size is sent once, since the next would be cut up', async () => {
+  test('less, behind a router: each size is sent once, because the kernel would fragment the next', async () => {
     await serve(IDENTITY, FAR.remote);
     loseAbove(1400);
     expect(await measure(FAR, 1500)).toEqual({ bytes: 1400, failedBytes: 1420 });
     expect(asked()).toEqual([1388, 1400, 1420]);
   });
 
-  test('all sizes, behind a router: that says nothing, since the kernel may have cut them up', async () => {
+  test('all sizes, behind a router: the result is unknown, because the kernel may have fragmented them', async () => {
     await serve(IDENTITY, FAR.remote);
     expect(await measure(FAR, 1500)).toEqual({ bytes: null, failedBytes: null });
   });
 
-  test('it, although a datagram is lost by chance', async () => {
+  test("the interface's own MTU, when a datagram is lost by chance", async () => {
     await serve(IDENTITY, NEAR.remote);
     let lost = 0;
     network.loses = (datagram) => datagram.length > 1460 && lost++ < PROBE_DATAGRAM_TRIES - 1;
     expect(await measure(NEAR, 1500)).toEqual({ bytes: 1500, failedBytes: null });
   });
 
-  test('the largest datagram there is, where the interface takes more', async () => {
+  test('the largest UDP datagram, where the interface takes more', async () => {
     await serve(IDENTITY, NEAR.remote);
     expect((await measure(NEAR, 65536)).bytes).toBe(65536);
   });
 });
 
-describe('nothing is known', () => {
+describe('the MTU is unknown', () => {
   const unknown = { bytes: null, failedBytes: null };
 
-  test('where nobody answers', async () => {
+  test('where the server does not answer', async () => {
     expect(await measure(NEAR, 1500)).toEqual(unknown);
     expect(asked()).toHaveLength(PROBE_DATAGRAM_TRIES);
   });
@@ -132,7 +132,7 @@ describe('nothing is known', () => {
     expect(await measure(NEAR, DISCOVERY_REQUEST_BYTES)).toEqual(unknown);
   });
 
-  test('where the address is not there, or the kernel sends nothing', async () => {
+  test('where the address is missing, or the kernel sends nothing', async () => {
     network.missing.add(LOCAL.address);
     expect(await measure(NEAR, 1500)).toEqual(unknown);
     network.missing.clear();
@@ -159,13 +159,13 @@ describe('nothing is known', () => {
     expect(await measure(NEAR, 1388)).toEqual(unknown);
   });
 
-  test('where an answer is to another request', async () => {
+  test('where an answer belongs to another request', async () => {
     const old: Buffer[] = [];
     await serve(IDENTITY, NEAR.remote, (answer) => (old.push(answer), old[0]!));
     const { bytes } = await measure(NEAR, 1388);
     expect(bytes).toBe(1388);
     expect((await measure(NEAR, 1388)).bytes).toBe(1388);
-    // The same answer for a request with another nonce.
+    // The same answer, with the nonce of another request.
     const other = { ...ports(), random: new SeededRandom(2).bytes };
     expect(await until(measureMtu(NEAR, 1388, other, network))).toEqual(unknown);
   });
@@ -173,8 +173,8 @@ describe('nothing is known', () => {
 
 test.each([
   ['a probe', 1, null],
-  ['a probe that fails otherwise', 7, 'E_CONFIG'],
-])('%s tells of an MTU that does not get through', async (_what, serverid, failureCode) => {
+  ['a probe that fails for another reason', 7, 'E_CONFIG'],
+])('%s reports an MTU that does not get through', async (_what, serverid, failureCode) => {
   await serve(IDENTITY, NEAR.remote);
   loseAbove(1500);
   const server = new ProbeServer({}, new SeededRandom(3));
@@ -186,6 +186,6 @@ test.each([
   const report = await until(probeCandidate(NEAR, null, expected, { ...ports(), connector, machine }));
   expect([report.failureCode, report.mtuBytes]).toEqual([failureCode, 1500]);
   expect(report.findings.map(({ kind, sentence }) => [kind, sentence])).toEqual([
-    ['mtu', 'Packets of 4000 bytes do not get through on path if0 -> 192.168.45.10, of 1500 bytes they do; the MTU of eth0 is 9000'],
+    ['mtu', 'Packets of 4000 bytes do not get through on path if0 -> 192.168.45.10, but packets of 1500 bytes do; the MTU of eth0 is 9000'],
   ]);
 });

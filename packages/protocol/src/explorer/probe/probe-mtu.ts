@@ -1,6 +1,6 @@
-// Which MTU goes through: discovery datagrams of growing size whose answers are as large. The kernel sends each with the mark not to cut it up, as long
-// as it has not learnt of a smaller MTU on the way. Invariant: a size counts only when an answer of just that size came, and across routers
-// only when a larger one, sent once, did not come back: else the kernel may have cut them all up.
+// Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
+// of each datagram until it learns of a smaller MTU on the path. Invariant: a size counts only if an answer of exactly that size arrived.
+// Across routers it counts only if a larger size, sent once, got no answer; otherwise the kernel may have fragmented all of them.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -13,18 +13,20 @@ import type { DatagramPeer, DatagramSocket, DatagramSockets } from '../network/d
 import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
-  /** The largest that went through; null: the server does not answer exploration, or not to us, or routers leave it open. */
+  /**
+   * Largest MTU that got through. null: the server does not answer discovery datagrams, or not ours, or routers make the result uncertain.
+   */
   readonly bytes: number | null;
-  /** The next larger one that was tried, up to the interface's own, and did not. */
+  /** Next larger MTU that was tried, at most the interface's own, and did not get through. */
   readonly failedBytes: number | null;
 }
 
 const UNKNOWN: MtuResult = { bytes: null, failedBytes: null };
-/** Those of common links and tunnels. */
+/** MTUs of common links and tunnels. */
 const COMMON_MTUS: readonly number[] = [1400, 1420, 1450, 1492, 1500, 4000, 9000];
 const SMALLEST_MTU = DISCOVERY_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
 
-/** `ownBytes`: MTU of the interface that the candidate leaves by. */
+/** `ownBytes`: MTU of the candidate's outgoing interface. */
 export async function measureMtu(
   candidate: ProbeCandidate,
   ownBytes: number,
@@ -45,7 +47,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // What was never refused may have been cut up, if a router has once told the kernel of a smaller MTU.
+    // If no size was lost, the kernel may have fragmented all of them because a router once reported a smaller MTU.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();
@@ -83,7 +85,7 @@ class MtuAsker {
 
   async goesThrough(mtuBytes: number): Promise<boolean> {
     this.sizeBytes = Math.min(mtuBytes - DATAGRAM_HEADERS_BYTES, DATAGRAM_MAX_BYTES);
-    // What does not get through on a link without routers may have been lost by chance.
+    // On a link without routers, a missing answer may be a random loss. Try again.
     for (let attempt = 0; attempt < this.tries; attempt++) if (await this.ask()) return true;
     return false;
   }

@@ -1,5 +1,5 @@
-// What is probed, with what, and what a probe tells: shared by those who run probes (probe.ts, examine.ts) and those who show them.
-// Invariant: what was not measured is null, never zero.
+// Input and output types of probes, shared by probe.ts and examine.ts, which run them, and by the code that displays reports. Invariant: a
+// value that was not measured is null, never zero.
 
 import type { RandomBytes } from '../../auth/handshake-frames.ts';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -14,12 +14,12 @@ import type { ByteCounters, MachineInterface } from '../network/interfaces.ts';
 export interface ProbeLocal {
   readonly name: string;
   readonly address: string;
-  /** Of its subnet; null: not known. */
+  /** Prefix length of its subnet. null: unknown. */
   readonly prefixLength: number | null;
 }
 
 export interface ProbeRemote {
-  /** As the server, or the configuration, calls it. */
+  /** The server's name for the interface, or the name in the configuration. */
   readonly name: string;
   readonly address: string;
   readonly port: number;
@@ -30,20 +30,20 @@ export interface ProbeCandidate {
   readonly remote: ProbeRemote;
 }
 
-/** What is needed for a whole handshake; `serverkey` null: none is set. */
+/** Credentials for a complete handshake. `serverkey` is null if none is set. */
 export interface ProbeLogin {
   readonly nodename: string;
   readonly nodekey: string;
   readonly serverkey: string | null;
 }
 
-/** What the server must be; a field that is null is not looked at. */
+/** Properties that the server must have. A field that is null is not checked. */
 export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True where nobody but a discovery datagram names the address: after its proof the server must name it, too. Somebody who passes on all that is said
-   * is proved with the server's own words, and would read and write along on such a path.
+   * True if only a discovery datagram names the address. The server must then list the address after it has authenticated. Otherwise a
+   * machine in between that relays all traffic would pass as the server, and could read and modify data on that path.
    */
   readonly isNamed?: boolean;
 }
@@ -52,11 +52,11 @@ export interface ProbePorts {
   readonly connector: Connector;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** null: MTU is not measured. */
+  /** null: the MTU is not measured. */
   readonly sockets: DatagramSockets | null;
-  /** Of namespacekey, for the MTU's discovery datagrams. */
+  /** The namespacekey for the MTU's discovery datagrams. */
   readonly namespacekey: string | null;
-  /** This machine's interfaces, and the counters of all its devices by name. */
+  /** This machine's interfaces, and the counters of all devices by name. */
   readonly machine: readonly MachineInterface[];
   readonly counters: () => ReadonlyMap<string, ByteCounters>;
 }
@@ -65,35 +65,38 @@ export interface ProbedServer {
   readonly server: string;
   readonly serverid: number;
   readonly instance: string;
-  /** It knows the keys; false: without login data nothing was proved. */
+  /** True if the server proved that it knows the keys. False without login data. */
   readonly isProved: boolean;
-  /** All of them, as its WELCOME says; null: not proved. */
+  /** All interfaces, as listed in WELCOME. null: the server did not authenticate. */
   readonly interfaces: readonly ServerInterface[] | null;
 }
 
 export interface ProbeReport {
   readonly candidate: ProbeCandidate;
-  /** Why the candidate cannot be a path; null: it can, as far as was looked. */
+  /** Reason why the candidate cannot be a path. null: every check so far has passed. */
   readonly failure: string | null;
   /**
-   * Of what kind the failure is, for remedies: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, what a
-   * REFUSE or the handshake said (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), E_PROTOCOL; null exactly when `failure` is.
+   * Kind of the failure, which selects a remedy: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, the code
+   * from a REFUSE or the handshake (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), or E_PROTOCOL. It is null exactly when `failure` is
+   * null.
    */
   readonly failureCode: ErrorCode | null;
-  /** How long TCP took to connect; null: it did not. */
+  /** Time until TCP connected. null: it did not connect. */
   readonly connectMs: number | null;
-  /** From there to CHALLENGE, or with login data to WELCOME; null: not so far. */
+  /** Time from then to CHALLENGE, or with login data to WELCOME. null: the handshake did not get that far. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
-  /** Best of several. */
+  /** Shortest of several round trips. */
   readonly roundTripMs: number | null;
   readonly readBytesPerSecond: number | null;
   readonly writeBytesPerSecond: number | null;
-  /** Largest MTU of which it was shown that it goes through. */
+  /** Largest MTU that provably got through. */
   readonly mtuBytes: number | null;
-  /** Device that has the local address; null: this machine does not have it. */
+  /** Device that has the local address. null: this machine does not have it. */
   readonly device: string | null;
-  /** Device by which the data really left, and by which it came; null: not known (no login, same machine, counters that say nothing). */
+  /**
+   * Devices through which the data really left and arrived. null: unknown (no login data, the server is this machine, or unclear counters).
+   */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;
   readonly findings: readonly Finding[];
@@ -101,7 +104,7 @@ export interface ProbeReport {
 
 export interface Examination {
   readonly reports: readonly ProbeReport[];
-  /** What no candidate was made of, and why. */
+  /** Interfaces that are in no candidate, with the reasons. */
   readonly leftOut: readonly LeftOut<ProbeLocal, ProbeRemote>[];
   readonly findings: readonly Finding[];
 }

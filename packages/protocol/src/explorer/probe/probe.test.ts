@@ -1,5 +1,5 @@
-// Probes against a server in memory: what is measured, every way in which it can fail with the words for it, and that a probe ends, and
-// asks for nothing that a probe may not.
+// Probes against an in-memory server: what is measured, every failure with its text, that a probe ends, and that it never requests anything
+// outside a probe's rights.
 
 import { describe, expect, test } from 'vitest';
 import { HEADER_BYTES } from '../../wire/limits.ts';
@@ -62,7 +62,7 @@ class Scene {
     return { connector: network, clock, random: random.bytes, sockets: null, namespacekey: null, machine, counters };
   }
 
-  /** Time goes on until it is done; nothing may stay open. */
+  /** Advances the clock until the probe is done. Nothing may stay open. */
   async until<T>(running: Promise<T>): Promise<T> {
     let isDone = false;
     const ended = Promise.allSettled([running]).finally(() => {
@@ -83,7 +83,7 @@ class Scene {
   }
 }
 
-/** Lets so many bytes pass each way in a millisecond, one after the other. */
+/** Passes this many bytes a millisecond in each direction, one packet after another. */
 class SlowLink implements Connector {
   private readonly inner: Connector;
   private readonly clock: FakeClock;
@@ -148,7 +148,7 @@ describe('measured', () => {
       device: 'eth0',
       findings: [],
     });
-    // A window for each round trip, but for the first ones.
+    // One window for each round trip, except for the first ones.
     const perSecond = PROBE_WINDOW_BYTES * 25;
     for (const rate of [report.writeBytesPerSecond ?? 0, report.readBytesPerSecond ?? 0]) {
       expect(rate).toBeLessThan(perSecond);
@@ -158,7 +158,7 @@ describe('measured', () => {
     expect([scene.server.nodes, scene.server.mostSlot, scene.server.hasLeaked]).toEqual([['big-2'], PROBE_SLOTS - 1, false]);
   });
 
-  test('without login data: who is there, in a made-up name, and nothing is tried to be proved', async () => {
+  test("without login data: the server's identity, under a random node name, without authentication", async () => {
     const scene = new Scene();
     const report = await scene.probe(null);
     expect(report.server).toMatchObject({ server: 'big-9', isProved: false, interfaces: null });
@@ -179,7 +179,7 @@ describe('measured', () => {
     expect(slow.clock.monotonicMs() - PROBE_TIME_MAX_MS).toBeLessThan(2 * (PROBE_BURST_MS + drainMs) + 50);
   });
 
-  test('a server that knows no probes is not asked to begin a session', async () => {
+  test('a server without support for probes is not asked to begin a session', async () => {
     const scene = new Scene({ features: [FEATURE.DIGEST] });
     const report = await scene.probe();
     expect([report.failure, report.server?.isProved, scene.server.heard]).toEqual([null, false, ['HELLO']]);
@@ -202,22 +202,16 @@ describe('failures', () => {
     ['another namespace', { namespaceid: 7 }, LOGIN, /serves namespaceid 7, not 200/, 'E_NAMESPACE'],
     ['another namespace, asked without login', { namespaceid: 7 }, null, /serves namespaceid 7, not 200/, 'E_NAMESPACE'],
     ['another version', { versions: [2] }, LOGIN, /speaks protocol version 2, the client 1/, 'E_VERSION'],
-    ['another server', { serverid: 3 }, LOGIN, /^It is another server, big-9, with serverid 3 instead of 1/, 'E_CONFIG'],
+    ['another server', { serverid: 3 }, LOGIN, /^Server big-9 answers there with serverid 3 instead of 1/, 'E_CONFIG'],
     ['an error in place of data', { handles: answerWith(1, right) }, LOGIN, /with status 1/, 'E_PROTOCOL'],
-    [
-      'an answer in a slot that was not used',
-      { handles: answerWith(0, { ...right, slot: 200 }) },
-      LOGIN,
-      /was not asked for/,
-      'E_PROTOCOL',
-    ],
-    ['an answer of another seq', { handles: answerWith(0, { ...right, seq: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
-    ['an answer of another length', { handles: answerWith(0, { ...right, count: 1 }) }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
-    ['a second answer, to nothing', { handles: twice }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
-    ['an answer to another request', { handles: wrongOp }, LOGIN, /was not asked for/, 'E_PROTOCOL'],
+    ['an answer in an unused slot', { handles: answerWith(0, { ...right, slot: 200 }) }, LOGIN, /unrequested frame/, 'E_PROTOCOL'],
+    ['an answer of another seq', { handles: answerWith(0, { ...right, seq: 1 }) }, LOGIN, /unrequested frame/, 'E_PROTOCOL'],
+    ['an answer of another length', { handles: answerWith(0, { ...right, count: 1 }) }, LOGIN, /unrequested frame/, 'E_PROTOCOL'],
+    ['a second answer, to nothing', { handles: twice }, LOGIN, /unrequested frame/, 'E_PROTOCOL'],
+    ['an answer to another request', { handles: wrongOp }, LOGIN, /unrequested frame/, 'E_PROTOCOL'],
     ['falling silent on PING', { handles: (_, { op }) => op === OP.PING }, LOGIN, /^No answer to a PING within 3000 ms/, 'E_TIMEOUT'],
-    ['falling silent on READ', { handles: (_, { op }) => op === OP.READ }, LOGIN, /^The data of READs stopped for 3000 ms: /, 'E_TIMEOUT'],
-    ['farewell', { handles: bye }, LOGIN, /^The server ended the probe: Enough \[2J of that$/, 'E_RESET'],
+    ['falling silent on READ', { handles: (_, { op }) => op === OP.READ }, LOGIN, /^No answer to READs for 3000 ms: /, 'E_TIMEOUT'],
+    ['a farewell', { handles: bye }, LOGIN, /^The server ended the probe: Enough \[2J of that$/, 'E_RESET'],
     ['a reset', { handles: reset }, LOGIN, /^The connection ended: ECONNRESET/, 'E_RESET'],
   ])('%s', async (_what, ways, login, failure, code) => {
     const report = await new Scene(ways).probe(login);
@@ -227,7 +221,7 @@ describe('failures', () => {
     expect(report.connectMs).toBe(20);
   });
 
-  test('a server that answers something else again and again is not listened to for ever', async () => {
+  test('a server that keeps sending other answers cannot prolong a probe forever', async () => {
     const scene = new Scene({ handles: (connection, { op }) => op === OP.PING && (chatter(connection, scene.clock), true) });
     const report = await scene.probe();
     expect([report.failureCode, report.failure]).toEqual([
@@ -236,7 +230,7 @@ describe('failures', () => {
     ]);
   });
 
-  test('what was measured before a failure stays', async () => {
+  test('values measured before a failure stay', async () => {
     const report = await new Scene({ handles: (_, { op }) => op === OP.READ }).probe();
     expect([report.server?.isProved, report.roundTripMs, report.readBytesPerSecond]).toEqual([true, 40, null]);
     expect(report.writeBytesPerSecond).toBeGreaterThan(0);
@@ -253,7 +247,7 @@ describe('failures', () => {
     expect(report.failure).toMatch(failure);
   });
 
-  test('a connector that never ends is not waited for', async () => {
+  test('a probe does not wait for a connector that never ends', async () => {
     const scene = new Scene();
     let isCancelled = false;
     const connector = { connect: () => ({ cancel: () => void (isCancelled = true) }) };
@@ -262,9 +256,9 @@ describe('failures', () => {
   });
 
   test.each([
-    ['says nothing', [], 'E_TIMEOUT', /^No answer within 3000 ms: it is no rssrv, or it hangs$/],
-    ['speaks of something else', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')], 'E_RESET', /^The connection ended: /],
-    ['echoes nonsense', [Buffer.alloc(HEADER_BYTES, 0xff)], 'E_RESET', /no such frame/],
+    ['says nothing', [], 'E_TIMEOUT', /^No answer within 3000 ms: the peer is not rssrv, or it hangs$/],
+    ['speaks another protocol', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')], 'E_RESET', /^The connection ended: /],
+    ['sends invalid frames', [Buffer.alloc(HEADER_BYTES, 0xff)], 'E_RESET', /no such frame/],
   ])('a target that accepts and %s', async (_what, says, code, failure) => {
     const scene = new Scene();
     const network = new MemoryNetwork(scene.clock, NEAR, (end) => {
@@ -278,7 +272,7 @@ describe('failures', () => {
     expect(scene.clock.monotonicMs()).toBeLessThan(PROBE_ANSWER_TIMEOUT_MS + 2 * PROBE_TIME_MAX_MS);
   });
 
-  test('a mistake of our own is not taken for one of the network', async () => {
+  test('a bug of our own is not reported as a network failure', async () => {
     const scene = new Scene();
     const connector = {
       connect: () => {
@@ -290,7 +284,7 @@ describe('failures', () => {
 });
 
 describe('the device', () => {
-  /** Counters before the WRITEs, between, and after the READs. */
+  /** Counters before the WRITEs, between the bursts, and after the READs. */
   function counters(...steps: Record<string, [sentBytes: number, receivedBytes: number]>[]): ReadonlyMap<string, ByteCounters>[] {
     return steps.map(
       (step) => new Map(Object.entries(step).map(([device, [sentBytes, receivedBytes]]) => [device, { sentBytes, receivedBytes }])),
@@ -299,13 +293,13 @@ describe('the device', () => {
 
   const MUCH = 1e9;
 
-  test('that carried it is the one that has the address', async () => {
+  test('that carried the data is the one that has the address', async () => {
     const scene = new Scene();
     scene.counted = counters({ eth0: [0, 0], eth1: [0, 0] }, { eth0: [MUCH, 5], eth1: [9, 9] }, { eth0: [MUCH, MUCH], eth1: [9, 9] });
     expect(await scene.probe()).toMatchObject({ leavesBy: 'eth0', arrivesBy: 'eth0', findings: [] });
   });
 
-  test('that has the address counts, although a bridge above it counts more', async () => {
+  test('that has the address is reported, although a bridge above it counts more', async () => {
     const scene = new Scene();
     scene.counted = counters(
       { eth0: [0, 0], br0: [0, 0] },
@@ -315,7 +309,7 @@ describe('the device', () => {
     expect(await scene.probe()).toMatchObject({ leavesBy: 'eth0', arrivesBy: 'eth0', findings: [] });
   });
 
-  test('is another one', async () => {
+  test('is a different one', async () => {
     const scene = new Scene();
     scene.counted = counters({ eth0: [0, 0], eth1: [0, 0] }, { eth0: [9, 9], eth1: [MUCH, 5] }, { eth0: [9, MUCH], eth1: [MUCH, 5] });
     const { leavesBy, arrivesBy, findings } = await scene.probe();
@@ -323,14 +317,16 @@ describe('the device', () => {
     expect(findings.map(({ sentence }) => sentence)).toEqual(['Path if0 -> 192.168.45.10 leaves by eth1, not by eth0']);
   });
 
-  test('is another one on the way back only', async () => {
+  test('is a different one for received data only', async () => {
     const scene = new Scene();
     scene.counted = counters({ eth0: [0, 0], eth1: [0, 0] }, { eth0: [MUCH, 5], eth1: [0, 5] }, { eth0: [MUCH, 5], eth1: [0, MUCH] });
     const { findings } = await scene.probe();
-    expect(findings.map(({ sentence }) => sentence)).toEqual(['What comes on path if0 -> 192.168.45.10 arrives by eth1, not by eth0']);
+    expect(findings.map(({ sentence }) => sentence)).toEqual([
+      'Traffic from the server on path if0 -> 192.168.45.10 arrives by eth1, not by eth0',
+    ]);
   });
 
-  test('is not judged where the server is this machine, or counters say nothing', async () => {
+  test('is not judged if the server is this machine or the counters are unclear', async () => {
     const scene = new Scene();
     scene.counted = counters({ eth0: [0, 0] }, { eth0: [5, 5] }, { eth0: [9, 9] });
     expect(await scene.probe()).toMatchObject({ leavesBy: null, arrivesBy: null, findings: [] });
@@ -349,7 +345,7 @@ describe('examine', () => {
     { name: 'if3', address: '10.9.9.9', port: 5000 },
   ];
 
-  test('one after the other, a reason for the rest, and both on one cable', async () => {
+  test('probes one after the other, gives a reason for the rest, and reports that both share one cable', async () => {
     const scene = new Scene();
     scene.network.addRoute('192.168.46.20', '192.168.46.10');
     let countedBytes = 0;
@@ -381,7 +377,7 @@ describe('examine', () => {
     expect(result.findings.map(({ sentence }) => sentence)).toEqual(['Both paths leave by eth0']);
   });
 
-  test('two addresses on one card share it, as they are meant to', async () => {
+  test('two addresses on one card share it intentionally', async () => {
     const scene = new Scene();
     scene.machine = [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')];
     scene.network.addRoute('192.168.46.20', '192.168.46.10');
@@ -395,7 +391,7 @@ describe('examine', () => {
     expect([reports.map(({ leavesBy }) => leavesBy), findings]).toEqual([['eth0', 'eth0'], []]);
   });
 
-  test('a key that was refused is not tried again', async () => {
+  test('a refused key is not tried again', async () => {
     const scene = new Scene();
     scene.network.addRoute('192.168.46.20', '192.168.46.10');
     const login = { ...LOGIN, nodekey: 'wrong' };
@@ -405,7 +401,7 @@ describe('examine', () => {
     expect(scene.server.heard).toEqual(['HELLO', 'PROOF', 'HELLO']);
   });
 
-  test('one that fails does not end it', async () => {
+  test('one failing candidate does not end it', async () => {
     const scene = new Scene();
     const options = { locals, remotes, choice: 'auto', login: null, expected: EXPECTED, ports: scene.ports } as const;
     const { reports, findings } = await scene.until(examine(options));
@@ -426,7 +422,7 @@ function twice({ encoder }: Connection, { op, slot, seq, lba, count }: Header): 
   return true;
 }
 
-/** A PONG to nothing, twice a second. */
+/** An unsolicited PONG, twice a second. */
 function chatter(connection: Connection, clock: FakeClock): void {
   if (connection.isClosed) return;
   const pong = encodeHeartbeat({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
@@ -447,13 +443,13 @@ function reset(connection: Connection, { op }: Header): boolean {
   return op === OP.WRITE;
 }
 
-test('an address that only a discovery datagram names, and that the server which proves itself there does not, is no path; nothing is measured', async () => {
+test('an address that a discovery datagram names and the authenticated server does not list is not a path, and nothing is measured', async () => {
   const scene = new Scene();
   const elsewhere = { ...CANDIDATE, remote: { ...CANDIDATE.remote, address: '192.168.45.66' } };
   scene.network.addRoute('192.168.45.20', '192.168.45.66');
   const expected = { ...EXPECTED, isNamed: true };
   const report = await scene.until(probeCandidate(elsewhere, LOGIN, expected, scene.ports));
-  expect(report.failure).toMatch(/^Server big-9 proves itself there, but 192.168.45.66 is none of its own addresses: /);
+  expect(report.failure).toMatch(/^Server big-9 authenticates at 192.168.45.66 but does not list that address: /);
   expect([report.failureCode, report.roundTripMs, scene.server.heard]).toEqual(['E_CONFIG', null, ['HELLO', 'PROOF', 'BYE']]);
   expect(await scene.probe(LOGIN, expected)).toMatchObject({ failure: null });
 });

@@ -1,5 +1,6 @@
-// Probes one candidate path: reach, handshake, round trip, rate both ways, MTU, and the device by which the data really goes. Invariant: a
-// probe never becomes a path or a session, ends in bounded time, and whatever went wrong stands in its report beside what was measured.
+// Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
+// data. Pairing interfaces is examine.ts' job. Invariant: a probe never becomes a path or a session and ends in bounded time. Its report
+// holds every failure beside what was measured.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -17,8 +18,9 @@ import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeRep
 type Measured = { -readonly [K in keyof ProbeReport]: ProbeReport[K] };
 
 /**
- * Never rejects for what the network or the server does: that is the report's `failure`. Without login data only reach, CHALLENGE and MTU;
- * where `expected.namespaceid` is null the server is asked for namespaceid 0, and most likely refuses, naming its own.
+ * Never rejects because of the network or the server; that becomes the report's `failure`. Without login data it checks only reachability,
+ * CHALLENGE and MTU. If `expected.namespaceid` is null, it asks for namespaceid 0. The server will most likely refuse and name its own
+ * namespaceid.
  */
 export async function probeCandidate(
   candidate: ProbeCandidate,
@@ -51,7 +53,7 @@ export async function probeCandidate(
     measured.failure = error.message;
     measured.failureCode = error.code;
   }
-  // Also after a failure: data that stops may be large packets that do not get through.
+  // Measure the MTU after a failure, too: data may have stopped because large packets are lost.
   if (measured.connectMs !== null) await probe.mtu();
   return { ...measured, findings: findings.list };
 }
@@ -87,7 +89,7 @@ class Probe {
     }
   }
 
-  /** WELCOME; null: there is nothing to log in with, or the server knows no probes. */
+  /** Returns WELCOME. null: there is no login data, or the server does not support probes. */
   private async handshake(link: ProbeLink): Promise<Welcome | null> {
     const { measured, ports, expected, login } = this;
     const startMs = ports.clock.monotonicMs();
@@ -98,12 +100,12 @@ class Probe {
     if (expected.serverid !== null && serverid !== expected.serverid) {
       throw new RsError(
         'E_CONFIG',
-        `It is another server, ${server}, with serverid ${serverid} instead of ${expected.serverid}: correct the address`,
+        `Server ${server} answers there with serverid ${serverid} instead of ${expected.serverid}: correct the address`,
       );
     }
     if (login === null) return null;
     if (!link.canProve) {
-      const sentence = `Server ${server} does not know probes: neither its key nor the path's rate could be tried`;
+      const sentence = `Server ${server} does not support probes: neither its key nor the path's rate was tested`;
       this.findings.add('not-measured', this.name, sentence, 'update the server');
       return null;
     }
@@ -119,7 +121,7 @@ class Probe {
     if (interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address))) return;
     throw new RsError(
       'E_CONFIG',
-      `Server ${server} proves itself there, but ${address} is none of its own addresses: find the machine that passes on what is said; if addresses are translated on the way, write a [server] section by hand`,
+      `Server ${server} authenticates at ${address} but does not list that address: find the machine that relays its traffic; if addresses are translated on the way, write a [server] section by hand`,
     );
   }
 
@@ -138,7 +140,7 @@ class Probe {
     measured.readBytesPerSecond = (read.bytes / read.durationMs) * 1000;
     const after = ports.counters();
     const { device } = measured;
-    // What stays on this machine goes by lo, whatever interface has the address.
+    // Traffic within this machine uses lo, whichever interface has the address.
     if (device === null || interfaceOf(measured.candidate.remote.address, ports.machine) !== null) return;
     measured.leavesBy = carrierOf('sentBytes', written.bytes, device, before, between);
     measured.arrivesBy = carrierOf('receivedBytes', read.bytes, device, between, after);
@@ -151,7 +153,12 @@ class Probe {
     if (leavesBy !== null && leavesBy !== device) {
       this.findings.add('wrong-device', this.name, `Path ${this.name} leaves by ${leavesBy}, not by ${device}`, remedy);
     } else if (arrivesBy !== null && arrivesBy !== device) {
-      this.findings.add('wrong-device', this.name, `What comes on path ${this.name} arrives by ${arrivesBy}, not by ${device}`, remedy);
+      this.findings.add(
+        'wrong-device',
+        this.name,
+        `Traffic from the server on path ${this.name} arrives by ${arrivesBy}, not by ${device}`,
+        remedy,
+      );
     }
   }
 
@@ -163,8 +170,8 @@ class Probe {
     const { bytes, failedBytes } = await measureMtu(candidate, ownBytes, ports, ports.sockets);
     measured.mtuBytes = bytes;
     if (failedBytes === null) return;
-    const sentence = `Packets of ${failedBytes} bytes do not get through on path ${this.name}, of ${bytes} bytes they do; the MTU of ${measured.device} is ${ownBytes}`;
-    const remedy = `set the MTU of ${measured.device}, of the switch and of the server's interface to the same number`;
+    const sentence = `Packets of ${failedBytes} bytes do not get through on path ${this.name}, but packets of ${bytes} bytes do; the MTU of ${measured.device} is ${ownBytes}`;
+    const remedy = `set the MTU of ${measured.device}, of the switch and of the server's interface to the same value`;
     this.findings.add('mtu', this.name, sentence, remedy);
   }
 }
