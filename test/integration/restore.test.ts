@@ -1,5 +1,5 @@
-// Volumes that were attached come back by themselves after rsiod was killed or stopped, and only those that should. Whoever uses them over
-// NBD connects again and finds every acknowledged write.
+// Attached volumes return by themselves after rsiod was killed or stopped, and only those that should. Programs that use them over NBD
+// reconnect and find every acknowledged write.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,7 +61,7 @@ async function writeUntilBroken(nbd: NbdIo, acknowledged: Map<number, Buffer>): 
   }
 }
 
-it('rsiod killed under writes and started again: attached without anybody asking, every acknowledged write is there', async () => {
+it('rsiod killed under writes and restarted: the volume is attached again, with every acknowledged write', async () => {
   await client.rsconfigWell('-a');
   const first = await open(client, 'osl/oracle');
   const acknowledged = new Map<number, Buffer>();
@@ -82,7 +82,7 @@ it('rsiod killed under writes and started again: attached without anybody asking
   second.close();
 });
 
-it('a program that connects again by itself sees a pause: qemu-io over a restart', async (context) => {
+it('qemu-io, which reconnects by itself, sees only a pause over a restart', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   await client.rsconfigWell('-a', 'oracle');
   const socket = `file.server.type=unix,file.server.path=${client.rsiodPaths.nbdSocket}`;
@@ -113,7 +113,7 @@ it('a program that connects again by itself sees a pause: qemu-io over a restart
   expect(text.match(/(read|wrote) 1048576\/1048576/g)).toHaveLength(4);
 });
 
-it('told to end and started again, all comes back as it was: also read-only', async () => {
+it('after a stop and a start every volume returns as it was, including read-only', async () => {
   await client.rsconfigWell('-a', '--read-only', 'oracle');
   await client.stop('rsiod');
   await client.start('rsiod');
@@ -122,7 +122,7 @@ it('told to end and started again, all comes back as it was: also read-only', as
   expect(attachments).toMatchObject([{ name: 'oracle', readonly: true }]);
 });
 
-it('a server that is away at first: told at the start, shown by -l, attached when it is back', async () => {
+it('a lost server is reported at the start and by -l, and its volumes are attached when it returns', async () => {
   await client.rsconfigWell('-a', 'oracle');
   await server.stop('rssrv');
   await client.kill('rsiod');
@@ -140,7 +140,7 @@ it('a server that is away at first: told at the start, shown by -l, attached whe
   nbd.close();
 });
 
-it('what was detached stays so over a restart: before it, and while it was awaited; also when attach = all', async () => {
+it('a detached volume stays detached over a restart, before it or while it was awaited, even with attach = all', async () => {
   client.writeConfig('rsiod', clientConfig(network, { defaults: { attach: 'all' } }));
   await client.stop('rsiod');
   await client.start('rsiod');
@@ -164,7 +164,7 @@ it('what was detached stays so over a restart: before it, and while it was await
   await whenAttached(client, 'osl:oracle', 'osl:tvol1');
 });
 
-it('what another client has taken meanwhile is said once, and not tried again', async () => {
+it('a volume that another client has taken meanwhile is reported once and not tried again', async () => {
   const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   await client.rsconfigWell('-a');
@@ -181,7 +181,7 @@ it('what another client has taken meanwhile is said once, and not tried again', 
   await whenAttached(client, 'osl:tvol1');
 });
 
-it('what another client took over, while rsiod ran or while it was dead, is left to it', async () => {
+it('a volume that another client took over, while rsiod ran or was dead, stays with that client', async () => {
   const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
   await client.rsconfigWell('-a');
@@ -199,7 +199,7 @@ it('what another client took over, while rsiod ran or while it was dead, is left
   expect(await attached(venus)).toEqual(['osl:oracle', 'osl:tvol1']);
 });
 
-it('two namespaces with a volume of the same name: each comes back from its own server', async () => {
+it('two namespaces with a volume of the same name: each returns from its own server', async () => {
   const other = hosts.host();
   const subnet = await hosts.network(1);
   const volumes = { oracle: { path: other.file('other.img'), size: '8m' } };
@@ -227,7 +227,7 @@ it('two namespaces with a volume of the same name: each comes back from its own 
   expect(await named()).toEqual(before);
 });
 
-it('a damaged record, or one of a newer release: told, kept aside, and the daemon starts', async () => {
+it('a record that is damaged or of a newer release is reported and kept aside, and the daemon starts', async () => {
   await client.rsconfigWell('-a');
   const file = client.rsiodPaths.attachedFile;
   for (const text of [readFileSync(file, 'utf8').slice(0, 40), '{"version":99,"content":{"volumes":[]}}\n']) {

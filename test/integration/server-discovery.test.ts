@@ -1,5 +1,5 @@
-// Exploration as real servers answer it: raw datagrams from this test, by address and by broadcast. Exploring itself is tested with the
-// explorer; here it is only who answers what, from where, and how much.
+// Discovery as real servers answer it: this test sends raw datagrams, by address and by broadcast. The explorer has its own tests. Here:
+// which server answers what, from which address, and how much.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -113,7 +113,7 @@ beforeEach(async () => {
 });
 
 describe('answered', () => {
-  it('on every address, and by broadcast once, from the address that is near', async () => {
+  it("on every address, and once by broadcast, from the address in the asker's subnet", async () => {
     await startServer();
     const [first = '', second = ''] = network.serverAddresses;
     const asker = await Asker.at(network.clientAddresses()[1] ?? '');
@@ -146,7 +146,7 @@ describe('answered', () => {
     expect(heard.map(({ from, offer }) => `${offer.serverid} ${from}`).toSorted()).toEqual([`1 ${first}`, `2 ${second}`]);
   });
 
-  it('padded to the size that was asked for, and never larger than the request', async () => {
+  it('padded to the requested size, and never larger than the request', async () => {
     await startServer();
     const [address = ''] = network.serverAddresses;
     const asker = await Asker.at(network.clientAddresses()[0] ?? '');
@@ -158,7 +158,7 @@ describe('answered', () => {
     expect(small[0]?.bytes).toBeLessThan(DISCOVERY_REQUEST_BYTES);
   });
 
-  it('signed where a key is set; with explore = signed only to who signs rightly; not for another namespace', async () => {
+  it('signed if a key is set; with explore = signed only to a valid signature; not for another namespace', async () => {
     const host = await startServer(`namespacekey = ${KEY_TEXT}\n`);
     const [address = ''] = network.serverAddresses;
     const asker = await Asker.at(network.clientAddresses()[0] ?? '');
@@ -187,7 +187,7 @@ describe('not answered', () => {
     expect(await refusal(address)).toBe('ECONNREFUSED');
   });
 
-  it('on an interface that is gone; on a new one it is', async () => {
+  it('on a removed interface; on a new one it is', async () => {
     const [first = '', second = ''] = network.serverAddresses;
     const host = await startServer('', [first]);
     expect(await refusal(second)).toBe('ECONNREFUSED');
@@ -198,7 +198,7 @@ describe('not answered', () => {
     expect(await refusal(first)).toBe('ECONNREFUSED');
   });
 
-  it('where another program has the port: a warning at the prompt and in the log, and clients are served', async () => {
+  it('if another program has the port: a warning at the prompt and in the log, and clients are served', async () => {
     const [first = '', second = ''] = network.serverAddresses;
     const other = dgram.createSocket('udp4');
     await new Promise<void>((resolve) => other.bind({ address: first, port: network.port }, resolve));
@@ -217,7 +217,7 @@ describe('not answered', () => {
   });
 });
 
-it('a storm, of right requests and of rubbish, is answered within the bounds; another asker is served meanwhile', async () => {
+it('a storm of valid requests and rubbish is answered within the bounds, and another asker is served meanwhile', async () => {
   await startServer();
   const [address = ''] = network.serverAddresses;
   const storming = await Asker.at(network.clientAddresses(0)[0] ?? '');

@@ -1,5 +1,5 @@
-// rssrv is told by SIGHUP that its file has changed: what is applied while sessions live, seen from raw sessions, and what is refused whole.
-// Discovery datagrams have a test file of their own; what a real client does with a new list is tested with rsiod.
+// SIGHUP makes rssrv reload its file: what it applies while sessions are alive, seen from raw sessions, and what it refuses as a whole.
+// Discovery datagrams have a test file of their own; rsiod's reaction to a new list is tested with rsiod.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';
@@ -87,7 +87,7 @@ async function start(interfaces: number): Promise<void> {
 }
 
 describe('interfaces', () => {
-  it('a new one is listened on and announced to a living session, which joins by it', async () => {
+  it('a new interface is listened on and announced to a live session, which joins through it', async () => {
     await start(1);
     const [first = '', second = ''] = network.serverAddresses;
     const client = await login(first);
@@ -109,7 +109,7 @@ describe('interfaces', () => {
     await joined.verify(handle, 0, 8);
   });
 
-  it('a removed one takes nobody in any more, and ends the paths that are left on it; the session goes on', async () => {
+  it('a removed interface admits no client and closes its remaining paths; the session continues', async () => {
     await start(2);
     const [first = '', second = ''] = network.serverAddresses;
     const client = await login(first);
@@ -130,7 +130,7 @@ describe('interfaces', () => {
     expect(host.worker('big-2')).toBeGreaterThan(0);
   });
 
-  it('a session that begins during a reload gets the new list in the end', async () => {
+  it('a session that starts during a reload gets the new list in the end', async () => {
     await start(1);
     for (let round = 0; round < 6; round++) {
       const to = { address: network.serverAddresses[0] ?? '', port: network.port };
@@ -145,7 +145,7 @@ describe('interfaces', () => {
     }
   });
 
-  it('an address that this machine does not have is waited for, if it is not the only one; a port that is taken refuses everything', async () => {
+  it('one of several addresses may be missing and is awaited; a port in use refuses the whole file', async () => {
     await start(1);
     const [first = '', second = '', third = ''] = network.serverAddresses;
     const besides = await reload(file(2, [`address = ${second}`, 'address = 192.0.2.1']));
@@ -171,7 +171,7 @@ describe('interfaces', () => {
 });
 
 describe('a file that is not applied', () => {
-  it('a wrong one: every problem with its line, and the server goes on by the old one', async () => {
+  it('an invalid file: every problem is reported with its line, and the server keeps the old configuration', async () => {
     await start(1);
     const client = await login(network.serverAddresses[0] ?? '');
     const said = await reload(file(2, ['namespaceid = 200', 'namespaceid = 70000'], ['[clients]', '[clients]\nbig-6']));
@@ -183,7 +183,7 @@ describe('a file that is not applied', () => {
     expect((await list(client)).generation).toBe(client.welcome.generation);
   });
 
-  it('changes of who the server is are refused with section and remedy; so is what comes with them', async () => {
+  it("a change of the server's identity is refused with section and remedy, together with all other changes", async () => {
     await start(1);
     const edits = [
       ['serverid = 1', 'serverid = 2'],
@@ -198,7 +198,7 @@ describe('a file that is not applied', () => {
 });
 
 describe('clients', () => {
-  it("a removed one's session ends with a word and nobody else's; it cannot come back until it is in the file again", async () => {
+  it('removing a client ends its session with a reason, and no other session; it cannot return until it is in the file again', async () => {
     await start(1);
     const [address = ''] = network.serverAddresses;
     const [venus, stays] = [await login(address, 'venus'), await login(address)];
@@ -212,7 +212,7 @@ describe('clients', () => {
     expect((await back.open('oracle')).handle).toBe(1);
   });
 
-  it('a new one may log in; another key ends the session by the old one, which may be a thief of it, and the owner is let in', async () => {
+  it('a new client may log in; another key ends the session under the old key, and admits the owner of the new one', async () => {
     await start(1);
     const [address = ''] = network.serverAddresses;
     const thief = await login(address);
@@ -233,7 +233,7 @@ describe('clients', () => {
     await back.verify((await back.open('oracle')).handle, 0, 8);
   });
 
-  it('a proof that was asked for before the client was removed comes too late', async () => {
+  it('a proof that was requested before its client was removed comes too late', async () => {
     await start(1);
     const [address = ''] = network.serverAddresses;
     const client = await RawClient.connect({ address, port: network.port }, { node: 'venus', nodekey: keyOf('venus'), namespaceid: 200 });
@@ -244,7 +244,7 @@ describe('clients', () => {
   });
 });
 
-it("the log's level changes for the sessions' processes too, and logs are opened anew", async () => {
+it("the log level changes for the sessions' processes too, and logs are reopened", async () => {
   await start(1);
   const [address = ''] = network.serverAddresses;
   const client = await login(address);

@@ -1,5 +1,5 @@
-// The data centre under I/O while servers are restarted and files are changed and reloaded, 50 times in all: no I/O error, no block that
-// differs, every output right in between. A failure names its seed: npm run data-centre -- --seed S makes the same changes again.
+// The data centre under I/O while servers are restarted and files are changed and reloaded, 50 times in all: no I/O error, no differing
+// block, every output right in between. A failure names its seed: npm run data-centre -- --seed S repeats the same changes.
 
 import { randomInt } from 'node:crypto';
 import { expect, it } from 'vitest';

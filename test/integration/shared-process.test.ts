@@ -1,5 +1,5 @@
-// More clients than `processes` allows: they share server processes. One that goes, comes again or is refused its storage leaves the others
-// alone; a process that is killed costs all in it a pause, and none of them an I/O.
+// More clients than `processes` permits share server processes. A client that leaves, returns or loses its storage does not affect the
+// others. When a process is killed, all its clients see a pause and none an I/O error.
 
 import { expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
@@ -18,7 +18,7 @@ const TEST_MS = 180_000;
 const hosts = useHosts();
 
 it(
-  'clients beyond the number of processes share them, come and go alone, and go on together when theirs is killed',
+  'clients beyond the number of processes share them, come and go alone, and all recover when their process is killed',
   async (context) => {
     needFio(context);
     const [server, network] = [hosts.host(), await hosts.network(2)];

@@ -1,5 +1,5 @@
-// A server process that stands still in a call to its storage: its client hears nothing on any path, and yet the server is only slow. Its
-// I/O waits past `stall`, people are told for what, and it goes on with the storage. The storage is a file system that is frozen, so that a
+// A server process that hangs in a call to its storage: its client hears nothing on any path, yet the server is only slow. I/O waits longer
+// than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system, so that a
 // WRITE hangs in the kernel on the thread that answers PINGs.
 
 import { STORAGE_SILENT_MS } from '@rsio/rssrv/backends/common/limits';
@@ -81,7 +81,7 @@ function noting(outcomes: string[], name: string, io: Promise<unknown>): void {
   );
 }
 
-it('a WRITE that hangs in the storage is waited for past `stall`, and so are others of its process', async (context) => {
+it('a WRITE that hangs in the storage waits longer than `stall`, and so do others of its process', async (context) => {
   const { server, hung, well, freeze, thaw } = await scene(context);
   await freeze();
   const outcomes: string[] = [];
@@ -99,7 +99,7 @@ it('a WRITE that hangs in the storage is waited for past `stall`, and so are oth
   expect(server.log('rssrv')).toMatch(/stands still[^]*goes on after \d+ s/);
 }, 180_000);
 
-it('after one that hangs in the thread pool none hangs on the loop: other clients of the process go on', async (context) => {
+it('after one WRITE hung in the thread pool, none hangs in the event loop: other clients of the process continue', async (context) => {
   const { server, hung, well, freeze, thaw } = await scene(context);
   await freeze();
   const outcomes: string[] = [];

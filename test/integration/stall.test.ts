@@ -1,5 +1,5 @@
-// The stall policy end to end: what the user of an NBD device is told when the server is gone for longer than `stall`, what people are
-// told meanwhile, and that the volume goes on by itself with its content as it was acknowledged.
+// The stall policy end to end: what the user of an NBD device gets when the server is lost for longer than `stall`, what the administrator
+// is told meanwhile, and that the volume recovers by itself with every acknowledged write.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -50,7 +50,7 @@ function filled(value: number): Buffer {
   return Buffer.alloc(BLOCK, value);
 }
 
-it('stall = 5s: EIO after five seconds, status says until when, and the volume goes on by itself with what was acknowledged', async () => {
+it('stall = 5s: EIO after five seconds, the status says until when, and the volume recovers with every acknowledged write', async () => {
   const { server, client, nbd } = await scene('5s');
   await nbd.write(0, filled(1));
   await killAll(server);
@@ -81,7 +81,7 @@ it('stall = 5s: EIO after five seconds, status says until when, and the volume g
   );
 });
 
-it('a server process that stands still: the WRITE given up is never executed over a newer one', async () => {
+it('an abandoned WRITE in a stopped server process never executes over a newer one', async () => {
   const { server, client, nbd } = await scene('1s');
   await nbd.write(0, filled(1));
   const worker = server.worker('big-2');
@@ -102,7 +102,7 @@ it('a server process that stands still: the WRITE given up is never executed ove
   expect(client.log('rsiod')).not.toContain('began a new life');
 });
 
-it('stall = fail: EIO as soon as a lost server could have been back, and at once from then on', async () => {
+it('stall = fail: EIO once a lost server could have been back, and immediately from then on', async () => {
   const { server, nbd } = await scene('fail');
   await nbd.write(0, filled(1));
   await server.stop('rssrv');
@@ -115,7 +115,7 @@ it('stall = fail: EIO as soon as a lost server could have been back, and at once
   await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
 });
 
-it('stall = forever: it waits, says so, and daemon and commands answer meanwhile', async () => {
+it('stall = forever: I/O waits, the status says so, and daemon and commands answer meanwhile', async () => {
   const { server, client, nbd } = await scene('forever');
   const holders = async (): Promise<number | undefined> =>
     (await client.call('query', { refresh: true })).namespaces[0]?.servers[0]?.volumes[0]?.holders.length;
@@ -138,7 +138,7 @@ it('stall = forever: it waits, says so, and daemon and commands answer meanwhile
   expect(await client.stop('rsiod')).toBeLessThan(12_000);
 });
 
-it('SIGTERM while I/O waits for ever: the daemon ends', async () => {
+it('SIGTERM ends the daemon while I/O waits forever', async () => {
   const { server, client, nbd } = await scene('forever');
   await killAll(server);
   const write = nbd.write(0, filled(1)).then(

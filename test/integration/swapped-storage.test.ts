@@ -1,6 +1,6 @@
-// A volume that is held while its server is stopped, and starts again with another file under its name, or read-only, seen by a program over
-// NBD: it waits with what was not flushed, reads nothing else, and goes on when a person has put it right or has said that it is the same.
-// Which facts are compared is volume-held.test.ts's of rssrv.
+// A held volume whose server restarts with another file under its name, or read-only, seen by a program over NBD: the volume waits with its
+// unflushed writes, reads nothing else, and continues once the administrator has restored it or declared that the content is the same.
+// Which properties are compared is tested in volume-held.test.ts of rssrv.
 
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -36,7 +36,7 @@ function withLine(server: Host, line: string): void {
 }
 
 it(
-  'another file under the name of a held volume is not read, until a person says that it has the same content',
+  'another file under the name of a held volume is not read until the administrator declares the same content',
   async () => {
     const { client, server, nbd, flushed, unflushed } = await held();
     await server.stop('rssrv');
@@ -59,7 +59,7 @@ it(
 );
 
 it(
-  'a held volume that is read-only after a start is not served: what was not flushed stays with the client, and comes',
+  'a held volume that is read-only after a start is not served: the client keeps its unflushed writes and sends them later',
   async () => {
     const { client, server, nbd, unflushed } = await held();
     const before = readFileSync(server.rssrvPaths.configFile, 'utf8');

@@ -1,5 +1,5 @@
-// Take-overs in whose way something stands, with real processes: the loser's server process stands still, the server is killed in the middle,
-// the holder may have to bring back what was lost. Nothing is granted before the loser can write no more, and nothing of it comes late.
+// Take-overs that are hindered, with real processes: the loser's server process is stopped, the server is killed in the middle, or the
+// holder may have to send lost writes again. Nothing is granted while the loser can still write, and none of its writes arrives late.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -12,7 +12,7 @@ const LONG_MS = 180_000;
 
 const hosts = useHosts();
 
-describe('the loser’s server process stands still:', () => {
+describe("the loser's server process is stopped:", () => {
   let volume: ContestedVolume;
   let writer: StampedWriter;
   let worker: number;
@@ -25,7 +25,7 @@ describe('the loser’s server process stands still:', () => {
     process.kill(worker, 'SIGSTOP');
   });
 
-  it('it is ended before anybody else gets the volume', { timeout: LONG_MS }, async () => {
+  it('it is ended before another client gets the volume', { timeout: LONG_MS }, async () => {
     const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
     await waitFor(
       () => volume.server.log('rssrv').includes(`process ${worker} of node big-2 does not let go`),
@@ -43,7 +43,7 @@ describe('the loser’s server process stands still:', () => {
     await volume.finish(next);
   });
 
-  it('a server that is killed meanwhile comes back with the old holder, who goes on or loses it then', { timeout: LONG_MS }, async () => {
+  it('a server killed meanwhile returns with the old holder, which continues or then loses the volume', { timeout: LONG_MS }, async () => {
     const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
     await waitFor(() => volume.server.log('rssrv').includes('oracle is taken over by venus'), 20_000, 'The take-over begins');
     await volume.server.kill('rssrv');
@@ -69,7 +69,7 @@ describe('the loser’s server process stands still:', () => {
   });
 });
 
-describe('the holder may have to bring back what the server has lost:', () => {
+describe('the holder may have to send again what the server has lost:', () => {
   let volume: ContestedVolume;
   let nbd: NbdIo;
 
@@ -89,7 +89,7 @@ describe('the holder may have to bring back what the server has lost:', () => {
     expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
   });
 
-  it('he is waited for until he has settled', async () => {
+  it('the server waits until the holder has settled', async () => {
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
     await nbd.verify(0, 4096);
     const taken = async (): Promise<boolean> => (await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
@@ -97,7 +97,7 @@ describe('the holder may have to bring back what the server has lost:', () => {
     await volume.lostTo(volume.clients[0]!, 'venus');
   });
 
-  it('or not, when a person says so', async () => {
+  it('the server does not wait if the administrator forces the take-over', async () => {
     await volume.clients[1]!.rsconfigWell('-a', '--take-over', '--force', 'oracle');
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
     await volume.lostTo(volume.clients[0]!, 'venus');

@@ -1,5 +1,5 @@
-// Clients that take a volume from each other, as real processes, under load: the server's file is looked at from outside at each take-over.
-// What stands in the way of one is take-over-hindered.test.ts; what raw clients see of it is in test/conformance/server/take-over.ts.
+// Clients that take a volume from each other, as real processes, under load: the test examines the server's file at each take-over.
+// Hindered take-overs are in take-over-hindered.test.ts; what raw clients see is in test/conformance/server/take-over.ts.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -16,7 +16,7 @@ const LONG_MS = 180_000;
 
 const hosts = useHosts();
 
-it('two clients fight for a volume under load: nothing acknowledged is lost, nothing of the loser comes late', {
+it("two clients fight for a volume under load: no acknowledged write is lost, and none of the loser's arrives late", {
   timeout: LONG_MS,
 }, async () => {
   const volume = await ContestedVolume.begin(hosts, 2);
@@ -44,7 +44,7 @@ it('two clients fight for a volume under load: nothing acknowledged is lost, not
   report('take-over under load', { 'slowest ms': slowestMs });
 });
 
-it('two others want it at once: the later has it, and the other is told', async () => {
+it('of two clients that want the volume at once, the later one gets it, and the other is told', async () => {
   const volume = await ContestedVolume.begin(hosts, 3);
   const writer = await volume.writer(volume.clients[0]!);
   await volume.writes(writer);
@@ -70,7 +70,7 @@ it('an idle client learns that it has lost the volume', async () => {
   await waitFor(async () => (await volume.clients[0]!.rsconfigWell('-l')) === '', 10_000, 'It is not attached any more');
 });
 
-it('a node that is started on another machine: refused while the first is heard, and then the first is out for good', async () => {
+it('a node that starts on another machine is refused while the first one is alive; then the first one is refused for good', async () => {
   const server = hosts.host();
   const network = await hosts.network(2);
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } });

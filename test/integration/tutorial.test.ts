@@ -1,6 +1,6 @@
-// docs/TUTORIAL.md as a reader follows it: one shell runs its blocks in their order, scripts (```sh) and commands with the output that the
-// page shows below them (```console). Root, addresses and measured figures differ from run to run; all else is compared to the letter.
-// Leaves blocks without a language alone: they need root or other machines.
+// docs/TUTORIAL.md as a reader follows it: one shell runs its blocks in order, scripts (```sh) and commands with the output that the page
+// shows below them (```console). Root, addresses and measured figures differ from run to run; all else is compared to the letter. Blocks
+// without a language are skipped, because they need root or other machines.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

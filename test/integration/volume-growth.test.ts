@@ -1,5 +1,5 @@
-// Volumes that come, go and grow, seen through rsiod: what its commands show, what a new NBD connection is told, and that I/O on another
-// volume, and on the one that grows, never notices. What the server accepts and refuses is in volume-reload.test.ts.
+// Volumes that are added, removed and grown, seen through rsiod: what its commands show, what a new NBD connection is told, and that I/O on
+// any volume is not affected. What the server accepts and refuses is in volume-reload.test.ts.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -62,7 +62,7 @@ async function nbdSize(host: Host, name: string): Promise<number> {
 }
 
 it(
-  'growth under I/O: known to new NBD connections within a second, shown by -l and -q, and never taken back',
+  'growth under I/O reaches new NBD connections within a second, shows in -l and -q, and is never undone',
   async (context) => {
     needFio(context);
     const keys = (host: Host, size: string): Sections => ({ oracle: { path: host.file('oracle.img'), size } });
@@ -107,7 +107,7 @@ it(
 );
 
 it(
-  '50 reloads in a row with volumes that come, go and grow: I/O on another volume never notices',
+  '50 reloads in a row add, remove and grow volumes, and do not affect I/O on another volume',
   async (context) => {
     needFio(context);
     const files = hosts.host();

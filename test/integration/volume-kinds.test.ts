@@ -1,5 +1,5 @@
-// Every kind of volume and every switch that changes the way of the data: from an NBD program through client and server to what the
-// volume stands on, and back.
+// Every type of volume, and every setting that changes the path of the data: from an NBD program through client and server to the volume's
+// storage, and back.
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { expect, it, type TestContext } from 'vitest';
@@ -66,7 +66,7 @@ it('a memory volume', async (context) => {
   await verifyWithFio(context, client, 'ram', 'osl:ram@0');
 });
 
-it('a null volume takes everything and gives zeros', async (context) => {
+it('a null volume accepts every write and reads as zeros', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   const { client } = await attachedPair(() => ({ nothing: { type: 'null', size: '1g' } }));
   const { code, stdout } = await qemuIo(client, 'nothing', 'write -P 1 0 1M', 'flush', 'read -P 0 0 1M', 'read -P 0 1023M 1M');
@@ -85,7 +85,7 @@ it('a block device', async (context) => {
   await verifyWithFio(context, client, 'disk', 'osl:disk@0');
 });
 
-it('blocksize = 4096: smaller I/O is refused to programs that ask for it, and whole blocks are kept', async (context) => {
+it('blocksize = 4096: smaller I/O is refused to programs that ask for the block size, and whole blocks are kept', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
   const { client } = await attachedPair((host) => ({ oracle: { path: host.file('oracle.img'), size: '32m', blocksize: '4096' } }));
   const { exports } = JSON.parse(await runWell('nbdinfo', ['--json', client.nbdUri('oracle')])) as { exports: Record<string, unknown>[] };
@@ -93,7 +93,7 @@ it('blocksize = 4096: smaller I/O is refused to programs that ask for it, and wh
   await verifyWithFio(context, client, 'oracle', 'osl:oracle@0');
 });
 
-it('a read-only volume is read, and a write is refused before it leaves the client', async (context) => {
+it('a read-only volume can be read, and a WRITE is refused before it leaves the client', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   needTool(context, 'nbdcopy', 'libnbd-bin');
   const { client, server } = await attachedPair((host) => {
@@ -129,7 +129,7 @@ it('two volumes of two universes keep their data apart', async (context) => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringMatching(/fail|error/i) as string });
 });
 
-it('device = none: it is held and attached, the word says that nothing shows it, and a program that wants its export is told why', async () => {
+it('device = none: the volume is held and attached, the output says that no device shows it, and its NBD export is refused with the reason', async () => {
   const { client } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '4m' } }), {
     defaults: { device: 'none' },
   });

@@ -1,5 +1,5 @@
-// SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: what comes, goes and grows while handles are open, what is refused
-// with whom it would hurt, races with OPEN, and a server that is killed in the middle. What rsiod makes of it is in volume-growth.test.ts.
+// SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: volumes that are added, removed and grown while handles are open,
+// what is refused with the affected client, races with OPEN, and a server killed in the middle. See volume-growth.test.ts for rsiod's side.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -85,7 +85,7 @@ async function statusAt(client: RawClient, handle: number, mib: number): Promise
 const oracle = (size = '1m'): Record<string, string> => ({ path: host.file('oracle.img'), size });
 const memory = (size = '1m'): Record<string, string> => ({ type: 'memory', size });
 
-describe('applied while sessions live', () => {
+describe('applied while sessions are alive', () => {
   it.each([
     ['file', oracle],
     ['memory', memory],
@@ -107,7 +107,7 @@ describe('applied while sessions live', () => {
     expect(statSync(host.file('oracle.img')).size).toBe(3 * MIB);
   });
 
-  it('volumes come and go, without a word to what is open beside them', async () => {
+  it('volumes are added and removed without any effect on open ones', async () => {
     await start({ oracle: oracle(), tvol1: memory() });
     const client = await login();
     const { handle } = await client.open('oracle');
@@ -123,7 +123,7 @@ describe('applied while sessions live', () => {
     await client.verify(handle, 8, 8);
   });
 
-  it('rights: a node that loses them does not see the volume any more, one that gains them does', async () => {
+  it('a node that loses its permission no longer sees the volume, and one that gains it does', async () => {
     await start({ oracle: { ...oracle(), clients: 'venus' } });
     const [big2, venus] = [await login(), await login('venus')];
     expect([(await volumesOf(big2)).length, (await volumesOf(venus)).length]).toEqual([0, 1]);
@@ -133,7 +133,7 @@ describe('applied while sessions live', () => {
     await big2.open('oracle');
   });
 
-  it('what could not be opened at the start is served when it can be, without a change of the file', async () => {
+  it('a volume that could not be opened at the start is served once it can be, without a change of the file', async () => {
     const folder = path.join(host.root, 'disk');
     const volumes = { oracle: { path: path.join(folder, 'oracle.img'), size: '1m' } };
     write(volumes);
@@ -148,7 +148,7 @@ describe('applied while sessions live', () => {
   });
 });
 
-it('trouble with what goes is told as trouble, not as a refusal: the new file holds', async () => {
+it('a failure while removing is reported as a failure, not as a refusal: the new file applies', async () => {
   const id = randomUUID();
   const tvol = { type: 'memory', size: '1m' };
   await start({ oracle: { ...tvol, id }, tvol });
@@ -165,7 +165,7 @@ it('trouble with what goes is told as trouble, not as a refusal: the new file ho
   expect(await reload({ tvol, spare: tvol })).not.toContain('trouble');
 });
 
-describe('refused whole', () => {
+describe('refused as a whole', () => {
   it.each<[string, () => Sections, RegExp]>([
     ['gone', () => ({}), /Section \[volume oracle\] is gone, but node big-2 at 127\S+ has held it since /],
     [
@@ -202,7 +202,7 @@ describe('refused whole', () => {
     expect((await list(venus)).interfaces).toHaveLength(2);
   });
 
-  it('a smaller size; a new volume that cannot be had: it names what is in the way, and no interface is opened', async () => {
+  it('a smaller size, or a new volume that cannot be opened: the error names the obstacle, and no interface is opened', async () => {
     await start({ oracle: oracle('2m') });
     const client = await login();
     const before = await list(client);
@@ -217,7 +217,7 @@ describe('refused whole', () => {
   });
 });
 
-it('OPEN and CLOSE race with a file that takes the volume away and gives it back: it goes only while nobody has it', async () => {
+it('OPEN and CLOSE race with a file that removes and restores the volume: it is removed only while no client has it', async () => {
   await start({ oracle: oracle() });
   const client = await login();
   let isOver = false;
@@ -257,7 +257,7 @@ it('OPEN and CLOSE race with a file that takes the volume away and gives it back
   if (gone === 0) expect(missing).toBe(0);
 });
 
-it('killed in the middle of reloads: the next start serves what the file says, under the ids it had', async () => {
+it('after a kill in the middle of a reload, the next start serves what the file says, under the same ids', async () => {
   const kept = { oracle: oracle(), tvol1: { path: host.file('tvol1.img'), size: '1m' } };
   await start(kept);
   const ids = async (): Promise<Record<string, string>> => {

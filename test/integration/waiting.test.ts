@@ -1,5 +1,5 @@
-// rsconfig --wait with real daemons: it returns when what it waits for has come, or says in time that it has not; Ctrl-C undoes nothing.
-// What it shows on a terminal, and every way in which it ends, is tested beside packages/rsconfig/src/cli/waiting.ts.
+// rsconfig --wait with real daemons: it returns when the awaited state is reached, or reports in time that it is not; Ctrl-C undoes
+// nothing. Its display on a terminal, and every way in which it ends, are tested beside packages/rsconfig/src/cli/waiting.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/hosts/configs.ts';
@@ -19,7 +19,7 @@ beforeEach(async () => {
   ({ server, client, network } = await startPair(hosts, volumes, { subnets: 1 }));
 });
 
-it('-a --wait and -m status --wait return when the server has come; nothing is drawn where no terminal is', async () => {
+it('-a --wait and -m status --wait return when the server is back, and draw nothing without a terminal', async () => {
   await server.stop('rssrv');
   const attaching = client.beside('rsconfig', ['-a', '--wait=50s', 'oracle']);
   const status = client.beside('rsconfig', ['-m', 'status', '--wait=50s']);
@@ -36,7 +36,7 @@ it('-a --wait and -m status --wait return when the server has come; nothing is d
   expect(await status.ended).toMatchObject({ code: 0, stderr: '' });
 });
 
-it('-d --wait returns when the last user is gone', async () => {
+it('-d --wait returns when the last user has ended', async () => {
   await client.rsconfigWell('-a');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
   expect((await client.rsconfig('-d', '--wait=1s', 'oracle')).stderr).toContain('[E_IN_USE]');
@@ -46,7 +46,7 @@ it('-d --wait returns when the last user is gone', async () => {
   expect(await detaching.ended).toMatchObject({ code: 0, stdout: 'osl:oracle@0 detached\n', stderr: '' });
 });
 
-it('Ctrl-C ends the waiting alone: what was attached on the way stays so', async () => {
+it('Ctrl-C ends only the waiting: what was attached meanwhile stays attached', async () => {
   const waiting = client.beside('rsconfig', ['-a', '--wait', 'oracle', 'nosuch']);
   await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'oracle is attached');
   waiting.kill('SIGINT');

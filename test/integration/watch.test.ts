@@ -1,5 +1,5 @@
-// rsconfig watch and -m test against real daemons: on a pipe, in a terminal, and when rsiod ends while it is watched.
-// Leaves pictures to the letter to the unit tests.
+// rsconfig watch and -m test against real daemons: on a pipe, in a terminal, and when rsiod ends during watch. Exact pictures are tested in
+// unit tests.
 
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -45,13 +45,13 @@ describe('watch', () => {
     });
   });
 
-  it('--json: a line for each second', async () => {
+  it('--json: one line per second', async () => {
     const text = await client.rsconfigWell('watch', '--count', '2', '--json');
     const samples = text.trimEnd().split('\n');
     expect(samples.map((line) => (JSON.parse(line) as { paths: unknown[] }).paths.length)).toEqual([2, 2]);
   });
 
-  it('in a terminal: redrawn in place, and Ctrl-C gives the screen back', async (context) => {
+  it('in a terminal: redrawn in place, and Ctrl-C restores the screen', async (context) => {
     needTool(context, 'script', 'bsdutils');
     const command = `TERM=xterm-256color exec ${launcher('rsconfig')} --root ${client.root} watch`;
     const watching = start('script', ['-qec', command, '/dev/null'], { timeoutMs: 60_000 });
@@ -64,7 +64,7 @@ describe('watch', () => {
     expect(stdout.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
   });
 
-  it('says when rsiod ends meanwhile, and how to go on', async () => {
+  it('reports that rsiod has ended meanwhile, and how to continue', async () => {
     const other = hosts.host();
     await startClient(other, network, { node: 'venus', client: 1 });
     const watching = other.beside('rsconfig', ['watch']);
@@ -106,7 +106,7 @@ describe('-m test', () => {
     expect(paths.map((path) => path.interface)).toEqual(['if1']);
   });
 
-  it('a path that nobody knows is wrong usage', async () => {
+  it('an unknown path is wrong usage', async () => {
     const { code, stderr } = await client.rsconfig('-m', 'test', 'if7');
     expect(code).toBe(2);
     expect(stderr).toMatch(/if7.* \[E_USAGE\]\n$/);

@@ -1,5 +1,5 @@
-// kill -9 of one client's server process under load: its client goes on by itself, and another client of the same server notices
-// nothing. Both run fio with verification on volumes of their own.
+// kill -9 of one client's server process under load: its client recovers by itself, and another client of the same server is not affected.
+// Both run fio with verification on volumes of their own.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -15,7 +15,7 @@ const KILLS = 3;
 
 const hosts = useHosts();
 
-it('a killed server process costs its client a pause, and the other client nothing', async (context) => {
+it('a killed server process costs its client a pause, and does not affect the other client', async (context) => {
   needFio(context);
   const [server, hit, spared, network] = [hosts.host(), hosts.host(), hosts.host(), await hosts.network(2)];
   const volumes = {
@@ -65,7 +65,7 @@ it('a killed server process costs its client a pause, and the other client nothi
   });
 });
 
-it('all paths reset and the server process killed at once, three times: the client goes on each time', async (context) => {
+it('all paths reset and the server process killed at once, three times: the client recovers each time', async (context) => {
   needFio(context);
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const cutter = await pathCutter(hosts, network);

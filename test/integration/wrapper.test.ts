@@ -1,5 +1,5 @@
-// Volumes that show faults, with real processes: rssrv takes their keys with --test alone, each fault is met by who uses the volume, and
-// the crash of a machine loses what was not synced and nothing else. The faults one by one are in interference.test.ts.
+// Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume meet each fault, and a machine
+// crash loses unsynced writes and nothing else. Single faults are in interference.test.ts.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -64,7 +64,7 @@ async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
   return client;
 }
 
-it('without --test such a key is an error of the file, at the start, in a check, and when the file is read anew', async () => {
+it('without --test such a key is an error of the file, at the start, in --check and at a reload', async () => {
   configure({ 'test-delay': 'write 1ms' });
   const wrong =
     /^rssrv: .*\/rssrvcfg:\d+: Volume "oracle" has test-delay, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is \[E_CONFIG\]\n$/;
@@ -82,14 +82,14 @@ it('without --test such a key is an error of the file, at the start, in a check,
   await waitFor(() => server.log('rssrv').includes('has test-delay, which makes faults'), 5_000, 'The file is refused');
 });
 
-it('with --test it says which volumes show faults', async () => {
+it('with --test the log names the volumes with faults', async () => {
   configure({ 'test-throttle': '1m' });
   const { stderr } = await server.start('rssrv', ['--test']);
   expect(stderr).toBe('rssrv: Warning: Volumes that show faults, as their test-... keys say: oracle\n');
   expect(server.log('rssrv')).toContain('Volumes that show faults, as their test-... keys say: oracle');
 });
 
-it('an error of the storage comes while its file is there, and where it is said to', async () => {
+it('a storage error occurs while its file exists, and in its range', async () => {
   const broken = server.file('broken');
   await serve({ 'test-error': `write 128-255 ENOSPC, read EIO while ${broken}` });
   const { nbd } = await attached();
@@ -102,7 +102,7 @@ it('an error of the storage comes while its file is there, and where it is said 
   expect(server.log('rssrv')).toMatch(/Volume oracle: write of .*oracle\.img failed \(ENOSPC\)/);
 });
 
-it('a volume that stands still keeps its requests, and goes on with them', async () => {
+it('a volume that hangs keeps its requests and completes them later', async () => {
   const pause = server.file('pause');
   await serve({ 'test-pause': pause });
   const saidMs = SLOW_STORAGE_MS + 2 * SLOW_STORAGE_LOOK_MS;
@@ -137,7 +137,7 @@ it('a volume that stands still keeps its requests, and goes on with them', async
   expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
 });
 
-it('all of rssrv killed under fio, the storage being forgetful: a crash of processes loses nothing', async (context) => {
+it('a kill of all of rssrv under fio, with forgetful storage, loses nothing', async (context) => {
   needFio(context);
   await serve({ 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' });
   const { client } = await attached();
@@ -153,7 +153,7 @@ it('all of rssrv killed under fio, the storage being forgetful: a crash of proce
   report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
 });
 
-it('the crash of the machine keeps what was flushed, and of the rest what the seed leaves; the storage has another life', async () => {
+it('a machine crash keeps flushed writes and what the seed leaves of the others, and starts a new incarnation', async () => {
   await serve({ 'test-lose-unsynced': 'yes' });
   const lives = new Set<string>();
   const survivals: number[] = [];
@@ -199,7 +199,7 @@ it('the crash of the machine keeps what was flushed, and of the rest what the se
   report('machine crashes', { survivals: survivals.join(' ') });
 });
 
-it('a take-over from a process that was killed syncs what it had not: a crash of the machine afterwards loses none of it', async () => {
+it('a take-over from a killed process syncs its unsynced writes: a later machine crash loses none of them', async () => {
   // What the loser has still to bring back is his own.
   await serve({ 'test-lose-unsynced': 'yes', 'take-over-force': 'yes' });
   const loser = await rawClient(1);
@@ -216,7 +216,7 @@ it('a take-over from a process that was killed syncs what it had not: a crash of
   expect(readFileSync(image()).subarray(0, body.length).equals(body)).toBe(true);
 });
 
-it('what was not synced is not forgotten with the key that made it so', async () => {
+it('unsynced writes survive the removal of the key that delayed them', async () => {
   await serve({ 'test-lose-unsynced': 'yes' });
   const client = await rawClient(1);
   const { handle } = await client.open('oracle');

@@ -1,5 +1,5 @@
-// A real file system as a volume: an ext4 image of this project's docs goes through server, protocol and client to programs that know
-// nothing of any of it, and comes out byte for byte; what is changed through the client is there on the server, and sound.
+// A real file system as a volume: an ext4 image of this project's docs passes through server, protocol and client to independent programs
+// and comes out byte for byte. Changes made through the client arrive on the server, and the file system stays sound.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 
 const hosts = useHosts();
 
-it('an ext4 image is served, copied out equal, and sound after it was written through the client', async (context) => {
+it('an ext4 image is copied out unchanged, and sound after it was written through the client', async (context) => {
   needTool(context, 'mke2fs', 'e2fsprogs');
   needTool(context, 'nbdcopy', 'libnbd-bin');
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];

@@ -1,5 +1,5 @@
-// The NBD frontend alone, over a volume in memory, against NBD clients that nobody here wrote. The oracles: what those programs say, and the
-// volume's own content and record of what it was asked. Leaves volumes behind real servers to nbd-programs.test.ts.
+// The NBD frontend alone, over a volume in memory, against independent NBD clients. The oracles are what those programs report, and the
+// volume's own content and record of requests. Volumes of real servers are in nbd-programs.test.ts.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ it('nbdinfo lists the exports', async (context) => {
   expect(list).toContain('description: Volume oracle of namespace osl, universe 0');
 });
 
-it('nbdinfo shows size, block sizes and abilities under every name', async (context) => {
+it('nbdinfo shows size, block sizes and features under every name', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
   for (const name of ['osl/archive@1', 'osl/archive', 'archive']) {
     const info = JSON.parse(await tool('nbdinfo', '--json', uri(name))) as { exports: Record<string, unknown>[] };
@@ -74,7 +74,7 @@ it('nbdinfo shows size, block sizes and abilities under every name', async (cont
   }
 });
 
-it('nbdinfo is refused an unknown export with what is attached', async (context) => {
+it('nbdinfo gets a refusal of an unknown export that lists the attached ones', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
   const { code, stderr } = await run('nbdinfo', [uri('nothing')], { env: { LIBNBD_DEBUG: '1' } });
   expect(code).toBe(1);
@@ -97,7 +97,7 @@ it('nbdinfo maps allocation', async (context) => {
   expect(map.map(({ offset, length, type }) => [offset, length, type])).toEqual([[0, MIB, 3], [MIB, MIB, 0], [2 * MIB, 14 * MIB, 3]]); // biome-ignore format: table
 });
 
-it('nbdcopy copies there and back over several connections', async (context) => {
+it('nbdcopy copies in both directions over several connections', async (context) => {
   needTool(context, 'nbdcopy', 'libnbd-bin');
   const image = Buffer.alloc(16 * MIB);
   for (let at = 0; at < image.length; at += 4096) if (at % 12288 !== 0) image.writeUInt32BE(at * 7 + 1, at);
@@ -116,7 +116,7 @@ it('qemu-img converts to the volume and finds it equal', async (context) => {
   expect(JSON.parse(await tool('qemu-img', 'info', '--output=json', uri('osl/oracle')))).toMatchObject({ 'virtual-size': 16 * MIB });
 });
 
-it('qemu-io writes, zeroes, discards, forces and flushes', async (context) => {
+it('qemu-io writes, zeroes, discards, writes with FUA and flushes', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   const script = [
     'write -P 7 0 1M',

@@ -1,5 +1,5 @@
-// Programs nobody here wrote, on the NBD socket of real daemons, while one of two paths is reset every second: no I/O error, and every
-// byte as it was written. What NBD itself allows is tested beside the door; here the whole way to the server's file is.
+// Independent programs on the NBD socket of real daemons while one of two paths is reset every second: no I/O error, and every byte as
+// written. NBD itself is tested beside the frontend; here the whole way to the server's file is.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -73,7 +73,7 @@ it('nbdinfo lists the export and maps data and holes', async (context) => {
   await reportGap('nbdinfo', { ...counted });
 });
 
-it('nbdcopy in and out loses nothing', async (context) => {
+it('nbdcopy loses nothing in either direction', async (context) => {
   needTool(context, 'nbdcopy', 'libnbd-bin');
   const counted = await whileCutting(cutter, 2, async (round) => {
     const image = patchyImage();
@@ -102,7 +102,7 @@ it('qemu-img converts to the volume, finds it equal, and converts it back', asyn
   await reportGap('qemu-img', { ...counted });
 });
 
-it('qemu-io writes patterns, discards, zeroes, forces and flushes', async (context) => {
+it('qemu-io writes patterns, discards, zeroes, writes with FUA and flushes', async (context) => {
   needTool(context, 'qemu-io', 'qemu-utils');
   const counted = await whileCutting(cutter, 2, async (round) => {
     const pattern = (round % 250) + 1;
@@ -141,7 +141,7 @@ async function fioWhileCutting(host: Host, from: PathCutter, cutsMin: number): P
   return { ...counted, ...(await verifiedAndEnded(host, VOLUME, fio)) };
 }
 
-it('fio verifies every block while the paths are reset by turns', async (context) => {
+it('fio verifies every block while the paths are reset in turn', async (context) => {
   needFio(context);
   const outcome = await fioWhileCutting(client, cutter, 5);
   expect(outcome.verifyReads).toBeGreaterThan(500);

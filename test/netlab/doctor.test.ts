@@ -1,5 +1,5 @@
-// What doctor finds only where cards are real: packets that are too large for the way, a cable that is out. Its commands are run as they
-// stand. Two cards in one subnet are one-cable.test.ts.
+// What doctor finds only with real cards: packets that are too large for the link, a cable that is out. Its commands are run as printed.
+// Two cards in one subnet are in one-cable.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -37,11 +37,11 @@ async function faults(client: Machine): Promise<Finding[]> {
   return findings.filter(({ check, severity }) => severity !== 'ok' && !['limits', 'doors', 'rsiod'].includes(check));
 }
 
-it('finds nothing where all is well', async () => {
+it('finds no fault on a healthy machine', async () => {
   expect(await faults(scene.client)).toEqual([]);
 });
 
-it('packets of the size that a card is set to do not get through: its command mends it', async () => {
+it("packets as large as a card's MTU do not get through: doctor's command repairs it", async () => {
   const { client } = scene;
   await client.ip('link', 'set', 'dev', 'eth1', 'mtu', '9000');
   const [fault, ...others] = await faults(client);
@@ -56,14 +56,14 @@ it('packets of the size that a card is set to do not get through: its command me
   expect(await faults(client)).toEqual([]);
 });
 
-it('a cable that is out is one finding, which names the card', async () => {
+it('a cable that is out gives one finding, which names the card', async () => {
   const { client } = scene;
   await client.cable('eth1', 'out');
   const what = 'eth1, which has 192.168.46.20, has no carrier';
   expect(await faults(client)).toMatchObject([{ severity: 'error', object: 'interface if1', what }]);
 });
 
-it('a server that drops what comes, and an address that nobody on the link has, are two faults with two remedies', async () => {
+it('a server that drops packets and an address that no host has are two faults with two remedies', async () => {
   const { client, server } = scene;
   await server.ip('route', 'add', 'blackhole', '192.168.46.20/32');
   const object = 'path if1 -> 192.168.46.10/5000';
@@ -75,7 +75,7 @@ it('a server that drops what comes, and an address that nobody on the link has, 
   expect(await faults(client)).toMatchObject([{ severity: 'error', object, what }]);
 });
 
-it('a card that is down keeps its address: doctor names the card and its command mends it', async () => {
+it('a card that is down keeps its address: doctor names the card, and its command repairs it', async () => {
   const { client } = scene;
   await client.ip('link', 'set', 'dev', 'eth1', 'down');
   const [fault, ...others] = await faults(client);
@@ -86,7 +86,7 @@ it('a card that is down keeps its address: doctor names the card and its command
   expect(await faults(client)).toEqual([]);
 });
 
-it("a smaller MTU at the server's card, of which no discovery datagram tells: what TCP has agreed on does", async () => {
+it("a smaller MTU at the server's card, which no discovery datagram reveals, is found by what TCP negotiated", async () => {
   const { client, server } = scene;
   await client.host.stop('rsiod');
   await server.ip('link', 'set', 'dev', 'eth1', 'mtu', '1300');
@@ -96,7 +96,7 @@ it("a smaller MTU at the server's card, of which no discovery datagram tells: wh
   expect(await faults(client)).toMatchObject([{ severity: 'warning', object: 'path if1 -> 192.168.46.10/5000', what }]);
 });
 
-it('a port that a firewall rejects on one of two interfaces is not taken for a server that does not run', async (context) => {
+it('a port that a firewall rejects on one of two interfaces is not mistaken for a server that does not run', async (context) => {
   needTool(context, 'nft', 'nftables');
   const { client, server } = scene;
   await server.shell('nft add table inet t; nft "add chain inet t c { type filter hook input priority 0; }"');

@@ -1,5 +1,5 @@
-// From nothing to a working client, where cards are real: a server with three interfaces, of which this client has cables to two. Exploring
-// finds all three, joining uses two and says why not the third, and rsiod runs on the file that was written.
+// From nothing to a working client, with real cards: a server with three interfaces, two of which this client can reach by cable. Exploring
+// finds all three, joining uses two and gives the reason against the third, and rsiod runs on the written file.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -25,7 +25,7 @@ async function serverWithThree(): Promise<TwoMachines> {
   return scene;
 }
 
-it('explore asks by broadcast, and finds all three interfaces of the server', async (context) => {
+it('explore asks by broadcast and finds all three interfaces of the server', async (context) => {
   await netlab.need(context);
   const { client } = await serverWithThree();
   const table = await client.host.rsconfigWell('explore');
@@ -34,7 +34,7 @@ it('explore asks by broadcast, and finds all three interfaces of the server', as
   expect(table).toMatch(/^osl +200 +big-9 +1 +if3 +192\.168\.47\.10 +5000 .* - +-$/m);
 });
 
-it('join uses two of three server interfaces, says why not the third, and the client works', async (context) => {
+it('join uses two of three server interfaces, gives the reason against the third, and the client works', async (context) => {
   await netlab.need(context);
   const { client } = await serverWithThree();
   const keyFile = client.host.file('key');

@@ -1,5 +1,5 @@
-// Every fault of the netlab once, on one of four links, under a load that compares what it reads: no I/O error, I/O goes on while the
-// fault lasts, the path carries again when it is over, and at the end the counters of load, daemon and cards agree. Times are `pnpm lab`'s.
+// Every fault of the netlab once, on one of four links, under a load that compares what it reads: no I/O error, I/O continues during the
+// fault, the path carries again afterwards, and at the end the counters of load, daemon and cards agree. `npm run lab` measures times.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
@@ -121,7 +121,7 @@ async function live(all: Scene, fault: LinkFault, link: Link): Promise<void> {
 
 for (const [index, fault] of LINK_FAULTS.entries()) {
   it(
-    `${fault.name}: I/O goes on, and the link is used again afterwards`,
+    `${fault.name}: I/O continues, and the link is used again afterwards`,
     async (context) => {
       const all = await opened(context);
       const link = all.links[index % LINKS];
@@ -136,7 +136,7 @@ for (const [index, fault] of LINK_FAULTS.entries()) {
 }
 
 it(
-  'after all of them load, daemon and cards have counted the same',
+  'after all faults, the counters of load, daemon and cards agree',
   async (context) => {
     const all = await opened(context);
     const { client, load, links, before, total } = all;

@@ -1,5 +1,5 @@
-// Two cards of a client in one subnet, as Linux routes by default: everything leaves by the first, and two paths hang on one cable. Doctor
-// sees it by the byte counters, and the commands it prints, run as they stand, make each path keep to its card.
+// Two cards of a client in one subnet, with Linux's default routing: everything leaves by the first card, and two paths depend on one
+// cable. Doctor detects it by the byte counters. Its commands, run as printed, bind each path to its card.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

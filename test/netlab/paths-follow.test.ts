@@ -1,5 +1,5 @@
-// Interfaces come and go on both sides under I/O, and paths follow without anybody touching the client: a server interface that its file
-// gains or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a netlab.
+// Interfaces come and go on both sides under I/O, and paths follow without any change at the client: a server interface that its file gains
+// or loses (SIGHUP), a client's card that loses cable, link or address and gets it back. With real cards, in a netlab.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { beforeEach, expect, it } from 'vitest';
@@ -64,7 +64,7 @@ async function carries(client: Machine, device: string, io: SteadyIo): Promise<v
   await waitFor(isUsed, FOLLOW_MS, `I/O goes through ${device} both ways`);
 }
 
-it('a server interface that its file gains becomes a path, and one that it loses is let go', async () => {
+it('a server interface added to its file becomes a path, and a removed one is retired', async () => {
   const { server, client, network } = scene;
   const io = await startWithTwo(scene);
   const pid = client.host.pid('rsiod');
@@ -82,7 +82,7 @@ it('a server interface that its file gains becomes a path, and one that it loses
   expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);
 });
 
-it("a client's card that loses its cable, its link or its address is a path again when it has it back", async () => {
+it("a client's card that loses its cable, its link or its address becomes a path again when it has it back", async () => {
   const { client } = scene;
   const io = await startWithTwo(scene);
   await client.cable('eth1', 'out');
@@ -106,7 +106,7 @@ it("a client's card that loses its cable, its link or its address is a path agai
   await io.end();
 });
 
-it('a card that gets its address only after the daemon was started becomes a path', async () => {
+it('a card that gets its address only after the start of the daemon becomes a path', async () => {
   const { client } = scene;
   await client.ip('address', 'del', '192.168.46.20/24', 'dev', 'eth1');
   const { server, network } = scene;
@@ -119,7 +119,7 @@ it('a card that gets its address only after the daemon was started becomes a pat
   await client.host.pathsUp(2, FOLLOW_MS);
 });
 
-it('a server starts with the addresses that are there, says what is missing, and takes it when it comes', async () => {
+it('a server starts with the addresses that exist, reports the missing one, and uses it once it exists', async () => {
   const { server, client, network } = scene;
   await server.ip('address', 'del', '192.168.46.10/24', 'dev', 'eth1');
   await serve(server, named(network, 0, 1));

@@ -1,5 +1,5 @@
-// Joining a server behind a router, where no broadcast comes: by its address, from the one card of several that leads there.
-// Leaves servers on the client's own subnets to join.test.ts.
+// Joining a server behind a router, which no broadcast reaches: by its address, from the one card of several that leads there. Servers in
+// the client's own subnets are in join.test.ts.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

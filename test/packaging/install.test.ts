@@ -1,5 +1,5 @@
-// packaging/install.sh puts programs, manual, units, log rotation and completion in place, and takes them away again. Everything goes
-// below a temporary folder.
+// packaging/install.sh installs programs, manual, units, log rotation and completion, and removes them again. Everything goes below a
+// temporary folder.
 
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it('install.sh puts everything in place, and takes it away again', async (context) => {
+it('install.sh installs everything and removes it again', async (context) => {
   needTool(context, 'bash', 'bash');
   const env = { DESTDIR: folder };
   const script = path.join(PROJECT, 'packaging/install.sh');

@@ -1,5 +1,5 @@
-// What packaging/ brings onto a machine: it names programs, options, files and pages that there are, and systemd and logrotate
-// understand it. Nothing outside of a temporary folder is touched.
+// The files in packaging/ name only programs, options, files and pages that exist, and systemd and logrotate accept them. Nothing outside
+// of a temporary folder is touched.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ function values(unit: string, key: string): string[] {
   return [...packaged(unit).matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 }
 
-it.each(DAEMONS)('%s.service starts the program, and knows its files and pages', async (program) => {
+it.each(DAEMONS)('%s.service starts the program, and names existing files and pages', async (program) => {
   const unit = `${program}.service`;
   const { pidFile, configFile } = daemonPaths('/', program);
   expect(values(unit, 'PIDFile')).toEqual([pidFile]);
@@ -46,7 +46,7 @@ it.each(DAEMONS)('%s.service starts the program, and knows its files and pages',
   expect(pages.filter((page) => !existsSync(path.join(PROJECT, 'docs/man', `${page}.md`)))).toEqual([]);
 });
 
-it('systemd cuts off nothing that is mounted on a volume: restart and stop are refused, lack of memory ends one process', () => {
+it('systemd never cuts off a mounted volume: it refuses restart and stop, and lack of memory ends one process only', () => {
   // A restart of systemd is a stop with whatever ExecStop does, and no exit code of that keeps it from killing the rest.
   expect(values('rsiod.service', 'RefuseManualStop')).toEqual(['yes']);
   for (const program of DAEMONS) expect(values(`${program}.service`, 'OOMPolicy')).toEqual(['continue']);
@@ -64,7 +64,7 @@ it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   expect({ code, about }).toEqual({ code: 0, about: [] });
 });
 
-it('logrotate rotates the logs that the daemons write, and tells the daemons', () => {
+it('logrotate rotates the logs that the daemons write, and signals the daemons', () => {
   const text = packaged('rsio.logrotate');
   const [, files = ''] = /^(\/.*) \{$/m.exec(text) ?? [];
   expect(files.split(' ')).toEqual(DAEMONS.map((program) => daemonPaths('/', program).logFile));
@@ -73,7 +73,7 @@ it('logrotate rotates the logs that the daemons write, and tells the daemons', (
   for (const program of DAEMONS) expect(daemonPaths('/', program).pidFile).toBe(`/run/rsio/${program}/pid`);
 });
 
-it('logrotate understands its file', async (context) => {
+it('logrotate accepts its file', async (context) => {
   needTool(context, 'logrotate', 'logrotate');
   const file = path.join(folder, 'rsio');
   writeFileSync(file, packaged('rsio.logrotate'), { mode: 0o644 });
@@ -81,7 +81,7 @@ it('logrotate understands its file', async (context) => {
   expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
 });
 
-it('the script that rotation runs signals only a process that is the daemon', async (context) => {
+it('the rotation script signals only a process that is the daemon', async (context) => {
   needTool(context, 'bash', 'bash');
   const [, script = ''] = /postrotate\n([^]*?) +endscript/.exec(packaged('rsio.logrotate')) ?? [];
   const runDir = path.join(folder, 'run');

@@ -1,5 +1,5 @@
-// How the curses tool behaves where things are not as they should be: a file that changes underneath, terminals that are too small or none,
-// signals and errors, no rsiod. Each time a clear sentence, nothing lost, and the terminal as it was before.
+// How the curses tool behaves in adverse conditions: a file that changes meanwhile, terminals that are too small or missing, signals and
+// errors, no rsiod. In each case there is a clear sentence, nothing is lost, and the terminal is restored.
 
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -84,7 +84,7 @@ it('a file that another program changed is shown line by line before anything is
   await terminal.ended(0);
 });
 
-it('leaving with changes asks, and loses them only when it is told to', async () => {
+it('leaving with unsaved changes asks first, and discards them only on request', async () => {
   const terminal = await started();
   await change(terminal);
   await terminal.press('F10');
@@ -99,7 +99,7 @@ it('leaving with changes asks, and loses them only when it is told to', async ()
   expect(file()).toBe(FILE);
 });
 
-it('the screen follows the size of the terminal, and says so below 80x24', async () => {
+it('the screen follows the size of the terminal, and says if it is below 80x24', async () => {
   const terminal = await started({ columns: 120, rows: 40 });
   await terminal.resize(80, 24);
   await terminal.sees(/^└─{78}┘$/m);
@@ -115,7 +115,7 @@ it('the screen follows the size of the terminal, and says so below 80x24', async
   await terminal.ended(0);
 });
 
-it('F1 tells about a field what the manual says of its key, and about a screen how to use it', async () => {
+it("F1 on a field shows the manual's text of its key, and on a screen how to use it", async () => {
   const terminal = await started();
   await terminal.press('F1');
   await terminal.sees('To set up a client');
@@ -129,14 +129,14 @@ it('F1 tells about a field what the manual says of its key, and about a screen h
   await expectScreen(terminal, 'help-field', mask);
 });
 
-it('plain ASCII where the locale has no line characters, or when asked for', async () => {
+it('plain ASCII if the locale has no line characters, or on request', async () => {
   const terminal = await started({ env: { LC_ALL: 'C' } });
   await expectScreen(terminal, 'menu-ascii', mask);
   await terminal.press('F10');
   await terminal.ended(0);
 });
 
-it('status without rsiod says how to start it; with it paths, and a volume comes and goes', async () => {
+it('status without rsiod says how to start it; with rsiod it shows paths and volumes that come and go', async () => {
   const [server, network] = [hosts.host(), await hosts.network(1)];
   const terminal = await started();
   await terminal.press('Down', 'Down', 'Down', 'Down', 'Enter');
@@ -178,32 +178,32 @@ it('a paste fills one field, the cursor moves in it, wide characters take two co
   await cursorAt(begin + 2);
 });
 
-it('SIGTERM gives the terminal back and says that changes are lost', async () => {
+it('SIGTERM restores the terminal and reports that changes are lost', async () => {
   const terminal = await started();
   await change(terminal);
   await terminal.signal('SIGTERM');
   expect(await terminal.ended(1)).toContain('crsio: Ended by SIGTERM: changes were not saved');
 });
 
-it('an error of the tool itself gives the terminal back and is told', async () => {
+it('an internal error restores the terminal and is reported', async () => {
   const planted = 'data:text/javascript,process.on(%22SIGUSR2%22,()=>{throw%20new%20Error(%22planted%22)})';
   const terminal = await started({ env: { NODE_OPTIONS: `--import=${planted}` } });
   await terminal.signal('SIGUSR2');
   expect(await terminal.ended(1)).toContain('crsio failed: planted');
 });
 
-it('a terminal that shows no screens is refused in words', async () => {
+it('a terminal without screen control is refused with a message', async () => {
   const terminal = await TmuxTerminal.start(host, { env: { TERM: 'dumb' } });
   const end = await terminal.ended(1);
   expect(end.replaceAll('\n', '')).toContain('crsio: A terminal of type dumb cannot show screens: set TERM to');
 });
 
-it('without a terminal it ends in words', async () => {
+it('without a terminal it ends with a message', async () => {
   const sentence = /^crsio: Standard input is not a terminal: run crsio in a terminal, or edit .* \[E_TERMINAL\]\n$/;
   expect(await host.run('crsio')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(sentence) as string });
 });
 
-it('a file that one may not read, or not write, is told at once, and what could not be saved is not edited', async (context) => {
+it('a file that may not be read or written is reported at once, and is not edited if it could not be saved', async (context) => {
   const isRoot = process.getuid?.() === 0;
   context.skip(!isRoot, 'needs root, to be somebody else');
   needTool(context, 'setpriv', 'util-linux');
@@ -230,7 +230,7 @@ it('a file that one may not read, or not write, is told at once, and what could 
   expect(file()).toBe(FILE);
 });
 
-it('a wrong file is told line by line, and not edited', async () => {
+it('an invalid file is reported line by line and not edited', async () => {
   host.writeConfig('rsiod', FILE.replace('192.0.2.20', '192.0.2').replace('= 200', '= many'));
   const terminal = await TmuxTerminal.start(host);
   const end = (await terminal.ended(1)).replaceAll('\n', '');

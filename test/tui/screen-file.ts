@@ -1,6 +1,6 @@
-// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files anew instead. The only place where what
-// differs from run to run is masked: roots, addresses and measured numbers. Columns stay where they were.
-// Invariants: nothing else of a screen is left out of the comparison; what is still being drawn or measured is waited for, not compared.
+// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. This is the only place that masks
+// what differs from run to run: roots, addresses and measured numbers. Columns keep their positions. Invariants: everything else of a
+// screen is compared; a screen that is still being drawn or measured is awaited.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

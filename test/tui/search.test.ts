@@ -1,5 +1,5 @@
-// The search for servers beside a running rsiod: a server that answers no exploration, an interface that cannot be used, a wrong key; then the
-// save that rsiod takes over, and the test of its paths. A real rssrv and a real rsiod stand behind it.
+// The search for servers beside a running rsiod: a server that does not answer discovery, an interface that cannot be used, a wrong key.
+// Then the save that rsiod adopts, and the test of its paths. A real rssrv and a real rsiod run behind it.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -47,7 +47,7 @@ async function search(key: string): Promise<TmuxTerminal> {
   return terminal;
 }
 
-it('a silent server is asked by TCP, one interface is left out with its reason, rsiod takes the new path over and measures it', async () => {
+it('a silent server is queried over TCP, one interface is rejected with its reason, and rsiod adopts the new path and measures it', async () => {
   const terminal = await search(keyOf('big-2'));
   await terminal.sees('Servers of osl: 1 new');
   await terminal.sees(new RegExp(`${far[0]} +already there as big-9-1`));
@@ -68,7 +68,7 @@ it('a silent server is asked by TCP, one interface is left out with its reason, 
   await terminal.sees(/(?:round trip \d+\.\d\d ms, in \d+ MB\/s, out \d+ MB\/s[^]*){2}/);
 });
 
-it('a key that the server does not know is told, and nothing is added', async () => {
+it('a key that the server does not know is reported, and nothing is added', async () => {
   const terminal = await search('0xanother-key-than-the-servers');
   await terminal.sees('Servers of osl: 0 new');
   const screen = await terminal.sees(new RegExp(`! ${far[0]}: [^]*key`));

@@ -1,6 +1,6 @@
-// A terminal of a given size in which a program of a host runs, held by a tmux server of its own: keys go in, the screen comes out as text.
-// Waits for what the screen says, never for time. The server carries the host's mark, so that it ends with the host whatever happens.
-// What the program left behind (exit code, terminal settings) is printed in the same terminal when it has ended.
+// A terminal of a given size that runs a program of a host in a tmux server of its own: keys go in, the screen comes out as text. It waits
+// for texts on the screen, never for time. The tmux server carries the host's mark, so that it always ends with the host. When the program
+// has ended, the same terminal prints what it left behind (exit code, terminal settings).
 
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';

@@ -1,5 +1,5 @@
-// The walk of the original hands-on lab, in a terminal of 80x24, with the keyboard only, starting without a configuration file: a real rssrv
-// is found, the file is byte for byte what the manual shows, and rsiod runs on it with two paths.
+// The walk of the original hands-on lab in a terminal of 80x24, with the keyboard only, starting without a configuration file: a real rssrv
+// is found, the file is byte for byte the one in the manual, and rsiod runs on it with two paths.
 
 import { readFileSync, statSync } from 'node:fs';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
