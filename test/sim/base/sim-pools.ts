@@ -4,7 +4,7 @@
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 
-type Output = Parameters<OutputPool['give']>[0];
+type Output = Parameters<OutputPool['giveBack']>[0];
 
 const MIB = 1024 * 1024;
 const SPOILED_MAX_BYTES = 2048;
@@ -24,10 +24,10 @@ export class SimBufferPool extends BufferPool {
     return buffer;
   }
 
-  override give(buffer: Buffer): void {
+  override giveBack(buffer: Buffer): void {
     if (!this.lent.delete(buffer)) throw new Error('A buffer was given back that is not lent');
     buffer.fill(0xb1, 0, Math.min(buffer.length, SPOILED_MAX_BYTES));
-    bodies.give(buffer);
+    bodies.giveBack(buffer);
   }
 }
 
@@ -40,15 +40,15 @@ export class SimOutputPool extends OutputPool {
     return output;
   }
 
-  override give(output: Output): void {
+  override giveBack(output: Output): void {
     if (!this.lent.delete(output)) throw new Error('An output buffer was given back that is not lent');
     output.bytes.fill(0xb2, 0, SPOILED_MAX_BYTES);
-    outputs.give(output);
+    outputs.giveBack(output);
   }
 
   /** The process is dead, and nothing of it is under way any more: its memory is free. */
   reclaim(): void {
-    for (const { bytes } of this.lent) outputs.give({ bytes, sendsUnderWay: 0 });
+    for (const { bytes } of this.lent) outputs.giveBack({ bytes, sendsUnderWay: 0 });
     this.lent.clear();
   }
 }

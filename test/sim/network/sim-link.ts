@@ -205,7 +205,7 @@ class Stream {
     }
     end.peerSent(bytes, at, lengthBytes);
     bytes.fill(SPOILED, at, at + lengthBytes);
-    if (at + lengthBytes === endAt) underWay.give(bytes);
+    if (at + lengthBytes === endAt) underWay.giveBack(bytes);
   }
 
   private cut(lengthBytes: number): number {
@@ -214,7 +214,7 @@ class Stream {
   }
 
   private forget(): void {
-    for (const { bytes } of this.arrivals.splice(0)) if (bytes !== null) underWay.give(bytes);
+    for (const { bytes } of this.arrivals.splice(0)) if (bytes !== null) underWay.giveBack(bytes);
   }
 }
 

@@ -17,7 +17,7 @@ test('a buffer is as long as asked for, at most twice that past 4 KiB, also when
       const buffer = pool.take(lengthBytes);
       expect(buffer.length).toBeGreaterThanOrEqual(lengthBytes);
       expect(buffer.length).toBeLessThan(Math.max(4097, 2 * lengthBytes));
-      pool.give(buffer);
+      pool.giveBack(buffer);
     }),
   );
 });
@@ -25,7 +25,7 @@ test('a buffer is as long as asked for, at most twice that past 4 KiB, also when
 test('what was given is taken again; nobody has one that another has', () => {
   const pool = new BufferPool(BODY_MAX_BYTES);
   const first = pool.take(5000);
-  pool.give(first);
+  pool.giveBack(first);
   const again = pool.take(8000);
   expect(again === first).toBe(true);
   expect(pool.take(8000) === again).toBe(false);
@@ -34,7 +34,7 @@ test('what was given is taken again; nobody has one that another has', () => {
 test('what is kept has a bound', () => {
   const pool = new BufferPool(8192);
   const lent = [1, 2, 3].map(() => pool.take(4096));
-  for (const buffer of lent) pool.give(buffer);
+  for (const buffer of lent) pool.giveBack(buffer);
   const again = [1, 2, 3].map(() => pool.take(4096));
   expect(again.filter((buffer) => lent.includes(buffer)).length).toBe(2);
 });
@@ -42,6 +42,6 @@ test('what is kept has a bound', () => {
 test('larger than the largest class is not kept', () => {
   const pool = new BufferPool(64 * BODY_MAX_BYTES);
   const large = pool.take(BODY_MAX_BYTES + 1);
-  pool.give(large);
+  pool.giveBack(large);
   expect(pool.take(BODY_MAX_BYTES + 1) === large).toBe(false);
 });

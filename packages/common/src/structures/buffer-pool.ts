@@ -28,7 +28,7 @@ export class BufferPool {
     return buffer;
   }
 
-  give(buffer: Buffer): void {
+  giveBack(buffer: Buffer): void {
     const list = this.free[classOf(buffer.length)];
     if (list === undefined || this.keptBytes + buffer.length > this.keepBytes) return;
     this.keptBytes += buffer.length;

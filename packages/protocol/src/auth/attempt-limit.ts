@@ -1,9 +1,10 @@
-// How often a proof may be wrong before the next one of its kind has to wait: counted by node name and address, never by address alone, so
-// that nobody's failures keep another node out. What becomes of who must wait is left to the listener. Invariants: memory is bounded;
-// forgetting never lets anybody guess more often, since a name that comes new to a full table stands for the least of those in it.
+// How often a proof may be wrong before the next one must wait. Failures are counted by node name and address, never by address alone, so
+// that the failures of one node never block another. The listener decides what happens to a connection that must wait. Invariants: memory is
+// bounded; forgetting never allows more guesses, because a new name in a full table inherits the debt of the entry that owes least.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
+import { type BucketSize, TokenBucket } from '@rsio/common/structures/token-bucket';
 import {
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,
@@ -12,19 +13,13 @@ import {
   FAILED_PROOF_OF_NODE_EACH_MS,
 } from './limits.ts';
 
-/** So many failures at once, and then one for each such time. */
-export interface Allowance {
-  readonly atOnce: number;
-  readonly eachMs: number;
-}
-
 export class AttemptLimit {
   private readonly clock: Clock;
-  private readonly allowance: Allowance;
-  /** Until when what has failed is being worked off. */
-  private readonly owedUntilMs = new Map<string, number>();
+  private readonly allowance: BucketSize;
+  private readonly buckets = new Map<string, TokenBucket>();
 
-  constructor(clock: Clock, allowance: Allowance) {
+  /** `allowance`: so many failures at once, and then one in each interval. */
+  constructor(clock: Clock, allowance: BucketSize) {
     this.clock = clock;
     this.allowance = allowance;
   }
@@ -32,44 +27,46 @@ export class AttemptLimit {
   /** Counts a failed proof. */
   failed(key: string): void {
     const nowMs = this.clock.monotonicMs();
-    const owedUntilMs = Math.max(nowMs, this.owed(key));
-    if (!this.owedUntilMs.has(key)) this.makeRoom(nowMs);
-    this.owedUntilMs.set(key, owedUntilMs + this.allowance.eachMs);
+    const bucket = this.bucketOf(key);
+    if (!this.buckets.has(key)) this.makeRoom(nowMs);
+    bucket.take(nowMs);
+    this.buckets.set(key, bucket);
   }
 
-  /** Milliseconds until this one may try again; 0: it may now. */
+  /** Time until this key may try again, ms; 0: it may try now. */
   waitMs(key: string): number {
-    const { atOnce, eachMs } = this.allowance;
-    return Math.max(0, this.owed(key) - (atOnce - 1) * eachMs - this.clock.monotonicMs());
+    return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }
 
   /** Keys remembered. */
   get size(): number {
-    return this.owedUntilMs.size;
+    return this.buckets.size;
   }
 
-  private owed(key: string): number {
-    const own = this.owedUntilMs.get(key);
+  /** The bucket of a key; for an unknown key a new one, which is not remembered yet. */
+  private bucketOf(key: string): TokenBucket {
+    const own = this.buckets.get(key);
     if (own !== undefined) return own;
-    return this.size < FAILED_PROOFS_REMEMBERED_MAX ? 0 : this.least()[1];
+    const fullAtMs = this.size < FAILED_PROOFS_REMEMBERED_MAX ? undefined : this.least().fullAtMs;
+    return new TokenBucket(this.allowance, fullAtMs);
   }
 
   private makeRoom(nowMs: number): void {
     if (this.size < FAILED_PROOFS_REMEMBERED_MAX) return;
-    const [key, untilMs] = this.least();
-    this.owedUntilMs.delete(key);
-    if (untilMs > nowMs) return;
-    for (const [one, oneUntilMs] of this.owedUntilMs) if (oneUntilMs <= nowMs) this.owedUntilMs.delete(one);
+    const { key, fullAtMs } = this.least();
+    this.buckets.delete(key);
+    if (fullAtMs > nowMs) return;
+    for (const [one, bucket] of this.buckets) if (bucket.fullAtMs <= nowMs) this.buckets.delete(one);
   }
 
-  private least(): [key: string, untilMs: number] {
-    let found: [string, number] = ['', Infinity];
-    for (const one of this.owedUntilMs) if (one[1] < found[1]) found = one;
+  private least(): { key: string; fullAtMs: number } {
+    let found = { key: '', fullAtMs: Number.POSITIVE_INFINITY };
+    for (const [key, { fullAtMs }] of this.buckets) if (fullAtMs < found.fullAtMs) found = { key, fullAtMs };
     return found;
   }
 }
 
-/** Who a connection says it is, in HELLO, and where it comes from. */
+/** The identity that a connection claims in HELLO, and its source address. */
 export interface Claim {
   readonly address: string;
   readonly node: string;
@@ -77,8 +74,8 @@ export interface Claim {
 }
 
 /**
- * What wrong proofs of a node cost. A machine that has proved itself before is counted by itself: its name of itself is a secret of that
- * machine as good as, so that others on its address cannot use up what it may.
+ * The limits on wrong proofs of a node. A machine that has proved itself before is counted separately, so that other machines at its address
+ * cannot use up its attempts: the machine id works like a secret.
  */
 export class ProofLimits {
   private readonly isKnown: (claim: Claim) => boolean;

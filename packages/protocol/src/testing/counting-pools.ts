@@ -5,7 +5,7 @@ import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { OutputPool } from '../wire/encoder.ts';
 
-type Output = Parameters<OutputPool['give']>[0];
+type Output = Parameters<OutputPool['giveBack']>[0];
 
 export class CountingBufferPool extends BufferPool {
   readonly lent = new Set<Buffer>();
@@ -20,10 +20,10 @@ export class CountingBufferPool extends BufferPool {
     return buffer;
   }
 
-  override give(buffer: Buffer): void {
+  override giveBack(buffer: Buffer): void {
     if (!this.lent.delete(buffer)) throw new Error('A buffer was given back that is not lent');
     buffer.fill(0xb1, 0, Math.min(buffer.length, 8192));
-    super.give(buffer);
+    super.giveBack(buffer);
   }
 }
 
@@ -36,9 +36,9 @@ export class CountingOutputPool extends OutputPool {
     return output;
   }
 
-  override give(output: Output): void {
+  override giveBack(output: Output): void {
     if (!this.lent.delete(output)) throw new Error('An output buffer was given back that is not lent');
     output.bytes.fill(0xb2, 0, 8192);
-    super.give(output);
+    super.giveBack(output);
   }
 }

@@ -192,11 +192,11 @@ export class Decoder {
     this.bodyBytes = -1;
     this.target = NOTHING;
     this.events.frame(this.header, target, offset);
-    if (pooled !== null) this.pool.give(pooled);
+    if (pooled !== null) this.pool.giveBack(pooled);
   }
 
   private releaseBody(): void {
-    if (this.pooled !== null) this.pool.give(this.pooled);
+    if (this.pooled !== null) this.pool.giveBack(this.pooled);
     this.pooled = null;
     this.target = NOTHING;
     this.targetOffset = 0;

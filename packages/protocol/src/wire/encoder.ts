@@ -4,6 +4,7 @@
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';
+import { ObjectPool } from '@rsio/common/structures/object-pool';
 import {
   DIGEST_BYTES,
   HEADER_BYTES,
@@ -24,17 +25,18 @@ interface OutputBuffer {
   sendsUnderWay: number;
 }
 
-/** Output buffers shared by the paths of a process: a path has one while it has something to say. */
-export class OutputPool {
-  private readonly free: OutputBuffer[] = [];
+function newOutput(): OutputBuffer {
+  return { bytes: Buffer.allocUnsafeSlow(OUTPUT_BUFFER_BYTES), sendsUnderWay: 0 };
+}
 
-  take(): OutputBuffer {
-    return this.free.pop() ?? { bytes: Buffer.allocUnsafeSlow(OUTPUT_BUFFER_BYTES), sendsUnderWay: 0 };
-  }
+function checkOutput(output: OutputBuffer): void {
+  if (output.sendsUnderWay !== 0) assert(false, 'An output buffer was given back while it was being sent');
+}
 
-  give(output: OutputBuffer): void {
-    assert(output.sendsUnderWay === 0, 'An output buffer under way was given back');
-    if (this.free.length < OUTPUT_BUFFERS_POOLED_MAX) this.free.push(output);
+/** Output buffers shared by the paths of a process. A path has one while it has output. */
+export class OutputPool extends ObjectPool<OutputBuffer> {
+  constructor() {
+    super(OUTPUT_BUFFERS_POOLED_MAX, newOutput, checkOutput);
   }
 }
 
@@ -134,14 +136,14 @@ export class Encoder {
     this.output = null;
     this.start = 0;
     this.position = 0;
-    if (output !== null && output.sendsUnderWay === 0) this.pool.give(output);
+    if (output !== null && output.sendsUnderWay === 0) this.pool.giveBack(output);
   }
 
   private sent(output: OutputBuffer, lengthBytes: number): void {
     this.underWayBytes -= lengthBytes;
     output.sendsUnderWay--;
     if (output.sendsUnderWay === 0) {
-      if (output !== this.output) this.pool.give(output);
+      if (output !== this.output) this.pool.giveBack(output);
       else if (this.start === this.position) this.close();
     }
     this.onSent();
@@ -154,7 +156,7 @@ export class Encoder {
     this.output = this.pool.take();
     this.start = 0;
     this.position = 0;
-    if (full !== null && full.sendsUnderWay === 0) this.pool.give(full);
+    if (full !== null && full.sendsUnderWay === 0) this.pool.giveBack(full);
   }
 
   /** The header stands at `position`: adds the digests, moves on, sends a full batch. */

@@ -110,7 +110,7 @@ describe.each([false, true])('with digest %s', (digest) => {
     const scene = new Scene(digest);
     const used = scene.pools.outputs.take();
     used.bytes.fill(0xa5);
-    scene.pools.outputs.give(used);
+    scene.pools.outputs.giveBack(used);
     expect(scene.asks((client) => client.io(OP.WRITE, { slot: 3, seq: 9 }, 8, SEGMENT_SECTORS, 0))).toEqual(['WRITE answer 3/9 status 0']);
     scene.client.bodies.length = 0;
     expect(scene.asks((client) => client.io(OP.READ, { slot: 15, seq: 1 }, 8, SEGMENT_SECTORS, 0))).toEqual(['READ answer 15/1 status 0']);

@@ -324,7 +324,7 @@ export class Session implements ServerPathEvents {
         to.flushSoon();
         this.relieve();
       }
-      this.ports.pools.bodies.give(buffer);
+      this.ports.pools.bodies.giveBack(buffer);
       leave(open);
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
@@ -374,7 +374,7 @@ export class Session implements ServerPathEvents {
     execute(open, header, buffer, (ended) => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
       const status = this.volumes.outcome(open, ended);
-      if (lengthBytes > 0) this.ports.pools.bodies.give(buffer);
+      if (lengthBytes > 0) this.ports.pools.bodies.giveBack(buffer);
       for (const number of this.slots.finish(header.slot, status)) {
         const to = this.paths.get(number);
         if (to === undefined) continue;

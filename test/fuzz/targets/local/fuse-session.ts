@@ -101,7 +101,7 @@ class Scene {
     bytes.copy(buffer);
     if (this.session.receive(buffer, bytes.length)) return;
     buffer.fill(0xdd, 0, bytes.length);
-    this.buffers.put(buffer);
+    this.buffers.giveBack(buffer);
   }
 
   private replied(reply: Buffer): void {

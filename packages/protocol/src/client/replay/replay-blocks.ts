@@ -4,6 +4,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { REPLAY_BLOCK_BYTES, REPLAY_SLAB_BLOCKS } from './limits.ts';
 
 export const BLOCK_SECTORS = REPLAY_BLOCK_BYTES / SECTOR_BYTES;
@@ -30,25 +31,15 @@ class Slab {
   freed = NONE;
 }
 
-/** Idle slabs of all logs together, because fresh memory costs more than the copy into it. */
-export class SlabPool {
-  private readonly idle: Slab[] = [];
-  private readonly keptMax: number;
+function resetSlab(slab: Slab): void {
+  slab.fresh = 0;
+  slab.freed = NONE;
+}
 
+/** Idle slabs, shared by all logs. A slab that is given back holds no live sectors. */
+export class SlabPool extends ObjectPool<Slab> {
   constructor(keptMax: number) {
-    this.keptMax = keptMax;
-  }
-
-  take(): Slab {
-    return this.idle.pop() ?? new Slab();
-  }
-
-  /** A slab without live sectors. */
-  give(slab: Slab): void {
-    if (this.idle.length >= this.keptMax) return;
-    slab.fresh = 0;
-    slab.freed = NONE;
-    this.idle.push(slab);
+    super(keptMax, () => new Slab(), resetSlab);
   }
 }
 
@@ -279,7 +270,7 @@ export class ReplayBlocks {
     this.count--;
     if (--slab.used > 0) return;
     this.slabs[block >> SLAB_SHIFT] = null;
-    this.pool.give(slab);
+    this.pool.giveBack(slab);
   }
 
   private unlink(slab: Slab, block: number): void {

@@ -3,6 +3,7 @@
 // memory is bounded. While answers are scarce, sources answered recently wait for the others, so that sources that ask constantly cannot
 // silence one that asks once.
 
+import { TokenBucket } from '@rsio/common/structures/token-bucket';
 import {
   DISCOVERY_BURST,
   DISCOVERY_BURST_KNOWN,
@@ -14,65 +15,40 @@ import {
   DISCOVERY_SOURCES_MAX,
 } from './limits.ts';
 
-class Bucket {
-  private readonly perSecond: number;
-  private readonly most: number;
-  private tokens: number;
-  private atMs: number;
-
-  constructor(perSecond: number, most: number, nowMs: number) {
-    this.perSecond = perSecond;
-    this.most = most;
-    this.tokens = most;
-    this.atMs = nowMs;
-  }
-
-  /** Fill level of the bucket, 0 to 1. It is 0 if less than one answer is left. */
-  level(nowMs: number): number {
-    this.tokens = Math.min(this.most, this.tokens + ((nowMs - this.atMs) / 1000) * this.perSecond);
-    this.atMs = nowMs;
-    return this.tokens < 1 ? 0 : this.tokens / this.most;
-  }
-
-  take(): void {
-    this.tokens--;
-  }
-}
+const SECOND_MS = 1000;
+const PER_SOURCE = { atOnce: DISCOVERY_BURST_PER_SOURCE, eachMs: SECOND_MS / DISCOVERY_RATE_PER_SOURCE };
 
 interface Source {
-  readonly own: Bucket;
+  readonly own: TokenBucket;
   answeredMs: number;
 }
 
 export class AnswerBudget {
-  private readonly unknown = new Bucket(DISCOVERY_RATE, DISCOVERY_BURST, 0);
-  private readonly known = new Bucket(DISCOVERY_RATE_KNOWN, DISCOVERY_BURST_KNOWN, 0);
-  /** In order of the last request, oldest first. */
+  private readonly unknown = new TokenBucket({ atOnce: DISCOVERY_BURST, eachMs: SECOND_MS / DISCOVERY_RATE });
+  private readonly known = new TokenBucket({ atOnce: DISCOVERY_BURST_KNOWN, eachMs: SECOND_MS / DISCOVERY_RATE_KNOWN });
+  /** In the order of their last request, the oldest first. */
   private readonly sources = new Map<string, Source>();
 
-  /** Number of sources remembered. */
+  /** Sources remembered. */
   get size(): number {
     return this.sources.size;
   }
 
-  /** Takes one answer from the budget and returns true, or returns false. `nowMs` comes from a monotonic clock. */
+  /** Takes one answer from the budget, if there is one. `nowMs`: of a clock that never goes back. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
-    // A peer that forges a known source address exhausts only the budget of that address, not the budget of signed requests.
-    const source = this.sourceOf(isKnown ? `known ${address}` : address, nowMs);
+    // A forged known address uses up what that address may get without a signature, and not what it may get with one.
+    const source = this.sourceOf(isKnown ? `known ${address}` : address);
     if (source.own.level(nowMs) === 0) return false;
     const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
     if (pool === undefined) return false;
-    pool.take();
-    source.own.take();
+    pool.take(nowMs);
+    source.own.take(nowMs);
     source.answeredMs = nowMs;
     return true;
   }
 
-  private sourceOf(key: string, nowMs: number): Source {
-    const source = this.sources.get(key) ?? {
-      own: new Bucket(DISCOVERY_RATE_PER_SOURCE, DISCOVERY_BURST_PER_SOURCE, nowMs),
-      answeredMs: -Infinity,
-    };
+  private sourceOf(key: string): Source {
+    const source = this.sources.get(key) ?? { own: new TokenBucket(PER_SOURCE), answeredMs: -Infinity };
     this.sources.delete(key);
     this.sources.set(key, source);
     if (this.sources.size > DISCOVERY_SOURCES_MAX) this.sources.delete(this.sources.keys().next().value ?? key);
@@ -80,7 +56,7 @@ export class AnswerBudget {
   }
 }
 
-/** Below half of the bucket's capacity, the emptier the bucket, the longer a source must have been without an answer. */
+/** Below half of the burst, a source must have been without an answer for longer, the less is left. */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

@@ -32,7 +32,7 @@ export class FuseBuffers {
   }
 
   /** Gives back what was taken. */
-  put(buffer: Buffer): void {
+  giveBack(buffer: Buffer): void {
     this.taken--;
     if (this.idleBytes + buffer.length > FUSE_POOLED_BYTES_MAX) return;
     (buffer.length === LARGE_BYTES ? this.large : this.small).push(buffer);

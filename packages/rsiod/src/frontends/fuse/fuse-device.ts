@@ -101,7 +101,7 @@ export class FuseDevice implements FusePort {
     if (this.socket !== null) this.socket.destroy();
     // A pending read has the buffer and the descriptor until the device is unmounted.
     else if (!this.isReading) closeSync(this.fd);
-    if (this.socket !== null || !this.isReading) this.options.buffers.put(this.buffer);
+    if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }
 
   private end(reason: string): void {
@@ -163,7 +163,7 @@ export class FuseDevice implements FusePort {
     this.isReading = false;
     if (this.isClosed) {
       closeSync(this.fd);
-      this.options.buffers.put(this.buffer);
+      this.options.buffers.giveBack(this.buffer);
       return;
     }
     // EINTR, ENOENT: the request was taken back while it was being read.

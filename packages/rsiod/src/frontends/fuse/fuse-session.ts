@@ -419,7 +419,7 @@ export class FuseSession {
     this.active.delete(request);
     this.bytesOut -= request.buffer.length;
     const buffer = request.clear();
-    if (buffer !== null) this.options.buffers.put(buffer);
+    if (buffer !== null) this.options.buffers.giveBack(buffer);
     this.idle.push(request);
     if (this.isPaused && (this.active.size < FUSE_REQUESTS_OUT_MAX / 2 || this.isStopped) && this.bytesOut < FUSE_BYTES_OUT_MAX)
       this.resume();

@@ -68,10 +68,10 @@ export class DataBuffers {
   }
 
   /** Gives back what `take` gave. */
-  put(buffer: DataBuffer): void {
+  giveBack(buffer: DataBuffer): void {
     this.taken--;
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {
-      giveBack(buffer);
+      freeMemory(buffer);
       return;
     }
     this.idle[classBits(buffer.data.length)]?.push(buffer);
@@ -83,7 +83,7 @@ export class DataBuffers {
   close(): void {
     this.looking?.cancel();
     this.looking = null;
-    this.release(this.idleBytes);
+    this.shrink(this.idleBytes);
   }
 
   private lookLater(): void {
@@ -91,13 +91,13 @@ export class DataBuffers {
     this.unneededBytes = this.idleBytes;
     this.looking = this.clock.after(NBD_POOLED_LOOK_MS, () => {
       this.looking = null;
-      this.release(this.unneededBytes);
+      this.shrink(this.unneededBytes);
       if (this.idleBytes > 0) this.lookLater();
     });
   }
 
   /** The largest first. */
-  private release(bytes: number): void {
+  private shrink(bytes: number): void {
     let left = bytes;
     for (let bits = LARGEST_BITS; bits >= SMALLEST_BITS; bits--) {
       const ofClass = this.idle[bits] ?? [];
@@ -105,7 +105,7 @@ export class DataBuffers {
         ofClass.pop();
         left -= buffer.memory.length;
         this.idleBytes -= buffer.memory.length;
-        giveBack(buffer);
+        freeMemory(buffer);
       }
     }
   }
@@ -119,7 +119,7 @@ function classBits(lengthBytes: number): number {
  * Lets the system have the memory soon. What is only forgotten stays until old objects are collected, which an idle process does not do for hours;
  * moved to an object that is new, and forgotten, it goes with the next young ones.
  */
-function giveBack({ memory }: DataBuffer): void {
+function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;
   if (buffer instanceof ArrayBuffer) structuredClone(buffer, { transfer: [buffer] });
 }

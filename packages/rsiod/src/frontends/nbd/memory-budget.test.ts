@@ -28,7 +28,7 @@ class World {
     };
     const give = (): void => {
       const bytes = out.shift();
-      if (bytes !== undefined) this.budget.give(bytes);
+      if (bytes !== undefined) this.budget.giveBack(bytes);
     };
     const user = { roomAgain, give, out, sizes };
     return user;
@@ -112,12 +112,12 @@ test('buffers that nobody needed for a time are given back, those that are in us
   const clock = new FakeClock();
   const pool = new DataBuffers(clock);
   const buffers = Array.from({ length: 8 }, () => pool.take(1 << 20));
-  for (const buffer of buffers) pool.put(buffer);
+  for (const buffer of buffers) pool.giveBack(buffer);
   const one = DataBuffers.memoryBytes(1 << 20);
   expect(pool.pooledBytes).toBe(8 * one);
   clock.advance(NBD_POOLED_LOOK_MS);
   expect(pool.pooledBytes).toBe(7 * one);
-  pool.put(pool.take(1 << 20));
+  pool.giveBack(pool.take(1 << 20));
   clock.advance(NBD_POOLED_LOOK_MS);
   expect(pool.pooledBytes).toBe(one);
   expect(buffers.filter(({ memory }) => memory.length > 0)).toHaveLength(1);

@@ -53,7 +53,7 @@ export class MemoryBudget {
     return true;
   }
 
-  give(bytes: number): void {
+  giveBack(bytes: number): void {
     this.usedBytes -= bytes;
     this.wakeLater();
   }

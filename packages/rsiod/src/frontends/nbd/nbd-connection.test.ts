@@ -321,7 +321,7 @@ describe('bounds', () => {
     const reads = [1, 2, 3].map((cookie) => ({ type: READ, cookie, offset: 0, length: 4096 }));
     rig.send(...reads);
     expect([rig.volume.seen.length, rig.transport.paused]).toEqual([1, true]);
-    rig.budget.give(NBD_DOOR_BYTES_MAX);
+    rig.budget.giveBack(NBD_DOOR_BYTES_MAX);
     rig.turn();
     expect([rig.volume.seen.length, rig.transport.paused]).toEqual([3, false]);
     expect(rig.answers()).toHaveLength(3);

@@ -160,7 +160,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.hasFailed = true;
     this.isDead = true;
     this.budget.forget(this);
-    this.budget.give(this.heldBytes);
+    this.budget.giveBack(this.heldBytes);
     this.heldBytes = 0;
     this.receiving = null;
     this.output.close();
@@ -299,9 +299,9 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     if (this.hasFailed) return;
     if (buffer !== null) {
       const { length } = buffer.memory;
-      this.data.put(buffer);
+      this.data.giveBack(buffer);
       this.heldBytes -= length;
-      this.budget.give(length);
+      this.budget.giveBack(length);
     }
     this.idle.push(request);
   }

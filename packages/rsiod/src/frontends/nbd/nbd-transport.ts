@@ -1,6 +1,7 @@
 // The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
 // Only nbd-door.ts knows what a socket is.
 
+import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
@@ -33,22 +34,12 @@ export class ReplyBatch {
 }
 
 /** Idle batches, shared by all connections. */
-export class BatchPool {
-  private readonly idle: ReplyBatch[] = [];
-  private taken = 0;
-
-  get inUse(): number {
-    return this.taken;
-  }
-
-  take(): ReplyBatch {
-    this.taken++;
-    return this.idle.pop() ?? new ReplyBatch();
-  }
-
-  put(batch: ReplyBatch): void {
-    this.taken--;
-    batch.clear();
-    if (this.idle.length < NBD_BATCHES_POOLED_MAX) this.idle.push(batch);
+export class BatchPool extends ObjectPool<ReplyBatch> {
+  constructor() {
+    super(
+      NBD_BATCHES_POOLED_MAX,
+      () => new ReplyBatch(),
+      (batch) => batch.clear(),
+    );
   }
 }

@@ -120,7 +120,7 @@ export class ReplyOutput {
 
   private giveBack(batch: ReplyBatch, failed: boolean): void {
     const { requests, dataBytes } = batch;
-    this.batches.put(batch);
+    this.batches.giveBack(batch);
     this.events.left(requests, dataBytes, failed);
   }
 }

@@ -48,7 +48,7 @@ export class Kernel implements FusePort {
   feed(session: FuseSession, bytes: Buffer): void {
     const buffer = this.buffers.takeLarge();
     bytes.copy(buffer);
-    if (!session.receive(buffer, bytes.length)) this.buffers.put(buffer);
+    if (!session.receive(buffer, bytes.length)) this.buffers.giveBack(buffer);
   }
 }
 

@@ -1,0 +1,23 @@
+// A pool reuses what was given back, reset, and keeps no more than its bound.
+
+import { expect, test } from 'vitest';
+import { ObjectPool } from './object-pool.ts';
+
+test('objects are reused after a reset, and at most so many are kept', () => {
+  let made = 0;
+  const pool = new ObjectPool(
+    1,
+    () => ({ number: ++made, fill: 0 }),
+    (object) => {
+      object.fill = 0;
+    },
+  );
+  const [first, second] = [pool.take(), pool.take()];
+  first.fill = 7;
+  expect([first.number, second.number, pool.inUse]).toEqual([1, 2, 2]);
+  pool.giveBack(first);
+  pool.giveBack(second);
+  expect([first.fill, pool.inUse]).toEqual([0, 0]);
+  expect(pool.take()).toBe(first);
+  expect(pool.take().number).toBe(3);
+});

@@ -1,0 +1,33 @@
+// Idle objects of one kind, kept for reuse because they own memory that costs more to allocate than to keep.
+// Invariant: an object has one owner, which gives it back once; at most `keptMax` idle objects are kept, the rest is garbage.
+
+export class ObjectPool<T> {
+  private readonly idle: T[] = [];
+  private readonly keptMax: number;
+  private readonly make: () => T;
+  private readonly reset: (object: T) => void;
+  private taken = 0;
+
+  /** `reset` is called on each object that is given back. */
+  constructor(keptMax: number, make: () => T, reset: (object: T) => void) {
+    this.keptMax = keptMax;
+    this.make = make;
+    this.reset = reset;
+  }
+
+  /** Objects taken and not given back. */
+  get inUse(): number {
+    return this.taken;
+  }
+
+  take(): T {
+    this.taken++;
+    return this.idle.pop() ?? this.make();
+  }
+
+  giveBack(object: T): void {
+    this.taken--;
+    this.reset(object);
+    if (this.idle.length < this.keptMax) this.idle.push(object);
+  }
+}
