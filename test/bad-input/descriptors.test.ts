@@ -10,7 +10,7 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 import { Scene } from '../support/scenes/scene.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const REMEDY = 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
+const REMEDY = 'raise the limit of open files (ulimit -n, or LimitNOFILE= in its unit) and restart the program';
 const USUAL_LIMIT = 1024;
 const TIGHTEN_MS = 20;
 
@@ -118,7 +118,7 @@ it('a start with more volumes than open files is refused as a whole, and leaves 
   const { code, stderr } = await host.tryStart('rssrv');
   const [warning, error] = stderr.split(/(?<=\n)/);
   expect(warning).toMatch(/^rssrv: Warning: A program may have 64 files open here, .* for 100 volumes: raise the limit /);
-  expect(error).toMatch(/^rssrv: Volume v\d+: .* cannot be created \(EMFILE\): raise the number of files .* \[E_VOLUME\]\n$/);
+  expect(error).toMatch(/^rssrv: Volume v\d+: .* cannot be created \(EMFILE\): raise the limit of open files .* \[E_VOLUME\]\n$/);
   expect(code).toBe(1);
   expect(host.processes()).toEqual([]);
   expect(readdirSync(`${host.root}/storage`)).toEqual([]);

@@ -4,6 +4,7 @@
 // was cloned, or a client restarted while the old one still runs. Leaves doors, control socket and configuration files to the daemon's tests.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
+import { PATH_STATES } from '@rsio/common/lib/path-states';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
@@ -68,7 +69,6 @@ export interface Use {
 }
 
 const REATTACH_MS = 100;
-const STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'];
 
 export class SimClient {
   readonly name: string;
@@ -289,7 +289,7 @@ export class SimClient {
       pools,
       serverCount: () => 0,
       pathChanged: (route, from, to, reason) => {
-        trace.note(EVENT.PATH, STATES.indexOf(from), STATES.indexOf(to), route.supervisor.lastNumber);
+        trace.note(EVENT.PATH, PATH_STATES.indexOf(from), PATH_STATES.indexOf(to), route.supervisor.lastNumber);
         if (trace.isOn) trace.say(`${this.name}: path ${route.local.address} ${route.remote.address} ${from} -> ${to} ${reason}`);
         if ((from === 'up' || from === 'suspect') && (to === 'down' || to === 'probation')) this.ports.pathFailed();
       },

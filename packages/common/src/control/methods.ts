@@ -3,16 +3,15 @@
 // context} in place of result. rsconfig, crsio, the tests and people with `nc` use the same. docs/CONTROL.md says how it may grow.
 // Times in `...Ms` are milliseconds of the wall clock since 1970, durations milliseconds or, in `...Us`, microseconds.
 
+import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
 /** Grows when a reader of the old one would misunderstand the new one; what is only added leaves it as it is. */
 export const CONTROL_VERSION = 1;
 
-export const DIRECTIONS = ['ok', 'fail', '-'] as const;
 /** What a volume that was in use comes to in an event when it is detached by force; the reason says what is lost. */
 export const CUT_STATE = 'cut';
-export const PATH_STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'] as const;
 
 const PATH_FIELDS = {
   number: orNull(count('Number in the session; null while there is none')),

@@ -1,64 +1,61 @@
-// Errors that people see. Each has a stable code, a kind, and whether trying again can help.
-// The data plane does not use them: there an outcome is a status number (wire/status.ts).
+// Errors that people see. Each has a stable code and a kind.
+// The data plane does not use them: there, an outcome is a status number (wire/status.ts).
 
 export type ErrorKind = 'usage' | 'config' | 'rights' | 'network' | 'peer' | 'volume' | 'state' | 'system' | 'internal';
 
 interface ErrorEntry {
   kind: ErrorKind;
-  /** True when the same call may succeed later without anybody changing anything. */
-  retry: boolean;
 }
 
-/** Every stable error code. Codes are never reused; docs/HACKING.md tells how to add one. */
+/** Every stable error code. Codes are never reused. docs/HACKING.md shows how to add one. */
 export const ERRORS = {
-  E_USAGE: { kind: 'usage', retry: false },
-  E_CONFIG: { kind: 'config', retry: false },
-  E_NO_CONFIG: { kind: 'config', retry: false },
-  E_CHANGED: { kind: 'config', retry: true },
-  E_RIGHTS: { kind: 'rights', retry: false },
-  E_ADDRESS_IN_USE: { kind: 'network', retry: false },
-  E_ADDRESS_MISSING: { kind: 'network', retry: true },
-  E_UNREACHABLE: { kind: 'network', retry: true },
-  E_TIMEOUT: { kind: 'network', retry: true },
-  E_RESET: { kind: 'network', retry: true },
-  E_AUTH: { kind: 'peer', retry: true },
-  E_VERSION: { kind: 'peer', retry: true },
-  E_NAMESPACE: { kind: 'peer', retry: true },
-  E_PROTOCOL: { kind: 'peer', retry: true },
-  E_NO_SESSION: { kind: 'peer', retry: true },
-  E_LIMIT: { kind: 'peer', retry: true },
-  E_REPLACED: { kind: 'peer', retry: false },
-  E_OTHER_MACHINE: { kind: 'peer', retry: true },
-  E_SHUTTING_DOWN: { kind: 'peer', retry: true },
-  E_DRAINING: { kind: 'peer', retry: true },
-  E_UNKNOWN_VOLUME: { kind: 'volume', retry: false },
-  E_AMBIGUOUS: { kind: 'volume', retry: false },
-  E_HELD: { kind: 'volume', retry: true },
-  E_TAKEN: { kind: 'volume', retry: false },
-  E_READONLY: { kind: 'volume', retry: false },
-  E_IN_USE: { kind: 'volume', retry: true },
-  E_NO_PATH: { kind: 'volume', retry: true },
-  E_VOLUME: { kind: 'volume', retry: true },
-  E_ALREADY_RUNNING: { kind: 'state', retry: false },
-  E_NOT_RUNNING: { kind: 'state', retry: false },
-  E_SOCKET_PATH: { kind: 'system', retry: false },
-  E_SYSTEM: { kind: 'system', retry: true },
-  E_NO_LOG: { kind: 'system', retry: false },
-  E_TERMINAL: { kind: 'system', retry: false },
-  E_NOT_BUILT: { kind: 'internal', retry: false },
-  E_INTERNAL: { kind: 'internal', retry: false },
+  E_USAGE: { kind: 'usage' },
+  E_CONFIG: { kind: 'config' },
+  E_NO_CONFIG: { kind: 'config' },
+  E_CHANGED: { kind: 'config' },
+  E_RIGHTS: { kind: 'rights' },
+  E_ADDRESS_IN_USE: { kind: 'network' },
+  E_ADDRESS_MISSING: { kind: 'network' },
+  E_UNREACHABLE: { kind: 'network' },
+  E_TIMEOUT: { kind: 'network' },
+  E_RESET: { kind: 'network' },
+  E_AUTH: { kind: 'peer' },
+  E_VERSION: { kind: 'peer' },
+  E_NAMESPACE: { kind: 'peer' },
+  E_PROTOCOL: { kind: 'peer' },
+  E_NO_SESSION: { kind: 'peer' },
+  E_LIMIT: { kind: 'peer' },
+  E_REPLACED: { kind: 'peer' },
+  E_OTHER_MACHINE: { kind: 'peer' },
+  E_SHUTTING_DOWN: { kind: 'peer' },
+  E_DRAINING: { kind: 'peer' },
+  E_UNKNOWN_VOLUME: { kind: 'volume' },
+  E_AMBIGUOUS: { kind: 'volume' },
+  E_HELD: { kind: 'volume' },
+  E_TAKEN: { kind: 'volume' },
+  E_READONLY: { kind: 'volume' },
+  E_IN_USE: { kind: 'volume' },
+  E_NO_PATH: { kind: 'volume' },
+  E_VOLUME: { kind: 'volume' },
+  E_ALREADY_RUNNING: { kind: 'state' },
+  E_NOT_RUNNING: { kind: 'state' },
+  E_SOCKET_PATH: { kind: 'system' },
+  E_SYSTEM: { kind: 'system' },
+  E_NO_LOG: { kind: 'system' },
+  E_TERMINAL: { kind: 'system' },
+  E_NOT_BUILT: { kind: 'internal' },
+  E_INTERNAL: { kind: 'internal' },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error for people: `message` is a sentence (no full stop) that names the object and its numbers, and says what to do
- * after a colon. `context` holds the same facts for programs.
+ * An error for people. `message` is a sentence without full stop: what happened, to what, and after a colon what to do.
+ * `context` holds the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;
   readonly kind: ErrorKind;
-  readonly retry: boolean;
   readonly context: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, context: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
@@ -66,7 +63,6 @@ export class RsError extends Error {
     this.name = 'RsError';
     this.code = code;
     this.kind = ERRORS[code].kind;
-    this.retry = ERRORS[code].retry;
     this.context = context;
   }
 }
@@ -88,7 +84,7 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** What to do about a system error whose cause is a bound of the machine, whatever was being done; null: it depends on that. */
+/** What to do about a system error whose cause is a limit of the machine; null: that depends on the operation. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':
@@ -98,9 +94,9 @@ export function errnoRemedy(errno: string | undefined): string | null {
     case 'EROFS':
       return 'mount its file system for writing';
     case 'EMFILE':
-      return 'raise the number of files that the program may have open (ulimit -n, or LimitNOFILE= of its unit), and start it anew';
+      return 'raise the limit of open files (ulimit -n, or LimitNOFILE= in its unit) and restart the program';
     case 'ENFILE':
-      return 'raise the number of files that the machine may have open (fs.file-max)';
+      return 'raise the limit of open files of the machine (fs.file-max)';
     default:
       return null;
   }

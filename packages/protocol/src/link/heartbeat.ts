@@ -3,7 +3,8 @@
 // from its receiving (rx): who hears but is not heard has a one-way fault. Any byte shows that the peer is heard; only an answer or a
 // PONG is a proof that it hears us.
 
-import type { Direction, Directions } from './path-facts.ts';
+import type { Direction } from '@rsio/common/lib/path-states';
+import type { Directions } from './path-facts.ts';
 import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
 

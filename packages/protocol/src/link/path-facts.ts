@@ -1,9 +1,6 @@
-// What is said of a path wherever it is spoken of: by those who keep it up, over the control socket, on screens. Types only.
-// Leaves what the words mean, and which may follow which, to client/path-supervisor.ts.
+// What a path reports about itself, for the control socket and screens. Types only.
 
-export type PathState = 'down' | 'connecting' | 'proving' | 'up' | 'suspect' | 'probation' | 'retired';
-
-export type Direction = 'ok' | 'fail' | '-';
+import type { Direction } from '@rsio/common/lib/path-states';
 
 export interface Directions {
   readonly tx: Direction;

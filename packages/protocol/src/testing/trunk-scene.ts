@@ -2,7 +2,7 @@
 // Leaves what the server answers, and when, to the test.
 
 import type { RsError } from '@rsio/common/lib/errors';
-import type { PathState } from '../link/path-facts.ts';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { Attachment } from '../client/attachment.ts';
 import { PathSupervisor } from '../client/path-supervisor.ts';
 import { Request, type RequestEvents } from '../client/requests/request.ts';

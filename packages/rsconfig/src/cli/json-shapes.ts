@@ -1,7 +1,8 @@
 // What the commands print with --json that is not simply what rsiod answered: the shapes of the documents, from which docs/json is made.
 // What rsiod answers has its shapes in the protocol's control/methods.ts. How they may grow: docs/json/README.md.
 
-import { DIRECTIONS, PATH_STATES, WAITING } from '@rsio/common/control/methods';
+import { WAITING } from '@rsio/common/control/methods';
+import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/control/shape';
 
 export const FINDINGS_SHAPE = object({

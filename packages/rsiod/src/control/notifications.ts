@@ -4,7 +4,7 @@
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
-import type { PathState } from '@rsio/protocol/link/path-facts';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { plural } from '@rsio/common/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { EventList } from './events.ts';

@@ -1,7 +1,7 @@
 // What becomes an event of a path that is tried while nobody is there: each move as it is, and which of them are said.
 // Leaves words to notifications.ts.
 
-import type { PathState } from '@rsio/protocol/link/path-facts';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { expect, test } from 'vitest';
 import { PathEvents } from './path-events.ts';
 

@@ -1,7 +1,7 @@
 // Which moves of a path are events: a path that is tried again and again while nobody is there makes none, until a try ends otherwise.
 // Leaves the events themselves to notifications.ts. Invariant: a path that is kept comes up, and goes down with another reason, never unsaid.
 
-import type { PathState } from '@rsio/protocol/link/path-facts';
+import type { PathState } from '@rsio/common/lib/path-states';
 
 export class PathEvents {
   /** By path: why its last try failed; absent: it was up since, or was not tried yet. */

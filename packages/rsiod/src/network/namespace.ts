@@ -10,7 +10,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
-import type { PathState } from '@rsio/protocol/link/path-facts';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { ROUTES_FOLLOW_MS } from './limits.ts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';

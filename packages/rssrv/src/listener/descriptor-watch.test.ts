@@ -26,7 +26,7 @@ test('it is said when it begins, now and then while it lasts, and when it is ove
   state.errno = 'EMFILE';
   clock.advance(DESCRIPTOR_LOG_MS);
   expect(said).toEqual([
-    expect.stringMatching(/^No file can be opened and no connection be accepted \(EMFILE\): raise the number of files/),
+    expect.stringMatching(/^No file can be opened and no connection be accepted \(EMFILE\): raise the limit of open files/),
   ]);
   clock.advance(2 * DESCRIPTOR_LOG_MS);
   expect(said.slice(1)).toEqual([expect.stringMatching(/EMFILE\), for 60 s now: /), expect.stringMatching(/EMFILE\), for 120 s now: /)]);

@@ -2,7 +2,7 @@
 // watch.ts, how it is shown watch-picture.ts. Invariant: a path is in a sample exactly when -m status shows it, in its order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
-import type { Direction, PathState } from '@rsio/protocol/link/path-facts';
+import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { perSecond } from '../../output/format-stats.ts';
 
 /** What rsiod said at one moment. */
