@@ -8,18 +8,18 @@ import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-conf
 import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
-import { systemClock } from '@rsio/common/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
-import { loggedWork, runService, reportCrash, warner } from '@rsio/common/daemon/daemon-service';
+import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
+import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { systemClock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
-import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
-import { nameProcess } from '@rsio/common/daemon/process-name';
 import { plural } from '@rsio/common/lib/units';
+import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './frontends/system/device-facts.ts';
-import { nextIdentity } from './network/identity.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
+import { nextIdentity } from './network/identity.ts';
 
 const HELP = `usage: rsiod [--foreground] [--check] [--root DIR]
 

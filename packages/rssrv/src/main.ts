@@ -8,16 +8,16 @@ import { loadRssrvConfig, warningSentences } from '@rsio/common/config/load-conf
 import { type RssrvPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
-import { systemClock } from '@rsio/common/lib/clock';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
-import { loggedWork, runService, reportCrash, warner } from '@rsio/common/daemon/daemon-service';
-import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
-import { nameProcess } from '@rsio/common/daemon/process-name';
+import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
+import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { systemClock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
-import { addressMissingText } from './listener/listening-sockets.ts';
-import { Listener } from './listener/listener.ts';
-import { openFilesWarning, openFilesLimit } from './listener/descriptor-limit.ts';
+import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
+import { openFilesLimit, openFilesWarning } from './listener/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './listener/environment-check.ts';
+import { Listener } from './listener/listener.ts';
+import { addressMissingText } from './listener/listening-sockets.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
 

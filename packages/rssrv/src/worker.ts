@@ -3,16 +3,16 @@
 // closes, because without its listener it may not go on (S10).
 
 import type { Socket } from 'node:net';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
 import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
-import { nameProcess } from '@rsio/common/daemon/process-name';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { RangeHelper } from './backends/ranges/range-helper.ts';
 import { ThreadShares } from './backends/common/thread-shares.ts';
+import { RangeHelper } from './backends/ranges/range-helper.ts';
 import type { FromWorker, ToSession, ToWorker, WorkerLog } from './workers/channel.ts';
+import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {

@@ -1,15 +1,17 @@
-// The client's file as tools read and save it: what was read has a fingerprint, and a file that changed since is not overwritten.
-// What is saved was judged by the reader before: an edit that makes a new problem never reaches the disk.
+// The client's file as tools read and save it. A fingerprint of what was read ensures that a file that changed since is not overwritten.
+// Invariant: an edit that adds a problem is never saved. Problems that the file already has do not stand in the way, so that a person can
+// repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
-import { RsError } from '../lib/errors.ts';
 import { type ReplacementPorts, replacePersonsFile } from '../files/file-replacement.ts';
+import { RsError } from '../lib/errors.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
 import { readConfigFile } from './load-config.ts';
-import { checkEdit, type EditFindings } from './rscltcfg-check.ts';
+import type { ConfigProblem } from './reader/findings.ts';
+import { examineRscltConfig } from './reader/rscltcfg.ts';
 import type { ConfigWarning } from './schema/types.ts';
 
-/** Tells one content of a file from another. */
+/** Identifies one content of a file. */
 export interface FileFingerprint {
   readonly digest: string;
 }
@@ -18,11 +20,11 @@ export interface ConfigSource {
   readonly document: IniDocument;
   /** null: there is no file, and the document is empty. */
   readonly fingerprint: FileFingerprint | null;
-  /** About its rights. */
+  /** About the rights of the file. */
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads the file for editing. Throws E_RIGHTS, E_CONFIG (it is no text) or E_SYSTEM. */
+/** Reads the file for editing. Throws E_RIGHTS, E_CONFIG (not a text file) or E_SYSTEM. */
 export function openConfigFile(path: string): ConfigSource {
   try {
     const { text, warnings } = readConfigFile(path);
@@ -38,8 +40,8 @@ export interface SavedConfig extends EditFindings {
 }
 
 /**
- * Replaces the file, which must be as it was when it was read: `before` (null: there was none). Throws E_CHANGED, E_CONFIG with `context`
- * {file, problems} when the document has problems that the file had not, E_RIGHTS or E_SYSTEM; the file is then as it was.
+ * Replaces the file if it still has the fingerprint `before` (null: there was no file). Throws E_CHANGED, E_RIGHTS, E_SYSTEM, or E_CONFIG
+ * with `context` {file, problems} if the document adds problems; the file stays as it was then.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -62,4 +64,34 @@ function openUnchanged(path: string, before: FileFingerprint | null): ConfigSour
 
 function fingerprintOf(text: string): FileFingerprint {
   return { digest: createHash('sha256').update(text).digest('hex') };
+}
+
+export interface EditFindings {
+  /** Problems that the edit adds: the document may not be saved. */
+  readonly added: readonly ConfigProblem[];
+  /** Problems that were there before. Daemons refuse the file until they are fixed. */
+  readonly kept: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** Compares the problems of two documents; lines are those of `after`. `file` is only the name used in messages. */
+export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
+  const { problems, warnings } = examineRscltConfig(printIni(after), file);
+  const known = new Map<string, number>();
+  for (const problem of examineRscltConfig(printIni(before), file).problems) {
+    known.set(identityOf(problem), (known.get(identityOf(problem)) ?? 0) + 1);
+  }
+  const added: ConfigProblem[] = [];
+  const kept: ConfigProblem[] = [];
+  for (const problem of problems) {
+    const left = known.get(identityOf(problem)) ?? 0;
+    known.set(identityOf(problem), left - 1);
+    (left > 0 ? kept : added).push(problem);
+  }
+  return { added, kept, warnings };
+}
+
+/** A problem keeps its text, but edits move lines, and "9 interfaces" becomes "10 interfaces". */
+function identityOf({ message }: ConfigProblem): string {
+  return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');
 }

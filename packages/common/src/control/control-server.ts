@@ -2,16 +2,18 @@
 // What the methods mean is the daemon's; shapes of parameters and results are methods.ts. Small requests to a slow daemon must not pile up: past
 // CONTROL_REQUESTS_OUT_MAX unanswered (or answered but not read) requests a connection is not read.
 // Invariant: every request that was read whole is answered exactly once, as long as its connection stands.
+// The parameters of a request, checked against the table in methods.ts. What a key may be left out for is said there.
+// Invariant: a handler only ever sees parameters of the declared shape, without unknown keys.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { RsError, toRsError } from '../lib/errors.ts';
-import type { Log } from '../log/log.ts';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
 import { programVersion } from '../lib/version.ts';
+import type { Log } from '../log/log.ts';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod } from './methods.ts';
-import { controlParams } from './params.ts';
+import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod, type Param } from './methods.ts';
+import { misfit } from './shape.ts';
 
 export type ControlHandlers = {
   readonly [M in ControlMethodName]: (
@@ -193,4 +195,30 @@ function errorAnswer(error: RsError): { code: string; message: string; context: 
 
 function answerLine(id: RequestId, answer: { result: unknown } | { error: ReturnType<typeof errorAnswer> }): string {
   return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
+}
+
+/** The parameters of one request, complete. Throws E_USAGE naming the method, the key and what is allowed. */
+export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
+  const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
+  const values = given === undefined ? {} : given;
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new RsError('E_USAGE', `Parameters of ${method} are no object: give {"name": value, ...}`, { method });
+  }
+  const unknown = Object.keys(values).find((key) => !Object.hasOwn(params, key));
+  if (unknown !== undefined) {
+    const known = Object.keys(params).join(', ') || 'none';
+    throw new RsError('E_USAGE', `Unknown parameter ${unknown} of ${method}: known are ${known}`, { method, unknown });
+  }
+  const checked = Object.entries(params).map(([key, param]) => [
+    key,
+    paramValue(method, key, param, (values as Record<string, unknown>)[key]),
+  ]);
+  return Object.fromEntries(checked) as ControlMethods[M]['params'];
+}
+
+function paramValue(method: string, key: string, param: Param, value: unknown): unknown {
+  if (value === undefined && param.default !== undefined) return param.default;
+  if (misfit(param.shape, value, 'exactly') !== null)
+    throw new RsError('E_USAGE', `Parameter ${key} of ${method} is wrong: give ${param.what}`, { method, parameter: key });
+  return value;
 }

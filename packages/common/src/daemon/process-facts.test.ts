@@ -4,8 +4,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
+import { useProgram } from '../testing/program-file.ts';
 import { bootId, processesOfSession, startTicksOf } from './process-facts.ts';
 
+const module = useProgram(new URL('./process-facts.ts', import.meta.url));
 const UNTIL = { timeout: 10_000, interval: 5 };
 const children: ChildProcess[] = [];
 
@@ -77,4 +79,19 @@ test('what is left of a session is found by its name when the leader is gone', a
   } finally {
     process.kill(pid, 'SIGKILL');
   }
+});
+
+test('a process has its name, cut to what the kernel keeps, and its arguments as before', () => {
+  const code = `
+    const { nameProcess } = await import(${JSON.stringify(module())});
+    const { readFileSync } = await import('node:fs');
+    const look = (file) => readFileSync('/proc/' + process.pid + '/' + file, 'utf8');
+    const before = look('cmdline');
+    for (const name of ['rssrv: big-2', 'rssrv: a-long-name-of-a-node']) {
+      nameProcess(name);
+      console.log(look('comm').trim());
+    }
+    console.log(look('cmdline') === before);`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
+  expect(stdout.split('\n')).toEqual(['rssrv: big-2', 'rssrv: a-long-n', 'true', '']);
 });

@@ -5,8 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { StateFile, type StateForm } from './state-file.ts';
-import { isListOf, isRecord, isRecordOf, isText, isWhole } from './state-values.ts';
+import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from './state-file.ts';
 
 const FORM: StateForm<readonly string[]> = {
   version: 3,
@@ -65,7 +64,7 @@ test('a save that fails rejects, leaves the old content and nothing else, and do
 test('what could not be loaded again is not written', async () => {
   await holding('old').save();
   const file = new StateFile(path, FORM, () => ['new', 7 as unknown as string]);
-  const message = `State file ${path} is not written: what is to be kept is not of the form that can be loaded again: report this`;
+  const message = `State file ${path} was not written, because the next start could not load the new content: report this error`;
   await expect(file.save()).rejects.toMatchObject({ code: 'E_SYSTEM', message });
   expect(await holding().load()).toEqual(['old']);
 });
@@ -81,7 +80,7 @@ test('a file that cannot be read or written is named, with the error and what to
   mkdirSync(path, { recursive: true });
   const place = join(folder, 'below');
   const sentence = (what: string): string =>
-    `State file ${path} cannot be ${what} (EISDIR): see that ${place} and the file may be ${what} by this program`;
+    `State file ${path} cannot be ${what} (EISDIR): allow this program to ${what === 'read' ? 'read' : 'write'} the file and its folder ${place}`;
   await expect(holding().load()).rejects.toMatchObject({ code: 'E_SYSTEM', message: sentence('read') });
   await expect(holding('new').save()).rejects.toMatchObject({ code: 'E_SYSTEM', message: sentence('written') });
 });

@@ -1,19 +1,18 @@
-// A small JSON state file with a version: read once at start, replaced durably at each change, one change after the other.
-// Invariants: a change is on disk when its promise resolves; a file that cannot be understood is refused, never replaced; nothing is written
-// that the next start would refuse.
+// A small JSON state file with a version: read once at start, replaced durably at each change, one change after the other; and the guards of
+// the values in it. Which fields a file has is the job of its owner. Invariants: a change is on disk when its promise resolves; a file that
+// cannot be understood is refused, never replaced; nothing is written that the next start would refuse.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { replaceFile } from './durable-file.ts';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
-import { isRecord } from './state-values.ts';
+import { replaceFile } from './durable-file.ts';
 
 export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
-  /** What files of earlier versions become; null: the content is not of that form. */
+  /** Converts the content of earlier versions; null: the content does not have that form. */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
-  /** What to do when the file cannot be used; follows a colon. */
+  /** What to do if the file cannot be used; follows a colon. */
   readonly remedy: string;
 }
 
@@ -21,18 +20,18 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  /** Still to begin. */
+  /** The write that has not started yet. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** `current`: what is true when a write begins. */
+  /** `current` gives the content when a write starts. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
     this.current = current;
   }
 
-  /** The content, or null when there is none yet. Throws E_SYSTEM naming file and remedy. */
+  /** The content; null if there is no file yet. Throws E_SYSTEM with file and remedy. */
   async load(): Promise<T | null> {
     let text: string;
     try {
@@ -52,7 +51,7 @@ export class StateFile<T> {
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
     if (earlier !== undefined) {
       const converted = earlier(content);
-      // What it becomes is written by the next change, and must be loaded by the next start.
+      // The next change writes the converted content, and the next start must be able to load it.
       if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
       return converted;
     }
@@ -64,13 +63,16 @@ export class StateFile<T> {
     return content;
   }
 
-  /** Writes what is true now, or a little later; all who ask while one is still to begin share it. Throws E_SYSTEM naming the file, also for what could not be loaded again; the old content stays then. */
+  /**
+   * Writes the current content. Calls share a write that has not started yet. Throws E_SYSTEM with the file, also for content that could not
+   * be loaded again; the old content stays then.
+   */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
       const content = this.current();
       if (!this.form.accepts(content)) {
-        const what = 'what is to be kept is not of the form that can be loaded again';
-        throw new RsError('E_SYSTEM', `State file ${this.path} is not written: ${what}: report this`, { file: this.path });
+        const what = 'the next start could not load the new content';
+        throw new RsError('E_SYSTEM', `State file ${this.path} was not written, because ${what}: report this error`, { file: this.path });
       }
       try {
         await replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content })}\n`);
@@ -93,11 +95,33 @@ export class StateFile<T> {
   private failed(what: 'read' | 'written', error: unknown): unknown {
     const errno = errnoName(error);
     if (errno === undefined) return error;
-    const remedy = errnoRemedy(errno) ?? `see that ${dirname(this.path)} and the file may be ${what} by this program`;
+    const remedy =
+      errnoRemedy(errno) ?? `allow this program to ${what === 'read' ? 'read' : 'write'} the file and its folder ${dirname(this.path)}`;
     return new RsError('E_SYSTEM', `State file ${this.path} cannot be ${what} (${errno}): ${remedy}`, { file: this.path, errno }, error);
   }
 
   private damaged(why: string): RsError {
     return new RsError('E_SYSTEM', `State file ${this.path} cannot be used: ${why}: ${this.form.remedy}`, { file: this.path });
   }
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function isRecordOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is Readonly<Record<string, T>> {
+  return isRecord(value) && Object.values(value).every(isItem);
+}
+
+export function isListOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is readonly T[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+/** A whole number that a double holds exactly. */
+export function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }

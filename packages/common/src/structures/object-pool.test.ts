@@ -1,4 +1,5 @@
-// A pool reuses what was given back, reset, and keeps no more than its bound.
+// A pool of objects: what was given back is reset and reused, and no more than the bound is kept.
+// The real pools are tested with the parts that use them.
 
 import { expect, test } from 'vitest';
 import { ObjectPool } from './object-pool.ts';

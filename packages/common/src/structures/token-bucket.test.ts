@@ -1,4 +1,5 @@
-// A token bucket against one that counts: the tokens that are there, the wait for the next, and what is taken beyond them.
+// A token bucket against one that counts: the tokens that are there, the wait for the next one, and what is taken beyond them.
+// The limits that use buckets have tests of their own.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

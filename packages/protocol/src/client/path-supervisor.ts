@@ -5,18 +5,23 @@
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
 //     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
 
-import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.ts';
-import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { Histogram } from '@rsio/common/structures/histogram';
-import type { PathState } from '@rsio/common/lib/path-states';
-import type { Directions, PathTotals } from '../link/path-facts.ts';
-import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import type { PathState } from '@rsio/common/lib/path-states';
+import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
+import { Histogram } from '@rsio/common/structures/histogram';
+import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.ts';
+import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
+import { Connection, type ConnectionEvents, type ConnectionPools } from '../link/connection.ts';
+import { type Directions, UNKNOWN_DIRECTIONS } from '../link/heartbeat.ts';
+import type { Connector, PathTransport } from '../link/path-transport.ts';
+import { FEATURE } from '../wire/features.ts';
+import type { Header } from '../wire/header.ts';
 import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
+import type { Challenge } from '../wire/messages.ts';
 import {
   DRAINING_RETRY_MS,
   JOIN_RETRY_MS,
@@ -32,15 +37,9 @@ import {
   WRONG_KEY_RETRY_MAX_MS,
   WRONG_KEY_RETRY_MIN_MS,
 } from './limits.ts';
-import { FEATURE } from '../wire/features.ts';
-import type { Header } from '../wire/header.ts';
-import type { Challenge } from '../wire/messages.ts';
-import { Connection, type ConnectionEvents, type ConnectionPools } from '../link/connection.ts';
 import type { FirstHandshakeEvents } from './paths/first-handshake.ts';
-import { UNKNOWN_DIRECTIONS } from '../link/heartbeat.ts';
+import type { PathLatencies, PathTotals } from './paths/path-load.ts';
 import type { Path } from './paths/path.ts';
-import type { PathLatencies } from './paths/path-load.ts';
-import type { Connector, PathTransport } from '../link/path-transport.ts';
 import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 
 const STATES: StateTable<PathState> = {

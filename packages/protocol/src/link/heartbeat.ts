@@ -1,12 +1,15 @@
-// Heartbeats of one path, seen from one end: when to PING, what the answers say about each direction, and the round trip.
-// Pure over the times it is given. A PING carries how many PINGs its sender has heard, so that each side tells its sending (tx)
-// from its receiving (rx): who hears but is not heard has a one-way fault. Any byte shows that the peer is heard; only an answer or a
-// PONG is a proof that it hears us.
+// Heartbeats of one path, seen from one end: when to send PING, what the answers show about each direction, and the round trip.
+// Pure over the times it is given. A PING carries how many PINGs its sender has received, so that each side can distinguish its sending
+// direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer; only an answer or a PONG proves that it hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
-import type { Directions } from './path-facts.ts';
-import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
+import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
+
+export interface Directions {
+  readonly tx: Direction;
+  readonly rx: Direction;
+}
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 

@@ -2,16 +2,15 @@
 // Nothing is encoded and no byte is moved; a link serves what is sent on it one after the other, each way by itself, and stands still
 // when it is told to. Leaves judging the outcome to the test. Invariant: everything follows from the numbers given, none from real time.
 
-import { Histogram } from '@rsio/common/structures/histogram';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { WINDOW_BYTES } from '../link/limits.ts';
+import { Histogram } from '@rsio/common/structures/histogram';
 import { Attachment } from '../client/attachment.ts';
 import { Dispatcher } from '../client/dispatcher.ts';
 import { judgePath, quietSinceMs } from '../client/paths/failover.ts';
-import type { Path } from '../client/paths/path.ts';
 import { PathLoad } from '../client/paths/path-load.ts';
-import { Request, type RequestEvents } from '../client/requests/request.ts';
-import { segmentBytes } from '../client/requests/segments.ts';
+import type { Path } from '../client/paths/path.ts';
+import { Request, type RequestEvents, segmentBytes } from '../client/requests/request.ts';
+import { WINDOW_BYTES } from '../link/limits.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import { emptyHeader, type Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';

@@ -3,10 +3,9 @@
 // that cannot be understood is set aside, never written over.
 
 import { rename } from 'node:fs/promises';
+import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-values';
 
 /** A volume that is attached, or is to be again. */
 export interface KeptVolume {

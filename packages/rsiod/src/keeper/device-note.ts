@@ -1,7 +1,7 @@
 // What the keeper is told of each device: all that the next process needs to go on with it. A line of JSON, which only processes of this
 // program write; another version of it may, so it is checked when it is read. Pure. Invariant: a note that is not understood whole is refused.
 
-import { isRecord, isText, isWhole } from '@rsio/common/files/state-values';
+import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';
 
 export interface DeviceNote {

@@ -2,11 +2,10 @@
 // grows with every start and never goes back (docs/PROTOCOL.md H4).
 
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { bootId } from '@rsio/common/daemon/process-facts';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { isRecord } from '@rsio/common/files/state-values';
+import { isRecord, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
+import path from 'node:path';
 
 export interface Identity {
   readonly machine: string;

@@ -1,6 +1,7 @@
 // A volume of nothing: reads give zeros, writes are forgotten. For measuring the protocol without storage; data written to it
 // is lost at once, which is why it exists only where a configuration says `type = null`.
 
+import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -9,8 +10,7 @@ import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './common
 export class NullBackend implements Backend {
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
-  private running = 0;
-  private whenIdle: (() => void) | null = null;
+  private readonly inFlight = new InFlight();
 
   constructor(sizeBytes: number, readonly: boolean) {
     this.sizeBytes = sizeBytes;
@@ -52,18 +52,14 @@ export class NullBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.running === 0) return;
-    await new Promise<void>((resolve) => {
-      this.whenIdle = resolve;
-    });
+    if (this.inFlight.count > 0) await this.inFlight.whenIdle();
   }
 
   private later(done: IoDone): void {
-    this.running++;
+    this.inFlight.begin();
     setImmediate(() => {
       done(STATUS.OK);
-      this.running--;
-      if (this.running === 0) this.whenIdle?.();
+      this.inFlight.end();
     });
   }
 }

@@ -1,15 +1,14 @@
 // The form of the file in which holders are kept, and what becomes of its earlier forms. Pure. Leaves reading and writing to state-file.ts.
 // As strict as the messages that name holders: one that cannot be told would fail every LIST and every refused OPEN.
 
-import { TIME_MAX_MS } from '@rsio/common/log/log-line';
-import type { StateForm } from '@rsio/common/files/state-file';
-import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-values';
+import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
-import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
+import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
+import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import type { Hold, TakeOver, VolumeHolds } from './hold-table.ts';
 import { type Instance, type MachineNote, NO_NOTES, type NodeNotes } from './instances.ts';
+import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;

@@ -3,12 +3,11 @@
 // verifiers). Invariant: counts go on as long as their file is there; with another file every life is another one.
 
 import { randomBytes } from 'node:crypto';
+import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
+import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { isListOf, isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-values';
 import { WORKER_DRAIN_TIMEOUT_MS } from '../workers/limits.ts';
 import { OLD_WORKER_POLL_MS } from './limits.ts';
 

@@ -1,6 +1,7 @@
 // One I/O request of a client, in three steps: validate (pure), execute (backend), map the error (a status number).
 // Nothing reaches a backend that was not validated here; nothing is answered here: the session does that.
 
+import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
@@ -27,22 +28,8 @@ export interface OpenVolume {
   isClosing: boolean;
   /** Something was written that no sync covers which began later. */
   hasUnsynced: boolean;
-  /** I/O that was begun and goes on. */
-  running: number;
-  /** Waits for the last of it. */
-  whenIdle: (() => void) | null;
-}
-
-/** I/O begins that does not end at once; `leave` when it has been answered. */
-export function enter(open: OpenVolume): void {
-  open.running++;
-}
-
-export function leave(open: OpenVolume): void {
-  open.running--;
-  if (open.running > 0) return;
-  open.whenIdle?.();
-  open.whenIdle = null;
+  /** I/O of it that has begun and is not answered. */
+  readonly inFlight: InFlight;
 }
 
 /** Flags that each op knows; any other is a request of a newer client. */

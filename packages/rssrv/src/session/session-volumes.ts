@@ -3,6 +3,7 @@
 // closing starts nothing; CLOSE is answered, and a handle revoked, when its backend is closed; a hold is released when no handle of its
 // volume is open and none is being opened; the size of a handle only grows.
 
+import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -22,7 +23,7 @@ import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/pro
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../backends/common/backend.ts';
 import { HandleNumbers } from './handle-numbers.ts';
-import { enter, leave, type OpenVolume } from './request.ts';
+import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
@@ -295,8 +296,7 @@ export class SessionVolumes {
       incarnation: grant.incarnation,
       isClosing: false,
       hasUnsynced: false,
-      running: 0,
-      whenIdle: null,
+      inFlight: new InFlight(),
     };
     growHandle(open, open.sizeBytes);
     this.open.set(open.handle, open);
@@ -327,11 +327,7 @@ export class SessionVolumes {
 
   private async closeOnce(open: OpenVolume): Promise<Status> {
     open.isClosing = true;
-    if (open.running > 0) {
-      await new Promise<void>((resolve) => {
-        open.whenIdle = resolve;
-      });
-    }
+    if (open.inFlight.count > 0) await open.inFlight.whenIdle();
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
     await this.backends.release(open.backend);
     this.open.delete(open.handle);
@@ -391,18 +387,18 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
     refuse(answered, STATUS.PAST_END);
     return;
   }
-  enter(open);
+  open.inFlight.begin();
   const ended: ExtentsDone = (status, pairs) => {
     if (status === STATUS.OK)
       answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
     else refuse(answered, status);
-    leave(open);
+    open.inFlight.end();
   };
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
     // It is answered with the error; the handle must not wait for it for ever.
-    leave(open);
+    open.inFlight.end();
     throw error;
   }
 }

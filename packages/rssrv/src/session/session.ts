@@ -20,7 +20,7 @@ import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../backends/common/backend.ts';
-import { enter, execute, isFua, leave, type OpenVolume, validate } from './request.ts';
+import { execute, isFua, type OpenVolume, validate } from './request.ts';
 import { ReExecutions } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/common/served-volume.ts';
@@ -311,7 +311,7 @@ export class Session implements ServerPathEvents {
     const lengthBytes = header.count * SECTOR_BYTES;
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
-    enter(open);
+    open.inFlight.begin();
     path.owe(lengthBytes);
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
       path.owe(-lengthBytes);
@@ -325,7 +325,7 @@ export class Session implements ServerPathEvents {
         this.relieve();
       }
       this.ports.pools.bodies.giveBack(buffer);
-      leave(open);
+      open.inFlight.end();
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     });
@@ -369,7 +369,7 @@ export class Session implements ServerPathEvents {
   private changeInPool(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
     const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
-    enter(open);
+    open.inFlight.begin();
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
     execute(open, header, buffer, (ended) => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
@@ -381,7 +381,7 @@ export class Session implements ServerPathEvents {
         answerIo(to, header, status);
         to.flushSoon();
       }
-      leave(open);
+      open.inFlight.end();
       this.checkIdle();
     });
   }

@@ -6,7 +6,7 @@
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { enter, leave, type OpenVolume } from './request.ts';
+import type { OpenVolume } from './request.ts';
 
 /** Of a handle, as long as it is open. */
 interface Syncing {
@@ -66,11 +66,11 @@ export class VolumeSyncs {
     if (syncing.isRunning || open.isClosing) return;
     syncing.isRunning = true;
     this.begins(open);
-    enter(open);
+    open.inFlight.begin();
     open.backend.flush((status) => {
       syncing.isRunning = false;
       this.syncEnded(open, status);
-      leave(open);
+      open.inFlight.end();
     });
   }
 
@@ -79,11 +79,11 @@ export class VolumeSyncs {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;
     syncing.isLooking = true;
-    enter(open);
+    open.inFlight.begin();
     end.check(() => {
       syncing.isLooking = false;
       if (end.isCut) this.cut(open);
-      leave(open);
+      open.inFlight.end();
     });
   }
 

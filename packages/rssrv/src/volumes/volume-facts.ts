@@ -2,7 +2,7 @@
 // Leaves what follows when it is another one to held-facts.ts.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { isRecord, isText } from '@rsio/common/files/state-values';
+import { isRecord, isText } from '@rsio/common/files/state-file';
 
 export interface VolumeFacts {
   readonly readonly: boolean;

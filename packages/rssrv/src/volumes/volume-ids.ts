@@ -7,10 +7,10 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { replaceFile } from '@rsio/common/files/durable-file';
+import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { areFactsEqual, isFacts, type VolumeFacts } from './volume-facts.ts';
-import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-values';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

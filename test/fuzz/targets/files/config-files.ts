@@ -3,9 +3,10 @@
 // that is what its text says.
 
 import { isDeepStrictEqual } from 'node:util';
+import { checkEdit } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
 import { examineRscltConfig, parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { checkEdit } from '@rsio/common/config/rscltcfg-check';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import {
   addInterface,
   addNamespace,
@@ -15,12 +16,11 @@ import {
   type SectionRef,
   setKey,
 } from '@rsio/common/config/rscltcfg-edit';
-import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { RsError } from '@rsio/common/lib/errors';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { configText, SECRET } from '../../makers/config-maker.ts';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
+import { configText, SECRET } from '../../makers/config-maker.ts';
 import { encodeScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
 
 interface Problem {

@@ -14,6 +14,26 @@ export interface PathLatencies {
   readonly write: Histogram;
 }
 
+/** Sums over all connections of a path since the daemon's start. */
+export interface PathTotals {
+  readonly requests: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly unansweredBytes: number;
+  /** Requests sent here after another path fell silent or died. */
+  readonly resent: number;
+  /** READs asked for here because they were late on another path, and copies sent here to see how fast it is. */
+  readonly hedged: number;
+  readonly probed: number;
+  /** Answers that came here when the result was there already. */
+  readonly dropped: number;
+  readonly deaths: number;
+  readonly roundTripMs: number | null;
+  /** Estimates by which requests are spread; null: nothing was measured. */
+  readonly receivingBytesPerSecond: number | null;
+  readonly sendingBytesPerSecond: number | null;
+}
+
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;

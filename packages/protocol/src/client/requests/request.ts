@@ -1,22 +1,26 @@
-// One request on its way through a trunk. Whoever makes it owns and re-uses the object; from `submit` until `requestDone` it belongs
-// to the trunk. `buffer` is never touched by the trunk after `requestDone` (late copies are received elsewhere).
+// One request on its way through a trunk, and the length of the segments into which the client cuts large I/O.
+// The object belongs to the code that created it, which reuses it; from `submit` until `requestDone` it belongs to the trunk.
+// Invariant: the trunk never touches `buffer` after `requestDone`; late copies are received elsewhere.
 
-/** The attachment a request belongs to, as the trunk's request handling needs it (client/attachment.ts). */
+import { SEGMENT_BYTES } from '../../link/limits.ts';
+import { SEGMENT_MIN_BYTES } from './limits.ts';
+
+/** The part of an attachment (client/attachment.ts) that request handling needs. */
 export interface RequestAttachment {
   readonly phase: string;
   readonly handle: number;
-  /** Its requests that were sent and are not answered, and the bytes they take of the window. */
+  /** Its requests in flight, and the bytes of the window that they use. */
   slotsHeld: number;
   bytesHeld: number;
   add(request: Request): void;
   answered(request: Request, status: number): void;
-  /** Keeps a request that was answered STALE for the next handle; false: the answer is final. */
+  /** Keeps a request that was answered STALE for the next handle. False: the answer is final. */
   keepStale(request: Request): boolean;
   forgetInFlight(): void;
 }
 
 export interface RequestEvents {
-  /** Called exactly once per submit, never from within it. `status` is one of wire/status.ts. */
+  /** Called exactly once for each submit, never from within it. `status` is one of wire/status.ts. */
   requestDone(request: Request, status: number): void;
 }
 
@@ -25,34 +29,39 @@ const NOTHING = Buffer.alloc(0);
 export class Request {
   op = 0;
   flags = 0;
-  /** First sector, and sectors (MiB with flag WIDE). */
+  /** First sector, and number of sectors (of MiB with flag WIDE). */
   lba = 0;
   count = 0;
-  /** Bytes of body this request moves, either way: the measure of window and path load. */
+  /** Body bytes that this request moves in either direction; counted in the window and in the load of a path. */
   bodyBytes = 0;
   /** WRITE: sent from here. READ: received here. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
-  /** The session's own requests (CLOSE): the handle; others go by their attachment's. */
+  /** The handle, for the session's own requests (CLOSE); other requests use the handle of their attachment. */
   handle = 0;
-  /** Message requests: aux number and body. */
+  /** For message requests: aux number and body. */
   aux = 0;
   message: Buffer = NOTHING;
-  /** Message requests, when done: bodies of the answer's frames, and the answer's aux. */
+  /** For message requests that are done: bodies of the answer's frames, and the answer's aux number. */
   answers: Buffer[] = [];
   answerAux = 0;
   events: RequestEvents | null = null;
-  /** Whose it is; null: the session's own (LIST, OPEN, CLOSE). */
+  /** null: a request of the session itself (LIST, OPEN, CLOSE). */
   attachment: RequestAttachment | null = null;
   submittedMs = 0;
-  /** Kept by the trunk: the slot it occupies, -1 while it waits. */
+  /** Set by the trunk: the slot that it occupies; -1 while it waits. */
   slot = -1;
-  /** Kept by the overlap tracker: first sector after the range, 0: it is not tracked. */
+  /** Set by the overlap tracker: first sector after the range; 0: not tracked. */
   rangeEnd = 0;
-  /** Kept by the replay log: whether it has room there, and how much. */
+  /** Set by the replay log: whether room is reserved for it, and how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;
-  /** Of a FLUSH: the mark that the replay log gave it when it was sent. */
+  /** For a FLUSH: the mark that the replay log gave it when it was sent. */
   logMark = 0;
+}
+
+/** Length of the segments of a large I/O: short enough to use every path, unless a segment would not be worth the cost of a request. */
+export function segmentBytes(ioBytes: number, pathCount: number): number {
+  return ioBytes < SEGMENT_BYTES * pathCount ? SEGMENT_MIN_BYTES : SEGMENT_BYTES;
 }

@@ -1,16 +1,15 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
-// data. Pairing interfaces is examine.ts' job. Invariant: a probe never becomes a path or a session and ends in bounded time. Its report
-// holds every failure beside what was measured.
+// data, which Linux's routing decides and the byte counters show. Pairing interfaces is examine.ts' job. Invariants: a probe never becomes a
+// path or a session and ends in bounded time; its report holds every failure beside what was measured, and no device unless it is certain.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { PROBE_PINGS } from './limits.ts';
 import { OP } from '../../wire/frames.ts';
 import type { Welcome } from '../../wire/messages.ts';
 import { Findings } from '../discovery/finding.ts';
-import { interfaceOf } from '../network/interfaces.ts';
+import { type ByteCounters, interfaceOf } from '../network/interfaces.ts';
+import { PROBE_PINGS } from './limits.ts';
 import { burst } from './probe-burst.ts';
-import { carrierOf } from './probe-device.ts';
 import { ProbeLink } from './probe-link.ts';
 import { measureMtu } from './probe-mtu.ts';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from './probe-report.ts';
@@ -174,4 +173,29 @@ class Probe {
     const remedy = `set the MTU of ${measured.device}, of the switch and of the server's interface to the same value`;
     this.findings.add('mtu', this.name, sentence, remedy);
   }
+}
+
+type Counters = ReadonlyMap<string, ByteCounters>;
+
+/** A device carried a burst if it counted at least this share of the bytes. Other traffic and delayed counters prove nothing. */
+const CARRIED_SHARE = 0.5;
+
+/**
+ * Returns the device that counted the burst of `bytes`. If `expected` is among several (a bridge and its card both count), returns
+ * `expected`. null: no device did, or too little was sent to tell.
+ */
+export function carrierOf(
+  direction: keyof ByteCounters,
+  bytes: number,
+  expected: string,
+  before: Counters,
+  after: Counters,
+): string | null {
+  const grown = [...after].map(([device, counters]) => ({
+    device,
+    grownBytes: counters[direction] - (before.get(device)?.[direction] ?? counters[direction]),
+  }));
+  const carriers = grown.filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= bytes * CARRIED_SHARE);
+  if (carriers.some(({ device }) => device === expected)) return expected;
+  return carriers.toSorted((one, other) => other.grownBytes - one.grownBytes)[0]?.device ?? null;
 }

@@ -1,6 +1,7 @@
 // A backend whose operations meet faults on their way (interference.ts), for tests. Everything takes the way that waits.
 // Leaves what a fault is to interference.ts. Invariant: what was begun is answered once, and `close` resolves only after that.
 
+import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
@@ -10,8 +11,7 @@ export class FaultyBackend implements Backend {
   private readonly inner: Backend;
   private readonly faults: readonly Fault[];
   private readonly onError: BackendPorts['onError'];
-  private running = 0;
-  private whenIdle: (() => void) | null = null;
+  private readonly inFlight = new InFlight();
 
   constructor(inner: Backend, interferences: readonly Fault[], onError: BackendPorts['onError']) {
     this.inner = inner;
@@ -76,20 +76,15 @@ export class FaultyBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.running > 0) {
-      await new Promise<void>((resolve) => {
-        this.whenIdle = resolve;
-      });
-    }
+    if (this.inFlight.count > 0) await this.inFlight.whenIdle();
     await this.inner.close();
   }
 
   private run(operation: FaultOperation, positionBytes: number, lengthBytes: number, done: IoDone, start: (end: IoDone) => void): void {
-    this.running++;
+    this.inFlight.begin();
     const end = (status: Status): void => {
       done(status);
-      this.running--;
-      if (this.running === 0) this.whenIdle?.();
+      this.inFlight.end();
     };
     const meet = (index: number): void => {
       const interference = this.faults[index];

@@ -2,6 +2,7 @@
 // to lose (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest; a flush answered OK made durable what was answered
 // before it was asked for, and what was answered later stays unsynced.
 
+import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -19,8 +20,7 @@ export class UnsyncedBackend implements Backend {
   private readonly onError: BackendPorts['onError'];
   private readonly released: () => void;
   private readonly gate: FlushGate;
-  private running = 0;
-  private whenIdle: (() => void) | null = null;
+  private readonly inFlight = new InFlight();
 
   /** `released`: called when it is closed and needs the store no more. */
   constructor(inner: Backend, store: UnsyncedStore, onError: BackendPorts['onError'], released: () => void) {
@@ -103,21 +103,16 @@ export class UnsyncedBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.running > 0) {
-      await new Promise<void>((resolve) => {
-        this.whenIdle = resolve;
-      });
-    }
+    if (this.inFlight.count > 0) await this.inFlight.whenIdle();
     await this.inner.close();
     this.released();
   }
 
   private begin(done: IoDone): IoDone {
-    this.running++;
+    this.inFlight.begin();
     return (status) => {
       done(status);
-      this.running--;
-      if (this.running === 0) this.whenIdle?.();
+      this.inFlight.end();
     };
   }
 

@@ -4,6 +4,7 @@
 // answered OK covers every write that had ended before the flush was asked for, in a file that was whole then; after `close` resolves no
 // system call of this backend runs.
 
+import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
 import { assert } from '@rsio/common/lib/assert';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -44,9 +45,8 @@ export class FileBackend implements Backend {
   private readonly gate: FlushGate;
   private readonly ranges: RangeOperations;
   private readonly ended = new CompletionGroup();
-  private running = 0;
+  private readonly inFlight = new InFlight();
   private closing: Promise<void> | null = null;
-  private whenIdle: (() => void) | null = null;
 
   constructor(parts: FileBackendParts, onError: BackendPorts['onError']) {
     this.parts = parts;
@@ -140,11 +140,7 @@ export class FileBackend implements Backend {
   }
 
   private async closeAll(): Promise<void> {
-    if (this.running > 0) {
-      await new Promise<void>((resolve) => {
-        this.whenIdle = resolve;
-      });
-    }
+    if (this.inFlight.count > 0) await this.inFlight.whenIdle();
     await this.parts.range?.detach();
     this.descriptor = CLOSED;
     this.syncedDescriptor = CLOSED;
@@ -190,17 +186,16 @@ export class FileBackend implements Backend {
   }
 
   private enter(): void {
-    assert(this.closing === null || this.running > 0, 'A backend was used after its close');
-    this.running++;
+    assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
+    this.inFlight.begin();
     this.parts.inline?.poolBegan();
   }
 
   private leave(done: IoDone, status: Status): void {
     // First the answer: one that asks for more (a flush behind a zero) keeps the backend open.
     done(status);
-    this.running--;
+    this.inFlight.end();
     this.parts.inline?.poolEnded();
-    if (this.running === 0) this.whenIdle?.();
   }
 
   private failed(operation: BackendOperation, errno: string): Status {

@@ -1,0 +1,22 @@
+// Counts operations in flight and reports when the last one has ended, so that their owner can close what they use.
+// Allocates nothing for an operation. What may start, and when, is the owner's decision.
+
+export class InFlight {
+  /** Operations that have begun and not ended. */
+  count = 0;
+  private idle: (() => void)[] = [];
+
+  begin(): void {
+    this.count++;
+  }
+
+  end(): void {
+    this.count--;
+    if (this.count === 0 && this.idle.length > 0) for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  /** Resolves when nothing is in flight. */
+  whenIdle(): Promise<void> {
+    return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
+  }
+}
