@@ -1,6 +1,5 @@
-// All cases that a server can try on rsiod, in the order in which they are looked at: ALONE_CASES, which
-// need quiet, behind those that are played at the same time, and ENDING_CASES last.
-// Leaves the cases to client/.
+// All cases in which a server tests rsiod, in the order in which they are judged: first those that run at the same time, then ALONE_CASES,
+// which need a quiet daemon, then ENDING_CASES. The cases are in client/.
 
 import type { ClientCase } from './base/case.ts';
 import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';

@@ -1,5 +1,5 @@
-// The cases that a server can try on rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
-// them a namespace with a real rssrv, whose volume must go on whatever the others do.
+// The cases in which a server tests rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
+// them a namespace with a real rssrv, whose volume must continue whatever the others do.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -97,10 +97,10 @@ function play(one: ClientCase): Promise<void> {
   return one.run(stage);
 }
 
-describe('of all of them', () => {
+describe('all cases together', () => {
   afterAll(() => playAll(CLOSING));
 
-  it('rsconfig -m status -v says the reason beside the path', async () => {
+  it('rsconfig -m status -v shows the reason beside the path', async () => {
     // Each at some look: a handshake that took too long may hide the reason until the next one.
     let missing = CLOSING;
     const look = async (): Promise<boolean> => {
@@ -130,7 +130,7 @@ describe.each(CLIENT_CASES.filter((one) => !ENDING_CASES.includes(one)))('$id', 
   it(one.expects, () => playing.get(one) ?? play(one));
 });
 
-it('rsiod has not grown by what was thrown at it', () => {
+it('rsiod has not grown because of the cases', () => {
   const resident = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${host.pid('rsiod')}/status`, 'utf8'))?.[1]) * 1024;
   expect(resident).toBeLessThan(RESIDENT_MAX_BYTES);
 });

@@ -1,5 +1,5 @@
-// Runs the cases that a client tries on a server: patient ones beside the others, each on a target of its own, the others one after the
-// other on a shared one. Invariant: a case that fails leaves nothing behind that the next one could trip over.
+// Runs the cases in which a client tests a server: patient ones in parallel, each on a target of its own, the others one after the other on
+// a shared target. Invariant: a failed case leaves nothing behind that affects the next one.
 
 import type { ServerCase } from './base/case.ts';
 import { Target, type TargetOptions } from './base/target.ts';

@@ -1,5 +1,5 @@
-// `pnpm conformance`: the cases that a client tries on a server, against any address; a table, and a last line `N passed, N failed`.
-// Invariant: it writes to the volume it was given and to no other, and not at all, without --yes, when there is something on it.
+// `npm run conformance`: the cases in which a client tests a server at any address; a table, and a last line `N passed, N failed`.
+// Invariant: it writes to the given volume and to no other, and only with --yes if that volume is not empty.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,6 @@
-// The cases that a client tries on a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not notice. Those that wait
-// for time-outs begin first and run beside the others. What a case says of the log is looked at here, where the log is at hand.
+// The cases in which a client tests a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not be affected. The cases
+// that wait for time-outs start first and run in parallel. What a case expects of the log is checked here, because here the log is
+// available.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf } from '../support/hosts/configs.ts';

@@ -1,5 +1,5 @@
-// The suite about itself: names, sentences and sections, so that a report of it can be read and looked up.
-// Leaves playing the cases to server.test.ts and client.test.ts.
+// The suite itself: names, sentences and sections, so that its report can be read and looked up. server.test.ts and client.test.ts run the
+// cases.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ const RULES = new Set([...PAGE.matchAll(/^(?:\*\*|- )([A-Z]\d+)\. /gm)].map(([, 
 const ALL = [...SERVER_CASES, ...CLIENT_CASES];
 
 describe('the cases', () => {
-  it('have names of their own', () => {
+  it('have unique ids', () => {
     const ids = ALL.map(({ id }) => id);
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
     expect(ids.filter((id) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$/.test(id))).toEqual([]);
@@ -22,7 +22,7 @@ describe('the cases', () => {
     expect(ALL.filter(({ expects }) => !/^[A-Z0-9][^\n]{10,}[^.\n]$/.test(expects)).map(({ id }) => id)).toEqual([]);
   });
 
-  it('name what of docs/PROTOCOL.md demands it', () => {
+  it('name the part of docs/PROTOCOL.md that demands it', () => {
     expect(
       ALL.filter(({ section }) => !HEADINGS.has(section) && !RULES.has(section)).map(({ id, section }) => `${id}: ${section}`),
     ).toEqual([]);

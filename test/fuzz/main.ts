@@ -1,5 +1,5 @@
-// `pnpm fuzz`: runs the fuzz targets in turn on all cores (`--minutes M`), some of them (`--target T`), one seed or one input of one target
-// again, or the hostile peers (`--peers`). Exit code 1 when something was found, 2 for arguments that make no sense.
+// `npm run fuzz`: runs the fuzz targets in turn on all cores (`--minutes M`), some of them (`--target T`), one seed or one input of a
+// target again, or the hostile peers (`--peers`). Exit code 1 after a finding, 2 for invalid arguments.
 
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/common/lib/errors';

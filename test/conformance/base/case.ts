@@ -1,5 +1,5 @@
-// What a named case of the suite is: an id, one sentence that a conforming peer fulfils, the part of docs/PROTOCOL.md that demands it,
-// and a function that throws when it is not so. Leaves the cases to server/ and client/, running them to engine.ts and the tests.
+// A named case of the suite: an id, one sentence that a conforming peer fulfils, the part of docs/PROTOCOL.md that demands it, and a
+// function that throws if the peer does not. The cases are in server/ and client/; engine.ts and the tests run them.
 
 import type { Meddle } from '../../support/peers/raw-server.ts';
 import type { ClientStage } from './stage.ts';

@@ -1,5 +1,5 @@
-// MessagePack as far as the protocol has it, and as a wrong peer says it: no guard looks at what is packed here.
-// Leaves reading to the product, or to the peer.
+// MessagePack as far as the protocol uses it, and as a wrong peer sends it: no guard checks what is packed here. Reading is the product's
+// job, or the peer's.
 
 export type Packable = number | string | boolean | null | Uint8Array | readonly Packable[] | { readonly [key: string]: Packable };
 

@@ -1,5 +1,5 @@
-// Keys and macs once more, word for word as docs/PROTOCOL.md tells them ("Keys and macs") and with nothing of the product's: so a case
-// can make what no correct client makes, and the page itself is tried out.
+// Keys and macs a second time, word for word as docs/PROTOCOL.md describes them ("Keys and macs") and without the product's code. So a case
+// can send what no correct client sends, and the page itself is tested.
 
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 

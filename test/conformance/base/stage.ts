@@ -1,6 +1,6 @@
-// Where a client case plays: one scripted server in a namespace of its own, as rsiod sees it. Leaves starting rsiod to client.test.ts.
-// Invariant: every wait ends at a deadline, and says what rsiod shows instead. A client may give up handshakes of a server that is slow,
-// and tries again: no case counts connections, only paths, and what was once said of one counts whatever was said later.
+// The stage of a client case: one scripted server in a namespace of its own, as rsiod sees it. client.test.ts starts rsiod. Invariants:
+// every wait ends at a deadline, and its error says what rsiod shows instead. A client may abandon a handshake with a slow server and try
+// again. So no case counts connections, only paths, and what was once seen of a path counts even if it changes later.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/common/control/methods';

@@ -1,6 +1,6 @@
-// The server under test, as cases use it: strangers at its door, a session of the first node that most cases share (each on a path of its
-// own, with slots of its own), sessions of other nodes, and the one volume that is written to. Leaves judging to the cases.
-// Invariants: what a case opened is closed after it; the first sectors of the volume hold MARK whenever no case is to be blamed.
+// The server under test, as cases use it: unproven connections, a session of the first node that most cases share (each on a path of its
+// own with slots of its own), sessions of other nodes, and the one volume that is written to. The cases judge. Invariants: what a case
+// opened is closed after it; the first sectors of the volume hold MARK unless a case has destroyed them.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// Servers that go wrong behind WELCOME: frames of no use, answers that nobody asked for, answers that are none. Each closes the path.
-// Each closes its path with a reason, and leaves what the client does by itself to conduct.ts.
+// Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. Each of them closes its path with a
+// reason. What the client does on its own is in conduct.ts.
 
 import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/paths/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';

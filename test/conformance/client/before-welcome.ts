@@ -1,5 +1,5 @@
-// Servers that go wrong before WELCOME: what comes in place of CHALLENGE and WELCOME, and what is wrong with them.
-// Each closes its connection with a reason; when the server behaves, the next one comes up.
+// Servers that misbehave before WELCOME: what they send in place of CHALLENGE and WELCOME, and what is wrong in these. Each closes its
+// connection with a reason; once the server behaves, the next connection comes up.
 
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { refuseFrame } from '@rsio/protocol/auth/handshake-server';

@@ -1,5 +1,5 @@
-// What rsiod itself does, as a server sees it: silence where it is due, tags, slots and window, copies, FENCE and joins on two paths, BYE.
-// The scripted server behaves, or fails in one thing, and keeps what it hears.
+// What rsiod does on its own, as a server sees it: silence where it is required, tags, slots and window, copies, FENCE and joins on two
+// paths, BYE. The scripted server behaves, or fails in one respect, and records what it receives.
 
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
 // How a scripted server misbehaves (test/support/peers/raw-server.ts): at which step, or in place of which answer; and bodies made by hand.
-// Leaves what is right to test/support/peers/raw-server.ts: `false` of a Meddle means that it is to be done as usual.
+// raw-server.ts does everything correct: `false` of a Meddle means the usual behaviour.
 
 import { createHmac } from 'node:crypto';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';

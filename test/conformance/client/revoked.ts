@@ -1,5 +1,5 @@
-// What rsiod does when a server takes a handle or a volume away: STALE, TAKEN, HELD, take-overs, and the end of an instance that was replaced.
-// The scripted server counts its handles and keeps what it hears. An application sees it over NBD.
+// What rsiod does when a server takes a handle or a volume away: STALE, TAKEN, HELD, take-overs, and the end of a replaced instance. The
+// scripted server counts its handles and records what it receives. An application uses the volume over NBD.
 
 import { REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// What rsiod makes of a server's answers about volumes: lists in parts and of other generations, OPENs that are refused or answered wrongly,
-// and I/O that fails, is answered twice, or in another size. An application sees it over NBD.
+// What rsiod does with a server's answers about volumes: lists in parts and of other generations, OPENs that are refused or answered
+// wrongly, and I/O that fails, is answered twice, or has another size. An application uses the volume over NBD.
 
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFailureAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';

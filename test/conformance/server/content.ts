@@ -1,5 +1,5 @@
-// What READ, WRITE, DISCARD and ZERO move: each is seen by every later READ, over any path (O2).
-// Leaves the statuses of such requests to io.ts.
+// What READ, WRITE, DISCARD and ZERO move: every later READ sees each of them, over any path (O2). The statuses of such requests are in
+// io.ts.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';

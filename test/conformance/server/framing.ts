@@ -1,5 +1,5 @@
-// Frames of a proven connection: which there are, how long, in which direction, and with CRC-32s. Each wrong one closes its path and no
-// other, and what follows it in the same bytes is not looked at.
+// Frames of a proven connection: which exist, their length, their direction, and CRC-32s. A wrong frame closes its path and no other one,
+// and the bytes after it are not processed.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';

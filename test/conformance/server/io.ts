@@ -1,5 +1,5 @@
-// READ, WRITE, FLUSH, DISCARD and ZERO: counts, ends of the volume, alignment, rights, flags and handles, each with its status; and in
-// which order the server looks at them. A table of requests; what they move is in content.ts.
+// READ, WRITE, FLUSH, DISCARD and ZERO: counts, ends of the volume, alignment, permissions, flags and handles, each with its status, and
+// the order in which the server checks them. A table of requests; what they move is in content.ts.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';

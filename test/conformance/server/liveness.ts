@@ -1,5 +1,4 @@
-// PING, PONG, FENCE and NOTIFY: what occupies no slot.
-// Leaves what a client makes of silence to the client cases.
+// PING, PONG, FENCE and NOTIFY: the frames that use no slot. A client's reaction to silence is in the client cases.
 
 import { SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';

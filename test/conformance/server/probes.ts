@@ -1,5 +1,5 @@
-// Probe connections: the listener serves them by itself, and what is no part of measuring resets them.
-// No case here may touch the session of the node that the probes log in as.
+// Probe connections: the listener serves them itself, and any frame that is not part of measuring resets them. No case here may affect the
+// session of the node that the probes log in as.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/probe/limits';

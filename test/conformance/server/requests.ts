@@ -1,5 +1,5 @@
-// LIST, OPEN, CLOSE and IOCTL: what is in their answers, and what each refuses. Who holds a volume is in holders.ts.
-// Handles that a case opens it closes again, so that the hold can be let go.
+// LIST, OPEN, CLOSE and IOCTL: the contents of their answers, and what each refuses. Holds are in holders.ts. A case closes the handles
+// that it opens, so that the hold can be released.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

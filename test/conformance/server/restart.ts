@@ -1,5 +1,5 @@
-// What a server's end and new start show to its clients. Only for a server that the suite may start anew, and after all other cases.
-// Leaves what rsiod makes of it to the client cases.
+// What clients see of a server's end and start. Only for a server that the suite may restart, and after all other cases. rsiod's reaction
+// is in the client cases.
 
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';

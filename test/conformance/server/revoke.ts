@@ -1,5 +1,5 @@
-// REVOKE and REVOKED: a handle is ended while its session goes on.
-// Leaves storage that hangs, and paths that die meanwhile, to the server's own tests.
+// REVOKE and REVOKED: a handle ends while its session continues. Storage that hangs, and paths that fail meanwhile, are in the server's own
+// tests.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';

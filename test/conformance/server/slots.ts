@@ -1,5 +1,5 @@
-// Slots and seqs (S1, S2): what is new, a copy, stale or a protocol error, and who is answered what.
-// Each case takes slots that nothing has used before, so that it knows their seqs.
+// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and who gets which answer. Each case takes slots that
+// nothing has used before, so that it knows their seqs.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';

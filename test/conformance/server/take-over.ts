@@ -1,5 +1,5 @@
-// Take-over as clients see it: what becomes of the loser's handle and of what was under way on it, who resumes which hold (H2, Verifier),
-// and instances that were replaced (H4). Leaves plain holds to holders.ts. Each case ends with nothing held by the second node.
+// Take-over as clients see it: the loser's handle and its requests in progress, which client resumes which hold (H2, Verifier), and
+// instances that were replaced (H4). Plain holds are in holders.ts. At the end of each case the second node holds nothing.
 
 import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// Texts of the two configuration files, from a seed: right ones, and right ones a little wrong in their lines or their bytes. Keys, types
-// and sections come from the schema, so that a new key is tested from the day it is there.
+// Texts of the two configuration files, from a seed: valid ones, and ones with a small mistake in a line or a byte. Keys, types and
+// sections come from the schema, so that a new key is tested at once.
 
 import { type ConfigFileName, type FileSchema, SCHEMA } from '@rsio/common/config/schema/schema';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,5 +1,5 @@
-// Frames as peers send them, right in their form, from a seed: any op of the table, with fields from the edges of what they may hold.
-// Whether a frame makes sense where it comes is the target's.
+// Well-formed frames from a seed: any op of the table, with fields at the edges of their ranges. Whether a frame makes sense where it
+// arrives is the target's job.
 
 import { crc32 } from 'node:zlib';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// Messages of every kind that are of their form, with values from the edges of it, from a seed. Also the table of the codecs by which
-// targets choose one. What a frame around them looks like is frame-maker.ts.
+// Well-formed messages of every kind from a seed, with values at the edges of their ranges, and the table of codecs from which targets
+// choose. For the frame around them see frame-maker.ts.
 
 import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {

@@ -1,5 +1,5 @@
-// Changes valid inputs a little, as chance says: bit flips, lies about lengths, splices, doubles, cuts, re-orderings. Chance is seeded.
-// What valid inputs look like is left to the targets. Invariant: what was given is never changed, the result is bounded.
+// Mutates valid inputs: bit flips, wrong lengths, splices, duplicates, cuts, re-orderings. The randomness is seeded. The targets make the
+// valid inputs. Invariant: the given input never changes, and the result is bounded.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 

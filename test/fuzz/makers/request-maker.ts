@@ -1,5 +1,5 @@
-// Requests as a client sends them on one path, from a seed: handles that were opened, slots with the seq that is next, now and then a
-// copy or a lie. Leaves what becomes of them to the targets.
+// Requests as a client sends them on one path, from a seed: open handles, slots with their next seq, sometimes a copy or a wrong value. The
+// targets judge what happens to them.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';

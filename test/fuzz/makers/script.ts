@@ -1,5 +1,5 @@
 // Inputs of targets that are more than one stream of bytes: a list of steps, each a kind, a number and bytes. Any bytes are a script, so
-// that mutations need no care. What a kind means is left to the target.
+// that mutations need no care. The target gives each kind its meaning.
 //
 //   kind (u8) | argument (u8) | length (u16) | length bytes, or what is left
 

@@ -1,5 +1,5 @@
-// A well-behaved client's work: several programs that write and read back over rsiod's NBD socket, each in a region of its own, without
-// pause. Counts what was done and what went wrong. Leaves daemons and time to whoever starts it.
+// The work of a well-behaved client: several programs that write and read back over rsiod's NBD socket, each in a region of its own,
+// without pause. It counts operations and errors. Daemons and duration are the caller's job.
 
 import { NbdIo } from '../../support/io/nbd-io.ts';
 

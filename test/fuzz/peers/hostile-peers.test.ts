@@ -1,5 +1,5 @@
-// Hostile peers against a real server for a few seconds, while a good client works: it sees no error, what the server's processes hold
-// stays within a bound, and what they opened is closed again. What it costs the good client is measured by `pnpm fuzz --peers`, not here.
+// Hostile peers against a real server for a few seconds, while a good client works: the client gets no error, the memory of the server's
+// processes stays bounded, and what the peers opened is closed again. `npm run fuzz -- --peers` measures the cost for the good client.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,7 +81,7 @@ async function newcomerIsServed(): Promise<void> {
   newcomer.close();
 }
 
-it('a good client sees no error, memory and descriptors are bounded, and all of it is closed again', async () => {
+it('a good client gets no error, memory and descriptors are bounded, and every hostile connection is closed again', async () => {
   const { listener, worker } = scene.servers;
   // The insider's session has a process and a channel, and stays for a while.
   await attack(WARM_UP_MS);
@@ -108,7 +108,7 @@ it('a good client sees no error, memory and descriptors are bounded, and all of 
   await newcomerIsServed();
 });
 
-it('whoever holds every place before the proof, from many addresses, locks nobody out', async () => {
+it('peers on many addresses that fill every slot before the proof lock no client out', async () => {
   // A slow machine may not be through when the first places are free again because their time is over.
   let heldMs = Number.POSITIVE_INFINITY;
   for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();

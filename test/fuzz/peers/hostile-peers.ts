@@ -1,5 +1,5 @@
-// Hostile peers against a server's port: so many connections a second, from many addresses, each doing one of the wrong things below, and
-// datagrams besides. Leaves judging to those who start them. Invariant: what one of them holds is bounded, and after `stop` nothing is held.
+// Hostile peers against a server's port: a fixed number of connections per second from many addresses, each doing one of the wrong things
+// below, and datagrams. The callers judge. Invariant: what a peer holds is bounded, and after `stop` it holds nothing.
 
 import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';

@@ -1,5 +1,5 @@
-// The hostile peers in a process of their own, at the lowest priority: they stand for other machines, which do not use this one's cores.
-// Told by its first message whom to turn to and how often; ends when told, or when its parent is gone. Leaves measuring to peers-report.ts.
+// The hostile peers in a process of their own, at the lowest priority, because they stand for other machines, which do not use these cores.
+// The first message says which address to attack and how often. It ends on request, or with its parent. Measuring is in peers-report.ts.
 
 import os from 'node:os';
 import { HostilePeers, type HostileTarget } from './hostile-peers.ts';

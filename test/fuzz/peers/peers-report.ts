@@ -1,5 +1,5 @@
-// `pnpm fuzz --peers`: the same work of a good client in turn without and with hostile peers, several times, and what differs. Both share
-// this machine's cores with everything else that runs: the sums of CPU time say whose the time was.
+// `npm run fuzz -- --peers`: the same work of a good client, in turn without and with hostile peers, several times, and the difference.
+// Both share this machine's cores with everything else; the sums of CPU time say which process used the time.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// A server with its processes, a good client of it, and addresses for hostile ones; what the server's processes hold is looked at from
-// outside. Used by the test and by the report. Leaves hostility to hostile-peers.ts. Invariant: `clean` leaves nothing behind.
+// A server with its processes, a good client, and addresses for hostile peers; the resources of the server's processes are measured from
+// outside. The test and the report use it. See hostile-peers.ts for the peers. Invariant: `clean` leaves nothing behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { clientConfig, keyOf, serverConfig } from '../../support/hosts/configs.ts';

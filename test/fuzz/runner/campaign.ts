@@ -1,6 +1,6 @@
-// Many seeds of many targets over all cores: a process for each core takes every n-th seed of a target, all at the same target for a slice
-// of time, then the next target; round after round. Leaves running seeds to seed-runner.ts. Invariant: a seed that hangs, or whose process
-// dies, is a finding as well, and is named: the process notes each seed in a file before it begins.
+// Many seeds of many targets over all cores: each core's process takes every n-th seed of a target, all at the same target for a slice of
+// time, then at the next one, round after round. seed-runner.ts runs the seeds. Invariant: a seed that hangs, or whose process dies, is a
+// finding with its number, because the process notes each seed in a file before it runs it.
 
 import { fork } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

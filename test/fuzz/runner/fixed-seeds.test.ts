@@ -1,5 +1,5 @@
-// The seeds of every target that each test run takes: the same ones each time, so that a red run is red again. `pnpm fuzz` takes others.
-// Also that a target sees more than refusals. Leaves how many seeds a target has to the target.
+// The fixed seeds of every target that each test run takes, so that a failure repeats; `npm run fuzz` takes others. Also: a target must see
+// more than refusals. The target itself has the number of its seeds.
 
 import { afterAll, expect, test } from 'vitest';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';

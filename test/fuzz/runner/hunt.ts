@@ -1,5 +1,5 @@
-// One seed of one target: makes its input, runs it, and makes a finding small. Sharing seeds out to cores is the campaign's.
-// Invariant: a target is given a copy of the input, so that what it does to it changes nothing.
+// One seed of one target: makes its input, runs it, and reduces a finding. The campaign distributes seeds to cores. Invariant: a target
+// gets a copy of the input, so that it cannot change the original.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

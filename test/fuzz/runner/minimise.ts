@@ -1,5 +1,5 @@
-// Makes an input that finds something as small as it gets within a time: first pieces are left out, then bytes, then bytes become zero.
-// Whether a smaller input still finds it is asked of the caller. Invariant: what comes out finds it too.
+// Reduces an input with a finding as far as possible within a time: it first drops pieces, then bytes, then sets bytes to zero. The caller
+// says whether a smaller input still gives the finding. Invariant: the result gives the finding too.
 
 import type { Clock } from '@rsio/common/lib/clock';
 

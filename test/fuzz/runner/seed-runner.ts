@@ -1,5 +1,5 @@
-// A process of a campaign: runs every n-th seed of one target until its time is over or something is found, and says what it did. Told by
-// its arguments: the slice, and the file in which it notes each seed before it begins. Leaves the sums to campaign.ts.
+// A process of a campaign: runs every n-th seed of one target until its time is over or it has a finding, and reports. Its arguments are
+// the slice, and the file in which it notes each seed before it runs it. campaign.ts adds up.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemClock } from '@rsio/common/lib/clock';

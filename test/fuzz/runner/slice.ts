@@ -1,5 +1,5 @@
-// What a campaign asks of one of its processes, and what it is told. Leaves doing it to seed-runner.ts.
-// Invariant: results are plain data, sent as they are over the channel between the processes.
+// What a campaign asks of one of its processes, and the result. seed-runner.ts does the work. Invariant: results are plain data, which the
+// channel between the processes carries unchanged.
 
 import type { FuzzFinding } from './hunt.ts';
 

@@ -1,5 +1,5 @@
-// THE table of fuzz targets: what each test run takes seeds of, and what `pnpm fuzz` runs in turn, is what stands here.
-// What a target does is in its own file; how many seeds, on which cores and for how long, is left to whoever runs them.
+// The table of fuzz targets: each test run takes seeds of all of them, and `npm run fuzz` runs them in turn. Each target has a file of its
+// own; the callers choose seeds, cores and duration.
 
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 import { beacon } from './network/beacon.ts';

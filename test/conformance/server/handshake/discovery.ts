@@ -1,5 +1,5 @@
-// Exploration as it shows on the wire: raw datagrams to the server's address, and what comes back. Datagrams are taken apart by hand where
-// the form itself is looked at.
+// Discovery as it appears on the wire: raw datagrams to the server's address, and its answers. Where the form itself is tested, datagrams
+// are decoded by hand.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
-// A whole handshake by hand, for cases that change one thing of it. Bodies are packed and keys made without the product's code.
-// Leaves judging to the cases; throws when the peer does not go along.
+// A whole handshake by hand, for cases that change one part of it. Bodies are packed and keys derived without the product's code. It throws
+// if the peer does not follow the protocol; the cases judge the rest.
 
 import { randomBytes } from 'node:crypto';
 import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';

@@ -1,5 +1,5 @@
-// HELLO and what answers it: CHALLENGE, REFUSE, or the end of the connection.
-// Bodies are packed by hand: a field can be anything. Leaves PROOF to proof.ts.
+// HELLO and its answer: CHALLENGE, REFUSE, or the end of the connection. Bodies are packed by hand, so a field can hold anything. PROOF is
+// in proof.ts.
 
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';

@@ -1,5 +1,4 @@
-// Further paths of a session, and what ends one.
-// Leaves who holds a volume then to holders.ts.
+// More paths of a session, and what ends a path. Which node holds a volume then is in holders.ts.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

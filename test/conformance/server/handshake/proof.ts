@@ -1,5 +1,5 @@
-// PROOF and what answers it, for a first handshake: keys, macs, replays, early bytes, and time. Joining is in join.ts.
-// From one address all cases together fail fewer proofs than FAILED_PROOFS_AT_ONCE, see MANY_FAILURES.
+// PROOF and its answer in a first handshake: keys, macs, replays, early bytes, and time. Joining is in join.ts. All cases together fail
+// fewer proofs from one address than FAILED_PROOFS_AT_ONCE, see MANY_FAILURES.
 
 import { randomBytes } from 'node:crypto';
 import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';

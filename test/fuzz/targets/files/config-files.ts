@@ -1,6 +1,6 @@
-// The readers of the two configuration files, and the edits of the client's. Oracle: any text gives a configuration, or E_CONFIG with lines
-// that exist; no message holds a key or a control character; an edit of what was accepted is refused with E_CONFIG, or gives a document
-// that is what its text says.
+// The readers of the two configuration files, and the edits of the client's. Oracle: any text gives a configuration, or E_CONFIG with
+// existing lines; no message contains a key or a control character; an edit of a valid file is refused with E_CONFIG, or gives a document
+// that matches its own text.
 
 import { isDeepStrictEqual } from 'node:util';
 import { checkEdit } from '@rsio/common/config/config-file';

@@ -1,5 +1,5 @@
-// The model of an ini file and its edits. Oracle: what was parsed prints as it was, byte for byte; an edit changes the lines it must and
-// no other, keeps the document what its own text says, and refuses with E_CONFIG only.
+// The model of an ini file and its edits. Oracle: parsed text prints unchanged, byte for byte; an edit changes only the lines that it must,
+// keeps the document equal to its own text, and refuses only with E_CONFIG.
 
 import { isDeepStrictEqual } from 'node:util';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';

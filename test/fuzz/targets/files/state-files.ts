@@ -1,5 +1,5 @@
-// The files in which the daemons remember: holders and their epochs, ids of volumes, records of processes, the identity of a client. Oracle:
-// what cannot be used is E_SYSTEM, in words that name the file; what is taken can be told to clients and written again.
+// The daemons' state files: holders and their epochs, volume ids, process records, the identity of a client. Oracle: an unusable file is
+// E_SYSTEM with the file's name; accepted contents can be sent to clients and written again.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// A daemon's control socket: a real one, whose client sends lines, or anything else. Oracle: each line that holds something is answered by one line of
-// JSON with its own id, in any cuts; nothing else is said; a daemon's handlers only see parameters of their shape.
+// A daemon's control socket: a real one, whose client sends lines, or anything else. Oracle: each non-empty line gets one line of JSON with
+// its own id, wherever the stream is cut; nothing else is sent; handlers only get parameters of their shape.
 
 import net from 'node:net';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// One raw device from its INIT on: a kernel that sends good requests, garbled ones, interrupts of what is there and of what is not, a volume
-// that answers in any order or with errors, the end in the middle. Requests are written by hand, not by our codec. Oracle: no exception, each
-// request that is due an answer has exactly one, of its own length; no more is asked of the volume than was agreed on; no buffer stays lent.
+// One raw device from its INIT on: a kernel that sends valid and garbled requests and interrupts of known and unknown ones, a volume that
+// answers in any order or with errors, an end in the middle. Requests are encoded by hand, not by our codec. Oracle: no exception; each
+// request gets the one answer that it is due, of its own length; the volume is asked for no more than was negotiated; no buffer stays lent.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,6 +1,6 @@
-// One NBD connection over a transport and a volume in memory, from its first byte: options, requests, and whatever a local program sends
-// in their place. Oracle: no exception, the volume is asked only for what its requests may hold, output is bounded, and when it is over it
-// is over once, with nothing lent and nothing in the volume.
+// One NBD connection over a transport and a volume in memory, from its first byte: options, requests, and anything else that a local
+// program may send. Oracle: no exception; the volume is asked only for what its requests may contain; output is bounded; the connection
+// ends once, with nothing lent and nothing left in the volume.
 
 import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/nbd/wire/limits';
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';

@@ -1,6 +1,6 @@
-// The datagrams of exploration, and the server's answers to a run of them. Oracle: nothing is thrown; a signature counts as right only
-// when its mac, reckoned a second time, is; nobody gets more bytes than he sent, nor an answer he may not have; what was read, written
-// again, reads the same.
+// The datagrams of discovery, and the server's answers to a series of them. Oracle: no exception; a signature is valid only if its mac,
+// computed a second time, is right; no asker gets more bytes than it sent, nor an answer that it may not have; a decoded datagram, encoded
+// again, decodes to the same.
 
 import { isDeepStrictEqual } from 'node:util';
 import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';

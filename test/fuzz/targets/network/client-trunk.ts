@@ -1,6 +1,6 @@
-// A client's trunk over two paths, and a server that proves itself and then says whatever it likes: right answers, answers with changed
-// headers, any bytes, silence, resets, lost sessions. Oracle: no exception; each request is answered once, and its buffer is not touched
-// afterwards; nothing is lent when it has ended.
+// A client's trunk over two paths, and a server that proves itself and then sends anything: correct answers, answers with changed headers,
+// any bytes, silence, resets, lost sessions. Oracle: no exception; each request is answered once, and its buffer is not touched afterwards;
+// nothing is lent at the end.
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';

@@ -1,5 +1,5 @@
-// The client's handshake on one connection, whatever a server answers. Oracle: a WELCOME is believed only when its mac, reckoned a second
-// time (proof-oracle.ts), is right for exactly the CHALLENGE seen, and names the session that was joined; what is thrown is an RsError.
+// The client's handshake on one connection, whatever a server answers. Oracle: the client accepts a WELCOME only if its mac, computed a
+// second time (proof-oracle.ts), matches the CHALLENGE that it received, and names the joined session; only RsErrors are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';

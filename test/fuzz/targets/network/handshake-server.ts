@@ -1,5 +1,5 @@
-// The server's handshake on one connection, whatever the two frames of a client hold. Oracle: a proof is accepted only when the macs,
-// reckoned a second time (proof-oracle.ts), are right, and then it is; names and keys are refused alike; nothing but E_PROTOCOL is thrown.
+// The server's handshake on one connection, whatever the two frames of a client contain. Oracle: a proof is accepted exactly if the macs,
+// computed a second time (proof-oracle.ts), are right; names and keys are refused alike; only E_PROTOCOL is thrown.
 
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';

@@ -1,5 +1,5 @@
-// The codecs of message bodies and their guards. Oracle: what comes out is fit for a terminal, bounded, and goes in again as the same
-// bytes of meaning; what does not come out is E_PROTOCOL, in words that repeat nothing of what was received.
+// The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and encodes to bytes of the same
+// meaning; anything else is E_PROTOCOL, in words that repeat nothing of the received bytes.
 
 import { EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,5 +1,5 @@
-// The server's end of a probe connection, and a proven client that does whatever it likes on it. Oracle: no exception; what is said is
-// frames, READ data is zeros' length and no more than was asked for; nothing is lent, and no timer left, when it has ended, and it ends.
+// The server's end of a probe connection, and a proven client that sends anything. Oracle: no exception; the server sends only frames; READ
+// data is zeros, no more than requested; the connection ends, with nothing lent and no timer left.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';

@@ -1,6 +1,6 @@
-// A session of the server with its paths, over connections in memory, and a proven client that does whatever it likes, storage that ends
-// when it likes, and a listener that grants, and revokes. Oracle: no exception, no I/O outside of what was opened, memory and requests within their
-// bounds, everything that is said is frames; and when the session ends it ends: nothing is lent, open, or waited for any more.
+// A session of the server with its paths, over connections in memory, with a proven client that sends anything, storage that answers at any
+// time, and a listener that grants and revokes. Oracle: no exception, no I/O outside of open handles, memory and requests within their
+// bounds, only frames are sent; and when the session ends, nothing is lent, open or awaited.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// The stream decoder of the wire. Oracle: the frames that come out, written again by hand, are byte for byte what was taken in; and
-// whatever the cuts, the same frames come out and the same reason ends the stream. Memory is only taken for lengths that were checked.
+// The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, equal the input byte for byte; however the stream is
+// cut, the same frames come out and the same reason ends the stream. Memory is allocated only for checked lengths.
 
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
