@@ -1,4 +1,5 @@
-// All cases in which a client tests a server, in the order in which they run; RESTART_CASES are last. The cases are in server/.
+// All cases in which a client tests a server, in the order in which they run; RESTART_CASES are last.
+// The cases are in server/.
 
 import type { ServerCase } from './base/case.ts';
 import { DISCOVERY_CASES } from './server/handshake/discovery.ts';

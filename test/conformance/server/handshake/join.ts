@@ -1,4 +1,5 @@
-// More paths of a session, and what ends a path. Which node holds a volume then is in holders.ts.
+// More paths of a session, and what ends a path.
+// Which node holds a volume then is in holders.ts.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
