@@ -29,7 +29,7 @@ function outOfPlace(request: RawRequest): ClientCase {
     `client.direction.${name.toLowerCase()}`,
     'Frames',
     `${name} of a server closes the path`,
-    new RegExp(`Protocol error of the server: ${name} was not to be sent here`),
+    new RegExp(`Protocol error of the server: ${name} is not allowed here`),
     behindWelcome(() => frameBytes(request)),
   );
 }
@@ -158,8 +158,8 @@ const LIST_CASES: readonly ClientCase[] = [
   closingCase(
     'client.list.endless',
     'LIST answer',
-    `A list that goes on past ${ANSWER_PARTS_MAX_BYTES / 2 ** 20} MiB closes the path`,
-    /LIST answer goes on past 67108864 bytes/,
+    `A list that exceeds ${ANSWER_PARTS_MAX_BYTES / 2 ** 20} MiB closes the path`,
+    /LIST answer exceeds 67108864 bytes/,
     answering(OP.LIST, (link, frame) => {
       const part = frameBytes({ ...tag(frame), flags: FLAG.MORE, body: Buffer.alloc(MESSAGE_MAX_BYTES, 0xc0) });
       const more = (): void => {
@@ -217,7 +217,7 @@ export const AFTER_WELCOME_CASES: readonly ClientCase[] = [
     'client.dead.deaf',
     'Liveness',
     'A server that sends and shows for 3 s that it hears nothing loses the path',
-    /The server has shown for \d+ ms that it hears nothing of this path, though it sends/,
+    /The server has received nothing on this path for \d+ ms, although it sends/,
     (step, link, frame) => {
       if (step === 'welcomed') {
         const body = pack({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 1 });

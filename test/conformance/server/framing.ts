@@ -27,7 +27,7 @@ function wrong(what: string, request: RawRequest, log: RegExp, expects: string):
 
 /** An op that no client sends, or not here. */
 function outOfPlace(name: string, request: RawRequest): ServerCase {
-  const log = new RegExp(`${name} was not to be sent here`);
+  const log = new RegExp(`${name} is not allowed here`);
   return closes(
     `direction.${name.toLowerCase().replace(' ', '-')}`,
     'Frames',

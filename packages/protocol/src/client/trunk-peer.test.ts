@@ -94,7 +94,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
         if (bytes % (1 << 20) === 0) scene.clock.advance(0);
       }
     });
-    expect(reason).toContain(`goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
+    expect(reason).toContain(`exceeds ${ANSWER_PARTS_MAX_BYTES} bytes`);
   });
 
   test('a path number that is in use', () => {

@@ -396,6 +396,6 @@ export class Trunk implements PathEvents, LivenessEvents {
         most = held;
       }
     }
-    worst?.connection.close(`It holds ${most} slots in quarantine while others deliver`, true);
+    worst?.connection.close(`It holds ${most} slots in quarantine while other paths deliver`, true);
   }
 }

@@ -101,7 +101,7 @@ export class ProbeSession implements ConnectionEvents {
         this.control(header, body, offset);
         return;
       default:
-        this.violation(`${frameName(header.op)} was not to be sent on a probe`);
+        this.violation(`${frameName(header.op)} is not allowed on a probe`);
     }
   }
 

@@ -262,7 +262,7 @@ export class ServerPath implements ConnectionEvents {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');
     const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;
-    if (!isFine) this.violation(`${frameName(header.op)} was not to be sent here`);
+    if (!isFine) this.violation(`${frameName(header.op)} is not allowed here`);
     return isFine;
   }
 

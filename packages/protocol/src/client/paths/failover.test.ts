@@ -1,5 +1,5 @@
-// The judgement on a path, from pictures: who is suspected when, who is dead or deaf, and who is not.
-// Leaves what is done about a judgement to liveness.test.ts.
+// Judging a path, from snapshots: when a path becomes suspect, dead or deaf, and when not.
+// Acting on a verdict belongs to liveness.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -20,28 +20,28 @@ function judge(fields: Partial<LivenessPicture>, ...others: readonly Partial<Liv
 describe('suspect', () => {
   const silent = { waitingSinceMs: NOW_MS - 200, lastProofMs: NOW_MS - 900 };
 
-  test('requests out, no answer for the time, and another path proved itself meanwhile', () => {
+  test('requests in flight, no answer for the suspect time, and an answer on another path meanwhile', () => {
     expect(judge(silent, {})).toBe('suspect');
     expect(judge({ ...silent, waitingSinceMs: NOW_MS - 199 }, {})).toBe('keep');
     expect(judge({ ...silent, lastProofMs: NOW_MS - 199 }, {})).toBe('keep');
   });
 
-  // Once any byte counted: with a fault from client to server the server's own PINGs put the suspicion off.
-  test('also when bytes come that answer nothing', () => {
+  // Regression: any byte counted, and the server's own PINGs postponed the suspicion when only client to server was broken.
+  test('even if bytes arrive that are no answer', () => {
     expect(judge({ ...silent, lastReceivedMs: NOW_MS }, {})).toBe('suspect');
   });
 
-  test('not while nothing is out', () => {
+  test('not while nothing is in flight', () => {
     expect(judge({ ...silent, waitingSinceMs: null }, {})).toBe('keep');
   });
 
-  test('not when all are silent alike, nor when there is no other', () => {
+  test('not if all paths are silent alike, nor if there is no other path', () => {
     expect(judge(silent)).toBe('keep');
     expect(judge(silent, { lastProofMs: NOW_MS - 200 }, { lastProofMs: NOW_MS - 900 })).toBe('keep');
     expect(judge(silent, { lastProofMs: NOW_MS - 900 }, { lastProofMs: NOW_MS - 199 })).toBe('suspect');
   });
 
-  test('a long round trip is waited for, but not for ever', () => {
+  test('a long round trip extends the time, but not indefinitely', () => {
     expect(judge({ ...silent, roundTripMs: 30 }, {})).toBe('keep');
     expect(judge({ ...silent, roundTripMs: 25 }, {})).toBe('suspect');
     expect(judge({ ...silent, roundTripMs: null }, {})).toBe('suspect');
@@ -55,13 +55,13 @@ describe('suspect', () => {
     expect(judge({ ...silent, lastMovedMs: NOW_MS - 200 }, {})).toBe('suspect');
   });
 
-  test('once', () => {
+  test('only once', () => {
     expect(judge({ ...silent, isSuspect: true }, {})).toBe('keep');
   });
 });
 
 describe('dead', () => {
-  test('nothing for the time, whatever the others do', () => {
+  test('nothing received for `dead`, whatever the other paths do', () => {
     expect(judge({ lastReceivedMs: NOW_MS - 3000 })).toBe('dead');
     expect(judge({ lastReceivedMs: NOW_MS - 2999 })).toBe('keep');
     expect(judge({ lastReceivedMs: NOW_MS - 3000, isSuspect: true }, {})).toBe('dead');
@@ -71,19 +71,19 @@ describe('dead', () => {
 describe('deaf', () => {
   const deaf = { lastProofMs: NOW_MS - 5000, lastHeardMs: NOW_MS - 3000 };
 
-  test('bytes come, but nothing shows that the peer hears us', () => {
+  test('bytes arrive, but nothing shows that the peer receives ours', () => {
     expect(judge(deaf)).toBe('deaf');
     expect(judge({ ...deaf, isSuspect: true }, {})).toBe('deaf');
     expect(judge({ ...deaf, lastHeardMs: NOW_MS - 2999 })).toBe('keep');
   });
 
-  test('not while our own output there moves: on a slow link a PING waits behind it', () => {
+  test('not while our own output moves: on a slow link a PING waits behind it', () => {
     expect(judge({ ...deaf, lastMovedMs: NOW_MS - 2999 })).toBe('keep');
     expect(judge({ ...deaf, lastMovedMs: NOW_MS - 3000 })).toBe('deaf');
   });
 });
 
-test('a path that has just answered is kept, whatever else is', () => {
+test('a path that has just answered is kept in every case', () => {
   const picture = fc.record({
     isSuspect: fc.boolean(),
     waitingSinceMs: fc.option(fc.nat(NOW_MS)),
@@ -97,6 +97,6 @@ test('a path that has just answered is kept, whatever else is', () => {
   fc.assert(fc.property(picture, fc.array(picture), (one, others) => judgePath({ ...one, ...answered }, others, TIMES, NOW_MS) === 'keep'));
 });
 
-test('the look at paths derives from `suspect`, within bounds', () => {
+test('the interval of checks derives from `suspect`, within bounds', () => {
   expect([10, 40, 200, 5000].map((suspectMs) => tickMs({ ...TIMES, suspectMs }))).toEqual([5, 10, 50, 50]);
 });

@@ -1,13 +1,13 @@
-// When a path becomes suspect or dead: a pure judgement over a picture of the trunk. A suspect path is cleared by the next answer or PONG
-// on it, that needs no judgement.
-//   suspect: requests are out, no answer and no PONG has come for max(suspect, 8 x srtt), and another path has proved itself meanwhile
+// Judges when a path becomes suspect, dead or deaf: a pure function of a snapshot of the trunk. Clearing a suspect path needs no judgement;
+// the next answer or PONG on it does so. Acting on a verdict is liveness.ts' job.
+//   suspect: in-flight requests, no answer and no PONG for max(suspect, 8 x srtt), and another path delivered one meanwhile
 //   dead:    nothing was received for `dead`
-//   deaf:    bytes come, but for `dead` nothing shows that the peer hears us, and our own output there does not move
-// All paths silent alike is the peer's slowness: nobody is suspected, and after `dead` all are reconnected.
+//   deaf:    bytes arrive, but for `dead` nothing shows that the peer receives ours, and our queued output does not move
+// If all paths are silent alike, the peer is slow: no path becomes suspect, and after `dead` all are reconnected.
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
-/** What a namespace sets; every other time of liveness derives from these three. */
+/** Times that a namespace configures. All other liveness times derive from these three. */
 export interface LivenessTimes {
   readonly heartbeatMs: number;
   readonly suspectMs: number;
@@ -16,31 +16,31 @@ export interface LivenessTimes {
 
 export interface LivenessPicture {
   readonly isSuspect: boolean;
-  /** Since when requests are out on it without pause; null: none is out. */
+  /** Since when at least one request has been in flight without interruption. null: none is in flight. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
-  /** When the last answer or PONG came: only those show that the peer hears us. */
+  /** When the last answer or PONG arrived. Only these prove that the peer receives our frames. */
   readonly lastProofMs: number;
-  /** The same, or the peer's word on how many PINGs it has heard. */
+  /** As `lastProofMs`, but the peer's count of the PINGs that it received is a proof, too. */
   readonly lastHeardMs: number;
-  /** When output that had to wait for the link last moved. */
+  /** When output that was waiting for the link last moved. */
   readonly lastMovedMs: number;
   readonly roundTripMs: number | null;
 }
 
 export type Verdict = 'keep' | 'suspect' | 'dead' | 'deaf';
 
-/** How often a trunk looks at its paths, ms. */
+/** Interval between a trunk's checks of its paths, in ms. */
 export function tickMs({ suspectMs }: LivenessTimes): number {
   return Math.min(LIVENESS_TICK_MAX_MS, Math.max(LIVENESS_TICK_MIN_MS, suspectMs / LIVENESS_TICKS_PER_SUSPECT));
 }
 
-/** Since when a path with requests out shows nothing; later than any time when it has none. Output that moves is not silence. */
+/** Start of a path's silence while requests are in flight; infinity if none is in flight. Moving output is not silence. */
 export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: LivenessPicture): number {
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }
 
-/** For as long as makes a suspect, nothing has shown that it is well. */
+/** True if nothing has shown for the suspect time that the path works. */
 export function isQuiet(path: LivenessPicture, times: LivenessTimes, nowMs: number): boolean {
   return path.isSuspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
 }
@@ -53,7 +53,7 @@ export function judgePath(path: LivenessPicture, others: readonly LivenessPictur
   return others.some((other) => other.lastProofMs > quietMs) ? 'suspect' : 'keep';
 }
 
-/** A round trip measured across an outage must not make the next one unseen: half of `dead` is the most. */
+/** A round trip measured across an outage would hide the next outage. The time is therefore at most half of `dead`. */
 function patienceMs(roundTripMs: number | null, { suspectMs, deadMs }: LivenessTimes): number {
   return Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
 }

@@ -1,5 +1,5 @@
-// The one handshake that may begin a session: who may, who waits, and that one fallen silent blocks nobody for long.
-// Leaves what a server makes of two beginnings to rssrv's own tests.
+// The one handshake that may begin a session: which path may, which paths wait, and that a silent path blocks no other for long. A server's
+// reaction to two beginnings belongs to rssrv's tests.
 
 import { describe, expect, test } from 'vitest';
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
@@ -14,7 +14,7 @@ function holder(log: string[], name: string): { overtaken(): void } {
 }
 
 describe('the right to be first', () => {
-  test('is one path’s until it fails or has taken its time', () => {
+  test('belongs to one path until it fails or its time is over', () => {
     const first = new FirstHandshake();
     const log: string[] = [];
     const [a, b] = [holder(log, 'a'), holder(log, 'b')];
@@ -26,7 +26,7 @@ describe('the right to be first', () => {
     expect([first.take(a, 1 + FIRST_HANDSHAKE_PATIENCE_MS), log]).toEqual([true, ['b']]);
   });
 
-  test('is given for twice as long each time, up to the bound of any handshake, so that a slow server gets its time', () => {
+  test('lasts twice as long each time, up to the timeout of any handshake, so that a slow server gets enough time', () => {
     const first = new FirstHandshake();
     const waits: number[] = [];
     let sinceMs = 0;
@@ -55,8 +55,8 @@ describe('a path that falls silent between CHALLENGE and WELCOME', () => {
     return { scene, silent };
   }
 
-  // Once nobody else was proven for 5 s.
-  test('is overtaken by the next within the time goal, and joins later', () => {
+  // Regression: no other path could authenticate for 5 s.
+  test('is overtaken by the next path within the time goal, and joins later', () => {
     const { scene, silent } = sceneWithSilentFirst();
     scene.clock.advance(FIRST_HANDSHAKE_PATIENCE_MS - 1);
     expect(scene.states).toEqual(['proving', 'down']);
@@ -68,7 +68,7 @@ describe('a path that falls silent between CHALLENGE and WELCOME', () => {
     expect([scene.states, scene.sessions]).toEqual([['up', 'up'], [false]]);
   });
 
-  test('cannot bring its session back by a late WELCOME', () => {
+  test('cannot restore its session with a late WELCOME', () => {
     const { scene, silent } = sceneWithSilentFirst();
     scene.clock.advance(FIRST_HANDSHAKE_PATIENCE_MS + JOIN_RETRY_MS + 2);
     expect(scene.sessions).toEqual([false]);

@@ -1,14 +1,14 @@
-// The one handshake that may begin a session, while further paths wait to join it (docs/PROTOCOL.md, the handshake): beginning two would
-// end the first at the server. A holder that takes too long is overtaken by a path that was just answered, so that a connection fallen
-// silent blocks nobody; each time the next holder is given twice as long, so that a slow server gets its time in the end.
-// Invariant: at most one holder, and one that was overtaken has ended its connection before the next begins: the session that its proof
-// may have begun never carries a request, so it can be replaced without harm.
+// Grants the one handshake that may begin a session while further paths wait to join it (docs/PROTOCOL.md, the handshake). A second session
+// would end the first at the server. A slow holder loses the grant to a path that was just answered, so that a silent connection blocks no
+// path. Each holder may take twice as long as the one before, so that a slow server gets enough time. Invariant: at most one path holds the
+// grant, and an overtaken holder closes its connection before the next begins. A session that its PROOF may have begun carries no request
+// and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Another path goes first: ends the connection at once. */
+  /** Another path goes first. The holder closes its connection at once. */
   overtaken(afterMs: number): void;
 }
 
@@ -17,7 +17,7 @@ export class FirstHandshake {
   private sinceMs = 0;
   private patienceMs = FIRST_HANDSHAKE_PATIENCE_MS;
 
-  /** False: another path is being proven, come again. */
+  /** Returns false if another path is authenticating. The caller then tries again later. */
   take(holder: FirstHandshakeEvents, nowMs: number): boolean {
     const slow = this.holder;
     if (slow !== null) {
@@ -32,7 +32,7 @@ export class FirstHandshake {
     return true;
   }
 
-  /** The holder's connection came to nothing. */
+  /** The holder's connection failed. */
   failed(holder: FirstHandshakeEvents): void {
     if (this.holder === holder) this.holder = null;
   }

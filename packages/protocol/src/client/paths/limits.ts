@@ -1,5 +1,5 @@
-// Bounds of a path: rates, choice, liveness: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of a path: rates, choice of a path, liveness. Units are in the names.
+// src/limits.ts asserts their relations to bounds of other folders.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 
@@ -7,74 +7,106 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 // --- session
-/** What the server has, as a PONG shows, and has not answered for so long waits for its storage, and counts as load of its path no more. */
+/**
+ * A request that has provably reached the server (a later PING got its PONG) and is unanswered for this long waits for the server's
+ * storage. It no longer counts as load of its path.
+ */
 export const HELD_BY_STORAGE_MS = 2_000;
-/** Parts of answers that come in several frames (a list of all volumes), kept for one path. */
+/** Bytes of unfinished answers in several frames (such as a list of all volumes) that one path keeps. */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** What a part takes besides its own bytes, so that empty ones have a bound too. */
+/** Cost of a part in addition to its bytes, so that empty parts are bounded, too. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
-/** A path's rate is looked at in spells of this length, or of a round trip if that is longer, or until nothing is out on it any more. */
+/**
+ * A path's rate is measured in periods (spells) of this length, or of one round trip if that is longer. A spell also ends when nothing is
+ * in flight any more.
+ */
 export const RATE_SPELL_MS = 20;
-/** What is out waits for the link when it takes longer than so many round trips: then a spell shows how fast the path is, else at least how. */
+/**
+ * If bytes stay in flight for longer than this many round trips, they wait for the link, and a spell shows the rate of the path. Otherwise
+ * it shows only a lower bound.
+ */
 export const RATE_FULL_TRIPS = 2;
-/** How much one spell may move the estimate; one with less than these bytes, or (down) shorter than RATE_SPELL_MS, moves it in proportion. */
+/**
+ * Maximum weight of one spell in the estimate. A spell weighs less in proportion if it moved fewer than RATE_RISE_FULL_BYTES (upwards) or
+ * RATE_FALL_FULL_BYTES (downwards), or if it was shorter than RATE_SPELL_MS (downwards).
+ */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
 export const RATE_FALL_FULL_BYTES = 64 * KIB;
-/** An estimate of a path that was not used for so long is not relied on: until measured again little is out on it at a time, first this. */
+/**
+ * An estimate expires if the path is unused for this long. Until the next measurement few bytes may be in flight, at first
+ * FLIGHT_FIRST_BYTES.
+ */
 export const RATE_AGES_MS = 10_000;
 export const FLIGHT_FIRST_BYTES = 128 * KIB;
-/** Paths of at least this share of the best rate count as equally fast. */
+/** Paths with at least this share of the best rate count as equally fast. */
 export const RATE_SAME_SHARE = 0.7;
-/** Assumed while nothing at all is measured: 1 Gbit/s. */
+/** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
-/** What any request costs beside its bytes: so that those without any are spread too. */
+/** Cost of a request in addition to its bytes, so that requests without a body are spread, too. */
 export const REQUEST_COST_MS = 0.005;
-/** An idle path is used beside a busy one though it takes so much longer: a difference so small is mostly chance. */
+/**
+ * Advantage of an idle path over a busy one: its estimate is reduced by IDLE_SAME_MS, but at most to one part in IDLE_SAME_PART. Smaller
+ * differences are mostly chance.
+ */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
-/** More than this is not put ahead on one path, but for so many bytes: what waits in the trunk can still go anywhere. */
+/**
+ * A path with bytes in flight for longer than this gets no more requests, unless fewer than AHEAD_MIN_BYTES are in flight. Requests that
+ * wait in the trunk can still go to any path.
+ */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
-/** A path is overdue when it was silent for this and so many round trips longer than its answer takes by its rate. */
+/** A path is overdue if its silence exceeds the expected time of its answer by more than this and OVERDUE_TRIPS round trips. */
 export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
- * A path that was not used for this long in one direction gets a copy of a request that goes elsewhere, of one among so many at most, if that
- * takes no longer than this there; while slots are plenty, no longer than such a part of the time for which it was not used, up to a bound.
+ * A path that was unused in one direction for RATE_PROBE_IDLE_MS gets a copy of a request that goes elsewhere, at most one request in
+ * RATE_PROBE_SHARE (client/limits.ts), if the copy takes at most RATE_PROBE_MAX_MS there. While slots are plentiful, the copy may take
+ * longer: one part in RATE_PROBE_TIME_PARTS of the unused time, at most RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
 export const RATE_PROBE_LONGEST_MS = 2000;
 export const RATE_PROBE_TIME_PARTS = 8;
-/** No path is taken for slower, so that the time for a copy is found: 1.4 Mbit/s, by which a segment takes three quarters of the longest. */
+/**
+ * Lowest rate that an estimate may reach, so that a copy to measure the path again always remains affordable: 1.4 Mbit/s. A segment then
+ * takes three quarters of RATE_PROBE_LONGEST_MS.
+ */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
-/** A READ is late after this, and after so many times what READs take (mean and four deviations); looked for so often. */
+/**
+ * A READ is late after HEDGE_FACTOR times the usual time of READs (mean plus four deviations), but not before HEDGE_MIN_MS. The trunk looks
+ * for late READs every HEDGE_LOOK_MS (client/limits.ts).
+ */
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;
-/** How far one READ moves the mean and the deviation. */
+/** Weight of one READ in the mean and the deviation. */
 export const READ_TIME_GAIN = 1 / 16;
 /**
- * Round trips that are longer than the best by less than this, or than twice the best, count for one part of so many: on a LAN they are mostly
- * the chance of a processor, and must not leave a cable unused.
+ * If a round trip exceeds the best by less than TRIP_SAME_MS, or is less than twice the best, only one part in TRIP_SAME_PART of the
+ * difference counts. On a LAN such differences come mostly from processor scheduling and must not leave a cable unused.
  */
 export const TRIP_SAME_MS = 20;
 export const TRIP_SAME_PART = 16;
-/** How far one measured round trip moves the estimate: a shorter one is nearer to the truth. */
+/** Weight of one measured round trip in the estimate. A shorter one weighs more because it is closer to the true value. */
 export const TRIP_GAIN_UP = 1 / 8;
 export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (defaults; heartbeat, suspect and dead can be set per namespace)
+/** A path becomes suspect no sooner than after this many round trips (smoothed) without an answer. */
 export const SUSPECT_SRTT_FACTOR = 8;
-/** How often a trunk looks at its paths: so often within `suspect`, but within these bounds. */
+/** A trunk checks its paths this many times within `suspect`, at intervals from LIVENESS_TICK_MIN_MS to LIVENESS_TICK_MAX_MS. */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;
 export const LIVENESS_TICK_MAX_MS = 50;
-/** While the first handshake of a session takes longer than this, a path that waits for it takes over; doubling each time. */
+/** If the first handshake of a session takes longer than this, a waiting path takes over. The time doubles with each takeover. */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
-// --- a path that trickles
-/** Whatever has not reached the server after this, or whose answer is behind PONGs that are so late, goes out on another path too; looked for so often. */
+// --- a path that delivers very slowly
+/**
+ * A request is copied to another path if it has not provably reached the server after this time, or if PONGs on its path are late by this
+ * much, too. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
+ */
 export const LATE_MS = 1_000;

@@ -1,5 +1,5 @@
-// What becomes of silent paths as time goes by: what makes a path suspect and what clears it, one-way faults, stalls of either end.
-// The server's end is played by the test; the judgement on one path alone is in failover.test.ts.
+// Silent paths over time: what makes a path suspect and what clears it, faults in one direction, stalls of either end. The test plays the
+// server. Judging a single path belongs to failover.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
@@ -14,14 +14,14 @@ function read(scene: TrunkScene): Request {
   return scene.submit(OP.READ, { count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
 }
 
-/** Paths that are up, to a server that answers PINGs, and every READ on the paths named. */
+/** Paths that are up, to a server that answers PINGs, and also every READ on the named paths. */
 function wellScene(paths: number): TrunkScene {
   const scene = new TrunkScene(paths);
   scene.server.answersPings = true;
   return scene.start();
 }
 
-/** One request on the first path, which has just fallen silent one way or both. */
+/** One request on the first path, which has just become silent in one or both directions. */
 function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'back')[]): { scene: TrunkScene; request: Request } {
   const scene = wellScene(paths);
   scene.clock.advance(HEARTBEAT_INTERVAL_MS * 2);
@@ -33,17 +33,17 @@ function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'bac
   return { scene, request };
 }
 
-/** A PING of the server's own, which says how many it has heard. */
+/** A PING from the server, which contains the number of PINGs that it received. */
 function serverPing(scene: TrunkScene, index: number): void {
   const path = scene.server.paths[index]!;
   const heard = path.requests(OP.PING).length;
   path.say(OP.PING, 0, encodeHeartbeat({ number: 1, clockMs: 0, heard, oldestMs: 0, generation: 0 }));
 }
 
-describe('a single request on a path that falls silent', () => {
+describe('a single request on a path that becomes silent', () => {
   for (const directions of [['there'], ['back'], ['there', 'back']] as const) {
-    // Once the other path, idle, had nothing to say for up to a heartbeat, and nobody was suspected.
-    test(`${directions.join(' and ')}: goes elsewhere soon, though the other path was idle`, () => {
+    // Regression: the other path was idle and sent nothing for up to a heartbeat interval, so no path became suspect.
+    test(`${directions.join(' and ')}: goes elsewhere soon, although the other path was idle`, () => {
       const { scene } = sceneWithSilence(2, ...directions);
       scene.clock.advance(SUSPECT_AFTER_MS + 100);
       expect(scene.states).toEqual(['suspect', 'up']);
@@ -53,7 +53,7 @@ describe('a single request on a path that falls silent', () => {
 });
 
 describe('all paths quiet', () => {
-  test('is told once each time, and not while one answers or nothing is out', () => {
+  test('are reported once for each period, and not while one answers or nothing is in flight', () => {
     const scene = wellScene(2);
     for (const route of scene.network.routes) route.stand('back', true);
     scene.clock.advance(SUSPECT_AFTER_MS + 100);
@@ -76,7 +76,7 @@ describe('all paths quiet', () => {
 });
 
 describe('a suspect path', () => {
-  test('is not cleared by what the server says by itself, nor is its death put off by it', () => {
+  test('is neither cleared nor kept alive by unsolicited frames of the server', () => {
     const { scene } = sceneWithSilence(2, 'there');
     scene.clock.advance(SUSPECT_AFTER_MS + 100);
     for (let times = 0; times < 10; times++) {
@@ -89,10 +89,10 @@ describe('a suspect path', () => {
     scene.clock.advance(DEAD_AFTER_MS - 2300 + 100);
     expect(scene.moves).not.toContain('0: suspect > up');
     expect(scene.states[0]).not.toBe('suspect');
-    expect(scene.supervisors[0]!.lastError?.message).toMatch(/hears nothing of this path, though it sends \(tx\)$/);
+    expect(scene.supervisors[0]!.lastError?.message).toMatch(/received nothing on this path for \d+ ms, although it sends \(tx\)$/);
   });
 
-  test('is asked on, and cleared by the PONG', () => {
+  test('is still asked, and cleared by the PONG', () => {
     const { scene } = sceneWithSilence(2, 'there');
     scene.clock.advance(1000);
     expect(scene.states[0]).toBe('suspect');
@@ -117,7 +117,7 @@ describe('a suspect path', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('also when it became one by what is known from elsewhere', () => {
+  test('is cleared in the same way if another source made it suspect', () => {
     const scene = wellScene(2);
     read(scene);
     scene.clock.advance(1);
@@ -136,7 +136,7 @@ describe('a suspect path', () => {
 describe('tx and rx', () => {
   function directionsAfter(ms: number, direction: 'there' | 'back'): unknown {
     const { scene } = sceneWithSilence(2, direction);
-    // The server goes on with its own PINGs.
+    // The server continues its own PINGs.
     for (let passedMs = 0; passedMs < ms; passedMs += 500) {
       if (scene.server.paths[0]!.closedReason === null) serverPing(scene, 0);
       scene.clock.advance(500);
@@ -144,12 +144,12 @@ describe('tx and rx', () => {
     return { state: scene.states[0], ...scene.supervisors[0]!.directions };
   }
 
-  test('tell a fault of one direction from that of the other while the path is suspect', () => {
+  test('distinguish a fault of one direction from the other while the path is suspect', () => {
     expect(directionsAfter(2500, 'there')).toEqual({ state: 'suspect', tx: 'fail', rx: 'ok' });
     expect(directionsAfter(2500, 'back')).toEqual({ state: 'suspect', tx: '-', rx: 'fail' });
   });
 
-  test('and after its death until it is up again', () => {
+  test('and after it dies, until it is up again', () => {
     const { scene } = sceneWithSilence(2, 'there');
     scene.network.routes[0]!.reach = 'silent';
     for (let times = 0; times < 8; times++) {
@@ -165,7 +165,7 @@ describe('tx and rx', () => {
 });
 
 describe('a slow link', () => {
-  test('is neither suspect nor deaf while what is queued on it moves, and deaf when that has left and nothing is heard', () => {
+  test('is neither suspect nor deaf while its queued output moves, but deaf after that output has left without effect', () => {
     const stepMs = 1000;
     let busyUntilMs = 0;
     let isSlow = false;
@@ -202,8 +202,8 @@ describe('a slow link', () => {
   });
 });
 
-describe('our own process stands still', () => {
-  test('for 10 s: no path is suspected, none dies', () => {
+describe('our own process is stopped', () => {
+  test('for 10 s: no path becomes suspect or dies', () => {
     const scene = wellScene(2);
     scene.clock.advance(3000);
     const requests = [read(scene), read(scene)];
@@ -213,7 +213,7 @@ describe('our own process stands still', () => {
     for (const path of scene.server.paths) path.answerIo(path.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
     const moves = scene.moves.length;
     scene.clock.advance(10_000);
-    // Timers that are due fire before sockets are read.
+    // Due timers fire before sockets are read.
     scene.clientClock.goOn();
     for (const route of scene.network.routes) route.stand('back', false);
     scene.clock.advance(1);
@@ -222,7 +222,7 @@ describe('our own process stands still', () => {
     expect(scene.moves.slice(moves)).toEqual([]);
   });
 
-  test('while a path is silent: that time is not counted, the rest is', () => {
+  test('while a path is silent: the stopped time does not count, the rest does', () => {
     const { scene } = sceneWithSilence(2, 'back');
     scene.clock.advance(1000);
     scene.clientClock.stall();
@@ -235,8 +235,8 @@ describe('our own process stands still', () => {
   });
 });
 
-describe('the server stands still', () => {
-  /** Every path silent both ways, connections still made, proofs unanswered: as under SIGSTOP of its process. */
+describe('the server is stopped', () => {
+  /** All paths are silent in both directions, connections are still accepted, and proofs stay unanswered: as after SIGSTOP. */
   function standStill(scene: TrunkScene, ms: number): void {
     const held: (typeof scene.server.paths)[number][] = [];
     const welcome = scene.server.decide;
@@ -248,7 +248,7 @@ describe('the server stands still', () => {
     for (const path of held) if (path.closedReason === null) scene.server.welcome(path);
   }
 
-  test('for 10 s: all paths go together and come back, none is suspected or on probation, few connections are made', () => {
+  test('for 10 s: all paths close and recover together, none is suspect or on probation, and few connections are made', () => {
     const scene = wellScene(3);
     scene.clock.advance(3000);
     const request = read(scene);
@@ -268,7 +268,7 @@ describe('the server stands still', () => {
     expect([asked.length, scene.statusOf(request)]).toEqual([2, null]);
   });
 
-  test('again and again: nobody is put on probation for it', () => {
+  test('repeatedly: no path is put on probation for it', () => {
     const scene = wellScene(2);
     for (let times = 0; times < 5; times++) {
       scene.clock.advance(4000);

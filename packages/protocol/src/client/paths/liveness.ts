@@ -1,6 +1,6 @@
-// Looks at a trunk's paths as time goes by: says PING, measures stalls of the own event loop, and has suspect or dead paths named and
-// closed. The judgement on one path is failover.ts's; what follows for requests and fences is the trunk's.
-// Invariant: no path is judged on time in which this process did not look.
+// Checks a trunk's paths periodically: sends PINGs, measures stalls of this process's event loop, reports suspect paths and closes dead
+// ones. Judging one path is failover.ts' job; the consequences for requests and fences are the trunk's job. Invariant: no path is judged
+// for a time in which this process did not run.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
@@ -9,9 +9,9 @@ import type { Path } from './path.ts';
 export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
-  /** From now on none of its paths shows that it is well. */
+  /** From now on no path shows that it works. */
   allQuiet(): void;
-  /** All paths were looked at. */
+  /** All paths were checked. */
   checked(): void;
 }
 
@@ -31,7 +31,7 @@ export class Liveness {
     this.events = owner;
   }
 
-  /** From the next look on. */
+  /** Takes effect at the next check. */
   setTimes(times: LivenessTimes): void {
     const isRunning = this.timer !== null;
     this.stop();
@@ -40,7 +40,7 @@ export class Liveness {
     if (isRunning) this.start();
   }
 
-  /** Goes on until there is no path. */
+  /** Runs until no path is left. */
   start(): void {
     if (this.timer !== null) return;
     this.lastTickMs = this.clock.monotonicMs();
@@ -60,14 +60,14 @@ export class Liveness {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     if (lateMs > this.tickMs) for (const path of paths) path.excuse(lateMs, nowMs);
     this.start();
-    // In this order: a PING just said is output that has not moved yet.
+    // Judge before asking: a PING that was just sent is output that has not moved yet.
     this.judge(paths, nowMs);
     this.ask(this.events.paths, nowMs);
     this.reportQuiet(this.events.paths, nowMs);
     this.events.checked();
   }
 
-  /** Once for each time that it is so: who hears it tries other ways, and need not hear it again. */
+  /** Reports each period in which all paths are quiet once, at its start, so that the owner can try other ways. */
   private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
     if (areQuiet && !this.wereQuiet) this.events.allQuiet();
@@ -75,8 +75,9 @@ export class Liveness {
   }
 
   /**
-   * A path that owes answers is asked whether it lives before it is suspected: slow storage is not a dead path. So are the others, which
-   * may have had nothing to say: only one that proves itself meanwhile makes a suspect. A suspect path is asked until it answers or dies.
+   * Sends PINGs. A path that owes answers is asked before it becomes suspect, because slow storage does not make a path dead. The other
+   * paths are asked, too: they may have been idle, and only a path that delivers meanwhile makes another one suspect. A suspect path is
+   * asked until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;
@@ -90,13 +91,13 @@ export class Liveness {
 
   private judge(paths: readonly Path[], nowMs: number): void {
     const verdicts = paths.map((path) => judgePath(path, paths, this.times, nowMs));
-    // None is blamed singly when none is well: the first to be dead takes the others with it, and all are connected anew.
+    // If every path is failing, blame the peer: the first dead path closes all of them, and all reconnect.
     const isPeer = verdicts.some(isEnd) && paths.every(({ heartbeat }) => heartbeat.tx(nowMs) !== 'ok');
     for (const [index, path] of paths.entries()) {
       const verdict = verdicts[index] ?? 'keep';
       if (isPeer) this.closeAll(path, paths.length, nowMs);
       else if (isEnd(verdict)) path.connection.close(reasonOf(path, verdict, nowMs), true);
-      else if (verdict === 'suspect') this.events.distrust(path, `${reasonOf(path, verdict, nowMs)} while others deliver`);
+      else if (verdict === 'suspect') this.events.distrust(path, `${reasonOf(path, verdict, nowMs)} while other paths deliver`);
     }
   }
 
@@ -115,9 +116,9 @@ function reasonOf(path: Path, verdict: Verdict, nowMs: number): string {
   const ms = (sinceMs: number): number => Math.round(nowMs - sinceMs);
   switch (verdict) {
     case 'deaf':
-      return `The server has shown for ${ms(path.lastHeardMs)} ms that it hears nothing of this path, though it sends (tx)`;
+      return `The server has received nothing on this path for ${ms(path.lastHeardMs)} ms, although it sends (tx)`;
     case 'suspect':
-      return `No answer came for ${ms(path.lastProofMs)} ms`;
+      return `No answer for ${ms(path.lastProofMs)} ms`;
     default:
       return `Nothing was received for ${ms(path.lastReceivedMs)} ms`;
   }

@@ -1,6 +1,6 @@
-// What one path carries and how well: bodies unanswered and rate each way, round trip, when each request set out, and what the scheduler
-// makes of all that for one pump. Kept in place, nothing is allocated for a request. Leaves choosing to scheduler.ts.
-// Invariant: `requests` is the number of slots that are owed an answer here.
+// Tracks what one path carries and how well: unanswered bytes and rate in each direction, round trip, and the send time of each request.
+// Also holds the scheduler's estimates for the current pump. Choosing a path is scheduler.ts' job. Invariant: `requests` is the number of
+// slots whose answer is pending on this path. Tracking a request allocates nothing.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
@@ -8,7 +8,7 @@ import { OP } from '../../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Latencies of a path's READs and WRITEs, from sending to the whole answer; kept over its lives. */
+/** Latencies of a path's READs and WRITEs, from sending to the complete answer. They outlive the path's connections. */
 export interface PathLatencies {
   readonly read: Histogram;
   readonly write: Histogram;
@@ -37,19 +37,19 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added when it waits for the storage. */
+/** Added to the kind of a request that waits for the storage. */
 const HELD = 2;
 
 export class PathLoad {
-  /** READ data to come, WRITE data that went. */
+  /** `receiving`: READ data to come. `sending`: WRITE data sent. */
   readonly receiving: RateMeter;
   readonly sending: RateMeter;
   requests = 0;
-  /** Round trip with nothing else under way, ms; null: unknown. */
+  /** Round trip with nothing else in flight, in ms. null: unknown. */
   tripMs: number | null = null;
-  /** When the newest PING was said to which a PONG came: what was sent before it has reached the server. */
+  /** Send time of the newest PING that got its PONG. Everything sent before it has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
-  // What `prepare` of scheduler.ts made of it for this pump.
+  // Estimates by `prepare` in scheduler.ts for the current pump.
   receivingMsPerByte = 0;
   sendingMsPerByte = 0;
   delayMs = 0;
@@ -90,25 +90,28 @@ export class PathLoad {
     this.kinds[slot] = OTHER;
     const isRead = kind === READS || kind === READS + HELD;
     const meter = isRead ? this.receiving : this.sending;
-    // The round trip that a request has for other reasons than its own direction: a READ waits behind what is written, too.
+    // Time that a request spends for reasons outside its own direction. A READ also waits behind written data, for example.
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
     if (kind <= WRITES) meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
   }
 
-  /** When the request of this slot, which is out here, set out. */
+  /** Send time of the request in this slot, which must be in flight on this path. */
   sentAtMs(slot: number): number {
     return this.sentMs[slot]!;
   }
 
-  /** What is out here in this slot has been so for long, and it is not the storage that keeps it: PONGs are late, too. */
+  /**
+   * True if the request in this slot has been in flight for LATE_MS and the storage is not the cause: the request has not provably reached
+   * the server, or PONGs are late, too.
+   */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;
     if (nowMs - sentMs < LATE_MS) return false;
     return this.pingedMs < sentMs || nowMs - this.pingedMs - heartbeatMs - 2 * (this.tripMs ?? 0) > LATE_MS;
   }
 
-  /** A PONG came. `isAlone`: its PING was said when nothing else was under way here; else the trip may have been shorter. */
+  /** A PONG arrived. `isAlone`: nothing else was in flight when its PING was sent. Otherwise the true round trip may be shorter. */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
     this.pingedMs = nowMs - tripMs;
     if (this.requests > 0) this.setAsideHeld(nowMs);
@@ -117,7 +120,7 @@ export class PathLoad {
       this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
   }
 
-  /** What has reached the server, and is not answered for long, waits for its storage: others may use the link meanwhile. */
+  /** Sets aside requests that reached the server long ago: they wait for its storage, and others may use the link meanwhile. */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);
     for (let slot = 0; slot < this.kinds.length; slot++) {

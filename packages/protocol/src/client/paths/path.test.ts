@@ -1,5 +1,5 @@
-// One path against a server that takes memory: what it says and does not read, and answers that go on without a byte. What answers mean
-// is in trunk.test.ts. No network: the transport keeps what it is given and never says that it has left.
+// One path against a server that causes memory use: it sends without reading, or continues an answer in empty parts. The meaning of answers
+// belongs to trunk.test.ts. No network: the transport keeps its output and never reports it as sent.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -56,7 +56,7 @@ function ping(): Buffer {
   return Buffer.concat([header, body]);
 }
 
-test('a server that pings without end and reads no PONG loses the path', () => {
+test('a path closes if the server sends PINGs without end and reads no PONG', () => {
   const { path, transport, reasons } = deafPath();
   const bytes = ping();
   transport.events?.onBytes(bytes, 0, bytes.length);
@@ -67,7 +67,7 @@ test('a server that pings without end and reads no PONG loses the path', () => {
   expect(reasons).toEqual(['The server does not read what is sent to it']);
 });
 
-test('an answer that goes on in empty parts has an end too', () => {
+test('an answer in empty parts is bounded, too', () => {
   const { path, reasons } = deafPath();
   const header = { ...emptyHeader(), op: OP.LIST | ANSWER, flags: FLAG.MORE };
   let parts = 0;
@@ -75,5 +75,5 @@ test('an answer that goes on in empty parts has an end too', () => {
     path.keepPart(header, Buffer.alloc(0), 0);
     parts++;
   }
-  expect(reasons).toEqual([`Protocol error of the server: LIST answer goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`]);
+  expect(reasons).toEqual([`Protocol error of the server: LIST answer exceeds ${ANSWER_PARTS_MAX_BYTES} bytes`]);
 });

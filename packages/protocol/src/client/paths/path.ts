@@ -1,5 +1,5 @@
-// The client's end of one living path: encodes requests, keeps what it carries, answers heartbeats, and hands answers to its trunk.
-// It knows nothing of slots' meaning; it is born after WELCOME and dies once, for good: a new connection is a new path.
+// The client's end of one live path: encodes requests, tracks the requests in flight, answers heartbeats, and passes answers to its trunk.
+// The meaning of slots is the trunk's job. Invariant: a path begins after WELCOME and ends once; a new connection is a new path.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,12 +18,12 @@ export interface PathEvents {
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
   revoked(path: Path, handle: number): void;
-  /** The server says that another instance of this client has taken this one's place. */
+  /** The server reports that another instance of this client has replaced this one. */
   replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
-  /** All frames of one receive event were given; `isProof`: an answer or a PONG was among them. */
+  /** All frames of one receive event were processed. `isProof`: they prove that the server receives our frames. */
   pathReceived(path: Path, isProof: boolean): void;
-  /** There is room for more output. */
+  /** More output can be queued. */
   pathDrained(path: Path): void;
   pathClosed(path: Path, reason: string): void;
 }
@@ -36,30 +36,33 @@ export class Path implements ConnectionEvents {
   readonly heartbeat: Heartbeat;
   readonly load: PathLoad;
   isSuspect = false;
-  /** It ends, or ended, for a reason that says nothing about the path: the session's end, a BYE, a peer that is slow on all paths. */
+  /**
+   * It ends, or has ended, for a reason that does not count against the path: the end of the session, a BYE, or a peer that is slow on all
+   * paths.
+   */
   isBlameless = false;
   waitingSinceMs: number | null = null;
-  /** Slot whose READ answer is being received into its request's buffer; -1: none. */
+  /** Slot whose READ data is being received into its request's buffer. -1: none. */
   receivingSlot = -1;
   requests = 0;
   resent = 0;
-  /** READs sent here because they were late elsewhere. */
+  /** READs copied to this path because they were late on another one. */
   hedged = 0;
-  /** Copies sent here to see how fast it is. */
+  /** Copies sent here to measure the rate of the path. */
   probed = 0;
-  /** Answers that came when the result was there already. */
+  /** Answers dropped because another path had already delivered the result. */
   dropped = 0;
-  /** The last PING was said when nothing else was under way. */
+  /** Nothing else was in flight when the last PING was sent. */
   private isPingAlone = false;
-  /** When the event that is being received began; negative: nobody asked yet. */
+  /** Start of the current receive event. Negative: the clock has not been read yet. */
   private eventMs = -1;
   private movedMs: number;
-  /** More was queued when output last left. */
+  /** Output was still queued when some last left. */
   private hasWaited = false;
-  /** What was received in this event, or is still coming, shows that the server hears us. */
+  /** The frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
-  /** Parts of answers that go on (flag MORE), by slot, and their bytes. */
+  /** Parts of unfinished answers (flag MORE), by slot, and their total size. */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
   private readonly events: PathEvents;
@@ -100,7 +103,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /** When output that had to wait for the link last moved: a PING behind it has only now set out. */
+  /** When output that was waiting for the link last moved. A PING queued behind it left only then. */
   get lastMovedMs(): number {
     return this.movedMs;
   }
@@ -113,19 +116,19 @@ export class Path implements ConnectionEvents {
     return quietSinceMs(this);
   }
 
-  /** Our own event loop stood still for `stallMs`: nothing that was not seen meanwhile is the path's fault. */
+  /** Our own event loop stalled for `stallMs`. The path is not blamed for anything missed meanwhile. */
   excuse(stallMs: number, nowMs: number): void {
     this.heartbeat.excuse(stallMs, nowMs);
     this.movedMs = Math.min(nowMs, this.movedMs + stallMs);
     if (this.waitingSinceMs !== null) this.waitingSinceMs = Math.min(nowMs, this.waitingSinceMs + stallMs);
   }
 
-  /** So often it is asked for a PONG, at least. */
+  /** Maximum interval between requests for a PONG. */
   get heartbeatMs(): number {
     return this.heartbeat.intervalMs;
   }
 
-  /** Says a request frame; it leaves with the next flush. */
+  /** Encodes a request frame and copies WRITE data; it leaves with the next flush. */
   send(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
@@ -149,7 +152,7 @@ export class Path implements ConnectionEvents {
     }
   }
 
-  /** The copy in this slot was answered here, in the event that is being received: gives how long that took, ms. */
+  /** The copy in this slot was answered here, in the current receive event. Returns its latency in ms. */
   answered(slot: number): number {
     if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
     this.load.answered(slot, this.eventMs);
@@ -157,11 +160,13 @@ export class Path implements ConnectionEvents {
     return this.eventMs - this.load.sentAtMs(slot);
   }
 
-  /** Keeps the part of a message answer; false: further parts follow, or the path was closed because it keeps too much. */
+  /**
+   * Keeps one part of a message answer. Returns false if further parts follow, or if the path was closed because the parts are too large.
+   */
   keepPart(header: Header, body: Buffer, offset: number): boolean {
     this.partsBytes += header.length + ANSWER_PART_COST_BYTES;
     if (this.partsBytes > ANSWER_PARTS_MAX_BYTES) {
-      this.violation(`${frameName(header.op)} goes on past ${ANSWER_PARTS_MAX_BYTES} bytes`);
+      this.violation(`${frameName(header.op)} exceeds ${ANSWER_PARTS_MAX_BYTES} bytes`);
       return false;
     }
     const parts = this.parts.get(header.slot) ?? [];
@@ -170,7 +175,7 @@ export class Path implements ConnectionEvents {
     return (header.flags & FLAG.MORE) === 0;
   }
 
-  /** The parts kept for a slot's answer, taken out. */
+  /** Removes and returns the parts kept for a slot's answer. */
   takeParts(slot: number): Buffer[] {
     const parts = this.parts.get(slot) ?? [];
     for (const part of parts) this.partsBytes -= part.length + ANSWER_PART_COST_BYTES;
@@ -193,7 +198,7 @@ export class Path implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Last words of a client that ends: its server need not keep the session. */
+  /** Sends BYE and closes: the client ends, and its server need not keep the session. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);
@@ -221,7 +226,7 @@ export class Path implements ConnectionEvents {
       this.isProof = true;
       this.events.answer(this, header, body, offset);
     } catch (error) {
-      // A body that is not of its form; anything else is our own mistake and must not pass for the server's.
+      // The body is malformed. Any other error is our own bug and must not be blamed on the server.
       if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
       this.violation(error.message);
     }
@@ -249,7 +254,7 @@ export class Path implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** The server broke the protocol on this path. */
+  /** Closes the path because the server violated the protocol. */
   violation(what: string): void {
     this.connection.close(`Protocol error of the server: ${what}`, true);
   }
@@ -291,7 +296,7 @@ export class Path implements ConnectionEvents {
         return;
       }
       default:
-        this.violation(`${frameName(header.op)} was not to be sent here`);
+        this.violation(`${frameName(header.op)} is not allowed here`);
     }
   }
 }

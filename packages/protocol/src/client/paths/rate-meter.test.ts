@@ -1,5 +1,5 @@
-// The rate of one direction of a path, from times and bytes alone.
-// Leaves two directions, and what is made of the rate, to scheduler-links.test.ts.
+// The rate of one direction of a path, from times and bytes alone. Two directions, and the use of the rate, belong to
+// scheduler-links.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
@@ -9,7 +9,7 @@ import { RateMeter } from './rate-meter.ts';
 const KIB = 1024;
 const TRIP_MS = 0.2;
 
-/** Keeps `depth` requests out for `ms`, over a link that moves `bytesPerMs`; gives the time after that. */
+/** Keeps `depth` requests in flight for `ms`, over a link that moves `bytesPerMs`. Returns the time at the end. */
 function load(meter: RateMeter, fromMs: number, ms: number, bytesPerMs: number, depth: number, bytes = 8 * KIB): number {
   let nowMs = fromMs;
   for (let index = 0; index < depth; index++) meter.sent(bytes, nowMs);
@@ -45,7 +45,7 @@ describe('the estimate', () => {
     expect(meter.bytesPerMs / 117_000).toBeGreaterThan(0.8);
   });
 
-  test('is not lowered by a user that asks for little', () => {
+  test('is not lowered by low demand', () => {
     const meter = new RateMeter(0);
     let nowMs = load(meter, 0, 500, 117_000, 64);
     const before = meter.bytesPerMs;
@@ -57,7 +57,7 @@ describe('the estimate', () => {
     expect(meter.bytesPerMs).toBe(before);
   });
 
-  test('counts no time in which nothing was out', () => {
+  test('ignores time in which nothing was in flight', () => {
     const meter = new RateMeter(0);
     let nowMs = 0;
     for (let times = 0; times < 100; times++) nowMs = 5_000 + load(meter, nowMs, 30, 117_000, 64);
@@ -65,8 +65,8 @@ describe('the estimate', () => {
   });
 });
 
-describe('what may be out before it is measured', () => {
-  test('is little at first, and doubles while that is all used and no queue shows', () => {
+describe('bytes allowed in flight before the first measurement', () => {
+  test('are few at first, and double while all are used and no queue builds up', () => {
     const meter = new RateMeter(0);
     const longTripMs = 50;
     let nowMs = 0;
@@ -77,13 +77,13 @@ describe('what may be out before it is measured', () => {
       for (let at = 0; at < flightBytes; at += 8 * KIB) meter.answered(8 * KIB, nowMs, longTripMs);
     }
     expect(meter.isMeasured).toBe(false);
-    // Little is asked for: that shows nothing.
+    // Low demand shows nothing.
     meter.sent(512, nowMs);
     meter.answered(512, nowMs + longTripMs, longTripMs);
     expect(meter.flightBytes).toBe(8 * FLIGHT_FIRST_BYTES);
   });
 
-  test('is little again when it was measured long ago; the estimate stays', () => {
+  test('are few again if the last measurement is old; the estimate stays', () => {
     const meter = new RateMeter(0);
     const nowMs = load(meter, 0, 500, 117_000, 64);
     const before = meter.bytesPerMs;
@@ -95,7 +95,7 @@ describe('what may be out before it is measured', () => {
   });
 });
 
-test('what stood still for long is taken for slow, and not for slower than a copy can show', () => {
+test('a link that stalled for long counts as slow, but not too slow to be measured by a copy', () => {
   const meter = new RateMeter(0);
   meter.sent(SEGMENT_BYTES, 0);
   meter.answered(SEGMENT_BYTES, 60_000, 1);

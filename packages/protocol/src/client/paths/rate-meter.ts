@@ -1,6 +1,6 @@
-// How fast bodies move on one path in one direction, from what is unanswered and when answers come: bytes answered over the time in which
-// some were out, looked at in spells. A spell in which the pipe was not full shows only that the path is at least so fast: it raises the
-// estimate and never lowers it. Pure over the times it is given, and allocates nothing. Leaves directions and round trips to path-load.ts.
+// Measures how fast bodies move on one path in one direction: bytes answered divided by the time in which some were in flight, in periods
+// called spells. Pure, allocates nothing. Directions and round trips are path-load.ts' job. Invariant: a spell in which the pipe was not
+// full shows only a lower bound, so it may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -14,24 +14,24 @@ import {
 } from './limits.ts';
 
 export class RateMeter {
-  /** Bytes per ms; 0: nothing is known. */
+  /** Bytes per ms. 0: unknown. */
   bytesPerMs = 0;
-  /** Bytes of bodies that are out and unanswered. */
+  /** Bytes of bodies in flight, not yet answered. */
   unansweredBytes = 0;
-  /** A full pipe was measured, and not too long ago: until then little may be out at a time. */
+  /** True if a full pipe was measured recently. Otherwise only few bytes may be in flight at a time. */
   isMeasured = false;
-  /** What may be out while it is not measured. */
+  /** Maximum bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** The estimate is what the link can carry; else only what was asked of it, and it may be faster. */
+  /** True if the estimate is the capacity of the link. Otherwise it reflects only the demand, and the link may be faster. */
   isLimit = false;
-  /** When something was sent or answered last; at first, when it began. */
+  /** When bytes were last sent or answered; at first, when the meter was created. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** The spell began with nothing out: its first round trip moved nothing. */
+  /** The spell began with nothing in flight, so its first round trip moved nothing. */
   private isFromIdle = true;
   private answers = 0;
-  /** Sum of what was out before each answer. */
+  /** Sum of the bytes in flight before each answer. */
   private outSumBytes = 0;
   private mostOutBytes = 0;
 
@@ -39,12 +39,12 @@ export class RateMeter {
     this.lastUsedMs = nowMs;
   }
 
-  /** For people; null: nothing is known. */
+  /** Rate for display, in bytes per second. null: unknown. */
   get bytesPerSecond(): number | null {
     return this.bytesPerMs === 0 ? null : Math.round(this.bytesPerMs * 1000);
   }
 
-  /** What is out takes so long by the estimate. */
+  /** Time that the bytes in flight take at the estimated rate, in ms. */
   get unansweredMs(): number {
     return this.bytesPerMs === 0 ? 0 : this.unansweredBytes / this.bytesPerMs;
   }
@@ -59,7 +59,7 @@ export class RateMeter {
     if (this.unansweredBytes > this.mostOutBytes) this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** `tripMs`: round trip of the path with nothing under way in this direction. */
+  /** `tripMs`: round trip of the path with nothing in flight in this direction. */
   answered(bytes: number, nowMs: number, tripMs: number): void {
     this.spellBytes += bytes;
     this.answers++;
@@ -69,12 +69,12 @@ export class RateMeter {
     const isOver = this.unansweredBytes === 0;
     const spellMs = nowMs - this.spellStartMs;
     if (!isOver && spellMs < Math.max(RATE_SPELL_MS, tripMs) + (this.isFromIdle ? tripMs : 0)) return;
-    // What was left of the answers that ended the spell before shows nothing: they came together.
+    // The remaining answers of the batch that ended the previous spell show nothing, because they arrived together.
     if (this.isFromIdle || spellMs >= RATE_SPELL_MS) this.learn(spellMs, tripMs);
     this.begin(nowMs, isOver);
   }
 
-  /** These bytes wait for the peer, not for the link: they show nothing of it. */
+  /** Excludes bytes that wait for the peer and not for the link. They tell nothing about the link. */
   setAside(bytes: number, nowMs: number): void {
     this.unansweredBytes -= bytes;
     this.begin(nowMs, this.unansweredBytes === 0);
@@ -84,10 +84,10 @@ export class RateMeter {
     const movedMs = this.isFromIdle && spellMs > tripMs * RATE_FULL_TRIPS ? spellMs - tripMs : spellMs;
     if (movedMs <= 0) return;
     const moved = this.spellBytes / movedMs;
-    // What was out on the average took this long: much longer than a round trip when it had to wait for the link.
+    // Average time of the bytes in flight. It far exceeds a round trip if they waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // Of a pipe that was not full, what came in a burst after a wait for a processor would show too much without the round trip.
+    // If the pipe was not full, include the round trip; a burst after a wait for the processor would otherwise overrate the link.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;
@@ -113,7 +113,7 @@ export class RateMeter {
     this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** What was measured long ago is still the best guess, but not one to send much by. */
+  /** An old measurement is still the best guess, but too uncertain to send much at once. */
   private age(): void {
     this.isMeasured = false;
     this.flightBytes = FLIGHT_FIRST_BYTES;

@@ -1,5 +1,5 @@
-// What the choice of paths and the hedging of late READs are worth, over links of given rates in virtual time.
-// Leaves single choices to scheduler.test.ts, and real links to the netlab.
+// The effect of choosing paths and of hedging late READs, over links of given rates in virtual time. Single choices belong to
+// scheduler.test.ts, and real links to the netlab.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ function user(world: LinkWorld, { bytes, depth }: Load, op: number = OP.READ): M
   return new ModelUser(world, op, bytes, depth);
 }
 
-/** Share of what links of together so many Mbit/s can carry, in the next `ms`. */
+/** Share of the links' total capacity (in Mbit/s) that was used during the next `ms`. */
 function shareOf(world: LinkWorld, user: ModelUser, mbits: number, ms: number): number {
   user.reset();
   for (const path of world.paths) path.bodyBytes = 0;
@@ -40,7 +40,7 @@ function setRate(world: LinkWorld, index: number, mbits: number): void {
   back.bytesPerMs = bytesPerMs(mbits);
 }
 
-/** The link stands still for a retransmission time-out, again and again. */
+/** The link stalls for a retransmission timeout, again and again. */
 function keepStalling(world: LinkWorld, index: number, stallMs: number, moveMs: number): void {
   const { there, back } = world.paths[index]!;
   const stall = (): void => {
@@ -57,7 +57,7 @@ describe.each([
   { name: 'writing', op: OP.WRITE },
 ])('$name', ({ op }) => {
   test.each([{ mbits: [1000, 100] }, { mbits: [1000, 1000] }, { mbits: [1000, 10] }, { mbits: [1000, 700, 400, 10] }, { mbits: EIGHT }])(
-    'links of $mbits Mbit/s carry what they can together',
+    'links of $mbits Mbit/s are used to their total capacity',
     ({ mbits }) => {
       for (const load of LOADS) {
         const world = new LinkWorld(mbits);
@@ -69,7 +69,7 @@ describe.each([
     },
   );
 
-  test('a tenfold slower link makes no request late, and does not starve', () => {
+  test('a tenfold slower link makes no request late and does not starve', () => {
     for (const load of LOADS) {
       const alone = new LinkWorld([1000]);
       const fast = user(alone, load, op);
@@ -84,7 +84,7 @@ describe.each([
     }
   });
 
-  test('the first requests wait for nobody long, though nothing is measured yet', () => {
+  test('the first requests do not wait long, although nothing is measured yet', () => {
     const world = new LinkWorld([1000, 10]);
     const reader = user(world, SMALL, op);
     world.run(1000);
@@ -92,7 +92,7 @@ describe.each([
     expect(quantile(reader.tripsMs, 1)).toBeLessThan(250);
   });
 
-  test('a user who asks for little is served by the fast link alone, and probes keep nobody waiting', () => {
+  test('low demand uses the fast link alone, and probes delay no request', () => {
     const world = new LinkWorld([1000, 10]);
     const reader = user(world, { bytes: 8 * KIB, depth: 1 }, op);
     world.run(500);
@@ -113,7 +113,7 @@ describe.each([
     }
   });
 
-  test('a link that loses packets stops nobody: no less than the good one alone', () => {
+  test('a link that loses packets delays no request: the throughput is at least that of the good link alone', () => {
     for (const load of LOADS) {
       const world = new LinkWorld([1000, 1000]);
       keepStalling(world, 1, 205, 60);
@@ -125,7 +125,7 @@ describe.each([
   });
 });
 
-test('a fast link that becomes slow keeps no READ for long', () => {
+test('a fast link that becomes slow delays no READ for long', () => {
   for (const load of LOADS) {
     const world = new LinkWorld([1000, 1000]);
     const reader = user(world, load);
@@ -137,7 +137,7 @@ test('a fast link that becomes slow keeps no READ for long', () => {
   }
 });
 
-test('reads and writes each have their direction, and its rate', () => {
+test('reads and writes have a direction and a rate each', () => {
   for (const load of LOADS) {
     const world = new LinkWorld([1000, 1000]);
     const users = [user(world, load, OP.READ), user(world, load, OP.WRITE)];
@@ -156,11 +156,11 @@ test.each([OP.READ, OP.WRITE])('one I/O of 1 MiB at a time uses all of eight lin
   const world = new LinkWorld(EIGHT);
   const one = user(world, { bytes: 1024 * KIB, depth: 1 }, op);
   world.run(500);
-  // The rest of the time is that of a round trip, in which nothing is out.
+  // The rest of the time is one round trip, in which nothing is in flight.
   expect(shareOf(world, one, 8000, 500)).toBeGreaterThan(0.75);
 });
 
-test('slow storage is not taken for a slow link', () => {
+test('slow storage is not mistaken for a slow link', () => {
   const world = new LinkWorld([1000, 1000]);
   world.storageMs = 20;
   const reader = user(world, SMALL);
@@ -175,7 +175,7 @@ describe('no path starves', () => {
   const anyLoad = fc.constantFrom<Load>(SMALL, LARGE, { bytes: 64 * KIB, depth: 48 });
   const anyOp = fc.constantFrom<number>(OP.READ, OP.WRITE);
 
-  test('of any links, under a load for all of them, each carries most of what it can', () => {
+  test('any links, loaded for their total capacity: each carries most of its capacity', () => {
     const sharesOf = (mbits: readonly number[], load: Load, op: number): number[] => {
       const world = new LinkWorld(mbits);
       user(world, load, op);
@@ -188,7 +188,7 @@ describe('no path starves', () => {
       fc.property(anyLinks, anyLoad, anyOp, (mbits, load, op) => {
         const best = Math.max(...mbits);
         for (const [index, share] of sharesOf(mbits, load, op).entries()) {
-          // What would be done last on a slow link is done sooner elsewhere: those a tenth as fast or faster must be full.
+          // Requests that a slow link would finish last finish sooner elsewhere. Links at least a tenth as fast must be full.
           if (mbits[index]! * 10 >= best) expect(share).toBeGreaterThan(0.7);
           else expect(share).toBeGreaterThan(0);
         }
@@ -197,11 +197,11 @@ describe('no path starves', () => {
     );
   });
 
-  // Once such a path was never written to again: its estimate forbade to try, and READs kept it from being idle.
+  // Regression: such a path was never used for writing again, because its estimate forbade a copy and READs kept it busy.
   test.each([
     { other: null, name: 'alone' },
     { other: OP.READ, name: 'beside reading' },
-  ])('a link that stood still for the first that it was given carries its share of what is written, $name', ({ other }) => {
+  ])('a link that stalled at its first request later carries its share of the writes, $name', ({ other }) => {
     const world = new LinkWorld([1000, 1000]);
     for (const lane of [world.paths[1]!.there, world.paths[1]!.back]) lane.stillUntilMs = 1500;
     const writing = user(world, { bytes: 1024 * KIB, depth: 2 }, OP.WRITE);
@@ -210,7 +210,7 @@ describe('no path starves', () => {
     expect(shareOf(world, writing, 2000, 2000)).toBeGreaterThan(0.85);
   });
 
-  test('of any links, under a load for one of them, each is tried again and again, however seldom requests come', () => {
+  test('any links, loaded for one of them: each is tried again and again, even if requests are rare', () => {
     fc.assert(
       fc.property(anyLinks, fc.constantFrom(0.02, 1, 20, 40), anyOp, (mbits, storageMs, op) => {
         const world = new LinkWorld(mbits);
@@ -227,7 +227,7 @@ describe('no path starves', () => {
 });
 
 describe('late READs', () => {
-  /** One link stands still, for less than makes it suspect. */
+  /** One link stalls for less than the suspect time. */
   function stalled(op: number): LinkWorld {
     const world = new LinkWorld([1000, 1000]);
     user(world, { bytes: 8 * KIB, depth: 200 }, op);
@@ -237,7 +237,7 @@ describe('late READs', () => {
     return world;
   }
 
-  test('are asked for on another path, so many at a time', () => {
+  test('are requested on another path, a bounded number at a time', () => {
     const world = stalled(OP.READ);
     expect(world.paths[0]!.load.requests).toBeGreaterThan(HEDGES_MAX);
     expect(world.paths.map(({ hedged, resent }) => [hedged, resent])).toEqual([
@@ -245,21 +245,21 @@ describe('late READs', () => {
       [HEDGES_MAX, 0],
     ]);
     world.run(400);
-    // What came late was dropped, and there is room for the next ones that are late.
+    // The late answers were dropped, so the next late READs can be copied.
     expect(world.paths[0]!.dropped).toBe(HEDGES_MAX);
     expect(world.paths[1]!.hedged).toBe(HEDGES_MAX);
     world.run(1000);
     expect(world.paths[1]!.hedged).toBe(2 * HEDGES_MAX);
   });
 
-  test('WRITEs are not', () => {
+  test('WRITEs are not copied', () => {
     expect(stalled(OP.WRITE).paths.map(({ hedged, resent }) => [hedged, resent])).toEqual([
       [0, 0],
       [0, 0],
     ]);
   });
 
-  test('are not asked for again while it is the storage that is slow', () => {
+  test('are not copied if the storage is slow', () => {
     const world = new LinkWorld([1000, 1000]);
     user(world, SMALL);
     world.run(500);

@@ -1,5 +1,5 @@
-// How even the spread over equal links is when something else than the links bounds what they carry together, in virtual time.
-// Leaves links that differ, or fail, to scheduler-links.test.ts.
+// How evenly requests spread over equal links if the links are not the bottleneck, in virtual time. Links that differ or fail belong to
+// scheduler-links.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -9,7 +9,7 @@ import { OP } from '../../wire/frames.ts';
 const KIB = 1024;
 const EIGHT = Array.from({ length: 8 }, () => 1000);
 
-/** What each path carried in `ms`, as a share of their average. */
+/** Each path's throughput during `ms`, relative to the average. */
 function shares(world: LinkWorld, ms: number): number[] {
   for (const path of world.paths) path.bodyBytes = 0;
   world.run(ms);
@@ -25,7 +25,7 @@ describe.each([
     { where: 'client', clientMs: 0.012, serverMs: 0.001 },
     { where: 'server', clientMs: 0.001, serverMs: 0.012 },
     { where: 'client and the server', clientMs: 0.008, serverMs: 0.008 },
-  ])('a busy processor of the $where leaves no link out', ({ clientMs, serverMs }) => {
+  ])('a busy processor of the $where leaves no link unused', ({ clientMs, serverMs }) => {
     for (let seed = 1; seed <= 3; seed++) {
       const world = new LinkWorld(EIGHT);
       const random = new SeededRandom(seed);

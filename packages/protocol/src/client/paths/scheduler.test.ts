@@ -1,5 +1,5 @@
-// The choice of a path, from pictures: by estimated completion, what is held back, what is never chosen.
-// Leaves what the estimates are worth over links to scheduler-links.test.ts.
+// Choosing a path, from snapshots: by estimated completion, which requests are held back, which paths are never chosen. The effect over
+// links belongs to scheduler-links.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -64,32 +64,32 @@ function path(number: number, fields: Fields = {}): PathPicture {
   };
 }
 
-/** For a READ of 8 KiB, if nothing else is said. */
+/** By default for a READ of 8 KiB. */
 function choose(paths: readonly PathPicture[], carried: readonly number[] = [], receivingBytes = 8 * KIB, sendingBytes = 0): number | null {
   prepare(paths, NOW_MS);
   return choosePath(paths, carried, receivingBytes, sendingBytes, QUEUED_MAX_BYTES)?.number ?? null;
 }
 
-test('the least unanswered, the first among equals', () => {
+test('the path with the fewest unanswered bytes, the first among equals', () => {
   expect(choose([path(1, { receivingBytes: 5000 }), path(2, { receivingBytes: 3000 }), path(3, { receivingBytes: 3000 })])).toBe(2);
   expect(choose([path(1, { requests: 2 }), path(2, { requests: 1 })], [], 0)).toBe(2);
   expect(choose([])).toBeNull();
 });
 
-test('what is behind in time waits longer than what is behind in bytes', () => {
+test('the backlog in time counts, not the backlog in bytes', () => {
   const slow = path(2, { rate: FAST / 10, requests: 1 });
   expect(choose([path(1, { receivingBytes: 8 * 8 * KIB }), slow])).toBe(1);
   expect(choose([path(1, { receivingBytes: 10 * 8 * KIB }), slow])).toBe(2);
 });
 
-test('the slower direction counts, and a small request does not feel the rate', () => {
+test('the slower direction counts, and the rate hardly matters for a small request', () => {
   const writing = path(1, { sendingBytes: 100 * KIB });
   expect(choose([writing, path(2, { receivingBytes: 90 * KIB })])).toBe(2);
   expect(choose([writing, path(2, { receivingBytes: 90 * KIB })], [], 0, 8 * KIB)).toBe(2);
   expect(choose([path(1, { tripMs: 0.3 }), path(2, { rate: FAST / 10, tripMs: 0.1 })], [], 0)).toBe(2);
 });
 
-test('a round trip that is a little longer leaves no path unused, one that is much longer does', () => {
+test('a slightly longer round trip leaves no path unused, a much longer one does', () => {
   const near = path(1, { receivingBytes: 64 * KIB });
   expect(choose([near, path(2, { tripMs: 5 })])).toBe(2);
   expect(choose([near, path(2, { tripMs: 25 })])).toBe(1);
@@ -104,24 +104,24 @@ test('an idle path is used beside a busy one, unless that makes a request late',
   expect(choose([path(1), path(2, { rate: FAST / 10 })])).toBe(1);
 });
 
-test('nearly as fast counts as equally fast', () => {
+test('a nearly equal rate counts as equal', () => {
   expect(choose([path(1, { receivingBytes: 9 * KIB }), path(2, { rate: FAST * 0.75, receivingBytes: 8 * KIB })])).toBe(2);
 });
 
-test('what nobody measured is taken for as fast as the best, a little at a time', () => {
+test('an unmeasured path counts as fast as the best, with few bytes at a time', () => {
   const unknown = { rate: 0, isMeasured: false } as const;
   expect(choose([path(1, { receivingBytes: KIB }), path(2, unknown)])).toBe(2);
   const busy = path(1, { receivingBytes: 10 * FLIGHT_FIRST_BYTES });
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES - 8 * KIB })])).toBe(2);
-  // It is waited for, but not when it is overdue.
+  // The scheduler waits for it, but not if it is overdue.
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBeNull();
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES, quietMs: 100 })])).toBe(1);
-  // One that is larger than all that may be out goes alone; and where there is no other path, nothing is kept back.
+  // A request larger than the allowed bytes goes alone. If there is no other path, nothing is held back.
   expect(choose([busy, path(2, unknown)], [], 2 * FLIGHT_FIRST_BYTES)).toBe(2);
   expect(choose([path(1, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBe(1);
 });
 
-test('one that is silent for longer than it should is not given more, while another is there', () => {
+test('a path that is silent for longer than expected gets no more requests while there is another', () => {
   const silent = { receivingBytes: 8 * KIB, quietMs: OVERDUE_GRACE_MS + 10 } as const;
   expect(choose([path(1, silent), path(2, { receivingBytes: 500 * KIB })])).toBe(2);
   expect(choose([path(1, { ...silent, quietMs: OVERDUE_GRACE_MS }), path(2, { receivingBytes: 500 * KIB })])).toBe(1);
@@ -129,12 +129,12 @@ test('one that is silent for longer than it should is not given more, while anot
   expect(choose([path(1, silent)])).toBe(1);
 });
 
-test('not one that carries a copy', () => {
+test('not a path that carries a copy', () => {
   expect(choose([path(1), path(2, { receivingBytes: 9000 })], [1])).toBe(2);
   expect(choose([path(1)], [1])).toBeNull();
 });
 
-test('the best one is waited for when its output is full, or too much is ahead of it', () => {
+test('requests wait for the best path if its output is full or too much is ahead of it', () => {
   const full = path(1, { queuedBytes: QUEUED_MAX_BYTES + 1 });
   expect(choose([full, path(2, { rate: FAST / 100 })])).toBeNull();
   expect(choose([full, path(2, { receivingBytes: 8 * KIB, queuedBytes: QUEUED_MAX_BYTES })])).toBeNull();
@@ -146,18 +146,18 @@ test('the best one is waited for when its output is full, or too much is ahead o
   expect(leastBusy([ahead], [], 0, 0)).toBe(ahead);
 });
 
-test('a suspect one only when there is no other', () => {
+test('a suspect path only if there is no other', () => {
   expect(choose([path(1, { suspect: true }), path(2, { receivingBytes: 900 * KIB })])).toBe(2);
   expect(choose([path(1, { suspect: true, receivingBytes: 9 * KIB }), path(2, { suspect: true })])).toBe(2);
 });
 
-// Once new requests went to the silent path as soon as the good one's output was full, and waited there until it died.
-test('a suspect one is not taken because the good one is full', () => {
+// Regression: once the good path's output was full, new requests went to the silent path and waited there until it died.
+test('a full good path does not make the scheduler use a suspect one', () => {
   expect(choose([path(1, { suspect: true }), path(2, { queuedBytes: QUEUED_MAX_BYTES + 1 })])).toBeNull();
   expect(choose([path(1, { suspect: true }), path(2)], [2])).toBeNull();
 });
 
-test('a path is probed when it was idle for long, is not suspect, and would not take too long', () => {
+test('a path is probed if it was idle for long, is not suspect, and would not take too long', () => {
   const probed = (fields: Fields, longestMs = RATE_PROBE_LONGEST_MS): number | null => {
     const paths = [path(1, { receivingBytes: KIB, idleMs: RATE_PROBE_IDLE_MS }), path(2, fields)];
     prepare(paths, NOW_MS);
@@ -172,7 +172,7 @@ test('a path is probed when it was idle for long, is not suspect, and would not 
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS - 1 })).toBeNull();
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS + 1 })).toBe(2);
   expect(probed({ ...slow, idleMs: 100 * takesMs * RATE_PROBE_TIME_PARTS }, takesMs / 2)).toBeNull();
-  // WRITEs go over it: how fast READs would be, is not known by that.
+  // WRITEs use the path, but they do not show how fast READs would be.
   expect(probed({ idleMs: RATE_PROBE_IDLE_MS, sendingBytes: KIB })).toBe(2);
 });
 
@@ -194,7 +194,7 @@ const anyPaths = fc
   .map((all) => all.map(({ number, ...fields }) => path(number, fields)));
 const anySize = fc.record({ isRead: fc.boolean(), bytes: fc.constantFrom(0, 512, 8 * KIB, 256 * KIB) });
 
-test('what is chosen may be used, and nothing that may be used ends sooner', () => {
+test('the chosen path may be used, and no other usable path completes sooner', () => {
   fc.assert(
     fc.property(anyPaths, fc.array(fc.nat(12)), anySize, (paths, carried, size) => {
       const [receiving, sending] = size.isRead ? [size.bytes, 0] : [0, size.bytes];
@@ -214,7 +214,7 @@ test('what is chosen may be used, and nothing that may be used ends sooner', () 
   );
 });
 
-test('no request waits on a slow path while an idle one would have it done sooner, and none is held back from an idle trunk', () => {
+test('no request waits on a slow path while an idle one would complete it sooner, and none is held back from an idle trunk', () => {
   fc.assert(
     fc.property(anyPaths, anySize, (paths, size) => {
       const [receiving, sending] = size.isRead ? [size.bytes, 0] : [0, size.bytes];
@@ -230,7 +230,7 @@ test('no request waits on a slow path while an idle one would have it done soone
   );
 });
 
-test('of any trunk: what is chosen is done no later than any idle path would be, and no later than the tolerance for an idle one after any other', () => {
+test('any trunk: the chosen path completes no later than any idle path, and at most the tolerance for idle paths later than any other', () => {
   fc.assert(
     fc.property(anyPaths, anyPaths, fc.array(fc.nat(12)), anySize, (busy, others, carried, size) => {
       const [receiving, sending] = size.isRead ? [size.bytes, 0] : [0, size.bytes];
@@ -240,7 +240,7 @@ test('of any trunk: what is chosen is done no later than any idle path would be,
       const msOf = ({ load }: PathPicture): number => completionMs(load, receiving, sending);
       const isIdle = ({ load }: PathPicture): boolean => load.requests === 0;
       const chosen = choosePath(paths, carried, receiving, sending, QUEUED_MAX_BYTES);
-      // What is held back waits for a path that is done no later than those that are idle.
+      // A held-back request waits for a path that completes it no later than the idle paths.
       const meant = chosen ?? leastBusy(paths, carried, receiving, sending);
       for (const other of usable) {
         expect(meant).not.toBeNull();
@@ -248,14 +248,14 @@ test('of any trunk: what is chosen is done no later than any idle path would be,
         expect(msOf(meant!)).toBeLessThanOrEqual(msOf(other) + toleranceMs + 1e-9);
         if (toleranceMs > 0) expect(msOf(meant!)).toBeLessThanOrEqual(msOf(other) * IDLE_SAME_PART + 1e-9);
       }
-      // And never for want of a path: an idle one whose output has room is used as soon as it is the best.
+      // No request is held back for lack of a path: an idle path with room for output is used as soon as it is the best.
       if (chosen === null && meant !== null) expect(isIdle(meant) && meant.queuedBytes <= QUEUED_MAX_BYTES).toBe(false);
     }),
     { numRuns: 1000 },
   );
 });
 
-test('of any trunk: the path that is tried is the one that was left alone for longest', () => {
+test('any trunk: the probed path is the one that was unused for longest', () => {
   fc.assert(
     fc.property(anyPaths, fc.array(fc.nat(100 * RATE_PROBE_IDLE_MS), { minLength: 13, maxLength: 13 }), anySize, (busy, ages, size) => {
       const [receiving, sending] = size.isRead ? [size.bytes, 0] : [0, size.bytes];
@@ -280,7 +280,7 @@ test('of any trunk: the path that is tried is the one that was left alone for lo
   );
 });
 
-/** The same with nothing out, under a number that no busy one has. */
+/** The same path with nothing in flight, under a number that no busy path has. */
 function idleAgain({ number, isSuspect, queuedBytes, load }: PathPicture): PathPicture {
   const { receiving, sending, tripMs } = load;
   const rates = { rate: receiving.bytesPerMs, sendingRate: sending.bytesPerMs, isMeasured: receiving.isMeasured };

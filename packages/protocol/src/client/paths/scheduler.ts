@@ -1,9 +1,9 @@
-// Which path a request takes: a pure choice over a picture of the trunk, by estimated completion time. `prepare` makes the estimates once
-// for each pump, `choosePath` compares them for each request; neither allocates. Never a path that already carries a copy, and a suspect
-// one only when there is no other. Leaves measuring to path-load.ts, and what is sent when to the dispatcher.
-//
-//   completion = delay + the slower of both directions: (bytes unanswered + this request's bytes) / rate
-//   delay      = round trip, and for how long the path has been silent longer than it should
+// Chooses the path for a request by estimated completion time: a pure function of a snapshot of the trunk. `prepare` makes the estimates
+// once for each pump, and `choosePath` compares them for each request; neither allocates. Measuring is path-load.ts' job, and deciding when
+// to send is the dispatcher's job. Invariant: a path that carries a copy of the request is never chosen, and a suspect path only if there
+// is no other.
+//   completion = delay + the slower of both directions: (unanswered bytes + this request's bytes) / rate
+//   delay      = round trip + time by which the path's silence exceeds the expected time
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import {
@@ -47,12 +47,12 @@ export interface PathPicture {
   readonly number: number;
   readonly isSuspect: boolean;
   readonly queuedBytes: number;
-  /** Since when it has shown nothing though something is out; later than any time when nothing is. */
+  /** Start of its silence while requests are in flight; infinity if none is in flight. */
   readonly quietSinceMs: number;
   readonly load: LoadPicture;
 }
 
-/** Estimates for `choosePath`, good until answers come. */
+/** Makes the estimates for `choosePath`, which hold until answers arrive. */
 export function prepare(paths: readonly PathPicture[], nowMs: number): void {
   const receiving = bestRate(paths, 'receiving');
   const sending = bestRate(paths, 'sending');
@@ -69,8 +69,8 @@ export function prepare(paths: readonly PathPicture[], nowMs: number): void {
 }
 
 /**
- * The path to use; null: hold the request back, because no path may take it, or because waiting for the best one is better than what the
- * others offer. `carried`: paths that already have a copy of it.
+ * Returns the path to use. null: hold the request back, because no path may take it or because waiting for the best path is better than
+ * using another one. `carried`: numbers of the paths that already have a copy of the request.
  */
 export function choosePath<P extends PathPicture>(
   paths: readonly P[],
@@ -84,7 +84,7 @@ export function choosePath<P extends PathPicture>(
   return paths.length > 1 && !hasFlight(best.load, receivingBytes, sendingBytes) ? null : best;
 }
 
-/** The same, but for what is better held back. */
+/** As `choosePath`, but returns the best path even if the request should be held back. */
 export function leastBusy<P extends PathPicture>(
   paths: readonly P[],
   carried: readonly number[],
@@ -96,7 +96,7 @@ export function leastBusy<P extends PathPicture>(
   let isSuspect = true;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    // A good path that is full, or has a copy, is waited for: what went to a suspect one instead would wait for its death.
+    // Wait for a good path that is full or has a copy. A request on a suspect path instead would wait until that path dies.
     if (path.isSuspect && !isSuspect) continue;
     if (!path.isSuspect && isSuspect) {
       isSuspect = false;
@@ -111,16 +111,17 @@ export function leastBusy<P extends PathPicture>(
   return best;
 }
 
-/** What paths are compared by. Idle ones among themselves keep their order. */
+/** Value by which paths are compared. Idle paths keep their order among themselves. */
 function weight({ requests }: LoadPicture, ms: number): number {
   return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
 }
 
 /**
- * The path that was not used for longest in the direction of this request, to see whether it is faster than was known; null: all were used of
- * late, or it would take too long. Paths take turns: by their order the first would be the only one where requests are rare. No estimate
- * excludes a path for ever: a first WRITE that waits for an address to be resolved makes a cable look a thousand times slower than it is.
- * `longestMs`: what takes longer than RATE_PROBE_MAX_MS may take so long at most, and a part of the time for which the path was not used.
+ * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. null: all paths
+ * were used recently, or the copy would take too long. Paths take turns by unused time; with turns by order, rare requests would only probe
+ * the first path. No estimate excludes a path forever: a first WRITE that waits for address resolution makes a cable look a thousand times
+ * slower than it is. `longestMs`: upper bound of the time for copies that take longer than RATE_PROBE_MAX_MS, in addition to their bound
+ * from the unused time.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -145,14 +146,14 @@ export function pathToProbe<P extends PathPicture>(
   return longest;
 }
 
-/** When a request of so many bytes would be answered, as far as can be told. */
+/** Estimated time until a request of this size is answered, in ms. */
 export function completionMs(load: LoadPicture, receivingBytes: number, sendingBytes: number): number {
   const receivingMs = (load.receiving.unansweredBytes + receivingBytes) * load.receivingMsPerByte;
   const sendingMs = (load.sending.unansweredBytes + sendingBytes) * load.sendingMsPerByte;
   return load.delayMs + load.requests * REQUEST_COST_MS + (receivingMs > sendingMs ? receivingMs : sendingMs);
 }
 
-/** How much longer than it should the path has been silent: so long, and as long again, may it stay so. */
+/** How much longer than expected the path has been silent, in ms. The silence is expected to last as long again. */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;
   const sendingBytes = load.sending.unansweredBytes;
@@ -188,14 +189,14 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths that are nearly as fast as the best, or that only were not asked for more, count as equal to it, so that they share alike whatever
- * bounds them together: else who had little would be given little.
+ * Paths that are nearly as fast as the best, or whose capacity is unknown, count as equal to the best. They then share a common bottleneck
+ * equally. Otherwise a path that carried little would continue to get little.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;
 }
 
-/** A path that was not measured of late gets little at a time. */
+/** Limits the bytes in flight on a path that was not measured recently. */
 function hasFlight({ receiving, sending }: LoadPicture, receivingBytes: number, sendingBytes: number): boolean {
   return mayFly(receiving, receivingBytes) && mayFly(sending, sendingBytes);
 }
@@ -204,7 +205,7 @@ function mayFly(meter: MeterPicture, bytes: number): boolean {
   return bytes === 0 || meter.isMeasured || meter.unansweredBytes === 0 || meter.unansweredBytes + bytes <= meter.flightBytes;
 }
 
-/** So much is under way that more is better kept where any path can still take it. */
+/** True if so much is in flight that further requests should wait in the trunk, where any path can still take them. */
 function isAhead({ receiving, sending, receivingMsPerByte, sendingMsPerByte }: LoadPicture): boolean {
   return isFarAhead(receiving.unansweredBytes, receivingMsPerByte) || isFarAhead(sending.unansweredBytes, sendingMsPerByte);
 }

@@ -29,7 +29,7 @@ function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: numb
   return answered / asked;
 }
 
-// A bug: the forged sources used up the shared budget, and no other source was answered.
+// Regression: the forged sources used up the shared budget, and no other source was answered.
 test('200 sources that ask constantly do not silence an unknown source that asks now and then', () => {
   expect(answeredBeside(200, (budget, nowMs) => budget.mayAnswer('honest', false, nowMs))).toBe(1);
 });
