@@ -129,8 +129,8 @@ function measure(pathCount: number): number {
   const load = new Load(trunk);
   const target = Buffer.alloc(SECTOR_BYTES);
   for (let index = 0; index < DEPTH; index++) {
-    const fields = { op: OP.READ, lba: index, count: 1, bodyBytes: SECTOR_BYTES, buffer: target, owner: load, attachment };
-    trunk.submit(Object.assign(new Request(), fields));
+    const fields = { op: OP.READ, lba: index, count: 1, bodyBytes: SECTOR_BYTES, buffer: target, events: load, attachment };
+    trunk.submit(Object.assign(new Request(), fields satisfies Partial<Request>));
   }
   runSoon();
   const before = process.cpuUsage();

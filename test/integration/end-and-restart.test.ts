@@ -17,7 +17,7 @@ const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 /** Half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
-/** The doors wait for their requests for five seconds, the volumes for ten. */
+/** The frontends wait for their requests for five seconds, the volumes for ten. */
 const WAITING_END_MS = 22_000;
 
 const hosts = useHosts();

@@ -22,7 +22,7 @@ const FUA = 1;
 
 const hosts = useHosts();
 
-interface Door {
+interface Frontend {
   readonly client: Host;
   readonly nbd: NbdIo;
 }
@@ -30,8 +30,8 @@ interface Door {
 interface Scene {
   readonly server: Host;
   /** Of the client whose volume is on the file system that freezes, and of one whose volume is elsewhere, in the same process. */
-  readonly hung: Door;
-  readonly well: Door;
+  readonly hung: Frontend;
+  readonly well: Frontend;
   readonly freeze: () => Promise<unknown>;
   readonly thaw: () => Promise<unknown>;
 }

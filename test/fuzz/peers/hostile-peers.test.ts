@@ -56,7 +56,7 @@ async function attack(forMs: number): Promise<Most> {
   let most = [heldBy(listener), heldBy(worker)] as const;
   await peers.start(PER_SECOND);
   const endMs = performance.now() + forMs;
-  // On a slow machine nobody may have got further than the door by then: fewer do.
+  // On a slow machine no hostile peer may have got past the proof by then, or fewer.
   const isIn = (): boolean => peers.counts.challenged > 0 && peers.counts.welcomed > 0;
   while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
     await sleep(LOOK_MS);
@@ -94,7 +94,7 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
   expect(good).toMatchObject({ error: null });
   expect(good.pieces).toBeGreaterThan(0);
   expect(most.counts.connections).toBeGreaterThan(PER_SECOND);
-  // They get further than the door.
+  // They get past the proof.
   expect(most.counts.challenged).toBeGreaterThan(0);
   expect(most.counts.welcomed).toBeGreaterThan(0);
   expect(most.listener.residentBytes - before.listener.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);

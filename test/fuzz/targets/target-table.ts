@@ -2,7 +2,7 @@
 // own; the callers choose seeds, cores and duration.
 
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
-import { beacon } from './network/beacon.ts';
+import { discovery } from './network/discovery.ts';
 import { clientTrunk } from './network/client-trunk.ts';
 import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
@@ -11,7 +11,7 @@ import { handshakeClient } from './network/handshake-client.ts';
 import { handshakeServer } from './network/handshake-server.ts';
 import { iniDocument } from './files/ini-document.ts';
 import { messageGuards } from './network/message-guards.ts';
-import { nbdDoor } from './local/nbd-door.ts';
+import { nbdFrontend } from './local/nbd-frontend.ts';
 import { probeSession } from './network/probe-session.ts';
 import { serverSession } from './network/server-session.ts';
 import { stateFiles } from './files/state-files.ts';
@@ -25,9 +25,9 @@ export const TARGETS: readonly FuzzTarget[] = [
   serverSession,
   clientTrunk,
   probeSession,
-  beacon,
+  discovery,
   controlLines,
-  nbdDoor,
+  nbdFrontend,
   fuseSession,
   iniDocument,
   rssrvcfg,

@@ -1,7 +1,7 @@
 // A simulated client machine: the production namespace and attachments of rsiod with servers, trunks, supervisors and volumes, and the
 // users above. Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
 // Volumes are attached, taken over and detached as by rsconfig. Several may go by one nodename, on one machine or on two, as when a machine
-// was cloned, or a client restarted while the old one still runs. Leaves doors, control socket and configuration files to the daemon's tests.
+// was cloned, or a client restarted while the old one still runs. Leaves frontends, control socket and configuration files to the daemon's tests.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';

@@ -1,5 +1,5 @@
-// A user of one volume at one client: random I/O through a door's interface, several at a time and overlapping on purpose, judged by the
-// oracle. It owns and re-uses requests and buffers as a door does, and spoils them between two uses: whoever touches one that was answered
+// A user of one volume at one client: random I/O through a frontend's interface, several at a time and overlapping on purpose, judged by the
+// oracle. It owns and re-uses requests and buffers as a frontend does, and spoils them between two uses: whoever touches one that was answered
 // is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
@@ -314,7 +314,7 @@ export class SimUser {
       if (status === STATUS.OK) this.verifyNext();
       else this.verifyAgain();
     }
-    // As a door whose client was waiting for just this.
+    // As a frontend whose client was waiting for just this.
     else if (status === STATUS.OK && this.volume !== null && this.maySubmit && this.random.chance(0.6)) this.submitRandom(this.volume);
   }
 

@@ -9,7 +9,7 @@ import { FuseBuffers } from '@rsio/rsiod/frontends/fuse/fuse-buffers';
 import { FuseSession } from '@rsio/rsiod/frontends/fuse/fuse-session';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../../makers/script.ts';
-import { playDoor, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
+import { playFrontend, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
 
 const KIND = { REQUEST: 0, VOLUME: 1, LATE: 2, FAIL: 3, TIME: 4, STOP: 5 } as const;
 const KINDS = 6;
@@ -118,7 +118,7 @@ class Scene {
 }
 
 function run(input: Buffer): boolean {
-  return playDoor(input, (storage) => new Scene(storage));
+  return playFrontend(input, (storage) => new Scene(storage));
 }
 
 function request(opcode: number, unique: number, body: Buffer): Buffer {

@@ -76,8 +76,8 @@ class Scene {
       bufferOffset: 1,
       aux: op === OP.IOCTL ? 1 : 0,
       attachment: isSessions ? null : this.trunkScene.attachment,
-      owner: { requestDone: (_request: Request, status: number) => this.done(entry, status) },
-    });
+      events: { requestDone: (_request: Request, status: number) => this.done(entry, status) },
+    } satisfies Partial<Request>);
     this.submitted.push(entry);
     this.trunkScene.trunk.submit(entry.request);
   }

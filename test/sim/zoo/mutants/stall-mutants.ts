@@ -26,8 +26,8 @@ interface VolumeInner {
 
 /** With a buffer of its own, and nobody who hears of it. */
 function copyOf(request: Request): Request {
-  const others = { buffer: Buffer.from(request.buffer), owner: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
-  return Object.assign(new Request(), request, others);
+  const own = { buffer: Buffer.from(request.buffer), events: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
+  return Object.assign(new Request(), request, own satisfies Partial<Request>);
 }
 
 export const STALL_MUTANTS: readonly Mutant[] = [

@@ -113,4 +113,11 @@ function make(random: SeededRandom): Buffer {
   return mutatedScript(random, Array.from({ length: count }, one), one);
 }
 
-export const beacon: FuzzTarget = { name: 'beacon', deep: 'a request was answered', fixedSeeds: 1200, make, run, pieces: scriptPieces };
+export const discovery: FuzzTarget = {
+  name: 'discovery',
+  deep: 'a request was answered',
+  fixedSeeds: 1200,
+  make,
+  run,
+  pieces: scriptPieces,
+};

@@ -13,9 +13,9 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { edge } from '../../makers/message-maker.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../../makers/script.ts';
-import { playDoor, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
+import { playFrontend, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
 
-const KIND = { BYTES: 0, VOLUME: 1, DOOR: 2, SENT: 3, FAIL: 4, END: 5, CLOSE: 6, DRAIN: 7 } as const;
+const KIND = { BYTES: 0, VOLUME: 1, FRONTEND: 2, SENT: 3, FAIL: 4, END: 5, CLOSE: 6, DRAIN: 7 } as const;
 const KINDS = 8;
 const ROUNDS_MAX = 1000;
 const OPTION = { EXPORT_NAME: 1, ABORT: 2, LIST: 3, INFO: 6, GO: 7, STRUCTURED: 8, LIST_CONTEXTS: 9, SET_CONTEXTS: 10 } as const;
@@ -27,18 +27,18 @@ class Scene {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
-  readonly budget = new MemoryBudget(BUDGET, (fire) => this.doorTurns.push(fire));
+  readonly budget = new MemoryBudget(BUDGET, (fire) => this.frontendTurns.push(fire));
   readonly connection: NbdConnection;
   finished = 0;
   private readonly storage: ScriptedVolume;
-  private readonly doorTurns: (() => void)[] = [];
+  private readonly frontendTurns: (() => void)[] = [];
   private mistake: unknown = null;
   private isClosed = false;
   private hasEnded = false;
 
   constructor(storage: ScriptedVolume) {
     this.storage = storage;
-    const schedule = (fire: () => void): void => void this.doorTurns.push(fire);
+    const schedule = (fire: () => void): void => void this.frontendTurns.push(fire);
     const pools = { data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
@@ -59,7 +59,7 @@ class Scene {
       case KIND.VOLUME:
         this.storage.answerSome(arg);
         break;
-      case KIND.DOOR:
+      case KIND.FRONTEND:
         this.turn();
         break;
       case KIND.SENT:
@@ -91,7 +91,7 @@ class Scene {
       this.follow();
     }
     this.close();
-    for (let round = 0; round < ROUNDS_MAX && (this.storage.isWaiting || this.doorTurns.length > 0); round++) {
+    for (let round = 0; round < ROUNDS_MAX && (this.storage.isWaiting || this.frontendTurns.length > 0); round++) {
       this.storage.answerAll();
       this.turn();
     }
@@ -103,7 +103,7 @@ class Scene {
   }
 
   private get isBusy(): boolean {
-    return this.storage.isWaiting || this.doorTurns.length + this.transport.waitingBytes > 0;
+    return this.storage.isWaiting || this.frontendTurns.length + this.transport.waitingBytes > 0;
   }
 
   private receive(bytes: Buffer): void {
@@ -114,7 +114,7 @@ class Scene {
   }
 
   private turn(): void {
-    for (const fire of this.doorTurns.splice(0)) fire();
+    for (const fire of this.frontendTurns.splice(0)) fire();
   }
 
   /** What a socket does when it was told to end. */
@@ -139,7 +139,7 @@ class Scene {
 }
 
 function run(input: Buffer): boolean {
-  return playDoor(input, (storage) => new Scene(storage));
+  return playFrontend(input, (storage) => new Scene(storage));
 }
 
 function option(random: SeededRandom): Buffer {
@@ -184,7 +184,18 @@ function make(random: SeededRandom): Buffer {
     if (random.chance(0.55))
       return step(KIND.BYTES, options, Buffer.concat(Array.from({ length: random.int(1, 5) }, () => request(random))));
     return step(
-      random.pick([KIND.VOLUME, KIND.VOLUME, KIND.DOOR, KIND.DOOR, KIND.SENT, KIND.SENT, KIND.FAIL, KIND.END, KIND.CLOSE, KIND.DRAIN]),
+      random.pick([
+        KIND.VOLUME,
+        KIND.VOLUME,
+        KIND.FRONTEND,
+        KIND.FRONTEND,
+        KIND.SENT,
+        KIND.SENT,
+        KIND.FAIL,
+        KIND.END,
+        KIND.CLOSE,
+        KIND.DRAIN,
+      ]),
       random.int(0, 255),
     );
   };
@@ -198,8 +209,8 @@ function make(random: SeededRandom): Buffer {
   return mutatedScript(random, [...opening, ...Array.from({ length: random.int(1, 16) }, one)], one);
 }
 
-export const nbdDoor: FuzzTarget = {
-  name: 'nbd-door',
+export const nbdFrontend: FuzzTarget = {
+  name: 'nbd-frontend',
   deep: 'the volume was asked for something',
   fixedSeeds: 500,
   make,
