@@ -1,5 +1,5 @@
 // The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
-// Only nbd-door.ts knows what a socket is.
+// Only nbd-frontend.ts knows what a socket is.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
