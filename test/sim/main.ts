@@ -1,5 +1,5 @@
-// `pnpm sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit (`--minutes N`), in a
-// process per core. Ends with exit code 1 when something was not as it must be, and says which seed shows it.
+// `npm run sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit (`--minutes N`), in a
+// process per core. It exits with code 1 if a seed shows a violation, and names the seed.
 
 import { runCampaign } from './runner/campaign.ts';
 import { runSeed } from './runner/run-seed.ts';

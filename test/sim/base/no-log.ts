@@ -1,5 +1,5 @@
-// A log that nobody reads: what simulated processes would say is told by their traces.
-// Leaves tests of sentences to where they are said.
+// A log that drops every line, because the trace shows what simulated processes do.
+// Log sentences are tested where they are written.
 
 import type { Log } from '@rsio/common/log/log';
 

@@ -1,5 +1,5 @@
-// Changes a method of a class from outside: how the zoo breaks production code that has no branch for it, and how the simulator makes
-// a constant small. Invariant: what is overridden exists, so that a mutant whose method was renamed is an error and not a survivor.
+// Replaces a method of a class from outside. The zoo breaks production code in this way, which has no branch for it, and the simulator
+// makes constants small. Invariant: the replaced method exists, so a mutant of a renamed method is an error and not a survivor.
 
 type Method<Self, Args extends unknown[], Result> = (self: Self, ...args: Args) => Result;
 

@@ -1,5 +1,5 @@
-// Tells of every protocol error that one end finds in the other: in a world in which both ends are ours and no bit flips there is none.
-// Leaves what becomes of it to the world. One world at a time in a program.
+// Reports every protocol error that one end detects in the other. In a world where both ends are ours and no bit flips there must be none.
+// The world decides what follows. One world at a time in a program.
 
 import { Path } from '@rsio/protocol/client/paths/path';
 import { Decoder } from '@rsio/protocol/wire/decoder';

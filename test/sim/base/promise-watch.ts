@@ -1,5 +1,5 @@
-// Tells whether any promise was made or settled, so that the world stops for promises only where some may go on: they do in few of its
-// events, and each stop costs as much as several of them. Invariant: while `haveMoved` is false, nothing waits to be called by a promise.
+// Tells whether any promise was created or settled, so that the world waits for promises only where some may continue. Few events have any,
+// and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is pending.
 
 import { promiseHooks } from 'node:v8';
 

@@ -1,5 +1,5 @@
-// Tells of every session that is left because I/O of one volume was given up, while the server could have revoked that handle alone (E1): all other
-// volumes of the trunk stand still until a new session has begun. Leaves what becomes of it to the world. One world at a time in a program.
+// Reports every session that the client abandons because of one volume's I/O although the server could have revoked that handle alone (E1):
+// all other volumes of the trunk would wait for a new session. The world decides what follows. One world at a time in a program.
 
 import { REVOKES_MAX } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';

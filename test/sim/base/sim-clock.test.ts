@@ -1,5 +1,5 @@
-// Simulated time: order, "soon", and what becomes of a process that stands still or is killed.
-// Leaves the rest of the world to the seeds.
+// Simulated time: order, "soon", and what happens to a process that is stopped or killed.
+// The rest of the world is tested by the seeds.
 
 import { expect, test } from 'vitest';
 import { SimClock, SimProcess } from './sim-clock.ts';
@@ -8,7 +8,7 @@ function runAll(clock: SimClock): void {
   while (clock.step());
 }
 
-test('timers fire in order of their time, ties in order of creation, and what is soon before them', () => {
+test('timers fire in order of their time, then of their creation, after everything due "soon"', () => {
   const clock = new SimClock();
   const said: string[] = [];
   for (const [delayMs, name] of [
@@ -27,7 +27,7 @@ test('timers fire in order of their time, ties in order of creation, and what is
   expect(said).toEqual(['a at 1', 'after a', 'b at 3', 'after b', 'c at 5', 'after c', 'd at 5', 'after d']);
 });
 
-test('what comes due while a process stands still comes all at once, in order', () => {
+test('what falls due while a process is stopped runs all at once afterwards, in order', () => {
   const clock = new SimClock();
   const process = new SimProcess(clock);
   const said: string[] = [];
@@ -41,7 +41,7 @@ test('what comes due while a process stands still comes all at once, in order', 
   expect(process.timersPending).toBe(0);
 });
 
-test('nothing of a killed process runs, also what it had asked for soon or missed while it stood still', () => {
+test('nothing of a killed process runs, including "soon" calls and timers missed while it was stopped', () => {
   const clock = new SimClock();
   const process = new SimProcess(clock);
   const said: string[] = [];
@@ -59,7 +59,7 @@ test('nothing of a killed process runs, also what it had asked for soon or misse
   expect(said).toEqual([]);
 });
 
-test('what repeats takes its place anew each time, behind what was asked for before, until it says that it does not', () => {
+test('a repeating timer goes behind earlier requests each time, until it ends itself', () => {
   const clock = new SimClock();
   const said: string[] = [];
   clock.after(2, () => said.push(`other at ${clock.monotonicMs()}`));

@@ -1,6 +1,6 @@
-// Simulated time: a heap of what is due, and one clock per simulated process, which can stand still (its timers and bytes wait, then all
-// come at once), be killed, and have its wall clock set. What is asked for "soon" runs before anything else happens.
-// Invariant: nothing here depends on anything but what was asked, in which order: the same calls give the same run.
+// Simulated time: a heap of due calls, and one clock per simulated process. A process can be stopped (its timers and bytes wait, then all
+// arrive at once) or killed, and its wall clock can be set. Calls requested for "soon" run before anything else. Invariant: the result
+// depends only on the calls and their order, so the same calls give the same run.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 

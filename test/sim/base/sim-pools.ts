@@ -1,5 +1,5 @@
-// Pools of one simulated process that know what they have lent: an end with something lent has found a leak. What comes back is destroyed,
-// so that whoever still reads it is seen. The memory itself is shared by all worlds of this program: processes come and go often here.
+// Pools of one simulated process that count what they have lent: a process that ends with something lent has a leak. A returned buffer is
+// overwritten, so that later use of it is detected. All worlds of this program share the memory, because processes come and go often.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';

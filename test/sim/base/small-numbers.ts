@@ -1,6 +1,6 @@
-// Sequence numbers that wrap early: with 2^16 a slot that is used again too soon would not show in any run of reasonable length.
-// Handle numbers that are used up after a few OPENs, for the same reason. Wraps the classes that count, so that production code holds no
-// switch for it. Leaves which modulus to the seed.
+// Sequence numbers that wrap early: with 2^16, a slot that is reused too early would not show in any run of reasonable length. For the same
+// reason, handle numbers are used up after a few OPENs. It wraps the counting classes, so that production code needs no switch for it. The
+// seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,5 +1,5 @@
-// What happened, as numbers mixed into a digest (two runs of a seed must give the same), and, when somebody listens, as lines for people.
-// Invariant: the digest is the same whether lines are said or not.
+// What happened, as numbers in a digest (two runs of a seed must give the same one) and, on request, as lines to read. Invariant: the
+// digest is the same with and without lines.
 
 /** Kinds of events that the digest knows. */
 export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6, DETACHED: 7, STALL: 8, HELD: 9 } as const;

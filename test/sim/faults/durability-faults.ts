@@ -1,6 +1,6 @@
-// Misfortunes aimed at what a server has acknowledged and its disk has not: write-back that fails, a crash or a full disk in the middle of a
-// replay, client and server machine gone together, a take-over between the crash of a machine and its client's return.
-// Leaves everything else that befalls a world, and how it ends, to sim-faults.ts.
+// Faults aimed at writes that a server has acknowledged and its disk does not have: failing write-back, a crash or a full disk during a
+// replay, client and server machine lost together, a take-over between a machine crash and its client's return. Other faults, and how each
+// one ends, are in sim-faults.ts.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -1,5 +1,5 @@
-// What befalls the routes of a simulated world, and the connections over them: broken, silent, slow, jerking, losing packets, without carrier
-// or address. Leaves how often, everything else, and that each trouble ends, to sim-faults.ts.
+// Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts decides
+// how often, has all other faults, and ends each of them.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';

@@ -1,5 +1,5 @@
-// What befalls a simulated world: one misfortune after another, of any kind, on any route, process or storage, each for a while.
-// All kinds come in every world; how often is the world's shape. Invariant: each trouble that begins also ends, by itself or by `heal`.
+// The faults of a simulated world: one after another, of any kind, on any route, process or storage, each for a while. All kinds occur in
+// every world; the world's shape says how often. Invariant: each fault that begins also ends, by itself or by `heal`.
 
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
 import { type FaultKind, RouteFaults } from './route-faults.ts';

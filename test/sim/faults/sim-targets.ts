@@ -1,5 +1,5 @@
-// What misfortunes can strike in a simulated world, and how their number is counted.
-// Leaves what befalls which target to sim-faults.ts.
+// The targets of faults in a simulated world, and how their number is counted.
+// Which target gets which fault is in sim-faults.ts.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimClient } from '../machines/sim-client.ts';

@@ -1,5 +1,5 @@
-// The judge of holds says each kind of breach when it happens, and nothing when all is well: a checker that is always content is a defect.
-// Leaves whole worlds to the seeds.
+// The judge of holds reports each kind of breach when it happens, and nothing in a healthy run: a judge that is always content is a defect.
+// Whole worlds are tested by the seeds.
 
 import { beforeEach, expect, test } from 'vitest';
 import { type Decided, HoldJudge } from './hold-judge.ts';
@@ -17,7 +17,7 @@ function given(epoch: number, client: number, how: Decided['how'] = 'no', unsett
   return judge.decided({ epoch, node: `node${client % 10}`, client, how, unsettledSince });
 }
 
-test('a volume that is given, given back, taken and taken back', () => {
+test('a volume that is granted, released, taken over and taken back is no breach', () => {
   given(1, 1);
   judge.acts(1);
   judge.released(1);
@@ -32,14 +32,14 @@ test('a volume that is given, given back, taken and taken back', () => {
   expect(judge.breaches).toEqual([]);
 });
 
-test('something is done under a hold that another client has got', () => {
+test('an operation under a hold that another client has been granted', () => {
   given(1, 1);
   given(2, 2, 'force');
   judge.acts(1);
   expect(judge.breaches).toEqual([expect.stringContaining('H2: something is done under epoch 1')]);
 });
 
-test('a volume is given to the next although nobody has given it back', () => {
+test('a volume that is granted to another client although its holder has not released it', () => {
   given(1, 1);
   given(2, 2);
   expect(judge.breaches).toEqual([expect.stringContaining('H1')]);
@@ -49,13 +49,13 @@ test('a volume is given to the next although nobody has given it back', () => {
   expect(judge.breaches, 'it was opened again after it was given back').toHaveLength(2);
 });
 
-test('an epoch is given twice', () => {
+test('an epoch that is granted twice', () => {
   given(2, 1);
   given(2, 2, 'force');
   expect(judge.breaches).toEqual([expect.stringContaining('H2: node2 is given epoch 2 after')]);
 });
 
-test('a volume is taken, without force, from a holder who has something to bring back', () => {
+test('a take-over without force from a holder that has writes to send again', () => {
   given(1, 1);
   judge.settled(1, 'boot 1');
   expect(judge.unsettledSince('boot 1')).toBeNull();
@@ -67,7 +67,7 @@ test('a volume is taken, without force, from a holder who has something to bring
   expect(judge.breaches).toEqual([expect.stringContaining('H3')]);
 });
 
-test('another instance of a node takes the place of the last one, who is remembered', () => {
+test('a grant to another instance of a node, whose previous instance is remembered', () => {
   given(1, 1);
   expect(given(2, 11)).toBe(true);
   expect([...judge.replaced]).toEqual([1]);

@@ -1,6 +1,6 @@
-// Judges the holds of one volume from outside: who was given it when, and what is done under a hold that somebody else has got since.
-// A grant counts from the moment in which the server has decided it: when it is answered, or kept durably, whichever is first.
-// Leaves what the volume's content may be to the oracle. Invariant: it looks, and changes nothing.
+// Judges the holds of one volume from outside: which client was granted it when, and operations under a hold that another client has been
+// granted since. A grant counts from the server's decision: from its answer or its durable record, whichever is first. What the volume may
+// contain is the oracle's job. Invariant: it observes and changes nothing.
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 

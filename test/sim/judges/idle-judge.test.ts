@@ -1,12 +1,12 @@
-// What the judge takes for a forgotten I/O, and what for one that only waits. Leaves seeing that the judge is asked to sim-judge.ts, which
-// asks it at each look.
+// Which I/O the judge reports as forgotten, and which one merely waits.
+// sim-judge.ts asks this judge at each look.
 
 import { expect, test } from 'vitest';
 import { IdleJudge, type JudgedVolume } from './idle-judge.ts';
 
 const FORGOTTEN: JudgedVolume = { outstanding: 1, attachment: { phase: 'ready', standing: 'ready', slotsHeld: 0, hasSendable: false } };
 
-test('an I/O of a ready volume of which nothing is out is forgotten, and said so once', () => {
+test('an I/O of a ready volume with nothing in flight is reported as forgotten, once', () => {
   const judge = new IdleJudge();
   expect([0, 100, 200, 300].map((nowMs) => judge.forgottenMs(FORGOTTEN, nowMs))).toEqual([null, null, 200, null]);
 });
@@ -22,7 +22,7 @@ test.each<[string, Partial<JudgedVolume['attachment']>]>([
   expect([0, 1000].map((nowMs) => judge.forgottenMs(volume, nowMs))).toEqual([null, null]);
 });
 
-test('nothing is forgotten of what is idle, or not attached', () => {
+test('a volume that is idle or not attached has no forgotten I/O', () => {
   const judge = new IdleJudge();
   expect([0, 1000].map((nowMs) => judge.forgottenMs({ ...FORGOTTEN, outstanding: 0 }, nowMs))).toEqual([null, null]);
   expect(judge.forgottenMs(null, 0)).toBe(null);

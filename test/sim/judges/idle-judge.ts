@@ -1,5 +1,6 @@
-// Judges whether a volume forgets an I/O: one that is unanswered while the volume is ready and nothing of it is out, nor waits to go out, would
-// hang for ever, and no time-out of anybody would see it. Leaves I/O that is slow to sim-judge.ts. Invariant: it looks, and changes nothing.
+// Detects an I/O that a volume has forgotten: one that is unanswered while the volume is ready and none of its requests is in flight or
+// waits to be sent. It would hang forever, and no time-out would detect it. Slow I/O is sim-judge.ts's job. Invariant: it observes and
+// changes nothing.
 
 import type { Attachment } from '@rsio/protocol/client/attachment';
 

@@ -1,5 +1,5 @@
-// The loss judge says when a loss is noticed too late and when a handle outlives its life, and nothing before.
-// Leaves whole worlds to the seeds.
+// The loss judge reports a loss that is noticed too late and a handle that outlives its incarnation, and nothing before. Whole worlds are
+// tested by the seeds.
 
 import { expect, test } from 'vitest';
 import { LossJudge, NOTICE_MAX_MS, REVOKE_MAX_MS } from './loss-judge.ts';
@@ -8,7 +8,7 @@ import { SimClock, SimProcess } from '../base/sim-clock.ts';
 const one = { process: new SimProcess(new SimClock()) };
 const other = { process: new SimProcess(new SimClock()) };
 
-test('what is forgotten is noticed in time, or the judge says so', () => {
+test('a loss that is not noticed in time is reported', () => {
   const judge = new LossJudge();
   judge.forgot([one]);
   expect(judge.look(NOTICE_MAX_MS, new Set([one]))).toBeNull();
@@ -17,13 +17,13 @@ test('what is forgotten is noticed in time, or the judge says so', () => {
   expect(judge.look(NOTICE_MAX_MS + 1, new Set([one]))).toBeNull();
 });
 
-test('only who had it open when it was forgotten can notice it', () => {
+test('only a process that had the volume open at the loss can notice it', () => {
   const judge = new LossJudge();
   judge.forgot([one]);
   expect(judge.look(NOTICE_MAX_MS + 1, new Set([other]))).toBeNull();
 });
 
-test('handles of a life that ended by a failed sync are closed in time, or the judge says so', () => {
+test('handles that are not closed in time after a failed sync ended their incarnation are reported', () => {
   const judge = new LossJudge();
   judge.lost([one]);
   expect(judge.look(REVOKE_MAX_MS, new Set([one, other]))).toBeNull();

@@ -1,6 +1,6 @@
-// Judges from outside how soon a server notices that a volume's storage has forgotten something (docs/PROTOCOL.md, V1), and how long a handle
-// outlives the life of the storage that it was granted in. Leaves what reads may show until then to the oracle. Invariant: it looks, and
-// changes nothing; only time in which nothing stands in the server's way counts.
+// Judges from outside how soon a server notices that a volume's storage has lost data (docs/PROTOCOL.md, V1), and how long a handle
+// outlives the incarnation in which it was granted. What reads may return until then is the oracle's job. Invariants: it observes and
+// changes nothing; only time in which nothing hinders the server counts.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';

@@ -1,6 +1,6 @@
-// Sectors of one volume that its storage has forgotten (docs/PROTOCOL.md, V1), as the oracle knows them: what a read may show there, and from
-// when on no longer. Until the storage's next life has begun and its client has brought back what his log has, a read may show what the
-// disk has; then never again. What a read shows of a forgotten sector is no promise: the cache may lose it any time.
+// Sectors of one volume that its storage has lost (docs/PROTOCOL.md, V1), as the oracle knows them: what a read may return, and until when.
+// Until the next incarnation has started and the client has sent its log again, a read may return the disk's content; after that, never
+// again. What a read returns of a lost sector is no promise, because the cache may lose it at any time.
 
 /** Not forgotten; forgotten, and all that must be there was brought back since. */
 const NONE = -1;

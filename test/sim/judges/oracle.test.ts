@@ -1,5 +1,5 @@
-// The oracle says each kind of breach when it happens, and nothing when all is well: a checker that cannot catch a planted fault is a defect.
-// Leaves whole worlds to the seeds.
+// The oracle reports each kind of breach when it happens, and nothing in a healthy run: a judge that cannot catch a planted fault is a
+// defect. Whole worlds are tested by the seeds.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { beforeEach, expect, test } from 'vitest';
@@ -30,7 +30,7 @@ function read(lba: number, count: number): void {
   oracle.readDone(ticket, lba, count, content, lba * SECTOR_BYTES);
 }
 
-test('what was written, zeroed, or is under way may be read', () => {
+test('a read may return what was written or zeroed, or a write in progress', () => {
   read(0, SECTORS);
   const first = written(2, 3);
   read(0, SECTORS);
@@ -46,7 +46,7 @@ test('what was written, zeroed, or is under way may be read', () => {
   expect(oracle.breaches).toEqual([]);
 });
 
-test('a write that failed may show or not, and then it stays', () => {
+test('a failed write may show or not, and then stays so', () => {
   const old = written(0, 1);
   execute(1, 0, old.body);
   oracle.changed(old.number, 0, 1, true);
@@ -61,14 +61,14 @@ test('a write that failed may show or not, and then it stays', () => {
   expect(oracle.breaches).toHaveLength(1);
 });
 
-test('an answered write that is not there', () => {
+test('an answered write that is missing', () => {
   const { number } = written(1, 1);
   oracle.changed(number, 1, 1, true);
   read(1, 1);
   expect(oracle.breaches).toEqual([expect.stringContaining('O2: sector 1 shows zeros')]);
 });
 
-test('an older write again after a newer one was read', () => {
+test('an older write after a newer one was read', () => {
   const [first, second] = [written(0, 1), written(0, 1)];
   execute(1, 0, first.body);
   execute(1, 0, second.body);
@@ -87,7 +87,7 @@ test('bytes of no write, or of another sector', () => {
   expect(oracle.breaches).toHaveLength(2);
 });
 
-test('a write executed twice in one life of the process, but not in two', () => {
+test('a write executed twice by one process, but not by two', () => {
   const { body } = written(0, 1);
   execute(1, 0, body);
   execute(2, 0, body);
@@ -96,7 +96,7 @@ test('a write executed twice in one life of the process, but not in two', () => 
   expect(oracle.breaches).toEqual([expect.stringContaining('executed twice')]);
 });
 
-test('a write executed after its answer was told, and out of order', () => {
+test('a write executed after its answer, and out of order', () => {
   const [first, second] = [written(0, 1), written(0, 1)];
   execute(1, 0, second.body);
   execute(1, 0, first.body);
@@ -106,7 +106,7 @@ test('a write executed after its answer was told, and out of order', () => {
   expect(oracle.breaches[1]).toContain('S4');
 });
 
-test('a write that was given up may be executed yet, but by no later process, nor after anything that was submitted later', () => {
+test('an abandoned write may still execute, but in no later process, and not after anything submitted later', () => {
   const [lost, other] = [written(0, 1), written(1, 1)];
   oracle.gaveUp(lost.number, 1);
   oracle.gaveUp(other.number, 1);
@@ -121,7 +121,7 @@ test('a write that was given up may be executed yet, but by no later process, no
   expect(oracle.breaches[1]).toContain('E1: write 2 of sector 1');
 });
 
-test('what a read has shown of a write that was given up does not vanish again', () => {
+test('an abandoned write that a read has returned does not vanish again', () => {
   const { body, number } = written(0, 1);
   oracle.gaveUp(number, 1);
   execute(1, 0, body);
@@ -131,7 +131,7 @@ test('what a read has shown of a write that was given up does not vanish again',
   expect(oracle.breaches).toEqual([expect.stringContaining('O2')]);
 });
 
-test('a crash of the machine may undo what nothing has made durable, and nothing else', () => {
+test('a machine crash may undo only what nothing has made durable', () => {
   const [first, second, third] = [written(0, 1), written(1, 1), written(2, 1)];
   for (const [lba, { number, body }] of [first, second, third].entries()) {
     execute(1, lba, body);
@@ -150,7 +150,7 @@ test('a crash of the machine may undo what nothing has made durable, and nothing
   expect(oracle.breaches).toHaveLength(2);
 });
 
-test('a crash of the machine undoes nothing that the last holder of the volume was told', () => {
+test('a machine crash undoes nothing that the last holder of the volume was told', () => {
   const [told, underWay] = [written(0, 1), written(1, 1)];
   execute(1, 0, told.body);
   oracle.changed(told.number, 0, 1, true);
@@ -163,7 +163,7 @@ test('a crash of the machine undoes nothing that the last holder of the volume w
   expect(oracle.breaches, 'what was on its way to him').toEqual([expect.stringContaining('sector 1 shows zeros')]);
 });
 
-test('what is in the log of whoever has the volume survives a crash, unless the log is lost before it was sent again', () => {
+test("a crash keeps what is in the log of the volume's holder, unless the log is lost before it was sent again", () => {
   oracle.attached();
   const { number, body } = written(0, 1);
   execute(1, 0, body);
@@ -183,7 +183,7 @@ test('what is in the log of whoever has the volume survives a crash, unless the 
   expect(oracle.breaches).toHaveLength(1);
 });
 
-test('an answered write is executed again in a later life only while nothing newer was answered', () => {
+test('an answered write executes again in a later incarnation only while nothing newer was answered', () => {
   const [first, second] = [written(0, 1), written(0, 1)];
   execute(1, 0, first.body);
   oracle.changed(first.number, 0, 1, true);
@@ -197,7 +197,7 @@ test('an answered write is executed again in a later life only while nothing new
   expect(oracle.breaches).toContainEqual(expect.stringContaining('O1: write 1'));
 });
 
-test('writes of two users are told apart', () => {
+test('writes of two users are distinguished', () => {
   const mine = written(0, 1);
   const theirs = oracle.change(0, 1, Buffer.alloc(SECTOR_BYTES), 0, 2);
   oracle.changed(theirs, 0, 1, false);
@@ -205,7 +205,7 @@ test('writes of two users are told apart', () => {
   expect(oracle.breaches, 'nobody was told of this one').toEqual([]);
 });
 
-test('what the storage has forgotten may show old content until it is brought back, and not after that', () => {
+test('lost sectors may show old content until they are restored, and not afterwards', () => {
   oracle.attached();
   const [first, second] = [written(0, 1), written(0, 1)];
   execute(1, 0, first.body);
@@ -226,7 +226,7 @@ test('what the storage has forgotten may show old content until it is brought ba
   expect(oracle.breaches[1]).toContain('shows write 1');
 });
 
-test('a flush that is answered OK, and something that it covers is not on disk', () => {
+test('a flush answered OK although something that it covers is not on disk', () => {
   const { number } = written(3, 1);
   oracle.changed(number, 3, 1, true);
   oracle.judgeOnDisk(3, oracle.flushBegins()[3]!, content);

@@ -1,9 +1,9 @@
-// What a volume may hold, known from outside: every sector that is written carries volume, write number and sector, so that a read tells
-// which write it saw. Overlapping changes execute in the order in which they were submitted (O1), over all users of a volume, since one
-// writes at a time. It judges reads (last answered write or a later one; never older than what a read has returned before) and executions
-// (once, in order, never after the answer was told; what was given up, not after anything newer). In a later life of the storage the client
-// may send again what was answered last, from its replay log; a crash of the server's machine takes back only what is neither durable nor
-// in the log of a client that lives. What the storage forgets without a crash is in oracle-losses.ts.
+// What a volume may contain, known from outside. Every written sector carries volume, write number and sector, so a read tells which write
+// it saw. Overlapping changes execute in the order of their submission (O1), over all users, because only one writes at a time. Reads
+// return the last answered write or a later one, never an older one than before. Each write executes once, in order, never after its
+// answer, and an abandoned one not after anything newer. In a later incarnation of the storage the client may send again, from its replay
+// log, what was answered last. A machine crash takes back only what is neither durable nor in the log of a live client. Losses without a
+// crash are in oracle-losses.ts.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';

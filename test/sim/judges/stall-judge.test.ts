@@ -1,5 +1,5 @@
-// The judge of stall policies says when giving up was too early and when it is overdue: a checker that is always content is a defect.
-// Leaves worlds in which that happens to the seeds.
+// The judge of stall policies reports I/O that fails too early or too late: a judge that is always content is a defect. Worlds in which
+// that happens are tested by the seeds.
 
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
@@ -24,7 +24,7 @@ function haltedVolume(): Volume {
   return new Volume({ name: 'sim', namespaceid: 1 }, new Attachment('oracle', 0, false), trunk, clock);
 }
 
-test('a duration counts from the oldest I/O that waits; all that waits may go with it', () => {
+test('a duration counts from the oldest waiting I/O; all waiting I/O may fail with it', () => {
   const judge = new StallJudge(5000);
   const volume = haltedVolume();
   expect(judge.mayGiveUp(volume, 0, 0, 9000)).toBe(false);
@@ -48,7 +48,7 @@ test('`fail` counts from the loss, and `forever` never ends', () => {
   expect(forever.mayGiveUp(volume, 0, 0, 1e9)).toBe(false);
 });
 
-test('what waits past its time is overdue', () => {
+test('I/O that waits past its time is overdue', () => {
   const judge = new StallJudge(1000);
   const volume = haltedVolume();
   expect(judge.overdueMs(volume, 500, 1000)).toBeNull();

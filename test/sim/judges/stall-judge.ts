@@ -1,5 +1,5 @@
-// Judges from outside what the stall policy of one volume may do: when I/O may be given up, and by when it must have been.
-// Leaves what is given up, and what becomes of it, to user and oracle. Times in simulated ms.
+// Judges from outside what the stall policy of one volume permits: when I/O may fail, and by when it must have failed. What follows for
+// failed I/O is the job of user and oracle. Times in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';

@@ -1,5 +1,5 @@
-// The judge of a trunk speaks when a request is left waiting for silent paths, and when a path is left idle: and only then.
-// Leaves trunks in which that happens to the seeds and the zoo.
+// The judge of a trunk reports a request left waiting for silent paths, and a healthy path left idle, and nothing else. Trunks in which
+// that happens are tested by the seeds and the zoo.
 
 import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
 import { RATE_PROBE_IDLE_MS } from '@rsio/protocol/client/paths/limits';
@@ -68,7 +68,7 @@ function watch(look: (nowMs: number) => string | null, fromMs: number, toMs: num
   return null;
 }
 
-test('a request on a silent path is waited for no longer than it takes to move it, while another one delivers', () => {
+test('a request on a silent path may wait no longer than it takes to move it, while another path delivers', () => {
   const silent = path({ number: 1, quietSinceMs: 0, out: 1 });
   const other = (nowMs: number): JudgedPath => path({ number: 2, lastProofMs: nowMs });
   const endMs = TIMES.suspectMs + MOVED_WITHIN_MS + 300;
@@ -101,7 +101,7 @@ test('a request on a silent path is waited for no longer than it takes to move i
   expect(run((nowMs) => [path({ number: 1, quietSinceMs: nowMs - TIMES.suspectMs, out: 1 }), other(nowMs)], 1)).toBeNull();
 });
 
-test('what was waited for begins anew when the process has stood still', () => {
+test('the waiting time counts again from zero after the process was stopped', () => {
   const judge = new TrunkJudge(TIMES, BODY_BYTES);
   const paths = (nowMs: number): JudgedPath[] => [path({ number: 1, quietSinceMs: 0, out: 1 }), path({ number: 2, lastProofMs: nowMs })];
   expect(watch((nowMs) => judge.look(paths(nowMs), owed(1), nowMs), 0, MOVED_WITHIN_MS)).toBeNull();
@@ -109,7 +109,7 @@ test('what was waited for begins anew when the process has stood still', () => {
   expect(watch((nowMs) => judge.look(paths(nowMs), owed(1), nowMs), MOVED_WITHIN_MS + 100, 2 * MOVED_WITHIN_MS)).toBeNull();
 });
 
-test('a path that is well is tried now and then while others work, if that takes no time', () => {
+test('a healthy path is tried now and then while others work, if that costs no time', () => {
   const most = 4 * RATE_PROBE_SHARE * 2;
   const run = (idle: (nowMs: number) => JudgedPath, perLook: number, carriesData = true): string | null => {
     const judge = new TrunkJudge(TIMES, BODY_BYTES);

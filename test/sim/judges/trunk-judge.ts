@@ -1,5 +1,5 @@
-// Judges one trunk from outside: no request is left waiting for silent paths while another one delivers, and no path that is well is left
-// without anything for good. Leaves how long an I/O may take in all to sim-judge.ts. Invariant: it looks, and changes nothing.
+// Judges one trunk from outside: no request waits for silent paths while another path delivers, and no healthy path stays without any
+// request forever. The total time of an I/O is sim-judge.ts's job. Invariant: it observes and changes nothing.
 
 import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/paths/limits';

@@ -1,7 +1,7 @@
-// A simulated client machine: the production namespace and attachments of rsiod with servers, trunks, supervisors and volumes, and the
-// users above. Its process can be killed, stopped or ended in order; a new one begins with the next instance number, and its users go on.
-// Volumes are attached, taken over and detached as by rsconfig. Several may go by one nodename, on one machine or on two, as when a machine
-// was cloned, or a client restarted while the old one still runs. Leaves frontends, control socket and configuration files to the daemon's tests.
+// A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users
+// above. Its process can be killed, stopped or ended in order; the next one has the next instance number, and its users continue. Volumes
+// are attached, taken over and detached as by rsconfig. Several clients may have one nodename, on one machine or two, as after a clone, or
+// when a client restarts while the old one still runs. Frontends, control socket and configuration files are tested with the daemon.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';

@@ -1,6 +1,6 @@
-// What a simulated server keeps of each volume when it has served it, and whether a volume that is held may come back as what it is now (H5): the
-// production judgement of held-facts.ts, beside the size, which production measures where files are. A server of an older build compares
-// nothing. Leaves what volumes come back as to sim-forms.ts.
+// What a simulated server records of each served volume, and whether a held volume may return with its present properties (H5): the
+// production judgement of held-facts.ts, and the size, which production measures at the file. A server of an older build compares nothing.
+// The properties of returning volumes are sim-forms.ts's job.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';

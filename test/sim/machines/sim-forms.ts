@@ -1,7 +1,7 @@
-// Volumes that come back as another thing when their server is started anew: read-only, shared, in other blocks; a later start gives them back
-// what they were. In some worlds servers compare nothing, and clients are to wait; in the others they compare as ours do (sim-facts.ts), and a
-// volume may come back from another file, or shorter, too, which no client could tell. Meanwhile nobody new gets such a volume: who holds it
-// is to wait. Draws from sources of its own, so that a world is what it was but for this.
+// Volumes that return with other properties when their server restarts: read-only, shared, another block size; a later start restores them.
+// In some worlds servers compare nothing, and the clients have to wait. In others they compare as ours do (sim-facts.ts); there a volume
+// may also return from another file, or shorter, which no client could detect. Meanwhile no new client gets such a volume, and its holder
+// has to wait. It draws from random sources of its own, so that a world is otherwise unchanged.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';

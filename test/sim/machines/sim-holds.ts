@@ -1,6 +1,6 @@
-// The holds of a simulated server: the production Holders, with a state file that takes a while and may be cut short, and with ports that
-// revoke handles in simulated processes and sync simulated storage. A misfortune may strike after each step of a take-over. What the machine
-// keeps outlives the listener. Leaves judging to the hold judge, which is told of every grant when it is answered or kept, whatever is first.
+// The holds of a simulated server: the production Holders, with a state file that takes time and may be cut short, and with ports that
+// revoke handles in simulated processes and sync simulated storage. A fault may strike after each step of a take-over. The machine's state
+// outlives the listener. The hold judge judges; it is told of every grant when it is answered or recorded, whichever is first.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

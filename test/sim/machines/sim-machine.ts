@@ -1,5 +1,5 @@
-// What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the lives of their storage. A crash
-// of the machine loses what was not synced. Leaves processes to sim-server.ts.
+// What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the incarnations of their storage. A
+// machine crash loses what was not synced. Processes are sim-server.ts's job.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,6 +1,6 @@
-// What makes users of different clients fight for the volumes that they share: now and then one that is away asks for the volume, kindly or by
-// take-over, or the one that has it gives it back; in some worlds a node gets a second instance, on its own machine or on another.
-// Goes on when all else is well again, because everybody has I/O to do. Leaves judging to the hold judges.
+// Makes users of different clients compete for shared volumes: now and then a user without the volume asks for it, by OPEN or take-over, or
+// the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. It continues when all
+// faults have ended, because every user has I/O to do. The hold judges judge.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';

@@ -1,7 +1,7 @@
-// A simulated server machine: its listener proves connections and hands them to the process of their session after a while; listener and
+// A simulated server machine: its listener proves connections and hands them to their session's process after a while. Listener and
 // processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session of a node
-// begins only when the old one's process is gone, sockets on their way to it included; a new listener admits nobody until its predecessor's
-// processes are gone; an instance of a node that was replaced is refused for ever. Who may have a volume is sim-holds.ts's.
+// begins only after the old one's process has ended, with the sockets on their way to it; a new listener admits no client until its
+// predecessor's processes have ended; a replaced instance of a node is refused forever. Holds are sim-holds.ts's job.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import {

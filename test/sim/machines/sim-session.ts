@@ -1,5 +1,5 @@
-// The simulated process of one session at a server: the production Session with its ports, each of which takes a while, and the storage
-// behind it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
+// The simulated process of one session at a server: the production Session with its ports, each of which takes time, and the storage behind
+// it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
 import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/listener/limits';
 import { WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/workers/limits';

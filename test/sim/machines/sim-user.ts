@@ -1,6 +1,7 @@
-// A user of one volume at one client: random I/O through a frontend's interface, several at a time and overlapping on purpose, judged by the
-// oracle. It owns and re-uses requests and buffers as a frontend does, and spoils them between two uses: whoever touches one that was answered
-// is seen. It outlives client processes: what was out when one died has an unknown outcome. It may lose the volume to another user.
+// A user of one volume at one client: random I/O through a frontend's interface, several at a time and overlapping on purpose, judged by
+// the oracle. It owns and reuses requests and buffers as a frontend does, and overwrites them between two uses, so that use after the
+// answer is detected. It outlives client processes: I/O that was out when one died has an unknown outcome. It may lose the volume to
+// another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// A volume of a simulated server: its storage, what its content may be, who may hold it, and the users that share it or fight for it,
-// of different clients. Leaves all judging to oracle and hold judge.
+// A volume of a simulated server: its storage, its possible contents, its possible holders, and the users of different clients that share
+// it or compete for it. Oracle and hold judge judge.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';

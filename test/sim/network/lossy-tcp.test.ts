@@ -1,5 +1,5 @@
-// A link that loses packets: how often something is late, by how much, and how slow the sender becomes.
-// Leaves what a trunk makes of it to the seeds.
+// A link that loses packets: how often bytes are late, by how much, and how slow the sender becomes. What a trunk does about it is tested
+// by the seeds.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -19,7 +19,7 @@ function lateness(loss: number, behind: number): { readonly late: number[]; read
   return { late, tcp };
 }
 
-test('as many are late as are lost; what is behind one shows it after a round trip, else it is a time-out that doubles', () => {
+test('as many packets are late as are lost: by a round trip if more follow, else by a time-out that doubles', () => {
   for (const loss of [0.002, 0.05]) {
     const last = lateness(loss, 0).late;
     expect(last.length / TIMES).toBeGreaterThan(loss * 0.7);
@@ -31,14 +31,14 @@ test('as many are late as are lost; what is behind one shows it after a round tr
   expect(amid.filter((ms) => ms === TRIP_MS).length / amid.length).toBeGreaterThan(0.5);
 });
 
-test('who loses more goes slower, and recovers when nothing is lost any more', () => {
+test('a sender that loses more packets is slower, and recovers when nothing is lost any more', () => {
   const [little, much] = [lateness(0.002, 100).tcp, lateness(0.05, 100).tcp];
   expect(little.bytesPerMs(TRIP_MS)).toBeGreaterThan(2 * much.bytesPerMs(TRIP_MS));
   for (let times = 0; times < 1000; times++) much.sent(10, 100, 0, TRIP_MS);
   expect(much.bytesPerMs(TRIP_MS)).toBeGreaterThan((100 * PACKET_BYTES) / TRIP_MS);
 });
 
-test('connecting is late now and then, by seconds', () => {
+test('connecting is sometimes late, by seconds', () => {
   const random = new SeededRandom(2);
   const late = Array.from({ length: 2000 }, () => connectsLaterMs(random, 0.05)).filter((ms) => ms > 0);
   expect(late.length).toBeGreaterThan(100);

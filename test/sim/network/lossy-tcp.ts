@@ -1,6 +1,6 @@
-// What a link that loses packets does to one direction of a connection: nothing is missing, but it comes late. A lost packet is repeated
-// after a round trip when enough follows to show that it is missing, else after a time-out that doubles each time; all that is behind it
-// waits for it; and the sender goes slowly from there. Leaves the link's own pace to sim-link.ts. Pure, but for the randomness given.
+// What packet loss does to one direction of a connection: nothing is missing, but it is late. A lost packet is repeated after a round trip
+// if enough follows to reveal the loss, else after a time-out that doubles each time. Everything behind it waits, and the sender continues
+// slowly. The link's own rate is sim-link.ts's job. Pure, except for the given randomness.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 

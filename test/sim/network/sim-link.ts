@@ -1,6 +1,6 @@
-// One simulated connection. As a socket does, an end reads the sender's buffer some time after `send`, so that a buffer used again too
-// early is seen; and what it hands to a handler is destroyed after the call. Bytes under way arrive also after the sender's close.
-// Leaves what befalls a whole route to sim-network.ts. Invariant: per direction, arrival is in order of sending.
+// One simulated connection. Like a socket, an end reads the sender's buffer some time after `send`, so that a buffer reused too early is
+// detected; and what it passes to a handler is overwritten after the call. Bytes in flight also arrive after the sender's close. Faults of
+// a whole route are sim-network.ts's job. Invariant: per direction, bytes arrive in the order of sending.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

@@ -1,7 +1,6 @@
-// The simulated network: routes from a client's interface to a server's, each with a latency, a bandwidth and its misfortunes, and the
-// connections over them. Connections end by reset, stand still and deliver late, repeat lost packets (lossy-tcp.ts), or swallow what is
-// sent one way or both, without a word.
-// Invariant: each direction of a connection is a stream: nothing overtakes, nothing is lost but its tail.
+// The simulated network: routes from a client's interface to a server's, each with latency, bandwidth and faults, and the connections over
+// them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently swallow what is sent in one
+// direction or both. Invariant: each direction of a connection is a stream: nothing overtakes, and only its tail can be lost.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

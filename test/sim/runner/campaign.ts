@@ -1,5 +1,5 @@
-// Many seeds over all cores: one worker process each takes every n-th seed, so that together they run consecutive ones.
-// Leaves running a seed to seed-worker.ts. Invariant: a worker that ends before its time is a violation, too.
+// Many seeds over all cores: one worker process each takes every n-th seed, so that together they run consecutive ones. seed-worker.ts runs
+// a seed. Invariant: a worker that ends too early is a violation, too.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';

@@ -1,5 +1,5 @@
-// Where the compiled programs of the simulator lie: in the folder above this file, or, when it runs as source (in a test), in test/dist.
-// Leaves compiling to test/sim/runner/build.ts, and to scripts/run.mjs.
+// The location of the simulator's compiled programs: the folder above this file, or test/dist when it runs as source (in a test).
+// test/sim/runner/build.ts and scripts/run.mjs compile them.
 
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
-// The consecutive seeds that every test run holds, in one campaign over all cores; each test waits for its part of them. A seed that fails
-// replays with `pnpm sim --seed N --trace`. Leaves running a seed, and what is wrong with it, to the simulator.
+// The consecutive seeds of every test run, in one campaign over all cores; each test waits for its part of them. A failed seed is repeated
+// with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
 
 import { beforeAll, expect, test } from 'vitest';
 import { runSeeds } from './campaign.ts';

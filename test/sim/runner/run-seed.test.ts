@@ -1,10 +1,10 @@
-// That a seed is one run and no other: the same digest each time, traced or not.
-// Leaves what seeds show to first-seeds.test.ts.
+// A seed always gives the same run: the same digest each time, traced or not.
+// What seeds show is first-seeds.test.ts's job.
 
 import { expect, test } from 'vitest';
 import { runSeed } from './run-seed.ts';
 
-test('a seed gives the same digest again, traced or not, and another seed another', async () => {
+test('a seed always gives the same digest, traced or not, and another seed gives another one', async () => {
   const lines: string[] = [];
   const first = await runSeed(7);
   const again = await runSeed(7, { trace: (line) => void lines.push(line) });

@@ -1,5 +1,5 @@
-// One seed, from its beginning to its judgement. Leaves what a seed is to sim-world.ts, and choosing seeds to whoever calls.
-// Invariant: the same seed gives the same digest, on every machine, traced or not.
+// One seed, from its beginning to its judgement. sim-world.ts defines what a seed is; the callers choose seeds. Invariant: the same seed
+// gives the same digest, on every machine, traced or not.
 
 import { SimWorld } from '../world/sim-world.ts';
 

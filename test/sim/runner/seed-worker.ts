@@ -1,5 +1,5 @@
-// A worker process of a campaign: runs its seeds one after the other and sends each result to the parent.
-// Ends by itself when its time is over, its last seed is done, or its parent is gone.
+// A worker process of a campaign: runs its seeds one after the other and sends each result to the parent. It ends when its time is over,
+// its last seed is done, or its parent has ended.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { runSeed } from './run-seed.ts';

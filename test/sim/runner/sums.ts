@@ -1,5 +1,5 @@
-// Adds up what seeds have done, and says it as people read it.
-// Leaves measuring the time to the campaign.
+// Adds up what seeds have done, and prints it for people.
+// The campaign measures the time.
 
 import type { SeedCounts, SeedResult } from './run-seed.ts';
 

@@ -1,6 +1,6 @@
-// One process's opening of simulated storage, as the file backend is of a file: operations go at once or later, in any order, and take
-// effect at any moment in between, as a disk's do; one descriptor for FUA and one for all else; flushes go through the production gate.
-// It may be killed at any moment. Leaves what is in the storage, and what fails, to sim-storage.ts.
+// One process's opening of simulated storage, as the file backend is of a file. Operations run at once or later, in any order, and take
+// effect at any moment in between, as on a disk. One descriptor serves FUA, one everything else; flushes go through the production gate. It
+// may be killed at any moment. Contents and failures are sim-storage.ts's job.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';

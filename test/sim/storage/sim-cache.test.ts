@@ -1,5 +1,5 @@
-// The simulated cache forgets as a kernel's does: an error is told once to each descriptor, and a sync after it says OK although the sectors
-// are lost. Leaves what is made of that to the seeds.
+// The simulated cache loses data as a kernel's does: each descriptor gets an error once, and the next sync succeeds although the sectors
+// are lost. What follows is tested by the seeds.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -28,7 +28,7 @@ function fail(): number {
   }
 }
 
-test('an error is told once to each descriptor, and to the next one if nobody was told', () => {
+test('each descriptor gets an error once, and so does the next one opened if none got it', () => {
   const first = cache.open();
   fail();
   const second = cache.open();
@@ -38,7 +38,7 @@ test('an error is told once to each descriptor, and to the next one if nobody wa
   expect(cache.tell(cache.open()), 'opened after that').toBeNull();
 });
 
-test('what was forgotten shows until it is evicted, whatever is synced', () => {
+test('lost sectors show until they are evicted, whatever is synced', () => {
   const forgotten = fail();
   cache.writeBack();
   expect([cache.hasDirty, shown()]).toEqual([false, SECTORS]);
@@ -47,7 +47,7 @@ test('what was forgotten shows until it is evicted, whatever is synced', () => {
   expect(shown()).toBe(SECTORS - forgotten);
 });
 
-test('a crash leaves what is on disk, and nothing that was forgotten', () => {
+test('a crash leaves what is on disk, and no lost sectors', () => {
   const forgotten = fail();
   cache.writeBack();
   cache.crashed();
@@ -55,7 +55,7 @@ test('a crash leaves what is on disk, and nothing that was forgotten', () => {
   expect(cache.isUnwritten(0, SECTORS)).toBe(false);
 });
 
-test('what is written anew is not forgotten any more', () => {
+test('a lost sector that is written again is no longer lost', () => {
   fail();
   cache.change(0, SECTORS * SECTOR_BYTES, Buffer.alloc(SECTORS * SECTOR_BYTES, 1), 0);
   cache.writeBack();

@@ -1,7 +1,7 @@
-// The kernel's cache over one simulated disk. Changes are dirty until they are written back. Write-back that fails forgets sectors: not dirty
-// any more, the disk has the old content, and the cache shows the new one until it is evicted. The error is told once to whoever has the
-// storage open then, or, if nobody was told, to who opens it next; a sync after that says OK although the sectors are lost. A crash of the
-// machine leaves what is on disk, and any of the dirty sectors. Leaves to its watcher what a read may show then.
+// The kernel's cache over one simulated disk. Changes are dirty until they are written back. Failed write-back loses sectors: they are no
+// longer dirty, the disk has the old content, and the cache shows the new one until it is evicted. The error is reported once to every
+// current opener of the storage or, if there is none, to the next one; a sync after that succeeds although the sectors are lost. A machine
+// crash leaves the disk's content and any of the dirty sectors. The caller is notified of losses and decides what a read may return then.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

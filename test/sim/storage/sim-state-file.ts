@@ -1,6 +1,6 @@
-// The state file of a simulated server, in the place of the production StateFile: what is saved takes a while until it is there for good. A
-// crash of the listener or of the machine in between leaves the old content or the new one, never a mixture, as a file that is replaced by
-// rename does. Leaves what is in it to the listener.
+// The state file of a simulated server, in place of the production StateFile: saving takes time. A crash of the listener or of the machine
+// in between leaves the old content or the new one, never a mixture, like a file that is replaced by rename. Its contents are the
+// listener's job.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -1,6 +1,6 @@
-// Simulated storage, which outlives the processes that open it: a cache over a disk, which for a while may be slow, full, or fail. What is
-// opened is sim-backend.ts's. It watches what a server process owes its storage: no two overlapping changes at one time (O1), nothing of
-// an ended process. Once-only execution is judged by the oracle, who is told, and so is who holds the volume.
+// Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while. What is
+// opened is in sim-backend.ts. It checks what a server process owes its storage: no two overlapping changes at one time (O1), and nothing
+// of an ended process. The oracle, which is notified like the holder of the volume, judges that each write executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

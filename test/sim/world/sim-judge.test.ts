@@ -1,5 +1,5 @@
-// The judge of worlds waits for what a server still executes for a client that asks no more, and says so when that never ends.
-// Leaves what happens while a world runs to the seeds.
+// The judge of worlds waits for a request that a server still executes although its client has stopped asking, and reports one that never
+// ends. What happens while a world runs is tested by the seeds.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -18,7 +18,7 @@ function abandonedWorld(): { readonly world: SimWorld; readonly session: { isEnd
   return { world, session, slots };
 }
 
-test('a request of a client that was replaced, whose session is not told to end yet, is waited for', () => {
+test('the judge waits for a request of a replaced client whose session has not been told to end yet', () => {
   const { world, slots } = abandonedWorld();
   const breaches: string[] = [];
   const judge = new Judge(world, breaches);
@@ -29,14 +29,14 @@ test('a request of a client that was replaced, whose session is not told to end 
   expect(breaches).toEqual([]);
 });
 
-test('one that never ends is a breach', () => {
+test('a request that never ends is a breach', () => {
   const { world } = abandonedWorld();
   const breaches: string[] = [];
   new Judge(world, breaches).quiet();
   expect(breaches).toEqual(['1 requests are executing at server0 at the end']);
 });
 
-test('a session that is being ended is judged at the close', () => {
+test('a session that is ending is judged at the close', () => {
   const { world, session } = abandonedWorld();
   session.isEnding = true;
   const breaches: string[] = [];

@@ -1,6 +1,6 @@
-// Judges a simulated world: while it runs, whether an I/O hangs although it could be served; at the end, whether everything was answered
-// and nothing is left: slots, window, handles, buffers, timers. What volumes hold is the oracle's to judge.
-// Invariant: it looks, and changes nothing.
+// Judges a simulated world. While it runs: whether an I/O hangs although it could be served. At the end: whether everything was answered
+// and nothing is left (slots, window, handles, buffers, timers). The contents of volumes are the oracle's job. Invariant: it observes and
+// changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';

@@ -1,6 +1,5 @@
-// What world a seed makes: how many of everything, how fast, how troubled. All are drawn here, from one source of randomness.
-// Small numbers on purpose: few slots and sequence numbers that wrap after two or four uses, because what is used again too early shows
-// only then.
+// The world that a seed makes: how many of everything, how fast, how many faults. All is drawn here, from one source of randomness. The
+// numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because too early reuse shows only then.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';

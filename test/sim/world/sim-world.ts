@@ -1,6 +1,6 @@
-// Clients and servers on one simulated clock, network and storage, all from one seed: users read and write while misfortunes befall
-// everything; then all is well again, and what must be true at the end is judged: everything answered, nothing lent, nothing occupied,
-// nothing ticking. While it runs, an I/O that waits although a path is good and the storage fast is a breach too.
+// Clients and servers on one simulated clock, network and storage, all from one seed. Users read and write while faults strike everything;
+// then all faults end, and the final state is judged: everything answered, nothing lent, no slot taken, no timer left. While it runs, an
+// I/O that waits although a path is good and the storage fast is a breach too.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,6 +1,6 @@
-// The seed at which a quick zoo begins to hunt a mutant: one that finds it, and soon, because its world is small. Seed 27 costs a hundredth of
-// seed 1. Leaves running to zoo.ts, which goes on with the seeds behind it when it does not find the mutant any more: the zoo then says where it
-// did, and another small one is looked for (`pnpm zoo --from SEED NAME`).
+// The seed at which a quick zoo begins to hunt a mutant: one that finds it, soon, because its world is small. Seed 27 costs a hundredth of
+// seed 1. zoo.ts runs it. If that seed does not find the mutant any more, zoo.ts continues with the following seeds and reports the seed
+// that does; then look for another small one (`npm run zoo -- --from SEED NAME`).
 
 /** Few seeds for many mutants: the unbroken code has to pass each of them too. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [

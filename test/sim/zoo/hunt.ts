@@ -1,5 +1,5 @@
-// One mutant against the simulator's seeds, in a process of its own: `hunt.js NAME FIRST-LAST...`. Says to its parent the first seed that
-// failed and what the oracle said. Leaves judging, and cutting a hunt that takes too long, to zoo.ts.
+// One mutant against the simulator's seeds, in a process of its own: `hunt.js NAME FIRST-LAST...`. It reports to its parent the first
+// failed seed and the oracle's message. zoo.ts judges, and ends a hunt that takes too long.
 
 import { runSeed } from '../runner/run-seed.ts';
 import { MUTANTS } from './mutants.ts';

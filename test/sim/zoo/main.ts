@@ -1,6 +1,6 @@
-// `pnpm zoo [--quick] [--from SEED] [NAME...]`: prints a table of the mutants, each with the first seed that found it and what the oracle
-// said; no name means all. Leaves what quick means to zoo.ts. Invariant: exit code 0 exactly when every mutant was found and the unbroken code
-// passed the same seeds.
+// `npm run zoo -- [--quick] [--from SEED] [NAME...]`: prints a table of the mutants, each with the first seed that found it and the
+// oracle's message; no name means all. zoo.ts defines quick. Invariant: exit code 0 exactly when every mutant was found and the unbroken
+// code passed the same seeds.
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
-// The mutation zoo: production code broken on purpose, one rule of docs/PROTOCOL.md at a time. A mutant that the simulator's ordinary
-// workload and ordinary seeds do not find is a defect of the simulator. Leaves running them to zoo.ts.
+// The mutation zoo: production code broken on purpose, one rule of docs/PROTOCOL.md at a time. If the simulator's ordinary workload and
+// seeds do not find a mutant, the simulator has a defect. zoo.ts runs the mutants.
 
 import { CLIENT_MUTANTS } from './mutants/client-mutants.ts';
 import { HANDLE_MUTANTS } from './mutants/handle-mutants.ts';

@@ -1,5 +1,5 @@
-// The hunts of `pnpm zoo --quick`: every mutant is found; and the table and docs/PROTOCOL.md name the same mutants at the same rules. Leaves the
-// unbroken code to first-seeds.test.ts, which runs the same seeds.
+// The hunts of `npm run zoo -- --quick`: every mutant is found, and the table and docs/PROTOCOL.md name the same mutants at the same rules.
+// first-seeds.test.ts runs the same seeds with the unbroken code.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -53,16 +53,16 @@ function testLines(): Map<string, string> {
   return found;
 }
 
-test('every rule that a program can break has a mutant, and no name is used twice', () => {
+test('every rule that a program can break has a mutant, and every name is unique', () => {
   expect(RULES.filter((rule) => !MUTANTS.some((mutant) => mutant.rule === rule))).toEqual([]);
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
 });
 
-test('every mutant, and nothing else, has a seed at which a quick hunt begins', () => {
+test('exactly the mutants have a seed at which a quick hunt begins', () => {
   expect([...FOUND_AT.keys()].toSorted()).toEqual(MUTANTS.map(({ name }) => name).toSorted());
 });
 
-test('mutants are undone without a trace', async () => {
+test('undoing a mutant leaves no trace', async () => {
   for (const mutant of MUTANTS) mutant.apply()();
   expect((await runSeed(1)).breaches).toEqual([]);
 });
@@ -95,7 +95,7 @@ describe('quick hunts', () => {
   });
 });
 
-test('pnpm zoo says what it found, and that the unbroken code passes', async () => {
+test('npm run zoo prints what it found, and that the unbroken code passes', async () => {
   const child = spawn(process.execPath, ['scripts/run.mjs', 'zoo', '--quick', 'buffer-early'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],

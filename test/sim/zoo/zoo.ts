@@ -1,7 +1,7 @@
 // Runs the mutants, each in a process of its own, against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as
-// many as the hardest mutant took. Quick: each begins where found-at.ts says that it is found soonest, and the unbroken code runs the seeds
-// that found one. Leaves what a seed does to the simulator: no mutant has a scenario of its own.
-// Invariant: a mutant counts as found only by what the simulator said of a seed, never because its process died or was cut off.
+// many as the hardest mutant took. Quick: each begins at its seed in found-at.ts, and the unbroken code runs the seeds that found one. What
+// a seed does is the simulator's job; no mutant has a scenario of its own. Invariant: a mutant counts as found only if the simulator
+// reports a seed, never because its process died or was ended.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';

@@ -1,5 +1,5 @@
-// Mutants of the client's end: slots, copies, fences, overlaps. Leaves running them to the zoo.
-// Those whose damage rule S3 would cut short let stray answers pass as well, and say so.
+// Mutants of the client's end: slots, copies, fences, overlaps. The zoo runs them. If rule S3 would cut the damage short, the mutant also
+// lets stray answers pass, and says so.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';

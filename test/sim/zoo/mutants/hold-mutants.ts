@@ -1,6 +1,6 @@
-// Mutants of rules H1 to H4: who holds a volume, what must be over before another one does, and what a client makes of it when it has lost
-// one. They break the production Holders, the sessions' revoking and the client's attachments; what only processes and files decide in
-// production is broken in the simulator's listener, and says so. Leaves running them to the zoo.
+// Mutants of rules H1 to H4: which client holds a volume, what must be over before the next grant, and what a client does after it has lost
+// a volume. They break the production Holders, the sessions' revoking and the client's attachments. Where only processes and files decide
+// in production, they break the simulator's listener, and say so. The zoo runs them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';

@@ -1,6 +1,6 @@
-// Mutants of rules S9 and S10, where the end of one session meets the beginning of the next. In production these are the listener's
-// (rssrv's Admissions and Workers), which need processes; what is broken here is the simulator's listener, by which the same sessions
-// live. Leaves the production listener's own proof to the integration tests.
+// Mutants of rules S9 and S10, where the end of one session meets the beginning of the next. In production this is the listener's job
+// (rssrv's Admissions and worker pool), which needs processes; these mutants break the simulator's listener, which runs the same sessions.
+// The integration tests prove the production listener.
 
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE } from '@rsio/protocol/wire/features';

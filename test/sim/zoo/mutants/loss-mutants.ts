@@ -1,6 +1,6 @@
-// Mutants of rule V1: that a server notices what its storage has lost, ends the storage's life, and revokes what stands on it. They break
-// what sessions do; what only processes and files decide in production is broken in the simulator's listener, and says so.
-// Leaves running them to the zoo.
+// Mutants of rule V1: a server notices what its storage has lost, starts a new incarnation of it, and revokes the handles on it. They break
+// what sessions do; where only processes and files decide in production, they break the simulator's listener, and say so. The zoo runs
+// them.
 
 import { STATUS } from '@rsio/protocol/wire/status';
 import { FlushGate } from '@rsio/rssrv/backends/common/flush-gate';

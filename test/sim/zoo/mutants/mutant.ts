@@ -1,5 +1,5 @@
-// What a mutant is, and the private members of production classes that mutants touch. Leaves the mutants to their tables.
-// Invariant: a mutant changes production classes from outside and is undone by what `apply` gives.
+// A mutant, and the private members of production classes that mutants touch. The mutants are in their tables. Invariant: a mutant changes
+// production classes from outside, and calling the result of `apply` undoes it.
 
 import type { Header } from '@rsio/protocol/wire/header';
 import type { Path } from '@rsio/protocol/client/paths/path';

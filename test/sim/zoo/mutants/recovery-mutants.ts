@@ -1,5 +1,5 @@
-// Mutants of rules R1 and R2: what a client sends again when the storage has begun a new life, and in which order.
-// Those whose damage the log's own assertions would cut short break these as well, and say so. Leaves running them to the zoo.
+// Mutants of rules R1 and R2: what a client sends again after the storage has started a new incarnation, and in which order. If the log's
+// own assertions would cut the damage short, the mutant breaks these as well, and says so. The zoo runs them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { changesContent } from '@rsio/protocol/client/requests/overlap';

@@ -1,5 +1,5 @@
-// Mutants of rule S11: a handle whose I/O was given up is fenced, while the session and its other volumes go on. Leaves running them to the zoo.
-// Those that break a rule whose breach the server would cut short as the client's error break its guard there as well, and say so.
+// Mutants of rule S11: a handle with abandoned I/O is fenced, while the session and its other volumes continue. The zoo runs them. If the
+// server would cut the damage short as an error of the client, the mutant breaks that guard as well, and says so.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { HandleFences } from '@rsio/protocol/client/handle-fences';

@@ -1,5 +1,5 @@
-// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. Leaves running them to the zoo.
-// Those that break a rule whose breach the other end would cut short break its guard there as well, and say so.
+// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If the other end would cut the
+// damage short, the mutant breaks that guard as well, and says so.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Decoder } from '@rsio/protocol/wire/decoder';

@@ -1,5 +1,5 @@
-// Mutants of rules E1 and E2: when waiting I/O is given up, and what keeps it from running over newer data afterwards.
-// Leaves running them to the zoo.
+// Mutants of rules E1 and E2: when waiting I/O fails, and what keeps it from running over newer data afterwards.
+// The zoo runs them.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';

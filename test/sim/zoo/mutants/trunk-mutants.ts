@@ -1,5 +1,5 @@
-// Mutants of a measured trunk: what becomes of requests on a path that falls silent, of copies that are sent before that (hedges, probes),
-// and of paths that nothing is sent on. Leaves running them to the zoo.
+// Mutants of a measured trunk: requests on a path that falls silent, copies that are sent before that (hedges, probes), and paths that
+// carry no requests. The zoo runs them.
 
 import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
